@@ -1,0 +1,31 @@
+//! How xtask calls cargo.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A call of the cargo that runs xtask, without what that cargo said about xtask itself.
+pub(crate) fn command() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // `cargo run` describes xtask to xtask in these; build scripts that watch them (ring's does)
+    // would otherwise run again at each change between `cargo xtask` and plain `cargo`.
+    for (name, _) in env::vars_os() {
+        if is_about_xtask(&name.to_string_lossy()) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
+/// The folder of the workspace's manifest.
+pub(crate) fn root() -> PathBuf {
+    // What cargo says now comes first: a checkout may have moved since it was built.
+    let mut folder = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    folder.pop();
+    folder
+}
+
+fn is_about_xtask(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
+}

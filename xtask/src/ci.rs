@@ -1,0 +1,134 @@
+//! `cargo xtask ci`: what CI runs and what a contributor runs.
+
+mod report;
+mod steps;
+mod tools;
+
+use std::time::Instant;
+
+use self::report::{Outcome, Report};
+use self::steps::{STEPS, Step};
+use crate::metadata::{Query, Workspace};
+use crate::{Command, Failure};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "ci",
+    about: "run every check that a change must pass",
+    help: "\
+Runs every check that a change must pass, in order, and stops at the first that
+fails. Ends with a table of the steps and their times.
+
+Usage: cargo xtask ci [OPTIONS]
+
+Options:
+      --only STEP[,STEP]...   run these steps alone, in their usual order
+      --list                  print the steps and what they check
+  -h, --help                  print this
+
+cargo-nextest is installed with cargo where it is missing.
+",
+    run,
+};
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+enum Request {
+    List,
+    /// Names of steps, in the order of [`STEPS`].
+    Run(Vec<&'static str>),
+}
+
+fn run(args: &[String]) -> Result<(), Failure> {
+    match parse(args)? {
+        Request::List => {
+            for step in STEPS {
+                println!("{:<14}{}", step.name, step.about);
+            }
+            Ok(())
+        }
+        Request::Run(names) => {
+            let steps: Vec<&Step> =
+                STEPS.iter().filter(|step| names.contains(&step.name)).collect();
+            run_steps(&steps)
+        }
+    }
+}
+
+fn parse(args: &[String]) -> Result<Request, Failure> {
+    let usage = |message: String| Failure::Usage(format!("ci: {message}"));
+    let mut only: Option<Vec<&str>> = None;
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let names = match arg.as_str() {
+            "--list" => return Ok(Request::List),
+            "--only" => args.next().map_or("", String::as_str),
+            _ => arg.strip_prefix("--only=").ok_or_else(|| {
+                usage(format!("takes no `{arg}`; `cargo xtask ci --help` says what it takes"))
+            })?,
+        };
+        only.get_or_insert_default().extend(names.split(',').map(str::trim));
+    }
+    if let Some(unknown) =
+        only.iter().flatten().find(|name| !STEPS.iter().any(|step| step.name == **name))
+    {
+        return Err(usage(format!("no step `{unknown}`; `cargo xtask ci --list` names them")));
+    }
+    let wanted = |step: &&Step| only.as_ref().is_none_or(|only| only.contains(&step.name));
+    Ok(Request::Run(STEPS.iter().filter(wanted).map(|step| step.name).collect()))
+}
+
+fn run_steps(steps: &[&Step]) -> Result<(), Failure> {
+    // Before the first step, so that what is missing is known in a second and not in ten minutes.
+    for tool in tools::of(steps) {
+        tool.provide()?;
+    }
+    let workspace = Workspace::read(&Query::default())?;
+    let mut report = Report::new(steps);
+    for (index, step) in steps.iter().enumerate() {
+        report.heading(index, step);
+        let start = Instant::now();
+        let result = (step.tasks)(&workspace).iter().try_for_each(|task| {
+            report.command(task);
+            task.run()
+        });
+        let outcome = if result.is_ok() { Outcome::Passed } else { Outcome::Failed };
+        report.outcome(index, outcome, start.elapsed());
+        if let Err(failure) = result {
+            report.table();
+            let message = format!(
+                "ci: {} failed: {failure}; `cargo xtask ci --only {0}` repeats it",
+                step.name
+            );
+            return Err(Failure::Failed(message));
+        }
+    }
+    report.table();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(args: &str, expected: Result<&[&'static str], &str>) {
+        let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+        let expected = match expected {
+            Ok(names) => Ok(Request::Run(names.to_vec())),
+            Err(message) => Err(Failure::Usage(message.to_owned())),
+        };
+        assert_eq!(parse(&args), expected);
+    }
+
+    #[test]
+    fn arguments() {
+        let all: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        check("", Ok(&all));
+        check("--only doc,fmt", Ok(&["fmt", "doc"]));
+        check("--only=doc --only clippy", Ok(&["clippy", "doc"]));
+        check("--only fnt", Err("ci: no step `fnt`; `cargo xtask ci --list` names them"));
+        check("--only", Err("ci: no step ``; `cargo xtask ci --list` names them"));
+        check("--fast", Err("ci: takes no `--fast`; `cargo xtask ci --help` says what it takes"));
+        assert_eq!(parse(&["--list".to_owned()]), Ok(Request::List));
+    }
+}

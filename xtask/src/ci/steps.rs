@@ -1,0 +1,215 @@
+//! The steps of `cargo xtask ci`, as data, and the commands they are made of.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::process::ExitStatus;
+
+use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
+use crate::metadata::{Query, Workspace};
+use crate::{Failure, cargo, layers};
+
+/// Every step, in the order in which they run: what fails soonest comes first.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "the code is formatted",
+        needs: Some(&RUSTFMT),
+        tasks: |_| vec![task(fmt_args())],
+    },
+    Step {
+        name: "clippy",
+        about: "no lint warns, on all targets with all features",
+        needs: Some(&CLIPPY),
+        tasks: |_| vec![task("clippy --workspace --all-targets --all-features -- -D warnings")],
+    },
+    Step {
+        name: "test",
+        about: "the tests pass, with all features",
+        needs: Some(&NEXTEST),
+        tasks: |_| vec![task("nextest run --workspace --all-features")],
+    },
+    Step {
+        name: "doctest",
+        about: "the examples in the documentation run",
+        needs: None,
+        tasks: |_| vec![task("test --doc --workspace --all-features")],
+    },
+    Step {
+        name: "doc",
+        about: "the documentation is built without a warning",
+        needs: None,
+        tasks: |_| {
+            let doc = task("doc --workspace --no-deps --all-features");
+            vec![doc.with_env("RUSTDOCFLAGS", "-D warnings")]
+        },
+    },
+    Step {
+        name: "alone",
+        about: "each crate compiles without its neighbours' features",
+        needs: None,
+        tasks: alone,
+    },
+    Step {
+        name: "check-layers",
+        about: "the crate graph is as drawn",
+        needs: None,
+        tasks: |_| vec![Task::CheckLayers],
+    },
+    Step {
+        name: "golden",
+        about: "what goes over the wire stays the same with serde_json's leaking features on",
+        needs: Some(&NEXTEST),
+        tasks: |_| {
+            vec![task(
+                "nextest run --package streamtable-schema --package streamtable-wire \
+                 --features serde_json/preserve_order,serde_json/arbitrary_precision",
+            )]
+        },
+    },
+    Step {
+        name: "package",
+        about: "every published crate can be packaged",
+        needs: None,
+        tasks: package,
+    },
+];
+
+/// One check of the workspace.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) needs: Option<&'static Tool>,
+    pub(super) tasks: fn(&Workspace) -> Vec<Task>,
+}
+
+/// One command of a step; `Display` shows it as a shell takes it.
+#[derive(Debug)]
+pub(super) enum Task {
+    Cargo {
+        args: Vec<String>,
+        env: Vec<(&'static str, &'static str)>,
+    },
+    /// Runs in this process: another could not start while the tests' build replaces this binary.
+    CheckLayers,
+}
+
+impl Task {
+    fn with_env(mut self, name: &'static str, value: &'static str) -> Self {
+        if let Self::Cargo { env, .. } = &mut self {
+            env.push((name, value));
+        }
+        self
+    }
+
+    /// Runs it to its end, its output passed on as it comes.
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        match self {
+            Self::CheckLayers => layers::check(&Query::default()),
+            Self::Cargo { args, env } => {
+                let mut command = cargo::command();
+                command.args(args).envs(env.iter().copied()).current_dir(cargo::root());
+                self.judge(command.status())
+            }
+        }
+    }
+
+    fn judge(&self, ended: io::Result<ExitStatus>) -> Result<(), Failure> {
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Failure::Failed(format!("`{self}` ended with {status}"))),
+            Err(error) => Err(Failure::Failed(format!("`{self}` did not start: {error}"))),
+        }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CheckLayers => f.write_str("cargo xtask check-layers"),
+            Self::Cargo { args, env } => {
+                for (name, value) in env {
+                    write!(f, "{name}=\"{value}\" ")?;
+                }
+                write!(f, "cargo {}", args.join(" "))
+            }
+        }
+    }
+}
+
+/// A call of cargo, its arguments separated by spaces.
+fn task(args: &str) -> Task {
+    Task::Cargo { args: args.split_whitespace().map(str::to_owned).collect(), env: Vec::new() }
+}
+
+fn fmt_args() -> &'static str {
+    // rustfmt alone colours its differences wherever they go.
+    let plain = "fmt --all --check -- --color never";
+    if io::stdout().is_terminal() { "fmt --all --check" } else { plain }
+}
+
+fn alone(workspace: &Workspace) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for package in &workspace.packages {
+        let features: &[&str] = if package.has_features {
+            &["", "--no-default-features", "--all-features"]
+        } else {
+            &[""]
+        };
+        for features in features {
+            tasks.push(task(&format!("check --package {} {features}", package.name)));
+        }
+    }
+    tasks
+}
+
+fn package(workspace: &Workspace) -> Vec<Task> {
+    let mut args = "package --no-verify --allow-dirty".to_owned();
+    // One call for all: a crate that is not published yet is found beside the one that needs it.
+    for package in workspace.packages.iter().filter(|package| package.published) {
+        args.push_str(" --package ");
+        args.push_str(&package.name);
+    }
+    vec![task(&args)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::tests::workspace;
+
+    #[track_caller]
+    fn check(step: &str, workspace: &Workspace, expected: &[&str]) {
+        let step = STEPS.iter().find(|it| it.name == step).unwrap();
+        let shown: Vec<String> = (step.tasks)(workspace).iter().map(ToString::to_string).collect();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn commands() {
+        let mut workspace = workspace(&["a", "b", "c"]);
+        workspace.packages[1].has_features = true;
+        workspace.packages[2].published = false;
+        check(
+            "doc",
+            &workspace,
+            &["RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps --all-features"],
+        );
+        check("check-layers", &workspace, &["cargo xtask check-layers"]);
+        check(
+            "alone",
+            &workspace,
+            &[
+                "cargo check --package a",
+                "cargo check --package b",
+                "cargo check --package b --no-default-features",
+                "cargo check --package b --all-features",
+                "cargo check --package c",
+            ],
+        );
+        check(
+            "package",
+            &workspace,
+            &["cargo package --no-verify --allow-dirty --package a --package b"],
+        );
+    }
+}

@@ -1,0 +1,311 @@
+//! `cargo xtask check-layers`: the crate graph is as drawn.
+//!
+//! The picture is data: [`LAYERS`], [`EXCEPTIONS`] and [`ABSENCES`]. What follows them compares.
+
+use std::path::PathBuf;
+
+use crate::metadata::{Kind, Query, Tree, Workspace};
+use crate::{Command, Failure};
+
+/// The layers from the top down. An edge goes from a layer to one strictly below it.
+const LAYERS: &[Layer] = &[
+    Layer {
+        name: "leaves",
+        crates: &[
+            "streamtable-cli",
+            "streamtable-python",
+            "streamtable-server",
+            "streamtable-tests",
+            "xtask",
+        ],
+    },
+    Layer {
+        name: "features",
+        crates: &[
+            "streamtable",
+            "streamtable-board",
+            "streamtable-mock-backend",
+            "streamtable-store",
+            "streamtable-transport-hyper",
+        ],
+    },
+    // `url` stands here because the client, a feature, builds links.
+    Layer { name: "protocol", crates: &["streamtable-url", "streamtable-wire"] },
+    Layer { name: "vocabulary", crates: &["streamtable-schema", "streamtable-transport"] },
+];
+
+/// The edges that may stand although they do not go down.
+const EXCEPTIONS: &[Exception] = &[Exception {
+    // The client's own tests and examples need a backend to talk to and a way to reach it.
+    from: "streamtable",
+    kind: Kind::Dev,
+    to: &["streamtable-mock-backend", "streamtable-transport-hyper"],
+}];
+
+/// What a crate's tree never holds, with all features on. A `*` ends a pattern.
+const ABSENCES: &[Absence] = &[
+    Absence {
+        of: Of::Crates(&[
+            "streamtable-schema",
+            "streamtable-wire",
+            "streamtable-transport",
+            "streamtable-url",
+            "streamtable-mock-backend",
+        ]),
+        never: &["arrow*", "hyper*", "ring", "rustls*", "tokio*"],
+        rule: "vocabulary, protocol and mock know no runtime, HTTP, TLS or arrow",
+    },
+    Absence {
+        of: Of::Crates(&["streamtable"]),
+        never: &["arrow*", "aws-lc*", "native-tls", "openssl*", "ring", "rustls*"],
+        rule: "the client knows no TLS or arrow; a transport is handed to it",
+    },
+    Absence {
+        of: Of::BelowLeavesExcept("streamtable-store"),
+        never: &["datafusion*", "deltalake*"],
+        rule: "below the leaves only the store knows the query engine",
+    },
+];
+
+struct Layer {
+    name: &'static str,
+    crates: &'static [&'static str],
+}
+
+struct Exception {
+    from: &'static str,
+    kind: Kind,
+    to: &'static [&'static str],
+}
+
+struct Absence {
+    of: Of,
+    never: &'static [&'static str],
+    rule: &'static str,
+}
+
+enum Of {
+    Crates(&'static [&'static str]),
+    BelowLeavesExcept(&'static str),
+}
+
+pub(crate) const COMMAND: Command = Command {
+    name: "check-layers",
+    about: "compare the crate graph with the picture of the layers",
+    help: "\
+Compares the workspace's crate graph with the picture in xtask/src/layers.rs.
+
+Every crate has a place in a layer, every dependency goes strictly down, and
+crates that promise to do without something (a runtime, TLS, the query engine)
+have it nowhere in their trees, with all features on, on any platform. Prints
+every edge or chain that breaks a rule, and then ends with exit code 1.
+
+Usage: cargo xtask check-layers [OPTIONS]
+
+Options:
+      --manifest-path PATH   the workspace to check, instead of this one
+      --offline              fail rather than download what is not on this machine
+  -h, --help                 print this
+",
+    run,
+};
+
+fn run(args: &[String]) -> Result<(), Failure> {
+    let mut query = Query::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--offline" => query.offline = true,
+            "--manifest-path" => {
+                let path = args.next().ok_or_else(|| {
+                    Failure::Usage("check-layers: `--manifest-path` needs a path".to_owned())
+                })?;
+                query.manifest = PathBuf::from(path);
+            }
+            _ => {
+                let message =
+                    format!("check-layers takes no `{arg}`; `cargo xtask check-layers --help`");
+                return Err(Failure::Usage(message));
+            }
+        }
+    }
+    check(&query)
+}
+
+/// Checks the workspace and prints the outcome.
+pub(crate) fn check(query: &Query) -> Result<(), Failure> {
+    let workspace = Workspace::read(query)?;
+    let mut broken = broken_edges(&workspace);
+    let tree = Tree::read(query);
+    if let Ok(tree) = &tree {
+        broken.extend(broken_absences(&workspace, tree));
+    }
+    for line in &broken {
+        eprintln!("{line}");
+    }
+    // Cargo refuses a cycle of crates before it resolves; the edges above say which one is wrong.
+    tree?;
+    if broken.is_empty() {
+        let edges: usize =
+            workspace.packages.iter().map(|package| package.dependencies.len()).sum();
+        println!("{} crates and {edges} edges, all as drawn", workspace.packages.len());
+        return Ok(());
+    }
+    let message =
+        format!("check-layers: {} broken; the picture is xtask/src/layers.rs", broken.len());
+    Err(Failure::Failed(message))
+}
+
+/// One line for each crate without a place, and each edge that goes the wrong way.
+fn broken_edges(workspace: &Workspace) -> Vec<String> {
+    let mut broken = Vec::new();
+    for package in &workspace.packages {
+        let from = package.name.as_str();
+        let Some(from_layer) = layer_of(from) else {
+            broken.push(format!("{from}: has no place in LAYERS of xtask/src/layers.rs"));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            let on = dependency.on.as_str();
+            // One without a place has a line of its own; itself is a dev-dependency on features.
+            let Some(on_layer) = layer_of(on).filter(|_| on != from) else { continue };
+            if on_layer > from_layer || is_exception(from, dependency.kind, on) {
+                continue;
+            }
+            let kind = match dependency.kind {
+                Kind::Normal => "",
+                Kind::Build => " (build)",
+                Kind::Dev => " (dev)",
+            };
+            broken.push(format!(
+                "{from} → {on}{kind}: an edge goes strictly down, this one {} → {}",
+                LAYERS[from_layer].name, LAYERS[on_layer].name,
+            ));
+        }
+    }
+    broken
+}
+
+/// One line for each chain from a crate to something that its tree must not hold.
+fn broken_absences(workspace: &Workspace, tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for absence in ABSENCES {
+        for name in absence.of.crates().into_iter().filter(|name| workspace.has(name)) {
+            let forbidden =
+                |package: &str| absence.never.iter().any(|pattern| matches(pattern, package));
+            for chain in tree.chains(name, forbidden) {
+                broken.push(format!("{}: {}", chain.join(" → "), absence.rule));
+            }
+        }
+    }
+    broken
+}
+
+impl Of {
+    fn crates(&self) -> Vec<&'static str> {
+        match *self {
+            Self::Crates(crates) => crates.to_vec(),
+            Self::BelowLeavesExcept(except) => {
+                let below = LAYERS.iter().skip(1).flat_map(|layer| layer.crates);
+                below.copied().filter(|name| *name != except).collect()
+            }
+        }
+    }
+}
+
+/// The index in [`LAYERS`]: greater is lower.
+fn layer_of(name: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.crates.contains(&name))
+}
+
+fn is_exception(from: &str, kind: Kind, to: &str) -> bool {
+    EXCEPTIONS.iter().any(|it| it.from == from && it.kind == kind && it.to.contains(&to))
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::tests::{tree, workspace};
+
+    #[track_caller]
+    fn check_edges(edges: &[&str], expected: &[&str]) {
+        assert_eq!(broken_edges(&workspace(edges)), expected);
+    }
+
+    #[test]
+    fn edges() {
+        check_edges(
+            &["streamtable -> streamtable-url", "streamtable-url -> streamtable-schema"],
+            &[],
+        );
+        check_edges(&["streamtable-tests => streamtable", "xtask"], &[]);
+        check_edges(
+            &["streamtable-wire -> streamtable"],
+            &[
+                "streamtable-wire → streamtable: an edge goes strictly down, this one protocol → features",
+            ],
+        );
+        check_edges(
+            &["streamtable-url -> streamtable-wire"],
+            &[
+                "streamtable-url → streamtable-wire: an edge goes strictly down, this one protocol → protocol",
+            ],
+        );
+        check_edges(
+            &["new -> streamtable-wire", "streamtable -> new"],
+            &["new: has no place in LAYERS of xtask/src/layers.rs"],
+        );
+    }
+
+    #[test]
+    fn dev_edges() {
+        check_edges(&["streamtable => streamtable-mock-backend"], &[]);
+        check_edges(&["streamtable-wire => streamtable-wire"], &[]);
+        check_edges(
+            &["streamtable -> streamtable-mock-backend"],
+            &[
+                "streamtable → streamtable-mock-backend: an edge goes strictly down, this one features → features",
+            ],
+        );
+        check_edges(
+            &["streamtable-wire => streamtable-mock-backend"],
+            &[
+                "streamtable-wire → streamtable-mock-backend (dev): an edge goes strictly down, this one protocol → features",
+            ],
+        );
+    }
+
+    #[track_caller]
+    fn check_absences(edges: &[&str], expected: &[&str]) {
+        assert_eq!(broken_absences(&workspace(edges), &tree(edges)), expected);
+    }
+
+    #[test]
+    fn absences() {
+        check_absences(&["streamtable -> tokio", "streamtable-transport-hyper -> hyper"], &[]);
+        check_absences(
+            &["streamtable-store -> datafusion", "streamtable-server -> datafusion"],
+            &[],
+        );
+        check_absences(
+            &["streamtable -> streamtable-wire", "streamtable-wire -> a", "a -> arrow-schema"],
+            &[
+                "streamtable-wire → a → arrow-schema: vocabulary, protocol and mock know no runtime, HTTP, TLS or arrow",
+                "streamtable → streamtable-wire → a → arrow-schema: the client knows no TLS or arrow; a transport is handed to it",
+            ],
+        );
+        check_absences(
+            &["streamtable-board -> b", "b -> datafusion-expr"],
+            &[
+                "streamtable-board → b → datafusion-expr: below the leaves only the store knows the query engine",
+            ],
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! The commands of this repository: `cargo xtask <command>`.
+//!
+//! Nearly free of dependencies, so that it is built in seconds: `std`, and `serde_json` to read
+//! what `cargo metadata` says. `cargo xtask` alone prints what there is.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
+
+mod cargo;
+mod ci;
+mod demo;
+mod layers;
+mod metadata;
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Every command, in the order in which they are listed.
+const COMMANDS: &[Command] = &[ci::COMMAND, layers::COMMAND, demo::COMMAND];
+
+/// One command of `cargo xtask`.
+struct Command {
+    name: &'static str,
+    /// One line for the list of commands.
+    about: &'static str,
+    /// The whole answer to `--help`, ending in a line break.
+    help: &'static str,
+    /// Gets what follows the command's name.
+    run: fn(&[String]) -> Result<(), Failure>,
+}
+
+/// Why a command ended early.
+#[derive(Debug, PartialEq)]
+enum Failure {
+    /// The command line makes no sense: exit code 2.
+    Usage(String),
+    /// What was asked for does not hold: exit code 1.
+    Failed(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => f.write_str(message),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> =
+        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let Err(failure) = dispatch(&args) else { return ExitCode::SUCCESS };
+    eprintln!("xtask: {failure}");
+    match failure {
+        Failure::Usage(_) => ExitCode::from(2),
+        Failure::Failed(_) => ExitCode::FAILURE,
+    }
+}
+
+fn dispatch(args: &[String]) -> Result<(), Failure> {
+    let Some((name, rest)) = args.split_first() else {
+        print_commands();
+        return Ok(());
+    };
+    if asks_for_help(name) || name == "help" {
+        print_commands();
+        return Ok(());
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        let message = format!("no command `{name}`; `cargo xtask` alone lists them");
+        return Err(Failure::Usage(message));
+    };
+    // After `--` the arguments belong to somebody else, `--help` among them.
+    if rest.iter().take_while(|arg| *arg != "--").any(|arg| asks_for_help(arg)) {
+        print!("{}", command.help);
+        return Ok(());
+    }
+    (command.run)(rest)
+}
+
+fn asks_for_help(arg: &str) -> bool {
+    arg == "--help" || arg == "-h"
+}
+
+fn print_commands() {
+    println!("The commands of this repository: cargo xtask <command> [--help]\n");
+    for command in COMMANDS {
+        println!("  {:<14}{}", command.name, command.about);
+    }
+}

@@ -1,0 +1,230 @@
+//! What `cargo metadata` says: the workspace as declared, and the tree as resolved.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::{Failure, cargo};
+
+/// Which workspace to ask about, and how.
+pub(crate) struct Query {
+    pub(crate) manifest: PathBuf,
+    /// With `--offline`, cargo fails rather than download what is not on this machine.
+    pub(crate) offline: bool,
+}
+
+impl Query {
+    fn ask(&self, flag: &str) -> Result<Value, Failure> {
+        let mut command = cargo::command();
+        command.args(["metadata", "--format-version", "1", flag, "--manifest-path"]);
+        command.arg(&self.manifest);
+        if self.offline {
+            command.arg("--offline");
+        }
+        let output = command
+            .output()
+            .map_err(|error| Failure::Failed(format!("cargo did not start: {error}")))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(Failure::Failed(format!("cargo metadata failed\n{}", said.trim_end())));
+        }
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| Failure::Failed(format!("cargo metadata is not JSON: {error}")))
+    }
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self { manifest: cargo::root().join("Cargo.toml"), offline: false }
+    }
+}
+
+/// The crates of the workspace as their manifests declare them, by name.
+pub(crate) struct Workspace {
+    pub(crate) packages: Vec<Package>,
+}
+
+impl Workspace {
+    /// Reads the manifests alone: no resolution, so a cycle or a missing download is no error here.
+    pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
+        let json = query.ask("--no-deps")?;
+        let mut packages: Vec<Package> = list(&json["packages"]).map(Package::new).collect();
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { packages })
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.packages.iter().any(|package| package.name == name)
+    }
+}
+
+/// One crate of the workspace.
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// False with `publish = false`.
+    pub(crate) published: bool,
+    pub(crate) has_features: bool,
+    /// Dependencies in the workspace, optional ones included.
+    pub(crate) dependencies: Vec<Dependency>,
+}
+
+impl Package {
+    fn new(json: &Value) -> Self {
+        Self {
+            name: text(&json["name"]),
+            published: json["publish"] != Value::Array(Vec::new()),
+            has_features: json["features"].as_object().is_some_and(|all| !all.is_empty()),
+            dependencies: list(&json["dependencies"])
+                .filter(|dependency| dependency["path"].is_string())
+                .map(|dependency| Dependency {
+                    on: text(&dependency["name"]),
+                    kind: Kind::new(&dependency["kind"]),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A declared dependency of one crate of the workspace on another.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Dependency {
+    pub(crate) on: String,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Normal,
+    Build,
+    Dev,
+}
+
+impl Kind {
+    fn new(json: &Value) -> Self {
+        match json.as_str() {
+            Some("dev") => Self::Dev,
+            Some("build") => Self::Build,
+            _ => Self::Normal,
+        }
+    }
+}
+
+/// The resolved normal and build dependencies of the whole workspace, for every platform and with
+/// all features on.
+///
+/// Features are united over the workspace, as a build of the workspace unites them: a crate here
+/// has at least the dependencies that it has alone.
+pub(crate) struct Tree {
+    nodes: BTreeMap<String, Node>,
+}
+
+struct Node {
+    name: String,
+    /// Keys of `nodes`.
+    dependencies: Vec<String>,
+}
+
+impl Tree {
+    pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
+        let json = query.ask("--all-features")?;
+        let names: BTreeMap<&str, &str> = list(&json["packages"])
+            .filter_map(|package| Some((package["id"].as_str()?, package["name"].as_str()?)))
+            .collect();
+        let node = |json: &Value| {
+            let id = text(&json["id"]);
+            let name = names.get(id.as_str()).map(ToString::to_string).unwrap_or_default();
+            let dependencies = list(&json["deps"])
+                .filter(|dep| list(&dep["dep_kinds"]).any(|of| Kind::new(&of["kind"]) != Kind::Dev))
+                .map(|dep| text(&dep["pkg"]))
+                .collect();
+            (id, Node { name, dependencies })
+        };
+        Ok(Self { nodes: list(&json["resolve"]["nodes"]).map(node).collect() })
+    }
+
+    /// The shortest chain of names from `name` to each package that `is_end` accepts, without the
+    /// chains that lead through another such package.
+    pub(crate) fn chains(&self, name: &str, is_end: impl Fn(&str) -> bool) -> Vec<Vec<&str>> {
+        let Some((start, node)) = self.nodes.iter().find(|(_, node)| node.name == name) else {
+            return Vec::new();
+        };
+        let mut chains = Vec::new();
+        let mut seen = BTreeSet::from([start]);
+        let mut queue = VecDeque::from([(start, vec![node.name.as_str()])]);
+        while let Some((id, chain)) = queue.pop_front() {
+            for next in self.nodes.get(id).into_iter().flat_map(|node| &node.dependencies) {
+                let Some(node) = self.nodes.get(next) else { continue };
+                if !seen.insert(next) {
+                    continue;
+                }
+                let mut chain = chain.clone();
+                chain.push(node.name.as_str());
+                if is_end(&node.name) {
+                    chains.push(chain);
+                } else {
+                    queue.push_back((next, chain));
+                }
+            }
+        }
+        chains
+    }
+}
+
+fn list(json: &Value) -> impl Iterator<Item = &Value> {
+    json.as_array().into_iter().flatten()
+}
+
+fn text(json: &Value) -> String {
+    json.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A workspace of the crates named in `edges`, each `from -> to`, `from => to` for a
+    /// dev-dependency, or a lone name.
+    pub(crate) fn workspace(edges: &[&str]) -> Workspace {
+        let mut all: BTreeMap<String, Vec<Dependency>> = BTreeMap::new();
+        for edge in edges {
+            let (from, to) = match edge.split_once(" -> ").map(|ends| (ends, Kind::Normal)) {
+                None => match edge.split_once(" => ") {
+                    None => (*edge, None),
+                    Some((from, on)) => (from, Some((on, Kind::Dev))),
+                },
+                Some(((from, on), kind)) => (from, Some((on, kind))),
+            };
+            let dependencies = all.entry(from.to_owned()).or_default();
+            if let Some((on, kind)) = to {
+                dependencies.push(Dependency { on: on.to_owned(), kind });
+                all.entry(on.to_owned()).or_default();
+            }
+        }
+        let package = |(name, dependencies)| Package {
+            name,
+            published: true,
+            has_features: false,
+            dependencies,
+        };
+        Workspace { packages: all.into_iter().map(package).collect() }
+    }
+
+    /// The tree with the edges `from -> to`.
+    pub(crate) fn tree(edges: &[&str]) -> Tree {
+        let node = |package: Package| {
+            let dependencies = package.dependencies.into_iter().map(|dep| dep.on).collect();
+            (package.name.clone(), Node { name: package.name, dependencies })
+        };
+        Tree { nodes: workspace(edges).packages.into_iter().map(node).collect() }
+    }
+
+    #[test]
+    fn chains_are_shortest_and_end_at_the_first_hit() {
+        let tree = tree(&["a -> b", "b -> c", "c -> x", "a -> c", "x -> y", "b -> y", "c -> a"]);
+        let is_end = |name: &str| name == "x" || name == "y";
+        assert_eq!(tree.chains("a", is_end), [vec!["a", "b", "y"], vec!["a", "c", "x"]]);
+        assert!(tree.chains("y", is_end).is_empty());
+        assert!(tree.chains("unknown", is_end).is_empty());
+    }
+}

@@ -1,0 +1,37 @@
+//! What the command line prints, and its exit codes.
+
+use crate::xtask;
+
+/// Checks the exit code and how standard output and standard error begin.
+#[track_caller]
+fn check(args: &[&str], code: i32, stdout: &str, stderr: &str) {
+    let output = xtask(args);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let complained = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}{complained}");
+    assert!(said.starts_with(stdout), "{said}");
+    assert!(complained.starts_with(stderr), "{complained}");
+    let expected_lines = usize::from(!stderr.is_empty());
+    assert_eq!(complained.lines().count(), expected_lines, "{complained}");
+}
+
+#[test]
+fn help() {
+    let list = "The commands of this repository: cargo xtask <command> [--help]\n\n  ci  ";
+    check(&[], 0, list, "");
+    check(&["--help"], 0, list, "");
+    check(&["help"], 0, list, "");
+    check(&["ci", "--help"], 0, "Runs every check", "");
+    check(&["ci", "--only", "fmt", "-h"], 0, "Runs every check", "");
+    check(&["check-layers", "--help"], 0, "Compares the workspace's crate graph", "");
+    check(&["demo", "--help"], 0, "Streams the 1,797 hand-written digits", "");
+    check(&["ci", "--list"], 0, "fmt           the code is formatted\nclippy  ", "");
+}
+
+#[test]
+fn bad_arguments_get_one_line_and_exit_code_2() {
+    check(&["cl"], 2, "", "xtask: no command `cl`; `cargo xtask` alone lists them");
+    check(&["ci", "--only", "cl"], 2, "", "xtask: ci: no step `cl`; ");
+    check(&["check-layers", "wire"], 2, "", "xtask: check-layers takes no `wire`; ");
+    check(&["check-layers", "--manifest-path"], 2, "", "xtask: check-layers: `--manifest-path`");
+}
