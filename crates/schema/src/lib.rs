@@ -1,0 +1,51 @@
+//! The vocabulary of StreamTable: names, values, rows, types and how they unite.
+//!
+//! Nothing here does I/O, reads a clock or knows how a row travels. A program that only makes or
+//! checks rows needs no other crate of the project.
+//!
+//! ```
+//! use streamtable_schema::{ColumnPolicy, Schema, TableName, row};
+//!
+//! let name: TableName = "my-team/shop/requests".parse()?;
+//! let mut schema = Schema::new(ColumnPolicy::Strict);
+//! schema.admit(&row! { "path" => "/", "ms" => 7 })?;
+//! schema.admit(&row! { "path" => "/cart", "ms" => None::<i64> })?;
+//! assert_eq!(schema.to_string(), "path: string, ms: int?");
+//!
+//! // A row that does not fit changes nothing and says which column, and why.
+//! let error = schema.admit(&row! { "path" => "/" }).unwrap_err();
+//! assert_eq!(error.column(), Some("ms"));
+//! # assert_eq!(name.table(), "requests");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod media;
+mod name;
+mod row;
+mod schema;
+mod serialize;
+mod time;
+mod types;
+mod value;
+
+pub use error::{SchemaError, ValueError};
+pub use media::{Media, MediaError, MediaKind, MediaSource, StoredFile};
+pub use name::{NameError, NamePart, TableName, TablePath};
+pub use row::Row;
+pub use schema::{Change, Column, ColumnPolicy, MAX_COLUMNS, RowCheck, Schema};
+pub use time::Timestamp;
+pub use types::{Clash, Fields, Type, Union};
+pub use value::{MAX_DEPTH, Value};
+
+/// What the project's own serializers need to recognise values that serde has no word for.
+#[doc(hidden)]
+pub mod token {
+    pub use crate::media::MEDIA_TOKEN as MEDIA;
+    pub use crate::__refuse as refuse;
+    pub use crate::serialize::{
+        JSON_NUMBER, JSON_RAW, key_from_serialize as key, media_from_token as media,
+        timestamp_from_token as timestamp,
+    };
+    pub use crate::time::TIMESTAMP_TOKEN as TIMESTAMP;
+}

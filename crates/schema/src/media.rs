@@ -1,0 +1,356 @@
+//! Media cells: images, sound, films and documents that a row carries.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// What a media cell shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaKind {
+    /// A picture.
+    Image,
+    /// Sound.
+    Audio,
+    /// A film.
+    Video,
+    /// An HTML document.
+    Html,
+    /// A Markdown document.
+    Markdown,
+}
+
+impl MediaKind {
+    /// Every kind, in the order of `Ord`.
+    pub const ALL: [Self; 5] = [Self::Image, Self::Audio, Self::Video, Self::Html, Self::Markdown];
+
+    /// Returns the kind's lower-case name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Html => "html",
+            Self::Markdown => "markdown",
+        }
+    }
+}
+
+impl fmt::Display for MediaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for MediaKind {
+    type Err = MediaError;
+
+    fn from_str(text: &str) -> Result<Self, MediaError> {
+        let kind = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        kind.ok_or_else(|| MediaError::UnknownKind { kind: text.to_owned() })
+    }
+}
+
+/// A media cell: its bytes, or where they are, and what is known of them without decoding.
+///
+/// ```
+/// use streamtable_schema::Media;
+///
+/// let error = Media::image(&b"<svg/>"[..]).unwrap_err();
+/// assert_eq!(error.to_string(), "these 6 bytes are not an image of a known format");
+///
+/// let note = Media::markdown("**hot**").with_caption("the reviewer's note");
+/// assert_eq!(note.format(), "md");
+/// # Ok::<(), streamtable_schema::MediaError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Media {
+    kind: MediaKind,
+    format: String,
+    dimensions: Option<(u32, u32)>,
+    caption: Option<String>,
+    source: MediaSource,
+}
+
+/// Where the bytes of a media cell are.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MediaSource {
+    /// In memory.
+    Bytes(Bytes),
+    /// In a file, which is read when the row is logged.
+    Path(PathBuf),
+    /// With the table's other files, under a name that its content gives.
+    Stored(StoredFile),
+}
+
+/// A file that lies beside a table, named by its content.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StoredFile {
+    /// Its path below the table's files, with `/` between folders.
+    pub path: String,
+    /// The SHA-256 of its bytes, 64 lower-case hexadecimal digits. Legacy clients do not tell it.
+    pub sha256: Option<String>,
+    /// Its length in bytes. Legacy clients do not tell it.
+    pub size: Option<u64>,
+}
+
+/// The newtype name under which [`Media`] travels through serde.
+#[doc(hidden)]
+pub const MEDIA_TOKEN: &str = "$streamtable::Media";
+
+impl Media {
+    /// Makes an image cell of an encoded image (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF, …).
+    ///
+    /// Format, width and height are read from the header; the pixels are not decoded. Fails with
+    /// [`MediaError::NotAnImage`] when the header is of no known format.
+    pub fn image(bytes: impl Into<Bytes>) -> Result<Self, MediaError> {
+        let bytes = bytes.into();
+        let not_an_image = || MediaError::NotAnImage { bytes: bytes.len() };
+        let format = imagesize::image_type(&bytes).map_err(|_| not_an_image())?;
+        let size = imagesize::blob_size(&bytes).map_err(|_| not_an_image())?;
+        let side = |pixels: usize| u32::try_from(pixels).map_err(|_| not_an_image());
+        Ok(Self {
+            dimensions: Some((side(size.width)?, side(size.height)?)),
+            ..Self::new(MediaKind::Image, extension(format), MediaSource::Bytes(bytes))
+        })
+    }
+
+    /// Makes an audio cell. `format` is the customary file extension, such as `wav` or `mp3`.
+    pub fn audio(bytes: impl Into<Bytes>, format: &str) -> Result<Self, MediaError> {
+        Self::with_format(MediaKind::Audio, format, MediaSource::Bytes(bytes.into()))
+    }
+
+    /// Makes a video cell. `format` is the customary file extension, such as `mp4` or `webm`.
+    pub fn video(bytes: impl Into<Bytes>, format: &str) -> Result<Self, MediaError> {
+        Self::with_format(MediaKind::Video, format, MediaSource::Bytes(bytes.into()))
+    }
+
+    /// Makes a cell that shows an HTML document.
+    pub fn html(text: impl Into<String>) -> Self {
+        Self::new(MediaKind::Html, "html", MediaSource::Bytes(text.into().into()))
+    }
+
+    /// Makes a cell that shows a Markdown document.
+    pub fn markdown(text: impl Into<String>) -> Self {
+        Self::new(MediaKind::Markdown, "md", MediaSource::Bytes(text.into().into()))
+    }
+
+    /// Makes a cell of a file, whose extension is its format.
+    ///
+    /// The file is read when the row is logged, not here: a file that is gone by then, or an image
+    /// that is none, refuses the row. Fails with [`MediaError::BadFormat`] when the path has no
+    /// usable extension.
+    pub fn from_path(kind: MediaKind, path: impl Into<PathBuf>) -> Result<Self, MediaError> {
+        let path = path.into();
+        let format = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let format = format.to_ascii_lowercase();
+        Self::with_format(kind, &format, MediaSource::Path(path))
+    }
+
+    /// Makes a cell of a file that already lies beside the table.
+    ///
+    /// `dimensions` are the width and height of an image or video in pixels, where they are known.
+    pub fn stored(
+        kind: MediaKind,
+        format: &str,
+        dimensions: Option<(u32, u32)>,
+        file: StoredFile,
+    ) -> Result<Self, MediaError> {
+        Ok(Self { dimensions, ..Self::with_format(kind, format, MediaSource::Stored(file))? })
+    }
+
+    /// Adds a caption.
+    #[must_use]
+    pub fn with_caption(mut self, caption: impl Into<String>) -> Self {
+        self.caption = Some(caption.into());
+        self
+    }
+
+    /// Returns what the cell shows.
+    pub fn kind(&self) -> MediaKind {
+        self.kind
+    }
+
+    /// Returns the format: a file extension in lower case, such as `png`.
+    pub fn format(&self) -> &str {
+        &self.format
+    }
+
+    /// Returns the width and height in pixels, where they are known.
+    pub fn dimensions(&self) -> Option<(u32, u32)> {
+        self.dimensions
+    }
+
+    /// Returns the caption.
+    pub fn caption(&self) -> Option<&str> {
+        self.caption.as_deref()
+    }
+
+    /// Returns where the bytes are.
+    pub fn source(&self) -> &MediaSource {
+        &self.source
+    }
+
+    /// Returns the same cell with its file read: what `bytes` say of it replaces what its path did.
+    ///
+    /// Fails when the cell is an image and the bytes are none.
+    pub fn with_bytes(self, bytes: Bytes) -> Result<Self, MediaError> {
+        Ok(match self.kind {
+            MediaKind::Image => Self { caption: self.caption, ..Self::image(bytes)? },
+            _ => Self { source: MediaSource::Bytes(bytes), ..self },
+        })
+    }
+
+    fn new(kind: MediaKind, format: &str, source: MediaSource) -> Self {
+        Self { kind, format: format.to_owned(), dimensions: None, caption: None, source }
+    }
+
+    fn with_format(
+        kind: MediaKind,
+        format: &str,
+        source: MediaSource,
+    ) -> Result<Self, MediaError> {
+        // The format becomes part of a file name.
+        let is_usable = matches!(format.len(), 1..=16)
+            && format.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if !is_usable {
+            return Err(MediaError::BadFormat { format: format.to_owned() });
+        }
+        Ok(Self::new(kind, format, source))
+    }
+}
+
+impl fmt::Debug for MediaSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Stored(file) => f.debug_tuple("Stored").field(file).finish(),
+        }
+    }
+}
+
+fn extension(format: imagesize::ImageType) -> &'static str {
+    use imagesize::ImageType;
+    match format {
+        ImageType::Png => "png",
+        ImageType::Jpeg => "jpg",
+        ImageType::Gif => "gif",
+        ImageType::Webp => "webp",
+        ImageType::Bmp => "bmp",
+        ImageType::Tiff => "tiff",
+        ImageType::Heif(imagesize::Compression::Av1) => "avif",
+        ImageType::Heif(_) => "heic",
+        ImageType::Jxl => "jxl",
+        ImageType::Ico => "ico",
+        _ => "img",
+    }
+}
+
+/// All of a [`Media`] but its bytes: the head of its serialized form.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    kind: MediaKind,
+    format: String,
+    dimensions: Option<(u32, u32)>,
+    caption: Option<String>,
+    path: Option<PathBuf>,
+    stored: Option<(String, Option<String>, Option<u64>)>,
+}
+
+impl Serialize for Media {
+    /// Serializes as a newtype around bytes that [`unpack`] reads; only this project's serializers
+    /// give them a meaning.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (path, stored, bytes) = match &self.source {
+            MediaSource::Bytes(bytes) => (None, None, &bytes[..]),
+            MediaSource::Path(path) => (Some(path.clone()), None, &[][..]),
+            MediaSource::Stored(f) => {
+                (None, Some((f.path.clone(), f.sha256.clone(), f.size)), &[][..])
+            }
+        };
+        let head = Head {
+            kind: self.kind,
+            format: self.format.clone(),
+            dimensions: self.dimensions,
+            caption: self.caption.clone(),
+            path,
+            stored,
+        };
+        let mut packed = serde_json::to_vec(&head).map_err(serde::ser::Error::custom)?;
+        packed.push(b'\n');
+        packed.extend_from_slice(bytes);
+        serializer.serialize_newtype_struct(MEDIA_TOKEN, &PackedBytes(&packed))
+    }
+}
+
+struct PackedBytes<'a>(&'a [u8]);
+
+impl Serialize for PackedBytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// Reads a cell back from the bytes that its `Serialize` wrote: one line of JSON, then the content.
+pub(crate) fn unpack(packed: &[u8]) -> Option<Media> {
+    let end = packed.iter().position(|&b| b == b'\n')?;
+    let head: Head = serde_json::from_slice(&packed[..end]).ok()?;
+    let source = match (head.path, head.stored) {
+        (Some(path), _) => MediaSource::Path(path),
+        (_, Some((path, sha256, size))) => MediaSource::Stored(StoredFile { path, sha256, size }),
+        _ => MediaSource::Bytes(Bytes::copy_from_slice(&packed[end + 1..])),
+    };
+    let Head { kind, format, dimensions, caption, .. } = head;
+    Some(Media { kind, format, dimensions, caption, source })
+}
+
+/// Why bytes or a file cannot be a media cell.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    /// The bytes do not begin as an image of a known format does.
+    #[error("these {bytes} bytes are not an image of a known format")]
+    NotAnImage {
+        /// How many bytes there are.
+        bytes: usize,
+    },
+    /// The format is not a short file extension of lower-case letters and digits.
+    #[error("{format:?} is no media format; give a file extension such as png, wav or mp4")]
+    BadFormat {
+        /// The format as given.
+        format: String,
+    },
+    /// The file could not be read when its row was logged.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The file is larger than may be uploaded.
+    #[error("the file has {bytes} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// Its length.
+        bytes: u64,
+        /// The longest allowed.
+        limit: u64,
+    },
+    /// The name is of no kind of media.
+    #[error("{kind:?} is no kind of media")]
+    UnknownKind {
+        /// The name as given.
+        kind: String,
+    },
+}
+
+impl MediaError {
+    /// Makes the error for a file that could not be read.
+    pub fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        Self::Unreadable { path: path.to_owned(), reason: error.to_string() }
+    }
+}

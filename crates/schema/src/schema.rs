@@ -1,0 +1,274 @@
+//! The columns of a table, and which rows they take.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::types::Clash;
+use crate::{Row, SchemaError, Type, Value, ValueError};
+
+/// How many columns a table may have.
+pub const MAX_COLUMNS: usize = 10_000;
+
+/// What a table does with a row whose columns are not its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ColumnPolicy {
+    /// Refuses it: after the first row, every row has exactly the table's columns.
+    #[default]
+    Strict,
+    /// Takes it: new columns appear behind the others, and absent ones are null.
+    Evolve,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The type of all that it has held so far.
+    pub ty: Type,
+}
+
+/// The columns of a table in the order in which they were first seen, for ever.
+///
+/// ```
+/// use streamtable_schema::{ColumnPolicy, Schema, row};
+///
+/// let mut schema = Schema::new(ColumnPolicy::Strict);
+/// schema.admit(&row! { "path" => "/", "ms" => 7 })?;
+/// schema.admit(&row! { "ms" => 7.5, "path" => "/a" })?;
+///
+/// let error = schema.admit(&row! { "path" => vec!["/"], "ms" => 1 }).unwrap_err();
+/// assert_eq!(error.to_string(), r#"column "path" holds string, this row has list<string>"#);
+/// assert_eq!(schema.to_string(), "path: string, ms: float");
+/// # Ok::<(), streamtable_schema::SchemaError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    policy: ColumnPolicy,
+    columns: Vec<Column>,
+    by_name: HashMap<Arc<str>, usize>,
+}
+
+/// Two schemas are equal when they have the same columns in the same order, whatever their policy.
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        self.columns == other.columns
+    }
+}
+
+impl Schema {
+    /// Makes a schema without columns.
+    pub fn new(policy: ColumnPolicy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    /// Makes a schema of columns that a table already has. A name given twice counts once, with
+    /// the type of both.
+    pub fn with_columns<N: AsRef<str>>(
+        policy: ColumnPolicy,
+        columns: impl IntoIterator<Item = (N, Type)>,
+    ) -> Self {
+        let mut schema = Self::new(policy);
+        for (name, ty) in columns {
+            match schema.by_name.get(name.as_ref()) {
+                Some(&i) => schema.columns[i].ty = schema.columns[i].ty.unite_any(&ty),
+                None => schema.add(name.as_ref().into(), ty),
+            }
+        }
+        schema
+    }
+
+    /// Returns what the schema does with a row whose columns are not its own.
+    pub fn policy(&self) -> ColumnPolicy {
+        self.policy
+    }
+
+    /// Returns the columns in their order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Returns a column by its name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.by_name.get(name).map(|&i| &self.columns[i])
+    }
+
+    /// Takes a row, or refuses it and stays as it was.
+    pub fn admit(&mut self, row: &Row) -> Result<(), SchemaError> {
+        let mut change = Change::default();
+        let mut check = self.check(&mut change);
+        for (name, value) in row.cells() {
+            validate(name, value)?;
+            let ty = Type::of(value).map_err(|clash| mismatch(name, clash))?;
+            check.cell(name, &ty)?;
+        }
+        check.finish()?;
+        self.apply(&mut change);
+        Ok(())
+    }
+
+    /// Begins to check a row whose cells come one by one.
+    ///
+    /// `change` is where the check notes what the row would add; it is cleared first, and keeping
+    /// one from row to row saves its memory from being allocated again.
+    pub fn check<'a>(&'a self, change: &'a mut Change) -> RowCheck<'a> {
+        change.clear();
+        change.seen.resize(self.columns.len().div_ceil(64), 0);
+        RowCheck { schema: self, change, next: 0, count: 0 }
+    }
+
+    /// Makes the change that a finished check of this schema noted, and clears it.
+    pub fn apply(&mut self, change: &mut Change) {
+        for (i, ty) in change.widened.drain(..) {
+            self.columns[i].ty = ty;
+        }
+        for (name, ty) in change.added.drain(..) {
+            self.add(name, ty);
+        }
+    }
+
+    fn add(&mut self, name: Arc<str>, ty: Type) {
+        self.by_name.insert(Arc::clone(&name), self.columns.len());
+        self.columns.push(Column { name, ty });
+    }
+
+    /// Finds a column; a row mostly has them in the table's order, so `hint` is tried first.
+    fn find(&self, name: &str, hint: usize) -> Option<usize> {
+        match self.columns.get(hint) {
+            Some(column) if *column.name == *name => Some(hint),
+            _ => self.by_name.get(name).copied(),
+        }
+    }
+}
+
+impl std::fmt::Display for Schema {
+    /// Writes the columns as `name: type`, separated by commas.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, Column { name, ty }) in self.columns.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{name}: {ty}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a row would add to a schema: columns, and wider types for columns that are there.
+#[derive(Debug, Default)]
+pub struct Change {
+    seen: Vec<u64>,
+    widened: Vec<(usize, Type)>,
+    added: Vec<(Arc<str>, Type)>,
+}
+
+impl Change {
+    /// Tells whether the row adds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.widened.is_empty() && self.added.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.seen.clear();
+        self.widened.clear();
+        self.added.clear();
+    }
+}
+
+/// A check of one row, cell by cell. Dropping it before [`finish`](Self::finish) leaves nothing.
+#[derive(Debug)]
+pub struct RowCheck<'a> {
+    schema: &'a Schema,
+    change: &'a mut Change,
+    next: usize,
+    count: usize,
+}
+
+impl RowCheck<'_> {
+    /// Checks the row's next cell, of which the type is known.
+    pub fn cell(&mut self, name: &str, ty: &Type) -> Result<(), SchemaError> {
+        let Some(i) = self.schema.find(name, self.next) else {
+            return self.new_column(name, ty);
+        };
+        let (word, bit) = (i / 64, 1 << (i % 64));
+        if self.change.seen[word] & bit != 0 {
+            return Err(SchemaError::DuplicateColumn { column: name.to_owned() });
+        }
+        self.change.seen[word] |= bit;
+        self.next = i + 1;
+        self.count += 1;
+        let held = &self.schema.columns[i].ty;
+        if !held.includes(ty) {
+            let wider = held.unite(ty).map_err(|clash| mismatch(name, clash))?;
+            self.change.widened.push((i, wider));
+        }
+        Ok(())
+    }
+
+    /// Ends the row: nothing else comes.
+    ///
+    /// What it would change is then in the `Change` that the check was begun with, for
+    /// [`Schema::apply`].
+    pub fn finish(self) -> Result<(), SchemaError> {
+        let Self { schema, change, count, .. } = self;
+        if schema.policy == ColumnPolicy::Evolve {
+            return Ok(());
+        }
+        if schema.columns.is_empty() && change.added.is_empty() {
+            return Err(SchemaError::EmptyRow);
+        }
+        if count == schema.columns.len() {
+            return Ok(());
+        }
+        let unseen = |i: &usize| change.seen[i / 64] & (1 << (i % 64)) == 0;
+        match (0..schema.columns.len()).find(unseen) {
+            Some(i) => Err(SchemaError::MissingColumn { column: schema.columns[i].name.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    fn new_column(&mut self, name: &str, ty: &Type) -> Result<(), SchemaError> {
+        let column = || name.to_owned();
+        if self.change.added.iter().any(|(added, _)| **added == *name) {
+            return Err(SchemaError::DuplicateColumn { column: column() });
+        }
+        if self.schema.policy == ColumnPolicy::Strict && !self.schema.columns.is_empty() {
+            return Err(SchemaError::ExtraColumn { column: column() });
+        }
+        if self.schema.columns.len() + self.change.added.len() >= MAX_COLUMNS {
+            return Err(SchemaError::TooManyColumns { column: column(), limit: MAX_COLUMNS });
+        }
+        self.change.added.push((name.into(), ty.clone()));
+        Ok(())
+    }
+}
+
+fn mismatch(column: &str, Clash { path, held, came }: Clash) -> SchemaError {
+    SchemaError::Mismatch { column: column.to_owned(), path, held, came }
+}
+
+/// Checks what a type does not tell: depth, the range of integers, fields that are there twice.
+fn validate(column: &str, value: &Value) -> Result<(), SchemaError> {
+    fn visit(value: &Value, room: usize) -> Result<(), ValueError> {
+        match value {
+            Value::Int(n) if i64::try_from(*n).is_err() => {
+                Err(ValueError::IntegerRange { value: n.to_string() })
+            }
+            Value::List(_) | Value::Struct(_) if room == 0 => Err(ValueError::too_deep()),
+            Value::List(items) => items.iter().try_for_each(|item| visit(item, room - 1)),
+            Value::Struct(row) => {
+                if let Some(name) = duplicate(row) {
+                    return Err(ValueError::DuplicateField { name: name.to_owned() });
+                }
+                row.cells().try_for_each(|(_, value)| visit(value, room - 1))
+            }
+            _ => Ok(()),
+        }
+    }
+    visit(value, crate::MAX_DEPTH)
+        .map_err(|error| SchemaError::Value { column: column.to_owned(), error })
+}
+
+fn duplicate(row: &Row) -> Option<&str> {
+    let mut names: Vec<&str> = row.cells().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]))
+}

@@ -1,0 +1,83 @@
+//! The instant that a timestamp cell holds.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+
+/// An instant: microseconds since 1970-01-01T00:00:00Z, negative before it.
+///
+/// Without a time zone: a zone belongs to whoever looks. Any other `Serialize` type that holds a
+/// time arrives as what it serializes to, mostly a string; wrap it in this one to log an instant.
+///
+/// ```
+/// use streamtable_schema::Timestamp;
+///
+/// let t = Timestamp::from_micros(1_704_164_645_678_000);
+/// assert_eq!(t.to_string(), "2024-01-02T03:04:05.678Z");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp {
+    micros: i64,
+}
+
+/// The newtype name under which a [`Timestamp`] travels through serde.
+#[doc(hidden)]
+pub const TIMESTAMP_TOKEN: &str = "$streamtable::Timestamp";
+
+impl Timestamp {
+    /// Makes an instant of microseconds since the epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self { micros }
+    }
+
+    /// Makes an instant of milliseconds since the epoch, saturating at the ends of the range.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self { micros: millis.saturating_mul(1000) }
+    }
+
+    /// Returns the microseconds since the epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.micros
+    }
+
+    /// Returns the milliseconds since the epoch, rounded towards the past.
+    pub const fn as_millis(self) -> i64 {
+        self.micros.div_euclid(1000)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// Converts, saturating at the ends of the range (some 292,000 years away).
+    fn from(time: SystemTime) -> Self {
+        let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => micros(after),
+            Err(before) => -micros(before.duration()),
+        })
+    }
+}
+
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(time: jiff::Timestamp) -> Self {
+        Self::from_micros(time.as_microsecond())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// Writes the instant as RFC 3339 in UTC, or as a number of microseconds outside the years
+    /// −9999 to 9999.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.micros) {
+            Ok(time) => time.fmt(f),
+            Err(_) => write!(f, "{} µs", self.micros),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    /// Serializes as a newtype around the microseconds.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(TIMESTAMP_TOKEN, &self.micros)
+    }
+}

@@ -1,0 +1,140 @@
+//! The artifact by which readers find a table: two small files and their manifest (protocol notes
+//! §11).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+use streamtable_schema::TablePath;
+
+use crate::media_file::hex;
+use crate::python_json;
+
+/// The type of the artifact, and of the object inside it.
+pub const STREAM_TABLE_TYPE: &str = "stream_table";
+
+/// The name of the manifest of a whole artifact.
+pub const MANIFEST_NAME: &str = "wandb_manifest.json";
+
+/// The artifact's metadata, as JSON text.
+pub const STREAM_TABLE_METADATA: &str =
+    r#"{"_weave_meta": {"is_weave_obj": true, "type_name": "stream_table", "is_panel": false}}"#;
+
+/// The artifact of one table, in the form that weave 0.50 writes: the same table always gives the
+/// same bytes and digests, whichever client made it first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamTableArtifact {
+    /// The files in the order of their paths.
+    pub files: [ArtifactFile; 2],
+    /// The digest of the whole artifact: 32 hexadecimal digits.
+    pub digest: String,
+}
+
+/// A file of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactFile {
+    /// Its path inside the artifact.
+    pub path: &'static str,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The base64 of the MD5 of its bytes.
+    pub digest: String,
+}
+
+impl StreamTableArtifact {
+    /// Makes the artifact of a table.
+    pub fn new(table: &TablePath) -> Self {
+        #[derive(Serialize)]
+        struct Object<'a> {
+            table_name: &'a str,
+            project_name: &'a str,
+            entity_name: &'a str,
+        }
+        let object = Object {
+            table_name: table.table(),
+            project_name: table.project(),
+            entity_name: table.entity(),
+        };
+        let files = [
+            ArtifactFile::new("obj.object.json", python_json::to_string(&object)),
+            ArtifactFile::new("obj.type.json", OBJECT_TYPE.to_owned()),
+        ];
+        let mut md5 = Md5::new();
+        md5.update("wandb-artifact-manifest-v1\n");
+        for file in &files {
+            md5.update(format!("{}:{}\n", file.path, file.digest));
+        }
+        Self { files, digest: hex(&md5.finalize()) }
+    }
+
+    /// Writes the manifest, once the server has told under which artifact the files were born.
+    ///
+    /// Returns its bytes and the base64 of their MD5.
+    pub fn manifest(&self, birth_artifact_id: &str) -> (Vec<u8>, String) {
+        let contents = self.files.iter().map(|file| {
+            let entry = ManifestEntry {
+                digest: file.digest.clone(),
+                birth_artifact_id: Some(birth_artifact_id.to_owned()),
+                size: file.bytes.len() as u64,
+            };
+            (file.path.to_owned(), entry)
+        });
+        let manifest = Manifest {
+            version: 1,
+            storage_policy: "wandb-storage-policy-v1".to_owned(),
+            storage_policy_config: StoragePolicyConfig { storage_layout: "V2".to_owned() },
+            contents: contents.collect(),
+        };
+        let bytes = serde_json::to_vec(&manifest).expect("a manifest serializes into a vector");
+        let digest = md5_base64(&bytes);
+        (bytes, digest)
+    }
+}
+
+impl ArtifactFile {
+    fn new(path: &'static str, text: String) -> Self {
+        Self { path, digest: md5_base64(text.as_bytes()), bytes: text.into_bytes() }
+    }
+}
+
+const OBJECT_TYPE: &str = r#"{"type": "stream_table", "_base_type": {"type": "Object"}, "_relocatable": true, "_is_object": true, "table_name": "string", "project_name": "string", "entity_name": "string"}"#;
+
+/// An artifact's manifest: which files it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// The version of the format: 1.
+    pub version: u32,
+    /// How files are stored.
+    pub storage_policy: String,
+    /// Details of that.
+    pub storage_policy_config: StoragePolicyConfig,
+    /// The files, by path.
+    pub contents: std::collections::BTreeMap<String, ManifestEntry>,
+}
+
+/// How an artifact's files are laid out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoragePolicyConfig {
+    /// `V1` or `V2`.
+    pub storage_layout: String,
+}
+
+/// A file in a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestEntry {
+    /// The base64 of the MD5 of its bytes.
+    pub digest: String,
+    /// The artifact that first had it.
+    #[serde(rename = "birthArtifactID", skip_serializing_if = "Option::is_none")]
+    pub birth_artifact_id: Option<String>,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// Returns the base64 of the MD5 of some bytes, which is how the protocol names contents.
+pub fn md5_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(Md5::digest(bytes))
+}

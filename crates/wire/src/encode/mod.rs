@@ -1,0 +1,147 @@
+//! From a row to the bytes of a history line, in one pass that also tells the types.
+
+mod line;
+mod value;
+
+use serde::Serialize;
+use streamtable_schema::{Media, MediaError, SchemaError, StoredFile, Timestamp, Type};
+
+use crate::cell::write_timestamp;
+use crate::json::{write_plain, write_str};
+use line::{RowFailure, RowsFailure, ToLine, ToRows};
+
+/// The columns that the protocol fills by itself. A row may not use their names.
+///
+/// `_client_id`, `_timestamp`, `_step`, `_runtime` and `_wandb` belong to the protocol (notes §8);
+/// `_writer` and `_line` are what a StreamTable server shows beside a row.
+pub const RESERVED_COLUMNS: [&str; 7] =
+    ["_client_id", "_line", "_runtime", "_step", "_timestamp", "_wandb", "_writer"];
+
+/// The column that says when a row was logged. A row that lacks it gets it.
+pub const TIMESTAMP_COLUMN: &str = "timestamp";
+
+/// The longest history line that the protocol's servers take, in bytes: 10 MiB less 100 KiB.
+///
+/// Source: protocol notes §7.
+pub const MAX_LINE_BYTES: usize = 10_383_360;
+
+/// What the encoder asks and tells while it writes a row.
+pub trait RowSink {
+    /// Called once for each column, in the row's order, with the type of what was written.
+    ///
+    /// An error ends the row and is what the encoder returns.
+    fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError>;
+
+    /// Called for each media value that is not [stored](streamtable_schema::MediaSource::Stored)
+    /// yet: finds the place of its file, and gives the value back as that file tells it.
+    fn media(&mut self, media: &Media) -> Result<(Media, StoredFile), MediaError>;
+}
+
+/// Who logs a row, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Logged<'a> {
+    /// The writer's id.
+    pub writer: &'a str,
+    /// The time at which `log` was called.
+    pub at: Timestamp,
+}
+
+/// Appends a row to `out` as one history line, without a line end.
+///
+/// The line has the row's cells in its order, then the writer's id, a `timestamp` cell in
+/// milliseconds if the row has none, and the time of logging. On an error `out` is as it was.
+///
+/// ```
+/// use streamtable_schema::{Media, MediaError, SchemaError, StoredFile, Timestamp, Type, row};
+/// use streamtable_wire::{Logged, RowSink, write_row};
+///
+/// struct Columns(Vec<String>);
+///
+/// impl RowSink for Columns {
+///     fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError> {
+///         self.0.push(format!("{column}: {ty}"));
+///         Ok(())
+///     }
+///
+///     fn media(&mut self, media: &Media) -> Result<(Media, StoredFile), MediaError> {
+///         unreachable!("{media:?} in a row without media")
+///     }
+/// }
+///
+/// let (mut line, mut columns) = (Vec::new(), Columns(Vec::new()));
+/// let logged = Logged { writer: "w", at: Timestamp::from_millis(1500) };
+/// write_row(&row! { "ms" => 7 }, logged, &mut line, &mut columns)?;
+/// assert_eq!(columns.0, ["ms: int", "timestamp: timestamp"]);
+/// assert_eq!(
+///     String::from_utf8(line)?,
+///     r#"{"ms":7,"_client_id":"w","timestamp":{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":1500},"_timestamp":1.500000}"#,
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_row<T: Serialize + ?Sized, S: RowSink>(
+    row: &T,
+    logged: Logged<'_>,
+    out: &mut Vec<u8>,
+    sink: &mut S,
+) -> Result<(), SchemaError> {
+    let start = out.len();
+    let result = write_cells(row, logged, out, sink);
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+fn write_cells<T: Serialize + ?Sized, S: RowSink>(
+    row: &T,
+    logged: Logged<'_>,
+    out: &mut Vec<u8>,
+    sink: &mut S,
+) -> Result<(), SchemaError> {
+    let has_timestamp = match row.serialize(ToLine { out: &mut *out, sink: &mut *sink }) {
+        Ok(has_timestamp) => has_timestamp,
+        Err(RowFailure::Schema(error)) => return Err(error),
+        Err(RowFailure::NotARow) => {
+            // Cold: say what it is instead.
+            let found = streamtable_schema::Row::from_serialize(row);
+            return Err(found.err().unwrap_or(SchemaError::NotARow { found: Type::Unknown }));
+        }
+    };
+    // Every cell ends in a comma.
+    out.extend_from_slice(br#""_client_id":"#);
+    write_str(out, logged.writer);
+    if !has_timestamp {
+        sink.cell(TIMESTAMP_COLUMN, &Type::Timestamp)?;
+        out.extend_from_slice(br#","timestamp":"#);
+        write_timestamp(out, Timestamp::from_millis(logged.at.as_millis()));
+    }
+    let micros = logged.at.as_micros();
+    let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+    write_plain(out, format_args!(r#","_timestamp":{sign}{seconds}.{rest:06}}}"#));
+    Ok(())
+}
+
+/// Calls `take` with each row that `rows` serializes as: each element when it serializes as a
+/// sequence, and `rows` itself when it does not.
+///
+/// Stops at the first error.
+pub fn for_each_row<T: Serialize + ?Sized, R: TakeRow>(
+    rows: &T,
+    take: &mut R,
+) -> Result<(), R::Stop> {
+    match rows.serialize(ToRows { take: &mut *take }) {
+        Ok(()) => Ok(()),
+        Err(RowsFailure::Stop(stop)) => Err(stop),
+        Err(RowsFailure::OneRow) => take.take(rows),
+    }
+}
+
+/// What [`for_each_row`] calls.
+pub trait TakeRow {
+    /// What ends the rows early.
+    type Stop: std::fmt::Debug;
+
+    /// Takes one row.
+    fn take<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<(), Self::Stop>;
+}

@@ -1,0 +1,34 @@
+//! Paths and headers of the protocol (protocol notes §1–§2).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use streamtable_schema::TablePath;
+
+/// Where GraphQL operations are posted.
+pub const GRAPHQL_PATH: &str = "/graphql";
+
+/// The header that asks the server to append rows and number them itself; its value is `true`.
+pub const ASYNC_HEADER: &str = "x-wandb-use-async-filestream";
+
+/// The header by which our client tells how a server that knows it shall treat columns: the value
+/// is `strict` or `evolve`. Other servers ignore it.
+pub const COLUMNS_HEADER: &str = "x-streamtable-columns";
+
+/// The feature under which a server says that it takes gzip bodies on file streams.
+pub const GZIP_FEATURE: &str = "FILESTREAM_GZIP";
+
+/// What a path segment shows as it is: everything that RFC 3986 calls unreserved.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Returns the path to which a table's rows are posted.
+///
+/// ```
+/// # use streamtable_schema::TablePath;
+/// let path = TablePath::new("me", "my project", "t")?;
+/// assert_eq!(streamtable_wire::file_stream_path(&path), "/files/me/my%20project/t/file_stream");
+/// # Ok::<(), streamtable_schema::NameError>(())
+/// ```
+pub fn file_stream_path(table: &TablePath) -> String {
+    let [entity, project, run] = [table.entity(), table.project(), table.table()]
+        .map(|segment| utf8_percent_encode(segment, SEGMENT));
+    format!("/files/{entity}/{project}/{run}/file_stream")
+}

@@ -1,0 +1,327 @@
+//! Reading one JSON document into a [`Value`].
+
+use std::borrow::Cow;
+
+use streamtable_schema::{Row, Value};
+
+/// How deep a document may nest before it is refused.
+///
+/// More than [`streamtable_schema::MAX_DEPTH`], because a row and its cells' own wrapping count.
+const MAX_NESTING: usize = 160;
+
+/// Why a text is not a JSON document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("at byte {position}: expected {expected}")]
+pub struct JsonError {
+    /// Where, in bytes from the start.
+    pub position: usize,
+    /// What should have stood there.
+    pub expected: &'static str,
+}
+
+/// Reads one JSON document, and nothing after it but white space.
+///
+/// Beyond the standard it takes what the protocol's clients write: the bare words `NaN`,
+/// `Infinity` and `-Infinity`, and integers of any length (those beyond 128 bits become the nearest
+/// float). Half a surrogate pair becomes U+FFFD. Where a key comes twice, the last value stays, at
+/// the place of the first. Objects become structs; the protocol's own cells are not looked into.
+///
+/// ```
+/// use streamtable_schema::{Value, row};
+///
+/// let value = streamtable_wire::json::parse(r#"{"a": NaN, "b": [1, 2.0, 1e3]}"#)?;
+/// let list: Value = [Value::from(1), 2.0.into(), 1000.0.into()].into_iter().collect();
+/// assert_eq!(value, row! { "a" => f64::NAN, "b" => list }.into());
+/// # Ok::<(), streamtable_wire::json::JsonError>(())
+/// ```
+pub fn parse(text: &str) -> Result<Value, JsonError> {
+    let mut parser = Parser { text, at: 0 };
+    let value = parser.value(MAX_NESTING)?;
+    parser.skip_space();
+    if parser.at < text.len() {
+        return Err(parser.expected("the end"));
+    }
+    Ok(value)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn value(&mut self, room: usize) -> Result<Value, JsonError> {
+        self.skip_space();
+        match self.peek() {
+            Some(b'{') => self.object(room),
+            Some(b'[') => self.array(room),
+            Some(b'"') => Ok(Value::String(self.string()?.into_owned())),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Null),
+            Some(b'N') => self.word("NaN", Value::Float(f64::NAN)),
+            Some(b'I') => self.word("Infinity", Value::Float(f64::INFINITY)),
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    fn object(&mut self, room: usize) -> Result<Value, JsonError> {
+        let room = self.deeper(room)?;
+        let mut cells: Vec<(Cow<'static, str>, Value)> = Vec::new();
+        self.at += 1;
+        self.skip_space();
+        if !self.take(b'}') {
+            loop {
+                self.skip_space();
+                if self.peek() != Some(b'"') {
+                    return Err(self.expected("a key"));
+                }
+                let key = self.string()?;
+                self.skip_space();
+                if !self.take(b':') {
+                    return Err(self.expected("a colon"));
+                }
+                let value = self.value(room)?;
+                cells.push((Cow::Owned(key.into_owned()), value));
+                self.skip_space();
+                match (self.take(b','), self.take(b'}')) {
+                    (true, false) => {}
+                    (false, true) => break,
+                    _ => return Err(self.expected("a comma or the end of the object")),
+                }
+            }
+        }
+        Ok(Value::Struct(keep_last(cells)))
+    }
+
+    fn array(&mut self, room: usize) -> Result<Value, JsonError> {
+        let room = self.deeper(room)?;
+        let mut items = Vec::new();
+        self.at += 1;
+        self.skip_space();
+        if !self.take(b']') {
+            loop {
+                items.push(self.value(room)?);
+                self.skip_space();
+                match (self.take(b','), self.take(b']')) {
+                    (true, false) => {}
+                    (false, true) => break,
+                    _ => return Err(self.expected("a comma or the end of the array")),
+                }
+            }
+        }
+        Ok(Value::List(items))
+    }
+
+    /// Reads a text from its opening quote to its closing one.
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
+        self.at += 1;
+        let start = self.at;
+        let rest = &self.text.as_bytes()[start..];
+        let stop = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+        self.at += stop;
+        let plain = &self.text[start..self.at];
+        if self.take(b'"') {
+            return Ok(plain.into());
+        }
+        let mut owned = plain.to_owned();
+        loop {
+            match self.next() {
+                Some(b'"') => return Ok(owned.into()),
+                Some(b'\\') => owned.push(self.escape()?),
+                _ => return Err(self.expected("the end of the text")),
+            }
+            let rest = &self.text.as_bytes()[self.at..];
+            let stop = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            owned.push_str(&self.text[self.at..self.at + stop]);
+            self.at += stop;
+        }
+    }
+
+    /// Reads what follows a backslash.
+    fn escape(&mut self) -> Result<char, JsonError> {
+        Ok(match self.next() {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let unit = self.hex4()?;
+                if !(0xd800..0xdc00).contains(&unit) {
+                    return Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER));
+                }
+                let after_first = self.at;
+                if self.text[self.at..].starts_with("\\u") {
+                    self.at += 2;
+                    let low = self.hex4()?;
+                    if (0xdc00..0xe000).contains(&low) {
+                        let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+                        return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                    }
+                }
+                self.at = after_first;
+                char::REPLACEMENT_CHARACTER
+            }
+            _ => return Err(self.expected("an escape")),
+        })
+    }
+
+    fn hex4(&mut self) -> Result<u32, JsonError> {
+        let digits = self.text.as_bytes().get(self.at..self.at + 4);
+        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let Some(digits) = digits else { return Err(self.expected("four hexadecimal digits")) };
+        self.at += 4;
+        Ok(digits.iter().fold(0, |n, &digit| n * 16 + char::from(digit).to_digit(16).unwrap_or(0)))
+    }
+
+    fn number(&mut self) -> Result<Value, JsonError> {
+        let start = self.at;
+        if self.take(b'-') && self.peek() == Some(b'I') {
+            return self.word("Infinity", Value::Float(f64::NEG_INFINITY));
+        }
+        self.digits()?;
+        let mut is_integer = true;
+        if self.take(b'.') {
+            is_integer = false;
+            self.digits()?;
+        }
+        if self.take(b'e') || self.take(b'E') {
+            is_integer = false;
+            let _ = self.take(b'+') || self.take(b'-');
+            self.digits()?;
+        }
+        let text = &self.text[start..self.at];
+        if is_integer && let Ok(n) = text.parse::<i128>() {
+            return Ok(Value::Int(n));
+        }
+        text.parse().map(Value::Float).map_err(|_| self.expected("a number"))
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.expected("a digit")) } else { Ok(()) }
+    }
+
+    fn word(&mut self, word: &'static str, value: Value) -> Result<Value, JsonError> {
+        if !self.text[self.at..].starts_with(word) {
+            return Err(self.expected(word));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn deeper(&self, room: usize) -> Result<usize, JsonError> {
+        room.checked_sub(1).ok_or_else(|| self.expected("less deep nesting"))
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    fn expected(&self, expected: &'static str) -> JsonError {
+        JsonError { position: self.at, expected }
+    }
+}
+
+/// Makes a row of cells among which a key may come twice.
+fn keep_last(cells: Vec<(Cow<'static, str>, Value)>) -> Row {
+    let mut names: Vec<&str> = cells.iter().map(|(name, _)| &**name).collect();
+    names.sort_unstable();
+    if !names.windows(2).any(|pair| pair[0] == pair[1]) {
+        return cells.into_iter().collect();
+    }
+    let mut places: std::collections::HashMap<Cow<'static, str>, usize> = Default::default();
+    let mut kept: Vec<(Cow<'static, str>, Value)> = Vec::new();
+    for (name, value) in cells {
+        match places.get(&name) {
+            Some(&i) => kept[i].1 = value,
+            None => {
+                places.insert(name.clone(), kept.len());
+                kept.push((name, value));
+            }
+        }
+    }
+    kept.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use streamtable_schema::row;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: impl Into<Value>) {
+        assert_eq!(parse(text), Ok(expected.into()));
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, position: usize, expected: &'static str) {
+        assert_eq!(parse(text), Err(JsonError { position, expected }));
+    }
+
+    #[test]
+    fn documents() {
+        check(" 1 ", 1);
+        check("-0", 0);
+        check("-0.0", -0.0);
+        check("1.0", 1.0);
+        check("1.7953500882148914e+09", 1_795_350_088.214_891_4);
+        check("9223372036854775808", 9_223_372_036_854_775_808_i128);
+        check(&format!("1{}", "0".repeat(400)), f64::INFINITY);
+        check(&format!("1{}", "0".repeat(40)), 1e40);
+        check("NaN", f64::NAN);
+        check("-Infinity", f64::NEG_INFINITY);
+        check("[Infinity]", vec![f64::INFINITY]);
+        check("[]", Vec::<i32>::new());
+        check(r#""a\u00e9\n\ud83d\ude00\"""#, "aé\n😀\"");
+        check(r#""\ud83d!\ude00\ud83d\u0041""#, "\u{fffd}!\u{fffd}\u{fffd}A");
+        check(r#"{"": {"a/b": null}}"#, row! { "" => row! { "a/b" => () } });
+        check(r#"{"a": 1, "b": 2, "a": 3}"#, row! { "a" => 3, "b" => 2 });
+        let deep = format!("{}{}", "[".repeat(MAX_NESTING), "]".repeat(MAX_NESTING));
+        assert!(parse(&deep).is_ok());
+    }
+
+    #[test]
+    fn refusals() {
+        refuses("", 0, "a value");
+        refuses("nul", 0, "null");
+        refuses("{\"a\" 1}", 5, "a colon");
+        refuses("{a: 1}", 1, "a key");
+        refuses("[1 2]", 3, "a comma or the end of the array");
+        refuses("[1,]", 3, "a value");
+        refuses("1 1", 2, "the end");
+        refuses("1.", 2, "a digit");
+        refuses("-", 1, "a digit");
+        refuses("\"a", 2, "the end of the text");
+        refuses(r#""\x""#, 3, "an escape");
+        refuses(r#""\u12""#, 3, "four hexadecimal digits");
+        refuses(&"[".repeat(100_000), MAX_NESTING, "less deep nesting");
+    }
+}

@@ -1,0 +1,70 @@
+//! Writing JSON scalars into a byte buffer.
+
+use std::io::Write;
+
+/// Writes a text with its quotes.
+pub(crate) fn write_str(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    write_str_body(out, text.as_bytes());
+    out.push(b'"');
+}
+
+/// Writes what stands between the quotes of a text.
+pub(crate) fn write_str_body(out: &mut Vec<u8>, text: &[u8]) {
+    let mut clean_from = 0;
+    for (i, &byte) in text.iter().enumerate() {
+        let escape = ESCAPES[usize::from(byte)];
+        if escape == 0 {
+            continue;
+        }
+        out.extend_from_slice(&text[clean_from..i]);
+        clean_from = i + 1;
+        if escape == b'u' {
+            let hex = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte & 15)]);
+        } else {
+            out.extend_from_slice(&[b'\\', escape]);
+        }
+    }
+    out.extend_from_slice(&text[clean_from..]);
+}
+
+/// What follows the backslash for a byte that needs one; 0 for all others.
+static ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 32 {
+        table[byte] = b'u';
+        byte += 1;
+    }
+    table[b'\n' as usize] = b'n';
+    table[b'\r' as usize] = b'r';
+    table[b'\t' as usize] = b't';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};
+
+/// Writes a number. It reads back as a float, never as an integer, and as the same bits.
+pub(crate) fn write_f64(out: &mut Vec<u8>, x: f64) {
+    if x.is_finite() {
+        out.extend_from_slice(zmij::Buffer::new().format_finite(x).as_bytes());
+    } else if x.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if x > 0.0 {
+        out.extend_from_slice(b"Infinity");
+    } else {
+        out.extend_from_slice(b"-Infinity");
+    }
+}
+
+/// Writes an integer.
+pub(crate) fn write_i64(out: &mut Vec<u8>, n: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
+
+/// Writes anything that has a `Display`, unescaped.
+pub(crate) fn write_plain(out: &mut Vec<u8>, what: impl std::fmt::Display) {
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "{what}");
+}
