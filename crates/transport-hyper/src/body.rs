@@ -1,0 +1,83 @@
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::{GzEncoder, MultiGzDecoder};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+
+use crate::cause;
+
+/// Compresses on a thread where that may take its time.
+///
+/// Returns `None` if the runtime is shutting down and takes no more work.
+pub(crate) async fn gzip(body: Bytes) -> Option<Bytes> {
+    let compress = move || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&body).and_then(|()| encoder.finish()).map(Bytes::from)
+    };
+    tokio::task::spawn_blocking(compress).await.ok()?.ok()
+}
+
+/// Why a body could not be read to its end.
+pub(crate) enum BodyError {
+    TooLarge,
+    Damaged(String),
+}
+
+/// Reads a whole body of at most `limit` bytes.
+pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    // Do not fetch what was announced to be too long.
+    if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > limit) {
+        return Err(BodyError::TooLarge);
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Err(error) => Err(BodyError::Damaged(cause::reason(&*error))),
+    }
+}
+
+/// Reads a whole gzip body of at most `limit` bytes once unpacked, piece by piece: never holds more.
+pub(crate) async fn read_gzip(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    let mut decoder = MultiGzDecoder::new(Bounded { bytes: Vec::new(), limit });
+    let mut empty = true;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| BodyError::Damaged(cause::reason(&error)))?;
+        if let Some(data) = frame.data_ref() {
+            empty &= data.is_empty();
+            decoder.write_all(data).map_err(unpacking)?;
+        }
+    }
+    // What has no body may still name its encoding.
+    if empty {
+        return Ok(Bytes::new());
+    }
+    Ok(decoder.finish().map_err(unpacking)?.bytes.into())
+}
+
+fn unpacking(error: io::Error) -> BodyError {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => BodyError::TooLarge,
+        _ => BodyError::Damaged(format!("damaged gzip: {error}")),
+    }
+}
+
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        if piece.len() > self.limit - self.bytes.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

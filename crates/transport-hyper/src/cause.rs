@@ -1,0 +1,72 @@
+//! From what the libraries report to what a caller can act upon.
+
+use std::error::Error;
+use std::io;
+
+use hyper_util::client::legacy;
+use streamtable_transport::TransportError;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What a failed attempt to connect to `host` means.
+pub(crate) fn of_connecting(error: BoxError, host: String) -> TransportError {
+    let error = &*error;
+    match find::<rustls::Error>(error) {
+        Some(tls) => {
+            let hint = match tls {
+                rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
+                    "; trust its issuer on this machine or by HyperConfig::roots"
+                }
+                _ => "",
+            };
+            TransportError::Tls { host, reason: format!("{tls}{hint}") }
+        }
+        None => TransportError::Unreachable { host, reason: reason(error) },
+    }
+}
+
+/// What a failed exchange with `host` means.
+pub(crate) fn of_exchange(error: &legacy::Error, host: String) -> TransportError {
+    if let Some(connecting) = find::<TransportError>(error) {
+        return connecting.clone();
+    }
+    // hyper hands a request back as canceled only when no byte of it was written.
+    let unsent = find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
+    // The outermost says only "client error".
+    let reason = error.source().map_or_else(|| error.to_string(), reason);
+    if unsent || error.is_connect() {
+        TransportError::Unreachable { host, reason }
+    } else {
+        TransportError::Interrupted { host, reason }
+    }
+}
+
+/// The whole chain of causes in one line.
+pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// The first `T` in the chain of causes.
+pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<io::Error>() {
+            // Its `source` is not what it wraps, but the source of that.
+            Some(wrapper) => wrapper.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    None
+}

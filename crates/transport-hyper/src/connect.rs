@@ -1,0 +1,212 @@
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::Intercept;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use streamtable_transport::{Origin, TransportError};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use crate::cause;
+use crate::proxy::Proxies;
+use crate::tls::Tls;
+
+const NO_ROOTS: &str =
+    "this machine has no trusted root certificates; install them or set HyperConfig::roots";
+
+/// Connects to servers, through a proxy where one is on the way. Its errors are final: the client
+/// above passes them on.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    tcp: HttpConnector,
+    tls: Option<Tls>,
+    proxies: Arc<Proxies>,
+    limit: Duration,
+}
+
+impl Connector {
+    pub(crate) fn new(tls: Option<Tls>, proxies: Arc<Proxies>, limit: Duration) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // Shared out among a host's addresses, so that one dead address does not use it all.
+        tcp.set_connect_timeout(Some(limit));
+        Self { tcp, tls, proxies, limit }
+    }
+
+    async fn connect(self, uri: Uri) -> Result<Stream, TransportError> {
+        let origin = Origin::try_from(&uri)?;
+        match tokio::time::timeout(self.limit, self.route(&uri, &origin)).await {
+            Ok(stream) => stream,
+            Err(_) => Err(TransportError::Unreachable {
+                host: origin.authority(),
+                reason: format!("no connection within {:?}", self.limit),
+            }),
+        }
+    }
+
+    async fn route(&self, uri: &Uri, origin: &Origin) -> Result<Stream, TransportError> {
+        let hop = match self.proxies.intercept(uri) {
+            Some(proxy) => self.dial_through(&proxy, uri, origin).await?,
+            None => Hop { io: self.dial(uri, origin).await?.into(), proxied: false },
+        };
+        self.secure(hop, uri, origin, |tls| &tls.server).await
+    }
+
+    async fn dial_through(
+        &self,
+        proxy: &Intercept,
+        uri: &Uri,
+        origin: &Origin,
+    ) -> Result<Hop, TransportError> {
+        let via = Origin::try_from(proxy.uri())?;
+        let tcp = self.dial(proxy.uri(), &via).await?;
+        let io = self.secure(tcp, proxy.uri(), &via, |tls| &tls.proxy).await?;
+        if !origin.is_secure() {
+            return Ok(Hop { io, proxied: true });
+        }
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), Already::new(io));
+        if let Some(credentials) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(credentials.clone());
+        }
+        let io = tunnel.call(uri.clone()).await.map_err(|error| {
+            let (host, reason) = (via.authority(), cause::reason(&error));
+            // The error's type is private.
+            if reason.contains("proxy authorization required") {
+                TransportError::ProxyAuth { host }
+            } else {
+                TransportError::Proxy { host, reason }
+            }
+        })?;
+        Ok(Hop { io, proxied: false })
+    }
+
+    async fn dial(&self, uri: &Uri, origin: &Origin) -> Result<Tcp, TransportError> {
+        let tcp = self.tcp.clone().call(uri.clone()).await;
+        tcp.map_err(|error| cause::of_connecting(error.into(), origin.authority()))
+    }
+
+    /// Speaks TLS over `io` if the scheme is https.
+    async fn secure<T: Connection + Read + Write + Send + Unpin + 'static>(
+        &self,
+        io: T,
+        uri: &Uri,
+        origin: &Origin,
+        which: impl Fn(&Tls) -> &Arc<ClientConfig>,
+    ) -> Result<MaybeHttpsStream<T>, TransportError> {
+        if !origin.is_secure() {
+            return Ok(io.into());
+        }
+        let tls = self.tls.as_ref().ok_or_else(|| TransportError::Tls {
+            host: origin.authority(),
+            reason: NO_ROOTS.to_owned(),
+        })?;
+        let mut https = HttpsConnector::from((Already::new(io), which(tls).clone()));
+        let stream = https.call(uri.clone()).await;
+        stream.map_err(|error| cause::of_connecting(error, origin.authority()))
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = TransportError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, TransportError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
+}
+
+type Tcp = TokioIo<TcpStream>;
+type Stream = MaybeHttpsStream<Hop>;
+
+/// The way to a server before TLS with the server itself.
+pub(crate) struct Hop {
+    io: MaybeHttpsStream<Tcp>,
+    /// Whether the other end is a proxy that wants to see whole URLs.
+    proxied: bool,
+}
+
+impl Connection for Hop {
+    fn connected(&self) -> Connected {
+        self.io.connected().proxy(self.proxied)
+    }
+}
+
+impl Read for Hop {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl Write for Hop {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+}
+
+/// A connector whose connection is there already.
+struct Already<T>(Option<T>);
+
+impl<T> Already<T> {
+    fn new(io: T) -> Self {
+        Self(Some(io))
+    }
+}
+
+impl<T> Service<Uri> for Already<T> {
+    type Response = T;
+    type Error = Infallible;
+    type Future = Ready<Result<T, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(Ok(self.0.take().expect("called once")))
+    }
+}

@@ -1,0 +1,41 @@
+//! The default transport of StreamTable: hyper and rustls, on tokio.
+//!
+//! [`HyperTransport`] speaks HTTP/1.1 with keep-alive and, where a server offers it, HTTP/2. It
+//! trusts the platform's roots, honours the usual proxy variables, and bounds the time to connect,
+//! the time of the whole exchange and the size of the answer: see [`HyperConfig`].
+//!
+//! It follows no redirects, keeps no cookies and never sends a request twice. The cryptography is
+//! ring's, handed to rustls by value: nothing process-wide is installed.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::Request;
+//! use streamtable_transport::{Transport, TransportExt};
+//! use streamtable_transport_hyper::HyperTransport;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = wiremock::MockServer::start().await;
+//! # let url = server.uri();
+//! let transport = HyperTransport::new()?.traced();
+//! let request = Request::get(url).body(Bytes::new())?;
+//! let answer = transport.send(request).await?;
+//! assert_eq!(answer.status(), 404);
+//! # Ok(())
+//! # }
+//! ```
+
+mod body;
+mod cause;
+mod config;
+mod connect;
+mod pools;
+mod proxy;
+mod timer;
+mod tls;
+mod transport;
+
+pub use config::{ConfigError, HyperConfig, Roots};
+pub use proxy::ProxyConfig;
+pub use timer::TokioTimer;
+pub use transport::HyperTransport;

@@ -1,0 +1,188 @@
+use std::fmt;
+
+use http::Uri;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use streamtable_transport::Origin;
+
+use crate::ConfigError;
+
+/// Which requests go through a proxy, in the words of the environment variables.
+///
+/// A proxy is a URL, `http://proxy:3128` or `http://user:password@proxy:3128`; without a scheme it
+/// is taken as http. https goes through it in a `CONNECT` tunnel. A request to this machine
+/// (`localhost`, `127.0.0.0/8`, `::1`) never does.
+///
+/// `Debug` tells only what is set.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// `HTTP_PROXY`: for plain http.
+    pub http: Option<String>,
+    /// `HTTPS_PROXY`: for https.
+    pub https: Option<String>,
+    /// `ALL_PROXY`: for whichever of the two has none of its own.
+    pub all: Option<String>,
+    /// `NO_PROXY`: hosts to reach directly, separated by commas. A name stands for its subdomains
+    /// too, an address may have a mask (`10.0.0.0/8`), and `*` stands for all.
+    pub no_proxy: Option<String>,
+}
+
+impl ProxyConfig {
+    /// Reads the process environment, once.
+    ///
+    /// A name in lower case (`https_proxy`) wins over the same name in upper case; empty is none.
+    /// Under CGI, `HTTP_PROXY` comes from the client of the web server and is left alone.
+    pub fn from_env() -> Self {
+        Self::from_vars(|name| std::env::var(name).ok())
+    }
+
+    fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
+        let cgi = var("REQUEST_METHOD").is_some();
+        let read = |name: &str| {
+            let forged = cgi && name == "http_proxy";
+            let upper = || if forged { None } else { var(&name.to_ascii_uppercase()) };
+            var(name).or_else(upper).filter(|value| !value.trim().is_empty())
+        };
+        Self {
+            http: read("http_proxy"),
+            https: read("https_proxy"),
+            all: read("all_proxy"),
+            no_proxy: read("no_proxy"),
+        }
+    }
+}
+
+impl fmt::Debug for ProxyConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<String>| value.as_ref().map(|_| format_args!("…"));
+        f.debug_struct("ProxyConfig")
+            .field("http", &shown(&self.http))
+            .field("https", &shown(&self.https))
+            .field("all", &shown(&self.all))
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
+}
+
+/// A [`ProxyConfig`] that was understood.
+#[derive(Debug)]
+pub(crate) struct Proxies(Matcher);
+
+impl Proxies {
+    pub(crate) fn new(config: &ProxyConfig) -> Result<Self, ConfigError> {
+        let effective = |scheme, own: &Option<String>| {
+            let url = own.as_deref().or(config.all.as_deref()).unwrap_or_default().trim();
+            check(scheme, url).map(|()| url.to_owned())
+        };
+        let matcher = Matcher::builder()
+            .http(effective("http", &config.http)?)
+            .https(effective("https", &config.https)?)
+            .no(config.no_proxy.as_deref().unwrap_or_default())
+            .build();
+        Ok(Self(matcher))
+    }
+
+    /// The proxy on the way to `uri`, if any.
+    pub(crate) fn intercept(&self, uri: &Uri) -> Option<Intercept> {
+        if Origin::try_from(uri).is_ok_and(|origin| origin.is_loopback()) {
+            return None;
+        }
+        self.0.intercept(uri)
+    }
+}
+
+/// The matcher takes a URL that it cannot use for none, and would let requests pass it by.
+fn check(scheme: &'static str, url: &str) -> Result<(), ConfigError> {
+    if url.is_empty() {
+        return Ok(());
+    }
+    let understood = Matcher::builder().all(url).build();
+    let reason = match understood.intercept(&Uri::from_static("http://anywhere")) {
+        Some(proxy) if Origin::try_from(proxy.uri()).is_ok() => return Ok(()),
+        Some(proxy) if proxy.uri().scheme_str().is_some_and(|name| name.starts_with("socks")) => {
+            "speaks SOCKS, which is not supported: give an http:// proxy"
+        }
+        _ => "is no URL such as http://proxy:3128",
+    };
+    Err(ConfigError::Proxy { scheme, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `NAME=value` pairs, a URL, and the proxy that it goes through.
+    #[track_caller]
+    fn check(vars: &[&str], url: &'static str, expected: Result<Option<&str>, ConfigError>) {
+        let config = config(vars);
+        let found = Proxies::new(&config).map(|proxies| {
+            let proxy = proxies.intercept(&Uri::from_static(url));
+            proxy.map(|proxy| proxy.uri().to_string())
+        });
+        assert_eq!(found, expected.map(|proxy| proxy.map(str::to_owned)), "{vars:?} {url}");
+    }
+
+    fn config(vars: &[&str]) -> ProxyConfig {
+        ProxyConfig::from_vars(|wanted| {
+            let mut pairs = vars.iter().filter_map(|var| var.split_once('='));
+            pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned())
+        })
+    }
+
+    #[test]
+    fn the_variables_are_honoured() {
+        let (http, https) = ("http://table.example", "https://table.example");
+        let (p, q) = (Ok(Some("http://p:1/")), Ok(Some("http://q:2/")));
+        check(&[], https, Ok(None));
+        check(&["HTTPS_PROXY=http://p:1"], https, p.clone());
+        check(&["HTTPS_PROXY=http://p:1"], http, Ok(None));
+        check(&["HTTP_PROXY=p:1"], http, p.clone());
+        check(&["HTTP_PROXY=http://p:1"], https, Ok(None));
+        check(&["ALL_PROXY=http://p:1"], http, p.clone());
+        check(&["ALL_PROXY=http://p:1", "https_proxy=http://q:2"], https, q.clone());
+        check(&["HTTPS_PROXY=http://p:1", "https_proxy=http://q:2"], https, q.clone());
+        check(&["HTTPS_PROXY=http://p:1", "https_proxy="], https, Ok(None));
+        check(&["HTTPS_PROXY=http://user:password@p:1"], https, p.clone());
+        check(&["HTTPS_PROXY=https://p:1"], https, Ok(Some("https://p:1/")));
+        check(&["HTTP_PROXY=http://p:1", "REQUEST_METHOD=GET"], http, Ok(None));
+        check(&["http_proxy=http://p:1", "REQUEST_METHOD=GET"], http, p.clone());
+    }
+
+    #[test]
+    fn some_hosts_are_reached_directly() {
+        let proxied = Ok(Some("http://p:1/"));
+        let no = |hosts: &str| ["ALL_PROXY=http://p:1".to_owned(), format!("NO_PROXY={hosts}")];
+        let check = |hosts: &str, url, expected| {
+            check(&no(hosts).each_ref().map(String::as_str), url, expected);
+        };
+        check("example", "https://table.example", Ok(None));
+        check("able.example", "https://table.example", proxied.clone());
+        check("a.test, .table.example", "https://table.example", Ok(None));
+        check("*", "https://table.example", Ok(None));
+        check("10.0.0.0/8", "http://10.1.2.3:8080", Ok(None));
+        check("10.0.0.0/8", "http://11.1.2.3:8080", proxied);
+        check("", "http://localhost:8080", Ok(None));
+        check("", "http://127.0.0.1:8080", Ok(None));
+        check("", "http://[::1]:8080", Ok(None));
+    }
+
+    #[test]
+    fn an_unusable_proxy_is_an_error_and_not_passed_by() {
+        let error = |scheme, reason| Err(ConfigError::Proxy { scheme, reason });
+        let url = "is no URL such as http://proxy:3128";
+        let socks = "speaks SOCKS, which is not supported: give an http:// proxy";
+        check(&["HTTPS_PROXY=http://p:x"], "http://t", error("https", url));
+        check(&["HTTP_PROXY=ftp://p"], "http://t", error("http", url));
+        check(&["ALL_PROXY=socks5://p:1"], "http://t", error("http", socks));
+        let both = ["ALL_PROXY=socks5://p:1", "HTTP_PROXY=http://q:2", "HTTPS_PROXY=http://q:2"];
+        check(&both, "http://t", Ok(Some("http://q:2/")));
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let config = config(&["HTTPS_PROXY=http://user:sesame@p:x", "ALL_PROXY=sesame:x"]);
+        let error = Proxies::new(&config).unwrap_err();
+        let shown = format!("{config:?} {error:?} {error}");
+        assert!(!shown.contains("sesame"), "{shown}");
+        assert!(shown.starts_with("ProxyConfig { http: None, https: Some(…)"), "{shown}");
+    }
+}

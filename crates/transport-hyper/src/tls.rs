@@ -1,0 +1,76 @@
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls_platform_verifier::Verifier;
+
+use crate::{ConfigError, Roots};
+
+/// What rustls needs to know, for servers and for proxies.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    /// Offers HTTP/2 and HTTP/1.1.
+    pub(crate) server: Arc<ClientConfig>,
+    /// Offers nothing, so HTTP/1.1: a `CONNECT` tunnel is dug in that.
+    pub(crate) proxy: Arc<ClientConfig>,
+}
+
+impl Tls {
+    /// `None` on a machine without roots. That is no error before the first https request: who only
+    /// speaks plain http shall not miss them.
+    pub(crate) fn new(roots: &Roots) -> Result<Option<Self>, ConfigError> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = match roots {
+            Roots::Only(pem) => {
+                let mut store = rustls::RootCertStore::empty();
+                for certificate in certificates(pem)? {
+                    store.add(certificate).map_err(damaged)?;
+                }
+                WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone())
+                    .build()
+                    .map_err(damaged)?
+            }
+            Roots::PlatformAnd(pem) => {
+                let extra = certificates(pem)?;
+                let verifier = Verifier::new_with_extra_roots(extra, provider.clone());
+                Arc::new(verifier.map_err(damaged)?)
+            }
+            Roots::Platform => match Verifier::new(provider.clone()) {
+                Ok(verifier) => Arc::new(verifier),
+                Err(_) => return Ok(None),
+            },
+        };
+        Ok(Some(Self::with(provider, verifier)))
+    }
+
+    fn with(provider: Arc<CryptoProvider>, verifier: Arc<dyn ServerCertVerifier>) -> Self {
+        let proxy = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring speaks TLS 1.2 and 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        let mut server = proxy.clone();
+        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self { server: Arc::new(server), proxy: Arc::new(proxy) }
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(none) if none.is_empty() => {
+            Err(ConfigError::Roots { reason: "holds no certificate".to_owned() })
+        }
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(damaged(error)),
+    }
+}
+
+fn damaged(error: impl std::error::Error) -> ConfigError {
+    ConfigError::Roots { reason: format!("is damaged: {error}") }
+}

@@ -1,0 +1,162 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, Entry, PROXY_AUTHORIZATION,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http_body_util::Full;
+use streamtable_transport::{AttemptTimeout, GzipBody, Origin, Transport, TransportError};
+use tracing::warn;
+
+use crate::body::{self, BodyError};
+use crate::connect::Connector;
+use crate::pools::{Client, Pools};
+use crate::proxy::Proxies;
+use crate::tls::Tls;
+use crate::{ConfigError, HyperConfig, cause};
+
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+
+/// Sends requests by hyper over rustls, and keeps connections open for the next ones.
+///
+/// **Runtimes.** `send` works in any tokio runtime with its clock and network enabled. Each runtime
+/// has its own connections, which end with it; so one transport may serve several runtimes.
+///
+/// **Repeats.** When a kept connection turns out to be closed before any byte of a request was
+/// written to it, the request goes over another one. Nothing else is ever repeated.
+///
+/// **Compression.** Answers may come compressed by gzip and are unpacked, unless the request sets
+/// its own `Accept-Encoding`. Bodies of requests are compressed where [`GzipBody`] allows it.
+///
+/// **Plain http** is spoken where the URL says so. The first request that carries an
+/// `Authorization` unencrypted to another machine leaves a warning in the log.
+pub struct HyperTransport {
+    config: HyperConfig,
+    pools: Pools,
+    proxies: Arc<Proxies>,
+    warned: AtomicBool,
+}
+
+impl HyperTransport {
+    /// The defaults, and the proxies that the process environment names:
+    /// [`HyperConfig::from_env`].
+    pub fn new() -> Result<Self, ConfigError> {
+        Self::with_config(HyperConfig::from_env())
+    }
+
+    /// Everything by value: the process environment is not read, except that on Linux
+    /// [`Roots::Platform`](crate::Roots::Platform) looks for `SSL_CERT_FILE`.
+    pub fn with_config(config: HyperConfig) -> Result<Self, ConfigError> {
+        let proxies = Arc::new(Proxies::new(&config.proxies)?);
+        let tls = Tls::new(&config.roots)?;
+        let connector = Connector::new(tls, proxies.clone(), config.connect_timeout);
+        let pools = Pools::new(connector, config.idle_timeout);
+        Ok(Self { config, pools, proxies, warned: AtomicBool::new(false) })
+    }
+
+    async fn exchange(
+        &self,
+        client: Client,
+        mut request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let origin = Origin::try_from(request.uri())?;
+        *request.version_mut() = Version::HTTP_11;
+        self.authorize(&mut request, &origin);
+        if request.extensions().get::<GzipBody>().is_some() {
+            self.compress(&mut request).await;
+        }
+        let may_unpack = accept_gzip(request.headers_mut()) && request.method() != Method::HEAD;
+
+        let answer = client.request(request.map(Full::new)).await;
+        let answer = answer.map_err(|error| cause::of_exchange(&error, origin.authority()))?;
+
+        let (mut parts, body) = answer.into_parts();
+        let limit = self.config.max_response_bytes;
+        let body = if may_unpack && is_gzip(&parts.headers) {
+            parts.headers.remove(CONTENT_ENCODING);
+            parts.headers.remove(CONTENT_LENGTH);
+            body::read_gzip(body, limit).await
+        } else {
+            body::read(body, limit).await
+        };
+        match body {
+            Ok(body) => Ok(Response::from_parts(parts, body)),
+            Err(BodyError::TooLarge) => Err(TransportError::BodyTooLarge { limit }),
+            Err(BodyError::Damaged(reason)) => {
+                Err(TransportError::Interrupted { host: origin.authority(), reason })
+            }
+        }
+    }
+
+    /// Keeps credentials out of logs, and adds those that a proxy for plain http wants to see.
+    fn authorize(&self, request: &mut Request<Bytes>, origin: &Origin) {
+        if let Some(credentials) = request.headers_mut().get_mut(AUTHORIZATION) {
+            credentials.set_sensitive(true);
+            let exposed = !origin.is_secure() && !origin.is_loopback();
+            if exposed && !self.warned.swap(true, Ordering::Relaxed) {
+                let host = origin.authority();
+                warn!(host, "credentials travel unencrypted: use https beyond this machine");
+            }
+        }
+        if !origin.is_secure()
+            && let Some(proxy) = self.proxies.intercept(request.uri())
+            && let Some(credentials) = proxy.basic_auth()
+        {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, credentials.clone());
+        }
+    }
+
+    async fn compress(&self, request: &mut Request<Bytes>) {
+        let too_short = request.body().len() < self.config.min_gzip_bytes;
+        if too_short || request.headers().contains_key(CONTENT_ENCODING) {
+            return;
+        }
+        if let Some(packed) = body::gzip(request.body().clone()).await {
+            *request.body_mut() = packed;
+            request.headers_mut().insert(CONTENT_ENCODING, GZIP);
+            request.headers_mut().remove(CONTENT_LENGTH);
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for HyperTransport {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let client = self.pools.client().ok_or_else(|| TransportError::InvalidRequest {
+            reason: "there is no tokio runtime here".to_owned(),
+        })?;
+        let after = AttemptTimeout::lower(request.extensions(), self.config.request_timeout);
+        match tokio::time::timeout(after, self.exchange(client, request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(TransportError::Timeout { after }),
+        }
+    }
+}
+
+impl fmt::Debug for HyperTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperTransport").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Asks for gzip, and returns whether it did: a caller who asks for an encoding gets it as it comes.
+fn accept_gzip(headers: &mut HeaderMap) -> bool {
+    match headers.entry(ACCEPT_ENCODING) {
+        Entry::Occupied(_) => false,
+        Entry::Vacant(vacant) => {
+            vacant.insert(GZIP);
+            true
+        }
+    }
+}
+
+fn is_gzip(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    encoding.is_some_and(|name| {
+        name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip")
+    })
+}

@@ -1,0 +1,66 @@
+//! How StreamTable speaks HTTP, without saying who speaks it.
+//!
+//! A [`Transport`] turns one whole request into one whole answer or a [`TransportError`].
+//! [`TransportExt`] wraps any transport with a timeout, headers, the [`ApiKey`] or tracing, and
+//! [`AnyTransport`] hides which one it is. What differs from request to request travels in the
+//! request's extensions: [`AttemptTimeout`], [`GzipBody`], [`Anonymous`].
+//!
+//! This crate opens no socket, starts no task and needs no async runtime. It does not retry either:
+//! only the caller knows whether a request may be repeated.
+//!
+//! ```
+//! use async_trait::async_trait;
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use streamtable_transport::{ApiKey, Transport, TransportError, TransportExt};
+//!
+//! /// Answers every request with its own `Authorization`.
+//! #[derive(Debug)]
+//! struct Echo;
+//!
+//! #[async_trait]
+//! impl Transport for Echo {
+//!     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+//!         let seen = request.headers().get("authorization");
+//!         let seen = seen.map_or(Bytes::new(), |value| Bytes::copy_from_slice(value.as_bytes()));
+//!         Ok(Response::new(seen))
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key: ApiKey = "local-key".parse()?;
+//! let transport = Echo.with_auth("https://api.example".parse()?, &key).traced().erased();
+//!
+//! let request = Request::get("https://api.example/graphql").body(Bytes::new())?;
+//! # let block_on = |answer| futures_util::FutureExt::now_or_never(answer).expect("echo is ready");
+//! let answer = block_on(transport.send(request))?;
+//! assert_eq!(answer.body(), "Basic YXBpOmxvY2FsLWtleQ==");
+//! # Ok(())
+//! # }
+//! ```
+
+mod auth;
+mod error;
+mod ext;
+mod extensions;
+mod headers;
+mod key;
+mod origin;
+#[cfg(test)]
+mod testing;
+mod timeout;
+mod timer;
+mod traced;
+mod transport;
+
+pub use auth::BasicAuth;
+pub use error::TransportError;
+pub use ext::TransportExt;
+pub use extensions::{Anonymous, AttemptTimeout, GzipBody};
+pub use headers::Headers;
+pub use key::{ApiKey, ApiKeyError};
+pub use origin::Origin;
+pub use timeout::Timeout;
+pub use timer::Timer;
+pub use traced::Traced;
+pub use transport::{AnyTransport, Transport};
