@@ -1,0 +1,51 @@
+//! The nearest-centroid classifier: a digit is what its average picture is closest to.
+
+use streamtable::Row;
+
+use crate::data::Digit;
+
+/// The average picture of each digit.
+pub struct Centroids {
+    means: [[f64; 64]; 10],
+}
+
+/// What the classifier makes of a picture.
+pub struct Judgement {
+    /// The digit.
+    pub prediction: u8,
+    /// How probable each digit is, by name.
+    pub scores: Row,
+}
+
+impl Centroids {
+    /// Learns from examples.
+    pub fn learn<'a>(examples: impl Iterator<Item = &'a Digit>) -> Self {
+        let (mut means, mut counts) = ([[0.0; 64]; 10], [0.0; 10]);
+        for Digit { pixels, label } in examples {
+            let label = usize::from(*label);
+            counts[label] += 1.0;
+            for (sum, &pixel) in means[label].iter_mut().zip(pixels) {
+                *sum += f64::from(pixel);
+            }
+        }
+        for (mean, count) in means.iter_mut().zip(counts) {
+            mean.iter_mut().for_each(|sum| *sum /= f64::max(count, 1.0));
+        }
+        Self { means }
+    }
+
+    /// Judges a picture.
+    pub fn judge(&self, pixels: &[u8; 64]) -> Judgement {
+        let distances = self.means.map(|mean| {
+            let squares = mean.iter().zip(pixels).map(|(m, &p)| (m - f64::from(p)).powi(2));
+            squares.sum::<f64>()
+        });
+        let nearest = distances.iter().copied().fold(f64::INFINITY, f64::min);
+        // Softmax over distances; 100 is about the spread of one digit's pictures.
+        let weights = distances.map(|d| ((nearest - d) / 100.0).exp());
+        let total: f64 = weights.iter().sum();
+        let prediction = distances.iter().position(|&d| d == nearest).unwrap_or(0) as u8;
+        let scores = weights.iter().enumerate().map(|(i, w)| (i.to_string(), w / total));
+        Judgement { prediction, scores: scores.collect() }
+    }
+}

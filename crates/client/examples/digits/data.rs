@@ -1,0 +1,45 @@
+//! The digits, and how they become pictures.
+
+use std::error::Error;
+
+use flate2::read::GzDecoder;
+
+/// How many pixels an image has on each side.
+const SIDE: u32 = 8;
+
+/// The darkest grey in the data.
+const MAX_INK: u8 = 16;
+
+/// A digit that somebody wrote.
+pub struct Digit {
+    /// 8×8 greys from 0 to 16, row by row.
+    pub pixels: [u8; 64],
+    /// What it shows.
+    pub label: u8,
+}
+
+/// Reads all digits, which are part of the program.
+pub fn read() -> Result<Vec<Digit>, Box<dyn Error>> {
+    let packed = &include_bytes!("digits.csv.gz")[..];
+    let csv = csv::ReaderBuilder::new().has_headers(false).from_reader(GzDecoder::new(packed));
+    csv.into_deserialize()
+        .map(|line| {
+            let values: Vec<u8> = line?;
+            let (&label, pixels) = values.split_last().ok_or("an empty line")?;
+            Ok(Digit { pixels: pixels.try_into()?, label })
+        })
+        .collect()
+}
+
+/// Encodes a digit's image as a grey PNG.
+pub fn to_png(pixels: &[u8; 64]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, SIDE, SIDE);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    let greys = pixels.map(|ink| ((u16::from(ink) * 255) / u16::from(MAX_INK)) as u8);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&greys)?;
+    writer.finish()?;
+    Ok(bytes)
+}

@@ -1,0 +1,38 @@
+//! Logs one row, then many, and says what became of them.
+//!
+//! Talks to the server that your settings name: set `WANDB_BASE_URL` and `WANDB_API_KEY`, or log in
+//! with any W&B client. Give the table's name as the argument.
+
+use streamtable::{StreamTable, row};
+use streamtable_transport_hyper::HyperTransport;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let name = std::env::args().nth(1).ok_or("usage: log_rows ENTITY/PROJECT/TABLE")?;
+    let table = StreamTable::open(&name, HyperTransport::new()?).await?;
+
+    // The first row names the table's columns, and prints where to look at them.
+    table.log(row! { "one_column_name" => "value_a", "another_column_name" => 7 }).await?;
+
+    table
+        .log(vec![
+            row! { "one_column_name" => "value_b", "another_column_name" => 19 },
+            row! { "one_column_name" => "value_c", "another_column_name" => 28 },
+            row! { "one_column_name" => "value_d", "another_column_name" => 36 },
+        ])
+        .await?;
+
+    // An iterator does, too.
+    let squares = (1..=100).map(|n| {
+        row! { "one_column_name" => format!("square of {n}"), "another_column_name" => n * n }
+    });
+    table.log(squares).await?;
+
+    // A row that does not fit is refused alone, and says why.
+    if let Err(error) = table.log(row! { "one_column_name" => "value_e" }).await {
+        println!("{error}");
+    }
+
+    println!("{}", table.finish().await?);
+    Ok(())
+}

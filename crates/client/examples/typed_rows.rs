@@ -1,0 +1,58 @@
+//! Logs values of the program's own types: whatever serializes as a struct is a row.
+//!
+//! Talks to the server that your settings name; give the table's name as the argument.
+
+use serde::Serialize;
+use streamtable::{StreamTable, Timestamp};
+use streamtable_transport_hyper::HyperTransport;
+
+#[derive(Serialize)]
+struct Request<'a> {
+    path: &'a str,
+    status: u16,
+    outcome: Outcome,
+    latency_ms: f64,
+    user: Option<u64>,
+    tags: Vec<&'a str>,
+    began: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Served,
+    NotFound,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let name = std::env::args().nth(1).ok_or("usage: typed_rows ENTITY/PROJECT/TABLE")?;
+    let table = StreamTable::open(&name, HyperTransport::new()?).await?;
+
+    let requests = [
+        Request {
+            path: "/",
+            status: 200,
+            outcome: Outcome::Served,
+            latency_ms: 7.25,
+            user: Some(42),
+            tags: vec!["home", "cached"],
+            began: std::time::SystemTime::now().into(),
+        },
+        Request {
+            path: "/nowhere",
+            status: 404,
+            outcome: Outcome::NotFound,
+            latency_ms: 0.5,
+            user: None,
+            tags: vec![],
+            began: std::time::SystemTime::now().into(),
+        },
+    ];
+    // By reference: one, or many.
+    table.log(&requests[0]).await?;
+    table.log(&requests).await?;
+
+    println!("{}", table.finish().await?);
+    Ok(())
+}

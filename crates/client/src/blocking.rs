@@ -1,0 +1,194 @@
+//! The same table for programs without an async runtime.
+//!
+//! A thread of its own delivers, with a runtime of its own, so that everything here may be called
+//! from anywhere: from plain threads, and from inside any runtime, which it does not touch.
+//!
+//! ```
+//! # use streamtable_mock_backend::MockBackend;
+//! use streamtable::{blocking::StreamTable, row};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
+//! # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open_blocking()?;
+//! table.log(row! { "path" => "/", "ms" => 7 })?;
+//! let stats = table.finish()?;
+//! assert_eq!(stats.acked, 1);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::Future;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use streamtable_schema::TablePath;
+use streamtable_transport::Transport;
+use tokio::runtime::{self, Handle};
+
+use crate::rows::IntoRows;
+use crate::{
+    Builder, FlushError, FlushFailure, LogError, Logged, OpenError, Stats, StopReason,
+    StreamTable as AsyncTable,
+};
+
+/// A table that rows are appended to, for programs without an async runtime.
+///
+/// Shared between threads by reference or in an `Arc`. Dropping it without
+/// [`finish`](Self::finish) waits until all rows are stored, but no longer than
+/// [`Builder::drop_timeout`], and reports what is left as an error in the log.
+#[derive(Debug)]
+pub struct StreamTable {
+    /// Taken when it is dropped.
+    table: Option<AsyncTable>,
+    runtime: Handle,
+    /// Closed when the thread has ended.
+    ended: mpsc::Receiver<()>,
+    drop_timeout: Duration,
+}
+
+impl StreamTable {
+    /// Opens a table, and makes it if it is not there; see [`crate::StreamTable::open`].
+    pub fn open(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
+        Self::builder(name).transport(transport).open_blocking()
+    }
+
+    /// Begins to open a table with other than the default choices; ends with
+    /// [`Builder::open_blocking`].
+    pub fn builder(name: &str) -> Builder {
+        Builder::new(name)
+    }
+
+    /// Logs one row or many; see [`crate::StreamTable::log`].
+    ///
+    /// Blocks only when the buffer is full and the caller [chose](crate::WhenFull::Wait) to wait.
+    pub fn log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
+        self.table().log_with(rows, |room| {
+            // Whatever ends the waiting, the next attempt tells what it was.
+            let _ = self.block_on(room);
+        })
+    }
+
+    /// Logs as [`log`](Self::log) does, but never waits: a row that finds the buffer full is
+    /// refused.
+    pub fn try_log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
+        self.table().try_log(rows)
+    }
+
+    /// Waits until all rows logged so far, and their media, are stored, at most `timeout`.
+    pub fn flush(&self, timeout: Duration) -> Result<Stats, FlushError> {
+        let table = self.table().clone();
+        self.block_on(async move { table.flush(timeout).await }).unwrap_or_else(|| self.gone())
+    }
+
+    /// Ends the table: takes no more rows, and waits until all are stored; see
+    /// [`crate::StreamTable::finish`].
+    pub fn finish(&self) -> Result<Stats, FlushError> {
+        let table = self.table().clone();
+        self.block_on(async move { table.finish().await }).unwrap_or_else(|| self.gone())
+    }
+
+    /// Returns what became of the rows up to now.
+    pub fn stats(&self) -> Stats {
+        self.table().stats()
+    }
+
+    /// Returns why the stream has stopped, if it has.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.table().stop_reason()
+    }
+
+    /// Starts a stopped stream again, once what stopped it was put right.
+    pub fn resume(&self) {
+        self.table().resume();
+    }
+
+    /// Returns the table's full path.
+    pub fn path(&self) -> &TablePath {
+        self.table().path()
+    }
+
+    /// Returns the id of this writer.
+    pub fn writer(&self) -> &str {
+        self.table().writer()
+    }
+
+    /// Returns the address of the page that shows the table, if the backend has one.
+    pub fn panel_url(&self) -> Option<&str> {
+        self.table().panel_url()
+    }
+
+    /// Returns the address of the page of the run that holds the table's rows, if there is one.
+    pub fn rows_url(&self) -> Option<&str> {
+        self.table().rows_url()
+    }
+
+    fn table(&self) -> &AsyncTable {
+        self.table.as_ref().expect("only drop takes the table")
+    }
+
+    /// Lets the thread work on a future, and waits for it; `None` if the thread has ended.
+    fn block_on<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (send, receive) = mpsc::channel();
+        self.runtime.spawn(async move {
+            let _ = send.send(future.await);
+        });
+        receive.recv().ok()
+    }
+
+    /// What to say when the thread ended while somebody waited: perhaps it was just done.
+    fn gone(&self) -> Result<Stats, FlushError> {
+        let stats = self.stats();
+        if stats.is_settled() {
+            return Ok(stats);
+        }
+        Err(FlushError { stats, reason: FlushFailure::DriverGone })
+    }
+}
+
+impl Drop for StreamTable {
+    fn drop(&mut self) {
+        drop(self.table.take());
+        // The driver gives up by itself; the rest is for ending its runtime.
+        let _ = self.ended.recv_timeout(self.drop_timeout + Duration::from_secs(1));
+    }
+}
+
+impl Builder {
+    /// Opens the table for use without an async runtime: see [`blocking`](crate::blocking).
+    pub fn open_blocking(self) -> Result<StreamTable, OpenError> {
+        let drop_timeout = self.drop_timeout;
+        let (send, opened) = mpsc::channel();
+        let (alive, ended) = mpsc::channel::<()>();
+        let deliver = move || {
+            let _alive = alive;
+            let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = send.send(Err(OpenError::Backend { reason: error.to_string() }));
+                    return;
+                }
+            };
+            let handle = runtime.handle().clone();
+            runtime.block_on(async move {
+                match self.open_with_driver().await {
+                    Ok((table, driver)) => {
+                        let _ = send.send(Ok((table, handle)));
+                        // Panics are told by their own hook, and by the guard in the task.
+                        let _ = driver.await;
+                    }
+                    Err(error) => drop(send.send(Err(error))),
+                }
+            });
+            // A name server that does not answer must not hold up anybody.
+            runtime.shutdown_background();
+        };
+        let spawned = std::thread::Builder::new().name("streamtable".to_owned()).spawn(deliver);
+        spawned.map_err(|error| OpenError::Backend { reason: error.to_string() })?;
+        let gone = |_| OpenError::Backend { reason: "the delivering thread has ended".to_owned() };
+        let (table, runtime) = opened.recv().map_err(gone)??;
+        Ok(StreamTable { table: Some(table), runtime, ended, drop_timeout })
+    }
+}

@@ -1,0 +1,230 @@
+//! What a caller may ask when something failed: was the row taken? is it stored? why did it stop?
+
+use std::fmt;
+use std::time::Duration;
+
+use streamtable_schema::{NameError, Row, SchemaError};
+
+use crate::{SettingsError, Stats};
+
+/// Why not every row of a call was taken.
+///
+/// The others were: a row is refused alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogError {
+    /// How many rows of the call were accepted.
+    pub accepted: usize,
+    /// The rows that were not, in the order of the call. Never empty.
+    pub refused: Vec<Refused>,
+}
+
+/// A row that was not taken, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// Its place in the call, from 0.
+    pub index: usize,
+    /// The row, handed back; absent when it cannot be written as one.
+    pub row: Option<Row>,
+    /// Why it was refused.
+    pub reason: Refusal,
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.refused.first() else { return f.write_str("no row was refused") };
+        match (self.accepted, &self.refused[..]) {
+            (0, [_]) => write!(f, "the row was refused: {}", first.reason),
+            (accepted, refused) => write!(
+                f,
+                "{} of {} rows refused, the first at {}: {}",
+                refused.len(),
+                accepted + refused.len(),
+                first.index,
+                first.reason
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LogError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.refused.first().map(|refused| &refused.reason as _)
+    }
+}
+
+/// Why a row was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The row does not fit the table.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The row is longer than any backend takes.
+    #[error("the row has {bytes} bytes on the wire, at most {limit} are allowed")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest allowed.
+        limit: usize,
+    },
+    /// The rows that wait fill the memory or the disk that they may.
+    #[error(
+        "the buffer is full: {bytes} of {limit} bytes wait to be delivered; log later, or choose to wait"
+    )]
+    Full {
+        /// How many bytes wait.
+        bytes: u64,
+        /// How many may.
+        limit: u64,
+    },
+    /// The rows' journal cannot be written.
+    #[error("the journal cannot be written: {reason}")]
+    Journal {
+        /// What the system said.
+        reason: String,
+    },
+    /// The backend wants no more; rows that were taken before are kept.
+    #[error("the stream has stopped: {0}; put it right and call `resume`")]
+    Stopped(StopReason),
+    /// The table was finished.
+    #[error("the table is finished; open it again to log more")]
+    Finished,
+}
+
+impl Refusal {
+    /// Tells whether the same row may be taken later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::Journal { .. } | Self::Stopped(_) => true,
+            Self::Schema(_) | Self::TooLong { .. } | Self::Finished => false,
+        }
+    }
+}
+
+/// Why the backend wants no more, until somebody puts something right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The key is wrong or expired: status 401.
+    #[error("the server does not accept the API key ({message})")]
+    Unauthorized {
+        /// What the server said.
+        message: String,
+    },
+    /// The key may not write here: status 403.
+    #[error("the key has no right to write to this table ({message})")]
+    Forbidden {
+        /// What the server said.
+        message: String,
+    },
+    /// The table is gone: status 404 or 410.
+    #[error("the server does not know the table ({message})")]
+    NotFound {
+        /// What the server said.
+        message: String,
+    },
+    /// Any other word that a repetition would not change.
+    #[error("the server refused ({message})")]
+    Refused {
+        /// What the server said.
+        message: String,
+    },
+}
+
+/// Why rows are not, or not all, stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlushError {
+    /// What became of the rows so far.
+    pub stats: Stats,
+    /// Why the call waits no longer.
+    pub reason: FlushFailure,
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats { pending, media, .. } = self.stats;
+        let files = match media.pending {
+            0 => String::new(),
+            files => format!(" and {files} media files"),
+        };
+        write!(f, "{pending} rows{files} are not stored yet: {}", self.reason)
+    }
+}
+
+impl std::error::Error for FlushError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.reason)
+    }
+}
+
+/// Why a call waits no longer for rows to be stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushFailure {
+    /// The time that the caller gave is over; delivery goes on.
+    #[error("not done within {waited:?}{}", because(last_error))]
+    Timeout {
+        /// How long the call waited.
+        waited: Duration,
+        /// What went wrong last, if anything did.
+        last_error: Option<String>,
+    },
+    /// The backend wants no more; the rows are kept.
+    #[error("the stream has stopped: {0}")]
+    Stopped(StopReason),
+    /// Nobody delivers any more: the runtime that did has ended.
+    #[error("the runtime that delivered the rows has ended")]
+    DriverGone,
+}
+
+fn because(last_error: &Option<String>) -> String {
+    last_error.as_ref().map_or(String::new(), |error| format!(", because {error}"))
+}
+
+/// Why a table cannot be opened. Nothing was made on the server when the name or the settings are
+/// at fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name is not one of a table.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The settings of this machine cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// An address is not one of a server.
+    #[error("cannot use the server's address: {reason}")]
+    Address {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing says where rows go.
+    #[error("there is no transport and no backend: give the builder one, such as `HyperTransport`")]
+    NoTransport,
+    /// There is no key: nothing says who logs.
+    #[error("there is no API key for {host}: pass one, set WANDB_API_KEY, or put it into ~/.netrc")]
+    NoKey {
+        /// The server's host and port.
+        host: String,
+    },
+    /// There is no entity, and the server knows none for this key.
+    #[error("the entity is missing: write entity/project/table, or set WANDB_ENTITY")]
+    NoEntity,
+    /// The server refused, as it will again.
+    #[error("cannot open the table: {0}")]
+    Stopped(#[from] StopReason),
+    /// The server could not be reached, or was too busy, for as long as the call may take.
+    #[error("cannot open the table within {waited:?}: {reason}")]
+    Unavailable {
+        /// How long the call tried.
+        waited: Duration,
+        /// What went wrong last.
+        reason: String,
+    },
+    /// The backend's own trouble.
+    #[error("cannot open the table: {reason}")]
+    Backend {
+        /// What it said.
+        reason: String,
+    },
+}

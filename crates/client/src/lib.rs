@@ -1,0 +1,71 @@
+//! Append rows from a running application, watch them live.
+//!
+//! Open a table, [`log`](StreamTable::log) to it, and look at the page whose address the first row
+//! gives. `log` checks a row, writes it down and returns; a task in the background delivers rows
+//! in order, again and again if it must, and [`finish`](StreamTable::finish) waits until all are
+//! stored. Nothing is lost silently: [`Stats`] says at any moment what became of every row.
+//!
+//! ```
+//! use streamtable::{StreamTable, row};
+//! # use streamtable_mock_backend::MockBackend;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let transport = MockBackend::default();
+//! # let builder = |name| {
+//! #     StreamTable::builder(name).base_url("http://mock.invalid").api_key("local-key")
+//! # };
+//! let table = builder("my-team/shop/requests")?.transport(transport).open().await?;
+//! table.log(row! { "path" => "/", "ms" => 7 }).await?;
+//! table.log(row! { "path" => "/cart", "ms" => 12.5 }).await?;
+//!
+//! let stats = table.finish().await?;
+//! assert_eq!((stats.logged, stats.acked), (2, 2));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The crate knows no TLS and no socket: rows travel over any
+//! [`Transport`](streamtable_transport::Transport), such as `HyperTransport` of
+//! `streamtable-transport-hyper`, or to any [`Backend`] of your own. [`blocking`] has the same for
+//! programs without an async runtime.
+
+pub mod blocking;
+
+mod backend;
+mod builder;
+mod clock;
+mod driver;
+mod encode;
+mod error;
+mod journal;
+mod lines;
+mod media;
+mod rows;
+mod seeded_bug;
+mod session;
+mod settings;
+mod shared;
+#[cfg(test)]
+mod simulation;
+mod stats;
+mod table;
+mod wandb;
+
+pub use backend::{Append, AppendError, Appended, Backend, MediaFile, Open, Opened, Upload};
+pub use builder::{Builder, Rejected, WhenFull};
+pub use clock::{Clock, SystemClock};
+pub use error::{FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, StopReason};
+pub use journal::{Journal, JournalError, MemoryJournal};
+pub use lines::Lines;
+pub use rows::{IntoRows, Rows, kind};
+pub use session::{BatchLimits, RetryPolicy};
+pub use settings::{Settings, SettingsError, WANDB_API};
+pub use stats::{MediaStats, Stats};
+pub use table::{Logged, StreamTable};
+pub use wandb::WandbBackend;
+
+pub use streamtable_schema::{
+    ColumnPolicy, Media, MediaError, MediaKind, NameError, Row, Schema, SchemaError, TableName,
+    TablePath, Timestamp, Type, Value, ValueError, row,
+};

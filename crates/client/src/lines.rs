@@ -1,0 +1,95 @@
+//! Lines on their way to a backend.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Consecutive lines of one writer: each the JSON text of a row, without a line end.
+///
+/// Cheap to clone; the bytes are shared with the journal that they came from.
+#[derive(Clone, Default)]
+pub struct Lines {
+    parts: Vec<Part>,
+}
+
+/// Some of the lines of a block.
+#[derive(Clone)]
+struct Part {
+    block: Block,
+    lines: Range<usize>,
+}
+
+/// Lines one behind the other, and where each ends.
+#[derive(Clone)]
+pub(crate) struct Block {
+    bytes: Bytes,
+    ends: Arc<[usize]>,
+}
+
+impl Block {
+    pub(crate) fn new(bytes: Vec<u8>, ends: Vec<usize>) -> Self {
+        Self { bytes: bytes.into(), ends: ends.into() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn start(&self, line: usize) -> usize {
+        line.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+
+    /// Returns how many lines from `first` on fit `bytes`.
+    pub(crate) fn fit(&self, first: usize, bytes: usize) -> usize {
+        let limit = self.start(first).saturating_add(bytes);
+        self.ends[first..].partition_point(|&end| end <= limit)
+    }
+}
+
+impl Lines {
+    pub(crate) fn push(&mut self, block: &Block, lines: Range<usize>) {
+        if !lines.is_empty() {
+            self.parts.push(Part { block: block.clone(), lines });
+        }
+    }
+
+    /// Returns how many lines there are.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.lines.len()).sum()
+    }
+
+    /// Tells whether there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Returns the lines in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.parts.iter().flat_map(|Part { block, lines }| {
+            lines.clone().map(|i| &block.bytes[block.start(i)..block.ends[i]])
+        })
+    }
+}
+
+impl<L: AsRef<[u8]>> FromIterator<L> for Lines {
+    /// Copies lines together, as a custom journal or a test may need.
+    fn from_iter<I: IntoIterator<Item = L>>(lines: I) -> Self {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for line in lines {
+            bytes.extend_from_slice(line.as_ref());
+            ends.push(bytes.len());
+        }
+        let mut this = Self::default();
+        let count = ends.len();
+        this.push(&Block::new(bytes, ends), 0..count);
+        this
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(String::from_utf8_lossy)).finish()
+    }
+}

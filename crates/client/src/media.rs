@@ -1,0 +1,139 @@
+//! Media files on their way to a backend: beside the rows, never before them.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::session::{BatchLimits, RetryPolicy, Session, Step};
+use crate::{AppendError, Appended, MediaFile, MediaStats};
+
+/// So many paths of files that the backend has are remembered, lest they be sent again.
+const REMEMBERED: usize = 100_000;
+
+/// How files go out together.
+const LIMITS: BatchLimits = BatchLimits {
+    max_rows: 64,
+    max_bytes: 16 << 20,
+    linger: Duration::from_millis(50),
+    append_timeout: Duration::from_secs(300),
+};
+
+/// The files of one table's rows, in the order in which they were first logged.
+///
+/// What to send next is decided by the same machine as for rows.
+#[derive(Debug)]
+pub(crate) struct MediaQueue {
+    session: Session,
+    waiting: VecDeque<MediaFile>,
+    bytes: u64,
+    limit: u64,
+    known: HashSet<Arc<str>>,
+    /// The known paths in the order in which they are forgotten.
+    known_order: VecDeque<Arc<str>>,
+}
+
+impl MediaQueue {
+    pub(crate) fn new(limit: u64, retry: RetryPolicy, seed: u64) -> Self {
+        Self {
+            session: Session::new(LIMITS, retry, Duration::ZERO, seed),
+            waiting: VecDeque::new(),
+            bytes: 0,
+            limit,
+            known: HashSet::new(),
+            known_order: VecDeque::new(),
+        }
+    }
+
+    /// Tells how many bytes wait, and how many may, if the files do not fit.
+    pub(crate) fn check_room(&self, files: &[MediaFile]) -> Result<(), (u64, u64)> {
+        let more: u64 = files.iter().map(|file| file.bytes.len() as u64).sum();
+        // One row's files may be more than the limit; then they go alone.
+        if self.bytes > 0 && self.bytes + more > self.limit {
+            return Err((self.bytes, self.limit));
+        }
+        Ok(())
+    }
+
+    /// Takes the files of a row, except those that it has or had.
+    pub(crate) fn add(&mut self, now: Instant, files: impl IntoIterator<Item = MediaFile>) -> bool {
+        let mut is_news = false;
+        for file in files {
+            if !self.known.insert(Arc::clone(&file.path)) {
+                continue;
+            }
+            self.known_order.push_back(Arc::clone(&file.path));
+            if self.known_order.len() > REMEMBERED
+                && let Some(oldest) = self.known_order.pop_front()
+            {
+                self.known.remove(&oldest);
+            }
+            self.bytes += file.bytes.len() as u64;
+            is_news |= self.session.logged(now, file.bytes.len());
+            self.waiting.push_back(file);
+        }
+        is_news
+    }
+
+    /// Returns the files to send now, or when to ask again.
+    pub(crate) fn next(&mut self, now: Instant) -> Result<Vec<MediaFile>, Option<Instant>> {
+        let max_files = match self.session.poll(now) {
+            Step::Append { max_lines, .. } => max_lines,
+            Step::Wait(until) => return Err(until),
+        };
+        let (mut files, mut bytes) = (Vec::new(), 0);
+        for file in self.waiting.iter().take(max_files) {
+            bytes += file.bytes.len();
+            if bytes > LIMITS.max_bytes && !files.is_empty() {
+                bytes -= file.bytes.len();
+                break;
+            }
+            files.push(file.clone());
+        }
+        self.session.sent(now, files.len() as u64, bytes);
+        Ok(files)
+    }
+
+    /// Hears what became of the files in flight, and returns those that were refused for good.
+    pub(crate) fn answered(
+        &mut self,
+        now: Instant,
+        answer: Result<Appended, AppendError>,
+    ) -> Vec<(Arc<str>, String)> {
+        let first = self.session.settled();
+        let number = |answer: Appended| Appended {
+            rejected: answer.rejected.into_iter().map(|(n, why)| (first + n, why)).collect(),
+            ..answer
+        };
+        let settled = self.session.answered(now, answer.map(number));
+        let mut refused = Vec::new();
+        let mut reasons = settled.rejected.into_iter().peekable();
+        for n in first..self.session.settled() {
+            let Some(file) = self.waiting.pop_front() else { break };
+            self.bytes -= file.bytes.len() as u64;
+            if let Some((_, reason)) = reasons.next_if(|(number, _)| *number == n) {
+                refused.push((file.path, reason));
+            }
+        }
+        refused
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(crate) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    pub(crate) fn timeout() -> Duration {
+        LIMITS.append_timeout
+    }
+
+    pub(crate) fn stats(&self) -> MediaStats {
+        MediaStats {
+            uploaded: self.session.acked(),
+            pending: self.session.line_count() - self.session.settled(),
+            failed: self.session.rejected(),
+        }
+    }
+}

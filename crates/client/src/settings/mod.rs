@@ -1,0 +1,276 @@
+//! What this machine says of servers, keys and names: environment, netrc, settings files.
+
+mod ini;
+mod netrc;
+
+use std::path::{Path, PathBuf};
+
+use streamtable_transport::{ApiKey, ApiKeyError, Origin};
+
+/// W&B's own API.
+pub const WANDB_API: &str = "https://api.wandb.ai";
+
+/// What an opening table needs to know and the caller did not say.
+///
+/// [`from_env`](Self::from_env) looks where the Python clients look (protocol notes §3). It reads
+/// the environment and some small files when it is called, and never writes; whoever wants other
+/// answers fills in the fields.
+///
+/// ```
+/// use streamtable::Settings;
+///
+/// let settings = Settings { base_url: "http://127.0.0.1:8080".into(), ..Settings::default() };
+/// assert!(settings.api_key.is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The server's API, without a slash at its end. W&B's by default.
+    pub base_url: String,
+    /// The key.
+    pub api_key: Option<ApiKey>,
+    /// The user or team to log to.
+    pub entity: Option<String>,
+    /// The project to log to; a table's name tells it by rights.
+    pub project: Option<String>,
+    /// Where boards are, if not where the API is.
+    pub board_url: Option<String>,
+    /// Where run pages are, if not where the API's address says.
+    pub app_url: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            base_url: WANDB_API.to_owned(),
+            api_key: None,
+            entity: None,
+            project: None,
+            board_url: None,
+            app_url: None,
+        }
+    }
+}
+
+/// Why the settings of this machine cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// A key is none.
+    #[error("the API key from {source_name} cannot be used: {error}")]
+    Key {
+        /// Where it came from.
+        source_name: String,
+        /// What is wrong with it.
+        #[source]
+        error: ApiKeyError,
+    },
+    /// A file is there but cannot be read.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl Settings {
+    /// Reads the environment, `~/.netrc` and the settings files.
+    ///
+    /// - base URL: `WANDB_BASE_URL`, then settings files, then W&B's own;
+    /// - key: `WANDB_API_KEY`, then netrc (`$NETRC`, else `~/.netrc`, else `~/_netrc`; the entry
+    ///   for `host:port`, then the one for `host`, then `default`), then settings files;
+    /// - entity: `WANDB_ENTITY`, then settings files; project likewise, by `WANDB_PROJECT`;
+    /// - board and app: `WEAVE_SERVER_URL` and `WANDB_APP_URL`.
+    ///
+    /// Settings files are `./wandb/settings`, then `settings` in `$WANDB_CONFIG_DIR`, else in
+    /// `~/.config/wandb`. Only a file that is there and cannot be read is an error, and a key that
+    /// holds what no key may.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::read(&|name| std::env::var(name).ok(), &read_file, None)
+    }
+
+    /// Does what [`from_env`](Self::from_env) does, for the server at `base_url`.
+    pub fn from_env_for(base_url: &str) -> Result<Self, SettingsError> {
+        Self::read(&|name| std::env::var(name).ok(), &read_file, Some(base_url))
+    }
+
+    fn read(
+        env: &dyn Fn(&str) -> Option<String>,
+        file: &dyn Fn(&Path) -> Result<Option<String>, SettingsError>,
+        base_url: Option<&str>,
+    ) -> Result<Self, SettingsError> {
+        let env = |name| env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let home = env("HOME").or_else(|| env("USERPROFILE")).map(PathBuf::from);
+
+        let config_dir = env("WANDB_CONFIG_DIR").map(PathBuf::from);
+        let config_dir = config_dir.or_else(|| Some(home.as_ref()?.join(".config/wandb")));
+        let places = [Some(PathBuf::from("wandb")), config_dir];
+        let mut files = Vec::new();
+        for folder in places.into_iter().flatten() {
+            files.extend(file(&folder.join("settings"))?);
+        }
+        let in_files = |key| {
+            let found = files.iter().find_map(|text| ini::default_section(text, key));
+            found.map(str::to_owned)
+        };
+
+        let base_url = base_url.map(str::to_owned).or_else(|| env("WANDB_BASE_URL"));
+        let base_url = base_url.or_else(|| in_files("base_url"));
+        let base_url = base_url.as_deref().unwrap_or(WANDB_API).trim_end_matches('/').to_owned();
+
+        let api_key = match env("WANDB_API_KEY") {
+            Some(key) => Some(parse_key(&key, "WANDB_API_KEY")?),
+            None => {
+                let in_home = |name: &str| Some(home.as_ref()?.join(name));
+                let netrc = env("NETRC").map(PathBuf::from);
+                let candidates = match netrc {
+                    Some(netrc) => vec![netrc],
+                    None => [".netrc", "_netrc"].into_iter().filter_map(in_home).collect(),
+                };
+                let mut key = None;
+                for path in candidates {
+                    if let Some(text) = file(&path)? {
+                        let password = netrc::password(&text, &hosts(&base_url));
+                        let source_name = path.display().to_string();
+                        key = password.map(|p| parse_key(&p, &source_name)).transpose()?;
+                        break;
+                    }
+                }
+                match (key, in_files("api_key")) {
+                    (Some(key), _) => Some(key),
+                    (None, Some(key)) => Some(parse_key(&key, "the settings files")?),
+                    (None, None) => None,
+                }
+            }
+        };
+        Ok(Self {
+            base_url,
+            api_key,
+            entity: env("WANDB_ENTITY").or_else(|| in_files("entity")),
+            project: env("WANDB_PROJECT").or_else(|| in_files("project")),
+            board_url: env("WEAVE_SERVER_URL"),
+            app_url: env("WANDB_APP_URL"),
+        })
+    }
+}
+
+/// The names under which a server may stand in netrc: the present SDK writes `host:port`, older
+/// ones the bare host.
+fn hosts(base_url: &str) -> Vec<String> {
+    match base_url.parse::<Origin>() {
+        Ok(origin) => {
+            let with_port = format!("{}:{}", origin.host(), origin.port());
+            vec![with_port, origin.host().to_owned()]
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+fn parse_key(key: &str, source_name: &str) -> Result<ApiKey, SettingsError> {
+    let error = |error| SettingsError::Key { source_name: source_name.to_owned(), error };
+    ApiKey::new(key.trim()).map_err(error)
+}
+
+fn read_file(path: &Path) -> Result<Option<String>, SettingsError> {
+    use std::io::ErrorKind;
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        // A folder of that name, or a file in place of the folder, is as good as nothing.
+        Err(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(e) => Err(SettingsError::Unreadable { path: path.to_owned(), reason: e.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// Reads settings on a machine that has just these variables and files.
+    fn read(env: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let env: HashMap<_, _> = env.iter().copied().collect();
+        let files: HashMap<_, _> = files.iter().copied().collect();
+        Settings::read(
+            &|name| env.get(name).map(|v| (*v).to_owned()),
+            &|path| Ok(files.get(path.to_str().unwrap()).map(|t| (*t).to_owned())),
+            None,
+        )
+    }
+
+    #[track_caller]
+    fn check(env: &[(&str, &str)], files: &[(&str, &str)], expected: [Option<&str>; 4]) {
+        let found = read(env, files).unwrap();
+        let key = found.api_key.as_ref().map(ApiKey::expose);
+        let found =
+            [Some(&*found.base_url), key, found.entity.as_deref(), found.project.as_deref()];
+        let [base, rest @ ..] = expected;
+        assert_eq!(found[0], base.or(Some(WANDB_API)));
+        assert_eq!(found[1..], rest);
+    }
+
+    #[test]
+    fn first_hit_wins() {
+        let home = ("HOME", "/home/me");
+        let global = "/home/me/.config/wandb/settings";
+        check(&[], &[], [None, None, None, None]);
+        check(
+            &[("WANDB_BASE_URL", "http://localhost:8080/"), ("WANDB_API_KEY", " k1\n")],
+            &[],
+            [Some("http://localhost:8080"), Some("k1"), None, None],
+        );
+        check(
+            &[home, ("WANDB_ENTITY", "env")],
+            &[
+                (
+                    global,
+                    "[default]\nentity = global\nproject: p\nbase_url=http://h:1\napi_key = g\n",
+                ),
+                ("wandb/settings", "[other]\nproject = no\n[default]\n; note\nproject = local\n"),
+            ],
+            [Some("http://h:1"), Some("g"), Some("env"), Some("local")],
+        );
+        check(
+            &[home, ("WANDB_CONFIG_DIR", "/etc/wandb"), ("WANDB_ENTITY", "")],
+            &[
+                ("/etc/wandb/settings", "[default]\nentity = there\n"),
+                (global, "[default]\nentity = not\n"),
+            ],
+            [None, None, Some("there"), None],
+        );
+    }
+
+    #[test]
+    fn keys_from_netrc() {
+        let netrc = "machine h login user password bare\nmachine h:8080 login user password exact\n\
+                     default login user password any\n";
+        let home = ("HOME", "/home/me");
+        let at = |base| [home, ("WANDB_BASE_URL", base)];
+        let file = [("/home/me/.netrc", netrc)];
+        check(&at("http://h:8080"), &file, [Some("http://h:8080"), Some("exact"), None, None]);
+        check(&at("http://h:9"), &file, [Some("http://h:9"), Some("bare"), None, None]);
+        check(&at("https://other"), &file, [Some("https://other"), Some("any"), None, None]);
+        let other = [("/home/me/_netrc", netrc)];
+        check(&at("http://h"), &other, [Some("http://h"), Some("bare"), None, None]);
+        check(
+            &[home, ("NETRC", "/n"), ("WANDB_BASE_URL", "http://h")],
+            &[("/n", "machine x password y"), ("/home/me/.netrc", netrc)],
+            [Some("http://h"), None, None, None],
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_told_without_being_shown() {
+        let error = read(&[("WANDB_API_KEY", "sec\u{7}ret")], &[]).unwrap_err();
+        assert!(error.to_string().starts_with("the API key from WANDB_API_KEY cannot be used"));
+        assert!(!error.to_string().contains("ret"));
+    }
+}

@@ -1,0 +1,97 @@
+//! The netrc file: which password for which machine.
+
+/// Returns the password of the entry for the first of `hosts` that has one, else that of the
+/// `default` entry.
+///
+/// A file that is not well formed is read as far as it makes sense.
+pub(super) fn password(text: &str, hosts: &[String]) -> Option<String> {
+    let entries = entries(text);
+    let of = |machine: Option<&str>| {
+        let entry = entries.iter().find(|entry| entry.machine.as_deref() == machine)?;
+        entry.password.clone()
+    };
+    hosts.iter().find_map(|host| of(Some(host))).or_else(|| of(None))
+}
+
+#[derive(Default)]
+struct Entry {
+    /// `None` for the `default` entry.
+    machine: Option<String>,
+    password: Option<String>,
+}
+
+fn entries(text: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut tokens = tokens(text).into_iter();
+    while let Some(token) = tokens.next() {
+        match token.as_str() {
+            "machine" => entries.push(Entry { machine: tokens.next(), password: None }),
+            "default" => entries.push(Entry::default()),
+            "login" | "account" => drop(tokens.next()),
+            "password" => {
+                let password = tokens.next();
+                if let Some(entry) = entries.last_mut() {
+                    entry.password = password;
+                }
+            }
+            _ => {}
+        }
+    }
+    entries
+}
+
+/// Splits the file into words. A word may stand in double quotes; `#` at the start of a word begins
+/// a comment, except in a password; a macro ends at the next empty line.
+fn tokens(text: &str) -> Vec<String> {
+    let mut tokens: Vec<String> = Vec::new();
+    let mut in_macro = false;
+    for line in text.lines() {
+        if in_macro {
+            in_macro = !line.trim().is_empty();
+            continue;
+        }
+        let mut rest = line.trim_start();
+        while !rest.is_empty() {
+            let is_password = tokens.last().is_some_and(|token| token == "password");
+            if rest.starts_with('#') && !is_password {
+                break;
+            }
+            let (token, after) = match rest.strip_prefix('"') {
+                Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+                None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+            };
+            if token == "macdef" {
+                in_macro = true;
+                break;
+            }
+            tokens.push(token.to_owned());
+            rest = after.trim_start();
+        }
+    }
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, host: &str, expected: Option<&str>) {
+        assert_eq!(password(text, &[host.to_owned()]).as_deref(), expected);
+    }
+
+    #[test]
+    fn files() {
+        check("machine a login user password k", "a", Some("k"));
+        check("machine a\n  login user\n  password k\nmachine b password l", "b", Some("l"));
+        check("machine a password k", "b", None);
+        check("machine a password k default password d", "b", Some("d"));
+        check("machine a login \"my user\" password \"k k\"", "a", Some("k k"));
+        check("# machine a password no\nmachine a password #k # note", "a", Some("#k"));
+        check("macdef init\nmachine a password no\n\nmachine a password k", "a", Some("k"));
+        check("machine a login password password k", "a", Some("k"));
+        check("machine", "a", None);
+        check("password k", "a", None);
+        check("machine a password", "a", None);
+    }
+}

@@ -1,0 +1,336 @@
+//! What the callers of `log` and the driver share.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::Serialize;
+use streamtable_schema::{Change, ColumnPolicy, Schema, TablePath};
+use streamtable_wire::{HistoryLine, Logged, MAX_LINE_BYTES};
+use tokio::sync::Notify;
+
+use crate::encode::{Encoded, with_memory};
+use crate::journal::{Journal, JournalError};
+use crate::media::MediaQueue;
+use crate::seeded_bug;
+use crate::session::{Session, Step};
+use crate::{
+    Append, AppendError, Appended, BatchLimits, Clock, Lines, Refusal, Rejected, Stats, StopReason,
+    Upload,
+};
+
+/// A table's state, and how its two sides wake each other.
+pub(crate) struct Shared {
+    pub(crate) table: TablePath,
+    pub(crate) writer: Arc<str>,
+    pub(crate) panel_url: Option<String>,
+    pub(crate) rows_url: Option<String>,
+    pub(crate) quiet: bool,
+    pub(crate) first_line: u64,
+    pub(crate) columns: ColumnPolicy,
+    pub(crate) limits: BatchLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) on_reject: Option<OnReject>,
+    /// Wakes the driver.
+    pub(crate) wake: Notify,
+    /// Wakes whoever waits for rows to be stored, or for room.
+    pub(crate) progress: Notify,
+    core: Mutex<Core>,
+}
+
+/// Called with each row that the backend refuses for good.
+pub(crate) type OnReject = Box<dyn Fn(Rejected) + Send + Sync>;
+
+/// What the lock guards. No caller's code runs under it.
+pub(crate) struct Core {
+    schema: Schema,
+    /// Kept for its memory.
+    change: Change,
+    journal: Box<dyn Journal>,
+    pub(crate) session: Session,
+    pub(crate) media: MediaQueue,
+    pub(crate) is_finished: bool,
+    /// When the driver gives up, once nobody holds the table any more.
+    pub(crate) abandoned_at: Option<Instant>,
+    /// Whether the backend has heard that the writer has finished.
+    pub(crate) is_closed: bool,
+    pub(crate) is_driver_gone: bool,
+    is_announced: bool,
+}
+
+impl Core {
+    pub(crate) fn new(
+        schema: Schema,
+        journal: Box<dyn Journal>,
+        session: Session,
+        media: MediaQueue,
+    ) -> Self {
+        Self {
+            schema,
+            change: Change::default(),
+            journal,
+            session,
+            media,
+            is_finished: false,
+            abandoned_at: None,
+            is_closed: false,
+            is_driver_gone: false,
+            is_announced: false,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let session = &self.session;
+        Stats {
+            logged: session.line_count(),
+            acked: session.acked(),
+            pending: session.line_count() - session.settled(),
+            rejected: session.rejected(),
+            dropped: 0,
+            media: self.media.stats(),
+        }
+    }
+
+    /// Why nothing is delivered any more.
+    pub(crate) fn stop_reason(&self) -> Option<&StopReason> {
+        self.session.stop_reason().or_else(|| self.media.session().stop_reason())
+    }
+
+    /// What went wrong last, while something is still on its way.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        let errors = [self.session.last_error(), self.media.session().last_error()];
+        errors.into_iter().flatten().next().map(str::to_owned)
+    }
+
+    /// Sends everything that waits, without waiting for more.
+    pub(crate) fn flush(&mut self) {
+        self.session.flush();
+        self.media.session_mut().flush();
+    }
+}
+
+impl Shared {
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        // A panic under the lock is a bug of ours; the state is whole at every step all the same.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
+    pub(crate) fn new(
+        core: Core,
+        opened: crate::Opened,
+        writer: Arc<str>,
+        columns: ColumnPolicy,
+        limits: BatchLimits,
+        clock: Arc<dyn Clock>,
+        on_reject: Option<OnReject>,
+        quiet: bool,
+    ) -> Self {
+        Self {
+            table: opened.table,
+            writer,
+            panel_url: opened.panel_url,
+            rows_url: opened.rows_url,
+            quiet,
+            first_line: opened.first_line,
+            columns,
+            limits,
+            clock,
+            on_reject,
+            wake: Notify::new(),
+            progress: Notify::new(),
+            core: Mutex::new(core),
+        }
+    }
+
+    /// Takes one row, or says why not. Never waits for anything but the lock.
+    pub(crate) fn log_row<T: Serialize + ?Sized>(&self, row: &T) -> Result<(), Refusal> {
+        let logged = Logged { writer: &self.writer, at: self.clock.now() };
+        with_memory(|encoded| {
+            encoded.write(row, logged)?;
+            self.log_encoded(encoded)
+        })
+    }
+
+    fn log_encoded(&self, row: &mut Encoded) -> Result<(), Refusal> {
+        let bytes = row.line.len();
+        if bytes > MAX_LINE_BYTES {
+            return Err(Refusal::TooLong { bytes, limit: MAX_LINE_BYTES });
+        }
+        let mut core = self.core();
+        let core_ref = &mut *core;
+        if core_ref.is_finished {
+            return Err(Refusal::Finished);
+        }
+        if let Some(reason) = core_ref.stop_reason() {
+            return Err(Refusal::Stopped(reason.clone()));
+        }
+        row.check(core_ref.schema.check(&mut core_ref.change))?;
+        if !row.files.is_empty() {
+            let full = |(bytes, limit)| Refusal::Full { bytes, limit };
+            core_ref.media.check_room(&row.files).map_err(full)?;
+        }
+        core_ref.journal.append(&row.line)?;
+        core_ref.schema.apply(&mut core_ref.change);
+        let now = now();
+        let mut is_news = core_ref.session.logged(now, bytes);
+        is_news |= core_ref.media.add(now, row.files.drain(..));
+        drop(core);
+        if is_news {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Tells whether a row refused for want of room may find some later.
+    pub(crate) fn may_get_room(&self) -> bool {
+        let core = self.core();
+        !core.stats().is_settled() && !core.is_driver_gone
+    }
+
+    /// Waits until there may be room: the buffer has less in it than it had, or never will.
+    pub(crate) async fn room(&self) {
+        let settled = |core: &Core| (core.session.settled(), core.media.session().settled());
+        let before = settled(&self.core());
+        loop {
+            let progress = self.progress.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            {
+                let core = self.core();
+                let is_over = core.is_driver_gone || core.stop_reason().is_some();
+                if is_over || settled(&core) != before || core.stats().is_settled() {
+                    return;
+                }
+            }
+            progress.await;
+        }
+    }
+
+    /// Returns the panel's address, the first time it is asked for after a row was taken.
+    pub(crate) fn announce(&self) -> Option<&str> {
+        let url = self.panel_url.as_deref()?;
+        let mut core = self.core();
+        let is_first = !core.is_announced && core.session.line_count() > 0;
+        core.is_announced |= is_first;
+        is_first.then_some(url)
+    }
+
+    /// Returns the append that is to be made now, or when to ask again.
+    pub(crate) fn next_append(&self) -> Result<Append, Option<Instant>> {
+        let mut core = self.core();
+        let now = now();
+        let (first, max_lines) = match core.session.poll(now) {
+            Step::Append { first, max_lines } => (first, max_lines),
+            Step::Wait(until) => return Err(until),
+        };
+        let lines = match core.journal.read(first, max_lines, self.limits.max_bytes) {
+            Ok(lines) => lines,
+            Err(error) => {
+                let message = format!("the journal cannot be read: {error}");
+                core.session.stop(StopReason::Refused { message });
+                self.progress.notify_waiters();
+                return Err(None);
+            }
+        };
+        let (number, lines) = seeded_bug::in_append(first, lines, core.session.is_repeating());
+        let bytes = lines.iter().map(<[u8]>::len).sum();
+        core.session.sent(now, lines.len() as u64, bytes);
+        drop(core);
+        Ok(Append {
+            table: self.table.clone(),
+            writer: Arc::clone(&self.writer),
+            first_line: self.first_line + number,
+            lines,
+            columns: self.columns,
+            timeout: self.limits.append_timeout,
+        })
+    }
+
+    /// Hears what became of an append whose lines were these.
+    pub(crate) fn appended(&self, lines: &Lines, answer: Result<Appended, AppendError>) {
+        let mut core = self.core();
+        let first = core.session.settled();
+        let answer = answer.map(|appended| Appended {
+            // The backend counts from where the table was when it was opened.
+            rejected: appended
+                .rejected
+                .into_iter()
+                .filter_map(|(line, why)| Some((line.checked_sub(self.first_line)?, why)))
+                .collect(),
+            ..appended
+        });
+        if let Err(error) = &answer {
+            tracing::debug!(table = %self.table, %error, "append failed");
+        }
+        let settled = core.session.answered(now(), answer);
+        let until = core.session.settled();
+        if until > first
+            && let Err(error) = core.journal.trim(until)
+        {
+            tracing::warn!(table = %self.table, %error, "the journal cannot be trimmed");
+        }
+        if let Some(reason) = core.session.stop_reason() {
+            tracing::error!(table = %self.table, %reason, "the stream has stopped, rows are kept");
+        }
+        drop(core);
+        self.progress.notify_waiters();
+        for (line, reason) in settled.rejected {
+            let text = usize::try_from(line - first).ok().and_then(|i| lines.iter().nth(i));
+            self.reject(text.unwrap_or_default(), reason);
+        }
+    }
+
+    /// Returns the upload that is to be made now, or when to ask again.
+    pub(crate) fn next_upload(&self) -> Result<Upload, Option<Instant>> {
+        let files = self.core().media.next(now())?;
+        Ok(Upload { table: self.table.clone(), files, timeout: MediaQueue::timeout() })
+    }
+
+    /// Hears what became of an upload.
+    pub(crate) fn uploaded(&self, answer: Result<Appended, AppendError>) {
+        if let Err(error) = &answer {
+            tracing::debug!(table = %self.table, %error, "upload failed");
+        }
+        let mut core = self.core();
+        let refused = core.media.answered(now(), answer);
+        drop(core);
+        self.progress.notify_waiters();
+        for (path, reason) in refused {
+            tracing::warn!(table = %self.table, %path, %reason, "a media file was refused");
+        }
+    }
+
+    fn reject(&self, line: &[u8], reason: String) {
+        tracing::warn!(table = %self.table, %reason, "a row was refused");
+        if let Some(on_reject) = &self.on_reject {
+            let line = String::from_utf8_lossy(line).into_owned();
+            let row = HistoryLine::parse(&line).map(|line| line.row).unwrap_or_default();
+            on_reject(Rejected { row, line, reason });
+        }
+    }
+}
+
+impl From<JournalError> for Refusal {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Full { bytes, limit } => Self::Full { bytes, limit },
+            JournalError::Io { reason } => Self::Journal { reason },
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("table", &self.table)
+            .field("writer", &self.writer)
+            .field("stats", &self.core().stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time by which everything here waits; a paused runtime's time in a test.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

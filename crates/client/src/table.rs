@@ -1,0 +1,384 @@
+//! The handle that a program logs through.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use streamtable_schema::{Row, TablePath};
+use streamtable_transport::Transport;
+use streamtable_wire::TakeRow;
+use tokio::time::{Instant, timeout_at};
+
+use crate::rows::{IntoRows, Rows};
+use crate::shared::{Core, Shared, now};
+use crate::{Builder, FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, Stats};
+
+/// A table that rows are appended to.
+///
+/// Cheap to clone; all clones log to the same writer, and rows keep the order in which their `log`
+/// calls returned. A task of the runtime in which the table was opened delivers them in the
+/// background.
+///
+/// End with [`finish`](Self::finish), which waits until every row is stored. Dropping the last
+/// handle instead gives the background some seconds ([`Builder::drop_timeout`]) as long as the
+/// runtime lives, and reports what is left as an error in the log.
+#[derive(Clone, Debug)]
+pub struct StreamTable {
+    handle: Arc<Handle>,
+}
+
+impl StreamTable {
+    /// Opens a table, and makes it if it is not there.
+    ///
+    /// `name` is `entity/project/table`, `project/table` or `table`; what it leaves out, the
+    /// settings of this machine tell ([`Settings`](crate::Settings)). The call ends with an error
+    /// after [`Builder::open_timeout`] when the server cannot be reached.
+    ///
+    /// ```no_run
+    /// use streamtable::{StreamTable, row};
+    /// use streamtable_transport_hyper::HyperTransport;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let table = StreamTable::open("my-team/shop/requests", HyperTransport::new()?).await?;
+    /// table.log(row! { "path" => "/", "ms" => 7 }).await?;
+    /// table.finish().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn open(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
+        Self::builder(name).transport(transport).open().await
+    }
+
+    /// Begins to open a table with other than the default choices.
+    pub fn builder(name: &str) -> Builder {
+        Builder::new(name)
+    }
+
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        must_wait: bool,
+        drop_timeout: Duration,
+        finish_patience: Duration,
+    ) -> Self {
+        let handle = Handle { shared, must_wait, drop_timeout, finish_patience };
+        Self { handle: Arc::new(handle) }
+    }
+
+    /// Logs one row or many: see [`IntoRows`] for the forms that they may have.
+    ///
+    /// Rows that fit the table are taken, and delivered in the background; this call does no
+    /// network I/O. It waits for nothing but, when the buffer is full and the caller
+    /// [chose](crate::WhenFull::Wait) to wait, for room.
+    ///
+    /// A row that does not fit is refused alone, handed back in the [`LogError`], and changes
+    /// nothing. When rows cannot be taken whatever they hold (the buffer is full, the stream has
+    /// stopped, the table is finished), the rest of the call is refused too; of an iterator, only
+    /// the row at hand, and the others are not asked for.
+    ///
+    /// Cancel safe: rows are taken as the call proceeds, and a dropped call takes no more of them.
+    ///
+    /// ```
+    /// # use streamtable::{StreamTable, row};
+    /// # use streamtable_mock_backend::MockBackend;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
+    /// # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open().await?;
+    /// #[derive(serde::Serialize)]
+    /// struct Request { path: &'static str, ms: f64 }
+    ///
+    /// let first = table.log(&Request { path: "/", ms: 7.5 }).await?;
+    /// println!("look at {}", first.panel_url.unwrap_or_default());
+    ///
+    /// table.log(vec![row! { "path" => "/a", "ms" => 1 }, row! { "path" => "/b", "ms" => 2 }]).await?;
+    ///
+    /// let error = table.log(row! { "path" => "/" }).await.unwrap_err();
+    /// assert!(error.to_string().contains(r#"column "ms" is missing"#));
+    /// assert_eq!(table.finish().await?.acked, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
+        let mut rows = rows.into_rows();
+        let mut logging = Logging::new(&self.handle.shared, self.handle.must_wait);
+        while !logging.proceed(&mut rows) {
+            self.handle.shared.room().await;
+        }
+        logging.finish()
+    }
+
+    /// Logs, and calls `wait` with what becomes ready when there may be room.
+    pub(crate) fn log_with<Kind>(
+        &self,
+        rows: impl IntoRows<Kind>,
+        wait: impl Fn(Room),
+    ) -> Result<Logged, LogError> {
+        let mut rows = rows.into_rows();
+        let mut logging = Logging::new(&self.handle.shared, self.handle.must_wait);
+        while !logging.proceed(&mut rows) {
+            let shared = Arc::clone(&self.handle.shared);
+            wait(Box::pin(async move { shared.room().await }));
+        }
+        logging.finish()
+    }
+
+    /// Logs as [`log`](Self::log) does, but never waits: a row that finds the buffer full is
+    /// refused.
+    pub fn try_log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
+        let mut logging = Logging::new(&self.handle.shared, false);
+        logging.proceed(&mut rows.into_rows());
+        logging.finish()
+    }
+
+    /// Waits until all rows logged so far, and their media, are stored, at most `timeout`.
+    ///
+    /// Whatever the outcome, delivery goes on; dropping the future changes nothing.
+    pub async fn flush(&self, timeout: Duration) -> Result<Stats, FlushError> {
+        let shared = &self.handle.shared;
+        let (rows, files) = {
+            let mut core = shared.core();
+            core.flush();
+            (core.session.line_count(), core.media.session().line_count())
+        };
+        shared.wake.notify_one();
+        let is_done =
+            |core: &Core| core.session.settled() >= rows && core.media.session().settled() >= files;
+        self.wait(is_done, Patience::Total(timeout)).await
+    }
+
+    /// Ends the table: takes no more rows, from any clone, and waits until all are stored.
+    ///
+    /// Waits for as long as there is progress, and gives up when there was none for
+    /// [`Builder::finish_patience`]; delivery goes on even then, and `finish` may be called again.
+    pub async fn finish(&self) -> Result<Stats, FlushError> {
+        let shared = &self.handle.shared;
+        {
+            let mut core = shared.core();
+            core.is_finished = true;
+            core.flush();
+        }
+        shared.wake.notify_one();
+        self.wait(|core| core.is_closed, Patience::WithoutProgress(self.handle.finish_patience))
+            .await
+    }
+
+    /// Returns what became of the rows up to now.
+    pub fn stats(&self) -> Stats {
+        self.handle.shared.core().stats()
+    }
+
+    /// Returns why the stream has stopped, if it has: a wrong key, a table that is gone.
+    pub fn stop_reason(&self) -> Option<crate::StopReason> {
+        self.handle.shared.core().stop_reason().cloned()
+    }
+
+    /// Starts a stopped stream again, once what stopped it was put right.
+    pub fn resume(&self) {
+        let mut core = self.handle.shared.core();
+        core.session.resume();
+        core.media.session_mut().resume();
+        drop(core);
+        self.handle.shared.wake.notify_one();
+    }
+
+    /// Returns the table's full path.
+    pub fn path(&self) -> &TablePath {
+        &self.handle.shared.table
+    }
+
+    /// Returns the id of this writer: unique to this opening of the table, on any machine.
+    pub fn writer(&self) -> &str {
+        &self.handle.shared.writer
+    }
+
+    /// Returns the address of the page that shows the table, if the backend has one.
+    pub fn panel_url(&self) -> Option<&str> {
+        self.handle.shared.panel_url.as_deref()
+    }
+
+    /// Returns the address of the page of the run that holds the table's rows, if there is one.
+    pub fn rows_url(&self) -> Option<&str> {
+        self.handle.shared.rows_url.as_deref()
+    }
+
+    /// Waits until `is_done`, or until there is no more reason to.
+    async fn wait(
+        &self,
+        is_done: impl Fn(&Core) -> bool,
+        patience: Patience,
+    ) -> Result<Stats, FlushError> {
+        let shared = &self.handle.shared;
+        let start = Instant::now();
+        let mut last_progress = (start, 0);
+        loop {
+            let progress = shared.progress.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            let deadline = {
+                let core = shared.core();
+                if is_done(&core) {
+                    return Ok(core.stats());
+                }
+                let failed = |reason| Err(FlushError { stats: core.stats(), reason });
+                if let Some(reason) = core.stop_reason() {
+                    return failed(FlushFailure::Stopped(reason.clone()));
+                }
+                if core.is_driver_gone {
+                    return failed(FlushFailure::DriverGone);
+                }
+                let settled = core.session.settled() + core.media.session().settled();
+                if settled != last_progress.1 {
+                    last_progress = (Instant::now(), settled);
+                }
+                let deadline = match patience {
+                    Patience::Total(timeout) => start + timeout,
+                    Patience::WithoutProgress(timeout) => last_progress.0 + timeout,
+                };
+                if deadline <= Instant::now() {
+                    let last_error = core.last_error();
+                    return failed(FlushFailure::Timeout { waited: start.elapsed(), last_error });
+                }
+                deadline
+            };
+            // Whether it was progress or the deadline shows at the next look.
+            let _ = timeout_at(deadline, progress).await;
+        }
+    }
+}
+
+/// Becomes ready when there may be room.
+pub(crate) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How long to wait.
+#[derive(Clone, Copy)]
+enum Patience {
+    Total(Duration),
+    WithoutProgress(Duration),
+}
+
+/// What [`log`](StreamTable::log) took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logged {
+    /// How many rows.
+    pub rows: usize,
+    /// The page that shows the table: the first time only that rows are taken.
+    pub panel_url: Option<String>,
+}
+
+/// What all clones of a table hold together.
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    must_wait: bool,
+    drop_timeout: Duration,
+    finish_patience: Duration,
+}
+
+impl Drop for Handle {
+    /// Leaves the rest to the driver, for a while.
+    fn drop(&mut self) {
+        let mut core = self.shared.core();
+        core.is_finished = true;
+        core.flush();
+        core.abandoned_at = Some(now() + self.drop_timeout);
+        drop(core);
+        self.shared.wake.notify_one();
+    }
+}
+
+/// One call of `log` under way.
+struct Logging<'a> {
+    shared: &'a Shared,
+    may_wait: bool,
+    accepted: usize,
+    refused: Vec<Refused>,
+    /// Why no further row of the call is taken, whatever it holds.
+    refuses_all: Option<Refusal>,
+    is_lazy: bool,
+}
+
+/// Why rows are no longer offered.
+#[derive(Debug)]
+enum Stop {
+    /// There is no room; there will be.
+    Full,
+    /// No further row is taken.
+    End,
+}
+
+impl<'a> Logging<'a> {
+    fn new(shared: &'a Shared, may_wait: bool) -> Self {
+        Self {
+            shared,
+            may_wait,
+            accepted: 0,
+            refused: Vec::new(),
+            refuses_all: None,
+            is_lazy: false,
+        }
+    }
+
+    /// Takes rows until there are no more, and tells whether it got there.
+    fn proceed<R: Rows>(&mut self, rows: &mut R) -> bool {
+        self.is_lazy = R::IS_LAZY;
+        !matches!(rows.offer(self), Err(Stop::Full))
+    }
+
+    fn finish(self) -> Result<Logged, LogError> {
+        if !self.refused.is_empty() {
+            return Err(LogError { accepted: self.accepted, refused: self.refused });
+        }
+        let panel_url = self.shared.announce().map(str::to_owned);
+        if let Some(url) = &panel_url
+            && !self.shared.quiet
+        {
+            #[expect(clippy::print_stderr, reason = "the one line that the user is promised")]
+            {
+                eprintln!("View data at: {url}");
+            }
+        }
+        Ok(Logged { rows: self.accepted, panel_url })
+    }
+
+    fn refuse<T: Serialize + ?Sized>(&mut self, row: &T, reason: Refusal) {
+        let index = self.accepted + self.refused.len();
+        self.refused.push(Refused { index, row: Row::from_serialize(row).ok(), reason });
+    }
+}
+
+impl TakeRow for Logging<'_> {
+    type Stop = Stop;
+
+    fn take<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<(), Stop> {
+        if let Some(reason) = &self.refuses_all {
+            let reason = reason.clone();
+            self.refuse(row, reason);
+            return Ok(());
+        }
+        match self.shared.log_row(row) {
+            Ok(()) => {
+                self.accepted += 1;
+                Ok(())
+            }
+            Err(Refusal::Full { .. }) if self.may_wait && self.shared.may_get_room() => {
+                Err(Stop::Full)
+            }
+            Err(reason) => {
+                let holds_for_all = match reason {
+                    Refusal::Schema(_) | Refusal::TooLong { .. } => false,
+                    Refusal::Full { .. }
+                    | Refusal::Journal { .. }
+                    | Refusal::Stopped(_)
+                    | Refusal::Finished => true,
+                };
+                if holds_for_all {
+                    self.refuses_all = Some(reason.clone());
+                }
+                self.refuse(row, reason);
+                if holds_for_all && self.is_lazy { Err(Stop::End) } else { Ok(()) }
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Storing media files beside a table.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, Request, Uri};
+use streamtable_transport::{Anonymous, AttemptTimeout, Transport};
+use streamtable_wire::graphql::{CreateRunFiles, GraphqlError, parse_answer, request_body};
+use streamtable_wire::{FileStreamRequest, GRAPHQL_PATH};
+
+use super::{SHORT_TIMEOUT, WandbBackend, answer};
+use crate::{AppendError, Appended, StopReason, Upload};
+
+/// So many files of one upload are under way at once.
+const PARALLEL: usize = 8;
+
+/// A header as a server hands it out.
+type Header = (HeaderName, HeaderValue);
+
+impl WandbBackend {
+    /// Announces the files in one request, puts each to its address, and reports those that are
+    /// there.
+    pub(super) async fn upload_files(&self, upload: Upload) -> Result<Appended, AppendError> {
+        let Upload { table, files, timeout } = upload;
+        let paths = files.iter().map(|file| file.path.to_string()).collect();
+        let body = request_body(&CreateRunFiles::new(&table, paths));
+        let response = self.post_json(GRAPHQL_PATH, body, timeout, |_| ()).await;
+        let response = answer::check(response)?;
+        let answer = parse_answer::<CreateRunFiles>(response.body()).map_err(graphql_error)?;
+        let Some(addresses) = answer.create_run_files else {
+            return Err(AppendError::Refused { message: "the server takes no files".to_owned() });
+        };
+        let headers = header_pairs(addresses.upload_headers.as_deref().unwrap_or_default());
+
+        let by_name = |path: &str| addresses.files.iter().find(|file| file.name == path);
+        let puts: Vec<_> = (0..)
+            .zip(&files)
+            .map(|(i, file)| {
+                let address = by_name(&file.path).map(|found| found.upload_url.clone());
+                self.put_file(i, address, &headers, file.bytes.clone(), timeout)
+            })
+            .collect();
+        let mut puts = futures_util::stream::iter(puts).buffer_unordered(PARALLEL);
+        let (mut stored, mut rejected) = (Vec::new(), Vec::new());
+        while let Some((i, result)) = puts.next().await {
+            match result {
+                Ok(()) => stored.push(files[i].path.to_string()),
+                Err(error @ (AppendError::Refused { .. } | AppendError::TooLarge)) => {
+                    rejected.push((i as u64, error.to_string()));
+                }
+                // What is stored stays stored, and storing it again changes nothing.
+                Err(other) => return Err(other),
+            }
+        }
+        drop(puts);
+        if !stored.is_empty() {
+            stored.sort();
+            let report = FileStreamRequest { uploaded: stored, ..FileStreamRequest::default() };
+            let columns = streamtable_schema::ColumnPolicy::Evolve;
+            self.post_file_stream(&table, report.to_bytes(), SHORT_TIMEOUT, columns).await?;
+        }
+        Ok(Appended { rejected, ..Appended::default() })
+    }
+
+    /// Puts one of several files, where the server said.
+    async fn put_file(
+        &self,
+        index: usize,
+        address: Option<Option<String>>,
+        headers: &[Header],
+        bytes: Bytes,
+        timeout: Duration,
+    ) -> (usize, Result<(), AppendError>) {
+        let refused = |message: &str| Err(AppendError::Refused { message: message.to_owned() });
+        let result = match address {
+            None => refused("the server does not answer for it"),
+            // The server has it.
+            Some(None) => Ok(()),
+            Some(Some(url)) => match url.parse() {
+                Ok(uri) => self.put(uri, headers, bytes, timeout).await,
+                Err(_) => refused("the server's address for it is none"),
+            },
+        };
+        (index, result)
+    }
+
+    /// Puts bytes to an address that the server gave; the address itself is the permission.
+    pub(super) async fn put(
+        &self,
+        uri: Uri,
+        headers: &[Header],
+        bytes: Bytes,
+        timeout: Duration,
+    ) -> Result<(), AppendError> {
+        let mut request = Request::new(bytes);
+        *request.method_mut() = Method::PUT;
+        *request.uri_mut() = uri;
+        request.headers_mut().extend(headers.iter().cloned());
+        request.extensions_mut().insert(Anonymous);
+        request.extensions_mut().insert(AttemptTimeout(timeout));
+        match answer::check(self.transport.send(request).await) {
+            Ok(_) => Ok(()),
+            // An address that has expired is given anew.
+            Err(AppendError::Stopped(
+                StopReason::Unauthorized { message }
+                | StopReason::Forbidden { message }
+                | StopReason::NotFound { message },
+            )) => Err(AppendError::Transient { message, retry_after: None }),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// Reads headers of the form `Name:Value`; what is none is left out.
+pub(super) fn header_pairs(headers: &[String]) -> Vec<Header> {
+    let pair = |text: &String| {
+        let (name, value) = text.split_once(':')?;
+        Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
+    };
+    headers.iter().filter_map(pair).collect()
+}
+
+fn graphql_error(error: GraphqlError) -> AppendError {
+    match error {
+        GraphqlError::Refused { messages } => AppendError::Refused { message: messages.join("; ") },
+        // A proxy's page, or half an answer.
+        error => AppendError::Transient { message: error.to_string(), retry_after: None },
+    }
+}
