@@ -293,7 +293,7 @@ fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), String> {
 
 fn schedule(seed: u64) -> Vec<Op> {
     let mut dice = Dice(seed ^ 0x5eed);
-    (0..4 + dice.roll(16)).map(|_| dice.op()).collect()
+    (0..4 + dice.roll(9)).map(|_| dice.op()).collect()
 }
 
 /// Runs a schedule, and returns how many rows it stored.

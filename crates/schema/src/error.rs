@@ -1,5 +1,6 @@
 //! Why a row does not fit its table.
 
+use crate::types::at;
 use crate::{MAX_DEPTH, MediaError, Type};
 
 /// Why a row was refused: which column, and what about it.
@@ -7,19 +8,23 @@ use crate::{MAX_DEPTH, MediaError, Type};
 #[non_exhaustive]
 pub enum SchemaError {
     /// The table has a column that the row lacks, and its columns are strict.
-    #[error("column {column:?} is missing: every row has the table's columns, null where it knows no value")]
+    #[error(
+        "column {column:?} is missing: every row has the table's columns, null where it knows no value"
+    )]
     MissingColumn {
         /// The first such column, in the table's order.
         column: String,
     },
     /// The row has a column that the table lacks, and its columns are strict.
-    #[error("column {column:?} is not one of the table's; open it with evolving columns to add some")]
+    #[error(
+        "column {column:?} is not one of the table's; open it with evolving columns to add some"
+    )]
     ExtraColumn {
         /// The first such column, in the row's order.
         column: String,
     },
     /// The row has two cells of one name.
-    #[error("column {column:?} is there twice")]
+    #[error("column {column:?} is there twice in one row; keep one")]
     DuplicateColumn {
         /// The column.
         column: String,
@@ -39,7 +44,7 @@ pub enum SchemaError {
         limit: usize,
     },
     /// The row has no cell, and its table no column to compare it with.
-    #[error("the first row of a table has no cell, so it names no column")]
+    #[error("the first row of a table has no cell; log one that names the columns")]
     EmptyRow,
     /// A list or a struct met another kind.
     #[error("column {column:?} holds {held}, this row has {came}{}", at(path))]
@@ -86,10 +91,6 @@ impl SchemaError {
     }
 }
 
-fn at(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!(" (at {path})") }
-}
-
 /// Why a value has no meaning in a table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -101,16 +102,16 @@ pub enum ValueError {
         value: String,
     },
     /// Lists and structs nest deeper than [`MAX_DEPTH`].
-    #[error("lists and structs nest deeper than {limit}")]
+    #[error("lists and structs nest deeper than {limit}; flatten them, or log them as a string")]
     TooDeep {
         /// [`MAX_DEPTH`].
         limit: usize,
     },
-    /// A map's key is neither a text nor a number nor a boolean.
-    #[error("a map's key is neither a text nor a number nor a boolean")]
+    /// A map's key is neither a text nor a finite number nor a boolean.
+    #[error("a map's key is neither a text nor a number nor a boolean; make it a text")]
     BadKey,
     /// A struct has two fields of one name.
-    #[error("the field {name:?} is there twice")]
+    #[error("the field {name:?} is there twice in one struct; keep one")]
     DuplicateField {
         /// The field.
         name: String,

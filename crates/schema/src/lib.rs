@@ -20,6 +20,8 @@
 //! ```
 
 mod error;
+#[cfg(test)]
+mod laws;
 mod media;
 mod name;
 mod row;
@@ -38,11 +40,15 @@ pub use time::Timestamp;
 pub use types::{Clash, Fields, Type, Union};
 pub use value::{MAX_DEPTH, Value};
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What the project's own serializers need to recognise values that serde has no word for.
 #[doc(hidden)]
 pub mod token {
-    pub use crate::media::MEDIA_TOKEN as MEDIA;
     pub use crate::__refuse as refuse;
+    pub use crate::media::MEDIA_TOKEN as MEDIA;
     pub use crate::serialize::{
         JSON_NUMBER, JSON_RAW, key_from_serialize as key, media_from_token as media,
         timestamp_from_token as timestamp,

@@ -1,11 +1,19 @@
 //! Media cells: images, sound, films and documents that a row carries.
 
+mod pack;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer};
+use imagesize::ImageType;
+use serde::{Deserialize, Serialize};
+
+pub use pack::MEDIA_TOKEN;
+pub(crate) use pack::unpack;
 
 /// What a media cell shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,13 +68,16 @@ impl FromStr for MediaKind {
 /// use streamtable_schema::Media;
 ///
 /// let error = Media::image(&b"<svg/>"[..]).unwrap_err();
-/// assert_eq!(error.to_string(), "these 6 bytes are not an image of a known format");
+/// assert_eq!(
+///     error.to_string(),
+///     "these 6 bytes are not an image of a known format; give an encoded one, such as PNG or JPEG"
+/// );
 ///
 /// let note = Media::markdown("**hot**").with_caption("the reviewer's note");
 /// assert_eq!(note.format(), "md");
 /// # Ok::<(), streamtable_schema::MediaError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
     kind: MediaKind,
     format: String,
@@ -97,25 +108,18 @@ pub struct StoredFile {
     pub size: Option<u64>,
 }
 
-/// The newtype name under which [`Media`] travels through serde.
-#[doc(hidden)]
-pub const MEDIA_TOKEN: &str = "$streamtable::Media";
-
 impl Media {
     /// Makes an image cell of an encoded image (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF, …).
     ///
     /// Format, width and height are read from the header; the pixels are not decoded. Fails with
-    /// [`MediaError::NotAnImage`] when the header is of no known format.
+    /// [`MediaError::NotAnImage`] when the header is of no known format or tells an absurd size.
     pub fn image(bytes: impl Into<Bytes>) -> Result<Self, MediaError> {
         let bytes = bytes.into();
-        let not_an_image = || MediaError::NotAnImage { bytes: bytes.len() };
-        let format = imagesize::image_type(&bytes).map_err(|_| not_an_image())?;
-        let size = imagesize::blob_size(&bytes).map_err(|_| not_an_image())?;
-        let side = |pixels: usize| u32::try_from(pixels).map_err(|_| not_an_image());
-        Ok(Self {
-            dimensions: Some((side(size.width)?, side(size.height)?)),
-            ..Self::new(MediaKind::Image, extension(format), MediaSource::Bytes(bytes))
-        })
+        let Some((format, dimensions)) = header(&bytes) else {
+            return Err(MediaError::NotAnImage { bytes: bytes.len() });
+        };
+        let image = Self::new(MediaKind::Image, format, MediaSource::Bytes(bytes));
+        Ok(Self { dimensions: Some(dimensions), ..image })
     }
 
     /// Makes an audio cell. `format` is the customary file extension, such as `wav` or `mp3`.
@@ -208,11 +212,7 @@ impl Media {
         Self { kind, format: format.to_owned(), dimensions: None, caption: None, source }
     }
 
-    fn with_format(
-        kind: MediaKind,
-        format: &str,
-        source: MediaSource,
-    ) -> Result<Self, MediaError> {
+    fn with_format(kind: MediaKind, format: &str, source: MediaSource) -> Result<Self, MediaError> {
         // The format becomes part of a file name.
         let is_usable = matches!(format.len(), 1..=16)
             && format.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -233,8 +233,28 @@ impl fmt::Debug for MediaSource {
     }
 }
 
-fn extension(format: imagesize::ImageType) -> &'static str {
-    use imagesize::ImageType;
+/// The longest side that an image is believed to have, in pixels.
+///
+/// Some formats are known by two letters only: a text that begins with `BM` would be a BMP whose
+/// sides are four letters read as a number.
+const MAX_SIDE: u32 = 100_000_000;
+
+/// Reads the format and the size of an image from its first bytes.
+fn header(bytes: &[u8]) -> Option<(&'static str, (u32, u32))> {
+    let format = imagesize::image_type(bytes).ok()?;
+    let size = imagesize::blob_size(bytes).ok()?;
+    let side = |pixels: usize| {
+        let mut pixels = u32::try_from(pixels).ok()?;
+        if format == ImageType::Bmp {
+            // Negative where its lines go downwards.
+            pixels = pixels.cast_signed().unsigned_abs();
+        }
+        (1..=MAX_SIDE).contains(&pixels).then_some(pixels)
+    };
+    Some((extension(format), (side(size.width)?, side(size.height)?)))
+}
+
+fn extension(format: ImageType) -> &'static str {
     match format {
         ImageType::Png => "png",
         ImageType::Jpeg => "jpg",
@@ -250,76 +270,23 @@ fn extension(format: imagesize::ImageType) -> &'static str {
     }
 }
 
-/// All of a [`Media`] but its bytes: the head of its serialized form.
-#[derive(Serialize, Deserialize)]
-struct Head {
-    kind: MediaKind,
-    format: String,
-    dimensions: Option<(u32, u32)>,
-    caption: Option<String>,
-    path: Option<PathBuf>,
-    stored: Option<(String, Option<String>, Option<u64>)>,
-}
-
-impl Serialize for Media {
-    /// Serializes as a newtype around bytes that [`unpack`] reads; only this project's serializers
-    /// give them a meaning.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (path, stored, bytes) = match &self.source {
-            MediaSource::Bytes(bytes) => (None, None, &bytes[..]),
-            MediaSource::Path(path) => (Some(path.clone()), None, &[][..]),
-            MediaSource::Stored(f) => {
-                (None, Some((f.path.clone(), f.sha256.clone(), f.size)), &[][..])
-            }
-        };
-        let head = Head {
-            kind: self.kind,
-            format: self.format.clone(),
-            dimensions: self.dimensions,
-            caption: self.caption.clone(),
-            path,
-            stored,
-        };
-        let mut packed = serde_json::to_vec(&head).map_err(serde::ser::Error::custom)?;
-        packed.push(b'\n');
-        packed.extend_from_slice(bytes);
-        serializer.serialize_newtype_struct(MEDIA_TOKEN, &PackedBytes(&packed))
-    }
-}
-
-struct PackedBytes<'a>(&'a [u8]);
-
-impl Serialize for PackedBytes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
-
-/// Reads a cell back from the bytes that its `Serialize` wrote: one line of JSON, then the content.
-pub(crate) fn unpack(packed: &[u8]) -> Option<Media> {
-    let end = packed.iter().position(|&b| b == b'\n')?;
-    let head: Head = serde_json::from_slice(&packed[..end]).ok()?;
-    let source = match (head.path, head.stored) {
-        (Some(path), _) => MediaSource::Path(path),
-        (_, Some((path, sha256, size))) => MediaSource::Stored(StoredFile { path, sha256, size }),
-        _ => MediaSource::Bytes(Bytes::copy_from_slice(&packed[end + 1..])),
-    };
-    let Head { kind, format, dimensions, caption, .. } = head;
-    Some(Media { kind, format, dimensions, caption, source })
-}
-
 /// Why bytes or a file cannot be a media cell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaError {
     /// The bytes do not begin as an image of a known format does.
-    #[error("these {bytes} bytes are not an image of a known format")]
+    #[error(
+        "these {bytes} bytes are not an image of a known format; give an encoded one, such as PNG \
+         or JPEG"
+    )]
     NotAnImage {
         /// How many bytes there are.
         bytes: usize,
     },
     /// The format is not a short file extension of lower-case letters and digits.
-    #[error("{format:?} is no media format; give a file extension such as png, wav or mp4")]
+    #[error(
+        "{format:?} is no media format; give a lower-case file extension, such as png, wav or mp4"
+    )]
     BadFormat {
         /// The format as given.
         format: String,
@@ -341,7 +308,7 @@ pub enum MediaError {
         limit: u64,
     },
     /// The name is of no kind of media.
-    #[error("{kind:?} is no kind of media")]
+    #[error("{kind:?} is no kind of media; those are image, audio, video, html and markdown")]
     UnknownKind {
         /// The name as given.
         kind: String,

@@ -201,7 +201,7 @@ impl fmt::Display for NamePart {
         f.write_str(match self {
             Self::Entity => "entity",
             Self::Project => "project",
-            Self::Table => "table",
+            Self::Table => "table name",
         })
     }
 }
@@ -255,7 +255,9 @@ pub enum NameError {
         part: NamePart,
     },
     /// A part is given nowhere.
-    #[error("the {part} is missing: write entity/project/table, or give the {part} beside the name")]
+    #[error(
+        "the {part} is missing: write entity/project/table, or give the {part} beside the name"
+    )]
     Missing {
         /// The part.
         part: NamePart,
@@ -314,8 +316,8 @@ mod tests {
         accepts("my-team_1/été/Table.v1-2_x");
         accepts(&"x".repeat(128));
 
-        refuses("", "the table is empty");
-        refuses("p/", "the table is empty");
+        refuses("", "the table name is empty");
+        refuses("p/", "the table name is empty");
         refuses("/t", "the project is empty");
         refuses("e//t", "the project is empty");
         refuses("/p/t", "the entity is empty");
@@ -323,14 +325,14 @@ mod tests {
             "a/b/c/d",
             "a table name has at most three parts, entity/project/table; this one has 4",
         );
-        refuses(&"x".repeat(129), "the table has 129 characters, at most 128 are allowed");
+        refuses(&"x".repeat(129), "the table name has 129 characters, at most 128 are allowed");
         refuses("My/p/t", r#"the entity "My" holds 'M'; it may hold a-z, 0-9, _ and -"#);
         refuses(
             "p:q/t",
             r#"the project "p:q" holds ':'; it may hold no control characters and none of / \ # ? % :"#,
         );
-        refuses("a b", r#"the table "a b" holds ' '; it may hold A-Z, a-z, 0-9, _, . and -"#);
-        refuses("e/p/..", r#"the table may not be "..""#);
+        refuses("a b", r#"the table name "a b" holds ' '; it may hold A-Z, a-z, 0-9, _, . and -"#);
+        refuses("e/p/..", r#"the table name may not be "..""#);
         refuses("./t", r#"the project may not be ".""#);
     }
 

@@ -70,7 +70,7 @@ impl Row {
         self.cells.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// Returns the value of the first cell of this name.
+    /// Returns the value of the first cell of this name, looking at one cell after the other.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.cells().find_map(|(n, value)| (n == name).then_some(value))
     }
@@ -121,11 +121,41 @@ impl From<serde_json::Map<String, serde_json::Value>> for Row {
 #[macro_export]
 macro_rules! row {
     ($($name:expr => $value:expr),* $(,)?) => {
-        $crate::Row::from_iter([
-            $((
-                ::std::borrow::Cow::<'static, str>::from($name),
-                $crate::Value::from($value),
-            )),*
-        ] as [(::std::borrow::Cow<'static, str>, $crate::Value); _])
+        <$crate::Row as ::std::iter::FromIterator<
+            (::std::borrow::Cow<'static, str>, $crate::Value)
+        >>::from_iter([
+            $((::std::borrow::Cow::from($name), $crate::Value::from($value))),*
+        ])
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_macro_takes_what_converts() {
+        assert_eq!(row! {}, Row::new());
+        let name = "a".to_owned();
+        let row = row! {
+            "x" => 1,
+            name => None::<i64>,
+            Cow::Borrowed("z") => row! { "x" => [0.5] },
+        };
+        let names: Vec<&str> = row.cells().map(|(name, _)| name).collect();
+        assert_eq!(names, ["x", "a", "z"]);
+        assert_eq!(row.get("z"), Some(&Value::Struct(Row::new().with("x", [0.5]))));
+        assert_eq!(row.get("y"), None);
+    }
+
+    #[test]
+    fn cells_keep_their_order() {
+        let mut row: Row = [("b", 1), ("a", 2)].into_iter().collect();
+        row.extend([("b".to_owned(), "again")]);
+        assert_eq!(row, row! { "b" => 1, "a" => 2, "b" => "again" });
+        assert_eq!(row.get("b"), Some(&1.into()));
+        assert_eq!((row.len(), row.is_empty()), (3, false));
+        let names: Vec<_> = row.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["b", "a", "b"]);
+    }
 }

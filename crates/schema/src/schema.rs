@@ -1,6 +1,9 @@
 //! The columns of a table, and which rows they take.
 
-use std::collections::HashMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::types::Clash;
@@ -24,7 +27,8 @@ pub enum ColumnPolicy {
 pub struct Column {
     /// Its name.
     pub name: Arc<str>,
-    /// The type of all that it has held so far.
+    /// The type of all that rows have put into it so far. A row without it, as
+    /// [`ColumnPolicy::Evolve`] allows, does not make it optional.
     pub ty: Type,
 }
 
@@ -114,10 +118,12 @@ impl Schema {
     pub fn check<'a>(&'a self, change: &'a mut Change) -> RowCheck<'a> {
         change.clear();
         change.seen.resize(self.columns.len().div_ceil(64), 0);
-        RowCheck { schema: self, change, next: 0, count: 0 }
+        RowCheck { schema: self, change, next: 0, count: 0, is_finished: false }
     }
 
     /// Makes the change that a finished check of this schema noted, and clears it.
+    ///
+    /// The schema must not have changed since that check.
     pub fn apply(&mut self, change: &mut Change) {
         for (i, ty) in change.widened.drain(..) {
             self.columns[i].ty = ty;
@@ -158,6 +164,8 @@ pub struct Change {
     seen: Vec<u64>,
     widened: Vec<(usize, Type)>,
     added: Vec<(Arc<str>, Type)>,
+    /// Those of `added`.
+    names: HashSet<Arc<str>>,
 }
 
 impl Change {
@@ -170,16 +178,21 @@ impl Change {
         self.seen.clear();
         self.widened.clear();
         self.added.clear();
+        self.names.clear();
     }
 }
 
-/// A check of one row, cell by cell. Dropping it before [`finish`](Self::finish) leaves nothing.
+/// A check of one row, cell by cell.
+///
+/// A check that is dropped before [`finish`](Self::finish), or whose finish fails, leaves its
+/// [`Change`] empty.
 #[derive(Debug)]
 pub struct RowCheck<'a> {
     schema: &'a Schema,
     change: &'a mut Change,
     next: usize,
     count: usize,
+    is_finished: bool,
 }
 
 impl RowCheck<'_> {
@@ -207,37 +220,53 @@ impl RowCheck<'_> {
     ///
     /// What it would change is then in the `Change` that the check was begun with, for
     /// [`Schema::apply`].
-    pub fn finish(self) -> Result<(), SchemaError> {
-        let Self { schema, change, count, .. } = self;
-        if schema.policy == ColumnPolicy::Evolve {
-            return Ok(());
+    pub fn finish(mut self) -> Result<(), SchemaError> {
+        if self.schema.policy == ColumnPolicy::Strict {
+            self.check_whole()?;
         }
-        if schema.columns.is_empty() && change.added.is_empty() {
+        self.is_finished = true;
+        Ok(())
+    }
+
+    fn check_whole(&self) -> Result<(), SchemaError> {
+        let (columns, change) = (&self.schema.columns, &self.change);
+        if columns.is_empty() && change.added.is_empty() {
             return Err(SchemaError::EmptyRow);
         }
-        if count == schema.columns.len() {
+        if self.count == columns.len() {
             return Ok(());
         }
-        let unseen = |i: &usize| change.seen[i / 64] & (1 << (i % 64)) == 0;
-        match (0..schema.columns.len()).find(unseen) {
-            Some(i) => Err(SchemaError::MissingColumn { column: schema.columns[i].name.to_string() }),
+        let is_missing = |i: usize| change.seen[i / 64] & (1 << (i % 64)) == 0;
+        match columns.iter().enumerate().find(|(i, _)| is_missing(*i)) {
+            Some((_, column)) => {
+                Err(SchemaError::MissingColumn { column: column.name.to_string() })
+            }
             None => Ok(()),
         }
     }
 
     fn new_column(&mut self, name: &str, ty: &Type) -> Result<(), SchemaError> {
-        let column = || name.to_owned();
-        if self.change.added.iter().any(|(added, _)| **added == *name) {
-            return Err(SchemaError::DuplicateColumn { column: column() });
-        }
         if self.schema.policy == ColumnPolicy::Strict && !self.schema.columns.is_empty() {
-            return Err(SchemaError::ExtraColumn { column: column() });
+            return Err(SchemaError::ExtraColumn { column: name.to_owned() });
+        }
+        let name: Arc<str> = name.into();
+        if !self.change.names.insert(Arc::clone(&name)) {
+            return Err(SchemaError::DuplicateColumn { column: name.to_string() });
         }
         if self.schema.columns.len() + self.change.added.len() >= MAX_COLUMNS {
-            return Err(SchemaError::TooManyColumns { column: column(), limit: MAX_COLUMNS });
+            let (column, limit) = (name.to_string(), MAX_COLUMNS);
+            return Err(SchemaError::TooManyColumns { column, limit });
         }
-        self.change.added.push((name.into(), ty.clone()));
+        self.change.added.push((name, ty.clone()));
         Ok(())
+    }
+}
+
+impl Drop for RowCheck<'_> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.change.clear();
+        }
     }
 }
 

@@ -81,3 +81,36 @@ impl Serialize for Timestamp {
         serializer.serialize_newtype_struct(TIMESTAMP_TOKEN, &self.micros)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(micros: i64, millis: i64, text: &str) {
+        let time = Timestamp::from_micros(micros);
+        assert_eq!((time.as_micros(), time.as_millis()), (micros, millis));
+        assert_eq!(time.to_string(), text);
+    }
+
+    #[test]
+    fn instants() {
+        check(0, 0, "1970-01-01T00:00:00Z");
+        check(1, 0, "1970-01-01T00:00:00.000001Z");
+        check(-1, -1, "1969-12-31T23:59:59.999999Z");
+        check(i64::MAX, i64::MAX / 1000, "9223372036854775807 µs");
+        check(i64::MIN, i64::MIN / 1000 - 1, "-9223372036854775808 µs");
+        assert_eq!(Timestamp::from_millis(i64::MAX).as_micros(), i64::MAX);
+        assert_eq!(Timestamp::from_millis(-2).as_micros(), -2000);
+    }
+
+    #[test]
+    fn other_clocks() {
+        let micros = Duration::from_micros;
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(Timestamp::from(epoch + micros(7)), Timestamp::from_micros(7));
+        assert_eq!(Timestamp::from(epoch - micros(7)), Timestamp::from_micros(-7));
+        let time: jiff::Timestamp = "2024-01-02T03:04:05.678+02:00".parse().unwrap();
+        assert_eq!(Timestamp::from(time).to_string(), "2024-01-02T01:04:05.678Z");
+    }
+}

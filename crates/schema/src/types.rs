@@ -1,10 +1,17 @@
 //! Types of values, and how they unite.
 
+mod gather;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 
-use crate::{MediaKind, Row, Value};
+use crate::{MediaKind, Value};
+use gather::{Containers, of, unite};
+
+/// How many of a struct's fields its type shows when it is printed.
+const SHOWN_FIELDS: usize = 20;
 
 /// The type of a cell, of a column, or of what lies inside one.
 ///
@@ -78,26 +85,23 @@ pub struct Clash {
     pub came: Type,
 }
 
-fn at(path: &str) -> String {
+pub(crate) fn at(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!(" (at {path})") }
-}
-
-/// Whether lists and structs may stand beside other kinds in a union.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Containers {
-    Apart,
-    Mixed,
 }
 
 impl Type {
     /// Returns the type of a value.
     ///
-    /// Fails when a list inside it holds what does not unite.
+    /// Fails when a list inside it holds what does not unite. What nests deeper than a row may
+    /// ([`MAX_DEPTH`](crate::MAX_DEPTH)) is not looked at; [`Schema::admit`](crate::Schema::admit)
+    /// refuses it.
     pub fn of(value: &Value) -> Result<Self, Clash> {
         of(value, Containers::Apart)
     }
 
     /// Returns the type of a value, where a list may hold anything beside anything.
+    ///
+    /// Looks no deeper than [`of`](Self::of).
     pub fn of_any(value: &Value) -> Self {
         of(value, Containers::Mixed).unwrap_or(Self::Unknown)
     }
@@ -106,7 +110,8 @@ impl Type {
     ///
     /// Singletons unite with one another and with null; an integer type widens to float. A list
     /// unites with a list, element by element; a struct with a struct, field by field, where a
-    /// field that one side lacks may be null. A list or a struct does not unite with another kind.
+    /// field that one side lacks may be null. A list or a struct does not unite with another kind,
+    /// unless one of the two types mixes those kinds already (see [`unite_any`](Self::unite_any)).
     pub fn unite(&self, other: &Self) -> Result<Self, Clash> {
         unite(self, other, Containers::Apart)
     }
@@ -132,23 +137,14 @@ impl Type {
         }
     }
 
-    /// Tells whether a value is one of this type.
+    /// Tells whether a value is one of this type, as deep as [`of`](Self::of) looks.
     pub fn accepts(&self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Union(union), value) => union.members.iter().any(|m| m.accepts(value)),
-            (Self::List(element), Value::List(items)) => items.iter().all(|v| element.accepts(v)),
-            (Self::Struct(fields), Value::Struct(row)) => fields.accepts(row),
-            (this, Value::List(_) | Value::Struct(_)) => {
-                debug_assert!(!matches!(this, Self::Union(_)));
-                false
-            }
-            (this, singleton) => this.includes(&Self::of_any(singleton)),
-        }
+        self.includes(&Self::of_any(value))
     }
 
     /// Tells whether null is one of the type's values.
     pub fn is_optional(&self) -> bool {
-        self.members().contains(&Self::Null)
+        self.members().first() == Some(&Self::Null)
     }
 
     /// Returns the types that this one is a union of: itself alone for any but a union, and none
@@ -165,13 +161,12 @@ impl Type {
     pub fn fields<N: Into<String>>(fields: impl IntoIterator<Item = (N, Self)>) -> Self {
         let mut by_name: BTreeMap<String, Self> = BTreeMap::new();
         for (name, ty) in fields {
-            match by_name.entry(name.into()) {
-                Entry::Vacant(entry) => drop(entry.insert(ty)),
-                Entry::Occupied(mut entry) => {
-                    let both = entry.get().unite_any(&ty);
-                    entry.insert(both);
-                }
-            }
+            let name = name.into();
+            let ty = match by_name.get(&name) {
+                Some(held) => held.unite_any(&ty),
+                None => ty,
+            };
+            by_name.insert(name, ty);
         }
         Self::Struct(Fields { by_name })
     }
@@ -179,10 +174,6 @@ impl Type {
     /// Makes a list type.
     pub fn list(element: Self) -> Self {
         Self::List(Box::new(element))
-    }
-
-    fn is_container(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Struct(_))
     }
 }
 
@@ -209,12 +200,7 @@ impl Fields {
 
     fn includes(&self, other: &Self) -> bool {
         other.iter().all(|(name, ty)| self.get(name).is_some_and(|mine| mine.includes(ty)))
-            && self.iter().all(|(name, ty)| other.get(name).is_some() || ty.is_optional())
-    }
-
-    fn accepts(&self, row: &Row) -> bool {
-        row.cells().all(|(name, value)| self.get(name).is_some_and(|ty| ty.accepts(value)))
-            && self.iter().all(|(name, ty)| row.get(name).is_some() || ty.is_optional())
+            && self.iter().all(|(name, ty)| ty.is_optional() || other.get(name).is_some())
     }
 }
 
@@ -223,90 +209,6 @@ impl Union {
     pub fn members(&self) -> &[Type] {
         &self.members
     }
-}
-
-fn of(value: &Value, rule: Containers) -> Result<Type, Clash> {
-    Ok(match value {
-        Value::Null => Type::Null,
-        Value::Bool(_) => Type::Bool,
-        // What 64 bits do not hold is as good as a float to every reader.
-        Value::Int(n) if i64::try_from(*n).is_err() => Type::Float,
-        Value::Int(_) => Type::Int,
-        Value::Float(_) => Type::Float,
-        Value::String(_) => Type::String,
-        Value::Timestamp(_) => Type::Timestamp,
-        Value::Media(media) => Type::Media(media.kind()),
-        Value::List(items) => {
-            let mut element = Type::Unknown;
-            for item in items {
-                let item = of(item, rule).map_err(|clash| clash.inside("[]"))?;
-                element = unite(&element, &item, rule).map_err(|clash| clash.inside("[]"))?;
-            }
-            Type::list(element)
-        }
-        Value::Struct(row) => {
-            let mut fields = Vec::with_capacity(row.len());
-            for (name, value) in row.cells() {
-                let ty = of(value, rule).map_err(|clash| clash.inside(&format!(".{name}")))?;
-                fields.push((name, ty));
-            }
-            Type::fields(fields)
-        }
-    })
-}
-
-fn unite(a: &Type, b: &Type, rule: Containers) -> Result<Type, Clash> {
-    if a == b {
-        return Ok(a.clone());
-    }
-    let mut members = a.members().to_vec();
-    for new in b.members() {
-        add(&mut members, new, rule)?;
-    }
-    if rule == Containers::Apart && members.iter().any(Type::is_container) {
-        let singletons = members.iter().filter(|m| **m != Type::Null).count();
-        if singletons > 1 {
-            return Err(Clash { path: String::new(), held: a.clone(), came: b.clone() });
-        }
-    }
-    members.sort();
-    Ok(match members.len() {
-        0 => Type::Unknown,
-        1 => members.remove(0),
-        _ => Type::Union(Union { members }),
-    })
-}
-
-/// Adds one member to those of a union.
-fn add(members: &mut Vec<Type>, new: &Type, rule: Containers) -> Result<(), Clash> {
-    for member in members.iter_mut() {
-        let merged = match (&*member, new) {
-            (same, new) if same == new => return Ok(()),
-            (Type::Int | Type::Float, Type::Int | Type::Float) => Type::Float,
-            (Type::List(x), Type::List(y)) => {
-                Type::list(unite(x, y, rule).map_err(|clash| clash.inside("[]"))?)
-            }
-            (Type::Struct(x), Type::Struct(y)) => Type::Struct(unite_fields(x, y, rule)?),
-            _ => continue,
-        };
-        *member = merged;
-        return Ok(());
-    }
-    members.push(new.clone());
-    Ok(())
-}
-
-fn unite_fields(a: &Fields, b: &Fields, rule: Containers) -> Result<Fields, Clash> {
-    let mut by_name = BTreeMap::new();
-    for name in a.by_name.keys().chain(b.by_name.keys()) {
-        if by_name.contains_key(name) {
-            continue;
-        }
-        let [x, y] = [a, b].map(|fields| fields.get(name).unwrap_or(&Type::Null));
-        let ty = unite(x, y, rule).map_err(|clash| clash.inside(&format!(".{name}")))?;
-        by_name.insert(name.clone(), ty);
-    }
-    Ok(Fields { by_name })
 }
 
 impl Clash {
@@ -320,7 +222,7 @@ impl Clash {
 
 impl fmt::Display for Type {
     /// Writes the type as people read it: `int`, `string?`, `list<float>`, `int | string`,
-    /// `struct{a: int, b: bool?}`.
+    /// `struct{a: int, b: bool?}`. Of many fields it writes the first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("unknown"),
@@ -334,11 +236,14 @@ impl fmt::Display for Type {
             Self::List(element) => write!(f, "list<{element}>"),
             Self::Struct(fields) => {
                 f.write_str("struct{")?;
-                for (i, (name, ty)) in fields.iter().enumerate() {
+                for (i, (name, ty)) in fields.iter().take(SHOWN_FIELDS).enumerate() {
                     let comma = if i == 0 { "" } else { ", " };
                     write!(f, "{comma}{name}: {ty}")?;
                 }
-                f.write_str("}")
+                match fields.len().checked_sub(SHOWN_FIELDS) {
+                    None | Some(0) => f.write_str("}"),
+                    Some(more) => write!(f, ", … {more} more}}"),
+                }
             }
             Self::Union(Union { members }) => match &members[..] {
                 [Self::Null, one] => write!(f, "{one}?"),

@@ -208,7 +208,8 @@ impl<T: Into<Self>> FromIterator<T> for Value {
 }
 
 impl From<serde_json::Value> for Value {
-    /// Converts any JSON value. An integer beyond 128 bits becomes the nearest float.
+    /// Converts any JSON value, as deep as it nests. An integer beyond 128 bits becomes the nearest
+    /// float, as does one beyond 64 unless serde_json's `arbitrary_precision` keeps its digits.
     fn from(json: serde_json::Value) -> Self {
         match json {
             serde_json::Value::Null => Self::Null,
@@ -222,8 +223,65 @@ impl From<serde_json::Value> for Value {
 }
 
 fn number(n: &serde_json::Number) -> Value {
-    match n.as_i128() {
-        Some(n) => Value::Int(n),
-        None => Value::Float(n.as_f64().unwrap_or(f64::NAN)),
+    match (n.as_i128(), n.as_f64()) {
+        (Some(n), _) => Value::Int(n),
+        (None, Some(x)) => Value::Float(x),
+        // With `arbitrary_precision` a number may be larger than any float.
+        (None, None) => number_text(&n.to_string()).unwrap_or(Value::Float(f64::NAN)),
+    }
+}
+
+/// Reads a number as JSON writes it.
+pub(crate) fn number_text(text: &str) -> Option<Value> {
+    let int = text.parse().map(Value::Int).ok();
+    int.or_else(|| text.parse().map(Value::Float).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row;
+
+    #[track_caller]
+    fn check(value: impl Into<Value>, expected: Value) {
+        assert_eq!(value.into(), expected);
+    }
+
+    #[test]
+    fn conversions() {
+        check((), Value::Null);
+        check(None::<&str>, Value::Null);
+        check(Some(true), Value::Bool(true));
+        check(u64::MAX, Value::Int(18446744073709551615));
+        check(0.5_f32, Value::Float(0.5));
+        check(f64::NAN, Value::Float(f64::NAN));
+        check('x', Value::String("x".into()));
+        check(Cow::Borrowed("x"), Value::String("x".into()));
+        check(SystemTime::UNIX_EPOCH, Value::Timestamp(Timestamp::from_micros(0)));
+        check(vec![Some(1), None], Value::List(vec![Value::Int(1), Value::Null]));
+        check(&["x"][..], Value::List(vec![Value::String("x".into())]));
+        check([[1]], Value::List(vec![Value::List(vec![Value::Int(1)])]));
+        check(row! { "a" => [1] }, Value::Struct(Row::new().with("a", [1])));
+    }
+
+    #[test]
+    fn kinds_are_not_equal() {
+        assert_ne!(Value::from(1), Value::from(1.0));
+        assert_ne!(Value::from("1"), Value::from(1));
+        assert_ne!(Value::from(f64::NAN), Value::from(0.0));
+        assert_ne!(Value::from(row! { "a" => 1, "b" => 2 }), row! { "b" => 2, "a" => 1 }.into());
+    }
+
+    #[track_caller]
+    fn check_json(value: impl Into<Value>, json: &str) {
+        assert_eq!(serde_json::to_string(&value.into()).unwrap(), json);
+    }
+
+    #[test]
+    fn serialized_as_plain_json() {
+        check_json((), "null");
+        check_json(i128::MAX, "170141183460469231731687303715884105727");
+        check_json(row! { "b" => [0.5], "a" => "x" }, r#"{"b":[0.5],"a":"x"}"#);
+        check_json(Timestamp::from_micros(7), "7");
     }
 }

@@ -1,0 +1,213 @@
+use super::*;
+use crate::row;
+
+const STRICT: ColumnPolicy = ColumnPolicy::Strict;
+const EVOLVE: ColumnPolicy = ColumnPolicy::Evolve;
+
+/// Admits rows one by one; each line below says what the schema is then, or why it refused.
+#[track_caller]
+fn check<const N: usize>(policy: ColumnPolicy, cases: [(Row, &str); N]) {
+    let mut schema = Schema::new(policy);
+    for (row, expected) in cases {
+        let before = schema.clone();
+        match schema.admit(&row) {
+            Ok(()) => assert_eq!(schema.to_string(), expected, "{row:?}"),
+            Err(error) => {
+                assert_eq!(error.to_string(), expected, "{row:?}");
+                assert_eq!(schema, before, "{row:?} was refused and left something");
+            }
+        }
+        for (i, column) in schema.columns().iter().enumerate() {
+            assert_eq!(schema.column(&column.name), Some(&schema.columns()[i]));
+        }
+    }
+}
+
+#[test]
+fn strict_columns() {
+    check(
+        STRICT,
+        [
+            (row! {}, "the first row of a table has no cell; log one that names the columns"),
+            (
+                row! { "a" => 1, "b" => 2, "a" => 3 },
+                r#"column "a" is there twice in one row; keep one"#,
+            ),
+            (row! { "a" => 1, "" => "x" }, "a: int, : string"),
+            (row! { "" => (), "a" => 2 }, "a: int, : string?"),
+            (
+                row! {},
+                r#"column "a" is missing: every row has the table's columns, null where it knows no value"#,
+            ),
+            (
+                row! { "a" => 1 },
+                r#"column "" is missing: every row has the table's columns, null where it knows no value"#,
+            ),
+            (
+                row! { "a" => 1, "" => (), "c" => (), "d" => () },
+                r#"column "c" is not one of the table's; open it with evolving columns to add some"#,
+            ),
+            (row! { "a" => 1, "a" => 1 }, r#"column "a" is there twice in one row; keep one"#),
+            // The cell that would widen comes before the one that is refused.
+            (
+                row! { "a" => 0.5, "" => ["x"] },
+                r#"column "" holds string?, this row has list<string>"#,
+            ),
+            (row! { "a" => 1, "" => "x" }, "a: int, : string?"),
+            (row! { "a" => 0.5, "" => 1 }, "a: float, : int | string | null"),
+            (row! { "a" => 1, "" => false }, "a: float, : bool | int | string | null"),
+        ],
+    );
+}
+
+#[test]
+fn evolving_columns() {
+    check(
+        EVOLVE,
+        [
+            (row! {}, ""),
+            (row! { "b" => 1 }, "b: int"),
+            (row! { "a" => () }, "b: int, a: null"),
+            (row! {}, "b: int, a: null"),
+            (
+                row! { "c" => 1, "b" => 0.5, "c" => 2 },
+                r#"column "c" is there twice in one row; keep one"#,
+            ),
+            (
+                row! { "c" => 1, "b" => 0.5, "b" => 2 },
+                r#"column "b" is there twice in one row; keep one"#,
+            ),
+            (row! { "c" => 1, "b" => row! {} }, r#"column "b" holds int, this row has struct{}"#),
+            (
+                row! { "c" => [1], "a" => [row! {}], "b" => 0.5 },
+                "b: float, a: list<struct{}>?, c: list<int>",
+            ),
+            (
+                row! { "a" => [row! { "x" => 1 }] },
+                "b: float, a: list<struct{x: int?}>?, c: list<int>",
+            ),
+            (
+                row! { "a" => [row! { "x" => [1] }] },
+                r#"column "a" holds int?, this row has list<int> (at [].x)"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn values_without_a_meaning() {
+    check(
+        EVOLVE,
+        [
+            (row! { "n" => i64::MAX, "m" => i64::MIN }, "n: int, m: int"),
+            (
+                row! { "n" => 1, "m" => i128::from(i64::MAX) + 1 },
+                r#"column "m": the integer 9223372036854775808 does not fit 64 bits with a sign; log it as a string or a float"#,
+            ),
+            (
+                row! { "n" => 1, "o" => [row! { "x" => u64::MAX }] },
+                r#"column "o": the integer 18446744073709551615 does not fit 64 bits with a sign; log it as a string or a float"#,
+            ),
+            (
+                row! { "o" => row! { "x" => row! { "a" => 1, "b" => 2, "a" => 3 } } },
+                r#"column "o": the field "a" is there twice in one struct; keep one"#,
+            ),
+            (
+                row! { "o" => [Value::from(1), row! {}.into()] },
+                r#"column "o" holds int, this row has struct{} (at [])"#,
+            ),
+        ],
+    );
+}
+
+#[track_caller]
+fn check_depth(levels: usize, is_taken: bool) {
+    let cell = (0..levels).fold(Value::Null, |inner, level| match level % 2 {
+        0 => Value::List(vec![inner]),
+        _ => row! { "a" => inner }.into(),
+    });
+    let row = row! { "deep" => cell };
+    let result = Schema::new(STRICT).admit(&row);
+    if is_taken {
+        result.unwrap();
+    } else {
+        let error = ValueError::too_deep();
+        assert_eq!(result, Err(SchemaError::Value { column: "deep".to_owned(), error }));
+        assert!(Row::from_serialize(&row).is_err());
+    }
+    // To drop it would take as many calls as it has levels.
+    std::mem::forget(row);
+}
+
+#[test]
+fn depth() {
+    check_depth(0, true);
+    check_depth(crate::MAX_DEPTH, true);
+    check_depth(crate::MAX_DEPTH + 1, false);
+    check_depth(100_000, false);
+}
+
+#[test]
+fn many_columns() {
+    let cells = |range: std::ops::Range<usize>| range.map(|i| (format!("c{i}"), 1));
+    let too_many =
+        Err(SchemaError::TooManyColumns { column: format!("c{MAX_COLUMNS}"), limit: MAX_COLUMNS });
+    for policy in [STRICT, EVOLVE] {
+        let mut schema = Schema::new(policy);
+        assert_eq!(schema.admit(&cells(0..MAX_COLUMNS + 1).collect()), too_many);
+        assert_eq!(schema.columns(), []);
+        schema.admit(&cells(0..MAX_COLUMNS).collect()).unwrap();
+        assert_eq!(schema.columns().len(), MAX_COLUMNS);
+        schema.admit(&cells(0..MAX_COLUMNS).rev().collect()).unwrap();
+    }
+    let mut schema = Schema::new(EVOLVE);
+    schema.admit(&cells(0..9_999).collect()).unwrap();
+    assert_eq!(schema.admit(&cells(9_999..10_001).collect()), too_many);
+    assert_eq!(schema.columns().len(), 9_999);
+}
+
+#[test]
+fn columns_that_a_table_has_already() {
+    let columns = [
+        ("a", Type::Int),
+        ("b", Type::Unknown),
+        ("a", Type::list(Type::Int)),
+        ("b", Type::Unknown),
+    ];
+    let mut schema = Schema::with_columns(STRICT, columns);
+    assert_eq!(schema.policy(), STRICT);
+    assert_eq!(schema.to_string(), "a: int | list<int>, b: unknown");
+    schema.admit(&row! { "a" => [0.5], "b" => [1] }).unwrap();
+    schema.admit(&row! { "a" => 1, "b" => () }).unwrap();
+    assert_eq!(schema.to_string(), "a: int | list<float>, b: list<int>?");
+    assert!(schema.admit(&row! { "a" => row! {}, "b" => () }).is_err());
+}
+
+#[test]
+fn a_check_leaves_nothing_unless_it_finishes() {
+    let mut schema = Schema::new(EVOLVE);
+    schema.admit(&row! { "a" => 1 }).unwrap();
+    let before = schema.clone();
+    let mut change = Change::default();
+
+    let mut check = schema.check(&mut change);
+    check.cell("a", &Type::Float).unwrap();
+    check.cell("b", &Type::Int).unwrap();
+    check.cell("b", &Type::Int).unwrap_err();
+    drop(check);
+    assert!(change.is_empty());
+    schema.apply(&mut change);
+    assert_eq!(schema, before);
+
+    for ty in [Type::Int, Type::Float] {
+        let mut check = schema.check(&mut change);
+        check.cell("a", &ty).unwrap();
+        check.finish().unwrap();
+        assert_eq!(change.is_empty(), ty == Type::Int);
+    }
+    schema.apply(&mut change);
+    assert_eq!(schema.to_string(), "a: float");
+    assert!(change.is_empty());
+    schema.apply(&mut change);
+    assert_eq!(schema.to_string(), "a: float");
+}
