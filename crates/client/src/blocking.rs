@@ -18,7 +18,7 @@
 //! ```
 
 use std::future::Future;
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use streamtable_schema::TablePath;
@@ -42,7 +42,7 @@ pub struct StreamTable {
     table: Option<AsyncTable>,
     runtime: Handle,
     /// Closed when the thread has ended.
-    ended: mpsc::Receiver<()>,
+    ended: Mutex<mpsc::Receiver<()>>,
     drop_timeout: Duration,
 }
 
@@ -152,7 +152,8 @@ impl Drop for StreamTable {
     fn drop(&mut self) {
         drop(self.table.take());
         // The driver gives up by itself; the rest is for ending its runtime.
-        let _ = self.ended.recv_timeout(self.drop_timeout + Duration::from_secs(1));
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(self.drop_timeout + Duration::from_secs(1));
     }
 }
 
@@ -189,6 +190,6 @@ impl Builder {
         spawned.map_err(|error| OpenError::Backend { reason: error.to_string() })?;
         let gone = |_| OpenError::Backend { reason: "the delivering thread has ended".to_owned() };
         let (table, runtime) = opened.recv().map_err(gone)??;
-        Ok(StreamTable { table: Some(table), runtime, ended, drop_timeout })
+        Ok(StreamTable { table: Some(table), runtime, ended: Mutex::new(ended), drop_timeout })
     }
 }

@@ -23,7 +23,8 @@ pub struct LogError {
 pub struct Refused {
     /// Its place in the call, from 0.
     pub index: usize,
-    /// The row, handed back; absent when it cannot be written as one.
+    /// The row, handed back; absent when what was given cannot be made one, such as a bare number
+    /// or a value that nests absurdly deep.
     pub row: Option<Row>,
     /// Why it was refused.
     pub reason: Refusal,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use streamtable_schema::{Row, TablePath};
+use streamtable_schema::{TablePath, token::row_to_hand_back};
 use streamtable_transport::Transport;
 use streamtable_wire::TakeRow;
 use tokio::time::{Instant, timeout_at};
@@ -344,7 +344,7 @@ impl<'a> Logging<'a> {
 
     fn refuse<T: Serialize + ?Sized>(&mut self, row: &T, reason: Refusal) {
         let index = self.accepted + self.refused.len();
-        self.refused.push(Refused { index, row: Row::from_serialize(row).ok(), reason });
+        self.refused.push(Refused { index, row: row_to_hand_back(row), reason });
     }
 }
 

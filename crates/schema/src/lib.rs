@@ -51,7 +51,7 @@ pub mod token {
     pub use crate::media::MEDIA_TOKEN as MEDIA;
     pub use crate::serialize::{
         JSON_NUMBER, JSON_RAW, key_from_serialize as key, media_from_token as media,
-        timestamp_from_token as timestamp,
+        row_to_hand_back, timestamp_from_token as timestamp,
     };
     pub use crate::time::TIMESTAMP_TOKEN as TIMESTAMP;
 }

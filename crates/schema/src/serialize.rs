@@ -27,7 +27,21 @@ pub const JSON_RAW: &str = "$serde_json::private::RawValue";
 
 /// Makes a row of a value that serializes as a struct or map.
 pub(crate) fn row<T: Serialize + ?Sized>(value: &T) -> Result<Row, SchemaError> {
-    match value.serialize(ToValue { room: MAX_DEPTH + 1 }) {
+    row_within(value, MAX_DEPTH)
+}
+
+/// How deep a row may nest that is only handed back: far beyond any table, and still safe for a
+/// thread's stack.
+const HAND_BACK_DEPTH: usize = 4 * MAX_DEPTH;
+
+/// Makes a row to hand back, even one that nests too deeply for a table.
+#[doc(hidden)]
+pub fn row_to_hand_back<T: Serialize + ?Sized>(value: &T) -> Option<Row> {
+    row_within(value, HAND_BACK_DEPTH).ok()
+}
+
+fn row_within<T: Serialize + ?Sized>(value: &T, depth: usize) -> Result<Row, SchemaError> {
+    match value.serialize(ToValue { room: depth + 1 }) {
         Ok(Value::Struct(row)) => Ok(row),
         Ok(other) => Err(SchemaError::NotARow { found: Type::of_any(&other) }),
         Err(Failure { column, error }) => {

@@ -1,0 +1,124 @@
+//! The façade for programs without a runtime, from wherever it may be called.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use streamtable::blocking::StreamTable;
+use streamtable::{Builder, WhenFull, row};
+use streamtable_mock_backend::MockBackend;
+use streamtable_transport_hyper::HyperTransport;
+
+use crate::support::NAME;
+
+fn builder(base_url: &str) -> Builder {
+    StreamTable::builder(NAME)
+        .base_url(base_url)
+        .api_key("local-key")
+        .unwrap()
+        .transport(HyperTransport::new().unwrap())
+        .quiet()
+}
+
+/// Opens, logs, flushes, finishes and drops, all over a real socket.
+fn use_it() {
+    let mock = MockBackend::default();
+    let server = mock.serve("127.0.0.1:0").unwrap();
+    let table = builder(&server.base_url()).open_blocking().unwrap();
+    let first = table.log(row! { "n" => 0 }).unwrap();
+    assert!(first.panel_url.unwrap().starts_with(&server.base_url()));
+    assert_eq!(table.flush(Duration::from_secs(10)).unwrap().acked, 1);
+    table.log((1..100).map(|n| row! { "n" => n })).unwrap();
+    assert_eq!(table.finish().unwrap().acked, 100);
+    assert_eq!(mock.rows(table.path()).len(), 100);
+    assert!(mock.is_complete(table.path()));
+    drop(table);
+    mock.assert_no_violations();
+}
+
+#[test]
+fn from_a_plain_thread() {
+    use_it();
+}
+
+#[tokio::test]
+async fn from_inside_a_current_thread_runtime() {
+    use_it();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_inside_a_multi_thread_runtime() {
+    use_it();
+}
+
+#[test]
+fn from_many_threads_in_each_ones_order() {
+    let mock = MockBackend::default();
+    let server = mock.serve("127.0.0.1:0").unwrap();
+    let opened =
+        builder(&server.base_url()).when_full(WhenFull::Wait).buffer_bytes(20_000).open_blocking();
+    let table = Arc::new(opened.unwrap());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let table = Arc::clone(&table);
+            scope.spawn(move || {
+                for n in 0..500 {
+                    table.log(row! { "thread" => thread, "n" => n }).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(table.finish().unwrap().acked, 2000);
+    let rows = mock.rows(table.path());
+    for thread in 0..4 {
+        let of_thread = rows.iter().filter(|line| line.row.get("thread") == Some(&thread.into()));
+        let numbers: Vec<_> = of_thread.filter_map(|line| line.row.get("n")).cloned().collect();
+        assert_eq!(numbers, (0..500).map(Into::into).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn drop_delivers() {
+    let mock = MockBackend::default();
+    let server = mock.serve("127.0.0.1:0").unwrap();
+    let table = builder(&server.base_url()).open_blocking().unwrap();
+    table.log((0..1000).map(|n| row! { "n" => n })).unwrap();
+    let path = table.path().clone();
+    drop(table);
+    assert_eq!(mock.rows(&path).len(), 1000);
+    assert!(mock.is_complete(&path));
+}
+
+/// Drops a table whose server has died in the meantime.
+fn drop_with_a_dead_server() {
+    const BOUND: Duration = Duration::from_millis(300);
+    let mock = MockBackend::default();
+    let server = mock.serve("127.0.0.1:0").unwrap();
+    let table = builder(&server.base_url()).drop_timeout(BOUND).open_blocking().unwrap();
+    drop(server);
+    table.log(row! { "n" => 1 }).unwrap();
+    let start = Instant::now();
+    drop(table);
+    let took = start.elapsed();
+    assert!(took < BOUND + Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn drop_is_bounded_with_a_dead_server() {
+    drop_with_a_dead_server();
+}
+
+#[tokio::test]
+async fn drop_is_bounded_inside_a_runtime() {
+    drop_with_a_dead_server();
+}
+
+#[test]
+fn open_with_a_silent_server_is_bounded() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}", silent.local_addr().unwrap());
+    let start = Instant::now();
+    let opened = builder(&base_url).open_timeout(Duration::from_millis(300)).open_blocking();
+    assert!(opened.unwrap_err().to_string().starts_with("cannot open the table within"));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}

@@ -1,0 +1,207 @@
+//! What `log` takes and answers, and what opening a table asks of the server.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde::Serialize;
+use streamtable::{BatchLimits, ColumnPolicy, FlushFailure, Refusal, WhenFull, row};
+use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
+use streamtable_schema::Value;
+
+use crate::support::{NAME, builder, mock, open};
+
+#[derive(Serialize)]
+struct Event {
+    n: i64,
+}
+
+/// The column `n` of all rows that the backend has.
+fn numbers(mock: &MockBackend) -> Vec<Value> {
+    let rows = mock.rows(&NAME.parse().unwrap());
+    rows.iter().filter_map(|line| line.row.get("n")).cloned().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_row_or_many_in_every_form() {
+    let mock = mock();
+    let table = open(&mock).await;
+    let events = [Event { n: 1 }, Event { n: 2 }];
+    let mut logged = table.log(row! { "n" => 0 }).await.unwrap().rows;
+    logged += table.log(&events).await.unwrap().rows;
+    logged += table.log(&events[..1]).await.unwrap().rows;
+    logged += table.log(&Event { n: 3 }).await.unwrap().rows;
+    logged += table.log(vec![row! { "n" => 4 }]).await.unwrap().rows;
+    logged += table.log([Event { n: 5 }, Event { n: 6 }]).await.unwrap().rows;
+    logged += table.log(events.iter()).await.unwrap().rows;
+    logged += table.log((7..9).map(|n| row! { "n" => n })).await.unwrap().rows;
+    logged += table.try_log(&events.iter().collect::<Vec<_>>()).unwrap().rows;
+    logged += table.log(Vec::<Event>::new()).await.unwrap().rows;
+    assert_eq!(logged, 14);
+    assert_eq!(table.finish().await.unwrap().acked, 14);
+    let expected = [0, 1, 2, 1, 3, 4, 5, 6, 1, 2, 7, 8, 1, 2].map(Value::from);
+    assert_eq!(numbers(&mock), expected);
+    mock.assert_no_violations();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_rows_tell_where_to_look() {
+    let mock = mock();
+    let table = open(&mock).await;
+    assert_eq!(table.log(Vec::<Event>::new()).await.unwrap().panel_url, None);
+    assert!(table.log(&7).await.is_err());
+    let url = "http://mock.invalid/?exp=get%28%0A++++%22wandb-artifact%3A%2F%2F%2Fme%2Fshop%2F\
+               requests%3Alatest%2Fobj%22%29%0A++.rows";
+    assert_eq!(table.log(row! { "n" => 1 }).await.unwrap().panel_url.as_deref(), Some(url));
+    assert_eq!(table.log(row! { "n" => 2 }).await.unwrap().panel_url, None);
+    assert_eq!(table.panel_url(), Some(url));
+    assert_eq!(table.rows_url(), Some("http://mock.invalid/me/shop/runs/requests"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_table_takes_nine_requests_and_a_known_one_takes_one() {
+    let mock = mock();
+    let first = open(&mock).await;
+    let requests = mock.count(RequestKind::Graphql) + mock.count(RequestKind::Upload);
+    assert_eq!(requests, 9);
+    assert!(mock.has_artifact(first.path()));
+    first.log(row! { "n" => 1 }).await.unwrap();
+    let _ = first.finish().await.unwrap();
+
+    let second = open(&mock).await;
+    let more = mock.count(RequestKind::Graphql) + mock.count(RequestKind::Upload) - requests;
+    assert_eq!(more, 1);
+    second.log(row! { "n" => 2 }).await.unwrap();
+    let _ = second.finish().await.unwrap();
+    assert_eq!(numbers(&mock), [1, 2].map(Value::from));
+    assert_ne!(first.writer(), second.writer());
+    mock.assert_no_violations();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_table_brings_its_columns() {
+    let mock = mock();
+    let first = open(&mock).await;
+    first.log(row! { "n" => 1, "tags" => vec!["a"], "s" => row! { "x" => 1.5 } }).await.unwrap();
+    let _ = first.finish().await.unwrap();
+
+    let second = open(&mock).await;
+    let error = second.log(row! { "n" => 1, "tags" => vec!["a"] }).await.unwrap_err();
+    assert!(error.to_string().contains(r#"column "s" is missing"#), "{error}");
+    let error =
+        second.log(row! { "n" => 1, "tags" => "a", "s" => row! { "x" => 2.5 } }).await.unwrap_err();
+    assert!(error.to_string().contains(r#"column "tags" holds list<string>"#), "{error}");
+    let more = row! { "n" => 2.5, "tags" => vec!["b"], "s" => row! { "x" => 2 }, "new" => 1 };
+    assert!(second.log(more.clone()).await.is_err());
+
+    let third = builder(&mock).columns(ColumnPolicy::Evolve).open().await.unwrap();
+    third.log(more).await.unwrap();
+    assert_eq!(third.finish().await.unwrap().acked, 1);
+    mock.assert_no_violations();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_takes_the_good_rows_and_hands_back_the_bad_ones() {
+    let mock = mock();
+    let table = open(&mock).await;
+    let bad = row! { "m" => 1 };
+    let rows = vec![row! { "n" => 0 }, bad.clone(), row! { "n" => 2 }, bad.clone()];
+    let error = table.log(rows).await.unwrap_err();
+    assert_eq!(error.accepted, 2);
+    let refused: Vec<_> = error.refused.iter().map(|r| (r.index, r.row.as_ref())).collect();
+    assert_eq!(refused, [(1, Some(&bad)), (3, Some(&bad))]);
+    assert_eq!(
+        error.to_string(),
+        r#"2 of 4 rows refused, the first at 1: column "m" is not one of the table's; open it with evolving columns to add some"#
+    );
+    assert_eq!(table.finish().await.unwrap().acked, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_row_does_not_wait_for_others() {
+    let mock = mock();
+    let table = open(&mock).await;
+    table.log(row! { "n" => 1 }).await.unwrap();
+    tokio::time::sleep(BatchLimits::default().linger + Duration::from_millis(1)).await;
+    assert_eq!(table.stats().acked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_go_out_together() {
+    let mock = mock();
+    let table = open(&mock).await;
+    table.log((0..1000).map(|n| Event { n })).await.unwrap();
+    assert_eq!(table.flush(Duration::from_secs(1)).await.unwrap().acked, 1000);
+    assert_eq!(mock.count(RequestKind::FileStream), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_buffer_refuses_or_waits_as_chosen() {
+    let mock = mock();
+    mock.push_fault(RequestKind::FileStream, Fault::Delay(Duration::from_secs(5))).unwrap();
+    let refusing = builder(&mock).buffer_bytes(1000).open().await.unwrap();
+    let error = refusing.log((0..100).map(|n| row! { "n" => n })).await.unwrap_err();
+    assert!((1..100).contains(&error.accepted), "{error}");
+    let [refused] = &error.refused[..] else { panic!("an iterator ends there: {error}") };
+    assert_eq!(refused.row, Some(row! { "n" => error.accepted }));
+    assert!(matches!(refused.reason, Refusal::Full { limit: 1000, .. }));
+    assert!(refused.reason.is_retryable());
+    let accepted = error.accepted as u64;
+    assert_eq!(refusing.finish().await.unwrap().acked, accepted);
+
+    mock.push_fault(RequestKind::FileStream, Fault::Delay(Duration::from_secs(5))).unwrap();
+    let waiting = builder(&mock).buffer_bytes(1000).when_full(WhenFull::Wait).open().await.unwrap();
+    let start = tokio::time::Instant::now();
+    assert_eq!(waiting.log((0..100).map(|n| Event { n })).await.unwrap().rows, 100);
+    assert!(start.elapsed() >= Duration::from_secs(5));
+    assert!(waiting.try_log((0..100).map(|n| Event { n })).is_err());
+    assert!(waiting.finish().await.unwrap().is_settled());
+    mock.assert_no_violations();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_can_never_fit_is_refused_even_by_who_waits() {
+    let mock = mock();
+    let table = builder(&mock).buffer_bytes(1000).when_full(WhenFull::Wait).open().await.unwrap();
+    let error = table.log(row! { "text" => "x".repeat(2000) }).await.unwrap_err();
+    assert!(matches!(error.refused[0].reason, Refusal::Full { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_says_what_is_not_stored_and_why() {
+    let mock = mock();
+    let table = open(&mock).await;
+    table.log(row! { "n" => 1 }).await.unwrap();
+    for _ in 0..6 {
+        mock.push_fault(RequestKind::FileStream, Fault::LoseRequest(Loss::Interrupted)).unwrap();
+    }
+    let error = table.flush(Duration::from_secs(3)).await.unwrap_err();
+    assert_eq!(error.stats.pending, 1);
+    let FlushFailure::Timeout { waited, last_error } = error.reason else { panic!("{error}") };
+    assert_eq!(waited, Duration::from_secs(3));
+    assert!(last_error.unwrap().starts_with("lost mock.invalid before its answer was whole"));
+    // Delivery goes on all the same.
+    assert_eq!(table.finish().await.unwrap().acked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_custom_clock_stamps_rows() {
+    #[derive(Debug)]
+    struct Noon(Mutex<i64>);
+    impl streamtable::Clock for Noon {
+        fn now(&self) -> streamtable::Timestamp {
+            let mut millis = self.0.lock().unwrap();
+            *millis += 1;
+            streamtable::Timestamp::from_millis(*millis)
+        }
+    }
+    let mock = mock();
+    let clock = Noon(Mutex::new(1_700_000_000_000));
+    let table = builder(&mock).clock(clock).open().await.unwrap();
+    table.log([Event { n: 1 }, Event { n: 2 }]).await.unwrap();
+    let _ = table.finish().await.unwrap();
+    let rows = mock.rows(table.path());
+    let stamps: Vec<_> = rows.iter().map(|line| line.row.get("timestamp").unwrap()).collect();
+    let stamp = |millis| Value::from(streamtable::Timestamp::from_millis(millis));
+    assert_eq!(stamps, [&stamp(1_700_000_000_001), &stamp(1_700_000_000_002)]);
+    assert_eq!(rows[0].logged_at, Some(streamtable::Timestamp::from_millis(1_700_000_000_001)));
+}

@@ -1,0 +1,11 @@
+//! Tests of StreamTable across crates: one binary, a module a theme.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
+
+mod bad_input;
+mod blocking;
+mod conformance;
+mod laws;
+mod logging;
+mod media;
+mod support;
+mod trouble;

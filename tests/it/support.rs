@@ -1,0 +1,44 @@
+//! What several themes need: a table on a mock, without a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use streamtable::{Builder, StreamTable};
+use streamtable_mock_backend::{MockBackend, MockConfig};
+use streamtable_transport::Timer;
+
+/// The table of most tests.
+pub const NAME: &str = "me/shop/requests";
+
+/// Waits in the runtime's time, which a test may have paused.
+#[derive(Debug)]
+pub struct RuntimeTimer;
+
+#[async_trait]
+impl Timer for RuntimeTimer {
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// Returns a backend that can wait.
+pub fn mock() -> MockBackend {
+    let config = MockConfig { timer: Some(Arc::new(RuntimeTimer)), ..MockConfig::default() };
+    MockBackend::new(config).unwrap()
+}
+
+/// Begins to open the table on a mock.
+pub fn builder(mock: &MockBackend) -> Builder {
+    StreamTable::builder(NAME)
+        .base_url("http://mock.invalid")
+        .api_key("local-key")
+        .unwrap()
+        .transport(mock.clone())
+        .quiet()
+}
+
+/// Opens the table on a mock.
+pub async fn open(mock: &MockBackend) -> StreamTable {
+    builder(mock).open().await.unwrap()
+}

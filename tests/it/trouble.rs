@@ -1,0 +1,203 @@
+//! What goes wrong on the way, and what the caller hears of it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+use streamtable::{
+    Append, AppendError, Appended, Backend, FlushFailure, Refusal, Rejected, Settings, Stats,
+    StopReason, StreamTable, row,
+};
+use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
+use streamtable_schema::Value;
+use streamtable_transport::{Transport, TransportError};
+use tokio::time::Instant;
+
+use crate::support::{NAME, builder, mock, open};
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_lost_and_found() {
+    let mock = mock();
+    let table = open(&mock).await;
+    table.log(row! { "n" => 0 }).await.unwrap();
+    let _ = table.flush(Duration::from_secs(1)).await.unwrap();
+
+    mock.set_keys(Some(Vec::new()));
+    table.log(row! { "n" => 1 }).await.unwrap();
+    let error = table.flush(Duration::from_secs(60)).await.unwrap_err();
+    let FlushFailure::Stopped(StopReason::Unauthorized { .. }) = error.reason else {
+        panic!("{error}");
+    };
+    assert_eq!(error.stats.pending, 1);
+    // The next calls say so at once, and hand rows back.
+    let error = table.log(row! { "n" => 2 }).await.unwrap_err();
+    assert!(matches!(error.refused[0].reason, Refusal::Stopped(StopReason::Unauthorized { .. })));
+    assert_eq!(error.refused[0].row, Some(row! { "n" => 2 }));
+    assert!(table.stop_reason().is_some());
+
+    mock.set_keys(None);
+    table.resume();
+    table.log(row! { "n" => 2 }).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().acked, 3);
+    let rows = mock.rows(table.path());
+    let numbers: Vec<_> = rows.iter().map(|line| line.row.get("n").cloned().unwrap()).collect();
+    assert_eq!(numbers, [0, 1, 2].map(Value::from));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_stores_no_row_twice() {
+    let mock = mock();
+    let table = open(&mock).await;
+    for loss in [Loss::Interrupted, Loss::Timeout] {
+        mock.push_fault(RequestKind::FileStream, Fault::LoseAnswer(loss)).unwrap();
+        table.log((0..10).map(|n| row! { "n" => n })).await.unwrap();
+        let _ = table.flush(Duration::from_secs(200)).await.unwrap();
+    }
+    assert_eq!(table.finish().await.unwrap().acked, 20);
+    assert_eq!(mock.rows(table.path()).len(), 20);
+    mock.assert_no_violations();
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_obeyed() {
+    let mock = mock();
+    let table = open(&mock).await;
+    let busy = Fault::retry_after(429, Duration::from_secs(120));
+    mock.push_fault(RequestKind::FileStream, busy).unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(119)).await;
+    assert_eq!((mock.count(RequestKind::FileStream), table.stats().pending), (1, 1));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(table.stats().acked, 1);
+}
+
+/// A network that is down until some time.
+#[derive(Debug)]
+struct Outage {
+    inner: MockBackend,
+    until: Mutex<Option<Instant>>,
+}
+
+#[async_trait]
+impl Transport for Outage {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        if self.until.lock().unwrap().is_some_and(|until| Instant::now() < until) {
+            let (host, reason) = ("mock.invalid".to_owned(), "no route to host".to_owned());
+            return Err(TransportError::Unreachable { host, reason });
+        }
+        self.inner.send(request).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_a_week() {
+    const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+    let mock = mock();
+    let network = Arc::new(Outage { inner: mock.clone(), until: Mutex::default() });
+    let table = builder(&mock).transport(Arc::clone(&network)).open().await.unwrap();
+    let back = Instant::now() + WEEK;
+    *network.until.lock().unwrap() = Some(back);
+    table.log((0..100).map(|n| row! { "n" => n })).await.unwrap();
+    tokio::time::sleep_until(back).await;
+    assert_eq!(table.stats().pending, 100);
+    // The longest wait between two attempts is a minute.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(table.stats().acked, 100);
+    assert_eq!(mock.rows(table.path()).len(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_too_large_is_halved() {
+    let mock = mock();
+    let table = open(&mock).await;
+    for _ in 0..4 {
+        mock.push_fault(RequestKind::FileStream, Fault::status(413)).unwrap();
+    }
+    table.log((0..64).map(|n| row! { "n" => n })).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().acked, 64);
+    let posts = mock.journal().into_iter().filter(|a| a.kind == RequestKind::FileStream);
+    let sizes: Vec<usize> = posts.map(|post| post.lines).filter(|&lines| lines > 0).collect();
+    assert_eq!(sizes[..5], [64, 32, 16, 8, 4]);
+    assert!(sizes.len() < 12, "it grows again: {sizes:?}");
+    mock.assert_no_violations();
+}
+
+/// Refuses whatever holds a row that says `bad`, as a server might by status 400.
+#[derive(Clone, Debug, Default)]
+struct Picky {
+    stored: Arc<Mutex<Vec<(u64, String)>>>,
+}
+
+#[async_trait]
+impl Backend for Picky {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let lines = append.lines.iter().map(|line| String::from_utf8(line.to_vec()).unwrap());
+        let lines: Vec<_> = (append.first_line..).zip(lines).collect();
+        if lines.iter().any(|(_, line)| line.contains("bad")) {
+            return Err(AppendError::Refused { message: "a bad row".to_owned() });
+        }
+        self.stored.lock().unwrap().extend(lines);
+        Ok(Appended::default())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_row_is_found_and_the_others_pass() {
+    let backend = Picky::default();
+    let rejected = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&rejected);
+    let table = StreamTable::builder(NAME)
+        .settings(Settings::default())
+        .backend(backend.clone())
+        .on_reject(move |rejected: Rejected| sink.lock().unwrap().push(rejected))
+        .open()
+        .await
+        .unwrap();
+    let text = |n| if n % 37 == 5 { "bad" } else { "good" };
+    table.log((0..100).map(|n| row! { "n" => n, "text" => text(n) })).await.unwrap();
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.logged, stats.acked, stats.rejected), (100, 97, 3));
+    let rejected = rejected.lock().unwrap();
+    let numbers: Vec<_> = rejected.iter().map(|r| r.row.get("n").cloned().unwrap()).collect();
+    assert_eq!(numbers, [5, 42, 79].map(Value::from));
+    assert!(rejected.iter().all(|r| r.reason == "a bad row" && r.line.contains("bad")));
+    let stored = backend.stored.lock().unwrap();
+    assert!(stored.is_sorted_by_key(|(line, _)| *line));
+    assert_eq!(stored.len(), 97);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_refuses_everything_stops_the_stream() {
+    let backend = Picky::default();
+    let builder = StreamTable::builder(NAME).settings(Settings::default()).backend(backend);
+    let table = builder.open().await.unwrap();
+    table.log((0..100).map(|n| row! { "n" => n, "text" => "bad" })).await.unwrap();
+    let error = table.finish().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "84 rows are not stored yet: the stream has stopped: the server refused (a bad row)"
+    );
+    let Stats { logged, acked, pending, rejected, .. } = error.stats;
+    assert_eq!((logged, acked, pending, rejected), (100, 0, 84, 16));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_refuses_a_row_alone() {
+    let mock = mock();
+    let rejected = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&rejected);
+    // Two programs open a table without rows, and have different columns in mind.
+    let first = open(&mock).await;
+    let second = builder(&mock).on_reject(move |r: Rejected| sink.lock().unwrap().push(r));
+    let second = second.open().await.unwrap();
+    first.log(row! { "n" => 1 }).await.unwrap();
+    let _ = first.flush(Duration::from_secs(1)).await.unwrap();
+    second.log((0..3).map(|m| row! { "m" => m })).await.unwrap();
+    let stats = second.finish().await.unwrap();
+    assert_eq!((stats.acked, stats.rejected), (0, 3));
+    assert_eq!(rejected.lock().unwrap().len(), 3);
+    assert_eq!(first.finish().await.unwrap().acked, 1);
+    assert_eq!(mock.rows(first.path()).len(), 1);
+}

@@ -1,0 +1,1 @@
+//! Tests of StreamTable across crates; they live in `it/`.
