@@ -1,0 +1,122 @@
+//! One request under the fault whose turn it is.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Request, Response, StatusCode};
+
+use crate::refusal::{error_response, response};
+use crate::state::{Class, Late, State};
+use crate::{Fault, Loss, MockBackend, MockConfig, RequestKind};
+
+/// What comes of a request.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Answer(Response<Bytes>),
+    /// The connection ends within this answer.
+    Cut(Response<Bytes>),
+    Lost(Loss),
+    Unreachable,
+}
+
+impl MockBackend {
+    /// Acts on a request that came for `base`, under the fault whose turn it is, and tells how long
+    /// the answer takes.
+    pub(crate) fn receive(
+        &self,
+        base: &str,
+        request: Request<Bytes>,
+    ) -> (Outcome, Option<Duration>) {
+        let config = self.config();
+        let mut state = self.state();
+        let Class { kind, operation, .. } = Class::of(base, &request);
+        let fault = state.schedule.next(kind, operation.as_deref());
+        let act = |state: &mut State| deliver(state, config, base, &request, kind, fault.as_ref());
+        let Some(fault) = &fault else { return (Outcome::Answer(act(&mut state)), None) };
+        let answer = match fault {
+            Fault::LoseAnswer(loss) => {
+                act(&mut state);
+                return (Outcome::Lost(*loss), None);
+            }
+            Fault::Delay(delay) => return (Outcome::Answer(act(&mut state)), Some(*delay)),
+            Fault::Duplicate => {
+                state.handle(config, base, &request, Some(fault));
+                return (Outcome::Answer(act(&mut state)), None);
+            }
+            Fault::CutBody => return (Outcome::Cut(act(&mut state)), None),
+            Fault::StatusAfter(code) => {
+                act(&mut state);
+                let answer = error_response(*code, "injected: the answer was lost on its way");
+                return (Outcome::Answer(answer), None);
+            }
+            Fault::Late => {
+                state.late.push(Late { kind, base: base.to_owned(), request });
+                return (Outcome::Lost(Loss::Timeout), None);
+            }
+            Fault::Unreachable => {
+                state.note(config, base, &request, Some(fault), None);
+                return (Outcome::Unreachable, None);
+            }
+            Fault::LoseRequest(loss) => {
+                state.note(config, base, &request, Some(fault), None);
+                return (Outcome::Lost(*loss), None);
+            }
+            Fault::Status { code, retry_after } => refused(*code, *retry_after),
+            Fault::HtmlErrorPage => {
+                let page =
+                    Bytes::from_static(b"<html><body><h1>502 Bad Gateway</h1></body></html>");
+                response(StatusCode::BAD_GATEWAY, "text/html", page)
+            }
+            Fault::Redirect => {
+                let mut answer = error_response(StatusCode::TEMPORARY_REDIRECT, "go elsewhere");
+                let elsewhere = HeaderValue::from_static("http://elsewhere.invalid/");
+                answer.headers_mut().insert(LOCATION, elsewhere);
+                answer
+            }
+        };
+        state.note(config, base, &request, Some(fault), Some(answer.status()));
+        (Outcome::Answer(answer), None)
+    }
+
+    /// Waits, if there is a timer to wait with.
+    pub(crate) async fn wait(&self, duration: Duration) {
+        if let Some(timer) = &self.config().timer {
+            timer.sleep(duration).await;
+        }
+    }
+}
+
+/// Acts on a request, then on the late ones of its kind.
+fn deliver(
+    state: &mut State,
+    config: &MockConfig,
+    base: &str,
+    request: &Request<Bytes>,
+    kind: RequestKind,
+    fault: Option<&Fault>,
+) -> Response<Bytes> {
+    let answer = state.handle(config, base, request, fault);
+    let late = std::mem::take(&mut state.late);
+    let (due, rest) = late.into_iter().partition(|late: &Late| late.kind == kind);
+    state.late = rest;
+    for Late { base, request, .. } in &due {
+        state.handle(config, base, request, Some(&Fault::Late));
+    }
+    answer
+}
+
+fn refused(code: StatusCode, retry_after: Option<Duration>) -> Response<Bytes> {
+    let reason = code.canonical_reason().unwrap_or("refused");
+    let mut answer = error_response(code, &format!("injected: {reason}"));
+    if let Some(after) = retry_after {
+        let seconds = match after.subsec_nanos() {
+            0 => after.as_secs().to_string(),
+            _ => after.as_secs_f64().to_string(),
+        };
+        if let Ok(seconds) = HeaderValue::try_from(seconds) {
+            answer.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+    }
+    answer
+}

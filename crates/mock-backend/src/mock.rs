@@ -1,0 +1,146 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+use streamtable_schema::TablePath;
+use streamtable_transport::{ApiKey, AttemptTimeout, Origin, Transport, TransportError};
+use streamtable_wire::StreamTableArtifact;
+
+use crate::artifact::Artifact;
+use crate::exchange::Outcome;
+use crate::route::local_path;
+use crate::state::{Late, State};
+use crate::{Fault, Loss, MockConfig, NoTimer, Select};
+
+/// A W&B-compatible backend in memory: a handle that is cheap to clone.
+///
+/// As a [`Transport`] it is reached without a socket, and is ready at once unless a fault waits.
+///
+/// The mock is strict. What the protocol does not allow is refused, as a server would, and noted in
+/// [`violations`](Self::violations), which a test then finds empty. A refusal that a correct client
+/// may meet (an unknown key, another's entity, a body too long) is no violation.
+#[derive(Clone, Debug)]
+pub struct MockBackend {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: MockConfig,
+    state: Mutex<State>,
+}
+
+impl MockBackend {
+    /// Makes a backend that knows no table.
+    ///
+    /// Fails when its faults delay something and it has no timer to do that with.
+    pub fn new(config: MockConfig) -> Result<Self, NoTimer> {
+        if config.faults.has_delay() && config.timer.is_none() {
+            return Err(NoTimer);
+        }
+        let state = Mutex::new(State::new(&config));
+        Ok(Self { shared: Arc::new(Shared { config, state }) })
+    }
+
+    /// Returns the URL at which the mock is, when it is used as a transport.
+    pub fn base_url(&self) -> &str {
+        &self.config().base_url
+    }
+
+    /// Adds a fault for the next request that is selected and that no fault of the plan strikes.
+    /// Faults pushed earlier strike first.
+    ///
+    /// Fails when the fault is a delay and the mock has no timer.
+    pub fn push_fault(&self, select: impl Into<Select>, fault: Fault) -> Result<(), NoTimer> {
+        if matches!(fault, Fault::Delay(_)) && self.config().timer.is_none() {
+            return Err(NoTimer);
+        }
+        self.state().schedule.push(select.into(), fault);
+        Ok(())
+    }
+
+    /// Lets the requests arrive that [`Fault::Late`] holds back, and returns how many did.
+    pub fn settle(&self) -> usize {
+        let config = self.config();
+        let mut state = self.state();
+        let late = std::mem::take(&mut state.late);
+        for Late { base, request, .. } in &late {
+            state.handle(config, base, request, Some(&Fault::Late));
+        }
+        late.len()
+    }
+
+    /// Replaces the keys, as [`MockConfig::keys`] has them.
+    pub fn set_keys(&self, keys: Option<Vec<(ApiKey, String)>>) {
+        self.state().keys = keys;
+    }
+
+    /// Makes sure of a table with its project, run and artifact, as if a client had opened it.
+    pub fn add_table(&self, table: &TablePath) {
+        let mut state = self.state();
+        state.runs.entry(table.clone()).or_default();
+        if state.latest_artifact(table).is_none() {
+            let digest = StreamTableArtifact::new(table).digest;
+            let mut artifact = Artifact::new(table.clone(), digest);
+            artifact.version = Some(0);
+            state.artifacts.push(artifact);
+        }
+    }
+
+    pub(crate) fn config(&self) -> &MockConfig {
+        &self.shared.config
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MockBackend {
+    /// Makes a backend of [`MockConfig::default`].
+    fn default() -> Self {
+        Self::new(MockConfig::default()).expect("no fault, so no delay")
+    }
+}
+
+#[async_trait]
+impl Transport for MockBackend {
+    /// Answers from memory. A request to anywhere but the mock's base URL finds nobody, and is a
+    /// violation.
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let host = Origin::try_from(request.uri())?.authority();
+        let base = self.base_url();
+        if local_path(base, request.uri()).is_none() {
+            let message = format!("{} {}: nobody is there", request.method(), request.uri().path());
+            self.state().violations.push(message);
+            let reason = "no such host".to_owned();
+            return Err(TransportError::Unreachable { host, reason });
+        }
+        let after = AttemptTimeout::lower(request.extensions(), self.config().timeout);
+        let (outcome, delay) = self.receive(base, request);
+        if let Some(delay) = delay {
+            self.wait(delay).await;
+        }
+        match outcome {
+            Outcome::Answer(answer) => Ok(answer),
+            Outcome::Cut(answer) => {
+                let length = answer.body().len();
+                let reason = format!("the connection ended within a body of {length} bytes");
+                Err(TransportError::Interrupted { host, reason })
+            }
+            Outcome::Lost(Loss::Interrupted) => {
+                let reason = "the connection was closed".to_owned();
+                Err(TransportError::Interrupted { host, reason })
+            }
+            Outcome::Lost(Loss::Timeout) => {
+                self.wait(after).await;
+                Err(TransportError::Timeout { after })
+            }
+            Outcome::Unreachable => {
+                let reason = "connection refused".to_owned();
+                Err(TransportError::Unreachable { host, reason })
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use streamtable_schema::Row;
+
+use super::{columns, row_of};
+
+/// What a program does with an open table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Logs rows, all at once.
+    Log(Vec<Row>),
+    /// Waits until all that was logged is stored.
+    Flush,
+    /// Does something else for a while.
+    Wait(Duration),
+    /// Closes the table. Nothing comes after it.
+    Finish,
+}
+
+/// What a program does with a table from its opening to its end: up to `most` steps, whose rows all
+/// fit one another, then [`Op::Finish`].
+pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
+    columns().prop_flat_map(move |columns| {
+        let log = prop::collection::vec(row_of(&columns), 0..6).prop_map(Op::Log);
+        let wait = prop_oneof![0..20_u64, 0..5_000_u64, 0..600_000_u64];
+        let op = prop_oneof![
+            6 => log.boxed(),
+            1 => Just(Op::Flush).boxed(),
+            2 => wait.prop_map(|millis| Op::Wait(Duration::from_millis(millis))).boxed(),
+        ];
+        prop::collection::vec(op, 0..=most).prop_map(|mut ops| {
+            ops.push(Op::Finish);
+            ops
+        })
+    })
+}

@@ -1,0 +1,34 @@
+use proptest::prelude::*;
+use streamtable_schema::{MediaKind, Type};
+
+use super::column_name;
+
+/// How deep lists and structs nest.
+const DEPTH: u32 = 4;
+
+/// Types of single values, null among them, and their unions.
+pub fn singleton_type() -> impl Strategy<Value = Type> {
+    let mut kinds =
+        vec![Type::Null, Type::Bool, Type::Int, Type::Float, Type::String, Type::Timestamp];
+    kinds.extend(MediaKind::ALL.map(Type::Media));
+    let one = prop::sample::select(kinds);
+    let some = prop::collection::vec(one.clone(), 2..4);
+    prop_oneof![
+        4 => one.boxed(),
+        1 => some.prop_map(|kinds| {
+            kinds.iter().fold(Type::Unknown, |all, kind| all.unite_any(kind))
+        }).boxed(),
+    ]
+}
+
+/// Types that a column may have: containers up to four deep, which stand beside nothing but null.
+pub fn types() -> impl Strategy<Value = Type> {
+    singleton_type().prop_recursive(DEPTH, 12, 3, |inner| {
+        let list = prop_oneof![5 => inner.clone().boxed(), 1 => Just(Type::Unknown).boxed()];
+        let list = list.prop_map(Type::list);
+        let fields = prop::collection::btree_map(column_name(), inner, 0..4).prop_map(Type::fields);
+        (prop_oneof![list, fields], any::<bool>()).prop_map(|(container, may_be_null)| {
+            if may_be_null { container.unite_any(&Type::Null) } else { container }
+        })
+    })
+}
