@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
 use crate::media_file::hex;
-use crate::python_json;
+use crate::{Json, python_json};
 
 /// The type of the artifact, and of the object inside it.
 pub const STREAM_TABLE_TYPE: &str = "stream_table";
@@ -44,17 +44,13 @@ pub struct ArtifactFile {
 impl StreamTableArtifact {
     /// Makes the artifact of a table.
     pub fn new(table: &TablePath) -> Self {
-        #[derive(Serialize)]
-        struct Object<'a> {
-            table_name: &'a str,
-            project_name: &'a str,
-            entity_name: &'a str,
-        }
-        let object = Object {
-            table_name: table.table(),
-            project_name: table.project(),
-            entity_name: table.entity(),
-        };
+        let names = [
+            ("table_name", table.table()),
+            ("project_name", table.project()),
+            ("entity_name", table.entity()),
+        ];
+        let object = names.map(|(key, name)| (key.to_owned(), Json::String(name.to_owned())));
+        let object = Json::Object(object.to_vec());
         let files = [
             ArtifactFile::new("obj.object.json", python_json::to_string(&object)),
             ArtifactFile::new("obj.type.json", OBJECT_TYPE.to_owned()),
@@ -137,4 +133,75 @@ pub struct ManifestEntry {
 /// Returns the base64 of the MD5 of some bytes, which is how the protocol names contents.
 pub fn md5_base64(bytes: &[u8]) -> String {
     STANDARD.encode(Md5::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The object's text and the three digests were computed with Python's `json` and `hashlib`,
+    /// by the rules of the protocol notes and without this code.
+    #[track_caller]
+    fn check(table: [&str; 3], object: &str, file: &str, digest: &str, manifest: &str) {
+        let [entity, project, table] = table;
+        let artifact = StreamTableArtifact::new(&TablePath::new(entity, project, table).unwrap());
+        let [first, second] = &artifact.files;
+        assert_eq!(first.path, "obj.object.json");
+        assert_eq!(std::str::from_utf8(&first.bytes), Ok(object));
+        assert_eq!(first.digest, file);
+        assert_eq!(second.path, "obj.type.json");
+        assert_eq!(second.bytes.len(), 175);
+        assert_eq!(second.digest, "sOdTwwLkzSvMIhHBm/rugw==");
+        assert_eq!(artifact.digest, digest);
+        let (bytes, manifest_digest) = artifact.manifest("birth");
+        assert_eq!(manifest_digest, manifest);
+        let manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(manifest.contents["obj.object.json"].size, first.bytes.len() as u64);
+        assert_eq!(serde_json::to_vec(&manifest).unwrap(), bytes);
+    }
+
+    #[test]
+    fn artifacts() {
+        check(
+            ["stacey", "mesa", "my_stream_table"],
+            r#"{"table_name": "my_stream_table", "project_name": "mesa", "entity_name": "stacey"}"#,
+            "jgRU/fUJWyjHKGpD2HQLbg==",
+            "31f2decb5d046c56ca027276cfb9a98e",
+            "guHzYGh4KGycIZdU4icSaQ==",
+        );
+        check(
+            ["me", "été '😀", "t"],
+            r#"{"table_name": "t", "project_name": "\u00e9t\u00e9 '\ud83d\ude00", "entity_name": "me"}"#,
+            "8oHAEy2epvqRQHreN2ZgGg==",
+            "8cff39f2d7cbd8b9e531a1d3c9de28ce",
+            "0eNXqHYOicuPv4Gc4oYaaw==",
+        );
+    }
+
+    #[test]
+    fn bytes() {
+        let table = TablePath::new("stacey", "mesa", "my_stream_table").unwrap();
+        let artifact = StreamTableArtifact::new(&table);
+        let [object, ty] = &artifact.files;
+        let (manifest, digest) = artifact.manifest("QXJ0aWZhY3Q6MQ==");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        insta::assert_snapshot!(
+            [
+                format!("{} {}\n{}", object.path, object.digest, text(&object.bytes)),
+                format!("{} {}\n{}", ty.path, ty.digest, text(&ty.bytes)),
+                format!("{MANIFEST_NAME} {digest}\n{}", text(&manifest)),
+                format!("artifact {}\n{STREAM_TABLE_METADATA}", artifact.digest),
+            ]
+            .join("\n\n")
+        );
+        assert_eq!(digest, "epM/pHUNixTc8lkOsnXNIw==");
+    }
+
+    /// As the Go core writes them.
+    #[test]
+    fn foreign_manifest() {
+        let text = r#"{"version":1,"storagePolicy":"wandb-storage-policy-v1","storagePolicyConfig":{"storageLayout":"V1"},"contents":{"t.table.json":{"digest":"d","size":3,"local_path":"/x","skip_cache":false}}}"#;
+        let manifest: Manifest = serde_json::from_str(text).unwrap();
+        assert_eq!(manifest.contents["t.table.json"].birth_artifact_id, None);
+    }
 }

@@ -1,15 +1,24 @@
 //! Cells that plain JSON has no word for: instants and media.
 
-use streamtable_schema::{Media, MediaKind, Row, StoredFile, Timestamp, Value};
+use streamtable_schema::{Media, MediaKind, Row, StoredFile, Timestamp, Type, Value};
 
 use crate::json::{write_i64, write_plain, write_str};
 use crate::weave_type::WeaveType;
 
 /// How a weave cell's `_type` begins; the type follows as JSON text.
-const WEAVE_PREFIX: &str = "_wt_::";
+pub(crate) const WEAVE_PREFIX: &str = "_wt_::";
+
+/// The weave type of instants, as every client writes it.
+pub(crate) const TIMESTAMP: &str = r#"{"type": "timestamp"}"#;
 
 /// The scheme and the rest of a reference to a run's file in the legacy client's cells.
 const RUN_FILE: &str = "wandb-run-file://";
+
+/// The weave type of the legacy client's images.
+pub(crate) const PIL_IMAGE: &str = "pil_image";
+
+/// The `_type` of the cell that holds several images.
+pub(crate) const IMAGES: &str = "images/separated";
 
 /// Each kind of media, the `_type` of its cell, and the folder of its files.
 ///
@@ -43,7 +52,7 @@ pub(crate) fn media_folder(kind: MediaKind) -> &'static str {
 pub(crate) fn is_reserved_type(text: &str) -> bool {
     text.starts_with(WEAVE_PREFIX)
         || text == "unknown"
-        || text == "images/separated"
+        || text == IMAGES
         || media_kind(text).is_some()
 }
 
@@ -91,87 +100,141 @@ pub(crate) fn write_media(out: &mut Vec<u8>, media: &Media, file: &StoredFile) {
 
 /// Reads the cells in a value that came as JSON, however deep they lie.
 ///
-/// What only looks like a cell stays the struct that it is, so that nothing of it is lost.
+/// What only looks like a cell stays the struct that it is, so that nothing of it is lost. Of an
+/// image, what the client drew over it (`boxes`, `masks`) has no place in a table and is left out.
 pub(crate) fn read(value: Value) -> Value {
     match value {
         Value::List(items) => items.into_iter().map(read).collect(),
-        Value::Struct(row) => match read_cell(&row) {
-            Some(value) => value,
-            None => Value::Struct(row.into_iter().map(|(name, v)| (name, read(v))).collect()),
+        Value::Struct(row) => match look(&row) {
+            Some(Cell::Value(value)) => value,
+            Some(Cell::Object) => inline_object(row),
+            None => read_fields(row),
         },
         other => other,
     }
 }
 
-fn read_cell(row: &Row) -> Option<Value> {
+/// What a struct that is a cell stands for.
+enum Cell {
+    Value(Value),
+    /// An object of the user's own: its fields are all there is to it.
+    Object,
+}
+
+fn look(row: &Row) -> Option<Cell> {
     let ty = text(row, "_type")?;
     if let Some(weave) = ty.strip_prefix(WEAVE_PREFIX) {
-        return read_weave(weave, row);
+        return look_at_weave(weave, row);
     }
-    match (ty, row.get("_val")) {
-        ("unknown", Some(Value::Null)) if row.len() == 2 => Some(Value::Null),
-        ("images/separated", None) => read_images(row),
-        (ty, None) => read_media(media_kind(ty)?, row),
-        _ => None,
-    }
+    let value = match (ty, row.get("_val")) {
+        ("unknown", Some(Value::Null)) if row.len() == 2 => Value::Null,
+        (IMAGES, None) => read_images(row)?,
+        (ty, None) => read_media(media_kind(ty)?, row)?.into(),
+        _ => return None,
+    };
+    Some(Cell::Value(value))
 }
 
-fn read_weave(ty: &str, row: &Row) -> Option<Value> {
+fn look_at_weave(ty: &str, row: &Row) -> Option<Cell> {
+    let held = row.get("_val")?;
+    let instant = || Some(Cell::Value(read_timestamp(held, row)?.into()));
+    if ty == TIMESTAMP {
+        return instant();
+    }
     let ty: WeaveType = ty.parse().ok()?;
-    match (&ty, row.get("_val")?) {
-        (WeaveType::Timestamp, Value::Int(ms)) => {
-            let rest = row.get("_micros").and_then(integer::<i128>).unwrap_or(0);
-            let micros = ms.checked_mul(1000)?.checked_add(rest)?;
-            Some(Timestamp::from_micros(i64::try_from(micros).ok()?).into())
+    if ty.to_type() == Some(Type::Timestamp) {
+        return instant();
+    }
+    match (&ty, held) {
+        (WeaveType::Other { name, .. }, Value::String(reference)) if name == PIL_IMAGE => {
+            Some(Cell::Value(read_pil_image(&ty, reference)?.into()))
         }
-        (WeaveType::Timestamp, Value::Float(ms)) => {
-            let micros = (ms * 1000.0).round();
-            (micros.abs() < 9.2e18).then(|| Timestamp::from_micros(micros as i64).into())
-        }
-        (WeaveType::Other { name, .. }, Value::String(reference)) if name == "pil_image" => {
-            let path = reference.strip_prefix(RUN_FILE)?.splitn(4, '/').nth(3)?;
-            let side = |key: &str| ty.const_int(key).and_then(|n| u32::try_from(n).ok());
-            // The reference leaves out the suffix that the file has.
-            let file = StoredFile { path: format!("{path}.png"), sha256: None, size: None };
-            let dimensions = side("width").zip(side("height"));
-            Some(Media::stored(MediaKind::Image, "png", dimensions, file).ok()?.into())
-        }
-        // An object travels inline; its fields are all there is to it.
-        (WeaveType::Other { .. }, Value::Struct(fields)) => {
-            Some(Value::Struct(fields.clone().into_iter().map(|(n, v)| (n, read(v))).collect()))
-        }
+        (WeaveType::Other { .. }, Value::Struct(_)) if row.len() == 2 => Some(Cell::Object),
         _ => None,
     }
 }
 
-fn read_media(kind: MediaKind, row: &Row) -> Option<Value> {
+fn inline_object(row: Row) -> Value {
+    match row.into_iter().find(|(name, _)| name == "_val") {
+        Some((_, fields)) => read(fields),
+        None => Value::Null,
+    }
+}
+
+fn read_fields(row: Row) -> Value {
+    Value::Struct(row.into_iter().map(|(name, value)| (name, read(value))).collect())
+}
+
+fn read_timestamp(held: &Value, row: &Row) -> Option<Timestamp> {
+    let micros = match (held, row.get("_micros")) {
+        (Value::Int(ms), None) if row.len() == 2 => ms.checked_mul(1000)?,
+        (Value::Int(ms), Some(Value::Int(rest))) if row.len() == 3 => {
+            ms.checked_mul(1000)?.checked_add(*rest)?
+        }
+        (Value::Float(ms), None) if row.len() == 2 && ms.is_finite() => {
+            (ms * 1000.0).round() as i128
+        }
+        _ => return None,
+    };
+    Some(Timestamp::from_micros(i64::try_from(micros).ok()?))
+}
+
+fn read_pil_image(ty: &WeaveType, reference: &str) -> Option<Media> {
+    let path = reference.strip_prefix(RUN_FILE)?.splitn(4, '/').nth(3)?;
+    // The reference leaves out the suffix that the file has.
+    let file = StoredFile { path: format!("{path}.png"), ..file(path)? };
+    let side = |key: &str| ty.const_int(key).and_then(|n| u32::try_from(n).ok());
+    let dimensions = side("width").zip(side("height"));
+    Media::stored(MediaKind::Image, "png", dimensions, file).ok()
+}
+
+fn read_media(kind: MediaKind, row: &Row) -> Option<Media> {
     let path = text(row, "path")?;
     let file = StoredFile {
-        path: path.to_owned(),
         sha256: text(row, "sha256").map(str::to_owned),
         size: row.get("size").and_then(integer),
+        ..file(path)?
     };
-    let media = Media::stored(kind, format(row, path)?, dimensions(row), file).ok()?;
+    let format = format(text(row, "format"), path)?;
+    let media = Media::stored(kind, &format, dimensions(row), file).ok()?;
     Some(match text(row, "caption") {
-        Some(caption) => media.with_caption(caption).into(),
-        None => media.into(),
+        Some(caption) => media.with_caption(caption),
+        None => media,
     })
 }
 
 /// Reads the cell that holds several images at once: a list of them.
 fn read_images(row: &Row) -> Option<Value> {
     let Value::List(paths) = row.get("filenames")? else { return None };
-    let image = |path: &Value| -> Option<Value> {
-        let Value::String(path) = path else { return None };
-        let file = StoredFile { path: path.clone(), sha256: None, size: None };
-        let media = Media::stored(MediaKind::Image, format(row, path)?, dimensions(row), file);
-        Some(media.ok()?.into())
+    let captions = match row.get("captions") {
+        Some(Value::List(captions)) => &captions[..],
+        _ => &[],
     };
-    paths.iter().map(image).collect::<Option<Vec<_>>>().map(Value::List)
+    let (given_format, dimensions) = (text(row, "format"), dimensions(row));
+    let image = |(i, path): (usize, &Value)| -> Option<Value> {
+        let Value::String(path) = path else { return None };
+        let format = format(given_format, path)?;
+        let media = Media::stored(MediaKind::Image, &format, dimensions, file(path)?).ok()?;
+        Some(match captions.get(i) {
+            Some(Value::String(caption)) => media.with_caption(caption).into(),
+            _ => media.into(),
+        })
+    };
+    paths.iter().enumerate().map(image).collect::<Option<Vec<_>>>().map(Value::List)
 }
 
-fn format<'a>(row: &'a Row, path: &'a str) -> Option<&'a str> {
-    text(row, "format").or_else(|| Some(path.rsplit_once('.')?.1))
+/// Returns the file at a path, unless the path leads out of the table's files.
+fn file(path: &str) -> Option<StoredFile> {
+    is_plain_path(path).then(|| StoredFile { path: path.to_owned(), sha256: None, size: None })
+}
+
+fn is_plain_path(path: &str) -> bool {
+    !path.contains(['\\', '\0']) && path.split('/').all(|step| !matches!(step, "" | "." | ".."))
+}
+
+fn format(given: Option<&str>, path: &str) -> Option<String> {
+    let extension = || path.rsplit_once('.').map(|(_, extension)| extension);
+    given.or_else(extension).map(str::to_ascii_lowercase)
 }
 
 fn dimensions(row: &Row) -> Option<(u32, u32)> {

@@ -1,5 +1,8 @@
 //! From a history line back to its row.
 
+#[cfg(test)]
+mod tests;
+
 use streamtable_schema::{Row, Timestamp, Value};
 
 use crate::cell;
@@ -27,6 +30,9 @@ impl HistoryLine {
     /// else is a row. A column that the protocol owns but that holds something else than it should
     /// stays a column of the row.
     ///
+    /// The time of logging travels as a float of seconds. Until the year 2242 that gives the very
+    /// microsecond that was written, beyond it the nearest that the float can tell.
+    ///
     /// ```
     /// use streamtable_schema::row;
     /// use streamtable_wire::HistoryLine;
@@ -42,19 +48,32 @@ impl HistoryLine {
         };
         let mut this = Self::default();
         for (name, value) in cells {
-            match (&*name, &value) {
-                ("_client_id", Value::String(writer)) => this.writer = Some(writer.clone()),
-                ("_timestamp", Value::Int(_) | Value::Float(_)) => {
-                    this.logged_at = number(&value).and_then(from_seconds);
-                }
-                ("_step", Value::Int(step)) if i64::try_from(*step).is_ok() => {
-                    this.step = Some(*step as i64);
-                }
-                ("_runtime", Value::Int(_) | Value::Float(_)) => this.runtime = number(&value),
-                _ => this.row.push(name, cell::read(value)),
+            if let Some(value) = this.take(&name, value) {
+                this.row.push(name, cell::read(value));
             }
         }
         Ok(this)
+    }
+
+    /// Takes what the protocol says of the row, and gives back what is a cell of it.
+    fn take(&mut self, name: &str, value: Value) -> Option<Value> {
+        match (name, value) {
+            ("_client_id", Value::String(writer)) => self.writer = Some(writer),
+            ("_timestamp", value) => match number(&value).and_then(from_seconds) {
+                Some(at) => self.logged_at = Some(at),
+                None => return Some(value),
+            },
+            ("_step", Value::Int(step)) => match i64::try_from(step) {
+                Ok(step) => self.step = Some(step),
+                Err(_) => return Some(Value::Int(step)),
+            },
+            ("_runtime", value) => match number(&value) {
+                Some(seconds) if seconds.is_finite() => self.runtime = Some(seconds),
+                _ => return Some(value),
+            },
+            (_, value) => return Some(value),
+        }
+        None
     }
 }
 
@@ -66,7 +85,12 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
+/// Rounds the whole seconds and the rest apart, so that the rest keeps all its digits.
 fn from_seconds(seconds: f64) -> Option<Timestamp> {
-    let micros = (seconds * 1e6).round();
-    (micros.abs() < 9.2e18).then_some(Timestamp::from_micros(micros as i64))
+    if !seconds.is_finite() {
+        return None;
+    }
+    let whole = (seconds.trunc() as i128).saturating_mul(1_000_000);
+    let rest = (seconds.fract() * 1e6).round() as i128;
+    Some(Timestamp::from_micros(i64::try_from(whole.saturating_add(rest)).ok()?))
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
-use crate::json::{write_plain, write_str_body};
+use crate::json::{object_from_slice, write_plain, write_str_body};
 
 /// The file whose lines are a table's rows.
 pub const HISTORY_FILE: &str = "wandb-history.jsonl";
@@ -49,7 +50,7 @@ pub struct Chunk<'a> {
 impl<'a> FileStreamRequest<'a> {
     /// Reads the body of a post.
     pub fn parse(body: &'a [u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(body)
+        object_from_slice(body)
     }
 
     /// Writes the body of a post.
@@ -113,7 +114,21 @@ pub struct RejectedLine {
 impl FileStreamAnswer {
     /// Reads an answer. A body that says nothing known, even one that is no JSON, is an answer.
     pub fn parse(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_default()
+        #[derive(Deserialize)]
+        struct Parts<'a> {
+            #[serde(borrow)]
+            rejected: Option<&'a RawValue>,
+            #[serde(borrow)]
+            stopped: Option<&'a RawValue>,
+        }
+        fn read<'a, T: Default + Deserialize<'a>>(part: Option<&'a RawValue>) -> T {
+            part.and_then(|part| serde_json::from_str(part.get()).ok()).unwrap_or_default()
+        }
+        // Each part by itself: one that is not as it should be takes nothing from the others.
+        object_from_slice(body).map_or(Self::default(), |Parts { rejected, stopped }| Self {
+            rejected: read(rejected),
+            stopped: read(stopped),
+        })
     }
 
     /// Writes an answer.
@@ -131,4 +146,124 @@ fn borrow_lines<'de: 'a, 'a, D: Deserializer<'de>>(
 
     let lines: Vec<Line<'a>> = Vec::deserialize(deserializer)?;
     Ok(lines.into_iter().map(|line| line.0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8]) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    /// Checks what a post of a real client says, by what we would write in its place.
+    #[track_caller]
+    fn check(body: &str, same: &str) {
+        let request = FileStreamRequest::parse(body.as_bytes()).unwrap();
+        assert_eq!(text(&request.to_bytes()), same);
+        assert_eq!(FileStreamRequest::parse(same.as_bytes()).unwrap(), request);
+    }
+
+    #[track_caller]
+    fn refuses(body: &str) {
+        assert!(FileStreamRequest::parse(body.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn posts() {
+        check("{}", "{}");
+        check(
+            r#"{"complete": false, "failed": false, "dropped": 2, "uploaded": []}"#,
+            r#"{"dropped":2,"complete":false}"#,
+        );
+        check(
+            r#"{"complete": true, "exitcode": 0, "dropped": 0, "uploaded": ["obj.object.json", "obj.type.json"]}"#,
+            r#"{"uploaded":["obj.object.json","obj.type.json"],"dropped":0,"complete":true,"exitcode":0}"#,
+        );
+        check(
+            r#"{"files": {"wandb-history.jsonl": {"offset": 3, "content": ["{\"a\": NaN, \"b\": \"\\u00e9\"}", ""]}}, "dropped": 0}"#,
+            r#"{"files":{"wandb-history.jsonl":{"offset":3,"content":["{\"a\": NaN, \"b\": \"\\u00e9\"}",""]}},"dropped":0}"#,
+        );
+        check(
+            r#"{"files":{"output.log":{"offset":0,"content":["é\n","\u00e9\ud83d\ude00"]},"wandb-summary.json":{"offset":0,"content":["{}"]}},"preempting":true,"exitcode":null,"complete":null}"#,
+            r#"{"files":{"output.log":{"offset":0,"content":["é\n","é😀"]},"wandb-summary.json":{"offset":0,"content":["{}"]}},"preempting":true}"#,
+        );
+        check(r#"{"files":{}, "new": {"a": [1e999]}}"#.replace("1e999", "1e99").as_str(), "{}");
+    }
+
+    #[test]
+    fn no_posts() {
+        refuses("");
+        refuses("null");
+        refuses(" []");
+        refuses("[{}]");
+        refuses("{} {}");
+        refuses(r#"{"files":{"wandb-history.jsonl":{"content":[]}}}"#);
+        refuses(r#"{"files":{"wandb-history.jsonl":{"offset":0}}}"#);
+        refuses(r#"{"files":{"wandb-history.jsonl":{"offset":-1,"content":[]}}}"#);
+        refuses(r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":[{"a":1}]}}}"#);
+        refuses("<html>");
+    }
+
+    /// Lines without escapes are not copied.
+    #[test]
+    fn lines_are_borrowed() {
+        let body = r#"{"files":{"f":{"offset":0,"content":["plain","\"x\""]}}}"#;
+        let request = FileStreamRequest::parse(body.as_bytes()).unwrap();
+        let content = &request.files["f"].content;
+        assert!(matches!(content[0], Cow::Borrowed("plain")));
+        assert!(matches!(&content[1], Cow::Owned(line) if line == "\"x\""));
+    }
+
+    #[test]
+    fn bodies() {
+        let lines = [r#"{"a":"é \u0001\"","b":NaN}"#, "", "\u{8}\u{c}\u{1}\u{7f}\t\\"];
+        let rows = history_body(u64::MAX, lines);
+        let end = FileStreamRequest {
+            uploaded: vec!["media/images/a.png".into()],
+            dropped: Some(0),
+            complete: Some(true),
+            exitcode: Some(1),
+            preempting: Some(false),
+            ..FileStreamRequest::default()
+        };
+        insta::assert_snapshot!(
+            [text(&rows), text(&history_body(0, [""; 0])), text(&end.to_bytes())].join("\n")
+        );
+        let content = lines.map(Cow::from).to_vec();
+        let files = [(HISTORY_FILE.into(), Chunk { offset: u64::MAX, content })].into();
+        let request = FileStreamRequest { files, ..FileStreamRequest::default() };
+        assert_eq!(text(&request.to_bytes()), text(&rows));
+    }
+
+    #[test]
+    fn answers() {
+        #[track_caller]
+        fn check(body: &str, expected: &FileStreamAnswer) {
+            assert_eq!(&FileStreamAnswer::parse(body.as_bytes()), expected);
+        }
+        let nothing = FileStreamAnswer::default();
+        for body in [
+            r#"{"exitcode": null, "limits": {"heartbeat_seconds": 30}}"#,
+            "{}",
+            "null",
+            "",
+            "[]",
+            r#"[[{"line":1,"reason":"r"}]]"#,
+            "<html>502</html>",
+            r#"{"stopped": null, "rejected": null}"#,
+            r#"{"stopped": "no", "rejected": [{"line": -1}]}"#,
+        ] {
+            check(body, &nothing);
+        }
+        check(r#"{"stopped":true}"#, &FileStreamAnswer { stopped: true, ..nothing.clone() });
+        let rejected = vec![RejectedLine { line: 7, reason: "column \"a\"".into() }];
+        let answer = FileStreamAnswer { rejected, stopped: false };
+        let bytes = answer.to_bytes();
+        assert_eq!(text(&bytes), r#"{"rejected":[{"line":7,"reason":"column \"a\""}]}"#);
+        check(text(&bytes), &answer);
+        // One part that is odd leaves the others.
+        check(r#"{"stopped":1,"rejected":[{"line":7,"reason":"column \"a\"","x":0}]}"#, &answer);
+        assert_eq!(nothing.to_bytes(), b"{}");
+    }
 }

@@ -31,8 +31,13 @@ pub mod graphql;
 mod history_keys;
 mod http;
 pub mod json;
+#[cfg(test)]
+mod laws;
 mod media_file;
 mod python_json;
+#[cfg(test)]
+mod strategies;
+mod unite;
 mod weave_type;
 
 pub use artifact::{

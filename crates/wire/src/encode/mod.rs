@@ -1,14 +1,20 @@
 //! From a row to the bytes of a history line, in one pass that also tells the types.
 
+mod container;
+mod key;
 mod line;
+mod rows;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use serde::Serialize;
-use streamtable_schema::{Media, MediaError, SchemaError, StoredFile, Timestamp, Type};
+use streamtable_schema::{Media, MediaError, Row, SchemaError, StoredFile, Timestamp, Type};
 
 use crate::cell::write_timestamp;
-use crate::json::{write_plain, write_str};
-use line::{RowFailure, RowsFailure, ToLine, ToRows};
+use crate::json::{write_i64, write_str};
+use line::{RowFailure, ToLine};
+use rows::{RowsFailure, ToRows};
 
 /// The columns that the protocol fills by itself. A row may not use their names.
 ///
@@ -98,13 +104,15 @@ fn write_cells<T: Serialize + ?Sized, S: RowSink>(
     out: &mut Vec<u8>,
     sink: &mut S,
 ) -> Result<(), SchemaError> {
+    let start = out.len();
     let has_timestamp = match row.serialize(ToLine { out: &mut *out, sink: &mut *sink }) {
         Ok(has_timestamp) => has_timestamp,
         Err(RowFailure::Schema(error)) => return Err(error),
         Err(RowFailure::NotARow) => {
-            // Cold: say what it is instead.
-            let found = streamtable_schema::Row::from_serialize(row);
-            return Err(found.err().unwrap_or(SchemaError::NotARow { found: Type::Unknown }));
+            // Cold: an enum's variant, or JSON as text, that is a row only when looked at closely.
+            // Anything else is refused here, by what it is.
+            out.truncate(start);
+            return write_cells(&Row::from_serialize(row)?, logged, out, sink);
         }
     };
     // Every cell ends in a comma.
@@ -115,11 +123,28 @@ fn write_cells<T: Serialize + ?Sized, S: RowSink>(
         out.extend_from_slice(br#","timestamp":"#);
         write_timestamp(out, Timestamp::from_millis(logged.at.as_millis()));
     }
-    let micros = logged.at.as_micros();
-    let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
-    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    write_plain(out, format_args!(r#","_timestamp":{sign}{seconds}.{rest:06}}}"#));
+    out.extend_from_slice(br#","_timestamp":"#);
+    write_seconds(out, logged.at);
+    out.push(b'}');
     Ok(())
+}
+
+/// Writes an instant as seconds with six decimals.
+fn write_seconds(out: &mut Vec<u8>, t: Timestamp) {
+    if t.as_micros() < 0 {
+        out.push(b'-');
+    }
+    let micros = t.as_micros().unsigned_abs();
+    // At most 9,223,372,036,854.
+    write_i64(out, (micros / 1_000_000) as i64);
+    out.push(b'.');
+    let mut rest = micros % 1_000_000;
+    let mut digits = [b'0'; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend_from_slice(&digits);
 }
 
 /// Calls `take` with each row that `rows` serializes as: each element when it serializes as a

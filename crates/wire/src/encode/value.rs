@@ -4,13 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::ser;
-use streamtable_schema::{
-    Clash, MAX_DEPTH, MediaSource, Type, ValueError,
-    token::{self, refuse},
-};
+use streamtable_schema::{Clash, MAX_DEPTH, MediaSource, Type, ValueError, token};
 
 use super::RowSink;
-use crate::cell::{is_reserved_type, write_media, write_timestamp};
+use super::container::{ListWriter, StructWriter};
+use crate::cell::{write_media, write_timestamp};
 use crate::json::{write_f64, write_i64, write_str};
 
 /// Why a value could not be written.
@@ -21,10 +19,14 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    fn inside(self, step: impl FnOnce() -> String) -> Self {
-        match self {
-            Self::Clash(clash) => Self::Clash(clash.inside(&step())),
-            value => value,
+    /// Says that it happened inside this step of a container, and that container in this variant.
+    pub(super) fn inside(self, step: &str, variant: Option<&str>) -> Self {
+        match (self, variant) {
+            (Self::Clash(clash), None) => Self::Clash(clash.inside(step)),
+            (Self::Clash(clash), Some(variant)) => {
+                Self::Clash(clash.inside(step).inside(&format!(".{variant}")))
+            }
+            (value, _) => value,
         }
     }
 }
@@ -81,29 +83,6 @@ impl<'a, S: RowSink> ToBytes<'a, S> {
     fn null(self) -> Result<Type, Failure> {
         self.out.extend_from_slice(b"null");
         Ok(Type::Null)
-    }
-
-    fn open(self, bracket: u8, variant: Option<&'static str>) -> Result<Open<'a, S>, Failure> {
-        let Self { out, sink, room } = self;
-        let containers = if variant.is_some() { 2 } else { 1 };
-        let room = room.checked_sub(containers).ok_or(ValueError::too_deep())?;
-        if let Some(variant) = variant {
-            out.push(b'{');
-            write_str(out, variant);
-            out.push(b':');
-        }
-        out.push(bracket);
-        Ok(Open { out, sink, room, variant })
-    }
-
-    fn list(self, variant: Option<&'static str>) -> Result<ListWriter<'a, S>, Failure> {
-        let open = self.open(b'[', variant)?;
-        Ok(ListWriter { open, element: Type::Unknown, is_empty: true })
-    }
-
-    fn fields(self, variant: Option<&'static str>) -> Result<StructWriter<'a, S>, Failure> {
-        let open = self.open(b'{', variant)?;
-        Ok(StructWriter { open, fields: Vec::new(), key: None, smuggled: None })
     }
 }
 
@@ -214,17 +193,17 @@ impl<'a, S: RowSink> ser::Serializer for ToBytes<'a, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<Type, Failure> {
-        let mut fields = self.fields(None)?;
+        let mut fields = StructWriter::new(self, None)?;
         fields.field(variant, value)?;
         fields.done()
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Failure> {
-        self.list(None)
+        ListWriter::new(self, None)
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Failure> {
-        self.list(None)
+        ListWriter::new(self, None)
     }
 
     fn serialize_tuple_struct(
@@ -232,7 +211,7 @@ impl<'a, S: RowSink> ser::Serializer for ToBytes<'a, S> {
         _: &'static str,
         _: usize,
     ) -> Result<Self::SerializeTupleStruct, Failure> {
-        self.list(None)
+        ListWriter::new(self, None)
     }
 
     fn serialize_tuple_variant(
@@ -242,11 +221,11 @@ impl<'a, S: RowSink> ser::Serializer for ToBytes<'a, S> {
         variant: &'static str,
         _: usize,
     ) -> Result<Self::SerializeTupleVariant, Failure> {
-        self.list(Some(variant))
+        ListWriter::new(self, Some(variant))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Failure> {
-        self.fields(None)
+        StructWriter::new(self, None)
     }
 
     fn serialize_struct(
@@ -255,13 +234,8 @@ impl<'a, S: RowSink> ser::Serializer for ToBytes<'a, S> {
         _: usize,
     ) -> Result<Self::SerializeStruct, Failure> {
         match name {
-            token::JSON_NUMBER | token::JSON_RAW => Ok(StructWriter {
-                open: Open { out: self.out, sink: self.sink, room: self.room, variant: None },
-                fields: Vec::new(),
-                key: None,
-                smuggled: Some(Type::Null),
-            }),
-            _ => self.fields(None),
+            token::JSON_NUMBER | token::JSON_RAW => Ok(StructWriter::smuggled(self)),
+            _ => StructWriter::new(self, None),
         }
     }
 
@@ -272,302 +246,6 @@ impl<'a, S: RowSink> ser::Serializer for ToBytes<'a, S> {
         variant: &'static str,
         _: usize,
     ) -> Result<Self::SerializeStructVariant, Failure> {
-        self.fields(Some(variant))
-    }
-}
-
-/// A container whose opening bracket is written.
-struct Open<'a, S> {
-    out: &'a mut Vec<u8>,
-    sink: &'a mut S,
-    room: usize,
-    variant: Option<&'static str>,
-}
-
-impl<S: RowSink> Open<'_, S> {
-    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Type, Failure> {
-        value.serialize(ToBytes { out: self.out, sink: self.sink, room: self.room })
-    }
-
-    fn close(self, bracket: u8, ty: Type) -> Type {
-        self.out.push(bracket);
-        match self.variant {
-            Some(variant) => {
-                self.out.push(b'}');
-                Type::fields([(variant, ty)])
-            }
-            None => ty,
-        }
-    }
-}
-
-pub(super) struct ListWriter<'a, S> {
-    open: Open<'a, S>,
-    element: Type,
-    is_empty: bool,
-}
-
-impl<S: RowSink> ListWriter<'_, S> {
-    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        if !self.is_empty {
-            self.open.out.push(b',');
-        }
-        self.is_empty = false;
-        let in_list = || "[]".to_owned();
-        let ty = self.open.value(value).map_err(|e| e.inside(in_list))?;
-        if !self.element.includes(&ty) {
-            let wider = self.element.unite(&ty);
-            self.element = wider.map_err(|clash| Failure::Clash(clash).inside(in_list))?;
-        }
-        Ok(())
-    }
-
-    fn done(self) -> Type {
-        self.open.close(b']', Type::list(self.element))
-    }
-}
-
-pub(super) struct StructWriter<'a, S> {
-    open: Open<'a, S>,
-    fields: Vec<(String, Type)>,
-    key: Option<String>,
-    /// The type of what serde_json smuggles, when the struct is only its disguise.
-    smuggled: Option<Type>,
-}
-
-impl<S: RowSink> StructWriter<'_, S> {
-    fn field<T: Serialize + ?Sized>(
-        &mut self,
-        name: impl Into<String>,
-        value: &T,
-    ) -> Result<(), Failure> {
-        if self.smuggled.is_some() {
-            let json = crate::json::parse(&token::key(value)?);
-            let json = json.map_err(|e| ValueError::Unsupported { what: e.to_string() })?;
-            self.smuggled = Some(self.open.value(&json)?);
-            return Ok(());
-        }
-        let name = name.into();
-        if !self.fields.is_empty() {
-            self.open.out.push(b',');
-        }
-        write_str(self.open.out, &name);
-        self.open.out.push(b':');
-        let start = self.open.out.len();
-        let ty = self.open.value(value).map_err(|e| e.inside(|| format!(".{name}")))?;
-        if name == "_type" {
-            self.refuse_reserved_type(start)?;
-        }
-        self.fields.push((name, ty));
-        Ok(())
-    }
-
-    /// Refuses a `_type` that would make readers take this struct for a cell of the protocol's.
-    fn refuse_reserved_type(&self, start: usize) -> Result<(), ValueError> {
-        let written = &self.open.out[start..];
-        match std::str::from_utf8(written).ok().and_then(|text| text.strip_prefix('"')) {
-            Some(text) if is_reserved_type(text.trim_end_matches('"')) => {
-                Err(ValueError::ReservedType { text: text.trim_end_matches('"').to_owned() })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn done(self) -> Result<Type, Failure> {
-        if let Some(ty) = self.smuggled {
-            return Ok(ty);
-        }
-        let mut names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(ValueError::DuplicateField { name: twice[0].to_owned() }.into());
-        }
-        Ok(self.open.close(b'}', Type::fields(self.fields)))
-    }
-}
-
-impl<S: RowSink> ser::SerializeSeq for ListWriter<'_, S> {
-    type Ok = Type;
-    type Error = Failure;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        self.item(value)
-    }
-
-    fn end(self) -> Result<Type, Failure> {
-        Ok(self.done())
-    }
-}
-
-impl<S: RowSink> ser::SerializeTuple for ListWriter<'_, S> {
-    type Ok = Type;
-    type Error = Failure;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        self.item(value)
-    }
-
-    fn end(self) -> Result<Type, Failure> {
-        Ok(self.done())
-    }
-}
-
-impl<S: RowSink> ser::SerializeTupleStruct for ListWriter<'_, S> {
-    type Ok = Type;
-    type Error = Failure;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        self.item(value)
-    }
-
-    fn end(self) -> Result<Type, Failure> {
-        Ok(self.done())
-    }
-}
-
-impl<S: RowSink> ser::SerializeTupleVariant for ListWriter<'_, S> {
-    type Ok = Type;
-    type Error = Failure;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        self.item(value)
-    }
-
-    fn end(self) -> Result<Type, Failure> {
-        Ok(self.done())
-    }
-}
-
-impl<S: RowSink> ser::SerializeMap for StructWriter<'_, S> {
-    type Ok = Type;
-    type Error = Failure;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Failure> {
-        self.key = Some(token::key(key)?);
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        let key = self.key.take().ok_or(ValueError::BadKey)?;
-        self.field(key, value)
-    }
-
-    fn end(self) -> Result<Type, Failure> {
-        self.done()
-    }
-}
-
-impl<S: RowSink> ser::SerializeStruct for StructWriter<'_, S> {
-    type Ok = Type;
-    type Error = Failure;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), Failure> {
-        self.field(name, value)
-    }
-
-    fn end(self) -> Result<Type, Failure> {
-        self.done()
-    }
-}
-
-impl<S: RowSink> ser::SerializeStructVariant for StructWriter<'_, S> {
-    type Ok = Type;
-    type Error = Failure;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), Failure> {
-        self.field(name, value)
-    }
-
-    fn end(self) -> Result<Type, Failure> {
-        self.done()
-    }
-}
-
-/// A serializer for the keys of a map that are texts, which nearly all are.
-pub(super) struct ToKey<'a>(pub(super) &'a mut String);
-
-/// The key is no text.
-#[derive(Debug, thiserror::Error)]
-#[error("the key is no text")]
-pub(super) struct NotText;
-
-impl ser::Error for NotText {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
-    }
-}
-
-impl ser::Serializer for ToKey<'_> {
-    type Ok = ();
-    type Error = NotText;
-    type SerializeSeq = ser::Impossible<(), NotText>;
-    type SerializeTuple = ser::Impossible<(), NotText>;
-    type SerializeTupleStruct = ser::Impossible<(), NotText>;
-    type SerializeTupleVariant = ser::Impossible<(), NotText>;
-    type SerializeMap = ser::Impossible<(), NotText>;
-    type SerializeStruct = ser::Impossible<(), NotText>;
-    type SerializeStructVariant = ser::Impossible<(), NotText>;
-
-    fn serialize_str(self, key: &str) -> Result<(), NotText> {
-        self.0.push_str(key);
-        Ok(())
-    }
-
-    refuse! {
-        NotText;
-        serialize_bool(bool);
-        serialize_i8(i8);
-        serialize_i16(i16);
-        serialize_i32(i32);
-        serialize_i64(i64);
-        serialize_u8(u8);
-        serialize_u16(u16);
-        serialize_u32(u32);
-        serialize_u64(u64);
-        serialize_f32(f32);
-        serialize_f64(f64);
-        serialize_char(char);
-        serialize_bytes(&[u8]);
-        serialize_none();
-        serialize_unit();
-        serialize_unit_struct(&'static str);
-        serialize_unit_variant(&'static str, u32, &'static str);
-        serialize_seq(Option<usize>) -> SerializeSeq;
-        serialize_tuple(usize) -> SerializeTuple;
-        serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct;
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant;
-        serialize_map(Option<usize>) -> SerializeMap;
-        serialize_struct(&'static str, usize) -> SerializeStruct;
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, key: &T) -> Result<(), NotText> {
-        key.serialize(self)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        key: &T,
-    ) -> Result<(), NotText> {
-        key.serialize(self)
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<(), NotText> {
-        Err(NotText)
+        StructWriter::new(self, Some(variant))
     }
 }

@@ -6,9 +6,13 @@
 //! that one answer gives to the next allow.
 
 mod operations;
+#[cfg(test)]
+mod tests;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::json::object_from_slice;
 
 pub use operations::*;
 
@@ -47,7 +51,7 @@ pub struct GraphqlRequest {
 impl GraphqlRequest {
     /// Reads the body of a request.
     pub fn parse(body: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(body)
+        object_from_slice(body)
     }
 
     /// Reads the variables, if the request is for this operation with the very document that
@@ -85,13 +89,14 @@ pub fn parse_answer<O: Operation>(body: &[u8]) -> Result<O::Answer, GraphqlError
         #[serde(default, borrow)]
         data: Option<&'a serde_json::value::RawValue>,
         #[serde(default)]
-        errors: Vec<ErrorEntry>,
+        errors: Option<Vec<ErrorEntry>>,
     }
     let unreadable = |e: serde_json::Error| GraphqlError::Unreadable { reason: e.to_string() };
-    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(unreadable)?;
-    if !envelope.errors.is_empty() {
-        let messages = envelope.errors.into_iter().map(ErrorEntry::into_message);
-        return Err(GraphqlError::Refused { messages: messages.collect() });
+    let envelope: Envelope<'_> = object_from_slice(body).map_err(unreadable)?;
+    let messages: Vec<String> =
+        envelope.errors.into_iter().flatten().map(ErrorEntry::into_message).collect();
+    if !messages.is_empty() {
+        return Err(GraphqlError::Refused { messages });
     }
     serde_json::from_str(envelope.data.map_or("null", |data| data.get())).map_err(unreadable)
 }
@@ -102,7 +107,7 @@ pub fn error_messages(body: &[u8]) -> Vec<String> {
     struct Errors {
         errors: Vec<ErrorEntry>,
     }
-    let errors: Result<Errors, _> = serde_json::from_slice(body);
+    let errors: Result<Errors, _> = object_from_slice(body);
     errors
         .map_or(Vec::new(), |body| body.errors.into_iter().map(ErrorEntry::into_message).collect())
 }

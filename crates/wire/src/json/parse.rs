@@ -22,9 +22,10 @@ pub struct JsonError {
 /// Reads one JSON document, and nothing after it but white space.
 ///
 /// Beyond the standard it takes what the protocol's clients write: the bare words `NaN`,
-/// `Infinity` and `-Infinity`, and integers of any length (those beyond 128 bits become the nearest
-/// float). Half a surrogate pair becomes U+FFFD. Where a key comes twice, the last value stays, at
-/// the place of the first. Objects become structs; the protocol's own cells are not looked into.
+/// `Infinity` and `-Infinity`, half a surrogate pair (it becomes U+FFFD), and integers of any length
+/// (those beyond 128 bits become the nearest float). `-0` is the float that it must have been.
+/// Where a key comes twice, the last value stays, at the place of the first. Objects become
+/// structs; the protocol's own cells are not looked into.
 ///
 /// ```
 /// use streamtable_schema::{Value, row};
@@ -85,10 +86,11 @@ impl<'a> Parser<'a> {
                 let value = self.value(room)?;
                 cells.push((Cow::Owned(key.into_owned()), value));
                 self.skip_space();
-                match (self.take(b','), self.take(b'}')) {
-                    (true, false) => {}
-                    (false, true) => break,
-                    _ => return Err(self.expected("a comma or the end of the object")),
+                if self.take(b'}') {
+                    break;
+                }
+                if !self.take(b',') {
+                    return Err(self.expected("a comma or the end of the object"));
                 }
             }
         }
@@ -104,10 +106,11 @@ impl<'a> Parser<'a> {
             loop {
                 items.push(self.value(room)?);
                 self.skip_space();
-                match (self.take(b','), self.take(b']')) {
-                    (true, false) => {}
-                    (false, true) => break,
-                    _ => return Err(self.expected("a comma or the end of the array")),
+                if self.take(b']') {
+                    break;
+                }
+                if !self.take(b',') {
+                    return Err(self.expected("a comma or the end of the array"));
                 }
             }
         }
@@ -117,58 +120,65 @@ impl<'a> Parser<'a> {
     /// Reads a text from its opening quote to its closing one.
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.at += 1;
-        let start = self.at;
-        let rest = &self.text.as_bytes()[start..];
-        let stop = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-        self.at += stop;
-        let plain = &self.text[start..self.at];
+        let plain = self.unescaped()?;
         if self.take(b'"') {
             return Ok(plain.into());
         }
         let mut owned = plain.to_owned();
-        loop {
-            match self.next() {
-                Some(b'"') => return Ok(owned.into()),
-                Some(b'\\') => owned.push(self.escape()?),
-                _ => return Err(self.expected("the end of the text")),
+        while !self.take(b'"') {
+            if !self.take(b'\\') {
+                return Err(self.expected("the end of the text"));
             }
-            let rest = &self.text.as_bytes()[self.at..];
-            let stop = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-            owned.push_str(&self.text[self.at..self.at + stop]);
-            self.at += stop;
+            owned.push(self.escape()?);
+            owned.push_str(self.unescaped()?);
         }
+        Ok(owned.into())
+    }
+
+    /// Reads what stands before the next quote or backslash.
+    fn unescaped(&mut self) -> Result<&'a str, JsonError> {
+        let start = self.at;
+        let rest = &self.text.as_bytes()[start..];
+        let plain = &rest[..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())];
+        if let Some(bare) = plain.iter().position(|&byte| byte < b' ') {
+            self.at += bare;
+            return Err(self.expected("an escape for a control character"));
+        }
+        self.at += plain.len();
+        Ok(&self.text[start..self.at])
     }
 
     /// Reads what follows a backslash.
     fn escape(&mut self) -> Result<char, JsonError> {
-        Ok(match self.next() {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
+        let c = match self.peek() {
+            Some(c @ (b'"' | b'\\' | b'/')) => char::from(c),
             Some(b'b') => '\u{8}',
             Some(b'f') => '\u{c}',
             Some(b'n') => '\n',
             Some(b'r') => '\r',
             Some(b't') => '\t',
-            Some(b'u') => {
-                let unit = self.hex4()?;
-                if !(0xd800..0xdc00).contains(&unit) {
-                    return Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER));
-                }
-                let after_first = self.at;
-                if self.text[self.at..].starts_with("\\u") {
-                    self.at += 2;
-                    let low = self.hex4()?;
-                    if (0xdc00..0xe000).contains(&low) {
-                        let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                        return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-                    }
-                }
-                self.at = after_first;
-                char::REPLACEMENT_CHARACTER
-            }
+            Some(b'u') => return self.escaped_unit(),
             _ => return Err(self.expected("an escape")),
-        })
+        };
+        self.at += 1;
+        Ok(c)
+    }
+
+    /// Reads `uXXXX`, and the second half behind it if this is the first of a pair.
+    fn escaped_unit(&mut self) -> Result<char, JsonError> {
+        self.at += 1;
+        let unit = self.hex4()?;
+        let after_first = self.at;
+        if (0xd800..0xdc00).contains(&unit) && self.text[self.at..].starts_with("\\u") {
+            self.at += 2;
+            let second = self.hex4()?;
+            if (0xdc00..0xe000).contains(&second) {
+                let code = 0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00);
+                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            self.at = after_first;
+        }
+        Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
     fn hex4(&mut self) -> Result<u32, JsonError> {
@@ -184,7 +194,9 @@ impl<'a> Parser<'a> {
         if self.take(b'-') && self.peek() == Some(b'I') {
             return self.word("Infinity", Value::Float(f64::NEG_INFINITY));
         }
-        self.digits()?;
+        if !self.take(b'0') {
+            self.digits()?;
+        }
         let mut is_integer = true;
         if self.take(b'.') {
             is_integer = false;
@@ -196,7 +208,11 @@ impl<'a> Parser<'a> {
             self.digits()?;
         }
         let text = &self.text[start..self.at];
-        if is_integer && let Ok(n) = text.parse::<i128>() {
+        // No integer is −0: a client that leaves out the point of whole floats wrote this one.
+        if is_integer
+            && text != "-0"
+            && let Ok(n) = text.parse::<i128>()
+        {
             return Ok(Value::Int(n));
         }
         text.parse().map(Value::Float).map_err(|_| self.expected("a number"))
@@ -230,12 +246,6 @@ impl<'a> Parser<'a> {
 
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
     }
 
     fn take(&mut self, byte: u8) -> bool {
@@ -289,7 +299,8 @@ mod tests {
     #[test]
     fn documents() {
         check(" 1 ", 1);
-        check("-0", 0);
+        check("-0", -0.0);
+        assert!(matches!(parse("-0"), Ok(Value::Float(x)) if x.is_sign_negative()));
         check("-0.0", -0.0);
         check("1.0", 1.0);
         check("1.7953500882148914e+09", 1_795_350_088.214_891_4);
@@ -315,12 +326,22 @@ mod tests {
         refuses("{\"a\" 1}", 5, "a colon");
         refuses("{a: 1}", 1, "a key");
         refuses("[1 2]", 3, "a comma or the end of the array");
-        refuses("[1,]", 3, "a value");
         refuses("1 1", 2, "the end");
         refuses("1.", 2, "a digit");
         refuses("-", 1, "a digit");
         refuses("\"a", 2, "the end of the text");
-        refuses(r#""\x""#, 3, "an escape");
+        refuses("[1,]", 3, "a value");
+        refuses("{\"a\":1,}", 7, "a key");
+        refuses("[,1]", 1, "a value");
+        refuses("01", 1, "the end");
+        refuses("1e+", 3, "a digit");
+        refuses(".5", 0, "a value");
+        refuses("+1", 0, "a value");
+        refuses("-NaN", 1, "a digit");
+        refuses("{\"a\":1 \"b\":2}", 7, "a comma or the end of the object");
+        refuses("\"a\nb\"", 2, "an escape for a control character");
+        refuses(r#""\"#, 2, "an escape");
+        refuses(r#""é\x""#, 4, "an escape");
         refuses(r#""\u12""#, 3, "four hexadecimal digits");
         refuses(&"[".repeat(100_000), MAX_NESTING, "less deep nesting");
     }

@@ -37,6 +37,8 @@ static ESCAPES: [u8; 256] = {
         table[byte] = b'u';
         byte += 1;
     }
+    table[0x08] = b'b';
+    table[0x0c] = b'f';
     table[b'\n' as usize] = b'n';
     table[b'\r' as usize] = b'r';
     table[b'\t' as usize] = b't';

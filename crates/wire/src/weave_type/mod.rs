@@ -1,19 +1,25 @@
 //! Weave's types, as they are written on the wire and stored (protocol notes §10).
 
+mod json;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{self, MapAccess, Visitor};
-use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use streamtable_schema::Type;
+use streamtable_schema::{MediaKind, Type};
 
 use crate::cell;
-use crate::json::JsonError;
+use crate::json::{JsonError, parse};
+use crate::unite::unite_all;
+
+pub use json::Json;
 
 /// A type in Weave's grammar: a bare name, or an object whose `type` names it.
 ///
-/// Keys keep their order, so that what is read is written back the same.
+/// Properties and parameters keep their order.
 ///
 /// ```
 /// use streamtable_wire::WeaveType;
@@ -59,25 +65,6 @@ pub enum WeaveType {
     },
 }
 
-/// A JSON value whose objects keep the order of their keys, whatever features serde_json has.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Json {
-    /// `null`.
-    Null,
-    /// A boolean.
-    Bool(bool),
-    /// An integer.
-    Int(i64),
-    /// Any other number.
-    Float(f64),
-    /// A text.
-    String(String),
-    /// An array.
-    Array(Vec<Self>),
-    /// An object.
-    Object(Vec<(String, Self)>),
-}
-
 impl WeaveType {
     /// Makes a type without parameters.
     pub fn basic(name: &str) -> Self {
@@ -109,31 +96,32 @@ impl WeaveType {
                 "float" | "number" => Type::Float,
                 "string" => Type::String,
                 "unknown" => Type::Unknown,
+                "timestamp" => Type::Timestamp,
                 _ => return None,
             },
             Self::Timestamp => Type::Timestamp,
             Self::List(element) => Type::list(element.to_type()?),
             Self::TypedDict { properties, not_required } => {
+                let not_required: HashSet<&str> = not_required.iter().map(|n| &**n).collect();
                 let mut fields = Vec::with_capacity(properties.len());
                 for (name, ty) in properties {
                     let ty = ty.to_type()?;
-                    let may_lack = not_required.contains(name);
+                    let may_lack = not_required.contains(name.as_str());
                     fields.push((name, if may_lack { ty.unite_any(&Type::Null) } else { ty }));
                 }
                 Type::fields(fields)
             }
             Self::Union(members) => {
-                let mut all = Type::Unknown;
-                for member in members {
-                    all = all.unite_any(&member.to_type()?);
-                }
-                all
+                let members: Option<Vec<Type>> = members.iter().map(Self::to_type).collect();
+                unite_all(members?)
             }
             Self::Const { ty, .. } => ty.to_type()?,
-            Self::Other { name, .. } if name == "pil_image" => {
-                Type::Media(streamtable_schema::MediaKind::Image)
-            }
-            Self::Other { name, .. } => Type::Media(cell::media_kind(name)?),
+            Self::Other { name, .. } => match cell::media_kind(name) {
+                Some(kind) => Type::Media(kind),
+                None if name == cell::PIL_IMAGE => Type::Media(MediaKind::Image),
+                // A name that needs no parameters, written as an object all the same.
+                None => Self::basic(name).to_type()?,
+            },
             Self::Dict(_) => return None,
         })
     }
@@ -170,7 +158,9 @@ impl WeaveType {
                         .map(|(name, json)| (name.clone(), Self::from_json(json)))
                         .collect(),
                     not_required: match get(fields, "notRequiredKeys") {
-                        Some(Json::Array(names)) => names.iter().filter_map(Json::text).collect(),
+                        Some(Json::Array(names)) => {
+                            names.iter().filter_map(Json::text).map(str::to_owned).collect()
+                        }
                         _ => Vec::new(),
                     },
                 }),
@@ -248,9 +238,7 @@ impl FromStr for WeaveType {
 
     /// Reads a type from its JSON text. Any JSON is a type, if only an unknown one.
     fn from_str(text: &str) -> Result<Self, JsonError> {
-        let json: Json = serde_json::from_str(text)
-            .map_err(|e| JsonError { position: e.column(), expected: "a type as JSON" })?;
-        Ok(Self::from_json(&json))
+        Ok(Self::from_json(&Json::from_value(parse(text)?)))
     }
 }
 
@@ -274,106 +262,6 @@ impl<'de> Deserialize<'de> for WeaveType {
     }
 }
 
-impl Json {
-    fn text(&self) -> Option<String> {
-        match self {
-            Self::String(s) => Some(s.clone()),
-            _ => None,
-        }
-    }
-}
-
 fn get<'a>(fields: &'a [(String, Json)], key: &str) -> Option<&'a Json> {
     fields.iter().find_map(|(name, json)| (name == key).then_some(json))
-}
-
-impl Serialize for Json {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(b) => serializer.serialize_bool(*b),
-            Self::Int(n) => serializer.serialize_i64(*n),
-            Self::Float(x) => serializer.serialize_f64(*x),
-            Self::String(s) => serializer.serialize_str(s),
-            Self::Array(items) => items.serialize(serializer),
-            Self::Object(fields) => {
-                let mut map = serializer.serialize_map(Some(fields.len()))?;
-                for (name, json) in fields {
-                    map.serialize_entry(name, json)?;
-                }
-                map.end()
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct JsonVisitor;
-
-        impl<'de> Visitor<'de> for JsonVisitor {
-            type Value = Json;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any JSON value")
-            }
-
-            fn visit_unit<E>(self) -> Result<Json, E> {
-                Ok(Json::Null)
-            }
-
-            fn visit_bool<E>(self, b: bool) -> Result<Json, E> {
-                Ok(Json::Bool(b))
-            }
-
-            fn visit_i64<E>(self, n: i64) -> Result<Json, E> {
-                Ok(Json::Int(n))
-            }
-
-            fn visit_u64<E>(self, n: u64) -> Result<Json, E> {
-                Ok(i64::try_from(n).map_or(Json::Float(n as f64), Json::Int))
-            }
-
-            fn visit_f64<E>(self, x: f64) -> Result<Json, E> {
-                Ok(Json::Float(x))
-            }
-
-            fn visit_str<E>(self, s: &str) -> Result<Json, E> {
-                Ok(Json::String(s.to_owned()))
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element()? {
-                    items.push(item);
-                }
-                Ok(Json::Array(items))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-                let mut fields: Vec<(String, Json)> = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    fields.push(entry);
-                }
-                Ok(number_from_text(fields))
-            }
-        }
-
-        deserializer.deserialize_any(JsonVisitor)
-    }
-}
-
-/// Undoes what serde_json makes of a number when its feature `arbitrary_precision` is on anywhere
-/// in the program: an object of one secret key.
-fn number_from_text(fields: Vec<(String, Json)>) -> Json {
-    if let [(key, Json::String(digits))] = &fields[..]
-        && key == streamtable_schema::token::JSON_NUMBER
-    {
-        match (digits.parse(), digits.parse()) {
-            (Ok(n), _) => return Json::Int(n),
-            (_, Ok(x)) => return Json::Float(x),
-            _ => {}
-        }
-    }
-    Json::Object(fields)
 }

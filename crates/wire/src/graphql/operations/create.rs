@@ -1,0 +1,108 @@
+//! Making a table, and beginning its artifact.
+
+use serde::{Deserialize, Serialize};
+use streamtable_schema::TablePath;
+
+use super::{Identified, Named, Operation, answer, variables};
+use crate::{STREAM_TABLE_METADATA, StreamTableArtifact};
+
+variables! {
+    /// Makes sure of a table's project and run, and begins its artifact.
+    CreateTable {
+        /// The entity.
+        entity: String,
+        /// The project.
+        project: String,
+        /// The table.
+        table: String,
+        /// The digest of the table's artifact.
+        digest: String,
+        /// The artifact's metadata, JSON as text.
+        metadata: String,
+    }
+}
+
+impl CreateTable {
+    /// Asks for a table with this artifact.
+    pub fn new(table: &TablePath, artifact: &StreamTableArtifact) -> Self {
+        Self {
+            entity: table.entity().to_owned(),
+            project: table.project().to_owned(),
+            table: table.table().to_owned(),
+            digest: artifact.digest.clone(),
+            metadata: STREAM_TABLE_METADATA.to_owned(),
+        }
+    }
+}
+
+impl Operation for CreateTable {
+    const NAME: &'static str = "StreamTableCreate";
+    const DOCUMENT: &'static str = include_str!("../documents/create_table.graphql");
+    type Answer = CreateTableAnswer;
+}
+
+answer! {
+    /// The answer to [`CreateTable`].
+    CreateTableAnswer {
+        /// The run.
+        upsert_bucket: Option<UpsertedRun>,
+        /// The artifact.
+        create_artifact: Option<CreatedArtifact>,
+    }
+}
+
+answer! {
+    /// A run that was made or was there.
+    UpsertedRun {
+        /// The run.
+        bucket: Option<Named>,
+    }
+}
+
+answer! {
+    /// An artifact that was made or was there.
+    CreatedArtifact {
+        /// The artifact.
+        artifact: Option<Artifact>,
+    }
+}
+
+answer! {
+    /// An artifact.
+    Artifact {
+        /// Its id.
+        id: String,
+        /// `PENDING`, or `COMMITTED` when one of the same content was there.
+        state: String,
+        /// The sequence of its versions.
+        artifact_sequence: Option<ArtifactSequence>,
+    }
+}
+
+answer! {
+    /// The versions of an artifact.
+    ArtifactSequence {
+        /// The newest that is whole.
+        latest_artifact: Option<Identified>,
+    }
+}
+
+impl CreateTableAnswer {
+    /// Returns the artifact, if the server answered as it must.
+    pub fn artifact(&self) -> Option<&Artifact> {
+        self.create_artifact.as_ref()?.artifact.as_ref()
+    }
+}
+
+impl Artifact {
+    /// Tells whether the artifact is whole, so that nothing is left to upload.
+    pub fn is_committed(&self) -> bool {
+        self.state == "COMMITTED"
+    }
+
+    /// Returns the id of the version before this one.
+    pub fn base_id(&self) -> Option<String> {
+        let latest = self.artifact_sequence.as_ref()?.latest_artifact.as_ref();
+        latest.map(|latest| latest.id.clone())
+    }
+}

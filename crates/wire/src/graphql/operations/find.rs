@@ -1,0 +1,97 @@
+//! Whether a table is there.
+
+use serde::{Deserialize, Serialize};
+use streamtable_schema::TablePath;
+
+use super::{Operation, answer, variables};
+use crate::{HistoryKeys, StreamTableArtifact};
+
+variables! {
+    /// Asks what the server knows of a table: its rows, its columns, and whether its artifact is
+    /// there.
+    FindTable {
+        /// The entity.
+        entity: String,
+        /// The project.
+        project: String,
+        /// The table.
+        table: String,
+        /// The digest of the table's artifact.
+        digest: String,
+    }
+}
+
+impl FindTable {
+    /// Asks for a table with this artifact.
+    pub fn new(table: &TablePath, artifact: &StreamTableArtifact) -> Self {
+        Self {
+            entity: table.entity().to_owned(),
+            project: table.project().to_owned(),
+            table: table.table().to_owned(),
+            digest: artifact.digest.clone(),
+        }
+    }
+}
+
+impl Operation for FindTable {
+    const NAME: &'static str = "StreamTableFind";
+    const DOCUMENT: &'static str = include_str!("../documents/find_table.graphql");
+    type Answer = FindTableAnswer;
+}
+
+answer! {
+    /// The answer to [`FindTable`].
+    FindTableAnswer {
+        /// The project, if it is there.
+        project: Option<FoundProject>,
+    }
+}
+
+answer! {
+    /// A project, in the answer to [`FindTable`].
+    FoundProject {
+        /// The table's run.
+        run: Option<FoundRun>,
+        /// The collection of the table's artifacts.
+        artifact_collection: Option<FoundCollection>,
+    }
+}
+
+answer! {
+    /// A table's run, in the answer to [`FindTable`].
+    FoundRun {
+        /// Its rows and columns.
+        history_keys: Option<HistoryKeys>,
+    }
+}
+
+answer! {
+    /// A table's collection of artifacts, in the answer to [`FindTable`].
+    FoundCollection {
+        /// The artifact with the digest that was asked for.
+        artifact_membership: Option<FoundMembership>,
+    }
+}
+
+answer! {
+    /// An artifact in its collection, in the answer to [`FindTable`].
+    FoundMembership {
+        /// The hash by which it was committed; absent while it is not.
+        commit_hash: Option<String>,
+    }
+}
+
+impl FindTableAnswer {
+    /// Returns the table's run, if it is there.
+    pub fn run(&self) -> Option<&FoundRun> {
+        self.project.as_ref()?.run.as_ref()
+    }
+
+    /// Tells whether the artifact is there and whole.
+    pub fn has_artifact(&self) -> bool {
+        let project = self.project.as_ref();
+        let collection = project.and_then(|project| project.artifact_collection.as_ref());
+        let membership = collection.and_then(|found| found.artifact_membership.as_ref());
+        membership.is_some_and(|membership| membership.commit_hash.is_some())
+    }
+}

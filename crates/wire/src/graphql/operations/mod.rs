@@ -1,0 +1,57 @@
+//! The operations that opening a table and uploading its media take.
+
+mod artifact;
+mod create;
+mod files;
+mod find;
+mod login;
+mod read;
+
+use serde::{Deserialize, Serialize};
+
+use super::Operation;
+
+pub use artifact::*;
+pub use create::*;
+pub use files::*;
+pub use find::*;
+pub use login::*;
+pub use read::*;
+
+/// Declares the variables of an operation: a struct whose fields are named as in the document and
+/// which takes no others.
+macro_rules! variables {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+    };
+}
+
+/// Declares a part of an answer. Servers may send more than is asked for here.
+macro_rules! answer {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+    };
+}
+use {answer, variables};
+
+answer! {
+    /// Something of which only the name matters.
+    Named {
+        /// The name.
+        name: String,
+    }
+}
+
+answer! {
+    /// Something of which only the id matters.
+    Identified {
+        /// The id.
+        id: String,
+    }
+}

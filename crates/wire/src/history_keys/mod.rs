@@ -1,0 +1,143 @@
+//! What a server tells of a run's columns: the `historyKeys` document (protocol notes §5.3, §10).
+
+mod columns;
+mod ordered;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use streamtable_schema::{Schema, Type};
+
+use crate::cell;
+
+pub use ordered::Ordered;
+
+/// How many lists and structs inside one another a document describes.
+///
+/// Each is up to three JSON levels, and readers stop at 128 (serde_json does). What lies deeper is
+/// told as an empty list or struct, which anything unites with.
+const MAX_TOLD_DEPTH: usize = 32;
+
+/// The columns of a run, and the number of its last row.
+///
+/// Parts that are absent or null are as good as empty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryKeys {
+    /// The number of the last row; −1 for a run without rows.
+    #[serde(default = "before_the_first", deserialize_with = "null_is_before_the_first")]
+    pub last_step: i64,
+    /// The columns, in the order in which the server gives them. A column inside a struct may have
+    /// a dotted name.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub keys: Ordered<ColumnKeys>,
+}
+
+/// What types a column has held.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ColumnKeys {
+    /// Each type, and how often it came.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub type_counts: Vec<TypeCount>,
+}
+
+/// A type that a column has held, and how often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TypeCount {
+    /// `string`, `number`, `nil`, `bool`, `map`, `list`, a media cell's `_type`, or a weave type as
+    /// text behind `_wt_::`. Empty where the server knows none.
+    #[serde(rename = "type", default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// How many rows had it. −1 where the server has not counted.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub count: i64,
+    /// What a `map` holds: the types of each field.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Ordered::is_empty"
+    )]
+    pub keys: Ordered<Vec<Self>>,
+    /// What a `list` holds.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Self>,
+}
+
+impl HistoryKeys {
+    /// Describes a table of `rows` rows.
+    ///
+    /// Each type is named without being counted, and integers are numbers, as the protocol has it.
+    pub fn new(schema: &Schema, rows: u64) -> Self {
+        let columns = schema.columns().iter().map(|column| {
+            (
+                columns::escape(&column.name),
+                ColumnKeys { type_counts: counts(&column.ty, MAX_TOLD_DEPTH) },
+            )
+        });
+        Self {
+            last_step: i64::try_from(rows).map_or(i64::MAX, |rows| rows - 1),
+            keys: columns.collect(),
+        }
+    }
+
+    /// Returns the number that the next row has.
+    pub fn next_step(&self) -> u64 {
+        u64::try_from(self.last_step.saturating_add(1)).unwrap_or(0)
+    }
+
+    /// Returns the table's columns with their types, in the order in which the server gives them,
+    /// without those that the protocol fills itself.
+    ///
+    /// Dotted names are put together to structs again. A type that the vocabulary has no word for
+    /// counts as unknown, so that any value fits it.
+    pub fn columns(&self) -> Vec<(String, Type)> {
+        columns::columns(self)
+    }
+}
+
+impl TypeCount {
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), count: -1, keys: Ordered::default(), items: Vec::new() }
+    }
+}
+
+fn counts(ty: &Type, room: usize) -> Vec<TypeCount> {
+    ty.members().iter().map(|member| count(member, room)).collect()
+}
+
+fn count(member: &Type, room: usize) -> TypeCount {
+    match member {
+        Type::Null | Type::Unknown | Type::Union(_) => TypeCount::named("nil"),
+        Type::Bool => TypeCount::named("bool"),
+        Type::Int | Type::Float => TypeCount::named("number"),
+        Type::String => TypeCount::named("string"),
+        Type::Timestamp => TypeCount::named(r#"_wt_::{"type": "timestamp"}"#),
+        Type::Media(kind) => TypeCount::named(cell::media_type(*kind)),
+        Type::List(_) if room == 0 => TypeCount::named("list"),
+        Type::Struct(_) if room == 0 => TypeCount::named("map"),
+        Type::List(element) => {
+            TypeCount { items: counts(element, room - 1), ..TypeCount::named("list") }
+        }
+        Type::Struct(fields) => {
+            let keys = fields.iter().map(|(name, ty)| (name.to_owned(), counts(ty, room - 1)));
+            TypeCount { keys: keys.collect(), ..TypeCount::named("map") }
+        }
+    }
+}
+
+fn before_the_first() -> i64 {
+    -1
+}
+
+fn null_is_before_the_first<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(before_the_first))
+}
+
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
