@@ -150,7 +150,7 @@ proptest! {
                     }
                 }
             }
-            let _ = table.finish().await.unwrap();
+            table.finish().await.unwrap();
             let schema = mock.schema(table.path()).unwrap();
             let columns: Vec<_> = schema.columns().iter().map(|c| c.name.to_string()).collect();
             prop_assert_eq!(columns, expected);

@@ -65,13 +65,13 @@ async fn a_new_table_takes_nine_requests_and_a_known_one_takes_one() {
     assert_eq!(requests, 9);
     assert!(mock.has_artifact(first.path()));
     first.log(row! { "n" => 1 }).await.unwrap();
-    let _ = first.finish().await.unwrap();
+    first.finish().await.unwrap();
 
     let second = open(&mock).await;
     let more = mock.count(RequestKind::Graphql) + mock.count(RequestKind::Upload) - requests;
     assert_eq!(more, 1);
     second.log(row! { "n" => 2 }).await.unwrap();
-    let _ = second.finish().await.unwrap();
+    second.finish().await.unwrap();
     assert_eq!(numbers(&mock), [1, 2].map(Value::from));
     assert_ne!(first.writer(), second.writer());
     mock.assert_no_violations();
@@ -82,7 +82,7 @@ async fn a_known_table_brings_its_columns() {
     let mock = mock();
     let first = open(&mock).await;
     first.log(row! { "n" => 1, "tags" => vec!["a"], "s" => row! { "x" => 1.5 } }).await.unwrap();
-    let _ = first.finish().await.unwrap();
+    first.finish().await.unwrap();
 
     let second = open(&mock).await;
     let error = second.log(row! { "n" => 1, "tags" => vec!["a"] }).await.unwrap_err();
@@ -198,7 +198,7 @@ async fn a_custom_clock_stamps_rows() {
     let clock = Noon(Mutex::new(1_700_000_000_000));
     let table = builder(&mock).clock(clock).open().await.unwrap();
     table.log([Event { n: 1 }, Event { n: 2 }]).await.unwrap();
-    let _ = table.finish().await.unwrap();
+    table.finish().await.unwrap();
     let rows = mock.rows(table.path());
     let stamps: Vec<_> = rows.iter().map(|line| line.row.get("timestamp").unwrap()).collect();
     let stamp = |millis| Value::from(streamtable::Timestamp::from_millis(millis));

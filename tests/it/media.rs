@@ -60,7 +60,7 @@ async fn a_file_that_is_refused_is_counted_and_blocks_nothing() {
     let table = open(&mock).await;
     mock.push_fault(RequestKind::Upload, Fault::status(400)).unwrap();
     table.log(row! { "image" => Media::image(pixel(1)).unwrap() }).await.unwrap();
-    let _ = table.flush(Duration::from_secs(60)).await.unwrap();
+    table.flush(Duration::from_secs(60)).await.unwrap();
     table.log(row! { "image" => Media::image(pixel(2)).unwrap() }).await.unwrap();
     let stats = table.finish().await.unwrap();
     assert_eq!((stats.acked, stats.media.failed, stats.media.uploaded), (2, 1, 1));
@@ -79,7 +79,7 @@ async fn the_bytes_are_those_of_the_call() {
         .await
         .unwrap();
     std::fs::write(&path, "gone").unwrap();
-    let _ = table.finish().await.unwrap();
+    table.finish().await.unwrap();
     let files = mock.files(table.path());
     assert_eq!(mock.file(table.path(), &files[0]), Some(pixel(1)));
     std::fs::remove_dir_all(folder).unwrap();

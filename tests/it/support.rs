@@ -9,11 +9,11 @@ use streamtable_mock_backend::{MockBackend, MockConfig};
 use streamtable_transport::Timer;
 
 /// The table of most tests.
-pub const NAME: &str = "me/shop/requests";
+pub(crate) const NAME: &str = "me/shop/requests";
 
 /// Waits in the runtime's time, which a test may have paused.
 #[derive(Debug)]
-pub struct RuntimeTimer;
+pub(crate) struct RuntimeTimer;
 
 #[async_trait]
 impl Timer for RuntimeTimer {
@@ -23,13 +23,13 @@ impl Timer for RuntimeTimer {
 }
 
 /// Returns a backend that can wait.
-pub fn mock() -> MockBackend {
+pub(crate) fn mock() -> MockBackend {
     let config = MockConfig { timer: Some(Arc::new(RuntimeTimer)), ..MockConfig::default() };
     MockBackend::new(config).unwrap()
 }
 
 /// Begins to open the table on a mock.
-pub fn builder(mock: &MockBackend) -> Builder {
+pub(crate) fn builder(mock: &MockBackend) -> Builder {
     StreamTable::builder(NAME)
         .base_url("http://mock.invalid")
         .api_key("local-key")
@@ -39,6 +39,6 @@ pub fn builder(mock: &MockBackend) -> Builder {
 }
 
 /// Opens the table on a mock.
-pub async fn open(mock: &MockBackend) -> StreamTable {
+pub(crate) async fn open(mock: &MockBackend) -> StreamTable {
     builder(mock).open().await.unwrap()
 }

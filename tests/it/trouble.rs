@@ -22,7 +22,7 @@ async fn a_key_that_is_lost_and_found() {
     let mock = mock();
     let table = open(&mock).await;
     table.log(row! { "n" => 0 }).await.unwrap();
-    let _ = table.flush(Duration::from_secs(1)).await.unwrap();
+    table.flush(Duration::from_secs(1)).await.unwrap();
 
     mock.set_keys(Some(Vec::new()));
     table.log(row! { "n" => 1 }).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_lost_answer_stores_no_row_twice() {
     for loss in [Loss::Interrupted, Loss::Timeout] {
         mock.push_fault(RequestKind::FileStream, Fault::LoseAnswer(loss)).unwrap();
         table.log((0..10).map(|n| row! { "n" => n })).await.unwrap();
-        let _ = table.flush(Duration::from_secs(200)).await.unwrap();
+        table.flush(Duration::from_secs(200)).await.unwrap();
     }
     assert_eq!(table.finish().await.unwrap().acked, 20);
     assert_eq!(mock.rows(table.path()).len(), 20);
@@ -193,7 +193,7 @@ async fn the_server_refuses_a_row_alone() {
     let second = builder(&mock).on_reject(move |r: Rejected| sink.lock().unwrap().push(r));
     let second = second.open().await.unwrap();
     first.log(row! { "n" => 1 }).await.unwrap();
-    let _ = first.flush(Duration::from_secs(1)).await.unwrap();
+    first.flush(Duration::from_secs(1)).await.unwrap();
     second.log((0..3).map(|m| row! { "m" => m })).await.unwrap();
     let stats = second.finish().await.unwrap();
     assert_eq!((stats.acked, stats.rejected), (0, 3));

@@ -1,6 +1,7 @@
 //! Logs from a program without an async runtime, from several threads.
 //!
 //! Talks to the server that your settings name; give the table's name as the argument.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to people")]
 
 use streamtable::blocking::StreamTable;
 use streamtable::{WhenFull, row};

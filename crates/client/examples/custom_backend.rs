@@ -1,6 +1,7 @@
 //! Writes a backend: rows go to a file of JSON lines, each exactly once.
 //!
 //! Runs by itself; the file is in the folder for temporary ones.
+#![expect(clippy::print_stdout, reason = "an example talks to people")]
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! Swaps the transport: decorates one, and writes one, as a test or an odd network may need.
 //!
 //! Runs by itself: what is underneath is the mock backend, called without any socket.
+#![expect(clippy::print_stdout, reason = "an example talks to people")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -2,6 +2,7 @@
 //!
 //! Talks to the server that your settings name: set `WANDB_BASE_URL` and `WANDB_API_KEY`, or log in
 //! with any W&B client. Give the table's name as the argument.
+#![expect(clippy::print_stdout, reason = "an example talks to people")]
 
 use streamtable::{StreamTable, row};
 use streamtable_transport_hyper::HyperTransport;

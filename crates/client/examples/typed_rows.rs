@@ -1,6 +1,7 @@
 //! Logs values of the program's own types: whatever serializes as a struct is a row.
 //!
 //! Talks to the server that your settings name; give the table's name as the argument.
+#![expect(clippy::print_stdout, reason = "an example talks to people")]
 
 use serde::Serialize;
 use streamtable::{StreamTable, Timestamp};

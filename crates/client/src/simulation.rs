@@ -194,7 +194,7 @@ impl World {
         let program = &mut self.programs[which];
         let numbers: Vec<u64> = (self.next_row..self.next_row + rows).collect();
         self.next_row += rows;
-        let is_bad = |n: u64| with_bad && n % 3 == 0;
+        let is_bad = |n: u64| with_bad && n.is_multiple_of(3);
         let made = numbers.iter().map(|&n| match is_bad(n) {
             true => row! { "n" => n },
             false => row! { "n" => n, "text" => "x".repeat(n as usize % 50) },

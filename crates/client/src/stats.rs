@@ -7,7 +7,6 @@ use std::fmt;
 /// Always: `logged = acked + pending + rejected + dropped`. Nothing is ever in two places, and
 /// nothing in none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use]
 pub struct Stats {
     /// Rows that `log` accepted.
     pub logged: u64,

@@ -5,21 +5,21 @@ use streamtable::Row;
 use crate::data::Digit;
 
 /// The average picture of each digit.
-pub struct Centroids {
+pub(crate) struct Centroids {
     means: [[f64; 64]; 10],
 }
 
 /// What the classifier makes of a picture.
-pub struct Judgement {
+pub(crate) struct Judgement {
     /// The digit.
-    pub prediction: u8,
+    pub(crate) prediction: u8,
     /// How probable each digit is, by name.
-    pub scores: Row,
+    pub(crate) scores: Row,
 }
 
 impl Centroids {
     /// Learns from examples.
-    pub fn learn<'a>(examples: impl Iterator<Item = &'a Digit>) -> Self {
+    pub(crate) fn learn<'a>(examples: impl Iterator<Item = &'a Digit>) -> Self {
         let (mut means, mut counts) = ([[0.0; 64]; 10], [0.0; 10]);
         for Digit { pixels, label } in examples {
             let label = usize::from(*label);
@@ -35,7 +35,7 @@ impl Centroids {
     }
 
     /// Judges a picture.
-    pub fn judge(&self, pixels: &[u8; 64]) -> Judgement {
+    pub(crate) fn judge(&self, pixels: &[u8; 64]) -> Judgement {
         let distances = self.means.map(|mean| {
             let squares = mean.iter().zip(pixels).map(|(m, &p)| (m - f64::from(p)).powi(2));
             squares.sum::<f64>()

@@ -11,15 +11,15 @@ const SIDE: u32 = 8;
 const MAX_INK: u8 = 16;
 
 /// A digit that somebody wrote.
-pub struct Digit {
+pub(crate) struct Digit {
     /// 8×8 greys from 0 to 16, row by row.
-    pub pixels: [u8; 64],
+    pub(crate) pixels: [u8; 64],
     /// What it shows.
-    pub label: u8,
+    pub(crate) label: u8,
 }
 
 /// Reads all digits, which are part of the program.
-pub fn read() -> Result<Vec<Digit>, Box<dyn Error>> {
+pub(crate) fn read() -> Result<Vec<Digit>, Box<dyn Error>> {
     let packed = &include_bytes!("digits.csv.gz")[..];
     let csv = csv::ReaderBuilder::new().has_headers(false).from_reader(GzDecoder::new(packed));
     csv.into_deserialize()
@@ -32,7 +32,7 @@ pub fn read() -> Result<Vec<Digit>, Box<dyn Error>> {
 }
 
 /// Encodes a digit's image as a grey PNG.
-pub fn to_png(pixels: &[u8; 64]) -> Result<Vec<u8>, png::EncodingError> {
+pub(crate) fn to_png(pixels: &[u8; 64]) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, SIDE, SIDE);
     encoder.set_color(png::ColorType::Grayscale);

@@ -2,6 +2,7 @@
 //!
 //! The backend is the strict mock of this project, served on a loopback socket; rows and pictures
 //! travel over real HTTP. See `README.md` beside this file for where the digits come from.
+#![expect(clippy::print_stdout, reason = "an example talks to people")]
 
 mod classifier;
 mod data;
