@@ -9,21 +9,22 @@ pub(crate) const COMMAND: Command = Command {
 Streams the 1,797 hand-written digits of the example `digits` into a table on
 this machine, prints the table's link and ends with the tally of the rows.
 
-Usage: cargo xtask demo [ARGUMENT]...
-       cargo xtask demo -- --help    what the example takes
+Usage: cargo xtask demo
 
-Every argument goes to the example.
+Options:
+  -h, --help   print this
 ",
     run,
 };
 
 fn run(args: &[String]) -> Result<(), Failure> {
-    // A caller's own `--` only keeps `--help` from xtask; the example does not get it.
-    let args = if args.first().is_some_and(|arg| arg == "--") { &args[1..] } else { args };
-    // In the caller's folder, so that a relative path among the arguments means what it says.
+    if let Some(arg) = args.first() {
+        return Err(Failure::Usage(format!("demo: takes no `{arg}`")));
+    }
+    // Not quiet: the first build takes minutes, and cargo shows how far it is.
     let mut command = cargo::command();
-    command.args(["run", "--quiet", "--package", "streamtable", "--example", "digits", "--"]);
-    command.args(args);
+    command.args(["run", "--package", "streamtable", "--example", "digits"]);
+    command.current_dir(cargo::root());
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Failure::Failed(format!("the demo ended with {status}"))),

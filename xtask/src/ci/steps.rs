@@ -35,6 +35,15 @@ pub(super) const STEPS: &[Step] = &[
         tasks: |_| vec![task("test --doc --workspace --all-features")],
     },
     Step {
+        name: "examples",
+        about: "the examples that need no server run",
+        needs: None,
+        tasks: |_| {
+            let run = |name| task(&format!("run --quiet --package streamtable --example {name}"));
+            ["digits", "custom_transport", "custom_backend"].map(run).into()
+        },
+    },
+    Step {
         name: "doc",
         about: "the documentation is built without a warning",
         needs: None,
