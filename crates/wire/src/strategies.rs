@@ -70,11 +70,12 @@ fn odd_value() -> impl Strategy<Value = Value> {
         1 => any::<i128>().prop_map(Value::Int),
         1 => (60..70_usize).prop_map(deep),
     ];
+    let field = proptest::sample::select(&["a", "b", "c", "_type"][..]);
     let reserved = proptest::sample::select(&["unknown", "image-file", "_wt_::1", "Unknown"][..]);
     leaf.prop_recursive(3, 16, 4, move |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::List),
-            vec((name(), inner), 0..4)
+            vec((field.clone(), inner), 0..4)
                 .prop_map(|fields| fields.into_iter().collect::<Row>().into()),
             reserved.clone().prop_map(|ty| Row::new().with("_type", ty).into()),
         ]

@@ -54,7 +54,8 @@ pub struct Logged<'a> {
 
 /// Appends a row to `out` as one history line, without a line end.
 ///
-/// The line has the row's cells in its order, then the writer's id, a `timestamp` cell in
+/// A row is what [`Row::from_serialize`] takes for one: a struct, a map, or an enum's variant that
+/// carries something. The line has the row's cells in its order, then the writer's id, a `timestamp` cell in
 /// milliseconds if the row has none, and the time of logging. On an error `out` is as it was.
 ///
 /// ```

@@ -16,6 +16,9 @@ use crate::json::object_from_slice;
 
 pub use operations::*;
 
+/// How much of what is wrong with an answer is told.
+const MAX_REASON_CHARS: usize = 200;
+
 /// An operation: its variables are the value, the rest is the type.
 pub trait Operation: Serialize + DeserializeOwned {
     /// The operation's name, as in its document.
@@ -91,7 +94,10 @@ pub fn parse_answer<O: Operation>(body: &[u8]) -> Result<O::Answer, GraphqlError
         #[serde(default)]
         errors: Option<Vec<ErrorEntry>>,
     }
-    let unreadable = |e: serde_json::Error| GraphqlError::Unreadable { reason: e.to_string() };
+    let unreadable = |e: serde_json::Error| GraphqlError::Unreadable {
+        // It may quote the answer.
+        reason: e.to_string().chars().take(MAX_REASON_CHARS).collect(),
+    };
     let envelope: Envelope<'_> = object_from_slice(body).map_err(unreadable)?;
     let messages: Vec<String> =
         envelope.errors.into_iter().flatten().map(ErrorEntry::into_message).collect();

@@ -214,12 +214,14 @@ fn answers() {
     let unreadable = |body: &str| {
         let error = parse_answer::<WhoAmI>(body.as_bytes()).unwrap_err();
         assert!(matches!(error, GraphqlError::Unreadable { .. }), "{error}");
+        assert!(error.to_string().len() < 300);
     };
     for body in
         ["", "null", "[]", "{}", "<html>", r#"{"data":null}"#, r#"{"data":[]}"#, r#"{"data":7}"#]
     {
         unreadable(body);
     }
+    unreadable(&format!(r#"{{"data":{:?}}}"#, "x".repeat(100_000)));
 }
 
 #[test]
