@@ -159,11 +159,78 @@ async fn a_full_buffer_refuses_or_waits_as_chosen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_that_can_never_fit_is_refused_even_by_who_waits() {
+async fn a_row_that_can_never_fit_is_refused_alone_and_at_once() {
+    for when_full in [WhenFull::Refuse, WhenFull::Wait] {
+        let mock = mock();
+        let table = builder(&mock).buffer_bytes(1000).when_full(when_full).open().await.unwrap();
+        mock.push_fault(RequestKind::FileStream, Fault::Delay(Duration::from_secs(50))).unwrap();
+        let texts = ["", &"x".repeat(2000), "x"].map(|text| row! { "text" => text });
+        let start = tokio::time::Instant::now();
+        let error = table.log(texts).await.unwrap_err();
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        let [refused] = &error.refused[..] else { panic!("{error}") };
+        assert_eq!((error.accepted, refused.index), (2, 1));
+        assert!(matches!(refused.reason, Refusal::TooLong { limit: ..1000, .. }), "{error}");
+        assert_eq!(table.finish().await.unwrap().acked, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_buffer_waits_for_no_further_rows() {
+    let mock = mock();
+    let limits = BatchLimits { linger: Duration::from_secs(3600), ..BatchLimits::default() };
+    let builder = builder(&mock).buffer_bytes(1000).limits(limits).when_full(WhenFull::Wait);
+    let table = builder.open().await.unwrap();
+    let log = table.log((0..100).map(|n| Event { n }));
+    let logged = tokio::time::timeout(Duration::from_secs(60), log).await;
+    assert_eq!(logged.unwrap().unwrap().rows, 100);
+    while table.try_log(&Event { n: 0 }).is_ok() {}
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(table.try_log(&Event { n: 0 }).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_hears_that_the_table_is_finished() {
     let mock = mock();
     let table = builder(&mock).buffer_bytes(1000).when_full(WhenFull::Wait).open().await.unwrap();
-    let error = table.log(row! { "text" => "x".repeat(2000) }).await.unwrap_err();
-    assert!(matches!(error.refused[0].reason, Refusal::Full { .. }), "{error}");
+    mock.push_fault(RequestKind::FileStream, Fault::Delay(Duration::from_secs(50))).unwrap();
+    let waiting = table.clone();
+    let log = tokio::spawn(async move { waiting.log((0..100).map(|n| Event { n })).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let start = tokio::time::Instant::now();
+    let (logged, finished) = tokio::join!(
+        async {
+            let logged = log.await.unwrap();
+            assert_eq!(start.elapsed(), Duration::ZERO);
+            logged.unwrap_err()
+        },
+        table.finish()
+    );
+    assert_eq!(logged.refused[0].reason, Refusal::Finished);
+    assert_eq!(finished.unwrap().acked, logged.accepted as u64);
+}
+
+/// Runs in a process of its own, for the test below.
+#[tokio::test(start_paused = true)]
+#[ignore = "prints to standard error"]
+async fn prints_where_to_look() {
+    let builder = streamtable::StreamTable::builder(NAME).base_url("http://mock.invalid");
+    let builder = builder.api_key("local-key").unwrap().transport(mock());
+    let table = builder.open().await.unwrap();
+    assert!(table.log(row! { "n" => 1 }).await.unwrap().panel_url.is_some());
+    table.finish().await.unwrap();
+}
+
+#[test]
+fn nobody_need_read_standard_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "logging::prints_where_to_look", "--ignored", "--nocapture"])
+        .stdout(std::process::Stdio::null())
+        .stderr(writer)
+        .status();
+    assert!(status.unwrap().success());
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,4 +271,19 @@ async fn a_custom_clock_stamps_rows() {
     let stamp = |millis| Value::from(streamtable::Timestamp::from_millis(millis));
     assert_eq!(stamps, [&stamp(1_700_000_000_001), &stamp(1_700_000_000_002)]);
     assert_eq!(rows[0].logged_at, Some(streamtable::Timestamp::from_millis(1_700_000_000_001)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_takes_time_may_run_as_a_task() {
+    let mock = mock();
+    let table = tokio::spawn(builder(&mock).open()).await.unwrap().unwrap();
+    let theirs = table.clone();
+    let task = async move {
+        theirs.log(row! { "n" => 1 }).await.unwrap();
+        theirs.log((2..4).map(|n| Event { n })).await.unwrap();
+        theirs.flush(Duration::from_secs(1)).await.unwrap();
+        theirs.finish().await.unwrap()
+    };
+    assert_eq!(tokio::spawn(task).await.unwrap(), table.stats());
+    assert_eq!(table.stats().acked, 3);
 }

@@ -1,13 +1,19 @@
 //! Pictures and other files that rows carry.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use streamtable::{Media, row};
+use streamtable::{
+    Append, AppendError, Appended, Backend, FlushFailure, Media, Settings, StopReason, StreamTable,
+    Upload, row,
+};
 use streamtable_mock_backend::{Fault, RequestKind};
 use streamtable_schema::{MediaKind, Value};
 
-use crate::support::{mock, open};
+use crate::support::{NAME, builder, mock, open};
 
 /// The smallest PNG: one grey pixel, or so its header says.
 fn pixel(grey: u8) -> Bytes {
@@ -83,4 +89,71 @@ async fn the_bytes_are_those_of_the_call() {
     let files = mock.files(table.path());
     assert_eq!(mock.file(table.path(), &files[0]), Some(pixel(1)));
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Takes its time with rows, and forbids files.
+#[derive(Clone, Debug, Default)]
+struct RowsOnly {
+    stored: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Backend for RowsOnly {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        self.stored.fetch_add(append.lines.len(), Ordering::Relaxed);
+        Ok(Appended::default())
+    }
+
+    async fn upload(&self, _: Upload) -> Result<Appended, AppendError> {
+        Err(AppendError::Stopped(StopReason::Forbidden { message: "no files".to_owned() }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_are_delivered_though_files_are_not() {
+    let backend = RowsOnly::default();
+    let open = || {
+        let builder = StreamTable::builder(NAME).settings(Settings::default());
+        builder.backend(backend.clone()).open()
+    };
+    let table = open().await.unwrap();
+    table.log(row! { "image" => Media::image(pixel(1)).unwrap() }).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(table.stop_reason().is_some());
+    let error = table.finish().await.unwrap_err();
+    assert!(matches!(error.reason, FlushFailure::Stopped(_)), "{error}");
+    assert_eq!((error.stats.acked, error.stats.media.pending), (1, 1));
+
+    let table = open().await.unwrap();
+    table.log(row! { "image" => Media::image(pixel(1)).unwrap() }).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(table);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(backend.stored.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_waits_already_needs_no_more_room() {
+    let mock = mock();
+    let table = builder(&mock).media_buffer_bytes(10).open().await.unwrap();
+    for _ in 0..3 {
+        table.log(row! { "image" => Media::image(pixel(1)).unwrap() }).await.unwrap();
+    }
+    assert!(table.log(row! { "image" => Media::image(pixel(2)).unwrap() }).await.is_err());
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.acked, stats.media.uploaded), (3, 1));
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn what_never_ends_is_not_read() {
+    let path = std::env::temp_dir().join(format!("streamtable-zero-{}.wav", std::process::id()));
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    let mock = mock();
+    let table = open(&mock).await;
+    let media = Media::from_path(MediaKind::Audio, &path).unwrap();
+    let error = table.log(row! { "sound" => media }).await.unwrap_err();
+    std::fs::remove_file(path).unwrap();
+    assert!(error.to_string().ends_with("it is not a file"), "{error}");
 }

@@ -1,5 +1,7 @@
 //! What goes wrong on the way, and what the caller hears of it.
 
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,8 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use streamtable::{
-    Append, AppendError, Appended, Backend, FlushFailure, Refusal, Rejected, Settings, Stats,
-    StopReason, StreamTable, row,
+    Append, AppendError, Appended, Backend, BatchLimits, Builder, FlushFailure, Journal,
+    JournalError, Lines, Open, OpenError, Opened, Refusal, Rejected, RetryPolicy, Settings, Stats,
+    StopReason, StreamTable, TablePath, row,
 };
 use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
 use streamtable_schema::Value;
@@ -200,4 +203,240 @@ async fn the_server_refuses_a_row_alone() {
     assert_eq!(rejected.lock().unwrap().len(), 3);
     assert_eq!(first.finish().await.unwrap().acked, 1);
     assert_eq!(mock.rows(first.path()).len(), 1);
+}
+
+/// A backend whose answers to appends are what a function says, and that likes a pause.
+struct Answers<F> {
+    answer: F,
+    pace: Duration,
+}
+
+impl<F> fmt::Debug for Answers<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answers")
+    }
+}
+
+#[async_trait]
+impl<F: Fn(Append) -> Result<Appended, AppendError> + Send + Sync> Backend for Answers<F> {
+    async fn open(&self, open: Open) -> Result<Opened, OpenError> {
+        Ok(Opened { pace: self.pace, ..Opened::new(open.name.to_path()?) })
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        (self.answer)(append)
+    }
+}
+
+fn answering<F>(pace: Duration, answer: F) -> Builder
+where
+    F: Fn(Append) -> Result<Appended, AppendError> + Send + Sync + 'static,
+{
+    let backend = Answers { answer, pace };
+    StreamTable::builder(NAME).settings(Settings::default()).backend(backend)
+}
+
+fn busy(retry_after: Option<Duration>) -> AppendError {
+    AppendError::Transient { message: "busy".to_owned(), retry_after }
+}
+
+#[tokio::test(start_paused = true)]
+async fn endless_limits_never_end_anything_early() {
+    const EVER: Duration = Duration::MAX;
+    let limits = BatchLimits { linger: EVER, append_timeout: EVER, ..BatchLimits::default() };
+    let answers = Mutex::new(vec![
+        Err(busy(Some(EVER))),
+        Ok(Appended { pause: EVER, ..Appended::default() }),
+        Err(busy(None)),
+    ]);
+    let table = answering(Duration::ZERO, move |_| answers.lock().unwrap().pop().unwrap())
+        .limits(limits)
+        .retry(RetryPolicy { first_delay: Duration::ZERO, max_delay: EVER })
+        .open_timeout(EVER)
+        .finish_patience(EVER)
+        .drop_timeout(EVER)
+        .open()
+        .await
+        .unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(table.stats().pending, 1);
+    assert_eq!(table.flush(EVER).await.unwrap().acked, 1);
+    // The backend asked for a pause without an end.
+    table.log(row! { "n" => 2 }).await.unwrap();
+    let error = table.flush(Duration::from_secs(3600)).await.unwrap_err();
+    assert!(matches!(error.reason, FlushFailure::Timeout { .. }), "{error}");
+    let finish = tokio::time::timeout(Duration::from_secs(3600), table.finish()).await;
+    assert!(finish.is_err());
+    drop(table);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_opens_over_a_transport_however_long_it_may_take() {
+    let mock = mock();
+    let table = builder(&mock).open_timeout(Duration::MAX).open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().acked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_zero_are_no_busy_loop() {
+    const NONE: Duration = Duration::ZERO;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let limits = BatchLimits { max_rows: 0, max_bytes: 0, linger: NONE, ..BatchLimits::default() };
+    let table = answering(NONE, move |append| {
+        assert_eq!(append.lines.len(), 1);
+        match count.fetch_add(1, Ordering::Relaxed) {
+            0..100 => Err(busy(Some(NONE))),
+            _ => Ok(Appended::default()),
+        }
+    });
+    let retry = RetryPolicy { first_delay: NONE, max_delay: NONE };
+    let table = table.limits(limits).retry(retry).open().await.unwrap();
+    table.log([row! { "n" => 1 }, row! { "n" => 2 }]).await.unwrap();
+    let start = Instant::now();
+    assert_eq!(table.finish().await.unwrap().acked, 2);
+    assert_eq!(calls.load(Ordering::Relaxed), 102);
+    assert!(start.elapsed() >= Duration::from_millis(100), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_keeps_the_pace_too() {
+    const PACE: Duration = Duration::from_secs(100);
+    let posts = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&posts);
+    let table = answering(PACE, move |_| {
+        sink.lock().unwrap().push(Instant::now());
+        if sink.lock().unwrap().len() < 4 { Err(busy(None)) } else { Ok(Appended::default()) }
+    });
+    let table = table.finish_patience(Duration::from_secs(3600)).open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    table.finish().await.unwrap();
+    let posts = posts.lock().unwrap();
+    assert!(posts.windows(2).all(|pair| pair[1] - pair[0] >= PACE), "{posts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn resuming_what_has_not_stopped_does_nothing() {
+    let mock = mock();
+    let table = open(&mock).await;
+    let busy = Fault::retry_after(429, Duration::from_secs(120));
+    mock.push_fault(RequestKind::FileStream, busy).unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    table.resume();
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert_eq!(mock.count(RequestKind::FileStream), 1);
+    assert_eq!(table.finish().await.unwrap().acked, 1);
+}
+
+/// Stores rows, and never has time to hear that a writer has finished.
+#[derive(Debug, Default)]
+struct Deaf {
+    calls: AtomicUsize,
+}
+
+#[async_trait]
+impl Backend for Deaf {
+    async fn append(&self, _: Append) -> Result<Appended, AppendError> {
+        Ok(Appended::default())
+    }
+
+    async fn finish(&self, _: &TablePath) -> Result<(), AppendError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Err(busy(Some(Duration::ZERO)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finish_that_is_not_heard_is_repeated_with_care_and_harms_no_row() {
+    let backend = Arc::new(Deaf::default());
+    let builder = StreamTable::builder(NAME).settings(Settings::default());
+    let table = builder.backend(Arc::clone(&backend)).open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().acked, 1);
+    let calls = backend.calls.load(Ordering::Relaxed);
+    assert!((2..20).contains(&calls), "{calls} calls");
+
+    // All rows are stored, so whoever has little patience has no reason to complain.
+    let builder = StreamTable::builder(NAME).settings(Settings::default());
+    let builder = builder.finish_patience(Duration::from_secs(1));
+    let table = builder.backend(Arc::clone(&backend)).open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().acked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_panics_stops_nothing() {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&refused);
+    let builder = StreamTable::builder(NAME).settings(Settings::default());
+    let builder = builder.backend(Picky::default()).on_reject(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        panic!("on purpose");
+    });
+    let table = builder.open().await.unwrap();
+    for text in ["bad", "good", "bad", "good"] {
+        table.log(row! { "text" => text }).await.unwrap();
+    }
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.acked, stats.rejected), (2, 2));
+    assert_eq!(refused.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_delivers_once_a_backend_has_panicked_and_every_call_says_so() {
+    let table = answering(Duration::ZERO, |_| panic!("on purpose")).open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    let error = table.flush(Duration::from_secs(60)).await.unwrap_err();
+    assert_eq!((error.reason, error.stats.pending), (FlushFailure::DriverGone, 1));
+    let error = table.log(row! { "n" => 2 }).await.unwrap_err();
+    assert_eq!(error.refused[0].reason, Refusal::DriverGone);
+    assert_eq!(error.refused[0].row, Some(row! { "n" => 2 }));
+    assert!(!error.refused[0].reason.is_retryable());
+    let error = table.finish().await.unwrap_err();
+    assert_eq!((error.reason, error.stats.logged), (FlushFailure::DriverGone, 1));
+}
+
+#[test]
+fn a_runtime_that_ends_before_the_driver_begins() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let first = runtime();
+    let table = first.block_on(async {
+        let table = answering(Duration::ZERO, |_| Ok(Appended::default())).open().await.unwrap();
+        table.log(row! { "n" => 1 }).await.unwrap();
+        table
+    });
+    drop(first);
+    let error = runtime().block_on(table.finish()).unwrap_err();
+    assert_eq!((error.reason, error.stats.pending), (FlushFailure::DriverGone, 1));
+}
+
+/// Takes lines and keeps none.
+#[derive(Debug)]
+struct Forgetful;
+
+impl Journal for Forgetful {
+    fn append(&mut self, _: &[u8]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn read(&mut self, _: u64, _: usize, _: usize) -> Result<Lines, JournalError> {
+        Ok(Lines::default())
+    }
+
+    fn trim(&mut self, _: u64) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_lost_its_lines_stops_the_stream() {
+    let table = answering(Duration::ZERO, |_| Ok(Appended::default()));
+    let table = table.journal(Forgetful).open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    let error = table.flush(Duration::from_secs(1)).await.unwrap_err();
+    assert!(error.to_string().contains("the journal cannot be read: it gave 0 lines"), "{error}");
+    assert_eq!(error.stats.pending, 1);
 }

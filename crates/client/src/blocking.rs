@@ -153,7 +153,7 @@ impl Drop for StreamTable {
         drop(self.table.take());
         // The driver gives up by itself; the rest is for ending its runtime.
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = ended.recv_timeout(self.drop_timeout + Duration::from_secs(1));
+        let _ = ended.recv_timeout(self.drop_timeout.saturating_add(Duration::from_secs(1)));
     }
 }
 

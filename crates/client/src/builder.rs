@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::driver::drive;
 use crate::journal::{Journal, MemoryJournal};
 use crate::media::MediaQueue;
-use crate::session::{Backoff, Session};
+use crate::session::{Backoff, Session, reachable};
 use crate::shared::{Core, OnReject, Shared};
 use crate::{
     Backend, BatchLimits, Open, OpenError, Opened, RetryPolicy, Settings, StreamTable, WandbBackend,
@@ -234,7 +234,8 @@ impl Builder {
 
     /// Calls `on_reject` with each row that the backend refuses for good.
     ///
-    /// It is called on the task that delivers, so it should not take long, and must not panic.
+    /// It is called on the task that delivers, so it should not take long, and must not wait for
+    /// the table itself.
     #[must_use]
     pub fn on_reject(mut self, on_reject: impl Fn(Rejected) + Send + Sync + 'static) -> Self {
         self.on_reject = Some(Box::new(on_reject));
@@ -325,10 +326,11 @@ fn resolve(
         name = name.with_entity(entity)?;
     }
     let target = target.ok_or(OpenError::NoTransport)?;
-    let settings = match (settings, &base_url) {
-        (Some(settings), _) => settings,
-        (None, Some(base_url)) => Settings::from_env_for(base_url)?,
-        (None, None) => Settings::from_env()?,
+    // A key that nobody needs may be as bad as it likes.
+    let needs_key = api_key.is_none() && matches!(target, Target::Transport(_));
+    let settings = match settings {
+        Some(settings) => settings,
+        None => Settings::from_machine(base_url.as_deref(), needs_key)?,
     };
     if name.project().is_none()
         && let Some(project) = &settings.project
@@ -366,7 +368,7 @@ async fn open(
     mut backoff: Backoff,
 ) -> Result<Opened, OpenError> {
     let start = Instant::now();
-    let deadline = start + timeout;
+    let deadline = start + reachable(timeout);
     let mut last_reason = "no answer".to_owned();
     for attempt in 1.. {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -376,7 +378,7 @@ async fn open(
             Ok(other) => return other,
             Err(_) => break,
         }
-        let next = Instant::now() + backoff.delay(attempt);
+        let next = Instant::now() + reachable(backoff.delay(attempt));
         if next >= deadline {
             break;
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep_until, timeout};
 
-use crate::shared::{Shared, now};
+use crate::shared::{Shared, now, say};
 use crate::{AppendError, Appended, Backend, Lines};
 
 type Answer = Result<Appended, AppendError>;
@@ -17,8 +17,13 @@ type InFlight<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Delivers a table's rows until it is finished, or given up.
-pub(crate) async fn drive(shared: Arc<Shared>, backend: Arc<dyn Backend>) {
-    let gone = Gone(Arc::clone(&shared));
+pub(crate) fn drive(shared: Arc<Shared>, backend: Arc<dyn Backend>) -> impl Future<Output = ()> {
+    // Made here, because a task may be dropped before it ever runs.
+    let gone = Gone(shared);
+    async move { deliver(&gone.0, backend).await }
+}
+
+async fn deliver(shared: &Shared, backend: Arc<dyn Backend>) {
     let mut append: Option<InFlight<(Lines, Answer)>> = None;
     let mut upload: Option<InFlight<Answer>> = None;
     loop {
@@ -47,10 +52,10 @@ pub(crate) async fn drive(shared: Arc<Shared>, backend: Arc<dyn Backend>) {
                 Err(until) => due = earlier(due, until),
             }
         }
-        match end(&shared) {
+        match end(shared) {
             End::NotYet(give_up_at) => due = earlier(due, give_up_at),
             End::Settled => {
-                close(&shared, &*backend).await;
+                close(shared, &*backend).await;
                 break;
             }
             End::GivenUp => break,
@@ -68,7 +73,6 @@ pub(crate) async fn drive(shared: Arc<Shared>, backend: Arc<dyn Backend>) {
             () = shared.wake.notified() => {}
         }
     }
-    drop(gone);
 }
 
 enum End {
@@ -82,7 +86,7 @@ fn end(shared: &Shared) -> End {
     let give_up_at = core.abandoned_at;
     if core.is_finished && core.stats().is_settled() {
         End::Settled
-    } else if give_up_at.is_some_and(|at| at <= now() || core.stop_reason().is_some()) {
+    } else if give_up_at.is_some_and(|at| at <= now() || core.stuck_reason().is_some()) {
         End::GivenUp
     } else {
         End::NotYet(give_up_at)
@@ -97,7 +101,7 @@ async fn close(shared: &Shared, backend: &dyn Backend) {
         loop {
             match backend.finish(&shared.table).await {
                 Err(AppendError::Transient { retry_after, .. }) => {
-                    tokio::time::sleep(retry_after.unwrap_or(delay)).await;
+                    tokio::time::sleep(delay.max(retry_after.unwrap_or_default())).await;
                     delay *= 2;
                 }
                 other => return other,
@@ -160,10 +164,10 @@ impl Drop for Gone {
             let table = &self.0.table;
             tracing::error!(%table, %stats, %error, "rows are left behind");
             if !tracing::dispatcher::has_been_set() {
-                #[expect(clippy::print_stderr, reason = "rows are lost, and nobody else listens")]
-                {
-                    eprintln!("streamtable: rows of {table} are left behind: {stats} ({error})");
-                }
+                // Rows are lost, and nobody else listens.
+                say(format_args!(
+                    "streamtable: rows of {table} are left behind: {stats} ({error})"
+                ));
             }
         }
     }

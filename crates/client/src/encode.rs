@@ -1,9 +1,11 @@
 //! From a row to a line, on the caller's thread and outside of any lock.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::path::Path;
 
-use bytes::Bytes;
 use serde::Serialize;
 use streamtable_schema::{Media, MediaError, MediaSource, RowCheck, SchemaError, StoredFile, Type};
 use streamtable_wire::{Logged, RowSink, media_file, write_row};
@@ -24,18 +26,29 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// Writes a row; on an error nothing of it is left.
+    /// Writes a row into memory that is clear.
     pub(crate) fn write<T: Serialize + ?Sized>(
         &mut self,
         row: &T,
         logged: Logged<'_>,
     ) -> Result<(), SchemaError> {
-        self.line.clear();
+        let Self { line, files, names, cells } = self;
+        write_row(row, logged, line, &mut Sink { files, names, cells })
+    }
+
+    fn clear(&mut self) {
+        /// What a thread keeps at the most, of lines and of names.
+        const KEPT_BYTES: usize = 1 << 20;
+        const KEPT_CELLS: usize = 1 << 12;
+
         let Self { line, files, names, cells } = self;
         files.clear();
+        line.clear();
+        line.shrink_to(KEPT_BYTES);
         names.clear();
+        names.shrink_to(KEPT_BYTES);
         cells.clear();
-        write_row(row, logged, line, &mut Sink { files, names, cells })
+        cells.shrink_to(KEPT_CELLS);
     }
 
     /// Checks the row against the columns of its table.
@@ -52,20 +65,14 @@ impl Encoded {
 /// A row whose own `Serialize` logs another row gets memory of its own.
 pub(crate) fn with_memory<R>(use_it: impl FnOnce(&mut Encoded) -> R) -> R {
     thread_local! {
-        static MEMORY: RefCell<Encoded> = RefCell::default();
+        static MEMORY: Cell<Encoded> = Cell::default();
     }
-    /// What a thread keeps at the most.
-    const KEPT_BYTES: usize = 1 << 20;
-
-    MEMORY.with(|memory| match memory.try_borrow_mut() {
-        Ok(mut memory) => {
-            let result = use_it(&mut memory);
-            memory.files.clear();
-            memory.line.shrink_to(KEPT_BYTES);
-            result
-        }
-        Err(_) => use_it(&mut Encoded::default()),
-    })
+    // A thread that ends may log once more, but has no memory to keep.
+    let mut memory = MEMORY.try_with(Cell::take).unwrap_or_default();
+    let result = use_it(&mut memory);
+    memory.clear();
+    let _ = MEMORY.try_with(|kept| kept.set(memory));
+    result
 }
 
 struct Sink<'a> {
@@ -86,10 +93,8 @@ impl RowSink for Sink<'_> {
         let media = match media.source() {
             MediaSource::Path(path) => {
                 let unreadable = |e| MediaError::unreadable(path, &e);
-                let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-                check_size(bytes)?;
-                let bytes = Bytes::from(std::fs::read(path).map_err(unreadable)?);
-                media.clone().with_bytes(bytes)?
+                check_size(file_size(path).map_err(unreadable)?)?;
+                media.clone().with_bytes(read(path).map_err(unreadable)?.into())?
             }
             _ => media.clone(),
         };
@@ -103,9 +108,65 @@ impl RowSink for Sink<'_> {
     }
 }
 
+fn file_size(path: &Path) -> io::Result<u64> {
+    let metadata = std::fs::metadata(path)?;
+    // What is no file may never end, or never begin.
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    Ok(metadata.len())
+}
+
+/// Reads a file, however it grows meanwhile: no more than a row may carry, and a byte.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_MEDIA_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn check_size(bytes: u64) -> Result<(), MediaError> {
     if bytes > MAX_MEDIA_BYTES {
         return Err(MediaError::TooLarge { bytes, limit: MAX_MEDIA_BYTES });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::OnceCell;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_keeps_memory_but_not_much() {
+        with_memory(|encoded| encoded.line.resize(20 << 20, b'x'));
+        let (len, kept) = with_memory(|encoded| (encoded.line.len(), encoded.line.capacity()));
+        assert!(len == 0 && (1..=1 << 20).contains(&kept), "{len} of {kept}");
+    }
+
+    #[test]
+    fn a_row_within_a_row_has_memory_of_its_own() {
+        with_memory(|outer| {
+            outer.line.push(b'x');
+            with_memory(|inner| assert_eq!(inner.line, b""));
+            assert_eq!(outer.line, b"x");
+        });
+    }
+
+    #[test]
+    fn a_thread_may_log_in_its_last_moments() {
+        struct Last;
+        impl Drop for Last {
+            fn drop(&mut self) {
+                with_memory(|encoded| encoded.line.push(b'x'));
+            }
+        }
+        thread_local!(static LAST: OnceCell<Last> = const { OnceCell::new() });
+        let thread = std::thread::spawn(|| {
+            // What is made first ends last.
+            LAST.with(|last| assert!(last.set(Last).is_ok()));
+            with_memory(|encoded| encoded.line.push(b'x'));
+        });
+        assert!(thread.join().is_ok());
+    }
 }

@@ -60,7 +60,7 @@ pub enum Refusal {
     /// The row does not fit the table.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The row is longer than any backend takes.
+    /// The row is longer than any backend takes, or than the buffer.
     #[error("the row has {bytes} bytes on the wire, at most {limit} are allowed")]
     TooLong {
         /// Its length.
@@ -90,6 +90,9 @@ pub enum Refusal {
     /// The table was finished.
     #[error("the table is finished; open it again to log more")]
     Finished,
+    /// Nobody delivers any more: the runtime that did has ended, or the backend has panicked.
+    #[error("the task that delivered the rows has ended; open the table again to log more")]
+    DriverGone,
 }
 
 impl Refusal {
@@ -97,7 +100,7 @@ impl Refusal {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Full { .. } | Self::Journal { .. } | Self::Stopped(_) => true,
-            Self::Schema(_) | Self::TooLong { .. } | Self::Finished => false,
+            Self::Schema(_) | Self::TooLong { .. } | Self::Finished | Self::DriverGone => false,
         }
     }
 }
@@ -173,8 +176,8 @@ pub enum FlushFailure {
     /// The backend wants no more; the rows are kept.
     #[error("the stream has stopped: {0}")]
     Stopped(StopReason),
-    /// Nobody delivers any more: the runtime that did has ended.
-    #[error("the runtime that delivered the rows has ended")]
+    /// Nobody delivers any more: the runtime that did has ended, or the backend has panicked.
+    #[error("the task that delivered the rows has ended")]
     DriverGone,
 }
 

@@ -42,6 +42,14 @@ pub enum JournalError {
         /// How many may be.
         limit: u64,
     },
+    /// There will never be room for the line.
+    #[error("a line of {bytes} bytes is longer than the {limit} that may be")]
+    TooLong {
+        /// How many bytes the line has.
+        bytes: u64,
+        /// How many it may have.
+        limit: u64,
+    },
     /// The system failed.
     #[error("{reason}")]
     Io {
@@ -103,7 +111,12 @@ impl MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn append(&mut self, line: &[u8]) -> Result<(), JournalError> {
-        let cost = line.len() as u64 + LINE_OVERHEAD;
+        let bytes = line.len() as u64;
+        let cost = bytes + LINE_OVERHEAD;
+        if cost > self.limit {
+            let limit = self.limit.saturating_sub(LINE_OVERHEAD);
+            return Err(JournalError::TooLong { bytes, limit });
+        }
         if self.bytes + cost > self.limit {
             return Err(JournalError::Full { bytes: self.bytes, limit: self.limit });
         }
@@ -138,7 +151,9 @@ impl Journal for MemoryJournal {
             let count = if lines.is_empty() { fitting.max(1) } else { fitting };
             lines.push(block, skip..skip + count);
             room -= count;
-            bytes_left = bytes_left.saturating_sub(block.start(skip + count) - block.start(skip));
+            let bytes = block.start(skip + count) - block.start(skip);
+            let Some(left) = bytes_left.checked_sub(bytes) else { break };
+            bytes_left = left;
             if skip + count < block.len() || room == 0 {
                 break;
             }
@@ -199,6 +214,17 @@ mod tests {
             }),
             2 => (0u64..20).prop_map(Op::Trim),
         ]
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_is_read_alone() {
+        let mut journal = MemoryJournal::new(1000);
+        journal.append(b"long").unwrap();
+        assert_eq!(journal.read(0, 1, 1).unwrap().len(), 1);
+        // An empty one needs no room, and lies in a block of its own.
+        journal.append(b"").unwrap();
+        assert_eq!(journal.read(0, 2, 1).unwrap().len(), 1);
+        assert_eq!(journal.read(0, 2, 4).unwrap().len(), 2);
     }
 
     proptest! {

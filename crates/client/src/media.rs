@@ -25,6 +25,7 @@ const LIMITS: BatchLimits = BatchLimits {
 pub(crate) struct MediaQueue {
     session: Session,
     waiting: VecDeque<MediaFile>,
+    /// What the waiting files cost.
     bytes: u64,
     limit: u64,
     known: HashSet<Arc<str>>,
@@ -46,9 +47,10 @@ impl MediaQueue {
 
     /// Tells how many bytes wait, and how many may, if the files do not fit.
     pub(crate) fn check_room(&self, files: &[MediaFile]) -> Result<(), (u64, u64)> {
-        let more: u64 = files.iter().map(|file| file.bytes.len() as u64).sum();
+        let new = files.iter().filter(|file| !self.known.contains(&file.path));
+        let more: u64 = new.map(cost).sum();
         // One row's files may be more than the limit; then they go alone.
-        if self.bytes > 0 && self.bytes + more > self.limit {
+        if more > 0 && self.bytes > 0 && self.bytes + more > self.limit {
             return Err((self.bytes, self.limit));
         }
         Ok(())
@@ -67,7 +69,7 @@ impl MediaQueue {
             {
                 self.known.remove(&oldest);
             }
-            self.bytes += file.bytes.len() as u64;
+            self.bytes += cost(&file);
             is_news |= self.session.logged(now, file.bytes.len());
             self.waiting.push_back(file);
         }
@@ -109,7 +111,7 @@ impl MediaQueue {
         let mut reasons = settled.rejected.into_iter().peekable();
         for n in first..self.session.settled() {
             let Some(file) = self.waiting.pop_front() else { break };
-            self.bytes -= file.bytes.len() as u64;
+            self.bytes -= cost(&file);
             if let Some((_, reason)) = reasons.next_if(|(number, _)| *number == n) {
                 refused.push((file.path, reason));
             }
@@ -135,5 +137,37 @@ impl MediaQueue {
             pending: self.session.line_count() - self.session.settled(),
             failed: self.session.rejected(),
         }
+    }
+}
+
+/// What a waiting file takes of the memory: small ones come by the million.
+fn cost(file: &MediaFile) -> u64 {
+    (file.bytes.len() + file.path.len() + size_of::<MediaFile>()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small files count with what it takes to remember them.
+    #[test]
+    fn the_limit_bounds_memory() {
+        let mut queue = MediaQueue::new(100_000, RetryPolicy::default(), 0);
+        let mut count = 0_usize;
+        loop {
+            let path = format!("media/html/{count:040}.html").into();
+            let files = [MediaFile { path, bytes: "x".into() }];
+            if queue.check_room(&files).is_err() {
+                break;
+            }
+            queue.add(Instant::now(), files);
+            count += 1;
+        }
+        assert!((300..1500).contains(&count), "{count} files of one byte");
+        queue.next(Instant::now() + Duration::from_secs(1)).unwrap();
+        queue.answered(Instant::now(), Ok(Appended::default()));
+        assert_eq!(queue.stats().uploaded, 64);
+        let files = [MediaFile { path: "y".into(), bytes: "y".into() }];
+        assert_eq!(queue.check_room(&files), Ok(()));
     }
 }

@@ -1,6 +1,8 @@
 //! What the callers of `log` and the driver share.
 
 use std::fmt;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -41,7 +43,31 @@ pub(crate) struct Shared {
 /// Called with each row that the backend refuses for good.
 pub(crate) type OnReject = Box<dyn Fn(Rejected) + Send + Sync>;
 
-/// What the lock guards. No caller's code runs under it.
+/// Why a row was not taken.
+pub(crate) enum NotTaken {
+    Refused(Refusal),
+    /// There may be room for it once more than `delivered` is.
+    NoRoom {
+        bytes: u64,
+        limit: u64,
+        delivered: Delivered,
+    },
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// How much has left the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    rows: u64,
+    files: u64,
+}
+
+/// What the lock guards. No caller's code runs under it, so no event is told there either.
 pub(crate) struct Core {
     schema: Schema,
     /// Kept for its memory.
@@ -91,15 +117,38 @@ impl Core {
         }
     }
 
-    /// Why nothing is delivered any more.
+    fn delivered(&self) -> Delivered {
+        Delivered { rows: self.session.settled(), files: self.media.session().settled() }
+    }
+
+    /// Why rows or files are not delivered any more.
     pub(crate) fn stop_reason(&self) -> Option<&StopReason> {
         self.session.stop_reason().or_else(|| self.media.session().stop_reason())
+    }
+
+    /// Why nothing of what waits is delivered any more. Rows still are when only files are not, and
+    /// the other way round.
+    pub(crate) fn stuck_reason(&self) -> Option<&StopReason> {
+        let sessions = [&self.session, self.media.session()].into_iter();
+        let waiting = sessions.filter(|session| session.settled() < session.line_count());
+        let mut reasons = waiting.map(Session::stop_reason);
+        let first = reasons.next()??;
+        reasons.all(|reason| reason.is_some()).then_some(first)
     }
 
     /// What went wrong last, while something is still on its way.
     pub(crate) fn last_error(&self) -> Option<String> {
         let errors = [self.session.last_error(), self.media.session().last_error()];
         errors.into_iter().flatten().next().map(str::to_owned)
+    }
+
+    /// Writes a row down, if there is room for it and its files.
+    fn keep(&mut self, row: &Encoded) -> Result<(), Refusal> {
+        if !row.files.is_empty() {
+            let full = |(bytes, limit)| Refusal::Full { bytes, limit };
+            self.media.check_room(&row.files).map_err(full)?;
+        }
+        Ok(self.journal.append(&row.line)?)
     }
 
     /// Sends everything that waits, without waiting for more.
@@ -144,33 +193,40 @@ impl Shared {
     }
 
     /// Takes one row, or says why not. Never waits for anything but the lock.
-    pub(crate) fn log_row<T: Serialize + ?Sized>(&self, row: &T) -> Result<(), Refusal> {
+    pub(crate) fn log_row<T: Serialize + ?Sized>(&self, row: &T) -> Result<(), NotTaken> {
         let logged = Logged { writer: &self.writer, at: self.clock.now() };
         with_memory(|encoded| {
-            encoded.write(row, logged)?;
+            encoded.write(row, logged).map_err(Refusal::from)?;
             self.log_encoded(encoded)
         })
     }
 
-    fn log_encoded(&self, row: &mut Encoded) -> Result<(), Refusal> {
+    fn log_encoded(&self, row: &mut Encoded) -> Result<(), NotTaken> {
         let bytes = row.line.len();
         if bytes > MAX_LINE_BYTES {
-            return Err(Refusal::TooLong { bytes, limit: MAX_LINE_BYTES });
+            return Err(Refusal::TooLong { bytes, limit: MAX_LINE_BYTES }.into());
         }
         let mut core = self.core();
         let core_ref = &mut *core;
         if core_ref.is_finished {
-            return Err(Refusal::Finished);
+            return Err(Refusal::Finished.into());
+        }
+        if core_ref.is_driver_gone {
+            return Err(Refusal::DriverGone.into());
         }
         if let Some(reason) = core_ref.stop_reason() {
-            return Err(Refusal::Stopped(reason.clone()));
+            return Err(Refusal::Stopped(reason.clone()).into());
         }
-        row.check(core_ref.schema.check(&mut core_ref.change))?;
-        if !row.files.is_empty() {
-            let full = |(bytes, limit)| Refusal::Full { bytes, limit };
-            core_ref.media.check_room(&row.files).map_err(full)?;
+        row.check(core_ref.schema.check(&mut core_ref.change)).map_err(Refusal::from)?;
+        match core_ref.keep(row) {
+            Err(Refusal::Full { bytes, limit }) if !core_ref.stats().is_settled() => {
+                // What is full has no reason to wait for more.
+                core_ref.flush();
+                self.wake.notify_one();
+                return Err(NotTaken::NoRoom { bytes, limit, delivered: core_ref.delivered() });
+            }
+            kept => kept?,
         }
-        core_ref.journal.append(&row.line)?;
         core_ref.schema.apply(&mut core_ref.change);
         let now = now();
         let mut is_news = core_ref.session.logged(now, bytes);
@@ -182,24 +238,17 @@ impl Shared {
         Ok(())
     }
 
-    /// Tells whether a row refused for want of room may find some later.
-    pub(crate) fn may_get_room(&self) -> bool {
-        let core = self.core();
-        !core.stats().is_settled() && !core.is_driver_gone
-    }
-
     /// Waits until there may be room: the buffer has less in it than it had, or never will.
-    pub(crate) async fn room(&self) {
-        let settled = |core: &Core| (core.session.settled(), core.media.session().settled());
-        let before = settled(&self.core());
+    pub(crate) async fn room(&self, before: Delivered) {
         loop {
             let progress = self.progress.notified();
             tokio::pin!(progress);
             progress.as_mut().enable();
             {
                 let core = self.core();
-                let is_over = core.is_driver_gone || core.stop_reason().is_some();
-                if is_over || settled(&core) != before || core.stats().is_settled() {
+                let is_over =
+                    core.is_finished || core.is_driver_gone || core.stop_reason().is_some();
+                if is_over || core.delivered() != before {
                     return;
                 }
             }
@@ -225,9 +274,13 @@ impl Shared {
             Step::Wait(until) => return Err(until),
         };
         let lines = match core.journal.read(first, max_lines, self.limits.max_bytes) {
-            Ok(lines) => lines,
-            Err(error) => {
-                let message = format!("the journal cannot be read: {error}");
+            Ok(lines) if (1..=max_lines).contains(&lines.len()) => lines,
+            unusable => {
+                let reason = match unusable {
+                    Ok(lines) => format!("it gave {} lines, not 1 to {max_lines}", lines.len()),
+                    Err(error) => error.to_string(),
+                };
+                let message = format!("the journal cannot be read: {reason}");
                 core.session.stop(StopReason::Refused { message });
                 self.progress.notify_waiters();
                 return Err(None);
@@ -249,6 +302,9 @@ impl Shared {
 
     /// Hears what became of an append whose lines were these.
     pub(crate) fn appended(&self, lines: &Lines, answer: Result<Appended, AppendError>) {
+        if let Err(error) = &answer {
+            tracing::debug!(table = %self.table, %error, "append failed");
+        }
         let mut core = self.core();
         let first = core.session.settled();
         let answer = answer.map(|appended| Appended {
@@ -260,21 +316,18 @@ impl Shared {
                 .collect(),
             ..appended
         });
-        if let Err(error) = &answer {
-            tracing::debug!(table = %self.table, %error, "append failed");
-        }
         let settled = core.session.answered(now(), answer);
         let until = core.session.settled();
-        if until > first
-            && let Err(error) = core.journal.trim(until)
-        {
-            tracing::warn!(table = %self.table, %error, "the journal cannot be trimmed");
-        }
-        if let Some(reason) = core.session.stop_reason() {
-            tracing::error!(table = %self.table, %reason, "the stream has stopped, rows are kept");
-        }
+        let trimmed = if until > first { core.journal.trim(until) } else { Ok(()) };
+        let stopped = core.session.stop_reason().cloned();
         drop(core);
         self.progress.notify_waiters();
+        if let Err(error) = trimmed {
+            tracing::warn!(table = %self.table, %error, "the journal cannot be trimmed");
+        }
+        if let Some(reason) = stopped {
+            tracing::error!(table = %self.table, %reason, "the stream has stopped, rows are kept");
+        }
         for (line, reason) in settled.rejected {
             let text = usize::try_from(line - first).ok().and_then(|i| lines.iter().nth(i));
             self.reject(text.unwrap_or_default(), reason);
@@ -294,8 +347,12 @@ impl Shared {
         }
         let mut core = self.core();
         let refused = core.media.answered(now(), answer);
+        let stopped = core.media.session().stop_reason().cloned();
         drop(core);
         self.progress.notify_waiters();
+        if let Some(reason) = stopped {
+            tracing::error!(table = %self.table, %reason, "media files are kept, none is sent");
+        }
         for (path, reason) in refused {
             tracing::warn!(table = %self.table, %path, %reason, "a media file was refused");
         }
@@ -306,7 +363,9 @@ impl Shared {
         if let Some(on_reject) = &self.on_reject {
             let line = String::from_utf8_lossy(line).into_owned();
             let row = HistoryLine::parse(&line).map(|line| line.row).unwrap_or_default();
-            on_reject(Rejected { row, line, reason });
+            // One bad row must not end the delivery of the others; the panic's own hook tells of it.
+            let call = || on_reject(Rejected { row, line, reason });
+            let _ = catch_unwind(AssertUnwindSafe(call));
         }
     }
 }
@@ -315,6 +374,10 @@ impl From<JournalError> for Refusal {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Full { bytes, limit } => Self::Full { bytes, limit },
+            JournalError::TooLong { bytes, limit } => {
+                let bound = |n| usize::try_from(n).unwrap_or(usize::MAX);
+                Self::TooLong { bytes: bound(bytes), limit: bound(limit) }
+            }
             JournalError::Io { reason } => Self::Journal { reason },
         }
     }
@@ -333,4 +396,72 @@ impl fmt::Debug for Shared {
 /// The time by which everything here waits; a paused runtime's time in a test.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// Writes a line to standard error, unless nobody reads it.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use streamtable_schema::row;
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    use super::*;
+    use crate::{Backend, Settings, StreamTable};
+
+    /// Logs every event to a table, as a program may that keeps its log there.
+    struct LogToTable(Arc<OnceLock<StreamTable>>);
+
+    impl Subscriber for LogToTable {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            if let Some(table) = self.0.get() {
+                let level = event.metadata().level().as_str();
+                let _ = table.try_log(row! { "level" => level });
+            }
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[derive(Debug)]
+    struct Forbidding;
+
+    #[async_trait]
+    impl Backend for Forbidding {
+        async fn append(&self, _: Append) -> Result<Appended, AppendError> {
+            Err(AppendError::Stopped(StopReason::Forbidden { message: "no".to_owned() }))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_event_is_told_under_the_lock() {
+        let to = Arc::new(OnceLock::new());
+        let _guard = tracing::subscriber::set_default(LogToTable(Arc::clone(&to)));
+        let builder = StreamTable::builder("me/shop/log").settings(Settings::default());
+        let table = builder.backend(Forbidding).open().await.unwrap();
+        let table = to.get_or_init(|| table);
+        table.log(row! { "level" => "INFO" }).await.unwrap();
+        assert!(table.flush(Duration::from_secs(1)).await.is_err());
+        assert!(table.stop_reason().is_some());
+    }
 }

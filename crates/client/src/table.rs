@@ -12,7 +12,8 @@ use streamtable_wire::TakeRow;
 use tokio::time::{Instant, timeout_at};
 
 use crate::rows::{IntoRows, Rows};
-use crate::shared::{Core, Shared, now};
+use crate::session::reachable;
+use crate::shared::{Core, Delivered, NotTaken, Shared, now, say};
 use crate::{Builder, FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, Stats};
 
 /// A table that rows are appended to.
@@ -103,8 +104,8 @@ impl StreamTable {
     pub async fn log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
         let mut rows = rows.into_rows();
         let mut logging = Logging::new(&self.handle.shared, self.handle.must_wait);
-        while !logging.proceed(&mut rows) {
-            self.handle.shared.room().await;
+        while let Some(before) = logging.proceed(&mut rows) {
+            self.handle.shared.room(before).await;
         }
         logging.finish()
     }
@@ -117,9 +118,9 @@ impl StreamTable {
     ) -> Result<Logged, LogError> {
         let mut rows = rows.into_rows();
         let mut logging = Logging::new(&self.handle.shared, self.handle.must_wait);
-        while !logging.proceed(&mut rows) {
+        while let Some(before) = logging.proceed(&mut rows) {
             let shared = Arc::clone(&self.handle.shared);
-            wait(Box::pin(async move { shared.room().await }));
+            wait(Box::pin(async move { shared.room(before).await }));
         }
         logging.finish()
     }
@@ -160,6 +161,8 @@ impl StreamTable {
             core.flush();
         }
         shared.wake.notify_one();
+        // Whoever waits for room waits in vain.
+        shared.progress.notify_waiters();
         self.wait(|core| core.is_closed, Patience::WithoutProgress(self.handle.finish_patience))
             .await
     }
@@ -221,8 +224,12 @@ impl StreamTable {
                 if is_done(&core) {
                     return Ok(core.stats());
                 }
-                let failed = |reason| Err(FlushError { stats: core.stats(), reason });
-                if let Some(reason) = core.stop_reason() {
+                let failed = |reason| match core.stats() {
+                    // The rows are safe, whether or not the backend has heard that they end here.
+                    stats if stats.is_settled() => Ok(stats),
+                    stats => Err(FlushError { stats, reason }),
+                };
+                if let Some(reason) = core.stuck_reason() {
                     return failed(FlushFailure::Stopped(reason.clone()));
                 }
                 if core.is_driver_gone {
@@ -233,8 +240,8 @@ impl StreamTable {
                     last_progress = (Instant::now(), settled);
                 }
                 let deadline = match patience {
-                    Patience::Total(timeout) => start + timeout,
-                    Patience::WithoutProgress(timeout) => last_progress.0 + timeout,
+                    Patience::Total(timeout) => start + reachable(timeout),
+                    Patience::WithoutProgress(timeout) => last_progress.0 + reachable(timeout),
                 };
                 if deadline <= Instant::now() {
                     let last_error = core.last_error();
@@ -282,7 +289,7 @@ impl Drop for Handle {
         let mut core = self.shared.core();
         core.is_finished = true;
         core.flush();
-        core.abandoned_at = Some(now() + self.drop_timeout);
+        core.abandoned_at = Some(now() + reachable(self.drop_timeout));
         drop(core);
         self.shared.wake.notify_one();
     }
@@ -302,8 +309,8 @@ struct Logging<'a> {
 /// Why rows are no longer offered.
 #[derive(Debug)]
 enum Stop {
-    /// There is no room; there will be.
-    Full,
+    /// There is no room; there may be once more than this is delivered.
+    Full(Delivered),
     /// No further row is taken.
     End,
 }
@@ -320,10 +327,14 @@ impl<'a> Logging<'a> {
         }
     }
 
-    /// Takes rows until there are no more, and tells whether it got there.
-    fn proceed<R: Rows>(&mut self, rows: &mut R) -> bool {
+    /// Takes rows until there are no more, or no room: then more than what it returns must be
+    /// delivered first.
+    fn proceed<R: Rows>(&mut self, rows: &mut R) -> Option<Delivered> {
         self.is_lazy = R::IS_LAZY;
-        !matches!(rows.offer(self), Err(Stop::Full))
+        match rows.offer(self) {
+            Err(Stop::Full(before)) => Some(before),
+            Ok(()) | Err(Stop::End) => None,
+        }
     }
 
     fn finish(self) -> Result<Logged, LogError> {
@@ -334,10 +345,7 @@ impl<'a> Logging<'a> {
         if let Some(url) = &panel_url
             && !self.shared.quiet
         {
-            #[expect(clippy::print_stderr, reason = "the one line that the user is promised")]
-            {
-                eprintln!("View data at: {url}");
-            }
+            say(format_args!("View data at: {url}"));
         }
         Ok(Logged { rows: self.accepted, panel_url })
     }
@@ -362,16 +370,19 @@ impl TakeRow for Logging<'_> {
                 self.accepted += 1;
                 Ok(())
             }
-            Err(Refusal::Full { .. }) if self.may_wait && self.shared.may_get_room() => {
-                Err(Stop::Full)
-            }
-            Err(reason) => {
+            Err(NotTaken::NoRoom { delivered, .. }) if self.may_wait => Err(Stop::Full(delivered)),
+            Err(not_taken) => {
+                let reason = match not_taken {
+                    NotTaken::Refused(reason) => reason,
+                    NotTaken::NoRoom { bytes, limit, .. } => Refusal::Full { bytes, limit },
+                };
                 let holds_for_all = match reason {
                     Refusal::Schema(_) | Refusal::TooLong { .. } => false,
                     Refusal::Full { .. }
                     | Refusal::Journal { .. }
                     | Refusal::Stopped(_)
-                    | Refusal::Finished => true,
+                    | Refusal::Finished
+                    | Refusal::DriverGone => true,
                 };
                 if holds_for_all {
                     self.refuses_all = Some(reason.clone());

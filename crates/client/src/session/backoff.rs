@@ -6,8 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// The longest wait before the first repetition. Each further one may take twice as long. What
-    /// is really waited is drawn between zero and that, so that many clients do not come back
-    /// together. 500 ms by default.
+    /// is really waited is drawn between a millisecond and that, so that many clients do not come
+    /// back together. 500 ms by default.
     pub first_delay: Duration,
     /// The longest wait at all, unless the backend asks for more by `Retry-After`. 60 s by
     /// default.
@@ -32,11 +32,14 @@ impl Backoff {
         Self { policy, state: seed }
     }
 
+    /// No repetition follows at once, whatever the policy: it might fail at once, for ever.
+    const SHORTEST: Duration = Duration::from_millis(1);
+
     /// Returns how long to wait before repetition number `attempt`, counted from 1.
     pub(crate) fn delay(&mut self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         let longest = self.policy.first_delay.saturating_mul(1 << doublings);
-        longest.min(self.policy.max_delay).mul_f64(self.draw())
+        longest.min(self.policy.max_delay).mul_f64(self.draw()).max(Self::SHORTEST)
     }
 
     /// Draws from 0 to 1 (splitmix64: a few lines, and the quality hardly matters here).

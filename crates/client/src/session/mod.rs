@@ -152,7 +152,8 @@ impl Session {
                 (self.not_before, self.max_lines)
             }
             (None, Some(since)) => {
-                (self.not_before.max(Some(since + self.limits.linger)), self.max_lines)
+                let lingered = since + reachable(self.limits.linger);
+                (self.not_before.max(Some(lingered)), self.max_lines)
             }
         };
         match due {
@@ -168,7 +169,7 @@ impl Session {
             self.unsent_bytes = self.unsent_bytes.saturating_sub(bytes);
             self.unsent_since = (lines.end < self.logged).then_some(now);
         }
-        self.not_before = Some(now + self.pace);
+        self.not_before = Some(now + reachable(self.pace));
         self.in_flight = Some(lines);
     }
 
@@ -189,7 +190,7 @@ impl Session {
                 self.last_error = Some(message);
                 let attempts = self.attempts() + 1;
                 let delay = self.backoff.delay(attempts).max(retry_after.unwrap_or_default());
-                self.not_before = Some(now + delay);
+                self.not_before = self.not_before.max(Some(now + reachable(delay)));
                 self.again(lines, attempts);
                 Settled::default()
             }
@@ -220,11 +221,12 @@ impl Session {
         }
     }
 
-    /// Starts again after a stop.
+    /// Starts again after a stop; without one, what the backend asked to wait still holds.
     pub(crate) fn resume(&mut self) {
-        self.stopped = None;
-        self.not_before = None;
-        self.lone_refusals = 0;
+        if self.stopped.take().is_some() {
+            self.not_before = None;
+            self.lone_refusals = 0;
+        }
     }
 
     /// Stops for a reason that lies outside of an append.
@@ -276,7 +278,7 @@ impl Session {
         self.last_error = None;
         self.lone_refusals = 0;
         self.max_lines = self.max_lines.saturating_mul(2).min(self.limits.max_rows.max(1));
-        self.not_before = self.not_before.max(Some(now + appended.pause));
+        self.not_before = self.not_before.max(Some(now + reachable(appended.pause)));
         self.settle(lines, appended)
     }
 
@@ -302,4 +304,10 @@ impl Session {
         };
         Settled { rejected }
     }
+}
+
+/// Shortens what may be no limit at all, so that a clock reaches its end: a century.
+pub(crate) fn reachable(duration: Duration) -> Duration {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    duration.min(CENTURY)
 }

@@ -87,18 +87,26 @@ impl Settings {
     /// `~/.config/wandb`. Only a file that is there and cannot be read is an error, and a key that
     /// holds what no key may.
     pub fn from_env() -> Result<Self, SettingsError> {
-        Self::read(&|name| std::env::var(name).ok(), &read_file, None)
+        Self::from_machine(None, true)
     }
 
     /// Does what [`from_env`](Self::from_env) does, for the server at `base_url`.
     pub fn from_env_for(base_url: &str) -> Result<Self, SettingsError> {
-        Self::read(&|name| std::env::var(name).ok(), &read_file, Some(base_url))
+        Self::from_machine(Some(base_url), true)
+    }
+
+    pub(crate) fn from_machine(
+        base_url: Option<&str>,
+        needs_key: bool,
+    ) -> Result<Self, SettingsError> {
+        Self::read(&|name| std::env::var(name).ok(), &read_file, base_url, needs_key)
     }
 
     fn read(
         env: &dyn Fn(&str) -> Option<String>,
         file: &dyn Fn(&Path) -> Result<Option<String>, SettingsError>,
         base_url: Option<&str>,
+        needs_key: bool,
     ) -> Result<Self, SettingsError> {
         let env = |name| env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let home = env("HOME").or_else(|| env("USERPROFILE")).map(PathBuf::from);
@@ -120,6 +128,7 @@ impl Settings {
         let base_url = base_url.as_deref().unwrap_or(WANDB_API).trim_end_matches('/').to_owned();
 
         let api_key = match env("WANDB_API_KEY") {
+            _ if !needs_key => None,
             Some(key) => Some(parse_key(&key, "WANDB_API_KEY")?),
             None => {
                 let in_home = |name: &str| Some(home.as_ref()?.join(name));
@@ -203,6 +212,7 @@ mod tests {
             &|name| env.get(name).map(|v| (*v).to_owned()),
             &|path| Ok(files.get(path.to_str().unwrap()).map(|t| (*t).to_owned())),
             None,
+            true,
         )
     }
 
@@ -272,5 +282,13 @@ mod tests {
         let error = read(&[("WANDB_API_KEY", "sec\u{7}ret")], &[]).unwrap_err();
         assert!(error.to_string().starts_with("the API key from WANDB_API_KEY cannot be used"));
         assert!(!error.to_string().contains("ret"));
+    }
+
+    #[test]
+    fn no_key_is_looked_for_that_is_not_needed() {
+        let env = |name: &str| (name == "WANDB_API_KEY").then(|| "sec\u{7}ret".to_owned());
+        let file = |_: &Path| Ok(Some("[default]\nentity = e\napi_key = a\u{7}".to_owned()));
+        let found = Settings::read(&env, &file, None, false).unwrap();
+        assert_eq!((found.api_key, found.entity.as_deref()), (None, Some("e")));
     }
 }

@@ -13,11 +13,12 @@ use tokio::time::Instant;
 
 use super::upload::header_pairs;
 use super::{WandbBackend, answer};
+use crate::session::reachable;
 use crate::{Open, OpenError, Opened, StopReason};
 
 impl WandbBackend {
     pub(super) async fn open_table(&self, open: Open) -> Result<Opened, OpenError> {
-        let deadline = Instant::now() + open.timeout;
+        let deadline = Instant::now() + reachable(open.timeout);
         let name = match open.name.entity() {
             Some(_) => open.name,
             None => open.name.with_entity(&self.default_entity(deadline).await?)?,
