@@ -187,6 +187,16 @@ async fn a_backend_that_refuses_everything_stops_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backend_to_which_everything_is_too_large_stops_the_stream() {
+    let table = answering(Duration::ZERO, |_| Err(AppendError::TooLarge)).open().await.unwrap();
+    table.log((0..100).map(|n| row! { "n" => n })).await.unwrap();
+    let error = table.finish().await.unwrap_err();
+    let Stats { logged, acked, pending, rejected, .. } = error.stats;
+    assert_eq!((logged, acked, pending, rejected), (100, 0, 84, 16));
+    assert!(matches!(error.reason, FlushFailure::Stopped(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_server_refuses_a_row_alone() {
     let mock = mock();
     let rejected = Arc::new(Mutex::new(Vec::new()));

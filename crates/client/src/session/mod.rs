@@ -36,8 +36,8 @@ impl Default for BatchLimits {
     }
 }
 
-/// So many lines in a row may be refused alone by a status that might mean anything before the
-/// stream stops rather than lose more.
+/// So many lines in a row may be refused alone by a status that might mean anything, or as too
+/// large, before the stream stops rather than lose more.
 const MAX_LONE_REFUSALS: u32 = 16;
 
 /// One writer's rows on their way: a state machine without clock, socket, rows or `async`.
@@ -199,18 +199,18 @@ impl Session {
                 self.again(lines, self.attempts());
                 Settled::default()
             }
-            Err(AppendError::Refused { message }) if self.lone_refusals >= MAX_LONE_REFUSALS => {
-                self.again(lines, self.attempts());
-                self.stop(StopReason::Refused { message });
-                Settled::default()
-            }
             Err(error @ (AppendError::TooLarge | AppendError::Refused { .. })) => {
-                self.lone_refusals += 1;
-                let reason = match error {
+                let message = match error {
                     AppendError::Refused { message } => message,
                     too_large => too_large.to_string(),
                 };
-                let rejected = vec![(lines.start, reason)];
+                if self.lone_refusals >= MAX_LONE_REFUSALS {
+                    self.again(lines, self.attempts());
+                    self.stop(StopReason::Refused { message });
+                    return Settled::default();
+                }
+                self.lone_refusals += 1;
+                let rejected = vec![(lines.start, message)];
                 self.settle(lines, Appended { rejected, pause: Duration::ZERO })
             }
             Err(AppendError::Stopped(reason)) => {
