@@ -265,6 +265,7 @@ mod tests {
                             expected.push(line.as_slice());
                         }
                         prop_assert_eq!(lines.len(), expected.len());
+                        prop_assert_eq!(lines.bytes(), expected.iter().map(|l| l.len()).sum::<usize>());
                         prop_assert!(lines.iter().eq(expected));
                     }
                     Op::Trim(count) => {

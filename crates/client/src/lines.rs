@@ -60,6 +60,13 @@ impl Lines {
         self.parts.iter().map(|part| part.lines.len()).sum()
     }
 
+    /// Returns how many bytes the lines have together. Takes no longer for many lines.
+    pub fn bytes(&self) -> usize {
+        let bytes_of =
+            |Part { block, lines }: &Part| block.start(lines.end) - block.start(lines.start);
+        self.parts.iter().map(bytes_of).sum()
+    }
+
     /// Tells whether there is no line.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()

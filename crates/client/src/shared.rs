@@ -287,8 +287,7 @@ impl Shared {
             }
         };
         let (number, lines) = seeded_bug::in_append(first, lines, core.session.is_repeating());
-        let bytes = lines.iter().map(<[u8]>::len).sum();
-        core.session.sent(now, lines.len() as u64, bytes);
+        core.session.sent(now, lines.len() as u64, lines.bytes());
         drop(core);
         Ok(Append {
             table: self.table.clone(),
