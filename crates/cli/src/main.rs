@@ -1,0 +1,2 @@
+//! The `streamtable` command.
+fn main() {}

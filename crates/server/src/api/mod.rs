@@ -1,0 +1,1 @@
+//! The native API: rows in, rows out, without an SDK.

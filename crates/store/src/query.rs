@@ -1,0 +1,40 @@
+//! Questions in SQL, and the rows that answer them.
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures_util::stream::BoxStream;
+
+use crate::StoreError;
+
+/// A question in SQL.
+///
+/// A table is named `entity.project.table`, each part quoted where SQL needs it; a name with fewer
+/// parts is looked up in [`home`](Self::home). `"entity/project/table"` in one pair of quotes is a
+/// name too.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// One `SELECT` (or `SHOW`, `DESCRIBE`, `EXPLAIN`, `WITH`, `VALUES`).
+    pub sql: String,
+    /// The entity and the project in which short names are looked up.
+    pub home: Option<(String, String)>,
+    /// The entities whose tables may be read; `None` for all.
+    pub entities: Option<Vec<String>>,
+    /// The longest it may take, from the call to the last row.
+    pub timeout: Duration,
+}
+
+/// The answer to a [`Query`]. Dropping it cancels the query.
+pub struct Rows {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows, as they come.
+    pub batches: BoxStream<'static, Result<RecordBatch, StoreError>>,
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
