@@ -1,3 +1,6 @@
-//! The embedded store, from outside: conformance, crashes, damage, other readers.
+//! The embedded store, from outside: conformance, crashes, damage.
 
 mod conformance;
+mod crashes;
+mod damage;
+mod support;
