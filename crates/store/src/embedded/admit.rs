@@ -125,6 +125,7 @@ impl TableState {
                 Arc::make_mut(&mut self.columns).grow(&mut fit, Seen { position, at });
             }
             if is_at_rest {
+                self.note(frame.received_at, parsed.step);
                 if !is_once {
                     self.put_again(&writer, *line, text, position);
                 }

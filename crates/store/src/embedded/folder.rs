@@ -109,13 +109,16 @@ mod tests {
     #[test]
     fn names_of_folders() {
         #[track_caller]
-        fn check(project: &str, table: &str, expected: &str) {
-            let path = TablePath::new("me", project, table).unwrap();
-            assert_eq!(table_folder(Path::new("/d"), &path), Path::new("/d/tables").join(expected));
+        fn check(name: &str, expected: &str) {
+            assert_eq!(file_name(name), expected);
         }
-        check("shop", "requests.v1", "me/shop/requests.v1");
-        check("..", ".", "me/~2E./~2E");
-        check("a b~/c".split('/').next().unwrap(), "_delta_log", "me/a~20b~7E/~5Fdelta_log");
-        check("é", "A", "me/~C3~A9/A");
+        check("requests.v1", "requests.v1");
+        check("..", "~2E.");
+        check("a b~/c", "a~20b~7E~2Fc");
+        check("_delta_log", "~5Fdelta_log");
+        check("é", "~C3~A9");
+        let path = TablePath::new("me", "my project", "t").unwrap();
+        let folder = table_folder(Path::new("/d"), &path);
+        assert_eq!(folder, Path::new("/d/tables/me/my~20project/t"));
     }
 }

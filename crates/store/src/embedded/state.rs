@@ -43,6 +43,9 @@ pub(super) struct TableState {
     pub(super) last_step: Option<i64>,
     /// The version of the Delta table that `files` are of.
     pub(super) version: Option<u64>,
+    /// Whether a commit was found that the state on disk does not know: it must be written before
+    /// the log forgets.
+    pub(super) is_unwritten: bool,
 }
 
 /// A file of rows at rest.
@@ -148,13 +151,18 @@ impl TableState {
             }
         }
         self.end = self.end.max(rows.last().map_or(0, |&last| last as u64 + 1));
-        self.created_at.get_or_insert(frame.received_at);
-        self.last_write = self.last_write.max(Some(frame.received_at));
-        self.last_step = self.last_step.max(last_step);
+        self.note(frame.received_at, last_step);
         if let Err(error) = self.live.push(batch) {
             // Batches of one table fit together by construction.
             tracing::error!(table = %frame.table, %error, "rows are durable but cannot be shown");
         }
+    }
+
+    /// Remembers when rows came, and how far they count their steps.
+    pub(super) fn note(&mut self, received_at: Timestamp, step: Option<i64>) {
+        self.created_at.get_or_insert(received_at);
+        self.last_write = self.last_write.max(Some(received_at));
+        self.last_step = self.last_step.max(step);
     }
 
     /// Hears from the log where a line went that is at rest already.
@@ -255,7 +263,7 @@ impl TableState {
 
     /// Tells whether something is in memory that should be at rest.
     pub(super) fn is_dirty(&self) -> bool {
-        !self.live.is_empty() || self.dead.within(0..self.flushed).next().is_some()
+        self.is_unwritten || !self.live.is_empty() || self.dead.within(0..self.flushed).next().is_some()
     }
 }
 

@@ -100,6 +100,7 @@ impl Table {
         state.empty = flushed.saturating_sub(rows);
         state.files = Arc::new(at_rest.files);
         state.version = Some(at_rest.version);
+        state.is_unwritten = true;
         let seen = Seen { position: state.known, at: Timestamp::from_micros(0) };
         Arc::make_mut(&mut state.columns).restore(at_rest.slots, seen);
         Ok(())
@@ -131,6 +132,7 @@ impl Table {
             let batches = state.live.batches();
             (Arc::clone(&state.columns), batches, state.dead.clone(), files, state.end, stored)
         };
+        let nothing_new = batches.is_empty();
         let schema = columns.arrow_schema();
         let affected: Vec<DataFile> = files
             .iter()
@@ -151,16 +153,17 @@ impl Table {
                 }
             })
             .await?;
-        let version = rest
-            .delta
-            .commit(Change {
-                columns: &columns,
-                add: &added,
-                remove: &affected,
-                flushed: end,
-                is_compaction: false,
-            })
-            .await?;
+        let change = Change {
+            columns: &columns,
+            add: &added,
+            remove: &affected,
+            flushed: end,
+            is_compaction: false,
+        };
+        let version = match stored.version {
+            Some(version) if nothing_new && affected.is_empty() => version,
+            _ => rest.delta.commit(change).await?,
+        };
         let gone = dead.count_within(0..end);
         let kept = files.iter().filter(|file| !affected.contains(file)).cloned();
         let files = Arc::new(sorted(kept.chain(added).collect()));
@@ -174,13 +177,16 @@ impl Table {
             state.version = Some(version);
             state.flushed = end;
             state.live.drop_before(end);
+            state.is_unwritten = true;
             for range in dead.within(0..end).collect::<Vec<_>>() {
                 state.dead.remove(range);
             }
             state.empty += gone;
         }
         rest.replaced.extend(affected.into_iter().map(|file| (Instant::now(), file.name)));
-        self.blocking(move |folder| Ok(write_state(folder, &stored)?)).await
+        self.blocking(move |folder| Ok(write_state(folder, &stored)?)).await?;
+        self.state.lock().is_unwritten = false;
+        Ok(())
     }
 
     /// Reads every file at rest, sets those aside whose checksum is wrong, and returns their names.

@@ -158,6 +158,8 @@ impl Engine {
         options.sql_parser.enable_ident_normalization = false;
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
+        // The rule takes a view's column and the one it is made of for two of the same name.
+        options.optimizer.enable_leaf_expression_pushdown = false;
         options.execution.time_zone = Some("+00:00".to_owned());
         let mut state = SessionStateBuilder::new()
             .with_config(config)
