@@ -297,9 +297,8 @@ async fn columns_keep_their_order_and_history(table: &Table<'_>) -> Check {
             (it.name, it.ty.to_string(), history)
         })
         .collect();
-    let column = |name: &str, ty: &str, history: &[u64]| {
-        (name.to_owned(), ty.to_owned(), history.to_vec())
-    };
+    let column =
+        |name: &str, ty: &str, history: &[u64]| (name.to_owned(), ty.to_owned(), history.to_vec());
     let expected =
         vec![column("z", "float", &[0, 1]), column("a", "string", &[0]), column("m", "null", &[1])];
     same("columns", told, expected)
@@ -331,7 +330,8 @@ async fn reads_begin_anywhere(table: &Table<'_>) -> Check {
     let lines: Vec<String> = (0..50).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     table.log("w", 0, &lines).await?;
-    for (from, limit, expected) in [(0, 3, 0..3), (48, 10, 48..50), (17, 1, 17..18), (50, 5, 0..0)] {
+    for (from, limit, expected) in [(0, 3, 0..3), (48, 10, 48..50), (17, 1, 17..18), (50, 5, 0..0)]
+    {
         let rows = table.read(from, limit).await?;
         let positions: Vec<u64> = rows.iter().map(|row| row.position).collect();
         same("positions", positions, expected.collect())?;

@@ -41,9 +41,9 @@ impl Ranges {
         }
         let from = self.ranges.partition_point(|it| it.end < range.start);
         let to = self.ranges.partition_point(|it| it.start <= range.end);
-        let joined = self.ranges[from..to].iter().fold(range, |joined, it| {
-            joined.start.min(it.start)..joined.end.max(it.end)
-        });
+        let joined = self.ranges[from..to]
+            .iter()
+            .fold(range, |joined, it| joined.start.min(it.start)..joined.end.max(it.end));
         self.ranges.splice(from..to, [joined]);
     }
 

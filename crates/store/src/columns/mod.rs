@@ -127,9 +127,8 @@ impl Columns {
         let place = self.slots.len();
         let own = &self.columns[column];
         let wanted = slot::field_name(&own.name, own.slots.is_empty().then_some(kind), kind);
-        let field = slot::unique(wanted, |name| {
-            self.fields.contains(name) || fixed::ALL.contains(&name)
-        });
+        let field =
+            slot::unique(wanted, |name| self.fields.contains(name) || fixed::ALL.contains(&name));
         self.push_slot(column, kind, field);
         place
     }

@@ -18,9 +18,8 @@ pub(crate) fn read_rows(columns: &Columns, batch: &RecordBatch) -> Vec<ReadRow> 
     let arrays: Vec<_> = columns
         .iter()
         .map(|column| {
-            let array = |slot: &super::Slot| {
-                Some((slot.kind, batch.column_by_name(&slot.field)?.as_ref()))
-            };
+            let array =
+                |slot: &super::Slot| Some((slot.kind, batch.column_by_name(&slot.field)?.as_ref()));
             (column, column.slots.iter().filter_map(array).collect::<Vec<_>>())
         })
         .collect();

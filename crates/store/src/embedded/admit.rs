@@ -41,6 +41,19 @@ pub(super) struct Group {
     pub(super) last_step: Option<i64>,
 }
 
+/// Rows of one writer that follow one another.
+struct Taken {
+    writer: Arc<str>,
+    rows: Vec<BuildRow>,
+    lines: Vec<(u64, Bytes)>,
+}
+
+impl Taken {
+    fn of(writer: Arc<str>) -> Self {
+        Self { writer, rows: Vec::new(), lines: Vec::new() }
+    }
+}
+
 impl TableState {
     /// Decides what becomes of each line. Rows that are taken count as seen from here on.
     pub(super) fn admit(
@@ -50,7 +63,7 @@ impl TableState {
     ) -> Result<Admitted, ArrowError> {
         let mut admitted = Admitted::default();
         let mut fit = Fit::default();
-        let mut group: Option<(Arc<str>, Vec<BuildRow>, Vec<(u64, Bytes)>)> = None;
+        let mut taken: Option<Taken> = None;
         for (i, (parsed, text)) in parsed.into_iter().zip(&batch.lines).enumerate() {
             let line = batch.first_line.saturating_add(i as u64);
             let mut parsed = match parsed {
@@ -81,15 +94,15 @@ impl TableState {
                 Arc::make_mut(&mut self.columns).grow(&mut fit, Seen { position, at });
             }
             parsed.writer = None;
-            if group.as_ref().is_some_and(|(id, ..)| *id != writer) {
-                self.close_group(batch, group.take(), &mut admitted)?;
+            if taken.as_ref().is_some_and(|it| it.writer != writer) {
+                self.close_group(batch, taken.take(), &mut admitted)?;
             }
-            let (_, rows, lines) = group.get_or_insert_with(|| (writer, Vec::new(), Vec::new()));
+            let taken = taken.get_or_insert_with(|| Taken::of(writer));
             let places = fit.places().to_vec();
-            rows.push(BuildRow { position, line, at: at.as_micros(), parsed, places });
-            lines.push((line, text.clone()));
+            taken.rows.push(BuildRow { position, line, at: at.as_micros(), parsed, places });
+            taken.lines.push((line, text.clone()));
         }
-        self.close_group(batch, group, &mut admitted)?;
+        self.close_group(batch, taken, &mut admitted)?;
         Ok(admitted)
     }
 
@@ -147,10 +160,10 @@ impl TableState {
     fn close_group(
         &mut self,
         batch: &Batch,
-        group: Option<(Arc<str>, Vec<BuildRow>, Vec<(u64, Bytes)>)>,
+        taken: Option<Taken>,
         admitted: &mut Admitted,
     ) -> Result<(), ArrowError> {
-        let Some((writer, rows, lines)) = group else { return Ok(()) };
+        let Some(Taken { writer, rows, lines }) = taken else { return Ok(()) };
         let frame = Frame {
             table: batch.table.clone(),
             writer: writer.to_string(),

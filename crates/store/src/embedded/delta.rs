@@ -93,7 +93,7 @@ impl DeltaFolder {
         files.sort_by_key(|file| file.first);
         let flushed = flushed.and_then(|flushed| u64::try_from(flushed).ok()).unwrap_or(0);
         let slots = state.schema().fields().filter_map(known_slot).collect();
-        Ok(Some(AtRest { version: state.version() as u64, flushed, files, slots }))
+        Ok(Some(AtRest { version: state.version(), flushed, files, slots }))
     }
 
     /// Commits a change, durably, and returns the version that it makes.

@@ -215,9 +215,9 @@ impl Inner {
             Outcome::Durable if state.failures == failures => {
                 Ok(Appended { end: state.end, ..appended })
             }
-            Outcome::Durable => Err(StoreError::Unavailable {
-                reason: "a write to the disk has failed".to_owned(),
-            }),
+            Outcome::Durable => {
+                Err(StoreError::Unavailable { reason: "a write to the disk has failed".to_owned() })
+            }
             Outcome::Failed(error) => Err(StoreError::Unavailable { reason: error.to_string() }),
         }
     }
@@ -244,10 +244,13 @@ impl Inner {
             self.log.submit(bytes, Box::new(move |outcome| table.settle(group, &outcome)));
         }
         // Behind all frames of this table that are on their way, those that are repeated included.
-        self.log.submit(Vec::new(), Box::new(move |outcome| {
-            // Whoever waited may have gone away; the rows are stored all the same.
-            let _ = settle.send(outcome);
-        }));
+        self.log.submit(
+            Vec::new(),
+            Box::new(move |outcome| {
+                // Whoever waited may have gone away; the rows are stored all the same.
+                let _ = settle.send(outcome);
+            }),
+        );
         drop(state);
         if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize {
             self.wake.notify_one();

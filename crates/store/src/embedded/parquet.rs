@@ -32,8 +32,8 @@ pub(super) fn write_file(
     batches: &[RecordBatch],
     dead: &Ranges,
 ) -> Result<Option<DataFile>, StoreError> {
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties()))
-        .map_err(failed)?;
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties())).map_err(failed)?;
     let (mut rows, mut first, mut end) = (0, None, 0);
     for batch in batches {
         let batch = without(widen(batch, schema).map_err(failed)?, dead).map_err(failed)?;

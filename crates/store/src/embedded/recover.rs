@@ -13,11 +13,11 @@ use streamtable_schema::TablePath;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use super::Inner;
 use super::config::StoreConfig;
 use super::folder::{read_states, table_folder};
 use super::state::TableState;
 use super::table::Table;
-use super::Inner;
 use crate::StoreError;
 use crate::log::{Frame, Log, LogConfig, SegmentId, list_segments, read_segment, sync_folder};
 use crate::query::Engine;
@@ -55,8 +55,7 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
         });
         replayed.await.map_err(|error| StoreError::Io { reason: error.to_string() })??
     };
-    let log_config =
-        LogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
+    let log_config = LogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
     let log = Log::start(log_config, next, sequence)?;
     let engine = Engine::new(&config)?;
     Ok(Inner {

@@ -42,9 +42,9 @@ impl Inner {
         self.log.rotate(move |last| {
             let _ = tell.send(last);
         });
-        let last = told.await.map_err(|_| StoreError::Unavailable {
-            reason: "the log has ended".to_owned(),
-        })?;
+        let last = told
+            .await
+            .map_err(|_| StoreError::Unavailable { reason: "the log has ended".to_owned() })?;
         for table in self.all_tables() {
             table.put_to_rest(self.config.keep_replaced).await?;
             self.rested.notify_waiters();

@@ -74,7 +74,8 @@ impl DataFile {
     pub(super) fn from_name(name: &str, bytes: u64) -> Option<Self> {
         let mut parts = name.strip_prefix("part-")?.strip_suffix(".parquet")?.split('-');
         let mut next = || parts.next();
-        let (first, end, rows) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
+        let (first, end, rows) =
+            (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
         let crc = u32::from_str_radix(next()?, 16).ok()?;
         Some(Self { name: name.to_owned(), bytes, rows, first, end, crc })
     }
@@ -263,7 +264,9 @@ impl TableState {
 
     /// Tells whether something is in memory that should be at rest.
     pub(super) fn is_dirty(&self) -> bool {
-        self.is_unwritten || !self.live.is_empty() || self.dead.within(0..self.flushed).next().is_some()
+        self.is_unwritten
+            || !self.live.is_empty()
+            || self.dead.within(0..self.flushed).next().is_some()
     }
 }
 

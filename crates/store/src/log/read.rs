@@ -123,11 +123,19 @@ mod tests {
     fn torn() {
         check(
             |file, length| file.truncate(2 * length + 30),
-            Found { frames: frames(&[0, 1]), torn_at: Some(2 * bytes(0).len()), ..Found::default() },
+            Found {
+                frames: frames(&[0, 1]),
+                torn_at: Some(2 * bytes(0).len()),
+                ..Found::default()
+            },
         );
         check(
             |file, length| file[3 * length - 5..].fill(0),
-            Found { frames: frames(&[0, 1]), torn_at: Some(2 * bytes(0).len()), ..Found::default() },
+            Found {
+                frames: frames(&[0, 1]),
+                torn_at: Some(2 * bytes(0).len()),
+                ..Found::default()
+            },
         );
     }
 
@@ -135,11 +143,8 @@ mod tests {
     fn damaged() {
         let length = bytes(0).len();
         let damaged = vec![Damage { bytes: length..2 * length }];
-        let expected = || Found {
-            frames: frames(&[0, 2]),
-            damaged: damaged.clone(),
-            ..Found::default()
-        };
+        let expected =
+            || Found { frames: frames(&[0, 2]), damaged: damaged.clone(), ..Found::default() };
         check(|file, length| file[length + 40] ^= 1, expected());
         check(|file, length| file[length..2 * length].fill(0), expected());
         check(|file, length| file[length + 4..length + 8].fill(255), expected());

@@ -52,7 +52,10 @@ struct Queue {
 }
 
 enum Entry {
-    Frame { bytes: Vec<u8>, done: Done },
+    Frame {
+        bytes: Vec<u8>,
+        done: Done,
+    },
     /// Close the file that is written now, and tell its number.
     Rotate(Box<dyn FnOnce(SegmentId) + Send>),
 }
@@ -60,8 +63,7 @@ enum Entry {
 impl Log {
     /// Starts a log whose next file is `next` and whose next frame is `sequence`.
     pub(crate) fn start(config: LogConfig, next: SegmentId, sequence: u64) -> io::Result<Self> {
-        let shared =
-            Arc::new(Shared { queue: Mutex::new(Queue::default()), wake: Condvar::new() });
+        let shared = Arc::new(Shared { queue: Mutex::new(Queue::default()), wake: Condvar::new() });
         let writer = Writer { config, next, sequence, segment: None };
         let thread = std::thread::Builder::new().name("streamtable-log".to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -171,7 +173,8 @@ impl Writer {
             seal(frame, self.sequence);
             self.sequence += 1;
         }
-        let outcome = match self.write(&group).or_else(|error| self.write_elsewhere(&group, error)) {
+        let outcome = match self.write(&group).or_else(|error| self.write_elsewhere(&group, error))
+        {
             Ok(()) => Outcome::Durable,
             Err(error) => {
                 tracing::error!(%error, "rows cannot be made durable");
@@ -188,11 +191,7 @@ impl Writer {
 
     /// Tries once more in a new file: the old one may have a bad place, and after a failed sync
     /// nothing written to it may be believed.
-    fn write_elsewhere(
-        &mut self,
-        group: &[(Vec<u8>, Done)],
-        error: io::Error,
-    ) -> io::Result<()> {
+    fn write_elsewhere(&mut self, group: &[(Vec<u8>, Done)], error: io::Error) -> io::Result<()> {
         tracing::warn!(%error, "a log file failed; trying another");
         if let Some(segment) = self.segment.take() {
             segment.abandon();
@@ -225,10 +224,7 @@ impl Writer {
 }
 
 /// Deletes the log files up to one: all they hold is elsewhere.
-pub(crate) fn remove_through(
-    folder: &std::path::Path,
-    last: SegmentId,
-) -> io::Result<()> {
+pub(crate) fn remove_through(folder: &std::path::Path, last: SegmentId) -> io::Result<()> {
     for id in super::list_segments(folder)? {
         if id <= last {
             std::fs::remove_file(id.path(folder))?;

@@ -13,9 +13,9 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, NotExpr, lit};
-use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -42,7 +42,8 @@ impl AtRest {
     }
 
     fn files(&self, partitions: usize, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.snapshot.files.iter().map(|file| self.file(file)).collect::<Result<_>>()?;
+        let files =
+            self.snapshot.files.iter().map(|file| self.file(file)).collect::<Result<_>>()?;
         let groups = FileGroup::new(files).split_files(partitions.max(1));
         let source = Arc::new(ParquetSource::new(Arc::clone(&self.schema)));
         let mut config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
@@ -51,8 +52,7 @@ impl AtRest {
             .with_projection_indices(Some(columns.to_vec()))?;
         if let Some(place) = columns.iter().position(|&column| column == 0) {
             // Files lie in the order of their positions, and so do the rows in each.
-            let position: Arc<dyn PhysicalExpr> =
-                Arc::new(Column::new(fixed::POSITION, place));
+            let position: Arc<dyn PhysicalExpr> = Arc::new(Column::new(fixed::POSITION, place));
             config = config.with_output_ordering(
                 LexOrdering::new([PhysicalSortExpr::new_default(position)]).into_iter().collect(),
             );
@@ -89,9 +89,8 @@ impl AtRest {
     /// Leaves rows out that hold no row any more.
     fn without_dead(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let place = plan.schema().index_of(fixed::POSITION)?;
-        let position = || -> Arc<dyn PhysicalExpr> {
-            Arc::new(Column::new(fixed::POSITION, place))
-        };
+        let position =
+            || -> Arc<dyn PhysicalExpr> { Arc::new(Column::new(fixed::POSITION, place)) };
         let mut alive: Option<Arc<dyn PhysicalExpr>> = None;
         for range in self.snapshot.dead.within(0..self.snapshot.end) {
             let compare = |operator, n: u64| -> Arc<dyn PhysicalExpr> {

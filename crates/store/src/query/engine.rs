@@ -44,8 +44,8 @@ impl Engine {
             std::fs::remove_dir_all(&spill)?;
         }
         std::fs::create_dir_all(&spill)?;
-        let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![spill]));
+        let disk =
+            DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill]));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(config.query_bytes)))
             .with_disk_manager_builder(disk)
@@ -84,7 +84,8 @@ impl Engine {
             let plan = state.create_physical_plan(&plan).await.map_err(failed)?;
             execute_stream(plan, state.task_ctx()).map_err(failed)
         };
-        let rows = tokio::time::timeout_at(deadline, plan).await.map_err(|_| too_long.clone())??;
+        let rows =
+            tokio::time::timeout_at(deadline, plan).await.map_err(|_| too_long.clone())??;
         let schema = rows.schema();
         let batches = until(deadline, too_long, rows.map(|batch| batch.map_err(failed)));
         Ok(Rows { schema, batches: batches.boxed() })
@@ -102,16 +103,16 @@ impl Engine {
             Some(crate::live::positions(batch)?.values().first().copied()? as u64)
         });
         let batches = if first_live.is_some_and(|first| first <= from) {
-            from_memory(&snapshot, from, limit)
+            read_memory(&snapshot, from, limit)
         } else if from >= snapshot.end {
             Vec::new()
         } else {
-            self.from_files(snapshot, from, limit).await?
+            self.read_files(snapshot, from, limit).await?
         };
         Ok(batches.iter().flat_map(|batch| read_rows(&columns, batch)).collect())
     }
 
-    async fn from_files(
+    async fn read_files(
         &self,
         mut snapshot: Snapshot,
         from: u64,
@@ -191,7 +192,7 @@ impl Tables for NoTables {
     }
 }
 
-fn from_memory(snapshot: &Snapshot, from: u64, limit: usize) -> Vec<RecordBatch> {
+fn read_memory(snapshot: &Snapshot, from: u64, limit: usize) -> Vec<RecordBatch> {
     let mut batches = Vec::new();
     let mut left = limit;
     for batch in &snapshot.live {
@@ -261,7 +262,9 @@ fn too_long(timeout: Duration) -> StoreError {
 fn failed(error: DataFusionError) -> StoreError {
     let error = match error.find_root() {
         DataFusionError::ResourcesExhausted(message) => {
-            return StoreError::Limit { message: format!("the query needs too much memory: {message}") };
+            return StoreError::Limit {
+                message: format!("the query needs too much memory: {message}"),
+            };
         }
         DataFusionError::ParquetError(_)
         | DataFusionError::ObjectStore(_)

@@ -153,11 +153,8 @@ async fn check(store: &EmbeddedStore, model: &Model) -> TestCaseResult {
         .map(|row| (row.writer.clone(), row.line, read(row)))
         .collect();
     prop_assert_eq!(&once, &model.once);
-    let run: BTreeMap<u64, Value> = rows
-        .iter()
-        .filter(|row| row.writer == "run")
-        .map(|row| (row.line, read(row)))
-        .collect();
+    let run: BTreeMap<u64, Value> =
+        rows.iter().filter(|row| row.writer == "run").map(|row| (row.line, read(row))).collect();
     prop_assert_eq!(&run, &model.run);
     let count = model.once.len() + model.run.len();
     prop_assert_eq!(rows.len(), count);
@@ -197,8 +194,7 @@ async fn run(ops: Vec<Op>) -> TestCaseResult {
                     model.run.insert(line, value);
                 }
                 let batch = batch("run", line, texts);
-                let batch =
-                    streamtable_store::Batch { numbering: Numbering::Overwrite, ..batch };
+                let batch = streamtable_store::Batch { numbering: Numbering::Overwrite, ..batch };
                 store.append(batch).await.unwrap();
             }
             Op::Rest => store.put_to_rest().await.unwrap(),

@@ -74,7 +74,9 @@ impl Kept {
 
     /// Puts them back, as if a process had ended between a commit and what comes after it.
     pub(crate) fn put_back(self, folder: &Folder) {
-        for path in folder.files("log", ".log").into_iter().chain(folder.files("tables", "state.json")) {
+        for path in
+            folder.files("log", ".log").into_iter().chain(folder.files("tables", "state.json"))
+        {
             fs::remove_file(path).unwrap();
         }
         for (path, bytes) in self.0 {
@@ -100,7 +102,11 @@ pub(crate) fn batch(writer: &str, first_line: u64, lines: Vec<String>) -> Batch 
 }
 
 /// Logs rows `{"n": …}` under the line numbers of a range.
-pub(crate) async fn log(store: &EmbeddedStore, writer: &str, lines: std::ops::Range<u64>) -> Appended {
+pub(crate) async fn log(
+    store: &EmbeddedStore,
+    writer: &str,
+    lines: std::ops::Range<u64>,
+) -> Appended {
     let texts = lines.clone().map(|n| format!(r#"{{"n":{n},"text":"row {n}"}}"#)).collect();
     store.append(batch(writer, lines.start, texts)).await.unwrap()
 }
