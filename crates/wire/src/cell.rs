@@ -1,8 +1,8 @@
 //! Cells that plain JSON has no word for: instants and media.
 
-use streamtable_schema::{Media, MediaKind, MediaSource, Row, StoredFile, Timestamp, Type, Value};
+use streamtable_schema::{Media, MediaKind, Row, StoredFile, Timestamp, Type, Value};
 
-use crate::json::{write_f64, write_i64, write_plain, write_str};
+use crate::json::{write_i64, write_plain, write_str};
 use crate::weave_type::WeaveType;
 
 /// How a weave cell's `_type` begins; the type follows as JSON text.
@@ -96,56 +96,6 @@ pub(crate) fn write_media(out: &mut Vec<u8>, media: &Media, file: &StoredFile) {
         write_plain(out, format_args!(r#","width":{width},"height":{height}"#));
     }
     out.push(b'}');
-}
-
-/// Appends a value as the protocol's clients write it, so that [`HistoryLine`](crate::HistoryLine)
-/// reads the same value again: instants and media as cells, all else as plain JSON with bare
-/// `NaN` and infinities.
-///
-/// Media whose file has no place yet are written as null: a server has none.
-pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(b) => write_plain(out, b),
-        Value::Int(n) => match i64::try_from(*n) {
-            Ok(n) => write_i64(out, n),
-            Err(_) => write_plain(out, n),
-        },
-        Value::Float(x) => write_f64(out, *x),
-        Value::String(text) => write_str(out, text),
-        Value::Timestamp(t) => write_timestamp(out, *t),
-        Value::Media(media) => match media.source() {
-            MediaSource::Stored(file) => write_media(out, media, file),
-            _ => out.extend_from_slice(b"null"),
-        },
-        Value::List(items) => {
-            out.push(b'[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_cell(out, item);
-            }
-            out.push(b']');
-        }
-        Value::Struct(row) => {
-            out.push(b'{');
-            write_cells(out, row);
-            out.push(b'}');
-        }
-    }
-}
-
-/// Appends a row's cells, separated by commas, without the braces around them.
-pub fn write_cells(out: &mut Vec<u8>, row: &Row) {
-    for (i, (name, value)) in row.cells().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        write_str(out, name);
-        out.push(b':');
-        write_cell(out, value);
-    }
 }
 
 /// Reads the cells in a value that came as JSON, however deep they lie.

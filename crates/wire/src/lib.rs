@@ -24,6 +24,7 @@
 
 mod artifact;
 mod cell;
+mod cell_text;
 mod decode;
 mod encode;
 mod file_stream;
@@ -44,7 +45,7 @@ pub use artifact::{
     ArtifactFile, MANIFEST_NAME, Manifest, ManifestEntry, STREAM_TABLE_METADATA, STREAM_TABLE_TYPE,
     StoragePolicyConfig, StreamTableArtifact, md5_base64,
 };
-pub use cell::{write_cell, write_cells};
+pub use cell_text::{read_cell, write_cell};
 pub use decode::HistoryLine;
 pub use encode::{
     Logged, MAX_LINE_BYTES, RESERVED_COLUMNS, RowSink, TIMESTAMP_COLUMN, TakeRow, for_each_row,
