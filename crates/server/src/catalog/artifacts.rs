@@ -67,14 +67,6 @@ pub(crate) struct NewArtifact {
     pub(crate) sequence_client_id: Option<String>,
 }
 
-/// What became of a [`NewArtifact`].
-#[derive(Clone, Debug)]
-pub(crate) struct CreatedArtifact {
-    pub(crate) artifact: Artifact,
-    /// The newest whole artifact of the collection.
-    pub(crate) latest: Option<Artifact>,
-}
-
 /// An alias of an artifact: its id and its text.
 pub(crate) type Alias = (i64, String);
 
@@ -95,7 +87,7 @@ impl Catalog {
     pub(crate) async fn create_artifact(
         &self,
         new: NewArtifact,
-    ) -> Result<CreatedArtifact, CatalogError> {
+    ) -> Result<Artifact, CatalogError> {
         check_name("type", &new.type_name)?;
         check_name("artifact", &new.collection)?;
         for alias in &new.aliases {
@@ -119,6 +111,17 @@ impl Catalog {
             let sql = format!("{SELECT_COLLECTION} WHERE c.project_id = ?1 AND c.name = ?2");
             let mut query = db.prepare_cached(&sql)?;
             Ok(query.query_row(params![project, name], read_collection).optional()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn collection_by_id(
+        &self,
+        id: i64,
+    ) -> Result<Option<Collection>, CatalogError> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(&format!("{SELECT_COLLECTION} WHERE c.id = ?1"))?;
+            Ok(query.query_row([id], read_collection).optional()?)
         })
         .await
     }
@@ -338,7 +341,7 @@ fn create(
     db: &Connection,
     project: &Project,
     new: &NewArtifact,
-) -> Result<CreatedArtifact, CatalogError> {
+) -> Result<Artifact, CatalogError> {
     let run_id: Option<i64> = match &new.run {
         Some(run) => db
             .query_row(
@@ -365,7 +368,6 @@ fn create(
         let message = format!("{:?} is an artifact of another type", new.collection);
         return Err(CatalogError::refused(message));
     }
-    let latest = latest(db, collection_id)?;
     let known = if new.dedupe {
         let condition = "a.collection_id = ?1 AND a.digest = ?2
             ORDER BY a.version IS NULL, a.version DESC, a.id DESC LIMIT 1";
@@ -415,8 +417,7 @@ fn create(
         }
     }
     let artifact = artifact_where(db, "a.id = ?1", params![id])?;
-    let artifact = artifact.ok_or_else(|| CatalogError::refused("the artifact is gone"))?;
-    Ok(CreatedArtifact { artifact, latest })
+    artifact.ok_or_else(|| CatalogError::refused("the artifact is gone"))
 }
 
 fn upsert_type(

@@ -15,6 +15,7 @@ use crate::AppState;
 pub(crate) use content::mimetype;
 pub(crate) use manifest::{MAX_MANIFEST_BYTES, merge as merge_manifests};
 pub(crate) use sign::Signer;
+pub(crate) use upload::named_sha256;
 
 pub(crate) fn router() -> Router<AppState> {
     Router::new()

@@ -1,0 +1,10 @@
+//! The server over real sockets.
+
+mod clients;
+mod conformance;
+mod http;
+mod memory;
+mod proxy;
+mod reading;
+mod security;
+mod support;
