@@ -5,13 +5,8 @@
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use streamtable_server::{Server, ServerConfig};
-use streamtable_store::LocalFiles;
-
-#[path = "../tests/it/memory.rs"]
-mod memory;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,11 +15,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args().nth(2).map_or(Ok(0), |port| port.parse())?;
     let config = ServerConfig {
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        data_dir: folder.clone().into(),
+        data_dir: folder.into(),
         ..ServerConfig::default()
     };
-    let files = Arc::new(LocalFiles::open(std::path::Path::new(&folder).join("files"))?);
-    let server = Server::with_parts(config, Arc::new(memory::MemoryStore::default()), files).await?;
+    let server = Server::bind(config).await?;
     let key = server.first_key().map(|key| key.secret.as_str());
     println!("{}", serde_json::json!({ "url": server.local_url(), "key": key }));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

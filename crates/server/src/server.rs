@@ -10,7 +10,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use streamtable_store::{FileStore, Store, StoreError};
+use streamtable_store::{EmbeddedStore, FileStore, LocalFiles, Store, StoreConfig, StoreError};
 use tokio_rustls::TlsAcceptor;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -84,6 +84,23 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
+    /// Opens the stores in the data folder, and begins to listen; see
+    /// [`with_parts`](Self::with_parts).
+    pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
+        let folder = config.data_dir.clone();
+        let failed = |reason: String| ServerError::Folder { path: folder.clone(), reason };
+        let made = folder.clone();
+        let files = tokio::task::spawn_blocking(move || {
+            make_folder(&made)?;
+            LocalFiles::open(made.join("files"))
+        });
+        let files = files.await.map_err(|error| failed(error.to_string()))??;
+        let store = EmbeddedStore::open(StoreConfig::new(folder.join("store"))).await?;
+        let recovery = store.recovery();
+        tracing::info!(?recovery, "the store is open");
+        Self::with_parts(config, Arc::new(store), Arc::new(files)).await
+    }
+
     /// Makes a server of stores that are open, and begins to listen.
     ///
     /// Where nobody has ever had a key, it makes one for all entities, which

@@ -3,7 +3,6 @@
 mod clients;
 mod conformance;
 mod http;
-mod memory;
 mod proxy;
 mod reading;
 mod security;

@@ -1,15 +1,11 @@
 //! A server for one test.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use streamtable_server::{Catalog, Server, ServerConfig};
-use streamtable_store::LocalFiles;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-use crate::memory::MemoryStore;
 
 /// A server that is served until this is dropped.
 pub struct Running {
@@ -36,9 +32,7 @@ impl Running {
             ..ServerConfig::default()
         };
         change(&mut config);
-        let files = Arc::new(LocalFiles::open(folder.path().join("files")).unwrap());
-        let store = Arc::new(MemoryStore::default());
-        let server = Server::with_parts(config, store, files).await.unwrap();
+        let server = Server::bind(config).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (url, key) = (server.local_url(), server.first_key().unwrap().secret.clone());
         let catalog = server.catalog().clone();
