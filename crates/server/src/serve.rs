@@ -1,16 +1,21 @@
 //! Connections.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -46,6 +51,7 @@ pub(crate) async fn serve(
             router: router.clone(),
             peer,
             header_timeout: limits.header_timeout,
+            body_timeout: limits.body_timeout,
             stopping: stopping.clone(),
         };
         let tls = tls.clone();
@@ -97,14 +103,16 @@ struct Connection {
     router: Router,
     peer: SocketAddr,
     header_timeout: Duration,
+    body_timeout: Duration,
     stopping: watch::Receiver<bool>,
 }
 
 impl Connection {
     async fn run<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut self, stream: S) {
-        let (router, peer) = (self.router, self.peer);
-        let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
-            let mut request: Request = request.map(axum::body::Body::new);
+        let (router, peer, body_timeout) = (self.router, self.peer, self.body_timeout);
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let mut request: Request = request
+                .map(|body| axum::body::Body::new(ImpatientBody::new(body, body_timeout)));
             request.extensions_mut().insert(Peer(peer));
             router.clone().oneshot(request)
         });
@@ -124,5 +132,47 @@ impl Connection {
         if let Err(error) = result {
             tracing::debug!(%peer, %error, "a connection ended");
         }
+    }
+}
+
+/// A body that may not pause for too long.
+struct ImpatientBody {
+    body: Incoming,
+    timeout: Duration,
+    /// While a piece is awaited.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl ImpatientBody {
+    fn new(body: Incoming, timeout: Duration) -> Self {
+        Self { body, timeout, pause: None }
+    }
+}
+
+impl Body for ImpatientBody {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.pause = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let timeout = this.timeout;
+        let pause = this.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        ready!(pause.as_mut().poll(cx));
+        Poll::Ready(Some(Err("the body paused for too long".into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -12,7 +11,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use streamtable_store::{EmbeddedStore, FileStore, LocalFiles, Store, StoreConfig, StoreError};
 use tokio_rustls::TlsAcceptor;
-use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::access::{self, Right, guard};
 use crate::catalog::{Catalog, CatalogError, NewKey};
@@ -189,7 +187,6 @@ impl Server {
 }
 
 fn router(state: AppState) -> Router {
-    let body_timeout = state.config().limits.body_timeout;
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(graphql::router(state.config()))
@@ -201,7 +198,6 @@ fn router(state: AppState) -> Router {
         .merge(page::router())
         .fallback(page::elsewhere)
         .layer(from_fn_with_state(state.clone(), guard))
-        .layer(RequestBodyTimeoutLayer::new(body_timeout.max(Duration::from_secs(1))))
         .with_state(state)
 }
 
