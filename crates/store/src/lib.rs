@@ -19,7 +19,7 @@ mod table;
 pub use batch::{Appended, Batch, Numbering, RejectedLine};
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
 pub use error::StoreError;
-pub use files::{FileStore, StoredObject};
+pub use files::{FileStore, LocalFiles, StoredObject};
 pub use query::{Query, Rows};
 pub use store::Store;
 pub use table::{ColumnInfo, ReadRow, TableInfo, TableSummary, TypeSeen};

@@ -1,0 +1,240 @@
+//! The real Python clients, against the server.
+//!
+//! Each set of versions lives in a virtual environment, in the folder that
+//! `STREAMTABLE_CLIENTS` names; `cargo xtask clients` makes them and runs these tests. Without
+//! that variable there is nothing to run.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use streamtable_wire::HistoryLine;
+use tokio::process::Command;
+
+use crate::proxy::{Fault, Proxy};
+use crate::support::Running;
+
+/// How long a program may take.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// A server, a proxy that counts, and a home folder for programs.
+struct Lab {
+    server: Running,
+    proxy: Proxy,
+    venv: PathBuf,
+    home: tempfile::TempDir,
+}
+
+impl Lab {
+    /// Makes one for a set of versions; `None` where there are none.
+    async fn new(venv: &str, plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static) -> Option<Self> {
+        let venv = PathBuf::from(std::env::var_os("STREAMTABLE_CLIENTS")?).join(venv);
+        assert!(venv.join("bin/python").exists(), "run `cargo xtask clients`");
+        let server = Running::start().await;
+        let proxy = Proxy::start(server.host(), plan).await;
+        Some(Self { server, proxy, venv, home: tempfile::tempdir().unwrap() })
+    }
+
+    /// Runs a program, which must end well, and returns what it says.
+    async fn run(&self, script: &str, args: &[&str]) -> String {
+        let mut command = Command::new(self.venv.join("bin/python"));
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+        command
+            .arg(scripts.join(script))
+            .args(args)
+            .current_dir(self.home.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.home.path())
+            .env("TZ", "UTC")
+            .env("WANDB_BASE_URL", &self.proxy.url)
+            .env("WANDB_API_KEY", &self.server.key)
+            .env("WANDB_SILENT", "false")
+            .env("WANDB_CONSOLE", "redirect")
+            .env("NO_PROXY", "127.0.0.1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, command.output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{script} {args:?} does not end")).unwrap();
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(output.status.success(), "{script} {args:?}: {}\n{text}", output.status);
+        text
+    }
+
+    async fn rows(&self, table: &str) -> Vec<HistoryLine> {
+        let query = "query R($t: String!) { project(name: \"p\", entityName: \"me\") {
+            run(name: $t) { history(minStep: 0, maxStep: 100000, samples: 10000) } } }";
+        let data = self.server.ask(query, json!({ "t": table })).await;
+        let lines = data["project"]["run"]["history"].as_array().unwrap().clone();
+        let lines = lines.iter().map(|line| HistoryLine::parse(line.as_str().unwrap()).unwrap());
+        lines.collect()
+    }
+
+    /// Checks that a table has the rows of some writers, each from 0 to `count`, in their order.
+    async fn expect(&self, table: &str, writers: &[(&str, i64)]) -> Vec<HistoryLine> {
+        let rows = self.rows(table).await;
+        let total: i64 = writers.iter().map(|(_, count)| count).sum();
+        assert_eq!(rows.len() as i64, total);
+        for (who, count) in writers {
+            let own = rows.iter().filter(|line| line.row.get("who") == Some(&(*who).into()));
+            let numbers: Vec<_> = own.map(|line| line.row.get("i").cloned().unwrap()).collect();
+            let expected: Vec<_> = (0..*count).map(streamtable_schema::Value::from).collect();
+            assert_eq!(numbers, expected, "the rows of {who}");
+        }
+        rows
+    }
+}
+
+async fn stream_table(venv: &str, prints_link: bool) {
+    // Now and then an answer is lost, or the server has too much to do.
+    let posts = Arc::new(AtomicUsize::new(0));
+    let plan = move |_, path: &str| match path.ends_with("/file_stream") {
+        true if posts.fetch_add(1, Ordering::SeqCst) == 1 => Fault::LoseAnswer,
+        _ => Fault::None,
+    };
+    let Some(lab) = Lab::new(venv, plan).await else { return };
+    let said = lab.run("stream_table.py", &["me", "p", "t", "7", "first"]).await;
+    let rows = lab.expect("t", &[("first", 7)]).await;
+    let row = &rows[3].row;
+    for (name, value) in [
+        ("float", streamtable_schema::Value::from(3.5)),
+        ("nan", f64::NAN.into()),
+        ("inf", f64::NEG_INFINITY.into()),
+        ("text", "naïve 😀 \"quoted\"\n".into()),
+        ("bool", false.into()),
+        ("big", i64::MAX.into()),
+        ("when", streamtable_schema::Timestamp::from_millis(1_704_164_645_000).into()),
+    ] {
+        assert_eq!(row.get(name), Some(&value), "{name}");
+    }
+    assert!(row.get("timestamp").is_some() && rows[3].logged_at.is_some());
+    if prints_link {
+        let link = said.split_whitespace().find(|word| word.contains("/?exp=")).unwrap();
+        let auth = crate::support::basic(&lab.server.key);
+        let page = crate::support::send("GET", link, &[("authorization", &auth)], "").await;
+        assert_eq!(page.status, 200, "{link}");
+        assert!(page.text().contains("me/p/t"), "{}", page.text());
+    }
+
+    // A second session goes on behind the first.
+    lab.run("stream_table.py", &["me", "p", "t", "5", "second"]).await;
+    lab.expect("t", &[("first", 7), ("second", 5)]).await;
+
+    // Two at once do not overwrite each other.
+    let (a, b) = (["me", "p", "both", "40", "a"], ["me", "p", "both", "40", "b"]);
+    tokio::join!(lab.run("stream_table.py", &a), lab.run("stream_table.py", &b));
+    lab.expect("both", &[("a", 40), ("b", 40)]).await;
+    assert!(lab.proxy.count() < 200, "{} requests", lab.proxy.count());
+}
+
+#[tokio::test]
+async fn weave_0_24_stream_table() {
+    stream_table("weave-0.24", true).await;
+}
+
+#[tokio::test]
+async fn weave_0_50_stream_table() {
+    stream_table("weave-0.50", false).await;
+}
+
+/// The oldest client uploads pictures, by addresses that it asks for in the old way.
+#[tokio::test]
+async fn weave_0_24_images() {
+    let Some(lab) = Lab::new("weave-0.24", |_, _| Fault::None).await else { return };
+    lab.run("stream_table.py", &["me", "p", "pictures", "1", "w", "--image"]).await;
+    let rows = lab.rows("pictures").await;
+    let Some(streamtable_schema::Value::Media(image)) = rows[1].row.get("image") else {
+        panic!("no image: {:?}", rows[1].row);
+    };
+    assert_eq!(image.dimensions(), Some((4, 3)));
+    let streamtable_schema::MediaSource::Stored(file) = image.source() else { panic!("no file") };
+    let served = lab.server.get(&format!("/files/me/p/pictures/{}", file.path)).await;
+    assert_eq!((served.status, served.header("content-type")), (200, "image/png"));
+    assert!(served.body.starts_with(b"\x89PNG"));
+}
+
+#[tokio::test]
+async fn wandb_0_31_logs_resumes_and_reads_back() {
+    let Some(lab) = Lab::new("wandb-0.31", |_, _| Fault::None).await else { return };
+    lab.run("sdk.py", &["me", "p", "r1", "new"]).await;
+    lab.run("sdk.py", &["me", "p", "r1", "resume"]).await;
+    lab.run("incremental.py", &["me", "p", "r2"]).await;
+    let said = lab.run("read_back.py", &["me", "p", "r1"]).await;
+    let found = said.lines().find_map(|line| line.strip_prefix("FOUND ")).unwrap();
+    let mut found: Value = serde_json::from_str(found).unwrap();
+    let files = found["files"].take();
+    let artifacts = found["artifacts"].take();
+    let images = found["images"].take();
+    assert_eq!(
+        found,
+        json!({
+            "state": "finished",
+            "config": {"lr": 0.1, "layers": [1, 2]},
+            "tags": ["one", "two"],
+            "group": "g",
+            "loss": [1.0, 0.5, 0.25, 0.125, 0.0625],
+            "scanned": 6,
+            "sampled": 3,
+            "files": null,
+            "artifacts": null,
+            "images": null,
+            "runs": ["r1", "r2"],
+            "filtered": [],
+            "projects": ["p"],
+            "summary_loss": 0.0625,
+            "viewer": "me",
+            "version": "v0",
+            "aliases": ["best", "latest", "v0"],
+            "metadata": {"k": 1},
+            "content": "content of a",
+            "empty": 0,
+            "made_by": "r1",
+        })
+    );
+    let files: Vec<&str> = files.as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
+    for wanted in ["config.yaml", "output.log", "wandb-summary.json", "media/images/", "media/html/", "media/table/"]
+    {
+        assert!(files.iter().any(|file| file.starts_with(wanted)), "{wanted} in {files:?}");
+    }
+    assert!(images.as_array().unwrap().iter().all(|size| size.as_u64() > Some(0)));
+    assert!(artifacts.to_string().contains("data:v0"), "{artifacts}");
+    assert!(artifacts.to_string().contains("run-r1-table:v0"), "{artifacts}");
+    assert!(lab.proxy.count() < 300, "{} requests", lab.proxy.count());
+
+    // Each version of a table that was logged bit by bit is all of it.
+    let query = "{ project(name: \"p\", entityName: \"me\") { artifactCollection(
+        name: \"run-r2-incr-table\") { artifacts { edges { version node { fileCount state } } } } } }";
+    let data = lab.server.ask(query, json!({})).await;
+    let versions = data["project"]["artifactCollection"]["artifacts"]["edges"].clone();
+    let versions: Vec<(String, i64)> = versions
+        .as_array()
+        .unwrap_or_else(|| panic!("{data}"))
+        .iter()
+        .map(|edge| (edge["version"].as_str().unwrap().to_owned(), edge["node"]["fileCount"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(versions, [("v2".to_owned(), 3), ("v1".to_owned(), 2), ("v0".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn wandb_0_31_survives_a_bad_network() {
+    let plan = |number, _: &str| match number % 6 {
+        2 => Fault::LoseAnswer,
+        4 => Fault::Busy,
+        _ => Fault::None,
+    };
+    let Some(lab) = Lab::new("wandb-0.31", plan).await else { return };
+    lab.run("sdk.py", &["me", "p", "r1", "new"]).await;
+    let rows = lab.rows("r1").await;
+    let steps: Vec<Option<i64>> = rows.iter().map(|line| line.step).collect();
+    assert_eq!(steps, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
+    assert!(lab.proxy.count() < 300, "{} requests", lab.proxy.count());
+}

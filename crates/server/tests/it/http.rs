@@ -1,0 +1,193 @@
+//! Files, pages and sessions.
+
+use serde_json::json;
+
+use crate::support::{Running, basic, send};
+
+/// Announces a run's file and returns where to put it.
+async fn announce(server: &Running, path: &str) -> String {
+    let query = "mutation F($files: [String!]!) { createRunFiles(input: {entityName: \"me\",
+        projectName: \"p\", runName: \"r\", files: $files}) { runID uploadHeaders
+        files { name uploadUrl } } }";
+    let data = server.ask(query, json!({ "files": [path] })).await;
+    data["createRunFiles"]["files"][0]["uploadUrl"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn files_are_put_and_served() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let url = announce(&server, "media/a b.png").await;
+    let stray = ("authorization", "Basic dXNlcjpub25zZW5zZQ==");
+    assert_eq!(send("PUT", &url, &[stray], "0123456789").await.status, 200);
+
+    let path = "/files/me/p/r/media/a%20b.png";
+    let whole = server.get(path).await;
+    assert_eq!((whole.status, whole.text().as_str()), (200, "0123456789"));
+    assert_eq!(whole.header("content-type"), "image/png");
+    assert_eq!(whole.header("x-content-type-options"), "nosniff");
+    let etag = whole.header("etag").to_owned();
+    let auth = basic(&server.key);
+    let at = format!("{}{path}", server.url);
+    let get = async |name: &str, value: &str| {
+        send("GET", &at, &[("authorization", &auth), (name, value)], "").await
+    };
+    assert_eq!(get("if-none-match", &etag).await.status, 304);
+    let part = get("range", "bytes=2-4").await;
+    assert_eq!((part.status, part.text().as_str()), (206, "234"));
+    assert_eq!(part.header("content-range"), "bytes 2-4/10");
+    assert_eq!(get("range", "bytes=10-").await.status, 416);
+    let head = send("HEAD", &at, &[("authorization", &auth)], "").await;
+    assert_eq!((head.status, head.header("content-length")), (200, "10"));
+    assert_eq!(send("GET", &at, &[], "").await.status, 401);
+
+    // Another content under the same path is another file.
+    let url = announce(&server, "media/a b.png").await;
+    assert_eq!(send("PUT", &url, &[], "new").await.status, 200);
+    assert_eq!(server.get(path).await.text(), "new");
+}
+
+#[tokio::test]
+async fn documents_are_shown_in_a_box() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    for name in ["a.html", "a.svg"] {
+        let url = announce(&server, name).await;
+        assert_eq!(send("PUT", &url, &[], "<script>alert(1)</script>").await.status, 200);
+        let file = server.get(&format!("/files/me/p/r/{name}")).await;
+        assert!(file.header("content-security-policy").starts_with("sandbox;"));
+        assert!(file.header("content-disposition").starts_with("attachment;"));
+    }
+}
+
+#[tokio::test]
+async fn signed_addresses_open_what_they_name_and_no_more() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let url = announce(&server, "a.txt").await;
+    assert_eq!(send("PUT", &url, &[], "x").await.status, 200);
+    let (place, signature) = url.split_once('?').unwrap();
+    for forged in [
+        place.to_owned(),
+        format!("{place}?expires=99999999999&signature={}", "0".repeat(64)),
+        format!("{}?{signature}", place.replace("a.txt", "b.txt")),
+        format!("{}?{signature}", place.replace("/run/1/", "/run/2/")),
+        url.replace("expires=", "expires=9"),
+        url.replace("/storage/run/1/a.txt", "/storage/run/1/../../catalog.db"),
+        url.replace("/storage/run/1/a.txt", "/storage/run/1/..%2F..%2Fcatalog.db"),
+    ] {
+        let status = send("PUT", &forged, &[], "x").await.status;
+        assert!(matches!(status, 403 | 404), "{forged}: {status}");
+    }
+    // What may be put may not be had.
+    assert_eq!(send("GET", &url, &[], "").await.status, 403);
+}
+
+#[tokio::test]
+async fn files_are_bounded() {
+    let server = Running::start_with(|config| config.limits.max_file_bytes = 4).await;
+    server.make_run("me", "p", "r").await;
+    let url = announce(&server, "a.txt").await;
+    assert_eq!(send("PUT", &url, &[], "12345").await.status, 413);
+    assert_eq!(server.get("/files/me/p/r/a.txt").await.status, 404);
+    // Our own client names a file by its content.
+    let url = announce(&server, &format!("media/images/{}.png", "0".repeat(64))).await;
+    assert_eq!(send("PUT", &url, &[], "1234").await.status, 400);
+}
+
+/// The link that weave 0.24 prints.
+fn link(server: &Running) -> String {
+    let expression = "get%28%0A++++%22wandb-artifact%3A%2F%2F%2Fme%2Fp%2Fr%3Alatest%2Fobj%22%29%0A\
+        ++.rows";
+    format!("{}/?exp={expression}", server.url)
+}
+
+#[tokio::test]
+async fn a_link_opens_the_page_of_its_table() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let rows = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"note\":\"<b>x</b>\",\"n\":7,\"_client_id\":\"w\"}"]}}}"#;
+    let posted = server.post("me/p/r", &[("x-wandb-use-async-filestream", "true")], rows).await;
+    assert_eq!(posted.status, 200, "{}", posted.text());
+
+    let link = link(&server);
+    let asks = send("GET", &link, &[], "").await;
+    assert_eq!(asks.status, 401);
+    assert!(asks.text().contains("API key"), "{}", asks.text());
+    let page = send("GET", &link, &[("authorization", &basic(&server.key))], "").await;
+    assert_eq!(page.status, 200);
+    let text = page.text();
+    assert!(text.contains("me/p/r") && text.contains("1 row in 2 columns."), "{text}");
+    assert!(text.contains("&lt;b&gt;x&lt;/b&gt;") && !text.contains("<b>"), "{text}");
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+
+    let other = link.replace("%2Fr%3A", "%2Fother%3A");
+    let auth = basic(&server.key);
+    assert_eq!(send("GET", &other, &[("authorization", &auth)], "").await.status, 404);
+    let wrong = send("GET", &format!("{}/?exp=get%28", server.url), &[], "").await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.text().contains("line 1, column 5"), "{}", wrong.text());
+}
+
+#[tokio::test]
+async fn links_of_other_clients_are_sent_on() {
+    let server = Running::start().await;
+    for path in ["/weave/wandb/me/p/table/r", "/browse/wandb/me/p/table/r", "/me/p/runs/r"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, 308);
+        assert_eq!(format!("{}{}", server.url, answer.header("location")), link(&server));
+    }
+    assert_eq!(server.get("/nothing/here").await.status, 404);
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn sessions_of_browsers() {
+    let server = Running::start().await;
+    let login = format!("{}/login", server.url);
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let wrong = send("POST", &login, &[form], "key=nonsense&next=/").await;
+    assert_eq!((wrong.status, wrong.header("set-cookie")), (401, ""));
+
+    let body = format!("key={}&next=%2F%2Fevil.example", server.key);
+    let right = send("POST", &login, &[form], body).await;
+    assert_eq!((right.status, right.header("location")), (303, "/"));
+    let cookie = right.header("set-cookie").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap();
+    let root = format!("{}/", server.url);
+    assert_eq!(send("GET", &root, &[("cookie", cookie)], "").await.status, 200);
+    assert_eq!(send("GET", &root, &[], "").await.status, 401);
+
+    // A change by a browser must come from a page of the same origin.
+    let keys = format!("{}/api/keys", server.url);
+    let json = ("content-type", "application/json");
+    let new = r#"{"name":"n","right":"read"}"#;
+    let own = ("origin", server.url.as_str());
+    let status = async |headers: &[(&str, &str)]| {
+        let headers = [&[("cookie", cookie), json], headers].concat();
+        send("POST", &keys, &headers, new).await.status
+    };
+    assert_eq!(status(&[own]).await, 201);
+    assert_eq!(status(&[]).await, 401);
+    assert_eq!(status(&[("origin", "https://evil.example")]).await, 403);
+
+    let logout = format!("{}/logout", server.url);
+    assert_eq!(send("POST", &logout, &[("cookie", cookie), own], "").await.status, 303);
+    assert_eq!(send("GET", &root, &[("cookie", cookie)], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_login_link_opens_one_session() {
+    let server = Running::start().await;
+    let auth = basic(&server.key);
+    let links = format!("{}/api/login-links", server.url);
+    let made = send("POST", &links, &[("authorization", &auth)], "").await;
+    let link = made.json()["url"].as_str().unwrap().to_owned();
+    let first = send("GET", &link, &[], "").await;
+    assert_eq!(first.status, 303);
+    assert!(!first.header("set-cookie").is_empty());
+    let second = send("GET", &link, &[], "").await;
+    assert_eq!((second.status, second.header("set-cookie")), (401, ""));
+}

@@ -1,0 +1,169 @@
+//! A server for one test.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+use streamtable_server::{Catalog, Server, ServerConfig};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A server that is served until this is dropped.
+pub struct Running {
+    pub url: String,
+    /// The key that the first start made: it opens all.
+    pub key: String,
+    pub catalog: Catalog,
+    pub folder: TempDir,
+    config: ServerConfig,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl Fn(&mut ServerConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = ServerConfig {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data_dir: folder.path().to_owned(),
+            default_entity: "me".to_owned(),
+            ..ServerConfig::default()
+        };
+        change(&mut config);
+        let server = Server::bind(config.clone()).await.unwrap();
+        let (url, key) = (server.local_url(), server.first_key().unwrap().secret.clone());
+        let catalog = server.catalog().clone();
+        let (stop, served) = serve(server);
+        let (stop, served) = (Some(stop), Some(served));
+        Self { url, key, catalog, folder, config, stop, served }
+    }
+
+    /// Stops the server, and starts another one in its folder.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        let server = Server::bind(self.config.clone()).await.unwrap();
+        assert_eq!(server.first_key(), None);
+        (self.url, self.catalog) = (server.local_url(), server.catalog().clone());
+        let (stop, served) = serve(server);
+        (self.stop, self.served) = (Some(stop), Some(served));
+    }
+
+    /// Stops the server as a signal would, and waits for its end.
+    pub async fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(served) = self.served.take() {
+            served.await.unwrap();
+        }
+    }
+
+    pub fn host(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+}
+
+fn serve(server: Server) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(async move {
+        server.run(async { drop(stopped.await) }).await.unwrap();
+    });
+    (stop, served)
+}
+
+/// An answer, read whole.
+pub struct Answer {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// Sends a request exactly as it is told, `Host` included where it is given.
+pub async fn send(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Answer {
+    let uri: http::Uri = url.parse().unwrap();
+    let authority = uri.authority().unwrap().as_str();
+    let stream = tokio::net::TcpStream::connect(authority).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut request = hyper::Request::builder().method(method).uri(path);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", authority);
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(http_body_util::Full::new(body.into())).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+/// The `Authorization` of a key.
+pub fn basic(key: &str) -> String {
+    use base64::Engine;
+    format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("api:{key}")))
+}
+
+impl Running {
+    pub async fn get(&self, path: &str) -> Answer {
+        let auth = basic(&self.key);
+        send("GET", &format!("{}{path}", self.url), &[("authorization", &auth)], "").await
+    }
+
+    /// Carries out a GraphQL operation with a key, and returns its data.
+    pub async fn ask_as(&self, key: &str, query: &str, variables: serde_json::Value) -> Answer {
+        let body = serde_json::json!({ "query": query, "variables": variables });
+        let headers =
+            [("authorization", &*basic(key)), ("content-type", "application/json")];
+        send("POST", &format!("{}/graphql", self.url), &headers, body.to_string()).await
+    }
+
+    pub async fn ask(&self, query: &str, variables: serde_json::Value) -> serde_json::Value {
+        let answer = self.ask_as(&self.key, query, variables).await;
+        let json = answer.json();
+        assert!(answer.status == 200 && json.get("errors").is_none(), "{}", answer.text());
+        json["data"].clone()
+    }
+
+    /// Makes a run.
+    pub async fn make_run(&self, entity: &str, project: &str, run: &str) -> serde_json::Value {
+        let query = "mutation U($e: String, $p: String, $r: String) {
+            upsertBucket(input: {entityName: $e, modelName: $p, name: $r}) {
+                inserted bucket { id name historyLineCount } } }";
+        let variables = serde_json::json!({ "e": entity, "p": project, "r": run });
+        self.ask(query, variables).await["upsertBucket"].clone()
+    }
+
+    /// Posts to a run's file stream.
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let auth = basic(&self.key);
+        let own = [("authorization", auth.as_str()), ("content-type", "application/json")];
+        let headers = [&own, headers].concat();
+        let url = format!("{}/files/{path}/file_stream", self.url);
+        send("POST", &url, &headers, body.to_owned()).await
+    }
+}
