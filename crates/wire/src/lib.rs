@@ -44,6 +44,7 @@ pub use artifact::{
     ArtifactFile, MANIFEST_NAME, Manifest, ManifestEntry, STREAM_TABLE_METADATA, STREAM_TABLE_TYPE,
     StoragePolicyConfig, StreamTableArtifact, md5_base64,
 };
+pub use cell::media_type;
 pub use decode::HistoryLine;
 pub use encode::{
     Logged, MAX_LINE_BYTES, RESERVED_COLUMNS, RowSink, TIMESTAMP_COLUMN, TakeRow, for_each_row,
