@@ -24,6 +24,7 @@
 
 mod artifact;
 mod cell;
+mod cell_text;
 mod decode;
 mod encode;
 mod file_stream;
@@ -45,6 +46,7 @@ pub use artifact::{
     StoragePolicyConfig, StreamTableArtifact, md5_base64,
 };
 pub use cell::media_type;
+pub use cell_text::{read_cell, write_cell};
 pub use decode::HistoryLine;
 pub use encode::{
     Logged, MAX_LINE_BYTES, RESERVED_COLUMNS, RowSink, TIMESTAMP_COLUMN, TakeRow, for_each_row,

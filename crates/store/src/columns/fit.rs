@@ -1,0 +1,135 @@
+//! Whether a row fits its table.
+
+use streamtable_schema::{Clash, ColumnPolicy, MAX_COLUMNS, Row, SchemaError, Type};
+
+use super::{Columns, Seen};
+
+/// A column whose type has more parts than this grows no more: rows are still taken, and the type
+/// says less than it could. Otherwise rows of ever new keys would cost more and more.
+const MAX_TYPE_PARTS: usize = 2_000;
+
+/// Where the cells of a row belong, and what the row adds to the columns. Kept for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Fit {
+    /// The column of each cell, in the row's order. Columns that the row adds count on from those
+    /// that are there.
+    pub(super) places: Vec<usize>,
+    seen: Vec<u64>,
+    widened: Vec<(usize, Type)>,
+    added: Vec<(String, Type)>,
+}
+
+impl Columns {
+    /// Tells where a row's cells belong, or why the table refuses it. Changes nothing.
+    pub(crate) fn fit(
+        &self,
+        row: &Row,
+        policy: ColumnPolicy,
+        fit: &mut Fit,
+    ) -> Result<(), SchemaError> {
+        fit.places.clear();
+        fit.widened.clear();
+        fit.added.clear();
+        fit.seen.clear();
+        fit.seen.resize(self.len().div_ceil(64), 0);
+        let is_strict = policy == ColumnPolicy::Strict;
+        let mut next = 0;
+        for (name, value) in row.cells() {
+            let ty = if is_strict {
+                Type::of(value).map_err(|clash| mismatch(name, clash))?
+            } else {
+                Type::of_any(value)
+            };
+            let Some(i) = self.find(name, next) else {
+                fit.places.push(self.len() + fit.added.len());
+                self.fit_new(name, ty, is_strict, fit)?;
+                continue;
+            };
+            if std::mem::replace(&mut next, i + 1) > i && fit.has(i) {
+                return Err(SchemaError::DuplicateColumn { column: name.to_owned() });
+            }
+            fit.seen[i / 64] |= 1 << (i % 64);
+            fit.places.push(i);
+            let held = &self.columns[i].ty;
+            if !held.includes(&ty) {
+                let wider = if is_strict {
+                    held.unite(&ty).map_err(|clash| mismatch(name, clash))?
+                } else {
+                    held.unite_any(&ty)
+                };
+                if parts(&wider) <= MAX_TYPE_PARTS || parts(&wider) <= parts(held) {
+                    fit.widened.push((i, wider));
+                }
+            }
+        }
+        if is_strict { self.check_whole(fit) } else { Ok(()) }
+    }
+
+    fn fit_new(
+        &self,
+        name: &str,
+        ty: Type,
+        is_strict: bool,
+        fit: &mut Fit,
+    ) -> Result<(), SchemaError> {
+        if is_strict && self.len() > 0 {
+            return Err(SchemaError::ExtraColumn { column: name.to_owned() });
+        }
+        if fit.added.iter().any(|(added, _)| added == name) {
+            return Err(SchemaError::DuplicateColumn { column: name.to_owned() });
+        }
+        if self.len() + fit.added.len() >= MAX_COLUMNS {
+            let (column, limit) = (name.to_owned(), MAX_COLUMNS);
+            return Err(SchemaError::TooManyColumns { column, limit });
+        }
+        fit.added.push((name.to_owned(), ty));
+        Ok(())
+    }
+
+    fn check_whole(&self, fit: &Fit) -> Result<(), SchemaError> {
+        if self.len() == 0 && fit.added.is_empty() {
+            return Err(SchemaError::EmptyRow);
+        }
+        match self.columns.iter().enumerate().find(|(i, _)| !fit.has(*i)) {
+            Some((_, column)) => {
+                Err(SchemaError::MissingColumn { column: column.name.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what a row brings that [`fit`](Self::fit) let in.
+    pub(crate) fn grow(&mut self, fit: &mut Fit, seen: Seen) {
+        for (column, ty) in fit.widened.drain(..) {
+            self.widen(column, ty, seen);
+        }
+        for (name, ty) in fit.added.drain(..) {
+            self.add_column(&name, ty, seen);
+        }
+    }
+}
+
+impl Fit {
+    /// Tells whether the row adds something to the columns.
+    pub(crate) fn is_growth(&self) -> bool {
+        !self.widened.is_empty() || !self.added.is_empty()
+    }
+
+    fn has(&self, column: usize) -> bool {
+        self.seen[column / 64] & (1 << (column % 64)) != 0
+    }
+}
+
+fn mismatch(column: &str, Clash { path, held, came }: Clash) -> SchemaError {
+    SchemaError::Mismatch { column: column.to_owned(), path, held, came }
+}
+
+/// Counts the types that a type is made of.
+fn parts(ty: &Type) -> usize {
+    1 + match ty {
+        Type::List(element) => parts(element),
+        Type::Struct(fields) => fields.iter().map(|(_, ty)| parts(ty)).sum(),
+        Type::Union(union) => union.members().iter().map(parts).sum(),
+        _ => 0,
+    }
+}

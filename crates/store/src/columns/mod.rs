@@ -1,0 +1,246 @@
+//! A table's columns: what rows they take, and where their values are kept.
+//!
+//! A column's values lie in *slots*, one a kind of value. Most columns have one, which bears the
+//! column's own name at rest, so that any reader of the folder sees the column it expects. A column
+//! that holds several kinds has a slot more for each, and no slot ever changes its type: widening a
+//! column rewrites nothing.
+
+mod build;
+mod fit;
+mod read;
+mod slot;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
+use serde::{Deserialize, Serialize};
+use streamtable_schema::{Timestamp, Type};
+use streamtable_wire::WeaveType;
+
+use crate::{ColumnInfo, TypeSeen};
+
+pub(crate) use build::{BuildRow, build};
+pub(crate) use fit::Fit;
+pub(crate) use read::read_rows;
+pub(crate) use slot::{Kind, MediaField};
+
+/// The columns that every table has at rest, before the slots of its own.
+pub(crate) mod fixed {
+    pub(crate) const POSITION: &str = "_pos";
+    pub(crate) const WRITER: &str = "_writer";
+    pub(crate) const LINE: &str = "_line";
+    pub(crate) const TIME: &str = "_time";
+    pub(crate) const STEP: &str = "_step";
+    pub(crate) const RUNTIME: &str = "_runtime";
+    pub(crate) const ALL: [&str; 6] = [POSITION, WRITER, LINE, TIME, STEP, RUNTIME];
+}
+
+/// The columns of a table, in first-seen order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Columns {
+    columns: Vec<Column>,
+    by_name: HashMap<Arc<str>, usize>,
+    /// Every slot in the order in which it came: column, and slot of the column.
+    slots: Vec<(usize, usize)>,
+    /// The names of the slots at rest, in lower case: some readers do not tell cases apart.
+    fields: HashSet<String>,
+}
+
+/// A column and its slots.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: Arc<str>,
+    /// The type of all that it has held, unless that grew beyond all measure.
+    pub(crate) ty: Type,
+    pub(crate) history: Vec<TypeSeen>,
+    pub(crate) slots: Vec<Slot>,
+}
+
+/// Where a column's values of one kind are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Slot {
+    pub(crate) kind: Kind,
+    /// Its name at rest.
+    pub(crate) field: String,
+    /// Its place among the table's slots.
+    pub(crate) place: usize,
+}
+
+impl Columns {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Column> {
+        self.columns.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    pub(crate) fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Returns what a caller of the store is told.
+    pub(crate) fn infos(&self) -> Vec<ColumnInfo> {
+        let info = |column: &Column| ColumnInfo {
+            name: column.name.to_string(),
+            ty: column.ty.clone(),
+            history: column.history.clone(),
+        };
+        self.columns.iter().map(info).collect()
+    }
+
+    /// Returns the schema of the table at rest: the fixed columns, then the slots in the order in
+    /// which they came.
+    pub(crate) fn arrow_schema(&self) -> SchemaRef {
+        let mut fields = fixed_fields();
+        for &(column, slot) in &self.slots {
+            let slot = &self.columns[column].slots[slot];
+            fields.push(Field::new(&slot.field, slot.kind.arrow_type(), true));
+        }
+        Arc::new(ArrowSchema::new(fields))
+    }
+
+    /// Returns each slot's column and kind, in the order of [`arrow_schema`](Self::arrow_schema).
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (&Column, &Slot)> {
+        self.slots.iter().map(|&(column, slot)| {
+            let column = &self.columns[column];
+            (column, &column.slots[slot])
+        })
+    }
+
+    fn add_column(&mut self, name: &str, ty: Type, seen: Seen) {
+        let name: Arc<str> = name.into();
+        self.by_name.insert(Arc::clone(&name), self.columns.len());
+        let history = vec![seen.of(ty.clone())];
+        self.columns.push(Column { name, ty, history, slots: Vec::new() });
+    }
+
+    fn widen(&mut self, column: usize, ty: Type, seen: Seen) {
+        let column = &mut self.columns[column];
+        column.history.push(seen.of(ty.clone()));
+        column.ty = ty;
+    }
+
+    /// Gives a column a slot of a kind that it has none of yet, and returns its place.
+    fn add_slot(&mut self, column: usize, kind: Kind) -> usize {
+        let place = self.slots.len();
+        let own = &self.columns[column];
+        let wanted = slot::field_name(&own.name, own.slots.is_empty().then_some(kind), kind);
+        let field = slot::unique(wanted, |name| {
+            self.fields.contains(name) || fixed::ALL.contains(&name)
+        });
+        self.fields.insert(field.to_lowercase());
+        let own = &mut self.columns[column];
+        self.slots.push((column, own.slots.len()));
+        own.slots.push(Slot { kind, field, place });
+        place
+    }
+
+    /// Finds a column; a row mostly has them in the table's order, so `hint` is tried first.
+    fn find(&self, name: &str, hint: usize) -> Option<usize> {
+        match self.columns.get(hint) {
+            Some(column) if *column.name == *name => Some(hint),
+            _ => self.by_name.get(name).copied(),
+        }
+    }
+}
+
+fn fixed_fields() -> Vec<Field> {
+    vec![
+        Field::new(fixed::POSITION, DataType::Int64, false),
+        Field::new(fixed::WRITER, DataType::Utf8View, false),
+        Field::new(fixed::LINE, DataType::Int64, false),
+        Field::new(fixed::TIME, timestamp_type(), false),
+        Field::new(fixed::STEP, DataType::Int64, true),
+        Field::new(fixed::RUNTIME, DataType::Float64, true),
+    ]
+}
+
+/// Instants: microseconds, UTC.
+pub(crate) fn timestamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// The row that brings a type for the first time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) position: u64,
+    pub(crate) at: Timestamp,
+}
+
+impl Seen {
+    fn of(self, ty: Type) -> TypeSeen {
+        TypeSeen { ty, position: self.position, at: self.at }
+    }
+}
+
+/// A column as it is written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StoredColumn {
+    name: String,
+    #[serde(rename = "type")]
+    ty: String,
+    history: Vec<StoredType>,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredType {
+    #[serde(rename = "type")]
+    ty: String,
+    position: u64,
+    at: i64,
+}
+
+fn type_text(ty: &Type) -> String {
+    WeaveType::from(ty).to_string()
+}
+
+fn read_type(text: &str) -> Type {
+    text.parse::<WeaveType>().ok().and_then(|ty| ty.to_type()).unwrap_or(Type::Unknown)
+}
+
+impl Columns {
+    pub(crate) fn to_stored(&self) -> Vec<StoredColumn> {
+        let stored = |column: &Column| StoredColumn {
+            name: column.name.to_string(),
+            ty: type_text(&column.ty),
+            history: column
+                .history
+                .iter()
+                .map(|seen| StoredType {
+                    ty: type_text(&seen.ty),
+                    position: seen.position,
+                    at: seen.at.as_micros(),
+                })
+                .collect(),
+            slots: column.slots.clone(),
+        };
+        self.columns.iter().map(stored).collect()
+    }
+
+    pub(crate) fn from_stored(stored: Vec<StoredColumn>) -> Self {
+        let mut this = Self::default();
+        let mut slots = Vec::new();
+        for (i, column) in stored.into_iter().enumerate() {
+            let name: Arc<str> = column.name.into();
+            this.by_name.insert(Arc::clone(&name), i);
+            for (j, slot) in column.slots.iter().enumerate() {
+                slots.push((slot.place, i, j));
+                this.fields.insert(slot.field.to_lowercase());
+            }
+            let seen = |seen: StoredType| TypeSeen {
+                ty: read_type(&seen.ty),
+                position: seen.position,
+                at: Timestamp::from_micros(seen.at),
+            };
+            let history = column.history.into_iter().map(seen).collect();
+            let ty = read_type(&column.ty);
+            this.columns.push(Column { name, ty, history, slots: column.slots });
+        }
+        slots.sort_unstable();
+        this.slots = slots.into_iter().map(|(_, column, slot)| (column, slot)).collect();
+        this
+    }
+}

@@ -1,0 +1,160 @@
+//! Kinds of values, and what they are at rest.
+
+use arrow::datatypes::{DataType, Field, Fields};
+use serde::{Deserialize, Serialize};
+use streamtable_schema::Value;
+
+use super::timestamp_type;
+
+/// A kind of values that lie in one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Bool,
+    Int,
+    Float,
+    Text,
+    Time,
+    Media,
+    /// Lists, structs and integers beyond 64 bits, as JSON text.
+    Json,
+}
+
+/// The largest integer up to which every integer is a float.
+const EXACT: i128 = 1 << 53;
+
+impl Kind {
+    /// Returns the kind of a value; none for null.
+    pub(super) fn of(value: &Value) -> Option<Self> {
+        Some(match value {
+            Value::Null => return None,
+            Value::Bool(_) => Self::Bool,
+            Value::Int(n) if i64::try_from(*n).is_ok() => Self::Int,
+            Value::Int(_) | Value::List(_) | Value::Struct(_) => Self::Json,
+            Value::Float(_) => Self::Float,
+            Value::String(_) => Self::Text,
+            Value::Timestamp(_) => Self::Time,
+            Value::Media(_) => Self::Media,
+        })
+    }
+
+    pub(crate) fn arrow_type(self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::Text | Self::Json => DataType::Utf8View,
+            Self::Time => timestamp_type(),
+            Self::Media => DataType::Struct(media_fields()),
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Text => "text",
+            Self::Time => "time",
+            Self::Media => "media",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// Tells whether an integer loses nothing as a float.
+pub(super) fn is_exact(n: i128) -> bool {
+    (-EXACT..=EXACT).contains(&n)
+}
+
+/// The parts of a media cell at rest, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MediaField {
+    Kind,
+    Path,
+    Hash,
+    Size,
+    Width,
+    Height,
+    Format,
+    Caption,
+}
+
+pub(super) fn media_fields() -> Fields {
+    let text = |name| Field::new(name, DataType::Utf8View, true);
+    let side = |name| Field::new(name, DataType::Int32, true);
+    Fields::from(vec![
+        text("kind"),
+        text("path"),
+        text("hash"),
+        Field::new("size", DataType::Int64, true),
+        side("width"),
+        side("height"),
+        text("format"),
+        text("caption"),
+    ])
+}
+
+/// The longest name of a slot, in bytes.
+const MAX_NAME: usize = 120;
+
+/// Returns the name that a slot should have at rest: the column's own for its first, with the kind
+/// behind it for others. What tables at rest forbid in names becomes `_`.
+pub(super) fn field_name(column: &str, first: Option<Kind>, kind: Kind) -> String {
+    let clean = |c: char| match c {
+        ' ' | ',' | ';' | '{' | '}' | '(' | ')' | '=' => '_',
+        c if c.is_control() => '_',
+        c => c,
+    };
+    let mut name = String::new();
+    for c in column.chars().map(clean) {
+        if name.len() + c.len_utf8() > MAX_NAME {
+            break;
+        }
+        name.push(c);
+    }
+    if name.is_empty() {
+        name.push('_');
+    }
+    if first.is_none() {
+        name.push_str("__");
+        name.push_str(kind.suffix());
+    }
+    name
+}
+
+/// Puts a number behind a name until it is not taken, whatever its case.
+pub(super) fn unique(name: String, is_taken: impl Fn(&str) -> bool) -> String {
+    let is_taken = |name: &str| is_taken(&name.to_lowercase());
+    if !is_taken(&name) {
+        return name;
+    }
+    let mut n = 2;
+    loop {
+        let numbered = format!("{name}_{n}");
+        if !is_taken(&numbered) {
+            return numbered;
+        }
+        n += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        #[track_caller]
+        fn check(column: &str, first: bool, expected: &str) {
+            assert_eq!(field_name(column, first.then_some(Kind::Int), Kind::Int), expected);
+        }
+        check("ms", true, "ms");
+        check("ms", false, "ms__int");
+        check("a b;c\n=(d)", true, "a_b_c___d_");
+        check("", true, "_");
+        check("é/λ.x", true, "é/λ.x");
+        assert_eq!(field_name(&"é".repeat(500), None, Kind::Json).len(), MAX_NAME + 6);
+        assert_eq!(unique("A".into(), |name| ["a", "a_2"].contains(&name)), "A_3");
+    }
+}

@@ -1,0 +1,63 @@
+//! One value as JSON text and back, for who keeps values apart from their lines.
+
+use streamtable_schema::{MediaSource, Value};
+
+use crate::cell;
+use crate::json::{JsonError, parse, write_f64, write_plain, write_str};
+
+/// Appends a value as a history line has it: instants and media as the protocol's cells, `NaN` and
+/// the infinities as bare words, integers with all their digits.
+///
+/// Media whose bytes have no place among a table's files yet cannot be told and are null.
+///
+/// ```
+/// use streamtable_schema::{Timestamp, Value, row};
+/// use streamtable_wire::{read_cell, write_cell};
+///
+/// let value: Value = row! { "n" => i128::MAX, "at" => Timestamp::from_millis(7) }.into();
+/// let mut text = Vec::new();
+/// write_cell(&mut text, &value);
+/// assert_eq!(read_cell(std::str::from_utf8(&text)?)?, value);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
+        Value::Int(n) => write_plain(out, n),
+        Value::Float(x) => write_f64(out, *x),
+        Value::String(text) => write_str(out, text),
+        Value::Timestamp(at) => cell::write_timestamp(out, *at),
+        Value::Media(media) => match media.source() {
+            MediaSource::Stored(file) => cell::write_media(out, media, file),
+            MediaSource::Bytes(_) | MediaSource::Path(_) => out.extend_from_slice(b"null"),
+        },
+        Value::List(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_cell(out, item);
+            }
+            out.push(b']');
+        }
+        Value::Struct(row) => {
+            out.push(b'{');
+            for (i, (name, value)) in row.cells().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_str(out, name);
+                out.push(b':');
+                write_cell(out, value);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+/// Reads what [`write_cell`] wrote, or what stands behind a column's name in a history line.
+pub fn read_cell(text: &str) -> Result<Value, JsonError> {
+    parse(text).map(cell::read)
+}
