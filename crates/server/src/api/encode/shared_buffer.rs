@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 /// A place for bytes that a writer owns and somebody else empties.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
+pub(in crate::api) struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
 impl SharedBuffer {
     /// Takes what was written since the last time.
