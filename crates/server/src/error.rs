@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode, header::{RETRY_AFTER, WWW_AUTHENTICATE}};
 use axum::response::{IntoResponse, Response};
 use streamtable_store::StoreError;
+
+use crate::catalog::CatalogError;
 
 /// An answer that says no: a status and a sentence, in the form that W&B clients read,
 /// `{"errors":[{"message":"…"}]}`.
@@ -43,6 +45,11 @@ impl ApiError {
         }
     }
 
+    /// Returns the sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Says more behind what it says.
     #[must_use]
     pub(crate) fn with_note(mut self, note: &str) -> Self {
@@ -72,10 +79,29 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        let message = error.to_string();
+        match error {
+            CatalogError::Unavailable { .. } => Self::busy(message, Duration::from_secs(1)),
+            CatalogError::Refused { .. } => Self::bad_request(message),
+            CatalogError::Newer { .. } | CatalogError::Failed { .. } => {
+                tracing::error!(%error, "the catalog failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+            }
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "errors": [{ "message": self.message }] });
         let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // Not Basic, for which a browser would open a dialogue of its own.
+            let how = HeaderValue::from_static("Bearer realm=\"streamtable\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, how);
+        }
         if let Some(after) = self.retry_after {
             let seconds = after.as_secs().max(1);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -1,12 +1,26 @@
 //! StreamTable's server: W&B-compatible ingest and control, a native API, live queries.
 //!
-//! It keeps no rows itself: a [`Store`](streamtable_store::Store) does.
+//! It keeps no rows itself: a [`Store`](streamtable_store::Store) does. Beside it is a [`Catalog`]
+//! of what is no row: keys, runs, artifacts.
 
 mod access;
 mod api;
+mod catalog;
+mod config;
 mod error;
+mod graphql;
+mod ingest;
+mod origin;
+mod page;
+mod rows;
+mod serve;
+mod server;
 mod state;
+mod storage;
 
-pub use access::{Principal, Right};
+pub use access::{NotARight, Principal, Right};
+pub use catalog::{Catalog, CatalogError, Key, NewKey};
+pub use config::{Limits, ServerConfig, TlsFiles};
 pub use error::ApiError;
+pub use server::{Server, ServerError};
 pub use state::AppState;

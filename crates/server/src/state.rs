@@ -1,20 +1,79 @@
 //! What every handler shares.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
+use parking_lot::Mutex;
 use streamtable_store::{FileStore, Store};
-use streamtable_url::BaseUrl;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::Catalog;
+use crate::config::ServerConfig;
+use crate::graphql::StepIndexes;
+use crate::storage::Signer;
+
 /// What every handler shares. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AppState {
     /// Where rows are.
     pub store: Arc<dyn Store>,
     /// Where files are.
     pub files: Arc<dyn FileStore>,
-    /// What links to this server begin with.
-    pub public_url: BaseUrl,
-    /// Cancelled when the server stops: what waits for more ends then.
-    pub shutdown: CancellationToken,
+    /// What is known beside rows and files.
+    pub catalog: Catalog,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What handlers share beside the stores.
+pub(crate) struct Shared {
+    pub(crate) config: ServerConfig,
+    pub(crate) signer: Signer,
+    /// A permit for each KiB that bodies may take in memory.
+    pub(crate) body_memory: Arc<Semaphore>,
+    /// A permit for each upload that may be under way.
+    pub(crate) uploads: Arc<Semaphore>,
+    /// When a run's last sign of life was written down.
+    pub(crate) heartbeats: Mutex<HashMap<i64, Instant>>,
+    pub(crate) steps: StepIndexes,
+    /// Cancelled when the server stops: what waits for more to come ends then.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl AppState {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        files: Arc<dyn FileStore>,
+        catalog: Catalog,
+        signer: Signer,
+        config: ServerConfig,
+    ) -> Self {
+        let limits = &config.limits;
+        let shared = Shared {
+            signer,
+            body_memory: Arc::new(Semaphore::new(limits.body_memory_bytes.div_ceil(1024))),
+            uploads: Arc::new(Semaphore::new(limits.max_uploads)),
+            heartbeats: Mutex::default(),
+            steps: StepIndexes::default(),
+            stopping: CancellationToken::new(),
+            config,
+        };
+        Self { store, files, catalog, shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn config(&self) -> &ServerConfig {
+        &self.shared.config
+    }
+}
+
+impl fmt::Debug for AppState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppState")
+            .field("store", &self.store)
+            .field("files", &self.files)
+            .field("catalog", &self.catalog)
+            .finish_non_exhaustive()
+    }
 }

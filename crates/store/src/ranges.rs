@@ -67,11 +67,6 @@ impl Ranges {
         self.ranges.get(next).is_some_and(|it| it.contains(&n))
     }
 
-    /// Returns how many numbers there are.
-    pub(crate) fn count(&self) -> u64 {
-        self.ranges.iter().map(|it| it.end - it.start).sum()
-    }
-
     /// Returns how many numbers of a range there are.
     pub(crate) fn count_within(&self, range: Range<u64>) -> u64 {
         self.within(range).map(|it| it.end - it.start).sum()
@@ -89,10 +84,6 @@ impl Ranges {
     /// Returns one more than the highest number; 0 for none.
     pub(crate) fn end(&self) -> u64 {
         self.ranges.last().map_or(0, |it| it.end)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Range<u64>> + '_ {
@@ -161,7 +152,6 @@ mod tests {
                 let listed: Vec<u64> = ranges.iter().flatten().collect();
                 prop_assert_eq!(listed, set.iter().copied().collect::<Vec<_>>());
                 prop_assert!(ranges.ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
-                prop_assert_eq!(ranges.count(), set.len() as u64);
                 prop_assert_eq!(ranges.end(), set.last().map_or(0, |n| n + 1));
                 prop_assert!((0..60).all(|n| ranges.contains(n) == set.contains(&n)));
             }

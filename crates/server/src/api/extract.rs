@@ -6,8 +6,9 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use streamtable_schema::TablePath;
+use streamtable_url::BaseUrl;
 
-use crate::{ApiError, Principal, Right};
+use crate::{ApiError, AppState, Principal, Right, origin};
 
 /// The parameters behind the `?`. Refuses what cannot be read as every other error is told.
 #[derive(Debug)]
@@ -19,6 +20,19 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
         query.map(|Query(params)| Self(params)).map_err(|e| ApiError::bad_request(e.body_text()))
+    }
+}
+
+/// Where links to tables begin.
+#[derive(Debug)]
+pub(super) struct Board(pub(super) BaseUrl);
+
+impl FromRequestParts<AppState> for Board {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let url = origin::BaseUrl::from_request_parts(parts, state).await?.0;
+        url.parse().map(Self).map_err(|error| ApiError::bad_request(format!("{error}")))
     }
 }
 

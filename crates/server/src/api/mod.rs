@@ -12,8 +12,6 @@ mod query;
 mod read;
 mod tables;
 mod tail;
-#[cfg(test)]
-mod tests;
 
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};

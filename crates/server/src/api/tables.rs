@@ -8,7 +8,7 @@ use streamtable_store::{StoreError, TableInfo, TableSummary};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::WeaveType;
 
-use super::extract::{Params, Table};
+use super::extract::{Board, Params, Table};
 use crate::{ApiError, AppState, Principal, Right};
 
 /// Whose tables.
@@ -80,6 +80,7 @@ struct Seen {
 pub(super) async fn list(
     State(state): State<AppState>,
     principal: Principal,
+    Board(board): Board,
     Params(whose): Params<Whose>,
 ) -> Json<Tables> {
     let is_asked = |asked: &Option<String>, name: &str| asked.as_ref().is_none_or(|a| a == name);
@@ -89,7 +90,7 @@ pub(super) async fn list(
             && is_asked(&whose.entity, path.entity())
             && is_asked(&whose.project, path.project())
     });
-    let tables = tables.into_iter().map(|table| summary(table, &state.public_url)).collect();
+    let tables = tables.into_iter().map(|table| summary(table, &board)).collect();
     Json(Tables { tables })
 }
 
@@ -97,10 +98,11 @@ pub(super) async fn list(
 pub(super) async fn table(
     State(state): State<AppState>,
     principal: Principal,
+    Board(board): Board,
     table: Table,
 ) -> Result<Json<About>, ApiError> {
     let TableInfo { summary: about, end, columns, last_step, .. } = info(&state, principal, table)?;
-    let (summary, columns) = (summary(about, &state.public_url), columns.len());
+    let (summary, columns) = (summary(about, &board), columns.len());
     Ok(Json(About { summary, end, columns, last_step }))
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn tail(
         (None, Some(from)) => resolve(&state.store, &table, from).await?,
         (None, None) => info.end,
     };
-    let follow = Follow::new(&state.store, table, start, state.shutdown);
+    let follow = Follow::new(&state.store, table, start, state.shared.stopping.clone());
     if headers.contains_key(UPGRADE) {
         let socket = socket.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
         // A reader has nothing to say.

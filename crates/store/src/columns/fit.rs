@@ -13,7 +13,7 @@ const MAX_TYPE_PARTS: usize = 2_000;
 pub(crate) struct Fit {
     /// The column of each cell, in the row's order. Columns that the row adds count on from those
     /// that are there.
-    pub(super) places: Vec<usize>,
+    places: Vec<usize>,
     seen: Vec<u64>,
     widened: Vec<(usize, Type)>,
     added: Vec<(String, Type)>,
@@ -110,6 +110,11 @@ impl Columns {
 }
 
 impl Fit {
+    /// Returns the column of each cell, in the row's order.
+    pub(crate) fn places(&self) -> &[usize] {
+        &self.places
+    }
+
     /// Tells whether the row adds something to the columns.
     pub(crate) fn is_growth(&self) -> bool {
         !self.widened.is_empty() || !self.added.is_empty()

@@ -23,7 +23,7 @@ use crate::{ColumnInfo, TypeSeen};
 pub(crate) use build::{BuildRow, build};
 pub(crate) use fit::Fit;
 pub(crate) use read::read_rows;
-pub(crate) use slot::{Kind, MediaField};
+pub(crate) use slot::{Kind, KnownSlot, MediaField};
 
 /// The columns that every table has at rest, before the slots of its own.
 pub(crate) mod fixed {
@@ -130,11 +130,32 @@ impl Columns {
         let field = slot::unique(wanted, |name| {
             self.fields.contains(name) || fixed::ALL.contains(&name)
         });
-        self.fields.insert(field.to_lowercase());
+        self.push_slot(column, kind, field);
+        place
+    }
+
+    fn push_slot(&mut self, column: usize, kind: Kind, field: String) {
+        let place = self.slots.len();
         let own = &mut self.columns[column];
+        self.fields.insert(field.to_lowercase());
         self.slots.push((column, own.slots.len()));
         own.slots.push(Slot { kind, field, place });
-        place
+    }
+
+    /// Takes over slots that the table at rest has and the state did not tell: a crash came between.
+    pub(crate) fn restore(&mut self, slots: Vec<KnownSlot>, seen: Seen) {
+        for KnownSlot { column, kind, field } in slots {
+            if self.fields.contains(&field.to_lowercase()) {
+                continue;
+            }
+            let found = self.find(&column, 0);
+            let column = found.unwrap_or_else(|| {
+                // What rows of it there are tell the type.
+                self.add_column(&column, Type::Unknown, seen);
+                self.columns.len() - 1
+            });
+            self.push_slot(column, kind, field);
+        }
     }
 
     /// Finds a column; a row mostly has them in the table's order, so `hint` is tried first.

@@ -49,7 +49,14 @@ impl Kind {
         }
     }
 
-    fn suffix(self) -> &'static str {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        use Kind::{Bool, Float, Int, Json, Media, Text, Time};
+        let all = [Bool, Int, Float, Text, Time, Media, Json];
+        all.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Returns its name, also that behind the names of slots.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Bool => "bool",
             Self::Int => "int",
@@ -60,6 +67,14 @@ impl Kind {
             Self::Json => "json",
         }
     }
+}
+
+/// A slot as the table at rest tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownSlot {
+    pub(crate) column: String,
+    pub(crate) kind: Kind,
+    pub(crate) field: String,
 }
 
 /// Tells whether an integer loses nothing as a float.
@@ -118,7 +133,7 @@ pub(super) fn field_name(column: &str, first: Option<Kind>, kind: Kind) -> Strin
     }
     if first.is_none() {
         name.push_str("__");
-        name.push_str(kind.suffix());
+        name.push_str(kind.as_str());
     }
     name
 }

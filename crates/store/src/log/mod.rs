@@ -10,6 +10,6 @@ mod segment;
 mod writer;
 
 pub(crate) use frame::Frame;
-pub(crate) use read::{Damage, Found, read_segment};
+pub(crate) use read::read_segment;
 pub(crate) use segment::{SegmentId, list_segments, sync_folder};
 pub(crate) use writer::{Log, LogConfig, Outcome, remove_through};

@@ -70,7 +70,8 @@ impl Log {
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Hands over an encoded frame. Frames are written in the order in which they are submitted;
+    /// Hands over an encoded frame, or none, to hear when all frames before are settled. Frames are
+    /// written in the order in which they are submitted;
     /// whoever needs an order between two holds a lock around both calls.
     ///
     /// After [`close`](Self::close) the frame fails.
@@ -166,7 +167,7 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        for (frame, _) in &mut group {
+        for (frame, _) in group.iter_mut().filter(|(frame, _)| !frame.is_empty()) {
             seal(frame, self.sequence);
             self.sequence += 1;
         }
@@ -204,6 +205,9 @@ impl Writer {
     }
 
     fn write(&mut self, group: &[(Vec<u8>, Done)]) -> io::Result<()> {
+        if group.iter().all(|(frame, _)| frame.is_empty()) {
+            return Ok(());
+        }
         let segment = match &mut self.segment {
             Some(segment) => segment,
             None => {

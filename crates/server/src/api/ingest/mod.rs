@@ -18,7 +18,7 @@ use uuid::Uuid;
 use self::body::{BodyError, Inflated};
 use self::split::{SplitError, Splitter};
 use self::upload::Upload;
-use super::extract::Table;
+use super::extract::{Board, Table};
 use super::{STREAM_OFFSET, STREAM_WRITER};
 use crate::{ApiError, AppState, Principal, Right};
 
@@ -35,6 +35,7 @@ const MAX_BODY_BYTES: u64 = 1 << 30;
 pub(super) async fn append(
     State(state): State<AppState>,
     principal: Principal,
+    Board(board): Board,
     table: Table,
     headers: HeaderMap,
     body: Body,
@@ -45,7 +46,7 @@ pub(super) async fn append(
     let mut body = Inflated::new(body, &headers, MAX_BODY_BYTES)?;
     let mut upload = Upload::new(state.store.clone(), table, writer, offset, columns);
     match receive(&mut body, &mut upload).await {
-        Ok(()) => Ok(upload.answer(&state.public_url).into_response()),
+        Ok(()) => Ok(upload.answer(&board).into_response()),
         Err(error) => Ok(upload.failed(&error)),
     }
 }

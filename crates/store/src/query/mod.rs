@@ -1,5 +1,11 @@
 //! Questions in SQL, and the rows that answer them.
 
+mod at_rest;
+mod catalog;
+mod engine;
+mod in_order;
+mod view;
+
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -7,6 +13,9 @@ use arrow::datatypes::SchemaRef;
 use futures_util::stream::BoxStream;
 
 use crate::StoreError;
+
+pub(crate) use catalog::Tables;
+pub(crate) use engine::Engine;
 
 /// A question in SQL.
 ///

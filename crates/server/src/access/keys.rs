@@ -1,0 +1,127 @@
+//! Keys over HTTP: what the command line's `keys` calls.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post};
+use serde::{Deserialize, Serialize};
+
+use super::{Principal, Right};
+use crate::catalog::Key;
+use crate::origin::BaseUrl;
+use crate::{ApiError, AppState};
+
+/// How long a link that opens a session may wait to be opened.
+const LINK_LIFETIME: Duration = Duration::from_secs(600);
+
+pub(crate) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/api/keys", get(list).post(add))
+        .route("/api/keys/{id}", delete(revoke))
+        .route("/api/login-links", post(link))
+}
+
+/// A key as it is told.
+#[derive(Serialize)]
+struct KeyAnswer {
+    id: String,
+    name: String,
+    entity: Option<String>,
+    right: &'static str,
+    created_at: String,
+    revoked_at: Option<String>,
+    /// Only in the answer that makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+impl From<Key> for KeyAnswer {
+    fn from(key: Key) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            entity: key.entity,
+            right: key.right.as_str(),
+            created_at: key.created_at.to_string(),
+            revoked_at: key.revoked_at.map(|at| at.to_string()),
+            key: None,
+        }
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    principal: Principal,
+) -> Result<Json<Vec<KeyAnswer>>, ApiError> {
+    check_admin(&principal, None)?;
+    let keys = state.catalog.keys().await?;
+    let own = keys.into_iter().filter(|key| sees(&principal, key));
+    Ok(Json(own.map(KeyAnswer::from).collect()))
+}
+
+#[derive(Deserialize)]
+struct NewKeyRequest {
+    name: String,
+    #[serde(default)]
+    entity: Option<String>,
+    right: String,
+}
+
+async fn add(
+    State(state): State<AppState>,
+    principal: Principal,
+    Json(new): Json<NewKeyRequest>,
+) -> Result<(StatusCode, Json<KeyAnswer>), ApiError> {
+    let entity = new.entity.or_else(|| principal.entity.clone());
+    check_admin(&principal, Some(entity.as_deref()))?;
+    let right: Right = new.right.parse().map_err(|e| ApiError::bad_request(format!("{e}")))?;
+    let made = state.catalog.add_key(&new.name, entity.as_deref(), right).await?;
+    let (id, by) = (&made.key.id, &principal.name);
+    tracing::info!(target: "audit", id, entity, %right, by, "a key was made");
+    let answer = KeyAnswer { key: Some(made.secret), ..KeyAnswer::from(made.key) };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+async fn revoke(
+    State(state): State<AppState>,
+    principal: Principal,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    check_admin(&principal, None)?;
+    let keys = state.catalog.keys().await?;
+    let is_own = keys.iter().any(|key| key.id == id && sees(&principal, key));
+    if !is_own || !state.catalog.revoke_key(&id).await? {
+        return Err(ApiError::not_found("there is no such key, or it was revoked before"));
+    }
+    tracing::info!(target: "audit", id, by = principal.name, "a key was revoked");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a link that opens a browser session for the key's owner, once.
+async fn link(
+    State(state): State<AppState>,
+    key: Key,
+    base: BaseUrl,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let token = state.catalog.login_token(&key, LINK_LIFETIME).await?;
+    Ok(Json(serde_json::json!({ "url": format!("{base}/login?token={token}") })))
+}
+
+fn check_admin(principal: &Principal, entity: Option<Option<&str>>) -> Result<(), ApiError> {
+    let is_own = match (entity, principal.entity.as_deref()) {
+        (None, _) | (Some(_), None) => true,
+        (Some(wanted), own) => wanted == own,
+    };
+    if principal.right == Right::Admin && is_own {
+        return Ok(());
+    }
+    tracing::warn!(target: "audit", key = principal.name, "may not look after keys");
+    Err(ApiError::new(StatusCode::FORBIDDEN, "only an admin key may look after keys"))
+}
+
+fn sees(principal: &Principal, key: &Key) -> bool {
+    principal.entity.is_none() || principal.entity == key.entity
+}

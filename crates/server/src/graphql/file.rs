@@ -1,0 +1,236 @@
+//! Files of runs and artifacts, and manifests.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+
+use super::artifact::Artifact;
+use super::connection::{PageInfo, page};
+use super::scalar::{DateTime, Int64};
+use super::{Asker, asker};
+use crate::catalog::{self, Id, Kind};
+use crate::storage::{Slot, mimetype};
+
+/// A file.
+pub(super) struct File {
+    id: Id,
+    name: String,
+    slot: Slot,
+    size: i64,
+    updated_at: Option<i64>,
+    /// The base64 of the MD5 of its bytes.
+    md5: Option<String>,
+    /// Whether its bytes are there.
+    is_there: bool,
+    /// Whether its client is to upload it.
+    wants_upload: bool,
+    birth_id: Option<i64>,
+}
+
+impl File {
+    pub(super) fn of_run(file: catalog::RunFile) -> Self {
+        Self {
+            id: Id::new(Kind::RunFile, file.id),
+            slot: Slot::RunFile { run: file.run_id, path: file.path.clone() },
+            name: file.path,
+            size: file.size,
+            updated_at: Some(file.updated_at),
+            md5: Some(file.md5),
+            is_there: true,
+            wants_upload: false,
+            birth_id: None,
+        }
+    }
+
+    /// Makes one of a file that a run is still to get.
+    pub(super) fn to_come(run: i64, path: String) -> Self {
+        Self {
+            id: Id::new(Kind::RunFile, 0),
+            slot: Slot::RunFile { run, path: path.clone() },
+            name: path,
+            size: 0,
+            updated_at: None,
+            md5: None,
+            is_there: false,
+            wants_upload: true,
+            birth_id: None,
+        }
+    }
+
+    pub(super) fn of_artifact(file: catalog::ArtifactFile) -> Self {
+        let is_there = file.sha256.is_some();
+        Self {
+            id: Id::new(Kind::ArtifactFile, file.id),
+            slot: Slot::ArtifactFile { id: file.id },
+            name: file.name,
+            size: file.size.unwrap_or(0),
+            updated_at: Some(file.updated_at),
+            md5: Some(file.md5),
+            is_there,
+            wants_upload: !is_there,
+            birth_id: Some(file.birth_id),
+        }
+    }
+
+    fn of_manifest(manifest: &catalog::Manifest) -> Self {
+        Self {
+            id: Id::new(Kind::Manifest, manifest.id),
+            slot: Slot::Manifest { id: manifest.id },
+            name: manifest.name.clone(),
+            size: 0,
+            updated_at: None,
+            md5: Some(manifest.digest.clone()),
+            is_there: manifest.sha256.is_some(),
+            // A client that uploads it again does no harm, one that gets no address fails.
+            wants_upload: true,
+            birth_id: None,
+        }
+    }
+
+    /// Returns the address at which the file may be had for a while, or put.
+    fn signed(&self, asker: &Asker, method: &str) -> String {
+        let shared = &asker.state.shared;
+        let lifetime = shared.config.limits.signed_url_lifetime;
+        shared.signer.url(&asker.base.0, method, &self.slot, lifetime)
+    }
+
+    pub(super) fn upload_address(&self, asker: &Asker) -> Option<String> {
+        self.wants_upload.then(|| self.signed(asker, "PUT"))
+    }
+}
+
+/// A file.
+#[Object]
+impl File {
+    async fn id(&self) -> ID {
+        ID(self.id.to_string())
+    }
+
+    async fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn display_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the file is, or with `upload` where to put it.
+    async fn url(&self, ctx: &Context<'_>, upload: Option<bool>) -> Option<String> {
+        match upload {
+            Some(true) => Some(self.signed(asker(ctx), "PUT")),
+            _ => self.is_there.then(|| self.signed(asker(ctx), "GET")),
+        }
+    }
+
+    async fn direct_url(&self, ctx: &Context<'_>) -> String {
+        self.signed(asker(ctx), "GET")
+    }
+
+    async fn size_bytes(&self) -> Int64 {
+        Int64(self.size)
+    }
+
+    async fn mimetype(&self) -> &str {
+        mimetype(&self.name)
+    }
+
+    async fn updated_at(&self) -> Option<DateTime> {
+        self.updated_at.map(DateTime::of_millis)
+    }
+
+    async fn md5(&self) -> Option<&str> {
+        self.md5.as_deref()
+    }
+
+    async fn digest(&self) -> Option<&str> {
+        self.md5.as_deref()
+    }
+
+    async fn storage_path(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// Where to put the bytes; null where they are there already.
+    async fn upload_url(&self, ctx: &Context<'_>) -> Option<String> {
+        self.upload_address(asker(ctx))
+    }
+
+    async fn upload_headers(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A file is put as a whole here, however large.
+    async fn upload_multipart_urls(&self) -> Option<UploadMultipartUrls> {
+        None
+    }
+
+    /// The artifact that first had the file.
+    async fn artifact(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Artifact>> {
+        let Some(id) = self.birth_id else { return Ok(None) };
+        Ok(asker(ctx).state.catalog.artifact(id).await?.map(Artifact))
+    }
+}
+
+/// Where to put the parts of a file.
+#[derive(SimpleObject)]
+pub(super) struct UploadMultipartUrls {
+    #[graphql(name = "uploadID")]
+    upload_id: ID,
+    upload_url_parts: Vec<UploadUrlPart>,
+}
+
+/// Where to put one part of a file.
+#[derive(SimpleObject)]
+pub(super) struct UploadUrlPart {
+    part_number: Int64,
+    upload_url: String,
+}
+
+/// A page of files, and what to send along with uploads.
+#[derive(SimpleObject)]
+pub(super) struct FileConnection {
+    edges: Vec<FileEdge>,
+    page_info: PageInfo,
+    total_count: i32,
+    upload_headers: Vec<String>,
+}
+
+/// A file in a list.
+#[derive(SimpleObject)]
+pub(super) struct FileEdge {
+    node: File,
+    cursor: String,
+}
+
+impl FileConnection {
+    pub(super) fn page(all: Vec<File>, after: Option<&str>, first: Option<i32>) -> Self {
+        let page = page(all, after, first);
+        let edges = page.nodes.into_iter().enumerate();
+        let edges =
+            edges.map(|(i, node)| FileEdge { node, cursor: (page.start + i).to_string() });
+        Self {
+            edges: edges.collect(),
+            page_info: page.page_info,
+            total_count: page.total_count,
+            upload_headers: Vec::new(),
+        }
+    }
+}
+
+/// What says which files an artifact has.
+pub(super) struct ArtifactManifest(pub(super) catalog::Manifest);
+
+/// What says which files an artifact has.
+#[Object]
+impl ArtifactManifest {
+    async fn id(&self) -> ID {
+        ID(Id::new(Kind::Manifest, self.0.id).to_string())
+    }
+
+    async fn digest(&self) -> &str {
+        &self.0.digest
+    }
+
+    async fn file(&self) -> File {
+        File::of_manifest(&self.0)
+    }
+}
+

@@ -1,0 +1,266 @@
+//! What clients put into changes. Null is as good as absent everywhere: what it is for stays.
+
+use async_graphql::{Enum, ID, InputObject};
+
+use super::artifact::ArtifactDigestAlgorithm;
+use super::scalar::{DurationMillis, Int64, JsonString};
+use crate::catalog::{ManifestKind, RunChange};
+
+/// A project to be made or described.
+#[derive(InputObject)]
+pub(super) struct UpsertModelInput {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) entity_name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) repo: Option<String>,
+}
+
+/// A run to be made or changed.
+#[derive(InputObject)]
+pub(super) struct UpsertBucketInput {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) model_name: Option<String>,
+    pub(super) entity_name: Option<String>,
+    group_name: Option<String>,
+    description: Option<String>,
+    display_name: Option<String>,
+    notes: Option<String>,
+    commit: Option<String>,
+    config: Option<JsonString>,
+    host: Option<String>,
+    pub(super) debug: Option<bool>,
+    job_program: Option<String>,
+    job_repo: Option<String>,
+    job_type: Option<String>,
+    state: Option<String>,
+    sweep: Option<String>,
+    tags: Option<Vec<String>>,
+    summary_metrics: Option<JsonString>,
+}
+
+impl UpsertBucketInput {
+    /// Returns what is to change in the run.
+    pub(super) fn change(self) -> RunChange {
+        RunChange {
+            display_name: self.display_name,
+            description: self.description,
+            notes: self.notes,
+            group: self.group_name,
+            job_type: self.job_type,
+            commit: self.commit,
+            host: self.host,
+            program: self.job_program,
+            repo: self.job_repo,
+            sweep: self.sweep,
+            config: self.config.map(|text| text.0),
+            summary: self.summary_metrics.map(|text| text.0),
+            tags: self.tags,
+            state: self.state,
+        }
+    }
+}
+
+/// Files of a run that are about to be uploaded.
+#[derive(InputObject)]
+pub(super) struct CreateRunFilesInput {
+    pub(super) entity_name: Option<String>,
+    pub(super) project_name: Option<String>,
+    pub(super) run_name: String,
+    pub(super) files: Vec<String>,
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub(super) enum AlertSeverity {
+    Info,
+    Warn,
+    Error,
+}
+
+/// A message from a run.
+#[derive(InputObject)]
+pub(super) struct NotifyScriptableRunAlertInput {
+    pub(super) entity_name: Option<String>,
+    pub(super) project_name: Option<String>,
+    pub(super) run_name: String,
+    pub(super) title: String,
+    pub(super) text: Option<String>,
+    pub(super) severity: Option<AlertSeverity>,
+    pub(super) wait_duration: Option<DurationMillis>,
+}
+
+/// A type of artifacts to be made.
+#[derive(InputObject)]
+pub(super) struct CreateArtifactTypeInput {
+    pub(super) entity_name: Option<String>,
+    pub(super) project_name: String,
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+}
+
+/// A name for an artifact.
+#[derive(InputObject)]
+pub(super) struct ArtifactAliasInput {
+    pub(super) artifact_collection_name: Option<String>,
+    pub(super) alias: String,
+}
+
+/// A word for an artifact.
+#[derive(InputObject)]
+pub(super) struct TagInput {
+    pub(super) tag_name: String,
+}
+
+/// An artifact to be made.
+#[derive(InputObject)]
+pub(super) struct CreateArtifactInput {
+    pub(super) entity_name: Option<String>,
+    pub(super) project_name: Option<String>,
+    pub(super) run_name: Option<String>,
+    pub(super) artifact_type_name: String,
+    pub(super) artifact_collection_name: Option<String>,
+    pub(super) artifact_collection_names: Option<Vec<String>>,
+    pub(super) digest: String,
+    pub(super) digest_algorithm: Option<ArtifactDigestAlgorithm>,
+    pub(super) description: Option<String>,
+    pub(super) aliases: Option<Vec<ArtifactAliasInput>>,
+    pub(super) tags: Option<Vec<TagInput>>,
+    pub(super) metadata: Option<JsonString>,
+    pub(super) labels: Option<JsonString>,
+    pub(super) ttl_duration_seconds: Option<Int64>,
+    pub(super) history_step: Option<Int64>,
+    pub(super) enable_digest_deduplication: Option<bool>,
+    #[graphql(name = "distributedID")]
+    pub(super) distributed_id: Option<String>,
+    #[graphql(name = "clientID")]
+    pub(super) client_id: Option<ID>,
+    #[graphql(name = "sequenceClientID")]
+    pub(super) sequence_client_id: Option<ID>,
+    pub(super) storage_region: Option<String>,
+}
+
+/// How a manifest describes its artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub(super) enum ArtifactManifestType {
+    Full,
+    Incremental,
+    Patch,
+}
+
+impl From<ArtifactManifestType> for ManifestKind {
+    fn from(ty: ArtifactManifestType) -> Self {
+        match ty {
+            ArtifactManifestType::Full => Self::Full,
+            ArtifactManifestType::Incremental => Self::Incremental,
+            ArtifactManifestType::Patch => Self::Patch,
+        }
+    }
+}
+
+/// A manifest to be announced.
+#[derive(InputObject)]
+pub(super) struct CreateArtifactManifestInput {
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+    #[graphql(name = "baseArtifactID")]
+    pub(super) base_artifact_id: Option<ID>,
+    pub(super) name: String,
+    pub(super) digest: String,
+    pub(super) entity_name: Option<String>,
+    pub(super) project_name: Option<String>,
+    pub(super) run_name: Option<String>,
+    #[graphql(name = "type")]
+    pub(super) kind: Option<ArtifactManifestType>,
+}
+
+/// A manifest that is known by now.
+#[derive(InputObject)]
+pub(super) struct UpdateArtifactManifestInput {
+    #[graphql(name = "artifactManifestID")]
+    pub(super) artifact_manifest_id: ID,
+    pub(super) digest: Option<String>,
+    #[graphql(name = "baseArtifactID")]
+    pub(super) base_artifact_id: Option<ID>,
+}
+
+/// How artifacts' files are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub(super) enum ArtifactStorageLayout {
+    V1,
+    V2,
+}
+
+/// A file of an artifact that is about to be uploaded.
+#[derive(InputObject)]
+pub(super) struct CreateArtifactFileSpecInput {
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+    #[graphql(name = "artifactManifestID")]
+    pub(super) artifact_manifest_id: Option<ID>,
+    pub(super) name: String,
+    pub(super) md5: String,
+    pub(super) mimetype: Option<String>,
+}
+
+/// Files of an artifact that are about to be uploaded.
+#[derive(InputObject)]
+pub(super) struct CreateArtifactFilesInput {
+    pub(super) artifact_files: Vec<CreateArtifactFileSpecInput>,
+    pub(super) storage_layout: Option<ArtifactStorageLayout>,
+}
+
+/// An artifact of which all is there.
+#[derive(InputObject)]
+pub(super) struct CommitArtifactInput {
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+}
+
+/// An artifact that a run uses.
+#[derive(InputObject)]
+pub(super) struct UseArtifactInput {
+    pub(super) entity_name: Option<String>,
+    pub(super) project_name: Option<String>,
+    pub(super) run_name: String,
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+    pub(super) used_as: Option<String>,
+}
+
+/// What is to be said of an artifact.
+#[derive(InputObject)]
+pub(super) struct UpdateArtifactInput {
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+    pub(super) description: Option<String>,
+    pub(super) metadata: Option<JsonString>,
+    pub(super) ttl_duration_seconds: Option<Int64>,
+    pub(super) aliases: Option<Vec<ArtifactAliasInput>>,
+}
+
+/// A name in a collection.
+#[derive(InputObject)]
+pub(super) struct ArtifactCollectionAliasInput {
+    pub(super) entity_name: Option<String>,
+    pub(super) project_name: Option<String>,
+    pub(super) artifact_collection_name: Option<String>,
+    pub(super) alias: String,
+}
+
+/// Names to give an artifact.
+#[derive(InputObject)]
+pub(super) struct AddAliasesInput {
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+    pub(super) aliases: Vec<ArtifactCollectionAliasInput>,
+}
+
+/// Names to take from an artifact.
+#[derive(InputObject)]
+pub(super) struct DeleteAliasesInput {
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+    pub(super) aliases: Vec<ArtifactCollectionAliasInput>,
+}

@@ -1,0 +1,194 @@
+//! The control API: GraphQL, as W&B's clients speak it.
+//!
+//! The schema is a real one, so that what clients probe (`__type`, `__typename`) is true. It is
+//! looser than most in one respect: clients send variables that their documents do not declare.
+
+mod artifact;
+mod connection;
+mod file;
+mod filter;
+mod history;
+mod input;
+mod mutation;
+mod mutation_artifact;
+mod project;
+mod query;
+mod run;
+mod scalar;
+mod user;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Extension, Router};
+use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
+use serde::Serialize;
+use streamtable_store::StoreError;
+use streamtable_wire::GRAPHQL_PATH;
+use streamtable_wire::graphql::GraphqlRequest;
+
+use crate::access::{Principal, Right};
+use crate::catalog::{CatalogError, Key, RunLocation};
+use crate::config::ServerConfig;
+use crate::ingest::{on_blocking_thread, read_body};
+use crate::origin::BaseUrl;
+use crate::{ApiError, AppState};
+
+pub(crate) use history::StepIndexes;
+use mutation::Mutation;
+use query::Query;
+
+type ControlSchema = Schema<Query, Mutation, EmptySubscription>;
+
+pub(crate) fn router(config: &ServerConfig) -> Router<AppState> {
+    Router::new().route(GRAPHQL_PATH, post(graphql)).layer(Extension(schema(config)))
+}
+
+fn schema(config: &ServerConfig) -> ControlSchema {
+    Schema::build(Query, Mutation::default(), EmptySubscription)
+        .limit_depth(config.limits.max_query_depth)
+        .limit_complexity(config.limits.max_query_complexity)
+        .limit_directives(64)
+        // What the clients send is theirs: a variable of another type than ours, or one that is
+        // not declared or not used, is no reason to refuse them.
+        .validation_mode(ValidationMode::Fast)
+        .disable_suggestions()
+        .finish()
+}
+
+/// Who asks, and of whom.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    pub(crate) state: AppState,
+    pub(crate) key: Key,
+    pub(crate) principal: Principal,
+    pub(crate) base: BaseUrl,
+}
+
+impl Asker {
+    /// Returns the entity that is meant where none is named.
+    fn default_entity(&self) -> &str {
+        self.principal.entity.as_deref().unwrap_or(&self.state.config().default_entity)
+    }
+
+    /// Returns the entity that is meant.
+    fn entity(&self, named: Option<String>) -> String {
+        named.filter(|name| !name.is_empty()).unwrap_or_else(|| self.default_entity().to_owned())
+    }
+
+    /// Tells whether something of an entity may be seen. What may not is as if it were not there.
+    fn sees(&self, entity: &str) -> bool {
+        self.principal.check(Right::Read, entity).is_ok()
+    }
+
+    fn check_write(&self, entity: &str) -> Result<(), ApiError> {
+        self.principal.check(Right::Write, entity)
+    }
+
+    async fn run_at(&self, at: &RunLocation) -> Result<crate::catalog::Run, ApiError> {
+        let run = self.state.catalog.run(at).await?;
+        run.ok_or_else(|| ApiError::not_found(format!("there is no run {:?}", at.run)))
+    }
+}
+
+fn asker<'a>(ctx: &async_graphql::Context<'a>) -> &'a Asker {
+    ctx.data_unchecked()
+}
+
+async fn graphql(
+    State(state): State<AppState>,
+    Extension(schema): Extension<ControlSchema>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let key = Key::from_request_parts(&mut parts, &state).await?;
+    let base = BaseUrl::from_request_parts(&mut parts, &state).await?;
+    let request = read(&state, &parts.headers, body).await?;
+    let asker = Asker { principal: key.principal(), state, key, base };
+    let answer = schema.execute(request.data(asker)).await;
+    let errors = answer.errors.into_iter().map(to_entry).collect::<Result<Vec<_>, _>>()?;
+    if !errors.is_empty() {
+        tracing::debug!(?errors, "a GraphQL request was refused");
+    }
+    let body = Answer { data: answer.data, errors };
+    let body = serde_json::to_vec(&body).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written");
+        ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+    })?;
+    Ok(([(CONTENT_TYPE, "application/json")], Bytes::from(body)).into_response())
+}
+
+async fn read(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<async_graphql::Request, ApiError> {
+    let limit = state.config().limits.max_graphql_bytes;
+    let (body, _memory) = read_body(state, headers, body, limit).await?;
+    on_blocking_thread(body.len(), move || {
+        let unreadable =
+            |error: serde_json::Error| ApiError::bad_request(format!("no GraphQL request: {error}"));
+        let request = GraphqlRequest::parse(&body).map_err(unreadable)?;
+        let mut read = async_graphql::Request::new(request.query);
+        if let Some(name) = request.operation_name.filter(|name| !name.is_empty()) {
+            read = read.operation_name(name);
+        }
+        if let Some(variables) = request.variables {
+            let variables = serde_json::from_str(variables.get()).map_err(unreadable)?;
+            read = read.variables(Variables::from_json(variables));
+        }
+        Ok(read)
+    })
+    .await
+}
+
+#[derive(Serialize)]
+struct Answer {
+    data: async_graphql::Value,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ErrorEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorEntry {
+    message: String,
+    path: Vec<async_graphql::PathSegment>,
+}
+
+/// Makes an entry of an error list of an error; one that may pass with time refuses the whole
+/// request instead, since clients repeat a request only for its status.
+fn to_entry(error: ServerError) -> Result<ErrorEntry, ApiError> {
+    let known = error
+        .source::<ApiError>()
+        .cloned()
+        .or_else(|| error.source::<CatalogError>().cloned().map(ApiError::from))
+        .or_else(|| error.source::<StoreError>().cloned().map(ApiError::from));
+    match known {
+        Some(error) if error.status().is_server_error() => Err(error),
+        Some(known) => Ok(ErrorEntry { message: known.message().to_owned(), path: error.path }),
+        None => Ok(ErrorEntry { message: error.message, path: error.path }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_has_what_clients_probe() {
+        let sdl = schema(&ServerConfig::default()).sdl();
+        for part in [
+            "input CreateArtifactInput {",
+            "input CreateArtifactFileSpecInput {",
+            "type Artifact {",
+            "type ServerInfo {",
+            "type ServerSettings",
+            "createRunFiles(",
+        ] {
+            assert!(sdl.contains(part), "{part}\n{sdl}");
+        }
+    }
+}

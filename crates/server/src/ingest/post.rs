@@ -1,0 +1,147 @@
+//! What a post says.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use streamtable_wire::{
+    Chunk, FileStreamRequest, HISTORY_FILE, MAX_LINE_BYTES, RejectedLine,
+};
+
+use crate::ApiError;
+use crate::catalog::{LineFile, Run, RunEvent};
+use crate::config::Limits;
+
+/// Where the whole summary of a run stands, on one line.
+const SUMMARY_FILE: &str = "wandb-summary.json";
+
+/// What a post says.
+#[derive(Debug, Default)]
+pub(super) struct Post {
+    pub(super) rows: Option<Lines>,
+    lines: Vec<(LineFile, u64, Vec<String>)>,
+    summary: Option<String>,
+    complete: Option<bool>,
+    exit_code: Option<i64>,
+    preempting: bool,
+}
+
+/// Rows, as lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Consecutive lines, with the number of the first. More than one part where a line that is
+    /// too long had to be left out between.
+    pub(super) parts: Vec<(u64, Vec<Bytes>)>,
+    pub(super) rejected: Vec<RejectedLine>,
+}
+
+impl Post {
+    pub(super) fn parse(body: &Bytes, limits: &Limits) -> Result<Self, ApiError> {
+        let unreadable = |error| ApiError::bad_request(format!("the post cannot be read: {error}"));
+        let request = FileStreamRequest::parse(body).map_err(unreadable)?;
+        let count: usize = request.files.values().map(|chunk| chunk.content.len()).sum();
+        if count > limits.max_lines {
+            let message = format!("a post has at most {} lines", limits.max_lines);
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+        }
+        let mut this = Self {
+            complete: request.complete,
+            exit_code: request.exitcode,
+            preempting: request.preempting == Some(true),
+            ..Self::default()
+        };
+        for (name, chunk) in request.files {
+            let end = chunk.offset.checked_add(chunk.content.len() as u64);
+            if end.is_none_or(|end| i64::try_from(end).is_err()) {
+                return Err(ApiError::bad_request("line numbers end at 2^63"));
+            }
+            if name == HISTORY_FILE {
+                this.rows = Some(rows(body, chunk));
+            } else if name == SUMMARY_FILE {
+                this.summary = chunk.content.into_iter().last().map(Cow::into_owned);
+            } else if let Some(file) = LineFile::named(&name) {
+                let texts = chunk.content.into_iter().map(Cow::into_owned).collect();
+                this.lines.push((file, chunk.offset, texts));
+            } else {
+                tracing::debug!(file = %name, "lines of a file that is not known");
+            }
+        }
+        Ok(this)
+    }
+
+    /// Returns what is to be noted of the run. Consumes nothing of the rows.
+    pub(super) fn event(self, run: &Run) -> RunEvent {
+        let has_rows = self.rows.is_some_and(|rows| !rows.parts.is_empty());
+        let state = if self.complete == Some(true) {
+            Some(if self.exit_code.unwrap_or(0) == 0 { "finished" } else { "failed" })
+        } else if self.preempting {
+            Some("preempting")
+        } else if run.state != "running" && (has_rows || self.complete == Some(false)) {
+            // Legacy clients declare a run ended before its first row.
+            Some("running")
+        } else {
+            None
+        };
+        let exit_code = if self.complete == Some(true) { self.exit_code } else { None };
+        RunEvent { lines: self.lines, summary: self.summary, state, exit_code }
+    }
+}
+
+fn rows(body: &Bytes, chunk: Chunk<'_>) -> Lines {
+    let mut rows = Lines::default();
+    let mut is_open = false;
+    for (i, text) in chunk.content.into_iter().enumerate() {
+        let line = chunk.offset + i as u64;
+        if text.len() > MAX_LINE_BYTES {
+            let reason = format!("a line of {} bytes; at most {MAX_LINE_BYTES} fit", text.len());
+            rows.rejected.push(RejectedLine { line, reason });
+            is_open = false;
+            continue;
+        }
+        let bytes = match text {
+            Cow::Borrowed(text) => body.slice_ref(text.as_bytes()),
+            Cow::Owned(text) => text.into(),
+        };
+        match rows.parts.last_mut().filter(|_| is_open) {
+            Some((_, lines)) => lines.push(bytes),
+            None => rows.parts.push((line, vec![bytes])),
+        }
+        is_open = true;
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: String) -> Result<Post, ApiError> {
+        Post::parse(&body.into(), &Limits { max_lines: 4, ..Limits::default() })
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_leaves_a_hole() {
+        let long = "x".repeat(MAX_LINE_BYTES + 1);
+        let body = format!(
+            r#"{{"files":{{"wandb-history.jsonl":{{"offset":7,"content":["{{}}","{long}","{{\"a\":1}}","b"]}}}}}}"#
+        );
+        let rows = parse(body).unwrap().rows.unwrap();
+        let lines = |lines: &[&str]| lines.iter().map(|l| Bytes::from(l.to_string())).collect();
+        assert_eq!(rows.parts, [(7, lines(&["{}"])), (9, lines(&[r#"{"a":1}"#, "b"]))]);
+        assert_eq!(rows.rejected.iter().map(|r| r.line).collect::<Vec<_>>(), [8]);
+    }
+
+    #[test]
+    fn posts_that_make_no_sense() {
+        #[track_caller]
+        fn check(content: &str, status: u16) {
+            let body = format!(r#"{{"files":{{"wandb-history.jsonl":{content}}}}}"#);
+            assert_eq!(parse(body).unwrap_err().status().as_u16(), status);
+        }
+        check(r#"{"offset":0,"content":["","","","",""]}"#, 413);
+        check(r#"{"offset":9223372036854775807,"content":["a"]}"#, 400);
+        check(r#"{"offset":18446744073709551615,"content":["a"]}"#, 400);
+        check(r#"{"offset":-1,"content":[]}"#, 400);
+        check(&format!(r#"{{"offset":0,"content":{}"#, "[".repeat(100_000)), 400);
+    }
+}

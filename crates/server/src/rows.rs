@@ -1,0 +1,87 @@
+//! Rows as the protocol's readers want them.
+
+use async_graphql::{Name, Value as Json};
+use streamtable_schema::Value;
+use streamtable_store::ReadRow;
+use streamtable_wire::write_cell;
+
+/// Writes a row as a history line: its cells, then what the protocol says of it. `NaN` and the
+/// infinities are bare words, as clients write them.
+pub(crate) fn history_line(row: &ReadRow, step: i64, with_writer: bool) -> String {
+    let mut out = b"{".to_vec();
+    let mut cell = |name: &str, value: &Value| {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        write_cell(&mut out, &Value::String(name.to_owned()));
+        out.push(b':');
+        write_cell(&mut out, value);
+    };
+    for (name, value) in row.row.cells() {
+        cell(name, value);
+    }
+    if with_writer {
+        cell("_client_id", &Value::String(row.writer.clone()));
+    }
+    if let Some(runtime) = row.runtime {
+        cell("_runtime", &Value::Float(runtime));
+    }
+    cell("_timestamp", &Value::Float(seconds(row)));
+    cell("_step", &Value::from(step));
+    out.push(b'}');
+    String::from_utf8(out).expect("cells are written as UTF-8")
+}
+
+/// Returns one of a row's cells, or what the protocol says of it under that name.
+pub(crate) fn cell_of(row: &ReadRow, name: &str, step: i64) -> Option<Value> {
+    match name {
+        "_step" => Some(Value::from(step)),
+        "_timestamp" => Some(Value::Float(seconds(row))),
+        "_runtime" if row.row.get(name).is_none() => row.runtime.map(Value::Float),
+        name => row.row.get(name).cloned(),
+    }
+}
+
+fn seconds(row: &ReadRow) -> f64 {
+    row.logged_at.as_micros() as f64 / 1e6
+}
+
+/// Writes a cell as text for people: a text as it is, all else as JSON.
+pub(crate) fn cell_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Timestamp(at) => at.to_string(),
+        value => cell_json(value),
+    }
+}
+
+fn cell_json(value: &Value) -> String {
+    let mut out = Vec::new();
+    write_cell(&mut out, value);
+    String::from_utf8(out).expect("cells are written as UTF-8")
+}
+
+/// Makes strict JSON of a cell. `NaN` and the infinities are texts there.
+pub(crate) fn cell_to_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(b) => Json::Boolean(*b),
+        Value::Int(n) => match i64::try_from(*n) {
+            Ok(n) => Json::from(n),
+            Err(_) => Json::from(*n as f64),
+        },
+        Value::Float(x) if x.is_finite() => Json::from(*x),
+        Value::Float(x) if x.is_nan() => Json::from("NaN"),
+        Value::Float(x) => Json::from(if *x > 0.0 { "Infinity" } else { "-Infinity" }),
+        Value::String(text) => Json::from(text.as_str()),
+        Value::List(items) => Json::List(items.iter().map(cell_to_json).collect()),
+        Value::Struct(row) => Json::Object(
+            row.cells().map(|(name, value)| (Name::new(name), cell_to_json(value))).collect(),
+        ),
+        // Cells of the protocol hold nothing that strict JSON does not have.
+        Value::Timestamp(_) | Value::Media(_) => {
+            let json = serde_json::from_str(&cell_json(value)).unwrap_or_default();
+            Json::from_json(json).unwrap_or_default()
+        }
+    }
+}

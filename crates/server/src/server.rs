@@ -1,0 +1,241 @@
+//! A server, from its settings to its last connection.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use streamtable_store::{EmbeddedStore, FileStore, LocalFiles, Store, StoreConfig, StoreError};
+use tokio_rustls::TlsAcceptor;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use crate::access::{self, Right, guard};
+use crate::catalog::{Catalog, CatalogError, NewKey};
+use crate::config::{ServerConfig, TlsFiles};
+use crate::storage::Signer;
+use crate::{AppState, api, graphql, ingest, page, serve, storage};
+
+/// What the first key is called.
+const FIRST_KEY: &str = "first";
+
+/// A server that listens, and serves once [`run`](Self::run) is called.
+pub struct Server {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    state: AppState,
+    tls: Option<TlsAcceptor>,
+    first_key: Option<NewKey>,
+}
+
+/// Why a server did not start, or ended badly.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// It cannot listen where it should.
+    #[error("cannot listen on {addr}: {reason}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
+    /// The data folder cannot be used.
+    #[error("cannot use the folder {}: {reason}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Others could reach it, and nobody would need a key.
+    #[error(
+        "{addr} can be reached from other machines, and there is no key yet: make one first, with \
+         `streamtable keys add`"
+    )]
+    NoKeys {
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("the certificate {} cannot be used: {reason}", path.display())]
+    Tls {
+        /// The file that is wrong.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Opens the stores in the data folder, and begins to listen; see
+    /// [`with_parts`](Self::with_parts).
+    pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
+        let folder = config.data_dir.clone();
+        let failed = |reason: String| ServerError::Folder { path: folder.clone(), reason };
+        let made = folder.clone();
+        let files = tokio::task::spawn_blocking(move || {
+            make_folder(&made)?;
+            LocalFiles::open(made.join("files"))
+        });
+        let files = files.await.map_err(|error| failed(error.to_string()))??;
+        let store = EmbeddedStore::open(StoreConfig::new(folder.join("store"))).await?;
+        let recovery = store.recovery();
+        tracing::info!(?recovery, "the store is open");
+        Self::with_parts(config, Arc::new(store), Arc::new(files)).await
+    }
+
+    /// Makes a server of stores that are open, and begins to listen.
+    ///
+    /// Where nobody has ever had a key, it makes one for all entities, which
+    /// [`first_key`](Self::first_key) tells. Beyond loopback it does not: there, a server without
+    /// keys does not start.
+    pub async fn with_parts(
+        config: ServerConfig,
+        store: Arc<dyn Store>,
+        files: Arc<dyn FileStore>,
+    ) -> Result<Self, ServerError> {
+        let folder_failed = |reason: String| ServerError::Folder {
+            path: config.data_dir.clone(),
+            reason,
+        };
+        let folder = config.data_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            make_folder(&folder)?;
+            let catalog = Catalog::open(&folder.join("catalog.db"));
+            Ok::<_, std::io::Error>((catalog, Signer::open(&folder)?))
+        });
+        let opened = opened.await.map_err(|error| folder_failed(error.to_string()))?;
+        let (catalog, signer) = opened.map_err(|error| folder_failed(error.to_string()))?;
+        let catalog = catalog?;
+
+        let tls = config.tls.as_ref().map(read_tls).transpose()?;
+        let mut first_key = None;
+        if !catalog.has_keys().await? {
+            if !config.addr.ip().is_loopback() {
+                return Err(ServerError::NoKeys { addr: config.addr });
+            }
+            first_key = Some(catalog.add_key(FIRST_KEY, None, Right::Admin).await?);
+        }
+
+        let addr = config.addr;
+        let failed = |error: std::io::Error| ServerError::Listen { addr, reason: error.to_string() };
+        let listener = TcpListener::bind(addr).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        let state = AppState::new(store, files, catalog, signer, config);
+        Ok(Self { listener, local_addr, state, tls, first_key })
+    }
+
+    /// Returns the address on which the server listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Returns the URL of the server as this machine sees it.
+    pub fn local_url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let mut addr = self.local_addr;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(match addr {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("{scheme}://{addr}")
+    }
+
+    /// Returns the key that this start has made, if it was the first.
+    pub fn first_key(&self) -> Option<&NewKey> {
+        self.first_key.as_ref()
+    }
+
+    /// Returns the catalog.
+    pub fn catalog(&self) -> &Catalog {
+        &self.state.catalog
+    }
+
+    /// Serves until `shutdown` is done; then takes no more connections, lets what is under way
+    /// end, and closes the store.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServerError> {
+        let addr = self.local_addr;
+        let listener = tokio::net::TcpListener::from_std(self.listener)
+            .map_err(|error| ServerError::Listen { addr, reason: error.to_string() })?;
+        let limits = self.state.config().limits.clone();
+        let store = Arc::clone(&self.state.store);
+        let stopping = self.state.shared.stopping.clone();
+        let shutdown = async move {
+            shutdown.await;
+            stopping.cancel();
+        };
+        serve::serve(listener, self.tls, router(self.state), &limits, shutdown).await;
+        store.close().await?;
+        Ok(())
+    }
+}
+
+fn router(state: AppState) -> Router {
+    let body_timeout = state.config().limits.body_timeout;
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(graphql::router(state.config()))
+        .merge(ingest::router())
+        .merge(storage::router())
+        .merge(access::login_router())
+        .merge(access::keys_router())
+        .merge(api::router())
+        .merge(page::router())
+        .fallback(page::elsewhere)
+        .layer(from_fn_with_state(state.clone(), guard))
+        .layer(RequestBodyTimeoutLayer::new(body_timeout.max(Duration::from_secs(1))))
+        .with_state(state)
+}
+
+fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+fn read_tls(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {
+    let failed = |path: &PathBuf, reason: String| ServerError::Tls { path: path.clone(), reason };
+    let certificate = &files.certificate;
+    let chain: Result<Vec<CertificateDer<'static>>, _> =
+        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
+    let chain = chain.map_err(|error| failed(certificate, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| failed(&files.key, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| failed(certificate, error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

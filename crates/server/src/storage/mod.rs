@@ -1,0 +1,118 @@
+//! Bytes in and out: files of runs and artifacts, by signed addresses and by their paths.
+
+mod content;
+mod download;
+mod manifest;
+mod sign;
+mod upload;
+
+use axum::Router;
+use axum::routing::{get, put};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::AppState;
+
+pub(crate) use content::mimetype;
+pub(crate) use manifest::{MAX_MANIFEST_BYTES, merge as merge_manifests};
+pub(crate) use sign::Signer;
+pub(crate) use upload::named_sha256;
+
+pub(crate) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/storage/{*slot}", put(upload::put).get(download::signed))
+        .route("/files/{entity}/{project}/{run}/{*path}", get(download::run_file))
+        .route("/artifacts/{entity}/{*digest}", get(download::artifact_v1))
+        .route("/artifactsV2/{region}/{entity}/{*rest}", get(download::artifact_v2))
+}
+
+/// What a signed address leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// A file of a run, by its path.
+    RunFile { run: i64, path: String },
+    /// A file of an artifact.
+    ArtifactFile { id: i64 },
+    /// A manifest of an artifact.
+    Manifest { id: i64 },
+}
+
+impl Slot {
+    /// Reads what stands behind `/storage/`, decoded.
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, rest) = text.split_once('/')?;
+        match kind {
+            "run" => {
+                let (run, path) = rest.split_once('/')?;
+                is_file_path(path).then_some(())?;
+                Some(Self::RunFile { run: run.parse().ok()?, path: path.to_owned() })
+            }
+            "artifact-file" => Some(Self::ArtifactFile { id: file_number(rest)? }),
+            "manifest" => Some(Self::Manifest { id: file_number(rest)? }),
+            _ => None,
+        }
+    }
+
+    /// Writes it, undecorated. Parsing gives the same again.
+    fn text(&self) -> String {
+        match self {
+            Self::RunFile { run, path } => format!("run/{run}/{path}"),
+            Self::ArtifactFile { id } => format!("artifact-file/{id}"),
+            Self::Manifest { id } => format!("manifest/{id}"),
+        }
+    }
+}
+
+/// Reads the number of a file, behind which a name for people may stand.
+fn file_number(text: &str) -> Option<i64> {
+    text.split('/').next()?.parse().ok()
+}
+
+/// What a path shows as it is.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+fn encode(path: &str) -> String {
+    utf8_percent_encode(path, PATH).to_string()
+}
+
+/// The longest path of a file.
+const MAX_PATH_BYTES: usize = 1024;
+
+/// Tells whether a text is the path of a file inside a folder: neither absolute nor leading out of
+/// it. Nothing on disk is ever named so; this keeps other programs from being led astray by it.
+pub(crate) fn is_file_path(path: &str) -> bool {
+    let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
+    path.len() <= MAX_PATH_BYTES
+        && !path.split('/').any(is_odd)
+        && !path.contains(|c: char| c.is_control() || c == '\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots() {
+        for slot in [
+            Slot::RunFile { run: 7, path: "media/images/a b%2F.png".into() },
+            Slot::ArtifactFile { id: 0 },
+            Slot::Manifest { id: i64::MAX },
+        ] {
+            assert_eq!(Slot::parse(&slot.text()), Some(slot));
+        }
+        for text in ["", "run/7", "run/x/a", "run/7/../a", "run/7//a", "manifest/", "other/1"] {
+            assert_eq!(Slot::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        for path in ["a", "media/images/é b.png", "a..b/c"] {
+            assert!(is_file_path(path), "{path}");
+        }
+        let long = "x".repeat(MAX_PATH_BYTES + 1);
+        for path in ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a\\b", "a\0b", &long] {
+            assert!(!is_file_path(path), "{path}");
+        }
+    }
+}

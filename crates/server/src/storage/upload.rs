@@ -1,0 +1,110 @@
+//! Uploads to signed addresses.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use futures_util::{StreamExt, TryStreamExt};
+use streamtable_store::{StoreError, StoredObject};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{MAX_MANIFEST_BYTES, Slot, mimetype};
+use crate::access::form_value;
+use crate::{ApiError, AppState};
+
+/// Takes a file's bytes. Whatever `Authorization` says is not looked at.
+pub(super) async fn put(
+    State(state): State<AppState>,
+    Path(slot): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    let slot = check(&state, "PUT", &slot, query.as_deref())?;
+    let limit = match slot {
+        Slot::Manifest { .. } => MAX_MANIFEST_BYTES,
+        _ => state.config().limits.max_file_bytes,
+    };
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > limit) {
+        return Err(too_large(limit));
+    }
+    let _permit = turn(&state).await?;
+    let content = body.into_data_stream().map_err(std::io::Error::other).boxed();
+    let object = state.files.put(content, limit).await.map_err(|error| match error {
+        StoreError::Limit { .. } => too_large(limit),
+        // The client has gone, or is too slow: nobody hears the answer, or it tries again.
+        StoreError::Io { reason } => {
+            tracing::debug!(reason, "an upload broke off");
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "the upload broke off")
+        }
+        other => other.into(),
+    })?;
+    match slot {
+        Slot::RunFile { run, path } => put_run_file(&state, run, &path, &object).await?,
+        Slot::ArtifactFile { id } => state.catalog.put_artifact_file(id, object).await?,
+        Slot::Manifest { id } => state.catalog.put_manifest(id, object).await?,
+    }
+    Ok(StatusCode::OK)
+}
+
+async fn put_run_file(
+    state: &AppState,
+    run: i64,
+    path: &str,
+    object: &StoredObject,
+) -> Result<(), ApiError> {
+    if let Some(named) = named_sha256(path)
+        && named != object.sha256
+    {
+        return Err(ApiError::bad_request("the bytes are not those of the file's name"));
+    }
+    state.catalog.put_run_file(run, path, object, mimetype(path)).await?;
+    Ok(())
+}
+
+/// Returns the hash by which our own client names a media file: `media/<kind>/<sha256>.<format>`.
+pub(crate) fn named_sha256(path: &str) -> Option<&str> {
+    let (_, name) = path.strip_prefix("media/")?.split_once('/')?;
+    let (hash, _) = name.split_once('.')?;
+    let is_hash = hash.len() == 64
+        && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    is_hash.then_some(hash)
+}
+
+/// Checks a signed address.
+pub(super) fn check(
+    state: &AppState,
+    method: &str,
+    slot: &str,
+    query: Option<&str>,
+) -> Result<Slot, ApiError> {
+    let query = query.unwrap_or_default();
+    let expires = form_value(query, "expires").and_then(|expires| expires.parse().ok());
+    let signature = form_value(query, "signature");
+    let allowed = Slot::parse(slot).zip(expires).zip(signature).and_then(
+        |((slot, expires), signature)| {
+            state.shared.signer.allows(method, &slot, expires, &signature).then_some(slot)
+        },
+    );
+    allowed.ok_or_else(|| {
+        tracing::warn!(target: "audit", method, slot, "a signed address that is wrong or old");
+        ApiError::new(StatusCode::FORBIDDEN, "the signature is wrong, or the address has expired")
+    })
+}
+
+async fn turn(state: &AppState) -> Result<OwnedSemaphorePermit, ApiError> {
+    let uploads = Arc::clone(&state.shared.uploads);
+    let wait = state.config().limits.max_wait;
+    match tokio::time::timeout(wait, uploads.acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(ApiError::busy("too many uploads are under way", wait)),
+    }
+}
+
+fn too_large(limit: u64) -> ApiError {
+    let message = format!("a file has at most {limit} bytes");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+}

@@ -1,0 +1,116 @@
+//! A proxy that loses things.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: it goes through.
+    None,
+    /// It never arrives.
+    LoseRequest,
+    /// It arrives, its answer does not.
+    LoseAnswer,
+    /// It arrives twice.
+    Twice,
+    /// It is answered 503 without arriving.
+    Busy,
+}
+
+/// A proxy in front of a server, which it calls by its own name.
+pub struct Proxy {
+    pub url: String,
+    pub requests: Arc<AtomicUsize>,
+}
+
+type Plan = Arc<dyn Fn(usize, &str) -> Fault + Send + Sync>;
+
+impl Proxy {
+    /// Serves until the runtime ends. `plan` says by the number and the path of a request what
+    /// becomes of it.
+    pub async fn start(
+        upstream: &str,
+        plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static,
+    ) -> Self {
+        let upstream: SocketAddr = upstream.parse().unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(AtomicUsize::new(0));
+        let (plan, counter): (Plan, _) = (Arc::new(plan), Arc::clone(&requests));
+        tokio::spawn(async move {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                let (plan, counter) = (Arc::clone(&plan), Arc::clone(&counter));
+                tokio::spawn(async move {
+                    let service = hyper::service::service_fn(|request| {
+                        let number = counter.fetch_add(1, Ordering::SeqCst);
+                        let fault = plan(number, request.uri().path());
+                        forward(upstream, request, fault)
+                    });
+                    // An error is how an answer is lost.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Self { url, requests }
+    }
+
+    pub fn count(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+async fn forward(
+    upstream: SocketAddr,
+    request: Request<Incoming>,
+    fault: Fault,
+) -> Result<Response<Full<Bytes>>, std::io::Error> {
+    let lost = || Err(std::io::Error::other("lost"));
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+    match fault {
+        Fault::LoseRequest => return lost(),
+        Fault::Busy => {
+            let mut answer = Response::new(Full::default());
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            answer.headers_mut().insert("retry-after", "0".parse().unwrap());
+            return Ok(answer);
+        }
+        Fault::Twice => drop(send(upstream, &parts, body.clone()).await?),
+        Fault::None | Fault::LoseAnswer => {}
+    }
+    let answer = send(upstream, &parts, body).await?;
+    if fault == Fault::LoseAnswer { lost() } else { Ok(answer) }
+}
+
+async fn send(
+    upstream: SocketAddr,
+    parts: &http::request::Parts,
+    body: Bytes,
+) -> Result<Response<Full<Bytes>>, std::io::Error> {
+    let other = std::io::Error::other;
+    let stream = TcpStream::connect(upstream).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
+    tokio::spawn(connection);
+    let mut request = Request::from_parts(parts.clone(), Full::new(body));
+    request.headers_mut().remove("transfer-encoding");
+    let answer = tokio::time::timeout(Duration::from_secs(60), sender.send_request(request));
+    let answer = answer.await.map_err(other)?.map_err(other)?;
+    let (mut parts, body) = answer.into_parts();
+    let body = body.collect().await.map_err(other)?.to_bytes();
+    parts.headers.remove("transfer-encoding");
+    Ok(Response::from_parts(parts, Full::new(body)))
+}

@@ -1,0 +1,457 @@
+//! What any [`Store`] must do, as a suite of cases.
+//!
+//! Each case works in a project of its own, so that the suite runs against a store that lives on.
+//!
+//! ```
+//! use streamtable_store::{EmbeddedStore, StoreConfig, conformance};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let store = EmbeddedStore::open(StoreConfig::new(folder.path())).await?;
+//! assert_eq!(conformance::run_all(&store, "suite").await, Vec::<String>::new());
+//! # Ok(())
+//! # }
+//! ```
+
+use std::time::Duration;
+
+use arrow::array::AsArray as _;
+use arrow::datatypes::{Float64Type, Int64Type};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use streamtable_schema::{ColumnPolicy, Row, TablePath, Timestamp, Value, row};
+
+use crate::{Appended, Batch, Numbering, Query, ReadRow, Store, StoreError};
+
+/// What a case comes to: nothing, or a sentence on what is wrong.
+type Check<T = ()> = Result<T, String>;
+
+/// Runs all cases in projects whose names begin with `prefix`, which the store must not have seen
+/// before, and returns what is wrong, each with its case in front.
+pub async fn run_all(store: &dyn Store, prefix: &str) -> Vec<String> {
+    let mut failures = Vec::new();
+    macro_rules! cases {
+        ($($case:ident)*) => {$(
+            let project = format!("{prefix}-{}", stringify!($case));
+            match Table::new(store, &project) {
+                Ok(table) => {
+                    let failed = $case(&table).await.err();
+                    failures.extend(failed.map(|what| format!("{}: {what}", stringify!($case))));
+                }
+                Err(what) => failures.push(what),
+            }
+        )*};
+    }
+    cases! {
+        an_unknown_table_is_empty
+        rows_come_back_in_order
+        a_line_is_stored_once
+        lines_may_leave_holes
+        writers_do_not_disturb_one_another
+        a_row_names_its_writer
+        a_line_takes_the_place_of_another
+        a_strict_table_refuses_a_row_alone
+        an_evolving_table_takes_what_comes
+        columns_keep_their_order_and_history
+        every_kind_of_value_comes_back
+        what_is_no_row_is_refused_alone
+        reads_begin_anywhere
+        a_watch_tells_the_end
+        queries_see_what_was_acked
+        queries_see_kinds
+        queries_come_oldest_first
+        queries_only_read
+        queries_see_only_their_entities
+        queries_have_a_deadline
+    }
+    failures
+}
+
+struct Table<'a> {
+    store: &'a dyn Store,
+    path: TablePath,
+}
+
+impl<'a> Table<'a> {
+    fn new(store: &'a dyn Store, project: &str) -> Check<Self> {
+        let path = TablePath::new("conformance", project, "table");
+        Ok(Self { store, path: path.map_err(|error| error.to_string())? })
+    }
+
+    fn batch(&self, writer: &str, first_line: u64, lines: &[&str]) -> Batch {
+        Batch {
+            table: self.path.clone(),
+            writer: writer.to_owned(),
+            first_line,
+            lines: lines.iter().map(|line| Bytes::copy_from_slice(line.as_bytes())).collect(),
+            numbering: Numbering::Once,
+            columns: ColumnPolicy::Evolve,
+            received_at: Timestamp::from_millis(1_700_000_000_000),
+        }
+    }
+
+    async fn append(&self, batch: Batch) -> Check<Appended> {
+        self.store.append(batch).await.map_err(|error| error.to_string())
+    }
+
+    async fn log(&self, writer: &str, first_line: u64, lines: &[&str]) -> Check<Appended> {
+        self.append(self.batch(writer, first_line, lines)).await
+    }
+
+    async fn read(&self, from: u64, limit: usize) -> Check<Vec<ReadRow>> {
+        self.store.read(&self.path, from, limit).await.map_err(|error| error.to_string())
+    }
+
+    /// The values of one column, read in pages of odd sizes.
+    async fn column(&self, name: &str) -> Check<Vec<Value>> {
+        let mut values = Vec::new();
+        let mut from = 0;
+        loop {
+            let rows = self.read(from, 7).await?;
+            let Some(last) = rows.last() else { return Ok(values) };
+            from = last.position + 1;
+            values.extend(rows.into_iter().filter_map(|row| row.row.get(name).cloned()));
+        }
+    }
+
+    fn query(&self, sql: &str) -> Query {
+        Query {
+            sql: sql.to_owned(),
+            home: Some((self.path.entity().to_owned(), self.path.project().to_owned())),
+            entities: Some(vec![self.path.entity().to_owned()]),
+            timeout: Duration::from_secs(20),
+        }
+    }
+
+    async fn ask(&self, query: Query) -> Result<Vec<arrow::array::RecordBatch>, StoreError> {
+        self.store.query(query).await?.batches.try_collect().await
+    }
+
+    /// Answers a query whose result is one column of integers.
+    async fn integers(&self, sql: &str) -> Check<Vec<i64>> {
+        let batches = self.ask(self.query(sql)).await.map_err(|error| error.to_string())?;
+        let mut values = Vec::new();
+        for batch in &batches {
+            let column = batch.column(0).as_primitive_opt::<Int64Type>();
+            let column = column.ok_or_else(|| format!("{sql} gives no integers"))?;
+            values.extend(column.iter().flatten());
+        }
+        Ok(values)
+    }
+}
+
+macro_rules! ensure {
+    ($condition:expr, $($what:tt)*) => {
+        if !$condition {
+            return Err(format!($($what)*));
+        }
+    };
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Check {
+    ensure!(found == expected, "{what}: {found:?} instead of {expected:?}");
+    Ok(())
+}
+
+fn ints(values: impl IntoIterator<Item = i64>) -> Vec<Value> {
+    values.into_iter().map(Value::from).collect()
+}
+
+async fn an_unknown_table_is_empty(table: &Table<'_>) -> Check {
+    ensure!(table.store.table(&table.path).is_none(), "there is a table before its first row");
+    same("rows", table.read(0, 10).await?, Vec::new())?;
+    same("next line", table.store.next_line(&table.path, "w"), 0)?;
+    let asked = table.ask(table.query(r#"select * from "table""#)).await;
+    ensure!(matches!(asked, Err(StoreError::Query { .. })), "a query finds it: {asked:?}");
+    Ok(())
+}
+
+async fn rows_come_back_in_order(table: &Table<'_>) -> Check {
+    let appended = table.log("w", 0, &[r#"{"n":0}"#, r#"{"n":1}"#]).await?;
+    let expected = Appended { stored: 2, end: 2, ..Appended::default() };
+    same("the first batch", appended, expected)?;
+    table.log("w", 2, &[r#"{"n":2,"_timestamp":1.5,"_step":7,"_runtime":0.25}"#]).await?;
+    same("values", table.column("n").await?, ints(0..3))?;
+    let rows = table.read(2, 10).await?;
+    let expected = ReadRow {
+        position: 2,
+        writer: "w".to_owned(),
+        line: 2,
+        logged_at: Timestamp::from_millis(1500),
+        step: Some(7),
+        runtime: Some(0.25),
+        row: row! { "n" => 2 },
+    };
+    same("the last row", rows, vec![expected])?;
+    let info = table.store.table(&table.path).ok_or("no table")?;
+    same("rows", info.summary.rows, 3)?;
+    same("the last step", info.last_step, Some(7))?;
+    ensure!(
+        table.store.tables().iter().any(|it| it.path == table.path && it.rows == 3),
+        "the table is not listed"
+    );
+    Ok(())
+}
+
+async fn a_line_is_stored_once(table: &Table<'_>) -> Check {
+    let lines = [r#"{"n":0}"#, r#"{"n":1}"#, r#"{"n":2}"#];
+    table.log("w", 0, &lines).await?;
+    let again = table.log("w", 0, &lines).await?;
+    same("again", (again.stored, again.repeated), (0, 3))?;
+    let more = table.log("w", 2, &[lines[2], r#"{"n":3}"#]).await?;
+    same("overlapping", (more.stored, more.repeated, more.end), (1, 1, 4))?;
+    same("values", table.column("n").await?, ints(0..4))
+}
+
+async fn lines_may_leave_holes(table: &Table<'_>) -> Check {
+    table.log("w", 10, &[r#"{"n":10}"#]).await?;
+    table.log("w", 0, &[r#"{"n":0}"#]).await?;
+    same("next line", table.store.next_line(&table.path, "w"), 11)?;
+    same("values", table.column("n").await?, ints([10, 0]))
+}
+
+async fn writers_do_not_disturb_one_another(table: &Table<'_>) -> Check {
+    let (a, b) = tokio::join!(
+        table.log("a", 0, &[r#"{"n":0}"#, r#"{"n":1}"#]),
+        table.log("b", 0, &[r#"{"n":10}"#, r#"{"n":11}"#]),
+    );
+    same("stored", a?.stored + b?.stored, 4)?;
+    for (writer, expected) in [("a", [0, 1]), ("b", [10, 11])] {
+        let rows = table.read(0, 10).await?;
+        let own = rows.iter().filter(|row| row.writer == writer);
+        let values: Vec<Value> = own.filter_map(|row| row.row.get("n").cloned()).collect();
+        same(writer, values, ints(expected))?;
+    }
+    Ok(())
+}
+
+async fn a_row_names_its_writer(table: &Table<'_>) -> Check {
+    let lines = [r#"{"n":0,"_client_id":"c"}"#, r#"{"n":1}"#, r#"{"n":2,"_client_id":"c"}"#];
+    same("stored", table.log("w", 0, &lines).await?.stored, 3)?;
+    same("again", table.log("other", 0, &lines[..1]).await?.repeated, 1)?;
+    let rows = table.read(0, 10).await?;
+    let writers: Vec<&str> = rows.iter().map(|row| row.writer.as_str()).collect();
+    same("writers", writers, vec!["c", "w", "c"])?;
+    same("values", table.column("n").await?, ints(0..3))
+}
+
+async fn a_line_takes_the_place_of_another(table: &Table<'_>) -> Check {
+    let put = |first_line, lines: &[&str]| {
+        let batch = table.batch("run", first_line, lines);
+        table.append(Batch { numbering: Numbering::Overwrite, ..batch })
+    };
+    put(0, &[r#"{"n":0}"#, r#"{"n":1}"#, r#"{"n":2}"#]).await?;
+    let same_again = put(1, &[r#"{"n":1}"#]).await?;
+    same("the same again", (same_again.stored, same_again.repeated), (0, 1))?;
+    same("another", put(1, &[r#"{"n":"one"}"#]).await?.stored, 1)?;
+    let mut values = table.column("n").await?;
+    values.sort_by_key(|value| format!("{value:?}"));
+    same("values", values, vec![0.into(), 2.into(), "one".into()])?;
+    let rows = table.store.table(&table.path).map(|info| info.summary.rows);
+    same("rows", rows, Some(3))?;
+    same("count", table.integers(r#"select count(*) from "table""#).await?, vec![3])
+}
+
+async fn a_strict_table_refuses_a_row_alone(table: &Table<'_>) -> Check {
+    let lines = [
+        r#"{"a":1,"b":"x"}"#,
+        r#"{"a":2}"#,
+        r#"{"a":3,"b":"y","c":0}"#,
+        r#"{"a":[4],"b":"z"}"#,
+        r#"{"b":"x","a":5.5}"#,
+    ];
+    let batch = Batch { columns: ColumnPolicy::Strict, ..table.batch("w", 100, &lines) };
+    let appended = table.append(batch).await?;
+    same("stored", appended.stored, 2)?;
+    let refused: Vec<u64> = appended.rejected.iter().map(|it| it.line).collect();
+    same("refused", refused, vec![101, 102, 103])?;
+    ensure!(appended.rejected[0].reason.contains("\"b\""), "{:?}", appended.rejected[0]);
+    same("values", table.column("a").await?, vec![1.into(), 5.5.into()])
+}
+
+async fn an_evolving_table_takes_what_comes(table: &Table<'_>) -> Check {
+    let lines = [r#"{"a":1}"#, r#"{"a":[1,2],"b":true}"#, r#"{"a":"x"}"#, r#"{}"#, r#"{"a":null}"#];
+    let appended = table.log("w", 0, &lines).await?;
+    same("stored", (appended.stored, appended.rejected), (5, Vec::new()))?;
+    let list: Value = vec![1, 2].into();
+    let rows: Vec<Row> = table.read(0, 10).await?.into_iter().map(|row| row.row).collect();
+    let expected = vec![
+        row! { "a" => 1 },
+        row! { "a" => list, "b" => true },
+        row! { "a" => "x" },
+        row! { "a" => () },
+        row! { "a" => () },
+    ];
+    same("rows", rows, expected)
+}
+
+async fn columns_keep_their_order_and_history(table: &Table<'_>) -> Check {
+    table.log("w", 0, &[r#"{"z":1,"a":"x"}"#, r#"{"a":"y","z":2.5,"m":null}"#]).await?;
+    let info = table.store.table(&table.path).ok_or("no table")?;
+    let told: Vec<(String, String, Vec<u64>)> = info
+        .columns
+        .into_iter()
+        .map(|it| {
+            let history = it.history.iter().map(|seen| seen.position).collect();
+            (it.name, it.ty.to_string(), history)
+        })
+        .collect();
+    let column = |name: &str, ty: &str, history: &[u64]| {
+        (name.to_owned(), ty.to_owned(), history.to_vec())
+    };
+    let expected =
+        vec![column("z", "float", &[0, 1]), column("a", "string", &[0]), column("m", "null", &[1])];
+    same("columns", told, expected)
+}
+
+async fn every_kind_of_value_comes_back(table: &Table<'_>) -> Check {
+    let line = concat!(
+        r#"{"b":true,"i":-9007199254740993,"big":123456789012345678901234567890,"f":0.1,"#,
+        r#""nan":NaN,"inf":-Infinity,"s":"é\u0000","t":{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":1500},"#,
+        r#""m":{"_type":"image-file","path":"media/images/a.png","sha256":"00","format":"png","width":3,"height":2,"size":9,"caption":"c"},"#,
+        r#""l":[1,[NaN,"x"],{"k":{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":7}}],"o":{"z":1,"a":null}}"#
+    );
+    let expected = streamtable_wire::HistoryLine::parse(line).map_err(|error| error.to_string())?;
+    same("stored", table.log("w", 0, &[line]).await?.stored, 1)?;
+    let rows = table.read(0, 1).await?;
+    same("the row", rows.into_iter().map(|row| row.row).collect(), vec![expected.row])
+}
+
+async fn what_is_no_row_is_refused_alone(table: &Table<'_>) -> Check {
+    let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    let lines = [r#"{"n":0}"#, "", "[1]", "{", deep.as_str(), r#"{"n":5}"#];
+    let appended = table.log("w", 0, &lines).await?;
+    let refused: Vec<u64> = appended.rejected.iter().map(|it| it.line).collect();
+    same("refused", refused, vec![1, 2, 3, 4])?;
+    same("values", table.column("n").await?, ints([0, 5]))
+}
+
+async fn reads_begin_anywhere(table: &Table<'_>) -> Check {
+    let lines: Vec<String> = (0..50).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    table.log("w", 0, &lines).await?;
+    for (from, limit, expected) in [(0, 3, 0..3), (48, 10, 48..50), (17, 1, 17..18), (50, 5, 0..0)] {
+        let rows = table.read(from, limit).await?;
+        let positions: Vec<u64> = rows.iter().map(|row| row.position).collect();
+        same("positions", positions, expected.collect())?;
+    }
+    Ok(())
+}
+
+async fn a_watch_tells_the_end(table: &Table<'_>) -> Check {
+    let mut watch = table.store.watch(&table.path);
+    same("before", *watch.borrow_and_update(), 0)?;
+    table.log("w", 0, &[r#"{"n":0}"#]).await?;
+    let changed = tokio::time::timeout(Duration::from_secs(5), watch.changed()).await;
+    ensure!(matches!(changed, Ok(Ok(()))), "the first row is not told");
+    same("after", *watch.borrow_and_update(), 1)
+}
+
+async fn queries_see_what_was_acked(table: &Table<'_>) -> Check {
+    for n in 0..5 {
+        table.log("w", n, &[format!(r#"{{"n":{n},"g":"{}"}}"#, n % 2).as_str()]).await?;
+        let counted = table.integers(r#"select count(*) from "table""#).await?;
+        same("count", counted, vec![n as i64 + 1])?;
+    }
+    let path = &table.path;
+    for name in [
+        "\"table\"".to_owned(),
+        format!("\"{path}\""),
+        format!("{}.\"{}\".\"{}\"", path.entity(), path.project(), path.table()),
+    ] {
+        let sql = format!("select sum(n) from {name} where g = '1'");
+        same(&sql, table.integers(&sql).await?, vec![4])?;
+    }
+    let sql = r#"select count(*) from "table" where timestamp = '2023-11-14T22:13:20Z' and _writer = 'w' and _line >= 3"#;
+    same(sql, table.integers(sql).await?, vec![2])
+}
+
+async fn queries_see_kinds(table: &Table<'_>) -> Check {
+    let lines = [
+        r#"{"x":1,"mixed":1,"o":{"a":[5]},"Big Name":1}"#,
+        r#"{"x":0.5,"mixed":"one","o":{"a":[6]},"Big Name":2}"#,
+        r#"{"x":2,"mixed":null,"o":null,"Big Name":3}"#,
+    ];
+    table.log("w", 0, &lines).await?;
+    let batches = table.ask(table.query(r#"select sum(x) from "table""#)).await;
+    let batches = batches.map_err(|error| error.to_string())?;
+    let sum = batches[0].column(0).as_primitive_opt::<Float64Type>().map(|it| it.value(0));
+    same("the sum of integers and floats", sum, Some(3.5))?;
+    for (sql, expected) in [
+        (r#"select t.mixed.n from "table" t where t.mixed.n is not null"#, vec![1]),
+        (r#"select count(*) from "table" t where t.mixed.s = 'one'"#, vec![1]),
+        (r#"select count(*) from "table" where mixed is null"#, vec![1]),
+        (r#"select json_get_int(o, 'a', 0) from "table" where o is not null"#, vec![5, 6]),
+        (r#"select "Big Name" from "table""#, vec![1, 2, 3]),
+    ] {
+        same(sql, table.integers(sql).await?, expected)?;
+    }
+    Ok(())
+}
+
+async fn queries_come_oldest_first(table: &Table<'_>) -> Check {
+    for first in [0, 100, 200] {
+        let lines: Vec<String> = (first..first + 100).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        table.log("w", first, &lines).await?;
+    }
+    same("all", table.integers(r#"select n from "table""#).await?, (0..300).collect())?;
+    let sql = r#"select n from (select * from "table" where n % 3 = 0) where n > 150 limit 2"#;
+    same("some", table.integers(sql).await?, vec![153, 156])?;
+    let sql = r#"select n from "table" order by n desc limit 2"#;
+    same("sorted", table.integers(sql).await?, vec![299, 298])
+}
+
+async fn queries_only_read(table: &Table<'_>) -> Check {
+    table.log("w", 0, &[r#"{"n":0}"#]).await?;
+    for sql in [
+        "create table x as select 1",
+        "create external table x stored as csv location '/etc/passwd'",
+        r#"insert into "table" values (1)"#,
+        r#"delete from "table""#,
+        r#"drop table "table""#,
+        r#"copy (select 1) to '/tmp/streamtable-must-not-be'"#,
+        "set datafusion.execution.batch_size = 1",
+        "select * from '/etc/passwd'",
+        "select * from read_csv('/etc/passwd')",
+        "select 1; select 2",
+        "not sql",
+        "",
+    ] {
+        let asked = table.ask(table.query(sql)).await;
+        ensure!(matches!(asked, Err(StoreError::Query { .. })), "{sql:?} gives {asked:?}");
+    }
+    let deep = format!("select {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+    let asked = table.ask(table.query(&deep)).await;
+    ensure!(matches!(asked, Err(StoreError::Query { .. })), "a deep query is answered");
+    Ok(())
+}
+
+async fn queries_see_only_their_entities(table: &Table<'_>) -> Check {
+    table.log("w", 0, &[r#"{"n":0}"#]).await?;
+    for sql in [
+        format!("select * from \"{}\"", table.path),
+        format!("select * from conformance.\"{}\".\"table\"", table.path.project()),
+        "select * from \"table\"".to_owned(),
+    ] {
+        let query = Query { entities: Some(vec!["other".to_owned()]), ..table.query(&sql) };
+        let asked = table.ask(query).await;
+        ensure!(matches!(asked, Err(StoreError::Query { .. })), "{sql:?} gives {asked:?}");
+    }
+    let sql = "select count(*) from information_schema.tables where table_catalog = 'conformance'";
+    let query = Query { entities: Some(Vec::new()), ..table.query(sql) };
+    let asked = table.ask(query).await.map_err(|error| error.to_string())?;
+    let count = asked[0].column(0).as_primitive_opt::<Int64Type>().map(|it| it.value(0));
+    same("tables listed", count, Some(0))
+}
+
+async fn queries_have_a_deadline(table: &Table<'_>) -> Check {
+    table.log("w", 0, &[r#"{"n":0}"#]).await?;
+    let sql = "select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b \
+               where a.value * b.value % 7 = 3";
+    let query = Query { timeout: Duration::from_millis(200), ..table.query(sql) };
+    let asked = table.ask(query).await;
+    ensure!(matches!(asked, Err(StoreError::Limit { .. })), "it ends with {asked:?}");
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! A table at rest: a Delta Lake table that any reader of that format opens.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType as ArrowType;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{
+    Action, Add, DataType, MetadataExt as _, MetadataValue, Remove, StructField, StructType,
+    Transaction,
+};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures_util::TryStreamExt as _;
+
+use super::folder::sync_file;
+use super::state::DataFile;
+use crate::StoreError;
+use crate::columns::{Columns, Kind, KnownSlot};
+
+/// The name under which this store tells, in each commit, how far a table's rows are at rest: the
+/// version of its transaction is the position of the next row. So a commit that was made before a
+/// crash is known after it.
+const APPLICATION: &str = "streamtable";
+
+/// A table's folder as a Delta table.
+#[derive(Debug)]
+pub(super) struct DeltaFolder {
+    folder: PathBuf,
+    table: Option<DeltaTable>,
+}
+
+/// What is at rest, as the Delta log tells it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AtRest {
+    pub(super) version: u64,
+    pub(super) flushed: u64,
+    pub(super) files: Vec<DataFile>,
+    /// The slots of the table's columns, in their order.
+    pub(super) slots: Vec<KnownSlot>,
+}
+
+/// What a commit changes.
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    pub(super) columns: &'a Columns,
+    pub(super) add: &'a [DataFile],
+    pub(super) remove: &'a [DataFile],
+    /// All rows before this position are in the table afterwards.
+    pub(super) flushed: u64,
+    /// Whether the commit only puts the same rows into other files.
+    pub(super) is_compaction: bool,
+}
+
+impl DeltaFolder {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, table: None }
+    }
+
+    /// Tells whether there is a commit that a state of this version does not know.
+    pub(super) fn is_ahead(folder: &Path, version: Option<u64>) -> bool {
+        let next = version.map_or(0, |version| version + 1);
+        folder.join(format!("_delta_log/{next:020}.json")).exists()
+    }
+
+    /// Reads what is at rest, `None` where nothing ever was.
+    pub(super) async fn read(&mut self) -> Result<Option<AtRest>, StoreError> {
+        self.open().await?;
+        let Some(table) = &self.table else { return Ok(None) };
+        let state = table.snapshot().map_err(failed)?;
+        let log_store = table.log_store();
+        let flushed =
+            state.transaction_version(log_store.as_ref(), APPLICATION).await.map_err(failed)?;
+        let views: Vec<(String, i64)> = state
+            .snapshot()
+            .file_views(log_store.as_ref(), None)
+            .map_ok(|file| (file.path().into_owned(), file.size()))
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        let mut files = Vec::new();
+        for (name, bytes) in views {
+            match DataFile::from_name(&name, u64::try_from(bytes).unwrap_or(0)) {
+                Some(file) => files.push(file),
+                None => tracing::warn!(
+                    folder = %self.folder.display(),
+                    file = name,
+                    "a file of the table is not this store's, and is left alone"
+                ),
+            }
+        }
+        files.sort_by_key(|file| file.first);
+        let flushed = flushed.and_then(|flushed| u64::try_from(flushed).ok()).unwrap_or(0);
+        let slots = state.schema().fields().filter_map(known_slot).collect();
+        Ok(Some(AtRest { version: state.version() as u64, flushed, files, slots }))
+    }
+
+    /// Commits a change, durably, and returns the version that it makes.
+    pub(super) async fn commit(&mut self, change: Change<'_>) -> Result<u64, StoreError> {
+        let version = self.try_commit(change).await.inspect_err(|_| {
+            // Whether it was made is not known now; what the folder says must be read anew.
+            self.table = None;
+        })?;
+        let log = self.folder.join(format!("_delta_log/{version:020}.json"));
+        sync_file(&log)?;
+        Ok(version)
+    }
+
+    async fn try_commit(&mut self, change: Change<'_>) -> Result<u64, StoreError> {
+        let flushed = i64::try_from(change.flushed).unwrap_or(i64::MAX);
+        let properties = CommitProperties::default()
+            .with_application_transaction(Transaction::new(APPLICATION, flushed));
+        let now = now_millis();
+        let mut actions: Vec<Action> = Vec::new();
+        for file in change.remove {
+            actions.push(Action::Remove(remove_action(file, now, change.is_compaction)));
+        }
+        for file in change.add {
+            actions.push(Action::Add(add_action(file, now, change.is_compaction)));
+        }
+        let schema = delta_schema(change.columns)?;
+        self.open().await?;
+        if self.table.is_none() {
+            tokio::fs::create_dir_all(&self.folder).await?;
+            let table = CreateBuilder::new()
+                .with_log_store(self.builder()?.build().map_err(failed)?.log_store())
+                .with_columns(schema.fields().cloned())
+                .with_actions(actions)
+                .with_commit_properties(properties)
+                .await
+                .map_err(failed)?;
+            let version = table.version().unwrap_or(0) as u64;
+            self.table = Some(table);
+            return Ok(version);
+        }
+        let Some(table) = &mut self.table else {
+            return Err(StoreError::Io { reason: "the table's folder is gone".to_owned() });
+        };
+        let state = table.snapshot().map_err(failed)?;
+        if *state.schema() != schema {
+            let metadata = state.metadata().clone().with_schema(&schema);
+            let metadata = metadata.map_err(|error| failed(error.into()))?;
+            actions.push(Action::Metadata(metadata));
+        }
+        let operation = if change.is_compaction {
+            DeltaOperation::Optimize { predicate: None, target_size: 0 }
+        } else {
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+        };
+        let version = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(state), table.log_store(), operation)
+            .await
+            .map_err(failed)?
+            .version();
+        table.update_state().await.map_err(failed)?;
+        Ok(version as u64)
+    }
+
+    async fn open(&mut self) -> Result<(), StoreError> {
+        if self.table.is_none() && self.folder.join("_delta_log").exists() {
+            match self.builder()?.load().await {
+                Ok(table) => self.table = Some(table),
+                Err(DeltaTableError::NotATable(_)) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn builder(&self) -> Result<DeltaTableBuilder, StoreError> {
+        let url = url::Url::from_directory_path(&self.folder).map_err(|()| StoreError::Io {
+            reason: format!("{} is no absolute path", self.folder.display()),
+        })?;
+        DeltaTableBuilder::from_url(url).map_err(failed)
+    }
+}
+
+fn failed(error: DeltaTableError) -> StoreError {
+    StoreError::Io { reason: format!("the table at rest: {error}") }
+}
+
+fn now_millis() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn add_action(file: &DataFile, now: i64, is_compaction: bool) -> Add {
+    Add {
+        path: file.name.clone(),
+        size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
+        modification_time: now,
+        data_change: !is_compaction,
+        stats: Some(format!(r#"{{"numRecords":{}}}"#, file.rows)),
+        ..Add::default()
+    }
+}
+
+fn remove_action(file: &DataFile, now: i64, is_compaction: bool) -> Remove {
+    Remove {
+        path: file.name.clone(),
+        data_change: !is_compaction,
+        deletion_timestamp: Some(now),
+        size: Some(i64::try_from(file.bytes).unwrap_or(i64::MAX)),
+        extended_file_metadata: Some(true),
+        partition_values: Some(HashMap::new()),
+        ..Remove::default()
+    }
+}
+
+/// Under these names a field tells which column's values it holds, and of which kind: all that is
+/// needed to read the folder without anything else.
+const COLUMN: &str = "streamtable.column";
+const KIND: &str = "streamtable.kind";
+
+fn delta_schema(columns: &Columns) -> Result<StructType, StoreError> {
+    let schema = columns.arrow_schema();
+    let slots = columns.slots().map(Some);
+    let fixed = schema.fields().len() - columns.slot_count();
+    let slots = std::iter::repeat_n(None, fixed).chain(slots);
+    let fields = schema.fields().iter().zip(slots).map(|(field, slot)| {
+        let ty = delta_type(field.data_type())?;
+        let delta = StructField::new(field.name(), ty, field.is_nullable());
+        Ok(match slot {
+            Some((column, slot)) => delta.with_metadata([
+                (COLUMN, column.name.to_string()),
+                (KIND, slot.kind.as_str().to_owned()),
+            ]),
+            None => delta,
+        })
+    });
+    let fields = fields.collect::<Result<Vec<_>, StoreError>>()?;
+    StructType::try_new(fields).map_err(|error| StoreError::Io { reason: error.to_string() })
+}
+
+fn known_slot(field: &StructField) -> Option<KnownSlot> {
+    let text = |name: &str| match field.metadata().get(name)? {
+        MetadataValue::String(text) => Some(text.as_str()),
+        _ => None,
+    };
+    Some(KnownSlot {
+        column: text(COLUMN)?.to_owned(),
+        kind: Kind::from_name(text(KIND)?)?,
+        field: field.name().clone(),
+    })
+}
+
+fn delta_type(ty: &ArrowType) -> Result<DataType, StoreError> {
+    Ok(match ty {
+        ArrowType::Boolean => DataType::BOOLEAN,
+        ArrowType::Int32 => DataType::INTEGER,
+        ArrowType::Int64 => DataType::LONG,
+        ArrowType::Float64 => DataType::DOUBLE,
+        ArrowType::Utf8View => DataType::STRING,
+        ArrowType::Timestamp(..) => DataType::TIMESTAMP,
+        ArrowType::Struct(fields) => {
+            let fields = fields.iter().map(|field| {
+                let ty = delta_type(field.data_type())?;
+                Ok(StructField::new(field.name(), ty, field.is_nullable()))
+            });
+            let fields = fields.collect::<Result<Vec<_>, StoreError>>()?;
+            let ty = StructType::try_new(fields);
+            ty.map_err(|error| StoreError::Io { reason: error.to_string() })?.into()
+        }
+        other => {
+            return Err(StoreError::Io { reason: format!("no type at rest for {other}") });
+        }
+    })
+}

@@ -1,0 +1,180 @@
+//! A table's rows as the query engine reads them: files at rest, then what is in memory.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, NotExpr, lit};
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::union::UnionExec;
+
+use super::in_order::InOrder;
+use crate::columns::fixed;
+use crate::embedded::{DataFile, Snapshot};
+use crate::live::widen;
+
+/// A table at a moment, with its columns as they are at rest.
+#[derive(Debug)]
+pub(super) struct AtRest {
+    snapshot: Snapshot,
+    schema: SchemaRef,
+}
+
+impl AtRest {
+    pub(super) fn new(snapshot: Snapshot) -> Self {
+        let schema = snapshot.columns.arrow_schema();
+        Self { snapshot, schema }
+    }
+
+    fn files(&self, partitions: usize, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.snapshot.files.iter().map(|file| self.file(file)).collect::<Result<_>>()?;
+        let groups = FileGroup::new(files).split_files(partitions.max(1));
+        let source = Arc::new(ParquetSource::new(Arc::clone(&self.schema)));
+        let mut config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+            .with_file_groups(groups)
+            .with_preserve_order(partitions == 1)
+            .with_projection_indices(Some(columns.to_vec()))?;
+        if let Some(place) = columns.iter().position(|&column| column == 0) {
+            // Files lie in the order of their positions, and so do the rows in each.
+            let position: Arc<dyn PhysicalExpr> =
+                Arc::new(Column::new(fixed::POSITION, place));
+            config = config.with_output_ordering(
+                LexOrdering::new([PhysicalSortExpr::new_default(position)]).into_iter().collect(),
+            );
+        }
+        Ok(DataSourceExec::from_data_source(config.build()))
+    }
+
+    fn file(&self, file: &DataFile) -> Result<PartitionedFile> {
+        let path = self.snapshot.folder.join(&file.name);
+        let path = object_store::path::Path::from_absolute_path(&path)
+            .map_err(|error| DataFusionError::External(error.into()))?;
+        let exact = |n: u64| Precision::Exact(usize::try_from(n).unwrap_or(usize::MAX));
+        let mut columns = vec![ColumnStatistics::new_unknown(); self.schema.fields().len()];
+        let position = |n: u64| Precision::Exact(ScalarValue::Int64(Some(n as i64)));
+        columns[0].min_value = position(file.first);
+        columns[0].max_value = position(file.end.saturating_sub(1));
+        columns[0].null_count = Precision::Exact(0);
+        let statistics = Statistics {
+            num_rows: exact(file.rows),
+            total_byte_size: Precision::Absent,
+            column_statistics: columns,
+        };
+        Ok(PartitionedFile::new(path.to_string(), file.bytes).with_statistics(Arc::new(statistics)))
+    }
+
+    fn live(&self, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
+        let widened = self.snapshot.live.iter().map(|batch| widen(batch, &self.schema));
+        let batches = widened.collect::<std::result::Result<Vec<_>, _>>()?;
+        let schema = Arc::clone(&self.schema);
+        let plan = MemorySourceConfig::try_new_exec(&[batches], schema, Some(columns.to_vec()))?;
+        Ok(plan)
+    }
+
+    /// Leaves rows out that hold no row any more.
+    fn without_dead(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        let place = plan.schema().index_of(fixed::POSITION)?;
+        let position = || -> Arc<dyn PhysicalExpr> {
+            Arc::new(Column::new(fixed::POSITION, place))
+        };
+        let mut alive: Option<Arc<dyn PhysicalExpr>> = None;
+        for range in self.snapshot.dead.within(0..self.snapshot.end) {
+            let compare = |operator, n: u64| -> Arc<dyn PhysicalExpr> {
+                Arc::new(BinaryExpr::new(position(), operator, lit(n as i64)))
+            };
+            let within = BinaryExpr::new(
+                compare(Operator::GtEq, range.start),
+                Operator::And,
+                compare(Operator::Lt, range.end),
+            );
+            let outside: Arc<dyn PhysicalExpr> = Arc::new(NotExpr::new(Arc::new(within)));
+            alive = Some(match alive {
+                Some(alive) => Arc::new(BinaryExpr::new(alive, Operator::And, outside)),
+                None => outside,
+            });
+        }
+        Ok(match alive {
+            Some(alive) => Arc::new(FilterExec::try_new(alive, plan)?),
+            None => plan,
+        })
+    }
+}
+
+#[async_trait]
+impl TableProvider for AtRest {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        // Files are pruned by the physical filters that reach their scan.
+        Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let wanted: Vec<usize> =
+            projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let is_dead = self.snapshot.dead.within(0..self.snapshot.end).next().is_some();
+        let mut columns = wanted.clone();
+        if is_dead && !columns.contains(&0) {
+            columns.push(0);
+        }
+        let partitions = state.config().target_partitions();
+        let mut parts = Vec::new();
+        if !self.snapshot.files.is_empty() {
+            parts.push(self.files(partitions, &columns)?);
+        }
+        if !self.snapshot.live.is_empty() {
+            parts.push(self.live(&columns)?);
+        }
+        let plan: Arc<dyn ExecutionPlan> = match parts.len() {
+            0 => Arc::new(EmptyExec::new(Arc::new(self.schema.project(&columns)?))),
+            1 => parts.remove(0),
+            // One partition asks for the rows in their order.
+            _ if partitions == 1 => Arc::new(InOrder::new(parts)?),
+            _ => UnionExec::try_new(parts)?,
+        };
+        if !is_dead {
+            return Ok(plan);
+        }
+        let plan = self.without_dead(plan)?;
+        if columns.len() == wanted.len() {
+            return Ok(plan);
+        }
+        let schema = plan.schema();
+        let kept = (0..wanted.len()).map(|place| {
+            let name = schema.field(place).name().clone();
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(&name, place));
+            (column, name)
+        });
+        Ok(Arc::new(ProjectionExec::try_new(kept.collect::<Vec<_>>(), plan)?))
+    }
+}

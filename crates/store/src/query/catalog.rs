@@ -1,0 +1,134 @@
+//! Names of tables, as SQL looks them up: entity, project, table.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider,
+};
+use datafusion::common::{DataFusionError, Result};
+use streamtable_schema::TablePath;
+
+use super::view::view;
+use crate::embedded::Snapshot;
+
+/// The tables that there are.
+pub(crate) trait Tables: fmt::Debug + Send + Sync {
+    /// Returns the names of all tables that have a row.
+    fn names(&self) -> Vec<TablePath>;
+
+    /// Returns a table as it is now.
+    fn find(&self, path: &TablePath) -> Option<Snapshot>;
+}
+
+/// What one query sees: the tables of the entities that its author may read, and no others, so that
+/// nothing else has to be checked.
+#[derive(Clone, Debug)]
+pub(super) struct Visible {
+    pub(super) tables: Arc<dyn Tables>,
+    /// `None` for all.
+    pub(super) entities: Option<Vec<String>>,
+}
+
+impl Visible {
+    fn may_see(&self, entity: &str) -> bool {
+        self.entities.as_ref().is_none_or(|it| it.iter().any(|visible| visible == entity))
+    }
+
+    fn names(&self) -> impl Iterator<Item = TablePath> + '_ {
+        self.tables.names().into_iter().filter(|path| self.may_see(path.entity()))
+    }
+
+    fn find(&self, path: &TablePath) -> Option<Snapshot> {
+        self.may_see(path.entity()).then(|| self.tables.find(path))?
+    }
+}
+
+impl CatalogProviderList for Visible {
+    fn register_catalog(
+        &self,
+        _: String,
+        _: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        unique(self.names().map(|path| path.entity().to_owned()))
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        // Whether it is there shows when a table is looked for: an entity that may not be seen and
+        // one that is not there are the same.
+        Some(Arc::new(Entity { visible: self.clone(), entity: name.to_owned() }))
+    }
+}
+
+#[derive(Debug)]
+struct Entity {
+    visible: Visible,
+    entity: String,
+}
+
+impl CatalogProvider for Entity {
+    fn schema_names(&self) -> Vec<String> {
+        let paths = self.visible.names().filter(|path| path.entity() == self.entity);
+        unique(paths.map(|path| path.project().to_owned()))
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        Some(Arc::new(Project {
+            visible: self.visible.clone(),
+            entity: self.entity.clone(),
+            project: name.to_owned(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Project {
+    visible: Visible,
+    entity: String,
+    project: String,
+}
+
+impl Project {
+    /// A name in one pair of quotes may be a whole path.
+    fn path(&self, name: &str) -> Option<TablePath> {
+        let parts: Vec<&str> = name.split('/').collect();
+        match parts[..] {
+            [table] => TablePath::new(&self.entity, &self.project, table).ok(),
+            [project, table] => TablePath::new(&self.entity, project, table).ok(),
+            [entity, project, table] => TablePath::new(entity, project, table).ok(),
+            _ => None,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Snapshot> {
+        self.visible.find(&self.path(name)?)
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Project {
+    fn table_names(&self) -> Vec<String> {
+        let own = |path: &TablePath| path.entity() == self.entity && path.project() == self.project;
+        self.visible.names().filter(own).map(|path| path.table().to_owned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        self.find(name).map(view).transpose()
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+}
+
+fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names.dedup();
+    names
+}

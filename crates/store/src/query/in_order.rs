@@ -1,0 +1,91 @@
+//! One part of a table behind the other.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+/// Gives the rows of its inputs one after the other, in one partition: all of the first, then all
+/// of the second. A union of them would mix them.
+#[derive(Debug)]
+pub(super) struct InOrder {
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl InOrder {
+    /// Takes inputs of one schema.
+    pub(super) fn new(inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Self> {
+        let schema = inputs[0].schema();
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Ok(Self { inputs, properties: Arc::new(properties) })
+    }
+}
+
+impl DisplayAs for InOrder {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InOrder")
+    }
+}
+
+impl ExecutionPlan for InOrder {
+    fn name(&self) -> &'static str {
+        "InOrder"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.inputs.iter().collect()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(inputs)?))
+    }
+
+    fn execute(
+        &self,
+        _partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let parts: Vec<_> = self
+            .inputs
+            .iter()
+            .flat_map(|input| {
+                let partitions = input.properties().output_partitioning().partition_count();
+                (0..partitions).map(|partition| (Arc::clone(input), partition))
+            })
+            .collect();
+        // Each begins when the one before has ended.
+        let rows = futures_util::stream::iter(parts)
+            .map(move |(input, partition)| input.execute(partition, Arc::clone(&context)))
+            .try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+    }
+}

@@ -1,0 +1,122 @@
+//! A table as SQL sees it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::catalog::TableProvider;
+use datafusion::catalog::view::ViewTable;
+use datafusion::common::{Result, ScalarValue, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::functions::core::expr_fn::{coalesce, named_struct};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit, when};
+use streamtable_wire::TIMESTAMP_COLUMN;
+
+use super::at_rest::AtRest;
+use crate::columns::{Column, Columns, Kind, Slot, fixed};
+use crate::embedded::Snapshot;
+
+/// Makes the view of a table: `timestamp`, `_writer`, `_line`, where clients count them `_step` and
+/// `_runtime`, then the table's columns in first-seen order.
+///
+/// | a column of | is |
+/// | --- | --- |
+/// | booleans, integers, floats, texts, instants | `Boolean`, `Int64`, `Float64`, `Utf8View`, `Timestamp(µs, UTC)` |
+/// | integers and floats | `Float64` |
+/// | media | a struct: `kind`, `path`, `hash`, `size`, `width`, `height`, `format`, `caption` |
+/// | lists and structs | JSON text |
+/// | several of these | a struct with a field a kind, all null but one: `n`, `s`, `b`, `t`, `media`, `json` |
+/// | nothing but nulls | text |
+pub(super) fn view(snapshot: Snapshot) -> Result<Arc<dyn TableProvider>> {
+    let (columns, has_steps) = (Arc::clone(&snapshot.columns), snapshot.has_steps);
+    let mut names = Names::default();
+    let own = columns.iter().find(|column| &*column.name == TIMESTAMP_COLUMN);
+    let mut exprs = vec![names.give(timestamp(own), TIMESTAMP_COLUMN)];
+    for name in [fixed::WRITER, fixed::LINE] {
+        exprs.push(names.give(ident(name), name));
+    }
+    if has_steps {
+        for name in [fixed::STEP, fixed::RUNTIME] {
+            exprs.push(names.give(ident(name), name));
+        }
+    }
+    for column in rest(&columns) {
+        exprs.push(names.give(value(column)?, &column.name));
+    }
+    let source = provider_as_source(Arc::new(AtRest::new(snapshot)));
+    // The name is seen in explanations alone.
+    let plan = LogicalPlanBuilder::scan(TableReference::bare("at_rest"), source, None)?
+        .project(exprs)?
+        .build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+/// The columns that come after those that every table has.
+fn rest(columns: &Columns) -> impl Iterator<Item = &Column> {
+    columns.iter().filter(|column| &*column.name != TIMESTAMP_COLUMN || !is_instants(column))
+}
+
+/// Gives each expression a name of its own.
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    fn give(&mut self, expr: Expr, name: &str) -> Expr {
+        let mut unique = name.to_owned();
+        while !self.0.insert(unique.clone()) {
+            unique.push('_');
+        }
+        expr.alias(unique)
+    }
+}
+
+/// The time of a row: its own `timestamp`, or when it was logged.
+fn timestamp(own: Option<&Column>) -> Expr {
+    match own.and_then(|column| column.slots.first()) {
+        Some(slot) if own.is_some_and(is_instants) => {
+            coalesce(vec![ident(&slot.field), ident(fixed::TIME)])
+        }
+        _ => ident(fixed::TIME),
+    }
+}
+
+fn is_instants(column: &Column) -> bool {
+    column.slots.iter().all(|slot| slot.kind == Kind::Time)
+}
+
+fn value(column: &Column) -> Result<Expr> {
+    let slot = |kind: Kind| column.slots.iter().find(|slot| slot.kind == kind);
+    let field = |slot: &Slot| ident(&slot.field);
+    let number = match (slot(Kind::Int), slot(Kind::Float)) {
+        (Some(int), Some(float)) => {
+            Some(coalesce(vec![field(float), cast(field(int), DataType::Float64)]))
+        }
+        (Some(slot), None) | (None, Some(slot)) => Some(field(slot)),
+        (None, None) => None,
+    };
+    let others = [
+        ("s", Kind::Text),
+        ("b", Kind::Bool),
+        ("t", Kind::Time),
+        ("media", Kind::Media),
+        ("json", Kind::Json),
+    ];
+    let others = others.map(|(name, kind)| (name, slot(kind).map(field)));
+    let mut members: Vec<(&str, Expr)> = Vec::new();
+    members.extend(number.map(|number| ("n", number)));
+    members.extend(others.into_iter().filter_map(|(name, expr)| Some((name, expr?))));
+    Ok(match members.len() {
+        0 => lit(ScalarValue::Utf8View(None)),
+        1 => members.remove(0).1,
+        _ => {
+            let is_null = column
+                .slots
+                .iter()
+                .map(|slot| field(slot).is_null())
+                .reduce(Expr::and)
+                .unwrap_or_else(|| lit(true));
+            let parts = members.into_iter().flat_map(|(name, expr)| [lit(name), expr]).collect();
+            when(is_null.is_not_true(), named_struct(parts)).end()?
+        }
+    })
+}

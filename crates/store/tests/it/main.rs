@@ -1,0 +1,3 @@
+//! The embedded store, from outside: conformance, crashes, damage, other readers.
+
+mod conformance;
