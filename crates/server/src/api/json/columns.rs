@@ -12,7 +12,7 @@ use arrow::json::writer::{NullableEncoder, make_encoder};
 use arrow::json::{Encoder, EncoderFactory, EncoderOptions};
 use std::sync::Arc;
 
-use super::{write_f64, write_instant, write_non_finite, write_str};
+use super::{structs, write_f64, write_instant, write_non_finite, write_str};
 
 /// How columns become JSON.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl EncoderFactory for Ours {
         &self,
         _: &'a FieldRef,
         array: &'a dyn Array,
-        _: &'a EncoderOptions,
+        options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
         let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
             DataType::Float16 => primitive::<Float16Type>(array, |out, x| write_f32(out, x.to_f32())),
@@ -118,6 +118,10 @@ impl EncoderFactory for Ours {
                     write_instant(out, t.div_euclid(1000));
                 })
             }
+            DataType::Struct(_) => match structs::encoder(array.as_struct(), options)? {
+                Some(encoder) => encoder,
+                None => return Ok(None),
+            },
             _ => return Ok(None),
         };
         Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))

@@ -6,10 +6,12 @@
 //! | float | a number; `"NaN"`, `"Infinity"`, `"-Infinity"` as texts |
 //! | timestamp | RFC 3339 in UTC, with microseconds |
 //! | media | an object, `{"_type":"image-file","path":…}` |
-//! | list, struct | an array, an object |
+//! | list, struct | an array, an object; from SQL, which knows them as texts, their JSON as a text |
+//! | of a column of several kinds | the value itself |
 
 mod columns;
 mod rows;
+mod structs;
 
 use std::io::Write;
 
