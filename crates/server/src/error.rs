@@ -50,6 +50,13 @@ impl ApiError {
         &self.message
     }
 
+    /// Says more behind what it says.
+    #[must_use]
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        self.message = format!("{}; {note}", self.message);
+        self
+    }
+
     /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status

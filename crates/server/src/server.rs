@@ -180,6 +180,11 @@ impl Server {
             .map_err(|error| ServerError::Listen { addr, reason: error.to_string() })?;
         let limits = self.state.config().limits.clone();
         let store = Arc::clone(&self.state.store);
+        let stopping = self.state.shared.stopping.clone();
+        let shutdown = async move {
+            shutdown.await;
+            stopping.cancel();
+        };
         serve::serve(listener, self.tls, router(self.state), &limits, shutdown).await;
         store.close().await?;
         Ok(())

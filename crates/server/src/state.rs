@@ -8,6 +8,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use streamtable_store::{FileStore, Store};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
 use crate::config::ServerConfig;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     /// When a run's last sign of life was written down.
     pub(crate) heartbeats: Mutex<HashMap<i64, Instant>>,
     pub(crate) steps: StepIndexes,
+    /// Cancelled when the server stops: what waits for more to come ends then.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl AppState {
@@ -54,6 +57,7 @@ impl AppState {
             uploads: Arc::new(Semaphore::new(limits.max_uploads)),
             heartbeats: Mutex::default(),
             steps: StepIndexes::default(),
+            stopping: CancellationToken::new(),
             config,
         };
         Self { store, files, catalog, shared: Arc::new(shared) }

@@ -33,7 +33,7 @@ const MEDIA: [(MediaKind, &str, &str); 5] = [
 ];
 
 /// Returns the `_type` of the cell of a kind of media.
-pub(crate) fn media_type(kind: MediaKind) -> &'static str {
+pub fn media_type(kind: MediaKind) -> &'static str {
     MEDIA[kind as usize].1
 }
 

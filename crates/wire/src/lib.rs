@@ -45,6 +45,7 @@ pub use artifact::{
     ArtifactFile, MANIFEST_NAME, Manifest, ManifestEntry, STREAM_TABLE_METADATA, STREAM_TABLE_TYPE,
     StoragePolicyConfig, StreamTableArtifact, md5_base64,
 };
+pub use cell::media_type;
 pub use cell_text::{read_cell, write_cell};
 pub use decode::HistoryLine;
 pub use encode::{

@@ -1,9 +1,46 @@
-//! The native API: rows in, rows out, without an SDK.
+//! The native API: rows in, rows out, questions in SQL, without an SDK.
+//!
+//! [`ROUTES`] is the whole of it; `openapi.json` describes the same routes for programs.
+
+mod encode;
+mod extract;
+mod ingest;
+mod json;
+mod openapi;
+mod pager;
+mod query;
+mod read;
+mod tables;
+mod tail;
 
 use axum::Router;
+use axum::routing::{MethodRouter, get, post};
+use http::{HeaderName, Method};
 
 use crate::AppState;
 
+/// Which writer's rows a body holds; with [`STREAM_OFFSET`] makes a repetition harmless.
+const STREAM_WRITER: HeaderName = HeaderName::from_static("stream-writer");
+
+/// The number of the first row of a body among the writer's rows.
+const STREAM_OFFSET: HeaderName = HeaderName::from_static("stream-offset");
+
+/// In answers: one more than the position of the table's last row.
+const STREAM_END: HeaderName = HeaderName::from_static("stream-end");
+
+/// Each route: its path, its method, and what answers.
+const ROUTES: &[(&str, Method, fn() -> MethodRouter<AppState>)] = &[
+    ("/api/openapi.json", Method::GET, || get(openapi::document)),
+    ("/api/query", Method::POST, || post(query::query)),
+    ("/api/tables", Method::GET, || get(tables::list)),
+    ("/api/tables/{entity}/{project}/{table}", Method::GET, || get(tables::table)),
+    ("/api/tables/{entity}/{project}/{table}/rows", Method::GET, || get(read::rows)),
+    ("/api/tables/{entity}/{project}/{table}/rows", Method::POST, || post(ingest::append)),
+    ("/api/tables/{entity}/{project}/{table}/schema", Method::GET, || get(tables::schema)),
+    ("/api/tables/{entity}/{project}/{table}/tail", Method::GET, || get(tail::tail)),
+];
+
+/// Returns the router of the native API.
 pub(crate) fn router() -> Router<AppState> {
-    Router::new()
+    ROUTES.iter().fold(Router::new(), |router, (path, _, route)| router.route(path, route()))
 }

@@ -1,0 +1,84 @@
+//! CSV, as RFC 4180 has it, with `\n` between lines.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
+
+use crate::api::json::Columns;
+
+/// Returns the line of column names.
+pub(super) fn header(schema: &SchemaRef) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (i, field) in schema.fields().iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_text(&mut out, field.name().as_bytes());
+    }
+    out.push(b'\n');
+    out
+}
+
+/// Writes a batch's rows.
+pub(super) fn rows(
+    out: &mut Vec<u8>,
+    columns: &Columns,
+    batch: &RecordBatch,
+) -> Result<(), ArrowError> {
+    let mut cells = columns.of(batch)?;
+    let mut json = Vec::new();
+    for row in 0..batch.num_rows() {
+        for column in 0..cells.len() {
+            if column > 0 {
+                out.push(b',');
+            }
+            if cells.is_null(column, row) {
+                continue;
+            }
+            match text(batch.column(column).as_ref(), row) {
+                Some(text) => write_text(out, text.as_bytes()),
+                None => {
+                    json.clear();
+                    cells.write_cell(&mut json, column, row);
+                    // What stands in JSON's quotes (an instant, a NaN) needs none of them here.
+                    match serde_json::from_slice::<String>(&json) {
+                        Ok(plain) => write_text(out, plain.as_bytes()),
+                        Err(_) => write_text(out, &json),
+                    }
+                }
+            }
+        }
+        out.push(b'\n');
+    }
+    Ok(())
+}
+
+/// Returns the text of a cell that is one.
+fn text(array: &dyn Array, row: usize) -> Option<&str> {
+    match array.data_type() {
+        DataType::Utf8 => Some(array.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row)),
+        DataType::Utf8View => Some(array.as_string_view().value(row)),
+        _ => None,
+    }
+}
+
+/// Writes a field, in quotes where it must be, or where it would look like null.
+fn write_text(out: &mut Vec<u8>, text: &[u8]) {
+    let is_plain = !text.is_empty()
+        && !text.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
+        && !text.starts_with(b" ")
+        && !text.ends_with(b" ");
+    if is_plain {
+        out.extend_from_slice(text);
+        return;
+    }
+    out.push(b'"');
+    for &byte in text {
+        if byte == b'"' {
+            out.push(b'"');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}

@@ -1,0 +1,166 @@
+//! Answers to queries as bytes, batch by batch.
+
+mod csv;
+mod shared_buffer;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use self::shared_buffer::SharedBuffer;
+use super::json::Columns;
+
+/// How many bytes of a Parquet file's row group are gathered in memory.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// An array of objects.
+    Json,
+    /// An object a line.
+    Ndjson,
+    /// A header line, then a line a row. Null is nothing, an empty text is `""`, and what is
+    /// neither a text nor a number is JSON.
+    Csv,
+    /// Arrow's IPC stream.
+    Arrow,
+    /// A Parquet file.
+    Parquet,
+}
+
+impl Format {
+    /// All forms; the first is the one of whoever takes any.
+    pub(super) const ALL: [Self; 5] =
+        [Self::Json, Self::Ndjson, Self::Csv, Self::Arrow, Self::Parquet];
+
+    /// Returns the media type.
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    /// Returns the names by which a request asks for it: media types, and what `?format=` takes.
+    pub(super) fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Json => &["application/json", "json"],
+            Self::Ndjson => &[
+                "application/x-ndjson",
+                "application/jsonl",
+                "application/x-jsonlines",
+                "application/ndjson",
+                "jsonl",
+                "ndjson",
+            ],
+            Self::Csv => &["text/csv", "csv"],
+            Self::Arrow => &["application/vnd.apache.arrow.stream", "arrow"],
+            Self::Parquet => &["application/vnd.apache.parquet", "parquet"],
+        }
+    }
+}
+
+/// Turns batches into bytes.
+pub(super) enum Encoder {
+    Json { columns: Columns, is_first: bool },
+    Ndjson(Columns),
+    Csv { columns: Columns, schema: SchemaRef },
+    Arrow { writer: Box<StreamWriter<SharedBuffer>>, buffer: SharedBuffer },
+    Parquet { writer: Box<ArrowWriter<SharedBuffer>>, buffer: SharedBuffer },
+}
+
+impl Encoder {
+    /// Begins an answer. Fails where the form has no place for one of the columns.
+    pub(super) fn new(format: Format, schema: &SchemaRef) -> Result<Self, ArrowError> {
+        let columns = Columns::default();
+        let buffer = SharedBuffer::default();
+        Ok(match format {
+            Format::Json => Self::Json { columns, is_first: true },
+            Format::Ndjson => Self::Ndjson(columns),
+            Format::Csv => Self::Csv { columns, schema: schema.clone() },
+            Format::Arrow => {
+                let writer = StreamWriter::try_new(buffer.clone(), schema)?;
+                Self::Arrow { writer: Box::new(writer), buffer }
+            }
+            Format::Parquet => {
+                let compression = Compression::ZSTD(ZstdLevel::default());
+                let properties = WriterProperties::builder().set_compression(compression).build();
+                let writer =
+                    ArrowWriter::try_new(buffer.clone(), schema.clone(), Some(properties))?;
+                Self::Parquet { writer: Box::new(writer), buffer }
+            }
+        })
+    }
+
+    /// Returns what stands before all rows.
+    pub(super) fn begin(&mut self) -> Vec<u8> {
+        match self {
+            Self::Json { .. } => b"[".to_vec(),
+            Self::Ndjson(_) => Vec::new(),
+            Self::Csv { schema, .. } => csv::header(schema),
+            Self::Arrow { buffer, .. } | Self::Parquet { buffer, .. } => buffer.take(),
+        }
+    }
+
+    /// Returns the bytes of some rows, or of some that came before.
+    pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+        let mut out = Vec::new();
+        match self {
+            Self::Json { columns, is_first } => {
+                let mut cells = columns.of(batch)?;
+                for row in 0..batch.num_rows() {
+                    out.extend_from_slice(if std::mem::take(is_first) { b"\n" } else { b",\n" });
+                    cells.write_row(&mut out, row);
+                }
+            }
+            Self::Ndjson(columns) => {
+                let mut cells = columns.of(batch)?;
+                for row in 0..batch.num_rows() {
+                    cells.write_row(&mut out, row);
+                    out.push(b'\n');
+                }
+            }
+            Self::Csv { columns, .. } => csv::rows(&mut out, columns, batch)?,
+            Self::Arrow { writer, buffer } => {
+                writer.write(batch)?;
+                out = buffer.take();
+            }
+            Self::Parquet { writer, buffer } => {
+                writer.write(batch)?;
+                if writer.in_progress_size() > ROW_GROUP_BYTES {
+                    writer.flush()?;
+                }
+                out = buffer.take();
+            }
+        }
+        Ok(out)
+    }
+
+    /// Returns what stands behind all rows.
+    pub(super) fn finish(&mut self) -> Result<Vec<u8>, ArrowError> {
+        Ok(match self {
+            Self::Json { is_first: true, .. } => b"]\n".to_vec(),
+            Self::Json { .. } => b"\n]\n".to_vec(),
+            Self::Ndjson(_) | Self::Csv { .. } => Vec::new(),
+            Self::Arrow { writer, buffer } => {
+                writer.finish()?;
+                buffer.take()
+            }
+            Self::Parquet { writer, buffer } => {
+                writer.finish()?;
+                buffer.take()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! `POST …/rows`: rows from programs without an SDK.
+
+mod body;
+mod split;
+mod upload;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use streamtable_schema::ColumnPolicy;
+use streamtable_wire::COLUMNS_HEADER;
+use tokio::time::timeout_at;
+use uuid::Uuid;
+
+use self::body::{BodyError, Inflated};
+use self::split::{SplitError, Splitter};
+use self::upload::Upload;
+use super::extract::{Board, Table};
+use super::{STREAM_OFFSET, STREAM_WRITER};
+use crate::{ApiError, AppState, Principal, Right};
+
+/// How long rows wait for others of the same body before they are stored.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// How many bytes of rows a body may have, unpacked.
+const MAX_BODY_BYTES: u64 = 1 << 30;
+
+/// Takes rows: JSON objects one behind the other (a line each, by custom), or one JSON array.
+///
+/// The body is stored as it comes, so that a slow pipe shows its rows at once. A row that is not
+/// one is refused alone, and told.
+pub(super) async fn append(
+    State(state): State<AppState>,
+    principal: Principal,
+    Board(board): Board,
+    table: Table,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let table = table.require(Right::Write, &principal)?;
+    let (writer, offset) = writer(&headers)?;
+    let columns = columns(&headers)?;
+    let mut body = Inflated::new(body, &headers, MAX_BODY_BYTES)?;
+    let mut upload = Upload::new(state.store.clone(), table, writer, offset, columns);
+    match receive(&mut body, &mut upload).await {
+        Ok(()) => Ok(upload.answer(&board).into_response()),
+        Err(error) => Ok(upload.failed(&error)),
+    }
+}
+
+/// Stores the body's rows as they come.
+async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiError> {
+    let mut splitter = Splitter::default();
+    let mut pieces = Vec::new();
+    loop {
+        let chunk = match upload.waiting_since() {
+            None => body.next().await?,
+            Some(since) => match timeout_at(since + LINGER, body.next()).await {
+                Ok(chunk) => chunk?,
+                Err(_) => {
+                    upload.store().await?;
+                    continue;
+                }
+            },
+        };
+        let is_end = chunk.is_none();
+        let split = match chunk {
+            Some(chunk) => splitter.push(&chunk, &mut pieces),
+            None => splitter.finish(&mut pieces),
+        };
+        for piece in pieces.drain(..) {
+            upload.push(piece).await?;
+        }
+        split?;
+        if is_end {
+            return upload.store().await;
+        }
+    }
+}
+
+/// Returns the writer and the number of its first row: a fresh writer where the request names none.
+fn writer(headers: &HeaderMap) -> Result<(String, u64), ApiError> {
+    match (text(headers, &STREAM_WRITER)?, text(headers, &STREAM_OFFSET)?) {
+        (None, None) => Ok((Uuid::new_v4().to_string(), 0)),
+        (Some(writer), Some(offset)) => {
+            let is_usable = matches!(writer.len(), 1..=128)
+                && writer.bytes().all(|byte| byte.is_ascii_graphic());
+            if !is_usable {
+                return Err(ApiError::bad_request(
+                    "Stream-Writer is 1 to 128 visible ASCII characters, such as a UUID",
+                ));
+            }
+            let offset = offset.parse().map_err(|_| {
+                ApiError::bad_request("Stream-Offset is the number of the body's first row, from 0")
+            })?;
+            Ok((writer.to_owned(), offset))
+        }
+        _ => Err(ApiError::bad_request(
+            "Stream-Writer and Stream-Offset go together: which writer, and the number of its first \
+             row in this body",
+        )),
+    }
+}
+
+fn columns(headers: &HeaderMap) -> Result<ColumnPolicy, ApiError> {
+    match text(headers, &HeaderName::from_static(COLUMNS_HEADER))? {
+        None => Ok(ColumnPolicy::Evolve),
+        Some(text) if text.eq_ignore_ascii_case("evolve") => Ok(ColumnPolicy::Evolve),
+        Some(text) if text.eq_ignore_ascii_case("strict") => Ok(ColumnPolicy::Strict),
+        Some(_) => Err(ApiError::bad_request("X-StreamTable-Columns is `strict` or `evolve`")),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ApiError> {
+    let text = headers.get(name).map(HeaderValue::to_str).transpose();
+    text.map_err(|_| ApiError::bad_request(format!("{name} is not plain text")))
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let status = match error {
+            BodyError::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::Broken { .. } => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<SplitError> for ApiError {
+    fn from(error: SplitError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}

@@ -1,0 +1,195 @@
+//! The rows of one body on their way into the store.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::HeaderValue;
+use serde::Serialize;
+use streamtable_schema::{ColumnPolicy, TablePath, Value};
+use streamtable_store::{Batch, Numbering, Store};
+use streamtable_url::{BaseUrl, panel_url};
+use streamtable_wire::{MAX_LINE_BYTES, json};
+use tokio::time::Instant;
+
+use super::split::Piece;
+use crate::ApiError;
+use crate::api::{STREAM_OFFSET, STREAM_WRITER};
+
+/// How many bytes of rows are stored at once.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// How many rows are stored at once.
+const BATCH_ROWS: usize = 10_000;
+
+/// Columns by which a server tells whose a row is.
+const OWN_COLUMNS: [&str; 3] = ["_client_id", "_line", "_writer"];
+
+/// How many refused rows an answer tells one by one.
+const TOLD_REJECTED: usize = 1000;
+
+/// The rows of one body on their way into the store.
+pub(super) struct Upload {
+    store: Arc<dyn Store>,
+    table: TablePath,
+    writer: String,
+    columns: ColumnPolicy,
+    /// The number of the first row that waits.
+    next: u64,
+    lines: Vec<Bytes>,
+    bytes: usize,
+    since: Option<Instant>,
+    /// Why rows that wait will be refused, by number.
+    refused: Vec<(u64, String)>,
+    tally: Tally,
+}
+
+/// What became of the rows.
+#[derive(Debug, Default, Serialize)]
+struct Tally {
+    stored: u64,
+    repeated: u64,
+    rejected: Vec<Rejected>,
+    rejected_rows: u64,
+    end: u64,
+}
+
+/// A row that is refused for good.
+#[derive(Debug, Serialize)]
+struct Rejected {
+    line: u64,
+    reason: String,
+}
+
+/// The answer to a body whose rows are stored.
+#[derive(Debug, Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    tally: Tally,
+    url: String,
+    writer: String,
+    next_line: u64,
+}
+
+impl Upload {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        table: TablePath,
+        writer: String,
+        next: u64,
+        columns: ColumnPolicy,
+    ) -> Self {
+        let end = store.table(&table).map_or(0, |info| info.end);
+        let tally = Tally { end, ..Tally::default() };
+        let (lines, refused) = (Vec::new(), Vec::new());
+        Self { store, table, writer, columns, next, lines, bytes: 0, since: None, refused, tally }
+    }
+
+    /// Returns since when rows wait, if any do.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Takes a row; stores those that wait once there are enough.
+    pub(super) async fn push(&mut self, piece: Piece) -> Result<(), ApiError> {
+        let number = self.next + self.lines.len() as u64;
+        let line = match piece {
+            Piece::Row(line) => match refusal(&line) {
+                None => line,
+                Some(reason) => {
+                    self.refused.push((number, reason));
+                    Bytes::new()
+                }
+            },
+            Piece::TooLong => {
+                let reason = format!("the row has more than {MAX_LINE_BYTES} bytes");
+                self.refused.push((number, reason));
+                Bytes::new()
+            }
+        };
+        self.bytes += line.len();
+        // An empty line keeps the place of a refused one: it is no row, and the store says so.
+        self.lines.push(line);
+        self.since.get_or_insert_with(Instant::now);
+        if self.bytes >= BATCH_BYTES || self.lines.len() >= BATCH_ROWS {
+            self.store().await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the rows that wait.
+    pub(super) async fn store(&mut self) -> Result<(), ApiError> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch {
+            table: self.table.clone(),
+            writer: self.writer.clone(),
+            first_line: self.next,
+            lines: self.lines.clone(),
+            numbering: Numbering::Once,
+            columns: self.columns,
+            received_at: SystemTime::now().into(),
+        };
+        let appended = self.store.append(batch).await?;
+        self.next += self.lines.len() as u64;
+        self.lines.clear();
+        (self.bytes, self.since) = (0, None);
+        self.tally.stored += appended.stored;
+        self.tally.repeated += appended.repeated;
+        self.tally.end = appended.end;
+        self.tally.rejected_rows += appended.rejected.len() as u64;
+        for rejected in appended.rejected {
+            if self.tally.rejected.len() == TOLD_REJECTED {
+                break;
+            }
+            let ours = self.refused.binary_search_by_key(&rejected.line, |(line, _)| *line);
+            let reason = ours.map_or(rejected.reason, |at| self.refused[at].1.clone());
+            self.tally.rejected.push(Rejected { line: rejected.line, reason });
+        }
+        self.refused.clear();
+        Ok(())
+    }
+
+    /// Tells what became of the rows.
+    pub(super) fn answer(self, board: &BaseUrl) -> Response {
+        let url = panel_url(board, &self.table);
+        let Self { tally, writer, next: next_line, .. } = self;
+        Json(Answer { tally, url, writer, next_line }).into_response()
+    }
+
+    /// Tells why not all rows are stored, and how to repeat the body so that none comes twice.
+    pub(super) fn failed(self, error: &ApiError) -> Response {
+        let Self { tally: Tally { stored, repeated, .. }, writer, next, .. } = self;
+        if stored + repeated == 0 {
+            return error.clone().into_response();
+        }
+        let error = error.clone().with_note(&format!(
+            "{} rows before are stored; send the rows from number {next} on with the Stream-Writer \
+             and the Stream-Offset of this answer, and none comes twice",
+            stored + repeated
+        ));
+        let mut response = error.into_response();
+        let headers = response.headers_mut();
+        headers.insert(STREAM_OFFSET, HeaderValue::from(next));
+        if let Ok(writer) = HeaderValue::try_from(writer) {
+            headers.insert(STREAM_WRITER, writer);
+        }
+        response
+    }
+}
+
+/// Tells why a row is refused that a store would take: it says who wrote it, which is for the
+/// request to say.
+fn refusal(line: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(line).ok()?;
+    // Few rows hold one of the names, or an escape that may spell one: only those are read here.
+    if !text.contains("\\u") && !OWN_COLUMNS.iter().any(|name| text.contains(name)) {
+        return None;
+    }
+    let Ok(Value::Struct(row)) = json::parse(text) else { return None };
+    let (name, _) = row.cells().find(|(name, _)| OWN_COLUMNS.contains(name))?;
+    Some(format!("column {name:?} is the server's own; give it another name"))
+}

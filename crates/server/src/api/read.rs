@@ -1,0 +1,99 @@
+//! `GET …/rows`: rows as they lie in the table.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde::Deserialize;
+use streamtable_schema::TablePath;
+use streamtable_store::{Store, StoreError};
+
+use super::STREAM_END;
+use super::extract::{Params, Table};
+use super::json::write_row;
+use super::pager::{Pager, position_of_last};
+use crate::{ApiError, AppState, Principal, Right};
+
+/// How many rows come where the request does not say.
+const DEFAULT_LIMIT: u64 = 1000;
+
+/// Which rows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    from: Option<i64>,
+    limit: Option<u64>,
+    #[serde(default)]
+    order: Order,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    #[default]
+    Oldest,
+    Newest,
+}
+
+/// Answers with rows as JSON lines, from a position on in one of two directions.
+///
+/// `from` below 0 counts from the table's end. Rows are read as the caller takes them.
+pub(super) async fn rows(
+    State(state): State<AppState>,
+    principal: Principal,
+    table: Table,
+    Params(which): Params<Which>,
+) -> Result<Response, ApiError> {
+    let table = table.require(Right::Read, &principal)?;
+    let store = state.store;
+    let info = store.table(&table).ok_or_else(|| StoreError::NoTable { table: table.clone() })?;
+    let start = match (which.from, which.order) {
+        (Some(from), Order::Newest) => resolve(&store, &table, from).await?.saturating_add(1),
+        (None, Order::Newest) => info.end,
+        (from, Order::Oldest) => resolve(&store, &table, from.unwrap_or(0)).await?,
+    };
+    // Rows that come in the meantime may be read too; going backwards there are none.
+    let start = if matches!(which.order, Order::Newest) { start.min(info.end) } else { start };
+    let pager = Pager::new(store, table, start);
+    let left = which.limit.unwrap_or(DEFAULT_LIMIT);
+    let body = stream::try_unfold((pager, left), move |(mut pager, left)| async move {
+        let rows = match which.order {
+            _ if left == 0 => return Ok(None),
+            Order::Oldest => pager.forwards(left).await,
+            Order::Newest => pager.backwards(left).await,
+        };
+        let rows = rows.inspect_err(|error| tracing::warn!(%error, "an answer was broken off"))?;
+        if rows.is_empty() {
+            return Ok::<_, StoreError>(None);
+        }
+        let mut out = Vec::new();
+        for row in &rows {
+            write_row(&mut out, row);
+            out.push(b'\n');
+        }
+        pager.learn(rows.len(), out.len());
+        Ok(Some((Bytes::from(out), (pager, left - rows.len() as u64))))
+    });
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (STREAM_END, HeaderValue::from(info.end)),
+    ];
+    Ok((headers, Body::from_stream(body)).into_response())
+}
+
+/// Returns the position that a caller means; below 0 it counts the last rows.
+pub(super) async fn resolve(
+    store: &Arc<dyn Store>,
+    table: &TablePath,
+    from: i64,
+) -> Result<u64, StoreError> {
+    match u64::try_from(from) {
+        Ok(position) => Ok(position),
+        Err(_) => position_of_last(store, table, from.unsigned_abs()).await,
+    }
+}

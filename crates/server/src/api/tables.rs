@@ -1,0 +1,154 @@
+//! `GET /api/tables`: which tables there are, and what their columns hold.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use streamtable_schema::{Timestamp, Type};
+use streamtable_store::{StoreError, TableInfo, TableSummary};
+use streamtable_url::{BaseUrl, panel_url};
+use streamtable_wire::WeaveType;
+
+use super::extract::{Board, Params, Table};
+use crate::{ApiError, AppState, Principal, Right};
+
+/// Whose tables.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whose {
+    entity: Option<String>,
+    project: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Tables {
+    tables: Vec<Summary>,
+}
+
+/// What a list says of a table.
+#[derive(Debug, Serialize)]
+struct Summary {
+    name: String,
+    entity: String,
+    project: String,
+    table: String,
+    rows: u64,
+    bytes: u64,
+    created_at: String,
+    last_write: String,
+    url: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct About {
+    #[serde(flatten)]
+    summary: Summary,
+    end: u64,
+    columns: usize,
+    last_step: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Columns {
+    columns: Vec<Column>,
+}
+
+#[derive(Debug, Serialize)]
+struct Column {
+    name: String,
+    #[serde(flatten)]
+    ty: Types,
+    history: Vec<Seen>,
+}
+
+/// A type, for people and for programs.
+#[derive(Debug, Serialize)]
+struct Types {
+    #[serde(rename = "type")]
+    text: String,
+    weave: WeaveType,
+}
+
+#[derive(Debug, Serialize)]
+struct Seen {
+    #[serde(flatten)]
+    ty: Types,
+    position: u64,
+    at: String,
+}
+
+/// Lists the tables that the caller may read, sorted by name.
+pub(super) async fn list(
+    State(state): State<AppState>,
+    principal: Principal,
+    Board(board): Board,
+    Params(whose): Params<Whose>,
+) -> Json<Tables> {
+    let is_asked = |asked: &Option<String>, name: &str| asked.as_ref().is_none_or(|a| a == name);
+    let mut tables = state.store.tables();
+    tables.retain(|TableSummary { path, .. }| {
+        principal.may(Right::Read, path.entity())
+            && is_asked(&whose.entity, path.entity())
+            && is_asked(&whose.project, path.project())
+    });
+    let tables = tables.into_iter().map(|table| summary(table, &board)).collect();
+    Json(Tables { tables })
+}
+
+/// Tells of one table.
+pub(super) async fn table(
+    State(state): State<AppState>,
+    principal: Principal,
+    Board(board): Board,
+    table: Table,
+) -> Result<Json<About>, ApiError> {
+    let TableInfo { summary: about, end, columns, last_step, .. } = info(&state, principal, table)?;
+    let (summary, columns) = (summary(about, &board), columns.len());
+    Ok(Json(About { summary, end, columns, last_step }))
+}
+
+/// Tells a table's columns in the order in which they came, and which types when.
+pub(super) async fn schema(
+    State(state): State<AppState>,
+    principal: Principal,
+    table: Table,
+) -> Result<Json<Columns>, ApiError> {
+    let columns = info(&state, principal, table)?.columns.into_iter().map(|column| Column {
+        name: column.name,
+        ty: types(&column.ty),
+        history: column
+            .history
+            .into_iter()
+            .map(|seen| Seen { ty: types(&seen.ty), position: seen.position, at: text(seen.at) })
+            .collect(),
+    });
+    Ok(Json(Columns { columns: columns.collect() }))
+}
+
+fn info(state: &AppState, principal: Principal, table: Table) -> Result<TableInfo, ApiError> {
+    let table = table.require(Right::Read, &principal)?;
+    Ok(state.store.table(&table).ok_or(StoreError::NoTable { table })?)
+}
+
+fn summary(summary: TableSummary, board: &BaseUrl) -> Summary {
+    let TableSummary { path, rows, bytes, created_at, last_write } = summary;
+    Summary {
+        name: path.to_string(),
+        entity: path.entity().to_owned(),
+        project: path.project().to_owned(),
+        table: path.table().to_owned(),
+        rows,
+        bytes,
+        created_at: text(created_at),
+        last_write: text(last_write),
+        url: panel_url(board, &path),
+    }
+}
+
+fn types(ty: &Type) -> Types {
+    Types { text: ty.to_string(), weave: WeaveType::from(ty) }
+}
+
+fn text(t: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(t.as_micros())
+        .map_or_else(|_| t.to_string(), |time| format!("{time:.6}"))
+}

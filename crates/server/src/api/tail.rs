@@ -1,0 +1,178 @@
+//! `GET …/tail`: rows as they come, by server-sent events or a WebSocket.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use http::header::UPGRADE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use streamtable_schema::TablePath;
+use streamtable_store::{Store, StoreError};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::extract::{Params, Table};
+use super::json::write_row;
+use super::pager::Pager;
+use super::read::resolve;
+use crate::{ApiError, AppState, Principal, Right};
+
+/// Where a reader that comes back was.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// How often a quiet connection shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long a WebSocket's reader may take nothing at all.
+const MAX_STALL: Duration = Duration::from_secs(60);
+
+/// Where to begin.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Where {
+    from: Option<i64>,
+}
+
+/// Follows a table: from a position, or from the last rows, or from now on.
+///
+/// Each reader reads the store at its own pace; a slow one holds up nobody.
+pub(super) async fn tail(
+    State(state): State<AppState>,
+    principal: Principal,
+    table: Table,
+    Params(params): Params<Where>,
+    headers: HeaderMap,
+    socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let table = table.require(Right::Read, &principal)?;
+    let info = state.store.table(&table);
+    let info = info.ok_or_else(|| StoreError::NoTable { table: table.clone() })?;
+    let start = match (last_seen(&headers), params.from) {
+        (Some(seen), _) => seen.saturating_add(1),
+        (None, Some(from)) => resolve(&state.store, &table, from).await?,
+        (None, None) => info.end,
+    };
+    let follow = Follow::new(&state.store, table, start, state.shared.stopping.clone());
+    if headers.contains_key(UPGRADE) {
+        let socket = socket.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+        // A reader has nothing to say.
+        let socket = socket.max_message_size(1 << 10).max_frame_size(1 << 10);
+        return Ok(socket.on_upgrade(|socket| send(socket, follow)));
+    }
+    let events = Sse::new(events(follow));
+    Ok(events.keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
+}
+
+fn last_seen(headers: &HeaderMap) -> Option<u64> {
+    headers.get(LAST_EVENT_ID).map(HeaderValue::to_str)?.ok()?.trim().parse().ok()
+}
+
+/// Waits for rows of a table and reads them.
+struct Follow {
+    pager: Pager,
+    end: watch::Receiver<u64>,
+    shutdown: CancellationToken,
+}
+
+/// A row as it is sent.
+struct Sent {
+    position: u64,
+    json: String,
+}
+
+impl Follow {
+    fn new(
+        store: &Arc<dyn Store>,
+        table: TablePath,
+        start: u64,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let end = store.watch(&table);
+        Self { pager: Pager::new(Arc::clone(store), table, start), end, shutdown }
+    }
+
+    /// Returns the next rows as soon as there are any; `None` when the server stops. Cancel safe:
+    /// rows that were not returned are read again.
+    async fn next(&mut self) -> Option<Vec<Sent>> {
+        loop {
+            if self.shutdown.is_cancelled() {
+                return None;
+            }
+            self.end.mark_unchanged();
+            match self.pager.forwards(u64::MAX).await {
+                Ok(rows) if rows.is_empty() => {
+                    tokio::select! {
+                        () = self.shutdown.cancelled() => return None,
+                        changed = self.end.changed() => changed.ok()?,
+                    }
+                }
+                Ok(rows) => {
+                    let mut bytes = 0;
+                    let sent = rows.iter().map(|row| {
+                        let mut json = Vec::new();
+                        write_row(&mut json, row);
+                        bytes += json.len();
+                        let json = String::from_utf8_lossy(&json).into_owned();
+                        Sent { position: row.position, json }
+                    });
+                    let sent: Vec<Sent> = sent.collect();
+                    self.pager.learn(rows.len(), bytes);
+                    return Some(sent);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a tail was broken off");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+fn events(follow: Follow) -> impl Stream<Item = Result<Event, Infallible>> {
+    let state = (follow, Vec::new().into_iter());
+    stream::unfold(state, |(mut follow, mut rows)| async move {
+        loop {
+            if let Some(Sent { position, json }) = rows.next() {
+                let event = Event::default().id(position.to_string()).data(json);
+                return Some((Ok(event), (follow, rows)));
+            }
+            rows = follow.next().await?.into_iter();
+        }
+    })
+}
+
+/// Sends each row as a text, until the server stops or the reader goes.
+async fn send(mut socket: WebSocket, mut follow: Follow) {
+    let mut heartbeat = interval(HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let messages = tokio::select! {
+            rows = follow.next() => match rows {
+                Some(rows) => rows.into_iter().map(|row| Message::Text(row.json.into())).collect(),
+                None => break,
+            },
+            // Pings are answered, and closing is noticed, only where somebody reads.
+            received = socket.recv() => match received {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => continue,
+            },
+            _ = heartbeat.tick() => vec![Message::Ping(Vec::new().into())],
+        };
+        for message in messages {
+            match timeout(MAX_STALL, socket.send(message)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+    }
+    let bye = CloseFrame { code: close_code::AWAY, reason: "the server stops".into() };
+    let _ = timeout(Duration::from_secs(1), socket.send(Message::Close(Some(bye)))).await;
+}
