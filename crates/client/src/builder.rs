@@ -22,12 +22,12 @@ use crate::late::Late;
 use crate::media::MediaQueue;
 use crate::session::{Backoff, Session, reachable};
 use crate::shared::{Core, OnReject, Shared};
-use crate::spool::SpoolConfig;
 use crate::spool::disk::{Disk, Machine, off_thread};
 use crate::spool::frame::Header;
 use crate::spool::journal::SpoolJournal;
 use crate::spool::layout;
 use crate::spool::recover::SpoolHome;
+use crate::spool::{SpoolConfig, SyncPolicy};
 use crate::{
     Append, AppendError, Appended, Backend, BatchLimits, Open, OpenError, Opened, RetryPolicy,
     Settings, StreamTable, WandbBackend,
@@ -411,6 +411,7 @@ impl Builder {
                     server,
                     retry: self.retry,
                     pace: opened.pace,
+                    sync: config.sync != SyncPolicy::Never,
                 };
                 let journal = begin(&home, header, config, self.buffer_bytes).await;
                 Some(journal.map(|journal| (home, journal)))
@@ -581,7 +582,7 @@ impl Backend for Nowhere {
 }
 
 /// Opens the table, as often as the time allows.
-async fn open(
+pub(crate) async fn open(
     backend: &dyn Backend,
     name: &TableName,
     timeout: Duration,

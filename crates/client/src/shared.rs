@@ -12,7 +12,7 @@ use streamtable_wire::{HistoryLine, Logged, MAX_LINE_BYTES};
 use tokio::sync::Notify;
 
 use crate::encode::{Encoded, with_memory};
-use crate::journal::{JournalError, Kept};
+use crate::journal::{Journal, JournalError, Kept};
 use crate::media::MediaQueue;
 use crate::seeded_bug::{self, Bug};
 use crate::session::{Session, Step};
@@ -391,8 +391,10 @@ impl Shared {
         };
         let (number, lines) = seeded_bug::in_append(first, lines, core.session.is_repeating());
         core.session.sent(now, lines.len() as u64, lines.bytes());
-        if seeded_bug::is_seeded(Bug::EarlyTrim) {
-            let _ = core.journal.journal().trim(first + lines.len() as u64);
+        if seeded_bug::is_seeded(Bug::EarlyTrim)
+            && let Some(spool) = core.journal.spool()
+        {
+            let _ = spool.trim(first + lines.len() as u64);
         }
         drop(core);
         Ok(Append {

@@ -1,13 +1,13 @@
 //! What an opening table does with what earlier processes left.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::dead::{Dead, Found};
-use super::disk::{Disk, list_or_none, off_thread};
+use super::disk::{Disk, How, list_or_none, off_thread};
 use super::drain::{Drained, Event, Target, Watch, drain};
 use super::layout;
 use crate::shared::Shared;
@@ -21,6 +21,8 @@ pub(crate) struct SpoolHome {
     pub(crate) server: String,
     pub(crate) retry: RetryPolicy,
     pub(crate) pace: std::time::Duration,
+    /// Whether rows are to survive power cuts.
+    pub(crate) sync: bool,
 }
 
 /// Delivers what dead processes left for this table, one after the other.
@@ -28,7 +30,14 @@ pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home
     let table = shared.table.clone();
     let found = {
         let (disk, dir) = (Arc::clone(&home.disk), home.table_dir.clone());
-        off_thread(&home.disk, move || writers_of(&*disk, &dir)).await
+        let sync = home.sync;
+        off_thread(&home.disk, move || {
+            let writers = writers_of(&*disk, &dir)?;
+            // Whoever died before he could is not asked any more.
+            writers.iter().filter(|_| sync).for_each(|writer| make_safe(&*disk, &dir, writer));
+            Ok(writers)
+        })
+        .await
     };
     let writers = match found.and_then(|found| found) {
         Ok(writers) => writers,
@@ -85,8 +94,23 @@ pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home
     }
 }
 
+/// Makes a dead writer's rows safe from power cuts, as far as the disk lets it.
+fn make_safe(disk: &dyn Disk, table_dir: &Path, writer: &str) {
+    let dir = table_dir.join(writer);
+    // Whoever lives does it himself, and must be the one who hears of an error.
+    let Ok(Some(_lock)) = disk.lock(&layout::lock(table_dir, writer)) else { return };
+    for name in list_or_none(disk, &dir).unwrap_or_default() {
+        if layout::segment_number(&name).is_some()
+            && let Ok(file) = disk.open(&dir.join(name), How::Read)
+        {
+            let _ = file.sync();
+        }
+    }
+    let _ = disk.sync_dir(&dir);
+}
+
 /// The writers that have a folder or a lock.
-pub(crate) fn writers_of(disk: &dyn Disk, table_dir: &std::path::Path) -> io::Result<Vec<String>> {
+pub(crate) fn writers_of(disk: &dyn Disk, table_dir: &Path) -> io::Result<Vec<String>> {
     let names = list_or_none(disk, table_dir)?;
     let locked = names.iter().filter_map(|name| layout::writer_of_lock(name));
     let mut writers: Vec<String> =
