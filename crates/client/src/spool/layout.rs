@@ -73,23 +73,6 @@ pub(crate) fn folder_name(text: &str) -> String {
     name
 }
 
-/// Makes the text of a name that was not cut.
-pub(crate) fn text_of(name: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = name.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            b'~' => return None,
-            plain => plain,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +80,6 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &str) {
         assert_eq!(folder_name(text), expected);
-        assert_eq!(text_of(expected).as_deref(), Some(text));
     }
 
     #[test]
@@ -114,6 +96,5 @@ mod tests {
         let (a, b) = ("ü".repeat(128), "ü".repeat(127) + "u");
         assert!(folder_name(&a).len() < 255);
         assert_ne!(folder_name(&a), folder_name(&b));
-        assert_eq!(text_of(&folder_name(&a)), None);
     }
 }

@@ -170,19 +170,6 @@ impl SimMachine {
         state.nodes.iter().filter_map(file).collect()
     }
 
-    /// Changes a byte of a file, wherever it lies.
-    pub(crate) fn damage(&self, path: &Path, at: usize) {
-        let mut state = self.state();
-        if let Some(Node::File(file)) = state.nodes.get(path).copied() {
-            let content = &mut state.files[file];
-            for bytes in [&mut content.bytes, &mut content.safe] {
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= 0x55;
-                }
-            }
-        }
-    }
-
     /// Begins a call of a process.
     fn call(&self, process: u64, needs_room: bool) -> io::Result<(MutexGuard<'_, State>, bool)> {
         let mut state = self.state();
