@@ -1,23 +1,36 @@
 //! The choices that an opening table offers.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamtable_schema::{ColumnPolicy, NameError, NamePart, Row, Schema, TableName};
+use async_trait::async_trait;
+use streamtable_schema::{
+    ColumnPolicy, NameError, NamePart, Row, Schema, TableName, TablePath, Timestamp,
+};
 use streamtable_transport::{AnyTransport, ApiKey, ApiKeyError, Transport};
+use streamtable_url::BaseUrl;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::clock::{Clock, SystemClock};
 use crate::driver::drive;
-use crate::journal::{Journal, MemoryJournal};
+use crate::journal::{Journal, Kept, MemoryJournal};
+use crate::late::Late;
 use crate::media::MediaQueue;
 use crate::session::{Backoff, Session, reachable};
 use crate::shared::{Core, OnReject, Shared};
+use crate::spool::disk::{Disk, Machine, off_thread};
+use crate::spool::frame::Header;
+use crate::spool::journal::SpoolJournal;
+use crate::spool::layout;
+use crate::spool::recover::SpoolHome;
+use crate::spool::{SpoolConfig, SyncPolicy};
 use crate::{
-    Backend, BatchLimits, Open, OpenError, Opened, RetryPolicy, Settings, StreamTable, WandbBackend,
+    Append, AppendError, Appended, Backend, BatchLimits, Open, OpenError, Opened, RetryPolicy,
+    Settings, StreamTable, WandbBackend,
 };
 
 /// What `log` does when rows wait for delivery as many as may.
@@ -28,6 +41,19 @@ pub enum WhenFull {
     Refuse,
     /// Waits until there is room.
     Wait,
+}
+
+/// What `open` does when the server cannot be reached, or is too busy, for as long as the call may
+/// take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenUnreachable {
+    /// Ends with an error.
+    #[default]
+    Fail,
+    /// Opens the table all the same; rows wait until the server is there. The name must be whole,
+    /// entity and all, and rows are checked against the columns of this process's rows alone until
+    /// the server sees them.
+    LogAnyway,
 }
 
 /// A row that the backend refused for good, after `log` had taken it.
@@ -67,6 +93,18 @@ pub struct Builder {
     on_reject: Option<OnReject>,
     quiet: bool,
     writer: Uuid,
+    spool: SpoolChoice,
+    is_offline: bool,
+    when_unreachable: WhenUnreachable,
+    disk: Arc<dyn Disk>,
+}
+
+/// Whether rows go to disk.
+enum SpoolChoice {
+    /// If the settings have a folder, and it can be used.
+    IfPossible,
+    Never,
+    Must(SpoolConfig),
 }
 
 enum Target {
@@ -98,6 +136,10 @@ impl Builder {
             on_reject: None,
             quiet: false,
             writer: Uuid::new_v4(),
+            spool: SpoolChoice::IfPossible,
+            is_offline: false,
+            when_unreachable: WhenUnreachable::Fail,
+            disk: Arc::new(Machine),
         }
     }
 
@@ -181,6 +223,8 @@ impl Builder {
     }
 
     /// Bounds the memory of rows that wait to be delivered. 64 MiB by default.
+    ///
+    /// Without a spool it bounds all that waits; with one, the newest rows are in memory, too.
     #[must_use]
     pub fn buffer_bytes(mut self, bytes: u64) -> Self {
         self.buffer_bytes = bytes;
@@ -195,7 +239,43 @@ impl Builder {
         self
     }
 
-    /// Keeps rows that wait in another journal than memory. It must be empty;
+    /// Keeps rows that wait on disk, as this says; `open` fails where that cannot be.
+    ///
+    /// Rows to a server are kept in a spool by default, if the settings
+    /// [know a folder](Settings::spool_dir) and it can be used; those to another
+    /// [`backend`](Self::backend) only if this is called.
+    #[must_use]
+    pub fn spool(mut self, config: SpoolConfig) -> Self {
+        self.spool = SpoolChoice::Must(config);
+        self
+    }
+
+    /// Keeps rows that wait in memory only. They end with the process.
+    #[must_use]
+    pub fn no_spool(mut self) -> Self {
+        self.spool = SpoolChoice::Never;
+        self
+    }
+
+    /// Only writes rows to the spool, and needs neither server nor key. Whoever opens the table
+    /// later delivers them, or [`spool::sync`](crate::spool::sync) does.
+    ///
+    /// The table's name must be whole, entity and all.
+    #[must_use]
+    pub fn offline(mut self) -> Self {
+        self.is_offline = true;
+        self
+    }
+
+    /// Chooses what happens when the server cannot be reached.
+    /// [`WhenUnreachable::Fail`] by default.
+    #[must_use]
+    pub fn when_unreachable(mut self, when_unreachable: WhenUnreachable) -> Self {
+        self.when_unreachable = when_unreachable;
+        self
+    }
+
+    /// Keeps rows that wait in another journal than memory or the spool. It must be empty;
     /// [`buffer_bytes`](Self::buffer_bytes) has no meaning then.
     #[must_use]
     pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
@@ -250,6 +330,12 @@ impl Builder {
     }
 
     #[cfg(test)]
+    pub(crate) fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    #[cfg(test)]
     pub(crate) fn writer(mut self, writer: Uuid) -> Self {
         self.writer = writer;
         self
@@ -267,7 +353,7 @@ impl Builder {
 
     /// Opens the table, and returns the task that delivers, too.
     pub(crate) async fn open_with_driver(self) -> Result<(StreamTable, JoinHandle<()>), OpenError> {
-        let (name, backend) = resolve(
+        let resolved = resolve(
             &self.name,
             self.project.as_deref(),
             self.entity,
@@ -275,14 +361,87 @@ impl Builder {
             self.base_url,
             self.api_key,
             self.target,
+            self.is_offline,
         )?;
+        let Resolved { name, mut backend, .. } = resolved;
         let seed = self.writer.as_u64_pair().0;
-        let opened = open(&*backend, &name, self.open_timeout, Backoff::new(self.retry, seed));
-        let opened = opened.await?;
+        let opened = if self.is_offline {
+            Opened::new(name.to_path()?)
+        } else {
+            let backoff = Backoff::new(self.retry, seed);
+            match open(&*backend, &name, self.open_timeout, backoff).await {
+                Err(OpenError::Unavailable { reason, .. })
+                    if self.when_unreachable == WhenUnreachable::LogAnyway
+                        && name.entity().is_some() =>
+                {
+                    tracing::warn!(%name, %reason, "the server cannot be reached; rows wait");
+                    backend = Arc::new(Late::new(backend, name.clone()));
+                    Opened::new(name.to_path()?)
+                }
+                opened => opened?,
+            }
+        };
+
+        let must_spool = self.is_offline || matches!(self.spool, SpoolChoice::Must(_));
+        let config = match self.spool {
+            _ if self.journal.is_some() => None,
+            SpoolChoice::Never => None,
+            SpoolChoice::Must(config) => Some(config),
+            // Another backend's rows go to disk only if somebody says where they belong.
+            SpoolChoice::IfPossible if resolved.is_custom && !self.is_offline => None,
+            SpoolChoice::IfPossible => Some(SpoolConfig::default()),
+        };
+        let dir = config.as_ref().and_then(|config| config.dir.clone()).or(resolved.spool_dir);
+        let spool = match (config, dir) {
+            (Some(config), Some(dir)) => {
+                let server = config.server.clone().unwrap_or(resolved.server);
+                let header = Header {
+                    writer: self.writer.to_string(),
+                    server: server.clone(),
+                    table: opened.table.to_string(),
+                    columns: columns_name(self.columns).to_owned(),
+                    base: opened.first_line,
+                    line: 0,
+                    created: Timestamp::from(std::time::SystemTime::now()).as_micros(),
+                    process: std::process::id(),
+                };
+                let home = SpoolHome {
+                    disk: Arc::clone(&self.disk),
+                    table_dir: layout::table_dir(&dir, &server, &opened.table),
+                    server,
+                    retry: self.retry,
+                    pace: opened.pace,
+                    sync: config.sync != SyncPolicy::Never,
+                };
+                let journal = begin(&home, header, config, self.buffer_bytes).await;
+                Some(journal.map(|journal| (home, journal)))
+            }
+            (Some(_), None) if must_spool => {
+                let reason = "no folder is known for it: give one to the builder".to_owned();
+                return Err(OpenError::Spool { reason });
+            }
+            _ if self.is_offline => {
+                let reason = "offline there is nothing else".to_owned();
+                return Err(OpenError::Spool { reason });
+            }
+            _ => None,
+        };
+        let (home, journal) = match spool {
+            Some(Ok((home, journal))) => (Some(home), Kept::Spool(Box::new(journal))),
+            Some(Err(error)) if must_spool => {
+                return Err(OpenError::Spool { reason: error.to_string() });
+            }
+            other => {
+                if let Some(Err(error)) = other {
+                    let table = &opened.table;
+                    tracing::warn!(%table, %error, "there is no spool; a killed process loses rows");
+                }
+                let memory = || Box::new(MemoryJournal::new(self.buffer_bytes));
+                (None, Kept::Plain(self.journal.unwrap_or_else(|| memory())))
+            }
+        };
 
         let schema = Schema::with_columns(self.columns, opened.columns.iter().cloned());
-        let journal =
-            self.journal.unwrap_or_else(|| Box::new(MemoryJournal::new(self.buffer_bytes)));
         let session = Session::new(self.limits, self.retry, opened.pace, seed);
         let media = MediaQueue::new(self.media_buffer_bytes, self.retry, !seed);
         let shared = Arc::new(Shared::new(
@@ -294,11 +453,31 @@ impl Builder {
             self.clock,
             self.on_reject,
             self.quiet,
+            self.is_offline,
         ));
-        let driver = tokio::spawn(drive(Arc::clone(&shared), backend));
+        let driver = tokio::spawn(drive(Arc::clone(&shared), backend, home));
         let must_wait = self.when_full == WhenFull::Wait;
         let table = StreamTable::new(shared, must_wait, self.drop_timeout, self.finish_patience);
         Ok((table, driver))
+    }
+}
+
+/// Begins the spool of a table.
+async fn begin(
+    home: &SpoolHome,
+    header: Header,
+    config: SpoolConfig,
+    memory_bytes: u64,
+) -> std::io::Result<SpoolJournal> {
+    let (disk, table_dir) = (Arc::clone(&home.disk), home.table_dir.clone());
+    let create = move || SpoolJournal::create(disk, table_dir, header, &config, memory_bytes);
+    off_thread(&home.disk, create).await?
+}
+
+fn columns_name(columns: ColumnPolicy) -> &'static str {
+    match columns {
+        ColumnPolicy::Strict => "strict",
+        ColumnPolicy::Evolve => "evolve",
     }
 }
 
@@ -308,7 +487,21 @@ impl fmt::Debug for Builder {
     }
 }
 
+/// What is known before anything is sent.
+struct Resolved {
+    name: TableName,
+    backend: Arc<dyn Backend>,
+    /// What names the place where the rows go.
+    server: String,
+    is_custom: bool,
+    spool_dir: Option<PathBuf>,
+}
+
+/// What stands for a backend that has no address.
+const CUSTOM_SERVER: &str = "backend";
+
 /// Puts together what the caller said and what the machine knows.
+#[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
 fn resolve(
     name: &str,
     project: Option<&str>,
@@ -317,7 +510,8 @@ fn resolve(
     base_url: Option<String>,
     api_key: Option<ApiKey>,
     target: Option<Target>,
-) -> Result<(TableName, Arc<dyn Backend>), OpenError> {
+    is_offline: bool,
+) -> Result<Resolved, OpenError> {
     let mut name: TableName = name.parse()?;
     if let Some(project) = project {
         name = name.with_project(project)?;
@@ -325,9 +519,12 @@ fn resolve(
     if let Some(entity) = &entity {
         name = name.with_entity(entity)?;
     }
-    let target = target.ok_or(OpenError::NoTransport)?;
+    if target.is_none() && !is_offline {
+        return Err(OpenError::NoTransport);
+    }
     // A key that nobody needs may be as bad as it likes.
-    let needs_key = api_key.is_none() && matches!(target, Target::Transport(_));
+    let is_to_server = matches!(target, Some(Target::Transport(_)));
+    let needs_key = api_key.is_none() && is_to_server && !is_offline;
     let settings = match settings {
         Some(settings) => settings,
         None => Settings::from_machine(base_url.as_deref(), needs_key)?,
@@ -342,26 +539,50 @@ fn resolve(
     {
         name = name.with_entity(entity)?;
     }
+    let spool_dir = settings.spool_dir.clone();
+    let is_custom = matches!(target, Some(Target::Backend(_)));
+    let address = base_url.unwrap_or_else(|| settings.base_url.clone());
+    let server = match address.parse::<BaseUrl>() {
+        _ if is_custom => CUSTOM_SERVER.to_owned(),
+        Ok(base) => base.as_str().to_owned(),
+        Err(error) => return Err(OpenError::Address { reason: error.to_string() }),
+    };
     let backend: Arc<dyn Backend> = match target {
-        Target::Backend(backend) => backend,
-        Target::Transport(transport) => {
-            let settings = Settings {
-                base_url: base_url.unwrap_or(settings.base_url),
-                api_key: api_key.or(settings.api_key),
-                ..settings
-            };
+        Some(Target::Backend(backend)) => backend,
+        Some(Target::Transport(transport)) if !is_offline => {
+            let settings =
+                Settings { base_url: address, api_key: api_key.or(settings.api_key), ..settings };
             Arc::new(WandbBackend::new(transport, &settings)?)
         }
+        _ => Arc::new(Nowhere),
     };
     // A project cannot be asked of anybody, so its absence need not cost a request.
     if name.project().is_none() {
         return Err(NameError::Missing { part: NamePart::Project }.into());
     }
-    Ok((name, backend))
+    Ok(Resolved { name, backend, server, is_custom, spool_dir })
+}
+
+/// What stands where rows do not go.
+#[derive(Debug)]
+struct Nowhere;
+
+#[async_trait]
+impl Backend for Nowhere {
+    async fn append(&self, _: Append) -> Result<Appended, AppendError> {
+        Err(AppendError::Transient {
+            message: "the table is offline".to_owned(),
+            retry_after: None,
+        })
+    }
+
+    async fn finish(&self, _: &TablePath) -> Result<(), AppendError> {
+        Ok(())
+    }
 }
 
 /// Opens the table, as often as the time allows.
-async fn open(
+pub(crate) async fn open(
     backend: &dyn Backend,
     name: &TableName,
     timeout: Duration,

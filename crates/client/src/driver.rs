@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep_until, timeout};
 
 use crate::shared::{Shared, now, say};
+use crate::spool::disk::{Disk, off_thread};
+use crate::spool::journal::Job;
+use crate::spool::recover::{SpoolHome, recover};
 use crate::{AppendError, Appended, Backend, Lines};
 
 type Answer = Result<Appended, AppendError>;
@@ -17,13 +20,57 @@ type InFlight<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Delivers a table's rows until it is finished, or given up.
-pub(crate) fn drive(shared: Arc<Shared>, backend: Arc<dyn Backend>) -> impl Future<Output = ()> {
+pub(crate) fn drive(
+    shared: Arc<Shared>,
+    backend: Arc<dyn Backend>,
+    spool: Option<SpoolHome>,
+) -> impl Future<Output = ()> {
     // Made here, because a task may be dropped before it ever runs.
     let gone = Gone(shared);
-    async move { deliver(&gone.0, backend).await }
+    async move {
+        match spool {
+            Some(home) if gone.0.is_offline => keep(&gone.0, &home).await,
+            spool => deliver(&gone.0, backend, spool).await,
+        }
+    }
 }
 
-async fn deliver(shared: &Shared, backend: Arc<dyn Backend>) {
+/// Does for a table that is offline what the spool needs.
+async fn keep(shared: &Shared, home: &SpoolHome) {
+    loop {
+        let due = match shared.next_chore() {
+            Ok(job) => {
+                do_chore(shared, &home.disk, job).await;
+                continue;
+            }
+            Err(until) => until,
+        };
+        if shared.core().is_finished {
+            break;
+        }
+        tokio::select! {
+            () = at(due) => {}
+            () = shared.wake.notified() => {}
+        }
+    }
+    shared.close_spool();
+    shared.core().is_closed = true;
+    shared.progress.notify_waiters();
+}
+
+async fn do_chore(shared: &Shared, disk: &Arc<dyn Disk>, job: Job) {
+    // A thread that panics is a bug of ours; then the rows count as not safe.
+    if let Ok(done) = off_thread(disk, move || job.run()).await {
+        shared.chore_done(done);
+    }
+}
+
+async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<SpoolHome>) {
+    let mut recovery: Option<InFlight<()>> = spool.as_ref().map(|home| {
+        let recovery = recover(Arc::clone(shared), Arc::clone(&backend), home.clone());
+        Box::pin(recovery) as InFlight<()>
+    });
+    let mut chore: Option<InFlight<()>> = None;
     let mut append: Option<InFlight<(Lines, Answer)>> = None;
     let mut upload: Option<InFlight<Answer>> = None;
     loop {
@@ -52,9 +99,21 @@ async fn deliver(shared: &Shared, backend: Arc<dyn Backend>) {
                 Err(until) => due = earlier(due, until),
             }
         }
-        match end(shared) {
+        if let Some(home) = &spool
+            && chore.is_none()
+        {
+            match shared.next_chore() {
+                Ok(job) => {
+                    let (shared, disk) = (Arc::clone(shared), Arc::clone(&home.disk));
+                    chore = Some(Box::pin(async move { do_chore(&shared, &disk, job).await }));
+                }
+                Err(until) => due = earlier(due, until),
+            }
+        }
+        match end(shared, recovery.is_some()) {
             End::NotYet(give_up_at) => due = earlier(due, give_up_at),
             End::Settled => {
+                shared.close_spool();
                 close(shared, &*backend).await;
                 break;
             }
@@ -69,6 +128,11 @@ async fn deliver(shared: &Shared, backend: Arc<dyn Backend>) {
                 upload = None;
                 shared.uploaded(answer);
             }
+            () = in_flight(&mut chore) => chore = None,
+            () = in_flight(&mut recovery) => {
+                recovery = None;
+                shared.progress.notify_waiters();
+            }
             () = at(due) => {}
             () = shared.wake.notified() => {}
         }
@@ -81,10 +145,11 @@ enum End {
     GivenUp,
 }
 
-fn end(shared: &Shared) -> End {
+fn end(shared: &Shared, is_recovering: bool) -> End {
     let core = shared.core();
     let give_up_at = core.abandoned_at;
-    if core.is_finished && core.stats().is_settled() {
+    let may_end = !is_recovering || core.is_recovery_stuck;
+    if core.is_finished && core.stats().is_settled() && may_end {
         End::Settled
     } else if give_up_at.is_some_and(|at| at <= now() || core.stuck_reason().is_some()) {
         End::GivenUp
@@ -117,7 +182,7 @@ async fn close(shared: &Shared, backend: &dyn Backend) {
 }
 
 /// Cuts off what takes too long.
-async fn within<T>(
+pub(crate) async fn within<T>(
     limit: Duration,
     attempt: impl Future<Output = Result<T, AppendError>>,
 ) -> Result<T, AppendError> {
@@ -157,9 +222,14 @@ impl Drop for Gone {
         let mut core = self.0.core();
         core.is_driver_gone = true;
         let (stats, error) = (core.stats(), core.last_error());
+        let is_spooled = core.journal.spool().is_some();
         drop(core);
+        self.0.close_spool();
         self.0.progress.notify_waiters();
-        if !stats.is_settled() {
+        if !stats.is_settled() && is_spooled {
+            let table = &self.0.table;
+            tracing::warn!(%table, %stats, "rows wait in the spool for who opens the table next");
+        } else if !stats.is_settled() {
             let error = error.unwrap_or_else(|| "there was no time left".to_owned());
             let table = &self.0.table;
             tracing::error!(%table, %stats, %error, "rows are left behind");

@@ -7,15 +7,19 @@ use streamtable_schema::{NameError, Row, SchemaError};
 
 use crate::{SettingsError, Stats};
 
-/// Why not every row of a call was taken.
+/// Why not every row of a call was taken, or not as safely as it should be.
 ///
 /// The others were: a row is refused alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogError {
     /// How many rows of the call were accepted.
     pub accepted: usize,
-    /// The rows that were not, in the order of the call. Never empty.
+    /// The rows that were not, in the order of the call.
     pub refused: Vec<Refused>,
+    /// Why the accepted rows may not survive the process: the disk does not take them. They wait in
+    /// memory, and are delivered like all others as long as the process lives; each further call
+    /// tries the disk again.
+    pub at_risk: Option<String>,
 }
 
 /// A row that was not taken, and why.
@@ -32,7 +36,14 @@ pub struct Refused {
 
 impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(first) = self.refused.first() else { return f.write_str("no row was refused") };
+        if let Some(reason) = &self.at_risk {
+            let accepted = self.accepted;
+            write!(f, "{accepted} rows were accepted, but are only in memory: {reason}")?;
+        }
+        let Some(first) = self.refused.first() else { return Ok(()) };
+        if self.at_risk.is_some() {
+            f.write_str("; ")?;
+        }
         match (self.accepted, &self.refused[..]) {
             (0, [_]) => write!(f, "the row was refused: {}", first.reason),
             (accepted, refused) => write!(
@@ -176,6 +187,12 @@ pub enum FlushFailure {
     /// The backend wants no more; the rows are kept.
     #[error("the stream has stopped: {0}")]
     Stopped(StopReason),
+    /// The disk does not take the rows of a table that is [offline](crate::Builder::offline).
+    #[error("the spool cannot be written: {reason}")]
+    Spool {
+        /// What the system said.
+        reason: String,
+    },
     /// Nobody delivers any more: the runtime that did has ended, or the backend has panicked.
     #[error("the task that delivered the rows has ended")]
     DriverGone,
@@ -223,6 +240,12 @@ pub enum OpenError {
         /// How long the call tried.
         waited: Duration,
         /// What went wrong last.
+        reason: String,
+    },
+    /// The spool cannot be made.
+    #[error("cannot keep rows on disk: {reason}")]
+    Spool {
+        /// What went wrong.
         reason: String,
     },
     /// The backend's own trouble.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::lines::{Block, Lines};
+use crate::spool::journal::SpoolJournal;
 
 /// Keeps one writer's lines, in order, until they are acked.
 ///
@@ -58,6 +59,29 @@ pub enum JournalError {
     },
 }
 
+/// The journal of a table: the spool, or any other.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Plain(Box<dyn Journal>),
+    Spool(Box<SpoolJournal>),
+}
+
+impl Kept {
+    pub(crate) fn journal(&mut self) -> &mut dyn Journal {
+        match self {
+            Self::Plain(journal) => &mut **journal,
+            Self::Spool(spool) => &mut **spool,
+        }
+    }
+
+    pub(crate) fn spool(&mut self) -> Option<&mut SpoolJournal> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Spool(spool) => Some(spool),
+        }
+    }
+}
+
 /// What each line costs beside its bytes.
 const LINE_OVERHEAD: u64 = size_of::<usize>() as u64;
 
@@ -94,6 +118,21 @@ impl MemoryJournal {
             tail: Vec::new(),
             tail_ends: Vec::new(),
         }
+    }
+
+    /// The number of the first line that is here.
+    pub(crate) fn first(&self) -> u64 {
+        self.first + self.settled as u64
+    }
+
+    /// What the lines take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The end of the oldest block, of which there are more than the one that grows.
+    pub(crate) fn oldest_end(&self) -> Option<u64> {
+        self.blocks.front().map(|block| self.first + block.len() as u64)
     }
 
     fn sealed_lines(&self) -> usize {

@@ -31,6 +31,7 @@
 //! programs without an async runtime.
 
 pub mod blocking;
+pub mod spool;
 
 mod backend;
 mod builder;
@@ -39,6 +40,7 @@ mod driver;
 mod encode;
 mod error;
 mod journal;
+mod late;
 mod lines;
 mod media;
 mod rows;
@@ -53,7 +55,7 @@ mod table;
 mod wandb;
 
 pub use backend::{Append, AppendError, Appended, Backend, MediaFile, Open, Opened, Upload};
-pub use builder::{Builder, Rejected, WhenFull};
+pub use builder::{Builder, Rejected, WhenFull, WhenUnreachable};
 pub use clock::{Clock, SystemClock};
 pub use error::{FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, StopReason};
 pub use journal::{Journal, JournalError, MemoryJournal};
@@ -61,7 +63,7 @@ pub use lines::Lines;
 pub use rows::{IntoRows, Rows, kind};
 pub use session::{BatchLimits, RetryPolicy};
 pub use settings::{Settings, SettingsError, WANDB_API};
-pub use stats::{MediaStats, Stats};
+pub use stats::{MediaStats, Recovered, Stats};
 pub use table::{Logged, StreamTable};
 pub use wandb::WandbBackend;
 

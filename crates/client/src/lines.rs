@@ -41,6 +41,11 @@ impl Block {
         line.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 
+    /// Returns the lines.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|line| &self.bytes[self.start(line)..self.ends[line]])
+    }
+
     /// Returns how many lines from `first` on fit `bytes`.
     pub(crate) fn fit(&self, first: usize, bytes: usize) -> usize {
         let limit = self.start(first).saturating_add(bytes);

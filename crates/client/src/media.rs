@@ -33,6 +33,15 @@ pub(crate) struct MediaQueue {
     known_order: VecDeque<Arc<str>>,
 }
 
+/// Files that are settled now.
+#[derive(Debug, Default)]
+pub(crate) struct SettledFiles {
+    /// All of them.
+    pub(crate) paths: Vec<Arc<str>>,
+    /// Those that were refused for good, and why.
+    pub(crate) refused: Vec<(Arc<str>, String)>,
+}
+
 impl MediaQueue {
     pub(crate) fn new(limit: u64, retry: RetryPolicy, seed: u64) -> Self {
         Self {
@@ -47,13 +56,20 @@ impl MediaQueue {
 
     /// Tells how many bytes wait, and how many may, if the files do not fit.
     pub(crate) fn check_room(&self, files: &[MediaFile]) -> Result<(), (u64, u64)> {
-        let new = files.iter().filter(|file| !self.known.contains(&file.path));
-        let more: u64 = new.map(cost).sum();
+        let more: u64 = self.unknown(files).map(cost).sum();
         // One row's files may be more than the limit; then they go alone.
         if more > 0 && self.bytes > 0 && self.bytes + more > self.limit {
             return Err((self.bytes, self.limit));
         }
         Ok(())
+    }
+
+    /// Tells which of the files it neither has nor had.
+    pub(crate) fn unknown<'a>(
+        &self,
+        files: &'a [MediaFile],
+    ) -> impl Iterator<Item = &'a MediaFile> {
+        files.iter().filter(|file| !self.known.contains(&file.path))
     }
 
     /// Takes the files of a row, except those that it has or had.
@@ -95,28 +111,29 @@ impl MediaQueue {
         Ok(files)
     }
 
-    /// Hears what became of the files in flight, and returns those that were refused for good.
+    /// Hears what became of the files in flight, and returns those that are settled.
     pub(crate) fn answered(
         &mut self,
         now: Instant,
         answer: Result<Appended, AppendError>,
-    ) -> Vec<(Arc<str>, String)> {
+    ) -> SettledFiles {
         let first = self.session.settled();
         let number = |answer: Appended| Appended {
             rejected: answer.rejected.into_iter().map(|(n, why)| (first + n, why)).collect(),
             ..answer
         };
         let settled = self.session.answered(now, answer.map(number));
-        let mut refused = Vec::new();
+        let mut files = SettledFiles::default();
         let mut reasons = settled.rejected.into_iter().peekable();
         for n in first..self.session.settled() {
             let Some(file) = self.waiting.pop_front() else { break };
             self.bytes -= cost(&file);
             if let Some((_, reason)) = reasons.next_if(|(number, _)| *number == n) {
-                refused.push((file.path, reason));
+                files.refused.push((Arc::clone(&file.path), reason));
             }
+            files.paths.push(file.path);
         }
-        refused
+        files
     }
 
     pub(crate) fn session(&self) -> &Session {

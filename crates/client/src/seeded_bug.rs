@@ -14,6 +14,14 @@ pub(crate) enum Bug {
     RotatedRetry,
     /// The lines after a repetition get the numbers that it had.
     OffsetNotConsumed,
+    /// A frame passes whatever its checksum.
+    SkippedCrc,
+    /// A line leaves the spool when it is sent, not when it is acked.
+    EarlyTrim,
+    /// The spool's watermark says one line more than was acked.
+    EagerWatermark,
+    /// Recovered lines that are repeated count from zero instead of from where the table was.
+    ForgottenOffset,
 }
 
 #[cfg(not(test))]

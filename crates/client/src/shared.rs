@@ -12,13 +12,15 @@ use streamtable_wire::{HistoryLine, Logged, MAX_LINE_BYTES};
 use tokio::sync::Notify;
 
 use crate::encode::{Encoded, with_memory};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Kept};
 use crate::media::MediaQueue;
-use crate::seeded_bug;
+use crate::seeded_bug::{self, Bug};
 use crate::session::{Session, Step};
+use crate::spool::journal::{Chore, Done, Job};
+use crate::spool::pictures::Pictures;
 use crate::{
-    Append, AppendError, Appended, BatchLimits, Clock, Lines, Refusal, Rejected, Stats, StopReason,
-    Upload,
+    Append, AppendError, Appended, BatchLimits, Clock, Lines, MediaFile, Recovered, Refusal,
+    Rejected, Stats, StopReason, Upload,
 };
 
 /// A table's state, and how its two sides wake each other.
@@ -33,8 +35,14 @@ pub(crate) struct Shared {
     pub(crate) limits: BatchLimits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) on_reject: Option<OnReject>,
+    /// Whether rows only go to the spool.
+    pub(crate) is_offline: bool,
+    /// Where media files wait on disk.
+    pictures: Option<Arc<Pictures>>,
     /// Wakes the driver.
     pub(crate) wake: Notify,
+    /// Wakes whoever delivers what earlier processes left, after a stop.
+    pub(crate) resumed: Notify,
     /// Wakes whoever waits for rows to be stored, or for room.
     pub(crate) progress: Notify,
     core: Mutex<Core>,
@@ -72,7 +80,7 @@ pub(crate) struct Core {
     schema: Schema,
     /// Kept for its memory.
     change: Change,
-    journal: Box<dyn Journal>,
+    pub(crate) journal: Kept,
     pub(crate) session: Session,
     pub(crate) media: MediaQueue,
     pub(crate) is_finished: bool,
@@ -81,16 +89,15 @@ pub(crate) struct Core {
     /// Whether the backend has heard that the writer has finished.
     pub(crate) is_closed: bool,
     pub(crate) is_driver_gone: bool,
+    /// What became of the rows that earlier processes left.
+    pub(crate) recovered: Recovered,
+    /// Whether they are, for now, not delivered any more.
+    pub(crate) is_recovery_stuck: bool,
     is_announced: bool,
 }
 
 impl Core {
-    pub(crate) fn new(
-        schema: Schema,
-        journal: Box<dyn Journal>,
-        session: Session,
-        media: MediaQueue,
-    ) -> Self {
+    pub(crate) fn new(schema: Schema, journal: Kept, session: Session, media: MediaQueue) -> Self {
         Self {
             schema,
             change: Change::default(),
@@ -101,6 +108,8 @@ impl Core {
             abandoned_at: None,
             is_closed: false,
             is_driver_gone: false,
+            recovered: Recovered::default(),
+            is_recovery_stuck: false,
             is_announced: false,
         }
     }
@@ -114,7 +123,14 @@ impl Core {
             rejected: session.rejected(),
             dropped: 0,
             media: self.media.stats(),
+            recovered: self.recovered,
         }
+    }
+
+    /// A number that grows with everything that is settled.
+    pub(crate) fn progress(&self) -> u64 {
+        let Recovered { acked, rejected, .. } = self.recovered;
+        self.session.settled() + self.media.session().settled() + acked + rejected
     }
 
     fn delivered(&self) -> Delivered {
@@ -142,13 +158,27 @@ impl Core {
         errors.into_iter().flatten().next().map(str::to_owned)
     }
 
+    /// Tells whether a row may be taken at all.
+    fn check(&mut self, row: &Encoded) -> Result<(), Refusal> {
+        if self.is_finished {
+            return Err(Refusal::Finished);
+        }
+        if self.is_driver_gone {
+            return Err(Refusal::DriverGone);
+        }
+        if let Some(reason) = self.stop_reason() {
+            return Err(Refusal::Stopped(reason.clone()));
+        }
+        Ok(row.check(self.schema.check(&mut self.change))?)
+    }
+
     /// Writes a row down, if there is room for it and its files.
     fn keep(&mut self, row: &Encoded) -> Result<(), Refusal> {
         if !row.files.is_empty() {
             let full = |(bytes, limit)| Refusal::Full { bytes, limit };
             self.media.check_room(&row.files).map_err(full)?;
         }
-        Ok(self.journal.append(&row.line)?)
+        Ok(self.journal.journal().append(&row.line)?)
     }
 
     /// Sends everything that waits, without waiting for more.
@@ -166,7 +196,7 @@ impl Shared {
 
     #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
     pub(crate) fn new(
-        core: Core,
+        mut core: Core,
         opened: crate::Opened,
         writer: Arc<str>,
         columns: ColumnPolicy,
@@ -174,6 +204,7 @@ impl Shared {
         clock: Arc<dyn Clock>,
         on_reject: Option<OnReject>,
         quiet: bool,
+        is_offline: bool,
     ) -> Self {
         Self {
             table: opened.table,
@@ -186,7 +217,10 @@ impl Shared {
             limits,
             clock,
             on_reject,
+            is_offline,
+            pictures: core.journal.spool().map(|spool| spool.pictures()),
             wake: Notify::new(),
+            resumed: Notify::new(),
             progress: Notify::new(),
             core: Mutex::new(core),
         }
@@ -206,20 +240,16 @@ impl Shared {
         if bytes > MAX_LINE_BYTES {
             return Err(Refusal::TooLong { bytes, limit: MAX_LINE_BYTES }.into());
         }
+        if let Some(pictures) = self.pictures.as_ref().filter(|_| !row.files.is_empty()) {
+            self.put_pictures(row, pictures)?;
+        }
         let mut core = self.core();
         let core_ref = &mut *core;
-        if core_ref.is_finished {
-            return Err(Refusal::Finished.into());
-        }
-        if core_ref.is_driver_gone {
-            return Err(Refusal::DriverGone.into());
-        }
-        if let Some(reason) = core_ref.stop_reason() {
-            return Err(Refusal::Stopped(reason.clone()).into());
-        }
-        row.check(core_ref.schema.check(&mut core_ref.change)).map_err(Refusal::from)?;
+        core_ref.check(row)?;
         match core_ref.keep(row) {
-            Err(Refusal::Full { bytes, limit }) if !core_ref.stats().is_settled() => {
+            Err(Refusal::Full { bytes, limit })
+                if !core_ref.stats().is_settled() && !self.is_offline =>
+            {
                 // What is full has no reason to wait for more.
                 core_ref.flush();
                 self.wake.notify_one();
@@ -230,12 +260,81 @@ impl Shared {
         core_ref.schema.apply(&mut core_ref.change);
         let now = now();
         let mut is_news = core_ref.session.logged(now, bytes);
-        is_news |= core_ref.media.add(now, row.files.drain(..));
+        let is_offline = self.is_offline;
+        // Offline nobody sends them from memory.
+        let files = row.files.drain(..).map(|file| match is_offline {
+            true => MediaFile { bytes: bytes::Bytes::new(), ..file },
+            false => file,
+        });
+        is_news |= core_ref.media.add(now, files);
         drop(core);
         if is_news {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Writes a row's files down before the row, without the lock: they may be large.
+    ///
+    /// What is left of a row that is then refused all the same goes with the spool.
+    fn put_pictures(&self, row: &Encoded, pictures: &Pictures) -> Result<(), Refusal> {
+        let new: Vec<MediaFile> = {
+            let mut core = self.core();
+            core.check(row)?;
+            core.media.unknown(&row.files).cloned().collect()
+        };
+        let put = new.iter().try_for_each(|file| pictures.put(file));
+        put.map_err(|error| Refusal::Journal { reason: error.to_string() })
+    }
+
+    /// Makes the rows that were taken as safe as the journal makes rows.
+    pub(crate) fn commit(&self) -> Result<(), JournalError> {
+        let mut core = self.core();
+        let Some(spool) = core.journal.spool() else { return Ok(()) };
+        let was_due = spool.is_sync_due();
+        let result = spool.commit();
+        let is_news = !was_due && spool.is_sync_due();
+        drop(core);
+        if is_news {
+            self.wake.notify_one();
+        }
+        result
+    }
+
+    /// Makes rows safe that only go to the spool; `None` if they go elsewhere, too.
+    pub(crate) fn sync_offline(&self) -> Option<Result<(), JournalError>> {
+        if !self.is_offline {
+            return None;
+        }
+        Some(self.core().journal.spool().map_or(Ok(()), |spool| spool.sync_now()))
+    }
+
+    /// Returns what the spool has to do now, or when to ask again.
+    pub(crate) fn next_chore(&self) -> Result<Job, Option<Instant>> {
+        match self.core().journal.spool().map(|spool| spool.chore(now())) {
+            Some(Chore::Now(job)) => Ok(job),
+            Some(Chore::Wait(until)) => Err(until),
+            None => Err(None),
+        }
+    }
+
+    /// Hears what became of it.
+    pub(crate) fn chore_done(&self, done: Done) {
+        let result = self.core().journal.spool().map(|spool| spool.done(done));
+        if let Some(Err(error)) = result {
+            tracing::error!(table = %self.table, %error, "rows cannot be made safe on disk yet");
+        }
+    }
+
+    /// Ends the spool: nothing of it is left, or all that is pending.
+    pub(crate) fn close_spool(&self) {
+        let mut core = self.core();
+        let is_settled = core.stats().is_settled();
+        let result = core.journal.spool().map(|spool| spool.close(is_settled));
+        drop(core);
+        if let Some(Err(error)) = result {
+            tracing::error!(table = %self.table, %error, "the spool cannot be closed");
+        }
     }
 
     /// Waits until there may be room: the buffer has less in it than it had, or never will.
@@ -273,7 +372,11 @@ impl Shared {
             Step::Append { first, max_lines } => (first, max_lines),
             Step::Wait(until) => return Err(until),
         };
-        let lines = match core.journal.read(first, max_lines, self.limits.max_bytes) {
+        if let Some(spool) = core.journal.spool() {
+            // Whoever logged the lines hears of an error.
+            let _ = spool.commit();
+        }
+        let lines = match core.journal.journal().read(first, max_lines, self.limits.max_bytes) {
             Ok(lines) if (1..=max_lines).contains(&lines.len()) => lines,
             unusable => {
                 let reason = match unusable {
@@ -288,6 +391,11 @@ impl Shared {
         };
         let (number, lines) = seeded_bug::in_append(first, lines, core.session.is_repeating());
         core.session.sent(now, lines.len() as u64, lines.bytes());
+        if seeded_bug::is_seeded(Bug::EarlyTrim)
+            && let Some(spool) = core.journal.spool()
+        {
+            let _ = spool.trim(first + lines.len() as u64);
+        }
         drop(core);
         Ok(Append {
             table: self.table.clone(),
@@ -317,7 +425,22 @@ impl Shared {
         });
         let settled = core.session.answered(now(), answer);
         let until = core.session.settled();
-        let trimmed = if until > first { core.journal.trim(until) } else { Ok(()) };
+        let rejected: Vec<_> = settled
+            .rejected
+            .into_iter()
+            .map(|(line, reason)| {
+                let text = usize::try_from(line - first).ok().and_then(|i| lines.iter().nth(i));
+                (line, text.unwrap_or_default(), reason)
+            })
+            .collect();
+        // What is trimmed is forgotten, so what was refused is written down before.
+        let mut kept = Ok(());
+        if let Some(spool) = core.journal.spool() {
+            for (line, text, reason) in &rejected {
+                kept = kept.and(spool.refused(*line, text, reason));
+            }
+        }
+        let trimmed = if until > first { core.journal.journal().trim(until) } else { Ok(()) };
         let stopped = core.session.stop_reason().cloned();
         drop(core);
         self.progress.notify_waiters();
@@ -327,9 +450,11 @@ impl Shared {
         if let Some(reason) = stopped {
             tracing::error!(table = %self.table, %reason, "the stream has stopped, rows are kept");
         }
-        for (line, reason) in settled.rejected {
-            let text = usize::try_from(line - first).ok().and_then(|i| lines.iter().nth(i));
-            self.reject(text.unwrap_or_default(), reason);
+        if let Err(error) = kept {
+            tracing::warn!(table = %self.table, %error, "refused rows cannot be written down");
+        }
+        for (_, text, reason) in rejected {
+            self.reject(text, reason);
         }
     }
 
@@ -345,19 +470,25 @@ impl Shared {
             tracing::debug!(table = %self.table, %error, "upload failed");
         }
         let mut core = self.core();
-        let refused = core.media.answered(now(), answer);
+        let settled = core.media.answered(now(), answer);
         let stopped = core.media.session().stop_reason().cloned();
         drop(core);
         self.progress.notify_waiters();
         if let Some(reason) = stopped {
             tracing::error!(table = %self.table, %reason, "media files are kept, none is sent");
         }
-        for (path, reason) in refused {
+        if let Some(pictures) = &self.pictures {
+            for path in &settled.paths {
+                // What stays is sent again by the next process, which changes nothing.
+                let _ = pictures.remove(path);
+            }
+        }
+        for (path, reason) in settled.refused {
             tracing::warn!(table = %self.table, %path, %reason, "a media file was refused");
         }
     }
 
-    fn reject(&self, line: &[u8], reason: String) {
+    pub(crate) fn reject(&self, line: &[u8], reason: String) {
         tracing::warn!(table = %self.table, %reason, "a row was refused");
         if let Some(on_reject) = &self.on_reject {
             let line = String::from_utf8_lossy(line).into_owned();

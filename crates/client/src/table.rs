@@ -14,7 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::rows::{IntoRows, Rows};
 use crate::session::reachable;
 use crate::shared::{Core, Delivered, NotTaken, Shared, now, say};
-use crate::{Builder, FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, Stats};
+use crate::{
+    Builder, FlushError, FlushFailure, JournalError, LogError, OpenError, Refusal, Refused, Stats,
+};
 
 /// A table that rows are appended to.
 ///
@@ -135,9 +137,15 @@ impl StreamTable {
 
     /// Waits until all rows logged so far, and their media, are stored, at most `timeout`.
     ///
-    /// Whatever the outcome, delivery goes on; dropping the future changes nothing.
+    /// Whatever the outcome, delivery goes on; dropping the future changes nothing. A table that is
+    /// [offline](Builder::offline) makes its rows safe from power cuts instead.
     pub async fn flush(&self, timeout: Duration) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
+        if let Some(synced) = shared.sync_offline() {
+            let stats = self.stats();
+            let failed = |error: JournalError| FlushFailure::Spool { reason: error.to_string() };
+            return synced.map(|()| stats).map_err(|e| FlushError { stats, reason: failed(e) });
+        }
         let (rows, files) = {
             let mut core = shared.core();
             core.flush();
@@ -153,6 +161,11 @@ impl StreamTable {
     ///
     /// Waits for as long as there is progress, and gives up when there was none for
     /// [`Builder::finish_patience`]; delivery goes on even then, and `finish` may be called again.
+    /// Rows that an earlier process left in the spool are waited for as well; when only they are
+    /// left, and patience ends, they stay there for the next who opens the table.
+    ///
+    /// A table that is [offline](Builder::offline) leaves its rows in the spool, and says how many
+    /// are pending there.
     pub async fn finish(&self) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
         {
@@ -184,6 +197,7 @@ impl StreamTable {
         core.media.session_mut().resume();
         drop(core);
         self.handle.shared.wake.notify_one();
+        self.handle.shared.resumed.notify_one();
     }
 
     /// Returns the table's full path.
@@ -235,7 +249,7 @@ impl StreamTable {
                 if core.is_driver_gone {
                     return failed(FlushFailure::DriverGone);
                 }
-                let settled = core.session.settled() + core.media.session().settled();
+                let settled = core.progress();
                 if settled != last_progress.1 {
                     last_progress = (Instant::now(), settled);
                 }
@@ -301,6 +315,7 @@ struct Logging<'a> {
     may_wait: bool,
     accepted: usize,
     refused: Vec<Refused>,
+    at_risk: Option<String>,
     /// Why no further row of the call is taken, whatever it holds.
     refuses_all: Option<Refusal>,
     is_lazy: bool,
@@ -322,6 +337,7 @@ impl<'a> Logging<'a> {
             may_wait,
             accepted: 0,
             refused: Vec::new(),
+            at_risk: None,
             refuses_all: None,
             is_lazy: false,
         }
@@ -332,14 +348,28 @@ impl<'a> Logging<'a> {
     fn proceed<R: Rows>(&mut self, rows: &mut R) -> Option<Delivered> {
         self.is_lazy = R::IS_LAZY;
         match rows.offer(self) {
-            Err(Stop::Full(before)) => Some(before),
+            Err(Stop::Full(before)) => {
+                self.commit();
+                Some(before)
+            }
             Ok(()) | Err(Stop::End) => None,
         }
     }
 
-    fn finish(self) -> Result<Logged, LogError> {
-        if !self.refused.is_empty() {
-            return Err(LogError { accepted: self.accepted, refused: self.refused });
+    /// Makes the rows that were taken as safe as the journal makes rows.
+    fn commit(&mut self) {
+        if let Err(error) = self.shared.commit() {
+            self.at_risk = Some(error.to_string());
+        }
+    }
+
+    fn finish(mut self) -> Result<Logged, LogError> {
+        if self.accepted > 0 {
+            self.commit();
+        }
+        let Self { accepted, refused, at_risk, .. } = self;
+        if !refused.is_empty() || at_risk.is_some() {
+            return Err(LogError { accepted, refused, at_risk });
         }
         let panel_url = self.shared.announce().map(str::to_owned);
         if let Some(url) = &panel_url
@@ -347,7 +377,7 @@ impl<'a> Logging<'a> {
         {
             say(format_args!("View data at: {url}"));
         }
-        Ok(Logged { rows: self.accepted, panel_url })
+        Ok(Logged { rows: accepted, panel_url })
     }
 
     fn refuse<T: Serialize + ?Sized>(&mut self, row: &T, reason: Refusal) {

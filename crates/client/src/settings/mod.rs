@@ -36,6 +36,9 @@ pub struct Settings {
     pub board_url: Option<String>,
     /// Where run pages are, if not where the API's address says.
     pub app_url: Option<String>,
+    /// The folder in which rows are kept until they are stored. Without one they are in memory
+    /// only, unless the builder is told otherwise.
+    pub spool_dir: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -47,6 +50,7 @@ impl Default for Settings {
             project: None,
             board_url: None,
             app_url: None,
+            spool_dir: None,
         }
     }
 }
@@ -81,7 +85,9 @@ impl Settings {
     /// - key: `WANDB_API_KEY`, then netrc (`$NETRC`, else `~/.netrc`, else `~/_netrc`; the entry
     ///   for `host:port`, then the one for `host`, then `default`), then settings files;
     /// - entity: `WANDB_ENTITY`, then settings files; project likewise, by `WANDB_PROJECT`;
-    /// - board and app: `WEAVE_SERVER_URL` and `WANDB_APP_URL`.
+    /// - board and app: `WEAVE_SERVER_URL` and `WANDB_APP_URL`;
+    /// - spool: `STREAMTABLE_SPOOL`, a folder or `off`, then `streamtable/spool` in
+    ///   `$XDG_STATE_HOME`, else in `~/.local/state`.
     ///
     /// Settings files are `./wandb/settings`, then `settings` in `$WANDB_CONFIG_DIR`, else in
     /// `~/.config/wandb`. Only a file that is there and cannot be read is an error, and a key that
@@ -160,8 +166,21 @@ impl Settings {
             project: env("WANDB_PROJECT").or_else(|| in_files("project")),
             board_url: env("WEAVE_SERVER_URL"),
             app_url: env("WANDB_APP_URL"),
+            spool_dir: spool_dir(&env, home.as_deref()),
         })
     }
+}
+
+fn spool_dir(env: &dyn Fn(&'static str) -> Option<String>, home: Option<&Path>) -> Option<PathBuf> {
+    match env("STREAMTABLE_SPOOL") {
+        Some(off) if off == "off" => return None,
+        Some(dir) => return Some(dir.into()),
+        None => {}
+    }
+    // The specification has relative paths ignored.
+    let state = env("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = state.or_else(|| Some(home?.join(".local/state")))?;
+    Some(state.join("streamtable/spool"))
 }
 
 /// The names under which a server may stand in netrc: the present SDK writes `host:port`, older
@@ -256,6 +275,21 @@ mod tests {
             ],
             [None, None, Some("there"), None],
         );
+    }
+
+    #[test]
+    fn spools() {
+        #[track_caller]
+        fn check(env: &[(&str, &str)], expected: Option<&str>) {
+            assert_eq!(read(env, &[]).unwrap().spool_dir, expected.map(PathBuf::from));
+        }
+        let home = ("HOME", "/home/me");
+        check(&[], None);
+        check(&[home], Some("/home/me/.local/state/streamtable/spool"));
+        check(&[home, ("XDG_STATE_HOME", "/state")], Some("/state/streamtable/spool"));
+        check(&[home, ("XDG_STATE_HOME", "x")], Some("/home/me/.local/state/streamtable/spool"));
+        check(&[home, ("STREAMTABLE_SPOOL", "/spool")], Some("/spool"));
+        check(&[home, ("STREAMTABLE_SPOOL", "off")], None);
     }
 
     #[test]

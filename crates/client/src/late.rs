@@ -1,0 +1,67 @@
+//! A backend that is opened when it can be.
+
+use async_trait::async_trait;
+use streamtable_schema::{TableName, TablePath};
+use tokio::sync::OnceCell;
+
+use crate::{Append, AppendError, Appended, Backend, Open, OpenError, Opened, StopReason, Upload};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Makes sure that the table is there before it passes anything on.
+#[derive(Debug)]
+pub(crate) struct Late {
+    inner: Arc<dyn Backend>,
+    name: TableName,
+    is_open: OnceCell<()>,
+}
+
+impl Late {
+    pub(crate) fn new(inner: Arc<dyn Backend>, name: TableName) -> Self {
+        Self { inner, name, is_open: OnceCell::new() }
+    }
+
+    async fn make_sure(&self, timeout: Duration) -> Result<(), AppendError> {
+        let open = || async {
+            let open = Open { name: self.name.clone(), timeout };
+            self.inner.open(open).await.map(|_| ()).map_err(append_error)
+        };
+        self.is_open.get_or_try_init(open).await.map(|()| ())
+    }
+}
+
+/// Says the same to somebody who appends.
+fn append_error(error: OpenError) -> AppendError {
+    match error {
+        OpenError::Unavailable { reason, .. } | OpenError::Backend { reason } => {
+            AppendError::Transient { message: reason, retry_after: None }
+        }
+        OpenError::Stopped(reason) => AppendError::Stopped(reason),
+        other => AppendError::Stopped(StopReason::Refused { message: other.to_string() }),
+    }
+}
+
+#[async_trait]
+impl Backend for Late {
+    async fn open(&self, open: Open) -> Result<Opened, OpenError> {
+        self.inner.open(open).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.make_sure(append.timeout).await?;
+        self.inner.append(append).await
+    }
+
+    async fn upload(&self, upload: Upload) -> Result<Appended, AppendError> {
+        self.make_sure(upload.timeout).await?;
+        self.inner.upload(upload).await
+    }
+
+    async fn finish(&self, table: &TablePath) -> Result<(), AppendError> {
+        // A table that never got a row need not be made.
+        if !self.is_open.initialized() {
+            return Ok(());
+        }
+        self.inner.finish(table).await
+    }
+}

@@ -1,0 +1,86 @@
+//! What a schedule may hold, and the dice that choose.
+
+use std::time::Duration;
+
+use streamtable_mock_backend::{Fault, Loss, RequestKind};
+
+use crate::spool::sim_disk::Trouble;
+
+/// What a schedule does.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    /// Logs so many rows in one call, of which every third may be bad.
+    Log { rows: u64, with_bad: bool },
+    /// Waits.
+    Sleep(Duration),
+    /// Waits for the rows, at most so long.
+    Flush(Duration),
+    /// Something goes wrong with the next request of a kind.
+    Fail(RequestKind, Fault),
+    /// The key stops being accepted, and is accepted again after a while.
+    LoseKey(Duration),
+    /// Another program opens the same table.
+    Reopen,
+    /// All programs are killed, and one is started.
+    Kill,
+    /// The power is cut, and one program is started.
+    CutPower,
+    /// A call to the disk fails, so many calls later.
+    FailDisk(u64, Trouble),
+    /// The disk is full for a while, in which rows are logged.
+    FillDisk { rows: u64, time: Duration },
+}
+
+/// A source of numbers that depends on a seed alone (splitmix64).
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+
+    pub(super) fn millis(&mut self, most: u64) -> Duration {
+        Duration::from_millis(self.roll(most))
+    }
+
+    fn fault(&mut self) -> Fault {
+        match self.roll(12) {
+            0 => Fault::Unreachable,
+            1 => Fault::LoseRequest(Loss::Interrupted),
+            2 => Fault::LoseRequest(Loss::Timeout),
+            3 => Fault::LoseAnswer(Loss::Interrupted),
+            4 => Fault::LoseAnswer(Loss::Timeout),
+            5 => Fault::Delay(self.millis(90_000)),
+            6 => Fault::Duplicate,
+            7 => Fault::Late,
+            8 => Fault::HtmlErrorPage,
+            9 => Fault::CutBody,
+            10 => Fault::retry_after(503, self.millis(10_000)),
+            // A status says nothing about the rows only if it is one of these.
+            _ => Fault::status([408, 413, 429, 500, 502, 503, 504][self.roll(7) as usize]),
+        }
+    }
+
+    fn trouble(&mut self) -> Trouble {
+        [Trouble::NoSpace, Trouble::Io, Trouble::Short][self.roll(3) as usize]
+    }
+
+    pub(super) fn op(&mut self, has_disk: bool) -> Op {
+        match self.roll(if has_disk { 23 } else { 16 }) {
+            0..=5 => Op::Log { rows: 1 + self.roll(12), with_bad: self.roll(4) == 0 },
+            6..=7 => Op::Sleep(self.millis(2_000)),
+            8..=9 => Op::Flush(self.millis(20_000)),
+            10..=13 => Op::Fail(RequestKind::FileStream, self.fault()),
+            14 => Op::LoseKey(self.millis(5_000)),
+            15 => Op::Reopen,
+            16..=17 => Op::Kill,
+            18 => Op::CutPower,
+            19..=21 => Op::FailDisk(self.roll(12), self.trouble()),
+            _ => Op::FillDisk { rows: 1 + self.roll(12), time: self.millis(2_000) },
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Delivering what a process left behind.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use streamtable_schema::TablePath;
+use tokio::time::sleep_until;
+
+use super::dead::{Dead, Loaded};
+use super::disk::{gone, off_thread};
+use crate::driver::within;
+use crate::lines::Block;
+use crate::media::MediaQueue;
+use crate::seeded_bug::{Bug, is_seeded};
+use crate::session::{Session, Step};
+use crate::shared::now;
+use crate::{Append, Appended, Backend, BatchLimits, Lines, RetryPolicy, StopReason, Upload};
+
+/// So many files, and no more bytes unless one alone has more, are in memory at once.
+const FILES_AT_ONCE: usize = 64;
+const FILE_BYTES_AT_ONCE: usize = 16 << 20;
+
+/// Where rows go, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) table: TablePath,
+    pub(crate) limits: BatchLimits,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) pace: std::time::Duration,
+}
+
+/// Hears what becomes of the rows.
+#[async_trait]
+pub(crate) trait Watch: Send {
+    fn hear(&mut self, event: Event<'_>);
+
+    /// Waits until it makes sense to try again after the backend wanted no more; `false` if it
+    /// never does.
+    async fn stopped(&mut self, reason: &StopReason) -> bool;
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Event<'a> {
+    /// So many more rows were found.
+    Found(u64),
+    /// The backend has so many more of them.
+    Acked(u64),
+    /// It refused one for good.
+    Rejected { line: &'a [u8], reason: &'a str },
+    /// The backend has so many more media files, and refused so many.
+    Media { uploaded: u64, failed: u64 },
+    /// Something was damaged, and lies there now.
+    SetAside(&'a Path),
+    /// So many lines were lost with what was damaged.
+    Lost(u64),
+    /// So many bytes at the end had never become a row.
+    Torn(u64),
+    /// Something went wrong that harms no row.
+    Trouble(&'a io::Error),
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum Drained {
+    /// All is settled, and the spool is gone.
+    Done,
+    /// The backend wants no more; the rest is kept.
+    Stopped(StopReason),
+}
+
+/// Delivers a spool, from where its writer was.
+///
+/// Memory holds one segment at a time. When this is dropped, what was acked stays acked, and the
+/// rest is kept. An error leaves what could not be read where it is.
+pub(crate) async fn drain(
+    mut dead: Dead,
+    target: &Target,
+    watch: &mut dyn Watch,
+) -> io::Result<Drained> {
+    let disk = Arc::clone(&dead.disk);
+    let salt = dead.header.salt();
+    let mut next = dead.acked.settled();
+    let mut keeps = None;
+    for (i, number) in dead.segments.clone().into_iter().enumerate() {
+        let (path, from) = (dead.segment_path(number), Arc::clone(&disk));
+        let loaded = off_thread(&disk, move || Loaded::read(&*from, &path, salt)).await?;
+        let mut loaded = loaded?;
+        let aside = set_aside(&dead, number, &loaded, watch);
+        loaded.skip_to(next);
+        watch.hear(Event::Found(loaded.scan.frames.len() as u64));
+        for (first, block) in loaded.runs() {
+            // What is missing before the first segment was settled, and removed.
+            if first > next && i > 0 {
+                watch.hear(Event::Lost(first - next));
+            }
+            let count = block.len() as u64;
+            if let Err(reason) = rows(&mut dead, target, watch, first, &block).await {
+                return Ok(Drained::Stopped(reason));
+            }
+            next = first + count;
+        }
+        // The last one says whose the files are.
+        match aside {
+            Ok(()) if i + 1 < dead.segments.len() => {
+                if let Err(error) = gone(disk.remove_file(&dead.segment_path(number))) {
+                    watch.hear(Event::Trouble(&error));
+                }
+            }
+            Ok(()) => {}
+            Err(error) => keeps = Some(error),
+        }
+    }
+    if let Err(reason) = files(&dead, target, watch).await? {
+        return Ok(Drained::Stopped(reason));
+    }
+    match keeps {
+        Some(error) => Err(error),
+        None => {
+            off_thread(&disk, move || dead.remove()).await??;
+            Ok(Drained::Done)
+        }
+    }
+}
+
+/// Sets damaged bytes of a segment aside, and tells of them.
+fn set_aside(dead: &Dead, number: u64, loaded: &Loaded, watch: &mut dyn Watch) -> io::Result<()> {
+    for range in &loaded.scan.damaged {
+        let path = dead.set_aside(number, range.start, loaded.bytes(range.clone()))?;
+        watch.hear(Event::SetAside(&path));
+    }
+    if !loaded.scan.torn.is_empty() {
+        watch.hear(Event::Torn(loaded.scan.torn.len() as u64));
+    }
+    Ok(())
+}
+
+/// Delivers consecutive lines.
+async fn rows(
+    dead: &mut Dead,
+    target: &Target,
+    watch: &mut dyn Watch,
+    run: u64,
+    block: &Block,
+) -> Result<(), StopReason> {
+    let limits = target.limits;
+    let mut session =
+        Session::new(limits, target.retry, target.pace, u64::from(dead.header.salt()));
+    for line in 0..block.len() {
+        session.logged(now(), block.start(line + 1) - block.start(line));
+    }
+    session.flush();
+    let writer: Arc<str> = dead.header.writer.as_str().into();
+    let base = dead.header.base + run;
+    while session.settled() < block.len() as u64 {
+        let (first, max_lines) = match session.poll(now()) {
+            Step::Append { first, max_lines } => (first, max_lines),
+            Step::Wait(Some(until)) => {
+                sleep_until(until.into()).await;
+                continue;
+            }
+            Step::Wait(None) => {
+                let reason = session.stop_reason().cloned();
+                let reason = reason.unwrap_or(StopReason::Refused { message: String::new() });
+                if !watch.stopped(&reason).await {
+                    return Err(reason);
+                }
+                session.resume();
+                continue;
+            }
+        };
+        let start = usize::try_from(first).unwrap_or(usize::MAX);
+        let count = block.fit(start, limits.max_bytes).clamp(1, max_lines.max(1));
+        let mut lines = Lines::default();
+        lines.push(block, start..start + count);
+        let is_forgotten = is_seeded(Bug::ForgottenOffset) && session.is_repeating();
+        session.sent(now(), count as u64, lines.bytes());
+        let append = Append {
+            table: target.table.clone(),
+            writer: Arc::clone(&writer),
+            first_line: if is_forgotten { first } else { base + first },
+            lines: lines.clone(),
+            columns: dead.columns(),
+            timeout: limits.append_timeout,
+        };
+        let answer = within(limits.append_timeout, target.backend.append(append)).await;
+        if let Err(error) = &answer {
+            tracing::debug!(table = %target.table, %writer, %error, "append failed");
+        }
+        let answer = answer.map(|appended| Appended {
+            rejected: appended
+                .rejected
+                .into_iter()
+                .filter_map(|(line, why)| Some((line.checked_sub(base)?, why)))
+                .collect(),
+            ..appended
+        });
+        let acked = session.acked();
+        let settled = session.answered(now(), answer);
+        for (line, reason) in &settled.rejected {
+            let index = usize::try_from(line - first).unwrap_or(usize::MAX);
+            let text = lines.iter().nth(index).unwrap_or_default();
+            if let Err(error) = dead.refusals.add(&writer, base + line, text, reason) {
+                watch.hear(Event::Trouble(&error));
+            }
+            watch.hear(Event::Rejected { line: text, reason });
+        }
+        if session.settled() > first {
+            if let Err(error) = dead.acked.write(run + session.settled()) {
+                watch.hear(Event::Trouble(&error));
+            }
+            watch.hear(Event::Acked(session.acked() - acked));
+        }
+    }
+    Ok(())
+}
+
+/// Delivers the media files.
+async fn files(
+    dead: &Dead,
+    target: &Target,
+    watch: &mut dyn Watch,
+) -> io::Result<Result<(), StopReason>> {
+    let seed = u64::from(dead.header.salt());
+    let mut names = dead.pictures.names()?.into_iter().peekable();
+    while names.peek().is_some() {
+        let mut queue = MediaQueue::new(u64::MAX, target.retry, seed);
+        let (mut count, mut bytes) = (0, 0);
+        while count < FILES_AT_ONCE
+            && bytes < FILE_BYTES_AT_ONCE
+            && let Some(name) = names.next()
+        {
+            let (pictures, read) = (Arc::clone(&dead.pictures), name.clone());
+            match off_thread(&dead.disk, move || pictures.read(&read)).await?? {
+                Some(file) => {
+                    count += 1;
+                    bytes += file.bytes.len();
+                    queue.add(now(), [file]);
+                }
+                None => {
+                    let path = dead.move_aside(&dead.pictures.file(&name), &name)?;
+                    watch.hear(Event::SetAside(&path));
+                }
+            }
+        }
+        queue.session_mut().flush();
+        while queue.stats().pending > 0 {
+            let files = match queue.next(now()) {
+                Ok(files) => files,
+                Err(Some(until)) => {
+                    sleep_until(until.into()).await;
+                    continue;
+                }
+                Err(None) => {
+                    let reason = queue.session().stop_reason().cloned();
+                    let reason = reason.unwrap_or(StopReason::Refused { message: String::new() });
+                    if !watch.stopped(&reason).await {
+                        return Ok(Err(reason));
+                    }
+                    queue.session_mut().resume();
+                    continue;
+                }
+            };
+            let timeout = MediaQueue::timeout();
+            let upload = Upload { table: target.table.clone(), files, timeout };
+            let answer = within(timeout, target.backend.upload(upload)).await;
+            let settled = queue.answered(now(), answer);
+            for (path, reason) in &settled.refused {
+                tracing::warn!(table = %target.table, %path, %reason, "a media file was refused");
+            }
+            let failed = settled.refused.len() as u64;
+            for path in &settled.paths {
+                if let Err(error) = dead.pictures.remove(path) {
+                    watch.hear(Event::Trouble(&error));
+                }
+            }
+            watch.hear(Event::Media { uploaded: settled.paths.len() as u64 - failed, failed });
+        }
+    }
+    Ok(Ok(()))
+}

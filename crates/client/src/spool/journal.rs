@@ -1,0 +1,583 @@
+//! The journal that a process writes.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::acked::Acked;
+use super::disk::{Disk, DiskFile, How, Lock, create_dirs, gone};
+use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, scan, write_frame};
+use super::pictures::Pictures;
+use super::refusals::Refusals;
+use super::{SpoolConfig, SyncPolicy, layout};
+use crate::lines::Block;
+use crate::session::reachable;
+use crate::shared::now;
+use crate::{Journal, JournalError, Lines, MemoryJournal};
+
+/// Frames of one call go to the system together, but no more than this at once.
+const STAGED_BYTES: usize = 256 << 10;
+
+/// What is read back from disk at once, under the lock.
+const READ_BYTES: usize = 1 << 20;
+
+/// The first segment is small, since most tables are.
+const FIRST_SEGMENT_BYTES: u64 = 256 << 10;
+
+/// Segments are never longer, so that whoever reads them knows what to expect.
+pub(crate) const MAX_SEGMENT_BYTES: u64 = 64 << 20;
+
+/// One writer's lines on disk, with the newest in memory too.
+///
+/// `append` only stages a line; [`commit`](Self::commit) hands what is staged to the system, in one
+/// call. From then on the death of the process harms it no more. A chore that the driver does now
+/// and then makes it safe from power cuts, and removes what is settled.
+pub(crate) struct SpoolJournal {
+    disk: Arc<dyn Disk>,
+    table_dir: PathBuf,
+    dir: PathBuf,
+    header: Header,
+    salt: u32,
+    sync: SyncPolicy,
+    max_bytes: u64,
+    segment_bytes: u64,
+    memory_bytes: u64,
+    /// The newest lines, at least all that are not written.
+    memory: MemoryJournal,
+    /// The number of the next line.
+    next: u64,
+    /// All lines before are with the system.
+    written: u64,
+    /// All lines before survive a power cut.
+    synced: u64,
+    /// Frames of the lines from `written` on.
+    staged: Vec<u8>,
+    segments: VecDeque<Segment>,
+    next_segment: u64,
+    /// Whether the last segment is to get no more frames, since one failed.
+    is_broken: bool,
+    /// Whether what was not synced must be written anew.
+    needs_rescue: bool,
+    is_dir_dirty: bool,
+    unsynced_since: Option<Instant>,
+    is_chore_under_way: bool,
+    /// Segments whose lines are settled.
+    garbage: Vec<PathBuf>,
+    acked: Acked,
+    refusals: Refusals,
+    pictures: Arc<Pictures>,
+    process: u32,
+    is_closed: bool,
+    /// Held as long as this lives.
+    lock: Option<Box<dyn Lock>>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    first: u64,
+    end: u64,
+    used: u64,
+    capacity: u64,
+    /// Where some of the frames are: a line's number and its place.
+    marks: Vec<(u64, u64)>,
+    is_dirty: bool,
+}
+
+/// What a journal has to do that may take time.
+#[derive(Debug)]
+pub(crate) enum Chore {
+    /// Nothing, or nothing before then.
+    Wait(Option<Instant>),
+    Now(Job),
+}
+
+/// Work without the lock. Its outcome goes to [`SpoolJournal::done`].
+#[derive(Debug)]
+pub(crate) struct Job {
+    disk: Arc<dyn Disk>,
+    files: Vec<Arc<dyn DiskFile>>,
+    dir: Option<PathBuf>,
+    garbage: Vec<PathBuf>,
+    /// The lines that are to be synced.
+    lines: Option<Range<u64>>,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// The lines that were to be synced.
+    lines: Option<Range<u64>>,
+    result: io::Result<()>,
+}
+
+impl Job {
+    pub(crate) fn run(self) -> Done {
+        let mut result = Ok(());
+        for file in &self.files {
+            result = result.and_then(|()| file.sync());
+        }
+        if let Some(dir) = &self.dir {
+            result = result.and_then(|()| self.disk.sync_dir(dir));
+        }
+        for path in &self.garbage {
+            // What stays holds only settled lines, and goes with the folder.
+            let _ = gone(self.disk.remove_file(path));
+        }
+        Done { lines: self.lines, result }
+    }
+}
+
+impl SpoolJournal {
+    /// Begins the journal of a writer that has none.
+    pub(crate) fn create(
+        disk: Arc<dyn Disk>,
+        table_dir: PathBuf,
+        header: Header,
+        config: &SpoolConfig,
+        memory_bytes: u64,
+    ) -> io::Result<Self> {
+        let sync = config.sync != SyncPolicy::Never;
+        create_dirs(&*disk, &table_dir, sync)?;
+        let lock = disk.lock(&layout::lock(&table_dir, &header.writer))?;
+        let lock = lock.ok_or_else(|| io::Error::other("another process holds this writer"))?;
+        let dir = table_dir.join(&header.writer);
+        disk.create_dir(&dir)?;
+        let segment_bytes = config.segment_bytes.clamp(4 << 10, MAX_SEGMENT_BYTES);
+        let mut this = Self {
+            acked: Acked::open(&*disk, &dir)?,
+            refusals: Refusals::new(Arc::clone(&disk), &table_dir, config.max_bytes),
+            pictures: Arc::new(Pictures::new(Arc::clone(&disk), &dir, sync)),
+            salt: header.salt(),
+            header,
+            sync: config.sync,
+            max_bytes: config.max_bytes,
+            segment_bytes: segment_bytes.min((config.max_bytes / 4).max(4 << 10)),
+            memory_bytes,
+            memory: MemoryJournal::new(u64::MAX),
+            next: 0,
+            written: 0,
+            synced: 0,
+            staged: Vec::new(),
+            segments: VecDeque::new(),
+            next_segment: 0,
+            is_broken: false,
+            needs_rescue: false,
+            is_dir_dirty: true,
+            unsynced_since: None,
+            is_chore_under_way: false,
+            garbage: Vec::new(),
+            process: std::process::id(),
+            is_closed: false,
+            lock: Some(lock),
+            disk,
+            table_dir,
+            dir,
+        };
+        this.roll(0, 0)?;
+        if sync {
+            this.disk.sync_dir(&this.table_dir)?;
+        }
+        Ok(this)
+    }
+
+    /// Where the media files of the rows go.
+    pub(crate) fn pictures(&self) -> Arc<Pictures> {
+        Arc::clone(&self.pictures)
+    }
+
+    /// Hands all lines to the system, and, if that is the policy, waits until they are safe.
+    ///
+    /// After an error lines stay in memory, and the next call tries again.
+    pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
+        if self.written == self.next {
+            return Ok(());
+        }
+        self.write_staged()?;
+        if self.sync == SyncPolicy::Always {
+            self.sync_now()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all lines that were committed are safe, whatever the policy.
+    pub(crate) fn sync_now(&mut self) -> Result<(), JournalError> {
+        self.write_staged()?;
+        let mut result = Ok(());
+        for _ in 0..2 {
+            if self.needs_rescue {
+                self.rescue()?;
+            }
+            let done = self.job(true).run();
+            result = self.settle_sync(done);
+            if result.is_ok() {
+                break;
+            }
+        }
+        Ok(result?)
+    }
+
+    /// Tells whether something waits to be made safe.
+    pub(crate) fn is_sync_due(&self) -> bool {
+        self.unsynced_since.is_some()
+    }
+
+    /// Tells what is to be done without the lock.
+    pub(crate) fn chore(&mut self, now: Instant) -> Chore {
+        if self.is_chore_under_way || self.is_closed {
+            return Chore::Wait(None);
+        }
+        let due = match self.sync {
+            SyncPolicy::Interval(interval) => {
+                self.unsynced_since.map(|since| since + reachable(interval))
+            }
+            SyncPolicy::Never | SyncPolicy::Always => None,
+        };
+        let is_due = due.is_some_and(|due| due <= now);
+        if !is_due && self.garbage.is_empty() {
+            return Chore::Wait(due);
+        }
+        // Where the rescue fails, its lines are as safe as they were; the next time it may not.
+        if is_due && self.needs_rescue && self.rescue().is_err() {
+            self.unsynced_since = Some(now);
+            return Chore::Wait(Some(now + std::time::Duration::from_secs(1)));
+        }
+        self.is_chore_under_way = true;
+        Chore::Now(self.job(is_due))
+    }
+
+    /// Hears what became of a chore; an error is worth telling.
+    pub(crate) fn done(&mut self, done: Done) -> io::Result<()> {
+        self.is_chore_under_way = false;
+        self.settle_sync(done)
+    }
+
+    /// Writes down a row that the server refused for good.
+    pub(crate) fn refused(&mut self, line: u64, text: &[u8], reason: &str) -> io::Result<()> {
+        self.refusals.add(&self.header.writer, self.header.base + line, text, reason)
+    }
+
+    /// Ends the journal. What is settled wholly leaves nothing behind; the rest is kept for the
+    /// next who opens the table.
+    pub(crate) fn close(&mut self, is_settled: bool) -> Result<(), JournalError> {
+        if self.is_closed || std::process::id() != self.process {
+            return Ok(());
+        }
+        self.is_closed = true;
+        if !is_settled {
+            self.write_staged()?;
+            if self.sync != SyncPolicy::Never {
+                self.sync_now()?;
+            }
+            self.lock = None;
+            return Ok(());
+        }
+        let segments = self.segments.drain(..).map(|segment| segment.path);
+        let segments: Vec<_> = segments.chain(self.garbage.drain(..)).collect();
+        remove_writer(&*self.disk, &self.table_dir, &self.dir, &segments, &self.pictures)?;
+        self.lock = None;
+        Ok(())
+    }
+
+    fn write_staged(&mut self) -> io::Result<()> {
+        if self.staged.is_empty() {
+            return Ok(());
+        }
+        // A disk that is full or ill in one place may not be in another.
+        if self.write_once().is_ok() {
+            return Ok(());
+        }
+        self.write_once()
+    }
+
+    fn write_once(&mut self) -> io::Result<()> {
+        let length = self.staged.len() as u64;
+        let has_room = self.segments.back().is_some_and(|last| last.used + length <= last.capacity);
+        if self.is_broken || !has_room {
+            self.roll(self.written, length)?;
+        }
+        let Some(last) = self.segments.back_mut() else {
+            return Err(io::Error::other("there is no segment"));
+        };
+        if let Err(error) = last.file.write_all_at(&self.staged, last.used) {
+            self.is_broken = true;
+            return Err(error);
+        }
+        last.wrote(self.written, self.next, length);
+        self.written = self.next;
+        self.staged.clear();
+        self.staged.shrink_to(4 * STAGED_BYTES);
+        if self.unsynced_since.is_none() && self.sync != SyncPolicy::Never {
+            self.unsynced_since = Some(now());
+        }
+        Ok(())
+    }
+
+    /// Begins a segment whose first line is `line`, with room for so many bytes.
+    fn roll(&mut self, line: u64, room: u64) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        Header { line, ..self.header.clone() }.write(&mut bytes);
+        let number = self.next_segment;
+        let usual = if number == 0 { FIRST_SEGMENT_BYTES } else { self.segment_bytes };
+        let capacity = usual.min(self.segment_bytes).max(bytes.len() as u64 + room);
+        let path = self.dir.join(layout::segment_name(number));
+        self.next_segment += 1;
+        let file = self.disk.open(&path, How::New)?;
+        let begun = file.allocate(capacity).and_then(|()| file.write_all_at(&bytes, 0));
+        if let Err(error) = begun {
+            let _ = self.disk.remove_file(&path);
+            return Err(error);
+        }
+        self.segments.push_back(Segment {
+            path,
+            file,
+            first: line,
+            end: line,
+            used: bytes.len() as u64,
+            capacity,
+            marks: Vec::new(),
+            is_dirty: true,
+        });
+        self.is_broken = false;
+        self.is_dir_dirty = true;
+        self.drop_settled();
+        Ok(())
+    }
+
+    fn drop_settled(&mut self) {
+        let settled = self.acked.settled();
+        while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.end <= settled) {
+            self.garbage.extend(self.segments.pop_front().map(|segment| segment.path));
+        }
+    }
+
+    /// What is to be removed, and, if asked for, synced: all that was written since the last time.
+    fn job(&mut self, sync: bool) -> Job {
+        let (disk, garbage) = (Arc::clone(&self.disk), std::mem::take(&mut self.garbage));
+        if !sync {
+            return Job { disk, files: Vec::new(), dir: None, garbage, lines: None };
+        }
+        let mut files = vec![self.acked.file()];
+        for segment in self.segments.iter_mut().filter(|segment| segment.is_dirty) {
+            segment.is_dirty = false;
+            files.push(Arc::clone(&segment.file));
+        }
+        self.unsynced_since = None;
+        let dir = std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone());
+        Job { disk, files, dir, garbage, lines: Some(self.synced..self.written) }
+    }
+
+    fn settle_sync(&mut self, done: Done) -> io::Result<()> {
+        let Some(lines) = done.lines else { return Ok(()) };
+        if done.result.is_ok() {
+            self.synced = self.synced.max(lines.end);
+        } else {
+            // The system may have forgotten what it failed to write, and say yes the next time.
+            self.synced = self.synced.min(lines.start);
+            self.is_broken = true;
+            self.needs_rescue = true;
+            self.is_dir_dirty = true;
+            self.unsynced_since.get_or_insert_with(now);
+        }
+        done.result
+    }
+
+    /// Writes lines anew, elsewhere, that may not survive a power cut where they are.
+    fn rescue(&mut self) -> io::Result<()> {
+        let mut line = self.synced.max(self.acked.settled());
+        let mut is_first = true;
+        while line < self.written {
+            let lines = self.read(line, usize::MAX, STAGED_BYTES).map_err(io::Error::other)?;
+            let count = (lines.len() as u64).min(self.written - line);
+            let mut frames = Vec::new();
+            for (number, text) in (line..).zip(lines.iter().take(count as usize)) {
+                write_frame(&mut frames, self.salt, number, text);
+            }
+            let length = frames.len() as u64;
+            let last = self.segments.back().filter(|last| last.used + length <= last.capacity);
+            if is_first || last.is_none() {
+                self.roll(line, length)?;
+            }
+            is_first = false;
+            let Some(last) = self.segments.back_mut() else { break };
+            if let Err(error) = last.file.write_all_at(&frames, last.used) {
+                self.is_broken = true;
+                return Err(error);
+            }
+            last.wrote(line, line + count, length);
+            line += count;
+        }
+        self.needs_rescue = false;
+        Ok(())
+    }
+
+    fn read_disk(&self, first: u64, max_lines: usize, max_bytes: usize) -> io::Result<Lines> {
+        let holds = |segment: &&Segment| (segment.first..segment.end).contains(&first);
+        let segment = self.segments.iter().rev().find(holds);
+        let segment = segment.ok_or_else(|| io::Error::other(format!("line {first} is gone")))?;
+        let mark = segment.marks.partition_point(|&(line, _)| line <= first);
+        let (_, offset) = segment.marks[mark.saturating_sub(1)];
+        let most = usize::try_from(segment.used - offset).unwrap_or(usize::MAX);
+        let (mut ends, mut texts) = (Vec::new(), Vec::new());
+        // What follows a mark may be one long frame, or some before the one that is wanted.
+        let mut want = max_bytes.clamp(4 << 10, READ_BYTES) + STAGED_BYTES;
+        loop {
+            let bytes = segment.file.read_from(offset, want.min(most))?;
+            let frames = scan(&bytes, 0, self.salt).frames;
+            let wanted = frames.into_iter().skip_while(|frame| frame.line < first);
+            for (frame, line) in wanted.zip(first..).take(max_lines.max(1)) {
+                let too_many = texts.len() + frame.text.len() > max_bytes && !ends.is_empty();
+                if frame.line != line || too_many {
+                    break;
+                }
+                texts.extend_from_slice(&bytes[frame.text]);
+                ends.push(texts.len());
+            }
+            if !ends.is_empty() {
+                break;
+            }
+            if want >= most || want > STAGED_BYTES + 2 * MAX_TEXT_BYTES {
+                return Err(io::Error::other(format!("line {first} is damaged on disk")));
+            }
+            want = STAGED_BYTES + 2 * MAX_TEXT_BYTES + 1;
+        }
+        let mut lines = Lines::default();
+        let count = ends.len();
+        lines.push(&Block::new(texts, ends), 0..count);
+        Ok(lines)
+    }
+
+    fn used(&self) -> u64 {
+        let written: u64 = self.segments.iter().map(|segment| segment.used).sum();
+        written + self.staged.len() as u64
+    }
+
+    /// Makes sure that a line finds room.
+    fn check_room(&mut self, line: &[u8]) -> Result<(), JournalError> {
+        let bytes = line.len() as u64;
+        let cost = bytes + FRAME_OVERHEAD as u64;
+        // A header and a frame must fit.
+        let limit = self.max_bytes.saturating_sub(FRAME_OVERHEAD as u64 + 1024);
+        if bytes > limit.min(MAX_TEXT_BYTES as u64) {
+            return Err(JournalError::TooLong { bytes, limit: limit.min(MAX_TEXT_BYTES as u64) });
+        }
+        if self.used() + cost > self.max_bytes {
+            let is_settled = self.acked.settled() >= self.next && self.staged.is_empty();
+            if is_settled && self.segments.len() == 1 {
+                self.roll(self.next, cost)?;
+            } else {
+                return Err(JournalError::Full { bytes: self.used(), limit: self.max_bytes });
+            }
+        }
+        // What the disk does not take must stay in memory.
+        let in_memory = self.memory.bytes();
+        if self.is_broken && in_memory + cost > self.memory_bytes {
+            return Err(JournalError::Full { bytes: in_memory, limit: self.memory_bytes });
+        }
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Notes that frames of these lines were written.
+    fn wrote(&mut self, first: u64, end: u64, bytes: u64) {
+        let last = self.marks.last().map_or(0, |&(_, offset)| offset);
+        if self.marks.is_empty() || self.used >= last + STAGED_BYTES as u64 {
+            self.marks.push((first, self.used));
+        }
+        self.used += bytes;
+        self.end = end;
+        self.is_dirty = true;
+    }
+}
+
+impl Drop for SpoolJournal {
+    fn drop(&mut self) {
+        // Whoever did not close it has lines left, and nobody to tell of an error.
+        let _ = self.close(false);
+    }
+}
+
+impl Journal for SpoolJournal {
+    fn append(&mut self, line: &[u8]) -> Result<(), JournalError> {
+        if self.staged.is_empty() && std::process::id() != self.process {
+            let reason = "this process is a fork of the one that opened the table; open it again";
+            return Err(JournalError::Io { reason: reason.to_owned() });
+        }
+        self.check_room(line)?;
+        self.memory.append(line)?;
+        write_frame(&mut self.staged, self.salt, self.next, line);
+        self.next += 1;
+        if self.staged.len() >= STAGED_BYTES && !self.is_broken {
+            // Whether it failed shows when the call ends.
+            let _ = self.write_staged();
+        }
+        while self.memory.bytes() > self.memory_bytes
+            && let Some(end) = self.memory.oldest_end().filter(|&end| end <= self.written)
+        {
+            self.memory.trim(end)?;
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        first: u64,
+        max_lines: usize,
+        max_bytes: usize,
+    ) -> Result<Lines, JournalError> {
+        if first >= self.memory.first() {
+            return self.memory.read(first, max_lines, max_bytes);
+        }
+        Ok(self.read_disk(first, max_lines, max_bytes)?)
+    }
+
+    fn trim(&mut self, line: u64) -> Result<(), JournalError> {
+        if line > self.memory.first() {
+            self.memory.trim(line)?;
+        }
+        self.acked.write(line)?;
+        self.drop_settled();
+        Ok(())
+    }
+}
+
+/// Removes all that is a writer's, its lock last.
+pub(crate) fn remove_writer(
+    disk: &dyn Disk,
+    table_dir: &Path,
+    dir: &Path,
+    segments: &[PathBuf],
+    pictures: &Pictures,
+) -> io::Result<()> {
+    for path in segments {
+        gone(disk.remove_file(path))?;
+    }
+    pictures.clear()?;
+    gone(disk.remove_file(&dir.join(layout::ACKED)))?;
+    gone(disk.remove_dir(dir))?;
+    let writer = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    gone(disk.remove_file(&layout::lock(table_dir, writer)))
+}
+
+impl From<io::Error> for JournalError {
+    fn from(error: io::Error) -> Self {
+        Self::Io { reason: error.to_string() }
+    }
+}
+
+impl fmt::Debug for SpoolJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dir, next, written, synced, .. } = self;
+        write!(
+            f,
+            "SpoolJournal({}, {next} lines, {written} written, {synced} synced)",
+            dir.display()
+        )
+    }
+}

@@ -1,0 +1,434 @@
+//! A file system in memory that forgets, tears and refuses what a test wants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::disk::{Disk, DiskFile, How, Lock};
+
+/// What is to go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The disk is full.
+    NoSpace,
+    /// The disk is ill.
+    Io,
+    /// A write takes half of the bytes; everything else fails.
+    Short,
+}
+
+/// A machine with a disk. Clones are the same machine.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SimMachine {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the system shows.
+    nodes: BTreeMap<PathBuf, Node>,
+    /// What survives a power cut: folders and names.
+    safe_names: BTreeMap<PathBuf, Node>,
+    files: Vec<Content>,
+    locks: BTreeSet<PathBuf>,
+    /// Processes before this one are dead.
+    alive_from: u64,
+    processes: u64,
+    calls: u64,
+    /// The calls that fail.
+    plan: BTreeMap<u64, Trouble>,
+    /// From then on, all that writes fails.
+    full_from: Option<u64>,
+    failed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Folder,
+    File(usize),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    /// What the system shows.
+    bytes: Vec<u8>,
+    /// What survives a power cut.
+    safe: Vec<u8>,
+    /// A sync failed: what was written before it is never written again.
+    is_poisoned: bool,
+}
+
+/// A process on the machine: its disk, until it dies.
+#[derive(Debug)]
+pub(crate) struct SimDisk {
+    machine: SimMachine,
+    process: u64,
+}
+
+impl SimMachine {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a process.
+    pub(crate) fn process(&self) -> Arc<dyn Disk> {
+        let mut state = self.state();
+        state.processes += 1;
+        Arc::new(SimDisk { machine: self.clone(), process: state.processes })
+    }
+
+    /// Kills all processes: what they do from now on does nothing. The system lives on.
+    pub(crate) fn kill(&self) {
+        let mut state = self.state();
+        state.alive_from = state.processes + 1;
+        state.locks.clear();
+    }
+
+    /// Cuts the power: of what was not synced, some or all is lost, as `roll` says.
+    pub(crate) fn cut_power(&self, mut roll: impl FnMut(u64) -> u64) {
+        self.kill();
+        let mut state = self.state();
+        for content in &mut state.files {
+            let survives = std::mem::take(&mut content.bytes);
+            let mut bytes = content.safe.clone();
+            // Up to some place what was written survives, with a hole now and then.
+            if survives != bytes && !content.is_poisoned {
+                let upto = roll(survives.len() as u64 + 1) as usize;
+                let hole = roll(3) == 0;
+                bytes.resize(bytes.len().max(upto), 0);
+                let start = if hole { roll(upto as u64 + 1) as usize } else { 0 };
+                let is_safe = content.safe.len();
+                for i in start..upto {
+                    if i >= is_safe || content.safe[i] != survives[i] {
+                        bytes[i] = survives[i];
+                    }
+                }
+            }
+            content.bytes.clone_from(&bytes);
+            content.safe = bytes;
+            content.is_poisoned = false;
+        }
+        // A name may be there before anybody made it safe; one that is safe stays unless removed.
+        let names = std::mem::take(&mut state.nodes);
+        let mut kept = state.safe_names.clone();
+        for (path, node) in names {
+            if roll(2) == 0 {
+                kept.insert(path, node);
+            }
+        }
+        // Nothing is in a folder that is not there.
+        let folders: BTreeSet<PathBuf> = kept
+            .iter()
+            .filter(|(_, node)| **node == Node::Folder)
+            .map(|(path, _)| path.clone())
+            .collect();
+        let has_parents = |path: &Path| {
+            path.ancestors().skip(1).all(|a| a.parent().is_none() || folders.contains(a))
+        };
+        kept.retain(|path, _| has_parents(path));
+        state.nodes = kept.clone();
+        state.safe_names = kept;
+    }
+
+    /// Lets a call fail, counted from the next one.
+    pub(crate) fn fail(&self, call: u64, trouble: Trouble) {
+        let mut state = self.state();
+        let number = state.calls + call;
+        state.plan.insert(number, trouble);
+    }
+
+    /// Lets all that needs room fail, or no more.
+    pub(crate) fn set_full(&self, is_full: bool) {
+        let mut state = self.state();
+        state.full_from = is_full.then_some(state.calls);
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn heal(&self) {
+        let mut state = self.state();
+        state.plan.clear();
+        state.full_from = None;
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// How many calls were made to fail.
+    pub(crate) fn failed(&self) -> u64 {
+        self.state().failed
+    }
+
+    /// The files there are, with their bytes.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let state = self.state();
+        let file = |(path, node): (&PathBuf, &Node)| match node {
+            Node::File(file) => Some((path.clone(), state.files[*file].bytes.clone())),
+            Node::Folder => None,
+        };
+        state.nodes.iter().filter_map(file).collect()
+    }
+
+    /// Begins a call of a process.
+    fn call(&self, process: u64, needs_room: bool) -> io::Result<(MutexGuard<'_, State>, bool)> {
+        let mut state = self.state();
+        if process < state.alive_from {
+            return Err(io::Error::other("the process is dead"));
+        }
+        let number = state.calls;
+        state.calls += 1;
+        let full = state.full_from.filter(|_| needs_room).map(|_| Trouble::NoSpace);
+        match state.plan.remove(&number).or(full) {
+            None => Ok((state, false)),
+            Some(Trouble::Short) => {
+                state.failed += 1;
+                Ok((state, true))
+            }
+            Some(trouble) => {
+                state.failed += 1;
+                Err(match trouble {
+                    Trouble::NoSpace => ErrorKind::StorageFull.into(),
+                    _ => io::Error::other("input/output error"),
+                })
+            }
+        }
+    }
+}
+
+fn ill() -> io::Error {
+    io::Error::other("input/output error")
+}
+
+impl State {
+    fn check_parent(&self, path: &Path) -> io::Result<()> {
+        match path.parent() {
+            Some(parent) if parent.parent().is_none() => Ok(()),
+            Some(parent) if self.nodes.get(parent) == Some(&Node::Folder) => Ok(()),
+            _ => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn file(&mut self, path: &Path, how: How) -> io::Result<usize> {
+        match self.nodes.get(path) {
+            Some(Node::File(_)) if how == How::New => Err(ErrorKind::AlreadyExists.into()),
+            Some(Node::File(file)) => Ok(*file),
+            Some(Node::Folder) => Err(ErrorKind::IsADirectory.into()),
+            None if how == How::Read => Err(ErrorKind::NotFound.into()),
+            None => {
+                self.check_parent(path)?;
+                self.files.push(Content::default());
+                let file = self.files.len() - 1;
+                self.nodes.insert(path.to_owned(), Node::File(file));
+                Ok(file)
+            }
+        }
+    }
+
+    fn children<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+        self.nodes.keys().filter(move |name| name.parent() == Some(path))
+    }
+}
+
+impl Disk for SimDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let (mut state, is_ill) = self.machine.call(self.process, true)?;
+        if is_ill {
+            return Err(ill());
+        }
+        if state.nodes.contains_key(path) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        state.check_parent(path)?;
+        state.nodes.insert(path.to_owned(), Node::Folder);
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let (state, is_ill) = self.machine.call(self.process, false)?;
+        if is_ill {
+            return Err(ill());
+        }
+        if state.nodes.get(path) != Some(&Node::Folder) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let name = |child: &PathBuf| Some(child.file_name()?.to_str()?.to_owned());
+        Ok(state.children(path).filter_map(name).collect())
+    }
+
+    fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn DiskFile>> {
+        let (mut state, is_ill) = self.machine.call(self.process, how != How::Read)?;
+        if is_ill {
+            return Err(ill());
+        }
+        let file = state.file(path, how)?;
+        let (machine, process) = (self.machine.clone(), self.process);
+        Ok(Arc::new(SimFile { machine, process, file, appends: how == How::Append }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (mut state, is_ill) = self.machine.call(self.process, true)?;
+        if is_ill {
+            return Err(ill());
+        }
+        let node = state.nodes.remove(from).ok_or(ErrorKind::NotFound)?;
+        state.nodes.insert(to.to_owned(), node);
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let (mut state, is_ill) = self.machine.call(self.process, false)?;
+        if is_ill {
+            return Err(ill());
+        }
+        match state.nodes.get(path) {
+            Some(Node::File(_)) => {
+                state.nodes.remove(path);
+                Ok(())
+            }
+            _ => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let (mut state, is_ill) = self.machine.call(self.process, false)?;
+        if is_ill {
+            return Err(ill());
+        }
+        if state.nodes.get(path) != Some(&Node::Folder) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        if state.children(path).next().is_some() {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.nodes.remove(path);
+        Ok(())
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let (mut state, is_ill) = self.machine.call(self.process, false)?;
+        if is_ill {
+            return Err(ill());
+        }
+        let is_child = |name: &Path| name.parent() == Some(path);
+        state.safe_names.retain(|name, _| !is_child(name));
+        let children: Vec<_> = state
+            .nodes
+            .iter()
+            .filter(|(name, _)| is_child(name))
+            .map(|(name, node)| (name.clone(), *node))
+            .collect();
+        state.safe_names.extend(children);
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        let (mut state, is_ill) = self.machine.call(self.process, true)?;
+        if is_ill {
+            return Err(ill());
+        }
+        state.file(path, How::Write)?;
+        if !state.locks.insert(path.to_owned()) {
+            return Ok(None);
+        }
+        let (machine, process) = (self.machine.clone(), self.process);
+        Ok(Some(Box::new(SimLock { machine, process, path: path.to_owned() })))
+    }
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct SimLock {
+    machine: SimMachine,
+    process: u64,
+    path: PathBuf,
+}
+
+impl Lock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut state = self.machine.state();
+        if self.process >= state.alive_from {
+            state.locks.remove(&self.path);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    machine: SimMachine,
+    process: u64,
+    file: usize,
+    appends: bool,
+}
+
+impl DiskFile for SimFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let (state, is_short) = self.machine.call(self.process, false)?;
+        let from = state.files[self.file].bytes.get(offset as usize..).unwrap_or_default();
+        let mut count = from.len().min(bytes.len());
+        if is_short && count > 1 {
+            count /= 2;
+        }
+        bytes[..count].copy_from_slice(&from[..count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let (mut state, is_short) = self.machine.call(self.process, true)?;
+        let count = if is_short { bytes.len().div_ceil(2) } else { bytes.len() };
+        let content = &mut state.files[self.file].bytes;
+        let start = if self.appends { content.len() } else { offset as usize };
+        if content.len() < start + count {
+            content.resize(start + count, 0);
+        }
+        content[start..start + count].copy_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let (mut state, is_ill) = self.machine.call(self.process, true)?;
+        if is_ill {
+            return Err(ill());
+        }
+        let content = &mut state.files[self.file].bytes;
+        content.resize(content.len().max(len as usize), 0);
+        Ok(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let (state, is_ill) = self.machine.call(self.process, false)?;
+        if is_ill {
+            return Err(ill());
+        }
+        Ok(state.files[self.file].bytes.len() as u64)
+    }
+
+    /// After a failure the next call says yes, and what was written before is not safe.
+    fn sync(&self) -> io::Result<()> {
+        match self.machine.call(self.process, false) {
+            Ok((mut state, false)) => {
+                let content = &mut state.files[self.file];
+                if !content.is_poisoned {
+                    content.safe.clone_from(&content.bytes);
+                }
+                Ok(())
+            }
+            Ok((mut state, true)) => {
+                state.files[self.file].is_poisoned = true;
+                Err(ill())
+            }
+            Err(error) => {
+                let mut state = self.machine.state();
+                if self.process >= state.alive_from {
+                    state.files[self.file].is_poisoned = true;
+                }
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The journal by itself: a queue, on a disk that is killed now and then.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::dead::{Dead, Found, Loaded};
+use super::disk::Disk;
+use super::frame::Header;
+use super::journal::{Chore, SpoolJournal};
+use super::sim_disk::{SimMachine, Trouble};
+use super::{SpoolConfig, SyncPolicy};
+use crate::{Journal, JournalError};
+
+fn table_dir() -> PathBuf {
+    "/spool/table".into()
+}
+
+fn create(disk: Arc<dyn Disk>, config: &SpoolConfig, memory: u64) -> SpoolJournal {
+    let header = Header {
+        writer: "w".to_owned(),
+        server: "s".to_owned(),
+        table: "e/p/t".to_owned(),
+        columns: "strict".to_owned(),
+        base: 0,
+        line: 0,
+        created: 0,
+        process: 0,
+    };
+    SpoolJournal::create(disk, table_dir(), header, config, memory).unwrap()
+}
+
+/// What a process that comes later finds: the lines that are not settled.
+fn left(machine: &SimMachine) -> Vec<Vec<u8>> {
+    machine.kill();
+    let disk = machine.process();
+    let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() else {
+        panic!("there is no spool");
+    };
+    let (mut next, mut lines) = (dead.acked.settled(), Vec::new());
+    for &number in &dead.segments {
+        let mut loaded =
+            Loaded::read(&*disk, &dead.segment_path(number), dead.header.salt()).unwrap();
+        assert_eq!(loaded.scan.damaged, []);
+        loaded.skip_to(next);
+        for (first, block) in loaded.runs() {
+            assert!(first == next || lines.is_empty(), "{first}, not {next}");
+            next = first + block.len() as u64;
+            lines.extend(block.lines().map(<[u8]>::to_vec));
+        }
+    }
+    lines
+}
+
+fn do_chores(journal: &mut SpoolJournal, at: Instant) {
+    while let Chore::Now(job) = journal.chore(at) {
+        let _ = journal.done(job.run());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Append(usize),
+    Commit,
+    Read { ahead: u64, max_lines: usize, max_bytes: usize },
+    Trim(u64),
+    Chores,
+    Fail(u64, bool),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => prop_oneof![9 => 0usize..300, 1 => 10_000usize..300_000].prop_map(Op::Append),
+        3 => Just(Op::Commit),
+        3 => (0u64..40, 0usize..50, 0usize..400_000).prop_map(|(ahead, max_lines, max_bytes)| {
+            Op::Read { ahead, max_lines, max_bytes }
+        }),
+        2 => (0u64..20).prop_map(Op::Trim),
+        1 => Just(Op::Chores),
+        1 => (0u64..5, any::<bool>()).prop_map(|(call, short)| Op::Fail(call, short)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// A spool is a queue of lines, whatever is in memory, and a killed process leaves what was
+    /// committed and not settled.
+    #[test]
+    fn behaves_as_a_queue(
+        ops in prop::collection::vec(op(), 0..80),
+        memory in prop_oneof![Just(0u64), 0..1_000_000u64],
+    ) {
+        let machine = SimMachine::default();
+        let config = SpoolConfig {
+            segment_bytes: 8 << 10,
+            sync: SyncPolicy::Interval(Duration::ZERO),
+            ..SpoolConfig::default()
+        };
+        let mut journal = create(machine.process(), &config, memory);
+        let (mut model, mut first, mut committed) = (VecDeque::<Vec<u8>>::new(), 0u64, 0u64);
+        let later = Instant::now() + Duration::from_secs(3600);
+        for (n, op) in ops.into_iter().enumerate() {
+            let end = first + model.len() as u64;
+            match op {
+                Op::Append(len) => {
+                    let line = vec![n as u8 | 0x80; len];
+                    match journal.append(&line) {
+                        Ok(()) => model.push_back(line),
+                        // What the disk does not take must fit the memory.
+                        Err(JournalError::Full { .. }) => {}
+                        Err(error) => return Err(TestCaseError::fail(error.to_string())),
+                    }
+                }
+                Op::Commit if journal.commit().is_ok() => committed = end,
+                Op::Commit => {}
+                Op::Read { ahead, max_lines, max_bytes } if first + ahead < end => {
+                    machine.heal();
+                    let _ = journal.commit();
+                    let lines = journal.read(first + ahead, max_lines, max_bytes);
+                    let lines = lines.map_err(|e| TestCaseError::fail(e.to_string()))?;
+                    let expected = model.iter().skip(ahead as usize).take(lines.len());
+                    prop_assert!(!lines.is_empty() && lines.len() <= max_lines.max(1));
+                    prop_assert!(lines.len() == 1 || lines.bytes() <= max_bytes);
+                    prop_assert!(lines.iter().eq(expected.map(Vec::as_slice)));
+                }
+                Op::Read { .. } => {}
+                Op::Trim(count) => {
+                    let count = count.min(model.len() as u64);
+                    if journal.trim(first + count).is_ok() {
+                        first += count;
+                        model.drain(..count as usize);
+                    }
+                }
+                Op::Chores => do_chores(&mut journal, later),
+                Op::Fail(call, false) => machine.fail(call, Trouble::Io),
+                Op::Fail(call, true) => machine.fail(call, Trouble::Short),
+            }
+        }
+        machine.heal();
+        let left = left(&machine);
+        let expected: Vec<_> = model.into_iter().collect();
+        // What was not committed may be there all the same, what was must.
+        prop_assert!(left.len() as u64 >= committed.saturating_sub(first), "{}", left.len());
+        prop_assert!(left.len() <= expected.len());
+        prop_assert_eq!(&left[..], &expected[..left.len()]);
+    }
+}
+
+/// Segments whose lines are settled go, and the folder with the last of them.
+#[test]
+fn what_is_settled_leaves_nothing() {
+    let machine = SimMachine::default();
+    let config =
+        SpoolConfig { segment_bytes: 4 << 10, sync: SyncPolicy::Never, ..SpoolConfig::default() };
+    let mut journal = create(machine.process(), &config, 0);
+    for n in 0..1000 {
+        journal.append(format!("{{\"n\":{n}}}").as_bytes()).unwrap();
+        journal.commit().unwrap();
+    }
+    let segments = || {
+        let is_segment = |path: &Path| path.extension().is_some_and(|e| e == "seg");
+        machine.files().iter().filter(|(path, _)| is_segment(path)).count()
+    };
+    let all = segments();
+    journal.trim(500).unwrap();
+    do_chores(&mut journal, Instant::now());
+    assert!(segments() < all * 6 / 10, "{} of {all}", segments());
+    journal.trim(1000).unwrap();
+    do_chores(&mut journal, Instant::now());
+    assert_eq!(segments(), 1);
+    journal.close(true).unwrap();
+    assert_eq!(machine.files(), []);
+}
+
+#[test]
+fn the_bound_holds_and_what_is_delivered_makes_room() {
+    let machine = SimMachine::default();
+    let config = SpoolConfig { max_bytes: 20_000, ..SpoolConfig::default() };
+    let mut journal = create(machine.process(), &config, 1 << 20);
+    let too_long = journal.append(&[b'x'; 20_000]);
+    assert!(matches!(too_long, Err(JournalError::TooLong { .. })), "{too_long:?}");
+    let (mut end, mut settled) = (0, 0);
+    for _ in 0..20 {
+        let error = loop {
+            match journal.append(&[b'x'; 100]) {
+                Ok(()) => end += 1,
+                Err(error) => break error,
+            }
+            journal.commit().unwrap();
+        };
+        assert!(matches!(error, JournalError::Full { .. }), "{error}");
+        let used: usize = machine.files().iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(used <= 20_000 + 2 * 5_000, "{used}");
+        assert!(end - settled >= 80, "{settled}..{end}");
+        settled = end;
+        journal.trim(settled).unwrap();
+        do_chores(&mut journal, Instant::now());
+    }
+}
+
+/// A file whose sync failed gets no more lines, and what is not safe is written to another.
+#[test]
+fn nothing_is_claimed_of_a_file_whose_sync_failed() {
+    let machine = SimMachine::default();
+    let config = SpoolConfig { sync: SyncPolicy::Always, ..SpoolConfig::default() };
+    let mut journal = create(machine.process(), &config, 1 << 20);
+    journal.append(b"{\"n\":0}").unwrap();
+    journal.commit().unwrap();
+    // The write, the sync of the watermark, the sync of the segment.
+    machine.fail(2, Trouble::Io);
+    journal.append(b"{\"n\":1}").unwrap();
+    journal.commit().unwrap();
+    assert_eq!(machine.failed(), 1);
+    // Of what was not synced nothing survives.
+    machine.cut_power(|_| 0);
+    assert_eq!(left(&machine), [b"{\"n\":0}".to_vec(), b"{\"n\":1}".to_vec()]);
+}
+
+#[test]
+fn a_spool_has_one_holder() {
+    let machine = SimMachine::default();
+    let journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
+    let open = || Dead::open(&machine.process(), &table_dir(), "w").unwrap();
+    assert!(matches!(open(), Found::Busy));
+    drop(journal);
+    let dead = open();
+    assert!(matches!(dead, Found::Dead(_)));
+    assert!(matches!(open(), Found::Busy));
+    drop(dead);
+    machine.kill();
+    assert!(matches!(open(), Found::Dead(_)));
+}
