@@ -108,7 +108,7 @@ async fn send(
     let mut request = Request::from_parts(parts.clone(), Full::new(body));
     request.headers_mut().remove("transfer-encoding");
     let answer = tokio::time::timeout(Duration::from_secs(60), sender.send_request(request));
-    let answer = answer.await.map_err(other)?.map_err(other)?;
+    let answer = answer.await.map_err(other)?.map_err(std::io::Error::other)?;
     let (mut parts, body) = answer.into_parts();
     let body = body.collect().await.map_err(other)?.to_bytes();
     parts.headers.remove("transfer-encoding");
