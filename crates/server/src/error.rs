@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header::{RETRY_AFTER, WWW_AUTHENTICATE}};
+use axum::http::{
+    HeaderValue, StatusCode,
+    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+};
 use axum::response::{IntoResponse, Response};
 use streamtable_store::StoreError;
 

@@ -111,8 +111,8 @@ impl Connection {
     async fn run<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut self, stream: S) {
         let (router, peer, body_timeout) = (self.router, self.peer, self.body_timeout);
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request: Request = request
-                .map(|body| axum::body::Body::new(ImpatientBody::new(body, body_timeout)));
+            let mut request: Request =
+                request.map(|body| axum::body::Body::new(ImpatientBody::new(body, body_timeout)));
             request.extensions_mut().insert(Peer(peer));
             router.clone().oneshot(request)
         });

@@ -109,10 +109,8 @@ impl Server {
         store: Arc<dyn Store>,
         files: Arc<dyn FileStore>,
     ) -> Result<Self, ServerError> {
-        let folder_failed = |reason: String| ServerError::Folder {
-            path: config.data_dir.clone(),
-            reason,
-        };
+        let folder_failed =
+            |reason: String| ServerError::Folder { path: config.data_dir.clone(), reason };
         let folder = config.data_dir.clone();
         let opened = tokio::task::spawn_blocking(move || {
             make_folder(&folder)?;
@@ -133,7 +131,8 @@ impl Server {
         }
 
         let addr = config.addr;
-        let failed = |error: std::io::Error| ServerError::Listen { addr, reason: error.to_string() };
+        let failed =
+            |error: std::io::Error| ServerError::Listen { addr, reason: error.to_string() };
         let listener = TcpListener::bind(addr).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
@@ -171,10 +170,7 @@ impl Server {
 
     /// Serves until `shutdown` is done; then takes no more connections, lets what is under way
     /// end, and closes the store.
-    pub async fn run(
-        self,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<(), ServerError> {
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let addr = self.local_addr;
         let listener = tokio::net::TcpListener::from_std(self.listener)
             .map_err(|error| ServerError::Listen { addr, reason: error.to_string() })?;

@@ -149,7 +149,8 @@ mod tests {
             assert_eq!(local_path(Some(wanted.to_owned())), expected);
         }
         check("/?exp=get%28", "/?exp=get%28");
-        for foreign in ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb"] {
+        for foreign in ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb"]
+        {
             check(foreign, "/");
         }
         assert_eq!(local_path(None), "/");

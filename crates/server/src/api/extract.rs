@@ -57,7 +57,11 @@ impl Table {
     /// Returns the table's path to somebody who may do this with it.
     ///
     /// To whoever may not even read, the table is not there.
-    pub(super) fn require(self, right: Right, principal: &Principal) -> Result<TablePath, ApiError> {
+    pub(super) fn require(
+        self,
+        right: Right,
+        principal: &Principal,
+    ) -> Result<TablePath, ApiError> {
         let path = self.0;
         if principal.may(right, path.entity()) {
             return Ok(path);

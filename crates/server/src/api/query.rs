@@ -162,9 +162,10 @@ async fn answer(rows: Rows, format: Format) -> Result<Response, ApiError> {
     let rest = stream::try_unfold(Some((encoder, batches)), |state| async move {
         let Some((mut encoder, mut batches)) = state else { return Ok(None) };
         let next: Result<_, BoxError> = match batches.try_next().await {
-            Ok(Some(batch)) => {
-                encoder.batch(&batch).map(|bytes| (bytes, Some((encoder, batches)))).map_err(Into::into)
-            }
+            Ok(Some(batch)) => encoder
+                .batch(&batch)
+                .map(|bytes| (bytes, Some((encoder, batches))))
+                .map_err(Into::into),
             Ok(None) => encoder.finish().map(|bytes| (bytes, None)).map_err(Into::into),
             Err(error) => Err(error.into()),
         };

@@ -84,10 +84,7 @@ impl Catalog {
     }
 
     /// Finds the artifact that a client wants to make, or makes it.
-    pub(crate) async fn create_artifact(
-        &self,
-        new: NewArtifact,
-    ) -> Result<Artifact, CatalogError> {
+    pub(crate) async fn create_artifact(&self, new: NewArtifact) -> Result<Artifact, CatalogError> {
         check_name("type", &new.type_name)?;
         check_name("artifact", &new.collection)?;
         for alias in &new.aliases {
@@ -337,11 +334,7 @@ impl Catalog {
     }
 }
 
-fn create(
-    db: &Connection,
-    project: &Project,
-    new: &NewArtifact,
-) -> Result<Artifact, CatalogError> {
+fn create(db: &Connection, project: &Project, new: &NewArtifact) -> Result<Artifact, CatalogError> {
     let run_id: Option<i64> = match &new.run {
         Some(run) => db
             .query_row(
@@ -403,10 +396,9 @@ fn create(
             db.last_insert_rowid()
         }
     };
-    for (client_id, artifact, collection) in [
-        (&new.client_id, Some(id), None),
-        (&new.sequence_client_id, None, Some(collection_id)),
-    ] {
+    for (client_id, artifact, collection) in
+        [(&new.client_id, Some(id), None), (&new.sequence_client_id, None, Some(collection_id))]
+    {
         if let Some(client_id) = client_id {
             check_name("client id", client_id)?;
             db.execute(
@@ -461,11 +453,10 @@ pub(super) fn seal(
         params![artifact.id, version, hex(&hash[..10]), file_count, size, now],
     )?;
     db.execute("UPDATE collections SET updated_at = ?2 WHERE id = ?1", params![collection, now])?;
-    let wanted: String = db.query_row(
-        "SELECT wanted_aliases FROM artifacts WHERE id = ?1",
-        [artifact.id],
-        |row| row.get(0),
-    )?;
+    let wanted: String =
+        db.query_row("SELECT wanted_aliases FROM artifacts WHERE id = ?1", [artifact.id], |row| {
+            row.get(0)
+        })?;
     insert_alias(db, artifact, &format!("v{version}"))?;
     insert_alias(db, artifact, "latest")?;
     give_aliases(db, artifact, &texts_from_json(&wanted))

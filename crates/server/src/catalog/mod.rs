@@ -103,8 +103,7 @@ impl Catalog {
         let inner = Arc::clone(&self.0);
         blocking(move || {
             let mut writer = inner.writer.lock();
-            let transaction =
-                writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = write(&transaction)?;
             transaction.commit()?;
             Ok(result)

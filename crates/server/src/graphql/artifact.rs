@@ -183,14 +183,9 @@ async fn files(
     Ok(FileConnection::page(files, after, first))
 }
 
-fn to_aliases(
-    collection: &catalog::Collection,
-    aliases: Vec<(i64, String)>,
-) -> Vec<ArtifactAlias> {
+fn to_aliases(collection: &catalog::Collection, aliases: Vec<(i64, String)>) -> Vec<ArtifactAlias> {
     let aliases = aliases.into_iter();
-    aliases
-        .map(|(id, alias)| ArtifactAlias { id, alias, collection: collection.clone() })
-        .collect()
+    aliases.map(|(id, alias)| ArtifactAlias { id, alias, collection: collection.clone() }).collect()
 }
 
 /// A word on an artifact.
@@ -385,11 +380,7 @@ impl VersionConnection {
             node: Artifact(artifact),
             cursor: (page.start + i).to_string(),
         });
-        Self {
-            edges: edges.collect(),
-            page_info: page.page_info,
-            total_count: page.total_count,
-        }
+        Self { edges: edges.collect(), page_info: page.page_info, total_count: page.total_count }
     }
 }
 

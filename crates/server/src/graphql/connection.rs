@@ -55,8 +55,7 @@ macro_rules! connection {
                 let page = $crate::graphql::connection::page(all, after, first);
                 let start = page.start;
                 let edges = page.nodes.into_iter().enumerate();
-                let edges =
-                    edges.map(|(i, node)| $edge { node, cursor: (start + i).to_string() });
+                let edges = edges.map(|(i, node)| $edge { node, cursor: (start + i).to_string() });
                 Self {
                     edges: edges.collect(),
                     page_info: page.page_info,

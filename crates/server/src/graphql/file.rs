@@ -204,8 +204,7 @@ impl FileConnection {
     pub(super) fn page(all: Vec<File>, after: Option<&str>, first: Option<i32>) -> Self {
         let page = page(all, after, first);
         let edges = page.nodes.into_iter().enumerate();
-        let edges =
-            edges.map(|(i, node)| FileEdge { node, cursor: (page.start + i).to_string() });
+        let edges = edges.map(|(i, node)| FileEdge { node, cursor: (page.start + i).to_string() });
         Self {
             edges: edges.collect(),
             page_info: page.page_info,
@@ -233,4 +232,3 @@ impl ArtifactManifest {
         File::of_manifest(&self.0)
     }
 }
-

@@ -101,7 +101,9 @@ fn meets(found: Option<&Value>, wanted: &Value) -> bool {
             "$lte" => compares(&[Ordering::Less, Ordering::Equal]),
             "$in" => any(),
             "$nin" => !any(),
-            "$exists" => found.is_some_and(|found| !found.is_null()) == (operand == &Value::Bool(true)),
+            "$exists" => {
+                found.is_some_and(|found| !found.is_null()) == (operand == &Value::Bool(true))
+            }
             "$not" => !meets(found, operand),
             _ => false,
         }
@@ -167,7 +169,8 @@ fn lookup<'a>(run: &'a Value, key: &str) -> Option<&'a Value> {
         (_, "") => Some(found),
         ("config", rest) => {
             // `config.lr`, or `config.lr.value` as it is kept.
-            let (path, _) = rest.rsplit_once(".value").filter(|(_, end)| end.is_empty()).unwrap_or((rest, ""));
+            let (path, _) =
+                rest.rsplit_once(".value").filter(|(_, end)| end.is_empty()).unwrap_or((rest, ""));
             let (name, inner) = path.split_once('.').unwrap_or((path, ""));
             descend(found.get(name)?.get("value")?, inner)
         }

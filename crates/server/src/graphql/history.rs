@@ -112,11 +112,7 @@ impl History {
 
     /// Returns some of the rows that have all keys of a specification, evenly, as objects with
     /// these keys.
-    pub(super) async fn sample(
-        &self,
-        state: &AppState,
-        spec: &str,
-    ) -> Result<Vec<Json>, ApiError> {
+    pub(super) async fn sample(&self, state: &AppState, spec: &str) -> Result<Vec<Json>, ApiError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Spec {
@@ -267,7 +263,8 @@ impl Default for Budget {
 
 impl Budget {
     fn spend(&mut self, row: &ReadRow) -> Result<(), ApiError> {
-        let size = 64 + row.row.cells().map(|(name, value)| name.len() + rough(value)).sum::<usize>();
+        let size =
+            64 + row.row.cells().map(|(name, value)| name.len() + rough(value)).sum::<usize>();
         self.0 = self.0.checked_sub(size).ok_or_else(too_much)?;
         Ok(())
     }

@@ -17,6 +17,7 @@ mod run;
 mod scalar;
 mod user;
 
+use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
@@ -24,7 +25,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
-use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
 use serde::Serialize;
 use streamtable_store::StoreError;
 use streamtable_wire::GRAPHQL_PATH;
@@ -129,8 +129,9 @@ async fn read(
     let limit = state.config().limits.max_graphql_bytes;
     let (body, _memory) = read_body(state, headers, body, limit).await?;
     on_blocking_thread(body.len(), move || {
-        let unreadable =
-            |error: serde_json::Error| ApiError::bad_request(format!("no GraphQL request: {error}"));
+        let unreadable = |error: serde_json::Error| {
+            ApiError::bad_request(format!("no GraphQL request: {error}"))
+        };
         let request = GraphqlRequest::parse(&body).map_err(unreadable)?;
         let mut read = async_graphql::Request::new(request.query);
         if let Some(name) = request.operation_name.filter(|name| !name.is_empty()) {

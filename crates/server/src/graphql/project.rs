@@ -2,7 +2,9 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::artifact::{Artifact, ArtifactCollection, ArtifactType, CollectionConnection, ArtifactTypeConnection};
+use super::artifact::{
+    Artifact, ArtifactCollection, ArtifactType, ArtifactTypeConnection, CollectionConnection,
+};
 use super::artifact::{Membership, split_name};
 use super::connection::connection;
 use super::filter::{Filter, sort_runs};
@@ -108,11 +110,7 @@ impl Project {
         None
     }
 
-    async fn run(
-        &self,
-        ctx: &Context<'_>,
-        name: String,
-    ) -> async_graphql::Result<Option<Run>> {
+    async fn run(&self, ctx: &Context<'_>, name: String) -> async_graphql::Result<Option<Run>> {
         Ok(self.find_run(ctx, &name).await?.map(Run::new))
     }
 

@@ -76,11 +76,7 @@ impl Query {
         Ok(ProjectConnection::page(projects, after.as_deref(), first))
     }
 
-    async fn artifact(
-        &self,
-        ctx: &Context<'_>,
-        id: ID,
-    ) -> async_graphql::Result<Option<Artifact>> {
+    async fn artifact(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<Artifact>> {
         let asker = asker(ctx);
         let Some(id) = Id::parse(Kind::Artifact, &id) else { return Ok(None) };
         let found = asker.state.catalog.artifact(id).await?;

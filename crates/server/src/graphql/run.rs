@@ -278,8 +278,7 @@ impl Run {
         let missing = names.into_iter().filter(|name| {
             self.is_bucket && is_file_path(name) && !files.iter().any(|file| file.path == *name)
         });
-        let missing: Vec<File> =
-            missing.map(|name| File::to_come(self.run.id, name)).collect();
+        let missing: Vec<File> = missing.map(|name| File::to_come(self.run.id, name)).collect();
         if !missing.is_empty() {
             asker.check_write(&self.run.project.entity)?;
         }
@@ -345,7 +344,10 @@ mod tests {
         fn check(config: Option<&str>, expected: &str) {
             assert_eq!(wandb_config(config, Some(&["t".to_owned()])), expected);
         }
-        check(Some(r#"{"lr":{"value":1},"_wandb":{"value":{"t":{"1":[2]},"m":[]}}}"#), r#"{"t":{"1":[2]}}"#);
+        check(
+            Some(r#"{"lr":{"value":1},"_wandb":{"value":{"t":{"1":[2]},"m":[]}}}"#),
+            r#"{"t":{"1":[2]}}"#,
+        );
         check(Some(r#"{"_wandb":{"value":{"m":[]}}}"#), "{}");
         check(Some("{}"), "{}");
         check(Some("NaN"), "{}");

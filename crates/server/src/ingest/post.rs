@@ -4,9 +4,7 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use streamtable_wire::{
-    Chunk, FileStreamRequest, HISTORY_FILE, MAX_LINE_BYTES, RejectedLine,
-};
+use streamtable_wire::{Chunk, FileStreamRequest, HISTORY_FILE, MAX_LINE_BYTES, RejectedLine};
 
 use crate::ApiError;
 use crate::catalog::{LineFile, Run, RunEvent};

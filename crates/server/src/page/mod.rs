@@ -116,4 +116,3 @@ fn table_of_run_page(path: &str) -> Option<TablePath> {
     let decode = |part| percent_decode_str(part).decode_utf8().ok();
     TablePath::new(&decode(entity)?, &decode(project)?, &decode(run)?).ok()
 }
-

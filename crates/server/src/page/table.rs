@@ -29,9 +29,9 @@ pub(super) async fn show(state: &AppState, expr: &Expr) -> Result<Option<Respons
     let Some(info) = state.store.table(path) else {
         let at = RunLocation::new(path.entity(), path.project(), path.table());
         let is_made = state.catalog.run(&at).await?.is_some();
-        return Ok(is_made.then(|| {
-            page.paragraph("This table has no rows yet.").respond(StatusCode::OK)
-        }));
+        return Ok(
+            is_made.then(|| page.paragraph("This table has no rows yet.").respond(StatusCode::OK))
+        );
     };
     let rows = info.summary.rows;
     let page = page.paragraph(&format!(

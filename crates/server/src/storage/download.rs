@@ -143,7 +143,8 @@ pub(crate) async fn serve(
     let file_name = encode(name.rsplit('/').next().unwrap_or_default());
     set(CONTENT_DISPOSITION, &format!("{disposition}; filename*=UTF-8''{file_name}"));
 
-    let matches = |list: &str| list.split(',').any(|tag| matches!(tag.trim(), "*") || tag.trim() == etag);
+    let matches =
+        |list: &str| list.split(',').any(|tag| matches!(tag.trim(), "*") || tag.trim() == etag);
     if text(IF_NONE_MATCH).is_some_and(matches) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);

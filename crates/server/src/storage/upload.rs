@@ -69,8 +69,8 @@ async fn put_run_file(
 pub(crate) fn named_sha256(path: &str) -> Option<&str> {
     let (_, name) = path.strip_prefix("media/")?.split_once('/')?;
     let (hash, _) = name.split_once('.')?;
-    let is_hash = hash.len() == 64
-        && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_hash =
+        hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     is_hash.then_some(hash)
 }
 
@@ -84,11 +84,10 @@ pub(super) fn check(
     let query = query.unwrap_or_default();
     let expires = form_value(query, "expires").and_then(|expires| expires.parse().ok());
     let signature = form_value(query, "signature");
-    let allowed = Slot::parse(slot).zip(expires).zip(signature).and_then(
-        |((slot, expires), signature)| {
+    let allowed =
+        Slot::parse(slot).zip(expires).zip(signature).and_then(|((slot, expires), signature)| {
             state.shared.signer.allows(method, &slot, expires, &signature).then_some(slot)
-        },
-    );
+        });
     allowed.ok_or_else(|| {
         tracing::warn!(target: "audit", method, slot, "a signed address that is wrong or old");
         ApiError::new(StatusCode::FORBIDDEN, "the signature is wrong, or the address has expired")

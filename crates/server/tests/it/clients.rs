@@ -30,7 +30,10 @@ struct Lab {
 
 impl Lab {
     /// Makes one for a set of versions; `None` where there are none.
-    async fn new(venv: &str, plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static) -> Option<Self> {
+    async fn new(
+        venv: &str,
+        plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static,
+    ) -> Option<Self> {
         let venv = PathBuf::from(std::env::var_os("STREAMTABLE_CLIENTS")?).join(venv);
         assert!(venv.join("bin/python").exists(), "run `cargo xtask clients`");
         let server = Running::start().await;
@@ -201,8 +204,14 @@ async fn wandb_0_31_logs_resumes_and_reads_back() {
         })
     );
     let files: Vec<&str> = files.as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
-    for wanted in ["config.yaml", "output.log", "wandb-summary.json", "media/images/", "media/html/", "media/table/"]
-    {
+    for wanted in [
+        "config.yaml",
+        "output.log",
+        "wandb-summary.json",
+        "media/images/",
+        "media/html/",
+        "media/table/",
+    ] {
         assert!(files.iter().any(|file| file.starts_with(wanted)), "{wanted} in {files:?}");
     }
     assert!(images.as_array().unwrap().iter().all(|size| size.as_u64() > Some(0)));
@@ -219,7 +228,12 @@ async fn wandb_0_31_logs_resumes_and_reads_back() {
         .as_array()
         .unwrap_or_else(|| panic!("{data}"))
         .iter()
-        .map(|edge| (edge["version"].as_str().unwrap().to_owned(), edge["node"]["fileCount"].as_i64().unwrap()))
+        .map(|edge| {
+            (
+                edge["version"].as_str().unwrap().to_owned(),
+                edge["node"]["fileCount"].as_i64().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(versions, [("v2".to_owned(), 3), ("v1".to_owned(), 2), ("v0".to_owned(), 1)]);
 }

@@ -100,17 +100,17 @@ async fn send(
     parts: &http::request::Parts,
     body: Bytes,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
-    let other = std::io::Error::other;
     let stream = TcpStream::connect(upstream).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(std::io::Error::other)?;
     tokio::spawn(connection);
     let mut request = Request::from_parts(parts.clone(), Full::new(body));
     request.headers_mut().remove("transfer-encoding");
     let answer = tokio::time::timeout(Duration::from_secs(60), sender.send_request(request));
-    let answer = answer.await.map_err(other)?.map_err(std::io::Error::other)?;
+    let answer = answer.await.map_err(std::io::Error::other)?.map_err(std::io::Error::other)?;
     let (mut parts, body) = answer.into_parts();
-    let body = body.collect().await.map_err(other)?.to_bytes();
+    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     parts.headers.remove("transfer-encoding");
     Ok(Response::from_parts(parts, Full::new(body)))
 }

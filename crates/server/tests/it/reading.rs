@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::support::Running;
 
 fn rows(offset: u64, lines: &[&str]) -> String {
-    json!({ "files": { "wandb-history.jsonl": { "offset": offset, "content": lines } } }).to_string()
+    json!({ "files": { "wandb-history.jsonl": { "offset": offset, "content": lines } } })
+        .to_string()
 }
 
 const ASYNC: (&str, &str) = ("x-wandb-use-async-filestream", "true");
@@ -51,8 +52,9 @@ async fn steps_of_asynchronous_rows() {
         data["project"]["run"]["historyKeys"]["lastStep"].clone()
     };
     assert_eq!(last_step().await, -1);
-    let lines: Vec<String> =
-        (0..5).map(|i| format!(r#"{{"i":{i},"x":NaN,"_client_id":"w","_timestamp":1.5}}"#)).collect();
+    let lines: Vec<String> = (0..5)
+        .map(|i| format!(r#"{{"i":{i},"x":NaN,"_client_id":"w","_timestamp":1.5}}"#))
+        .collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     for _ in 0..2 {
         assert_eq!(server.post("me/p/t", &[ASYNC], &rows(0, &lines)).await.status, 200);

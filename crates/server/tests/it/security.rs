@@ -60,7 +60,10 @@ async fn other_entities_are_as_if_they_were_not_there() {
     let auth = basic(&own);
     let answer = send("POST", &url, &[("authorization", &auth)], ROWS).await;
     assert_eq!(answer.status, 404);
-    for path in ["/files/theirs/p/r/a.png", "/?exp=get%28%22wandb-artifact%3A%2F%2F%2Ftheirs%2Fp%2Fr%3Alatest%2Fobj%22%29.rows"] {
+    for path in [
+        "/files/theirs/p/r/a.png",
+        "/?exp=get%28%22wandb-artifact%3A%2F%2F%2Ftheirs%2Fp%2Fr%3Alatest%2Fobj%22%29.rows",
+    ] {
         let url = format!("{}{path}", server.url);
         assert_eq!(send("GET", &url, &[("authorization", &auth)], "").await.status, 404);
     }
@@ -138,7 +141,10 @@ async fn forged_hosts_and_origins() {
     assert_eq!(status(&[]).await, 200);
     assert_eq!(status(&[("host", "localhost:1")]).await, 200);
     assert_eq!(status(&[("host", "evil.example")]).await, 403);
-    assert_eq!(status(&[("host", "evil.example:80"), ("origin", "http://evil.example:80")]).await, 403);
+    assert_eq!(
+        status(&[("host", "evil.example:80"), ("origin", "http://evil.example:80")]).await,
+        403
+    );
     assert_eq!(status(&[("origin", "http://evil.example")]).await, 403);
     assert_eq!(status(&[("origin", "null")]).await, 403);
     assert_eq!(status(&[("origin", &server.url)]).await, 200);
@@ -181,7 +187,8 @@ async fn path_tricks_in_names() {
     }
     // A run whose name no table can have gets a table of another name.
     server.make_run("me", "p", "été 1").await;
-    let posted = server.post("me/p/%C3%A9t%C3%A9%201", &[("x-wandb-use-async-filestream", "true")], ROWS);
+    let posted =
+        server.post("me/p/%C3%A9t%C3%A9%201", &[("x-wandb-use-async-filestream", "true")], ROWS);
     assert_eq!(posted.await.status, 200);
     let folder = server.folder.path();
     assert!(std::fs::read_dir(folder.parent().unwrap()).is_ok());
@@ -219,10 +226,14 @@ async fn bombs_and_depths() {
     assert_eq!(rejected[0]["line"], 0);
 
     // Queries that ask for too much.
-    let deep = format!("{{ viewer {} }}", "{ defaultEntity { project ".repeat(50)) + &"}}".repeat(51);
+    let deep =
+        format!("{{ viewer {} }}", "{ defaultEntity { project ".repeat(50)) + &"}}".repeat(51);
     for query in [
         deep,
-        format!("{{ {} }}", (0..5000).map(|i| format!("a{i}: viewer {{ id }} ")).collect::<String>()),
+        format!(
+            "{{ {} }}",
+            (0..5000).map(|i| format!("a{i}: viewer {{ id }} ")).collect::<String>()
+        ),
         "{ viewer { ...a } } fragment a on User { ...b } fragment b on User { ...a }".to_owned(),
         "{ nothing }".to_owned(),
         "{".to_owned(),

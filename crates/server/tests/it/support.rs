@@ -137,8 +137,7 @@ impl Running {
     /// Carries out a GraphQL operation with a key, and returns its data.
     pub async fn ask_as(&self, key: &str, query: &str, variables: serde_json::Value) -> Answer {
         let body = serde_json::json!({ "query": query, "variables": variables });
-        let headers =
-            [("authorization", &*basic(key)), ("content-type", "application/json")];
+        let headers = [("authorization", &*basic(key)), ("content-type", "application/json")];
         send("POST", &format!("{}/graphql", self.url), &headers, body.to_string()).await
     }
 

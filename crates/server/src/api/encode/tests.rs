@@ -16,8 +16,10 @@ fn batch() -> RecordBatch {
         Some(vec![]),
     ]);
     let inner: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.5), Some(f64::NAN), None]));
-    let structs =
-        StructArray::from(vec![(Arc::new(Field::new("x", inner.data_type().clone(), true)), inner)]);
+    let structs = StructArray::from(vec![(
+        Arc::new(Field::new("x", inner.data_type().clone(), true)),
+        inner,
+    )]);
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("i", Arc::new(Int64Array::from(vec![Some(i64::MAX), None, Some(-1)]))),
         ("u", Arc::new(UInt64Array::from(vec![u64::MAX, 0, 1]))),
@@ -35,7 +37,8 @@ fn batch() -> RecordBatch {
         ("o", Arc::new(structs)),
         ("n", Arc::new(NullArray::new(3))),
     ];
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap()
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true)))
+        .unwrap()
 }
 
 fn encode(format: Format, batches: &[RecordBatch]) -> Vec<u8> {
@@ -71,7 +74,8 @@ fn lines() {
 fn array() {
     assert_eq!(text(Format::Json, &[]), "[]\n");
     let twice: serde_json::Value =
-        serde_json::from_str(&text(Format::Json, &[batch(), batch().slice(0, 0), batch()])).unwrap();
+        serde_json::from_str(&text(Format::Json, &[batch(), batch().slice(0, 0), batch()]))
+            .unwrap();
     assert_eq!(twice.as_array().unwrap().len(), 6);
     assert_eq!(twice[3]["u"], u64::MAX);
 }

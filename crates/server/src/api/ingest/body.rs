@@ -63,7 +63,8 @@ impl Inflated {
             }
             Some(_) => return Err(BodyError::Encoding),
         };
-        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let length =
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if length.is_some_and(|length: u64| length > limit) {
             return Err(BodyError::TooLarge { limit });
         }
@@ -176,7 +177,10 @@ mod tests {
         let bomb = gzip(&vec![0; 64 << 20]);
         assert!(matches!(read_all(bomb, "gzip", 1 << 20).await, Err(BodyError::TooLarge { .. })));
         let cut = &gzip(&b"0123456789".repeat(1000))[..30];
-        assert!(matches!(read_all(cut.to_vec(), "gzip", 1 << 20).await, Err(BodyError::Broken { .. })));
+        assert!(matches!(
+            read_all(cut.to_vec(), "gzip", 1 << 20).await,
+            Err(BodyError::Broken { .. })
+        ));
         assert!(matches!(read_all("no gzip", "gzip", 99).await, Err(BodyError::Broken { .. })));
     }
 }

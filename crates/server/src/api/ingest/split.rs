@@ -213,7 +213,11 @@ impl Splitter {
         self.elements += 1;
         if self.begun.is_empty() && !self.is_too_long {
             let is_too_long = end - start > MAX_LINE_BYTES;
-            out.push(if is_too_long { Piece::TooLong } else { Piece::Row(chunk.slice(start..end)) });
+            out.push(if is_too_long {
+                Piece::TooLong
+            } else {
+                Piece::Row(chunk.slice(start..end))
+            });
             return;
         }
         self.keep(&chunk[start..end]);

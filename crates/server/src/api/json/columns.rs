@@ -36,7 +36,10 @@ impl Default for Columns {
 
 impl Columns {
     /// Looks at a batch. Fails where a column is of a kind that JSON cannot show.
-    pub(in crate::api) fn of<'a>(&'a self, batch: &'a RecordBatch) -> Result<Cells<'a>, ArrowError> {
+    pub(in crate::api) fn of<'a>(
+        &'a self,
+        batch: &'a RecordBatch,
+    ) -> Result<Cells<'a>, ArrowError> {
         let fields = batch.schema_ref().fields();
         let columns = fields.iter().zip(batch.columns()).map(|(field, column)| {
             let mut name = Vec::with_capacity(field.name().len() + 3);
@@ -47,7 +50,6 @@ impl Columns {
         Ok(Cells { columns: columns.collect::<Result<_, ArrowError>>()? })
     }
 }
-
 
 impl Cells<'_> {
     /// Returns how many columns there are.
@@ -96,7 +98,9 @@ impl EncoderFactory for Ours {
         options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
         let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
-            DataType::Float16 => primitive::<Float16Type>(array, |out, x| write_f32(out, x.to_f32())),
+            DataType::Float16 => {
+                primitive::<Float16Type>(array, |out, x| write_f32(out, x.to_f32()))
+            }
             DataType::Float32 => primitive::<Float32Type>(array, write_f32),
             DataType::Float64 => primitive::<Float64Type>(array, write_f64),
             // One without a zone is taken for one in UTC, as everywhere here.

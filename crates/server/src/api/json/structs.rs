@@ -15,8 +15,7 @@ use super::rows::write_value;
 use super::write_str;
 
 /// The fields of a media cell.
-const MEDIA: [&str; 8] =
-    ["kind", "path", "hash", "size", "width", "height", "format", "caption"];
+const MEDIA: [&str; 8] = ["kind", "path", "hash", "size", "width", "height", "format", "caption"];
 
 /// The fields of a cell of several kinds, of which it has two or more.
 const MIXED: [&str; 6] = ["n", "s", "b", "t", "media", "json"];
