@@ -66,7 +66,7 @@ impl History {
         let columns = info.columns.iter().map(|column| (&column.name, column.ty.clone()));
         let schema = Schema::with_columns(ColumnPolicy::Evolve, columns);
         let mut keys = HistoryKeys::new(&schema, info.summary.rows);
-        if info.has_steps {
+        if self.has_steps(info) {
             keys.last_step = info.last_step.unwrap_or(keys.last_step);
         }
         keys
@@ -91,7 +91,7 @@ impl History {
     ) -> Result<Vec<String>, ApiError> {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let limit = limit.min(MAX_ROWS);
-        let rows = if info.has_steps {
+        let rows = if self.has_steps(info) {
             self.with_steps(state, info, min, max, limit).await?
         } else {
             self.without_steps(state, info, min, max, limit).await?
@@ -153,12 +153,18 @@ impl History {
     }
 
     fn line(&self, info: &TableInfo, row: &ReadRow, step: i64) -> String {
-        history_line(row, step, !info.has_steps)
+        history_line(row, step, !self.has_steps(info))
     }
 
     fn step(&self, info: &TableInfo, row: &ReadRow) -> i64 {
         let position = i64::try_from(row.position).unwrap_or(i64::MAX);
-        if info.has_steps { row.step.unwrap_or(position) } else { position }
+        if self.has_steps(info) { row.step.unwrap_or(position) } else { position }
+    }
+
+    /// Tells whether rows are known by the steps that they bring. Those of several writers overlap,
+    /// so such rows are counted instead.
+    fn has_steps(&self, info: &TableInfo) -> bool {
+        info.has_steps && self.next_line > 0
     }
 
     /// Looks at all rows, or where there are very many at some, evenly; and keeps of those that

@@ -193,8 +193,8 @@ impl Run {
     }
 
     async fn history_keys(&self, ctx: &Context<'_>) -> async_graphql::Result<Json> {
-        let keys = serde_json::to_value(self.rows(ctx)?.keys())?;
-        Ok(Json(Json_::from_json(keys)?))
+        // Not by way of serde_json's value, which does not keep the order of columns.
+        Ok(Json(async_graphql::to_value(self.rows(ctx)?.keys())?))
     }
 
     /// Rows as texts: those with a step from `minStep` on and before `maxStep`, or where neither is
