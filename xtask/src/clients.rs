@@ -16,8 +16,7 @@ const FOLDER: &str = "crates/server/tests/clients";
 pub(crate) const VARIABLE: &str = "STREAMTABLE_CLIENTS";
 
 /// What runs the tests, behind the environments.
-pub(crate) const TESTS: &str =
-    "nextest run --workspace --all-features --no-fail-fast --run-ignored only -E test(/^clients::/)";
+pub(crate) const TESTS: &str = "nextest run --workspace --all-features --no-fail-fast --run-ignored only -E test(/^clients::/)";
 
 pub(crate) const COMMAND: Command = Command {
     name: "clients",

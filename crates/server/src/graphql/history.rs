@@ -131,7 +131,11 @@ impl History {
         })?;
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let limit = spec.samples.unwrap_or(500).min(MAX_ROWS);
-        let steps = spec.min_step.unwrap_or(i64::MIN)..spec.max_step.unwrap_or(i64::MAX);
+        let (min, max) = (spec.min_step.unwrap_or(i64::MIN), spec.max_step.unwrap_or(i64::MAX));
+        // Legacy clients name the step behind the last, the present SDK the last. Both ask for no
+        // more samples than that leaves steps, or do not mind.
+        let is_inclusive = i128::try_from(limit).unwrap_or(0) > i128::from(max) - i128::from(min);
+        let steps = min..max.saturating_add(is_inclusive.into());
         let rows = self
             .scan(state, info, limit, |(step, row)| {
                 steps.contains(step)

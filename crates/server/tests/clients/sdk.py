@@ -17,7 +17,7 @@ run = wandb.init(
     settings=wandb.Settings(x_file_stream_no_gzip=False, x_disable_stats=False),
 )
 if mode == "resume":
-    assert run.resumed and run.step == 5, (run.resumed, run.step)
+    assert run.resumed and run.starting_step == 5, (run.resumed, run.starting_step)
     run.log({"loss": 0.0625})
     run.finish()
     sys.exit(0)

@@ -106,7 +106,7 @@ fn media(parts: &StructArray, i: usize) -> Option<Media> {
     let file = StoredFile {
         path: text(MediaField::Path)?.to_owned(),
         sha256: text(MediaField::Hash).map(str::to_owned),
-        size: size.is_valid(i).then(|| u64::try_from(size.value(i)).ok())?,
+        size: size.is_valid(i).then(|| u64::try_from(size.value(i)).ok()).flatten(),
     };
     let dimensions = side(MediaField::Width).zip(side(MediaField::Height));
     let media = Media::stored(kind, text(MediaField::Format)?, dimensions, file).ok()?;
