@@ -207,7 +207,6 @@ async fn wandb_0_31_logs_resumes_and_reads_back() {
     let files: Vec<&str> = files.as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
     for wanted in [
         "config.yaml",
-        "output.log",
         "wandb-summary.json",
         "media/images/",
         "media/html/",
