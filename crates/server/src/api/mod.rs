@@ -28,8 +28,11 @@ const STREAM_OFFSET: HeaderName = HeaderName::from_static("stream-offset");
 /// In answers: one more than the position of the table's last row.
 const STREAM_END: HeaderName = HeaderName::from_static("stream-end");
 
-/// Each route: its path, its method, and what answers.
-const ROUTES: &[(&str, Method, fn() -> MethodRouter<AppState>)] = &[
+/// A path, a method, and what answers.
+type Route = (&'static str, Method, fn() -> MethodRouter<AppState>);
+
+/// Each route.
+const ROUTES: &[Route] = &[
     ("/api/openapi.json", Method::GET, || get(openapi::document)),
     ("/api/query", Method::POST, || post(query::query)),
     ("/api/tables", Method::GET, || get(tables::list)),

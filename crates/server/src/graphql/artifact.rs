@@ -227,6 +227,10 @@ impl ArtifactAlias {
 connection!(AliasConnection, AliasEdge, ArtifactAlias);
 
 /// The versions under one name.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "two fields have arguments of one name; the lint takes those for repetitions"
+)]
 #[derive(Interface)]
 #[graphql(
     field(name = "id", ty = "ID"),

@@ -382,7 +382,7 @@ impl<T> Thinning<T> {
         if self.limit == 0 {
             return;
         }
-        if self.count % self.stride == 0 {
+        if self.count.is_multiple_of(self.stride) {
             self.kept.push(item);
         }
         self.count += 1;
