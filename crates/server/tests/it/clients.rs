@@ -205,13 +205,9 @@ async fn wandb_0_31_logs_resumes_and_reads_back() {
         })
     );
     let files: Vec<&str> = files.as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
-    for wanted in [
-        "config.yaml",
-        "wandb-summary.json",
-        "media/images/",
-        "media/html/",
-        "media/table/",
-    ] {
+    for wanted in
+        ["config.yaml", "wandb-summary.json", "media/images/", "media/html/", "media/table/"]
+    {
         assert!(files.iter().any(|file| file.starts_with(wanted)), "{wanted} in {files:?}");
     }
     assert!(images.as_array().unwrap().iter().all(|size| size.as_u64() > Some(0)));

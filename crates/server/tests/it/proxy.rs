@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nothing: it goes through.
     None,
     /// It never arrives.
@@ -28,9 +28,9 @@ pub enum Fault {
 }
 
 /// A proxy in front of a server, which it calls by its own name.
-pub struct Proxy {
-    pub url: String,
-    pub requests: Arc<AtomicUsize>,
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    pub(crate) requests: Arc<AtomicUsize>,
 }
 
 type Plan = Arc<dyn Fn(usize, &str) -> Fault + Send + Sync>;
@@ -38,7 +38,7 @@ type Plan = Arc<dyn Fn(usize, &str) -> Fault + Send + Sync>;
 impl Proxy {
     /// Serves until the runtime ends. `plan` says by the number and the path of a request what
     /// becomes of it.
-    pub async fn start(
+    pub(crate) async fn start(
         upstream: &str,
         plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static,
     ) -> Self {
@@ -67,7 +67,7 @@ impl Proxy {
         Self { url, requests }
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }

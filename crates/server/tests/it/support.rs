@@ -9,23 +9,23 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// A server that is served until this is dropped.
-pub struct Running {
-    pub url: String,
+pub(crate) struct Running {
+    pub(crate) url: String,
     /// The key that the first start made: it opens all.
-    pub key: String,
-    pub catalog: Catalog,
-    pub folder: TempDir,
+    pub(crate) key: String,
+    pub(crate) catalog: Catalog,
+    pub(crate) folder: TempDir,
     config: ServerConfig,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl Fn(&mut ServerConfig)) -> Self {
+    pub(crate) async fn start_with(change: impl Fn(&mut ServerConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = ServerConfig {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -43,7 +43,7 @@ impl Running {
     }
 
     /// Stops the server, and starts another one in its folder.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.stop().await;
         let server = Server::bind(self.config.clone()).await.unwrap();
         assert_eq!(server.first_key(), None);
@@ -53,14 +53,14 @@ impl Running {
     }
 
     /// Stops the server as a signal would, and waits for its end.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(served) = self.served.take() {
             served.await.unwrap();
         }
     }
 
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 }
@@ -74,28 +74,28 @@ fn serve(server: Server) -> (oneshot::Sender<()>, JoinHandle<()>) {
 }
 
 /// An answer, read whole.
-pub struct Answer {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// Sends a request exactly as it is told, `Host` included where it is given.
-pub async fn send(
+pub(crate) async fn send(
     method: &str,
     url: &str,
     headers: &[(&str, &str)],
@@ -123,25 +123,30 @@ pub async fn send(
 }
 
 /// The `Authorization` of a key.
-pub fn basic(key: &str) -> String {
+pub(crate) fn basic(key: &str) -> String {
     use base64::Engine;
     format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("api:{key}")))
 }
 
 impl Running {
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         let auth = basic(&self.key);
         send("GET", &format!("{}{path}", self.url), &[("authorization", &auth)], "").await
     }
 
     /// Carries out a GraphQL operation with a key, and returns its data.
-    pub async fn ask_as(&self, key: &str, query: &str, variables: serde_json::Value) -> Answer {
+    pub(crate) async fn ask_as(
+        &self,
+        key: &str,
+        query: &str,
+        variables: serde_json::Value,
+    ) -> Answer {
         let body = serde_json::json!({ "query": query, "variables": variables });
         let headers = [("authorization", &*basic(key)), ("content-type", "application/json")];
         send("POST", &format!("{}/graphql", self.url), &headers, body.to_string()).await
     }
 
-    pub async fn ask(&self, query: &str, variables: serde_json::Value) -> serde_json::Value {
+    pub(crate) async fn ask(&self, query: &str, variables: serde_json::Value) -> serde_json::Value {
         let answer = self.ask_as(&self.key, query, variables).await;
         let json = answer.json();
         assert!(answer.status == 200 && json.get("errors").is_none(), "{}", answer.text());
@@ -149,7 +154,12 @@ impl Running {
     }
 
     /// Makes a run.
-    pub async fn make_run(&self, entity: &str, project: &str, run: &str) -> serde_json::Value {
+    pub(crate) async fn make_run(
+        &self,
+        entity: &str,
+        project: &str,
+        run: &str,
+    ) -> serde_json::Value {
         let query = "mutation U($e: String, $p: String, $r: String) {
             upsertBucket(input: {entityName: $e, modelName: $p, name: $r}) {
                 inserted bucket { id name historyLineCount } } }";
@@ -158,7 +168,7 @@ impl Running {
     }
 
     /// Posts to a run's file stream.
-    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let auth = basic(&self.key);
         let own = [("authorization", auth.as_str()), ("content-type", "application/json")];
         let headers = [&own, headers].concat();
