@@ -4,6 +4,7 @@
 mod clients;
 mod conformance;
 mod http;
+mod kills;
 mod proxy;
 mod reading;
 mod security;
