@@ -156,9 +156,9 @@ impl TableProvider for AtRest {
         }
         let plan: Arc<dyn ExecutionPlan> = match parts.len() {
             0 => Arc::new(EmptyExec::new(Arc::new(self.schema.project(&columns)?))),
-            1 => parts.remove(0),
             // One partition asks for the rows in their order.
             _ if partitions == 1 => Arc::new(InOrder::new(parts)?),
+            1 => parts.remove(0),
             _ => UnionExec::try_new(parts)?,
         };
         if !is_dead {

@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{FilterDescription, FilterPushdownPhase};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -16,6 +18,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 /// Gives the rows of its inputs one after the other, in one partition: all of the first, then all
 /// of the second. A union of them would mix them.
+///
+/// It lets filters through, but no limit: a scan that knows of one reads the parts of a file first
+/// that a filter takes as a whole, whatever their order.
 #[derive(Debug)]
 pub(super) struct InOrder {
     inputs: Vec<Arc<dyn ExecutionPlan>>,
@@ -67,6 +72,15 @@ impl ExecutionPlan for InOrder {
         inputs: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(Self::new(inputs)?))
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _phase: FilterPushdownPhase,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(filters, &self.children())
     }
 
     fn execute(
