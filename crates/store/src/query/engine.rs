@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -16,7 +17,10 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures_util::{Stream, StreamExt as _};
 use streamtable_schema::TablePath;
-use tokio::time::Instant;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use super::at_rest::AtRest;
 use super::catalog::{Tables, Visible};
@@ -29,11 +33,25 @@ use crate::{ReadRow, StoreError};
 /// The longest query, in bytes.
 const MAX_SQL_BYTES: usize = 1 << 20;
 
-/// Answers queries; all of them share its memory.
+/// So many batches of an answer wait for whoever reads it.
+const WAITING_BATCHES: usize = 2;
+
+/// Answers queries; all of them share its memory and its threads.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    runtime: Arc<RuntimeEnv>,
+    resources: Arc<RuntimeEnv>,
     threads: usize,
+    /// Where queries run: an operator may compute for seconds without a pause, and rows that come
+    /// in shall not wait for it.
+    pool: Option<Runtime>,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.shutdown_background();
+        }
+    }
 }
 
 impl Engine {
@@ -46,12 +64,18 @@ impl Engine {
         std::fs::create_dir_all(&spill)?;
         let disk =
             DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill]));
-        let runtime = RuntimeEnvBuilder::new()
+        let resources = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(config.query_bytes)))
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(failed)?;
-        Ok(Self { runtime, threads: config.query_threads.max(1) })
+        let threads = config.query_threads.max(1);
+        let pool = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("streamtable-query")
+            .enable_all()
+            .build()?;
+        Ok(Self { resources, threads, pool: Some(pool) })
     }
 
     /// Answers a question in SQL.
@@ -68,27 +92,26 @@ impl Engine {
         }
         let visible = Visible { tables, entities: query.entities };
         let state = self.session(visible, query.home.as_ref(), self.threads)?;
-        let plan = async {
-            let plan = state.create_logical_plan(&query.sql).await.map_err(failed)?;
-            SQLOptions::new()
-                .with_allow_ddl(false)
-                .with_allow_dml(false)
-                .with_allow_statements(false)
-                .verify_plan(&plan)
-                .map_err(failed)?;
-            let mut state = state;
-            if is_plain(&plan) {
-                // Rows that are neither sorted nor put together come oldest first.
-                *state.config_mut() = state.config().clone().with_target_partitions(1);
+        let (tell, told) = oneshot::channel();
+        let (send, receive) = mpsc::channel(WAITING_BATCHES);
+        let running = self.spawn(async move {
+            let mut rows = match run(state, &query.sql).await {
+                Ok(rows) => rows,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            // Whoever asked may have gone away: then nothing more is computed.
+            if tell.send(Ok(rows.schema())).is_err() {
+                return;
             }
-            let plan = state.create_physical_plan(&plan).await.map_err(failed)?;
-            execute_stream(plan, state.task_ctx()).map_err(failed)
-        };
-        let rows =
-            tokio::time::timeout_at(deadline, plan).await.map_err(|_| too_long.clone())??;
-        let schema = rows.schema();
-        let batches = until(deadline, too_long, rows.map(|batch| batch.map_err(failed)));
-        Ok(Rows { schema, batches: batches.boxed() })
+            while let Some(batch) = rows.next().await {
+                if send.send(batch.map_err(failed)).await.is_err() {
+                    return;
+                }
+            }
+        })?;
+        let schema = timeout_at(deadline, told).await.map_err(|_| too_long.clone())?;
+        let schema = schema.map_err(|_| ended())??;
+        Ok(Rows { schema, batches: until(deadline, too_long, receive, running).boxed() })
     }
 
     /// Reads at most `limit` rows of a table from a position on, in order.
@@ -102,43 +125,31 @@ impl Engine {
         let first_live = snapshot.live.first().and_then(|batch| {
             Some(crate::live::positions(batch)?.values().first().copied()? as u64)
         });
-        let batches = if first_live.is_some_and(|first| first <= from) {
-            read_memory(&snapshot, from, limit)
-        } else if from >= snapshot.end {
-            Vec::new()
-        } else {
-            self.read_files(snapshot, from, limit).await?
+        if from >= snapshot.end {
+            return Ok(Vec::new());
+        }
+        let rows = |batches: Vec<RecordBatch>| {
+            batches.iter().flat_map(|batch| read_rows(&columns, batch)).collect()
         };
-        Ok(batches.iter().flat_map(|batch| read_rows(&columns, batch)).collect())
+        if first_live.is_some_and(|first| first <= from) {
+            return Ok(rows(read_memory(&snapshot, from, limit)));
+        }
+        let state = self.session(Visible::none(), None, 1)?;
+        let (tell, told) = oneshot::channel();
+        let _running = self.spawn(async move {
+            let batches = read_files(state, snapshot, from, limit).await;
+            // Whoever asked may have gone away.
+            let _ = tell.send(batches);
+        })?;
+        Ok(rows(told.await.map_err(|_| ended())??))
     }
 
-    async fn read_files(
+    fn spawn(
         &self,
-        mut snapshot: Snapshot,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<RecordBatch>, StoreError> {
-        // Only the files that can have the first of them are opened.
-        let mut rows = 0;
-        let files = snapshot.files.iter().filter(|file| file.end > from).take_while(|file| {
-            let is_needed = rows < limit as u64;
-            // The first may begin before the rows that are asked for.
-            rows += if file.first >= from { file.rows } else { 0 };
-            is_needed
-        });
-        let files: Vec<_> = files.cloned().collect();
-        if rows >= (limit as u64) + snapshot.dead.count_within(from..snapshot.end) {
-            snapshot.live.clear();
-        }
-        snapshot.files = Arc::new(files);
-        let state = self.session(Visible::none(), None, 1)?;
-        let context = SessionContext::new_with_state(state);
-        let frame = context
-            .read_table(Arc::new(AtRest::new(snapshot)))
-            .and_then(|frame| frame.filter(ident(fixed::POSITION).gt_eq(lit(from as i64))))
-            .and_then(|frame| frame.limit(0, Some(limit)))
-            .map_err(failed)?;
-        frame.collect().await.map_err(failed)
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Running, StoreError> {
+        let pool = self.pool.as_ref().ok_or_else(ended)?;
+        Ok(Running(pool.spawn(work)))
     }
 
     fn session(
@@ -164,13 +175,70 @@ impl Engine {
         options.execution.time_zone = Some("+00:00".to_owned());
         let mut state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_runtime_env(Arc::clone(&self.resources))
             .with_catalog_list(Arc::new(visible))
             .with_default_features()
             .build();
         datafusion_functions_json::register_all(&mut state).map_err(failed)?;
         Ok(state)
     }
+}
+
+/// A query under way; it ends with whoever waits for it.
+struct Running(JoinHandle<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn run(mut state: SessionState, sql: &str) -> Result<SendableRecordBatchStream, StoreError> {
+    let plan = state.create_logical_plan(sql).await.map_err(failed)?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(failed)?;
+    if is_plain(&plan) {
+        // Rows that are neither sorted nor put together come oldest first.
+        *state.config_mut() = state.config().clone().with_target_partitions(1);
+    }
+    let plan = state.create_physical_plan(&plan).await.map_err(failed)?;
+    execute_stream(plan, state.task_ctx()).map_err(failed)
+}
+
+async fn read_files(
+    state: SessionState,
+    mut snapshot: Snapshot,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<RecordBatch>, StoreError> {
+    // Only the files that can have the first of them are opened.
+    let mut rows = 0;
+    let files = snapshot.files.iter().filter(|file| file.end > from).take_while(|file| {
+        let is_needed = rows < limit as u64;
+        // The first may begin before the rows that are asked for.
+        rows += if file.first >= from { file.rows } else { 0 };
+        is_needed
+    });
+    let files: Vec<_> = files.cloned().collect();
+    if rows >= (limit as u64) + snapshot.dead.count_within(from..snapshot.end) {
+        snapshot.live.clear();
+    }
+    snapshot.files = Arc::new(files);
+    let context = SessionContext::new_with_state(state);
+    let frame = context
+        .read_table(Arc::new(AtRest::new(snapshot)))
+        .and_then(|frame| frame.filter(ident(fixed::POSITION).gt_eq(lit(from as i64))))
+        .and_then(|frame| frame.limit(0, Some(limit)))
+        .map_err(failed)?;
+    frame.collect().await.map_err(failed)
+}
+
+fn ended() -> StoreError {
+    StoreError::Unavailable { reason: "the query has ended early".to_owned() }
 }
 
 impl Visible {
@@ -234,21 +302,25 @@ fn is_plain(plan: &LogicalPlan) -> bool {
     visited.is_ok() && is_plain && scans == 1
 }
 
-/// Ends a stream with an error when its time is over.
-fn until<S: Stream<Item = Result<RecordBatch, StoreError>> + Send + 'static>(
+/// Passes batches on, and ends with an error when their time is over.
+fn until(
     deadline: Instant,
     too_long: StoreError,
-    rows: S,
+    batches: mpsc::Receiver<Result<RecordBatch, StoreError>>,
+    running: Running,
 ) -> impl Stream<Item = Result<RecordBatch, StoreError>> + Send + 'static {
-    let state = Some(Box::pin(rows));
-    futures_util::stream::unfold(state, move |rows| {
+    futures_util::stream::unfold(Some((batches, running)), move |state| {
         let too_long = too_long.clone();
         async move {
-            let mut rows = rows?;
-            match tokio::time::timeout_at(deadline, rows.next()).await {
-                Ok(Some(Ok(batch))) => Some((Ok(batch), Some(rows))),
+            let (mut batches, mut running) = state?;
+            match timeout_at(deadline, batches.recv()).await {
+                Ok(Some(Ok(batch))) => Some((Ok(batch), Some((batches, running)))),
                 Ok(Some(Err(error))) => Some((Err(error), None)),
-                Ok(None) => None,
+                // An end that nobody meant must not look like one.
+                Ok(None) => match (&mut running.0).await {
+                    Ok(()) => None,
+                    Err(_) => Some((Err(ended()), None)),
+                },
                 Err(_) => Some((Err(too_long), None)),
             }
         }
