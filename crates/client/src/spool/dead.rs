@@ -171,7 +171,12 @@ pub(crate) fn identify(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::Res
 impl Loaded {
     /// Reads a segment; what no header begins is searched for frames all the same.
     pub(crate) fn read(disk: &dyn Disk, path: &Path, salt: u32) -> io::Result<Self> {
-        let bytes = disk.open(path, How::Read)?.read_all(MAX_FILE_BYTES)?;
+        let file = disk.open(path, How::Read)?;
+        if file.len()? > MAX_FILE_BYTES {
+            let message = format!("{} is longer than any segment", path.display());
+            return Err(io::Error::new(ErrorKind::InvalidData, message));
+        }
+        let bytes = file.read_all(MAX_FILE_BYTES)?;
         let start = Header::read(&bytes).map_or(0, |(_, end)| end);
         let scan = scan(&bytes, start, salt);
         Ok(Self { bytes, scan })

@@ -6,11 +6,11 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::acked::Acked;
 use super::disk::{Disk, DiskFile, How, Lock, create_dirs, gone};
-use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, scan, write_frame};
+use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, frames_within, scan, write_frame};
 use super::pictures::Pictures;
 use super::refusals::Refusals;
 use super::{SpoolConfig, SyncPolicy, layout};
@@ -144,8 +144,7 @@ impl SpoolJournal {
     ) -> io::Result<Self> {
         let sync = config.sync != SyncPolicy::Never;
         create_dirs(&*disk, &table_dir, sync)?;
-        let lock = disk.lock(&layout::lock(&table_dir, &header.writer))?;
-        let lock = lock.ok_or_else(|| io::Error::other("another process holds this writer"))?;
+        let lock = lock_new(&*disk, &layout::lock(&table_dir, &header.writer))?;
         let dir = table_dir.join(&header.writer);
         disk.create_dir(&dir)?;
         let segment_bytes = config.segment_bytes.clamp(4 << 10, MAX_SEGMENT_BYTES);
@@ -245,7 +244,7 @@ impl SpoolJournal {
         // Where the rescue fails, its lines are as safe as they were; the next time it may not.
         if is_due && self.needs_rescue && self.rescue().is_err() {
             self.unsynced_since = Some(now);
-            return Chore::Wait(Some(now + std::time::Duration::from_secs(1)));
+            return Chore::Wait(Some(now + Duration::from_secs(1)));
         }
         self.is_chore_under_way = true;
         Chore::Now(self.job(is_due))
@@ -288,6 +287,7 @@ impl SpoolJournal {
         if self.staged.is_empty() {
             return Ok(());
         }
+        self.check_process()?;
         // A disk that is full or ill in one place may not be in another.
         if self.write_once().is_ok() {
             return Ok(());
@@ -296,7 +296,24 @@ impl SpoolJournal {
     }
 
     fn write_once(&mut self) -> io::Result<()> {
-        let length = self.staged.len() as u64;
+        let mut from = 0;
+        let mut result = Ok(());
+        while from < self.staged.len() && result.is_ok() {
+            let (lines, length) = frames_within(&self.staged[from..], STAGED_BYTES);
+            debug_assert!(length > 0, "what is staged is frames");
+            result = self.write_frames(from..from + length, lines);
+            if result.is_ok() {
+                from += length;
+            }
+        }
+        self.staged.drain(..from);
+        self.staged.shrink_to(4 * STAGED_BYTES);
+        result
+    }
+
+    /// Writes some of the staged frames, which are the next lines'.
+    fn write_frames(&mut self, range: Range<usize>, lines: u64) -> io::Result<()> {
+        let length = range.len() as u64;
         let has_room = self.segments.back().is_some_and(|last| last.used + length <= last.capacity);
         if self.is_broken || !has_room {
             self.roll(self.written, length)?;
@@ -304,14 +321,12 @@ impl SpoolJournal {
         let Some(last) = self.segments.back_mut() else {
             return Err(io::Error::other("there is no segment"));
         };
-        if let Err(error) = last.file.write_all_at(&self.staged, last.used) {
+        if let Err(error) = last.file.write_all_at(&self.staged[range], last.used) {
             self.is_broken = true;
             return Err(error);
         }
-        last.wrote(self.written, self.next, length);
-        self.written = self.next;
-        self.staged.clear();
-        self.staged.shrink_to(4 * STAGED_BYTES);
+        last.wrote(self.written, self.written + lines, length);
+        self.written += lines;
         if self.unsynced_since.is_none() && self.sync != SyncPolicy::Never {
             self.unsynced_since = Some(now());
         }
@@ -389,6 +404,14 @@ impl SpoolJournal {
 
     /// Writes lines anew, elsewhere, that may not survive a power cut where they are.
     fn rescue(&mut self) -> io::Result<()> {
+        let result = self.write_anew();
+        // What is written next must not follow lines that were written anew only in part.
+        self.is_broken |= result.is_err();
+        self.needs_rescue &= result.is_err();
+        result
+    }
+
+    fn write_anew(&mut self) -> io::Result<()> {
         let mut line = self.synced.max(self.acked.settled());
         let mut is_first = true;
         while line < self.written {
@@ -405,14 +428,10 @@ impl SpoolJournal {
             }
             is_first = false;
             let Some(last) = self.segments.back_mut() else { break };
-            if let Err(error) = last.file.write_all_at(&frames, last.used) {
-                self.is_broken = true;
-                return Err(error);
-            }
+            last.file.write_all_at(&frames, last.used)?;
             last.wrote(line, line + count, length);
             line += count;
         }
-        self.needs_rescue = false;
         Ok(())
     }
 
@@ -450,6 +469,15 @@ impl SpoolJournal {
         let count = ends.len();
         lines.push(&Block::new(texts, ends), 0..count);
         Ok(lines)
+    }
+
+    /// Two processes must not write to the same place.
+    fn check_process(&self) -> io::Result<()> {
+        if std::process::id() == self.process {
+            return Ok(());
+        }
+        let reason = "this process is a fork of the one that opened the table; open it again";
+        Err(io::Error::other(reason))
     }
 
     fn used(&self) -> u64 {
@@ -505,9 +533,8 @@ impl Drop for SpoolJournal {
 
 impl Journal for SpoolJournal {
     fn append(&mut self, line: &[u8]) -> Result<(), JournalError> {
-        if self.staged.is_empty() && std::process::id() != self.process {
-            let reason = "this process is a fork of the one that opened the table; open it again";
-            return Err(JournalError::Io { reason: reason.to_owned() });
+        if self.staged.is_empty() {
+            self.check_process()?;
         }
         self.check_room(line)?;
         self.memory.append(line)?;
@@ -545,6 +572,22 @@ impl Journal for SpoolJournal {
         self.drop_settled();
         Ok(())
     }
+}
+
+/// Locks what nobody else has a reason to hold for long.
+fn lock_new(disk: &dyn Disk, path: &Path) -> io::Result<Box<dyn Lock>> {
+    const ATTEMPTS: u32 = 50;
+
+    // Whoever looks what lies in the folder holds each lock for a moment, this one, too.
+    for attempt in 0..ATTEMPTS {
+        if let Some(lock) = disk.lock(path)? {
+            return Ok(lock);
+        }
+        if attempt + 1 < ATTEMPTS && !disk.is_quick() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    Err(io::Error::other("another process holds this writer"))
 }
 
 /// Removes all that is a writer's, its lock last.
