@@ -7,5 +7,6 @@ mod conformance;
 mod laws;
 mod logging;
 mod media;
+mod spool;
 mod support;
 mod trouble;

@@ -58,6 +58,8 @@ pub(crate) struct Dead {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     bytes: Vec<u8>,
+    /// The number of its first line, if it has a header that says so.
+    first: Option<u64>,
     pub(crate) scan: Scan,
 }
 
@@ -177,9 +179,16 @@ impl Loaded {
             return Err(io::Error::new(ErrorKind::InvalidData, message));
         }
         let bytes = file.read_all(MAX_FILE_BYTES)?;
-        let start = Header::read(&bytes).map_or(0, |(_, end)| end);
-        let scan = scan(&bytes, start, salt);
-        Ok(Self { bytes, scan })
+        let header = Header::read(&bytes).ok();
+        let scan = scan(&bytes, header.as_ref().map_or(0, |&(_, end)| end), salt);
+        Ok(Self { bytes, first: header.map(|(header, _)| header.line), scan })
+    }
+
+    /// Returns where lines go on when this is the first segment there is: what was before it was
+    /// settled, and removed.
+    pub(crate) fn begin(&self, settled: u64) -> u64 {
+        let first = self.first.or_else(|| Some(self.scan.frames.first()?.line));
+        first.map_or(settled, |first| first.max(settled))
     }
 
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {

@@ -89,12 +89,14 @@ pub(crate) async fn drain(
         let (path, from) = (dead.segment_path(number), Arc::clone(&disk));
         let loaded = off_thread(&disk, move || Loaded::read(&*from, &path, salt)).await?;
         let mut loaded = loaded?;
+        if i == 0 {
+            next = loaded.begin(next);
+        }
         let aside = set_aside(&dead, number, &loaded, watch);
         loaded.skip_to(next);
         watch.hear(Event::Found(loaded.scan.frames.len() as u64));
         for (first, block) in loaded.runs() {
-            // What is missing before the first segment was settled, and removed.
-            if first > next && i > 0 {
+            if first > next {
                 watch.hear(Event::Lost(first - next));
             }
             let count = block.len() as u64;

@@ -260,6 +260,9 @@ fn walk(
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             loaded => loaded?,
         };
+        if i == 0 {
+            next = loaded.begin(next);
+        }
         for range in &loaded.scan.damaged {
             let (offset, bytes) = (range.start as u64, range.len() as u64);
             each(Walk::Problem(Problem::Damaged { path: path.clone(), offset, bytes }));
@@ -270,7 +273,7 @@ fn walk(
         }
         loaded.skip_to(next);
         for (first, block) in loaded.runs() {
-            if first > next && i > 0 {
+            if first > next {
                 each(Walk::Problem(Problem::Missing { line: first, rows: first - next }));
             }
             next = first + block.len() as u64;

@@ -1,5 +1,6 @@
 //! What an opening table does with what earlier processes left.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,15 +34,22 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 ///
 /// Ends when no other process is left that could die.
 pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home: SpoolHome) {
-    while deliver_dead(&shared, &backend, &home).await {
+    let mut left_alone = BTreeSet::new();
+    while deliver_dead(&shared, &backend, &home, &mut left_alone).await {
         shared.set_recovery_idle(true);
         tokio::time::sleep(LOOK_AGAIN).await;
         shared.set_recovery_idle(false);
     }
 }
 
-/// Delivers what is there now; `true` if others hold more, who live.
-async fn deliver_dead(shared: &Shared, backend: &Arc<dyn Backend>, home: &SpoolHome) -> bool {
+/// Delivers what is there now; `true` if others hold more, who live. What cannot be delivered is
+/// told once.
+async fn deliver_dead(
+    shared: &Shared,
+    backend: &Arc<dyn Backend>,
+    home: &SpoolHome,
+    left_alone: &mut BTreeSet<String>,
+) -> bool {
     let table = &shared.table;
     let writers = match find(shared, home).await {
         Ok(writers) => writers,
@@ -52,6 +60,9 @@ async fn deliver_dead(shared: &Shared, backend: &Arc<dyn Backend>, home: &SpoolH
     };
     let mut is_any_busy = false;
     for writer in writers {
+        if !left_alone.insert(writer.clone()) {
+            continue;
+        }
         let opened = {
             let (disk, dir, writer) =
                 (Arc::clone(&home.disk), home.table_dir.clone(), writer.clone());
@@ -61,6 +72,7 @@ async fn deliver_dead(shared: &Shared, backend: &Arc<dyn Backend>, home: &SpoolH
             Ok(Found::Dead(dead)) => dead,
             Ok(Found::Busy) => {
                 is_any_busy = true;
+                left_alone.remove(&writer);
                 continue;
             }
             Ok(Found::Gone) => continue,
