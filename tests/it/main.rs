@@ -4,6 +4,7 @@
 mod bad_input;
 mod blocking;
 mod conformance;
+mod crash;
 mod laws;
 mod logging;
 mod media;

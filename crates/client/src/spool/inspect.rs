@@ -117,7 +117,11 @@ pub fn list(root: &Path) -> io::Result<Vec<Entry>> {
             let dir = table_dir.join(&writer);
             let names = list_or_none(disk, &dir)?;
             if !names.is_empty() {
-                entries.push(entry(disk, &table_dir, dir, writer, &names)?);
+                match entry(disk, &table_dir, dir, writer, &names) {
+                    // Its process has finished meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    entry => entries.push(entry?),
+                }
             }
         }
     }
@@ -253,14 +257,15 @@ fn walk(
     mut each: impl FnMut(Walk<'_>),
 ) -> io::Result<()> {
     let mut next = Acked::peek(disk, dir)?;
-    for (i, &number) in segments.iter().enumerate() {
+    let mut is_first = true;
+    for &number in segments {
         let path = dir.join(layout::segment_name(number));
         let mut loaded = match Loaded::read(disk, &path, header.salt()) {
             // A process that lives removes what is settled.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             loaded => loaded?,
         };
-        if i == 0 {
+        if std::mem::take(&mut is_first) {
             next = loaded.begin(next);
         }
         for range in &loaded.scan.damaged {

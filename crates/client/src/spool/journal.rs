@@ -185,6 +185,12 @@ impl SpoolJournal {
         Ok(this)
     }
 
+    /// Plays a fork of the process that began it.
+    #[cfg(test)]
+    pub(crate) fn fork(&mut self) {
+        self.process = self.process.wrapping_add(1);
+    }
+
     /// Where the media files of the rows go.
     pub(crate) fn pictures(&self) -> Arc<Pictures> {
         Arc::clone(&self.pictures)
@@ -316,6 +322,8 @@ impl SpoolJournal {
         let length = range.len() as u64;
         let has_room = self.segments.back().is_some_and(|last| last.used + length <= last.capacity);
         if self.is_broken || !has_room {
+            // Without a segment to go to, the lines count as memory, which has its own bound.
+            self.is_broken = true;
             self.roll(self.written, length)?;
         }
         let Some(last) = self.segments.back_mut() else {

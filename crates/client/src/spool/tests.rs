@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::dead::{Dead, Found, Loaded};
-use super::disk::Disk;
+use super::disk::{Disk, How, Machine};
 use super::frame::Header;
 use super::journal::{Chore, SpoolJournal};
 use super::sim_disk::{SimMachine, Trouble};
-use super::{SpoolConfig, SyncPolicy};
+use super::{SpoolConfig, SyncPolicy, layout, list};
 use crate::{Journal, JournalError};
 
 fn table_dir() -> PathBuf {
     "/spool/table".into()
 }
 
-fn create(disk: Arc<dyn Disk>, config: &SpoolConfig, memory: u64) -> SpoolJournal {
-    let header = Header {
+fn header() -> Header {
+    Header {
         writer: "w".to_owned(),
         server: "s".to_owned(),
         table: "e/p/t".to_owned(),
@@ -29,8 +29,11 @@ fn create(disk: Arc<dyn Disk>, config: &SpoolConfig, memory: u64) -> SpoolJourna
         line: 0,
         created: 0,
         process: 0,
-    };
-    SpoolJournal::create(disk, table_dir(), header, config, memory).unwrap()
+    }
+}
+
+fn create(disk: Arc<dyn Disk>, config: &SpoolConfig, memory: u64) -> SpoolJournal {
+    SpoolJournal::create(disk, table_dir(), header(), config, memory).unwrap()
 }
 
 /// What a process that comes later finds: the lines that are not settled.
@@ -233,4 +236,124 @@ fn a_spool_has_one_holder() {
     drop(dead);
     machine.kill();
     assert!(matches!(open(), Found::Dead(_)));
+}
+
+/// Rows that waited in memory for a disk that was full go to segments that can be read.
+#[test]
+fn what_waited_for_room_goes_to_disk_in_pieces() {
+    let machine = SimMachine::default();
+    let config = SpoolConfig { segment_bytes: 1 << 20, ..SpoolConfig::default() };
+    let mut journal = create(machine.process(), &config, 256 << 20);
+    machine.set_full(true);
+    let lines: Vec<Vec<u8>> = (0..200_000).map(|n| format!("{{\"n\":{n}}}").into_bytes()).collect();
+    for line in &lines {
+        journal.append(line).unwrap();
+    }
+    journal.commit().unwrap_err();
+    machine.set_full(false);
+    journal.commit().unwrap();
+    let longest = machine.files().iter().map(|(_, bytes)| bytes.len()).max();
+    assert!(longest <= Some(1 << 20), "{longest:?}");
+    assert!(left(&machine) == lines);
+}
+
+/// Two processes after a fork share files and lock, so only the one that began may write.
+#[test]
+fn a_fork_writes_nothing() {
+    let machine = SimMachine::default();
+    let mut journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
+    journal.append(b"{}").unwrap();
+    journal.fork();
+    let before = machine.files();
+    let refused = journal.commit();
+    assert!(matches!(refused, Err(JournalError::Io { .. })), "{refused:?}");
+    let _ = journal.append(b"{}");
+    journal.close(true).unwrap();
+    assert_eq!(machine.files(), before);
+}
+
+/// Whoever looks into the folder holds locks for a moment, and keeps nobody from beginning.
+#[test]
+fn who_looks_hinders_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let table_dir = dir.path().join("server/e/p/t");
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let disk: Arc<dyn Disk> = Arc::new(Machine);
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                list(dir.path()).unwrap();
+                for writer in super::recover::writers_of(&*disk, &table_dir).unwrap() {
+                    // A folder that is made or goes meanwhile may be an error; it is no harm.
+                    let _ = Dead::open(&disk, &table_dir, &writer);
+                }
+            }
+        });
+        for n in 0..300 {
+            let header = Header { writer: format!("w{n}"), ..header() };
+            let config = SpoolConfig { sync: SyncPolicy::Never, ..SpoolConfig::default() };
+            let journal =
+                SpoolJournal::create(Arc::new(Machine), table_dir.clone(), header, &config, 0);
+            let mut journal = journal.unwrap();
+            journal.append(b"{}").unwrap();
+            journal.commit().unwrap();
+            journal.close(true).unwrap();
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever becomes of the bytes of a spool, what is read of it was written to it, in order.
+    #[test]
+    fn any_bytes_in_any_file(
+        texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2000), 1..20),
+        damage in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(),
+                prop::collection::vec(prop_oneof![Just(0), any::<u8>()], 1..100)),
+            0..6,
+        ),
+    ) {
+        let machine = SimMachine::default();
+        let config = SpoolConfig { segment_bytes: 4 << 10, ..SpoolConfig::default() };
+        let mut journal = create(machine.process(), &config, 1 << 20);
+        for text in &texts {
+            journal.append(text).unwrap();
+            journal.commit().unwrap();
+        }
+        let picture = crate::MediaFile { path: "media/a.png".into(), bytes: "picture".into() };
+        journal.pictures().put(&picture).unwrap();
+        journal.trim(1).unwrap();
+        machine.kill();
+        let disk = machine.process();
+        let files = machine.files();
+        for (file, at, bytes) in damage {
+            let (path, old) = file.get(&files);
+            if !old.is_empty() {
+                let file = disk.open(path, How::Write).unwrap();
+                file.write_all_at(&bytes, at.index(old.len()) as u64).unwrap();
+            }
+        }
+        if let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() {
+            let mut next = 0;
+            for &number in &dead.segments {
+                let path = dead.dir.join(layout::segment_name(number));
+                let mut loaded = Loaded::read(&*disk, &path, dead.header.salt()).unwrap();
+                loaded.skip_to(next);
+                for (first, block) in loaded.runs() {
+                    prop_assert!(first >= next);
+                    let written = &texts[first as usize..first as usize + block.len()];
+                    prop_assert!(block.lines().eq(written.iter().map(Vec::as_slice)));
+                    next = first + block.len() as u64;
+                }
+            }
+            for name in dead.pictures.names().unwrap() {
+                if let Some(file) = dead.pictures.read(&name).unwrap() {
+                    prop_assert_eq!(&file.bytes, &picture.bytes);
+                }
+            }
+        }
+    }
 }
