@@ -165,7 +165,7 @@ async fn rows_are_refused_alone_with_column_and_reason() {
     for (row, column, message) in bad {
         let before = table.stats();
         let error = table.log(row.clone()).await.unwrap_err();
-        let LogError { accepted: 0, refused, at_risk: None } = &error else { panic!("{error:?}") };
+        let LogError { accepted: 0, refused, .. } = &error else { panic!("{error:?}") };
         let [refused] = &refused[..] else { panic!("{error:?}") };
         let named = match &refused.reason {
             Refusal::Schema(error) => error.column(),

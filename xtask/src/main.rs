@@ -7,6 +7,7 @@
 
 mod cargo;
 mod ci;
+mod clients;
 mod demo;
 mod layers;
 mod metadata;
@@ -15,7 +16,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 /// Every command, in the order in which they are listed.
-const COMMANDS: &[Command] = &[ci::COMMAND, layers::COMMAND, demo::COMMAND];
+const COMMANDS: &[Command] = &[ci::COMMAND, clients::COMMAND, demo::COMMAND, layers::COMMAND];
 
 /// One command of `cargo xtask`.
 struct Command {

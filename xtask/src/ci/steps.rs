@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Query, Workspace};
-use crate::{Failure, cargo, layers};
+use crate::{Failure, cargo, clients, layers};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -27,6 +27,12 @@ pub(super) const STEPS: &[Step] = &[
         about: "the tests pass, with all features",
         needs: Some(&NEXTEST),
         tasks: |_| vec![task("nextest run --workspace --all-features")],
+    },
+    Step {
+        name: "clients",
+        about: "the real Python clients log into the server and read back",
+        needs: Some(&NEXTEST),
+        tasks: |_| vec![Task::ProvideClients, task(clients::TESTS).with_clients()],
     },
     Step {
         name: "doctest",
@@ -96,27 +102,37 @@ pub(super) struct Step {
 pub(super) enum Task {
     Cargo {
         args: Vec<String>,
-        env: Vec<(&'static str, &'static str)>,
+        env: Vec<(&'static str, String)>,
     },
+    /// Installs the Python clients that are not there yet.
+    ProvideClients,
     /// Runs in this process: another could not start while the tests' build replaces this binary.
     CheckLayers,
 }
 
 impl Task {
-    fn with_env(mut self, name: &'static str, value: &'static str) -> Self {
+    fn with_env(mut self, name: &'static str, value: &str) -> Self {
         if let Self::Cargo { env, .. } = &mut self {
-            env.push((name, value));
+            env.push((name, value.to_owned()));
         }
         self
+    }
+
+    fn with_clients(self) -> Self {
+        self.with_env(clients::VARIABLE, &clients::folder().to_string_lossy())
     }
 
     /// Runs it to its end, its output passed on as it comes.
     pub(super) fn run(&self) -> Result<(), Failure> {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
+            Self::ProvideClients => clients::provide(),
             Self::Cargo { args, env } => {
                 let mut command = cargo::command();
-                command.args(args).envs(env.iter().copied()).current_dir(cargo::root());
+                command
+                    .args(args)
+                    .envs(env.iter().map(|(name, value)| (name, value)))
+                    .current_dir(cargo::root());
                 self.judge(command.status())
             }
         }
@@ -135,6 +151,7 @@ impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
+            Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
             Self::Cargo { args, env } => {
                 for (name, value) in env {
                     write!(f, "{name}=\"{value}\" ")?;

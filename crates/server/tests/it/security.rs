@@ -39,7 +39,7 @@ async fn unknown_keys() {
             let answer = send(method, &format!("{}{path}", server.url), headers, ROWS).await;
             assert_eq!(answer.status, 401, "{method} {path} {auth}");
             let told = answer.json();
-        assert!(told["errors"][0]["message"].is_string());
+            assert!(told["errors"][0]["message"].is_string());
         }
     }
     // Only the password counts, and Bearer will do.
