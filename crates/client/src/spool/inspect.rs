@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use streamtable_schema::{TablePath, Timestamp};
 
 use super::acked::Acked;
-use super::dead::{Identity, Loaded, identify};
+use super::dead::{Identity, Loaded, Merge, identify};
 use super::disk::{Disk, How, Machine, list_or_none};
 use super::frame::Header;
 use super::layout;
@@ -256,18 +256,14 @@ fn walk(
     header: &Header,
     mut each: impl FnMut(Walk<'_>),
 ) -> io::Result<()> {
-    let mut next = Acked::peek(disk, dir)?;
-    let mut is_first = true;
-    for &number in segments {
+    let mut merge = Merge::new(disk, dir, segments, Acked::peek(disk, dir)?)?;
+    for (i, &number) in segments.iter().enumerate() {
         let path = dir.join(layout::segment_name(number));
-        let mut loaded = match Loaded::read(disk, &path, header.salt()) {
+        let loaded = match Loaded::read(disk, &path, header.salt()) {
             // A process that lives removes what is settled.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             loaded => loaded?,
         };
-        if std::mem::take(&mut is_first) {
-            next = loaded.begin(next);
-        }
         for range in &loaded.scan.damaged {
             let (offset, bytes) = (range.start as u64, range.len() as u64);
             each(Walk::Problem(Problem::Damaged { path: path.clone(), offset, bytes }));
@@ -276,12 +272,12 @@ fn walk(
             let bytes = loaded.scan.torn.len() as u64;
             each(Walk::Problem(Problem::Torn { path: path.clone(), bytes }));
         }
-        loaded.skip_to(next);
-        for (first, block) in loaded.runs() {
-            if first > next {
-                each(Walk::Problem(Problem::Missing { line: first, rows: first - next }));
+        for (first, block) in merge.take(i, &loaded) {
+            if first > merge.next {
+                let rows = first - merge.next;
+                each(Walk::Problem(Problem::Missing { line: first, rows }));
             }
-            next = first + block.len() as u64;
+            merge.next = first + block.len() as u64;
             each(Walk::Rows(first, block.lines().collect()));
         }
     }

@@ -58,6 +58,8 @@ pub(crate) struct SpoolJournal {
     staged: Vec<u8>,
     segments: VecDeque<Segment>,
     next_segment: u64,
+    /// The headers of all segments before are safe.
+    safe_segments: u64,
     /// Whether the last segment is to get no more frames, since one failed.
     is_broken: bool,
     /// Whether what was not synced must be written anew.
@@ -65,6 +67,8 @@ pub(crate) struct SpoolJournal {
     is_dir_dirty: bool,
     unsynced_since: Option<Instant>,
     is_chore_under_way: bool,
+    /// Chores that failed are not tried again before then.
+    rests_until: Option<Instant>,
     /// Segments whose lines are settled.
     garbage: Vec<PathBuf>,
     acked: Acked,
@@ -78,6 +82,7 @@ pub(crate) struct SpoolJournal {
 
 #[derive(Debug)]
 struct Segment {
+    number: u64,
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     first: u64,
@@ -104,15 +109,17 @@ pub(crate) struct Job {
     files: Vec<Arc<dyn DiskFile>>,
     dir: Option<PathBuf>,
     garbage: Vec<PathBuf>,
-    /// The lines that are to be synced.
-    lines: Option<Range<u64>>,
+    /// The lines that are to be synced, and the number behind the last segment's.
+    sync: Option<(Range<u64>, u64)>,
 }
 
 /// What became of a job.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// The lines that were to be synced.
-    lines: Option<Range<u64>>,
+    /// What was to be synced.
+    sync: Option<(Range<u64>, u64)>,
+    /// What was not removed.
+    garbage: Vec<PathBuf>,
     result: io::Result<()>,
 }
 
@@ -125,11 +132,13 @@ impl Job {
         if let Some(dir) = &self.dir {
             result = result.and_then(|()| self.disk.sync_dir(dir));
         }
-        for path in &self.garbage {
+        // Who wrote the lines must be known to whoever comes after a power cut.
+        let garbage = if result.is_ok() { Vec::new() } else { self.garbage.clone() };
+        for path in self.garbage.iter().filter(|_| result.is_ok()) {
             // What stays holds only settled lines, and goes with the folder.
             let _ = gone(self.disk.remove_file(path));
         }
-        Done { lines: self.lines, result }
+        Done { sync: self.sync, garbage, result }
     }
 }
 
@@ -165,11 +174,13 @@ impl SpoolJournal {
             staged: Vec::new(),
             segments: VecDeque::new(),
             next_segment: 0,
+            safe_segments: 0,
             is_broken: false,
             needs_rescue: false,
             is_dir_dirty: true,
             unsynced_since: None,
             is_chore_under_way: false,
+            rests_until: None,
             garbage: Vec::new(),
             process: std::process::id(),
             is_closed: false,
@@ -180,6 +191,9 @@ impl SpoolJournal {
         };
         this.roll(0, 0)?;
         if sync {
+            // Media files are safe before any row is, and need one who knows whose they are.
+            let done = this.job(true).run();
+            this.settle_sync(done)?;
             this.disk.sync_dir(&this.table_dir)?;
         }
         Ok(this)
@@ -243,23 +257,39 @@ impl SpoolJournal {
             }
             SyncPolicy::Never | SyncPolicy::Always => None,
         };
+        if let Some(at) = self.rests_until.filter(|&at| now < at) {
+            return Chore::Wait(Some(at));
+        }
         let is_due = due.is_some_and(|due| due <= now);
         if !is_due && self.garbage.is_empty() {
             return Chore::Wait(due);
         }
+        let first = self.segments.front().map_or(0, |segment| segment.number);
+        let is_unsafe = self.sync != SyncPolicy::Never && first >= self.safe_segments;
+        let must_sync = is_due || is_unsafe;
         // Where the rescue fails, its lines are as safe as they were; the next time it may not.
-        if is_due && self.needs_rescue && self.rescue().is_err() {
-            self.unsynced_since = Some(now);
-            return Chore::Wait(Some(now + Duration::from_secs(1)));
+        if must_sync && self.needs_rescue && self.rescue().is_err() {
+            return Chore::Wait(Some(self.rest(now)));
         }
         self.is_chore_under_way = true;
-        Chore::Now(self.job(is_due))
+        Chore::Now(self.job(must_sync))
     }
 
     /// Hears what became of a chore; an error is worth telling.
     pub(crate) fn done(&mut self, done: Done) -> io::Result<()> {
         self.is_chore_under_way = false;
-        self.settle_sync(done)
+        let result = self.settle_sync(done);
+        if result.is_err() {
+            self.rest(now());
+        }
+        result
+    }
+
+    /// Leaves a disk that fails alone for a moment, and returns until when.
+    fn rest(&mut self, now: Instant) -> Instant {
+        let until = now + Duration::from_secs(1);
+        self.rests_until = Some(until);
+        until
     }
 
     /// Writes down a row that the server refused for good.
@@ -357,6 +387,7 @@ impl SpoolJournal {
             return Err(error);
         }
         self.segments.push_back(Segment {
+            number,
             path,
             file,
             first: line,
@@ -383,7 +414,7 @@ impl SpoolJournal {
     fn job(&mut self, sync: bool) -> Job {
         let (disk, garbage) = (Arc::clone(&self.disk), std::mem::take(&mut self.garbage));
         if !sync {
-            return Job { disk, files: Vec::new(), dir: None, garbage, lines: None };
+            return Job { disk, files: Vec::new(), dir: None, garbage, sync: None };
         }
         let mut files = vec![self.acked.file()];
         for segment in self.segments.iter_mut().filter(|segment| segment.is_dirty) {
@@ -392,13 +423,16 @@ impl SpoolJournal {
         }
         self.unsynced_since = None;
         let dir = std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone());
-        Job { disk, files, dir, garbage, lines: Some(self.synced..self.written) }
+        let sync = Some((self.synced..self.written, self.next_segment));
+        Job { disk, files, dir, garbage, sync }
     }
 
     fn settle_sync(&mut self, done: Done) -> io::Result<()> {
-        let Some(lines) = done.lines else { return Ok(()) };
+        self.garbage.extend(done.garbage);
+        let Some((lines, segments)) = done.sync else { return Ok(()) };
         if done.result.is_ok() {
             self.synced = self.synced.max(lines.end);
+            self.safe_segments = self.safe_segments.max(segments);
         } else {
             // The system may have forgotten what it failed to write, and say yes the next time.
             self.synced = self.synced.min(lines.start);
