@@ -46,8 +46,13 @@ impl Backend for Quick {
     }
 }
 
-/// Logs so many rows, one a call, and returns how long each call took.
-async fn measure(dir: &Path, sync: Option<SyncPolicy>, rows: u64) -> Result<Vec<Duration>, Error> {
+/// Logs so many rows, some a call, and returns how long each call took for each of its rows.
+async fn measure(
+    dir: &Path,
+    sync: Option<SyncPolicy>,
+    rows: u64,
+    per_call: u64,
+) -> Result<Vec<Duration>, Error> {
     let builder = StreamTable::builder("me/cost/requests").settings(Settings::default());
     let builder = builder.backend(Quick).when_full(WhenFull::Wait).quiet();
     let table = match sync {
@@ -56,11 +61,11 @@ async fn measure(dir: &Path, sync: Option<SyncPolicy>, rows: u64) -> Result<Vec<
     };
     let table = table.open().await?;
     let mut times = Vec::new();
-    for n in 0..rows {
-        let row = Request::new(n);
+    for first in (0..rows).step_by(per_call as usize) {
+        let rows: Vec<_> = (first..first + per_call).map(Request::new).collect();
         let start = Instant::now();
-        table.log(&row).await?;
-        times.push(start.elapsed());
+        table.log(rows).await?;
+        times.push(start.elapsed() / per_call as u32);
     }
     table.finish().await?;
     times.sort_unstable();
@@ -96,21 +101,24 @@ type Error = Box<dyn std::error::Error>;
 async fn main() -> Result<(), Error> {
     let dir = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = dir.join(format!("streamtable-spool-cost-{}", std::process::id()));
+    let interval = SyncPolicy::Interval(Duration::from_secs(1));
     let policies = [
-        ("off", None, 300_000),
-        ("never", Some(SyncPolicy::Never), 300_000),
-        ("interval (1 s)", Some(SyncPolicy::Interval(Duration::from_secs(1))), 300_000),
-        ("always", Some(SyncPolicy::Always), 2_000),
+        ("off", None, 300_000, 1),
+        ("on, `sync` never", Some(SyncPolicy::Never), 300_000, 1),
+        ("on, `sync` interval of 1 s", Some(interval), 300_000, 1),
+        ("on, `sync` always", Some(SyncPolicy::Always), 2_000, 1),
+        ("off", None, 300_000, 100),
+        ("on, `sync` interval of 1 s", Some(interval), 300_000, 100),
+        ("on, `sync` always", Some(SyncPolicy::Always), 200_000, 100),
     ];
-    println!(
-        "| spool | rows | p50 | p99 | p99.9 | mean |\n| --- | ---: | ---: | ---: | ---: | ---: |"
-    );
-    for (name, sync, rows) in policies {
-        let times = measure(&dir, sync, rows).await?;
+    println!("| spool | rows a call | p50 | p99 | p99.9 | mean |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    for (name, sync, rows, per_call) in policies {
+        let times = measure(&dir, sync, rows, per_call).await?;
         let at = |part: f64| times[(times.len() as f64 * part) as usize];
         let mean = times.iter().sum::<Duration>() / times.len() as u32;
         let (p50, p99, p999) = (at(0.5), at(0.99), at(0.999));
-        println!("| {name} | {rows} | {p50:.1?} | {p99:.1?} | {p999:.1?} | {mean:.1?} |");
+        println!("| {name} | {per_call} | {p50:.1?} | {p99:.1?} | {p999:.1?} | {mean:.1?} |");
     }
     let (json, on_disk) = bytes_a_row(&dir, 100_000).await?;
     println!("a row: {json:.1} bytes of JSON, {on_disk:.1} on disk");

@@ -66,7 +66,8 @@ pub(crate) struct SpoolJournal {
     needs_rescue: bool,
     is_dir_dirty: bool,
     unsynced_since: Option<Instant>,
-    is_chore_under_way: bool,
+    /// What the chore that is under way removes.
+    under_way: Option<Vec<PathBuf>>,
     /// Chores that failed are not tried again before then.
     rests_until: Option<Instant>,
     /// Segments whose lines are settled.
@@ -179,7 +180,7 @@ impl SpoolJournal {
             needs_rescue: false,
             is_dir_dirty: true,
             unsynced_since: None,
-            is_chore_under_way: false,
+            under_way: None,
             rests_until: None,
             garbage: Vec::new(),
             process: std::process::id(),
@@ -248,7 +249,7 @@ impl SpoolJournal {
 
     /// Tells what is to be done without the lock.
     pub(crate) fn chore(&mut self, now: Instant) -> Chore {
-        if self.is_chore_under_way || self.is_closed {
+        if self.under_way.is_some() || self.is_closed {
             return Chore::Wait(None);
         }
         let due = match self.sync {
@@ -271,13 +272,14 @@ impl SpoolJournal {
         if must_sync && self.needs_rescue && self.rescue().is_err() {
             return Chore::Wait(Some(self.rest(now)));
         }
-        self.is_chore_under_way = true;
-        Chore::Now(self.job(must_sync))
+        let job = self.job(must_sync);
+        self.under_way = Some(job.garbage.clone());
+        Chore::Now(job)
     }
 
     /// Hears what became of a chore; an error is worth telling.
     pub(crate) fn done(&mut self, done: Done) -> io::Result<()> {
-        self.is_chore_under_way = false;
+        self.under_way = None;
         let result = self.settle_sync(done);
         if result.is_err() {
             self.rest(now());
@@ -312,8 +314,10 @@ impl SpoolJournal {
             self.lock = None;
             return Ok(());
         }
+        // The chore that is under way may never end, and nothing may outlive the watermark.
+        let under_way = self.under_way.take().unwrap_or_default();
         let segments = self.segments.drain(..).map(|segment| segment.path);
-        let segments: Vec<_> = segments.chain(self.garbage.drain(..)).collect();
+        let segments: Vec<_> = segments.chain(self.garbage.drain(..)).chain(under_way).collect();
         remove_writer(&*self.disk, &self.table_dir, &self.dir, &segments, &self.pictures)?;
         self.lock = None;
         Ok(())

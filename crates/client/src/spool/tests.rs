@@ -180,6 +180,24 @@ fn what_is_settled_leaves_nothing() {
     assert_eq!(machine.files(), []);
 }
 
+/// A chore that is late, or never ends, leaves no settled line to whoever comes next.
+#[test]
+fn a_late_chore_leaves_nothing_either() {
+    let machine = SimMachine::default();
+    let config = SpoolConfig { segment_bytes: 4 << 10, ..SpoolConfig::default() };
+    let mut journal = create(machine.process(), &config, 0);
+    for n in 0..300 {
+        journal.append(format!("{{\"n\":{n}}}").as_bytes()).unwrap();
+        journal.commit().unwrap();
+    }
+    journal.trim(300).unwrap();
+    let Chore::Now(job) = journal.chore(Instant::now()) else { panic!("there is nothing to do") };
+    journal.close(true).unwrap();
+    assert_eq!(machine.files(), []);
+    let _ = job.run();
+    assert_eq!(machine.files(), []);
+}
+
 #[test]
 fn the_bound_holds_and_what_is_delivered_makes_room() {
     let machine = SimMachine::default();
