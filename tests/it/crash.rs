@@ -3,6 +3,7 @@
 //! A process is this test binary again, told by its environment to log. It prints the number of
 //! each row that `log` took; what is printed must be stored. Rows that it logged and could not
 //! print any more may be.
+#![expect(clippy::print_stdout, reason = "figures are for whoever runs the tests")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -232,6 +233,9 @@ fn a_hundred_thousand_rows_outlive_their_program() {
     mock.push_fault(RequestKind::FileStream, busy).unwrap();
     let mut program = Program::start(Life::Many(ROWS), &served.base_url(), state.path());
     program.next("took").expect("the program logs its rows");
+    while mock.count(RequestKind::FileStream) == 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let (writer, _) = program.kill();
     assert!(stored(&mock).is_empty());
     deliver(&served.base_url(), state.path());

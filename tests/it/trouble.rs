@@ -214,7 +214,7 @@ async fn a_backend_that_refuses_everything_stops_the_stream() {
         error.to_string(),
         "84 rows are not stored yet: the stream has stopped: the server refused (a bad row)"
     );
-    let Stats { logged, acked, pending, rejected, .. } = error.stats;
+    let Stats { logged, acked, pending, rejected, .. } = *error.stats;
     assert_eq!((logged, acked, pending, rejected), (100, 0, 84, 16));
 }
 
@@ -223,7 +223,7 @@ async fn a_backend_to_which_everything_is_too_large_stops_the_stream() {
     let table = answering(Duration::ZERO, |_| Err(AppendError::TooLarge)).open().await.unwrap();
     table.log((0..100).map(|n| row! { "n" => n })).await.unwrap();
     let error = table.finish().await.unwrap_err();
-    let Stats { logged, acked, pending, rejected, .. } = error.stats;
+    let Stats { logged, acked, pending, rejected, .. } = *error.stats;
     assert_eq!((logged, acked, pending, rejected), (100, 0, 84, 16));
     assert!(matches!(error.reason, FlushFailure::Stopped(_)), "{error}");
 }

@@ -30,7 +30,7 @@ impl Request {
             status: 200,
             ms: n as f64 * 0.37 % 1000.0,
             user: n * 7919,
-            is_cached: n % 3 == 0,
+            is_cached: n.is_multiple_of(3),
         }
     }
 }
