@@ -4,8 +4,10 @@
 mod bad_input;
 mod blocking;
 mod conformance;
+mod crash;
 mod laws;
 mod logging;
 mod media;
+mod spool;
 mod support;
 mod trouble;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
+use streamtable::spool::SpoolConfig;
 use streamtable::{
     Append, AppendError, Appended, Backend, BatchLimits, Builder, FlushFailure, Journal,
-    JournalError, Lines, Open, OpenError, Opened, Refusal, Rejected, RetryPolicy, Settings, Stats,
-    StopReason, StreamTable, TablePath, row,
+    JournalError, Lines, Open, OpenError, Opened, Recovered, Refusal, Rejected, RetryPolicy,
+    Settings, Stats, StopReason, StreamTable, TablePath, WhenUnreachable, row,
 };
 use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
 use streamtable_schema::Value;
@@ -111,6 +112,37 @@ async fn an_outage_of_a_week() {
     assert_eq!(mock.rows(table.path()).len(), 100);
 }
 
+/// Processes come and go while the server is away; the one that sees it again delivers for all.
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_a_week_outlives_processes() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let dir = tempfile::tempdir().unwrap();
+    let mock = mock();
+    let back = Instant::now() + 7 * DAY;
+    let network = Arc::new(Outage { inner: mock.clone(), until: Mutex::new(Some(back)) });
+    let config = SpoolConfig { dir: Some(dir.path().into()), ..SpoolConfig::default() };
+    let open = || {
+        let builder = builder(&mock).transport(Arc::clone(&network)).spool(config.clone());
+        builder.when_unreachable(WhenUnreachable::LogAnyway)
+    };
+    for day in 0..7 {
+        let table = open().open().await.unwrap();
+        table.log((0..100).map(|n| row! { "n" => day * 100 + n })).await.unwrap();
+        tokio::time::sleep(DAY - Duration::from_secs(3600)).await;
+        assert_eq!((table.stats().pending, table.stats().recovered.acked), (100, 0));
+    }
+    tokio::time::sleep_until(back).await;
+    let stats = open().open().await.unwrap().finish().await.unwrap();
+    assert_eq!(stats.recovered, Recovered { found: 700, acked: 700, ..Recovered::default() });
+    let path = NAME.parse().unwrap();
+    let mut rows: Vec<_> =
+        mock.rows(&path).iter().map(|line| line.row.get("n").cloned().unwrap()).collect();
+    // Writers come in no order, but each in its own.
+    rows.sort_by_key(|n| if let Value::Int(n) = n { *n / 100 } else { -1 });
+    assert!(rows.into_iter().eq((0..700).map(Value::from)));
+    mock.assert_no_violations();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_too_large_is_halved() {
     let mock = mock();
@@ -182,7 +214,7 @@ async fn a_backend_that_refuses_everything_stops_the_stream() {
         error.to_string(),
         "84 rows are not stored yet: the stream has stopped: the server refused (a bad row)"
     );
-    let Stats { logged, acked, pending, rejected, .. } = error.stats;
+    let Stats { logged, acked, pending, rejected, .. } = *error.stats;
     assert_eq!((logged, acked, pending, rejected), (100, 0, 84, 16));
 }
 
@@ -191,7 +223,7 @@ async fn a_backend_to_which_everything_is_too_large_stops_the_stream() {
     let table = answering(Duration::ZERO, |_| Err(AppendError::TooLarge)).open().await.unwrap();
     table.log((0..100).map(|n| row! { "n" => n })).await.unwrap();
     let error = table.finish().await.unwrap_err();
-    let Stats { logged, acked, pending, rejected, .. } = error.stats;
+    let Stats { logged, acked, pending, rejected, .. } = *error.stats;
     assert_eq!((logged, acked, pending, rejected), (100, 0, 84, 16));
     assert!(matches!(error.reason, FlushFailure::Stopped(_)), "{error}");
 }

@@ -144,7 +144,7 @@ impl StreamTable {
         if stats.is_settled() {
             return Ok(stats);
         }
-        Err(FlushError { stats, reason: FlushFailure::DriverGone })
+        Err(FlushError { stats: Box::new(stats), reason: FlushFailure::DriverGone })
     }
 }
 

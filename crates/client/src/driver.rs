@@ -148,7 +148,7 @@ enum End {
 fn end(shared: &Shared, is_recovering: bool) -> End {
     let core = shared.core();
     let give_up_at = core.abandoned_at;
-    let may_end = !is_recovering || core.is_recovery_stuck;
+    let may_end = !is_recovering || core.is_recovery_idle;
     if core.is_finished && core.stats().is_settled() && may_end {
         End::Settled
     } else if give_up_at.is_some_and(|at| at <= now() || core.stuck_reason().is_some()) {

@@ -150,14 +150,14 @@ pub enum StopReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlushError {
     /// What became of the rows so far.
-    pub stats: Stats,
+    pub stats: Box<Stats>,
     /// Why the call waits no longer.
     pub reason: FlushFailure,
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stats { pending, media, .. } = self.stats;
+        let Stats { pending, media, .. } = *self.stats;
         let files = match media.pending {
             0 => String::new(),
             files => format!(" and {files} media files"),

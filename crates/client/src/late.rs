@@ -26,7 +26,7 @@ impl Late {
             let open = Open { name: self.name.clone(), timeout };
             self.inner.open(open).await.map(|_| ()).map_err(append_error)
         };
-        self.is_open.get_or_try_init(open).await.map(|()| ())
+        self.is_open.get_or_try_init(open).await.copied()
     }
 }
 

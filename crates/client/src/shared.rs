@@ -91,8 +91,8 @@ pub(crate) struct Core {
     pub(crate) is_driver_gone: bool,
     /// What became of the rows that earlier processes left.
     pub(crate) recovered: Recovered,
-    /// Whether they are, for now, not delivered any more.
-    pub(crate) is_recovery_stuck: bool,
+    /// Whether none of them is under way, though some may come.
+    pub(crate) is_recovery_idle: bool,
     is_announced: bool,
 }
 
@@ -109,7 +109,7 @@ impl Core {
             is_closed: false,
             is_driver_gone: false,
             recovered: Recovered::default(),
-            is_recovery_stuck: false,
+            is_recovery_idle: false,
             is_announced: false,
         }
     }
@@ -335,6 +335,13 @@ impl Shared {
         if let Some(Err(error)) = result {
             tracing::error!(table = %self.table, %error, "the spool cannot be closed");
         }
+    }
+
+    /// Notes whether rows of earlier processes are under way.
+    pub(crate) fn set_recovery_idle(&self, is_idle: bool) {
+        self.core().is_recovery_idle = is_idle;
+        self.progress.notify_waiters();
+        self.wake.notify_one();
     }
 
     /// Waits until there may be room: the buffer has less in it than it had, or never will.

@@ -144,7 +144,9 @@ impl StreamTable {
         if let Some(synced) = shared.sync_offline() {
             let stats = self.stats();
             let failed = |error: JournalError| FlushFailure::Spool { reason: error.to_string() };
-            return synced.map(|()| stats).map_err(|e| FlushError { stats, reason: failed(e) });
+            return synced
+                .map(|()| stats)
+                .map_err(|e| FlushError { stats: Box::new(stats), reason: failed(e) });
         }
         let (rows, files) = {
             let mut core = shared.core();
@@ -241,7 +243,7 @@ impl StreamTable {
                 let failed = |reason| match core.stats() {
                     // The rows are safe, whether or not the backend has heard that they end here.
                     stats if stats.is_settled() => Ok(stats),
-                    stats => Err(FlushError { stats, reason }),
+                    stats => Err(FlushError { stats: Box::new(stats), reason }),
                 };
                 if let Some(reason) = core.stuck_reason() {
                     return failed(FlushFailure::Stopped(reason.clone()));

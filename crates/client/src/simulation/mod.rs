@@ -46,6 +46,12 @@ fn run(seed: u64) -> Result<Seen, String> {
     result.map_err(|error| format!("seed {seed}: {error}\n{:#?}", schedule(seed)))
 }
 
+/// Writes a figure down where the test's harness keeps it.
+#[expect(clippy::print_stdout, reason = "figures are for whoever runs the test")]
+fn tell(figure: std::fmt::Arguments<'_>) {
+    println!("{figure}");
+}
+
 fn env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -73,7 +79,7 @@ fn every_row_once_and_in_order() {
         }
     });
     let schedules = seeds.end - seeds.start;
-    println!("{schedules} schedules: {seen:?}");
+    tell(format_args!("{schedules} schedules: {seen:?}"));
     assert!(seen.rows >= schedules, "the schedules log too little: {seen:?}");
     if schedules >= SCHEDULES {
         let kills = seen.kills.min(seen.power_cuts).min(seen.disk_failures);
@@ -139,7 +145,7 @@ fn every_call_to_the_disk_may_fail() {
         let results = workers.map(|w| w.join().unwrap_or_else(|_| Err("a panic".into())));
         results.map(|result| result.unwrap_or_else(|error| panic!("{error}"))).iter().sum()
     });
-    println!("{failed} calls failed, one by one");
+    tell(format_args!("{failed} calls failed, one by one"));
     assert!(failed > 1_000, "only {failed} calls");
 }
 

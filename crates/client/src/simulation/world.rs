@@ -334,6 +334,9 @@ impl World {
             ensure(logged == taken, || format!("{taken} rows taken, but {stats}"))?;
             let settled = recovered.acked + recovered.rejected;
             ensure(settled <= recovered.found, || format!("too many recovered: {stats}"))?;
+            // Only a power cut takes what was written from between the rest.
+            let is_told_lost = recovered.lost + recovered.damaged > 0;
+            ensure(self.seen.power_cuts > 0 || !is_told_lost, || format!("not lost: {stats}"))?;
             let lines = self.backend.lines(table.path());
             let writer = Some(table.writer());
             let stored =

@@ -9,7 +9,7 @@ use streamtable_schema::{ColumnPolicy, TableName, TablePath};
 
 use super::acked::Acked;
 use super::disk::{Disk, How, Lock, create_dirs, gone};
-use super::frame::{FRAME_OVERHEAD, Frame, Header, MAX_TEXT_BYTES, NoHeader, Scan, scan};
+use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, NoHeader, Scan, scan};
 use super::journal::{MAX_SEGMENT_BYTES, remove_writer};
 use super::layout;
 use super::pictures::Pictures;
@@ -171,7 +171,12 @@ pub(crate) fn identify(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::Res
 impl Loaded {
     /// Reads a segment; what no header begins is searched for frames all the same.
     pub(crate) fn read(disk: &dyn Disk, path: &Path, salt: u32) -> io::Result<Self> {
-        let bytes = disk.open(path, How::Read)?.read_all(MAX_FILE_BYTES)?;
+        let file = disk.open(path, How::Read)?;
+        if file.len()? > MAX_FILE_BYTES {
+            let message = format!("{} is longer than any segment", path.display());
+            return Err(io::Error::new(ErrorKind::InvalidData, message));
+        }
+        let bytes = file.read_all(MAX_FILE_BYTES)?;
         let start = Header::read(&bytes).map_or(0, |(_, end)| end);
         let scan = scan(&bytes, start, salt);
         Ok(Self { bytes, scan })
@@ -180,22 +185,77 @@ impl Loaded {
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.bytes[range]
     }
+}
 
-    /// Forgets lines before `line`: they are settled, or were in an earlier segment.
-    pub(crate) fn skip_to(&mut self, line: u64) {
-        self.scan.frames.retain(|frame| frame.line >= line);
+/// Puts the lines of a writer's segments together, one segment after the other.
+///
+/// What could not be made safe was written again, to a segment that begins with an earlier line
+/// than its forerunner ended with. Of the two copies either may be damaged, or not whole.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    /// With which line each segment begins, if it says so.
+    starts: Vec<Option<u64>>,
+    /// Lines of earlier segments that a later one may hold, too.
+    carried: Vec<(u64, Vec<u8>)>,
+    /// The number of the next line.
+    pub(crate) next: u64,
+}
+
+impl Merge {
+    /// Begins with what is not settled. What was before the first segment was, and was removed.
+    pub(crate) fn new(
+        disk: &dyn Disk,
+        dir: &Path,
+        segments: &[u64],
+        settled: u64,
+    ) -> io::Result<Self> {
+        let start = |&number: &u64| -> io::Result<Option<u64>> {
+            match disk.open(&dir.join(layout::segment_name(number)), How::Read) {
+                Ok(file) => {
+                    let header = Header::read(&file.read_from(0, HEAD_BYTES)?);
+                    Ok(header.ok().map(|(header, _)| header.line))
+                }
+                // A process that lives removes what is settled.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let starts = segments.iter().map(start).collect::<io::Result<Vec<_>>>()?;
+        let first = starts.iter().flatten().min().copied();
+        Ok(Self { starts, carried: Vec::new(), next: settled.max(first.unwrap_or_default()) })
     }
 
-    /// Returns consecutive lines together, each time with the first one's number.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = (u64, Block)> {
-        let runs = self.scan.frames.chunk_by(|a, b| a.line + 1 == b.line);
-        runs.map(|run: &[Frame]| {
+    /// Tells whether lines of earlier segments were not returned yet.
+    pub(crate) fn is_carrying(&self) -> bool {
+        !self.carried.is_empty()
+    }
+
+    /// Takes the segment at that place, and returns the lines that no later one holds: consecutive
+    /// lines together, each time with the first one's number.
+    pub(crate) fn take(&mut self, index: usize, loaded: &Loaded) -> Vec<(u64, Block)> {
+        let carried = std::mem::take(&mut self.carried);
+        let own = loaded.scan.frames.iter();
+        let mut lines: Vec<(u64, &[u8])> = carried
+            .iter()
+            .map(|(line, text)| (*line, &**text))
+            .chain(own.map(|frame| (frame.line, loaded.bytes(frame.text.clone()))))
+            .collect();
+        lines.sort_by_key(|&(line, _)| line);
+        lines.dedup_by_key(|&mut (line, _)| line);
+        lines.retain(|&(line, _)| line >= self.next);
+        let later = self.starts.iter().skip(index + 1).flatten().min();
+        if let Some(&later) = later {
+            let end = lines.partition_point(|&(line, _)| line < later);
+            self.carried = lines.drain(end..).map(|(line, text)| (line, text.to_vec())).collect();
+        }
+        let runs = lines.chunk_by(|a, b| a.0 + 1 == b.0).map(|run| {
             let (mut texts, mut ends) = (Vec::new(), Vec::new());
-            for frame in run {
-                texts.extend_from_slice(&self.bytes[frame.text.clone()]);
+            for (_, text) in run {
+                texts.extend_from_slice(text);
                 ends.push(texts.len());
             }
-            (run[0].line, Block::new(texts, ends))
-        })
+            (run[0].0, Block::new(texts, ends))
+        });
+        runs.collect()
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use streamtable_schema::TablePath;
 use tokio::time::sleep_until;
 
-use super::dead::{Dead, Loaded};
+use super::dead::{Dead, Loaded, Merge};
 use super::disk::{gone, off_thread};
 use crate::driver::within;
 use crate::lines::Block;
@@ -83,35 +83,36 @@ pub(crate) async fn drain(
 ) -> io::Result<Drained> {
     let disk = Arc::clone(&dead.disk);
     let salt = dead.header.salt();
-    let mut next = dead.acked.settled();
-    let mut keeps = None;
+    let (from, dir) = (Arc::clone(&disk), dead.dir.clone());
+    let (segments, settled) = (dead.segments.clone(), dead.acked.settled());
+    let begin = off_thread(&disk, move || Merge::new(&*from, &dir, &segments, settled)).await?;
+    let mut merge = begin?;
+    let (mut keeps, mut delivered) = (None, Vec::new());
     for (i, number) in dead.segments.clone().into_iter().enumerate() {
         let (path, from) = (dead.segment_path(number), Arc::clone(&disk));
-        let loaded = off_thread(&disk, move || Loaded::read(&*from, &path, salt)).await?;
-        let mut loaded = loaded?;
-        let aside = set_aside(&dead, number, &loaded, watch);
-        loaded.skip_to(next);
-        watch.hear(Event::Found(loaded.scan.frames.len() as u64));
-        for (first, block) in loaded.runs() {
-            // What is missing before the first segment was settled, and removed.
-            if first > next && i > 0 {
-                watch.hear(Event::Lost(first - next));
+        let loaded = off_thread(&disk, move || Loaded::read(&*from, &path, salt)).await??;
+        match set_aside(&dead, number, &loaded, watch) {
+            Ok(()) => delivered.push(number),
+            Err(error) => keeps = Some(error),
+        }
+        let runs = merge.take(i, &loaded);
+        watch.hear(Event::Found(runs.iter().map(|(_, block)| block.len() as u64).sum()));
+        for (first, block) in runs {
+            if first > merge.next {
+                watch.hear(Event::Lost(first - merge.next));
             }
-            let count = block.len() as u64;
             if let Err(reason) = rows(&mut dead, target, watch, first, &block).await {
                 return Ok(Drained::Stopped(reason));
             }
-            next = first + count;
+            merge.next = first + block.len() as u64;
         }
         // The last one says whose the files are.
-        match aside {
-            Ok(()) if i + 1 < dead.segments.len() => {
+        if !merge.is_carrying() && i + 1 < dead.segments.len() {
+            for number in delivered.drain(..) {
                 if let Err(error) = gone(disk.remove_file(&dead.segment_path(number))) {
                     watch.hear(Event::Trouble(&error));
                 }
             }
-            Ok(()) => {}
-            Err(error) => keeps = Some(error),
         }
     }
     if let Err(reason) = files(&dead, target, watch).await? {

@@ -111,6 +111,18 @@ pub(crate) fn write_frame(bytes: &mut Vec<u8>, salt: u32, line: u64, text: &[u8]
     bytes.extend_from_slice(text);
 }
 
+/// Returns how many of these frames, which are whole, have no more than `max_bytes` together, and
+/// how many they have: of one frame at least.
+pub(crate) fn frames_within(bytes: &[u8], max_bytes: usize) -> (u64, usize) {
+    let (mut count, mut end) = (0, 0);
+    while let Some(next) = extent(bytes, end)
+        && (next <= max_bytes || count == 0)
+    {
+        (count, end) = (count + 1, next);
+    }
+    (count, end)
+}
+
 fn frame_crc(salt: u32, head: &[u8], text: &[u8]) -> u32 {
     let mut covered = [0; 12];
     covered[..4].copy_from_slice(&head[..4]);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use streamtable_schema::{TablePath, Timestamp};
 
 use super::acked::Acked;
-use super::dead::{Identity, Loaded, identify};
+use super::dead::{Identity, Loaded, Merge, identify};
 use super::disk::{Disk, How, Machine, list_or_none};
 use super::frame::Header;
 use super::layout;
@@ -117,7 +117,11 @@ pub fn list(root: &Path) -> io::Result<Vec<Entry>> {
             let dir = table_dir.join(&writer);
             let names = list_or_none(disk, &dir)?;
             if !names.is_empty() {
-                entries.push(entry(disk, &table_dir, dir, writer, &names)?);
+                match entry(disk, &table_dir, dir, writer, &names) {
+                    // Its process has finished meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    entry => entries.push(entry?),
+                }
             }
         }
     }
@@ -252,10 +256,10 @@ fn walk(
     header: &Header,
     mut each: impl FnMut(Walk<'_>),
 ) -> io::Result<()> {
-    let mut next = Acked::peek(disk, dir)?;
+    let mut merge = Merge::new(disk, dir, segments, Acked::peek(disk, dir)?)?;
     for (i, &number) in segments.iter().enumerate() {
         let path = dir.join(layout::segment_name(number));
-        let mut loaded = match Loaded::read(disk, &path, header.salt()) {
+        let loaded = match Loaded::read(disk, &path, header.salt()) {
             // A process that lives removes what is settled.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             loaded => loaded?,
@@ -268,12 +272,12 @@ fn walk(
             let bytes = loaded.scan.torn.len() as u64;
             each(Walk::Problem(Problem::Torn { path: path.clone(), bytes }));
         }
-        loaded.skip_to(next);
-        for (first, block) in loaded.runs() {
-            if first > next && i > 0 {
-                each(Walk::Problem(Problem::Missing { line: first, rows: first - next }));
+        for (first, block) in merge.take(i, &loaded) {
+            if first > merge.next {
+                let rows = first - merge.next;
+                each(Walk::Problem(Problem::Missing { line: first, rows }));
             }
-            next = first + block.len() as u64;
+            merge.next = first + block.len() as u64;
             each(Walk::Rows(first, block.lines().collect()));
         }
     }

@@ -6,11 +6,11 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::acked::Acked;
 use super::disk::{Disk, DiskFile, How, Lock, create_dirs, gone};
-use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, scan, write_frame};
+use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, frames_within, scan, write_frame};
 use super::pictures::Pictures;
 use super::refusals::Refusals;
 use super::{SpoolConfig, SyncPolicy, layout};
@@ -58,13 +58,18 @@ pub(crate) struct SpoolJournal {
     staged: Vec<u8>,
     segments: VecDeque<Segment>,
     next_segment: u64,
+    /// The headers of all segments before are safe.
+    safe_segments: u64,
     /// Whether the last segment is to get no more frames, since one failed.
     is_broken: bool,
     /// Whether what was not synced must be written anew.
     needs_rescue: bool,
     is_dir_dirty: bool,
     unsynced_since: Option<Instant>,
-    is_chore_under_way: bool,
+    /// What the chore that is under way removes.
+    under_way: Option<Vec<PathBuf>>,
+    /// Chores that failed are not tried again before then.
+    rests_until: Option<Instant>,
     /// Segments whose lines are settled.
     garbage: Vec<PathBuf>,
     acked: Acked,
@@ -78,6 +83,7 @@ pub(crate) struct SpoolJournal {
 
 #[derive(Debug)]
 struct Segment {
+    number: u64,
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     first: u64,
@@ -104,15 +110,17 @@ pub(crate) struct Job {
     files: Vec<Arc<dyn DiskFile>>,
     dir: Option<PathBuf>,
     garbage: Vec<PathBuf>,
-    /// The lines that are to be synced.
-    lines: Option<Range<u64>>,
+    /// The lines that are to be synced, and the number behind the last segment's.
+    sync: Option<(Range<u64>, u64)>,
 }
 
 /// What became of a job.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// The lines that were to be synced.
-    lines: Option<Range<u64>>,
+    /// What was to be synced.
+    sync: Option<(Range<u64>, u64)>,
+    /// What was not removed.
+    garbage: Vec<PathBuf>,
     result: io::Result<()>,
 }
 
@@ -125,11 +133,13 @@ impl Job {
         if let Some(dir) = &self.dir {
             result = result.and_then(|()| self.disk.sync_dir(dir));
         }
-        for path in &self.garbage {
+        // Who wrote the lines must be known to whoever comes after a power cut.
+        let garbage = if result.is_ok() { Vec::new() } else { self.garbage.clone() };
+        for path in self.garbage.iter().filter(|_| result.is_ok()) {
             // What stays holds only settled lines, and goes with the folder.
             let _ = gone(self.disk.remove_file(path));
         }
-        Done { lines: self.lines, result }
+        Done { sync: self.sync, garbage, result }
     }
 }
 
@@ -144,8 +154,7 @@ impl SpoolJournal {
     ) -> io::Result<Self> {
         let sync = config.sync != SyncPolicy::Never;
         create_dirs(&*disk, &table_dir, sync)?;
-        let lock = disk.lock(&layout::lock(&table_dir, &header.writer))?;
-        let lock = lock.ok_or_else(|| io::Error::other("another process holds this writer"))?;
+        let lock = lock_new(&*disk, &layout::lock(&table_dir, &header.writer))?;
         let dir = table_dir.join(&header.writer);
         disk.create_dir(&dir)?;
         let segment_bytes = config.segment_bytes.clamp(4 << 10, MAX_SEGMENT_BYTES);
@@ -166,11 +175,13 @@ impl SpoolJournal {
             staged: Vec::new(),
             segments: VecDeque::new(),
             next_segment: 0,
+            safe_segments: 0,
             is_broken: false,
             needs_rescue: false,
             is_dir_dirty: true,
             unsynced_since: None,
-            is_chore_under_way: false,
+            under_way: None,
+            rests_until: None,
             garbage: Vec::new(),
             process: std::process::id(),
             is_closed: false,
@@ -181,9 +192,18 @@ impl SpoolJournal {
         };
         this.roll(0, 0)?;
         if sync {
+            // Media files are safe before any row is, and need one who knows whose they are.
+            let done = this.job(true).run();
+            this.settle_sync(done)?;
             this.disk.sync_dir(&this.table_dir)?;
         }
         Ok(this)
+    }
+
+    /// Plays a fork of the process that began it.
+    #[cfg(test)]
+    pub(crate) fn fork(&mut self) {
+        self.process = self.process.wrapping_add(1);
     }
 
     /// Where the media files of the rows go.
@@ -229,7 +249,7 @@ impl SpoolJournal {
 
     /// Tells what is to be done without the lock.
     pub(crate) fn chore(&mut self, now: Instant) -> Chore {
-        if self.is_chore_under_way || self.is_closed {
+        if self.under_way.is_some() || self.is_closed {
             return Chore::Wait(None);
         }
         let due = match self.sync {
@@ -238,23 +258,40 @@ impl SpoolJournal {
             }
             SyncPolicy::Never | SyncPolicy::Always => None,
         };
+        if let Some(at) = self.rests_until.filter(|&at| now < at) {
+            return Chore::Wait(Some(at));
+        }
         let is_due = due.is_some_and(|due| due <= now);
         if !is_due && self.garbage.is_empty() {
             return Chore::Wait(due);
         }
+        let first = self.segments.front().map_or(0, |segment| segment.number);
+        let is_unsafe = self.sync != SyncPolicy::Never && first >= self.safe_segments;
+        let must_sync = is_due || is_unsafe;
         // Where the rescue fails, its lines are as safe as they were; the next time it may not.
-        if is_due && self.needs_rescue && self.rescue().is_err() {
-            self.unsynced_since = Some(now);
-            return Chore::Wait(Some(now + std::time::Duration::from_secs(1)));
+        if must_sync && self.needs_rescue && self.rescue().is_err() {
+            return Chore::Wait(Some(self.rest(now)));
         }
-        self.is_chore_under_way = true;
-        Chore::Now(self.job(is_due))
+        let job = self.job(must_sync);
+        self.under_way = Some(job.garbage.clone());
+        Chore::Now(job)
     }
 
     /// Hears what became of a chore; an error is worth telling.
     pub(crate) fn done(&mut self, done: Done) -> io::Result<()> {
-        self.is_chore_under_way = false;
-        self.settle_sync(done)
+        self.under_way = None;
+        let result = self.settle_sync(done);
+        if result.is_err() {
+            self.rest(now());
+        }
+        result
+    }
+
+    /// Leaves a disk that fails alone for a moment, and returns until when.
+    fn rest(&mut self, now: Instant) -> Instant {
+        let until = now + Duration::from_secs(1);
+        self.rests_until = Some(until);
+        until
     }
 
     /// Writes down a row that the server refused for good.
@@ -277,8 +314,10 @@ impl SpoolJournal {
             self.lock = None;
             return Ok(());
         }
+        // The chore that is under way may never end, and nothing may outlive the watermark.
+        let under_way = self.under_way.take().unwrap_or_default();
         let segments = self.segments.drain(..).map(|segment| segment.path);
-        let segments: Vec<_> = segments.chain(self.garbage.drain(..)).collect();
+        let segments: Vec<_> = segments.chain(self.garbage.drain(..)).chain(under_way).collect();
         remove_writer(&*self.disk, &self.table_dir, &self.dir, &segments, &self.pictures)?;
         self.lock = None;
         Ok(())
@@ -288,6 +327,7 @@ impl SpoolJournal {
         if self.staged.is_empty() {
             return Ok(());
         }
+        self.check_process()?;
         // A disk that is full or ill in one place may not be in another.
         if self.write_once().is_ok() {
             return Ok(());
@@ -296,22 +336,39 @@ impl SpoolJournal {
     }
 
     fn write_once(&mut self) -> io::Result<()> {
-        let length = self.staged.len() as u64;
+        let mut from = 0;
+        let mut result = Ok(());
+        while from < self.staged.len() && result.is_ok() {
+            let (lines, length) = frames_within(&self.staged[from..], STAGED_BYTES);
+            debug_assert!(length > 0, "what is staged is frames");
+            result = self.write_frames(from..from + length, lines);
+            if result.is_ok() {
+                from += length;
+            }
+        }
+        self.staged.drain(..from);
+        self.staged.shrink_to(4 * STAGED_BYTES);
+        result
+    }
+
+    /// Writes some of the staged frames, which are the next lines'.
+    fn write_frames(&mut self, range: Range<usize>, lines: u64) -> io::Result<()> {
+        let length = range.len() as u64;
         let has_room = self.segments.back().is_some_and(|last| last.used + length <= last.capacity);
         if self.is_broken || !has_room {
+            // Without a segment to go to, the lines count as memory, which has its own bound.
+            self.is_broken = true;
             self.roll(self.written, length)?;
         }
         let Some(last) = self.segments.back_mut() else {
             return Err(io::Error::other("there is no segment"));
         };
-        if let Err(error) = last.file.write_all_at(&self.staged, last.used) {
+        if let Err(error) = last.file.write_all_at(&self.staged[range], last.used) {
             self.is_broken = true;
             return Err(error);
         }
-        last.wrote(self.written, self.next, length);
-        self.written = self.next;
-        self.staged.clear();
-        self.staged.shrink_to(4 * STAGED_BYTES);
+        last.wrote(self.written, self.written + lines, length);
+        self.written += lines;
         if self.unsynced_since.is_none() && self.sync != SyncPolicy::Never {
             self.unsynced_since = Some(now());
         }
@@ -334,6 +391,7 @@ impl SpoolJournal {
             return Err(error);
         }
         self.segments.push_back(Segment {
+            number,
             path,
             file,
             first: line,
@@ -360,7 +418,7 @@ impl SpoolJournal {
     fn job(&mut self, sync: bool) -> Job {
         let (disk, garbage) = (Arc::clone(&self.disk), std::mem::take(&mut self.garbage));
         if !sync {
-            return Job { disk, files: Vec::new(), dir: None, garbage, lines: None };
+            return Job { disk, files: Vec::new(), dir: None, garbage, sync: None };
         }
         let mut files = vec![self.acked.file()];
         for segment in self.segments.iter_mut().filter(|segment| segment.is_dirty) {
@@ -369,13 +427,16 @@ impl SpoolJournal {
         }
         self.unsynced_since = None;
         let dir = std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone());
-        Job { disk, files, dir, garbage, lines: Some(self.synced..self.written) }
+        let sync = Some((self.synced..self.written, self.next_segment));
+        Job { disk, files, dir, garbage, sync }
     }
 
     fn settle_sync(&mut self, done: Done) -> io::Result<()> {
-        let Some(lines) = done.lines else { return Ok(()) };
+        self.garbage.extend(done.garbage);
+        let Some((lines, segments)) = done.sync else { return Ok(()) };
         if done.result.is_ok() {
             self.synced = self.synced.max(lines.end);
+            self.safe_segments = self.safe_segments.max(segments);
         } else {
             // The system may have forgotten what it failed to write, and say yes the next time.
             self.synced = self.synced.min(lines.start);
@@ -389,6 +450,14 @@ impl SpoolJournal {
 
     /// Writes lines anew, elsewhere, that may not survive a power cut where they are.
     fn rescue(&mut self) -> io::Result<()> {
+        let result = self.write_anew();
+        // What is written next must not follow lines that were written anew only in part.
+        self.is_broken |= result.is_err();
+        self.needs_rescue &= result.is_err();
+        result
+    }
+
+    fn write_anew(&mut self) -> io::Result<()> {
         let mut line = self.synced.max(self.acked.settled());
         let mut is_first = true;
         while line < self.written {
@@ -405,14 +474,10 @@ impl SpoolJournal {
             }
             is_first = false;
             let Some(last) = self.segments.back_mut() else { break };
-            if let Err(error) = last.file.write_all_at(&frames, last.used) {
-                self.is_broken = true;
-                return Err(error);
-            }
+            last.file.write_all_at(&frames, last.used)?;
             last.wrote(line, line + count, length);
             line += count;
         }
-        self.needs_rescue = false;
         Ok(())
     }
 
@@ -450,6 +515,15 @@ impl SpoolJournal {
         let count = ends.len();
         lines.push(&Block::new(texts, ends), 0..count);
         Ok(lines)
+    }
+
+    /// Two processes must not write to the same place.
+    fn check_process(&self) -> io::Result<()> {
+        if std::process::id() == self.process {
+            return Ok(());
+        }
+        let reason = "this process is a fork of the one that opened the table; open it again";
+        Err(io::Error::other(reason))
     }
 
     fn used(&self) -> u64 {
@@ -505,9 +579,8 @@ impl Drop for SpoolJournal {
 
 impl Journal for SpoolJournal {
     fn append(&mut self, line: &[u8]) -> Result<(), JournalError> {
-        if self.staged.is_empty() && std::process::id() != self.process {
-            let reason = "this process is a fork of the one that opened the table; open it again";
-            return Err(JournalError::Io { reason: reason.to_owned() });
+        if self.staged.is_empty() {
+            self.check_process()?;
         }
         self.check_room(line)?;
         self.memory.append(line)?;
@@ -545,6 +618,22 @@ impl Journal for SpoolJournal {
         self.drop_settled();
         Ok(())
     }
+}
+
+/// Locks what nobody else has a reason to hold for long.
+fn lock_new(disk: &dyn Disk, path: &Path) -> io::Result<Box<dyn Lock>> {
+    const ATTEMPTS: u32 = 50;
+
+    // Whoever looks what lies in the folder holds each lock for a moment, this one, too.
+    for attempt in 0..ATTEMPTS {
+        if let Some(lock) = disk.lock(path)? {
+            return Ok(lock);
+        }
+        if attempt + 1 < ATTEMPTS && !disk.is_quick() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    Err(io::Error::other("another process holds this writer"))
 }
 
 /// Removes all that is a writer's, its lock last.

@@ -29,15 +29,21 @@ pub(crate) struct Pictures {
     /// Whether a file must survive a power cut before a row may refer to it.
     sync: bool,
     parts: AtomicU64,
+    process: u32,
 }
 
 impl Pictures {
     pub(crate) fn new(disk: Arc<dyn Disk>, writer_dir: &Path, sync: bool) -> Self {
-        Self { disk, dir: writer_dir.join(layout::MEDIA), sync, parts: AtomicU64::new(0) }
+        let (dir, parts) = (writer_dir.join(layout::MEDIA), AtomicU64::new(0));
+        Self { disk, dir, sync, parts, process: std::process::id() }
     }
 
     /// Writes a file down, wholly or not at all.
     pub(crate) fn put(&self, file: &MediaFile) -> io::Result<()> {
+        // A fork would give its parts the same names.
+        if std::process::id() != self.process {
+            return Err(io::Error::other("this process is a fork; open the table again"));
+        }
         create_dirs(&*self.disk, &self.dir, self.sync)?;
         let number = self.parts.fetch_add(1, Ordering::Relaxed);
         let part = self.dir.join(format!("{PART}{number}"));

@@ -1,8 +1,10 @@
 //! What an opening table does with what earlier processes left.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -20,33 +22,47 @@ pub(crate) struct SpoolHome {
     pub(crate) table_dir: PathBuf,
     pub(crate) server: String,
     pub(crate) retry: RetryPolicy,
-    pub(crate) pace: std::time::Duration,
+    pub(crate) pace: Duration,
     /// Whether rows are to survive power cuts.
     pub(crate) sync: bool,
 }
 
+/// While other processes log to the table, who of them has died is looked up this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Delivers what dead processes left for this table, one after the other.
+///
+/// Ends when no other process is left that could die.
 pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home: SpoolHome) {
-    let table = shared.table.clone();
-    let found = {
-        let (disk, dir) = (Arc::clone(&home.disk), home.table_dir.clone());
-        let sync = home.sync;
-        off_thread(&home.disk, move || {
-            let writers = writers_of(&*disk, &dir)?;
-            // Whoever died before he could is not asked any more.
-            writers.iter().filter(|_| sync).for_each(|writer| make_safe(&*disk, &dir, writer));
-            Ok(writers)
-        })
-        .await
-    };
-    let writers = match found.and_then(|found| found) {
+    let mut left_alone = BTreeSet::new();
+    while deliver_dead(&shared, &backend, &home, &mut left_alone).await {
+        shared.set_recovery_idle(true);
+        tokio::time::sleep(LOOK_AGAIN).await;
+        shared.set_recovery_idle(false);
+    }
+}
+
+/// Delivers what is there now; `true` if others hold more, who live. What cannot be delivered is
+/// told once.
+async fn deliver_dead(
+    shared: &Shared,
+    backend: &Arc<dyn Backend>,
+    home: &SpoolHome,
+    left_alone: &mut BTreeSet<String>,
+) -> bool {
+    let table = &shared.table;
+    let writers = match find(shared, home).await {
         Ok(writers) => writers,
         Err(error) => {
             tracing::warn!(%table, %error, "cannot look for what earlier processes left");
-            return;
+            return false;
         }
     };
+    let mut is_any_busy = false;
     for writer in writers {
+        if !left_alone.insert(writer.clone()) {
+            continue;
+        }
         let opened = {
             let (disk, dir, writer) =
                 (Arc::clone(&home.disk), home.table_dir.clone(), writer.clone());
@@ -54,7 +70,12 @@ pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home
         };
         let dead = match opened.and_then(|opened| opened) {
             Ok(Found::Dead(dead)) => dead,
-            Ok(Found::Busy | Found::Gone) => continue,
+            Ok(Found::Busy) => {
+                is_any_busy = true;
+                left_alone.remove(&writer);
+                continue;
+            }
+            Ok(Found::Gone) => continue,
             Ok(Found::Newer(version)) => {
                 tracing::warn!(%table, %writer, version, "rows in the spool are left to a newer version");
                 continue;
@@ -69,29 +90,43 @@ pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home
             }
         };
         // Two tables whose names were cut may share a folder.
-        if dead.table != table || dead.header.server != home.server {
+        if dead.table != *table || dead.header.server != home.server {
             continue;
         }
         let target = Target {
-            backend: Arc::clone(&backend),
+            backend: Arc::clone(backend),
             table: table.clone(),
             limits: shared.limits,
             retry: home.retry,
             pace: home.pace,
         };
-        let result = drain(*dead, &target, &mut Watching { shared: &shared }).await;
-        match result {
+        match drain(*dead, &target, &mut Watching { shared }).await {
             Ok(Drained::Done) => {
-                tracing::info!(%table, %writer, "an earlier process's rows are delivered")
+                tracing::info!(%table, %writer, "an earlier process's rows are delivered");
             }
             Ok(Drained::Stopped(reason)) => {
                 tracing::error!(%table, %writer, %reason, "an earlier process's rows are kept");
             }
             Err(error) => {
-                tracing::error!(%table, %writer, %error, "a spool is not delivered whole")
+                tracing::error!(%table, %writer, %error, "a spool is not delivered whole");
             }
         }
     }
+    is_any_busy
+}
+
+/// Finds the other writers, and makes safe what the dead among them left.
+async fn find(shared: &Shared, home: &SpoolHome) -> io::Result<Vec<String>> {
+    let (disk, dir, sync) = (Arc::clone(&home.disk), home.table_dir.clone(), home.sync);
+    let own = Arc::clone(&shared.writer);
+    let look = move || {
+        let mut writers = writers_of(&*disk, &dir)?;
+        writers.retain(|writer| **writer != *own);
+        // Whoever died before he could is not asked any more.
+        writers.iter().filter(|_| sync).for_each(|writer| make_safe(&*disk, &dir, writer));
+        Ok(writers)
+    };
+    off_thread(&home.disk, look).await?
 }
 
 /// Makes a dead writer's rows safe from power cuts, as far as the disk lets it.
@@ -159,11 +194,9 @@ impl Watch for Watching<'_> {
     async fn stopped(&mut self, reason: &StopReason) -> bool {
         let table = &self.shared.table;
         tracing::error!(%table, %reason, "an earlier process's rows are kept for now");
-        self.shared.core().is_recovery_stuck = true;
-        self.shared.progress.notify_waiters();
-        self.shared.wake.notify_one();
+        self.shared.set_recovery_idle(true);
         self.shared.resumed.notified().await;
-        self.shared.core().is_recovery_stuck = false;
+        self.shared.set_recovery_idle(false);
         true
     }
 }

@@ -1,0 +1,514 @@
+//! The spool on a real disk: what earlier processes left, whole, damaged or copied.
+//!
+//! A process is played by a table that is offline, or whose server is away: it leaves its rows when
+//! it ends. Processes that are killed are in `crash`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use streamtable::spool::{self, EntryState, Problem, SpoolConfig, SyncOptions, SyncPolicy, Tally};
+use streamtable::{
+    Append, AppendError, Appended, Backend, Builder, FlushFailure, Media, OpenError, Recovered,
+    Refusal, Rejected, Settings, StreamTable, TablePath, WandbBackend, WhenFull, row,
+};
+use streamtable_mock_backend::{Fault, MockBackend, RequestKind};
+use streamtable_schema::Value;
+use streamtable_transport::ApiKey;
+
+use crate::support::{NAME, builder, mock};
+
+fn config(dir: &Path) -> SpoolConfig {
+    SpoolConfig { dir: Some(dir.to_owned()), ..SpoolConfig::default() }
+}
+
+fn path() -> TablePath {
+    NAME.parse().unwrap()
+}
+
+/// The numbers of the rows in a mock, in their order there.
+fn numbers(mock: &MockBackend) -> Vec<i64> {
+    mock.rows(&path()).iter().filter_map(|line| number(line.row.get("n"))).collect()
+}
+
+fn number(value: Option<&Value>) -> Option<i64> {
+    match value {
+        Some(Value::Int(n)) => i64::try_from(*n).ok(),
+        _ => None,
+    }
+}
+
+/// Lets a process log rows, and end before any was sent. Returns its writer's id.
+async fn leave(dir: &Path, rows: std::ops::Range<i64>) -> String {
+    let table = builder(&mock()).spool(config(dir)).offline().open().await.unwrap();
+    table.log(rows.map(|n| row! { "n" => n })).await.unwrap();
+    table.finish().await.unwrap();
+    table.writer().to_owned()
+}
+
+/// Opens the table, lets it deliver all, and returns what it recovered.
+async fn open_and_finish(builder: Builder, dir: &Path) -> Recovered {
+    let table = builder.spool(config(dir)).open().await.unwrap();
+    table.finish().await.unwrap().recovered
+}
+
+async fn sync(dir: &Path, mock: &MockBackend) -> Tally {
+    let connect = |server: &str| -> Result<Arc<dyn Backend>, OpenError> {
+        let api_key = Some(ApiKey::new("local-key").unwrap());
+        let settings = Settings { base_url: server.to_owned(), api_key, ..Settings::default() };
+        Ok(Arc::new(WandbBackend::new(mock.clone(), &settings)?))
+    };
+    spool::sync(dir, &SyncOptions::default(), connect, |_| {}).await.unwrap()
+}
+
+/// All files below a folder that have this ending.
+fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.to_str().is_some_and(|path| path.ends_with(ending)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The place of a text in a file.
+fn find(path: &Path, text: &str) -> usize {
+    let bytes = fs::read(path).unwrap();
+    bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap()
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_opens_next_delivers_under_the_dead_writers_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = [leave(dir.path(), 0..100).await, leave(dir.path(), 100..150).await];
+    let mock = mock();
+    let table = builder(&mock).spool(config(dir.path())).open().await.unwrap();
+    table.log((150..200).map(|n| row! { "n" => n })).await.unwrap();
+    // It waits for the rows of the dead, too.
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.logged, stats.acked), (50, 50));
+    let recovered = Recovered { found: 150, acked: 150, ..Recovered::default() };
+    assert_eq!(stats.recovered, recovered);
+    for (writer, expected) in
+        [(&*dead[0], 0..100), (&*dead[1], 100..150), (table.writer(), 150..200)]
+    {
+        let rows = mock.rows(table.path());
+        let own = rows.iter().filter(|line| line.writer.as_deref() == Some(writer));
+        assert!(own.filter_map(|line| number(line.row.get("n"))).eq(expected));
+    }
+    mock.assert_no_violations();
+    // Nothing is left but the folders.
+    assert_eq!(files(dir.path(), ""), [""; 0].map(PathBuf::from));
+    assert_eq!(spool::list(dir.path()).unwrap(), []);
+}
+
+/// Two tables of one process, or of two, are two writers: each delivers its own rows.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_open_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mock = mock();
+    let open = async || builder(&mock).spool(config(dir.path())).open().await.unwrap();
+    let (a, b) = (open().await, open().await);
+    a.log((0..50).map(|n| row! { "n" => n })).await.unwrap();
+    b.log((50..100).map(|n| row! { "n" => n })).await.unwrap();
+    let states: Vec<_> = spool::list(dir.path()).unwrap().iter().map(|e| e.state).collect();
+    assert_eq!(states, [EntryState::Live; 2]);
+    assert_eq!(sync(dir.path(), &mock).await, Tally { busy: 2, ..Tally::default() });
+    // Whoever finishes does not wait for whoever lives.
+    let stats = [a.finish().await.unwrap(), b.finish().await.unwrap()];
+    assert_eq!(stats.map(|stats| (stats.acked, stats.recovered.found)), [(50, 0); 2]);
+    let mut stored = numbers(&mock);
+    stored.sort_unstable();
+    assert!(stored.into_iter().eq(0..100));
+}
+
+/// One that dies while another lives is delivered by the other, without a new start.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_dies_beside_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let mock = mock();
+    let offline = builder(&mock).spool(config(dir.path())).offline().open().await.unwrap();
+    offline.log((0..10).map(|n| row! { "n" => n })).await.unwrap();
+    let table = builder(&mock).spool(config(dir.path())).open().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(table.stats().recovered.found, 0);
+    offline.finish().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    assert_eq!(table.stats().recovered.acked, 10);
+    table.finish().await.unwrap();
+    assert!(numbers(&mock).into_iter().eq(0..10));
+}
+
+/// The same rows delivered from two places are the same writer's, line by line.
+#[tokio::test(start_paused = true)]
+async fn a_copied_spool_doubles_nothing() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mock = mock();
+    let table = builder(&mock).spool(config(dir.path())).offline().open().await.unwrap();
+    table.log((0..30).map(|n| row! { "n" => n })).await.unwrap();
+    // While it lives.
+    copy(dir.path(), other.path());
+    table.log((30..60).map(|n| row! { "n" => n })).await.unwrap();
+    table.finish().await.unwrap();
+    assert_eq!(sync(other.path(), &mock).await.acked, 30);
+    assert_eq!(sync(dir.path(), &mock).await.acked, 60);
+    assert!(numbers(&mock).into_iter().eq(0..60));
+    mock.assert_no_violations();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_frame_is_set_aside_and_the_others_are_delivered() {
+    let dir = tempfile::tempdir().unwrap();
+    leave(dir.path(), 0..100).await;
+    let segment = files(dir.path(), ".seg").remove(0);
+    flip(&segment, find(&segment, r#""n":40,"#));
+    let entry = spool::list(dir.path()).unwrap().remove(0);
+    assert_eq!((entry.rows, entry.state), (99, EntryState::Waiting));
+    assert!(matches!(
+        entry.problems[..],
+        [Problem::Damaged { .. }, Problem::Missing { line: 41, rows: 1 }]
+    ));
+
+    let mock = mock();
+    let recovered = open_and_finish(builder(&mock), dir.path()).await;
+    assert_eq!(recovered, Recovered { found: 99, acked: 99, damaged: 1, lost: 1, rejected: 0 });
+    assert!(numbers(&mock).into_iter().eq((0..40).chain(41..100)));
+    // The bytes are kept for whoever wants to look.
+    let aside = files(dir.path(), ".bin");
+    assert!(find(&aside[0], r#"n":40,"#) > 0 && aside.len() == 1, "{aside:?}");
+    // They are not found again.
+    assert_eq!(open_and_finish(builder(&mock), dir.path()).await, Recovered::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_torn_tail_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    leave(dir.path(), 0..100).await;
+    let segment = files(dir.path(), ".seg").remove(0);
+    // The last frame's end was never written.
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes.truncate(find(&segment, r#""n":99,"#) + 3);
+    bytes.resize(bytes.len() + 1000, 0);
+    fs::write(&segment, bytes).unwrap();
+    let mock = mock();
+    let recovered = open_and_finish(builder(&mock), dir.path()).await;
+    assert_eq!(recovered, Recovered { found: 99, acked: 99, ..Recovered::default() });
+    assert!(numbers(&mock).into_iter().eq(0..99));
+    assert_eq!(files(dir.path(), ".bin"), [""; 0].map(PathBuf::from));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_newer_version_wrote_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    leave(dir.path(), 0..10).await;
+    let segment = files(dir.path(), ".seg").remove(0);
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[8] = 2;
+    fs::write(&segment, &bytes).unwrap();
+    let mock = mock();
+    assert_eq!(open_and_finish(builder(&mock), dir.path()).await, Recovered::default());
+    let tally = sync(dir.path(), &mock).await;
+    assert_eq!(tally.left[0].reason, "format 2 is newer than this program");
+    assert_eq!(spool::list(dir.path()).unwrap()[0].state, EntryState::Newer { version: 2 });
+    assert!(numbers(&mock).is_empty());
+    assert_eq!(fs::read(&segment).unwrap(), bytes);
+}
+
+/// Nobody knows whose rows they are, so nobody touches them, and nobody else is kept from his.
+#[tokio::test(start_paused = true)]
+async fn a_spool_without_a_header_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    leave(dir.path(), 0..10).await;
+    let segment = files(dir.path(), ".seg").remove(0);
+    flip(&segment, 25);
+    let bytes = fs::read(&segment).unwrap();
+    leave(dir.path(), 10..20).await;
+    let mock = mock();
+    assert_eq!(open_and_finish(builder(&mock), dir.path()).await.acked, 10);
+    assert!(numbers(&mock).into_iter().eq(10..20));
+    assert_eq!(fs::read(&segment).unwrap(), bytes);
+    assert_eq!(spool::list(dir.path()).unwrap()[0].state, EntryState::Unreadable);
+}
+
+/// Rows come with their files; a file that is gone or damaged keeps no row.
+#[tokio::test(start_paused = true)]
+async fn files_lie_beside_the_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = builder(&mock()).spool(config(dir.path())).offline().open().await.unwrap();
+    for n in 0..3 {
+        let note = Media::markdown(format!("note {n}"));
+        table.log(row! { "n" => n, "note" => note }).await.unwrap();
+    }
+    table.finish().await.unwrap();
+    drop(table);
+    let notes = files(dir.path(), ".md");
+    assert_eq!((notes.len(), spool::list(dir.path()).unwrap()[0].media_files), (3, 3));
+    fs::remove_file(&notes[0]).unwrap();
+    flip(&notes[1], 0);
+    let mock = mock();
+    let recovered = open_and_finish(builder(&mock), dir.path()).await;
+    assert_eq!((recovered.acked, recovered.damaged, recovered.lost), (3, 1, 0));
+    assert_eq!((numbers(&mock), mock.files(&path()).len()), (vec![0, 1, 2], 1));
+    assert_eq!(mock.missing_files(&path()).len(), 2);
+    assert_eq!(files(&dir.path().join("http%3A%2F%2Fmock.invalid"), ".md").len(), 1, "set aside");
+}
+
+/// Refuses rows whose number is odd.
+#[derive(Clone, Debug, Default)]
+struct Odd(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl Backend for Odd {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let (mut rejected, mut stored) = (Vec::new(), self.0.lock().unwrap());
+        for (line, text) in (append.first_line..).zip(append.lines.iter()) {
+            let text = String::from_utf8(text.to_vec()).unwrap();
+            match text.contains(r#""is_odd":true"#) {
+                true => rejected.push((line, "it is odd".to_owned())),
+                false => stored.push(text),
+            }
+        }
+        Ok(Appended { rejected, ..Appended::default() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_rows_are_written_down_and_hinder_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = Odd::default();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let open = || {
+        let sink = Arc::clone(&heard);
+        let on_reject = move |r: Rejected| sink.lock().unwrap().push(number(r.row.get("n")));
+        let builder = StreamTable::builder(NAME).settings(Settings::default()).quiet();
+        builder.spool(config(dir.path())).backend(backend.clone()).on_reject(on_reject)
+    };
+    let rows = |of: std::ops::Range<i64>| of.map(|n| row! { "n" => n, "is_odd" => n % 2 == 1 });
+    let offline = open().offline().open().await.unwrap();
+    offline.log(rows(0..10)).await.unwrap();
+    offline.finish().await.unwrap();
+    drop(offline);
+    let table = open().open().await.unwrap();
+    table.log(rows(10..20)).await.unwrap();
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.acked, stats.rejected), (5, 5));
+    assert_eq!((stats.recovered.acked, stats.recovered.rejected), (5, 5));
+    assert_eq!(backend.0.lock().unwrap().len(), 10);
+    let mut heard = heard.lock().unwrap().clone();
+    heard.sort_unstable();
+    assert!(heard.into_iter().flatten().eq((0..10).map(|n| 2 * n + 1)));
+    let rejected = fs::read_to_string(files(dir.path(), "rejected.jsonl").remove(0)).unwrap();
+    assert_eq!(rejected.lines().count(), 10);
+    assert!(rejected.lines().all(|line| line.contains(r#""reason":"it is odd","row":{"#)));
+}
+
+/// A folder that cannot be is an error where somebody asked for it, and else costs only safety.
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_cannot_be_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let mock = mock();
+    let error = builder(&mock).spool(config(&file)).open().await.unwrap_err();
+    assert!(matches!(error, OpenError::Spool { .. }), "{error}");
+    let settings = Settings { spool_dir: Some(file), ..Settings::default() };
+    let table = builder(&mock).settings(settings).open().await.unwrap();
+    table.log(row! { "n" => 0 }).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().acked, 1);
+}
+
+/// Nobody need ask for a spool, if the settings know a folder.
+#[tokio::test(start_paused = true)]
+async fn rows_are_on_disk_by_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { spool_dir: Some(dir.path().into()), ..Settings::default() };
+    let mock = mock();
+    let table = builder(&mock).settings(settings.clone()).open().await.unwrap();
+    table.log(row! { "n" => 0 }).await.unwrap();
+    assert_eq!(spool::list(dir.path()).unwrap()[0].rows, 1);
+    table.finish().await.unwrap();
+    assert_eq!(spool::list(dir.path()).unwrap(), []);
+    let table = builder(&mock).settings(settings).no_spool().open().await.unwrap();
+    assert_eq!(spool::list(dir.path()).unwrap(), []);
+    table.finish().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_any_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let small_segments = SpoolConfig { segment_bytes: 4 << 10, ..config(dir.path()) };
+    let table = builder(&mock()).spool(small_segments).offline().open().await.unwrap();
+    // The longest that the protocol takes is refused by nobody, the next longer by `log`.
+    let lengths = [1, 10_000_000, 0, 300_000, 5];
+    for (n, length) in (0..).zip(lengths) {
+        table.log(row! { "n" => n, "text" => "x".repeat(length) }).await.unwrap();
+    }
+    let error = table.log(row! { "n" => 9, "text" => "x".repeat(11 << 20) }).await.unwrap_err();
+    assert!(matches!(error.refused[0].reason, Refusal::TooLong { .. }));
+    table.finish().await.unwrap();
+    drop(table);
+    let mock = mock();
+    assert_eq!(open_and_finish(builder(&mock), dir.path()).await.acked, 5);
+    let texts = mock.rows(&path()).into_iter().map(|line| match line.row.get("text") {
+        Some(Value::String(text)) => text.len(),
+        other => panic!("{other:?}"),
+    });
+    assert!(texts.eq(lengths));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bound_is_met_as_the_caller_chose() {
+    let dir = tempfile::tempdir().unwrap();
+    let mock = mock();
+    let config = SpoolConfig { max_bytes: 16 << 10, ..config(dir.path()) };
+    let rows = || (0..1000).map(|n| row! { "n" => n });
+    // Offline nothing makes room.
+    let table = builder(&mock).spool(config.clone()).when_full(WhenFull::Wait);
+    let table = table.offline().open().await.unwrap();
+    let error = table.log(rows()).await.unwrap_err();
+    assert!(matches!(error.refused[0].reason, Refusal::Full { .. }), "{error}");
+    let taken = error.accepted as u64;
+    assert_eq!(table.finish().await.unwrap().pending, taken);
+    drop(table);
+    let table = builder(&mock).spool(config).when_full(WhenFull::Wait).open().await.unwrap();
+    table.log(rows()).await.unwrap();
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.acked, stats.recovered.acked), (1000, taken));
+    let used: u64 = files(dir.path(), ".seg").iter().map(|f| f.metadata().unwrap().len()).sum();
+    assert_eq!(used, 0);
+}
+
+/// A process that ends while its key is wrong, or its server away, leaves its rows to the next.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_key_costs_no_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let mock = mock();
+    let open = async || builder(&mock).spool(config(dir.path())).open().await.unwrap();
+    let table = open().await;
+    table.log((0..10).map(|n| row! { "n" => n })).await.unwrap();
+    table.flush(Duration::from_secs(10)).await.unwrap();
+    mock.set_keys(Some(Vec::new()));
+    table.log((10..20).map(|n| row! { "n" => n })).await.unwrap();
+    let error = table.finish().await.unwrap_err();
+    assert!(matches!(error.reason, FlushFailure::Stopped(_)), "{error}");
+    drop(table);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(spool::list(dir.path()).unwrap()[0].rows, 10);
+
+    // The next one's key is right, and then is not while it delivers.
+    mock.set_keys(None);
+    let table = open().await;
+    mock.set_keys(Some(Vec::new()));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!((table.stats().recovered.found, table.stats().recovered.acked), (10, 0));
+    mock.set_keys(None);
+    table.resume();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(table.stats().recovered.acked, 10);
+    table.finish().await.unwrap();
+    assert!(numbers(&mock).into_iter().eq(0..20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_busy_answers_costs_time_and_no_row() {
+    let dir = tempfile::tempdir().unwrap();
+    leave(dir.path(), 0..500).await;
+    let mock = mock();
+    let second = Duration::from_secs(1);
+    let storm = || {
+        for n in 0..40 {
+            let fault = match n % 4 {
+                0 => Fault::status(429),
+                1 => Fault::status(503),
+                2 => Fault::retry_after(429, 7 * second),
+                _ => Fault::retry_after(503, 30 * second),
+            };
+            mock.push_fault(RequestKind::FileStream, fault).unwrap();
+        }
+    };
+    storm();
+    let patient = builder(&mock).finish_patience(3600 * second).spool(config(dir.path()));
+    let table = patient.open().await.unwrap();
+    table.log((500..1000).map(|n| row! { "n" => n })).await.unwrap();
+    tokio::time::sleep(5 * second).await;
+    storm();
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.acked, stats.recovered.acked), (500, 500));
+    let stored = numbers(&mock);
+    let (old, new): (Vec<_>, Vec<_>) = stored.into_iter().partition(|&n| n < 500);
+    assert!(old.into_iter().eq(0..500) && new.into_iter().eq(500..1000));
+    mock.assert_no_violations();
+}
+
+/// Nothing is lost, and nothing is made safe late, by a clock that jumps back or ahead.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_changes_no_order() {
+    #[derive(Debug, Default)]
+    struct Jumping(std::sync::atomic::AtomicI64);
+
+    impl streamtable::Clock for Jumping {
+        fn now(&self) -> streamtable::Timestamp {
+            let n = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let day = 86_400_000;
+            streamtable::Timestamp::from_millis(
+                1_700_000_000_000 + [0, -400, 3, 99][n as usize % 4] * day,
+            )
+        }
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let mock = mock();
+    let open = || builder(&mock).spool(config(dir.path())).clock(Jumping::default());
+    let offline = open().offline().open().await.unwrap();
+    offline.log((0..40).map(|n| row! { "n" => n })).await.unwrap();
+    offline.finish().await.unwrap();
+    let table = open().open().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    table.log((40..80).map(|n| row! { "n" => n })).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().recovered.acked, 40);
+    assert!(numbers(&mock).into_iter().eq(0..80));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_policy_of_sync_keeps_rows() {
+    for policy in [SyncPolicy::Never, SyncPolicy::Interval(Duration::ZERO), SyncPolicy::Always] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = SpoolConfig { sync: policy, ..config(dir.path()) };
+        let offline = builder(&mock()).spool(config.clone()).offline().open().await.unwrap();
+        for n in 0..20 {
+            offline.log(row! { "n" => n }).await.unwrap();
+        }
+        // Offline a flush makes rows safe, whatever the policy.
+        assert_eq!(offline.flush(Duration::from_secs(1)).await.unwrap().pending, 20);
+        offline.finish().await.unwrap();
+        let mock = mock();
+        let table = builder(&mock).spool(config).open().await.unwrap();
+        assert_eq!(table.finish().await.unwrap().recovered.acked, 20, "{policy:?}");
+        assert!(numbers(&mock).into_iter().eq(0..20));
+    }
+}
