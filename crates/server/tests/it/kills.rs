@@ -100,6 +100,7 @@ async fn write(port: u16, key: String, stop: Arc<AtomicBool>) -> (String, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "who asks for many kills wants to know how many rows")]
 async fn a_killed_server_loses_nothing() {
     let kills: u32 = std::env::var("STREAMTABLE_KILLS").map_or(20, |it| it.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
