@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{query, schema, serve, tables, url};
+use crate::commands::{log, query, schema, serve, tables, url};
 
 /// As cargo and most others colour their help; clap leaves it out where there is no terminal.
 const STYLES: Styles = Styles::styled()
@@ -50,6 +50,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(serve::Serve),
+    Log(log::Log),
     Query(query::Query),
     Tables(tables::Tables),
     Schema(schema::Schema),

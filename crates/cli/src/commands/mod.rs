@@ -1,5 +1,6 @@
 //! The commands, one a file: its part of the command line, and what it does.
 
+pub(crate) mod log;
 pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod serve;
@@ -14,6 +15,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     let global = cli.global;
     match cli.command {
         Command::Serve(serve) => serve.run().await,
+        Command::Log(log) => log.run(&global).await,
         Command::Query(query) => until_interrupted(query.run(&global)).await,
         Command::Tables(tables) => until_interrupted(tables.run(&global)).await,
         Command::Schema(schema) => until_interrupted(schema.run(&global)).await,
