@@ -3,7 +3,9 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{log, query, schema, serve, tables, url};
+use crate::commands::{
+    completions, export, keys, log, login, query, schema, serve, spool, sync, tables, tail, url,
+};
 
 /// As cargo and most others colour their help; clap leaves it out where there is no terminal.
 const STYLES: Styles = Styles::styled()
@@ -52,7 +54,14 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     Log(log::Log),
     Query(query::Query),
+    Tail(tail::Tail),
+    Export(export::Export),
     Tables(tables::Tables),
     Schema(schema::Schema),
     Url(url::Url),
+    Login(login::Login),
+    Keys(keys::Keys),
+    Sync(sync::Sync),
+    Spool(spool::Spool),
+    Completions(completions::Completions),
 }

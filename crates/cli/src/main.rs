@@ -5,12 +5,14 @@
 mod arrow_text;
 mod cli;
 mod commands;
+mod events;
 mod failure;
 mod input;
 mod netrc;
 mod output;
 mod progress;
 mod remote;
+mod row_text;
 mod style;
 mod text;
 

@@ -1,10 +1,17 @@
 //! The commands, one a file: its part of the command line, and what it does.
 
+pub(crate) mod completions;
+pub(crate) mod export;
+pub(crate) mod keys;
 pub(crate) mod log;
+pub(crate) mod login;
 pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod spool;
+pub(crate) mod sync;
 pub(crate) mod tables;
+pub(crate) mod tail;
 pub(crate) mod url;
 
 use crate::cli::{Cli, Command};
@@ -17,9 +24,16 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run().await,
         Command::Log(log) => log.run(&global).await,
         Command::Query(query) => until_interrupted(query.run(&global)).await,
+        Command::Tail(tail) => until_interrupted(tail.run(&global)).await,
+        Command::Export(export) => until_interrupted(export.run(&global)).await,
         Command::Tables(tables) => until_interrupted(tables.run(&global)).await,
         Command::Schema(schema) => until_interrupted(schema.run(&global)).await,
         Command::Url(url) => until_interrupted(url.run(&global)).await,
+        Command::Login(login) => until_interrupted(login.run(&global)).await,
+        Command::Keys(keys) => until_interrupted(keys.run(&global)).await,
+        Command::Sync(sync) => until_interrupted(sync.run()).await,
+        Command::Spool(spool) => spool.run(),
+        Command::Completions(completions) => completions.run(),
     }
 }
 

@@ -85,7 +85,7 @@ fn row(text: &[u8]) -> Result<Row, String> {
     match json::parse(text) {
         Ok(Value::Struct(row)) => Ok(row),
         Ok(_) => Err("no JSON object".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(format!("no JSON: {error}")),
     }
 }
 
