@@ -4,7 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    completions, export, keys, log, login, query, schema, serve, spool, sync, tables, tail, url,
+    completions, demo, export, keys, log, login, query, schema, serve, spool, sync, tables, tail,
+    url,
 };
 
 /// As cargo and most others colour their help; clap leaves it out where there is no terminal.
@@ -51,6 +52,7 @@ pub(crate) struct Global {
 /// The commands, in the order in which somebody new meets them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(demo::Demo),
     Serve(serve::Serve),
     Log(log::Log),
     Query(query::Query),

@@ -24,6 +24,9 @@ use crate::remote::settings;
 use crate::style;
 use crate::text::{counted, printable_cell};
 
+/// How long to try to reach the server before anything is read.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How many rows may wait between who reads and who logs.
 const QUEUE_ROWS: usize = 4096;
 
@@ -46,8 +49,8 @@ A file's name tells its form; standard input is JSON, an object a line, unless
 instants such as 2026-01-02T03:04:05Z are what they look like, an empty cell is
 null, and all else is text.
 
-Rows are sent as they come, so that a slow pipe shows its rows at once, and wait
-on disk while the server cannot be reached. A row that is refused is told with
+Rows are sent as they come, so that a slow pipe shows its rows at once; they wait
+on disk should the server go away meanwhile. A row that is refused is told with
 its line and the reason, keeps no other from the table, and makes the exit code 1.";
 
 /// Log rows from files or standard input
@@ -68,6 +71,9 @@ pub(crate) struct Log {
     /// Refuse rows whose columns are not exactly the table's; this is the default
     #[arg(long)]
     strict: bool,
+    /// Only write the rows to disk; `streamtable sync` delivers them later
+    #[arg(long)]
+    offline: bool,
     /// A column of CSV whose cells are texts, whatever they look like; may be repeated
     #[arg(long, value_name = "COLUMN")]
     text: Vec<String>,
@@ -159,10 +165,15 @@ impl Log {
             .on_reject(move |row| {
                 rejected.lock().unwrap_or_else(PoisonError::into_inner).push(row);
             })
+            .open_timeout(OPEN_TIMEOUT)
             .quiet();
+        let table = if self.offline { table.offline() } else { table };
         table.open().await.map_err(|error| match error {
             OpenError::Name(error) => Failure::usage(error),
             OpenError::NoEntity => Failure::usage(error),
+            OpenError::Unavailable { reason, .. } => Failure::failed(format!(
+                "{reason}; --offline keeps the rows on disk until `streamtable sync` delivers them"
+            )),
             error => Failure::failed(error),
         })
     }

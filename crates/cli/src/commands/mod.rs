@@ -1,6 +1,7 @@
 //! The commands, one a file: its part of the command line, and what it does.
 
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod keys;
 pub(crate) mod log;
@@ -21,6 +22,7 @@ use crate::failure::Failure;
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     let global = cli.global;
     match cli.command {
+        Command::Demo(demo) => demo.run().await,
         Command::Serve(serve) => serve.run().await,
         Command::Log(log) => log.run(&global).await,
         Command::Query(query) => until_interrupted(query.run(&global)).await,
