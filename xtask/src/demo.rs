@@ -1,30 +1,45 @@
-//! `cargo xtask demo`: the digits example.
+//! `cargo xtask demo`: `streamtable demo`.
 
 use crate::{Command, Failure, cargo};
 
 pub(crate) const COMMAND: Command = Command {
     name: "demo",
-    about: "stream 1,797 hand-written digits into a table and print its link",
+    about: "run a server that is filled with hand-written digits, and tell how to look at them",
     help: "\
-Streams the 1,797 hand-written digits of the example `digits` into a table on
-this machine, prints the table's link and ends with the tally of the rows.
+Runs `streamtable demo`: a server on a free port of this machine, into which
+hand-written digits are streamed until Ctrl-C. Tells where to look at them, and
+ends with the tally of the rows. The first build takes some minutes.
 
-Usage: cargo xtask demo
+Usage: cargo xtask demo [OPTIONS]
 
 Options:
-  -h, --help   print this
+      --rows N           end after so many rows, instead of at Ctrl-C
+      --rate R           how many rows to log each second
+      --addr ADDR:PORT   the address to listen on
+      --data DIR         keep the rows in a folder
+  -h, --help             print this
 ",
     run,
 };
 
 fn run(args: &[String]) -> Result<(), Failure> {
-    if let Some(arg) = args.first() {
-        return Err(Failure::Usage(format!("demo: takes no `{arg}`")));
-    }
     // Not quiet: the first build takes minutes, and cargo shows how far it is.
     let mut command = cargo::command();
-    command.args(["run", "--package", "streamtable", "--example", "digits"]);
-    command.current_dir(cargo::root());
+    command.args(["run", "--package", "streamtable-cli", "--", "demo"]).args(args);
+    start(command)
+}
+
+/// Becomes cargo, and then the demo, so that a signal meets nobody else, and the shell waits for
+/// the tally.
+#[cfg(unix)]
+fn start(mut command: std::process::Command) -> Result<(), Failure> {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    Err(Failure::Failed(format!("cargo did not start: {error}")))
+}
+
+#[cfg(not(unix))]
+fn start(mut command: std::process::Command) -> Result<(), Failure> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Failure::Failed(format!("the demo ended with {status}"))),

@@ -9,6 +9,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use streamtable_transport::{AttemptTimeout, GzipBody, Origin, Transport, TransportError};
 use tracing::warn;
 
@@ -56,6 +57,23 @@ impl HyperTransport {
         let connector = Connector::new(tls, proxies.clone(), config.connect_timeout);
         let pools = Pools::new(connector, config.idle_timeout);
         Ok(Self { config, pools, proxies, warned: AtomicBool::new(false) })
+    }
+
+    /// Sends a request, and returns as soon as the head of the answer is there; the body is read as
+    /// it comes, without a bound on its size or on the time it takes, and is not unpacked.
+    ///
+    /// For answers that are long or have no end, such as exports and events. The connection is
+    /// closed when the body is dropped before its end.
+    pub async fn stream(
+        &self,
+        mut request: Request<Bytes>,
+    ) -> Result<Response<Incoming>, TransportError> {
+        let client = self.pools.client().ok_or_else(no_runtime)?;
+        let origin = Origin::try_from(request.uri())?;
+        *request.version_mut() = Version::HTTP_11;
+        self.authorize(&mut request, &origin);
+        let answer = client.request(request.map(Full::new)).await;
+        answer.map_err(|error| cause::of_exchange(&error, origin.authority()))
     }
 
     async fn exchange(
@@ -126,9 +144,7 @@ impl HyperTransport {
 #[async_trait]
 impl Transport for HyperTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let client = self.pools.client().ok_or_else(|| TransportError::InvalidRequest {
-            reason: "there is no tokio runtime here".to_owned(),
-        })?;
+        let client = self.pools.client().ok_or_else(no_runtime)?;
         let after = AttemptTimeout::lower(request.extensions(), self.config.request_timeout);
         match tokio::time::timeout(after, self.exchange(client, request)).await {
             Ok(answer) => answer,
@@ -141,6 +157,10 @@ impl fmt::Debug for HyperTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HyperTransport").field("config", &self.config).finish_non_exhaustive()
     }
+}
+
+fn no_runtime() -> TransportError {
+    TransportError::InvalidRequest { reason: "there is no tokio runtime here".to_owned() }
 }
 
 /// Asks for gzip, and returns whether it did: a caller who asks for an encoding gets it as it comes.

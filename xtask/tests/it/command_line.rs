@@ -24,7 +24,7 @@ fn help() {
     check(&["ci", "--help"], 0, "Runs every check", "");
     check(&["ci", "--only", "fmt", "-h"], 0, "Runs every check", "");
     check(&["check-layers", "--help"], 0, "Compares the workspace's crate graph", "");
-    check(&["demo", "--help"], 0, "Streams the 1,797 hand-written digits", "");
+    check(&["demo", "--help"], 0, "Runs `streamtable demo`", "");
     check(&["ci", "--list"], 0, "fmt           the code is formatted\nclippy  ", "");
 }
 

@@ -1,8 +1,8 @@
 //! The digits, and how they become pictures.
 
-use std::error::Error;
-
 use flate2::read::GzDecoder;
+
+use crate::DigitsError;
 
 /// How many pixels an image has on each side.
 const SIDE: u32 = 8;
@@ -19,14 +19,21 @@ pub(crate) struct Digit {
 }
 
 /// Reads all digits, which are part of the program.
-pub(crate) fn read() -> Result<Vec<Digit>, Box<dyn Error>> {
+pub(crate) fn read() -> Result<Vec<Digit>, DigitsError> {
     let packed = &include_bytes!("digits.csv.gz")[..];
     let csv = csv::ReaderBuilder::new().has_headers(false).from_reader(GzDecoder::new(packed));
+    let damaged = |reason: String| DigitsError::Data { reason };
     csv.into_deserialize()
         .map(|line| {
-            let values: Vec<u8> = line?;
-            let (&label, pixels) = values.split_last().ok_or("an empty line")?;
-            Ok(Digit { pixels: pixels.try_into()?, label })
+            let values: Vec<u8> = line.map_err(|error| damaged(error.to_string()))?;
+            match values.split_last() {
+                Some((&label @ 0..=9, pixels)) => {
+                    let pixels = pixels.try_into();
+                    let pixels = pixels.map_err(|_| damaged("a line has no 64 pixels".into()))?;
+                    Ok(Digit { pixels, label })
+                }
+                _ => Err(damaged("a line has no digit".into())),
+            }
         })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! The nearest-centroid classifier: a digit is what its average picture is closest to.
 
-use streamtable::Row;
+use streamtable_schema::Row;
 
 use crate::data::Digit;
 

@@ -1,0 +1,69 @@
+//! The command line, as clap reads it.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    completions, demo, export, keys, log, login, query, schema, serve, spool, sync, tables, tail,
+    url,
+};
+
+/// As cargo and most others colour their help; clap leaves it out where there is no terminal.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  streamtable demo                           see it work, with nothing to set up
+  streamtable serve --data ./tables          run a server; its first start makes a key
+  jq -c .requests[] log.json | streamtable log me/shop/requests
+  streamtable query 'select path, count(*) from me.shop.requests group by path'
+  streamtable tail -f me/shop/requests
+
+Where the server is and which key opens it: --base-url or WANDB_BASE_URL, and
+WANDB_API_KEY or the netrc file, as for all W&B clients. Without any of these
+the server is http://127.0.0.1:8080.
+
+Exit codes: 0 done, 1 failed or not all of it done, 2 wrong command line,
+130 ended by Ctrl-C.";
+
+/// Append rows from running programs, query them, watch them live
+#[derive(Debug, Parser)]
+#[command(name = "streamtable", version, styles = STYLES, after_help = EXAMPLES)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The server, instead of what WANDB_BASE_URL or the settings files say
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub(crate) base_url: Option<String>,
+}
+
+/// The commands, in the order in which somebody new meets them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Log(log::Log),
+    Query(query::Query),
+    Tail(tail::Tail),
+    Export(export::Export),
+    Tables(tables::Tables),
+    Schema(schema::Schema),
+    Url(url::Url),
+    Login(login::Login),
+    Keys(keys::Keys),
+    Sync(sync::Sync),
+    Spool(spool::Spool),
+    Completions(completions::Completions),
+}

@@ -1,0 +1,233 @@
+//! `streamtable demo`: a server with something to look at.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use streamtable::{FlushError, Stats, StreamTable, WhenFull};
+use streamtable_digits::Digits;
+use streamtable_server::{NewKey, Server, ServerConfig};
+use streamtable_transport_hyper::HyperTransport;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
+
+use crate::commands::serve::{Signals, init_log};
+use crate::failure::Failure;
+use crate::output::print;
+use crate::progress;
+use crate::style::{self, Bold};
+use crate::text::counted;
+
+/// The table that the digits go to.
+const TABLE: &str = "demo/mnist/digits";
+
+/// How long the link that opens the browser's session may wait to be opened.
+const LINK_LIFETIME: Duration = Duration::from_secs(3600);
+
+const EXAMPLES: &str = "\
+Examples:
+  streamtable demo
+  streamtable demo --rate 200
+  streamtable demo --rows 1797 --data ./demo     and look at it later by `serve`";
+
+/// See it work: a server that is filled with hand-written digits
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Demo {
+    /// End after so many rows, instead of at Ctrl-C
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
+    /// How many rows to log each second
+    #[arg(long, value_name = "R", default_value_t = 10.0, value_parser = parse_rate)]
+    rate: f64,
+    /// The address to listen on [default: a free port of this machine]
+    #[arg(long, value_name = "ADDR:PORT")]
+    addr: Option<SocketAddr>,
+    /// Keep the rows in a folder [default: one that goes away at the end]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (1e-3..=1e5).contains(&rate) => Ok(rate),
+        _ => Err("a rate is a number of rows each second, from 0.001 to 100000".to_owned()),
+    }
+}
+
+impl Demo {
+    /// Streams digits until it is enough, and says what became of them.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        init_log();
+        let mut signals = Signals::new().map_err(Failure::failed)?;
+        let digits = Digits::read().map_err(Failure::failed)?;
+        let temporary = match &self.data {
+            Some(_) => None,
+            None => Some(temporary_folder()?),
+        };
+        let folder = self.data.as_deref().or(temporary.as_ref().map(TempDir::path));
+        let server = bind(self.addr, folder.unwrap_or(Path::new("."))).await?;
+        let url = server.local_url();
+        let key = key(&server).await?;
+        let link = server.catalog().login_token(&key.key, LINK_LIFETIME).await;
+        let link = format!("{url}/login?token={}", link.map_err(Failure::failed)?);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(server.run(async { drop(stopped.await) }));
+
+        let streamed = self.stream(&digits, &url, &key, &link, &mut signals).await;
+        drop(stop);
+        let served = serving.await.map_err(Failure::failed)?;
+        drop(temporary);
+        let tally = streamed?;
+        served.map_err(Failure::failed)?;
+        print(tally)
+    }
+
+    async fn stream(
+        &self,
+        digits: &Digits,
+        url: &str,
+        key: &NewKey,
+        link: &str,
+        signals: &mut Signals,
+    ) -> Result<String, Failure> {
+        let table = StreamTable::builder(TABLE)
+            .base_url(url)
+            .api_key(&key.secret)
+            .map_err(Failure::failed)?
+            .transport(HyperTransport::new().map_err(Failure::failed)?)
+            .when_full(WhenFull::Wait)
+            // The server that they are for ends with this process.
+            .no_spool()
+            .quiet()
+            .open()
+            .await
+            .map_err(Failure::failed)?;
+        print(self.greeting(url, key, link))?;
+
+        let bar = match self.rows {
+            Some(rows) => progress::rows(Some(rows as u64)),
+            None => progress::words(),
+        };
+        let mut tick = tokio::time::interval(Duration::from_secs_f64(1.0 / self.rate));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut right = 0_u64;
+        for index in 0..self.rows.unwrap_or(usize::MAX) {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = signals.next() => break,
+            }
+            let judged = digits.judge(index).map_err(Failure::failed)?;
+            right += u64::from(judged.is_right);
+            table.log(judged.row).await.map_err(Failure::failed)?;
+            self.show(&bar, &table, right);
+        }
+        bar.finish_and_clear();
+        let finished = tokio::select! {
+            finished = table.finish() => finished,
+            () = signals.next() => return Err(Failure::Interrupted),
+        };
+        match finished {
+            Ok(stats) => Ok(tally(right, &stats)),
+            Err(error @ FlushError { .. }) => Err(Failure::failed(error)),
+        }
+    }
+
+    fn show(&self, bar: &ProgressBar, table: &StreamTable, right: u64) {
+        let Stats { logged, acked, .. } = table.stats();
+        let share = 100.0 * right as f64 / logged.max(1) as f64;
+        match self.rows {
+            Some(_) => {
+                bar.set_position(logged);
+                bar.set_message(format!("digits, {share:.1}% recognised"));
+            }
+            None => bar.set_message(format!(
+                "{} logged, {} stored, {share:.1}% recognised; Ctrl-C ends it",
+                counted(logged, "digit"),
+                crate::text::count(acked)
+            )),
+        }
+    }
+
+    fn greeting(&self, url: &str, key: &NewKey, link: &str) -> String {
+        let colours = style::has_colours(&std::io::stdout());
+        let bold = |text| Bold { text, colours };
+        let program = program();
+        let secret = &key.secret;
+        let kept = match &self.data {
+            Some(folder) => format!("rows are kept in {}", folder.display()),
+            None => "nothing is kept when it ends".to_owned(),
+        };
+        format!(
+            "\
+StreamTable demo: hand-written digits go to {TABLE} at {url}; {kept}.
+
+Look at them (the link opens once):
+
+  {}
+
+Or ask, in another terminal:
+
+  export WANDB_BASE_URL={url} WANDB_API_KEY={secret}
+  {program} query \"select prediction, truth, count(*) as n from demo.mnist.digits \
+                 group by prediction, truth order by n desc limit 12\"
+  {program} tail -f {TABLE}
+  curl -su api:$WANDB_API_KEY \"$WANDB_BASE_URL/api/tables/{TABLE}/rows?from=-3\"
+",
+            bold(link)
+        )
+    }
+}
+
+fn tally(right: u64, stats: &Stats) -> String {
+    format!("{right} of {} recognised\n{TABLE}: {stats}", counted(stats.logged, "digit"))
+}
+
+async fn bind(addr: Option<SocketAddr>, folder: &Path) -> Result<Server, Failure> {
+    let config = ServerConfig {
+        addr: addr.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        data_dir: folder.to_owned(),
+        default_entity: "demo".to_owned(),
+        ..ServerConfig::default()
+    };
+    Server::bind(config).await.map_err(Failure::failed)
+}
+
+/// The first start's key, else one of its own for a folder that was there.
+async fn key(server: &Server) -> Result<NewKey, Failure> {
+    if let Some(key) = server.first_key() {
+        return Ok(key.clone());
+    }
+    let catalog = server.catalog();
+    let made = catalog.add_key("streamtable demo", Some("demo"), streamtable_server::Right::Write);
+    made.await.map_err(Failure::failed)
+}
+
+fn temporary_folder() -> Result<TempDir, Failure> {
+    let made = tempfile::Builder::new().prefix("streamtable-demo-").tempdir();
+    made.map_err(|error| Failure::failed(format!("cannot make a temporary folder: {error}")))
+}
+
+/// What somebody in another terminal, but the same folder, types to run this program.
+fn program() -> String {
+    const NAME: &str = "streamtable";
+    let Ok(own) = std::env::current_exe() else { return NAME.to_owned() };
+    let same =
+        |path: &Path| path.canonicalize().is_ok_and(|path| Some(path) == own.canonicalize().ok());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let first =
+        std::env::split_paths(&path).map(|folder| folder.join(NAME)).find(|it| it.is_file());
+    if first.is_some_and(|first| same(&first)) {
+        return NAME.to_owned();
+    }
+    let here = std::env::current_dir().ok();
+    let below = here.as_deref().and_then(|here| own.strip_prefix(here).ok());
+    let shown = below.unwrap_or(&own).display().to_string();
+    match shown.contains([' ', '\'', '"', '$']) {
+        true => format!("'{}'", shown.replace('\'', "'\\''")),
+        false => shown,
+    }
+}

@@ -1,0 +1,367 @@
+//! `streamtable log`: rows from files and pipes into a table.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use streamtable::{
+    ColumnPolicy, FlushError, OpenError, Refusal, Rejected, Row, StreamTable, WhenFull,
+};
+use streamtable_transport_hyper::HyperTransport;
+use tokio::sync::mpsc;
+
+use crate::cli::Global;
+use crate::commands::serve::Signals;
+use crate::failure::Failure;
+use crate::input::{self, Format, Item, Options, Place, Source};
+use crate::output::print;
+use crate::progress;
+use crate::remote::settings;
+use crate::style;
+use crate::text::{counted, printable_cell};
+
+/// How long to try to reach the server before anything is read.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many rows may wait between who reads and who logs.
+const QUEUE_ROWS: usize = 4096;
+
+/// How many rows are logged at once.
+const BATCH_ROWS: usize = 1024;
+
+/// How many refused rows are told one by one.
+const MAX_TOLD: u64 = 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  streamtable log me/shop/requests requests.jsonl
+  jq -c '.requests[]' today.json | streamtable log me/shop/requests
+  tail -F access.jsonl | streamtable log --evolve me/shop/requests
+  streamtable log me/shop/orders --text zip orders-*.csv
+  streamtable log me/shop/orders orders.parquet
+
+A file's name tells its form; standard input is JSON, an object a line, unless
+--format says otherwise. In CSV whole numbers, numbers, true and false, and
+instants such as 2026-01-02T03:04:05Z are what they look like, an empty cell is
+null, and all else is text.
+
+Rows are sent as they come, so that a slow pipe shows its rows at once; they wait
+on disk should the server go away meanwhile. A row that is refused is told with
+its line and the reason, keeps no other from the table, and makes the exit code 1.";
+
+/// Log rows from files or standard input
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Log {
+    /// The table: entity/project/table; what is left out, the settings or the server tell
+    table: String,
+    /// Files with rows; - is standard input, and so is no file at all
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The form of the rows [default: by each file's name, else jsonl]
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+    /// Let the table grow: new columns appear, absent ones are null
+    #[arg(long, conflicts_with = "strict")]
+    evolve: bool,
+    /// Refuse rows whose columns are not exactly the table's; this is the default
+    #[arg(long)]
+    strict: bool,
+    /// Only write the rows to disk; `streamtable sync` delivers them later
+    #[arg(long)]
+    offline: bool,
+    /// A column of CSV whose cells are texts, whatever they look like; may be repeated
+    #[arg(long, value_name = "COLUMN")]
+    text: Vec<String>,
+    /// A column that is left out; may be repeated
+    #[arg(long, value_name = "COLUMN")]
+    skip: Vec<String>,
+    /// Say nothing but what went wrong
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Log {
+    /// Logs all rows, waits until they are stored, and prints what became of them.
+    pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let sources = self.sources()?;
+        let rejected: Arc<Mutex<Vec<Rejected>>> = Arc::default();
+        let table = self.open(global, &rejected).await?;
+        let total = sources.iter().map(Source::len).sum::<Option<u64>>();
+        let bar = if self.quiet { ProgressBar::hidden() } else { progress::bytes(total) };
+        let bytes = Arc::new(AtomicU64::new(0));
+        let options = Options { format: self.format, text: self.text, skip: self.skip };
+        let items = read(sources, options, &bytes);
+
+        let told = Told { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
+        let mut session = Session { table, bar, bytes, told, rejected, quiet: self.quiet };
+        let mut signals = Signals::new().map_err(Failure::failed)?;
+        let mut is_interrupted = false;
+        let ended = tokio::select! {
+            ended = session.log(items) => ended,
+            () = signals.next() => {
+                is_interrupted = true;
+                Ok(())
+            }
+        };
+        let finished = tokio::select! {
+            finished = session.finish() => finished,
+            () = signals.next() => Err(Failure::Interrupted),
+        };
+        session.bar.finish_and_clear();
+        session.told.rest();
+        let kept = finished?;
+        ended?;
+        match kept {
+            Some(kept) => Err(kept),
+            None if is_interrupted => Err(Failure::Interrupted),
+            None if session.told.refused > 0 => Err(Failure::Told),
+            None => Ok(()),
+        }
+    }
+
+    fn sources(&self) -> Result<Vec<Source>, Failure> {
+        if self.files.is_empty() {
+            if std::io::stdin().is_terminal() {
+                return Err(Failure::usage(
+                    "there is nothing to log: name files, or pipe rows into it; see \
+                     `streamtable log --help`",
+                ));
+            }
+            return Ok(vec![Source::Stdin]);
+        }
+        let sources: Vec<Source> = self.files.iter().map(|path| Source::new(path)).collect();
+        for source in &sources {
+            // What is not there should be told before anything is logged.
+            if let Source::File(path) = source {
+                match path.metadata() {
+                    Ok(it) if it.is_dir() => {
+                        return Err(Failure::failed(format!("{source} is a folder")));
+                    }
+                    Ok(_) => {}
+                    Err(error) => return Err(Failure::failed(format!("{source}: {error}"))),
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    async fn open(
+        &self,
+        global: &Global,
+        rejected: &Arc<Mutex<Vec<Rejected>>>,
+    ) -> Result<StreamTable, Failure> {
+        let columns = if self.evolve { ColumnPolicy::Evolve } else { ColumnPolicy::Strict };
+        let rejected = Arc::clone(rejected);
+        let table = StreamTable::builder(&self.table)
+            .settings(settings(global)?)
+            .transport(HyperTransport::new().map_err(Failure::failed)?)
+            .columns(columns)
+            .when_full(WhenFull::Wait)
+            .on_reject(move |row| {
+                rejected.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+            })
+            .open_timeout(OPEN_TIMEOUT)
+            .quiet();
+        let table = if self.offline { table.offline() } else { table };
+        table.open().await.map_err(|error| match error {
+            OpenError::Name(error) => Failure::usage(error),
+            OpenError::NoEntity => Failure::usage(error),
+            OpenError::Unavailable { reason, .. } => Failure::failed(format!(
+                "{reason}; --offline keeps the rows on disk until `streamtable sync` delivers them"
+            )),
+            error => Failure::failed(error),
+        })
+    }
+}
+
+/// Reads on a thread of its own, which nobody waits for: a pipe may never end.
+fn read(
+    sources: Vec<Source>,
+    options: Options,
+    bytes: &Arc<AtomicU64>,
+) -> mpsc::Receiver<Result<Item, Failure>> {
+    let (sender, receiver) = mpsc::channel(QUEUE_ROWS);
+    let bytes = Arc::clone(bytes);
+    std::thread::spawn(move || {
+        for source in &sources {
+            let mut sink = |item| sender.blocking_send(Ok(item)).is_ok();
+            if let Err(error) = input::read(source, &options, &bytes, &mut sink) {
+                let _ = sender.blocking_send(Err(Failure::failed(format!("{source}: {error}"))));
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// A table that rows are logged to.
+struct Session {
+    table: StreamTable,
+    bar: ProgressBar,
+    bytes: Arc<AtomicU64>,
+    told: Told,
+    rejected: Arc<Mutex<Vec<Rejected>>>,
+    quiet: bool,
+}
+
+impl Session {
+    /// Logs what comes, as it comes.
+    async fn log(
+        &mut self,
+        mut items: mpsc::Receiver<Result<Item, Failure>>,
+    ) -> Result<(), Failure> {
+        let mut batch = Vec::with_capacity(BATCH_ROWS);
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tokio::select! {
+                count = items.recv_many(&mut batch, BATCH_ROWS) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    let mut failed = None;
+                    let (mut places, mut rows) = (Vec::new(), Vec::new());
+                    for item in batch.drain(..) {
+                        match item {
+                            Ok((place, Ok(row))) => {
+                                places.push(place);
+                                rows.push(row);
+                            }
+                            Ok((place, Err(reason))) => self.told.row(&place, &reason),
+                            Err(failure) => failed = Some(failure),
+                        }
+                    }
+                    self.take(&places, rows).await?;
+                    if let Some(failure) = failed {
+                        return Err(failure);
+                    }
+                }
+                _ = tick.tick() => {}
+            }
+            self.show();
+        }
+    }
+
+    async fn take(&mut self, places: &[Place], rows: Vec<Row>) -> Result<(), Failure> {
+        let error = match self.table.log(rows).await {
+            Ok(logged) => {
+                if let Some(url) = logged.panel_url.filter(|_| !self.quiet) {
+                    self.bar.suspend(|| style::note(format_args!("View data at: {url}")));
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if let Some(reason) = &error.at_risk {
+            self.told.at_risk(reason);
+        }
+        for refused in error.refused {
+            match refused.reason {
+                Refusal::Schema(_) | Refusal::TooLong { .. } => {
+                    self.told.knows_columns |= matches!(refused.reason, Refusal::Schema(_));
+                    self.told.row(&places[refused.index], &refused.reason.to_string());
+                }
+                // It holds for all rows that follow.
+                reason => {
+                    return Err(Failure::failed(format!("{}: {reason}", places[refused.index])));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&mut self) {
+        let rejected =
+            std::mem::take(&mut *self.rejected.lock().unwrap_or_else(PoisonError::into_inner));
+        for Rejected { line, reason, .. } in rejected {
+            self.told.rejected(&line, &reason);
+        }
+        let stats = self.table.stats();
+        self.bar.set_position(self.bytes.load(Ordering::Relaxed));
+        self.bar.set_message(format!(
+            "{}, {} stored",
+            counted(stats.logged, "row"),
+            crate::text::count(stats.acked)
+        ));
+    }
+
+    /// Waits until all is stored and prints the tally; returns what is to be said of rows that are
+    /// not.
+    async fn finish(&mut self) -> Result<Option<Failure>, Failure> {
+        let finished = {
+            let table = self.table.clone();
+            let finishing = table.finish();
+            tokio::pin!(finishing);
+            let mut tick = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                tokio::select! {
+                    finished = &mut finishing => break finished,
+                    _ = tick.tick() => self.show(),
+                }
+            }
+        };
+        self.show();
+        self.bar.finish_and_clear();
+        let (stats, kept) = match finished {
+            Ok(stats) => (stats, None),
+            Err(error @ FlushError { stats, .. }) => (stats, Some(Failure::failed(error))),
+        };
+        if !self.quiet {
+            print(format!("{}: {stats}", self.table.path()))?;
+        }
+        if kept.is_some() {
+            style::note("rows that were taken wait in the spool: `streamtable sync` delivers them");
+        }
+        Ok(kept)
+    }
+}
+
+/// What was said of rows that were refused.
+struct Told {
+    bar: ProgressBar,
+    refused: u64,
+    /// Whether a row did not fit the columns.
+    knows_columns: bool,
+    is_at_risk: bool,
+}
+
+impl Told {
+    fn row(&mut self, place: &Place, reason: &str) {
+        self.say(format!("{place}: {reason}"));
+    }
+
+    fn rejected(&mut self, line: &str, reason: &str) {
+        let start: String = line.chars().take(120).collect();
+        self.say(format!("refused by the server: {reason}: {}", printable_cell(&start)));
+    }
+
+    fn say(&mut self, text: String) {
+        self.refused += 1;
+        if self.refused <= MAX_TOLD {
+            self.bar.suspend(|| style::warn(text));
+        }
+    }
+
+    fn at_risk(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.is_at_risk, true) {
+            self.bar.suspend(|| {
+                style::warn(format_args!("rows wait in memory only, and not on disk: {reason}"));
+            });
+        }
+    }
+
+    /// Says what was not told one by one.
+    fn rest(&self) {
+        if self.refused > 0 {
+            let hint = match self.knows_columns {
+                true => "; --evolve lets the table grow, and --skip leaves a column out",
+                false => "",
+            };
+            style::error(format_args!("{} refused{hint}", counted(self.refused, "row")));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The commands, one a file: its part of the command line, and what it does.
+
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod export;
+pub(crate) mod keys;
+pub(crate) mod log;
+pub(crate) mod login;
+pub(crate) mod query;
+pub(crate) mod schema;
+pub(crate) mod serve;
+pub(crate) mod spool;
+pub(crate) mod sync;
+pub(crate) mod tables;
+pub(crate) mod tail;
+pub(crate) mod url;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+/// Carries out what the command line asks for.
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    let global = cli.global;
+    match cli.command {
+        Command::Demo(demo) => demo.run().await,
+        Command::Serve(serve) => serve.run().await,
+        Command::Log(log) => log.run(&global).await,
+        Command::Query(query) => until_interrupted(query.run(&global)).await,
+        Command::Tail(tail) => until_interrupted(tail.run(&global)).await,
+        Command::Export(export) => until_interrupted(export.run(&global)).await,
+        Command::Tables(tables) => until_interrupted(tables.run(&global)).await,
+        Command::Schema(schema) => until_interrupted(schema.run(&global)).await,
+        Command::Url(url) => until_interrupted(url.run(&global)).await,
+        Command::Login(login) => until_interrupted(login.run(&global)).await,
+        Command::Keys(keys) => until_interrupted(keys.run(&global)).await,
+        Command::Sync(sync) => until_interrupted(sync.run()).await,
+        Command::Spool(spool) => spool.run(),
+        Command::Completions(completions) => completions.run(),
+    }
+}
+
+/// Ends a command at Ctrl-C; what it holds is dropped, half a file among it.
+async fn until_interrupted(
+    command: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    tokio::select! {
+        ended = command => ended,
+        heard = tokio::signal::ctrl_c() => Err(match heard {
+            Ok(()) => Failure::Interrupted,
+            Err(error) => Failure::failed(format!("cannot listen for Ctrl-C: {error}")),
+        }),
+    }
+}

@@ -1,0 +1,221 @@
+//! `streamtable serve`: a server on this machine.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use streamtable_server::{Server, ServerConfig, TlsFiles};
+use streamtable_transport::{ApiKey, Origin};
+use streamtable_url::BaseUrl;
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+use crate::netrc;
+use crate::output::print;
+use crate::style::{self, Bold};
+
+const EXAMPLES: &str = "\
+Examples:
+  streamtable serve
+      On http://127.0.0.1:8080, rows in ./streamtable-data. The first start makes
+      a key and keeps it in your netrc file, where all clients on this machine
+      find it.
+  streamtable serve --data /srv/tables --addr 127.0.0.1:9000
+  streamtable serve --addr 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem \\
+      --public-url https://tables.example.org
+      For other machines. Make a key first: `streamtable keys add --data DIR`.
+
+Behind a proxy that does TLS: stay on 127.0.0.1, and give its URL by --public-url.
+
+Ctrl-C or SIGTERM lets what is under way end; a second one ends at once. Rows
+that were acknowledged are safe either way. RUST_LOG=info says more on standard
+error.";
+
+/// Run a server: takes rows, keeps them, answers queries
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Serve {
+    /// The folder that holds all that the server keeps; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "streamtable-data")]
+    data: PathBuf,
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    addr: SocketAddr,
+    /// The URL under which others reach the server
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    public_url: Option<BaseUrl>,
+    /// Another name by which the server may be called; may be repeated
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// The certificate, for a server that speaks TLS itself (PEM, followed by those it needs)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The entity of those who name none [default: your user name]
+    #[arg(long, value_name = "ENTITY")]
+    entity: Option<String>,
+}
+
+fn parse_url(text: &str) -> Result<BaseUrl, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+impl Serve {
+    /// Serves until a signal comes, and what is under way has ended.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let config = self.config();
+        init_log();
+        let server = Server::bind(config.clone()).await.map_err(Failure::failed)?;
+        let own = server.local_url();
+        let base = config.public_url.clone().unwrap_or_else(|| own.clone());
+        let kept = server.first_key().map(|key| keep(&[&own, &base], &key.secret)).transpose()?;
+        let (stop, stopped) = oneshot::channel();
+        let signals = tokio::spawn(listen(stop));
+        print(greeting(&config, &base, kept.as_deref()))?;
+        let ended = server.run(async { drop(stopped.await) }).await;
+        signals.abort();
+        ended.map_err(Failure::failed)
+    }
+
+    fn config(self) -> ServerConfig {
+        let tls = self.tls_cert.zip(self.tls_key);
+        let account =
+            ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        ServerConfig {
+            addr: self.addr,
+            data_dir: self.data,
+            public_url: self.public_url.map(|url| url.to_string()),
+            allowed_hosts: self.allow_host,
+            tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
+            default_entity: self
+                .entity
+                .unwrap_or_else(|| ServerConfig::entity_of(&account.unwrap_or_default())),
+            ..ServerConfig::default()
+        }
+    }
+}
+
+/// Keeps the first key where clients on this machine look for it, and returns where that is.
+fn keep(urls: &[&str], secret: &str) -> Result<PathBuf, Failure> {
+    let key = ApiKey::new(secret).map_err(Failure::failed)?;
+    let mut path = PathBuf::new();
+    for url in urls {
+        let origin: Origin = url.parse().map_err(Failure::failed)?;
+        path = netrc::keep(&origin, &key).map_err(|failure| {
+            // The key is told nowhere else, and this was the one start that makes it.
+            style::warn(format!(
+                "the server's first key was made, but could not be kept; another is made by \
+                 `streamtable keys add --data …`"
+            ));
+            failure
+        })?;
+    }
+    Ok(path)
+}
+
+fn greeting(config: &ServerConfig, base: &str, kept: Option<&std::path::Path>) -> String {
+    let colours = style::has_colours(&std::io::stdout());
+    let bold = |text| Bold { text, colours };
+    let folder = config.data_dir.display();
+    let entity = &config.default_entity;
+    let mut text = format!("StreamTable {} serves {folder} at ", env!("CARGO_PKG_VERSION"));
+    text.push_str(&format!("{}\n", bold(base)));
+    if let Some(path) = kept {
+        text.push_str(&format!(
+            "\nThis is its first start: a key was made and put into {}, where this\n\
+             command and the SDKs find it.\n",
+            path.display()
+        ));
+    }
+    text.push_str(&format!(
+        "
+Log rows, from a shell, from Python or from Rust:
+
+  export WANDB_BASE_URL={base}
+
+  echo '{{\"path\": \"/\", \"ms\": 7}}' | streamtable log {entity}/shop/requests
+
+  from weave.monitoring import StreamTable          # pip install weave==0.50.0
+  table = StreamTable(\"{entity}/shop/requests\")
+  table.log({{\"path\": \"/\", \"ms\": 7}})
+
+  let table = StreamTable::open(\"{entity}/shop/requests\", HyperTransport::new()?).await?;
+  table.log(row! {{ \"path\" => \"/\", \"ms\" => 7 }}).await?;
+
+Look at them:
+
+  streamtable query 'select * from {entity}.shop.requests'
+  streamtable tail -f {entity}/shop/requests
+
+Ctrl-C ends the server."
+    ));
+    text
+}
+
+/// Sends log lines to standard error: warnings and the audit of refusals, unless `RUST_LOG` says
+/// otherwise.
+pub(crate) fn init_log() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,audit=info"));
+    let stderr = std::io::stderr();
+    let colours = style::has_colours(&stderr) && stderr.is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Somebody may have set one up already, in a test.
+    let _ = log.with_ansi(colours).try_init();
+}
+
+/// Waits for a signal to stop, and passes it on; a second one ends the process.
+pub(crate) async fn listen(stop: oneshot::Sender<()>) {
+    let Ok(mut signals) = Signals::new() else { return std::future::pending().await };
+    signals.next().await;
+    style::note("stopping; once more ends at once");
+    let _ = stop.send(());
+    signals.next().await;
+    std::process::exit(130);
+}
+
+/// The signals that ask a server to stop.
+#[cfg(unix)]
+pub(crate) struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The signals that ask a server to stop.
+#[cfg(not(unix))]
+pub(crate) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

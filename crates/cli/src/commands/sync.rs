@@ -1,0 +1,130 @@
+//! `streamtable sync`: delivers what programs left in the spool.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use streamtable::spool::{self, SyncOptions, Tally};
+use streamtable::{Backend, OpenError, Settings, WandbBackend};
+use streamtable_transport_hyper::HyperTransport;
+
+use crate::failure::Failure;
+use crate::output::print;
+use crate::progress;
+use crate::style;
+use crate::text::{count, counted};
+
+const EXAMPLES: &str = "\
+Examples:
+  streamtable sync                    once: deliver what is there
+  streamtable sync --follow           as a service, until Ctrl-C
+  streamtable sync /mnt/old/spool     of another folder
+
+Rows wait in the spool when a program was killed, or its server could not be
+reached. Each goes to the server that it was meant for, with the key that this
+machine has for it, and is stored once however often it is sent.";
+
+/// Deliver rows that wait on disk
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Sync {
+    /// The spool [default: the one of this machine's programs]
+    dir: Option<PathBuf>,
+    /// Look again and again, until Ctrl-C
+    #[arg(long)]
+    follow: bool,
+    /// How many seconds to wait before looking again
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "follow")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    every: u64,
+}
+
+impl Sync {
+    /// Delivers what lies there, and prints the tally.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let dir = dir(self.dir)?;
+        loop {
+            let tally = deliver(&dir).await?;
+            let is_idle = tally.found == 0 && tally.left.is_empty();
+            if !self.follow || !is_idle {
+                report(&tally)?;
+            }
+            if !self.follow {
+                return match tally.left.is_empty() && tally.rejected == 0 {
+                    true => Ok(()),
+                    false => Err(Failure::Told),
+                };
+            }
+            tokio::time::sleep(Duration::from_secs(self.every)).await;
+        }
+    }
+}
+
+/// Returns the folder that is meant.
+pub(crate) fn dir(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(dir) = given {
+        return match dir.is_dir() {
+            true => Ok(dir),
+            false => Err(Failure::failed(format!("{} is no folder", dir.display()))),
+        };
+    }
+    let settings = Settings::from_env().map_err(Failure::failed)?;
+    settings.spool_dir.ok_or_else(|| {
+        Failure::usage("this machine has no spool (STREAMTABLE_SPOOL is off, or there is no HOME)")
+    })
+}
+
+async fn deliver(dir: &std::path::Path) -> Result<Tally, Failure> {
+    let bar = progress::words();
+    let connect = |server: &str| -> Result<Arc<dyn Backend>, OpenError> {
+        let settings = Settings { base_url: server.to_owned(), ..Settings::from_env_for(server)? };
+        let transport = HyperTransport::new()
+            .map_err(|error| OpenError::Backend { reason: error.to_string() })?;
+        Ok(Arc::new(WandbBackend::new(transport, &settings)?))
+    };
+    let show = |progress: spool::SyncProgress<'_>| {
+        let Tally { acked, found, .. } = progress.tally;
+        bar.set_message(format!(
+            "{}: {} of {} delivered",
+            progress.table,
+            count(*acked),
+            counted(*found, "row")
+        ));
+    };
+    let tally = spool::sync(dir, &SyncOptions::default(), connect, show).await;
+    bar.finish_and_clear();
+    tally.map_err(|error| Failure::failed(format!("{}: {error}", dir.display())))
+}
+
+fn report(tally: &Tally) -> Result<(), Failure> {
+    for left in &tally.left {
+        style::warn(format_args!("{} is left: {}", left.dir.display(), left.reason));
+    }
+    let Tally { spools, busy, found, acked, rejected, .. } = tally;
+    let mut text = format!(
+        "{}: {} found, {} acked, {} rejected",
+        counted(*spools, "spool"),
+        counted(*found, "row"),
+        count(*acked),
+        count(*rejected)
+    );
+    if tally.media_uploaded + tally.media_failed > 0 {
+        text.push_str(&format!(
+            "; media: {} uploaded, {} failed",
+            count(tally.media_uploaded),
+            count(tally.media_failed)
+        ));
+    }
+    if tally.damaged + tally.lost > 0 {
+        let (damaged, lost) = (counted(tally.damaged, "damaged place"), counted(tally.lost, "row"));
+        text.push_str(&format!("; {damaged} set aside, {lost} lost with them"));
+    }
+    if *busy > 0 {
+        text.push_str(&format!("; {} of running programs", counted(*busy, "spool")));
+    }
+    if !tally.left.is_empty() {
+        text.push_str(&format!("; {} left", counted(tally.left.len() as u64, "spool")));
+    }
+    print(text)
+}

@@ -1,0 +1,109 @@
+//! A row as a line for people: its time, then its cells.
+
+use std::io::IsTerminal;
+
+use streamtable::{Row, Value};
+use streamtable_wire::{json, write_cell};
+
+use crate::style::{self, printable};
+use crate::text::printable_cell;
+
+/// Writes rows as lines.
+pub(crate) struct RowText {
+    colours: bool,
+}
+
+impl RowText {
+    /// Colours them where the stream is a terminal.
+    pub(crate) fn for_stream(stream: &impl IsTerminal) -> Self {
+        Self { colours: style::has_colours(stream) }
+    }
+
+    /// Writes a row that the API sent; one that is not as it should be stays as it is.
+    pub(crate) fn line(&self, row: &str) -> String {
+        match json::parse(row) {
+            Ok(Value::Struct(row)) => self.row(row),
+            _ => printable(row),
+        }
+    }
+
+    fn row(&self, row: Row) -> String {
+        let mut line = String::new();
+        for (name, value) in row {
+            match (&*name, &value) {
+                ("_position" | "_writer" | "_line", _) | (_, Value::Null) => continue,
+                ("timestamp", Value::String(at)) => {
+                    line.insert_str(0, &self.dim(&time(at)));
+                    continue;
+                }
+                _ => {}
+            }
+            if !line.is_empty() {
+                line.push_str("  ");
+            }
+            line.push_str(&self.dim(&format!("{}=", printable(&name))));
+            line.push_str(&cell(&value));
+        }
+        line
+    }
+
+    fn dim(&self, text: &str) -> String {
+        match self.colours {
+            true => format!("\u{1b}[2m{text}\u{1b}[0m"),
+            false => text.to_owned(),
+        }
+    }
+}
+
+/// Of an instant, date and time to the millisecond.
+fn time(text: &str) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+        Err(_) => printable(text),
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
+            printable_cell(text)
+        }
+        Value::Struct(row) if row.get("_type").is_some() => match row.get("path") {
+            Some(Value::String(path)) => printable_cell(path),
+            _ => json_text(value),
+        },
+        value => json_text(value),
+    }
+}
+
+fn json_text(value: &Value) -> String {
+    let mut out = Vec::new();
+    write_cell(&mut out, value);
+    printable_cell(&String::from_utf8_lossy(&out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(row: &str, expected: &str) {
+        assert_eq!(RowText { colours: false }.line(row), expected);
+    }
+
+    #[test]
+    fn rows() {
+        check(
+            r#"{"_position":0,"_writer":"w","_line":0,"timestamp":"2026-01-02T03:04:05.006007Z",
+                "path":"/a","note":"two words","ms":7.5,"none":null,"list":[1,2],
+                "image":{"_type":"image-file","path":"media/a.png"}}"#,
+            "2026-01-02 03:04:05.006  path=/a  note=\"two words\"  ms=7.5  list=[1,2]  \
+             image=media/a.png",
+        );
+        check(
+            r#"{"a":"\u001b[2J","n":123456789012345678901234567890}"#,
+            "a=\\u{1b}[2J  n=123456789012345678901234567890",
+        );
+        check("no row", "no row");
+    }
+}
