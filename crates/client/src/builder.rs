@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use streamtable_schema::{
-    ColumnPolicy, NameError, NamePart, Row, Schema, TableName, TablePath, Timestamp,
-};
+use streamtable_schema::{ColumnPolicy, NameError, NamePart, Row, Schema, TableName, TablePath};
 use streamtable_transport::{AnyTransport, ApiKey, ApiKeyError, Transport};
 use streamtable_url::BaseUrl;
 use tokio::task::JoinHandle;
@@ -402,8 +400,8 @@ impl Builder {
                     columns: columns_name(self.columns).to_owned(),
                     base: opened.first_line,
                     line: 0,
-                    created: Timestamp::from(std::time::SystemTime::now()).as_micros(),
-                    process: std::process::id(),
+                    created: self.clock.now().as_micros(),
+                    process: self.disk.process(),
                 };
                 let home = SpoolHome {
                     disk: Arc::clone(&self.disk),

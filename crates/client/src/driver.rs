@@ -49,6 +49,7 @@ async fn keep(shared: &Shared, home: &SpoolHome) {
             break;
         }
         tokio::select! {
+            biased;
             () = at(due) => {}
             () = shared.wake.notified() => {}
         }
@@ -120,20 +121,23 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
             End::GivenUp => break,
         }
         tokio::select! {
-            (lines, answer) = in_flight(&mut append) => {
-                append = None;
-                shared.appended(&lines, answer);
-            }
-            answer = in_flight(&mut upload) => {
-                upload = None;
-                shared.uploaded(answer);
-            }
+            // The same each time, so that a schedule can be run again; what may always be ready is
+            // asked last, so that nothing else starves.
+            biased;
+            () = at(due) => {}
             () = in_flight(&mut chore) => chore = None,
             () = in_flight(&mut recovery) => {
                 recovery = None;
                 shared.progress.notify_waiters();
             }
-            () = at(due) => {}
+            answer = in_flight(&mut upload) => {
+                upload = None;
+                shared.uploaded(answer);
+            }
+            (lines, answer) = in_flight(&mut append) => {
+                append = None;
+                shared.appended(&lines, answer);
+            }
             () = shared.wake.notified() => {}
         }
     }

@@ -39,6 +39,9 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// this file's, or be told `None`.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
 
+    /// Returns the number of this process.
+    fn process(&self) -> u32;
+
     /// Tells whether calls take no time worth a thread.
     fn is_quick(&self) -> bool {
         false
@@ -245,6 +248,10 @@ impl Disk for Machine {
             return Ok(None);
         }
         Ok(Some(Box::new(MachineLock { _file: file })))
+    }
+
+    fn process(&self) -> u32 {
+        std::process::id()
     }
 }
 

@@ -183,7 +183,7 @@ impl SpoolJournal {
             under_way: None,
             rests_until: None,
             garbage: Vec::new(),
-            process: std::process::id(),
+            process: disk.process(),
             is_closed: false,
             lock: Some(lock),
             disk,
@@ -302,7 +302,7 @@ impl SpoolJournal {
     /// Ends the journal. What is settled wholly leaves nothing behind; the rest is kept for the
     /// next who opens the table.
     pub(crate) fn close(&mut self, is_settled: bool) -> Result<(), JournalError> {
-        if self.is_closed || std::process::id() != self.process {
+        if self.is_closed || self.disk.process() != self.process {
             return Ok(());
         }
         self.is_closed = true;
@@ -519,7 +519,7 @@ impl SpoolJournal {
 
     /// Two processes must not write to the same place.
     fn check_process(&self) -> io::Result<()> {
-        if std::process::id() == self.process {
+        if self.disk.process() == self.process {
             return Ok(());
         }
         let reason = "this process is a fork of the one that opened the table; open it again";

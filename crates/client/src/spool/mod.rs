@@ -1,7 +1,7 @@
 //! The spool: rows on disk until the server has them.
 //!
 //! A table that is opened keeps its rows here ([`Builder::spool`](crate::Builder::spool)), and
-//! delivers what earlier processes left for it. Without a program, [`sync`] delivers, [`list`]
+//! delivers what earlier processes left for it. Without a program, [`sync`](sync()) delivers, [`list`]
 //! tells what lies there, and [`export`] reads it.
 //!
 //! ```

@@ -35,13 +35,13 @@ pub(crate) struct Pictures {
 impl Pictures {
     pub(crate) fn new(disk: Arc<dyn Disk>, writer_dir: &Path, sync: bool) -> Self {
         let (dir, parts) = (writer_dir.join(layout::MEDIA), AtomicU64::new(0));
-        Self { disk, dir, sync, parts, process: std::process::id() }
+        Self { process: disk.process(), disk, dir, sync, parts }
     }
 
     /// Writes a file down, wholly or not at all.
     pub(crate) fn put(&self, file: &MediaFile) -> io::Result<()> {
         // A fork would give its parts the same names.
-        if std::process::id() != self.process {
+        if self.disk.process() != self.process {
             return Err(io::Error::other("this process is a fork; open the table again"));
         }
         create_dirs(&*self.disk, &self.dir, self.sync)?;

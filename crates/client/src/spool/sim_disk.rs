@@ -335,6 +335,10 @@ impl Disk for SimDisk {
         Ok(Some(Box::new(SimLock { machine, process, path: path.to_owned() })))
     }
 
+    fn process(&self) -> u32 {
+        self.process as u32
+    }
+
     fn is_quick(&self) -> bool {
         true
     }
