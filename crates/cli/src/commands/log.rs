@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::ProgressBar;
 use streamtable::{
-    ColumnPolicy, FlushError, OpenError, Refusal, Rejected, Row, StreamTable, WhenFull,
+    ColumnPolicy, OpenError, Refusal, Rejected, Row, StreamTable, WhenFull,
 };
 use streamtable_transport_hyper::HyperTransport;
 use tokio::sync::mpsc;
@@ -306,9 +306,9 @@ impl Session {
         };
         self.show();
         self.bar.finish_and_clear();
-        let (stats, kept) = match finished {
+        let (stats, kept): (_, Option<Failure>) = match finished {
             Ok(stats) => (stats, None),
-            Err(error @ FlushError { stats, .. }) => (stats, Some(Failure::failed(error))),
+            Err(error) => (*error.stats, Some(Failure::failed(error))),
         };
         if !self.quiet {
             print(format!("{}: {stats}", self.table.path()))?;

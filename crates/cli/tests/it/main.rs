@@ -1,1 +1,2 @@
+//! The command line, as a user has it.
 fn main() {}
