@@ -22,11 +22,14 @@ impl Events {
     /// Takes a piece, and calls `each` with every event that it completes. `None` where an event
     /// has no end.
     pub(crate) fn push(&mut self, piece: &[u8], mut each: impl FnMut(Event)) -> Option<()> {
+        // What was there before has no line end.
+        let mut searched = self.buffer.len();
         self.buffer.extend_from_slice(piece);
         let mut start = 0;
-        while let Some(length) = self.buffer[start..].iter().position(|&byte| byte == b'\n') {
-            let line = String::from_utf8_lossy(&self.buffer[start..start + length]).into_owned();
-            start += length + 1;
+        while let Some(end) = self.buffer[searched..].iter().position(|&byte| byte == b'\n') {
+            let end = searched + end;
+            let line = String::from_utf8_lossy(&self.buffer[start..end]).into_owned();
+            (start, searched) = (end + 1, end + 1);
             if let Some(event) = self.line(line.strip_suffix('\r').unwrap_or(&line)) {
                 each(event);
             }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use crate::commands::serve::{Signals, init_log};
+use crate::commands::serve::{Signals, bind, init_log};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress;
@@ -69,7 +69,7 @@ impl Demo {
             None => Some(temporary_folder()?),
         };
         let folder = self.data.as_deref().or(temporary.as_ref().map(TempDir::path));
-        let server = bind(self.addr, folder.unwrap_or(Path::new("."))).await?;
+        let server = bind(self.config(folder.unwrap_or(Path::new(".")))).await?;
         let url = server.local_url();
         let key = key(&server).await?;
         let link = server.catalog().login_token(&key.key, LINK_LIFETIME).await;
@@ -84,6 +84,15 @@ impl Demo {
         let tally = streamed?;
         served.map_err(Failure::failed)?;
         print(tally)
+    }
+
+    fn config(&self, folder: &Path) -> ServerConfig {
+        ServerConfig {
+            addr: self.addr.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            data_dir: folder.to_owned(),
+            default_entity: "demo".to_owned(),
+            ..ServerConfig::default()
+        }
     }
 
     async fn stream(
@@ -184,16 +193,6 @@ Or ask, in another terminal:
 
 fn tally(right: u64, stats: &Stats) -> String {
     format!("{right} of {} recognised\n{TABLE}: {stats}", counted(stats.logged, "digit"))
-}
-
-async fn bind(addr: Option<SocketAddr>, folder: &Path) -> Result<Server, Failure> {
-    let config = ServerConfig {
-        addr: addr.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        data_dir: folder.to_owned(),
-        default_entity: "demo".to_owned(),
-        ..ServerConfig::default()
-    };
-    Server::bind(config).await.map_err(Failure::failed)
 }
 
 /// The first start's key, else one of its own for a folder that was there.

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use streamtable::{
-    ColumnPolicy, OpenError, Refusal, Rejected, Row, StreamTable, WhenFull,
-};
+use streamtable::{ColumnPolicy, OpenError, Refusal, Rejected, StreamTable, WhenFull};
 use streamtable_transport_hyper::HyperTransport;
 use tokio::sync::mpsc;
 
@@ -98,7 +96,8 @@ impl Log {
         let items = read(sources, options, &bytes);
 
         let told = Told { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
-        let mut session = Session { table, bar, bytes, told, rejected, quiet: self.quiet };
+        let (is_announced, quiet) = (self.quiet, self.quiet);
+        let mut session = Session { table, bar, bytes, told, rejected, is_announced, quiet };
         let mut signals = Signals::new().map_err(Failure::failed)?;
         let mut is_interrupted = false;
         let ended = tokio::select! {
@@ -206,6 +205,7 @@ struct Session {
     bytes: Arc<AtomicU64>,
     told: Told,
     rejected: Arc<Mutex<Vec<Rejected>>>,
+    is_announced: bool,
     quiet: bool,
 }
 
@@ -223,22 +223,8 @@ impl Session {
                     if count == 0 {
                         return Ok(());
                     }
-                    let mut failed = None;
-                    let (mut places, mut rows) = (Vec::new(), Vec::new());
-                    for item in batch.drain(..) {
-                        match item {
-                            Ok((place, Ok(row))) => {
-                                places.push(place);
-                                rows.push(row);
-                            }
-                            Ok((place, Err(reason))) => self.told.row(&place, &reason),
-                            Err(failure) => failed = Some(failure),
-                        }
-                    }
-                    self.take(&places, rows).await?;
-                    if let Some(failure) = failed {
-                        return Err(failure);
-                    }
+                    let items = batch.drain(..).collect();
+                    self.take(items).await?;
                 }
                 _ = tick.tick() => {}
             }
@@ -246,32 +232,54 @@ impl Session {
         }
     }
 
-    async fn take(&mut self, places: &[Place], rows: Vec<Row>) -> Result<(), Failure> {
-        let error = match self.table.log(rows).await {
-            Ok(logged) => {
-                if let Some(url) = logged.panel_url.filter(|_| !self.quiet) {
-                    self.bar.suspend(|| style::note(format_args!("View data at: {url}")));
+    /// Logs what there is, and tells what is wrong with the others in their order.
+    async fn take(&mut self, items: Vec<Result<Item, Failure>>) -> Result<(), Failure> {
+        let (mut places, mut rows, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+        let mut failed = None;
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Ok((place, Ok(row))) => {
+                    places.push((index, place));
+                    rows.push(row);
                 }
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        if let Some(reason) = &error.at_risk {
-            self.told.at_risk(reason);
-        }
-        for refused in error.refused {
-            match refused.reason {
-                Refusal::Schema(_) | Refusal::TooLong { .. } => {
-                    self.told.knows_columns |= matches!(refused.reason, Refusal::Schema(_));
-                    self.told.row(&places[refused.index], &refused.reason.to_string());
-                }
-                // It holds for all rows that follow.
-                reason => {
-                    return Err(Failure::failed(format!("{}: {reason}", places[refused.index])));
-                }
+                Ok((place, Err(reason))) => bad.push((index, place, reason)),
+                Err(failure) => failed = Some(failure),
             }
         }
-        Ok(())
+        if let Err(error) = self.table.log(rows).await {
+            if let Some(reason) = &error.at_risk {
+                self.told.at_risk(reason);
+            }
+            for refused in error.refused {
+                let (index, place) = &places[refused.index];
+                match refused.reason {
+                    Refusal::Schema(_) | Refusal::TooLong { .. } => {
+                        self.told.knows_columns |= matches!(refused.reason, Refusal::Schema(_));
+                        bad.push((*index, place.clone(), refused.reason.to_string()));
+                    }
+                    // It holds for all rows that follow.
+                    reason => {
+                        failed = failed.or(Some(Failure::failed(format!("{place}: {reason}"))));
+                        break;
+                    }
+                }
+            }
+        }
+        bad.sort_by_key(|(index, ..)| *index);
+        for (_, place, reason) in &bad {
+            self.told.row(place, reason);
+        }
+        self.announce();
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Says once where the rows can be looked at.
+    fn announce(&mut self) {
+        let is_due = !self.is_announced && self.table.stats().logged > 0;
+        if let (true, Some(url)) = (is_due, self.table.panel_url()) {
+            self.is_announced = true;
+            self.bar.suspend(|| style::note(format_args!("View data at: {url}")));
+        }
     }
 
     fn show(&mut self) {
@@ -306,7 +314,7 @@ impl Session {
         };
         self.show();
         self.bar.finish_and_clear();
-        let (stats, kept): (_, Option<Failure>) = match finished {
+        let (stats, kept) = match finished {
             Ok(stats) => (stats, None),
             Err(error) => (*error.stats, Some(Failure::failed(error))),
         };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use streamtable_server::{Server, ServerConfig, TlsFiles};
+use streamtable_server::{Server, ServerConfig, ServerError, TlsFiles};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_url::BaseUrl;
 use tokio::sync::oneshot;
@@ -69,7 +69,7 @@ impl Serve {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let config = self.config();
         init_log();
-        let server = Server::bind(config.clone()).await.map_err(Failure::failed)?;
+        let server = bind(config.clone()).await?;
         let own = server.local_url();
         let base = config.public_url.clone().unwrap_or_else(|| own.clone());
         let kept = server.first_key().map(|key| keep(&[&own, &base], &key.secret)).transpose()?;
@@ -97,6 +97,18 @@ impl Serve {
             ..ServerConfig::default()
         }
     }
+}
+
+/// Makes a server that listens.
+pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
+    let folder = config.data_dir.clone();
+    Server::bind(config).await.map_err(|error| match error {
+        // A store does not say where it is.
+        ServerError::Store(error) => {
+            Failure::failed(format!("cannot use the folder {}: {error}", folder.display()))
+        }
+        error => Failure::failed(error),
+    })
 }
 
 /// Keeps the first key where clients on this machine look for it, and returns where that is.

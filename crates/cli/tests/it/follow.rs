@@ -1,0 +1,79 @@
+//! What happens while something happens.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use crate::support::{Home, finish, signal, until};
+
+/// A slow pipe shows its rows at once; a tail shows each once, across a restart of the server.
+#[test]
+fn live() {
+    let mut home = Home::new();
+    let server = home.serve(&[]);
+    let addr = home.url.clone().unwrap().replace("http://", "");
+    let mut log = home.command(&["log", "me/shop/live"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut pipe = log.stdin.take().unwrap();
+    let count = |home: &Home| {
+        home.run(&["query", "--format", "csv", "select count(*) as n from me.shop.live"]).out
+    };
+    writeln!(pipe, "{{\"n\":1}}").unwrap();
+    until("the first row is there", || count(&home) == "n\n1\n");
+
+    let mut tail = home.command(&["tail", "-f", "me/shop/live"]).spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let row: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        row["n"].as_i64().unwrap()
+    };
+    assert_eq!(next(), 1);
+    writeln!(pipe, "{{\"n\":2}}").unwrap();
+    assert_eq!(next(), 2);
+
+    assert_eq!(server.stop().code, Some(0));
+    writeln!(pipe, "{{\"n\":3}}").unwrap();
+    let _server = home.serve(&["--addr", &addr]);
+    assert_eq!(next(), 3);
+    drop(pipe);
+    let logged = finish(log);
+    assert_eq!(logged.out, "me/shop/live: 3 logged, 3 acked, 0 pending, 0 rejected, 0 dropped\n");
+    signal(&tail, "INT");
+    let ended = finish(tail);
+    assert_eq!(ended.code, Some(130));
+    assert!(ended.err.contains("waiting for the server\nconnected again\n"), "{}", ended.err);
+
+    let last = home.run(&["tail", "-n", "2", "--format", "text", "me/shop/live"]).ok();
+    let last: Vec<&str> = last.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+    assert_eq!(last, ["n=2", "n=3"]);
+}
+
+/// Ctrl-C ends the reading; what was read is stored.
+#[test]
+fn an_interrupted_log_keeps_what_it_read() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    let mut log = home.command(&["log", "me/shop/t"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut pipe = log.stdin.take().unwrap();
+    writeln!(pipe, "{{\"n\":1}}").unwrap();
+    until("the row is there", || home.run(&["tail", "me/shop/t"]).out.contains("\"n\":1"));
+    signal(&log, "INT");
+    let ended = finish(log);
+    assert_eq!(ended.code, Some(130), "{}", ended.err);
+    assert!(ended.out.starts_with("me/shop/t: 1 logged, 1 acked"), "{}", ended.out);
+    drop(pipe);
+}
+
+/// Whoever reads no more, such as `head`, is no error.
+#[test]
+fn a_broken_pipe_is_quiet() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    let sql = "select * from generate_series(1, 300000)";
+    let mut query = home.command(&["query", "--format", "csv", sql]).spawn().unwrap();
+    let mut out = BufReader::new(query.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    drop(out);
+    let ended = finish(query);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!(line, "value\n");
+}
