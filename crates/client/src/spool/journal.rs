@@ -380,7 +380,8 @@ impl SpoolJournal {
         let mut bytes = Vec::new();
         Header { line, ..self.header.clone() }.write(&mut bytes);
         let number = self.next_segment;
-        let usual = if number == 0 { FIRST_SEGMENT_BYTES } else { self.segment_bytes };
+        let is_short = number == 0 || self.needs_rescue;
+        let usual = if is_short { FIRST_SEGMENT_BYTES } else { self.segment_bytes };
         let capacity = usual.min(self.segment_bytes).max(bytes.len() as u64 + room);
         let path = self.dir.join(layout::segment_name(number));
         self.next_segment += 1;
@@ -450,6 +451,12 @@ impl SpoolJournal {
 
     /// Writes lines anew, elsewhere, that may not survive a power cut where they are.
     fn rescue(&mut self) -> io::Result<()> {
+        // A disk that takes writes and fails every sync must not be filled with copies.
+        let allocated: u64 = self.segments.iter().map(|segment| segment.capacity).sum();
+        let has_lines = self.synced.max(self.acked.settled()) < self.written;
+        if has_lines && allocated > self.max_bytes {
+            return Err(io::Error::other("there is no room to write rows anew"));
+        }
         let result = self.write_anew();
         // What is written next must not follow lines that were written anew only in part.
         self.is_broken |= result.is_err();
@@ -549,9 +556,22 @@ impl SpoolJournal {
             }
         }
         // What the disk does not take must stay in memory.
-        let in_memory = self.memory.bytes();
-        if self.is_broken && in_memory + cost > self.memory_bytes {
-            return Err(JournalError::Full { bytes: in_memory, limit: self.memory_bytes });
+        if self.is_broken && !self.staged.is_empty() {
+            self.evict(cost)?;
+            let in_memory = self.memory.bytes();
+            if in_memory + cost > self.memory_bytes && self.write_staged().is_err() {
+                return Err(JournalError::Full { bytes: in_memory, limit: self.memory_bytes });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room in memory, as far as lines are on disk.
+    fn evict(&mut self, room: u64) -> Result<(), JournalError> {
+        while self.memory.bytes() + room > self.memory_bytes
+            && let Some(end) = self.memory.oldest_end().filter(|&end| end <= self.written)
+        {
+            self.memory.trim(end)?;
         }
         Ok(())
     }
@@ -590,12 +610,7 @@ impl Journal for SpoolJournal {
             // Whether it failed shows when the call ends.
             let _ = self.write_staged();
         }
-        while self.memory.bytes() > self.memory_bytes
-            && let Some(end) = self.memory.oldest_end().filter(|&end| end <= self.written)
-        {
-            self.memory.trim(end)?;
-        }
-        Ok(())
+        self.evict(0)
     }
 
     fn read(
