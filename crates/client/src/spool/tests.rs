@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::chore::Chore;
 use super::dead::{Dead, Found, Loaded, Merge};
 use super::disk::{Disk, How, Machine};
 use super::frame::Header;
-use super::journal::{Chore, SpoolJournal};
+use super::journal::SpoolJournal;
 use super::sim_disk::{SimMachine, Trouble};
 use super::{SpoolConfig, SyncPolicy, layout, list};
 use crate::{Journal, JournalError};
