@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep_until, timeout};
 
 use crate::shared::{Shared, now, say};
+use crate::spool::chore::Job;
 use crate::spool::disk::{Disk, off_thread};
-use crate::spool::journal::Job;
 use crate::spool::recover::{SpoolHome, recover};
 use crate::{AppendError, Appended, Backend, Lines};
 

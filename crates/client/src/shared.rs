@@ -16,7 +16,7 @@ use crate::journal::{Journal, JournalError, Kept};
 use crate::media::MediaQueue;
 use crate::seeded_bug::{self, Bug};
 use crate::session::{Session, Step};
-use crate::spool::journal::{Chore, Done, Job};
+use crate::spool::chore::{Chore, Done, Job};
 use crate::spool::pictures::Pictures;
 use crate::{
     Append, AppendError, Appended, BatchLimits, Clock, Lines, MediaFile, Recovered, Refusal,

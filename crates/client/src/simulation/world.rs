@@ -267,8 +267,11 @@ impl World {
             ensure(self.spool.is_some(), || "there is nothing to be at risk".to_owned())?;
             program.at_risk_from.get_or_insert(before);
         } else if program.taken.len() > before {
-            // What goes to the disk takes along what did not get there.
-            program.at_risk_from = None;
+            // What goes to the disk takes along what did not get there, and is as young as it.
+            let from = program.at_risk_from.take().unwrap_or(program.taken.len());
+            for taken in &mut program.taken[from..] {
+                (taken.at, taken.failed) = (at, failed);
+            }
         }
         Ok(())
     }

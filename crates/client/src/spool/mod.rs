@@ -40,6 +40,7 @@
 //! ```
 
 mod acked;
+pub(crate) mod chore;
 pub(crate) mod dead;
 pub(crate) mod disk;
 pub(crate) mod drain;
@@ -50,6 +51,7 @@ pub(crate) mod layout;
 pub(crate) mod pictures;
 pub(crate) mod recover;
 mod refusals;
+mod segment;
 #[cfg(test)]
 pub(crate) mod sim_disk;
 mod sync;

@@ -41,6 +41,8 @@ struct State {
     /// From then on, all that writes fails.
     full_from: Option<u64>,
     failed: u64,
+    /// Every sync of a file fails.
+    fails_syncs: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +144,11 @@ impl SimMachine {
     pub(crate) fn set_full(&self, is_full: bool) {
         let mut state = self.state();
         state.full_from = is_full.then_some(state.calls);
+    }
+
+    /// Lets every sync of a file fail, or no more.
+    pub(crate) fn set_fails_syncs(&self, fails: bool) {
+        self.state().fails_syncs = fails;
     }
 
     /// Nothing goes wrong any more.
@@ -415,14 +422,14 @@ impl DiskFile for SimFile {
     /// After a failure the next call says yes, and what was written before is not safe.
     fn sync(&self) -> io::Result<()> {
         match self.machine.call(self.process, false) {
-            Ok((mut state, false)) => {
+            Ok((mut state, false)) if !state.fails_syncs => {
                 let content = &mut state.files[self.file];
                 if !content.is_poisoned {
                     content.safe.clone_from(&content.bytes);
                 }
                 Ok(())
             }
-            Ok((mut state, true)) => {
+            Ok((mut state, _)) => {
                 state.files[self.file].is_poisoned = true;
                 Err(ill())
             }

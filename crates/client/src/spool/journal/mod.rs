@@ -1,5 +1,7 @@
 //! The journal that a process writes.
 
+mod safety;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -8,15 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::acked::Acked;
-use super::disk::{Disk, DiskFile, How, Lock, create_dirs, gone};
-use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, frames_within, scan, write_frame};
-use super::pictures::Pictures;
-use super::refusals::Refusals;
-use super::{SpoolConfig, SyncPolicy, layout};
 use crate::lines::Block;
-use crate::session::reachable;
 use crate::shared::now;
+use crate::spool::acked::Acked;
+use crate::spool::disk::{Disk, How, Lock, create_dirs, gone};
+use crate::spool::frame::{
+    FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, frames_within, scan, write_frame,
+};
+use crate::spool::pictures::Pictures;
+use crate::spool::refusals::Refusals;
+use crate::spool::segment::Segment;
+use crate::spool::{SpoolConfig, SyncPolicy, layout};
 use crate::{Journal, JournalError, Lines, MemoryJournal};
 
 /// Frames of one call go to the system together, but no more than this at once.
@@ -79,68 +83,6 @@ pub(crate) struct SpoolJournal {
     is_closed: bool,
     /// Held as long as this lives.
     lock: Option<Box<dyn Lock>>,
-}
-
-#[derive(Debug)]
-struct Segment {
-    number: u64,
-    path: PathBuf,
-    file: Arc<dyn DiskFile>,
-    first: u64,
-    end: u64,
-    used: u64,
-    capacity: u64,
-    /// Where some of the frames are: a line's number and its place.
-    marks: Vec<(u64, u64)>,
-    is_dirty: bool,
-}
-
-/// What a journal has to do that may take time.
-#[derive(Debug)]
-pub(crate) enum Chore {
-    /// Nothing, or nothing before then.
-    Wait(Option<Instant>),
-    Now(Job),
-}
-
-/// Work without the lock. Its outcome goes to [`SpoolJournal::done`].
-#[derive(Debug)]
-pub(crate) struct Job {
-    disk: Arc<dyn Disk>,
-    files: Vec<Arc<dyn DiskFile>>,
-    dir: Option<PathBuf>,
-    garbage: Vec<PathBuf>,
-    /// The lines that are to be synced, and the number behind the last segment's.
-    sync: Option<(Range<u64>, u64)>,
-}
-
-/// What became of a job.
-#[derive(Debug)]
-pub(crate) struct Done {
-    /// What was to be synced.
-    sync: Option<(Range<u64>, u64)>,
-    /// What was not removed.
-    garbage: Vec<PathBuf>,
-    result: io::Result<()>,
-}
-
-impl Job {
-    pub(crate) fn run(self) -> Done {
-        let mut result = Ok(());
-        for file in &self.files {
-            result = result.and_then(|()| file.sync());
-        }
-        if let Some(dir) = &self.dir {
-            result = result.and_then(|()| self.disk.sync_dir(dir));
-        }
-        // Who wrote the lines must be known to whoever comes after a power cut.
-        let garbage = if result.is_ok() { Vec::new() } else { self.garbage.clone() };
-        for path in self.garbage.iter().filter(|_| result.is_ok()) {
-            // What stays holds only settled lines, and goes with the folder.
-            let _ = gone(self.disk.remove_file(path));
-        }
-        Done { sync: self.sync, garbage, result }
-    }
 }
 
 impl SpoolJournal {
@@ -223,75 +165,6 @@ impl SpoolJournal {
             self.sync_now()?;
         }
         Ok(())
-    }
-
-    /// Waits until all lines that were committed are safe, whatever the policy.
-    pub(crate) fn sync_now(&mut self) -> Result<(), JournalError> {
-        self.write_staged()?;
-        let mut result = Ok(());
-        for _ in 0..2 {
-            if self.needs_rescue {
-                self.rescue()?;
-            }
-            let done = self.job(true).run();
-            result = self.settle_sync(done);
-            if result.is_ok() {
-                break;
-            }
-        }
-        Ok(result?)
-    }
-
-    /// Tells whether something waits to be made safe.
-    pub(crate) fn is_sync_due(&self) -> bool {
-        self.unsynced_since.is_some()
-    }
-
-    /// Tells what is to be done without the lock.
-    pub(crate) fn chore(&mut self, now: Instant) -> Chore {
-        if self.under_way.is_some() || self.is_closed {
-            return Chore::Wait(None);
-        }
-        let due = match self.sync {
-            SyncPolicy::Interval(interval) => {
-                self.unsynced_since.map(|since| since + reachable(interval))
-            }
-            SyncPolicy::Never | SyncPolicy::Always => None,
-        };
-        if let Some(at) = self.rests_until.filter(|&at| now < at) {
-            return Chore::Wait(Some(at));
-        }
-        let is_due = due.is_some_and(|due| due <= now);
-        if !is_due && self.garbage.is_empty() {
-            return Chore::Wait(due);
-        }
-        let first = self.segments.front().map_or(0, |segment| segment.number);
-        let is_unsafe = self.sync != SyncPolicy::Never && first >= self.safe_segments;
-        let must_sync = is_due || is_unsafe;
-        // Where the rescue fails, its lines are as safe as they were; the next time it may not.
-        if must_sync && self.needs_rescue && self.rescue().is_err() {
-            return Chore::Wait(Some(self.rest(now)));
-        }
-        let job = self.job(must_sync);
-        self.under_way = Some(job.garbage.clone());
-        Chore::Now(job)
-    }
-
-    /// Hears what became of a chore; an error is worth telling.
-    pub(crate) fn done(&mut self, done: Done) -> io::Result<()> {
-        self.under_way = None;
-        let result = self.settle_sync(done);
-        if result.is_err() {
-            self.rest(now());
-        }
-        result
-    }
-
-    /// Leaves a disk that fails alone for a moment, and returns until when.
-    fn rest(&mut self, now: Instant) -> Instant {
-        let until = now + Duration::from_secs(1);
-        self.rests_until = Some(until);
-        until
     }
 
     /// Writes down a row that the server refused for good.
@@ -380,7 +253,8 @@ impl SpoolJournal {
         let mut bytes = Vec::new();
         Header { line, ..self.header.clone() }.write(&mut bytes);
         let number = self.next_segment;
-        let usual = if number == 0 { FIRST_SEGMENT_BYTES } else { self.segment_bytes };
+        let is_short = number == 0 || self.needs_rescue;
+        let usual = if is_short { FIRST_SEGMENT_BYTES } else { self.segment_bytes };
         let capacity = usual.min(self.segment_bytes).max(bytes.len() as u64 + room);
         let path = self.dir.join(layout::segment_name(number));
         self.next_segment += 1;
@@ -412,73 +286,6 @@ impl SpoolJournal {
         while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.end <= settled) {
             self.garbage.extend(self.segments.pop_front().map(|segment| segment.path));
         }
-    }
-
-    /// What is to be removed, and, if asked for, synced: all that was written since the last time.
-    fn job(&mut self, sync: bool) -> Job {
-        let (disk, garbage) = (Arc::clone(&self.disk), std::mem::take(&mut self.garbage));
-        if !sync {
-            return Job { disk, files: Vec::new(), dir: None, garbage, sync: None };
-        }
-        let mut files = vec![self.acked.file()];
-        for segment in self.segments.iter_mut().filter(|segment| segment.is_dirty) {
-            segment.is_dirty = false;
-            files.push(Arc::clone(&segment.file));
-        }
-        self.unsynced_since = None;
-        let dir = std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone());
-        let sync = Some((self.synced..self.written, self.next_segment));
-        Job { disk, files, dir, garbage, sync }
-    }
-
-    fn settle_sync(&mut self, done: Done) -> io::Result<()> {
-        self.garbage.extend(done.garbage);
-        let Some((lines, segments)) = done.sync else { return Ok(()) };
-        if done.result.is_ok() {
-            self.synced = self.synced.max(lines.end);
-            self.safe_segments = self.safe_segments.max(segments);
-        } else {
-            // The system may have forgotten what it failed to write, and say yes the next time.
-            self.synced = self.synced.min(lines.start);
-            self.is_broken = true;
-            self.needs_rescue = true;
-            self.is_dir_dirty = true;
-            self.unsynced_since.get_or_insert_with(now);
-        }
-        done.result
-    }
-
-    /// Writes lines anew, elsewhere, that may not survive a power cut where they are.
-    fn rescue(&mut self) -> io::Result<()> {
-        let result = self.write_anew();
-        // What is written next must not follow lines that were written anew only in part.
-        self.is_broken |= result.is_err();
-        self.needs_rescue &= result.is_err();
-        result
-    }
-
-    fn write_anew(&mut self) -> io::Result<()> {
-        let mut line = self.synced.max(self.acked.settled());
-        let mut is_first = true;
-        while line < self.written {
-            let lines = self.read(line, usize::MAX, STAGED_BYTES).map_err(io::Error::other)?;
-            let count = (lines.len() as u64).min(self.written - line);
-            let mut frames = Vec::new();
-            for (number, text) in (line..).zip(lines.iter().take(count as usize)) {
-                write_frame(&mut frames, self.salt, number, text);
-            }
-            let length = frames.len() as u64;
-            let last = self.segments.back().filter(|last| last.used + length <= last.capacity);
-            if is_first || last.is_none() {
-                self.roll(line, length)?;
-            }
-            is_first = false;
-            let Some(last) = self.segments.back_mut() else { break };
-            last.file.write_all_at(&frames, last.used)?;
-            last.wrote(line, line + count, length);
-            line += count;
-        }
-        Ok(())
     }
 
     fn read_disk(&self, first: u64, max_lines: usize, max_bytes: usize) -> io::Result<Lines> {
@@ -549,24 +356,24 @@ impl SpoolJournal {
             }
         }
         // What the disk does not take must stay in memory.
-        let in_memory = self.memory.bytes();
-        if self.is_broken && in_memory + cost > self.memory_bytes {
-            return Err(JournalError::Full { bytes: in_memory, limit: self.memory_bytes });
+        if self.is_broken && !self.staged.is_empty() {
+            self.evict(cost)?;
+            let in_memory = self.memory.bytes();
+            if in_memory + cost > self.memory_bytes && self.write_staged().is_err() {
+                return Err(JournalError::Full { bytes: in_memory, limit: self.memory_bytes });
+            }
         }
         Ok(())
     }
-}
 
-impl Segment {
-    /// Notes that frames of these lines were written.
-    fn wrote(&mut self, first: u64, end: u64, bytes: u64) {
-        let last = self.marks.last().map_or(0, |&(_, offset)| offset);
-        if self.marks.is_empty() || self.used >= last + STAGED_BYTES as u64 {
-            self.marks.push((first, self.used));
+    /// Makes room in memory, as far as lines are on disk.
+    fn evict(&mut self, room: u64) -> Result<(), JournalError> {
+        while self.memory.bytes() + room > self.memory_bytes
+            && let Some(end) = self.memory.oldest_end().filter(|&end| end <= self.written)
+        {
+            self.memory.trim(end)?;
         }
-        self.used += bytes;
-        self.end = end;
-        self.is_dirty = true;
+        Ok(())
     }
 }
 
@@ -590,12 +397,7 @@ impl Journal for SpoolJournal {
             // Whether it failed shows when the call ends.
             let _ = self.write_staged();
         }
-        while self.memory.bytes() > self.memory_bytes
-            && let Some(end) = self.memory.oldest_end().filter(|&end| end <= self.written)
-        {
-            self.memory.trim(end)?;
-        }
-        Ok(())
+        self.evict(0)
     }
 
     fn read(
