@@ -13,8 +13,29 @@ use crate::log::{SegmentId, remove_through};
 /// How long the task waits after a failure before it tries again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// Puts rows to rest whenever enough have come, or some have waited long enough.
+/// Looks after what earlier processes left; then puts rows to rest whenever enough have come, or
+/// some have waited long enough.
 pub(super) async fn run(inner: Arc<Inner>) {
+    let tending = tokio::spawn(tend(Arc::clone(&inner)));
+    put_to_rest_for_ever(inner).await;
+    tending.abort();
+}
+
+/// Reads all that is at rest once, so that damage is known before somebody asks for it, and deletes
+/// what nobody needs.
+async fn tend(inner: Arc<Inner>) {
+    for table in inner.all_tables() {
+        let tended = async {
+            table.verify().await?;
+            table.sweep(inner.config.keep_replaced).await
+        };
+        if let Err(error) = tended.await {
+            tracing::error!(table = %table.path, %error, "a table at rest cannot be looked after");
+        }
+    }
+}
+
+async fn put_to_rest_for_ever(inner: Arc<Inner>) {
     let mut pause = inner.config.rest_after;
     loop {
         tokio::select! {

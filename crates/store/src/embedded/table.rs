@@ -211,6 +211,28 @@ impl Table {
         Ok(damaged)
     }
 
+    /// Deletes files that no version of the table needs any more: those that were replaced before a
+    /// restart, and those whose commit a crash prevented.
+    pub(super) async fn sweep(&self, keep_replaced: Duration) -> Result<(), StoreError> {
+        let _rest = self.rest.lock().await;
+        let files = Arc::clone(&self.state.lock().files);
+        self.blocking(move |folder| {
+            let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+            for entry in entries {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let is_ours = DataFile::from_name(&name, 0).is_some();
+                let is_needed = files.iter().any(|file| file.name == name);
+                let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+                if is_ours && !is_needed && age >= keep_replaced {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Takes a damaged file out of the table, so that all other rows can be read.
     async fn set_aside(&self, rest: &mut Rest, file: &DataFile) -> Result<(), StoreError> {
         let (columns, flushed) = {

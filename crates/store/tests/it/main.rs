@@ -1,8 +1,9 @@
-//! The embedded store, from outside: conformance, crashes, damage.
+//! The embedded store, from outside: conformance, crashes, damage, full disks.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
 
 mod conformance;
 mod crashes;
 mod damage;
+mod full;
 mod order;
 mod support;

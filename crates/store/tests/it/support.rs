@@ -29,10 +29,18 @@ impl Folder {
         self.folder.path()
     }
 
+    pub(crate) fn config(&self) -> StoreConfig {
+        StoreConfig::new(self.path())
+    }
+
     pub(crate) async fn open(&self) -> EmbeddedStore {
+        self.open_with(self.config()).await
+    }
+
+    pub(crate) async fn open_with(&self, config: StoreConfig) -> EmbeddedStore {
         // One that was dropped a moment ago may not have let go of its lock yet.
         for _ in 0..200 {
-            match EmbeddedStore::open(StoreConfig::new(self.path())).await {
+            match EmbeddedStore::open(config.clone()).await {
                 Err(StoreError::Io { reason }) if reason.contains("another process owns") => {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
