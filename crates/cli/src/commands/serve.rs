@@ -117,13 +117,12 @@ fn keep(urls: &[&str], secret: &str) -> Result<PathBuf, Failure> {
     let mut path = PathBuf::new();
     for url in urls {
         let origin: Origin = url.parse().map_err(Failure::failed)?;
-        path = netrc::keep(&origin, &key).map_err(|failure| {
+        path = netrc::keep(&origin, &key).inspect_err(|_| {
             // The key is told nowhere else, and this was the one start that makes it.
-            style::warn(format!(
+            style::warn(
                 "the server's first key was made, but could not be kept; another is made by \
-                 `streamtable keys add --data …`"
-            ));
-            failure
+                 `streamtable keys add --data …`",
+            );
         })?;
     }
     Ok(path)
