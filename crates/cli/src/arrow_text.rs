@@ -43,9 +43,9 @@ pub(crate) fn push(grid: &mut Grid, batch: &RecordBatch, limit: usize) -> Result
 enum CellText<'a> {
     Plain(ArrayFormatter<'a>),
     /// Of a file, its path says most.
-    Media(&'a StructArray, Box<CellText<'a>>),
+    Media(&'a StructArray, Box<Self>),
     /// Of several kinds: the member that is there.
-    Members(Vec<(&'a dyn Array, CellText<'a>)>),
+    Members(Vec<(&'a dyn Array, Self)>),
 }
 
 impl<'a> CellText<'a> {

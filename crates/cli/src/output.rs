@@ -1,7 +1,7 @@
 //! Where a command's result goes: standard output, or a file that is whole or not there.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// ever takes a part for the whole; dropped before, it leaves nothing.
 pub(crate) enum Output {
     /// Standard output.
-    Stdout(BufWriter<StdoutLock<'static>>),
+    Stdout(BufWriter<Stdout>),
     /// A file.
     File { path: PathBuf, temporary: BufWriter<NamedTempFile> },
     /// Something that is no file and is written to as it is, such as `/dev/null`.
@@ -25,7 +25,7 @@ impl Output {
     /// Opens a file, or standard output where there is none or it is called `-`.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-            return Ok(Self::Stdout(BufWriter::new(io::stdout().lock())));
+            return Ok(Self::Stdout(BufWriter::new(io::stdout())));
         };
         let failed = |error: io::Error| Failure::writing(path.display(), &error);
         if path.is_dir() {

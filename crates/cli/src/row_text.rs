@@ -6,7 +6,9 @@ use streamtable::{Row, Value};
 use streamtable_wire::{json, write_cell};
 
 use crate::style::{self, printable};
-use crate::text::printable_cell;
+
+/// The most characters of a cell: a row should take a line, or a few.
+const MAX_CELL_CHARS: usize = 60;
 
 /// Writes rows as lines.
 pub(crate) struct RowText {
@@ -65,11 +67,9 @@ fn time(text: &str) -> String {
 
 fn cell(value: &Value) -> String {
     match value {
-        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
-            printable_cell(text)
-        }
+        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => cut(text),
         Value::Struct(row) if row.get("_type").is_some() => match row.get("path") {
-            Some(Value::String(path)) => printable_cell(path),
+            Some(Value::String(path)) => cut(path),
             _ => json_text(value),
         },
         value => json_text(value),
@@ -79,7 +79,14 @@ fn cell(value: &Value) -> String {
 fn json_text(value: &Value) -> String {
     let mut out = Vec::new();
     write_cell(&mut out, value);
-    printable_cell(&String::from_utf8_lossy(&out))
+    cut(&String::from_utf8_lossy(&out))
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_CELL_CHARS) {
+        Some((end, _)) => printable(&text[..end]) + "…",
+        None => printable(text),
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +111,7 @@ mod tests {
             r#"{"a":"\u001b[2J","n":123456789012345678901234567890}"#,
             "a=\\u{1b}[2J  n=123456789012345678901234567890",
         );
+        check(&format!(r#"{{"a":"{}"}}"#, "x".repeat(61)), &format!("a={}…", "x".repeat(60)));
         check("no row", "no row");
     }
 }

@@ -210,23 +210,20 @@ fn temporary_folder() -> Result<TempDir, Failure> {
     made.map_err(|error| Failure::failed(format!("cannot make a temporary folder: {error}")))
 }
 
-/// What somebody in another terminal, but the same folder, types to run this program.
+/// What somebody in another terminal, in whatever folder, types to run this program.
 fn program() -> String {
     const NAME: &str = "streamtable";
     let Ok(own) = std::env::current_exe() else { return NAME.to_owned() };
-    let same =
-        |path: &Path| path.canonicalize().is_ok_and(|path| Some(path) == own.canonicalize().ok());
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let first =
-        std::env::split_paths(&path).map(|folder| folder.join(NAME)).find(|it| it.is_file());
-    if first.is_some_and(|first| same(&first)) {
+    let first = std::env::split_paths(&path).map(|dir| dir.join(NAME)).find(|it| it.is_file());
+    let real = |path: &Path| path.canonicalize().ok();
+    if first.is_some_and(|first| real(&first) == real(&own)) {
         return NAME.to_owned();
     }
-    let here = std::env::current_dir().ok();
-    let below = here.as_deref().and_then(|here| own.strip_prefix(here).ok());
-    let shown = below.unwrap_or(&own).display().to_string();
-    match shown.contains([' ', '\'', '"', '$']) {
-        true => format!("'{}'", shown.replace('\'', "'\\''")),
-        false => shown,
+    let own = own.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@".contains(c);
+    match own.chars().all(is_plain) {
+        true => own,
+        false => format!("'{}'", own.replace('\'', "'\\''")),
     }
 }

@@ -223,8 +223,7 @@ impl Session {
                     if count == 0 {
                         return Ok(());
                     }
-                    let items = batch.drain(..).collect();
-                    self.take(items).await?;
+                    self.take(std::mem::take(&mut batch)).await?;
                 }
                 _ = tick.tick() => {}
             }

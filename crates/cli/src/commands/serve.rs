@@ -117,13 +117,12 @@ fn keep(urls: &[&str], secret: &str) -> Result<PathBuf, Failure> {
     let mut path = PathBuf::new();
     for url in urls {
         let origin: Origin = url.parse().map_err(Failure::failed)?;
-        path = netrc::keep(&origin, &key).map_err(|failure| {
+        path = netrc::keep(&origin, &key).inspect_err(|_| {
             // The key is told nowhere else, and this was the one start that makes it.
-            style::warn(format!(
+            style::warn(
                 "the server's first key was made, but could not be kept; another is made by \
-                 `streamtable keys add --data …`"
-            ));
-            failure
+                 `streamtable keys add --data …`",
+            );
         })?;
     }
     Ok(path)
@@ -151,7 +150,7 @@ Log rows, from a shell, from Python or from Rust:
 
   echo '{{\"path\": \"/\", \"ms\": 7}}' | streamtable log {entity}/shop/requests
 
-  from weave.monitoring import StreamTable          # pip install weave==0.50.0
+  from weave.monitoring import StreamTable   # pip install weave==0.50.0 wandb==0.16.6
   table = StreamTable(\"{entity}/shop/requests\")
   table.log({{\"path\": \"/\", \"ms\": 7}})
 

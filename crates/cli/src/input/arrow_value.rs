@@ -60,7 +60,8 @@ pub(super) fn value(array: &dyn Array, row: usize) -> Result<Value, String> {
         }
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
-            let key = dictionary.normalized_keys()[row];
+            let Value::Int(key) = value(dictionary.keys(), row)? else { return Ok(Value::Null) };
+            let key = usize::try_from(key).map_err(|_| "a key below 0".to_owned())?;
             return value(dictionary.values().as_ref(), key);
         }
         DataType::List(_) => list(&array.as_list::<i32>().value(row))?,
