@@ -120,7 +120,8 @@ impl<'a> Table<'a> {
             sql: sql.to_owned(),
             home: Some((self.path.entity().to_owned(), self.path.project().to_owned())),
             entities: Some(vec![self.path.entity().to_owned()]),
-            timeout: Duration::from_secs(20),
+            // No measure of speed: a machine that does much else is slow.
+            timeout: Duration::from_secs(120),
         }
     }
 
