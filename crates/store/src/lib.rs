@@ -19,6 +19,9 @@ mod live;
 mod log;
 mod query;
 mod ranges;
+#[cfg(test)]
+mod schedules;
+mod seeded_bug;
 mod store;
 mod table;
 
