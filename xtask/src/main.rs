@@ -12,6 +12,7 @@ mod crash;
 mod demo;
 mod layers;
 mod metadata;
+mod simulate;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ const COMMANDS: &[Command] = &[
     crash::COMMAND,
     demo::COMMAND,
     layers::COMMAND,
+    simulate::COMMAND,
 ];
 
 /// One command of `cargo xtask`.
