@@ -56,7 +56,7 @@ async fn drive(options: Options) -> Result<ExitCode, String> {
     let is_json = options.is_json;
     let (stop, stopped) = watch::channel(false);
     let tally = tokio::select! {
-        tally = Run::new(options, stopped).await?.to_the_end() => tally?,
+        tally = Run::new(options, stopped).await?.finish() => tally?,
         ended = second_signal(stop) => return ended,
     };
     match is_json {

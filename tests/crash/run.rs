@@ -90,7 +90,7 @@ impl Run {
 
     /// Kills until the time is over or somebody has seen enough, then lets a last program deliver
     /// what is left, and counts.
-    pub(crate) async fn to_the_end(mut self) -> Result<Tally, String> {
+    pub(crate) async fn finish(mut self) -> Result<Tally, String> {
         let outcome = self.work().await;
         if !matches!(&outcome, Ok(tally) if tally.verdict.is_clean()) {
             self.folder.disable_cleanup(true);
