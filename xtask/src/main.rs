@@ -8,15 +8,24 @@
 mod cargo;
 mod ci;
 mod clients;
+mod crash;
 mod demo;
 mod layers;
 mod metadata;
+mod simulate;
 
 use std::fmt;
 use std::process::ExitCode;
 
 /// Every command, in the order in which they are listed.
-const COMMANDS: &[Command] = &[ci::COMMAND, clients::COMMAND, demo::COMMAND, layers::COMMAND];
+const COMMANDS: &[Command] = &[
+    ci::COMMAND,
+    clients::COMMAND,
+    crash::COMMAND,
+    demo::COMMAND,
+    layers::COMMAND,
+    simulate::COMMAND,
+];
 
 /// One command of `cargo xtask`.
 struct Command {

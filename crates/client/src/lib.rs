@@ -31,6 +31,9 @@
 //! programs without an async runtime.
 
 pub mod blocking;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod spool;
 
 mod backend;

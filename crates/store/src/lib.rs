@@ -9,10 +9,19 @@ pub mod conformance;
 mod embedded;
 mod error;
 mod files;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing {
+    //! What fuzz targets call: readers that nobody outside needs.
+    pub use crate::log::fuzz as log;
+}
 mod live;
 mod log;
 mod query;
 mod ranges;
+#[cfg(test)]
+mod schedules;
+mod seeded_bug;
 mod store;
 mod table;
 

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Query, Workspace};
-use crate::{Failure, cargo, clients, layers};
+use crate::{Failure, cargo, clients, crash, layers};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -27,6 +27,12 @@ pub(super) const STEPS: &[Step] = &[
         about: "the tests pass, with all features",
         needs: Some(&NEXTEST),
         tasks: |_| vec![task("nextest run --workspace --all-features")],
+    },
+    Step {
+        name: "crash",
+        about: "a server and its clients, killed for some seconds, lose and double nothing",
+        needs: None,
+        tasks: |_| vec![Task::Crash(&["--seconds", "10"])],
     },
     Step {
         name: "clients",
@@ -108,6 +114,8 @@ pub(super) enum Task {
     ProvideClients,
     /// Runs in this process: another could not start while the tests' build replaces this binary.
     CheckLayers,
+    /// Kills processes, as these arguments say; in this process for the same reason.
+    Crash(&'static [&'static str]),
 }
 
 impl Task {
@@ -126,6 +134,7 @@ impl Task {
     pub(super) fn run(&self) -> Result<(), Failure> {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
+            Self::Crash(args) => crash::check(args),
             Self::ProvideClients => clients::provide(),
             Self::Cargo { args, env } => {
                 let mut command = cargo::command();
@@ -151,6 +160,7 @@ impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
+            Self::Crash(args) => write!(f, "cargo xtask crash {}", args.join(" ")),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
             Self::Cargo { args, env } => {
                 for (name, value) in env {

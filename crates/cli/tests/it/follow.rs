@@ -46,20 +46,23 @@ fn live() {
     assert_eq!(last, ["n=2", "n=3"]);
 }
 
-/// Ctrl-C ends the reading; what was read is stored.
+/// Ctrl-C ends the reading, and so does whoever asks the program to end; what was read is stored.
 #[test]
 fn an_interrupted_log_keeps_what_it_read() {
     let mut home = Home::new();
     let _server = home.serve(&[]);
-    let mut log = home.command(&["log", "me/shop/t"]).stdin(Stdio::piped()).spawn().unwrap();
-    let mut pipe = log.stdin.take().unwrap();
-    writeln!(pipe, "{{\"n\":1}}").unwrap();
-    until("the row is there", || home.run(&["tail", "me/shop/t"]).out.contains("\"n\":1"));
-    signal(&log, "INT");
-    let ended = finish(log);
-    assert_eq!(ended.code, Some(130), "{}", ended.err);
-    assert!(ended.out.starts_with("me/shop/t: 1 logged, 1 acked"), "{}", ended.out);
-    drop(pipe);
+    for name in ["INT", "TERM"] {
+        let table = format!("me/shop/{name}");
+        let mut log = home.command(&["log", &table]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = log.stdin.take().unwrap();
+        writeln!(pipe, "{{\"n\":1}}").unwrap();
+        until("the row is there", || home.run(&["tail", &table]).out.contains("\"n\":1"));
+        signal(&log, name);
+        let ended = finish(log);
+        assert_eq!(ended.code, Some(130), "{}", ended.err);
+        assert!(ended.out.starts_with(&format!("{table}: 1 logged, 1 acked")), "{}", ended.out);
+        drop(pipe);
+    }
 }
 
 /// Whoever reads no more, such as `head`, is no error.

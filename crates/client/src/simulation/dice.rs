@@ -6,6 +6,9 @@ use streamtable_mock_backend::{Fault, Loss, RequestKind};
 
 use crate::spool::sim_disk::Trouble;
 
+/// In milliseconds.
+const YEAR: i64 = 365 * 86_400_000;
+
 /// What a schedule does.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
@@ -19,6 +22,8 @@ pub(super) enum Op {
     Fail(RequestKind, Fault),
     /// The key stops being accepted, and is accepted again after a while.
     LoseKey(Duration),
+    /// The machine's clock is put so many milliseconds ahead, or back.
+    JumpClock(i64),
     /// Another program opens the same table.
     Reopen,
     /// All programs are killed, and one is started.
@@ -70,16 +75,17 @@ impl Dice {
     }
 
     pub(super) fn op(&mut self, has_disk: bool) -> Op {
-        match self.roll(if has_disk { 23 } else { 16 }) {
+        match self.roll(if has_disk { 24 } else { 17 }) {
             0..=5 => Op::Log { rows: 1 + self.roll(12), with_bad: self.roll(4) == 0 },
             6..=7 => Op::Sleep(self.millis(2_000)),
             8..=9 => Op::Flush(self.millis(20_000)),
             10..=13 => Op::Fail(RequestKind::FileStream, self.fault()),
             14 => Op::LoseKey(self.millis(5_000)),
             15 => Op::Reopen,
-            16..=17 => Op::Kill,
-            18 => Op::CutPower,
-            19..=21 => Op::FailDisk(self.roll(12), self.trouble()),
+            16 => Op::JumpClock(self.roll(2 * YEAR as u64) as i64 - YEAR),
+            17..=18 => Op::Kill,
+            19 => Op::CutPower,
+            20..=22 => Op::FailDisk(self.roll(12), self.trouble()),
             _ => Op::FillDisk { rows: 1 + self.roll(12), time: self.millis(2_000) },
         }
     }

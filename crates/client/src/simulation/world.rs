@@ -1,6 +1,8 @@
 //! A schedule under way: programs, backend, disk, and what must be true of them.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,12 +31,13 @@ impl Timer for SimulatedTime {
     }
 }
 
-#[derive(Debug)]
-struct SimulatedClock;
+/// A clock that somebody puts ahead and back, in milliseconds. All programs have the same.
+#[derive(Clone, Debug)]
+struct SimulatedClock(Arc<AtomicI64>);
 
 impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_700_000_000_000)
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -67,6 +70,10 @@ pub(super) struct Seen {
     pub(super) kills: u64,
     pub(super) power_cuts: u64,
     pub(super) disk_failures: u64,
+    pub(super) disks_filled: u64,
+    pub(super) network_faults: u64,
+    pub(super) keys_lost: u64,
+    pub(super) clock_jumps: u64,
     pub(super) recovered: u64,
 }
 
@@ -76,11 +83,27 @@ impl Seen {
         self.kills += other.kills;
         self.power_cuts += other.power_cuts;
         self.disk_failures += other.disk_failures;
+        self.disks_filled += other.disks_filled;
+        self.network_faults += other.network_faults;
+        self.keys_lost += other.keys_lost;
+        self.clock_jumps += other.clock_jumps;
         self.recovered += other.recovered;
     }
 }
 
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows, kills, power_cuts, disk_failures, disks_filled, .. } = self;
+        let Self { network_faults, keys_lost, clock_jumps, recovered, .. } = self;
+        write!(f, "{rows} rows stored, {recovered} of them recovered; {kills} kills, ")?;
+        write!(f, "{power_cuts} power cuts, {disk_failures} failed calls to the disk, ")?;
+        write!(f, "{disks_filled} full disks, {network_faults} faults of network or server, ")?;
+        write!(f, "{keys_lost} lost keys, {clock_jumps} jumps of the clock")
+    }
+}
+
 pub(super) struct World {
+    clock: SimulatedClock,
     backend: MockBackend,
     pub(super) machine: SimMachine,
     spool: Option<SpoolConfig>,
@@ -110,6 +133,7 @@ impl World {
             },
         });
         Ok(Self {
+            clock: SimulatedClock(Arc::new(AtomicI64::new(1_700_000_000_000))),
             backend,
             machine: SimMachine::default(),
             has_pictures: spool.is_some() && dice.roll(3) == 0,
@@ -166,7 +190,7 @@ impl World {
             .api_key("local-key")
             .map_err(|e| e.to_string())?
             .transport(self.backend.clone())
-            .clock(SimulatedClock)
+            .clock(self.clock.clone())
             .limits(limits)
             .when_full(when_full)
             .buffer_bytes(500 + self.dice.roll(5_000))
@@ -197,13 +221,19 @@ impl World {
                 }
             }
             Op::Fail(kind, fault) => {
+                self.seen.network_faults += 1;
                 self.backend.push_fault(kind, fault).map_err(|e| e.to_string())?;
             }
             Op::LoseKey(time) => {
+                self.seen.keys_lost += 1;
                 self.backend.set_keys(Some(Vec::new()));
                 tokio::time::sleep(time).await;
                 self.backend.set_keys(None);
                 alive.into_iter().for_each(|i| self.table(i).resume());
+            }
+            Op::JumpClock(millis) => {
+                self.seen.clock_jumps += 1;
+                self.clock.0.fetch_add(millis, Ordering::Relaxed);
             }
             Op::Reopen if alive.len() < 3 => self.open().await?,
             Op::Reopen => {}
@@ -219,6 +249,7 @@ impl World {
             }
             Op::FailDisk(call, trouble) => self.machine.fail(call, trouble),
             Op::FillDisk { rows, time } => {
+                self.seen.disks_filled += 1;
                 self.machine.set_full(true);
                 self.log(which, rows, false).await?;
                 tokio::time::sleep(time).await;

@@ -9,3 +9,4 @@ mod proxy;
 mod reading;
 mod security;
 mod support;
+mod trouble;

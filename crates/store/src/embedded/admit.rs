@@ -112,6 +112,10 @@ impl TableState {
         let writer = self.writer_id(&frame.writer);
         let (mut fit, mut rows, mut lines) = (Fit::default(), Vec::new(), Vec::new());
         let first = frame.first_position;
+        // What stood between is damaged, or was given up: its places are empty.
+        if self.next_position < first {
+            self.dead.add(self.next_position..first);
+        }
         for (i, (parsed, (line, text))) in parse(&texts).into_iter().zip(&frame.rows).enumerate() {
             let position = first + i as u64;
             let is_once = frame.numbering == Numbering::Once;

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::Inner;
 use crate::StoreError;
 use crate::log::{SegmentId, remove_through};
+use crate::seeded_bug::{Bug, is_seeded};
 
 /// How long the task waits after a failure before it tries again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -66,6 +67,9 @@ impl Inner {
         let last = told
             .await
             .map_err(|_| StoreError::Unavailable { reason: "the log has ended".to_owned() })?;
+        if is_seeded(Bug::EarlyTrim) {
+            remove_through(&super::recover::log_folder(&self.config), last)?;
+        }
         for table in self.all_tables() {
             table.put_to_rest(self.config.keep_replaced).await?;
             self.rested.notify_waiters();

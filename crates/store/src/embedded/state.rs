@@ -13,6 +13,7 @@ use crate::columns::{Columns, StoredColumn};
 use crate::live::{Live, positions};
 use crate::log::Frame;
 use crate::ranges::Ranges;
+use crate::seeded_bug::{Bug, is_seeded};
 use crate::{Numbering, TableInfo, TableSummary};
 
 /// What a table is at a moment. Whoever looks at it holds its lock.
@@ -240,7 +241,8 @@ impl TableState {
     }
 
     pub(super) fn from_stored(stored: StoredState) -> Self {
-        let writers = stored.writers.into_iter().map(|writer| {
+        let is_known = |_: &StoredWriter| !is_seeded(Bug::ForgottenLines);
+        let writers = stored.writers.into_iter().filter(is_known).map(|writer| {
             let (id, writer) = Writer::from_stored(writer);
             (id.into(), writer)
         });

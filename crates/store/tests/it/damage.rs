@@ -25,6 +25,7 @@ async fn a_damaged_frame_is_set_aside() {
     let expected: Vec<u64> = (0..10).chain(20..30).collect();
     assert_eq!(lines(&store, "w").await, expected);
     assert_eq!(number(&store, "select count(*) from requests").await, 20);
+    assert_eq!(store.table(&table()).unwrap().summary.rows, 20);
     // Whoever still has the rows can bring them again.
     assert_eq!(log(&store, "w", 0..30).await.stored, 10);
 }

@@ -1,0 +1,239 @@
+//! Ends of servers and programs: asked for, and not. The programs and the server are killed for as
+//! long as one likes by `cargo xtask crash`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use streamtable::{RetryPolicy, StreamTable, WhenUnreachable, row};
+use streamtable_transport_hyper::HyperTransport;
+
+use crate::support::{Home, PATIENCE, finish, signal, until};
+
+/// What tells a process of this binary to be a program that logs, and what it does.
+const LIFE: &str = "STREAMTABLE_TEST_LIFE";
+
+/// The address and the key of its server.
+const SERVER: &str = "STREAMTABLE_TEST_SERVER";
+
+const TABLE: &str = "me/shop/requests";
+
+/// Starts a program in a home.
+fn program(home: &Home, life: &str) -> (Child, BufReader<ChildStdout>) {
+    let netrc = home.read(".netrc");
+    let key = netrc.rsplit("password ").next().unwrap().trim();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture", "crash::a_program_that_logs"])
+        .env(LIFE, life)
+        .env(SERVER, format!("{} {key}", home.url.as_ref().unwrap()))
+        // Rows are on disk without anybody asking.
+        .env_remove("STREAMTABLE_SPOOL")
+        .env("XDG_STATE_HOME", home.path("state"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    (child, out)
+}
+
+/// Reads on up to the line with this word, and returns what follows it.
+#[track_caller]
+fn hear(out: &mut impl BufRead, word: &str) -> String {
+    let found = out
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.strip_prefix(word)?.strip_prefix(' ').map(str::to_owned));
+    found.unwrap_or_else(|| panic!("the program ended without saying {word:?}"))
+}
+
+/// Not a test: what the programs of the tests here do.
+#[test]
+#[ignore = "a process that other tests start"]
+fn a_program_that_logs() {
+    let (Ok(life), Ok(server)) = (std::env::var(LIFE), std::env::var(SERVER)) else { return };
+    let (url, key) = server.split_once(' ').unwrap();
+    let work = async {
+        let table = StreamTable::builder(TABLE)
+            .base_url(url)
+            .api_key(key)
+            .unwrap()
+            .transport(HyperTransport::new().unwrap())
+            .when_unreachable(WhenUnreachable::LogAnyway)
+            .open_timeout(Duration::from_millis(500))
+            .retry(RetryPolicy {
+                first_delay: Duration::from_millis(10),
+                max_delay: Duration::from_millis(200),
+            })
+            .quiet()
+            .open()
+            .await
+            .unwrap();
+        if let Some(rows) = life.strip_prefix("log ") {
+            let rows: u64 = rows.parse().unwrap();
+            for first in (0..rows).step_by(100) {
+                table.log((first..first + 100).map(|n| row! { "n" => n })).await.unwrap();
+            }
+            tell(format_args!("\nlogged {rows}"));
+            std::future::pending::<()>().await;
+        }
+        tell(format_args!("\nstats {}", table.finish().await.unwrap()));
+    };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build().unwrap().block_on(work);
+}
+
+fn tell(line: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();
+}
+
+/// The numbers of the last rows of the table, at most so many, in its order.
+fn numbers(home: &Home, most: u64) -> Vec<u64> {
+    let rows = home.run(&["tail", "-n", &most.to_string(), TABLE]).ok();
+    let number = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        row["n"].as_u64().unwrap()
+    };
+    rows.lines().map(number).collect()
+}
+
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(segments(&path));
+        } else if path.extension().is_some_and(|it| it == "seg") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Writes the first half of one more frame behind the last, as a write that was under way when the
+/// machine went down.
+fn tear(segment: &Path) {
+    let mut bytes = std::fs::read(segment).unwrap();
+    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    let last = bytes[..end].windows(5).rposition(|it| it == b"{\"n\":").unwrap() - 16;
+    let torn = bytes[last..last + (end - last) / 2].to_vec();
+    bytes.splice(end..(end + torn.len()).min(bytes.len()), torn);
+    std::fs::write(segment, bytes).unwrap();
+}
+
+/// Rows are logged while no server is there, their program is killed, and a write was under way. The
+/// server comes up, somebody opens the table, and all rows are there, once and in their order; also
+/// after the server is killed in its turn.
+#[test]
+fn a_hundred_thousand_rows_outlive_their_program() {
+    const ROWS: u64 = 100_000;
+    let mut home = Home::new();
+    let server = home.serve(&[]);
+    let addr = home.url.clone().unwrap().replace("http://", "");
+    server.stop();
+
+    let (mut dead, mut out) = program(&home, &format!("log {ROWS}"));
+    assert_eq!(hear(&mut out, "logged"), ROWS.to_string());
+    dead.kill().unwrap();
+    dead.wait().unwrap();
+    tear(segments(&home.path("state")).last().unwrap());
+
+    let server = home.serve(&["--addr", &addr]);
+    let (mut next, mut out) = program(&home, "finish");
+    let stats = hear(&mut out, "stats");
+    let recovered = format!("recovered: {ROWS} found, {ROWS} acked, 0 pending, 0 rejected");
+    assert!(stats.ends_with(&recovered), "{stats}");
+    assert!(next.wait().unwrap().success());
+    assert_eq!(segments(&home.path("state")), [""; 0].map(PathBuf::from));
+
+    assert!(numbers(&home, ROWS + 1).into_iter().eq(0..ROWS));
+    drop(server);
+    let _server = home.serve(&["--addr", &addr]);
+    assert!(numbers(&home, ROWS + 1).into_iter().eq(0..ROWS));
+}
+
+/// A server that is asked to stop ends soon and well, whoever logs meanwhile, and has every row that
+/// it has acked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_asked_to_stop_keeps_what_it_acked() {
+    let mut home = Home::new();
+    let server = home.serve(&[]);
+    let addr = home.url.clone().unwrap().replace("http://", "");
+    let netrc = home.read(".netrc");
+    let table = StreamTable::builder(TABLE)
+        .base_url(home.url.as_ref().unwrap())
+        .api_key(netrc.rsplit("password ").next().unwrap().trim())
+        .unwrap()
+        .transport(HyperTransport::new().unwrap())
+        .no_spool()
+        .drop_timeout(Duration::ZERO)
+        .quiet()
+        .open()
+        .await
+        .unwrap();
+    let logging = tokio::spawn({
+        let table = table.clone();
+        async move {
+            for n in 0_u64.. {
+                // When memory is full, the server is long gone.
+                if table.log(row! { "n" => n }).await.is_err() {
+                    break;
+                }
+                if n % 100 == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        }
+    });
+    let start = Instant::now();
+    while table.stats().acked < 1000 {
+        assert!(start.elapsed() < PATIENCE, "nothing is acked");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let start = Instant::now();
+    let ended = tokio::task::spawn_blocking(move || server.stop()).await.unwrap();
+    let time = start.elapsed();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(time < Duration::from_secs(10), "it took {time:?}");
+    let acked = table.stats().acked;
+    logging.abort();
+    let _ = logging.await;
+    drop(table);
+
+    let _server = home.serve(&["--addr", &addr]);
+    let stored =
+        tokio::task::spawn_blocking(move || numbers(&home, u32::MAX.into())).await.unwrap();
+    assert!(stored.len() as u64 >= acked, "{} rows of {acked}", stored.len());
+    assert!(stored.into_iter().enumerate().all(|(i, n)| n == i as u64));
+}
+
+/// Whoever holds a request open does not hold the server against a second signal.
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut home = Home::new();
+    home.serve(&[]).stop();
+    let mut child =
+        home.command(&["serve", "--data", "data", "--addr", "127.0.0.1:0"]).spawn().unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    let addr = line.trim().rsplit_once("http://").unwrap().1.to_owned();
+    std::thread::spawn(move || out.read_to_string(&mut String::new()));
+    let mut held = TcpStream::connect(&addr).unwrap();
+    let head = format!("POST /graphql HTTP/1.1\r\nHost: {addr}\r\nContent-Length: 9\r\n\r\n{{");
+    held.write_all(head.as_bytes()).unwrap();
+    // It is being served, once another is.
+    until("it answers", || TcpStream::connect(&addr).is_ok());
+    std::thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    signal(&child, "TERM");
+    until("it takes no more connections", || TcpStream::connect(&addr).is_err());
+    assert!(child.try_wait().unwrap().is_none(), "it waits for the request that is under way");
+    signal(&child, "TERM");
+    let ended = finish(child);
+    assert_eq!(ended.code, Some(130), "{}", ended.err);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}

@@ -1,0 +1,330 @@
+//! A schedule under way: a store in a folder, and what it should hold.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use arrow::array::AsArray as _;
+use arrow::datatypes::Int64Type;
+use futures_util::TryStreamExt as _;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use streamtable_schema::{ColumnPolicy, TablePath, Timestamp, Value};
+use tempfile::TempDir;
+
+use super::Op;
+use crate::log::{list_segments, read_segment};
+use crate::{Batch, EmbeddedStore, Numbering, Query, ReadRow, Store, StoreConfig, StoreError};
+
+/// What a table should hold: lines of writers in the order in which they came, and the run's lines.
+#[derive(Clone, Default)]
+struct Model {
+    once: Vec<Line>,
+    run: BTreeMap<u64, Value>,
+    /// How many batches brought something new.
+    batches: usize,
+}
+
+/// A line of a writer.
+#[derive(Clone, Debug)]
+struct Line {
+    writer: String,
+    number: u64,
+    value: Value,
+    /// The batch that it came in.
+    batch: usize,
+}
+
+impl Model {
+    fn has(&self, writer: &str, number: u64) -> bool {
+        self.once.iter().any(|it| it.writer == writer && it.number == number)
+    }
+
+    fn append(&mut self, writer: &str, first: u64, values: Vec<Value>) {
+        self.batches += 1;
+        for (number, value) in (first..).zip(values) {
+            if !self.has(writer, number) {
+                let writer = writer.to_owned();
+                self.once.push(Line { writer, number, value, batch: self.batches });
+            }
+        }
+    }
+}
+
+pub(super) struct World {
+    folder: TempDir,
+    /// Gone only while there is no process.
+    store: Option<EmbeddedStore>,
+    model: Model,
+    /// Whether a commit was made that the state on disk does not know. The log tells which lines
+    /// are in it, so that one that is damaged just then costs more than its rows.
+    is_ahead: bool,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = Self { folder, store: None, model: Model::default(), is_ahead: false };
+        world.open().await;
+        world
+    }
+
+    async fn open(&mut self) {
+        // One that was dropped a moment ago may not have let go of its lock yet.
+        for _ in 0..200 {
+            match EmbeddedStore::open(StoreConfig::new(self.folder.path())).await {
+                Err(StoreError::Io { reason }) if reason.contains("another process owns") => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                opened => {
+                    self.store = Some(opened.unwrap());
+                    return;
+                }
+            }
+        }
+        panic!("the folder stays owned");
+    }
+
+    async fn crash(&mut self) {
+        self.store = None;
+        self.open().await;
+    }
+
+    fn store(&self) -> &EmbeddedStore {
+        self.store.as_ref().expect("a process is there between operations")
+    }
+
+    async fn rest(&mut self) {
+        self.store().put_to_rest().await.unwrap();
+        self.is_ahead = false;
+    }
+
+    pub(super) async fn step(&mut self, op: Op) -> TestCaseResult {
+        match op {
+            Op::Append { writer, first, count, kind } => {
+                let (batch, values) = lines(&format!("w{writer}"), first..first + count, kind);
+                self.store().append(batch).await.unwrap();
+                self.model.append(&format!("w{writer}"), first, values);
+            }
+            Op::Overwrite { line, count, value: kind } => {
+                let (batch, values) = lines("run", line..line + count, kind);
+                let batch = Batch { numbering: Numbering::Overwrite, ..batch };
+                self.store().append(batch).await.unwrap();
+                self.model.run.extend((line..).zip(values));
+            }
+            Op::Rest => self.rest().await,
+            Op::Crash => self.crash().await,
+            Op::CrashAfterCommit => {
+                let kept = Kept::of(self.folder.path());
+                self.rest().await;
+                self.is_ahead = true;
+                self.store = None;
+                kept.put_back(self.folder.path());
+                self.open().await;
+            }
+            Op::Close => {
+                self.store().close().await.unwrap();
+                self.is_ahead = false;
+                self.crash().await;
+            }
+            Op::CrashInRest => {
+                let unblock = block(&self.folder.path().join("tables/me/shop/requests"));
+                // There may be nothing to put to rest.
+                let _ = self.store().put_to_rest().await;
+                self.store = None;
+                unblock();
+                self.open().await;
+            }
+            Op::CrashWhenFull { writer, first, count } => {
+                // The next write needs a new file.
+                self.rest().await;
+                let (batch, values) = lines(&format!("w{writer}"), first..first + count, 0);
+                let unblock = block(&self.folder.path().join("log"));
+                // Lines that are there already need no room.
+                if self.store().append(batch).await.is_ok() {
+                    self.model.append(&format!("w{writer}"), first, values);
+                }
+                self.store = None;
+                unblock();
+                self.open().await;
+            }
+            Op::Flip { at, bit } => self.flip(at, bit).await?,
+        }
+        self.check().await
+    }
+
+    async fn check(&self) -> TestCaseResult {
+        let rows = self.rows().await;
+        prop_assert!(rows.windows(2).all(|pair| pair[0].position < pair[1].position));
+        let told = |line: &Line| (line.writer.clone(), line.number, line.value.clone());
+        let expected: Vec<_> = self.model.once.iter().map(told).collect();
+        prop_assert_eq!(&once(&rows), &expected);
+        let run: BTreeMap<u64, Value> = rows
+            .iter()
+            .filter(|row| row.writer == "run")
+            .map(|row| (row.line, read(row)))
+            .collect();
+        prop_assert_eq!(&run, &self.model.run);
+        let count = self.model.once.len() + run.len();
+        prop_assert_eq!(rows.len(), count);
+        if count > 0 {
+            let told = self.store().table(&table()).unwrap().summary.rows;
+            prop_assert_eq!(told, count as u64);
+            prop_assert_eq!(self.number("select count(*) from requests").await, count as i64);
+            let distinct = "select count(*) from (select distinct _writer, _line from requests)";
+            prop_assert_eq!(self.number(distinct).await, count as i64);
+        }
+        Ok(())
+    }
+
+    /// Flips a bit of a frame while there is no process. One batch may be missing afterwards, and
+    /// then that is told; all other rows are there as they were.
+    async fn flip(&mut self, at: usize, bit: u8) -> TestCaseResult {
+        let log = self.folder.path().join("log");
+        let segments = list_segments(&log).unwrap();
+        // A run's older lines come to light where newer ones are damaged: for a model of its own.
+        let may_flip = self.model.run.is_empty() && !self.is_ahead;
+        let Some(segment) = segments.last().filter(|_| may_flip) else { return Ok(()) };
+        self.store = None;
+        let path = segment.path(&log);
+        let mut bytes = fs::read(&path).unwrap();
+        let is_clean = read_segment(&bytes.clone().into()).damaged.is_empty();
+        let places: Vec<usize> = (0..bytes.len()).filter(|&i| bytes[i] != 0).collect();
+        if let (false, true) = (places.is_empty(), is_clean) {
+            bytes[places[at % places.len()]] ^= 1 << bit;
+            fs::write(&path, bytes).unwrap();
+        }
+        self.open().await;
+        let present = once(&self.rows().await);
+        let is_there =
+            |line: &Line| present.iter().any(|(w, n, _)| *w == line.writer && *n == line.number);
+        let missing: Vec<usize> =
+            self.model.once.iter().filter(|it| !is_there(it)).map(|it| it.batch).collect();
+        if let Some(&batch) = missing.first() {
+            prop_assert!(missing.iter().all(|&it| it == batch), "more than one batch is missing");
+            let recovery = self.store().recovery();
+            prop_assert!(recovery.damaged.len() as u64 + recovery.torn > 0, "nothing was told");
+            self.model.once.retain(|it| it.batch != batch);
+        }
+        Ok(())
+    }
+
+    /// Reads all rows, page by page.
+    async fn rows(&self) -> Vec<ReadRow> {
+        let mut all: Vec<ReadRow> = Vec::new();
+        loop {
+            let from = all.last().map_or(0, |row| row.position + 1);
+            let page = self.store().read(&table(), from, 100).await.unwrap();
+            if page.is_empty() {
+                return all;
+            }
+            all.extend(page);
+        }
+    }
+
+    /// Answers a query whose result is one number.
+    async fn number(&self, sql: &str) -> i64 {
+        let query = Query {
+            sql: sql.to_owned(),
+            home: Some(("me".to_owned(), "shop".to_owned())),
+            entities: None,
+            timeout: Duration::from_secs(30),
+        };
+        let batches: Vec<_> =
+            self.store().query(query).await.unwrap().batches.try_collect().await.unwrap();
+        batches[0].column(0).as_primitive::<Int64Type>().value(0)
+    }
+}
+
+fn table() -> TablePath {
+    "me/shop/requests".parse().unwrap()
+}
+
+/// Makes lines of one kind of value, and tells how they read back.
+fn lines(writer: &str, numbers: std::ops::Range<u64>, kind: u8) -> (Batch, Vec<Value>) {
+    let (mut texts, mut values) = (Vec::new(), Vec::new());
+    let first_line = numbers.start;
+    for number in numbers {
+        let (text, value) = value(kind, number);
+        texts.push(format!(r#"{{"v":{text}}}"#).into());
+        values.push(value);
+    }
+    let batch = Batch {
+        table: table(),
+        writer: writer.to_owned(),
+        first_line,
+        lines: texts,
+        numbering: Numbering::Once,
+        columns: ColumnPolicy::Evolve,
+        received_at: Timestamp::from_millis(1_700_000_000_000),
+    };
+    (batch, values)
+}
+
+fn value(kind: u8, line: u64) -> (String, Value) {
+    match kind {
+        0 => (line.to_string(), Value::from(line)),
+        1 => (format!("{line}.5"), Value::from(line as f64 + 0.5)),
+        2 => (format!("\"text {line}\""), Value::from(format!("text {line}"))),
+        3 => (format!("[{line}]"), vec![line].into()),
+        _ => ("null".to_owned(), Value::Null),
+    }
+}
+
+/// An integer among floats reads as one of them.
+fn read(row: &ReadRow) -> Value {
+    match row.row.get("v") {
+        Some(Value::Float(x)) if x.fract() == 0.0 => Value::from(*x as u64),
+        Some(value) => value.clone(),
+        None => Value::Null,
+    }
+}
+
+/// The rows of writers whose lines come once.
+fn once(rows: &[ReadRow]) -> Vec<(String, u64, Value)> {
+    let own = rows.iter().filter(|row| row.writer != "run");
+    own.map(|row| (row.writer.clone(), row.line, read(row))).collect()
+}
+
+/// Puts a file in the place of a folder, so that nothing can be made in it, and returns what puts
+/// the folder back.
+fn block(folder: &Path) -> impl FnOnce() + use<> {
+    let (folder, aside) = (folder.to_owned(), folder.with_extension("aside"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "").unwrap();
+    move || {
+        fs::remove_file(&folder).unwrap();
+        fs::rename(&aside, &folder).unwrap();
+    }
+}
+
+/// The log and the states of tables as they were, to be put back: as if a process had ended between
+/// a commit and what comes after it.
+struct Kept(Vec<(PathBuf, Vec<u8>)>);
+
+impl Kept {
+    fn of(folder: &Path) -> Self {
+        Self(
+            files(folder).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect(),
+        )
+    }
+
+    fn put_back(self, folder: &Path) {
+        for path in files(folder) {
+            fs::remove_file(path).unwrap();
+        }
+        for (path, bytes) in self.0 {
+            fs::write(path, bytes).unwrap();
+        }
+    }
+}
+
+/// The files of the log and of the table's state.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let log = folder.join("log");
+    let segments = list_segments(&log).unwrap().into_iter().map(|id| id.path(&log));
+    let state = folder.join("tables/me/shop/requests/_streamtable/state.json");
+    segments.chain(state.is_file().then_some(state)).collect()
+}

@@ -1,0 +1,11 @@
+//! The head of an image: one with a size, or none.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use streamtable_schema::Media;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(image) = Media::image(bytes.to_vec()) {
+        assert!(image.dimensions().is_some_and(|(width, height)| width > 0 && height > 0));
+    }
+});

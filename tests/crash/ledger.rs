@@ -1,0 +1,178 @@
+//! What was logged, held against what is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::json;
+
+/// How many rows each writer was told that `log` took: those numbered from 0 up to there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    writers: BTreeMap<String, u64>,
+}
+
+/// A row as the server has it.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredRow {
+    pub(crate) writer: String,
+    pub(crate) number: u64,
+    /// Whether it holds what was logged.
+    pub(crate) is_whole: bool,
+}
+
+/// What became of all rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Rows that were logged. The last ones of a writer may have been logged without it having had
+    /// the time to say so; they count if one of them is stored.
+    pub(crate) logged: u64,
+    pub(crate) lost: u64,
+    pub(crate) twice: u64,
+    pub(crate) out_of_order: u64,
+    /// Rows that nobody logged so.
+    pub(crate) strange: u64,
+}
+
+impl Verdict {
+    pub(crate) fn is_clean(&self) -> bool {
+        self.lost + self.twice + self.out_of_order + self.strange == 0
+    }
+}
+
+impl Ledger {
+    /// Notes that `log` took all rows of a writer below `rows`.
+    pub(crate) fn took(&mut self, writer: &str, rows: u64) {
+        let told = self.writers.entry(writer.to_owned()).or_default();
+        *told = rows.max(*told);
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.writers.values().sum()
+    }
+
+    /// Judges rows in the order in which the server has them.
+    pub(crate) fn judge(&self, stored: impl IntoIterator<Item = StoredRow>) -> Verdict {
+        let mut verdict = Verdict::default();
+        let mut numbers: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for row in stored {
+            match self.writers.get_key_value(&row.writer) {
+                Some((writer, _)) if row.is_whole => {
+                    numbers.entry(writer).or_default().push(row.number);
+                }
+                _ => verdict.strange += 1,
+            }
+        }
+        for (writer, told) in &self.writers {
+            let stored = numbers.remove(writer.as_str()).unwrap_or_default();
+            let mut seen = BTreeSet::new();
+            for &number in &stored {
+                let is_late = seen.last().is_some_and(|&last| last > number);
+                if !seen.insert(number) {
+                    verdict.twice += 1;
+                } else if is_late {
+                    verdict.out_of_order += 1;
+                }
+            }
+            let logged = seen.last().map_or(0, |last| last + 1).max(*told);
+            verdict.logged += logged;
+            verdict.lost += logged - seen.len() as u64;
+        }
+        verdict
+    }
+}
+
+/// All that there is to tell in the end.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    pub(crate) seconds: f64,
+    pub(crate) seed: u64,
+    pub(crate) verdict: Verdict,
+    pub(crate) server_kills: u64,
+    /// How many of them came while the server was coming to its end by itself.
+    pub(crate) while_stopping: u64,
+    pub(crate) client_kills: u64,
+    /// What the proxy did, by name.
+    pub(crate) troubles: Vec<(&'static str, u64)>,
+}
+
+impl Tally {
+    pub(crate) fn to_json(&self) -> String {
+        let Verdict { logged, lost, twice, out_of_order, strange } = self.verdict;
+        let troubles: serde_json::Map<_, _> =
+            self.troubles.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
+        json!({
+            "seconds": (self.seconds * 10.0).round() / 10.0,
+            "seed": self.seed,
+            "rows_logged": logged,
+            "server_kills": self.server_kills,
+            "server_kills_while_stopping": self.while_stopping,
+            "client_kills": self.client_kills,
+            "connections": troubles,
+            "lost": lost,
+            "twice": twice,
+            "out_of_order": out_of_order,
+            "never_logged": strange,
+        })
+        .to_string()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verdict { logged, lost, twice, out_of_order, strange } = self.verdict;
+        let mut line = |name: &str, value: &dyn fmt::Display| writeln!(f, "{name:<14}{value}");
+        line("rows logged", &logged)?;
+        let (kills, stopping) = (self.server_kills, self.while_stopping);
+        line("server kills", &format_args!("{kills}, {stopping} of them while it was stopping"))?;
+        line("client kills", &self.client_kills)?;
+        let troubles: Vec<String> =
+            self.troubles.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        line("connections", &troubles.join(", "))?;
+        line("lost", &lost)?;
+        line("twice", &twice)?;
+        line("out of order", &out_of_order)?;
+        if strange > 0 {
+            line("never logged", &strange)?;
+        }
+        writeln!(f, "in {:.1} s with seed {}", self.seconds, self.seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(told: u64, stored: &[u64], expected: [u64; 4]) {
+        let mut ledger = Ledger::default();
+        ledger.took("w", told);
+        ledger.took("silent", 0);
+        let row = |&number| StoredRow { writer: "w".to_owned(), number, is_whole: true };
+        let Verdict { logged, lost, twice, out_of_order, strange } =
+            ledger.judge(stored.iter().map(row));
+        assert_eq!(([logged, lost, twice, out_of_order], strange), (expected, 0));
+    }
+
+    #[test]
+    fn what_is_wrong_is_counted() {
+        check(3, &[0, 1, 2], [3, 0, 0, 0]);
+        // Logged, and killed before it could say so.
+        check(2, &[0, 1, 2], [3, 0, 0, 0]);
+        check(3, &[0, 1], [3, 1, 0, 0]);
+        check(1, &[0, 2], [3, 1, 0, 0]);
+        check(3, &[0, 1, 1, 2, 0], [3, 0, 2, 0]);
+        check(3, &[1, 0, 2], [3, 0, 0, 1]);
+        check(3, &[], [3, 3, 0, 0]);
+    }
+
+    #[test]
+    fn what_nobody_logged_is_counted() {
+        let mut ledger = Ledger::default();
+        ledger.took("w", 1);
+        let row =
+            |writer: &str, is_whole| StoredRow { writer: writer.to_owned(), number: 0, is_whole };
+        let verdict = ledger.judge([row("w", true), row("w", false), row("x", true)]);
+        assert_eq!(verdict, Verdict { logged: 1, strange: 2, ..Verdict::default() });
+        assert!(!verdict.is_clean());
+    }
+}

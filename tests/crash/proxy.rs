@@ -1,0 +1,241 @@
+//! A proxy between writers and server that makes trouble.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::dice::Dice;
+
+/// What happens to a connection, beside its end by somebody's death.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    None,
+    /// It breaks after so many bytes of requests.
+    CutRequest(u64),
+    /// It breaks after so many bytes of answers, at 0 before the first.
+    CutAnswer(u64),
+    /// Each piece waits for up to so long.
+    Delay(Duration),
+    /// It flows in pieces of so many bytes.
+    Drip(u64),
+    /// The server gets everything a second time, so much later.
+    Twice(Duration),
+}
+
+/// Names of troubles, for the tally.
+const NAMES: [&str; 6] =
+    ["whole", "cut in a request", "cut in an answer", "late", "slow", "doubled"];
+
+impl Trouble {
+    fn draw(dice: &mut Dice) -> Self {
+        match dice.roll(8) {
+            0 | 1 => Self::CutRequest(dice.roll(30_000)),
+            2 => Self::CutAnswer(0),
+            3 => Self::CutAnswer(dice.roll(3_000)),
+            4 => Self::Delay(Duration::from_millis(1 + dice.roll(300))),
+            5 => Self::Drip(1 + dice.roll(300)),
+            6 => Self::Twice(Duration::from_millis(dice.roll(500))),
+            _ => Self::None,
+        }
+    }
+
+    /// Its place in [`NAMES`].
+    fn index(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::CutRequest(_) => 1,
+            Self::CutAnswer(_) => 2,
+            Self::Delay(_) => 3,
+            Self::Drip(_) => 4,
+            Self::Twice(_) => 5,
+        }
+    }
+}
+
+/// A proxy that listens for as long as it is there.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    listening: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Where the server is, while there is one.
+    server: Mutex<Option<SocketAddr>>,
+    dice: Mutex<Dice>,
+    is_calm: AtomicBool,
+    counts: [AtomicU64; NAMES.len()],
+}
+
+impl Proxy {
+    pub(crate) async fn start(dice: Dice) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("no proxy: {error}");
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+        let addr = listener.local_addr().map_err(failed)?;
+        let shared = Arc::new(Shared {
+            server: Mutex::new(None),
+            dice: Mutex::new(dice),
+            is_calm: AtomicBool::new(false),
+            counts: Default::default(),
+        });
+        let listening = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(Arc::clone(&shared).pass(client));
+                }
+            }
+        });
+        Ok(Self { addr, shared, listening })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Says where the server is now.
+    pub(crate) fn lead_to(&self, server: Option<SocketAddr>) {
+        *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
+    }
+
+    /// Makes no more trouble with new connections.
+    pub(crate) fn calm(&self) {
+        self.shared.is_calm.store(true, Ordering::Relaxed);
+    }
+
+    /// How many connections had which trouble.
+    pub(crate) fn troubles(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.shared.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        NAMES.into_iter().zip(counts).collect()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+impl Shared {
+    async fn pass(self: Arc<Self>, client: TcpStream) {
+        let server = *self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(addr) = server else { return };
+        let Ok(server) = TcpStream::connect(addr).await else { return };
+        let (trouble, life) = {
+            let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+            (Trouble::draw(&mut dice), Duration::from_millis(100 + dice.roll(3_000)))
+        };
+        let trouble = if self.is_calm.load(Ordering::Relaxed) { Trouble::None } else { trouble };
+        self.counts[trouble.index()].fetch_add(1, Ordering::Relaxed);
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let copy = match trouble {
+            Trouble::Twice(later) => Some(repeat(addr, later)),
+            _ => None,
+        };
+        let requests = pump(from_client, to_server, Pace::of_requests(trouble), copy);
+        let answers = pump(from_server, to_client, Pace::of_answers(trouble), None);
+        let both = async {
+            // HTTP's requests and answers have no use for half a connection.
+            tokio::select! {
+                () = requests => {}
+                () = answers => {}
+            }
+        };
+        match trouble {
+            Trouble::None => both.await,
+            // A connection may be kept for long, and others shall have troubles, too.
+            _ => drop(timeout(life, both).await),
+        }
+    }
+}
+
+/// How bytes flow in one direction.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// It ends after so many bytes.
+    most: u64,
+    piece: usize,
+    pause: Duration,
+}
+
+impl Pace {
+    const QUICK: Self = Self { most: u64::MAX, piece: 64 << 10, pause: Duration::ZERO };
+
+    fn of_requests(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::CutRequest(most) => Self { most, ..Self::QUICK },
+            Trouble::Drip(bytes) => {
+                Self { piece: bytes as usize, pause: Duration::from_millis(1), ..Self::QUICK }
+            }
+            Trouble::Delay(pause) => Self { pause, ..Self::QUICK },
+            Trouble::None | Trouble::CutAnswer(_) | Trouble::Twice(_) => Self::QUICK,
+        }
+    }
+
+    fn of_answers(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::CutAnswer(most) => Self { most, ..Self::QUICK },
+            Trouble::CutRequest(_) => Self::QUICK,
+            other => Self::of_requests(other),
+        }
+    }
+}
+
+/// Passes bytes on until one side ends or the pace says so.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    pace: Pace,
+    copy: Option<mpsc::UnboundedSender<Vec<u8>>>,
+) {
+    let mut bytes = vec![0; pace.piece];
+    let mut passed = 0;
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        let left = usize::try_from(pace.most - passed).unwrap_or(usize::MAX);
+        let piece = &bytes[..count.min(left)];
+        if !pace.pause.is_zero() {
+            sleep(pace.pause).await;
+        }
+        if let Some(copy) = &copy {
+            // The second connection may have ended before the first.
+            let _ = copy.send(piece.to_vec());
+        }
+        if to.write_all(piece).await.is_err() || piece.len() < count {
+            return;
+        }
+        passed += count as u64;
+    }
+}
+
+/// Sends what is handed to it over a connection of its own, later, and listens to no answer.
+fn repeat(server: SocketAddr, later: Duration) -> mpsc::UnboundedSender<Vec<u8>> {
+    let (sender, mut pieces) = mpsc::unbounded_channel::<Vec<u8>>();
+    tokio::spawn(async move {
+        let Ok(stream) = TcpStream::connect(server).await else { return };
+        let (mut answers, mut requests) = stream.into_split();
+        let listening = tokio::spawn(async move {
+            // A server whose answers nobody takes would wait.
+            let mut bytes = vec![0; 64 << 10];
+            let silence = Duration::from_secs(2);
+            while let Ok(Ok(1..)) = timeout(silence, answers.read(&mut bytes)).await {}
+        });
+        while let Some(piece) = pieces.recv().await {
+            sleep(later).await;
+            if requests.write_all(&piece).await.is_err() {
+                break;
+            }
+        }
+        let _ = listening.await;
+    });
+    sender
+}

@@ -1,0 +1,367 @@
+//! A run: who lives, who is killed, and the counting in the end.
+
+use std::fs::{File, OpenOptions};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request;
+use serde::Deserialize;
+use streamtable::spool;
+use streamtable_transport::{ApiKey, Transport, TransportExt};
+use streamtable_transport_hyper::HyperTransport;
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::Proxy;
+use crate::dice::Dice;
+use crate::ledger::{Ledger, StoredRow, Tally};
+use crate::options::{Life, Options};
+use crate::server::Server;
+use crate::writer::{self, Said, TABLE, Writer};
+
+/// How many programs log at the same time.
+const WRITERS: usize = 3;
+
+/// How many rows are read back at once.
+const PAGE: usize = 20_000;
+
+/// Servers, writers and a proxy between them, in a folder of their own.
+#[derive(Debug)]
+pub(crate) struct Run {
+    options: Options,
+    stopped: watch::Receiver<bool>,
+    folder: TempDir,
+    key: String,
+    proxy: Proxy,
+    server: Option<Server>,
+    writers: Vec<Living>,
+    ledger: Arc<Mutex<Ledger>>,
+    dice: Dice,
+    start: Instant,
+    server_kills: u64,
+    while_stopping: u64,
+    client_kills: u64,
+}
+
+/// A writer, and who notes what it says.
+#[derive(Debug)]
+struct Living {
+    kill: watch::Sender<bool>,
+    noting: JoinHandle<Result<(), String>>,
+}
+
+impl Run {
+    /// Starts a server for the first time, and the proxy.
+    pub(crate) async fn new(
+        options: Options,
+        stopped: watch::Receiver<bool>,
+    ) -> Result<Self, String> {
+        let folder = tempfile::Builder::new().prefix("streamtable-crash-").tempdir();
+        let folder = folder.map_err(|error| format!("no folder: {error}"))?;
+        let seed = options.seed;
+        let mut run = Self {
+            proxy: Proxy::start(Dice::new(!seed)).await?,
+            options,
+            stopped,
+            folder,
+            key: String::new(),
+            server: None,
+            writers: Vec::new(),
+            ledger: Arc::default(),
+            dice: Dice::new(seed),
+            start: Instant::now(),
+            server_kills: 0,
+            while_stopping: 0,
+            client_kills: 0,
+        };
+        run.start_server().await?;
+        // The first start makes a key and keeps it there.
+        let netrc = std::fs::read_to_string(run.path(".netrc")).map_err(|e| e.to_string())?;
+        let key = netrc.rsplit_once("password ").map(|(_, key)| key.trim().to_owned());
+        run.key = key.ok_or("the server made no key")?;
+        Ok(run)
+    }
+
+    /// Kills until the time is over or somebody has seen enough, then lets a last program deliver
+    /// what is left, and counts.
+    pub(crate) async fn finish(mut self) -> Result<Tally, String> {
+        let outcome = self.work().await;
+        if !matches!(&outcome, Ok(tally) if tally.verdict.is_clean()) {
+            self.folder.disable_cleanup(true);
+            eprintln!("what is left of it lies in {}", self.folder.path().display());
+        }
+        outcome
+    }
+
+    async fn work(&mut self) -> Result<Tally, String> {
+        for _ in 0..WRITERS {
+            self.start_writer()?;
+        }
+        self.start = Instant::now();
+        let mut told = Instant::now();
+        let is_terminal = std::io::stderr().is_terminal();
+        let pause = if is_terminal { Duration::from_millis(300) } else { Duration::from_secs(5) };
+        while self.start.elapsed() < self.options.time && !*self.stopped.borrow() {
+            let next = sleep(Duration::from_millis(20 + self.dice.roll(400)));
+            tokio::select! {
+                () = next => {}
+                _ = self.stopped.changed() => continue,
+            }
+            self.strike().await?;
+            if told.elapsed() >= pause {
+                told = Instant::now();
+                self.show(is_terminal);
+            }
+        }
+        let seconds = self.start.elapsed().as_secs_f64();
+        self.show(is_terminal);
+        if is_terminal {
+            eprintln!();
+        }
+        self.deliver().await?;
+        let stored = self.read_back().await?;
+        let verdict = self.ledger().judge(stored);
+        let status = self.take_server()?.stop().await?;
+        if !status.success() {
+            return Err(format!("the server was asked to stop, and ended with {status}"));
+        }
+        Ok(Tally {
+            seconds,
+            seed: self.options.seed,
+            verdict,
+            server_kills: self.server_kills,
+            while_stopping: self.while_stopping,
+            client_kills: self.client_kills,
+            troubles: self.proxy.troubles(),
+        })
+    }
+
+    /// Kills somebody, and starts it again.
+    async fn strike(&mut self) -> Result<(), String> {
+        match self.dice.roll(10) {
+            0..=3 => {
+                let which = self.dice.roll(WRITERS as u64) as usize;
+                self.kill_writer(which).await?;
+                self.start_writer()?;
+            }
+            4..=6 => self.kill_server().await?,
+            7..=8 => {
+                // All at once.
+                for writer in &self.writers {
+                    writer.kill.send_replace(true);
+                }
+                self.kill_server().await?;
+                for _ in 0..WRITERS {
+                    self.kill_writer(0).await?;
+                }
+                self.start_server().await?;
+                for _ in 0..WRITERS {
+                    self.start_writer()?;
+                }
+                return Ok(());
+            }
+            _ => {
+                // Rows come to rest when it stops: it is killed in the middle of that, or before,
+                // or after.
+                let server = self.take_server()?;
+                server.terminate()?;
+                sleep(Duration::from_millis(self.dice.roll(60))).await;
+                server.kill().await?;
+                self.server_kills += 1;
+                self.while_stopping += 1;
+            }
+        }
+        if self.server.is_none() {
+            sleep(Duration::from_millis(self.dice.roll(200))).await;
+            self.start_server().await?;
+        }
+        Ok(())
+    }
+
+    fn take_server(&mut self) -> Result<Server, String> {
+        self.proxy.lead_to(None);
+        self.server.take().ok_or_else(|| "there is no server".to_owned())
+    }
+
+    async fn kill_server(&mut self) -> Result<(), String> {
+        self.server_kills += 1;
+        self.take_server()?.kill().await
+    }
+
+    async fn start_server(&mut self) -> Result<(), String> {
+        let data = self.path("data");
+        let log = self.log("server.log")?;
+        let home = self.folder.path().to_owned();
+        let start = |log| {
+            Server::start(&self.options.server, &data, |command| prepare(command, &home, log))
+        };
+        let clone = |log: &File| log.try_clone().map_err(|error| error.to_string());
+        // Now and then it is killed while it looks after what the last kill left.
+        let has_a_key = !self.key.is_empty();
+        if has_a_key && self.dice.roll(4) == 0 {
+            let server = start(clone(&log)?)?;
+            sleep(Duration::from_millis(self.dice.roll(150))).await;
+            server.kill().await?;
+            self.server_kills += 1;
+        }
+        let mut server = start(log)?;
+        self.proxy.lead_to(Some(server.addr().await?));
+        self.server = Some(server);
+        Ok(())
+    }
+
+    fn start_writer(&mut self) -> Result<(), String> {
+        let mut writer = self.writer(Life::Endless)?;
+        let (kill, mut killed) = watch::channel(false);
+        let ledger = Arc::clone(&self.ledger);
+        let noting = tokio::spawn(async move {
+            let mut id = String::new();
+            let mut is_killed = false;
+            loop {
+                let said = tokio::select! {
+                    said = writer.next() => said?,
+                    _ = killed.changed(), if !is_killed => {
+                        is_killed = true;
+                        writer.kill()?;
+                        continue;
+                    }
+                };
+                match said {
+                    Some(Said::Writer(name)) => id = name,
+                    Some(Said::Took(rows)) => {
+                        ledger.lock().unwrap_or_else(PoisonError::into_inner).took(&id, rows);
+                    }
+                    Some(Said::Stats(_)) => {}
+                    None if is_killed => return writer.ended().await.map(drop),
+                    None => {
+                        let status = writer.ended().await?;
+                        return Err(format!("a writer ended by itself: {status}"));
+                    }
+                }
+            }
+        });
+        self.writers.push(Living { kill, noting });
+        Ok(())
+    }
+
+    async fn kill_writer(&mut self, which: usize) -> Result<(), String> {
+        let Living { kill, noting } = self.writers.swap_remove(which);
+        kill.send_replace(true);
+        self.client_kills += 1;
+        noting.await.map_err(|error| error.to_string())?
+    }
+
+    fn writer(&self, life: Life) -> Result<Writer, String> {
+        let log = self.log("writers.log")?;
+        let prepare = |command: &mut Command| prepare(command, self.folder.path(), log);
+        Writer::start(life, &self.proxy.url(), &self.key, prepare)
+    }
+
+    /// Lets a last program deliver what all others left.
+    async fn deliver(&mut self) -> Result<(), String> {
+        while !self.writers.is_empty() {
+            self.kill_writer(0).await?;
+        }
+        self.proxy.calm();
+        let mut last = self.writer(Life::Last)?;
+        let mut stats = None;
+        while let Some(said) = last.next().await? {
+            if let Said::Stats(text) = said {
+                stats = Some(text);
+            }
+        }
+        let status = last.ended().await?;
+        let stats = stats.ok_or_else(|| format!("the last program ended with {status}"))?;
+        eprintln!("the last program: {stats}");
+        let left = spool::list(&self.path("state/streamtable/spool"));
+        let left = left.map_err(|error| error.to_string())?;
+        if !left.is_empty() {
+            return Err(format!("rows are left in the spool: {left:?}"));
+        }
+        Ok(())
+    }
+
+    /// Reads all rows, from a server that was killed once more.
+    async fn read_back(&mut self) -> Result<Vec<StoredRow>, String> {
+        /// What is wanted of a row as the server writes it.
+        #[derive(Deserialize)]
+        struct Line {
+            _position: u64,
+            _writer: String,
+            n: u64,
+            text: String,
+        }
+        self.kill_server().await?;
+        self.start_server().await?;
+        let url = self.proxy.url();
+        let origin = url.parse().map_err(|error| format!("{url}: {error}"))?;
+        let key = ApiKey::new(self.key.as_str()).map_err(|error| error.to_string())?;
+        let transport = HyperTransport::new().map_err(|error| error.to_string())?;
+        let transport = transport.with_auth(origin, &key);
+        let (mut rows, mut from) = (Vec::new(), 0);
+        loop {
+            let page = format!("{url}/api/tables/{TABLE}/rows?from={from}&limit={PAGE}");
+            let request = Request::get(page).body(Bytes::new()).map_err(|e| e.to_string())?;
+            let answer = transport.send(request).await.map_err(|error| error.to_string())?;
+            if !answer.status().is_success() {
+                return Err(format!("{}: {:?}", answer.status(), answer.body()));
+            }
+            let before = rows.len();
+            for line in answer.body().split(|&byte| byte == b'\n').filter(|it| !it.is_empty()) {
+                let row: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+                from = row._position + 1;
+                let is_whole = row.text == writer::text(row.n);
+                rows.push(StoredRow { writer: row._writer, number: row.n, is_whole });
+            }
+            if rows.len() == before {
+                return Ok(rows);
+            }
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn log(&self, name: &str) -> Result<File, String> {
+        let opened = OpenOptions::new().create(true).append(true).open(self.path(name));
+        opened.map_err(|error| format!("{name}: {error}"))
+    }
+
+    fn show(&self, is_terminal: bool) {
+        let line = format!(
+            "{:3.0} s: {} rows logged, {} server kills, {} client kills",
+            self.start.elapsed().as_secs_f64(),
+            self.ledger().rows(),
+            self.server_kills,
+            self.client_kills
+        );
+        match is_terminal {
+            true => eprint!("\r{line}  "),
+            false => eprintln!("{line}"),
+        }
+    }
+}
+
+/// Gives a process a home of its own, and a group, so that Ctrl-C is the driver's alone.
+fn prepare(command: &mut Command, home: &std::path::Path, log: File) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let is_ours = ["WANDB_", "WEAVE_", "STREAMTABLE_", "XDG_", "NETRC", "http_proxy"];
+        if is_ours.iter().any(|start| text.starts_with(start)) {
+            command.env_remove(&name);
+        }
+    }
+    command.env("HOME", home).env("XDG_STATE_HOME", home.join("state"));
+    command.current_dir(home).stderr(log).process_group(0).kill_on_drop(true);
+}

@@ -1,0 +1,142 @@
+//! A program that logs, and knows nothing of what is going to happen to it.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+use streamtable::{BatchLimits, RetryPolicy, Row, StreamTable, WhenFull, WhenUnreachable, row};
+use streamtable_transport_hyper::HyperTransport;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::dice::Dice;
+use crate::options::Life;
+
+/// The table of all rows.
+pub(crate) const TABLE: &str = "crash/test/rows";
+
+/// What this process has an address and a key from.
+const SERVER: &str = "STREAMTABLE_CRASH_SERVER";
+const KEY: &str = "STREAMTABLE_CRASH_KEY";
+
+/// How many rows `log` may be given at once.
+const MOST_ROWS: u64 = 40;
+
+/// The text of a row; whoever reads it back can tell whether it is the one that was logged.
+pub(crate) fn text(number: u64) -> String {
+    let length = Dice::new(number).roll(200);
+    format!("{number} {}", "x".repeat(length as usize))
+}
+
+fn made(number: u64) -> Row {
+    row! { "n" => number, "text" => text(number) }
+}
+
+/// Is a writer, until it is killed or done.
+pub(crate) async fn run(life: Life) -> Result<(), String> {
+    let env = |name| std::env::var(name).map_err(|_| format!("{name} is not set"));
+    end_with_the_driver();
+    let table = StreamTable::builder(TABLE)
+        .base_url(&env(SERVER)?)
+        .api_key(&env(KEY)?)
+        .map_err(|error| error.to_string())?
+        .transport(HyperTransport::new().map_err(|error| error.to_string())?)
+        .when_unreachable(WhenUnreachable::LogAnyway)
+        .when_full(WhenFull::Wait)
+        .open_timeout(Duration::from_secs(1))
+        .finish_patience(Duration::from_secs(60))
+        .limits(BatchLimits { linger: Duration::from_millis(5), ..BatchLimits::default() })
+        .retry(RetryPolicy {
+            first_delay: Duration::from_millis(10),
+            max_delay: Duration::from_millis(200),
+        })
+        .quiet()
+        .open()
+        .await
+        .map_err(|error| error.to_string())?;
+    tell(format_args!("writer {}", table.writer()))?;
+    if life == Life::Last {
+        let stats = table.finish().await.map_err(|error| error.to_string())?;
+        return tell(format_args!("stats {stats}"));
+    }
+    let mut dice = Dice::new(std::process::id().into());
+    let mut number = 0;
+    loop {
+        let end = number + 1 + dice.roll(MOST_ROWS);
+        table.log((number..end).map(made)).await.map_err(|error| error.to_string())?;
+        number = end;
+        tell(format_args!("took {number}"))?;
+        tokio::time::sleep(Duration::from_millis(dice.roll(20))).await;
+    }
+}
+
+/// Nobody reads the ledger of a writer whose driver is gone.
+fn end_with_the_driver() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(3);
+    });
+}
+
+fn tell(line: std::fmt::Arguments<'_>) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| error.to_string())
+}
+
+/// A writer as its driver sees it: a process of its own.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    child: Child,
+    out: Lines<BufReader<ChildStdout>>,
+}
+
+/// What a writer says.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// Its id, before anything else.
+    Writer(String),
+    /// `log` took all rows below this number.
+    Took(u64),
+    /// It is done.
+    Stats(String),
+}
+
+impl Writer {
+    pub(crate) fn start(
+        life: Life,
+        url: &str,
+        key: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, String> {
+        let own = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(own);
+        command.args(["--writer", life.name()]);
+        prepare(&mut command);
+        command.env(SERVER, url).env(KEY, key);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| format!("no writer: {error}"))?;
+        let out = child.stdout.take().ok_or("a writer without an output")?;
+        Ok(Self { child, out: BufReader::new(out).lines() })
+    }
+
+    /// Returns what it says next, or nothing once it has ended.
+    pub(crate) async fn next(&mut self) -> Result<Option<Said>, String> {
+        let Ok(Some(line)) = self.out.next_line().await else { return Ok(None) };
+        let said = line.split_once(' ').and_then(|(word, rest)| match word {
+            "writer" => Some(Said::Writer(rest.to_owned())),
+            "took" => rest.parse().ok().map(Said::Took),
+            "stats" => Some(Said::Stats(rest.to_owned())),
+            _ => None,
+        });
+        said.map(Some).ok_or_else(|| format!("a writer said {line:?}"))
+    }
+
+    /// Kills it. What it has said may still be read.
+    pub(crate) fn kill(&mut self) -> Result<(), String> {
+        self.child.start_kill().map_err(|error| format!("a writer had ended by itself: {error}"))
+    }
+
+    pub(crate) async fn ended(&mut self) -> Result<std::process::ExitStatus, String> {
+        self.child.wait().await.map_err(|error| error.to_string())
+    }
+}
