@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
+mod bench;
 mod cargo;
 mod ci;
 mod clients;
@@ -16,7 +17,8 @@ use std::fmt;
 use std::process::ExitCode;
 
 /// Every command, in the order in which they are listed.
-const COMMANDS: &[Command] = &[ci::COMMAND, clients::COMMAND, demo::COMMAND, layers::COMMAND];
+const COMMANDS: &[Command] =
+    &[bench::COMMAND, ci::COMMAND, clients::COMMAND, demo::COMMAND, layers::COMMAND];
 
 /// One command of `cargo xtask`.
 struct Command {
