@@ -23,8 +23,8 @@ const CHUNK: u64 = 10_000;
 /// What such a program does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
-    url: String,
-    key: String,
+    pub(crate) url: String,
+    pub(crate) key: String,
     pub(crate) table: String,
     /// Rows of each writer.
     pub(crate) rows: u64,

@@ -23,7 +23,6 @@ pub(crate) enum Cell {
     /// How many times another figure of the same run.
     Times(f64),
     Count(u64),
-    Text(String),
     /// Does not apply, or was not measured.
     None,
 }
@@ -46,7 +45,6 @@ impl Cell {
             Self::Times(ratio) if *ratio < 10.0 => format!("{ratio:.2} ×"),
             Self::Times(ratio) => format!("{} ×", grouped(ratio.round() as u64)),
             Self::Count(count) => grouped(*count),
-            Self::Text(text) => text.clone(),
             Self::None => "–".to_owned(),
         }
     }
