@@ -51,8 +51,7 @@ Needs python3 with its venv module; pip installs the rest.
 
 /// Returns the folder of the environments.
 pub(crate) fn folder() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    target.map_or_else(|| cargo::root().join("target"), PathBuf::from).join("clients")
+    cargo::target().join("clients")
 }
 
 /// Makes the environments that are not there, or are of other versions.
@@ -72,7 +71,8 @@ pub(crate) fn provide() -> Result<(), Failure> {
     Ok(())
 }
 
-fn provide_one(set: &Path, venv: &Path) -> Result<(), String> {
+/// Makes an environment with a set of versions, unless it is there.
+pub(crate) fn provide_one(set: &Path, venv: &Path) -> Result<(), String> {
     let wanted = fs::read(set).map_err(|error| error.to_string())?;
     // Written last, so an environment that was cut short is made again.
     let stamp = venv.join("requirements.txt");

@@ -11,7 +11,13 @@ use crate::{Command, Failure};
 const LAYERS: &[Layer] = &[
     Layer {
         name: "leaves",
-        crates: &["streamtable-cli", "streamtable-python", "streamtable-tests", "xtask"],
+        crates: &[
+            "streamtable-bench",
+            "streamtable-cli",
+            "streamtable-python",
+            "streamtable-tests",
+            "xtask",
+        ],
     },
     // Above the features, below the command that starts it.
     Layer { name: "service", crates: &["streamtable-server"] },

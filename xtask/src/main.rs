@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
+mod bench;
 mod cargo;
 mod ci;
 mod clients;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 /// Every command, in the order in which they are listed.
 const COMMANDS: &[Command] = &[
+    bench::COMMAND,
     ci::COMMAND,
     clients::COMMAND,
     crash::COMMAND,

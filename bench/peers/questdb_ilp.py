@@ -1,0 +1,24 @@
+"""QuestDB's client, by HTTP, flushing by itself every 5,000 rows."""
+import os
+import sys
+
+from questdb.ingress import Protocol, Sender, TimestampNanos
+from rows import measure
+
+host, port = os.environ["SINK_URL"].removeprefix("http://").split(":")
+sender = Sender(Protocol.Http, host, int(port), auto_flush_rows=5000)
+sender.establish()
+
+
+def log(row):
+    # A column has one type there.
+    row["score"] = str(row["score"])
+    sender.row(sys.argv[1], columns=row, at=TimestampNanos.now())
+
+
+def finish():
+    sender.flush()
+    sender.close()
+
+
+measure(log, finish)

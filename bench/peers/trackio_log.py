@@ -1,0 +1,8 @@
+"""Trackio, on this machine alone."""
+import sys
+
+import trackio
+from rows import measure
+
+trackio.init(project="speed", name=sys.argv[1], embed=False)
+measure(trackio.log, trackio.finish)

@@ -1,0 +1,40 @@
+//! Whether it stays as fast when there is more.
+
+use super::{Figures, Section};
+use crate::client::{Form, Job};
+use crate::figures::Cell;
+use crate::server::Server;
+use crate::{Bench, Error};
+
+pub(super) const SECTION: Section = Section {
+    name: "growth",
+    about: "the same with more rows and more columns, from end to end, one row a call",
+    columns: &["rows/s", "cells/s", "client memory", "server memory"],
+    run,
+};
+
+fn run(bench: &Bench) -> Result<Figures, Error> {
+    let stream = bench.scale.stream;
+    let cases = [
+        (stream / 10, 10, Form::Typed),
+        (stream, 10, Form::Typed),
+        (stream * 3, 10, Form::Typed),
+        (stream / 10, 10, Form::Wide(10)),
+        (stream / 20, 100, Form::Wide(100)),
+        (stream / 100, 1000, Form::Wide(1000)),
+    ];
+    let mut figures = Figures::default();
+    for (rows, columns, form) in cases {
+        let server = Server::start(bench)?;
+        let outcome = Job { form, ..Job::new(&server, "growth", rows) }.run()?;
+        let kind = if matches!(form, Form::Typed) { "mixed" } else { "float" };
+        let cells = vec![
+            Cell::rate(outcome.rows, outcome.finished),
+            Cell::rate(outcome.rows * columns, outcome.finished),
+            Cell::Bytes(outcome.peak_bytes),
+            Cell::Bytes(server.usage()?.peak_bytes),
+        ];
+        figures.line(format!("{rows} rows of {columns} {kind} columns"), cells);
+    }
+    Ok(figures)
+}

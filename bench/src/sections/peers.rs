@@ -1,0 +1,116 @@
+//! The same rows by other clients, in the same run.
+
+use super::{Figures, Section};
+use crate::client::{Job, Outcome};
+use crate::figures::Cell;
+use crate::server::Server;
+use crate::{Bench, Error, peers};
+
+/// Where a peer sends its rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Other {
+    /// Our server, durably.
+    Ours,
+    /// Somebody who throws them away.
+    Sink,
+    /// It keeps them in a file of its own.
+    Itself,
+}
+
+/// What a peer is called, its environment, its program, and where its rows go.
+const PEERS: &[(&str, &str, &str, Other)] = &[
+    ("StreamTable from Python", "streamtable", "ours.py", Other::Ours),
+    ("weave 0.24 StreamTable", "weave-0.24", "weave_stream_table.py", Other::Ours),
+    ("weave 0.50 StreamTable", "weave-0.50", "weave_stream_table.py", Other::Ours),
+    ("wandb 0.31 `run.log`", "wandb-0.31", "wandb_log.py", Other::Ours),
+    ("Trackio `log`", "peers", "trackio_log.py", Other::Itself),
+    ("OpenTelemetry logs (OTLP/HTTP)", "peers", "otel_logs.py", Other::Sink),
+    ("QuestDB client (ILP/HTTP)", "peers", "questdb_ilp.py", Other::Sink),
+];
+
+pub(super) const SECTION: Section = Section {
+    name: "peers",
+    about: "the same rows by other clients, one row a call, until all are delivered",
+    columns: &[
+        "call p50",
+        "call p99",
+        "rows/s",
+        "client CPU a 100,000 rows",
+        "client memory",
+        "p50, times ours",
+        "CPU, times ours",
+        "rows arrived",
+    ],
+    run,
+};
+
+fn run(bench: &Bench) -> Result<Figures, Error> {
+    let mut figures = Figures::default();
+    let server = Server::start(bench)?;
+    let rows = bench.scale.rows;
+    let ours = Job { is_timed: true, ..Job::new(&server, "peer_rust", rows) }.run()?;
+    figures.line("StreamTable from Rust", cells(&ours, &ours, rows));
+    let sink = peers::sink()?;
+    for (what, environment, program, other) in PEERS {
+        let environments = bench.environments.as_deref();
+        let Some(mut process) = peers::python(environments, environment, program) else {
+            figures.note(format!("{what}: not run; its environment is missing"));
+            continue;
+        };
+        let home = tempfile::tempdir_in(&bench.folder)?;
+        let table = format!("peer_{}", figures.lines.len());
+        process
+            .args([&table, &rows.to_string()])
+            .current_dir(home.path())
+            .env("HOME", home.path())
+            .env("WANDB_ENTITY", "bench")
+            .env("WANDB_PROJECT", "speed")
+            .env("WANDB_SILENT", "true")
+            .env("WANDB_API_KEY", &server.key)
+            .env("WANDB_BASE_URL", &server.url)
+            .env("SINK_URL", &sink);
+        match peers::outcome(&mut process) {
+            Ok(mut outcome) => {
+                if *other == Other::Ours {
+                    outcome.rows = arrived(&server, &table)?;
+                }
+                figures.line(*what, cells(&outcome, &ours, rows));
+            }
+            Err(error) => figures.note(format!("{what}: not measured: {error}")),
+        }
+        if *other != Other::Ours {
+            let end = if *other == Other::Sink { "to a sink" } else { "into its own file" };
+            figures.note(format!("{what}: {end}; nothing is made durable for it"));
+        }
+    }
+    figures.note(
+        "all clients but Rust's run in Python, one thread; the processes that they start are counted",
+    );
+    Ok(figures)
+}
+
+/// How many rows of a table the server has.
+fn arrived(server: &Server, table: &str) -> Result<u64, Error> {
+    #[derive(serde::Deserialize)]
+    struct About {
+        rows: u64,
+    }
+    let path = format!("/api/tables/bench/speed/{table}");
+    Ok(server.get_json::<About>(&path)?.rows)
+}
+
+fn cells(outcome: &Outcome, ours: &Outcome, asked: u64) -> Vec<Cell> {
+    // Of whatever got lost nobody knows what it would have cost.
+    let rows = if outcome.rows == 0 { asked } else { outcome.rows };
+    let cpu = |outcome: &Outcome| outcome.cpu / outcome.rows.max(1) as f64 * 1e5;
+    vec![
+        Cell::Seconds(outcome.p50),
+        Cell::Seconds(outcome.p99),
+        Cell::rate(rows, outcome.finished),
+        Cell::Seconds(cpu(outcome)),
+        Cell::Bytes(outcome.peak_bytes),
+        Cell::Times(outcome.p50 / ours.p50),
+        Cell::Times(cpu(outcome) / cpu(ours)),
+        Cell::Count(outcome.rows),
+    ]
+}
