@@ -63,7 +63,7 @@ impl Server {
 
     /// Where it keeps a table.
     pub(crate) fn table_folder(&self, name: &str) -> PathBuf {
-        self.home.path().join("data/tables").join(name)
+        self.home.path().join("data/store/tables").join(name)
     }
 
     /// Asks in SQL; the answer as Arrow.
