@@ -24,6 +24,10 @@ use tokio::runtime::Runtime;
 use crate::cli::Cli;
 use crate::failure::Failure;
 
+/// A server spends a fifth of its time in the system's allocator, when rows come fast.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Ends the process itself where the line makes no sense (code 2) or asks for help (code 0).
     let cli = Cli::parse();
