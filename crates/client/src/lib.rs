@@ -68,6 +68,6 @@ pub use table::{Logged, StreamTable};
 pub use wandb::WandbBackend;
 
 pub use streamtable_schema::{
-    ColumnPolicy, Media, MediaError, MediaKind, NameError, Row, Schema, SchemaError, TableName,
-    TablePath, Timestamp, Type, Value, ValueError, row,
+    ColumnPolicy, Media, MediaError, MediaKind, NameError, NamePart, Row, Schema, SchemaError,
+    TableName, TablePath, Timestamp, Type, Value, ValueError, row,
 };

@@ -112,17 +112,18 @@ impl StreamTable {
         logging.finish()
     }
 
-    /// Logs, and calls `wait` with what becomes ready when there may be room.
+    /// Logs, and calls `wait` with what becomes ready when there may be room. Once it says no, a
+    /// row that finds no room is refused.
     pub(crate) fn log_with<Kind>(
         &self,
         rows: impl IntoRows<Kind>,
-        wait: impl Fn(Room),
+        mut wait: impl FnMut(Room) -> bool,
     ) -> Result<Logged, LogError> {
         let mut rows = rows.into_rows();
         let mut logging = Logging::new(&self.handle.shared, self.handle.must_wait);
         while let Some(before) = logging.proceed(&mut rows) {
             let shared = Arc::clone(&self.handle.shared);
-            wait(Box::pin(async move { shared.room(before).await }));
+            logging.may_wait &= wait(Box::pin(async move { shared.room(before).await }));
         }
         logging.finish()
     }
@@ -210,6 +211,11 @@ impl StreamTable {
     /// Returns the id of this writer: unique to this opening of the table, on any machine.
     pub fn writer(&self) -> &str {
         &self.handle.shared.writer
+    }
+
+    /// Tells whether rows are on disk until they are stored, so that they outlive the process.
+    pub fn is_spooled(&self) -> bool {
+        self.handle.shared.core().journal.spool().is_some()
     }
 
     /// Returns the address of the page that shows the table, if the backend has one.
