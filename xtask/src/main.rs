@@ -11,12 +11,15 @@ mod clients;
 mod demo;
 mod layers;
 mod metadata;
+mod python;
+mod venv;
 
 use std::fmt;
 use std::process::ExitCode;
 
 /// Every command, in the order in which they are listed.
-const COMMANDS: &[Command] = &[ci::COMMAND, clients::COMMAND, demo::COMMAND, layers::COMMAND];
+const COMMANDS: &[Command] =
+    &[ci::COMMAND, clients::COMMAND, demo::COMMAND, layers::COMMAND, python::COMMAND];
 
 /// One command of `cargo xtask`.
 struct Command {

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Query, Workspace};
-use crate::{Failure, cargo, clients, layers};
+use crate::{Failure, cargo, clients, layers, python};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -33,6 +33,12 @@ pub(super) const STEPS: &[Step] = &[
         about: "the real Python clients log into the server and read back",
         needs: Some(&NEXTEST),
         tasks: |_| vec![Task::ProvideClients, task(clients::TESTS).with_clients()],
+    },
+    Step {
+        name: "python",
+        about: "the Python package's wheel installs, its types are right, its tests pass",
+        needs: None,
+        tasks: |_| vec![Task::TestPython],
     },
     Step {
         name: "doctest",
@@ -106,6 +112,8 @@ pub(super) enum Task {
     },
     /// Installs the Python clients that are not there yet.
     ProvideClients,
+    /// Builds and tests the Python package.
+    TestPython,
     /// Runs in this process: another could not start while the tests' build replaces this binary.
     CheckLayers,
 }
@@ -127,6 +135,7 @@ impl Task {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
             Self::ProvideClients => clients::provide(),
+            Self::TestPython => python::check(),
             Self::Cargo { args, env } => {
                 let mut command = cargo::command();
                 command
@@ -152,6 +161,7 @@ impl fmt::Display for Task {
         match self {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
+            Self::TestPython => f.write_str("cargo xtask python --clients"),
             Self::Cargo { args, env } => {
                 for (name, value) in env {
                     write!(f, "{name}=\"{value}\" ")?;
