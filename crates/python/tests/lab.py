@@ -93,7 +93,8 @@ class Proxy:
     status with headers is the answer.
     """
 
-    def __init__(self, server: Server, plan: Plan):
+    def __init__(self, server: Server, plan: Plan, hangs_at_open: bool = False):
+        self.plan = plan
         posts = 0
         lock = threading.Lock()
         self.hang = threading.Event()
@@ -106,12 +107,12 @@ class Proxy:
             def do_POST(self) -> None:
                 nonlocal posts
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                what: str | tuple[int, dict[str, str]] = "pass"
+                what: str | tuple[int, dict[str, str]] = "hang" if hangs_at_open else "pass"
                 if self.path.endswith("/file_stream") and b'"files"' in body:
                     with lock:
                         number, posts = posts, posts + 1
                         proxy.bodies.append(body)
-                    what = plan(number)
+                    what = proxy.plan(number)
                 if isinstance(what, tuple):
                     status, headers = what
                     self.answer(status, headers, b'{"errors":[{"message":"by the plan"}]}')
