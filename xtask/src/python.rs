@@ -9,6 +9,9 @@ use crate::{Command, Failure, cargo, clients, venv};
 /// Where the package is.
 const FOLDER: &str = "crates/python";
 
+/// The real client that the package is compared with: the first that knew StreamTable.
+const COMPARED: &str = "weave-0.24";
+
 pub(crate) const COMMAND: Command = Command {
     name: "python",
     about: "build the Python package's wheel and test it",
@@ -78,7 +81,7 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     let mut server = cargo::command();
     start(server.args(build_server).current_dir(cargo::root()))?;
     if request.with_clients {
-        clients::provide()?;
+        clients::provide_one(COMPARED)?;
     }
 
     let empty = Environment::new("empty");
@@ -88,7 +91,8 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     // Isolated: what lies beside the sources must not be what is tested.
     start(empty.python().args(["-I", "tests/alone.py"]).env("STREAMTABLE_BIN", binary()))?;
     start(tools.python().args(["-m", "mypy"]))?;
-    start(tools.python().args(["-m", "mypy.stubtest", "--concise", "streamtable"]))?;
+    let stubtest = ["-m", "mypy.stubtest", "--concise", "--mypy-config-file", "pyproject.toml"];
+    start(tools.python().args(stubtest).arg("streamtable"))?;
     let mut pytest = tools.python();
     pytest.args(["-m", "pytest"]).args(&request.pytest).env("STREAMTABLE_BIN", binary());
     if request.with_clients {

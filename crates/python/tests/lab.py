@@ -99,6 +99,7 @@ class Proxy:
         lock = threading.Lock()
         self.hang = threading.Event()
         self.bodies: list[bytes] = []
+        self.all_bodies: list[bytes] = []
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -107,6 +108,8 @@ class Proxy:
             def do_POST(self) -> None:
                 nonlocal posts
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                if self.path.endswith("/file_stream"):
+                    proxy.all_bodies.append(body)
                 what: str | tuple[int, dict[str, str]] = "hang" if hangs_at_open else "pass"
                 if self.path.endswith("/file_stream") and b'"files"' in body:
                     with lock:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._native import Stats
@@ -29,7 +30,8 @@ class UnavailableError(OpenError):
     """The server cannot be reached, or has too much to do."""
 
 
-class RefusedRow(NamedTuple):
+@dataclass(frozen=True)
+class RefusedRow:
     """A row that was not taken, and why."""
 
     index: int

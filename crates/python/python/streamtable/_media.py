@@ -286,7 +286,7 @@ def _wav(array: Any, sample_rate: int) -> bytes:
         array = (array.clip(-1, 1) * 32767).round()
     elif array.dtype.kind not in "iu" or array.dtype.itemsize > 2:
         raise TypeError(f"sound is of integers of 16 bits or floats, not {array.dtype}")
-    samples = array.astype("<i2").tobytes()
+    samples: bytes = array.astype("<i2").tobytes()
     channels = array.shape[1]
     head = struct.pack(
         "<HHIIHH", 1, channels, sample_rate, sample_rate * channels * 2, channels * 2, 16

@@ -150,7 +150,7 @@ class monitor:
             record.finalize()
 
     def __call__(self, function: F) -> F:
-        name = self._name or getattr(function, "__qualname__", repr(function))
+        name = str(self._name or getattr(function, "__qualname__", function))
         signature = inspect.signature(function)
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Record:
@@ -346,7 +346,7 @@ def _alike(items: list[Any]) -> list[Any]:
     """Make texts of items that cannot be in one list: a list or dict beside another kind."""
     kinds = {_kind(item) for item in items} - {None}
     if len(kinds) > 1 and kinds & {"list", "dict"}:
-        return [item if item is None else _repr(item) for item in items]
+        return [item if item is None or isinstance(item, str) else _repr(item) for item in items]
     return items
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
@@ -229,10 +230,10 @@ class StreamTable(_native.Table):
         """
         if format not in (None, "arrow", "dicts"):
             raise ValueError(f'format is "arrow" or "dicts", not {format!r}')
-        ipc = None
+        ipc: Any = None
         if format != "dicts":
             try:
-                import pyarrow.ipc as ipc
+                ipc = import_module("pyarrow.ipc")
             except ImportError:
                 if format == "arrow":
                     raise
