@@ -64,9 +64,14 @@ pub(crate) fn provide() -> Result<(), Failure> {
         .collect();
     sets.sort();
     for set in sets {
-        let name = set.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        venv::provide(&set, &folder().join(&name))
-            .map_err(|why| failed(format!("{name}: {why}")))?;
+        provide_one(&set.file_stem().unwrap_or_default().to_string_lossy())?;
     }
     Ok(())
+}
+
+/// Makes the environment of one set of versions.
+pub(crate) fn provide_one(name: &str) -> Result<(), Failure> {
+    let set = cargo::root().join(FOLDER).join(format!("{name}.txt"));
+    venv::provide(&set, &folder().join(name))
+        .map_err(|why| Failure::Failed(format!("clients: {name}: {why}")))
 }

@@ -179,6 +179,11 @@ impl StreamTable {
         self.table().rows_url()
     }
 
+    /// Returns the table as async programs have it.
+    pub(crate) fn handle(&self) -> &AsyncTable {
+        self.table()
+    }
+
     fn table(&self) -> &AsyncTable {
         self.table.as_ref().expect("only drop takes the table")
     }

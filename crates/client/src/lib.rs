@@ -43,6 +43,7 @@ mod journal;
 mod late;
 mod lines;
 mod media;
+mod monitor;
 mod rows;
 mod seeded_bug;
 mod session;
@@ -52,6 +53,8 @@ mod shared;
 mod simulation;
 mod stats;
 mod table;
+#[cfg(feature = "tracing-layer")]
+mod tracing_layer;
 mod wandb;
 
 pub use backend::{Append, AppendError, Appended, Backend, MediaFile, Open, Opened, Upload};
@@ -60,11 +63,14 @@ pub use clock::{Clock, SystemClock};
 pub use error::{FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, StopReason};
 pub use journal::{Journal, JournalError, MemoryJournal};
 pub use lines::Lines;
+pub use monitor::{AsTable, Monitor, Record};
 pub use rows::{IntoRows, Rows, kind};
 pub use session::{BatchLimits, RetryPolicy};
 pub use settings::{Settings, SettingsError, WANDB_API};
 pub use stats::{MediaStats, Recovered, Stats};
 pub use table::{Logged, StreamTable};
+#[cfg(feature = "tracing-layer")]
+pub use tracing_layer::TableLayer;
 pub use wandb::WandbBackend;
 
 pub use streamtable_schema::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use streamtable_schema::{TablePath, token::row_to_hand_back};
+use streamtable_schema::{TablePath, Timestamp, token::row_to_hand_back};
 use streamtable_transport::Transport;
 use streamtable_wire::TakeRow;
 use tokio::time::{Instant, timeout_at};
@@ -226,6 +226,11 @@ impl StreamTable {
     /// Returns the address of the page of the run that holds the table's rows, if there is one.
     pub fn rows_url(&self) -> Option<&str> {
         self.handle.shared.rows_url.as_deref()
+    }
+
+    /// What time it is by the table's clock.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.handle.shared.clock.now()
     }
 
     /// Waits until `is_done`, or until there is no more reason to.

@@ -25,17 +25,18 @@ const MAX_NOT_TAKEN: usize = 10_000;
 /// Logs whatever Python calls a row or rows, and returns the panel's address the first time.
 pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<Option<String>> {
     if !open.waits_for_disk()
-        && let Some(plain) = Plain::new(rows)
+        && let Some(plain) = Plain::perhaps(rows)
     {
-        return match open.table.try_log([plain]) {
-            Ok(logged) => Ok(logged.panel_url),
+        match open.table.try_log(std::slice::from_ref(&plain)) {
+            Ok(logged) => return Ok(logged.panel_url),
+            Err(_) if plain.has_others() => {}
             Err(error) => {
                 let mut call = Call::new(rows.py(), open);
                 let rows = std::slice::from_ref(rows);
                 call.hear(Err(error), &[0], 0, rows)?;
-                call.end()
+                return call.end();
             }
-        };
+        }
     }
     let mut call = Call::new(rows.py(), open);
     if rows.is_exact_instance_of::<PyDict>() {

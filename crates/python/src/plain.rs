@@ -9,12 +9,25 @@ use serde::{Serialize, Serializer};
 /// types, so that no Python code runs while it is read.
 ///
 /// Nearly all rows are such, and they are what must be fast.
-pub(crate) struct Plain<'a, 'py>(&'a Bound<'py, PyDict>);
+pub(crate) struct Plain<'a, 'py> {
+    dict: &'a Bound<'py, PyDict>,
+    has_others: Flag,
+}
+
+/// Set when something that is not plain was met.
+type Flag = std::cell::Cell<bool>;
 
 impl<'a, 'py> Plain<'a, 'py> {
+    /// Takes a dict for plain. Encoding fails if it is not, and [`has_others`](Self::has_others)
+    /// tells.
+    pub(crate) fn perhaps(row: &'a Bound<'py, PyAny>) -> Option<Self> {
+        let dict = row.cast_exact::<PyDict>().ok()?;
+        Some(Self { dict, has_others: Flag::new(false) })
+    }
+
     /// Looks whether a row is plain.
     pub(crate) fn new(row: &'a Bound<'py, PyAny>) -> Option<Self> {
-        let dict = row.cast_exact::<PyDict>().ok()?;
+        let plain = Self::perhaps(row)?;
         let is_plain = |value: &Bound<'py, PyAny>| {
             value.is_exact_instance_of::<PyFloat>()
                 || value.is_exact_instance_of::<PyString>()
@@ -22,27 +35,47 @@ impl<'a, 'py> Plain<'a, 'py> {
                 || value.is_exact_instance_of::<PyBool>()
                 || value.is_none()
         };
-        dict.iter()
+        plain
+            .dict
+            .iter()
             .all(|(key, value)| key.is_exact_instance_of::<PyString>() && is_plain(&value))
-            .then_some(Self(dict))
+            .then_some(plain)
+    }
+
+    /// Tells whether encoding met a key or value that is not plain.
+    pub(crate) fn has_others(&self) -> bool {
+        self.has_others.get()
     }
 }
 
 impl Serialize for Plain<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in self.0.iter() {
-            map.serialize_entry(&Cell(&key), &Cell(&value))?;
+        let Self { dict, has_others } = self;
+        let mut map = serializer.serialize_map(Some(dict.len()))?;
+        for (key, value) in dict.iter() {
+            if !key.is_exact_instance_of::<PyString>() {
+                has_others.set(true);
+                return Err(S::Error::custom(NOT_PLAIN));
+            }
+            map.serialize_entry(
+                &Cell { value: &key, has_others },
+                &Cell { value: &value, has_others },
+            )?;
         }
         map.end()
     }
 }
 
-struct Cell<'a, 'py>(&'a Bound<'py, PyAny>);
+const NOT_PLAIN: &str = "not a plain value";
+
+struct Cell<'a, 'py> {
+    value: &'a Bound<'py, PyAny>,
+    has_others: &'a Flag,
+}
 
 impl Serialize for Cell<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value = self.0;
+        let value = self.value;
         if let Ok(text) = value.cast_exact::<PyString>() {
             return match text.to_str() {
                 Ok(text) => serializer.serialize_str(text),
@@ -57,6 +90,10 @@ impl Serialize for Cell<'_, '_> {
         }
         if value.is_none() {
             return serializer.serialize_unit();
+        }
+        if !value.is_exact_instance_of::<PyInt>() {
+            self.has_others.set(true);
+            return Err(S::Error::custom(NOT_PLAIN));
         }
         match value.extract::<i64>() {
             Ok(int) => serializer.serialize_i64(int),

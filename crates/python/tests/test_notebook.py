@@ -76,3 +76,20 @@ def test_a_finished_table_is_shown_as_well(open_table: Open, finished: bool) -> 
     if finished:
         table.finish()
     assert "1 row when this was shown" in html(table)
+
+
+def test_the_example(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    import json
+    import time
+    from pathlib import Path
+
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    notebook = json.loads((Path(__file__).parents[1] / "examples/stream_table.ipynb").read_text())
+    names: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        assert cell.get("outputs", []) == [], "the example is kept without outputs"
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    table = names["table"]
+    assert isinstance(table, StreamTable)
+    assert [row["step"] for row in server.rows(table.path)] == list(range(200))

@@ -150,7 +150,8 @@ class monitor:
             record.finalize()
 
     def __call__(self, function: F) -> F:
-        name = str(self._name or getattr(function, "__qualname__", function))
+        own: Any = getattr(function, "__qualname__", None)
+        name = str(self._name or own or function)
         signature = inspect.signature(function)
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Record:

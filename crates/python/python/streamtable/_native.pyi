@@ -2,6 +2,19 @@ from collections.abc import Callable
 from os import PathLike
 from typing import Any, final
 
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "MediaStats",
+    "Recovered",
+    "Stats",
+    "Table",
+    "__version__",
+    "after_fork",
+    "finish_all",
+    "rows_of_arrow",
+]
+
 __version__: str
 
 @final
@@ -45,6 +58,7 @@ class Recovered:
     @property
     def lost(self) -> int: ...
 
+@disjoint_base
 class Table:
     def __new__(
         cls,

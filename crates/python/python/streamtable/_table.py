@@ -17,16 +17,15 @@ from ._process import say
 if TYPE_CHECKING:
     from typing import Protocol
 
-    import pyarrow
+    import pyarrow as _pyarrow
     from typing_extensions import Self
 
-    class Frame(Protocol):
+    class _Frame(Protocol):
         """Anything that hands out Arrow data: frames of pandas, Polars, PyArrow, DuckDB."""
 
         def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
-    Row = Mapping[str, Any]
-    Rows = Row | Iterable[Any] | Frame
+    _Rows = Mapping[str, Any] | Iterable[Any] | _Frame
 
 
 class StreamTable(_native.Table):
@@ -139,7 +138,7 @@ class StreamTable(_native.Table):
 
     if TYPE_CHECKING:
 
-        def log(self, rows: Rows, /) -> str | None:
+        def log(self, rows: _Rows, /) -> str | None:
             """Log one row, or many. Documented below, where it is made."""
 
     def __enter__(self) -> Self:
@@ -171,7 +170,7 @@ class StreamTable(_native.Table):
     @overload
     def rows(
         self, limit: int | None = None, *, format: Literal["arrow"], timeout: float = 60.0
-    ) -> pyarrow.Table: ...
+    ) -> _pyarrow.Table: ...
     @overload
     def rows(
         self, limit: int | None = None, *, format: Literal["dicts"], timeout: float = 60.0
@@ -179,7 +178,7 @@ class StreamTable(_native.Table):
     @overload
     def rows(
         self, limit: int | None = None, *, format: None = None, timeout: float = 60.0
-    ) -> pyarrow.Table | list[dict[str, Any]]: ...
+    ) -> _pyarrow.Table | list[dict[str, Any]]: ...
     def rows(
         self,
         limit: int | None = None,
@@ -205,7 +204,7 @@ class StreamTable(_native.Table):
     @overload
     def query(
         self, sql: str, *, format: Literal["arrow"], timeout: float = 60.0
-    ) -> pyarrow.Table: ...
+    ) -> _pyarrow.Table: ...
     @overload
     def query(
         self, sql: str, *, format: Literal["dicts"], timeout: float = 60.0
@@ -213,7 +212,7 @@ class StreamTable(_native.Table):
     @overload
     def query(
         self, sql: str, *, format: None = None, timeout: float = 60.0
-    ) -> pyarrow.Table | list[dict[str, Any]]: ...
+    ) -> _pyarrow.Table | list[dict[str, Any]]: ...
     def query(
         self,
         sql: str,
