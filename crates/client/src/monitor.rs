@@ -5,15 +5,17 @@ use std::fmt::Display;
 use std::time::Instant;
 
 use serde::Serialize;
-use streamtable_schema::{Row, Timestamp, Value};
+use streamtable_schema::{Row, SchemaError, Timestamp, Value};
 
 use crate::shared::now;
-use crate::{LogError, StreamTable, blocking};
+use crate::{LogError, Refusal, StreamTable, blocking};
 
 /// Logs pieces of work as rows.
 ///
 /// Each row has the columns `name`, `start`, `end`, `latency` in seconds, `inputs`, `output` and
-/// `exception`, and behind them what [`Record::add`] adds; for that the table's columns must
+/// `exception`, and behind them what [`Record::add`] adds. Where what came out of one piece of work
+/// does not go into a column with what came out of another, such as a list beside a number, the
+/// column is null, and the column `misfit` has the value as JSON. For both the table's columns must
 /// [evolve](crate::ColumnPolicy::Evolve). Nothing here waits: a row that finds no room is refused.
 ///
 /// ```
@@ -22,6 +24,7 @@ use crate::{LogError, StreamTable, blocking};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let builder = StreamTable::builder("me/shop/calls").transport(MockBackend::default());
+/// # let builder = builder.columns(streamtable::ColumnPolicy::Evolve).no_spool();
 /// # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open_blocking()?;
 /// let monitor = Monitor::new(&table);
 /// let price = monitor.run("price", &("tea", 2), || 2.0 * 9.5);
@@ -173,7 +176,7 @@ impl Record {
             .with("output", take(&mut self.output))
             .with("exception", take(&mut self.exception));
         row.extend(std::mem::take(&mut self.data));
-        table.try_log(row).map(drop)
+        log_fitting(&table, row)
     }
 }
 
@@ -185,6 +188,34 @@ impl Drop for Record {
         if let Err(error) = self.log() {
             tracing::warn!(%error, "a record was not logged");
         }
+    }
+}
+
+/// The column of what does not fit its own.
+const MISFIT: &str = "misfit";
+
+/// Logs a row, with those of its values elsewhere that do not fit their columns.
+fn log_fitting(table: &StreamTable, mut row: Row) -> Result<(), LogError> {
+    let mut misfits = Row::new();
+    loop {
+        let Err(mut error) = table.try_log(row) else { return Ok(()) };
+        let column = match error.refused.first().map(|refused| &refused.reason) {
+            Some(Refusal::Schema(SchemaError::Mismatch { column, .. })) if column != MISFIT => {
+                column.clone()
+            }
+            _ => return Err(error),
+        };
+        let Some(back) = error.refused[0].row.take() else { return Err(error) };
+        row = Row::new();
+        for (name, value) in back {
+            if name == column {
+                misfits.push(name.clone(), value);
+                row.push(name, Value::Null);
+            } else if name != MISFIT {
+                row.push(name, value);
+            }
+        }
+        row.push(MISFIT, serde_json::to_string(&misfits).unwrap_or_default());
     }
 }
 

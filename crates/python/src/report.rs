@@ -44,8 +44,7 @@ impl Subscriber for Report {
         let level = event.metadata().level().as_str().to_ascii_lowercase();
         let Line { message, fields } = line;
         // One write, so that lines of several threads do not mix.
-        let _ = std::io::stderr()
-            .write_all(format!("streamtable {level}: {message}{fields}\n").as_bytes());
+        say(format!("streamtable {level}: {message}{fields}\n").as_bytes());
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -55,6 +54,22 @@ impl Subscriber for Report {
     fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
         Some(self.wanted.into())
     }
+}
+
+/// Writes to standard error, wherever it leads by now.
+///
+/// Not by way of `std::io::stderr`, whose lock a thread may hold when the process forks.
+#[cfg(unix)]
+fn say(line: &[u8]) {
+    use std::os::fd::AsFd;
+    if let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() {
+        let _ = std::fs::File::from(stderr).write_all(line);
+    }
+}
+
+#[cfg(not(unix))]
+fn say(line: &[u8]) {
+    let _ = std::io::stderr().write_all(line);
 }
 
 #[derive(Default)]

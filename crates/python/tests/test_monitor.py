@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -197,6 +198,25 @@ def test_strange_values_are_shown(server: Server, table: StreamTable) -> None:
         "['1', '[2]']",
         "{'k': '<strange>'}",
     ]
+
+
+def test_functions_of_all_kinds_share_a_table(server: Server, table: StreamTable) -> None:
+    @monitor(table, name="number")
+    def number(x: int) -> int:
+        return x
+
+    @monitor(table, name="list")
+    def several(x: list[int]) -> list[int]:
+        return x
+
+    number(1)
+    several([1])
+    number(2)
+    first, second, third = rows(server, table)
+    assert (first["inputs"], first["output"]) == ({"x": 1}, 1)
+    assert (second["inputs"], second["output"]) == (None, None)
+    assert json.loads(second["misfit"]) == {"inputs": {"x": [1]}, "output": [1]}
+    assert (third["inputs"], third["output"], third.get("misfit")) == ({"x": 2}, 2, None)
 
 
 def test_trouble_never_reaches_the_function(

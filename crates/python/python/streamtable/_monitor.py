@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import logging
 import threading
 import time
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from ._convert import as_name, simplify
+from ._errors import RowError
 from ._media import Media
 from ._table import StreamTable
 
@@ -98,8 +100,10 @@ class monitor:
     Works for plain and async functions and for generators, whose row is logged when they end, with
     the first thousand items as output. An exception is logged and raised as ever.
 
-    A value that has no meaning in a table is logged as its ``repr``. Trouble with the table never
-    reaches the function: it is a warning of the logger ``streamtable``.
+    A value that has no meaning in a table is logged as its ``repr``. Where what one function returns
+    does not go into a column with what another does, such as a list beside a number, the column is
+    null, and the column ``misfit`` has the value as JSON. Trouble with the table never reaches the
+    function: it is a warning of the logger ``streamtable``.
 
     Args:
         table: The table, or its name; then it is opened at the first row, with evolving columns.
@@ -231,9 +235,23 @@ class monitor:
                 "exception": record.exception,
             }
             row.update((name, _loggable(value)) for name, value in record.data.items())
-            self.table.log(row)
+            self._log_fitting(row)
         except Exception as error:
             _log.warning("a call of %s was not logged: %s", record.name, error)
+
+    def _log_fitting(self, row: dict[str, Any]) -> None:
+        """Log a row, with those of its values elsewhere that do not fit their columns."""
+        misfits: dict[str, Any] = {}
+        while True:
+            try:
+                self.table.log(row)
+                return
+            except RowError as error:
+                column = error.refused[0].column
+                if column == "misfit" or column is None or row.get(column) is None:
+                    raise
+                misfits[column] = row[column]
+                row = {**row, column: None, "misfit": json.dumps(misfits, default=_repr)}
 
     @property
     def table(self) -> StreamTable:

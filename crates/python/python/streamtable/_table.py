@@ -189,12 +189,9 @@ class StreamTable(_native.Table):
         """Read the table's rows back, oldest first, those of other writers among them.
 
         Waits first until what was logged here is stored.
-
         Returns a ``pyarrow.Table`` where pyarrow is installed, else a list of dicts; ``format``
         chooses. Beside the table's columns there are ``timestamp``, ``_writer`` and ``_line``.
         """
-        if not self.is_finished:
-            self.flush(timeout)
         table = ".".join(
             f'"{name}"' for name in (self.entity_name, self.project_name, self.table_name)
         )
@@ -220,8 +217,9 @@ class StreamTable(_native.Table):
         format: Literal["arrow", "dicts"] | None = None,
         timeout: float = 60.0,
     ) -> Any:
-        """Ask the table's server in SQL. Rows that are acked are in the answer.
+        """Ask the table's server in SQL.
 
+        Waits first until what was logged here is stored, so that it is in the answer.
         A table of the same project is called by its name alone, any other by
         ``entity.project.table``:
 
@@ -229,6 +227,8 @@ class StreamTable(_native.Table):
         """
         if format not in (None, "arrow", "dicts"):
             raise ValueError(f'format is "arrow" or "dicts", not {format!r}')
+        if not self.is_finished:
+            self.flush(timeout)
         ipc: Any = None
         if format != "dicts":
             try:
