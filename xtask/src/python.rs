@@ -9,6 +9,9 @@ use crate::{Command, Failure, cargo, clients, venv};
 /// Where the package is.
 const FOLDER: &str = "crates/python";
 
+/// What shows a notebook as a person sees it.
+const JUPYTER: [&str; 3] = ["jupyterlab==4.6.6", "ipykernel", "playwright"];
+
 /// The real client that the package is compared with: the first that knew StreamTable.
 const COMPARED: &str = "weave-0.24";
 
@@ -26,6 +29,8 @@ Usage: cargo xtask python [OPTIONS] [-- PYTEST-ARGUMENTS]
 Options:
       --release     optimise the wheel, as one that is given away should be
       --wheel       only build it
+      --jupyter     install JupyterLab as well, and look at a table in it, with the
+                    system's Chromium; the picture is in target/python/screenshots
       --clients     make the real weave client's environment too, and compare with it
   -h, --help        print this
 
@@ -40,6 +45,7 @@ struct Request {
     is_release: bool,
     only_wheel: bool,
     with_clients: bool,
+    with_jupyter: bool,
     pytest: Vec<String>,
 }
 
@@ -50,6 +56,7 @@ fn parse(args: &[String]) -> Result<Request, Failure> {
         match arg.as_str() {
             "--release" => request.is_release = true,
             "--wheel" => request.only_wheel = true,
+            "--jupyter" => request.with_jupyter = true,
             "--clients" => request.with_clients = true,
             "--" => request.pytest = args.by_ref().cloned().collect(),
             _ => return Err(Failure::Usage(format!("python: takes no `{arg}`"))),
@@ -72,6 +79,11 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     let tools = Environment::new("tools");
     let set = cargo::root().join(FOLDER).join("requirements.txt");
     venv::provide(&set, &tools.folder).map_err(failed)?;
+    if request.with_jupyter {
+        let mut pip = tools.python();
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        start(pip.args(JUPYTER))?;
+    }
     let wheel = wheel(&tools, request.is_release)?;
     println!("{}", wheel.display());
     if request.only_wheel {
