@@ -151,7 +151,7 @@ impl Table {
     #[pyo3(signature = (timeout = 60.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<Stats> {
         let timeout = seconds("timeout", timeout)?;
-        let Some(open) = self.current(py)? else { return Ok(self.stats(py)?) };
+        let Some(open) = self.current(py)? else { return self.stats(py) };
         let flushed = wait(py, |keep_waiting| open.table.flush_while(timeout, keep_waiting))?;
         Ok(flushed.map_err(|error| errors::flush(py, &error))?.into())
     }
