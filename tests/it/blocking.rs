@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use streamtable::blocking::StreamTable;
-use streamtable::{Builder, WhenFull, row};
+use streamtable::spool::{self, SpoolConfig};
+use streamtable::{Builder, FlushFailure, Refusal, WhenFull, row};
 use streamtable_mock_backend::MockBackend;
 use streamtable_transport_hyper::HyperTransport;
 
@@ -121,4 +122,53 @@ fn open_with_a_silent_server_is_bounded() {
     let opened = builder(&base_url).open_timeout(Duration::from_millis(300)).open_blocking();
     assert!(opened.unwrap_err().to_string().starts_with("cannot open the table within"));
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_wait_can_be_broken_off() {
+    let mock = MockBackend::default();
+    let server = mock.serve("127.0.0.1:0").unwrap();
+    let table = builder(&server.base_url())
+        .no_spool()
+        .when_full(WhenFull::Wait)
+        .buffer_bytes(1000)
+        .drop_timeout(Duration::from_millis(10))
+        .open_blocking()
+        .unwrap();
+    // Nobody takes the rows any more.
+    drop(server);
+    let mut asked = 0;
+    let mut only_twice = || {
+        asked += 1;
+        asked < 2
+    };
+    let error = table.log_while((0..100).map(|n| row! { "n" => n }), &mut only_twice).unwrap_err();
+    assert!(
+        error.accepted > 0 && matches!(error.refused[0].reason, Refusal::Full { .. }),
+        "{error}"
+    );
+    assert_eq!(asked, 2);
+
+    let error = table.flush_while(Duration::MAX, || false).unwrap_err();
+    assert_eq!(error.reason, FlushFailure::BrokenOff);
+    assert_eq!(error.stats.pending, table.stats().logged);
+
+    let error = table.finish_while(|| false).unwrap_err();
+    assert_eq!(error.reason, FlushFailure::BrokenOff);
+    let error = table.log(row! { "n" => 0 }).unwrap_err();
+    assert_eq!(error.refused[0].reason, Refusal::Finished);
+    assert!(!table.is_spooled());
+}
+
+#[test]
+fn nothing_is_left_in_the_spool_when_finish_returns() {
+    let folder = tempfile::tempdir().unwrap();
+    let mock = MockBackend::default();
+    let server = mock.serve("127.0.0.1:0").unwrap();
+    let config = SpoolConfig { dir: Some(folder.path().into()), ..SpoolConfig::default() };
+    let table = builder(&server.base_url()).spool(config).open_blocking().unwrap();
+    assert!(table.is_spooled());
+    table.log(row! { "n" => 0 }).unwrap();
+    table.finish().unwrap();
+    assert_eq!(spool::list(folder.path()).unwrap(), []);
 }

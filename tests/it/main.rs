@@ -8,6 +8,7 @@ mod crash;
 mod laws;
 mod logging;
 mod media;
+mod monitor;
 mod spool;
 mod support;
 mod trouble;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Command, Failure, cargo, clients};
+use crate::{Command, Failure, cargo, clients, venv};
 
 /// What the peers need, beside the sets of versions of `cargo xtask clients`.
 const REQUIREMENTS: &str = "bench/peers/requirements.txt";
@@ -59,7 +59,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
     if peers && !rest.iter().any(|arg| arg == "--list" || arg == "--help") {
         clients::provide()?;
         let requirements: PathBuf = cargo::root().join(REQUIREMENTS);
-        clients::provide_one(&requirements, &clients::folder().join("peers"))
+        venv::provide(&requirements, &clients::folder().join("peers"))
             .map_err(|why| Failure::Failed(format!("bench: {why}")))?;
         bench.arg("--environments").arg(clients::folder());
     }

@@ -9,14 +9,24 @@ use crate::Failure;
 /// A call of the cargo that runs xtask, without what that cargo said about xtask itself.
 pub(crate) fn command() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_xtask(&mut cargo);
+    cargo
+}
+
+/// Takes from a process that may call cargo what cargo said about xtask.
+pub(crate) fn forget_xtask(process: &mut Command) {
     // `cargo run` describes xtask to xtask in these; build scripts that watch them (ring's does)
     // would otherwise run again at each change between `cargo xtask` and plain `cargo`.
     for (name, _) in env::vars_os() {
         if is_about_xtask(&name.to_string_lossy()) {
-            cargo.env_remove(name);
+            process.env_remove(name);
         }
     }
-    cargo
+}
+
+/// The folder in which cargo builds.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The folder of the workspace's manifest.
@@ -26,11 +36,6 @@ pub(crate) fn root() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     folder.pop();
     folder
-}
-
-/// The folder that cargo builds into.
-pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Runs cargo for a command of ours.

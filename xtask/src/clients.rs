@@ -4,10 +4,9 @@
 //! virtual environment of its own below the target folder.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command as Process;
+use std::path::PathBuf;
 
-use crate::{Command, Failure, cargo};
+use crate::{Command, Failure, cargo, venv};
 
 /// Where the sets of versions and the programs are.
 const FOLDER: &str = "crates/server/tests/clients";
@@ -65,34 +64,14 @@ pub(crate) fn provide() -> Result<(), Failure> {
         .collect();
     sets.sort();
     for set in sets {
-        let name = set.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        provide_one(&set, &folder().join(&name)).map_err(|why| failed(format!("{name}: {why}")))?;
+        provide_one(&set.file_stem().unwrap_or_default().to_string_lossy())?;
     }
     Ok(())
 }
 
-/// Makes an environment with a set of versions, unless it is there.
-pub(crate) fn provide_one(set: &Path, venv: &Path) -> Result<(), String> {
-    let wanted = fs::read(set).map_err(|error| error.to_string())?;
-    // Written last, so an environment that was cut short is made again.
-    let stamp = venv.join("requirements.txt");
-    if fs::read(&stamp).is_ok_and(|there| there == wanted) {
-        return Ok(());
-    }
-    println!("installing {} into {}", set.display(), venv.display());
-    run(Process::new("python3").args(["-m", "venv", "--clear"]).arg(venv)).map_err(|why| {
-        format!("{why}; python3 and its venv module are needed (on Debian: python3-venv)")
-    })?;
-    let mut pip = Process::new(venv.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(set);
-    run(&mut pip)?;
-    fs::write(stamp, wanted).map_err(|error| error.to_string())
-}
-
-fn run(process: &mut Process) -> Result<(), String> {
-    match process.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{process:?} ended with {status}")),
-        Err(error) => Err(format!("{process:?} did not start: {error}")),
-    }
+/// Makes the environment of one set of versions.
+pub(crate) fn provide_one(name: &str) -> Result<(), Failure> {
+    let set = cargo::root().join(FOLDER).join(format!("{name}.txt"));
+    venv::provide(&set, &folder().join(name))
+        .map_err(|why| Failure::Failed(format!("clients: {name}: {why}")))
 }

@@ -13,7 +13,9 @@ mod crash;
 mod demo;
 mod layers;
 mod metadata;
+mod python;
 mod simulate;
+mod venv;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ const COMMANDS: &[Command] = &[
     crash::COMMAND,
     demo::COMMAND,
     layers::COMMAND,
+    python::COMMAND,
     simulate::COMMAND,
 ];
 

@@ -31,6 +31,21 @@ use crate::{
     StreamTable as AsyncTable,
 };
 
+/// How often a call that waits asks whether it should.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long to wait at most for a thread that has nothing left to do.
+const TIDY_UP: Duration = Duration::from_secs(1);
+
+/// How a wait ended.
+enum Wait<T> {
+    Done(T),
+    /// The thread has ended.
+    Gone,
+    /// The caller wants to wait no longer.
+    BrokenOff,
+}
+
 /// A table that rows are appended to, for programs without an async runtime.
 ///
 /// Shared between threads by reference or in an `Arc`. Dropping it without
@@ -62,9 +77,22 @@ impl StreamTable {
     ///
     /// Blocks only when the buffer is full and the caller [chose](crate::WhenFull::Wait) to wait.
     pub fn log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
-        self.table().log_with(rows, |room| {
+        self.log_while(rows, || true)
+    }
+
+    /// Logs as [`log`](Self::log) does, and asks now and then whether to go on waiting.
+    ///
+    /// For callers that must look at something else meanwhile, such as a signal. `keep_waiting` is
+    /// called about every 50 ms of a wait; after a no, rows that find no room are refused.
+    pub fn log_while<Kind>(
+        &self,
+        rows: impl IntoRows<Kind>,
+        mut keep_waiting: impl FnMut() -> bool,
+    ) -> Result<Logged, LogError> {
+        self.table().log_with(rows, |room| match self.wait_for(room, &mut keep_waiting) {
             // Whatever ends the waiting, the next attempt tells what it was.
-            let _ = self.block_on(room);
+            Wait::Done(()) | Wait::Gone => true,
+            Wait::BrokenOff => false,
         })
     }
 
@@ -76,15 +104,39 @@ impl StreamTable {
 
     /// Waits until all rows logged so far, and their media, are stored, at most `timeout`.
     pub fn flush(&self, timeout: Duration) -> Result<Stats, FlushError> {
+        self.flush_while(timeout, || true)
+    }
+
+    /// Waits as [`flush`](Self::flush) does, and asks now and then whether to go on.
+    ///
+    /// A no ends the call with [`FlushFailure::BrokenOff`]; delivery goes on.
+    pub fn flush_while(
+        &self,
+        timeout: Duration,
+        keep_waiting: impl FnMut() -> bool,
+    ) -> Result<Stats, FlushError> {
         let table = self.table().clone();
-        self.block_on(async move { table.flush(timeout).await }).unwrap_or_else(|| self.gone())
+        self.until_stored(async move { table.flush(timeout).await }, keep_waiting)
     }
 
     /// Ends the table: takes no more rows, and waits until all are stored; see
     /// [`crate::StreamTable::finish`].
     pub fn finish(&self) -> Result<Stats, FlushError> {
+        self.finish_while(|| true)
+    }
+
+    /// Ends the table as [`finish`](Self::finish) does, and asks now and then whether to go on
+    /// waiting.
+    ///
+    /// A no ends the call with [`FlushFailure::BrokenOff`]: the table takes no more rows, and
+    /// those that it took are delivered in the background.
+    pub fn finish_while(&self, keep_waiting: impl FnMut() -> bool) -> Result<Stats, FlushError> {
         let table = self.table().clone();
-        self.block_on(async move { table.finish().await }).unwrap_or_else(|| self.gone())
+        let stats = self.until_stored(async move { table.finish().await }, keep_waiting)?;
+        // The thread is about to end; what it tidies up last is done when this returns.
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(TIDY_UP);
+        Ok(stats)
     }
 
     /// Returns what became of the rows up to now.
@@ -112,6 +164,11 @@ impl StreamTable {
         self.table().writer()
     }
 
+    /// Tells whether rows are on disk until they are stored, so that they outlive the process.
+    pub fn is_spooled(&self) -> bool {
+        self.table().is_spooled()
+    }
+
     /// Returns the address of the page that shows the table, if the backend has one.
     pub fn panel_url(&self) -> Option<&str> {
         self.table().panel_url()
@@ -122,20 +179,47 @@ impl StreamTable {
         self.table().rows_url()
     }
 
+    /// Returns the table as async programs have it.
+    pub(crate) fn handle(&self) -> &AsyncTable {
+        self.table()
+    }
+
     fn table(&self) -> &AsyncTable {
         self.table.as_ref().expect("only drop takes the table")
     }
 
-    /// Lets the thread work on a future, and waits for it; `None` if the thread has ended.
-    fn block_on<T: Send + 'static>(
+    fn until_stored(
+        &self,
+        stored: impl Future<Output = Result<Stats, FlushError>> + Send + 'static,
+        mut keep_waiting: impl FnMut() -> bool,
+    ) -> Result<Stats, FlushError> {
+        match self.wait_for(stored, &mut keep_waiting) {
+            Wait::Done(result) => result,
+            Wait::Gone => self.gone(),
+            Wait::BrokenOff => {
+                Err(FlushError { stats: Box::new(self.stats()), reason: FlushFailure::BrokenOff })
+            }
+        }
+    }
+
+    /// Lets the thread work on a future, and waits for it for as long as the caller wants.
+    fn wait_for<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
+        keep_waiting: &mut dyn FnMut() -> bool,
+    ) -> Wait<T> {
         let (send, receive) = mpsc::channel();
         self.runtime.spawn(async move {
             let _ = send.send(future.await);
         });
-        receive.recv().ok()
+        loop {
+            match receive.recv_timeout(ASK_EVERY) {
+                Ok(result) => return Wait::Done(result),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Wait::Gone,
+                Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => return Wait::BrokenOff,
+            }
+        }
     }
 
     /// What to say when the thread ended while somebody waited: perhaps it was just done.

@@ -184,6 +184,9 @@ pub enum FlushFailure {
         /// What went wrong last, if anything did.
         last_error: Option<String>,
     },
+    /// The caller chose not to wait any longer; delivery goes on.
+    #[error("the wait was broken off; delivery goes on")]
+    BrokenOff,
     /// The backend wants no more; the rows are kept.
     #[error("the stream has stopped: {0}")]
     Stopped(StopReason),

@@ -46,6 +46,7 @@ mod journal;
 mod late;
 mod lines;
 mod media;
+mod monitor;
 mod rows;
 mod seeded_bug;
 mod session;
@@ -55,6 +56,8 @@ mod shared;
 mod simulation;
 mod stats;
 mod table;
+#[cfg(feature = "tracing-layer")]
+mod tracing_layer;
 mod wandb;
 
 pub use backend::{Append, AppendError, Appended, Backend, MediaFile, Open, Opened, Upload};
@@ -63,14 +66,17 @@ pub use clock::{Clock, SystemClock};
 pub use error::{FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, StopReason};
 pub use journal::{Journal, JournalError, MemoryJournal};
 pub use lines::Lines;
+pub use monitor::{AsTable, Monitor, Record};
 pub use rows::{IntoRows, Rows, kind};
 pub use session::{BatchLimits, RetryPolicy};
 pub use settings::{Settings, SettingsError, WANDB_API};
 pub use stats::{MediaStats, Recovered, Stats};
 pub use table::{Logged, StreamTable};
+#[cfg(feature = "tracing-layer")]
+pub use tracing_layer::TableLayer;
 pub use wandb::WandbBackend;
 
 pub use streamtable_schema::{
-    ColumnPolicy, Media, MediaError, MediaKind, NameError, Row, Schema, SchemaError, TableName,
-    TablePath, Timestamp, Type, Value, ValueError, row,
+    ColumnPolicy, Media, MediaError, MediaKind, NameError, NamePart, Row, Schema, SchemaError,
+    TableName, TablePath, Timestamp, Type, Value, ValueError, row,
 };

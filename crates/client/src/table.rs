@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use streamtable_schema::{TablePath, token::row_to_hand_back};
+use streamtable_schema::{TablePath, Timestamp, token::row_to_hand_back};
 use streamtable_transport::Transport;
 use streamtable_wire::TakeRow;
 use tokio::time::{Instant, timeout_at};
@@ -112,17 +112,18 @@ impl StreamTable {
         logging.finish()
     }
 
-    /// Logs, and calls `wait` with what becomes ready when there may be room.
+    /// Logs, and calls `wait` with what becomes ready when there may be room. Once it says no, a
+    /// row that finds no room is refused.
     pub(crate) fn log_with<Kind>(
         &self,
         rows: impl IntoRows<Kind>,
-        wait: impl Fn(Room),
+        mut wait: impl FnMut(Room) -> bool,
     ) -> Result<Logged, LogError> {
         let mut rows = rows.into_rows();
         let mut logging = Logging::new(&self.handle.shared, self.handle.must_wait);
         while let Some(before) = logging.proceed(&mut rows) {
             let shared = Arc::clone(&self.handle.shared);
-            wait(Box::pin(async move { shared.room(before).await }));
+            logging.may_wait &= wait(Box::pin(async move { shared.room(before).await }));
         }
         logging.finish()
     }
@@ -212,6 +213,11 @@ impl StreamTable {
         &self.handle.shared.writer
     }
 
+    /// Tells whether rows are on disk until they are stored, so that they outlive the process.
+    pub fn is_spooled(&self) -> bool {
+        self.handle.shared.core().journal.spool().is_some()
+    }
+
     /// Returns the address of the page that shows the table, if the backend has one.
     pub fn panel_url(&self) -> Option<&str> {
         self.handle.shared.panel_url.as_deref()
@@ -220,6 +226,11 @@ impl StreamTable {
     /// Returns the address of the page of the run that holds the table's rows, if there is one.
     pub fn rows_url(&self) -> Option<&str> {
         self.handle.shared.rows_url.as_deref()
+    }
+
+    /// What time it is by the table's clock.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.handle.shared.clock.now()
     }
 
     /// Waits until `is_done`, or until there is no more reason to.

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Query, Workspace};
-use crate::{Failure, cargo, clients, crash, layers};
+use crate::{Failure, cargo, clients, crash, layers, python};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -39,6 +39,12 @@ pub(super) const STEPS: &[Step] = &[
         about: "the real Python clients log into the server and read back",
         needs: Some(&NEXTEST),
         tasks: |_| vec![Task::ProvideClients, task(clients::TESTS).with_clients()],
+    },
+    Step {
+        name: "python",
+        about: "the Python package's wheel installs, its types are right, its tests pass",
+        needs: None,
+        tasks: |_| vec![Task::TestPython],
     },
     Step {
         name: "doctest",
@@ -112,6 +118,8 @@ pub(super) enum Task {
     },
     /// Installs the Python clients that are not there yet.
     ProvideClients,
+    /// Builds and tests the Python package.
+    TestPython,
     /// Runs in this process: another could not start while the tests' build replaces this binary.
     CheckLayers,
     /// Kills processes, as these arguments say; in this process for the same reason.
@@ -136,6 +144,7 @@ impl Task {
             Self::CheckLayers => layers::check(&Query::default()),
             Self::Crash(args) => crash::check(args),
             Self::ProvideClients => clients::provide(),
+            Self::TestPython => python::check(),
             Self::Cargo { args, env } => {
                 let mut command = cargo::command();
                 command
@@ -162,6 +171,7 @@ impl fmt::Display for Task {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
             Self::Crash(args) => write!(f, "cargo xtask crash {}", args.join(" ")),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
+            Self::TestPython => f.write_str("cargo xtask python --clients"),
             Self::Cargo { args, env } => {
                 for (name, value) in env {
                     write!(f, "{name}=\"{value}\" ")?;

@@ -1,0 +1,194 @@
+//! Spans and events of `tracing` as rows.
+
+use std::cell::Cell;
+use std::fmt;
+use std::time::Instant;
+
+use streamtable_schema::{Row, Timestamp, Value};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::StreamTable;
+use crate::monitor::AsTable;
+use crate::shared::now;
+
+/// What delivers rows has spans and events of its own; as rows they would never end.
+const DELIVERY: [&str; 7] = ["h2", "hyper", "mio", "rustls", "streamtable", "tokio", "want"];
+
+/// A layer that logs each event, and each span when it closes, as a row.
+///
+/// The columns are `kind` (`event` or `span`), `level`, `target`, `name`, `message`, `start`,
+/// `latency` in seconds for a span, `parent`, the name of the span around it, and `fields`. A row
+/// that is refused is dropped without a word, since the word would be an event; what delivers the
+/// rows is not logged at all, whatever the level.
+///
+/// ```
+/// # use streamtable_mock_backend::MockBackend;
+/// use streamtable::{TableLayer, blocking::StreamTable};
+/// use tracing_subscriber::layer::SubscriberExt;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let builder = StreamTable::builder("me/shop/log").transport(MockBackend::default());
+/// # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open_blocking()?;
+/// let subscriber = tracing_subscriber::registry().with(TableLayer::new(&table));
+/// tracing::subscriber::with_default(subscriber, || {
+///     let _span = tracing::info_span!("request", path = "/").entered();
+///     tracing::warn!(ms = 700, "slow");
+/// });
+/// assert_eq!(table.finish()?.acked, 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct TableLayer {
+    table: StreamTable,
+}
+
+impl TableLayer {
+    /// Makes a layer that logs to a [`StreamTable`] or a [blocking](crate::blocking) one, which is kept
+    /// open by it.
+    pub fn new(table: &impl AsTable) -> Self {
+        Self { table: table.handle() }
+    }
+
+    fn log(&self, row: impl FnOnce() -> Row) {
+        thread_local!(static IS_LOGGING: Cell<bool> = const { Cell::new(false) });
+        // Whatever logging itself has to say.
+        if IS_LOGGING.try_with(|is| is.replace(true)).unwrap_or(true) {
+            return;
+        }
+        let _ = self.table.try_log(row());
+        let _ = IS_LOGGING.try_with(|is| is.set(false));
+    }
+}
+
+/// What is known of an open span.
+struct Open {
+    start: Timestamp,
+    began: Instant,
+    fields: Fields,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TableLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id).filter(|span| is_logged(span.metadata())) else { return };
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        span.extensions_mut().insert(Open { start: self.table.time(), began: now(), fields });
+    }
+
+    fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(open) = span.extensions_mut().get_mut::<Open>()
+        {
+            record.record(&mut open.fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if !is_logged(event.metadata()) {
+            return;
+        }
+        self.log(|| {
+            let mut fields = Fields::default();
+            event.record(&mut fields);
+            let parent = context.event_span(event).map(|span| span.name());
+            let start = self.table.time();
+            row("event", event.metadata(), start, Value::Null, parent, fields)
+        });
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let Some(span) = context.span(&id) else { return };
+        let Some(Open { start, began, fields }) = span.extensions_mut().remove() else { return };
+        self.log(|| {
+            let latency = now().duration_since(began).as_secs_f64();
+            let parent = span.parent().map(|parent| parent.name());
+            row("span", span.metadata(), start, latency.into(), parent, fields)
+        });
+    }
+}
+
+fn is_logged(metadata: &Metadata<'_>) -> bool {
+    let root = metadata.target().split("::").next().unwrap_or_default();
+    !DELIVERY.iter().any(|name| {
+        root.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })
+}
+
+fn row(
+    kind: &'static str,
+    metadata: &Metadata<'_>,
+    start: Timestamp,
+    latency: Value,
+    parent: Option<&'static str>,
+    fields: Fields,
+) -> Row {
+    Row::new()
+        .with("kind", kind)
+        .with("level", metadata.level().as_str())
+        .with("target", metadata.target())
+        .with("name", metadata.name())
+        .with("message", fields.message)
+        .with("start", start)
+        .with("latency", latency)
+        .with("parent", parent)
+        .with("fields", fields.others)
+}
+
+#[derive(Default)]
+struct Fields {
+    message: Option<String>,
+    others: Row,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        // Recorded again, a field has the newer value.
+        let others = std::mem::take(&mut self.others).into_iter();
+        self.others = others.filter(|(name, _)| name != field.name()).collect();
+        self.others.push(field.name(), value);
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.put(field, value),
+            Err(_) => self.put(field, value.to_string()),
+        }
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message = Some(value.to_owned()),
+            _ => self.put(field, value),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("start", &self.start).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+"""Append rows from a running program, watch them live.
+
+>>> from streamtable import StreamTable
+>>> table = StreamTable("me/shop/requests")                             # doctest: +SKIP
+>>> table.log({"path": "/", "ms": 7})                                   # doctest: +SKIP
+View data at: http://127.0.0.1:8080/?exp=…
+>>> table.finish()                                                      # doctest: +SKIP
+Stats(logged=1, acked=1, pending=0, …)
+
+A program that knows the StreamTable of Weave changes one line: ``from weave.monitoring import
+StreamTable`` becomes ``from streamtable.monitoring import StreamTable``.
+"""
+
+from ._errors import (
+    AuthenticationError,
+    BufferFullError,
+    FlushError,
+    FlushTimeoutError,
+    LogError,
+    OpenError,
+    ReadError,
+    RefusedRow,
+    RowError,
+    RowTypeError,
+    SpoolError,
+    StreamStoppedError,
+    StreamTableError,
+    TableFinishedError,
+    TableNameError,
+    UnavailableError,
+)
+from ._media import Audio, Html, Image, Markdown, Media, Video
+from ._monitor import Record, monitor
+from ._native import MediaStats, Recovered, Stats, __version__
+from ._table import StreamTable
+
+__all__ = [
+    "Audio",
+    "AuthenticationError",
+    "BufferFullError",
+    "FlushError",
+    "FlushTimeoutError",
+    "Html",
+    "Image",
+    "LogError",
+    "Markdown",
+    "Media",
+    "MediaStats",
+    "OpenError",
+    "ReadError",
+    "Record",
+    "Recovered",
+    "RefusedRow",
+    "RowError",
+    "RowTypeError",
+    "SpoolError",
+    "Stats",
+    "StreamStoppedError",
+    "StreamTable",
+    "StreamTableError",
+    "TableFinishedError",
+    "TableNameError",
+    "UnavailableError",
+    "Video",
+    "__version__",
+    "monitor",
+]

@@ -1,0 +1,296 @@
+"""What Python's values are in a table.
+
+The native half takes plain values by itself, and asks here about all others. No package is loaded
+for that: a value can only be of a type whose module is loaded already.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from ._media import Media, media_of
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+_PLAIN = frozenset((type(None), bool, int, float, str, list, tuple, dict))
+
+MAX_ARRAY = 65_536
+"""As many elements may an array in a cell have."""
+
+
+class Instant:
+    """A point in time: microseconds since 1970 in UTC."""
+
+    __slots__ = ("micros",)
+
+    def __init__(self, micros: int):
+        self.micros = micros
+
+
+def simplify(value: Any) -> object:
+    """Make a plain value, an ``Instant`` or ``Media`` of any value that has a meaning in a table.
+
+    What lies inside a list, tuple or dict may need it again.
+    """
+    if type(value) in _PLAIN or isinstance(value, (Media, Instant)):
+        return value
+    # Before texts and numbers, which its members may be as well.
+    if isinstance(value, Enum):
+        return simplify(value.value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, datetime):
+        return _instant(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return _seconds(value)
+    if isinstance(value, Decimal):
+        return float("nan") if value.is_nan() else float(value)
+    if isinstance(value, Fraction):
+        return float(value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        kind = type(value).__qualname__
+        raise TypeError(
+            f"{kind} do not say what they are; wrap them in Image, Audio, Video, Html or Markdown"
+        )
+    if isinstance(value, Mapping):
+        return dict(value.items())
+    if isinstance(value, Set):
+        return _in_order(value)
+    if isinstance(value, (tuple, list)):
+        return list(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    found = _of_other_packages(value)
+    if found is not _NOTHING:
+        return found
+    fields = _fields(value)
+    if fields is not None:
+        return fields
+    if isinstance(value, Sequence):
+        return list(value)
+    kind = type(value).__qualname__
+    raise TypeError(
+        f"a value of type {kind} has no meaning in a table; log a number, a text, a list, a dict "
+        "or media of it"
+    )
+
+
+def as_row(row: Any) -> dict[Any, Any]:
+    """Make a dict of anything that is a row."""
+    if isinstance(row, Mapping):
+        return dict(row.items())
+    fields = _row_fields(row)
+    if fields is None:
+        kind = type(row).__qualname__
+        raise TypeError(f"a row is a dict or another mapping of columns, not {kind}")
+    return fields
+
+
+def rows_of(rows: Any) -> Iterable[object] | None:
+    """Return the rows of what holds several, and ``None`` for one row."""
+    if isinstance(rows, Mapping):
+        return None
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(rows, pandas.DataFrame):
+        return _frame_rows(rows)
+    if _row_fields(rows) is not None:
+        return None
+    if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
+        return rows  # type: ignore[no-any-return]
+    if isinstance(rows, Iterable) and not isinstance(
+        rows, (str, bytes, bytearray, memoryview)
+    ):
+        return rows
+    # One row, which then is told to be none.
+    return None
+
+
+def as_name(key: object) -> str:
+    """Make a column's name of a key, as JSON does."""
+    if isinstance(key, Enum):
+        return as_name(key.value)
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None:
+        return "null"
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, int):
+        return int.__repr__(int(key))
+    if isinstance(key, float):
+        return float.__repr__(float(key))
+    kind = type(key).__qualname__
+    raise TypeError(f"a column's name is a text, not {kind}")
+
+
+def from_micros(micros: int) -> datetime:
+    """Return an instant as Python has it."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _instant(value: datetime) -> Instant | None:
+    # pandas has one that is no time.
+    if value != value:
+        return None
+    # One without a zone is local time.
+    since = value.astimezone(timezone.utc) - _EPOCH
+    return Instant((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+def _seconds(value: timedelta) -> float | None:
+    return None if value != value else timedelta.total_seconds(value)
+
+
+def _in_order(values: Set[Any]) -> list[Any]:
+    """Return the elements in an order that is the same in each run, where they have one."""
+    try:
+        return sorted(values)
+    except TypeError:
+        return list(values)
+
+
+_NOTHING = object()
+
+
+def _of_other_packages(value: Any) -> object:
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.generic):
+            return _numpy_scalar(value, numpy)
+        if isinstance(value, numpy.ndarray):
+            return _array(value, numpy)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        if value is pandas.NA:
+            return None
+        if isinstance(value, (pandas.Period, pandas.Interval)):
+            return str(value)
+        if isinstance(value, pandas.DataFrame):
+            return list(_frame_rows(value))
+        if isinstance(value, (pandas.Series, pandas.Index)):
+            missing = value.isna()
+            return [None if gone else cell for cell, gone in zip(value, missing)]
+    media = media_of(value)
+    if media is not None:
+        return media
+    # Scalars, arrays and frames of Arrow and Polars.
+    for method in ("as_py", "to_pylist", "to_dicts", "to_list"):
+        convert = getattr(value, method, None)
+        if callable(convert) and not isinstance(value, type):
+            return simplify(convert())
+    # Tensors of PyTorch, JAX and others.
+    if hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+        _check_size(getattr(value, "shape", ()))
+        if hasattr(value, "tolist"):
+            return simplify(value.tolist())
+        if numpy is not None:
+            return _array(numpy.asarray(value), numpy)
+    return _NOTHING
+
+
+def _numpy_scalar(value: Any, numpy: Any) -> object:
+    if isinstance(value, numpy.datetime64):
+        if numpy.isnat(value):
+            return None
+        return Instant(int(value.astype("datetime64[us]").astype("int64")))
+    if isinstance(value, numpy.timedelta64):
+        return None if numpy.isnat(value) else float(value / numpy.timedelta64(1, "s"))
+    if isinstance(value, numpy.floating):
+        return float(value)
+    if isinstance(value, (numpy.bool_, numpy.integer)):
+        return value.item()
+    raise TypeError(f"a value of type numpy.{type(value).__name__} has no meaning in a table")
+
+
+def _array(value: Any, numpy: Any) -> object:
+    _check_size(value.shape)
+    kind = value.dtype.kind
+    if kind in "mM":
+        if value.ndim == 0:
+            return _numpy_scalar(value[()], numpy)
+        return [_array(item, numpy) if item.ndim else _numpy_scalar(item[()], numpy) for item in value]
+    if kind in "biuUO":
+        return simplify(value.tolist())
+    if kind == "f":
+        return simplify(value.astype("float64").tolist())
+    if kind == "V" and value.dtype.names:
+        return [dict(zip(value.dtype.names, item.tolist())) for item in value.reshape(-1)]
+    raise TypeError(f"an array of {value.dtype} has no meaning in a table")
+
+
+def _check_size(shape: Iterable[int]) -> None:
+    size = 1
+    for side in shape:
+        size *= side
+    if size > MAX_ARRAY:
+        raise TypeError(
+            f"an array of {size} elements is too large for a cell, at most {MAX_ARRAY} are allowed; "
+            "log figures of it, or an Image"
+        )
+
+
+def _row_fields(row: Any) -> dict[Any, Any] | None:
+    if isinstance(row, tuple) and hasattr(row, "_asdict"):
+        return dict(row._asdict())
+    fields = _fields(row)
+    if fields is not None:
+        return fields
+    # Rows of databases, such as sqlite3's.
+    keys = getattr(row, "keys", None)
+    if callable(keys) and hasattr(row, "__getitem__") and not isinstance(row, type):
+        return {key: row[key] for key in keys()}
+    return None
+
+
+def _fields(value: Any) -> dict[Any, Any] | None:
+    """Return the fields of a dataclass, a pydantic model or an attrs class."""
+    if isinstance(value, type):
+        return None
+    names = getattr(value, "__dataclass_fields__", None)
+    if names is not None:
+        # Not what only the class has, nor what only `__init__` takes.
+        from dataclasses import fields
+
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if hasattr(value, "__pydantic_fields__") or hasattr(value, "__fields__"):
+        dump = getattr(value, "model_dump", None) or getattr(value, "dict", None)
+        if callable(dump):
+            return dict(dump())
+    attributes = getattr(value, "__attrs_attrs__", None)
+    if attributes is not None:
+        return {attribute.name: getattr(value, attribute.name) for attribute in attributes}
+    return None
+
+
+def _frame_rows(frame: Any) -> Iterator[dict[str, object]]:
+    """Give the rows of a pandas frame, where there is no Arrow to do it faster."""
+    columns = {str(name): frame.iloc[:, place] for place, name in enumerate(frame.columns)}
+    if len(columns) < frame.shape[1]:
+        raise TypeError("two columns of the frame have one name; keep one")
+    for place, name in enumerate(frame.index.names):
+        if name is not None:
+            columns[str(name)] = frame.index.get_level_values(place).to_series()
+    cells = [
+        [None if gone else cell for cell, gone in zip(column, column.isna())]
+        for column in columns.values()
+    ]
+    for row in zip(*cells):
+        yield dict(zip(columns, row))

@@ -1,0 +1,388 @@
+"""Calls of functions as rows."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import logging
+import threading
+import time
+import traceback
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextvars import ContextVar
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from ._convert import as_name, simplify
+from ._errors import RowError
+from ._media import Media
+from ._table import StreamTable
+
+_log = logging.getLogger("streamtable")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_ITEMS = 1000
+"""Of a generator, as many items are kept as its output."""
+
+_OWN = ("name", "start", "end", "latency", "inputs", "output", "exception")
+
+
+class Record:
+    """One call, or one ``with`` block, on its way to a row.
+
+    Its columns are ``name``, ``start``, ``end``, ``latency`` in seconds, ``inputs``, ``output`` and
+    ``exception``, and behind them what :meth:`add_data` adds.
+    """
+
+    def __init__(self, owner: monitor, name: str, inputs: Mapping[str, Any] | None = None):
+        self.name = name
+        self.inputs: Mapping[str, Any] | None = inputs
+        self.output: Any = None
+        self.exception: str | None = None
+        self.data: dict[str, Any] = {}
+        self.start = datetime.now(timezone.utc)
+        self.end: datetime | None = None
+        self.latency: float | None = None
+        self._owner = owner
+        self._began = time.perf_counter()
+        self._is_logged = False
+        self._lock = threading.Lock()
+
+    def add_data(self, data: Mapping[str, Any] | None = None, /, **more: Any) -> Record:
+        """Add columns to the row. A name given again replaces what was there."""
+        for name, value in {**(data or {}), **more}.items():
+            if name in _OWN:
+                raise ValueError(f"{name!r} is a column of every record; choose another name")
+            self.data[name] = value
+        return self
+
+    def get(self) -> Any:
+        """Return what the function returned."""
+        return self.output
+
+    def finalize(self) -> None:
+        """Log the row, once. Never raises on the table's account: what goes wrong is a warning of
+        the logger ``streamtable``.
+        """
+        self._stop()
+        with self._lock:
+            if self._is_logged:
+                return
+            self._is_logged = True
+        self._owner._log(self)
+
+    def _stop(self) -> None:
+        if self.end is None:
+            self.latency = time.perf_counter() - self._began
+            self.end = datetime.now(timezone.utc)
+
+    def _failed(self, error: BaseException) -> None:
+        self._stop()
+        self.exception = "".join(traceback.format_exception_only(type(error), error)).strip()
+
+    def __repr__(self) -> str:
+        return f"Record({self.name!r})"
+
+
+class monitor:
+    """Logs each call of a function, or each run of a block, as a row.
+
+    >>> @monitor("me/shop/calls")                                       # doctest: +SKIP
+    ... def price(item, count=1):
+    ...     return count * 9.5
+
+    >>> with monitor("me/shop/steps", name="import") as record:         # doctest: +SKIP
+    ...     record.add_data(files=3)
+
+    Works for plain and async functions and for generators, whose row is logged when they end, with
+    the first thousand items as output. An exception is logged and raised as ever.
+
+    A value that has no meaning in a table is logged as its ``repr``. Where what one function returns
+    does not go into a column with what another does, such as a list beside a number, the column is
+    null, and the column ``misfit`` has the value as JSON. Trouble with the table never reaches the
+    function: it is a warning of the logger ``streamtable``.
+
+    Args:
+        table: The table, or its name; then it is opened at the first row, with evolving columns.
+        name: What the column ``name`` says; the function's qualified name by default.
+        input_preprocessor: Gets the arguments by name, and returns what to log of them.
+        output_postprocessor: Gets what the function returned, and returns what to log of it.
+        auto_log: When ``False``, the function returns its :class:`Record`, which takes more data
+            before :meth:`Record.finalize` logs it; :meth:`Record.get` has what it returned. Not for
+            generators.
+    """
+
+    def __init__(
+        self,
+        table: StreamTable | str,
+        *,
+        name: str | None = None,
+        input_preprocessor: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+        output_postprocessor: Callable[[Any], Any] | None = None,
+        auto_log: bool = True,
+    ):
+        if not isinstance(table, (str, StreamTable)):
+            raise TypeError("monitor is called with a table or its name: @monitor('me/shop/calls')")
+        self._table = table
+        self._name = name
+        self._inputs = input_preprocessor
+        self._output = output_postprocessor
+        self._auto_log = auto_log
+        self._opening = threading.Lock()
+        self._within: ContextVar[tuple[Record, ...]] = ContextVar("streamtable_within", default=())
+
+    def __enter__(self) -> Record:
+        record = Record(self, self._name or "block")
+        self._within.set((*self._within.get(), record))
+        return record
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        *rest, record = self._within.get()
+        self._within.set(tuple(rest))
+        if error is not None:
+            record._failed(error)
+        record._stop()
+        if self._auto_log or error is not None:
+            record.finalize()
+
+    def __call__(self, function: F) -> F:
+        own: Any = getattr(function, "__qualname__", None)
+        name = str(self._name or own or function)
+        signature = inspect.signature(function)
+
+        def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Record:
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError:
+                # The call itself says it best.
+                return Record(self, name)
+            bound.apply_defaults()
+            inputs = dict(bound.arguments)
+            first = next(iter(signature.parameters), None)
+            if first in ("self", "cls"):
+                inputs.pop(first, None)
+            return Record(self, name, inputs)
+
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            if not self._auto_log:
+                raise TypeError("a generator has no result to wait for; monitor it with auto_log")
+            follow = _AsyncItems if inspect.isasyncgenfunction(function) else _Items
+
+            @functools.wraps(function)
+            def items(*args: Any, **kwargs: Any) -> Any:
+                return follow(function(*args, **kwargs), begin(args, kwargs))
+
+            return cast(F, items)
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                record = begin(args, kwargs)
+                try:
+                    record.output = await function(*args, **kwargs)
+                except BaseException as error:
+                    record._failed(error)
+                    record.finalize()
+                    raise
+                return self._done(record)
+
+            return cast(F, awaited)
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            record = begin(args, kwargs)
+            try:
+                record.output = function(*args, **kwargs)
+            except BaseException as error:
+                record._failed(error)
+                record.finalize()
+                raise
+            return self._done(record)
+
+        return cast(F, called)
+
+    def _done(self, record: Record) -> Any:
+        record._stop()
+        if not self._auto_log:
+            return record
+        record.finalize()
+        return record.output
+
+    def _log(self, record: Record) -> None:
+        try:
+            inputs: Any = record.inputs
+            if self._inputs is not None and inputs is not None:
+                inputs = self._inputs(dict(inputs))
+            output = record.output
+            if self._output is not None and record.exception is None:
+                output = self._output(output)
+            row = {
+                "name": record.name,
+                "start": record.start,
+                "end": record.end,
+                "latency": record.latency,
+                "inputs": _loggable(inputs),
+                "output": _loggable(output),
+                "exception": record.exception,
+            }
+            row.update((name, _loggable(value)) for name, value in record.data.items())
+            self._log_fitting(row)
+        except Exception as error:
+            _log.warning("a call of %s was not logged: %s", record.name, error)
+
+    def _log_fitting(self, row: dict[str, Any]) -> None:
+        """Log a row, with those of its values elsewhere that do not fit their columns."""
+        misfits: dict[str, Any] = {}
+        while True:
+            try:
+                self.table.log(row)
+                return
+            except RowError as error:
+                column = error.refused[0].column
+                if column == "misfit" or column is None or row.get(column) is None:
+                    raise
+                misfits[column] = row[column]
+                row = {**row, column: None, "misfit": json.dumps(misfits, default=_repr)}
+
+    @property
+    def table(self) -> StreamTable:
+        """The table; opened when it is first asked for."""
+        if isinstance(self._table, str):
+            with self._opening:
+                if isinstance(self._table, str):
+                    self._table = StreamTable(self._table, columns="evolve")
+        return self._table
+
+
+class _Items(Generator[Any, Any, Any]):
+    """A generator whose items are noted."""
+
+    def __init__(self, inner: Generator[Any, Any, Any], record: Record):
+        self._inner = inner
+        self._record = record
+        record.output = []
+
+    def send(self, value: Any) -> Any:
+        return self._step(lambda: self._inner.send(value))
+
+    def throw(self, *error: Any) -> Any:
+        return self._step(lambda: self._inner.throw(*error))
+
+    def _step(self, step: Callable[[], Any]) -> Any:
+        try:
+            item = step()
+        except (StopIteration, GeneratorExit):
+            self._record.finalize()
+            raise
+        except BaseException as error:
+            self._record._failed(error)
+            self._record.finalize()
+            raise
+        _note(self._record, item)
+        return item
+
+    def __del__(self) -> None:
+        self.close()
+        self._record.finalize()
+
+
+class _AsyncItems(AsyncGenerator[Any, Any]):
+    """An async generator whose items are noted."""
+
+    def __init__(self, inner: AsyncGenerator[Any, Any], record: Record):
+        self._inner = inner
+        self._record = record
+        record.output = []
+
+    async def asend(self, value: Any) -> Any:
+        return await self._step(self._inner.asend(value))
+
+    async def athrow(self, *error: Any) -> Any:
+        return await self._step(self._inner.athrow(*error))
+
+    async def _step(self, step: Any) -> Any:
+        try:
+            item = await step
+        except (StopAsyncIteration, GeneratorExit):
+            self._record.finalize()
+            raise
+        except BaseException as error:
+            self._record._failed(error)
+            self._record.finalize()
+            raise
+        _note(self._record, item)
+        return item
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+        self._record.finalize()
+
+    def __del__(self) -> None:
+        self._record.finalize()
+
+
+def _note(record: Record, item: Any) -> None:
+    if len(record.output) < MAX_ITEMS:
+        record.output.append(item)
+
+
+def _loggable(value: Any, depth: int = 0) -> Any:
+    """Make a value that a table takes of any value."""
+    if depth > 20:
+        return _repr(value)
+    try:
+        value = simplify(value)
+    except Exception:
+        return _repr(value)
+    if isinstance(value, dict):
+        fields = {}
+        for name, field in value.items():
+            try:
+                name = as_name(name)
+            except TypeError:
+                name = _repr(name)
+            fields[name] = _loggable(field, depth + 1)
+        return fields
+    if isinstance(value, (list, tuple)):
+        return _alike([_loggable(item, depth + 1) for item in value])
+    if type(value) is int and value.bit_length() > 63:
+        return str(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+def _alike(items: list[Any]) -> list[Any]:
+    """Make texts of items that cannot be in one list: a list or dict beside another kind."""
+    kinds = {_kind(item) for item in items} - {None}
+    if len(kinds) > 1 and kinds & {"list", "dict"}:
+        return [item if item is None or isinstance(item, str) else _repr(item) for item in items]
+    return items
+
+
+def _kind(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return "dict"
+    return "list" if isinstance(value, list) else "one"
+
+
+def _repr(value: Any) -> str:
+    if isinstance(value, Media):
+        return repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"<{type(value).__qualname__}, whose repr fails: {error!r}>"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 1000 else text[:1000] + "…"

@@ -1,0 +1,116 @@
+from collections.abc import Callable
+from os import PathLike
+from typing import Any, final
+
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "MediaStats",
+    "Recovered",
+    "Stats",
+    "Table",
+    "__version__",
+    "after_fork",
+    "finish_all",
+    "rows_of_arrow",
+]
+
+__version__: str
+
+@final
+class Stats:
+    @property
+    def logged(self) -> int: ...
+    @property
+    def acked(self) -> int: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def media(self) -> MediaStats: ...
+    @property
+    def recovered(self) -> Recovered: ...
+
+@final
+class MediaStats:
+    @property
+    def uploaded(self) -> int: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+
+@final
+class Recovered:
+    @property
+    def found(self) -> int: ...
+    @property
+    def acked(self) -> int: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def damaged(self) -> int: ...
+    @property
+    def lost(self) -> int: ...
+
+@disjoint_base
+class Table:
+    def __new__(
+        cls,
+        name: str,
+        *,
+        project: str | None,
+        entity: str | None,
+        base_url: str | None,
+        api_key: str | None,
+        columns: str,
+        when_full: str,
+        when_unreachable: str,
+        spool_dir: str | PathLike[str] | None,
+        spool: bool,
+        sync: str,
+        offline: bool,
+        buffer_bytes: int | None,
+        media_buffer_bytes: int | None,
+        linger: float | None,
+        open_timeout: float,
+        finish_timeout: float,
+        exit_timeout: float,
+        on_reject: Callable[[dict[str, Any], str], object] | None,
+        quiet: bool,
+    ) -> Table: ...
+    def log(self, rows: Any, /) -> str | None: ...
+    def flush(self, timeout: float = 60.0) -> Stats: ...
+    def finish(self) -> Stats: ...
+    def stats(self) -> Stats: ...
+    def resume(self) -> None: ...
+    @property
+    def entity_name(self) -> str: ...
+    @property
+    def project_name(self) -> str: ...
+    @property
+    def table_name(self) -> str: ...
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def rows_url(self) -> str | None: ...
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def writer(self) -> str: ...
+    @property
+    def stop_reason(self) -> str | None: ...
+    @property
+    def is_finished(self) -> bool: ...
+    def _request(
+        self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+    ) -> tuple[int, bytes]: ...
+
+def after_fork() -> None: ...
+def finish_all() -> list[str]: ...
+def rows_of_arrow(stream: bytes, /) -> list[dict[str, Any]]: ...

@@ -1,0 +1,107 @@
+"""What a notebook shows of a table.
+
+An iframe of the server's own panel follows the table, in any notebook that shows HTML. The rows of
+the moment go beside it, for whoever reads the saved file without the server.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from ._errors import StreamTableError
+
+if TYPE_CHECKING:
+    from ._table import StreamTable
+
+ROWS = 20
+COLUMNS = 30
+CELL_CHARS = 120
+HEIGHT = 460
+
+
+def bundle(table: StreamTable) -> dict[str, str]:
+    """Make what ``_repr_mimebundle_`` returns."""
+    return {"text/plain": repr(table), "text/html": _html(table)}
+
+
+def _html(table: StreamTable) -> str:
+    try:
+        if not table.is_finished:
+            table.flush(2.0)
+    except StreamTableError:
+        # What is stored by now is shown.
+        pass
+    title = escape(table.path)
+    link = ""
+    if table.url is not None:
+        href = escape(table.url)
+        link = f' · <a href="{href}" target="_blank" rel="noopener">open in new tab ↗</a>'
+    frame = _frame(table)
+    try:
+        count, rows = _last_rows(table)
+    except (StreamTableError, ValueError, LookupError) as error:
+        copy = f"<p>{title}: its rows cannot be shown here: {escape(str(error))}</p>"
+    else:
+        shown = f"the last {len(rows)} of {count}" if count > len(rows) else str(count)
+        noun = "row" if shown == "1" else "rows"
+        summary = f"<code>{title}</code>: {shown} {noun} when this was shown{link}"
+        # Without the panel there is nothing to fold it behind.
+        is_open = "" if frame else " open"
+        copy = f"<details{is_open}><summary>{summary}</summary>{_static(rows)}</details>"
+    return f'<div class="streamtable">{frame}{copy}</div>'
+
+
+def _frame(table: StreamTable) -> str:
+    """Return the iframe of the panel, or nothing where the server has none."""
+    if table.url is None:
+        return ""
+    at = urlsplit(table.url)
+    place = f"/embed?{at.query}"
+    try:
+        # Lets the browser in, once, so that no key is in the notebook.
+        answer = json.loads(table._ask("POST", "/api/login-links", b"{}", timeout=5.0))
+        source = f"{answer['url']}&next={quote(place, safe='')}"
+    except (StreamTableError, ValueError, LookupError):
+        return ""
+    return (
+        f'<iframe src="{escape(source)}" title="{escape(table.path)}" width="100%" '
+        f'height="{HEIGHT}" style="border:1px solid #8884;border-radius:6px" '
+        'referrerpolicy="no-referrer"></iframe>'
+    )
+
+
+def _last_rows(table: StreamTable) -> tuple[int, list[dict[str, Any]]]:
+    about = json.loads(table._ask("GET", table._api_path(), timeout=5.0))
+    lines = table._ask("GET", table._api_path(f"/rows?from=-{ROWS}&limit={ROWS}"), timeout=5.0)
+    return about["rows"], [json.loads(line) for line in lines.splitlines()]
+
+
+def _static(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "<p>no rows yet</p>"
+    hidden = ("_position", "_writer", "_line", "_step")
+    columns = list(dict.fromkeys(name for row in rows for name in row if name not in hidden))
+    more = len(columns) - COLUMNS
+    columns = columns[:COLUMNS]
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_cell(row.get(name))}</td>" for name in columns) + "</tr>"
+        for row in rows
+    )
+    rest = f"<p>and {more} columns more</p>" if more > 0 else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict) and str(value.get("_type", "")).endswith("-file"):
+        text = str(value.get("caption") or f"{value['_type'].removesuffix('-file')} file")
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) > CELL_CHARS:
+        text = text[:CELL_CHARS] + "…"
+    return escape(text)

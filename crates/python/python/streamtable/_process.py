@@ -1,0 +1,50 @@
+"""What the package does at a fork and at the end of the process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+
+from . import _native
+
+_is_known_to_multiprocessing = False
+
+
+def say(line: str) -> None:
+    """Print a line on standard error, where notebooks show it; a broken one changes nothing."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except Exception:
+        pass
+
+
+def opened() -> None:
+    """See to it that the tables of this process are finished, whatever way it ends."""
+    global _is_known_to_multiprocessing
+    # Its children leave without a word to `atexit`.
+    if not _is_known_to_multiprocessing and "multiprocessing.util" in sys.modules:
+        from multiprocessing import process, util
+
+        if process.parent_process() is not None:
+            util.Finalize(None, _finish_all, exitpriority=0)
+            _is_known_to_multiprocessing = True
+
+
+def _finish_all() -> None:
+    try:
+        for sentence in _native.finish_all():
+            say(f"streamtable: {sentence}")
+    except KeyboardInterrupt:
+        say("streamtable: the wait for rows that are not stored yet was broken off")
+
+
+def _after_fork() -> None:
+    global _is_known_to_multiprocessing
+    _is_known_to_multiprocessing = False
+    _native.after_fork()
+
+
+atexit.register(_finish_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

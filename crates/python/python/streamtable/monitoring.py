@@ -1,0 +1,6 @@
+"""The names that programs know from ``weave.monitoring``."""
+
+from ._monitor import Record, monitor
+from ._table import StreamTable
+
+__all__ = ["Record", "StreamTable", "monitor"]

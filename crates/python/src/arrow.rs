@@ -1,0 +1,305 @@
+//! Many rows at once, from whatever hands out Arrow data: pandas, Polars, PyArrow, DuckDB.
+//!
+//! Rows are encoded from Arrow's columns, with the interpreter given to others.
+
+use arrow_array::cast::AsArray;
+use arrow_array::ffi_stream::ArrowArrayStreamReader;
+use arrow_array::types::{
+    Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, RecordBatch, RecordBatchReader};
+use arrow_ipc::reader::StreamReader;
+use arrow_pyarrow::FromPyArrow;
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde::ser::{Error, SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use streamtable::{Row, Timestamp, Value};
+
+use crate::value::to_python;
+
+/// Rows in Arrow's columns.
+pub(crate) enum Batches {
+    Stream(ArrowArrayStreamReader),
+    One(Option<RecordBatch>),
+}
+
+impl Batches {
+    /// Takes what an object hands out; `None` if it hands out nothing of the kind.
+    ///
+    /// Fails where a column's type has no meaning in a table: then no row is taken.
+    pub(crate) fn of(rows: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let py = rows.py();
+        let (batches, schema) = if rows.hasattr(intern!(py, "__arrow_c_stream__"))? {
+            let reader = ArrowArrayStreamReader::from_pyarrow_bound(rows)?;
+            let schema = reader.schema();
+            (Self::Stream(reader), schema)
+        } else if rows.hasattr(intern!(py, "__arrow_c_array__"))? {
+            let batch = RecordBatch::from_pyarrow_bound(rows)?;
+            let schema = batch.schema();
+            (Self::One(Some(batch)), schema)
+        } else {
+            return Ok(None);
+        };
+        check(&schema)?;
+        Ok(Some(batches))
+    }
+
+    /// Returns the next rows.
+    pub(crate) fn next(&mut self) -> Result<Option<RecordBatch>, String> {
+        match self {
+            Self::Stream(reader) => reader.next().transpose().map_err(|error| error.to_string()),
+            Self::One(batch) => Ok(batch.take()),
+        }
+    }
+}
+
+fn check(schema: &Schema) -> PyResult<()> {
+    for field in schema.fields().iter().filter(|field| is_column(field)) {
+        if let Some(ty) = without_meaning(field.data_type()) {
+            let name = field.name();
+            let message =
+                format!("column {name:?}: a value of Arrow type {ty} has no meaning in a table");
+            return Err(PyTypeError::new_err(message));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the type, or what lies inside it, that no cell can hold.
+fn without_meaning(ty: &DataType) -> Option<&DataType> {
+    use DataType::*;
+    match ty {
+        Binary
+        | LargeBinary
+        | BinaryView
+        | FixedSizeBinary(_)
+        | Interval(_)
+        | Union(_, _)
+        | RunEndEncoded(_, _)
+        | ListView(_)
+        | LargeListView(_) => Some(ty),
+        List(item) | LargeList(item) | FixedSizeList(item, _) => without_meaning(item.data_type()),
+        Struct(fields) => fields.iter().find_map(|field| without_meaning(field.data_type())),
+        Dictionary(_, value) => without_meaning(value),
+        Map(entries, _) => without_meaning(entries.data_type()),
+        _ => None,
+    }
+}
+
+/// Tells a column from the index that pandas puts beside those that have names.
+fn is_column(field: &Field) -> bool {
+    let index =
+        field.name().strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
+    index.is_none_or(|level| level.parse::<u32>().is_err())
+}
+
+/// Makes Python's values of an answer in Arrow's stream format.
+#[pyfunction]
+#[pyo3(signature = (stream, /))]
+pub(crate) fn rows_of_arrow<'py>(
+    py: Python<'py>,
+    stream: &[u8],
+) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    let wrong = |error: &dyn std::fmt::Display| PyValueError::new_err(error.to_string());
+    let reader = StreamReader::try_new(stream, None).map_err(|error| wrong(&error))?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|error| wrong(&error))?;
+        for row in 0..batch.num_rows() {
+            let row = Row::from_serialize(&ArrowRow { batch: &batch, row });
+            let row = row.map_err(|error| wrong(&error))?;
+            let dict = PyDict::new(py);
+            let schema = batch.schema_ref();
+            for ((name, value), field) in row.into_iter().zip(schema.fields()) {
+                dict.set_item(&*name, cell(py, value, field)?)?;
+            }
+            rows.push(dict);
+        }
+    }
+    Ok(rows)
+}
+
+/// Makes a Python value of a cell. One of a column of several kinds comes as a struct of which only
+/// one field is there.
+fn cell<'py>(py: Python<'py>, value: Value, field: &Field) -> PyResult<Bound<'py, PyAny>> {
+    const KINDS: [&str; 6] = ["n", "s", "b", "t", "media", "json"];
+    let is_mixed = match field.data_type() {
+        DataType::Struct(fields) => {
+            let mut kinds = KINDS.iter();
+            fields.len() >= 2 && fields.iter().all(|field| kinds.any(|kind| kind == field.name()))
+        }
+        _ => false,
+    };
+    match value {
+        Value::Struct(fields) if is_mixed => {
+            let there = fields.into_iter().find(|(_, value)| !matches!(value, Value::Null));
+            match there {
+                Some((kind, Value::String(text))) if kind == "json" => {
+                    py.import("json")?.call_method1("loads", (text,))
+                }
+                Some((_, value)) => to_python(py, &value),
+                None => Ok(py.None().into_bound(py)),
+            }
+        }
+        value => to_python(py, &value),
+    }
+}
+
+/// One row of a batch.
+pub(crate) struct ArrowRow<'a> {
+    pub(crate) batch: &'a RecordBatch,
+    pub(crate) row: usize,
+}
+
+impl Serialize for ArrowRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { batch, row } = *self;
+        let mut map = serializer.serialize_map(Some(batch.num_columns()))?;
+        let schema = batch.schema_ref();
+        let columns = schema.fields().iter().zip(batch.columns());
+        for (field, column) in columns.filter(|(field, _)| is_column(field)) {
+            map.serialize_entry(field.name(), &Cell { array: column.as_ref(), row })?;
+        }
+        map.end()
+    }
+}
+
+struct Cell<'a> {
+    array: &'a dyn Array,
+    row: usize,
+}
+
+impl Serialize for Cell<'_> {
+    /// Dates and times of day become texts, durations seconds, decimals floats. An instant without
+    /// a zone is taken for one in UTC.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { array, row } = *self;
+        if array.is_null(row) {
+            return serializer.serialize_unit();
+        }
+        macro_rules! number {
+            ($method:ident, $ty:ty) => {
+                serializer.$method(array.as_primitive::<$ty>().value(row))
+            };
+        }
+        macro_rules! instant {
+            ($ty:ty, $to_micros:expr) => {{
+                let micros = $to_micros(array.as_primitive::<$ty>().value(row));
+                Timestamp::from_micros(micros).serialize(serializer)
+            }};
+        }
+        macro_rules! seconds {
+            ($ty:ty, $a_second:expr) => {
+                serializer.serialize_f64(array.as_primitive::<$ty>().value(row) as f64 / $a_second)
+            };
+        }
+        macro_rules! text {
+            ($ty:ty, $method:ident) => {
+                match array.as_primitive::<$ty>().$method(row) {
+                    Some(text) => serializer.serialize_str(&text.to_string()),
+                    None => Err(S::Error::custom("a date or time beyond what a calendar knows")),
+                }
+            };
+        }
+        macro_rules! decimal {
+            ($ty:ty) => {{
+                let text = array.as_primitive::<$ty>().value_as_string(row);
+                serializer.serialize_f64(text.parse().map_err(S::Error::custom)?)
+            }};
+        }
+        match array.data_type() {
+            DataType::Null => serializer.serialize_unit(),
+            DataType::Boolean => serializer.serialize_bool(array.as_boolean().value(row)),
+            DataType::Int8 => number!(serialize_i8, Int8Type),
+            DataType::Int16 => number!(serialize_i16, Int16Type),
+            DataType::Int32 => number!(serialize_i32, Int32Type),
+            DataType::Int64 => number!(serialize_i64, Int64Type),
+            DataType::UInt8 => number!(serialize_u8, UInt8Type),
+            DataType::UInt16 => number!(serialize_u16, UInt16Type),
+            DataType::UInt32 => number!(serialize_u32, UInt32Type),
+            DataType::UInt64 => number!(serialize_u64, UInt64Type),
+            DataType::Float16 => {
+                serializer.serialize_f64(array.as_primitive::<Float16Type>().value(row).into())
+            }
+            DataType::Float32 => number!(serialize_f32, Float32Type),
+            DataType::Float64 => number!(serialize_f64, Float64Type),
+            DataType::Utf8 => serializer.serialize_str(array.as_string::<i32>().value(row)),
+            DataType::LargeUtf8 => serializer.serialize_str(array.as_string::<i64>().value(row)),
+            DataType::Utf8View => serializer.serialize_str(array.as_string_view().value(row)),
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                instant!(TimestampSecondType, |t: i64| t.saturating_mul(1_000_000))
+            }
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                instant!(TimestampMillisecondType, |t: i64| t.saturating_mul(1000))
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                instant!(TimestampMicrosecondType, |t: i64| t)
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                instant!(TimestampNanosecondType, |t: i64| t.div_euclid(1000))
+            }
+            DataType::Date32 => text!(Date32Type, value_as_date),
+            DataType::Date64 => text!(Date64Type, value_as_date),
+            DataType::Time32(TimeUnit::Second) => text!(Time32SecondType, value_as_time),
+            DataType::Time32(_) => text!(Time32MillisecondType, value_as_time),
+            DataType::Time64(TimeUnit::Microsecond) => text!(Time64MicrosecondType, value_as_time),
+            DataType::Time64(_) => text!(Time64NanosecondType, value_as_time),
+            DataType::Duration(TimeUnit::Second) => seconds!(DurationSecondType, 1.0),
+            DataType::Duration(TimeUnit::Millisecond) => seconds!(DurationMillisecondType, 1e3),
+            DataType::Duration(TimeUnit::Microsecond) => seconds!(DurationMicrosecondType, 1e6),
+            DataType::Duration(TimeUnit::Nanosecond) => seconds!(DurationNanosecondType, 1e9),
+            DataType::Decimal32(_, _) => decimal!(Decimal32Type),
+            DataType::Decimal64(_, _) => decimal!(Decimal64Type),
+            DataType::Decimal128(_, _) => decimal!(Decimal128Type),
+            DataType::Decimal256(_, _) => decimal!(Decimal256Type),
+            DataType::Dictionary(_, _) => {
+                let dictionary = array.as_any_dictionary();
+                // A null key was told above.
+                let row = dictionary.normalized_keys()[row];
+                Cell { array: dictionary.values().as_ref(), row }.serialize(serializer)
+            }
+            DataType::List(_) => list(array.as_list::<i32>().value(row).as_ref(), serializer),
+            DataType::LargeList(_) => list(array.as_list::<i64>().value(row).as_ref(), serializer),
+            DataType::FixedSizeList(_, _) => {
+                list(array.as_fixed_size_list().value(row).as_ref(), serializer)
+            }
+            DataType::Struct(fields) => {
+                let mut map = serializer.serialize_map(Some(fields.len()))?;
+                for (field, column) in fields.iter().zip(array.as_struct().columns()) {
+                    map.serialize_entry(field.name(), &Cell { array: column.as_ref(), row })?;
+                }
+                map.end()
+            }
+            DataType::Map(_, _) => {
+                let entries = array.as_map().value(row);
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for row in 0..entries.len() {
+                    let [key, value] =
+                        [0, 1].map(|i| Cell { array: entries.column(i).as_ref(), row });
+                    map.serialize_entry(&key, &value)?;
+                }
+                map.end()
+            }
+            ty => Err(S::Error::custom(format!(
+                "a value of Arrow type {ty} has no meaning in a table"
+            ))),
+        }
+    }
+}
+
+fn list<S: Serializer>(items: &dyn Array, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(items.len()))?;
+    for row in 0..items.len() {
+        list.serialize_element(&Cell { array: items, row })?;
+    }
+    list.end()
+}

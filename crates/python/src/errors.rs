@@ -1,0 +1,177 @@
+//! The package's exceptions, made of the client's errors.
+
+use std::fmt;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use streamtable::{
+    FlushError, FlushFailure, NameError, NamePart, OpenError, Refusal, SchemaError, StopReason,
+};
+
+use crate::stats::Stats;
+
+/// Where the exceptions are.
+const MODULE: &str = "streamtable._errors";
+
+/// An exception of the package, by its class's name.
+fn new<'py>(
+    py: Python<'py>,
+    class: &str,
+    message: &dyn fmt::Display,
+) -> PyResult<Bound<'py, PyAny>> {
+    py.import(MODULE)?.getattr(class)?.call1((message.to_string(),))
+}
+
+/// Why a table cannot be opened.
+pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
+    let made = match error {
+        // The words of the StreamTable that programs know.
+        OpenError::Name(NameError::Missing { part: NamePart::Project }) => new(
+            py,
+            "TableNameError",
+            &"Must specify project_name: give it, write project/table, or set WANDB_PROJECT",
+        ),
+        OpenError::Name(_) => new(py, "TableNameError", error),
+        OpenError::NoKey { .. }
+        | OpenError::Stopped(StopReason::Unauthorized { .. } | StopReason::Forbidden { .. }) => {
+            new(py, "AuthenticationError", error)
+        }
+        OpenError::Unavailable { .. } => new(py, "UnavailableError", error),
+        _ => new(py, "OpenError", error),
+    };
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// Why rows are not stored.
+pub(crate) fn flush(py: Python<'_>, error: &FlushError) -> PyErr {
+    let class = match error.reason {
+        FlushFailure::Timeout { .. } | FlushFailure::BrokenOff => "FlushTimeoutError",
+        FlushFailure::Stopped(_) => "StreamStoppedError",
+        _ => "FlushError",
+    };
+    let made = new(py, class, error).and_then(|made| {
+        made.setattr("stats", Bound::new(py, Stats::from(*error.stats))?)?;
+        Ok(made)
+    });
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// A row that was not taken.
+pub(crate) struct NotTaken<'py> {
+    /// Its place in the call.
+    pub(crate) index: usize,
+    pub(crate) row: Bound<'py, PyAny>,
+    pub(crate) why: Why,
+}
+
+/// Why a row was not taken.
+pub(crate) enum Why {
+    /// It could not be made a row.
+    Python(PyErr),
+    /// The table refused it.
+    Refused(Refusal),
+}
+
+impl Why {
+    fn class(&self, py: Python<'_>) -> &'static str {
+        use pyo3::exceptions::PyTypeError;
+        match self {
+            Self::Python(error) if error.is_instance_of::<PyTypeError>(py) => "RowTypeError",
+            Self::Python(_) => "RowError",
+            Self::Refused(Refusal::Schema(
+                SchemaError::Value { .. } | SchemaError::NotARow { .. },
+            )) => "RowTypeError",
+            Self::Refused(Refusal::Schema(_) | Refusal::TooLong { .. }) => "RowError",
+            Self::Refused(Refusal::Full { .. }) => "BufferFullError",
+            Self::Refused(Refusal::Stopped(_)) => "StreamStoppedError",
+            Self::Refused(Refusal::Finished) => "TableFinishedError",
+            Self::Refused(_) => "LogError",
+        }
+    }
+
+    fn text(&self, py: Python<'_>) -> String {
+        match self {
+            Self::Python(error) if error.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => {
+                error.value(py).to_string()
+            }
+            Self::Python(error) => error.to_string(),
+            Self::Refused(refusal) => refusal.to_string(),
+        }
+    }
+
+    fn column(&self) -> Option<&str> {
+        match self {
+            Self::Refused(Refusal::Schema(error)) => error.column(),
+            _ => None,
+        }
+    }
+}
+
+/// What a call of `log` did not take, and what it did.
+pub(crate) struct LogFailure<'py> {
+    pub(crate) accepted: usize,
+    pub(crate) not_taken: Vec<NotTaken<'py>>,
+    /// Why the accepted rows are only in memory.
+    pub(crate) at_risk: Option<String>,
+    /// Whether rows behind the last of these were not even tried.
+    pub(crate) is_cut_short: bool,
+}
+
+impl LogFailure<'_> {
+    /// Makes the exception, of the class that the first row calls for.
+    pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
+        self.exception(py).unwrap_or_else(|error| error)
+    }
+
+    fn exception(self, py: Python<'_>) -> PyResult<PyErr> {
+        let class = match self.not_taken.first() {
+            Some(first) => first.why.class(py),
+            None => "SpoolError",
+        };
+        let made = new(py, class, &self.message(py))?;
+        let refused: Vec<_> = self
+            .not_taken
+            .iter()
+            .map(|row| {
+                static REFUSED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+                let refused = REFUSED.import(py, MODULE, "RefusedRow")?;
+                refused.call1((row.index, &row.row, row.why.text(py), row.why.column()))
+            })
+            .collect::<PyResult<_>>()?;
+        made.setattr("accepted", self.accepted)?;
+        made.setattr("refused", refused)?;
+        let exception = PyErr::from_value(made);
+        if let Some(NotTaken { why: Why::Python(cause), .. }) = self.not_taken.first() {
+            exception.set_cause(py, Some(cause.clone_ref(py)));
+        }
+        Ok(exception)
+    }
+
+    fn message(&self, py: Python<'_>) -> String {
+        let Self { accepted, not_taken, at_risk, is_cut_short } = self;
+        let mut text = match at_risk {
+            Some(why) => format!("{accepted} rows were accepted, but are only in memory: {why}; "),
+            None => String::new(),
+        };
+        match (accepted, &not_taken[..]) {
+            (_, []) => text.truncate(text.trim_end_matches("; ").len()),
+            (0, [row]) if row.index == 0 && !is_cut_short => {
+                text += &format!("the row was refused: {}", row.why.text(py));
+            }
+            (accepted, [first, ..]) => {
+                let (refused, all) = (not_taken.len(), accepted + not_taken.len());
+                let (index, why) = (first.index, first.why.text(py));
+                text += &format!("{refused} of {all} rows refused, the first at {index}: {why}");
+            }
+        }
+        if *is_cut_short {
+            text += "; the rows behind these were not tried";
+        }
+        text
+    }
+}
+
+/// Says that a table takes nothing any more.
+pub(crate) fn finished(py: Python<'_>) -> PyErr {
+    new(py, "TableFinishedError", &Refusal::Finished).map_or_else(|error| error, PyErr::from_value)
+}

@@ -1,0 +1,291 @@
+//! One call of `log`.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyException, PyImportError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use serde::{Serialize, Serializer};
+use streamtable::{LogError, Logged, Refusal, Refused, Row, Value, WhenFull};
+
+use crate::arrow::{ArrowRow, Batches};
+use crate::errors::{LogFailure, NotTaken, Why};
+use crate::open::Open;
+use crate::plain::Plain;
+use crate::process::wait;
+use crate::value;
+
+/// As many rows are looked at before they are logged, so that no iterator fills the memory.
+const CHUNK: usize = 1024;
+
+/// As many rows that are not taken are kept to be told; one more ends the call.
+const MAX_NOT_TAKEN: usize = 10_000;
+
+/// Logs whatever Python calls a row or rows, and returns the panel's address the first time.
+pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<Option<String>> {
+    if !open.waits_for_disk()
+        && let Some(plain) = Plain::perhaps(rows)
+    {
+        match open.table.try_log(std::slice::from_ref(&plain)) {
+            Ok(logged) => return Ok(logged.panel_url),
+            Err(_) if plain.has_others() => {}
+            Err(error) => {
+                let mut call = Call::new(rows.py(), open);
+                let rows = std::slice::from_ref(rows);
+                call.hear(Err(error), &[0], 0, rows)?;
+                return call.end();
+            }
+        }
+    }
+    let mut call = Call::new(rows.py(), open);
+    if rows.is_exact_instance_of::<PyDict>() {
+        call.rows(0, std::slice::from_ref(rows))?;
+    } else if rows.is_exact_instance_of::<PyList>() || rows.is_exact_instance_of::<PyTuple>() {
+        call.each(rows)?;
+    } else {
+        call.other(rows)?;
+    }
+    call.end()
+}
+
+/// A row that is ready to be encoded.
+enum Ready<'a, 'py> {
+    Plain(Plain<'a, 'py>),
+    Owned(Row),
+}
+
+impl Serialize for Ready<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Plain(row) => row.serialize(serializer),
+            Self::Owned(row) => row.serialize(serializer),
+        }
+    }
+}
+
+struct Call<'a, 'py> {
+    py: Python<'py>,
+    open: &'a Arc<Open>,
+    url: Option<String>,
+    failure: LogFailure<'py>,
+}
+
+impl<'a, 'py> Call<'a, 'py> {
+    fn new(py: Python<'py>, open: &'a Arc<Open>) -> Self {
+        let failure =
+            LogFailure { accepted: 0, not_taken: Vec::new(), at_risk: None, is_cut_short: false };
+        Self { py, open, url: None, failure }
+    }
+
+    fn end(mut self) -> PyResult<Option<String>> {
+        let LogFailure { not_taken, at_risk, .. } = &mut self.failure;
+        if not_taken.is_empty() && at_risk.is_none() {
+            return Ok(self.url);
+        }
+        not_taken.sort_by_key(|row| row.index);
+        Err(self.failure.into_exception(self.py))
+    }
+
+    /// Logs the elements of anything that can be iterated over.
+    fn each(&mut self, rows: &Bound<'py, PyAny>) -> PyResult<()> {
+        let mut first = 0;
+        let mut chunk = Vec::new();
+        for row in rows.try_iter()? {
+            chunk.push(row?);
+            if chunk.len() == CHUNK {
+                self.rows(first, &chunk)?;
+                first += chunk.len();
+                chunk.clear();
+                if self.has_enough() {
+                    self.failure.is_cut_short = true;
+                    return Ok(());
+                }
+            }
+        }
+        self.rows(first, &chunk)
+    }
+
+    fn has_enough(&self) -> bool {
+        self.failure.not_taken.len() > MAX_NOT_TAKEN
+    }
+
+    /// Logs what is neither a dict nor a list: another mapping, a frame, an iterator.
+    fn other(&mut self, rows: &Bound<'py, PyAny>) -> PyResult<()> {
+        static ROWS_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let rows_of = ROWS_OF.import(self.py, "streamtable._convert", "rows_of")?.call1((rows,))?;
+        if rows_of.is_none() {
+            return self.rows(0, std::slice::from_ref(rows));
+        }
+        match Batches::of(rows) {
+            Ok(Some(batches)) => self.batches(batches, rows),
+            Ok(None) => self.each(&rows_of),
+            // pandas hands out Arrow only where pyarrow is; its rows can be had all the same.
+            Err(error) if error.is_instance_of::<PyImportError>(self.py) => self.each(&rows_of),
+            Err(error) if error.is_instance_of::<PyTypeError>(self.py) => {
+                let (row, why) = (rows.clone(), Why::Python(error));
+                self.failure.not_taken.push(NotTaken { index: 0, row, why });
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Logs rows of which the first has this place in the call.
+    fn rows(&mut self, first: usize, rows: &[Bound<'py, PyAny>]) -> PyResult<()> {
+        let (mut ready, mut places) =
+            (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        let mut must_let_go = self.open.waits_for_disk();
+        for (index, row) in rows.iter().enumerate() {
+            let row = match Plain::new(row) {
+                Some(plain) => Ready::Plain(plain),
+                None => match value::row(row) {
+                    Ok(row) => {
+                        must_let_go |= row.cells().any(|(_, value)| has_media(value));
+                        Ready::Owned(row)
+                    }
+                    Err(error) if error.is_instance_of::<PyException>(self.py) => {
+                        let why = Why::Python(error);
+                        let not_taken = NotTaken { index: first + index, row: row.clone(), why };
+                        self.failure.not_taken.push(not_taken);
+                        continue;
+                    }
+                    // Whoever wants to stop the program wants no more rows either.
+                    Err(error) => return Err(error),
+                },
+            };
+            ready.push(row);
+            places.push(index);
+        }
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let logged = if must_let_go {
+            // Files and disks take their time.
+            let mut owned = Vec::with_capacity(ready.len());
+            for (row, &index) in ready.into_iter().zip(&places) {
+                owned.push(match row {
+                    Ready::Owned(row) => row,
+                    Ready::Plain(_) => value::row(&rows[index])?,
+                });
+            }
+            self.py.detach(|| self.open.table.try_log(owned))
+        } else {
+            self.open.table.try_log(ready)
+        };
+        self.hear(logged, &places, first, rows)
+    }
+
+    /// Hears what became of rows, and waits for room for those that found none.
+    ///
+    /// `places` are those that the rows of the call have in `rows`.
+    fn hear(
+        &mut self,
+        logged: Result<Logged, LogError>,
+        places: &[usize],
+        first: usize,
+        rows: &[Bound<'py, PyAny>],
+    ) -> PyResult<()> {
+        let error = match logged {
+            Ok(logged) => {
+                self.took(logged);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let may_wait = self.open.options.when_full == WhenFull::Wait;
+        let mut waiting = Vec::new();
+        self.partly(error, |call, refused| {
+            let place = places[refused.index];
+            match refused {
+                Refused { reason: Refusal::Full { .. }, row: Some(row), .. } if may_wait => {
+                    waiting.push((place, row));
+                }
+                Refused { reason, .. } => call.refused(first + place, &rows[place], reason),
+            }
+        });
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let (places, owned): (Vec<usize>, Vec<Row>) = waiting.into_iter().unzip();
+        let table = &self.open.table;
+        match wait(self.py, |keep_waiting| table.log_while(owned, keep_waiting))? {
+            Ok(logged) => self.took(logged),
+            Err(error) => self.partly(error, |call, refused| {
+                let place = places[refused.index];
+                call.refused(first + place, &rows[place], refused.reason);
+            }),
+        }
+        Ok(())
+    }
+
+    fn took(&mut self, logged: Logged) {
+        self.failure.accepted += logged.rows;
+        self.url = self.url.take().or(logged.panel_url);
+    }
+
+    fn partly(&mut self, error: LogError, mut each: impl FnMut(&mut Self, Refused)) {
+        let LogError { accepted, refused, at_risk } = error;
+        self.failure.accepted += accepted;
+        self.failure.at_risk = at_risk.or(self.failure.at_risk.take());
+        refused.into_iter().for_each(|refused| each(self, refused));
+    }
+
+    fn refused(&mut self, index: usize, row: &Bound<'py, PyAny>, reason: Refusal) {
+        let why = Why::Refused(reason);
+        self.failure.not_taken.push(NotTaken { index, row: row.clone(), why });
+    }
+
+    /// Logs all rows of a frame.
+    fn batches(&mut self, mut batches: Batches, frame: &Bound<'py, PyAny>) -> PyResult<()> {
+        let table = &self.open.table;
+        let mut first = 0;
+        loop {
+            // Whoever made the batches may need the interpreter for the next.
+            let batch = self.py.detach(|| batches.next());
+            let batch =
+                batch.map_err(|error| PyValueError::new_err(format!("{frame:?}: {error}")))?;
+            let Some(batch) = batch else { return Ok(()) };
+            let mut row = 0;
+            while row < batch.num_rows() {
+                let end = batch.num_rows().min(row + CHUNK);
+                let rows = (row..end).map(|row| ArrowRow { batch: &batch, row });
+                match wait(self.py, |keep_waiting| table.log_while(rows, keep_waiting))? {
+                    Ok(logged) => self.took(logged),
+                    Err(error) => {
+                        let is_over = error.accepted == 0;
+                        let mut told = Ok(());
+                        self.partly(error, |call, refused| {
+                            let index = first + row + refused.index;
+                            let made = refused.row.map(|row| value::row_to_python(call.py, &row));
+                            match made.transpose() {
+                                Ok(row) => {
+                                    let none = || call.py.None().into_bound(call.py);
+                                    let row = row.map_or_else(none, Bound::into_any);
+                                    call.refused(index, &row, refused.reason);
+                                }
+                                Err(error) => told = Err(error),
+                            }
+                        });
+                        told?;
+                        if is_over || self.has_enough() {
+                            self.failure.is_cut_short = true;
+                            return Ok(());
+                        }
+                    }
+                }
+                row = end;
+            }
+            first += batch.num_rows();
+        }
+    }
+}
+
+fn has_media(value: &Value) -> bool {
+    match value {
+        Value::Media(_) => true,
+        Value::List(items) => items.iter().any(has_media),
+        Value::Struct(fields) => fields.cells().any(|(_, value)| has_media(value)),
+        _ => false,
+    }
+}

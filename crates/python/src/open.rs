@@ -1,0 +1,188 @@
+//! Opening a table, once and again in each process that a fork makes.
+
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use streamtable::blocking::StreamTable;
+use streamtable::spool::{SpoolConfig, SyncPolicy};
+use streamtable::{
+    BatchLimits, Builder, ColumnPolicy, OpenError, Rejected, Settings, WhenFull, WhenUnreachable,
+};
+use streamtable_transport_hyper::HyperTransport;
+
+use crate::process::{generation, wait};
+use crate::{errors, process, value};
+
+/// What the caller chose.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) name: String,
+    pub(crate) project: Option<String>,
+    pub(crate) entity: Option<String>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) api_key: Option<String>,
+    pub(crate) columns: ColumnPolicy,
+    pub(crate) when_full: WhenFull,
+    pub(crate) when_unreachable: WhenUnreachable,
+    pub(crate) spool: Spool,
+    pub(crate) sync: SyncPolicy,
+    pub(crate) is_offline: bool,
+    pub(crate) buffer_bytes: Option<u64>,
+    pub(crate) media_buffer_bytes: Option<u64>,
+    pub(crate) linger: Option<Duration>,
+    pub(crate) open_timeout: Duration,
+    pub(crate) finish_timeout: Duration,
+    pub(crate) exit_timeout: Duration,
+    pub(crate) on_reject: Option<Py<PyAny>>,
+    pub(crate) is_quiet: bool,
+}
+
+/// Where rows wait.
+#[derive(Debug)]
+pub(crate) enum Spool {
+    /// In the folder that the settings name.
+    Default,
+    /// In this one.
+    Dir(PathBuf),
+    /// In memory.
+    Off,
+}
+
+/// A table that is open in this process.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) table: StreamTable,
+    pub(crate) options: Arc<Options>,
+    pub(crate) remote: Remote,
+    /// The process that opened it.
+    pub(crate) generation: u64,
+}
+
+/// Where the table's server is, for reading back.
+#[derive(Clone, Debug)]
+pub(crate) struct Remote {
+    pub(crate) base_url: String,
+    pub(crate) board_url: Option<String>,
+    pub(crate) api_key: Option<streamtable_transport::ApiKey>,
+}
+
+impl Open {
+    /// Opens a table, and lets others run meanwhile.
+    pub(crate) fn new(py: Python<'_>, options: &Arc<Options>) -> PyResult<Arc<Self>> {
+        let opening = options.builder(py).and_then(|builder| Ok((builder, options.remote()?)));
+        let (builder, remote) = opening.map_err(|error| errors::open(py, &error))?;
+        let (send, opened) = mpsc::channel();
+        // On a thread of its own, so that an impatient caller can leave it behind.
+        std::thread::spawn(move || send.send(builder.open_blocking()));
+        let opened = wait(py, move |keep_waiting| {
+            loop {
+                match opened.recv_timeout(Duration::from_millis(50)) {
+                    Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
+                    Ok(opened) => return opened,
+                    Err(_) => {
+                        let reason = "the opening was broken off".to_owned();
+                        return Err(OpenError::Backend { reason });
+                    }
+                }
+            }
+        })?;
+        let table = opened.map_err(|error| errors::open(py, &error))?;
+        let open = Self { table, options: Arc::clone(options), remote, generation: generation() };
+        let open = Arc::new(open);
+        process::opened(py, &open)?;
+        Ok(open)
+    }
+
+    /// Tells whether logging waits until a disk has the rows.
+    pub(crate) fn waits_for_disk(&self) -> bool {
+        self.options.sync == SyncPolicy::Always
+    }
+}
+
+impl Options {
+    fn builder(&self, py: Python<'_>) -> Result<Builder, OpenError> {
+        let unusable =
+            |error: &dyn std::fmt::Display| OpenError::Backend { reason: error.to_string() };
+        let mut builder = StreamTable::builder(&self.name)
+            .transport(HyperTransport::new().map_err(|error| unusable(&error))?)
+            .columns(self.columns)
+            .when_full(self.when_full)
+            .when_unreachable(self.when_unreachable)
+            .open_timeout(self.open_timeout)
+            .finish_patience(self.finish_timeout)
+            .drop_timeout(self.exit_timeout)
+            // Python says it, where notebooks show it.
+            .quiet();
+        if let Some(project) = &self.project {
+            builder = builder.project(project);
+        }
+        if let Some(entity) = &self.entity {
+            builder = builder.entity(entity);
+        }
+        if let Some(base_url) = &self.base_url {
+            builder = builder.base_url(base_url);
+        }
+        if let Some(key) = &self.api_key {
+            builder = builder.api_key(key).map_err(|error| unusable(&error))?;
+        }
+        if let Some(bytes) = self.buffer_bytes {
+            builder = builder.buffer_bytes(bytes);
+        }
+        if let Some(bytes) = self.media_buffer_bytes {
+            builder = builder.media_buffer_bytes(bytes);
+        }
+        if let Some(linger) = self.linger {
+            builder = builder.limits(BatchLimits { linger, ..BatchLimits::default() });
+        }
+        builder = match &self.spool {
+            Spool::Off => builder.no_spool(),
+            Spool::Default if self.sync == SpoolConfig::default().sync => builder,
+            Spool::Default => {
+                builder.spool(SpoolConfig { sync: self.sync, ..SpoolConfig::default() })
+            }
+            Spool::Dir(dir) => builder.spool(SpoolConfig {
+                dir: Some(dir.clone()),
+                sync: self.sync,
+                ..SpoolConfig::default()
+            }),
+        };
+        if self.is_offline {
+            builder = builder.offline();
+        }
+        if let Some(call) = &self.on_reject {
+            let call = call.clone_ref(py);
+            builder = builder.on_reject(move |rejected| tell(&call, &rejected));
+        }
+        Ok(builder)
+    }
+
+    fn remote(&self) -> Result<Remote, OpenError> {
+        let settings = match &self.base_url {
+            Some(base_url) => Settings::from_env_for(base_url.trim_end_matches('/')),
+            None => Settings::from_env(),
+        };
+        let settings = match settings {
+            Ok(settings) => settings,
+            // A key that nobody needs may be as bad as it likes.
+            Err(_) if self.is_offline => Settings::default(),
+            Err(error) => return Err(error.into()),
+        };
+        let own =
+            self.api_key.as_ref().and_then(|key| streamtable_transport::ApiKey::new(key).ok());
+        let Settings { base_url, board_url, api_key, .. } = settings;
+        Ok(Remote { base_url, board_url, api_key: own.or(api_key) })
+    }
+}
+
+/// Tells Python of a row that the server refused. At the interpreter's end nobody hears it.
+fn tell(call: &Py<PyAny>, rejected: &Rejected) {
+    Python::try_attach(|py| {
+        let told = value::row_to_python(py, &rejected.row)
+            .and_then(|row| call.bind(py).call1((row, &rejected.reason)));
+        if let Err(error) = told {
+            error.write_unraisable(py, Some(call.bind(py)));
+        }
+    });
+}

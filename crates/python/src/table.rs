@@ -1,0 +1,328 @@
+//! The class behind `StreamTable`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyConnectionError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use streamtable::spool::{SpoolConfig, SyncPolicy};
+use streamtable::{ColumnPolicy, WhenFull, WhenUnreachable};
+use streamtable_url::{BaseUrl, panel_url};
+
+use crate::fetch::fetch;
+use crate::open::{Open, Options, Remote, Spool};
+use crate::process::{generation, retire, wait};
+use crate::stats::Stats;
+use crate::{errors, log};
+
+/// What `StreamTable` is made of; the class that programs use adds what is better said in Python.
+#[pyclass(subclass, frozen, module = "streamtable._native")]
+#[derive(Debug)]
+pub(crate) struct Table {
+    options: Arc<Options>,
+    facts: Facts,
+    /// Locked only for a moment, and while the interpreter is held.
+    state: Mutex<State>,
+}
+
+/// What does not change.
+#[derive(Debug)]
+struct Facts {
+    entity: String,
+    project: String,
+    table: String,
+    url: Option<String>,
+    rows_url: Option<String>,
+    remote: Remote,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Arc<Open>),
+    Finished { stats: streamtable::Stats, writer: String },
+}
+
+#[pymethods]
+impl Table {
+    #[new]
+    #[pyo3(signature = (
+        name, *, project, entity, base_url, api_key, columns, when_full, when_unreachable,
+        spool_dir, spool, sync, offline, buffer_bytes, media_buffer_bytes, linger, open_timeout,
+        finish_timeout, exit_timeout, on_reject, quiet
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords, and called from one place")]
+    fn new(
+        py: Python<'_>,
+        name: String,
+        project: Option<String>,
+        entity: Option<String>,
+        base_url: Option<String>,
+        api_key: Option<String>,
+        columns: &str,
+        when_full: &str,
+        when_unreachable: &str,
+        spool_dir: Option<std::path::PathBuf>,
+        spool: bool,
+        sync: &str,
+        offline: bool,
+        buffer_bytes: Option<u64>,
+        media_buffer_bytes: Option<u64>,
+        linger: Option<f64>,
+        open_timeout: f64,
+        finish_timeout: f64,
+        exit_timeout: f64,
+        on_reject: Option<Py<PyAny>>,
+        quiet: bool,
+    ) -> PyResult<Self> {
+        let options = Arc::new(Options {
+            name,
+            project,
+            entity,
+            base_url,
+            api_key,
+            columns: choose(
+                "columns",
+                columns,
+                &[("strict", ColumnPolicy::Strict), ("evolve", ColumnPolicy::Evolve)],
+            )?,
+            when_full: choose(
+                "when_full",
+                when_full,
+                &[("refuse", WhenFull::Refuse), ("wait", WhenFull::Wait)],
+            )?,
+            when_unreachable: choose(
+                "when_unreachable",
+                when_unreachable,
+                &[("fail", WhenUnreachable::Fail), ("log_anyway", WhenUnreachable::LogAnyway)],
+            )?,
+            spool: match (spool, spool_dir) {
+                (false, _) => Spool::Off,
+                (true, None) => Spool::Default,
+                (true, Some(dir)) => Spool::Dir(dir),
+            },
+            sync: choose(
+                "sync",
+                sync,
+                &[
+                    ("never", SyncPolicy::Never),
+                    ("interval", SpoolConfig::default().sync),
+                    ("always", SyncPolicy::Always),
+                ],
+            )?,
+            is_offline: offline,
+            buffer_bytes,
+            media_buffer_bytes,
+            linger: linger.map(|linger| seconds("linger", linger)).transpose()?,
+            open_timeout: seconds("open_timeout", open_timeout)?,
+            finish_timeout: seconds("finish_timeout", finish_timeout)?,
+            exit_timeout: seconds("exit_timeout", exit_timeout)?,
+            on_reject,
+            is_quiet: quiet,
+        });
+        let open = Open::new(py, &options)?;
+        let path = open.table.path();
+        let facts = Facts {
+            entity: path.entity().to_owned(),
+            project: path.project().to_owned(),
+            table: path.table().to_owned(),
+            url: open.table.panel_url().map(str::to_owned).or_else(|| address(&open)),
+            rows_url: open.table.rows_url().map(str::to_owned),
+            remote: open.remote.clone(),
+        };
+        Ok(Self { options, facts, state: Mutex::new(State::Open(open)) })
+    }
+
+    #[pyo3(signature = (rows, /))]
+    fn log(slf: &Bound<'_, Self>, rows: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        let py = slf.py();
+        let this = slf.get();
+        let Some(open) = this.current(py)? else { return Err(errors::finished(py)) };
+        let url = log::log(&open, rows)?;
+        if let Some(url) = &url
+            && !this.options.is_quiet
+        {
+            py.import("streamtable._process")?
+                .call_method1("say", (format!("View data at: {url}"),))?;
+        }
+        Ok(url)
+    }
+
+    #[pyo3(signature = (timeout = 60.0))]
+    fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<Stats> {
+        let timeout = seconds("timeout", timeout)?;
+        let Some(open) = self.current(py)? else { return self.stats(py) };
+        let flushed = wait(py, |keep_waiting| open.table.flush_while(timeout, keep_waiting))?;
+        Ok(flushed.map_err(|error| errors::flush(py, &error))?.into())
+    }
+
+    #[pyo3(signature = ())]
+    fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
+        let Some(open) = self.current(py)? else { return self.stats(py) };
+        let finished = wait(py, |keep_waiting| open.table.finish_while(keep_waiting))?;
+        let stats = finished.map_err(|error| errors::flush(py, &error))?;
+        let writer = open.table.writer().to_owned();
+        let before = std::mem::replace(&mut *self.state(), State::Finished { stats, writer });
+        // The last of both waits for a thread to end.
+        py.detach(|| drop((before, open)));
+        Ok(stats.into())
+    }
+
+    #[pyo3(signature = ())]
+    fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
+        match self.current(py)? {
+            Some(open) => Ok(open.table.stats().into()),
+            None => match &*self.state() {
+                State::Finished { stats, .. } => Ok((*stats).into()),
+                State::Open(open) => Ok(open.table.stats().into()),
+            },
+        }
+    }
+
+    #[pyo3(signature = ())]
+    fn resume(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(open) = self.current(py)? {
+            open.table.resume();
+        }
+        Ok(())
+    }
+
+    #[getter]
+    fn entity_name(&self) -> &str {
+        &self.facts.entity
+    }
+
+    #[getter]
+    fn project_name(&self) -> &str {
+        &self.facts.project
+    }
+
+    #[getter]
+    fn table_name(&self) -> &str {
+        &self.facts.table
+    }
+
+    #[getter]
+    fn url(&self) -> Option<&str> {
+        self.facts.url.as_deref()
+    }
+
+    #[getter]
+    fn rows_url(&self) -> Option<&str> {
+        self.facts.rows_url.as_deref()
+    }
+
+    #[getter]
+    fn base_url(&self) -> &str {
+        &self.facts.remote.base_url
+    }
+
+    #[getter]
+    fn writer(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(match self.current(py)? {
+            Some(open) => open.table.writer().to_owned(),
+            None => match &*self.state() {
+                State::Finished { writer, .. } => writer.clone(),
+                State::Open(open) => open.table.writer().to_owned(),
+            },
+        })
+    }
+
+    #[getter]
+    fn stop_reason(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let open = self.current(py)?;
+        Ok(open.and_then(|open| open.table.stop_reason()).map(|reason| reason.to_string()))
+    }
+
+    #[getter]
+    fn is_finished(&self) -> bool {
+        matches!(&*self.state(), State::Finished { .. })
+    }
+
+    /// Asks the table's server; returns the answer's status and body.
+    #[pyo3(signature = (method, path, body, accept, timeout, /))]
+    fn _request<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+        accept: &str,
+        timeout: f64,
+    ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
+        let timeout = seconds("timeout", timeout)?;
+        let answer = fetch(py, &self.facts.remote, method, path, body, accept, timeout)?;
+        let (status, body) = answer.map_err(PyConnectionError::new_err)?;
+        Ok((status, PyBytes::new(py, &body)))
+    }
+}
+
+impl Table {
+    /// Returns the table as it is open in this process, or nothing if it is finished.
+    ///
+    /// In a child that a fork made it is opened again, with a writer of its own.
+    fn current(&self, py: Python<'_>) -> PyResult<Option<Arc<Open>>> {
+        match &*self.state() {
+            State::Finished { .. } => return Ok(None),
+            State::Open(open) if open.generation == generation() => {
+                return Ok(Some(Arc::clone(open)));
+            }
+            State::Open(_) => {}
+        }
+        let again = Open::new(py, &self.options)?;
+        let mut state = self.state();
+        let replaced = match &*state {
+            // Another thread was faster.
+            State::Open(open) if open.generation == generation() => {
+                let open = Arc::clone(open);
+                drop(state);
+                retire(again);
+                return Ok(Some(open));
+            }
+            _ => std::mem::replace(&mut *state, State::Open(Arc::clone(&again))),
+        };
+        drop(state);
+        // Its threads live in another process, and its locks may be theirs.
+        std::mem::forget(replaced);
+        Ok(Some(again))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let State::Open(open) = state {
+            retire(Arc::clone(open));
+        }
+    }
+}
+
+/// The panel's address, where the table was opened without a server's word.
+fn address(open: &Open) -> Option<String> {
+    let Remote { base_url, board_url, .. } = &open.remote;
+    let board = BaseUrl::board(board_url.as_deref(), base_url).ok()?;
+    Some(panel_url(&board, open.table.path()))
+}
+
+fn choose<T: Copy>(keyword: &str, choice: &str, choices: &[(&str, T)]) -> PyResult<T> {
+    let found = choices.iter().find(|(name, _)| *name == choice);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+        let names = names.join(" or ");
+        PyValueError::new_err(format!("{keyword} is {names}, not {choice:?}"))
+    })
+}
+
+fn seconds(keyword: &str, seconds: f64) -> PyResult<Duration> {
+    // What does not fit is for ever, or none.
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!(
+            "{keyword} is a number of seconds, not {seconds}"
+        )));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}

@@ -1,0 +1,204 @@
+//! Any Python value as one that a cell can hold.
+
+use std::path::PathBuf;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+use pyo3::{IntoPyObjectExt, intern};
+use streamtable::{Media, MediaKind, Row, Timestamp, Value};
+
+use crate::plain::{LONE_SURROGATE, too_wide};
+
+/// As deep as anything is followed: a little deeper than a table takes, which tells of it better.
+const MAX_DEPTH: usize = 70;
+
+/// The module that knows the types of other packages.
+const CONVERT: &str = "streamtable._convert";
+
+/// Makes a row of anything that is one in Python's eyes.
+///
+/// The error names the column, and is a `TypeError` unless the value's own code raised another.
+pub(crate) fn row(row: &Bound<'_, PyAny>) -> PyResult<Row> {
+    if let Ok(dict) = row.cast_exact::<PyDict>() {
+        return fields(dict, 0);
+    }
+    let py = row.py();
+    static AS_ROW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let dict = AS_ROW.import(py, CONVERT, "as_row")?.call1((row,))?;
+    fields(dict.cast::<PyDict>()?, 0)
+}
+
+/// Makes the cells of a row, or the fields of a struct.
+fn fields(dict: &Bound<'_, PyDict>, depth: usize) -> PyResult<Row> {
+    let mut row = Row::new();
+    // Converting runs code that may change the dict, which the copy does not mind.
+    for (key, value) in dict.copy()?.iter() {
+        let name = name(&key)?;
+        let value = value_at(&value, depth).map_err(|error| match depth {
+            0 => in_column(value.py(), &name, error),
+            _ => error,
+        })?;
+        row.push(name, value);
+    }
+    Ok(row)
+}
+
+fn name(key: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(name) = key.cast_exact::<PyString>() {
+        return text(name);
+    }
+    static AS_NAME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let name = AS_NAME.import(key.py(), CONVERT, "as_name")?.call1((key,))?;
+    text(name.cast::<PyString>()?)
+}
+
+fn text(text: &Bound<'_, PyString>) -> PyResult<String> {
+    match text.to_str() {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(PyTypeError::new_err(LONE_SURROGATE)),
+    }
+}
+
+/// Says in which column a conversion failed.
+fn in_column(py: Python<'_>, column: &str, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyTypeError>(py) {
+        return error;
+    }
+    let in_column = PyTypeError::new_err(format!("column {column:?}: {}", error.value(py)));
+    in_column.set_cause(py, error.cause(py));
+    in_column
+}
+
+fn value_at(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    if depth > MAX_DEPTH {
+        return Err(PyTypeError::new_err(
+            "lists and dicts nest deeper than 64; flatten them, or log them as a string",
+        ));
+    }
+    match plain(value, depth)? {
+        Some(value) => Ok(value),
+        None => simplified(value, depth),
+    }
+}
+
+/// Makes a value of what needs no look at other packages' types.
+fn plain(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Option<Value>> {
+    Ok(Some(if value.is_none() {
+        Value::Null
+    } else if let Ok(string) = value.cast_exact::<PyString>() {
+        Value::String(text(string)?)
+    } else if let Ok(flag) = value.cast_exact::<PyBool>() {
+        Value::Bool(flag.is_true())
+    } else if value.is_exact_instance_of::<PyInt>() {
+        match value.extract::<i64>() {
+            Ok(int) => Value::Int(int.into()),
+            Err(_) => return Err(PyTypeError::new_err(too_wide(value))),
+        }
+    } else if let Ok(float) = value.cast_exact::<PyFloat>() {
+        Value::Float(float.value())
+    } else if let Ok(list) = value.cast_exact::<PyList>() {
+        // The elements' code may change the list.
+        Value::List(
+            list.to_tuple().iter().map(|v| value_at(&v, depth + 1)).collect::<Result<_, _>>()?,
+        )
+    } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+        Value::List(tuple.iter().map(|v| value_at(&v, depth + 1)).collect::<Result<_, _>>()?)
+    } else if let Ok(dict) = value.cast_exact::<PyDict>() {
+        Value::Struct(fields(dict, depth + 1)?)
+    } else {
+        return Ok(None);
+    }))
+}
+
+/// Makes a value of anything else, by way of what Python makes of it.
+fn simplified(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    let py = value.py();
+    static SIMPLIFY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let simple = SIMPLIFY.import(py, CONVERT, "simplify")?.call1((value,))?;
+    static INSTANT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static MEDIA: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    if simple.is_instance(INSTANT.import(py, CONVERT, "Instant")?)? {
+        let micros = simple.getattr(intern!(py, "micros"))?.extract()?;
+        return Ok(Timestamp::from_micros(micros).into());
+    }
+    if simple.is_instance(MEDIA.import(py, "streamtable._media", "Media")?)? {
+        return Ok(media(&simple)?.into());
+    }
+    plain(&simple, depth)?.ok_or_else(|| {
+        let kind = value.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        PyTypeError::new_err(format!("a value of type {kind} has no meaning in a table"))
+    })
+}
+
+fn media(media: &Bound<'_, PyAny>) -> PyResult<Media> {
+    let py = media.py();
+    let wrong = |error: streamtable::MediaError| PyTypeError::new_err(error.to_string());
+    let kind: String = media.getattr(intern!(py, "kind"))?.extract()?;
+    let kind: MediaKind = kind.parse().map_err(wrong)?;
+    let format: String = media.getattr(intern!(py, "format"))?.extract()?;
+    let data = media.getattr(intern!(py, "data"))?;
+    let made = match data.cast::<PyBytes>() {
+        Ok(bytes) => {
+            let bytes = bytes.as_bytes().to_vec();
+            match kind {
+                MediaKind::Image => Media::image(bytes),
+                MediaKind::Audio => Media::audio(bytes, &format),
+                MediaKind::Video => Media::video(bytes, &format),
+                MediaKind::Html => Ok(Media::html(utf8(bytes)?)),
+                MediaKind::Markdown => Ok(Media::markdown(utf8(bytes)?)),
+            }
+        }
+        Err(_) => {
+            let path: PathBuf = media.getattr(intern!(py, "path"))?.extract()?;
+            Media::from_path(kind, path)
+        }
+    }
+    .map_err(wrong)?;
+    let caption: Option<String> = media.getattr(intern!(py, "caption"))?.extract()?;
+    Ok(match caption {
+        Some(caption) => made.with_caption(caption),
+        None => made,
+    })
+}
+
+fn utf8(bytes: Vec<u8>) -> PyResult<String> {
+    String::from_utf8(bytes).map_err(|_| PyTypeError::new_err("the document is not UTF-8"))
+}
+
+/// Makes Python objects of a row, for those who get one back.
+pub(crate) fn row_to_python<'py>(py: Python<'py>, row: &Row) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, value) in row.cells() {
+        dict.set_item(name, to_python(py, value)?)?;
+    }
+    Ok(dict)
+}
+
+/// Makes a Python object of a value.
+pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    match value {
+        Value::Null => Ok(py.None().into_bound(py)),
+        Value::Bool(flag) => flag.into_bound_py_any(py),
+        Value::Int(int) => int.into_bound_py_any(py),
+        Value::Float(float) => float.into_bound_py_any(py),
+        Value::String(text) => text.into_bound_py_any(py),
+        Value::Timestamp(t) => {
+            static FROM_MICROS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            FROM_MICROS.import(py, CONVERT, "from_micros")?.call1((t.as_micros(),))
+        }
+        Value::Media(media) => {
+            let dict = PyDict::new(py);
+            dict.set_item("kind", media.kind().as_str())?;
+            dict.set_item("format", media.format())?;
+            dict.set_item("caption", media.caption())?;
+            Ok(dict.into_any())
+        }
+        Value::List(items) => {
+            let items: PyResult<Vec<_>> = items.iter().map(|item| to_python(py, item)).collect();
+            Ok(PyList::new(py, items?)?.into_any())
+        }
+        Value::Struct(fields) => Ok(row_to_python(py, fields)?.into_any()),
+    }
+}

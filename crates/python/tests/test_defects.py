@@ -1,0 +1,312 @@
+"""What the legacy client got wrong, one test a defect, numbered as in the protocol notes, §17.
+
+| defect | where it is shown gone |
+| --- | --- |
+| 1 rows end with the process | test_process.py::test_a_death_loses_nothing |
+| 2 to 10 | here |
+| 4 fork | test_process.py::test_fork, ::test_multiprocessing |
+| 11, 12 | here |
+| 13, 16 | test_values.py, test_table.py::test_forms_of_a_row |
+| 14, 15 | here |
+| 17 to 24 | here |
+| 25 the slow import of many packages | here, test_values.py::test_no_package_is_loaded_for_it, alone.py |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lab import Proxy, Server
+
+import streamtable
+from streamtable import Image, StreamTable
+
+Open = Callable[..., StreamTable]
+
+
+def behind(proxy: Proxy, server: Server) -> dict[str, Any]:
+    return {"base_url": proxy.url, "api_key": server.key}
+
+
+def test_02_a_bad_value_ends_nothing(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    for n in range(9):
+        if n == 2:
+            with pytest.raises(TypeError):
+                table.log({"n": object()})
+        else:
+            table.log({"n": n})
+    assert table.finish().acked == 8
+    assert [row["n"] for row in server.rows(name)] == [0, 1, 3, 4, 5, 6, 7, 8]
+
+
+def test_03_a_row_after_finish_is_an_error(open_table: Open) -> None:
+    table = open_table()
+    table.log({"n": 0})
+    table.finish()
+    with pytest.raises(streamtable.TableFinishedError):
+        table.log({"n": 1})
+
+
+def test_05_the_buffer_is_bounded(server: Server, open_table: Open) -> None:
+    with Proxy(server, lambda _: (503, {})) as proxy:
+        table = open_table(**behind(proxy, server), spool_dir=False, buffer_bytes=100_000)
+        with pytest.raises(streamtable.BufferFullError, match="of 100000 bytes wait"):
+            for n in range(50_000):
+                table.log({"n": n})
+        assert table.stats().logged < 1000
+        proxy.plan = lambda _: "pass"
+        table.finish()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_06_a_refusal_of_all_is_raised_and_keeps_the_rows(
+    server: Server, name: str, open_table: Open, status: int
+) -> None:
+    with Proxy(server, lambda _: (status, {})) as proxy:
+        table = open_table(**behind(proxy, server))
+        table.log([{"n": n} for n in range(5)])
+        with pytest.raises(streamtable.StreamStoppedError) as raised:
+            table.flush()
+        assert isinstance(raised.value, streamtable.FlushError)
+        assert raised.value.stats.pending == 5
+        assert table.stop_reason is not None
+        with pytest.raises(streamtable.StreamStoppedError, match="call `resume`"):
+            table.log({"n": 5})
+        proxy.plan = lambda _: "pass"
+        table.resume()
+        assert table.finish().acked == 5
+    assert [row["n"] for row in server.rows(name)] == list(range(5))
+
+
+def test_07_a_lost_answer_doubles_nothing(server: Server, name: str, open_table: Open) -> None:
+    with Proxy(server, lambda n: "pass" if n else "lose") as proxy:
+        table = open_table(**behind(proxy, server))
+        table.log([{"n": n} for n in range(5)])
+        assert table.finish().acked == 5
+        assert len(proxy.bodies) >= 2
+    assert [row["n"] for row in server.rows(name)] == list(range(5))
+
+
+def test_08_a_silent_server_does_not_hold_up_finish(server: Server, name: str) -> None:
+    with Proxy(server, lambda n: "pass" if n else "hang") as proxy:
+        table = StreamTable(name, **behind(proxy, server), finish_timeout=0.5, quiet=True)
+        table.log({"n": 0})
+        start = time.monotonic()
+        with pytest.raises(streamtable.FlushTimeoutError) as raised:
+            table.finish()
+        assert isinstance(raised.value, TimeoutError)
+        assert time.monotonic() - start < 5
+        proxy.hang.set()
+        deadline = time.monotonic() + 20
+        while table.stats().pending:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert len(server.rows(name)) == 1
+
+
+def test_09_opening_is_bounded(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        start = time.monotonic()
+        with pytest.raises(streamtable.UnavailableError, match="within"):
+            StreamTable(name, base_url=url, api_key="k" * 40, open_timeout=0.5)
+        assert time.monotonic() - start < 5
+    # Nobody listens there any more.
+    table = StreamTable(
+        name, base_url=url, api_key="k" * 40, open_timeout=0.3, when_unreachable="log_anyway",
+        exit_timeout=0.1, finish_timeout=0.1, quiet=True,
+    )  # fmt: skip
+    table.log({"n": 0})
+    assert table.stats().pending == 1
+
+
+def test_10_what_is_wrong_at_opening_is_told(
+    name: str, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(streamtable.AuthenticationError, match="does not accept the API key"):
+        StreamTable(name, api_key="wrong" * 8)
+    with pytest.raises(streamtable.OpenError, match="address"):
+        StreamTable(name, base_url="ftp://127.0.0.1", api_key="k" * 40)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    with pytest.raises(streamtable.AuthenticationError, match="there is no API key for 127.0.0.1"):
+        StreamTable(name)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
+def test_11_zones_shift_nothing(server: Server, name: str, program: Any, zone: str) -> None:
+    code = """
+        import sys, time
+        from streamtable import StreamTable
+        with StreamTable(sys.argv[1]) as table:
+            table.log({"now": time.time()})
+            start = time.monotonic()
+            table.flush()
+            assert time.monotonic() - start < 2
+    """
+    program(code, name, TZ=zone)
+    run = name.split("/")[2]
+    query = f'{{ project(name: "p", entityName: "me") {{ run(name: "{run}") {{ history }} }} }}'
+    answer = ask(server, query)
+    line = json.loads(answer["data"]["project"]["run"]["history"][0])
+    assert abs(line["_timestamp"] - line["now"]) < 5
+
+
+def ask(server: Server, query: str) -> Any:
+    import urllib.request
+
+    request = urllib.request.Request(
+        server.url + "/graphql",
+        json.dumps({"query": query}).encode(),
+        {"authorization": f"Bearer {server.key}", "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def test_12_rows_arrive_soon_and_flush_waits_for_them(
+    server: Server, name: str, open_table: Open
+) -> None:
+    table = open_table()
+    table.log({"n": 0})
+    deadline = time.monotonic() + 5
+    while table.stats().acked == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    table.log({"n": 1})
+    assert table.flush(10).acked == 2
+    assert len(server.rows(name)) == 2
+
+
+def test_14_each_array_and_document_is_its_own(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    for n in range(3):
+        table.log({"array": np.full(3, n), "image": Image(np.full((2, 2), n)), "took": np.timedelta64(n, "s")})
+    table.finish()
+    rows = server.rows(name)
+    assert [row["array"] for row in rows] == [[n] * 3 for n in range(3)]
+    assert [row["took"] for row in rows] == [0.0, 1.0, 2.0]
+    files = {row["image"]["path"] for row in rows}
+    assert len(files) == 3
+    assert all(server.get(f"/files/{name}/{path}").startswith(b"\x89PNG") for path in files)
+
+
+def test_15_what_changes_later_changes_nothing(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    row: dict[str, Any] = {"n": 1, "list": [1], "dict": {"a": 1}, "array": np.ones(2)}
+    table.log(row)
+    row["n"] = 2
+    row["list"].append(2)
+    row["dict"]["a"] = 2
+    row["array"][:] = 2
+    table.finish()
+    stored = server.rows(name)[0]
+    assert (stored["n"], stored["list"], stored["dict"]) == (1, [1], {"a": 1})
+    assert stored["array"] == [1, 1]
+
+
+def test_17_complete_comes_last(server: Server, open_table: Open) -> None:
+    posts: list[bytes] = []
+    with Proxy(server, lambda _: "pass") as proxy:
+        proxy.all_bodies = posts
+        table = open_table(**behind(proxy, server))
+        table.log({"image": Image(np.zeros((2, 2)))})
+        table.finish()
+    said_complete = [b'"complete":true' in body.replace(b" ", b"") for body in posts]
+    assert said_complete.count(True) == 1 and said_complete[-1]
+
+
+def test_18_a_row_that_is_too_long_is_told(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log({"text": "a"})
+    with pytest.raises(streamtable.RowError, match="at most 10383360 are allowed"):
+        table.log({"text": "x" * 11_000_000})
+    table.log({"text": "b"})
+    table.finish()
+    assert [(row["text"], row["_line"]) for row in server.rows(name)] == [("a", 0), ("b", 1)]
+
+
+def test_19_tables_do_not_disturb_each_other(server: Server) -> None:
+    before = dict(os.environ)
+    names = [f"me/p{i}/t{uuid.uuid4().hex[:8]}" for i in range(8)]
+
+    def work(name: str) -> None:
+        with StreamTable(name, quiet=True) as table:
+            table.log([{"table": name, "n": n} for n in range(20)])
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert dict(os.environ) == before
+    for name in names:
+        assert [(row["table"], row["n"]) for row in server.rows(name)] == [(name, n) for n in range(20)]
+
+
+def test_20_a_bad_name_makes_nothing(server: Server) -> None:
+    project = f"p{uuid.uuid4().hex[:8]}"
+    with pytest.raises(streamtable.TableNameError):
+        StreamTable(f"me/{project}/no good")
+    query = f'{{ project(name: "{project}", entityName: "me") {{ name }} }}'
+    assert (ask(server, query)["data"] or {}).get("project") is None
+
+
+def test_21_what_became_of_rows_is_known(open_table: Open) -> None:
+    table = open_table()
+    table.log([{"n": 0}, {"n": 1}])
+    stats = table.flush()
+    assert stats.logged == stats.acked + stats.pending + stats.rejected + stats.dropped == 2
+
+
+def test_22_retry_after_is_obeyed(server: Server, open_table: Open) -> None:
+    times: list[float] = []
+
+    def plan(number: int) -> Any:
+        times.append(time.monotonic())
+        return "pass" if number else (429, {"retry-after": "2"})
+
+    with Proxy(server, plan) as proxy:
+        table = open_table(**behind(proxy, server))
+        table.log({"n": 0})
+        table.finish()
+    assert times[1] - times[0] >= 2
+
+
+def test_23_a_key_in_two_places_is_no_trouble(
+    server: Server, open_table: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", server.key)
+    table = open_table()
+    table.log({"n": 0})
+    assert table.finish().acked == 1
+
+
+def test_24_the_writer_tells_nothing_of_the_machine(open_table: Open) -> None:
+    assert uuid.UUID(open_table().writer).version == 4
+
+
+def test_25_the_import_is_light(program: Any) -> None:
+    code = """
+        import sys, time
+        start = time.process_time()
+        import streamtable
+        print(time.process_time() - start)
+    """
+    fastest = min(float(program(code).stdout) for _ in range(3))
+    # The legacy client takes 1.9 s at the best.
+    assert fastest < 0.5
+    assert re.fullmatch(r"\d+\.\d+\.\d+", streamtable.__version__)
+    assert "streamtable" in sys.modules

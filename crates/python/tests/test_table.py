@@ -1,0 +1,346 @@
+"""What a table does, from opening to finishing."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import OrderedDict, UserDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+import pytest
+from lab import Proxy, Server
+
+import streamtable
+from streamtable import StreamTable
+from streamtable.monitoring import StreamTable as DropIn
+
+Open = Callable[..., StreamTable]
+
+
+def cells(server: Server, table: str) -> list[dict[str, object]]:
+    own = ("timestamp", "_position", "_writer", "_line")
+    return [{k: v for k, v in row.items() if k not in own} for row in server.rows(table)]
+
+
+def test_log_tells_the_panel_once(
+    server: Server, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = DropIn(name)
+    url = table.log({"a": 1})
+    assert url == table.url
+    assert url is not None and url.startswith(server.url + "/?exp=get%28%0A++++%22wandb-artifact")
+    assert table.log({"a": 2}) is None
+    table.finish()
+    assert capsys.readouterr().err == f"View data at: {url}\n"
+    assert table.rows_url == f"{server.url}/me/p/runs/{name.split('/')[2]}"
+
+
+def test_quiet_prints_nothing(open_table: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    assert open_table().log({"a": 1})
+    assert capsys.readouterr() == ("", "")
+
+
+@dataclass
+class Point:
+    a: int
+    b: str
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"a": 1, "b": "x"},
+        [{"a": 1, "b": "x"}],
+        ({"a": 1, "b": "x"},),
+        iter([{"a": 1, "b": "x"}]),
+        OrderedDict(a=1, b="x"),
+        UserDict(a=1, b="x"),
+        MappingProxyType({"a": 1, "b": "x"}),
+        Point(1, "x"),
+        [Point(1, "x")],
+        Pair(1, "x"),
+        [Pair(1, "x")],
+        {"row": {"a": 1, "b": "x"}}.values(),
+    ],
+    ids=lambda rows: type(rows).__name__,
+)
+def test_forms_of_a_row(server: Server, name: str, open_table: Open, rows: object) -> None:
+    table = open_table()
+    table.log(rows)
+    assert table.finish().acked == 1
+    assert cells(server, name) == [{"a": 1, "b": "x"}]
+
+
+def test_no_rows_are_none(open_table: Open) -> None:
+    table = open_table()
+    assert table.log([]) is None
+    assert table.stats().logged == 0
+
+
+def test_order_of_rows_and_columns(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log(({"z": i, "a": str(i)} for i in range(5000)))
+    table.log({"a": "last", "z": -1})
+    table.finish()
+    rows = server.rows(name)
+    assert [row["z"] for row in rows] == [*range(5000), -1]
+    assert list(server.columns(name)) == ["z", "a", "timestamp"]
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "column", "words"),
+    [
+        ({"a": 1}, streamtable.RowError, "b", "is missing"),
+        ({"a": 1, "b": "x", "c": 1}, streamtable.RowError, "c", "is not one of the table's"),
+        ({"a": [1], "b": "x"}, streamtable.RowError, "a", "holds int, this row has list<int>"),
+        ({"a": 1, "b": "x", "_step": 1}, streamtable.RowError, "_step", "reserved"),
+        ({"a": 2**63, "b": "x"}, TypeError, "a", "64 bits does not fit 64 with a sign"),
+        ({"a": 2**63, "b": ()}, TypeError, "a", "64 bits does not fit 64 with a sign"),
+        ({"a": object(), "b": "x"}, TypeError, "a", "object has no meaning in a table"),
+        ({"a": 1, "b": b"x"}, streamtable.RowTypeError, "b", "wrap them in Image"),
+        ({"a": 1, "b": "\ud800"}, TypeError, "b", "half a surrogate pair"),
+        ({"a": 1, "b": ["\ud800"]}, TypeError, "b", "half a surrogate pair"),
+        ({"a": 1, ("b",): "x"}, TypeError, "", "a column's name is a text, not tuple"),
+        (7, TypeError, "", "a row is a dict or another mapping of columns, not int"),
+        ("ab", TypeError, "", "not str"),
+        ([[1, 2]], TypeError, "", "not list"),
+        (None, TypeError, "", "not NoneType"),
+    ],
+)
+def test_a_bad_row_is_refused_alone(
+    open_table: Open, row: object, error: type[Exception], column: str, words: str
+) -> None:
+    table = open_table()
+    table.log({"a": 1, "b": "x"})
+    with pytest.raises(error) as raised:
+        table.log(row)
+    assert isinstance(raised.value, streamtable.LogError)
+    assert words in str(raised.value)
+    assert raised.value.accepted == 0
+    (refused,) = raised.value.refused
+    assert words in refused.reason
+    assert column in str(raised.value)
+    table.log({"a": 2, "b": "y"})
+    assert table.finish().acked == 2
+
+
+def test_the_others_of_a_call_are_taken(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    bad = {"n": object()}
+    with pytest.raises(TypeError) as raised:
+        table.log([{"n": 0}, bad, {"n": 2}, {"m": 3}, {"n": 4}])
+    error = raised.value
+    assert isinstance(error, streamtable.RowTypeError)
+    assert error.accepted == 3
+    assert [refused.index for refused in error.refused] == [1, 3]
+    assert error.refused[0].row is bad
+    assert error.refused[1].row == {"m": 3}
+    assert error.refused[1].column == "m"
+    table.finish()
+    assert [row["n"] for row in cells(server, name)] == [0, 2, 4]
+
+
+def test_what_stops_the_program_stops_the_call(open_table: Open) -> None:
+    class Interrupting(UserDict[str, int]):
+        def items(self) -> object:  # type: ignore[override]
+            raise KeyboardInterrupt
+
+    table = open_table()
+    with pytest.raises(KeyboardInterrupt):
+        table.log([{"n": 0}, Interrupting()])
+    with pytest.raises(ZeroDivisionError):
+        table.log({"n": 1 / i} for i in (1, 0))
+
+
+def test_columns_may_evolve(server: Server, name: str, open_table: Open) -> None:
+    table = open_table(columns="evolve")
+    table.log([{"a": 1}, {"b": "x"}, {"a": "y", "b": None}])
+    table.finish()
+    assert server.columns(name)["a"] == "int | string | null" or "string" in server.columns(name)["a"]
+    assert [(row.get("a"), row.get("b")) for row in server.rows(name)] == [
+        (1, None),
+        (None, "x"),
+        ("y", None),
+    ]
+
+
+def test_finished_is_finished(open_table: Open) -> None:
+    table = open_table()
+    table.log({"a": 1})
+    first = table.finish()
+    assert table.is_finished
+    assert table.finish() == table.flush() == table.stats() == first
+    with pytest.raises(streamtable.TableFinishedError, match="open it again"):
+        table.log({"a": 2})
+
+
+def test_with_finishes(open_table: Open) -> None:
+    with open_table() as table:
+        table.log({"a": 1})
+    assert table.stats().acked == 1
+    with pytest.raises(ZeroDivisionError), open_table() as table:
+        table.log({"a": 1})
+        1 / 0  # noqa: B018
+    assert table.is_finished
+
+
+def test_stats(open_table: Open) -> None:
+    table = open_table()
+    table.log([{"n": n} for n in range(3)])
+    stats = table.flush(10)
+    assert (stats.logged, stats.acked, stats.pending, stats.rejected, stats.dropped) == (3, 3, 0, 0, 0)
+    assert repr(stats).startswith("Stats(logged=3, acked=3, pending=0, rejected=0, dropped=0, media=")
+    with pytest.raises(AttributeError):
+        stats.logged = 4  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("",), "Must specify table_name"),
+        (("t",), "Must specify project_name"),
+        (("p/t", "q"), "Cannot specify project_name"),
+        (("e/p/t", None, "f"), "Cannot specify entity_name"),
+        (("a/b/c/d",), "at most three parts"),
+        (("me//t",), "project"),
+        (("me/p/white space",), "table"),
+        (("Me/p/t",), "entity"),
+    ],
+)
+def test_names(args: tuple[str, ...], words: str) -> None:
+    with pytest.raises(streamtable.TableNameError) as raised:
+        StreamTable(*args)
+    assert isinstance(raised.value, ValueError)
+    assert words in str(raised.value)
+
+
+def test_parts_of_a_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = name.split("/")[2]
+    for args in [(name,), (f"p/{table}",), (table, "p"), (table, "p", "me"), (f"p/{table}", None, "me")]:
+        opened = StreamTable(*args, quiet=True)
+        assert opened.path == name
+        assert (opened.entity_name, opened.project_name, opened.table_name) == ("me", "p", table)
+        assert repr(opened) == f"StreamTable({name!r})"
+    monkeypatch.setenv("WANDB_PROJECT", "p")
+    assert StreamTable(table, quiet=True).path == name
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"columns": "loose"}, 'columns is "strict" or "evolve", not "loose"'),
+        ({"when_full": "drop"}, 'when_full is "refuse" or "wait", not "drop"'),
+        ({"sync": "now"}, 'sync is "never" or "interval" or "always", not "now"'),
+        ({"open_timeout": -1}, "open_timeout is a number of seconds, not -1"),
+        ({"exit_timeout": math.nan}, "exit_timeout is a number of seconds, not NaN"),
+    ],
+)
+def test_options(name: str, options: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        StreamTable(name, **options)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        StreamTable(name, colums="strict")  # type: ignore[call-arg]
+
+
+def test_many_threads(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+
+    def work(thread: int) -> None:
+        for n in range(500):
+            table.log({"thread": thread, "n": n})
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert table.finish().acked == 4000
+    rows = server.rows(name)
+    for i in range(8):
+        assert [row["n"] for row in rows if row["thread"] == i] == list(range(500))
+
+
+def test_waits_give_the_interpreter_to_others(server: Server, open_table: Open, name: str) -> None:
+    with Proxy(server, lambda n: "pass" if n else "hang") as proxy:
+        table = open_table(base_url=proxy.url, api_key=server.key)
+        table.log({"n": 0})
+        flushing = threading.Event()
+
+        def flush() -> None:
+            flushing.set()
+            with pytest.raises(streamtable.FlushTimeoutError) as raised:
+                table.flush(1.0)
+            assert raised.value.stats.pending == 1
+
+        thread = threading.Thread(target=flush)
+        thread.start()
+        flushing.wait()
+        steps = 0
+        while thread.is_alive():
+            time.sleep(0.01)
+            steps += 1
+        assert steps > 20
+        proxy.hang.set()
+        assert table.finish().acked == 1
+
+
+def test_a_full_buffer_refuses_or_waits(server: Server, open_table: Open) -> None:
+    with Proxy(server, lambda n: "pass" if n else (503, {"retry-after": "1"})) as proxy:
+        options = {"base_url": proxy.url, "api_key": server.key, "spool_dir": False}
+        table = open_table(**options, buffer_bytes=2000)
+        with pytest.raises(streamtable.BufferFullError) as raised:
+            for n in range(100):
+                table.log({"n": n})
+        assert raised.value.refused[0].row == {"n": table.stats().logged}
+        table.finish()
+
+    with Proxy(server, lambda n: "pass" if n else (503, {"retry-after": "1"})) as proxy:
+        table = open_table(**{**options, "base_url": proxy.url}, when_full="wait", buffer_bytes=2000)
+        start = time.monotonic()
+        for n in range(30):
+            table.log({"n": n})
+        table.log([{"n": n} for n in range(30, 60)])
+        assert table.finish().acked == 60
+        assert time.monotonic() - start > 0.5
+
+
+def test_reading_back(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log([{"n": n, "half": n / 2, "mixed": n if n % 2 else str(n)} for n in range(4)])
+    arrow = table.rows(format="arrow")
+    assert arrow.column_names == ["timestamp", "_writer", "_line", "n", "half", "mixed"]
+    assert arrow["n"].to_pylist() == [0, 1, 2, 3]
+    assert type(table.rows()) is type(arrow)
+    dicts = table.rows(2, format="dicts")
+    assert [(row["n"], row["half"], row["mixed"]) for row in dicts] == [(0, 0.0, "0"), (1, 0.5, 1)]
+    assert dicts[0]["_writer"] == table.writer
+    assert dicts[0]["timestamp"].tzinfo is not None
+    bare = name.split("/")[2]
+    assert table.query(f"select sum(n) as s from {bare}", format="dicts") == [{"s": 6}]
+    with pytest.raises(streamtable.ReadError, match="nowhere"):
+        table.query("select * from nowhere")
+    with pytest.raises(ValueError, match="format is"):
+        table.rows(format="csv")  # type: ignore[call-overload]
+
+
+def test_a_row_refused_by_the_server_is_told(open_table: Open, server: Server, name: str) -> None:
+    """Two writers that do not know of each other's columns yet."""
+    told: list[tuple[dict[str, object], str]] = []
+    first = open_table()
+    second = open_table(on_reject=lambda row, reason: told.append((row, reason)))
+    first.log({"a": [1]})
+    first.flush()
+    second.log({"a": "text"})
+    stats = second.finish()
+    assert (stats.acked, stats.rejected) == (0, 1)
+    assert told[0][0]["a"] == "text"
+    assert '"a"' in told[0][1]

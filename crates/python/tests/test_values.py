@@ -1,0 +1,464 @@
+"""What each kind of value becomes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import io
+import math
+import sys
+import uuid
+from collections import deque, namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pydantic
+import pytest
+from lab import Server
+
+import streamtable
+from streamtable import Audio, Html, Image, Markdown, StreamTable, Video
+
+Open = Callable[..., StreamTable]
+
+UTC = dt.timezone.utc
+NOON = dt.datetime(2024, 1, 2, 12, 0, 0, 678_901, tzinfo=UTC)
+IN_INDIA = NOON.astimezone(dt.timezone(dt.timedelta(hours=5.5)))
+
+
+class Color(enum.Enum):
+    RED = "red"
+    WHEN = NOON
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Text(str):
+    def __str__(self) -> str:
+        return "not what it is"
+
+
+@dataclass
+class Point:
+    x: int
+    tags: list[Any] = field(default_factory=lambda: [Color.RED])
+
+
+class Model(pydantic.BaseModel):
+    x: int
+    when: dt.datetime = NOON
+
+
+@attrs.define
+class Attrs:
+    x: int = 3
+
+
+Pair = namedtuple("Pair", "a b")
+
+VALUES: list[tuple[Any, str, Any]] = [
+    (None, "null", None),
+    (True, "bool", True),
+    (7, "int", 7),
+    (2**63 - 1, "int", 2**63 - 1),
+    (-(2**63), "int", -(2**63)),
+    (1.5, "float", 1.5),
+    (2.0, "float", 2.0),
+    (math.nan, "float", "NaN"),
+    (-math.inf, "float", "-Infinity"),
+    ('naïve 😀 "quoted"\n', "string", 'naïve 😀 "quoted"\n'),
+    (Text("text"), "string", "text"),
+    ([1, 2.5, None], "list<float?>", [1, 2.5, None]),
+    ((1, 2), "list<int>", [1, 2]),
+    ({3, 1, 2}, "list<int>", [1, 2, 3]),
+    (frozenset("ba"), "list<string>", ["a", "b"]),
+    (deque([1]), "list<int>", [1]),
+    (range(3), "list<int>", [0, 1, 2]),
+    (Pair(1, "x"), "list<int | string>", [1, "x"]),
+    ({"b": {"c": [True]}, "a": 1}, "struct{a: int, b: struct{c: list<bool>}}", {"b": {"c": [True]}, "a": 1}),
+    ({1: "a", None: "b", True: "c", 0.5: "d"}, None, {"1": "c", "null": "b", "0.5": "d"}),
+    (MappingProxyType({"a": 1}), "struct{a: int}", {"a": 1}),
+    (NOON, "timestamp", "2024-01-02T12:00:00.678901Z"),
+    (IN_INDIA, "timestamp", "2024-01-02T12:00:00.678901Z"),
+    (dt.datetime(1, 1, 1, tzinfo=UTC), "timestamp", "0001-01-01T00:00:00.000000Z"),
+    (dt.date(2024, 1, 2), "string", "2024-01-02"),
+    (dt.time(1, 2, 3), "string", "01:02:03"),
+    (dt.timedelta(minutes=1, milliseconds=5), "float", 60.005),
+    (Decimal("12.50"), "float", 12.5),
+    (Decimal("NaN"), "float", "NaN"),
+    (Fraction(1, 4), "float", 0.25),
+    (uuid.UUID(int=1), "string", "00000000-0000-0000-0000-000000000001"),
+    (Color.RED, "string", "red"),
+    (Color.WHEN, "timestamp", "2024-01-02T12:00:00.678901Z"),
+    (Level.LOW, "int", 1),
+    (Point(1), "struct{tags: list<string>, x: int}", {"x": 1, "tags": ["red"]}),
+    (Model(x=1), "struct{when: timestamp, x: int}", {"x": 1, "when": "2024-01-02T12:00:00.678901Z"}),
+    (Attrs(), "struct{x: int}", {"x": 3}),
+    (Path("/a/b"), "string", "/a/b"),
+    (np.int64(7), "int", 7),
+    (np.uint8(7), "int", 7),
+    (np.float64(1.5), "float", 1.5),
+    (np.float32(0.5), "float", 0.5),
+    (np.longdouble(0.5), "float", 0.5),
+    (np.bool_(True), "bool", True),
+    (np.str_("x"), "string", "x"),
+    (np.datetime64("2024-01-02T12:00:00.678901234"), "timestamp", "2024-01-02T12:00:00.678901Z"),
+    (np.datetime64("NaT"), "null", None),
+    (np.timedelta64(1500, "ms"), "float", 1.5),
+    (np.arange(4).reshape(2, 2), "list<list<int>>", [[0, 1], [2, 3]]),
+    (np.array([0.5, np.nan], dtype="float32"), "list<float>", [0.5, "NaN"]),
+    (np.array(7), "int", 7),
+    (np.array(["a", "b"]), "list<string>", ["a", "b"]),
+    (np.array(["2024-01-02T12:00:00.678901"], dtype="datetime64[us]"), "list<timestamp>", ["2024-01-02T12:00:00.678901Z"]),
+    (pd.Timestamp("2024-01-02T12:00:00.678901", tz="UTC"), "timestamp", "2024-01-02T12:00:00.678901Z"),
+    (pd.NaT, "null", None),
+    (pd.NA, "null", None),
+    (pd.Timedelta(seconds=2), "float", 2.0),
+    (pd.Series([1, 2]), "list<int>", [1, 2]),
+    (pd.Period("2024-01"), "string", "2024-01"),
+    (pd.DataFrame({"a": [1, 2]}), "list<struct{a: int}>", [{"a": 1}, {"a": 2}]),
+    (pl.Series([1, None]), "list<int?>", [1, None]),
+    (pl.DataFrame({"a": [1]}), "list<struct{a: int}>", [{"a": 1}]),
+    (pa.scalar(3), "int", 3),
+    (pa.array(["x"]), "list<string>", ["x"]),
+]
+
+
+@pytest.mark.parametrize(("value", "type_", "shown"), VALUES, ids=lambda v: repr(v)[:30])
+def test_value(server: Server, name: str, open_table: Open, value: Any, type_: str, shown: Any) -> None:
+    table = open_table()
+    table.log({"v": value})
+    table.finish()
+    assert server.rows(name)[0]["v"] == shown
+    if type_ is not None:
+        assert server.columns(name)["v"] == type_
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (b"x", "bytes do not say what they are"),
+        (bytearray(b"x"), "bytearray do not say"),
+        (1j, "complex has no meaning"),
+        (int, "type has no meaning"),
+        (print, "builtin_function_or_method has no meaning"),
+        (iter([1]), "list_iterator has no meaning"),
+        (np.complex64(1), "numpy.complex64 has no meaning"),
+        (np.array([1j]), "an array of complex128 has no meaning"),
+        (np.zeros(100_000), "an array of 100000 elements is too large"),
+        ([[object()]], "object has no meaning"),
+        ({"a": {"b": object()}}, "object has no meaning"),
+        ([1, [2]], "holds int, this row has list<int>"),
+    ],
+    ids=lambda v: repr(v)[:30],
+)
+def test_value_without_meaning(open_table: Open, value: Any, words: str) -> None:
+    table = open_table()
+    with pytest.raises((TypeError, ValueError)) as raised:
+        table.log({"column": value})
+    assert words in str(raised.value)
+    assert '"column"' in str(raised.value)
+    assert isinstance(raised.value, streamtable.LogError)
+    table.log({"column": 1})
+    assert table.finish().acked == 1
+
+
+def test_what_holds_itself_is_refused(open_table: Open) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    table = open_table()
+    with pytest.raises(TypeError, match="nest deeper than 64"):
+        table.log({"v": endless})
+    deep: Any = 1
+    for _ in range(64):
+        deep = [deep]
+    table.log({"v": deep})
+    with pytest.raises(TypeError, match="nest deeper than 64"):
+        table.log({"v": [deep]})
+
+
+def test_naive_times_are_local(program: Any, server: Server, name: str) -> None:
+    code = """
+        import datetime, sys
+        from streamtable import StreamTable
+        with StreamTable(sys.argv[1]) as table:
+            table.log({"t": datetime.datetime(2024, 1, 2, 3, 4, 5, 678901)})
+            table.log({"t": datetime.datetime(2024, 7, 2, 3, 4, 5)})
+    """
+    program(code, name, TZ="America/New_York")
+    assert [row["t"] for row in server.rows(name)] == [
+        "2024-01-02T08:04:05.678901Z",
+        "2024-07-02T07:04:05.000000Z",
+    ]
+
+
+FRAME = {
+    "n": [1, 2, None],
+    "x": [0.5, None, 2.0],
+    "s": ["a", None, "c"],
+    "t": [NOON, None, NOON],
+    "b": [True, False, None],
+    "l": [[1], [], None],
+}
+ROWS = [
+    {"n": 1, "x": 0.5, "s": "a", "t": "2024-01-02T12:00:00.678901Z", "b": True, "l": [1]},
+    {"n": 2, "x": None, "s": None, "t": None, "b": False, "l": []},
+    {"n": None, "x": 2.0, "s": "c", "t": "2024-01-02T12:00:00.678901Z", "b": None, "l": None},
+]
+
+
+def frames() -> dict[str, Callable[[], Any]]:
+    pandas_types = {"n": "Int64", "b": "boolean"}
+    return {
+        "pyarrow.Table": lambda: pa.table(FRAME),
+        "pyarrow.RecordBatch": lambda: pa.table(FRAME).to_batches()[0],
+        "pyarrow.RecordBatchReader": lambda: pa.table(FRAME).to_reader(),
+        "polars": lambda: pl.DataFrame(FRAME),
+        "pandas": lambda: pd.DataFrame(FRAME).astype(pandas_types),
+    }
+
+
+@pytest.mark.parametrize("kind", frames())
+def test_frames(server: Server, name: str, open_table: Open, kind: str) -> None:
+    table = open_table()
+    table.log(frames()[kind]())
+    assert table.finish().acked == 3
+    rows = [{k: row[k] for k in FRAME} for row in server.rows(name)]
+    assert rows == ROWS
+    assert list(server.columns(name)) == [*FRAME, "timestamp"]
+
+
+def test_pandas_without_pyarrow(
+    server: Server, name: str, open_table: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = frames()["pandas"]()
+
+    def no_arrow(*_: object) -> None:
+        raise ImportError("no pyarrow")
+
+    monkeypatch.setattr(pd.DataFrame, "__arrow_c_stream__", no_arrow)
+    table = open_table()
+    table.log(frame)
+    assert table.finish().acked == 3
+    assert [{k: row[k] for k in FRAME} for row in server.rows(name)] == ROWS
+
+
+def test_indexes_of_pandas(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    frame = pd.DataFrame({"a": [1, 2, 3]})
+    table.log(frame[frame.a > 1])
+    table.finish()
+    assert list(server.columns(name)) == ["a", "timestamp"]
+    named = open_table(name + "b")
+    named.log(frame.set_index(pd.Index(["x", "y", "z"], name="key")))
+    named.finish()
+    assert [(row["a"], row["key"]) for row in server.rows(name + "b")] == [(1, "x"), (2, "y"), (3, "z")]
+
+
+def test_many_arrow_types(server: Server, name: str, open_table: Open) -> None:
+    columns = {
+        "u64": pa.array([2**63 - 1], pa.uint64()),
+        "f16": pa.array([np.float16(0.5)], pa.float16()),
+        "date": pa.array([dt.date(2024, 1, 2)]),
+        "time": pa.array([dt.time(1, 2, 3)]),
+        "duration": pa.array([dt.timedelta(seconds=1.5)]),
+        "decimal": pa.array([Decimal("12.50")]),
+        "category": pa.array(["a"]).dictionary_encode(),
+        "struct": pa.array([{"x": 1, "y": [None]}]),
+        "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        "fixed": pa.array([[1, 2]], pa.list_(pa.int8(), 2)),
+        "nanos": pa.array([1_704_196_800_678_901_999], pa.timestamp("ns")),
+        "large": pa.array(["x"], pa.large_string()),
+        "view": pa.array(["x"], pa.string_view()),
+        "null": pa.nulls(1),
+    }
+    table = open_table()
+    table.log(pa.table(columns))
+    table.finish()
+    row = server.rows(name)[0]
+    assert {k: row[k] for k in columns} == {
+        "u64": 2**63 - 1,
+        "f16": 0.5,
+        "date": "2024-01-02",
+        "time": "01:02:03",
+        "duration": 1.5,
+        "decimal": 12.5,
+        "category": "a",
+        "struct": {"x": 1, "y": [None]},
+        "map": {"k": 1},
+        "fixed": [1, 2],
+        "nanos": "2024-01-02T12:00:00.678901Z",
+        "large": "x",
+        "view": "x",
+        "null": None,
+    }
+
+
+def test_bad_frames(open_table: Open) -> None:
+    table = open_table()
+    with pytest.raises(TypeError, match='column "b": a value of Arrow type Binary has no meaning'):
+        table.log(pa.table({"a": [1], "b": [b"x"]}))
+    assert table.stats().logged == 0
+    table.log({"a": 1})
+    with pytest.raises(streamtable.RowError, match='"b" is not one of the table') as raised:
+        table.log(pa.table({"a": range(5000), "b": range(5000)}))
+    assert "the rows behind these were not tried" in str(raised.value)
+    assert raised.value.refused[0].row == {"a": 0, "b": 0}
+    with pytest.raises(TypeError, match="18446744073709551615 does not fit"):
+        table.log(pa.table({"a": pa.array([2**64 - 1, 3], pa.uint64())}))
+    assert table.finish().acked == 2
+
+
+def png(width: int = 4, height: int = 3) -> bytes:
+    return Image(np.zeros((height, width, 3), dtype="uint8")).data or b""
+
+
+def images(folder: Path) -> dict[str, Any]:
+    from matplotlib.figure import Figure
+    from PIL import Image as Pillow
+
+    path = folder / "x.png"
+    path.write_bytes(png())
+    figure = Figure(figsize=(0.04, 0.03), dpi=100)
+    pillow = Pillow.new("RGB", (4, 3), (200, 10, 10))
+
+    class OfWandb:
+        """Duck-typed after what wandb's own class has."""
+
+        _log_type = "image-file"
+        _path = str(path)
+        _caption = "theirs"
+
+    return {
+        "bytes": Image(png()),
+        "path": Image(path),
+        "text": Image(str(path), caption="c"),
+        "file": Image(io.BytesIO(png())),
+        "pillow": pillow,
+        "wrapped": Image(pillow, caption="c"),
+        "palette": pillow.convert("P"),
+        "cmyk": pillow.convert("CMYK"),
+        "figure": figure,
+        "gray": Image(np.zeros((3, 4))),
+        "rgba": Image(np.zeros((3, 4, 4), dtype="uint8")),
+        "bools": Image(np.eye(3, 4, dtype=bool)),
+        "wandb": OfWandb(),
+    }
+
+
+def test_images(server: Server, name: str, open_table: Open, tmp_path: Path) -> None:
+    from PIL import Image as Pillow
+
+    table = open_table(columns="evolve")
+    all_images = images(tmp_path)
+    table.log(all_images)
+    stats = table.finish()
+    assert stats.media.failed == stats.media.pending == 0
+    row = server.rows(name)[0]
+    for kind in all_images:
+        cell = row[kind]
+        assert (cell["_type"], cell["width"], cell["height"]) == ("image-file", 4, 3), kind
+        stored = Pillow.open(io.BytesIO(server.get(f"/files/{name}/{cell['path']}")))
+        assert stored.size == (4, 3), kind
+        stored.load()
+    assert row["text"]["caption"] == "c"
+    assert row["wandb"]["caption"] == "theirs"
+    assert row["pillow"]["sha256"] == row["wrapped"]["sha256"]
+    assert server.columns(name)["pillow"] == "image"
+
+
+def test_pixels_survive(server: Server, name: str, open_table: Open) -> None:
+    from PIL import Image as Pillow
+
+    pixels = np.arange(60, dtype="uint8").reshape(4, 5, 3)
+    table = open_table()
+    table.log({"image": Image(pixels)})
+    table.finish()
+    path = server.rows(name)[0]["image"]["path"]
+    stored = Pillow.open(io.BytesIO(server.get(f"/files/{name}/{path}")))
+    assert (np.asarray(stored) == pixels).all()
+
+
+def test_other_media(server: Server, name: str, open_table: Open, tmp_path: Path) -> None:
+    import wave
+
+    page = tmp_path / "page.html"
+    page.write_text("<b>from a file</b>")
+    table = open_table()
+    table.log(
+        {
+            "sound": Audio(np.sin(np.arange(800) / 10), sample_rate=8000),
+            "film": Video(b"\0\0\0\x18ftypmp42", caption="a film"),
+            "html": Html("<b>hello</b>"),
+            "file": Html(page),
+            "note": Markdown("**hello**"),
+        }
+    )
+    table.finish()
+    row = server.rows(name)[0]
+    assert {k: v["_type"] for k, v in row.items() if isinstance(v, dict)} == {
+        "sound": "audio-file",
+        "film": "video-file",
+        "html": "html-file",
+        "file": "html-file",
+        "note": "markdown-file",
+    }
+    files = {k: server.get(f"/files/{name}/{row[k]['path']}") for k in ("sound", "html", "file", "note")}
+    assert (files["html"], files["file"]) == (b"<b>hello</b>", b"<b>from a file</b>")
+    assert files["note"] == b"**hello**"
+    with wave.open(io.BytesIO(files["sound"])) as sound:
+        assert (sound.getframerate(), sound.getnframes(), sound.getnchannels()) == (8000, 800, 1)
+    assert row["film"]["caption"] == "a film"
+    assert row["film"]["format"] == "mp4"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Image(7), "Image takes bytes, a path or an open file, not int"),
+        (lambda: Image(io.StringIO("x")), "open the file in binary mode"),
+        (lambda: Image(np.zeros((3, 4, 5))), "1 to 4 channels"),
+        (lambda: Image(np.full((3, 4), 256)), "from 0 to 255"),
+        (lambda: Audio(np.zeros(3)), "needs its sample_rate"),
+        (lambda: Audio(np.zeros(3, dtype="int64"), sample_rate=1), "16 bits or floats"),
+        (lambda: streamtable.Media(b"x"), "make an Image"),
+    ],
+)
+def test_bad_media(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        make()
+
+
+def test_media_that_turn_out_bad(open_table: Open, tmp_path: Path) -> None:
+    table = open_table()
+    with pytest.raises(TypeError, match='column "image": .*not an image of a known format'):
+        table.log({"image": Image(b"no picture")})
+    with pytest.raises(TypeError, match='column "image": cannot read .*gone.png'):
+        table.log({"image": Image(tmp_path / "gone.png")})
+    with pytest.raises(ValueError, match="say which format"):
+        Audio(b"????")
+    table.log({"image": Image(png())})
+    assert table.finish().acked == 1
+
+
+def test_no_package_is_loaded_for_it(program: Any) -> None:
+    code = """
+        import sys
+        import streamtable
+        heavy = {"numpy", "pandas", "pyarrow", "PIL", "polars", "matplotlib", "IPython", "asyncio"}
+        assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    """
+    program(code)
+    assert "numpy" in sys.modules

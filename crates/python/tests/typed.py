@@ -1,0 +1,42 @@
+"""What mypy must understand of the package, and what it must refuse. Never run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow
+from typing_extensions import assert_type
+
+from streamtable import Image, Record, Stats, StreamTable, monitor
+from streamtable.monitoring import StreamTable as DropIn
+
+table = StreamTable("me/p/t", columns="evolve", spool_dir=False, on_reject=lambda row, why: print(why))
+assert_type(table, StreamTable)
+assert_type(table.log({"a": 1}), "str | None")
+table.log([{"a": 1}, {"a": Image(b"")}])
+table.log({"a": n} for n in range(3))
+table.log(pyarrow.table({"a": [1]}))
+assert_type(table.flush(1.5), Stats)
+assert_type(table.finish().media.uploaded, int)
+assert_type(table.rows(format="dicts"), "list[dict[str, Any]]")
+assert_type(DropIn("t", "p", "e").url, "str | None")
+
+StreamTable("me/p/t", columns="loose")  # type: ignore[arg-type]
+StreamTable(7)  # type: ignore[arg-type]
+table.log(7)  # type: ignore[arg-type]
+table.finish().logged = 3  # type: ignore[misc]
+
+with StreamTable("me/p/t") as entered:
+    assert_type(entered, StreamTable)
+
+with monitor(table) as record:
+    assert_type(record, Record)
+
+
+@monitor("me/p/t")
+def double(n: int) -> int:
+    return 2 * n
+
+
+assert_type(double(2), int)
+double("x")  # type: ignore[arg-type]

@@ -1,0 +1,198 @@
+//! `cargo xtask python`: the Python package, built and tested.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+use crate::{Command, Failure, cargo, clients, venv};
+
+/// Where the package is.
+const FOLDER: &str = "crates/python";
+
+/// What shows a notebook as a person sees it.
+const JUPYTER: [&str; 3] = ["jupyterlab==4.6.6", "ipykernel", "playwright"];
+
+/// The real client that the package is compared with: the first that knew StreamTable.
+const COMPARED: &str = "weave-0.24";
+
+pub(crate) const COMMAND: Command = Command {
+    name: "python",
+    about: "build the Python package's wheel and test it",
+    help: "\
+Builds the wheel of the Python package, installs it into an empty environment,
+checks its types, and runs its tests against a server that it builds as well.
+
+The wheel is in target/python/wheels, the environments beside it.
+
+Usage: cargo xtask python [OPTIONS] [-- PYTEST-ARGUMENTS]
+
+Options:
+      --release     optimise the wheel, as one that is given away should be
+      --wheel       only build it
+      --jupyter     install JupyterLab as well, and look at a table in it, with the
+                    system's Chromium; the picture is in target/python/screenshots
+      --clients     make the real weave client's environment too, and compare with it
+  -h, --help        print this
+
+Needs python3, 3.10 or later, with its venv module; pip installs the rest.
+",
+    run: |args| run(&parse(args)?),
+};
+
+/// What to do.
+#[derive(Debug, Default, PartialEq)]
+struct Request {
+    is_release: bool,
+    only_wheel: bool,
+    with_clients: bool,
+    with_jupyter: bool,
+    pytest: Vec<String>,
+}
+
+fn parse(args: &[String]) -> Result<Request, Failure> {
+    let mut request = Request::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--release" => request.is_release = true,
+            "--wheel" => request.only_wheel = true,
+            "--jupyter" => request.with_jupyter = true,
+            "--clients" => request.with_clients = true,
+            "--" => request.pytest = args.by_ref().cloned().collect(),
+            _ => return Err(Failure::Usage(format!("python: takes no `{arg}`"))),
+        }
+    }
+    Ok(request)
+}
+
+/// What `cargo xtask ci` does: all of it, with the server that the tests before have built.
+pub(crate) fn check() -> Result<(), Failure> {
+    let tests = ["test", "--workspace", "--all-features", "--no-run", "--quiet"];
+    test(&Request { with_clients: true, ..Request::default() }, &tests)
+}
+
+fn run(request: &Request) -> Result<(), Failure> {
+    test(request, &["build", "--package", "streamtable-cli"])
+}
+
+fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
+    let tools = Environment::new("tools");
+    let set = cargo::root().join(FOLDER).join("requirements.txt");
+    venv::provide(&set, &tools.folder).map_err(failed)?;
+    if request.with_jupyter {
+        let mut pip = tools.python();
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        start(pip.args(JUPYTER))?;
+    }
+    let wheel = wheel(&tools, request.is_release)?;
+    println!("{}", wheel.display());
+    if request.only_wheel {
+        return Ok(());
+    }
+
+    let mut server = cargo::command();
+    start(server.args(build_server).current_dir(cargo::root()))?;
+    if request.with_clients {
+        clients::provide_one(COMPARED)?;
+    }
+
+    let empty = Environment::new("empty");
+    venv::make(&empty.folder).map_err(failed)?;
+    empty.install(&wheel)?;
+    tools.install(&wheel)?;
+    // Isolated: what lies beside the sources must not be what is tested.
+    start(empty.python().args(["-I", "tests/alone.py"]).env("STREAMTABLE_BIN", binary()))?;
+    start(tools.python().args(["-m", "mypy"]))?;
+    let stubtest = ["-m", "mypy.stubtest", "--concise", "--mypy-config-file", "pyproject.toml"];
+    start(tools.python().args(stubtest).arg("streamtable"))?;
+    let mut pytest = tools.python();
+    pytest.args(["-m", "pytest"]).args(&request.pytest).env("STREAMTABLE_BIN", binary());
+    if request.with_clients {
+        pytest.env(clients::VARIABLE, clients::folder());
+    }
+    start(&mut pytest)
+}
+
+/// Builds the wheel.
+fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
+    let folder = folder().join("wheels");
+    // One of another version must not be taken for it.
+    let _ = fs::remove_dir_all(&folder);
+    let mut maturin = tools.python();
+    maturin.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(&folder);
+    if is_release {
+        maturin.arg("--release");
+    }
+    start(&mut maturin)?;
+    let wheels = fs::read_dir(&folder).map_err(|error| failed(error.to_string()))?;
+    let mut wheels = wheels.filter_map(|entry| Some(entry.ok()?.path()));
+    wheels.next().ok_or_else(|| failed("maturin made no wheel".to_owned()))
+}
+
+/// A virtual environment.
+struct Environment {
+    folder: PathBuf,
+}
+
+impl Environment {
+    fn new(name: &str) -> Self {
+        Self { folder: folder().join(name) }
+    }
+
+    /// Its Python, in the package's folder.
+    fn python(&self) -> Process {
+        let mut python = Process::new(self.folder.join("bin/python"));
+        cargo::forget_xtask(&mut python);
+        python.current_dir(cargo::root().join(FOLDER)).env("VIRTUAL_ENV", &self.folder);
+        python
+    }
+
+    fn install(&self, wheel: &Path) -> Result<(), Failure> {
+        let mut pip = self.python();
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        // It needs nothing, and pip need not ask anybody.
+        start(pip.args(["--no-index", "--force-reinstall"]).arg(wheel))
+    }
+}
+
+fn folder() -> PathBuf {
+    cargo::target().join("python")
+}
+
+/// The server's command.
+fn binary() -> PathBuf {
+    cargo::target().join("debug/streamtable")
+}
+
+fn start(process: &mut Process) -> Result<(), Failure> {
+    venv::run(process).map_err(failed)
+}
+
+fn failed(message: String) -> Failure {
+    Failure::Failed(format!("python: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        #[track_caller]
+        fn check(args: &str, expected: Result<Request, &str>) {
+            let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(parse(&args), expected.map_err(|text| Failure::Usage(text.to_owned())));
+        }
+        check("", Ok(Request::default()));
+        check(
+            "--release --wheel",
+            Ok(Request { is_release: true, only_wheel: true, ..Request::default() }),
+        );
+        let pytest = vec!["-k".to_owned(), "fork".to_owned()];
+        check(
+            "--clients -- -k fork",
+            Ok(Request { with_clients: true, pytest, ..Request::default() }),
+        );
+        check("--fast", Err("python: takes no `--fast`"));
+    }
+}

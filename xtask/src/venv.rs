@@ -1,0 +1,37 @@
+//! Python's virtual environments.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command as Process;
+
+/// Makes an environment that has what a file of requirements names, where it is not there yet, or
+/// is of other versions.
+pub(crate) fn provide(set: &Path, venv: &Path) -> Result<(), String> {
+    let wanted = fs::read(set).map_err(|error| error.to_string())?;
+    // Written last, so an environment that was cut short is made again.
+    let stamp = venv.join("requirements.txt");
+    if fs::read(&stamp).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    println!("installing {} into {}", set.display(), venv.display());
+    make(venv)?;
+    let mut pip = Process::new(venv.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(set);
+    run(&mut pip)?;
+    fs::write(stamp, wanted).map_err(|error| error.to_string())
+}
+
+/// Makes an empty environment, whatever was there.
+pub(crate) fn make(venv: &Path) -> Result<(), String> {
+    run(Process::new("python3").args(["-m", "venv", "--clear"]).arg(venv)).map_err(|why| {
+        format!("{why}; python3 and its venv module are needed (on Debian: python3-venv)")
+    })
+}
+
+pub(crate) fn run(process: &mut Process) -> Result<(), String> {
+    match process.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{process:?} ended with {status}")),
+        Err(error) => Err(format!("{process:?} did not start: {error}")),
+    }
+}
