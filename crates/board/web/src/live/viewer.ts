@@ -1,0 +1,195 @@
+// One of Perspective's viewers on one table, kept alive over lost connections.
+
+import { dressViewer } from "../shadow";
+import { viewerTheme } from "../theme";
+import type { Connection } from "./connection";
+import { type Filter, loadPerspective, type Viewer, type ViewerConfig } from "./perspective";
+
+/** What somebody wants to know of a viewer. */
+export interface ViewerEvents {
+  /** It shows something, for the first time or anew after the connection was lost. */
+  onDrawn?(): void;
+  /** Somebody changed what it shows. */
+  onChange?(config: ViewerConfig): void;
+  /** A part of a chart, or a row of a grid, was clicked. */
+  onClick?(detail: ClickDetail): void;
+  /** What it should show cannot be shown. */
+  onError?(error: Error): void;
+}
+
+export interface ClickDetail {
+  config: { filter?: Filter[] };
+  row: Record<string, unknown>;
+  column_names: string[];
+}
+
+/**
+ * A viewer's life: made in a host element, given each new client, asked for its configuration.
+ *
+ * Filters from outside (a board's time range, a click in another panel) lie over its own and are no
+ * part of what [`save`](LiveViewer.save) returns.
+ */
+export class LiveViewer {
+  element: Viewer | null = null;
+
+  #config: ViewerConfig;
+  /** What the viewer made of the configuration that it was given last. */
+  #shown: ViewerConfig = {};
+  #outer: Filter[] = [];
+  #isClosed = false;
+  #isBusy = 0;
+  #last: Promise<void> = Promise.resolve();
+  readonly #stops: (() => void)[] = [];
+
+  constructor(
+    private readonly host: HTMLElement,
+    private readonly connection: Connection,
+    private readonly table: string,
+    config: ViewerConfig,
+    private readonly events: ViewerEvents,
+  ) {
+    this.#config = config;
+    void this.#start();
+  }
+
+  async #start(): Promise<void> {
+    await loadPerspective();
+    if (this.#isClosed) return;
+    const element = document.createElement("perspective-viewer") as Viewer;
+    element.setAttribute("theme", viewerTheme());
+    this.host.append(element);
+    this.element = element;
+    // The viewer sets its own styles as it begins, and again as panels come.
+    const dressed = new MutationObserver(() => dressViewer(element));
+    if (element.shadowRoot) {
+      dressed.observe(element.shadowRoot, { childList: true, subtree: true });
+    }
+    this.#stops.push(() => dressed.disconnect());
+    element.addEventListener("perspective-config-update", () => {
+      if (this.#isBusy === 0) void this.#changed();
+    });
+    element.addEventListener("perspective-click", (event) => {
+      this.events.onClick?.((event as CustomEvent<ClickDetail>).detail);
+    });
+    this.#stops.push(
+      this.connection.onOpen((client) => {
+        this.#run(async () => {
+          await element.load(client);
+          await this.#restore();
+          this.events.onDrawn?.();
+        });
+      }),
+      this.connection.onSchema((name) => {
+        if (name === this.table && this.connection.client) this.reload();
+      }),
+    );
+  }
+
+  /** Asks for the table anew, after it got new columns. */
+  reload(): void {
+    const { client } = this.connection;
+    if (!client || !this.element) return;
+    this.#run(async () => {
+      await this.element?.load(client);
+      await this.#restore();
+      this.events.onDrawn?.();
+    });
+  }
+
+  /** Shows something else. */
+  set(config: ViewerConfig): void {
+    this.#config = config;
+    this.#run(() => this.#restore());
+  }
+
+  /** Lays filters over its own. */
+  filter(outer: Filter[]): void {
+    if (JSON.stringify(outer) === JSON.stringify(this.#outer)) return;
+    this.#outer = outer;
+    this.#run(async () => {
+      await this.element?.restore({ filter: this.#filters() });
+    });
+  }
+
+  restyle(): void {
+    const theme = viewerTheme();
+    this.#run(async () => {
+      await this.element?.restore({ theme });
+    });
+  }
+
+  async toggleSettings(isOpen?: boolean): Promise<void> {
+    await this.element?.toggleConfig(isOpen);
+  }
+
+  /** What it shows, without what lies over it. */
+  save(): ViewerConfig {
+    return this.#config;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const stop of this.#stops) stop();
+    const { element } = this;
+    this.element = null;
+    void this.#last.then(async () => {
+      element?.remove();
+      await element?.delete().catch(() => undefined);
+    });
+  }
+
+  /** What is done to a viewer is done in turn. */
+  #run(work: () => Promise<void>): void {
+    this.#isBusy += 1;
+    this.#last = this.#last.then(async () => {
+      try {
+        if (!this.#isClosed) await work();
+      } catch (error) {
+        // A connection that breaks in the middle comes back, and all is done again.
+        if (this.connection.state === "open" && !this.#isClosed) {
+          this.events.onError?.(error instanceof Error ? error : new Error(String(error)));
+        }
+      } finally {
+        this.#isBusy -= 1;
+      }
+    });
+  }
+
+  async #restore(): Promise<void> {
+    const { element } = this;
+    if (!element) return;
+    await element.restore({
+      ...this.#config,
+      table: this.table,
+      theme: viewerTheme(),
+      filter: this.#filters(),
+    });
+    this.#shown = this.#own(await element.save());
+  }
+
+  #filters(): Filter[] {
+    return [...(this.#config.filter ?? []), ...this.#outer];
+  }
+
+  /** What is somebody's choice, of all that the viewer keeps. */
+  #own(saved: ViewerConfig): ViewerConfig {
+    const { table: _table, theme: _theme, version: _version, title: _title, ...config } = saved;
+    const outer = new Set(this.#outer.map((filter) => JSON.stringify(filter)));
+    config.filter = (config.filter ?? []).filter((it) => !outer.has(JSON.stringify(it)));
+    return config;
+  }
+
+  /** Takes over what was changed, and only that: the rest stays as it was given. */
+  async #changed(): Promise<void> {
+    const saved = await this.element?.save().catch(() => null);
+    if (!saved || this.#isClosed || this.#isBusy > 0) return;
+    const now = this.#own(saved);
+    const changed = Object.entries(now).filter(
+      ([key, value]) => JSON.stringify(value) !== JSON.stringify(this.#shown[key as keyof ViewerConfig]),
+    );
+    if (changed.length === 0) return;
+    this.#shown = now;
+    this.#config = { ...this.#config, ...Object.fromEntries(changed) };
+    this.events.onChange?.(this.#config);
+  }
+}
