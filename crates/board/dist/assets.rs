@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-b38a9f3f6a.js",
+        path: "app-aee8d5a438.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"b38a9f3f6a428f2e92e104d2d291a304\"",
+        etag: "\"aee8d5a438859b60617e0c824cdc43a8\"",
         is_immutable: true,
     },
     Asset {

@@ -2,13 +2,14 @@
 //
 // The same inputs give the same bytes: names carry hashes of contents, nothing carries a time.
 // Writes each file compressed, and `assets.rs`, which lists them for the crate that embeds them.
-// With `--dev` files stay as they are, unminified, for a look without the crate.
+// With `--check` it compares what is there instead; with `--dev` files stay as they are, unminified,
+// for a look without the crate.
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { brotliCompressSync, constants } from "node:zlib";
+import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import * as esbuild from "esbuild";
 
 import { takeApart } from "./perspective.mjs";
@@ -24,7 +25,7 @@ const TYPES = {
 };
 
 const [wheel, out, flag] = process.argv.slice(2);
-if (!out) throw new Error("usage: build.mjs WHEEL OUT [--dev]");
+if (!out) throw new Error("usage: build.mjs WHEEL OUT [--check | --dev]");
 const isDev = flag === "--dev";
 const files = [];
 
@@ -85,7 +86,24 @@ const shell = (await readFile(join(WEB, "src/index.html"), "utf8"))
   .replace("{style}", app.style)
   .replace("{icon}", icon);
 
-await write();
+if (flag === "--check") await check();
+else await write();
+
+/** Compares contents: how well they are compressed may depend on who compresses. */
+async function check() {
+  const wanted = new Map(files.map(({ name, bytes }) => [`${name}.br`, bytes]));
+  wanted.set("index.html", Buffer.from(shell));
+  wanted.set("assets.rs", Buffer.from(list()));
+  const wrong = (await readdir(out)).filter((name) => !wanted.has(name));
+  for (const [name, bytes] of wanted) {
+    const there = await readFile(join(out, name)).catch(() => null);
+    const content = there && name.endsWith(".br") ? brotliDecompressSync(there) : there;
+    if (!content?.equals(bytes)) wrong.push(name);
+  }
+  if (wrong.length === 0) return;
+  console.error(`not as its sources make it: ${wrong.join(", ")}; \`cargo xtask board\` builds it`);
+  process.exitCode = 1;
+}
 
 async function write() {
   await mkdir(out, { recursive: true });

@@ -41,6 +41,14 @@ async fn files_are_put_and_served() {
     assert_eq!((head.status, head.header("content-length")), (200, "10"));
     assert_eq!(send("GET", &at, &[], "").await.status, 401);
 
+    // Asked for by its digest too, it may be kept for ever.
+    let digest = etag.trim_matches('"');
+    assert_eq!(whole.header("cache-control"), "private, no-cache");
+    let kept = server.get(&format!("{path}?sha256={digest}")).await;
+    assert_eq!(kept.header("cache-control"), "private, max-age=31536000, immutable");
+    let other = server.get(&format!("{path}?sha256={}", "0".repeat(64))).await;
+    assert_eq!(other.header("cache-control"), "private, no-cache");
+
     // Another content under the same path is another file.
     let url = announce(&server, "media/a b.png").await;
     assert_eq!(send("PUT", &url, &[], "new").await.status, 200);

@@ -1,5 +1,6 @@
 // Cells of the datagrid: pictures, exact numbers, instants, what is missing.
 
+import { Cursor } from "./cursor";
 import { dressGrid } from "../shadow";
 import { type Media, mediaOf, oddFloat, type Shapes, shapeIn } from "../values";
 
@@ -56,15 +57,18 @@ export function decorate(
   const grid = datagrid.regular_table;
   grid.tabIndex = 0;
   grid.setAttribute("aria-label", `Rows of ${table}`);
+  const cursor = new Cursor(grid, events.onRow);
   const decorateAll = () => {
     const model = datagrid.model;
     if (!model) return;
+    cursor.isOn = model._config.group_by.length === 0;
     for (const cell of grid.querySelectorAll<HTMLElement>("tbody td")) {
       const meta = grid.getMeta(cell);
       if (!meta) continue;
       const column = String(meta.column_header?.[model._config.split_by.length] ?? "");
       const isGrouped = model._config.group_by.length > 0;
       show(cell, meta, column, table, shapes(), model._schema[column], isGrouped);
+      cursor.mark(cell, meta);
     }
     events.onDraw?.(grid);
   };
@@ -85,10 +89,6 @@ function listen(grid: RegularTable, datagrid: Datagrid, table: string, events: G
     const column = String(meta.column_header?.[datagrid.model?._config.split_by.length ?? 0] ?? "");
     const media = mediaOf(meta.user, table);
     if (media) events.onMedia(media, column, meta.y);
-  });
-  grid.addEventListener("dblclick", (event) => {
-    const meta = at(event);
-    if (meta && !datagrid.model?._config.group_by.length) events.onRow(meta.y);
   });
 }
 
