@@ -10,6 +10,7 @@ mod config;
 mod error;
 mod graphql;
 mod ingest;
+mod live;
 mod origin;
 mod page;
 mod rows;

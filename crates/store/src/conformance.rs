@@ -121,6 +121,7 @@ impl<'a> Table<'a> {
             home: Some((self.path.entity().to_owned(), self.path.project().to_owned())),
             entities: Some(vec![self.path.entity().to_owned()]),
             timeout: Duration::from_secs(20),
+            positions: false,
         }
     }
 

@@ -5,7 +5,7 @@
 mod encode;
 mod extract;
 mod ingest;
-mod json;
+pub(crate) mod json;
 mod openapi;
 mod pager;
 mod query;
@@ -17,7 +17,7 @@ use axum::Router;
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderName, Method};
 
-use crate::AppState;
+use crate::{AppState, live};
 
 /// Which writer's rows a body holds; with [`STREAM_OFFSET`] makes a repetition harmless.
 const STREAM_WRITER: HeaderName = HeaderName::from_static("stream-writer");
@@ -34,6 +34,7 @@ type Route = (&'static str, Method, fn() -> MethodRouter<AppState>);
 /// Each route.
 const ROUTES: &[Route] = &[
     ("/api/openapi.json", Method::GET, || get(openapi::document)),
+    ("/api/live", Method::GET, || get(live::live)),
     ("/api/query", Method::POST, || post(query::query)),
     ("/api/tables", Method::GET, || get(tables::list)),
     ("/api/tables/{entity}/{project}/{table}", Method::GET, || get(tables::table)),

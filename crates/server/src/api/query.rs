@@ -63,6 +63,7 @@ pub(super) async fn query(
         home,
         entities: principal.entities(),
         timeout: timeout(question.timeout)?,
+        positions: false,
     };
     let rows = state.store.query(query).await?;
     answer(rows, format).await

@@ -5,6 +5,7 @@ mod clients;
 mod conformance;
 mod http;
 mod kills;
+mod live;
 mod proxy;
 mod reading;
 mod security;
