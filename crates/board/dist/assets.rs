@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
+        path: "app-959f1f6c89.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"959f1f6c895e7d6962cd7db89a1bb77e\"",
+        is_immutable: true,
+    },
+    Asset {
         path: "app-a8935be083.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"a8935be0832d1891a0065eaeb1f87e7c\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "app-aee8d5a438.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"aee8d5a438859b60617e0c824cdc43a8\"",
         is_immutable: true,
     },
     Asset {

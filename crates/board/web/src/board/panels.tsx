@@ -2,8 +2,8 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api";
-import { datagridOf, decorate } from "../grid/cells";
-import { formats } from "../grid/defaults";
+import { datagridOf, decorate, keepPlace } from "../grid/cells";
+import { formats, grown, namesOf } from "../grid/defaults";
 import { mediaAt, positionAt, rowsOf } from "../grid/lookup";
 import type { Connection } from "../live/connection";
 import type { Filter, ViewConfig, ViewerConfig } from "../live/perspective";
@@ -68,7 +68,7 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
     let isGone = false;
     let live: LiveViewer | null = null;
     const begin = async () => {
-      const shapes = await shapesOfTable(table);
+      let shapes = await shapesOfTable(table);
       if (isGone || !host.current) return;
       const config = withFormats(latest.current.panel, shapes);
       const dress = () => {
@@ -79,13 +79,20 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
         });
       };
       live = new LiveViewer(host.current, connection, table, config, {
-        onDrawn: () => {
+        onDrawn: (before) => {
           dress();
+          if (live?.element) keepPlace(live.element, before);
           setError("");
         },
         onChange: (config) => {
           dress();
           latest.current.onChange(stripped(config, latest.current.panel));
+        },
+        onColumns: async (config) => {
+          const before = shapes;
+          schemas.delete(table);
+          shapes = await shapesOfTable(table);
+          return latest.current.panel.kind === "grid" ? grown(config, before, shapes) : config;
         },
         onClick: ({ config }) => {
           const known = new Set((live?.save().filter ?? []).map((it) => JSON.stringify(it)));
@@ -159,7 +166,7 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
 /** Formats that the board does not say come from what columns hold. */
 function withFormats(panel: PanelDocument, shapes: Shapes): ViewerConfig {
   const { config } = panel;
-  const names = ["timestamp", ...shapes.keys()];
+  const names = namesOf(shapes);
   const own = formats(names, shapes);
   const columns = config.columns ?? names.filter((name) => !SYSTEM_COLUMNS.has(name));
   if (panel.kind !== "grid") return { ...config, settings: false };

@@ -43,6 +43,13 @@ export function datagridOf(viewer: Element): Datagrid | null {
   return viewer.querySelector<Datagrid>("perspective-viewer-datagrid");
 }
 
+/** Scrolls a viewer's grid to where another's is. */
+export function keepPlace(viewer: Element, before: Element | null): void {
+  const from = before && datagridOf(before)?.regular_table;
+  const to = datagridOf(viewer)?.regular_table;
+  if (from && to) to.scrollTo(from.scrollLeft, from.scrollTop);
+}
+
 /** Shows cells as what they are, from the next time on that the grid is drawn. */
 export function decorate(
   viewer: Element,

@@ -37,6 +37,23 @@ export function defaultView(names: string[], shapes: Shapes): ViewerConfig {
   return { plugin: "Datagrid", columns, settings: false, ...formats(names, shapes) };
 }
 
+/** Takes new columns into a view that showed all there were; another shows what it showed. */
+export function grown(config: ViewerConfig, before: Shapes, now: Shapes): ViewerConfig {
+  const all = (shapes: Shapes) => defaultView(namesOf(shapes), shapes);
+  const isAll = JSON.stringify(config.columns) === JSON.stringify(all(before).columns);
+  const { columns, columns_config } = all(now);
+  return {
+    ...config,
+    columns: isAll ? columns : config.columns,
+    columns_config: { ...columns_config, ...config.columns_config },
+  };
+}
+
+/** A table's columns as its views have them: when a row came, then its own. */
+export function namesOf(shapes: Shapes): string[] {
+  return [...new Set(["timestamp", ...shapes.keys()])];
+}
+
 /** Formats by what columns hold: whole numbers whole, floats with what they have. */
 export function formats(names: string[], shapes: Shapes): ViewerConfig {
   const columns_config: Record<string, Record<string, unknown>> = {};

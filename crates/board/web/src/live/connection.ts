@@ -83,6 +83,8 @@ export class Connection {
       for (const listener of this.#opens) listener(client);
     });
     socket.addEventListener("close", () => {
+      // Whoever waits for an answer of this connection waits no longer.
+      void client.handle_error("the connection is lost").catch(() => undefined);
       if (this.#socket !== socket) return;
       this.#enter(this.client ? "reconnecting" : "connecting");
       this.#retryLater();

@@ -52,6 +52,7 @@ export interface Table {
 
 export interface Client {
   handle_response(bytes: Uint8Array): Promise<void>;
+  handle_error(message: string): Promise<void>;
   open_table(name: string): Promise<Table>;
   terminate(): void;
 }

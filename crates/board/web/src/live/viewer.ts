@@ -3,12 +3,14 @@
 import { dressViewer } from "../shadow";
 import { viewerTheme } from "../theme";
 import type { Connection } from "./connection";
-import { type Filter, loadPerspective, type Viewer, type ViewerConfig } from "./perspective";
+import { type Client, type Filter, loadPerspective, type Viewer, type ViewerConfig } from "./perspective";
 
 /** What somebody wants to know of a viewer. */
 export interface ViewerEvents {
-  /** It shows something, for the first time or anew after the connection was lost. */
-  onDrawn?(): void;
+  /** It shows something, for the first time or in place of another after the connection was lost. */
+  onDrawn?(before: Viewer | null): void;
+  /** The table has new columns: returns what is to be shown then. */
+  onColumns?(config: ViewerConfig): Promise<ViewerConfig>;
   /** Somebody changed what it shows. */
   onChange?(config: ViewerConfig): void;
   /** A part of a chart, or a row of a grid, was clicked. */
@@ -55,45 +57,50 @@ export class LiveViewer {
   async #start(): Promise<void> {
     await loadPerspective();
     if (this.#isClosed) return;
+    this.#stops.push(
+      this.connection.onOpen((client) => this.#run(() => this.#begin(client))),
+      this.connection.onSchema((name) => {
+        const { client } = this.connection;
+        if (name !== this.table || !client) return;
+        this.#run(async () => {
+          this.#config = (await this.events.onColumns?.(this.#config)) ?? this.#config;
+          await this.#begin(client);
+        });
+      }),
+    );
+  }
+
+  /**
+   * Shows the table through a client. A viewer stays with the client that it began with, so each
+   * client gets a viewer of its own, which takes the other's place once it shows something.
+   */
+  async #begin(client: Client): Promise<void> {
+    const before = this.element;
     const element = document.createElement("perspective-viewer") as Viewer;
     element.setAttribute("theme", viewerTheme());
-    this.host.append(element);
+    this.host.prepend(element);
     this.element = element;
     // The viewer sets its own styles as it begins, and again as panels come.
     const dressed = new MutationObserver(() => dressViewer(element));
     if (element.shadowRoot) {
       dressed.observe(element.shadowRoot, { childList: true, subtree: true });
     }
-    this.#stops.push(() => dressed.disconnect());
     element.addEventListener("perspective-config-update", () => {
-      if (this.#isBusy === 0) void this.#changed();
+      if (this.#isBusy === 0 && this.element === element) void this.#changed();
     });
     element.addEventListener("perspective-click", (event) => {
       this.events.onClick?.((event as CustomEvent<ClickDetail>).detail);
     });
-    this.#stops.push(
-      this.connection.onOpen((client) => {
-        this.#run(async () => {
-          await element.load(client);
-          await this.#restore();
-          this.events.onDrawn?.();
-        });
-      }),
-      this.connection.onSchema((name) => {
-        if (name === this.table && this.connection.client) this.reload();
-      }),
-    );
-  }
-
-  /** Asks for the table anew, after it got new columns. */
-  reload(): void {
-    const { client } = this.connection;
-    if (!client || !this.element) return;
-    this.#run(async () => {
-      await this.element?.load(client);
+    try {
+      await element.load(client);
       await this.#restore();
-      this.events.onDrawn?.();
-    });
+    } catch (error) {
+      this.element = before;
+      discard(element);
+      throw error;
+    }
+    this.events.onDrawn?.(before);
+    if (before) discard(before);
   }
 
   /** Shows something else. */
@@ -130,11 +137,9 @@ export class LiveViewer {
   close(): void {
     this.#isClosed = true;
     for (const stop of this.#stops) stop();
-    const { element } = this;
-    this.element = null;
-    void this.#last.then(async () => {
-      element?.remove();
-      await element?.delete().catch(() => undefined);
+    void this.#last.then(() => {
+      if (this.element) discard(this.element);
+      this.element = null;
     });
   }
 
@@ -192,4 +197,10 @@ export class LiveViewer {
     this.#config = { ...this.#config, ...Object.fromEntries(changed) };
     this.events.onChange?.(this.#config);
   }
+}
+
+function discard(element: Viewer): void {
+  element.remove();
+  // One whose connection is gone cannot say goodbye to its views.
+  void Promise.resolve(element.delete()).catch(() => undefined);
 }

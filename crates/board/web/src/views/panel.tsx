@@ -3,8 +3,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, boardLink, panelLink, type TableSummary } from "../api";
 import { emptyBoard, freeName } from "../board/document";
-import { datagridOf, decorate } from "../grid/cells";
-import { defaultView, ROW_HEIGHTS, type RowSize } from "../grid/defaults";
+import { datagridOf, decorate, keepPlace } from "../grid/cells";
+import { defaultView, grown, namesOf, ROW_HEIGHTS, type RowSize } from "../grid/defaults";
 import { mediaAt, positionAt, rowsOf } from "../grid/lookup";
 import { Tail } from "../grid/tail";
 import { putViewInAddress, viewInAddress } from "../link";
@@ -58,8 +58,7 @@ export function Panel({ start, connection }: PanelProps) {
       const [linked] = await Promise.all([viewInAddress(), learn()]);
       if (isGone || !host.current) return;
       setEmpty(false);
-      const names = ["timestamp", ...shapes.current.keys()];
-      const config = linked ?? defaultView([...new Set(names)], shapes.current);
+      const config = linked ?? defaultView(namesOf(shapes.current), shapes.current);
       const dress = () => {
         if (!live?.element) return;
         decorate(live.element, name, () => shapes.current, {
@@ -69,14 +68,20 @@ export function Panel({ start, connection }: PanelProps) {
         });
       };
       live = new LiveViewer(host.current, connection, name, config, {
-        onDrawn: () => {
+        onDrawn: (before) => {
           dress();
+          if (live?.element) keepPlace(live.element, before);
           setDrawn(true);
           setError("");
         },
         onChange: (config) => {
           dress();
           if (!start.embed) void putViewInAddress(config);
+        },
+        onColumns: async (config) => {
+          const before = shapes.current;
+          await learn();
+          return grown(config, before, shapes.current);
         },
         onError: (error) => setError(error.message),
       });
@@ -94,9 +99,6 @@ export function Panel({ start, connection }: PanelProps) {
     };
     void wait();
     const stops = [
-      connection.onSchema((changed) => {
-        if (changed === name) void learn();
-      }),
       onTheme(() => live?.restyle()),
       tail.onChange(setFollowing),
     ];
