@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-959f1f6c89.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"959f1f6c895e7d6962cd7db89a1bb77e\"",
+        path: "app-4cbb13b79d.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"4cbb13b79dc402d69021d53dee4c9e51\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-a8935be083.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"a8935be0832d1891a0065eaeb1f87e7c\"",
+        path: "app-844fb47e5f.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"844fb47e5fb52e7471dfa2b519f85972\"",
         is_immutable: true,
     },
     Asset {

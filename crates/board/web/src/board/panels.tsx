@@ -2,11 +2,11 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api";
-import { datagridOf, decorate, keepPlace } from "../grid/cells";
+import { decorate, keepPlace } from "../grid/cells";
 import { formats, grown, namesOf } from "../grid/defaults";
 import { mediaAt, positionAt, rowsOf } from "../grid/lookup";
 import type { Connection } from "../live/connection";
-import type { Filter, ViewConfig, ViewerConfig } from "../live/perspective";
+import type { Filter, ViewConfig, Viewer, ViewerConfig } from "../live/perspective";
 import { LiveViewer } from "../live/viewer";
 import { onTheme } from "../theme";
 import { Lightbox, markdown, Sandbox } from "../ui/media";
@@ -71,21 +71,19 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
       let shapes = await shapesOfTable(table);
       if (isGone || !host.current) return;
       const config = withFormats(latest.current.panel, shapes);
-      const dress = () => {
-        if (!live?.element || !datagridOf(live.element)) return;
-        decorate(live.element, table, () => shapes, {
+      const dress = (viewer: Viewer) => {
+        decorate(viewer, table, () => shapes, {
           onMedia: (media, column, y) => setOpened({ media, column, y }),
           onRow: (y) => void openRow(y),
         });
       };
       live = new LiveViewer(host.current, connection, table, config, {
+        onPlugin: dress,
         onDrawn: (before) => {
-          dress();
           if (live?.element) keepPlace(live.element, before);
           setError("");
         },
         onChange: (config) => {
-          dress();
           latest.current.onChange(stripped(config, latest.current.panel));
         },
         onColumns: async (config) => {

@@ -81,7 +81,6 @@ export function decorate(
   };
   grid.addStyleListener(decorateAll);
   listen(grid, datagrid, table, events);
-  void grid.draw();
 }
 
 function listen(grid: RegularTable, datagrid: Datagrid, table: string, events: GridEvents): void {

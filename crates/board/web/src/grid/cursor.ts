@@ -25,8 +25,8 @@ export class Cursor {
 
   /** Shows in a cell whether it is of the chosen row. */
   mark(cell: HTMLElement, meta: CellMeta): void {
-    const isChosen = this.isOn && meta.y === this.#row;
-    if (cell.classList.contains("st-chosen") !== isChosen) cell.classList.toggle("st-chosen", isChosen);
+    const chosen = this.isOn && meta.y === this.#row ? "yes" : "no";
+    if (cell.dataset["stChosen"] !== chosen) cell.dataset["stChosen"] = chosen;
   }
 
   #rowAt(event: Event): number | null {

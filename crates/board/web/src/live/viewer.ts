@@ -9,6 +9,8 @@ import { type Client, type Filter, loadPerspective, type Viewer, type ViewerConf
 export interface ViewerEvents {
   /** It shows something, for the first time or in place of another after the connection was lost. */
   onDrawn?(before: Viewer | null): void;
+  /** It has got a grid or a chart, which has not drawn yet. */
+  onPlugin?(viewer: Viewer): void;
   /** The table has new columns: returns what is to be shown then. */
   onColumns?(config: ViewerConfig): Promise<ViewerConfig>;
   /** Somebody changed what it shows. */
@@ -81,7 +83,11 @@ export class LiveViewer {
     this.host.prepend(element);
     this.element = element;
     // The viewer sets its own styles as it begins, and again as panels come.
-    const dressed = new MutationObserver(() => dressViewer(element));
+    const dressed = new MutationObserver(() => {
+      dressViewer(element);
+      this.events.onPlugin?.(element);
+    });
+    dressed.observe(element, { childList: true });
     if (element.shadowRoot) {
       dressed.observe(element.shadowRoot, { childList: true, subtree: true });
     }

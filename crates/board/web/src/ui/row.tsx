@@ -82,11 +82,17 @@ export function RowDrawer({ table, position, onMove, onClose }: RowDrawerProps) 
   );
 }
 
+/** What the server says of a row beside the row's own cells. */
+const ADDED = new Set(["_position", "_writer", "_line", "_step"]);
+
 function Cells({ row, table }: { row: RowText; table: string }) {
+  const cells = cellsOf(row.json);
+  const isAdded = ([name]: [string, string]) => ADDED.has(name);
+  const ordered = [...cells.filter((cell) => !isAdded(cell)), ...cells.filter(isAdded)];
   return (
     <dl class="cells">
-      {cellsOf(row.json).map(([name, text], i) => (
-        <div key={i} class={name.startsWith("_") ? "system" : ""}>
+      {ordered.map(([name, text], i) => (
+        <div key={i} class={ADDED.has(name) ? "system" : ""}>
           <dt>
             <bdi>{name}</bdi>
           </dt>

@@ -9,7 +9,7 @@ import { mediaAt, positionAt, rowsOf } from "../grid/lookup";
 import { Tail } from "../grid/tail";
 import { putViewInAddress, viewInAddress } from "../link";
 import type { Connection } from "../live/connection";
-import type { ViewerConfig } from "../live/perspective";
+import type { Viewer, ViewerConfig } from "../live/perspective";
 import { LiveViewer } from "../live/viewer";
 import type { PanelStart } from "../start";
 import { onTheme } from "../theme";
@@ -57,25 +57,25 @@ export function Panel({ start, connection }: PanelProps) {
     const begin = async () => {
       const [linked] = await Promise.all([viewInAddress(), learn()]);
       if (isGone || !host.current) return;
+      const [, template] = BOARD_IN_ADDRESS.exec(location.hash) ?? [];
+      if (template) await openBoard(start, template as Template).catch(toastError);
       setEmpty(false);
       const config = linked ?? defaultView(namesOf(shapes.current), shapes.current);
-      const dress = () => {
-        if (!live?.element) return;
-        decorate(live.element, name, () => shapes.current, {
+      const dress = (viewer: Viewer) => {
+        decorate(viewer, name, () => shapes.current, {
           onMedia: (media, column, y) => setOpened({ media, column, y }),
           onRow: (y) => void openRow(y),
           onDraw: (grid) => tail.drawn(grid),
         });
       };
       live = new LiveViewer(host.current, connection, name, config, {
+        onPlugin: dress,
         onDrawn: (before) => {
-          dress();
           if (live?.element) keepPlace(live.element, before);
           setDrawn(true);
           setError("");
         },
         onChange: (config) => {
-          dress();
           if (!start.embed) void putViewInAddress(config);
         },
         onColumns: async (config) => {
@@ -289,22 +289,38 @@ export function ExportMenu({ name, save }: { name: string; save(): ViewerConfig 
   );
 }
 
+type Template = "overview" | "monitoring" | "view";
+
+/** Makes a board of a table, and goes there. */
+async function makeBoard(start: PanelStart, template: Template, save: () => ViewerConfig): Promise<void> {
+  const { entity, project, table } = start;
+  const name = `${entity}/${project}/${table}`;
+  const document =
+    template === "view"
+      ? emptyBoard(table, { table: name, title: table, config: save() })
+      : await api.generated(name, template);
+  const taken = await api.boards(entity, project);
+  const board = freeName(table, taken.map((it) => it.name));
+  await api.saveBoard([entity, project, board], document, "new");
+  location.assign(boardLink(entity, project, board));
+}
+
+/** What a link asks for that opens a table's board, and makes it where there is none yet. */
+const BOARD_IN_ADDRESS = /^#board=(overview|monitoring)$/;
+
+async function openBoard(start: PanelStart, template: Template): Promise<void> {
+  const { entity, project, table } = start;
+  const boards = await api.boards(entity, project);
+  if (boards.some((board) => board.name === table)) {
+    location.replace(boardLink(entity, project, table));
+  } else {
+    history.replaceState(null, "", location.pathname + location.search);
+    await makeBoard(start, template, () => ({}));
+  }
+}
+
 function NewBoardMenu({ start, save }: { start: PanelStart; save(): ViewerConfig }) {
-  const name = `${start.entity}/${start.project}/${start.table}`;
-  const make = async (template: "overview" | "monitoring" | "view") => {
-    try {
-      const document =
-        template === "view"
-          ? emptyBoard(start.table, { table: name, title: start.table, config: save() })
-          : await api.generated(name, template);
-      const taken = await api.boards(start.entity, start.project);
-      const board = freeName(start.table, taken.map((it) => it.name));
-      await api.saveBoard([start.entity, start.project, board], document, "new");
-      location.assign(boardLink(start.entity, start.project, board));
-    } catch (error) {
-      toastError(error);
-    }
-  };
+  const make = (template: Template) => makeBoard(start, template, save).catch(toastError);
   return (
     <Menu
       icon="board"
