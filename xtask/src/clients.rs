@@ -51,8 +51,7 @@ Needs python3 with its venv module; pip installs the rest.
 
 /// Returns the folder of the environments.
 pub(crate) fn folder() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    target.map_or_else(|| cargo::root().join("target"), PathBuf::from).join("clients")
+    cargo::target().join("clients")
 }
 
 /// Makes the environments that are not there, or are of other versions.

@@ -5,18 +5,28 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
+mod board;
+mod browser;
 mod cargo;
 mod ci;
 mod clients;
 mod demo;
 mod layers;
 mod metadata;
+mod node;
 
 use std::fmt;
 use std::process::ExitCode;
 
 /// Every command, in the order in which they are listed.
-const COMMANDS: &[Command] = &[ci::COMMAND, clients::COMMAND, demo::COMMAND, layers::COMMAND];
+const COMMANDS: &[Command] = &[
+    ci::COMMAND,
+    board::COMMAND,
+    browser::COMMAND,
+    clients::COMMAND,
+    demo::COMMAND,
+    layers::COMMAND,
+];
 
 /// One command of `cargo xtask`.
 struct Command {

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Query, Workspace};
-use crate::{Failure, cargo, clients, layers};
+use crate::{Failure, board, browser, cargo, clients, layers};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -33,6 +33,18 @@ pub(super) const STEPS: &[Step] = &[
         about: "the real Python clients log into the server and read back",
         needs: Some(&NEXTEST),
         tasks: |_| vec![Task::ProvideClients, task(clients::TESTS).with_clients()],
+    },
+    Step {
+        name: "board",
+        about: "the board's page is built from its sources",
+        needs: None,
+        tasks: |_| vec![Task::CheckBoard],
+    },
+    Step {
+        name: "browser",
+        about: "the board's page works in a real browser, against the real server",
+        needs: None,
+        tasks: |_| vec![Task::Browser],
     },
     Step {
         name: "doctest",
@@ -104,6 +116,10 @@ pub(super) enum Task {
         args: Vec<String>,
         env: Vec<(&'static str, String)>,
     },
+    /// Builds the page, and compares.
+    CheckBoard,
+    /// Tests the page.
+    Browser,
     /// Installs the Python clients that are not there yet.
     ProvideClients,
     /// Runs in this process: another could not start while the tests' build replaces this binary.
@@ -126,6 +142,8 @@ impl Task {
     pub(super) fn run(&self) -> Result<(), Failure> {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
+            Self::CheckBoard => board::build(board::Mode::Check),
+            Self::Browser => browser::run(None),
             Self::ProvideClients => clients::provide(),
             Self::Cargo { args, env } => {
                 let mut command = cargo::command();
@@ -151,6 +169,8 @@ impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
+            Self::CheckBoard => f.write_str("cargo xtask board --check"),
+            Self::Browser => f.write_str("cargo xtask browser"),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
             Self::Cargo { args, env } => {
                 for (name, value) in env {
