@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-4cbb13b79d.css",
+        path: "app-4ebc537c21.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"4cbb13b79dc402d69021d53dee4c9e51\"",
+        etag: "\"4ebc537c21f457c83102337fb2fde54a\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-844fb47e5f.js",
+        path: "app-d94ad64a3d.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"844fb47e5fb52e7471dfa2b519f85972\"",
+        etag: "\"d94ad64a3d0f4946c2cfc0cd73a16e29\"",
         is_immutable: true,
     },
     Asset {

@@ -123,7 +123,7 @@ export const api = {
   async board(entity: string, project: string, name: string) {
     const answer = await send(board(entity, project, name));
     const etag = answer.headers.get("etag") ?? "";
-    return { document: (await answer.json()) as BoardDocument, etag };
+    return { document: (await answer.json()) as Partial<BoardDocument>, etag };
   },
 
   /** Saves over the version that `etag` names; over any where it is null; as a new one for `"new"`. */

@@ -88,6 +88,9 @@ test("ranges", () => {
   for (const none of [null, { last: "" }, { last: "15" }, { last: "99999m" }, { last: "1y" }]) {
     assert.deepEqual(page.rangeFilters(none, 1e9), []);
   }
+  const range = { from: "2026-01-02T03:04:05Z", to: "2026-01-02T03:04:06Z" };
+  const [from, to] = page.rangeFilters(range, 0);
+  assert.deepEqual([from, to[2] - from[2]], [["timestamp", ">=", Date.UTC(2026, 0, 2, 3, 4, 5)], 1_000]);
   assert.equal(page.rangeLabel({ last: "1h" }), "Last hour");
   assert.equal(page.rangeLabel({ last: "7d" }), "Last 7 days");
 });

@@ -22,14 +22,31 @@ export interface PanelDocument {
   layout: Place;
 }
 
+/** Which rows a board shows: the last ones, or those between two instants. */
+export interface Range {
+  last?: string | null;
+  from?: string | null;
+  to?: string | null;
+}
+
 export interface BoardDocument {
   format: 1;
   title: string;
-  range: { last: string } | null;
+  range: Range | null;
   refresh: "live" | "paused";
   theme: Theme;
   workspace: unknown;
   panels: PanelDocument[];
+}
+
+/** Fills in what a document may leave out. */
+export function completed(document: Partial<BoardDocument>): BoardDocument {
+  const panels = (document.panels ?? []).map((panel) => ({
+    ...panel,
+    title: panel.title ?? "",
+    config: panel.config ?? {},
+  }));
+  return { ...emptyBoard(document.title ?? ""), ...document, panels };
 }
 
 /** A board of one panel, or of none. */

@@ -86,6 +86,12 @@ export function BoardPanel(props: BoardPanelProps) {
     await viewer.current?.toggleSettings(true);
   };
 
+  /** What is on the screen, with what the board lays over it. */
+  const shown = () => {
+    const config = viewer.current?.save() ?? panel.config;
+    return { ...config, filter: [...(config.filter ?? []), ...props.outer] };
+  };
+
   const items: MenuItem[] = [
     { label: "Title…", icon: "edit", onSelect: () => setAsked("title") },
     ...menuOfKind(panel, () => setAsked("text"), () => void configure()),
@@ -117,7 +123,7 @@ export function BoardPanel(props: BoardPanelProps) {
           <bdi>{panel.title}</bdi>
         </h2>
         {hasViewer && panel.table && (
-          <ExportMenu name={panel.table} save={() => viewer.current?.save() ?? panel.config} />
+          <ExportMenu name={panel.table} save={shown} />
         )}
         {isLarge && (
           <Button icon="close" label="Shrink" bare onClick={() => void resize(false)} />

@@ -241,7 +241,7 @@ const MOST_TILES = 120;
 function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { table: string }) {
   const root = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState(24);
-  const [opened, setOpened] = useState<number | null>(null);
+  const [opened, setOpened] = useState<string | null>(null);
   useEffect(() => {
     const measure = new ResizeObserver(([entry]) => {
       const { width = 0, height = 0 } = entry?.contentRect ?? {};
@@ -265,24 +265,28 @@ function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { tab
   const { seen, error } = useView(connection, table, config, window);
   const tiles = (seen?.columns[image] ?? []).map((cell, i) => ({
     media: mediaOf(cell, table),
-    key: (seen?.first ?? 0) + i,
     texts: captions.map((column) => captionText(seen?.columns[column]?.[i])),
   }));
   // Unsorted, the newest rows are the last ones.
   if (!isSorted) tiles.reverse();
   const shown = tiles.filter((tile) => tile.media !== null);
-  const at = shown.findIndex((tile) => tile.key === opened);
+  const keys = keysOf(shown.map((tile) => tile.media?.url ?? ""));
+  const at = shown.findIndex((_, i) => keys[i] === opened);
   return (
     <div class="wall" ref={root}>
       {error && <p class="panel-note error">{error}</p>}
       {seen && shown.length === 0 && !error && <p class="panel-note">No pictures in these rows.</p>}
       <ul aria-label={plural(shown.length, "picture")}>
-        {shown.map((tile) => (
-          <li key={tile.key}>
-            <button type="button" onClick={() => setOpened(tile.key)} title={tile.texts.join(" · ")}>
+        {shown.map((tile, i) => (
+          <li key={keys[i]}>
+            <button
+              type="button"
+              onClick={() => setOpened(keys[i] ?? null)}
+              title={tile.texts.join(" · ")}
+            >
               <img
                 src={tile.media?.url}
-                alt={tile.media?.caption || `row ${tile.key}`}
+                alt={tile.media?.caption || tile.texts.join(" · ") || "image"}
                 class={(tile.media?.width ?? 1000) <= 64 ? "pixels" : ""}
                 loading="lazy"
               />
@@ -301,6 +305,16 @@ function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { tab
       )}
     </div>
   );
+}
+
+/** A key for each address, so that a picture moves with its row; one that comes twice has two. */
+function keysOf(urls: string[]): string[] {
+  const seen = new Map<string, number>();
+  return urls.map((url) => {
+    const nth = seen.get(url) ?? 0;
+    seen.set(url, nth + 1);
+    return `${nth} ${url}`;
+  });
 }
 
 function captionText(value: unknown): string {

@@ -1,5 +1,6 @@
 // A board's time range: how far back its panels look.
 
+import type { Range } from "./document";
 import type { Filter } from "../live/perspective";
 
 export const RANGES = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"] as const;
@@ -13,12 +14,18 @@ export function lengthOf(last: string): number | null {
   return parts ? Number(parts[1]) * (UNITS[parts[2] ?? ""] ?? 0) : null;
 }
 
-export function rangeLabel(range: { last: string } | null): string {
-  const parts = range && /^(\d{1,4})([smhd])$/.exec(range.last);
+export function rangeLabel(range: Range | null): string {
+  if (range?.from || range?.to) return `${instant(range.from)} – ${instant(range.to)}`;
+  const parts = range?.last && /^(\d{1,4})([smhd])$/.exec(range.last);
   if (!parts) return "All time";
   const n = Number(parts[1]);
   const unit = NAMES[parts[2] ?? ""];
   return n === 1 ? `Last ${unit}` : `Last ${n} ${unit}s`;
+}
+
+function instant(text: string | null | undefined): string {
+  const options = { dateStyle: "short", timeStyle: "short" } as const;
+  return text ? new Date(text).toLocaleString(undefined, options) : "";
 }
 
 /** How often the start of a range moves on: often enough to be seen, seldom enough to be cheap. */
@@ -26,7 +33,11 @@ export function stepOf(length: number): number {
   return Math.min(60_000, Math.max(2_000, length / 60));
 }
 
-export function rangeFilters(range: { last: string } | null, now: number): Filter[] {
-  const length = range && lengthOf(range.last);
-  return length ? [["timestamp", ">=", now - length]] : [];
+export function rangeFilters(range: Range | null, now: number): Filter[] {
+  const filters: Filter[] = [];
+  const length = range?.last ? lengthOf(range.last) : null;
+  if (length) filters.push(["timestamp", ">=", now - length]);
+  if (range?.from) filters.push(["timestamp", ">=", Date.parse(range.from)]);
+  if (range?.to) filters.push(["timestamp", "<=", Date.parse(range.to)]);
+  return filters;
 }

@@ -2,10 +2,11 @@
 
 import { marked } from "marked";
 import { useEffect, useState } from "preact/hooks";
-import { isDark } from "../theme";
+import { isDark, onTheme } from "../theme";
 import { formatBytes, type Media } from "../values";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
+import { Icon } from "./icon";
 import { Loading, State } from "./state";
 
 /** The longest document that is shown in place. */
@@ -57,7 +58,7 @@ export function Lightbox({ title, load, first, onClose }: LightboxProps) {
         <Button icon="left" label="Previous" bare onClick={() => void go(-1)} />
         <Button icon="right" label="Next" bare onClick={() => void go(1)} />
         <a class="button plain bare" href={media.url} download title="Download" aria-label="Download">
-          ↓
+          <Icon name="download" />
         </a>
       </footer>
     </Dialog>
@@ -124,8 +125,10 @@ const DARK = "html { color-scheme: dark; background: #15191c; color: #e4e7ea; }"
  * elsewhere, and it can reach neither the page nor the server in the reader's name.
  */
 export function Sandbox({ html, title, isPlain }: { html: string; title: string; isPlain?: boolean }) {
+  const [dark, setDark] = useState(isDark());
+  useEffect(() => onTheme(() => setDark(isDark())), []);
   const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; media-src data:";
-  const colours = isPlain || !isDark() ? LIGHT : DARK;
+  const colours = isPlain || !dark ? LIGHT : DARK;
   const head = `<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${policy}">
     <base target="_blank"><style>${STYLE}${colours}</style>`;
   return (

@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { api, ApiError, boardLink, path } from "../api";
 import { BoardPanel } from "../board/frame";
-import { type BoardDocument, freeName, nameOf, newId, type PanelDocument } from "../board/document";
+import { type BoardDocument, completed, freeName, nameOf, newId, type PanelDocument } from "../board/document";
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
 import { lengthOf, RANGES, rangeFilters, rangeLabel, stepOf } from "../board/range";
@@ -21,6 +21,7 @@ import { Menu } from "../ui/menu";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
 import { toast, toastError } from "../ui/toast";
+import { formatAgo } from "../values";
 
 interface BoardProps {
   start: BoardStart & { embed: boolean };
@@ -29,6 +30,12 @@ interface BoardProps {
 
 /** How often a newer version is looked for. */
 const LOOK_MS = 20_000;
+
+/** The version that somebody else saved. */
+interface Theirs {
+  author?: string;
+  updated?: string;
+}
 
 type Asked = "rename" | "save-as" | "delete" | "conflict" | "add" | null;
 
@@ -40,13 +47,16 @@ export function Board({ start, connection }: BoardProps) {
   const [isEditing, setEditing] = useState(false);
   const [isNewer, setNewer] = useState(false);
   const [asked, setAsked] = useState<Asked>(null);
+  const [theirs, setTheirs] = useState<Theirs>({});
   const [picked, setPicked] = useState<{ panel: string; filters: Filter[] } | null>(null);
   const [row, setRow] = useState<{ table: string; position: number } | null>(null);
   const [, redraw] = useState(0);
 
   const load = useCallback(async () => {
     try {
-      const { document, etag } = await api.board(entity, project, name);
+      const found = await api.board(entity, project, name);
+      const { etag } = found;
+      const document = completed(found.document);
       const settled = { ...document, panels: settle(document.panels) };
       setHistory(new History(settled));
       setSaved({ text: JSON.stringify(settled), etag });
@@ -85,9 +95,13 @@ export function Board({ start, connection }: BoardProps) {
       setAsked(null);
       toast("The board is saved");
     } catch (error) {
-      if (error instanceof ApiError && error.status === 412) setAsked("conflict");
-      else toastError(error);
+      refused(error);
     }
+  };
+  const refused = (error: unknown) => {
+    if (!(error instanceof ApiError) || error.status !== 412) return toastError(error);
+    setTheirs(error.body as Theirs);
+    setAsked("conflict");
   };
 
   // Newer versions of others are told of, never silently written over; without changes of one's
@@ -130,7 +144,7 @@ export function Board({ start, connection }: BoardProps) {
     };
   });
 
-  const now = useNow(document?.range && document.refresh === "live" ? document.range.last : null);
+  const now = useNow(document?.refresh === "live" ? (document.range?.last ?? null) : null);
   if (error) return <Missing start={start} error={error} />;
   if (!document) return <Loading what="Opening the board…" />;
 
@@ -166,8 +180,7 @@ export function Board({ start, connection }: BoardProps) {
       if (to !== name) await api.renameBoard(entity, project, name, to);
       location.assign(boardLink(entity, project, to));
     } catch (error) {
-      if (error instanceof ApiError && error.status === 412) setAsked("conflict");
-      else toastError(error);
+      refused(error);
     }
   };
   const remove = async () => {
@@ -197,7 +210,7 @@ export function Board({ start, connection }: BoardProps) {
             label={rangeLabel(document.range)}
             items={[null, ...RANGES].map((last) => ({
               label: rangeLabel(last ? { last } : null),
-              isChecked: (document.range?.last ?? null) === last,
+              isChecked: (document.range?.last ?? null) === last && !document.range?.from,
               onSelect: () => change((it) => ({ ...it, range: last ? { last } : null })),
             }))}
           />
@@ -245,6 +258,26 @@ export function Board({ start, connection }: BoardProps) {
             ]}
           />
         </Bar>
+      )}
+      {start.embed && (
+        <header class="bar">
+          <span class="embed-name">
+            <bdi>{document.title || name}</bdi>
+          </span>
+          <div class="bar-tools">
+            <ConnectionMark connection={connection} isPaused={isPaused} />
+            <a
+              class="button plain bare"
+              href={boardLink(entity, project, name)}
+              target="_blank"
+              rel="noopener"
+              title="Open in a new tab"
+              aria-label="Open in a new tab"
+            >
+              <Icon name="external" />
+            </a>
+          </div>
+        </header>
       )}
       {isNewer && (
         <div class="banner" role="alert">
@@ -370,8 +403,9 @@ export function Board({ start, connection }: BoardProps) {
           }
         >
           <p>
-            A newer version was saved while you changed yours. Nothing is lost yet: earlier versions
-            are kept on the server.
+            {theirs.author ? <b>{theirs.author}</b> : "Somebody"} saved a newer version
+            {theirs.updated ? ` ${formatAgo(new Date(theirs.updated))}` : ""}, while you changed yours.
+            Nothing is lost: earlier versions are kept on the server.
           </p>
         </Dialog>
       )}

@@ -16,6 +16,7 @@ import { onTheme } from "../theme";
 import { Bar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
 import { ConnectionMark } from "../ui/connection";
+import { Icon } from "../ui/icon";
 import { Lightbox } from "../ui/media";
 import { Menu } from "../ui/menu";
 import { RowDrawer } from "../ui/row";
@@ -359,7 +360,7 @@ function EmbedBar({ name, start, connection }: { name: string; start: PanelStart
           title="Open in a new tab"
           aria-label="Open in a new tab"
         >
-          ↗
+          <Icon name="external" />
         </a>
       </div>
     </header>
