@@ -15,15 +15,19 @@
 //! | `view` | which rows a view has, and how a part of it is read |
 //! | `grouped` | the tree of groups, and columns that are split |
 //! | `sql`, `shape`, `aggregate` | how names, values and columns become SQL |
+//! | `export`, `suggest` | the same views as files, and a table's first board |
 //! | `cells`, `window` | how answers become what a page takes |
 
 mod aggregate;
 mod cells;
 mod config;
 mod error;
+mod export;
 mod features;
 mod grouped;
 mod hub;
+#[cfg(test)]
+mod laws;
 mod open;
 mod proto;
 mod session;
@@ -31,8 +35,10 @@ mod shape;
 mod socket;
 mod source;
 mod sql;
+mod suggest;
 mod view;
 mod window;
 
+pub(crate) use export::{export, first_board};
 pub(crate) use hub::Hub;
 pub(crate) use socket::live;

@@ -133,6 +133,15 @@ impl Source {
 }
 
 impl Columns {
+    /// Writes a name that no column has.
+    pub(super) fn free_name(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        while self.all.iter().any(|column| column.name == name) {
+            name.push('_');
+        }
+        sql::name(&name)
+    }
+
     /// Returns the columns that a view shows.
     pub(super) fn shown(&self, config: &ViewConfig) -> Result<Vec<Column>, LiveError> {
         match &config.columns {

@@ -17,7 +17,7 @@ use super::cells::{show, shown_type};
 use super::config::ViewConfig;
 use super::error::LiveError;
 use super::grouped::{Grouped, SplitPaths};
-use super::proto::Scalar;
+use super::proto::{Scalar, SortOp};
 use super::shape::{Column, Shape};
 use super::source::{Columns, Source, TableShape};
 use super::sql;
@@ -81,6 +81,8 @@ pub(super) struct Computed {
 enum Rows {
     /// All, each at its position.
     All { count: u64 },
+    /// All, the last first.
+    Reversed { count: u64 },
     /// Some, in their order: their positions, as far as they are kept.
     Some { count: u64, places: Vec<u32> },
     /// Sorted ones.
@@ -184,6 +186,9 @@ impl View {
             None => self.source.columns(&self.config).await?,
         };
         let shown = columns.shown(&self.config)?;
+        for name in &self.config.split_by {
+            Column::find(&columns.all, name)?;
+        }
         let condition = sql::condition(&self.config, &columns.all)?;
         let order = match self.config.is_grouped() {
             true => Vec::new(),
@@ -217,6 +222,18 @@ impl View {
             let grouped = Grouped::compute(&self.source, &self.config, &now.columns, condition);
             return Ok(Rows::Grouped(grouped.await?));
         }
+        let is_whole = condition.is_none() && is_dense;
+        if let [(column, op)] = &self.config.sort[..]
+            && is_whole
+            && sql::name(column) == now.columns.position
+        {
+            // Positions are known without sorting.
+            match op {
+                SortOp::Asc => return Ok(Rows::All { count: now.table_rows }),
+                SortOp::Desc => return Ok(Rows::Reversed { count: now.table_rows }),
+                _ => {}
+            }
+        }
         if !now.order.is_empty() {
             let count = match condition {
                 None => now.table_rows,
@@ -224,7 +241,7 @@ impl View {
             };
             return Ok(Rows::Sorted { count, places: tokio::sync::Mutex::default() });
         }
-        if condition.is_none() && is_dense {
+        if is_whole {
             return Ok(Rows::All { count: now.table_rows });
         }
         // Where no row was replaced in the meantime, the rows that are new come behind the others.
@@ -319,6 +336,16 @@ impl View {
             Rows::All { .. } => {
                 format!("{position} >= {} AND {position} < {}", rows.start, rows.end)
             }
+            Rows::Reversed { count } => {
+                let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                let (first, end) = (count.saturating_sub(rows.end), count - rows.start);
+                let sql = format!(
+                    "SELECT {select} FROM {from} WHERE {position} >= {first} AND {position} < {end}"
+                );
+                let batch = self.source.ask(sql).await?;
+                let last_first = UInt32Array::from_iter_values((0..batch.num_rows() as u32).rev());
+                return Ok(arrow::compute::take_record_batch(&batch, &last_first)?);
+            }
             Rows::Some { places, .. } if rows.end <= places.len() => {
                 let (first, last) = (places[rows.start], places[rows.end - 1]);
                 let condition = now.condition.as_ref().map(|it| format!(" AND ({it})"));
@@ -349,8 +376,9 @@ impl View {
     ) -> Result<RecordBatch, LiveError> {
         let (from, filter, order) = (&now.columns.from, now.filter(), now.ordered());
         let (most, skip) = (rows.len(), rows.start);
-        let sql = format!("SELECT {select} FROM {from}{filter}{order} LIMIT {most} OFFSET {skip}");
-        self.source.ask(sql).await
+        // What is selected may have other names, by which nothing is to be sorted.
+        let all = format!("SELECT * FROM {from}{filter}{order} LIMIT {most} OFFSET {skip}");
+        self.source.ask(format!("SELECT {select} FROM ({all})")).await
     }
 
     /// Finds the positions of sorted rows; `None` where there are too many to keep or to look up.
@@ -393,8 +421,9 @@ impl View {
             return self.source.ask(format!("SELECT {select} FROM {from} LIMIT 0")).await;
         };
         let list = places.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        let place = now.columns.free_name("place");
         let sql = format!(
-            "SELECT {select}, {position} FROM {from} WHERE {position} >= {first} \
+            "SELECT {select}, {position} AS {place} FROM {from} WHERE {position} >= {first} \
              AND {position} <= {last} AND {position} IN ({list})"
         );
         let mut batch = self.source.ask(sql).await?;
@@ -423,7 +452,11 @@ impl View {
         if all.num_rows() * now.shown.len().max(1) > 2_000 {
             return Err(LiveError::refused("the view is split into more than 2000 columns"));
         }
-        let mut select = keys.clone();
+        let mut select: Vec<String> = keys
+            .iter()
+            .enumerate()
+            .map(|(i, key)| format!("{key} AS {}", now.columns.free_name(&format!("split{i}"))))
+            .collect();
         select.extend(now.shown.iter().map(Column::value));
         let batch = match rows.is_empty() {
             true => RecordBatch::new_empty(self.read(now, 0..0, &select).await?.schema()),
@@ -495,15 +528,27 @@ impl View {
         Ok((scalar(0)?, scalar(1)?))
     }
 
-    /// Returns a question that answers with all rows and columns of the view that can be asked for
-    /// so: of one that is neither grouped nor split.
-    pub(super) fn export_sql(&self, now: &Computed) -> Option<String> {
-        if matches!(now.rows, Rows::Grouped(_)) || !self.config.split_by.is_empty() {
-            return None;
+    /// Returns a question that answers with all rows and columns of the view, where one can: where
+    /// it is neither grouped nor split.
+    pub(super) async fn export_sql(&self) -> Result<Option<String>, LiveError> {
+        let config = &self.config;
+        if config.is_grouped() || !config.split_by.is_empty() {
+            return Ok(None);
         }
-        let select: Vec<String> = now.shown.iter().map(Column::value).collect();
-        let (select, from) = (select.join(", "), &now.columns.from);
-        Some(format!("SELECT {select} FROM {from}{}{}", now.filter(), now.ordered()))
+        let columns = self.source.columns(config).await?;
+        let select: Vec<String> = columns.shown(config)?.iter().map(Column::value).collect();
+        let (select, from) = (select.join(", "), &columns.from);
+        let condition = sql::condition(config, &columns.all)?;
+        let filter = condition.map(|it| format!(" WHERE {it}")).unwrap_or_default();
+        let mut order = sql::order(config, &columns.all)?;
+        if !order.is_empty() {
+            order.push(format!("{} ASC", columns.position));
+        }
+        let order = match order.is_empty() {
+            true => String::new(),
+            false => format!(" ORDER BY {}", order.join(", ")),
+        };
+        Ok(Some(format!("SELECT {select} FROM {from}{filter}{order}")))
     }
 }
 
@@ -511,7 +556,10 @@ impl Computed {
     /// Returns how many rows the view has.
     pub(super) fn count(&self) -> u64 {
         match &self.rows {
-            Rows::All { count } | Rows::Some { count, .. } | Rows::Sorted { count, .. } => *count,
+            Rows::All { count }
+            | Rows::Reversed { count }
+            | Rows::Some { count, .. }
+            | Rows::Sorted { count, .. } => *count,
             Rows::Grouped(grouped) => grouped.whole.rows as u64,
         }
     }
