@@ -1,6 +1,7 @@
 //! `POST …/export` and `GET …/board`: a view as a file, and a table's first board.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use streamtable_schema::TablePath;
-use streamtable_store::{Rows, StoreError};
+use streamtable_store::{Query as StoreQuery, Rows, StoreError};
 
 use super::config::{Json as JsonConfig, ViewConfig};
 use super::error::LiveError;
@@ -21,6 +22,9 @@ use super::source::Source;
 use super::suggest::{Template, suggest};
 use crate::api::{answer, format_named};
 use crate::{ApiError, AppState, Principal, Right};
+
+/// How long a download may take.
+const TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// What is exported, and as what.
 #[derive(Debug, Deserialize)]
@@ -54,7 +58,10 @@ pub(crate) async fn export(
     let name = source.table.table().to_owned();
     let view = state.shared.live.view(&source, config);
     let rows = match view.export_sql().await? {
-        Some(sql) => source.store.query(source.query(sql)).await?,
+        Some(sql) => {
+            let query = StoreQuery { timeout: TIMEOUT, ..source.query(sql) };
+            source.store.query(query).await?
+        }
         None => {
             let now = view.computed().await?;
             let window = view.window(&now, 0..usize::MAX, 0..usize::MAX).await?;

@@ -18,8 +18,9 @@ use super::sql;
 /// How long one question may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How many bytes the answer to one question may have.
-const MAX_ANSWER: usize = 256 << 20;
+/// How many bytes the answer to one question may have. More than all rows in memory: those are
+/// counted whole where a part of them is answered.
+const MAX_ANSWER: usize = 512 << 20;
 
 /// The columns that every table has, before its own, as SQL has them.
 const FIXED: [&str; 3] = ["timestamp", "_writer", "_line"];

@@ -68,7 +68,7 @@ pub(super) async fn suggest(source: &Source, template: Template) -> Result<Value
         .collect();
     let mut select = vec!["min(\"timestamp\")".to_owned(), "max(\"timestamp\")".to_owned()];
     for column in &own {
-        select.push(format!("approx_distinct({})", column.key_for_count()));
+        select.push(column.distinct());
         let is_number = column.is_number();
         for function in ["min", "max"] {
             select.push(match is_number {
@@ -148,11 +148,12 @@ fn bucket(batch: &RecordBatch) -> Result<&'static str, LiveError> {
 }
 
 impl Column {
-    /// Writes what is counted to tell how many different values there are.
-    fn key_for_count(&self) -> String {
+    /// Writes how many different values there are, where they may be categories.
+    fn distinct(&self) -> String {
         match self.shape {
-            Shape::Bool => format!("CAST({} AS INT)", self.value()),
-            _ => self.key(),
+            Shape::Text | Shape::Mixed => format!("approx_distinct({})", self.text()),
+            Shape::Bool => "2".to_owned(),
+            _ => "0".to_owned(),
         }
     }
 
@@ -284,7 +285,6 @@ impl<'a> Layout<'a> {
         let numbers: Vec<(&'a Column, (f64, f64))> = self
             .seen
             .iter()
-            .filter(|it| it.distinct > 1)
             .filter_map(|it| Some((it.column, it.range?)))
             .filter(|(_, (low, high))| low < high)
             .collect();

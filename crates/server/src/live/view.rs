@@ -30,7 +30,7 @@ const MAX_CELLS: usize = 4_000_000;
 const MAX_PLACES: usize = 16_000_000;
 
 /// How many places a sorted view finds at first.
-const HEAD: usize = 10_000;
+const HEAD: usize = 1_000;
 
 /// Rows up to so many are looked up one by one.
 const MAX_LOOKED_UP: usize = 1_000;
@@ -400,8 +400,9 @@ impl View {
             }
             let (from, position) = (&now.columns.from, &now.columns.position);
             let (filter, order) = (now.filter(), now.ordered());
-            let most = if is_head { HEAD } else { MAX_PLACES };
-            let sql = format!("SELECT {position} FROM {from}{filter}{order} LIMIT {most}");
+            // To know a few, the engine keeps no more than these; to know all, it must not try to.
+            let most = if is_head { format!(" LIMIT {HEAD}") } else { String::new() };
+            let sql = format!("SELECT {position} FROM {from}{filter}{order}{most}");
             places.first = positions(&self.source.ask(sql).await?)?;
             places.is_whole = !is_head || places.first.len() < HEAD;
         }

@@ -25,7 +25,7 @@ async def look(client, name, rows):
     seen["csv"] = await flat.to_csv(start_row=0, end_row=1)
     seen["rows"] = await flat.to_json(start_row=0, end_row=1)
     seen["min_max"] = await flat.get_min_max("i")
-    seen["paths"] = await flat.column_paths()
+    seen["paths"] = await flat.column_paths({})
 
     grouped = await table.view(
         columns=["twice"],
