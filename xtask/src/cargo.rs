@@ -51,3 +51,9 @@ pub(crate) fn run(for_command: &str, args: &[&str]) -> Result<(), Failure> {
 fn is_about_xtask(variable: &str) -> bool {
     variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
+
+/// Returns the folder in which cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    target.map_or_else(|| root().join("target"), PathBuf::from)
+}

@@ -6,6 +6,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
 mod bench;
+mod board;
+mod browser;
 mod cargo;
 mod ci;
 mod clients;
@@ -13,6 +15,7 @@ mod crash;
 mod demo;
 mod layers;
 mod metadata;
+mod node;
 mod python;
 mod simulate;
 mod venv;
@@ -22,8 +25,10 @@ use std::process::ExitCode;
 
 /// Every command, in the order in which they are listed.
 const COMMANDS: &[Command] = &[
-    bench::COMMAND,
     ci::COMMAND,
+    bench::COMMAND,
+    board::COMMAND,
+    browser::COMMAND,
     clients::COMMAND,
     crash::COMMAND,
     demo::COMMAND,

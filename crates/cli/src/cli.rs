@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    completions, demo, export, keys, log, login, query, schema, serve, spool, sync, tables, tail,
-    url,
+    board, completions, demo, export, keys, log, login, query, schema, serve, spool, sync, tables,
+    tail, url,
 };
 
 /// As cargo and most others colour their help; clap leaves it out where there is no terminal.
@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Export(export::Export),
     Tables(tables::Tables),
     Schema(schema::Schema),
+    Board(board::Board),
     Url(url::Url),
     Login(login::Login),
     Keys(keys::Keys),

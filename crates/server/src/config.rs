@@ -19,6 +19,9 @@ pub struct ServerConfig {
     /// Names by which the server may be called beside loopback names, its own address and the
     /// public URL's. A request for another host is refused.
     pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may show panels and boards in frames, such as a notebook's. A server that
+    /// only this machine reaches lets this machine's pages do so anyway.
+    pub frame_ancestors: Vec<String>,
     /// The certificate and its key, for a server that speaks TLS itself.
     pub tls: Option<TlsFiles>,
     /// The entity in which those log who have a key for all and name none.
@@ -79,6 +82,7 @@ impl Default for ServerConfig {
             data_dir: PathBuf::from("streamtable-data"),
             public_url: None,
             allowed_hosts: Vec::new(),
+            frame_ancestors: Vec::new(),
             tls: None,
             default_entity: "me".to_owned(),
             limits: Limits::default(),

@@ -5,11 +5,13 @@
 
 mod access;
 mod api;
+mod boards;
 mod catalog;
 mod config;
 mod error;
 mod graphql;
 mod ingest;
+mod live;
 mod origin;
 mod page;
 mod rows;

@@ -46,15 +46,6 @@ fn seconds(row: &ReadRow) -> f64 {
     row.logged_at.as_micros() as f64 / 1e6
 }
 
-/// Writes a cell as text for people: a text as it is, all else as JSON.
-pub(crate) fn cell_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Timestamp(at) => at.to_string(),
-        value => cell_json(value),
-    }
-}
-
 fn cell_json(value: &Value) -> String {
     let mut out = Vec::new();
     write_cell(&mut out, value);

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Catalog;
 use crate::config::ServerConfig;
 use crate::graphql::StepIndexes;
+use crate::live::Hub;
 use crate::storage::Signer;
 
 /// What every handler shares. Cheap to clone.
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// When a run's last sign of life was written down.
     pub(crate) heartbeats: Mutex<HashMap<i64, Instant>>,
     pub(crate) steps: StepIndexes,
+    /// The views that pages look at.
+    pub(crate) live: Hub,
     /// Cancelled when the server stops: what waits for more to come ends then.
     pub(crate) stopping: CancellationToken,
 }
@@ -57,6 +60,7 @@ impl AppState {
             uploads: Arc::new(Semaphore::new(limits.max_uploads)),
             heartbeats: Mutex::default(),
             steps: StepIndexes::default(),
+            live: Hub::default(),
             stopping: CancellationToken::new(),
             config,
         };

@@ -121,6 +121,7 @@ async fn ask(store: &EmbeddedStore, sql: &str) -> Result<(f64, f64, usize), Box<
             home: Some(("bench".to_owned(), "measure".to_owned())),
             entities: None,
             timeout: Duration::from_secs(60),
+            positions: false,
         };
         let batches: Vec<_> = store.query(query).await?.batches.try_collect().await?;
         answered = batches.iter().map(|batch| batch.num_rows()).sum();

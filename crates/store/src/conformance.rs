@@ -122,6 +122,7 @@ impl<'a> Table<'a> {
             entities: Some(vec![self.path.entity().to_owned()]),
             // No measure of speed: a machine that does much else is slow.
             timeout: Duration::from_secs(120),
+            positions: false,
         }
     }
 

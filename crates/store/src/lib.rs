@@ -29,6 +29,6 @@ pub use batch::{Appended, Batch, Numbering, RejectedLine};
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
 pub use error::StoreError;
 pub use files::{FileStore, LocalFiles, StoredObject};
-pub use query::{Query, Rows};
+pub use query::{Query, Rows, row_expression};
 pub use store::Store;
 pub use table::{ColumnInfo, ReadRow, TableInfo, TableSummary, TypeSeen};

@@ -41,6 +41,8 @@ pub struct ColumnInfo {
     pub ty: Type,
     /// Which types came when, in order.
     pub history: Vec<TypeSeen>,
+    /// Whether it has held an integer that no 64-bit float is: one beyond ±2⁵³.
+    pub has_inexact: bool,
 }
 
 /// The first row of a type in a column.

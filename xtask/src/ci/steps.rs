@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Package, Query, Workspace};
-use crate::{Failure, cargo, clients, crash, layers, python};
+use crate::{Failure, board, browser, cargo, clients, crash, layers, python};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -45,6 +45,18 @@ pub(super) const STEPS: &[Step] = &[
         about: "the Python package's wheel installs, its types are right, its tests pass",
         needs: None,
         tasks: |_| vec![Task::TestPython],
+    },
+    Step {
+        name: "board",
+        about: "the board's page is built from its sources",
+        needs: None,
+        tasks: |_| vec![Task::CheckBoard],
+    },
+    Step {
+        name: "browser",
+        about: "the board's page works in a real browser, against the real server",
+        needs: None,
+        tasks: |_| vec![Task::Browser],
     },
     Step {
         name: "doctest",
@@ -116,6 +128,10 @@ pub(super) enum Task {
         args: Vec<String>,
         env: Vec<(&'static str, String)>,
     },
+    /// Builds the page, and compares.
+    CheckBoard,
+    /// Tests the page.
+    Browser,
     /// Installs the Python clients that are not there yet.
     ProvideClients,
     /// Builds and tests the Python package.
@@ -143,6 +159,8 @@ impl Task {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
             Self::Crash(args) => crash::check(args),
+            Self::CheckBoard => board::build(board::Mode::Check),
+            Self::Browser => browser::run(None),
             Self::ProvideClients => clients::provide(),
             Self::TestPython => python::check(),
             Self::Cargo { args, env } => {
@@ -170,6 +188,8 @@ impl fmt::Display for Task {
         match self {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
             Self::Crash(args) => write!(f, "cargo xtask crash {}", args.join(" ")),
+            Self::CheckBoard => f.write_str("cargo xtask board --check"),
+            Self::Browser => f.write_str("cargo xtask browser"),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
             Self::TestPython => f.write_str("cargo xtask python --clients"),
             Self::Cargo { args, env } => {

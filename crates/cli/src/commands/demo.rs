@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use streamtable::{FlushError, Stats, StreamTable, WhenFull};
+use streamtable::{FlushError, Stats, StreamTable, TablePath, WhenFull};
 use streamtable_digits::Digits;
 use streamtable_server::{NewKey, Server, ServerConfig};
 use streamtable_transport_hyper::HyperTransport;
+use streamtable_url::{Expr, form_encode};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
@@ -73,7 +74,8 @@ impl Demo {
         let url = server.local_url();
         let key = key(&server).await?;
         let link = server.catalog().login_token(&key.key, LINK_LIFETIME).await;
-        let link = format!("{url}/login?token={}", link.map_err(Failure::failed)?);
+        let next = form_encode(&board_link()?);
+        let link = format!("{url}/login?token={}&next={next}", link.map_err(Failure::failed)?);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async { drop(stopped.await) }));
 
@@ -189,6 +191,12 @@ Or ask, in another terminal:
             bold(link)
         )
     }
+}
+
+/// The address that opens the table's board, which the page makes when it is opened first.
+fn board_link() -> Result<String, Failure> {
+    let table: TablePath = TABLE.parse().map_err(Failure::failed)?;
+    Ok(format!("/?exp={}#board=monitoring", form_encode(&Expr::rows_of(table).to_string())))
 }
 
 fn tally(right: u64, stats: &Stats) -> String {

@@ -1,5 +1,6 @@
 //! The commands, one a file: its part of the command line, and what it does.
 
+pub(crate) mod board;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod export;
@@ -30,6 +31,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export(export) => until_interrupted(export.run(&global)).await,
         Command::Tables(tables) => until_interrupted(tables.run(&global)).await,
         Command::Schema(schema) => until_interrupted(schema.run(&global)).await,
+        Command::Board(board) => until_interrupted(board.run(&global)).await,
         Command::Url(url) => until_interrupted(url.run(&global)).await,
         Command::Login(login) => until_interrupted(login.run(&global)).await,
         Command::Keys(keys) => until_interrupted(keys.run(&global)).await,

@@ -49,6 +49,9 @@ pub(crate) struct Serve {
     /// Another name by which the server may be called; may be repeated
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    /// A page's origin that may show panels and boards in frames; may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
+    allow_frame: Vec<String>,
     /// The certificate, for a server that speaks TLS itself (PEM, followed by those it needs)
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -62,6 +65,12 @@ pub(crate) struct Serve {
 
 fn parse_url(text: &str) -> Result<BaseUrl, String> {
     text.parse().map_err(|error| format!("{error}"))
+}
+
+/// An origin goes into a header of policies, where a blank or a semicolon would begin another one.
+fn parse_origin(text: &str) -> Result<String, String> {
+    let origin = text.parse::<Origin>().map_err(|error| format!("{error}"))?;
+    Ok(origin.to_string())
 }
 
 impl Serve {
@@ -90,6 +99,7 @@ impl Serve {
             data_dir: self.data,
             public_url: self.public_url.map(|url| url.to_string()),
             allowed_hosts: self.allow_host,
+            frame_ancestors: self.allow_frame,
             tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
             default_entity: self
                 .entity

@@ -16,6 +16,8 @@ fn help() {
         "export",
         "tables",
         "schema",
+        "board",
+        "board put",
         "url",
         "login",
         "keys",

@@ -5,7 +5,7 @@
 mod encode;
 mod extract;
 mod ingest;
-mod json;
+pub(crate) mod json;
 mod openapi;
 mod pager;
 mod query;
@@ -14,10 +14,12 @@ mod tables;
 mod tail;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{HeaderName, Method};
 
-use crate::AppState;
+use crate::{AppState, boards, live};
+
+pub(crate) use query::{answer, named as format_named};
 
 /// Which writer's rows a body holds; with [`STREAM_OFFSET`] makes a repetition harmless.
 const STREAM_WRITER: HeaderName = HeaderName::from_static("stream-writer");
@@ -34,9 +36,18 @@ type Route = (&'static str, Method, fn() -> MethodRouter<AppState>);
 /// Each route.
 const ROUTES: &[Route] = &[
     ("/api/openapi.json", Method::GET, || get(openapi::document)),
+    ("/api/boards/{entity}/{project}", Method::GET, || get(boards::list)),
+    ("/api/boards/{entity}/{project}/{name}", Method::GET, || get(boards::get)),
+    ("/api/boards/{entity}/{project}/{name}", Method::PUT, || put(boards::put)),
+    ("/api/boards/{entity}/{project}/{name}", Method::DELETE, || delete(boards::delete)),
+    ("/api/boards/{entity}/{project}/{name}/rename", Method::POST, || post(boards::rename)),
+    ("/api/boards/{entity}/{project}/{name}/versions", Method::GET, || get(boards::versions)),
+    ("/api/live", Method::GET, || get(live::live)),
     ("/api/query", Method::POST, || post(query::query)),
     ("/api/tables", Method::GET, || get(tables::list)),
     ("/api/tables/{entity}/{project}/{table}", Method::GET, || get(tables::table)),
+    ("/api/tables/{entity}/{project}/{table}/board", Method::GET, || get(live::first_board)),
+    ("/api/tables/{entity}/{project}/{table}/export", Method::POST, || post(live::export)),
     ("/api/tables/{entity}/{project}/{table}/rows", Method::GET, || get(read::rows)),
     ("/api/tables/{entity}/{project}/{table}/rows", Method::POST, || post(ingest::append)),
     ("/api/tables/{entity}/{project}/{table}/schema", Method::GET, || get(tables::schema)),

@@ -63,6 +63,7 @@ pub(super) async fn query(
         home,
         entities: principal.entities(),
         timeout: timeout(question.timeout)?,
+        positions: false,
     };
     let rows = state.store.query(query).await?;
     answer(rows, format).await
@@ -110,7 +111,7 @@ fn timeout(seconds: Option<f64>) -> Result<Duration, ApiError> {
     }
 }
 
-fn named(name: &str) -> Option<Format> {
+pub(crate) fn named(name: &str) -> Option<Format> {
     Format::ALL.into_iter().find(|f| f.names().iter().any(|n| n.eq_ignore_ascii_case(name)))
 }
 
@@ -151,7 +152,7 @@ fn not_acceptable(what: &str) -> ApiError {
     ApiError::new(StatusCode::NOT_ACCEPTABLE, message)
 }
 
-async fn answer(rows: Rows, format: Format) -> Result<Response, ApiError> {
+pub(crate) async fn answer(rows: Rows, format: Format) -> Result<Response, ApiError> {
     let mut encoder = Encoder::new(format, &rows.schema).map_err(|error| unfit(&error))?;
     let mut batches = rows.batches.fuse();
     let mut start = encoder.begin();

@@ -1,9 +1,10 @@
-//! What a server knows beside rows and files: keys, projects, runs, artifacts.
+//! What a server knows beside rows and files: keys, projects, runs, artifacts, boards.
 //!
 //! One SQLite file in the data folder. A call that changes something returns once the change is on
 //! disk. Nothing here blocks an async thread.
 
 mod artifacts;
+mod boards;
 mod error;
 mod files;
 mod id;
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use streamtable_schema::Timestamp;
 
 pub(crate) use artifacts::{Artifact, Collection, NewArtifact};
+pub(crate) use boards::{BoardPath, BoardVersion, Changed, Expected};
 pub use error::CatalogError;
 pub(crate) use files::{AnnouncedFile, RunFile};
 pub(crate) use id::{Id, Kind};
@@ -35,8 +37,11 @@ pub(crate) use runs::{NO_PROJECT, Project, Run, RunChange, RunEvent, RunLocation
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// The version of [`SCHEMA`]. A step from each older version follows below once there is one.
-const VERSION: i64 = 1;
+/// What version 2 adds to [`SCHEMA`], which is version 1.
+const BOARDS: &str = include_str!("boards.sql");
+
+/// The newest version.
+const VERSION: i64 = 2;
 
 /// How many connections are kept for reading.
 const MAX_READERS: usize = 4;
@@ -143,11 +148,13 @@ fn migrate(connection: &mut Connection) -> Result<(), CatalogError> {
     match version {
         0 => {
             transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.execute_batch(BOARDS)?;
         }
-        VERSION => {}
+        1 => transaction.execute_batch(BOARDS)?,
+        VERSION => return Ok(()),
         newer => return Err(CatalogError::Newer { version: newer }),
     }
+    transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! What a browser sees: the page that a table's link opens, and where to give a key.
+//! What a browser sees: the board's page for tables, boards and lists of them; pages of a few words
+//! for what is wrong; and where to give a key.
 
+mod app;
 mod html;
-mod table;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -13,14 +14,26 @@ use percent_encoding::percent_decode_str;
 use streamtable_schema::TablePath;
 use streamtable_url::{Expr, LinkError, form_encode, parse_query, table_of_path};
 
-use crate::access::{Principal, Right};
+use crate::access::{Principal, Right, form_value};
+use crate::catalog::RunLocation;
 use crate::{ApiError, AppState};
+use app::{Frame, Start};
 use html::{Html, escape};
 
 const STYLE: &str = include_str!("style.css");
 
+/// Stands for the parts of a table's name that a list does not say.
+const ANY: &str = "any";
+
 pub(crate) fn router() -> Router<AppState> {
-    Router::new().route("/", get(open)).route("/style.css", get(style))
+    Router::new()
+        .route("/", get(open))
+        .route("/embed", get(embed))
+        .route("/{entity}", get(of_entity))
+        .route("/{entity}/{project}", get(of_project))
+        .route("/{entity}/{project}/boards/{board}", get(board))
+        .route("/assets/{path}", get(app::asset))
+        .route("/style.css", get(style))
 }
 
 async fn style() -> Response {
@@ -39,33 +52,176 @@ async fn open(
         Err(LinkError::NoExpression) => None,
         Err(error) => return Ok(wrong_expression(&error)),
     };
-    let principal = match principal {
+    let principal = match known(principal, &uri) {
         Ok(principal) => principal,
-        Err(error) if error.status() == StatusCode::UNAUTHORIZED => {
-            return Ok(login(StatusCode::UNAUTHORIZED, &uri.to_string(), None));
-        }
-        Err(error) => return Err(error),
+        Err(answer) => return answer,
     };
     match expr {
-        Some(expr) => show_table(&state, &principal, &expr).await,
-        None => Ok(table::list(&state, &principal)),
+        Some(expr) => show_table(&state, &principal, &expr, Frame::Never).await,
+        None => Ok(home(&state, "Tables and boards", None, None)),
     }
+}
+
+/// Opens a table or a board for a frame, `/embed?exp=…` or `/embed?board=entity/project/board`.
+async fn embed(
+    State(state): State<AppState>,
+    principal: Result<Principal, ApiError>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let board = form_value(&query, "board");
+    let expr = match (&board, parse_query(&query)) {
+        (Some(_), _) => None,
+        (None, Ok(expr)) => Some(expr),
+        (None, Err(LinkError::NoExpression)) => {
+            return Err(ApiError::bad_request("give a table's `exp` or a `board`"));
+        }
+        (None, Err(error)) => return Ok(wrong_expression(&error)),
+    };
+    let principal = match known(principal, &uri) {
+        Ok(principal) => principal,
+        Err(answer) => return answer,
+    };
+    if let Some(expr) = expr {
+        return show_table(&state, &principal, &expr, Frame::Allowed).await;
+    }
+    let board = board.unwrap_or_default();
+    let parts: Vec<&str> = board.split('/').collect();
+    let [entity, project, name] = parts[..] else {
+        return Err(ApiError::bad_request("a board is entity/project/board"));
+    };
+    Ok(show_board(&state, &principal, [entity, project, name], Frame::Allowed))
+}
+
+/// Lists the tables and boards of an entity.
+async fn of_entity(
+    State(state): State<AppState>,
+    principal: Result<Principal, ApiError>,
+    Path(entity): Path<String>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    list(&state, principal, &uri, &entity, None)
+}
+
+/// Lists the tables and boards of a project.
+async fn of_project(
+    State(state): State<AppState>,
+    principal: Result<Principal, ApiError>,
+    Path((entity, project)): Path<(String, String)>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    list(&state, principal, &uri, &entity, Some(&project))
+}
+
+fn list(
+    state: &AppState,
+    principal: Result<Principal, ApiError>,
+    uri: &Uri,
+    entity: &str,
+    project: Option<&str>,
+) -> Result<Response, ApiError> {
+    // What no table can be called is no list of tables either.
+    if TablePath::new(entity, project.unwrap_or(ANY), ANY).is_err() {
+        return Err(ApiError::not_found(format!("there is nothing at {}", uri.path())));
+    }
+    let principal = match known(principal, uri) {
+        Ok(principal) => principal,
+        Err(answer) => return answer,
+    };
+    if !principal.may(Right::Read, entity) {
+        return Ok(nothing(&format!("There is nothing at {}", uri.path())));
+    }
+    let title = project.map_or(entity.to_owned(), |project| format!("{entity}/{project}"));
+    Ok(home(state, &title, Some(entity), project))
+}
+
+fn home(state: &AppState, title: &str, entity: Option<&str>, project: Option<&str>) -> Response {
+    let start =
+        Start::Home { entity: entity.map(str::to_owned), project: project.map(str::to_owned) };
+    app::shell(state.config(), title, &start, Frame::Never)
+}
+
+/// Opens a board. Whether it is there the page finds out, as it may come and go.
+async fn board(
+    State(state): State<AppState>,
+    principal: Result<Principal, ApiError>,
+    Path((entity, project, board)): Path<(String, String, String)>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    match known(principal, &uri) {
+        Ok(principal) => {
+            Ok(show_board(&state, &principal, [&entity, &project, &board], Frame::Never))
+        }
+        Err(answer) => answer,
+    }
+}
+
+fn show_board(
+    state: &AppState,
+    principal: &Principal,
+    [entity, project, board]: [&str; 3],
+    frame: Frame,
+) -> Response {
+    if !principal.may(Right::Read, entity) {
+        return nothing(&format!("There is no board {board} in {entity}/{project}"));
+    }
+    let start = Start::Board {
+        entity: entity.to_owned(),
+        project: project.to_owned(),
+        board: board.to_owned(),
+    };
+    app::shell(state.config(), board, &start, frame)
+}
+
+/// Returns who asks, or what to answer to somebody who is not known.
+fn known(
+    principal: Result<Principal, ApiError>,
+    uri: &Uri,
+) -> Result<Principal, Result<Response, ApiError>> {
+    principal.map_err(|error| {
+        if error.status() == StatusCode::UNAUTHORIZED {
+            Ok(login(StatusCode::UNAUTHORIZED, &uri.to_string(), None))
+        } else {
+            Err(error)
+        }
+    })
 }
 
 async fn show_table(
     state: &AppState,
     principal: &Principal,
     expr: &Expr,
+    frame: Frame,
 ) -> Result<Response, ApiError> {
     let path = expr.source.table();
-    if principal.check(Right::Read, path.entity()).is_ok()
-        && let Some(page) = table::show(state, expr).await?
-    {
-        return Ok(page);
+    if !principal.may(Right::Read, path.entity()) || !is_made(state, path).await? {
+        return Ok(nothing(&format!("There is no table {path}")));
     }
-    Ok(Html::new("No such table")
-        .paragraph(&format!("There is no table {path}, or your key does not open it."))
-        .respond(StatusCode::NOT_FOUND))
+    let start = Start::Panel {
+        entity: path.entity().to_owned(),
+        project: path.project().to_owned(),
+        table: path.table().to_owned(),
+        expr: expr.to_string(),
+    };
+    Ok(app::shell(state.config(), &path.to_string(), &start, frame))
+}
+
+/// Tells whether a table is there, if only without a row.
+async fn is_made(state: &AppState, path: &TablePath) -> Result<bool, ApiError> {
+    if state.store.table(path).is_some() {
+        return Ok(true);
+    }
+    let at = RunLocation::new(path.entity(), path.project(), path.table());
+    Ok(state.catalog.run(&at).await?.is_some())
+}
+
+/// The same for what is not there and for what somebody may not know of.
+fn nothing(what: &str) -> Response {
+    Html::new("Nothing here")
+        .paragraph(&format!("{what}, or your key does not open it."))
+        .raw("<p><a href=\"/\">All tables and boards</a></p>")
+        .respond(StatusCode::NOT_FOUND)
 }
 
 /// Shows where an expression is wrong.

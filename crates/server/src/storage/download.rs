@@ -47,18 +47,27 @@ pub(super) async fn signed(
     serve(&state, &name, &sha256.ok_or_else(no_file)?, &headers).await
 }
 
-/// Serves a run's file by its path.
+/// Serves a run's file by its path. Whoever knows its digest too, and asks for `?sha256=…`, may keep
+/// it.
 pub(super) async fn run_file(
     State(state): State<AppState>,
     principal: Principal,
     Path((entity, project, run, path)): Path<(String, String, String, String)>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
     principal.check(Right::Read, &entity)?;
     let run = state.catalog.run(&RunLocation::new(&entity, &project, &run)).await?;
     let run = run.ok_or_else(no_file)?;
     let file = state.catalog.run_file(run.id, &path).await?.ok_or_else(no_file)?;
-    serve(&state, &path, &file.sha256, &headers).await
+    let mut response = serve(&state, &path, &file.sha256, &headers).await?;
+    let asked = query.as_deref().and_then(|query| query.strip_prefix("sha256="));
+    if asked.is_some_and(|asked| asked == file.sha256) {
+        // An address with these bytes' digest has no other bytes.
+        let forever = HeaderValue::from_static("private, max-age=31536000, immutable");
+        response.headers_mut().insert(CACHE_CONTROL, forever);
+    }
+    Ok(response)
 }
 
 /// Serves an artifact's file by its digest.

@@ -9,6 +9,7 @@ mod upload;
 use axum::Router;
 use axum::routing::{get, put};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use streamtable_schema::TablePath;
 
 use crate::AppState;
 
@@ -73,6 +74,13 @@ const PATH: &AsciiSet =
 
 fn encode(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
+}
+
+/// Returns the address, on this server, of a file that belongs to a table's rows.
+pub(crate) fn run_file_url(table: &TablePath, path: &str) -> String {
+    let parts = [table.entity(), table.project(), table.table()];
+    let [entity, project, run] = parts.map(|part| utf8_percent_encode(part, NON_ALPHANUMERIC));
+    format!("/files/{entity}/{project}/{run}/{}", encode(path))
 }
 
 /// The longest path of a file.

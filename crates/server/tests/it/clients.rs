@@ -249,3 +249,59 @@ async fn wandb_0_31_survives_a_bad_network() {
     assert_eq!(steps, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
     assert!(lab.proxy.count() < 300, "{} requests", lab.proxy.count());
 }
+
+#[tokio::test]
+#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+async fn perspective_5_6() {
+    let lab = Lab::new("perspective-5.6", |_, _| Fault::None).await;
+    let log = async |i: u32| {
+        let who = if i % 2 == 0 { "a" } else { "b" };
+        let line = json!({ "i": i, "who": who }).to_string();
+        let url = format!("{}/api/tables/me/p/t/rows", lab.server.url);
+        let auth = crate::support::basic(&lab.server.key);
+        let headers = [("authorization", &*auth)];
+        assert_eq!(crate::support::send("POST", &url, &headers, line).await.status, 200);
+    };
+    for i in 0..5 {
+        log(i).await;
+    }
+    // Rows come while it looks.
+    let more = async {
+        for i in 5.. {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            log(i).await;
+        }
+    };
+    let socket = format!("ws://{}/api/live", lab.server.host());
+    let arguments = [socket.as_str(), "me/p/t", "9"];
+    let said = tokio::select! {
+        said = lab.run("perspective_page.py", &arguments) => said,
+        () = more => unreachable!("rows without end"),
+    };
+    let seen = said.lines().find_map(|line| line.strip_prefix("SEEN ")).unwrap();
+    let seen: Value = serde_json::from_str(seen).unwrap();
+    for (what, expected) in [
+        ("tables", json!(["me/p/t"])),
+        ("columns", json!(["timestamp", "i", "who", "_writer", "_line", "_pos"])),
+        ("flat", json!({"i": [1.0, 2.0], "who": ["b", "a"]})),
+        ("arrow", json!(true)),
+        ("csv", json!("i,who\n0,a\n")),
+        ("min_max", json!([0.0, 4.0])),
+        (
+            "grouped",
+            json!({
+                "__ROW_PATH__": [[], ["b"], ["a"]],
+                "false|twice": [8.0, 8.0, null],
+                "true|twice": [4.0, null, 4.0],
+            }),
+        ),
+        ("grouped schema", json!({"twice": "float"})),
+        ("expressions", json!({"twice": "float", "even": "boolean"})),
+        ("config", json!(["who"])),
+    ] {
+        assert_eq!(seen[what], expected, "{what}: {seen}");
+    }
+    assert_eq!(seen["schema"]["timestamp"], "datetime");
+    assert!(seen["rows after"].as_u64().unwrap() >= 9, "{seen}");
+    assert!(seen["missing"].as_str().unwrap().contains("me/p/none"), "{seen}");
+}

@@ -1,6 +1,6 @@
 //! Files, pages and sessions.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Running, basic, send};
 
@@ -40,6 +40,14 @@ async fn files_are_put_and_served() {
     let head = send("HEAD", &at, &[("authorization", &auth)], "").await;
     assert_eq!((head.status, head.header("content-length")), (200, "10"));
     assert_eq!(send("GET", &at, &[], "").await.status, 401);
+
+    // Asked for by its digest too, it may be kept for ever.
+    let digest = etag.trim_matches('"');
+    assert_eq!(whole.header("cache-control"), "private, no-cache");
+    let kept = server.get(&format!("{path}?sha256={digest}")).await;
+    assert_eq!(kept.header("cache-control"), "private, max-age=31536000, immutable");
+    let other = server.get(&format!("{path}?sha256={}", "0".repeat(64))).await;
+    assert_eq!(other.header("cache-control"), "private, no-cache");
 
     // Another content under the same path is another file.
     let url = announce(&server, "media/a b.png").await;
@@ -116,11 +124,21 @@ async fn a_link_opens_the_page_of_its_table() {
     assert!(asks.text().contains("API key"), "{}", asks.text());
     let page = send("GET", &link, &[("authorization", &basic(&server.key))], "").await;
     assert_eq!(page.status, 200);
-    let text = page.text();
-    assert!(text.contains("me/p/r") && text.contains("1 row in 2 columns."), "{text}");
-    assert!(text.contains("&lt;b&gt;x&lt;/b&gt;") && !text.contains("<b>"), "{text}");
+    assert!(page.text().contains("<title>me/p/r – StreamTable</title>"), "{}", page.text());
+    let start = start_of(&page.text());
+    assert_eq!(
+        start,
+        json!({
+            "embed": false, "view": "panel", "entity": "me", "project": "p", "table": "r",
+            "expr": "get(\n    \"wandb-artifact:///me/p/r:latest/obj\")\n  .rows",
+        })
+    );
     let policy = page.header("content-security-policy");
-    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'; script-src 'self' 'wasm-unsafe-eval';"),
+        "{policy}"
+    );
+    assert!(!policy.contains("'unsafe-eval'") && policy.ends_with("frame-ancestors 'none'"));
 
     let other = link.replace("%2Fr%3A", "%2Fother%3A");
     let auth = basic(&server.key);
@@ -128,6 +146,83 @@ async fn a_link_opens_the_page_of_its_table() {
     let wrong = send("GET", &format!("{}/?exp=get%28", server.url), &[], "").await;
     assert_eq!(wrong.status, 400);
     assert!(wrong.text().contains("line 1, column 5"), "{}", wrong.text());
+}
+
+/// What a page starts from.
+fn start_of(page: &str) -> Value {
+    let (_, rest) = page.split_once(r#"<script type="application/json" id="start">"#).unwrap();
+    serde_json::from_str(rest.split("</script>").next().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn pages_of_lists_boards_and_frames() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let auth = basic(&server.key);
+    let get = async |path: &str| {
+        send("GET", &format!("{}{path}", server.url), &[("authorization", &auth)], "").await
+    };
+    let start = async |path: &str| start_of(&get(path).await.text());
+    let home = |entity: Value, project: Value| json!({ "embed": false, "view": "home", "entity": entity, "project": project });
+    assert_eq!(start("/").await, home(Value::Null, Value::Null));
+    assert_eq!(start("/me").await, home("me".into(), Value::Null));
+    assert_eq!(start("/me/p").await, home("me".into(), "p".into()));
+    let board = json!({ "view": "board", "entity": "me", "project": "p", "board": "b c" });
+    let with = |embed: bool| {
+        let mut board = board.clone();
+        board["embed"] = embed.into();
+        board
+    };
+    assert_eq!(start("/me/p/boards/b%20c").await, with(false));
+    assert_eq!(start("/embed?board=me%2Fp%2Fb+c").await, with(true));
+    assert_eq!(get("/embed").await.status, 400);
+    let (_, query) =
+        link(&server).split_once('?').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let framed = get(&format!("/embed?{query}")).await;
+    assert_eq!(start_of(&framed.text())["embed"], true);
+    let policy = framed.header("content-security-policy");
+    assert!(
+        policy.ends_with("frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"),
+        "{policy}"
+    );
+
+    // What nothing can be called is nowhere, and nothing is told without a key.
+    assert_eq!(get("/me/p%3Fq/boards/x/y").await.status, 404);
+    assert_eq!(get("/NO").await.status, 404);
+    for path in ["/", "/me", "/me/p", "/me/p/boards/b", "/embed?board=me/p/b"] {
+        assert_eq!(server.get(path).await.status, 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn files_of_the_page() {
+    let server = Running::start().await;
+    let page =
+        send("GET", &format!("{}/", server.url), &[("authorization", &basic(&server.key))], "");
+    let page = page.await.text();
+    let script = page.split('"').find(|it| it.starts_with("/assets/app-") && it.ends_with(".js"));
+    let url = format!("{}{}", server.url, script.unwrap());
+    let fetch = async |headers: &[(&str, &str)]| send("GET", &url, headers, "").await;
+
+    let plain = fetch(&[]).await;
+    assert_eq!(plain.status, 200);
+    assert_eq!(plain.header("content-encoding"), "");
+    assert_eq!(plain.header("cache-control"), "public, max-age=31536000, immutable");
+    assert!(plain.header("content-type").starts_with("text/javascript"));
+    assert!(plain.header("content-security-policy").contains("'wasm-unsafe-eval'"));
+    let brotli = fetch(&[("accept-encoding", "gzip, br")]).await;
+    assert_eq!(brotli.header("content-encoding"), "br");
+    assert!(brotli.body.len() < plain.body.len() / 2);
+    let gzip = fetch(&[("accept-encoding", "gzip")]).await;
+    assert_eq!(gzip.header("content-encoding"), "gzip");
+    let mut unzipped = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&gzip.body[..]), &mut unzipped)
+        .unwrap();
+    assert_eq!(unzipped, plain.body);
+    let again = fetch(&[("if-none-match", plain.header("etag"))]).await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    assert_eq!(server.get("/assets/../Cargo.toml").await.status, 404);
+    assert_eq!(server.get("/assets/nothing.js").await.status, 404);
 }
 
 #[tokio::test]
@@ -138,7 +233,7 @@ async fn links_of_other_clients_are_sent_on() {
         assert_eq!(answer.status, 308);
         assert_eq!(format!("{}{}", server.url, answer.header("location")), link(&server));
     }
-    assert_eq!(server.get("/nothing/here").await.status, 404);
+    assert_eq!(server.get("/nothing/here/at/all").await.status, 404);
     assert_eq!(server.get("/healthz").await.status, 200);
 }
 

@@ -1,10 +1,12 @@
 //! The server over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
 
+mod boards;
 mod clients;
 mod conformance;
 mod http;
 mod kills;
+mod live;
 mod proxy;
 mod reading;
 mod security;

@@ -1,7 +1,8 @@
 //! Whether a row fits its table.
 
-use streamtable_schema::{Clash, ColumnPolicy, MAX_COLUMNS, Row, SchemaError, Type};
+use streamtable_schema::{Clash, ColumnPolicy, MAX_COLUMNS, Row, SchemaError, Type, Value};
 
+use super::slot::is_exact;
 use super::{Columns, Seen};
 
 /// A column whose type has more parts than this grows no more: rows are still taken, and the type
@@ -17,6 +18,8 @@ pub(crate) struct Fit {
     seen: Vec<u64>,
     widened: Vec<(usize, Type)>,
     added: Vec<(String, Type)>,
+    /// Columns that get their first integer that is no float.
+    inexact: Vec<usize>,
 }
 
 impl Columns {
@@ -30,6 +33,7 @@ impl Columns {
         fit.places.clear();
         fit.widened.clear();
         fit.added.clear();
+        fit.inexact.clear();
         fit.seen.clear();
         fit.seen.resize(self.len().div_ceil(64), 0);
         let is_strict = policy == ColumnPolicy::Strict;
@@ -41,8 +45,12 @@ impl Columns {
                 Type::of_any(value)
             };
             let Some(i) = self.find(name, next) else {
-                fit.places.push(self.len() + fit.added.len());
+                let place = self.len() + fit.added.len();
+                fit.places.push(place);
                 self.fit_new(name, ty, is_strict, fit)?;
+                if is_inexact(value) {
+                    fit.inexact.push(place);
+                }
                 continue;
             };
             if std::mem::replace(&mut next, i + 1) > i && fit.has(i) {
@@ -50,6 +58,9 @@ impl Columns {
             }
             fit.seen[i / 64] |= 1 << (i % 64);
             fit.places.push(i);
+            if is_inexact(value) && !self.columns[i].has_inexact {
+                fit.inexact.push(i);
+            }
             let held = &self.columns[i].ty;
             if !held.includes(&ty) {
                 let wider = if is_strict {
@@ -106,6 +117,9 @@ impl Columns {
         for (name, ty) in fit.added.drain(..) {
             self.add_column(&name, ty, seen);
         }
+        for column in fit.inexact.drain(..) {
+            self.columns[column].has_inexact = true;
+        }
     }
 }
 
@@ -117,12 +131,16 @@ impl Fit {
 
     /// Tells whether the row adds something to the columns.
     pub(crate) fn is_growth(&self) -> bool {
-        !self.widened.is_empty() || !self.added.is_empty()
+        !self.widened.is_empty() || !self.added.is_empty() || !self.inexact.is_empty()
     }
 
     fn has(&self, column: usize) -> bool {
         self.seen[column / 64] & (1 << (column % 64)) != 0
     }
+}
+
+fn is_inexact(value: &Value) -> bool {
+    matches!(value, Value::Int(n) if !is_exact(*n))
 }
 
 fn mismatch(column: &str, Clash { path, held, came }: Clash) -> SchemaError {

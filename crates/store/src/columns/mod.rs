@@ -55,6 +55,8 @@ pub(crate) struct Column {
     pub(crate) ty: Type,
     pub(crate) history: Vec<TypeSeen>,
     pub(crate) slots: Vec<Slot>,
+    /// Whether it has held an integer beyond those that floats have.
+    pub(crate) has_inexact: bool,
 }
 
 /// Where a column's values of one kind are kept.
@@ -86,6 +88,7 @@ impl Columns {
             name: column.name.to_string(),
             ty: column.ty.clone(),
             history: column.history.clone(),
+            has_inexact: column.has_inexact,
         };
         self.columns.iter().map(info).collect()
     }
@@ -113,7 +116,7 @@ impl Columns {
         let name: Arc<str> = name.into();
         self.by_name.insert(Arc::clone(&name), self.columns.len());
         let history = vec![seen.of(ty.clone())];
-        self.columns.push(Column { name, ty, history, slots: Vec::new() });
+        self.columns.push(Column { name, ty, history, slots: Vec::new(), has_inexact: false });
     }
 
     fn widen(&mut self, column: usize, ty: Type, seen: Seen) {
@@ -203,6 +206,13 @@ pub(crate) struct StoredColumn {
     ty: String,
     history: Vec<StoredType>,
     slots: Vec<Slot>,
+    /// A state that is older than this says nothing, and the column is taken for one that has.
+    #[serde(default = "unknown")]
+    has_inexact: bool,
+}
+
+fn unknown() -> bool {
+    true
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -236,6 +246,7 @@ impl Columns {
                 })
                 .collect(),
             slots: column.slots.clone(),
+            has_inexact: column.has_inexact,
         };
         self.columns.iter().map(stored).collect()
     }
@@ -257,7 +268,8 @@ impl Columns {
             };
             let history = column.history.into_iter().map(seen).collect();
             let ty = read_type(&column.ty);
-            this.columns.push(Column { name, ty, history, slots: column.slots });
+            let (slots, has_inexact) = (column.slots, column.has_inexact);
+            this.columns.push(Column { name, ty, history, slots, has_inexact });
         }
         slots.sort_unstable();
         this.slots = slots.into_iter().map(|(_, column, slot)| (column, slot)).collect();

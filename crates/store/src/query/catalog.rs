@@ -27,6 +27,8 @@ pub(super) struct Visible {
     pub(super) tables: Arc<dyn Tables>,
     /// `None` for all.
     pub(super) entities: Option<Vec<String>>,
+    /// Whether tables show the positions of their rows.
+    pub(super) positions: bool,
 }
 
 impl Visible {
@@ -116,7 +118,8 @@ impl SchemaProvider for Project {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        self.find(name).map(view).transpose()
+        let positions = self.visible.positions;
+        self.find(name).map(|table| view(table, positions)).transpose()
     }
 
     fn table_exist(&self, name: &str) -> bool {

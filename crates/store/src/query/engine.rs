@@ -90,7 +90,8 @@ impl Engine {
             let message = format!("a query has at most {MAX_SQL_BYTES} bytes");
             return Err(StoreError::Query { message });
         }
-        let visible = Visible { tables, entities: query.entities };
+        let positions = query.positions;
+        let visible = Visible { tables, entities: query.entities, positions };
         let state = self.session(visible, query.home.as_ref(), self.threads)?;
         let (tell, told) = oneshot::channel();
         let (send, receive) = mpsc::channel(WAITING_BATCHES);
@@ -243,7 +244,7 @@ fn ended() -> StoreError {
 
 impl Visible {
     fn none() -> Self {
-        Self { tables: Arc::new(NoTables), entities: Some(Vec::new()) }
+        Self { tables: Arc::new(NoTables), entities: Some(Vec::new()), positions: false }
     }
 }
 

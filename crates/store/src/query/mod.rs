@@ -3,6 +3,7 @@
 mod at_rest;
 mod catalog;
 mod engine;
+mod expression;
 mod in_order;
 mod view;
 
@@ -16,6 +17,7 @@ use crate::StoreError;
 
 pub(crate) use catalog::Tables;
 pub(crate) use engine::Engine;
+pub use expression::row_expression;
 
 /// A question in SQL.
 ///
@@ -32,6 +34,8 @@ pub struct Query {
     pub entities: Option<Vec<String>>,
     /// The longest it may take, from the call to the last row.
     pub timeout: Duration,
+    /// Whether each table has a last column more: `_pos`, the row's position.
+    pub positions: bool,
 }
 
 /// The answer to a [`Query`]. Dropping it cancels the query.

@@ -17,7 +17,8 @@ use crate::columns::{Column, Columns, Kind, Slot, fixed};
 use crate::embedded::Snapshot;
 
 /// Makes the view of a table: `timestamp`, `_writer`, `_line`, where clients count them `_step` and
-/// `_runtime`, then the table's columns in first-seen order.
+/// `_runtime`, then the table's columns in first-seen order; where they are asked for, positions come
+/// last, as `_pos`.
 ///
 /// | a column of | is |
 /// | --- | --- |
@@ -27,7 +28,7 @@ use crate::embedded::Snapshot;
 /// | lists and structs | JSON text |
 /// | several of these | a struct with a field a kind, all null but one: `n`, `s`, `b`, `t`, `media`, `json` |
 /// | nothing but nulls | text |
-pub(super) fn view(snapshot: Snapshot) -> Result<Arc<dyn TableProvider>> {
+pub(super) fn view(snapshot: Snapshot, positions: bool) -> Result<Arc<dyn TableProvider>> {
     let (columns, has_steps) = (Arc::clone(&snapshot.columns), snapshot.has_steps);
     let mut names = Names::default();
     let own = columns.iter().find(|column| &*column.name == TIMESTAMP_COLUMN);
@@ -42,6 +43,9 @@ pub(super) fn view(snapshot: Snapshot) -> Result<Arc<dyn TableProvider>> {
     }
     for column in rest(&columns) {
         exprs.push(names.give(value(column)?, &column.name));
+    }
+    if positions {
+        exprs.push(names.give(ident(fixed::POSITION), fixed::POSITION));
     }
     let source = provider_as_source(Arc::new(AtRest::new(snapshot)));
     // The name is seen in explanations alone.

@@ -145,6 +145,7 @@ pub(crate) async fn number(store: &EmbeddedStore, sql: &str) -> i64 {
         home: Some(("me".to_owned(), "shop".to_owned())),
         entities: None,
         timeout: Duration::from_secs(30),
+        positions: false,
     };
     let batches: Vec<_> = store.query(query).await.unwrap().batches.try_collect().await.unwrap();
     batches[0].column(0).as_primitive::<Int64Type>().value(0)

@@ -19,7 +19,7 @@ const ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// An array of objects.
     Json,
     /// An object a line.

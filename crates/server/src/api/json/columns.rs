@@ -16,12 +16,12 @@ use super::{structs, write_f64, write_instant, write_non_finite, write_str};
 
 /// How columns become JSON.
 #[derive(Debug)]
-pub(in crate::api) struct Columns {
+pub(crate) struct Columns {
     options: EncoderOptions,
 }
 
 /// A batch's columns, ready to be written cell by cell.
-pub(in crate::api) struct Cells<'a> {
+pub(crate) struct Cells<'a> {
     columns: Vec<(Vec<u8>, NullableEncoder<'a>)>,
 }
 
@@ -36,10 +36,7 @@ impl Default for Columns {
 
 impl Columns {
     /// Looks at a batch. Fails where a column is of a kind that JSON cannot show.
-    pub(in crate::api) fn of<'a>(
-        &'a self,
-        batch: &'a RecordBatch,
-    ) -> Result<Cells<'a>, ArrowError> {
+    pub(crate) fn of<'a>(&'a self, batch: &'a RecordBatch) -> Result<Cells<'a>, ArrowError> {
         let fields = batch.schema_ref().fields();
         let columns = fields.iter().zip(batch.columns()).map(|(field, column)| {
             let mut name = Vec::with_capacity(field.name().len() + 3);
@@ -53,12 +50,12 @@ impl Columns {
 
 impl Cells<'_> {
     /// Returns how many columns there are.
-    pub(in crate::api) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.columns.len()
     }
 
     /// Writes a row as an object.
-    pub(in crate::api) fn write_row(&mut self, out: &mut Vec<u8>, row: usize) {
+    pub(crate) fn write_row(&mut self, out: &mut Vec<u8>, row: usize) {
         out.push(b'{');
         for column in 0..self.columns.len() {
             if column > 0 {
@@ -71,7 +68,7 @@ impl Cells<'_> {
     }
 
     /// Writes one cell.
-    pub(in crate::api) fn write_cell(&mut self, out: &mut Vec<u8>, column: usize, row: usize) {
+    pub(crate) fn write_cell(&mut self, out: &mut Vec<u8>, column: usize, row: usize) {
         let encoder = &mut self.columns[column].1;
         if encoder.is_null(row) {
             out.extend_from_slice(b"null");
@@ -81,7 +78,7 @@ impl Cells<'_> {
     }
 
     /// Tells whether a cell is null.
-    pub(in crate::api) fn is_null(&self, column: usize, row: usize) -> bool {
+    pub(crate) fn is_null(&self, column: usize, row: usize) -> bool {
         self.columns[column].1.is_null(row)
     }
 }

@@ -15,17 +15,17 @@ mod structs;
 
 use std::io::Write;
 
-pub(super) use columns::Columns;
+pub(crate) use columns::Columns;
 pub(super) use rows::write_row;
 
 /// Writes a text with its quotes.
-fn write_str(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_str(out: &mut Vec<u8>, text: &str) {
     // Writing a text to a vector cannot fail.
     let _ = serde_json::to_writer(out, text);
 }
 
 /// Writes a number; those that JSON has none for as texts.
-fn write_f64(out: &mut Vec<u8>, x: f64) {
+pub(crate) fn write_f64(out: &mut Vec<u8>, x: f64) {
     if x.is_finite() {
         let _ = serde_json::to_writer(out, &x);
     } else {

@@ -1,0 +1,66 @@
+// Written by `cargo xtask board`.
+[
+    Asset {
+        path: "app-4ebc537c21.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"4ebc537c21f457c83102337fb2fde54a\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "app-d94ad64a3d.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"d94ad64a3d0f4946c2cfc0cd73a16e29\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "icon-30a38b886b.svg",
+        content_type: "image/svg+xml",
+        brotli: include_bytes!("icon.svg.br"),
+        etag: "\"30a38b886ba88d31f7bf0eb8c836436b\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "licences.txt",
+        content_type: "text/plain; charset=utf-8",
+        brotli: include_bytes!("licences.txt.br"),
+        etag: "\"58ca46e080cc004c071c58293819bff2\"",
+        is_immutable: false,
+    },
+    Asset {
+        path: "viewer-charts-94881343a5.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("viewer-charts.js.br"),
+        etag: "\"94881343a59860e68b970c4825ffae73\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "viewer-db919fa4d9.wasm",
+        content_type: "application/wasm",
+        brotli: include_bytes!("viewer.wasm.br"),
+        etag: "\"db919fa4d9deef0dc5f4d1dda849f8b3\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "viewer-f9e2c45e73.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("viewer.css.br"),
+        etag: "\"f9e2c45e73f39395e3026963abc432a1\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "viewer-fc5c91fa8d.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("viewer.js.br"),
+        etag: "\"fc5c91fa8db7345fad127a2403cda53c\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "viewer-glue-12828b2037.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("viewer-glue.js.br"),
+        etag: "\"12828b2037436e4bb7708b39d0e67377\"",
+        is_immutable: true,
+    },
+]

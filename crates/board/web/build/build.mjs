@@ -1,0 +1,149 @@
+// Builds the page: `node build/build.mjs <folder of the unpacked wheel> <folder to write>`.
+//
+// The same inputs give the same bytes: names carry hashes of contents, nothing carries a time.
+// Writes each file compressed, and `assets.rs`, which lists them for the crate that embeds them.
+// With `--check` it compares what is there instead; with `--dev` files stay as they are, unminified,
+// for a look without the crate.
+
+import { createHash } from "node:crypto";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
+import * as esbuild from "esbuild";
+
+import { takeApart } from "./perspective.mjs";
+import { licences } from "./licences.mjs";
+
+const WEB = dirname(dirname(fileURLToPath(import.meta.url)));
+const TYPES = {
+  css: "text/css; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+  txt: "text/plain; charset=utf-8",
+  wasm: "application/wasm",
+};
+
+const [wheel, out, flag] = process.argv.slice(2);
+if (!out) throw new Error("usage: build.mjs WHEEL OUT [--check | --dev]");
+const isDev = flag === "--dev";
+const files = [];
+
+/** Adds a file, and returns the address at which the page will find it. */
+function add(name, content, { hashed = true } = {}) {
+  const bytes = Buffer.from(content);
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  const [stem, extension] = name.split(/\.(?=[^.]+$)/);
+  const path = hashed ? `${stem}-${digest.slice(0, 10)}.${extension}` : name;
+  files.push({ name, path, type: TYPES[extension], digest, bytes });
+  return `/assets/${path}`;
+}
+
+async function bundle(options) {
+  const result = await esbuild.build({
+    absWorkingDir: WEB,
+    bundle: true,
+    charset: "utf8",
+    format: "esm",
+    legalComments: "none",
+    loader: { ".shadow.css": "text" },
+    logLevel: "warning",
+    minify: !isDev,
+    target: "es2022",
+    write: false,
+    ...options,
+  });
+  return result.outputFiles[0].text;
+}
+
+const widget = join(wheel, "perspective/widget/static");
+const parts = await takeApart(await readFile(join(widget, "perspective-anywidget.js"), "utf8"));
+const urls = {
+  glue: add("viewer-glue.js", parts.glue),
+  charts: add("viewer-charts.js", parts.charts),
+  wasm: add("viewer.wasm", parts.wasm),
+};
+const external = ["/assets/*"];
+const viewer = await bundle({
+  stdin: { contents: parts.main(urls), resolveDir: WEB },
+  external,
+  minify: true,
+});
+const define = {
+  VIEWER_URL: JSON.stringify(add("viewer.js", viewer)),
+  VIEWER_CSS_URL: JSON.stringify(
+    add("viewer.css", await readFile(join(widget, "perspective-anywidget.css"))),
+  ),
+};
+const app = {
+  script: add("app.js", await bundle({ entryPoints: ["src/main.tsx"], define, external })),
+  style: add("app.css", await bundle({ entryPoints: ["src/style/main.css"] })),
+};
+const icon = add("icon.svg", await readFile(join(WEB, "src/icon.svg")));
+add("licences.txt", await licences(WEB, wheel), { hashed: false });
+const shell = (await readFile(join(WEB, "src/index.html"), "utf8"))
+  .replace("{script}", app.script)
+  .replace("{style}", app.style)
+  .replace("{icon}", icon);
+
+if (flag === "--check") await check();
+else await write();
+
+/** Compares contents: how well they are compressed may depend on who compresses. */
+async function check() {
+  const wanted = new Map(files.map(({ name, bytes }) => [`${name}.br`, bytes]));
+  wanted.set("index.html", Buffer.from(shell));
+  wanted.set("assets.rs", Buffer.from(list()));
+  const wrong = (await readdir(out)).filter((name) => !wanted.has(name));
+  for (const [name, bytes] of wanted) {
+    const there = await readFile(join(out, name)).catch(() => null);
+    const content = there && name.endsWith(".br") ? brotliDecompressSync(there) : there;
+    if (!content?.equals(bytes)) wrong.push(name);
+  }
+  if (wrong.length === 0) return;
+  console.error(`not as its sources make it: ${wrong.join(", ")}; \`cargo xtask board\` builds it`);
+  process.exitCode = 1;
+}
+
+async function write() {
+  await mkdir(out, { recursive: true });
+  for (const name of await readdir(out)) await rm(join(out, name), { recursive: true });
+  await writeFile(join(out, "index.html"), shell);
+  if (isDev) {
+    for (const { path, bytes } of files) await writeFile(join(out, basename(path)), bytes);
+    return;
+  }
+  for (const { name, bytes } of files) {
+    await writeFile(join(out, `${name}.br`), compressed(bytes));
+  }
+  await writeFile(join(out, "assets.rs"), list());
+}
+
+function compressed(bytes) {
+  return brotliCompressSync(bytes, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+      [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    },
+  });
+}
+
+function list() {
+  const entries = files
+    .sort((a, b) => (a.path < b.path ? -1 : 1))
+    .map(
+      ({ name, path, type, digest }) => `    Asset {
+        path: "${path}",
+        content_type: "${type}",
+        brotli: include_bytes!("${name}.br"),
+        etag: "\\"${digest.slice(0, 32)}\\"",
+        is_immutable: ${path !== name},
+    },
+`,
+    );
+  return `// Written by \`cargo xtask board\`.
+[
+${entries.join("")}]
+`;
+}

@@ -1,0 +1,162 @@
+// The server's HTTP API, as far as the page uses it.
+
+import type { BoardDocument } from "./board/document";
+
+/** A refusal: what the server said, and its status; 0 where no answer came. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly body: unknown = null,
+  ) {
+    super(message);
+  }
+}
+
+export interface TableSummary {
+  name: string;
+  entity: string;
+  project: string;
+  table: string;
+  rows: number;
+  bytes: number;
+  created_at: string;
+  last_write: string;
+}
+
+export interface Column {
+  name: string;
+  type: string;
+}
+
+export interface BoardSummary {
+  name: string;
+  title: string;
+  version: number;
+  updated: string;
+  author: string | null;
+}
+
+/** A row as JSON, its text untouched: integers may be longer than a double holds. */
+export interface RowText {
+  position: number;
+  json: string;
+}
+
+async function send(path: string, init: RequestInit = {}): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, { credentials: "same-origin", ...init });
+  } catch {
+    throw new ApiError(0, "the server cannot be reached");
+  }
+  if (answer.ok) return answer;
+  if (answer.status === 401) logIn();
+  const body: unknown = await answer.json().catch(() => null);
+  throw new ApiError(answer.status, messageOf(body) ?? `the server answered ${answer.status}`, body);
+}
+
+function messageOf(body: unknown): string | undefined {
+  const errors = (body as { errors?: { message?: string }[] } | null)?.errors;
+  return errors?.[0]?.message;
+}
+
+/** Goes to where a key is given, and comes back from there. */
+export function logIn(): void {
+  const here = location.pathname + location.search;
+  location.assign(`/login?next=${encodeURIComponent(here)}`);
+}
+
+/** Writes a path of names, each encoded. */
+export function path(...parts: string[]): string {
+  return parts.map(encodeURIComponent).join("/");
+}
+
+/** Writes the address of a table's part from its full name, `entity/project/table`. */
+function table(name: string, part = ""): string {
+  return `/api/tables/${path(...name.split("/"))}${part}`;
+}
+
+function board(entity: string, project: string, name: string): string {
+  return `/api/boards/${path(entity, project, name)}`;
+}
+
+export const api = {
+  async tables(entity: string | null, project: string | null): Promise<TableSummary[]> {
+    const query = new URLSearchParams();
+    if (entity) query.set("entity", entity);
+    if (project) query.set("project", project);
+    const answer = await send(`/api/tables?${query}`);
+    return ((await answer.json()) as { tables: TableSummary[] }).tables;
+  },
+
+  async table(name: string): Promise<TableSummary> {
+    return (await send(table(name))).json() as Promise<TableSummary>;
+  },
+
+  async schema(name: string): Promise<Column[]> {
+    const answer = await send(table(name, "/schema"));
+    return ((await answer.json()) as { columns: Column[] }).columns;
+  },
+
+  async row(name: string, position: number): Promise<RowText | null> {
+    const answer = await send(table(name, `/rows?from=${position}&limit=1`));
+    const line = (await answer.text()).split("\n")[0];
+    return line ? { position, json: line } : null;
+  },
+
+  async export(name: string, config: unknown, format: string): Promise<Blob> {
+    const body = JSON.stringify({ config, format });
+    const headers = { "content-type": "application/json" };
+    return (await send(table(name, "/export"), { method: "POST", body, headers })).blob();
+  },
+
+  async generated(name: string, template: string): Promise<BoardDocument> {
+    const answer = await send(table(name, `/board?template=${template}`));
+    return answer.json() as Promise<BoardDocument>;
+  },
+
+  async boards(entity: string, project: string): Promise<BoardSummary[]> {
+    return (await send(`/api/boards/${path(entity, project)}`)).json() as Promise<BoardSummary[]>;
+  },
+
+  async board(entity: string, project: string, name: string) {
+    const answer = await send(board(entity, project, name));
+    const etag = answer.headers.get("etag") ?? "";
+    return { document: (await answer.json()) as Partial<BoardDocument>, etag };
+  },
+
+  /** Saves over the version that `etag` names; over any where it is null; as a new one for `"new"`. */
+  async saveBoard(
+    [entity, project, name]: [string, string, string],
+    document: BoardDocument,
+    etag: string | null,
+  ): Promise<string> {
+    const headers: Record<string, string> = { "content-type": "application/json" };
+    if (etag === "new") headers["if-none-match"] = "*";
+    else if (etag) headers["if-match"] = etag;
+    const body = JSON.stringify(document);
+    const answer = await send(board(entity, project, name), { method: "PUT", body, headers });
+    return answer.headers.get("etag") ?? "";
+  },
+
+  async deleteBoard(entity: string, project: string, name: string): Promise<void> {
+    await send(board(entity, project, name), { method: "DELETE" });
+  },
+
+  async renameBoard(entity: string, project: string, name: string, to: string): Promise<void> {
+    const body = JSON.stringify({ to });
+    const headers = { "content-type": "application/json" };
+    await send(`${board(entity, project, name)}/rename`, { method: "POST", body, headers });
+  },
+};
+
+/** The link that opens a table's panel. */
+export function panelLink(entity: string, project: string, name: string): string {
+  const expr = `get(\n    "wandb-artifact:///${entity}/${project}/${name}:latest/obj")\n  .rows`;
+  return `/?exp=${encodeURIComponent(expr).replace(/%20/g, "+")}`;
+}
+
+export function boardLink(entity: string, project: string, name: string): string {
+  return `/${path(entity, project)}/boards/${encodeURIComponent(name)}`;
+}

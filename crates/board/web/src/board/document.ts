@@ -1,0 +1,92 @@
+// What a board is, as the server keeps it.
+
+import type { ViewerConfig } from "../live/perspective";
+import type { Theme } from "../theme";
+
+export type PanelKind = "grid" | "chart" | "images" | "stat" | "text";
+
+/** Where a panel lies, in columns of twelve and rows of 40 pixels. */
+export interface Place {
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+}
+
+export interface PanelDocument {
+  id: string;
+  title: string;
+  table?: string;
+  kind: PanelKind;
+  config: ViewerConfig & { text?: string };
+  layout: Place;
+}
+
+/** Which rows a board shows: the last ones, or those between two instants. */
+export interface Range {
+  last?: string | null;
+  from?: string | null;
+  to?: string | null;
+}
+
+export interface BoardDocument {
+  format: 1;
+  title: string;
+  range: Range | null;
+  refresh: "live" | "paused";
+  theme: Theme;
+  workspace: unknown;
+  panels: PanelDocument[];
+}
+
+/** Fills in what a document may leave out. */
+export function completed(document: Partial<BoardDocument>): BoardDocument {
+  const panels = (document.panels ?? []).map((panel) => ({
+    ...panel,
+    title: panel.title ?? "",
+    config: panel.config ?? {},
+  }));
+  return { ...emptyBoard(document.title ?? ""), ...document, panels };
+}
+
+/** A board of one panel, or of none. */
+export function emptyBoard(
+  title: string,
+  panel?: { table: string; title: string; config: ViewerConfig },
+): BoardDocument {
+  const panels: PanelDocument[] = [];
+  if (panel) {
+    const { settings: _settings, ...config } = panel.config;
+    const kind = config.plugin && config.plugin !== "Datagrid" ? "chart" : "grid";
+    const layout = { x: 0, y: 0, w: 12, h: 12 };
+    panels.push({ id: newId(), title: panel.title, table: panel.table, kind, config, layout });
+  }
+  return {
+    format: 1,
+    title,
+    range: null,
+    refresh: "live",
+    theme: "auto",
+    workspace: null,
+    panels,
+  };
+}
+
+export function newId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(36)).join("");
+}
+
+/** Makes a name that is free out of one that may be taken. */
+export function freeName(wanted: string, taken: string[]): string {
+  const stem = nameOf(wanted);
+  if (!taken.includes(stem)) return stem;
+  for (let i = 2; ; i++) {
+    if (!taken.includes(`${stem}-${i}`)) return `${stem}-${i}`;
+  }
+}
+
+/** Makes a name of a title: what addresses may hold. */
+export function nameOf(title: string): string {
+  const name = title.trim().replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^[-.]+|-+$/g, "");
+  return name.slice(0, 100) || "board";
+}

@@ -1,0 +1,235 @@
+// A panel's frame: its title, its menu, how it is moved and sized.
+
+import { useRef, useState } from "preact/hooks";
+import { panelLink } from "../api";
+import type { Connection } from "../live/connection";
+import type { Filter } from "../live/perspective";
+import type { LiveViewer } from "../live/viewer";
+import { Button } from "../ui/button";
+import { Ask, Dialog } from "../ui/dialog";
+import { Icon } from "../ui/icon";
+import { Menu, type MenuItem } from "../ui/menu";
+import { ExportMenu } from "../views/panel";
+import type { PanelDocument, Place } from "./document";
+import { COLUMNS, GAP_PX, ROW_PX } from "./layout";
+import { PanelBody } from "./panels";
+
+interface BoardPanelProps {
+  panel: PanelDocument;
+  connection: Connection;
+  outer: Filter[];
+  isEditing: boolean;
+  onPlace(layout: Place): void;
+  onChange(edit: (panel: PanelDocument) => PanelDocument): void;
+  onCopy(): void;
+  onRemove(): void;
+  onRow(table: string, position: number): void;
+  onPick(filters: Filter[]): void;
+}
+
+const ARROWS: Record<string, [number, number]> = {
+  ArrowDown: [0, 1],
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+};
+
+export function BoardPanel(props: BoardPanelProps) {
+  const { panel, isEditing, onPlace, onChange } = props;
+  const root = useRef<HTMLElement>(null);
+  const viewer = useRef<LiveViewer | null>(null);
+  const [asked, setAsked] = useState<"title" | "text" | null>(null);
+  const [isLarge, setLarge] = useState(false);
+  const [draft, setDraft] = useState<Place | null>(null);
+  const { x, y, w, h } = draft ?? panel.layout;
+
+  /** Follows the pointer in steps of the grid, and says at the end where the panel came to. */
+  const drag = (event: PointerEvent, isSize: boolean) => {
+    const grid = root.current?.parentElement;
+    if (!isEditing || isLarge || !grid || event.button !== 0) return;
+    event.preventDefault();
+    const target = event.currentTarget as HTMLElement;
+    target.setPointerCapture(event.pointerId);
+    const from = { x: event.clientX, y: event.clientY };
+    const column = (grid.clientWidth + GAP_PX) / COLUMNS;
+    let to = panel.layout;
+    const move = (event: PointerEvent) => {
+      const dx = Math.round((event.clientX - from.x) / column);
+      const dy = Math.round((event.clientY - from.y) / (ROW_PX + GAP_PX));
+      to = shifted(panel.layout, dx, dy, isSize);
+      setDraft(to);
+    };
+    const end = () => {
+      target.removeEventListener("pointermove", move);
+      setDraft(null);
+      onPlace(to);
+    };
+    target.addEventListener("pointermove", move);
+    target.addEventListener("pointerup", end, { once: true });
+    target.addEventListener("pointercancel", end, { once: true });
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = ARROWS[event.key];
+    if (event.key === "Escape" && isLarge) void resize(false);
+    if (!isEditing || !step || event.target !== event.currentTarget) return;
+    event.preventDefault();
+    onPlace(shifted(panel.layout, step[0], step[1], event.shiftKey));
+  };
+
+  /** A viewer's settings need more room than a panel has. */
+  const resize = async (isLarge: boolean) => {
+    setLarge(isLarge);
+    if (!isLarge) await viewer.current?.toggleSettings(false);
+  };
+  const configure = async () => {
+    setLarge(true);
+    await viewer.current?.toggleSettings(true);
+  };
+
+  /** What is on the screen, with what the board lays over it. */
+  const shown = () => {
+    const config = viewer.current?.save() ?? panel.config;
+    return { ...config, filter: [...(config.filter ?? []), ...props.outer] };
+  };
+
+  const items: MenuItem[] = [
+    { label: "Title…", icon: "edit", onSelect: () => setAsked("title") },
+    ...menuOfKind(panel, () => setAsked("text"), () => void configure()),
+    { label: isLarge ? "Shrink" : "Expand", icon: "external", onSelect: () => void resize(!isLarge) },
+    { label: "Copy", icon: "copy", onSelect: props.onCopy },
+    { label: "Remove", icon: "trash", isDanger: true, onSelect: props.onRemove },
+  ];
+  const hasViewer = panel.kind === "grid" || panel.kind === "chart";
+  return (
+    <section
+      ref={root}
+      class={`board-panel kind-${panel.kind} ${draft ? "moving" : ""} ${isLarge ? "large" : ""}`}
+      style={{
+        gridColumn: `${x + 1} / span ${w}`,
+        gridRow: `${y + 1} / span ${h}`,
+      }}
+      aria-label={panel.title}
+      data-panel={panel.id}
+    >
+      <header
+        tabIndex={isEditing ? 0 : undefined}
+        aria-label={isEditing ? `${panel.title}: arrows move it, Shift and arrows size it` : undefined}
+        onPointerDown={(event) => {
+          if (!(event.target as Element).closest("button, .menu")) drag(event, false);
+        }}
+        onKeyDown={onKeyDown}
+      >
+        <h2 title={panel.title}>
+          <bdi>{panel.title}</bdi>
+        </h2>
+        {hasViewer && panel.table && (
+          <ExportMenu name={panel.table} save={shown} />
+        )}
+        {isLarge && (
+          <Button icon="close" label="Shrink" bare onClick={() => void resize(false)} />
+        )}
+        <Menu icon="more" label={`Menu of ${panel.title}`} bare items={items} />
+      </header>
+      <div class="board-panel-body">
+        <PanelBody
+          panel={panel}
+          connection={props.connection}
+          outer={props.outer}
+          onChange={(config) => onChange((it) => ({ ...it, config }))}
+          onRow={props.onRow}
+          onPick={props.onPick}
+          onViewer={(it) => {
+            viewer.current = it;
+          }}
+        />
+      </div>
+      {isEditing && !isLarge && (
+        <div class="size-handle" onPointerDown={(event) => drag(event, true)} aria-hidden="true" />
+      )}
+      {asked === "title" && (
+        <Ask
+          title="Title of the panel"
+          label="Title"
+          value={panel.title}
+          action="Set it"
+          onDone={(title) => {
+            onChange((it) => ({ ...it, title }));
+            setAsked(null);
+          }}
+          onClose={() => setAsked(null)}
+        />
+      )}
+      {asked === "text" && (
+        <TextDialog
+          text={panel.config.text ?? ""}
+          onDone={(text) => {
+            onChange((it) => ({ ...it, config: { ...it.config, text } }));
+            setAsked(null);
+          }}
+          onClose={() => setAsked(null)}
+        />
+      )}
+    </section>
+  );
+}
+
+function shifted(place: Place, dx: number, dy: number, isSize: boolean): Place {
+  return isSize
+    ? { ...place, w: Math.min(COLUMNS - place.x, Math.max(2, place.w + dx)), h: Math.max(2, place.h + dy) }
+    : {
+        ...place,
+        x: Math.min(COLUMNS - place.w, Math.max(0, place.x + dx)),
+        y: Math.max(0, place.y + dy),
+      };
+}
+
+function menuOfKind(
+  panel: PanelDocument,
+  onText: () => void,
+  onConfigure: () => void,
+): MenuItem[] {
+  const items: MenuItem[] = [];
+  if (panel.kind === "text") items.push({ label: "Edit text…", icon: "edit", onSelect: onText });
+  if (panel.kind === "grid" || panel.kind === "chart") {
+    items.push({
+      label: "Columns, sort, filter, charts",
+      icon: "settings",
+      onSelect: onConfigure,
+    });
+  }
+  const [entity, project, table] = panel.table?.split("/") ?? [];
+  if (entity && project && table) {
+    items.push({
+      label: "Open the table",
+      icon: "external",
+      onSelect: () => open(panelLink(entity, project, table), "_blank", "noopener"),
+    });
+  }
+  return items;
+}
+
+function TextDialog({ text, onDone, onClose }: { text: string; onDone(text: string): void; onClose(): void }) {
+  const area = useRef<HTMLTextAreaElement>(null);
+  return (
+    <Dialog
+      title="Text"
+      onClose={onClose}
+      actions={
+        <>
+          <button type="button" class="button plain" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="button" class="button primary" onClick={() => onDone(area.current?.value ?? "")}>
+            <Icon name="check" />
+            <span>Set it</span>
+          </button>
+        </>
+      }
+    >
+      <label class="field">
+        <span>Markdown</span>
+        <textarea ref={area} rows={12} defaultValue={text} autofocus />
+      </label>
+    </Dialog>
+  );
+}

@@ -1,0 +1,43 @@
+// Where the page begins: shows what the server says is to be shown.
+
+import { render } from "preact";
+import { Connection } from "./live/connection";
+import { readStart } from "./start";
+import { startTheme } from "./theme";
+import { Toasts } from "./ui/toast";
+import { Board } from "./views/board";
+import { Home } from "./views/home";
+import { Panel } from "./views/panel";
+
+const start = readStart();
+
+let only: Connection | null = null;
+
+/** The page's one connection, for views that need one. */
+function connection(): Connection {
+  only ??= new Connection();
+  return only;
+}
+
+function App() {
+  switch (start.view) {
+    case "home":
+      return <Home start={start} />;
+    case "board":
+      return <Board start={start} connection={connection()} />;
+    case "panel":
+      return <Panel start={start} connection={connection()} />;
+  }
+}
+
+startTheme();
+const root = document.getElementById("app");
+if (root) {
+  render(
+    <>
+      <App />
+      <Toasts />
+    </>,
+    root,
+  );
+}

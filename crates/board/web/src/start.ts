@@ -1,0 +1,30 @@
+/** What the server tells the page before anything is asked: which view, of what. */
+export type Start = { embed: boolean } & (PanelStart | HomeStart | BoardStart);
+
+/** The panel of a table. */
+export interface PanelStart {
+  view: "panel";
+  entity: string;
+  project: string;
+  table: string;
+  expr: string;
+}
+
+/** The tables and boards of all entities, of one, or of a project. */
+export interface HomeStart {
+  view: "home";
+  entity: string | null;
+  project: string | null;
+}
+
+/** A board. */
+export interface BoardStart {
+  view: "board";
+  entity: string;
+  project: string;
+  board: string;
+}
+
+export function readStart(): Start {
+  return JSON.parse(document.getElementById("start")?.textContent ?? "{}") as Start;
+}

@@ -1,0 +1,98 @@
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { Icon, type IconName } from "./icon";
+
+export interface MenuItem {
+  label: string;
+  hint?: string;
+  icon?: IconName;
+  isDanger?: boolean;
+  isChecked?: boolean;
+  disabled?: boolean;
+  onSelect(): void;
+}
+
+interface MenuProps {
+  icon?: IconName;
+  label: string;
+  bare?: boolean;
+  items: MenuItem[];
+}
+
+/** A button that opens a list of actions; arrows, Home, End and Escape work as in other menus. */
+export function Menu({ icon, label, bare, items }: MenuProps) {
+  const [isOpen, setOpen] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const id = useId();
+
+  useEffect(() => {
+    if (!isOpen) return;
+    const list = root.current?.querySelector<HTMLElement>("[role=menu]");
+    list?.querySelector<HTMLElement>("[role^=menuitem]")?.focus();
+    const leave = (event: Event) => {
+      if (!root.current?.contains(event.target as Node)) setOpen(false);
+    };
+    addEventListener("pointerdown", leave, true);
+    return () => removeEventListener("pointerdown", leave, true);
+  }, [isOpen]);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!isOpen) return;
+    const all = [...(root.current?.querySelectorAll<HTMLElement>("[role^=menuitem]") ?? [])];
+    const at = all.indexOf(document.activeElement as HTMLElement);
+    const to: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 };
+    if (event.key in to) {
+      event.preventDefault();
+      all.at((to[event.key] as number) % all.length)?.focus();
+    } else if (event.key === "Escape" || event.key === "Tab") {
+      event.stopPropagation();
+      setOpen(false);
+      root.current?.querySelector("button")?.focus();
+    }
+  };
+
+  return (
+    <div class="menu" ref={root} onKeyDown={onKeyDown}>
+      <button
+        type="button"
+        class={`button plain ${bare ? "bare" : ""}`}
+        title={bare ? label : undefined}
+        aria-label={bare ? label : undefined}
+        aria-haspopup="menu"
+        aria-expanded={isOpen}
+        aria-controls={id}
+        onClick={() => setOpen(!isOpen)}
+      >
+        {icon && <Icon name={icon} />}
+        {!bare && <span>{label}</span>}
+        {!bare && <Icon name="chevron" />}
+      </button>
+      {isOpen && (
+        <div role="menu" id={id} class="menu-list" aria-label={label}>
+          {items.map((item) => (
+            <button
+              key={item.label}
+              type="button"
+              role={item.isChecked === undefined ? "menuitem" : "menuitemradio"}
+              aria-checked={item.isChecked}
+              tabIndex={-1}
+              class={item.isDanger ? "danger" : ""}
+              disabled={item.disabled}
+              onClick={() => {
+                setOpen(false);
+                root.current?.querySelector("button")?.focus();
+                item.onSelect();
+              }}
+            >
+              {item.icon && <Icon name={item.icon} />}
+              {item.isChecked !== undefined && (
+                <span class="tick">{item.isChecked && <Icon name="check" />}</span>
+              )}
+              <span class="menu-label">{item.label}</span>
+              {item.hint && <small>{item.hint}</small>}
+            </button>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,29 @@
+import type { ComponentChildren } from "preact";
+import { Icon, type IconName } from "./icon";
+
+interface StateProps {
+  icon?: IconName;
+  title: string;
+  isError?: boolean;
+  children?: ComponentChildren;
+}
+
+/** What stands where there is nothing to show: why, and what can be done. */
+export function State({ icon, title, isError, children }: StateProps) {
+  return (
+    <div class={isError ? "state error" : "state"} role={isError ? "alert" : undefined}>
+      {icon && <Icon name={icon} />}
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
+}
+
+export function Loading({ what }: { what: string }) {
+  return (
+    <div class="state loading" role="status">
+      <span class="spinner" aria-hidden="true" />
+      <p>{what}</p>
+    </div>
+  );
+}

@@ -1,0 +1,234 @@
+//! `/api/boards`: boards, kept as documents with versions.
+
+mod document;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use streamtable_schema::TablePath;
+
+use crate::catalog::{BoardPath, BoardVersion, Changed, Expected};
+use crate::{ApiError, AppState, Principal, Right};
+use document::Document;
+
+/// What is told of a board.
+#[derive(Debug, Serialize)]
+struct About {
+    name: String,
+    title: String,
+    version: i64,
+    updated: String,
+    author: String,
+}
+
+impl From<BoardVersion> for About {
+    fn from(board: BoardVersion) -> Self {
+        let updated = jiff::Timestamp::from_millisecond(board.saved_at).unwrap_or_default();
+        Self {
+            name: board.name,
+            title: board.title,
+            version: board.version,
+            updated: format!("{updated:.3}"),
+            author: board.author,
+        }
+    }
+}
+
+/// Which version.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    version: Option<i64>,
+}
+
+/// The new name of a board.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rename {
+    to: String,
+}
+
+type Named = Path<(String, String, String)>;
+
+/// Lists a project's boards.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    principal: Principal,
+    Path((entity, project)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let path = path_of(&principal, Right::Read, &entity, &project, "-")?;
+    let boards = state.catalog.boards(&path.entity, &path.project).await?;
+    Ok(Json(boards.into_iter().map(About::from).collect::<Vec<_>>()).into_response())
+}
+
+/// Returns a board's document.
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let Query(which) = which.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
+    let found = state.catalog.board(&path, which.version).await?;
+    let (board, document) = found.ok_or_else(|| no_board(&path))?;
+    let etag = etag(board.version);
+    if headers.get(IF_NONE_MATCH) == Some(&etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(ETAG, etag), (CONTENT_TYPE, json)], document).into_response())
+}
+
+/// Lists the versions of a board that are kept, the newest first.
+pub(crate) async fn versions(
+    State(state): State<AppState>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+) -> Result<Response, ApiError> {
+    let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
+    let versions = state.catalog.board_versions(&path).await?;
+    if versions.is_empty() {
+        return Err(no_board(&path));
+    }
+    Ok(Json(versions.into_iter().map(About::from).collect::<Vec<_>>()).into_response())
+}
+
+/// Saves a board.
+///
+/// `If-Match` with the version that the author has seen, or `If-None-Match: *` for a new board,
+/// keeps what others have saved in the meantime: then the answer is 412 and tells what that is.
+/// Without either, the last one wins.
+pub(crate) async fn put(
+    State(state): State<AppState>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
+    let expected = expected(&headers)?;
+    let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+    let document = Document::read(&body)?;
+    let saved =
+        state.catalog.save_board(&path, expected, &document.title, &principal.name, document.text);
+    match saved.await? {
+        Changed::Done { board, is_new } => {
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            Ok((status, [(ETAG, etag(board.version))], Json(About::from(board))).into_response())
+        }
+        Changed::Unexpected(found) => Ok(unexpected(found)),
+    }
+}
+
+/// Deletes a board.
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
+    match state.catalog.delete_board(&path, expected(&headers)?).await? {
+        Changed::Done { board, .. } => {
+            let (name, by) = (&board.name, &principal.name);
+            tracing::info!(target: "audit", entity, project, name, by, "a board was deleted");
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        Changed::Unexpected(None) => Err(no_board(&path)),
+        Changed::Unexpected(found) => Ok(unexpected(found)),
+    }
+}
+
+/// Gives a board another name.
+pub(crate) async fn rename(
+    State(state): State<AppState>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    body: Result<Json<Rename>, axum::extract::rejection::JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(Rename { to }) = body.map_err(|e| ApiError::new(e.status(), e.body_text()))?;
+    let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
+    let to = path_of(&principal, Right::Write, &entity, &project, &to)?.name;
+    match state.catalog.rename_board(&path, &to).await? {
+        Changed::Done { board, .. } => {
+            Ok(([(ETAG, etag(board.version))], Json(About::from(board))).into_response())
+        }
+        Changed::Unexpected(None) => Err(no_board(&path)),
+        Changed::Unexpected(Some(_)) => {
+            let message = format!("there is a board {to} already");
+            Err(ApiError::new(StatusCode::CONFLICT, message))
+        }
+    }
+}
+
+/// Names a board to somebody who may do this with it. Names follow the rules of tables' names.
+fn path_of(
+    principal: &Principal,
+    right: Right,
+    entity: &str,
+    project: &str,
+    name: &str,
+) -> Result<BoardPath, ApiError> {
+    principal.check(right, entity)?;
+    let path = TablePath::new(entity, project, name);
+    let path = path.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    Ok(BoardPath {
+        entity: path.entity().to_owned(),
+        project: path.project().to_owned(),
+        name: path.table().to_owned(),
+    })
+}
+
+fn no_board(path: &BoardPath) -> ApiError {
+    let BoardPath { entity, project, name } = path;
+    ApiError::not_found(format!("no board {entity}/{project}/{name}, or not in this version"))
+}
+
+fn etag(version: i64) -> HeaderValue {
+    // Digits in quotes are always a header's value.
+    HeaderValue::try_from(format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// Reads what a change expects to find.
+fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
+    let text = |name: &HeaderName| -> Result<Option<&str>, ApiError> {
+        let text = headers.get(name).map(HeaderValue::to_str).transpose();
+        text.map_err(|_| ApiError::bad_request(format!("{name} is not plain text")))
+    };
+    match (text(&IF_MATCH)?, text(&IF_NONE_MATCH)?) {
+        (None, None) => Ok(Expected::Anything),
+        (Some("*"), None) => Ok(Expected::Something),
+        (None, Some("*")) => Ok(Expected::Nothing),
+        (Some(etag), None) => {
+            let digits = etag.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+            // What is no version of ours is no version of the board.
+            Ok(Expected::Version(digits.and_then(|it| it.parse().ok()).unwrap_or(-1)))
+        }
+        _ => Err(ApiError::bad_request("If-Match takes a version, If-None-Match takes `*`")),
+    }
+}
+
+/// Tells what there is in place of what was expected.
+fn unexpected(found: Option<BoardVersion>) -> Response {
+    let message = match &found {
+        Some(it) => {
+            format!("the board was changed by {}; version {} is newer", it.author, it.version)
+        }
+        None => "there is no such board any more".to_owned(),
+    };
+    let mut body = json!({ "errors": [{ "message": message }] });
+    if let Some(About { version, updated, author, .. }) = found.map(About::from) {
+        body["version"] = version.into();
+        body["updated"] = updated.into();
+        body["author"] = author.into();
+    }
+    (StatusCode::PRECONDITION_FAILED, Json(body)).into_response()
+}

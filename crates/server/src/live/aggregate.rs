@@ -1,0 +1,115 @@
+//! How many values become one.
+
+use super::error::LiveError;
+use super::shape::{Column, Shape};
+
+/// What a page may choose for numbers, the first where it does not say.
+pub(super) const NUMBER: &[&str] = &[
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "count",
+    "distinct count",
+    "median",
+    "p90",
+    "p95",
+    "p99",
+    "stddev",
+    "var",
+    "first",
+    "last",
+    "any",
+    "unique",
+];
+
+/// For numbers, with another column of numbers.
+pub(super) const WEIGHTED: &str = "weighted mean";
+
+/// For texts and what is shown as texts.
+pub(super) const TEXT: &[&str] =
+    &["count", "distinct count", "any", "unique", "first", "last", "min", "max"];
+
+/// For instants and days.
+pub(super) const TIME: &[&str] =
+    &["count", "distinct count", "min", "max", "first", "last", "any", "unique"];
+
+/// For booleans.
+pub(super) const BOOL: &[&str] =
+    &["count", "sum", "avg", "distinct count", "any", "unique", "first", "last"];
+
+/// One value made of many.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Aggregate {
+    /// What computes it, over rows that have their positions as `pos`.
+    pub(super) sql: String,
+    pub(super) shape: Shape,
+}
+
+/// Writes how a column's values are put together: as `how` says, else as is common for their kind.
+pub(super) fn aggregate(
+    how: Option<&str>,
+    column: &Column,
+    with: &[Column],
+) -> Result<Aggregate, LiveError> {
+    let value = column.value();
+    let how = how.unwrap_or(if column.is_number() { "sum" } else { "count" });
+    let is_number = column.is_number() || column.shape == Shape::Bool;
+    let number = match column.shape {
+        Shape::Bool => format!("CAST({value} AS DOUBLE)"),
+        // A sum of integers may have no room in an integer.
+        Shape::Int { .. } => format!("CAST({value} AS DOUBLE)"),
+        _ => value.clone(),
+    };
+    let float = |sql: String| Ok(Aggregate { sql, shape: Shape::Float });
+    let same = |sql: String| Ok(Aggregate { sql, shape: column.shape });
+    let first = |order: &str| {
+        format!("first_value({value} ORDER BY pos {order}) FILTER (WHERE {value} IS NOT NULL)")
+    };
+    let percentile =
+        |p: &str| format!("approx_percentile_cont({p}) WITHIN GROUP (ORDER BY {number})");
+    match how {
+        "count" => float(format!("count({value})")),
+        "distinct count" => float(format!("count(DISTINCT {})", column.key())),
+        "any" | "first" | "first by index" => same(first("ASC")),
+        "last" | "last by index" => same(first("DESC")),
+        "unique" => {
+            let key = column.key();
+            let is_one = format!("count(DISTINCT {key}) = 1");
+            same(format!("CASE WHEN {is_one} THEN {} END", first("ASC")))
+        }
+        "min" | "low" | "max" | "high" => {
+            let function = if matches!(how, "min" | "low") { "min" } else { "max" };
+            match column.shape {
+                Shape::Media | Shape::Mixed | Shape::Other => Ok(Aggregate {
+                    sql: format!("{function}({})", column.text()),
+                    shape: Shape::Text,
+                }),
+                _ => same(format!("{function}({value})")),
+            }
+        }
+        _ if !is_number => Err(unfit(how, column)),
+        "sum" => float(format!("sum({number})")),
+        "avg" | "mean" => float(format!("avg({number})")),
+        "median" => float(percentile("0.5")),
+        "p90" => float(percentile("0.9")),
+        "p95" => float(percentile("0.95")),
+        "p99" => float(percentile("0.99")),
+        "stddev" => float(format!("stddev({number})")),
+        "var" => float(format!("var_samp({number})")),
+        WEIGHTED => match with {
+            [weight] if weight.is_number() => {
+                let weight = format!("CAST({} AS DOUBLE)", weight.value());
+                float(format!("sum({number} * {weight}) / nullif(sum({weight}), 0)"))
+            }
+            // Only its shape is asked.
+            [] => float(String::new()),
+            _ => Err(LiveError::refused("a weighted mean needs one column of numbers beside it")),
+        },
+        _ => Err(unfit(how, column)),
+    }
+}
+
+fn unfit(how: &str, column: &Column) -> LiveError {
+    LiveError::refused(format!("{how:?} is no aggregate for the column {:?}", column.name))
+}

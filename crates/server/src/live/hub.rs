@@ -1,0 +1,31 @@
+//! Views that several look at.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::config::ViewConfig;
+use super::source::Source;
+use super::view::View;
+
+/// The views that somebody looks at, so that those who look at the same share its work.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    views: Mutex<HashMap<(String, String), Weak<View>>>,
+}
+
+impl Hub {
+    /// Returns the view of this configuration. It is there as long as somebody has it.
+    pub(super) fn view(&self, source: &Source, config: ViewConfig) -> Arc<View> {
+        let key = (source.table.to_string(), config.key());
+        let mut views = self.views.lock();
+        if let Some(view) = views.get(&key).and_then(Weak::upgrade) {
+            return view;
+        }
+        views.retain(|_, view| view.strong_count() > 0);
+        let view = Arc::new(View::new(source.clone(), config));
+        views.insert(key, Arc::downgrade(&view));
+        view
+    }
+}

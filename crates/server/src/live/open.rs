@@ -1,0 +1,243 @@
+//! A view as one page has it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::UInt32Array;
+use parking_lot::Mutex;
+use tokio::time::{sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::error::LiveError;
+use super::grouped::Grouped;
+use super::proto::{OnUpdateResp, Say};
+use super::session::Session;
+use super::view::{Computed, View};
+use super::window::Window;
+
+/// A page is told of news at most this often.
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a view that could not be computed is left alone.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// A view as one page has it.
+#[derive(Debug)]
+pub(super) struct OpenView {
+    id: String,
+    pub(super) view: Arc<View>,
+    /// What the view was when it was made.
+    made: Arc<Computed>,
+    /// Cancelled when the view is deleted, or the page goes.
+    pub(super) deleted: CancellationToken,
+    _delete: DropGuard,
+    groups: Mutex<OpenGroups>,
+    /// The requests that asked for news, and what ends each.
+    subscriptions: Mutex<HashMap<u32, DropGuard>>,
+}
+
+/// Which groups are open: those above a depth, but for those that somebody opened or closed.
+#[derive(Debug, Default)]
+struct OpenGroups {
+    depth: Option<u32>,
+    changed: HashMap<Vec<u8>, bool>,
+    /// The rows that can be seen, of the view as it was then.
+    seen: Option<(Arc<Computed>, Arc<Vec<u32>>)>,
+}
+
+impl OpenView {
+    pub(super) fn new(
+        id: String,
+        view: Arc<View>,
+        made: Arc<Computed>,
+        closed: &CancellationToken,
+    ) -> Self {
+        let deleted = closed.child_token();
+        let depth = view.config.depth;
+        Self {
+            id,
+            view,
+            made,
+            _delete: deleted.clone().drop_guard(),
+            deleted,
+            groups: Mutex::new(OpenGroups { depth, ..OpenGroups::default() }),
+            subscriptions: Mutex::default(),
+        }
+    }
+
+    /// Returns how many rows the page sees.
+    pub(super) fn rows(&self, now: &Arc<Computed>) -> u64 {
+        match self.seen(now) {
+            Some(seen) => seen.len() as u64,
+            None => now.count(),
+        }
+    }
+
+    /// Reads a part of what the page sees.
+    pub(super) async fn window(
+        &self,
+        now: &Arc<Computed>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> Result<Window, LiveError> {
+        let Some((seen, grouped)) = self.seen(now).zip(now.grouped()) else {
+            return self.view.window(now, rows, columns).await;
+        };
+        let rows = rows.start.min(seen.len())..rows.end.min(seen.len());
+        let rows = UInt32Array::from(seen[rows].to_vec());
+        let all = grouped.whole.part(0..grouped.whole.rows, columns);
+        all.take(&rows)
+    }
+
+    /// Returns which groups the page sees; `None` where it sees all, or there are none.
+    fn seen(&self, now: &Arc<Computed>) -> Option<Arc<Vec<u32>>> {
+        let grouped = now.grouped()?;
+        let mut groups = self.groups.lock();
+        if groups.depth.is_none() && groups.changed.is_empty() {
+            return None;
+        }
+        if let Some((then, seen)) = &groups.seen
+            && Arc::ptr_eq(then, now)
+        {
+            return Some(Arc::clone(seen));
+        }
+        let seen = Arc::new(groups.find_seen(grouped));
+        groups.seen = Some((Arc::clone(now), Arc::clone(&seen)));
+        Some(seen)
+    }
+
+    /// Opens or closes a group, and returns how many rows the page sees more or fewer.
+    pub(super) async fn set_open(&self, row: u32, is_open: bool) -> Result<u32, LiveError> {
+        let now = self.view.computed().await?;
+        let before = self.rows(&now);
+        let Some(grouped) = now.grouped() else { return Ok(0) };
+        let row = match self.seen(&now) {
+            Some(seen) => seen.get(row as usize).copied(),
+            None => Some(row),
+        };
+        let key = row.and_then(|row| grouped.keys.get(row as usize));
+        if let Some(key) = key {
+            let mut groups = self.groups.lock();
+            groups.changed.insert(key.clone(), is_open);
+            groups.seen = None;
+        }
+        Ok(u32::try_from(before.abs_diff(self.rows(&now))).unwrap_or(u32::MAX))
+    }
+
+    /// Opens the groups down to a depth, and closes the others.
+    pub(super) fn set_depth(&self, depth: u32) {
+        *self.groups.lock() = OpenGroups { depth: Some(depth), ..OpenGroups::default() };
+    }
+
+    /// Tells the page when the view is no longer as it was when the page made it; `with_rows` with
+    /// the rows that came, where they are the only change.
+    pub(super) fn subscribe(&self, session: &Arc<Session>, msg_id: u32, with_rows: bool) {
+        let ended = self.deleted.child_token();
+        self.subscriptions.lock().insert(msg_id, ended.clone().drop_guard());
+        let follow = Follow {
+            id: self.id.clone(),
+            view: Arc::clone(&self.view),
+            session: Arc::clone(session),
+            msg_id,
+            with_rows,
+        };
+        let told = Arc::clone(&self.made);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = follow.run(told) => {}
+            }
+        });
+    }
+
+    pub(super) fn unsubscribe(&self, msg_id: u32) {
+        self.subscriptions.lock().remove(&msg_id);
+    }
+}
+
+impl OpenGroups {
+    fn find_seen(&self, grouped: &Grouped) -> Vec<u32> {
+        let Some(paths) = &grouped.whole.paths else {
+            return (0..grouped.whole.rows as u32).collect();
+        };
+        let mut seen = Vec::new();
+        // The groups around the row, the outermost first, and whether what is in them is seen.
+        let mut around: Vec<bool> = Vec::new();
+        for (row, (key, &depth)) in grouped.keys.iter().zip(&paths.depths).enumerate() {
+            around.truncate(depth);
+            let is_seen = around.last().copied().unwrap_or(true);
+            if is_seen {
+                seen.push(row as u32);
+            }
+            let is_open = self
+                .changed
+                .get(key)
+                .copied()
+                .unwrap_or_else(|| self.depth.is_none_or(|most| depth as u32 <= most));
+            around.push(is_seen && is_open);
+        }
+        seen
+    }
+}
+
+/// Keeps a view up to date for a page, and tells it.
+struct Follow {
+    id: String,
+    view: Arc<View>,
+    session: Arc<Session>,
+    msg_id: u32,
+    with_rows: bool,
+}
+
+impl Follow {
+    /// A page that is slow, or that nobody sees, is not told of each change: what it gets when it is
+    /// ready is what is true then.
+    async fn run(self, mut told: Arc<Computed>) {
+        let mut end = self.view.watch();
+        let mut visible = self.session.visible.subscribe();
+        loop {
+            if visible.wait_for(|it| *it).await.is_err() {
+                return;
+            }
+            let _watcher = self.view.keep_fresh();
+            loop {
+                let known = told.end;
+                tokio::select! {
+                    changed = end.wait_for(|end| *end > known) => if changed.is_err() { return },
+                    hidden = visible.wait_for(|it| !*it) => match hidden {
+                        Ok(_) => break,
+                        Err(_) => return,
+                    },
+                }
+                sleep_until(self.view.next_refresh()).await;
+                told = match self.news(&told).await {
+                    Ok(Some(now)) => now,
+                    Ok(None) => return,
+                    Err(error) => {
+                        tracing::debug!(%error, "a view could not be computed again");
+                        sleep(AFTER_FAILURE).await;
+                        continue;
+                    }
+                };
+                sleep(MIN_PAUSE).await;
+            }
+        }
+    }
+
+    /// Brings the view up to date, and tells of it. Returns what was told; `None` when the page has
+    /// gone.
+    async fn news(&self, told: &Arc<Computed>) -> Result<Option<Arc<Computed>>, LiveError> {
+        let now = self.view.refresh().await?;
+        let delta = match self.with_rows {
+            true => self.view.new_rows(told, &now).await?,
+            false => None,
+        };
+        let delta = delta.map(|window| window.to_arrow()).transpose()?.map(Into::into);
+        self.session.note(&self.view.source.table, now.table_shape()).await;
+        let say = Say::OnUpdate(OnUpdateResp { delta, port: 0 });
+        let is_told = self.session.tell(self.msg_id, self.id.clone(), say).await;
+        Ok(is_told.then_some(now))
+    }
+}

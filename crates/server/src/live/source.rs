@@ -1,0 +1,155 @@
+//! A table as views see it: its columns, and questions to the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use futures_util::TryStreamExt;
+use streamtable_schema::TablePath;
+use streamtable_store::{Query, Store, StoreError, TableInfo, row_expression};
+
+use super::config::ViewConfig;
+use super::error::LiveError;
+use super::shape::Column;
+use super::sql;
+
+/// How long one question may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How many bytes the answer to one question may have. More than all rows in memory: those are
+/// counted whole where a part of them is answered.
+const MAX_ANSWER: usize = 512 << 20;
+
+/// The columns that every table has, before its own, as SQL has them.
+const FIXED: [&str; 3] = ["timestamp", "_writer", "_line"];
+
+/// Those that are there beside where clients count their steps.
+const STEPS: [&str; 2] = ["_step", "_runtime"];
+
+/// A table that views are made of.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) table: TablePath,
+}
+
+/// A table's columns at a moment, with those that a view computes.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    pub(super) shape: TableShape,
+    /// Those of the table, as a page lists them.
+    pub(super) own: usize,
+    /// First those of the table, then those that are computed.
+    pub(super) all: Vec<Column>,
+    /// What stands behind `FROM`.
+    pub(super) from: String,
+    /// The column that tells a row's position.
+    pub(super) position: String,
+}
+
+/// What tells whether a table still has the same columns.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TableShape(Vec<(String, streamtable_schema::Type, bool)>, bool);
+
+impl TableShape {
+    pub(super) fn of(info: &TableInfo) -> Self {
+        let column =
+            |it: &streamtable_store::ColumnInfo| (it.name.clone(), it.ty.clone(), it.has_inexact);
+        Self(info.columns.iter().map(column).collect(), info.has_steps)
+    }
+}
+
+impl Source {
+    pub(super) fn info(&self) -> Result<TableInfo, LiveError> {
+        let info = self.store.table(&self.table);
+        Ok(info.ok_or_else(|| StoreError::NoTable { table: self.table.clone() })?)
+    }
+
+    /// Asks the store. Dropping the future ends the question.
+    pub(super) async fn ask(&self, sql: String) -> Result<RecordBatch, LiveError> {
+        let rows = self.store.query(self.query(sql)).await?;
+        let (schema, mut stream) = (rows.schema, rows.batches);
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        while let Some(batch) = stream.try_next().await? {
+            bytes += batch.get_array_memory_size();
+            if bytes > MAX_ANSWER {
+                return Err(LiveError::refused("the answer is too large; ask for fewer rows"));
+            }
+            batches.push(batch);
+        }
+        Ok(concat_batches(&schema, &batches)?)
+    }
+
+    /// Tells the columns of an answer without computing it.
+    async fn plan(&self, sql: String) -> Result<SchemaRef, LiveError> {
+        Ok(self.store.query(self.query(sql)).await?.schema)
+    }
+
+    pub(super) fn query(&self, sql: String) -> Query {
+        let entity = self.table.entity().to_owned();
+        Query { sql, home: None, entities: Some(vec![entity]), timeout: TIMEOUT, positions: true }
+    }
+
+    /// Tells the table's columns: `timestamp`, its own in first-seen order, then what the server
+    /// adds, the position last; and those that a view computes.
+    pub(super) async fn columns(&self, config: &ViewConfig) -> Result<Columns, LiveError> {
+        let info = self.info()?;
+        let parts = [self.table.entity(), self.table.project(), self.table.table()];
+        let table = parts.map(sql::name).join(".");
+        let schema = self.plan(format!("SELECT * FROM {table} LIMIT 0")).await?;
+        let own = schema.fields().len();
+        let position = schema.fields().last().map(|it| it.name().clone()).unwrap_or_default();
+        let fixed = FIXED.len() + if info.has_steps { STEPS.len() } else { 0 };
+        let has_inexact = |name: &str| {
+            let column = info.columns.iter().find(|it| it.name == name);
+            // A name that the server has taken has a line behind it.
+            let column = column
+                .or_else(|| info.columns.iter().find(|it| it.name == name.trim_end_matches('_')));
+            column.is_some_and(|it| it.has_inexact)
+        };
+        let column = |i: usize| {
+            let field = schema.field(i);
+            let is_own = i >= fixed && i + 1 < own;
+            Column::of(field, is_own && has_inexact(field.name()))
+        };
+        let order = std::iter::once(0).chain(fixed..own - 1).chain(1..fixed).chain([own - 1]);
+        let mut all: Vec<Column> = order.map(column).collect();
+        let mut from = table.clone();
+        if !config.expressions.is_empty() {
+            let mut computed = Vec::new();
+            for (name, text) in &config.expressions {
+                if all.iter().any(|column| column.name == *name) {
+                    return Err(LiveError::refused(format!("there is a column {name:?} already")));
+                }
+                computed.push(format!("{} AS {}", row_expression(text)?, sql::name(name)));
+            }
+            from = format!("(SELECT *, {} FROM {table})", computed.join(", "));
+            let schema = self.plan(format!("SELECT * FROM {from} LIMIT 0")).await?;
+            all.extend(schema.fields().iter().skip(own).map(|field| Column::of(field, false)));
+        }
+        Ok(Columns { shape: TableShape::of(&info), own, all, from, position: sql::name(&position) })
+    }
+}
+
+impl Columns {
+    /// Writes a name that no column has.
+    pub(super) fn free_name(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        while self.all.iter().any(|column| column.name == name) {
+            name.push('_');
+        }
+        sql::name(&name)
+    }
+
+    /// Returns the columns that a view shows.
+    pub(super) fn shown(&self, config: &ViewConfig) -> Result<Vec<Column>, LiveError> {
+        match &config.columns {
+            Some(names) => {
+                names.iter().map(|name| Column::find(&self.all, name).cloned()).collect()
+            }
+            None => Ok(self.all.clone()),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// A headless Chromium, and what tests read off its pages.
+
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { chromium } from "playwright-core";
+
+const SCREENSHOTS = process.env.SCREENSHOTS ?? join(tmpdir(), "streamtable-screenshots");
+const ARGS = [
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-quic",
+  "--disable-sync",
+  "--enable-unsafe-swiftshader",
+  "--no-first-run",
+  "--no-sandbox",
+  // Charts are drawn by WebGL, here without a graphics card.
+  "--use-angle=swiftshader",
+];
+
+/** A folder that `build.mjs --dev` wrote: what it has is tried in place of what the binary has. */
+const DEV = process.env.BOARD_DEV;
+
+export class Browser {
+  static async start() {
+    const browser = new Browser();
+    browser.folder = await mkdtemp(join(tmpdir(), "streamtable-chromium-"));
+    browser.chromium = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      args: ARGS,
+    });
+    await mkdir(SCREENSHOTS, { recursive: true });
+    return browser;
+  }
+
+  async stop() {
+    await this.chromium.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /**
+   * Opens a page of a server for the owner of a key. Errors of the page are kept in `page.problems`,
+   * but for what a test expects.
+   */
+  async open(server, path, { key = server.key, expects = [], ...options } = {}) {
+    const context = await this.chromium.newContext({
+      viewport: { width: 1280, height: 800 },
+      locale: "en-GB",
+      timezoneId: "America/New_York",
+      permissions: ["clipboard-read", "clipboard-write"],
+      ...options,
+    });
+    if (DEV) await serveFrom(DEV, context);
+    const page = await context.newPage();
+    page.problems = [];
+    const note = (text) => {
+      if (!expects.some((expected) => expected.test(text))) page.problems.push(text);
+    };
+    page.on("pageerror", (error) => note(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error") note(message.text());
+    });
+    page.on("dialog", (dialog) => {
+      note(`a dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    const answer = await context.request.post(`${server.url}/login`, { data: { key } });
+    if (!answer.ok()) throw new Error(`login: ${answer.status()}`);
+    await page.goto(server.url + path);
+    return page;
+  }
+}
+
+async function serveFrom(folder, context) {
+  const there = await readdir(folder);
+  await context.route("**/assets/*", (route) => {
+    const asked = new URL(route.request().url()).pathname.split("/").at(-1);
+    const stem = (name) => name.replace(/-[0-9a-f]{10}(?=\.)/, "");
+    const name = there.find((it) => it === asked) ?? there.find((it) => stem(it) === stem(asked));
+    return name ? route.fulfill({ path: join(folder, name), headers: HEADERS[extname(name)] }) : route.continue();
+  });
+}
+
+const HEADERS = {
+  ".css": { "content-type": "text/css" },
+  ".js": { "content-type": "text/javascript", "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'" },
+  ".wasm": { "content-type": "application/wasm" },
+};
+
+export async function screenshot(page, name) {
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+}
+
+/** Waits until the page's grid shows rows. */
+export async function gridOf(page) {
+  await page.locator("perspective-viewer-datagrid tbody td").first().waitFor({ timeout: 30_000 });
+}
+
+/** The texts of the grid's header. */
+export function headers(page) {
+  return page.evaluate(() => {
+    const grid = document.querySelector("perspective-viewer-datagrid")?.regular_table;
+    const last = [...(grid?.querySelectorAll("thead tr") ?? [])].at(-1);
+    return [...(last?.querySelectorAll("th") ?? [])].map((cell) => cell.textContent.trim());
+  });
+}
+
+/** The texts of a column's cells that are on the screen, from the top. */
+export function column(page, name) {
+  return page.evaluate((name) => {
+    const grid = document.querySelector("perspective-viewer-datagrid")?.regular_table;
+    const cells = [...(grid?.querySelectorAll("tbody td") ?? [])];
+    const isOf = (cell) => grid.getMeta(cell)?.column_header?.at(-1) === name;
+    return cells.filter(isOf).map((cell) => cell.textContent);
+  }, name);
+}
+
+/** Reads the view behind the page's viewer: all values of columns. */
+export function read(page, columns) {
+  return page.evaluate(async (columns) => {
+    const view = await document.querySelector("perspective-viewer").getView();
+    const all = JSON.parse(await view.to_columns_string());
+    return Object.fromEntries(columns.map((name) => [name, all[name]]));
+  }, columns);
+}
+
+/** Changes what the viewer shows, as its settings would. */
+export function restore(page, config) {
+  return page.evaluate((config) => document.querySelector("perspective-viewer").restore(config), config);
+}

@@ -1,0 +1,94 @@
+//! `cargo xtask board`: builds the board's page.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+use crate::{Command, Failure, cargo, node};
+
+/// Where the page's sources are.
+const SOURCES: &str = "crates/board/web";
+
+/// Where the built files are, beside the crate that embeds them.
+const BUILT: &str = "crates/board/dist";
+
+pub(crate) const COMMAND: Command = Command {
+    name: "board",
+    about: "build the board's page into crates/board/dist",
+    help: "\
+Builds the board's page from crates/board/web into crates/board/dist, whose files
+are checked in: building the server needs none of this.
+
+Installs the packages of the lock file, fetches Perspective's viewer (pinned by its
+hash), checks the types, runs the page's tests and bundles. The same sources give
+the same bytes.
+
+Usage: cargo xtask board [OPTIONS]
+
+Options:
+      --check   build, and compare with crates/board/dist instead of writing it
+  -h, --help    print this
+
+Needs Node 20 with npm, and python3 with pip.
+",
+    run: |args| match args {
+        [] => build(Mode::Write),
+        [flag] if flag == "--check" => build(Mode::Check),
+        [arg, ..] => Err(Failure::Usage(format!("board: takes no `{arg}`"))),
+    },
+};
+
+/// What becomes of what is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Write,
+    Check,
+}
+
+/// Builds the page.
+pub(crate) fn build(mode: Mode) -> Result<(), Failure> {
+    try_build(mode).map_err(|why| Failure::Failed(format!("board: {why}")))
+}
+
+fn try_build(mode: Mode) -> Result<(), String> {
+    let sources = cargo::root().join(SOURCES);
+    node::provide_packages(&sources)?;
+    let viewer = provide_viewer(&sources)?;
+    for script in ["check", "test"] {
+        node::run(Process::new("npm").args(["run", "--silent", script]).current_dir(&sources))?;
+    }
+    let mut script = Process::new("node");
+    script.arg("build/build.mjs").arg(viewer).arg(cargo::root().join(BUILT)).current_dir(&sources);
+    if mode == Mode::Check {
+        script.arg("--check");
+    }
+    node::run(&mut script)
+}
+
+/// Fetches and unpacks the viewer where it is not there yet, and returns its folder.
+fn provide_viewer(sources: &Path) -> Result<PathBuf, String> {
+    let requirement = sources.join("perspective.txt");
+    let wanted = fs::read(&requirement).map_err(|error| error.to_string())?;
+    let folder = cargo::target().join("board");
+    let unpacked = folder.join("viewer");
+    let stamp = folder.join("perspective.txt");
+    if fs::read(&stamp).is_ok_and(|there| there == wanted) {
+        return Ok(unpacked);
+    }
+    println!("fetching {}", requirement.display());
+    let _ = fs::remove_dir_all(&folder);
+    let mut pip = Process::new("python3");
+    // One wheel for whoever builds, as the hash is one wheel's.
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
+        .args(["--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.11"])
+        .args(["--implementation=cp", "--abi=abi3", "--require-hashes", "--dest"])
+        .arg(&folder)
+        .arg("-r")
+        .arg(&requirement);
+    node::run(&mut pip)?;
+    let mut wheels = fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    let wheel = wheels.next().and_then(Result::ok).ok_or("pip fetched nothing")?.path();
+    node::run(Process::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
+    fs::write(stamp, wanted).map_err(|error| error.to_string())?;
+    Ok(unpacked)
+}
