@@ -230,6 +230,7 @@ impl World {
             home: Some(("me".to_owned(), "shop".to_owned())),
             entities: None,
             timeout: Duration::from_secs(30),
+            positions: false,
         };
         let batches: Vec<_> =
             self.store().query(query).await.unwrap().batches.try_collect().await.unwrap();
