@@ -49,7 +49,8 @@ pub(super) struct ViewConfig {
 pub(super) enum Rollup {
     /// A total, then the groups of each level, each before those in it.
     #[default]
-    Rollup,
+    #[serde(rename = "rollup")]
+    Levels,
     /// The innermost groups.
     Flat,
     /// The total.
@@ -96,7 +97,7 @@ impl ViewConfig {
             Some(WhichColumns::Default(_)) | None => None,
         };
         let rollup = match config.rollup.map(RollupMode::try_from) {
-            None | Some(Ok(RollupMode::Rollup)) => Rollup::Rollup,
+            None | Some(Ok(RollupMode::Rollup)) => Rollup::Levels,
             Some(Ok(RollupMode::Flat)) => Rollup::Flat,
             Some(Ok(RollupMode::Total)) => Rollup::Total,
             Some(Err(_)) => return Err(LiveError::refused("this way to roll up is not known")),
@@ -131,7 +132,7 @@ impl ViewConfig {
     pub(super) fn to_proto(&self, columns: Vec<String>) -> proto::Config {
         let which = WhichColumns::These(proto::Names { names: columns });
         let rollup = match self.rollup {
-            Rollup::Rollup => RollupMode::Rollup,
+            Rollup::Levels => RollupMode::Rollup,
             Rollup::Flat => RollupMode::Flat,
             Rollup::Total => RollupMode::Total,
         };

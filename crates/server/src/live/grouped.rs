@@ -77,7 +77,8 @@ impl Grouped {
         } else {
             let batch = source.ask(parts.cells_sql()).await?;
             check_count(batch.num_rows(), 4 * MAX_GROUPS, "groups")?;
-            parts.split(&batch, &tree, &shown, source)?
+            let (window, paths) = parts.split(&batch, &tree, &shown, source)?;
+            (window.columns, paths)
         };
         let names = config.group_by.clone();
         let paths = Paths { names, columns: path_columns, depths: tree.depths };
@@ -192,7 +193,7 @@ impl<'a> Parts<'a> {
     fn sets(&self, more: &[String]) -> String {
         let levels = self.groups.len();
         let depths = match self.config.rollup {
-            Rollup::Rollup => 0..=levels,
+            Rollup::Levels => 0..=levels,
             Rollup::Flat | Rollup::Total => levels..=levels,
         };
         let sets = depths.map(|depth| {
@@ -208,7 +209,7 @@ impl<'a> Parts<'a> {
         let levels = 0..self.groups.len();
         let values = levels.clone().map(|level| format!("g{level}"));
         let flags = levels.map(|level| match self.config.rollup {
-            Rollup::Rollup => format!("CAST(grouping(g{level}) AS BIGINT) AS d{level}"),
+            Rollup::Levels => format!("CAST(grouping(g{level}) AS BIGINT) AS d{level}"),
             Rollup::Flat | Rollup::Total => format!("CAST(0 AS BIGINT) AS d{level}"),
         });
         values.chain(flags).collect()
@@ -250,7 +251,7 @@ impl<'a> Parts<'a> {
         tree: &Tree,
         shown: &[Column],
         source: &Source,
-    ) -> Result<(Vec<(String, ArrayRef)>, Vec<Vec<String>>), LiveError> {
+    ) -> Result<(Window, Vec<Vec<String>>), LiveError> {
         let levels = self.groups.len();
         let keys = path_keys(batch, levels)?;
         let split_columns = &batch.columns()[2 * levels..2 * levels + self.splits.len()];
@@ -275,7 +276,7 @@ impl<'a> Parts<'a> {
                 paths.push(path);
             }
         }
-        Ok((columns, paths))
+        Ok((Window { rows: tree.rows.len(), columns, paths: None }, paths))
     }
 }
 
@@ -369,7 +370,7 @@ impl Tree {
             let sorted = sort_rows.as_ref().map(|rows| rows.row(a).cmp(&rows.row(b)));
             sorted.unwrap_or(std::cmp::Ordering::Equal).then_with(|| keys[a].cmp(&keys[b]))
         };
-        if parts.config.rollup == Rollup::Rollup && levels > 0 {
+        if parts.config.rollup == Rollup::Levels && levels > 0 {
             order = tree_order(&keys, &depths, compare);
         } else {
             order.sort_by(compare);
