@@ -1,6 +1,7 @@
 // The board's page as a person meets it: what issue 4 must show, scaled down to run in every check.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test as nodeTest } from "node:test";
 
 import { Browser, column, gridOf, headers, read, restore, screenshot } from "./browser.mjs";
@@ -18,7 +19,7 @@ before(async () => {
   [server, browser] = await Promise.all([Server.start(), Browser.start()]);
   // Rows with pictures, as the demonstration logs them.
   await server.kill();
-  const demo = ["demo", "--rows", "600", "--rate", "2000", "--data", server.data];
+  const demo = ["demo", "--rows", "600", "--rate", "150", "--data", server.data];
   await server.cli([...demo, "--addr", `127.0.0.1:${server.port}`]);
   await server.run();
 });
@@ -130,6 +131,15 @@ test("sort, filter, group, split, chart", async () => {
   settled(again);
   await again.context().close();
 
+  // What is exported is what is shown.
+  await page.getByRole("button", { name: "Export this view" }).click();
+  const download = page.waitForEvent("download");
+  await page.getByRole("menuitem", { name: "CSV" }).click();
+  const file = await readFile(await (await download).path(), "utf8");
+  const lines = file.trim().split("\n");
+  assert.equal(lines[0], "timestamp,n,kind,half");
+  assert.deepEqual([lines.length, lines[1].split(",").slice(1)], [301, ["1", "b", "1"]]);
+
   const groups = { filter: [], group_by: ["kind"], columns: ["n"], aggregates: { n: "sum" } };
   await restore(page, groups);
   const sums = await until("grouped", async () => {
@@ -168,6 +178,10 @@ test("pictures show in the cells, large on a click, and on the wall", async () =
   await until("a picture on the wall", () => tile.evaluate((it) => it.naturalWidth === 8));
   await page.waitForTimeout(3_000);
   await screenshot(page, "board");
+  await page.mouse.move(640, 500);
+  await page.mouse.wheel(0, 900);
+  await page.waitForTimeout(2_000);
+  await screenshot(page, "board-below");
   settled(page);
   await page.context().close();
 });
@@ -398,7 +412,7 @@ test("nothing comes from elsewhere, and little comes before the first paint", as
 
 test("keys, a phone, the dark, a frame", async () => {
   const page = await browser.open(server, "/");
-  await page.getByRole("link", { name: "digits" }).waitFor();
+  await page.getByRole("link", { name: "digits", exact: true }).waitFor();
   await screenshot(page, "home");
   await page.keyboard.press("Tab");
   const focused = await page.evaluate(() => document.activeElement?.getAttribute("aria-label"));

@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-d94ad64a3d.js",
+        path: "app-b0ed77e64a.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"d94ad64a3d0f4946c2cfc0cd73a16e29\"",
+        etag: "\"b0ed77e64a47ff9abda4b231464ff96d\"",
         is_immutable: true,
     },
     Asset {

@@ -52,10 +52,7 @@ async fn open(
         Err(LinkError::NoExpression) => None,
         Err(error) => return Ok(wrong_expression(&error)),
     };
-    let principal = match known(principal, &uri) {
-        Ok(principal) => principal,
-        Err(answer) => return answer,
-    };
+    let Some(principal) = known(principal)? else { return Ok(ask_for_key(&uri)) };
     match expr {
         Some(expr) => show_table(&state, &principal, &expr, Frame::Never).await,
         None => Ok(home(&state, "Tables and boards", None, None)),
@@ -79,10 +76,7 @@ async fn embed(
         }
         (None, Err(error)) => return Ok(wrong_expression(&error)),
     };
-    let principal = match known(principal, &uri) {
-        Ok(principal) => principal,
-        Err(answer) => return answer,
-    };
+    let Some(principal) = known(principal)? else { return Ok(ask_for_key(&uri)) };
     if let Some(expr) = expr {
         return show_table(&state, &principal, &expr, Frame::Allowed).await;
     }
@@ -125,10 +119,7 @@ fn list(
     if TablePath::new(entity, project.unwrap_or(ANY), ANY).is_err() {
         return Err(ApiError::not_found(format!("there is nothing at {}", uri.path())));
     }
-    let principal = match known(principal, uri) {
-        Ok(principal) => principal,
-        Err(answer) => return answer,
-    };
+    let Some(principal) = known(principal)? else { return Ok(ask_for_key(uri)) };
     if !principal.may(Right::Read, entity) {
         return Ok(nothing(&format!("There is nothing at {}", uri.path())));
     }
@@ -149,12 +140,8 @@ async fn board(
     Path((entity, project, board)): Path<(String, String, String)>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    match known(principal, &uri) {
-        Ok(principal) => {
-            Ok(show_board(&state, &principal, [&entity, &project, &board], Frame::Never))
-        }
-        Err(answer) => answer,
-    }
+    let Some(principal) = known(principal)? else { return Ok(ask_for_key(&uri)) };
+    Ok(show_board(&state, &principal, [&entity, &project, &board], Frame::Never))
 }
 
 fn show_board(
@@ -174,18 +161,18 @@ fn show_board(
     app::shell(state.config(), board, &start, frame)
 }
 
-/// Returns who asks, or what to answer to somebody who is not known.
-fn known(
-    principal: Result<Principal, ApiError>,
-    uri: &Uri,
-) -> Result<Principal, Result<Response, ApiError>> {
-    principal.map_err(|error| {
-        if error.status() == StatusCode::UNAUTHORIZED {
-            Ok(login(StatusCode::UNAUTHORIZED, &uri.to_string(), None))
-        } else {
-            Err(error)
-        }
-    })
+/// Returns who asks; none where a key is to be asked for.
+fn known(principal: Result<Principal, ApiError>) -> Result<Option<Principal>, ApiError> {
+    match principal {
+        Ok(principal) => Ok(Some(principal)),
+        Err(error) if error.status() == StatusCode::UNAUTHORIZED => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks for a key where somebody wanted to see a page.
+fn ask_for_key(uri: &Uri) -> Response {
+    login(StatusCode::UNAUTHORIZED, &uri.to_string(), None)
 }
 
 async fn show_table(

@@ -197,9 +197,8 @@ async fn pages_of_lists_boards_and_frames() {
 #[tokio::test]
 async fn files_of_the_page() {
     let server = Running::start().await;
-    let page =
-        send("GET", &format!("{}/", server.url), &[("authorization", &basic(&server.key))], "");
-    let page = page.await.text();
+    let (root, auth) = (format!("{}/", server.url), basic(&server.key));
+    let page = send("GET", &root, &[("authorization", &auth)], "").await.text();
     let script = page.split('"').find(|it| it.starts_with("/assets/app-") && it.ends_with(".js"));
     let url = format!("{}{}", server.url, script.unwrap());
     let fetch = async |headers: &[(&str, &str)]| send("GET", &url, headers, "").await;

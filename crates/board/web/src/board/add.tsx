@@ -24,7 +24,7 @@ const KINDS: { kind: PanelKind; label: string; about: string }[] = [
   { kind: "text", label: "Text", about: "a note in Markdown" },
 ];
 
-const AGGREGATES = ["count", "avg", "sum", "min", "max", "median", "distinct count"];
+const AGGREGATES = ["count", "avg", "sum", "min", "max", "median", "p95", "p99", "distinct count"];
 
 export function AddPanel({ entity, project, onAdd, onClose }: AddPanelProps) {
   const [kind, setKind] = useState<PanelKind>("grid");

@@ -5,18 +5,18 @@ import type { Filter } from "../live/perspective";
 
 export const RANGES = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"] as const;
 
-const UNITS: Record<string, number> = { s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3 };
-const NAMES: Record<string, string> = { s: "second", m: "minute", h: "hour", d: "day" };
+const UNITS: Record<string, number> = { s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3, w: 604_800e3 };
+const NAMES: Record<string, string> = { s: "second", m: "minute", h: "hour", d: "day", w: "week" };
 
 /** How long a range such as `15m` is; null where the text is none. */
 export function lengthOf(last: string): number | null {
-  const parts = /^(\d{1,4})([smhd])$/.exec(last);
+  const parts = /^(\d{1,4})([smhdw])$/.exec(last);
   return parts ? Number(parts[1]) * (UNITS[parts[2] ?? ""] ?? 0) : null;
 }
 
 export function rangeLabel(range: Range | null): string {
   if (range?.from || range?.to) return `${instant(range.from)} – ${instant(range.to)}`;
-  const parts = range?.last && /^(\d{1,4})([smhd])$/.exec(range.last);
+  const parts = range?.last && /^(\d{1,4})([smhdw])$/.exec(range.last);
   if (!parts) return "All time";
   const n = Number(parts[1]);
   const unit = NAMES[parts[2] ?? ""];

@@ -27,9 +27,11 @@ export async function read(
  */
 export async function positionAt(table: Table, rows: ViewConfig, y: number): Promise<number | null> {
   if (!rows.filter?.length && !rows.sort?.length) return y;
-  const view = await table.view({ ...rows, columns: ["_pos"] });
+  // It is the last column, whatever others are called.
+  const column = (await table.columns()).at(-1) ?? "_pos";
+  const view = await table.view({ ...rows, columns: [column] });
   try {
-    const position = (await read(view, y, y + 1))["_pos"]?.[0];
+    const position = (await read(view, y, y + 1))[column]?.[0];
     return typeof position === "number" ? position : null;
   } finally {
     await view.delete();

@@ -261,7 +261,7 @@ const FORMATS = [
   ["csv", "CSV"],
   ["parquet", "Parquet"],
   ["arrow", "Arrow"],
-  ["json", "JSON lines"],
+  ["jsonl", "JSON lines"],
 ] as const;
 
 export function ExportMenu({ name, save }: { name: string; save(): ViewerConfig }) {
