@@ -29,7 +29,7 @@ con.execute("set TimeZone = 'UTC'")
 con.execute(f"create view t as select *, _time as timestamp from read_parquet({files})")
 found = {"duckdb": {}, "polars": {}}
 for name, sql in queries:
-    found["duckdb"][name] = best(lambda: con.execute(sql).fetch_arrow_table())
+    found["duckdb"][name] = best(lambda: con.sql(sql).to_arrow_table())
 
 t = pl.scan_parquet(files)
 lazy = {
