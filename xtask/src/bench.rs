@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Command, Failure, cargo, clients, venv};
+use crate::{Command, Failure, cargo, clients, python, venv};
 
 /// What the peers need, beside the sets of versions of `cargo xtask clients`.
 const REQUIREMENTS: &str = "bench/peers/requirements.txt";
@@ -61,6 +61,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
         let requirements: PathBuf = cargo::root().join(REQUIREMENTS);
         venv::provide(&requirements, &clients::folder().join("peers"))
             .map_err(|why| Failure::Failed(format!("bench: {why}")))?;
+        python::provide(clients::folder().join("streamtable"))?;
         bench.arg("--environments").arg(clients::folder());
     }
     match bench.args(rest).status() {

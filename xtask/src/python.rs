@@ -113,6 +113,16 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     start(&mut pytest)
 }
 
+/// Makes an environment that has the package alone, optimised.
+pub(crate) fn provide(folder: PathBuf) -> Result<(), Failure> {
+    let tools = Environment::new("tools");
+    let set = cargo::root().join(FOLDER).join("requirements.txt");
+    venv::provide(&set, &tools.folder).map_err(failed)?;
+    let wheel = wheel(&tools, true)?;
+    venv::make(&folder).map_err(failed)?;
+    Environment { folder }.install(&wheel)
+}
+
 /// Builds the wheel.
 fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
     let folder = folder().join("wheels");
