@@ -24,11 +24,6 @@ pub(crate) fn forget_xtask(process: &mut Command) {
     }
 }
 
-/// The folder in which cargo builds.
-pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
-}
-
 /// The folder of the workspace's manifest.
 pub(crate) fn root() -> PathBuf {
     // What cargo says now comes first: a checkout may have moved since it was built.
