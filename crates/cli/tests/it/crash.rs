@@ -223,7 +223,13 @@ fn a_second_signal_ends_at_once() {
     let addr = line.trim().rsplit_once("http://").unwrap().1.to_owned();
     std::thread::spawn(move || out.read_to_string(&mut String::new()));
     let mut held = TcpStream::connect(&addr).unwrap();
-    let head = format!("POST /graphql HTTP/1.1\r\nHost: {addr}\r\nContent-Length: 9\r\n\r\n{{");
+    // With a key: who has none is refused before the body is awaited.
+    let netrc = home.read(".netrc");
+    let key = netrc.split_whitespace().skip_while(|word| *word != "password").nth(1).unwrap();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
+    );
     held.write_all(head.as_bytes()).unwrap();
     // It is being served, once another is.
     until("it answers", || TcpStream::connect(&addr).is_ok());
