@@ -294,7 +294,9 @@ test("two people who change a board: the second is warned", async () => {
 test("a server that dies under an open board: it comes back, no row missing or twice", async () => {
   const table = "me/dies/t";
   await server.log(table, Array.from({ length: 100 }, (_, n) => ({ n })));
-  const expects = [/WebSocket/, /Failed to load resource/, /ERR_CONNECTION/];
+  // What the viewer had asked when the server died is told as lost.
+  const lost = /the connection is lost/;
+  const expects = [/WebSocket/, /Failed to load resource/, /ERR_CONNECTION/, lost];
   const page = await browser.open(server, server.link(table), { expects });
   await gridOf(page);
   await page.getByTestId("connection").getByText("live").waitFor();

@@ -255,7 +255,7 @@ async fn wandb_0_31_survives_a_bad_network() {
 async fn perspective_5_6() {
     let lab = Lab::new("perspective-5.6", |_, _| Fault::None).await;
     let log = async |i: u32| {
-        let who = if i % 2 == 0 { "a" } else { "b" };
+        let who = if i.is_multiple_of(2) { "a" } else { "b" };
         let line = json!({ "i": i, "who": who }).to_string();
         let url = format!("{}/api/tables/me/p/t/rows", lab.server.url);
         let auth = crate::support::basic(&lab.server.key);
