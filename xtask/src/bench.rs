@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Command, Failure, cargo, clients, python, venv};
+use crate::{Command, Failure, cargo, clients, process, python, venv};
 
 /// What the peers need, beside the sets of versions of `cargo xtask clients`.
 const REQUIREMENTS: &str = "bench/peers/requirements.txt";
@@ -45,10 +45,10 @@ fn run(args: &[String]) -> Result<(), Failure> {
             }
         }
     }
-    cargo::run(
-        "bench",
-        &["build", "--release", "-p", "streamtable-cli", "-p", "streamtable-bench"],
-    )?;
+    let failed = |why: String| Failure::Failed(format!("bench: {why}"));
+    let mut build = cargo::command();
+    build.args(["build", "--release", "-p", "streamtable-cli", "-p", "streamtable-bench"]);
+    process::run(build.current_dir(cargo::root())).map_err(failed)?;
     let folder = cargo::target().join("bench");
     let mut bench = std::process::Command::new(cargo::target().join("release/streamtable-bench"));
     bench.arg("--json").arg(folder.join("bench.json"));
@@ -59,14 +59,9 @@ fn run(args: &[String]) -> Result<(), Failure> {
     if peers && !rest.iter().any(|arg| arg == "--list" || arg == "--help") {
         clients::provide()?;
         let requirements: PathBuf = cargo::root().join(REQUIREMENTS);
-        venv::provide(&requirements, &clients::folder().join("peers"))
-            .map_err(|why| Failure::Failed(format!("bench: {why}")))?;
+        venv::provide(&requirements, &clients::folder().join("peers")).map_err(failed)?;
         python::provide(clients::folder().join("streamtable"))?;
         bench.arg("--environments").arg(clients::folder());
     }
-    match bench.args(rest).status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Failure::Failed(format!("bench: ended with {status}"))),
-        Err(error) => Err(Failure::Failed(format!("bench: did not start: {error}"))),
-    }
+    process::run(bench.args(rest)).map_err(failed)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
-use crate::{Command, Failure, cargo, node};
+use crate::{Command, Failure, cargo, node, process};
 
 /// Where the page's sources are.
 const SOURCES: &str = "crates/board/web";
@@ -55,14 +55,14 @@ fn try_build(mode: Mode) -> Result<(), String> {
     node::provide_packages(&sources)?;
     let viewer = provide_viewer(&sources)?;
     for script in ["check", "test"] {
-        node::run(Process::new("npm").args(["run", "--silent", script]).current_dir(&sources))?;
+        process::run(Process::new("npm").args(["run", "--silent", script]).current_dir(&sources))?;
     }
     let mut script = Process::new("node");
     script.arg("build/build.mjs").arg(viewer).arg(cargo::root().join(BUILT)).current_dir(&sources);
     if mode == Mode::Check {
         script.arg("--check");
     }
-    node::run(&mut script)
+    process::run(&mut script)
 }
 
 /// Fetches and unpacks the viewer where it is not there yet, and returns its folder.
@@ -85,10 +85,10 @@ fn provide_viewer(sources: &Path) -> Result<PathBuf, String> {
         .arg(&folder)
         .arg("-r")
         .arg(&requirement);
-    node::run(&mut pip)?;
+    process::run(&mut pip)?;
     let mut wheels = fs::read_dir(&folder).map_err(|error| error.to_string())?;
     let wheel = wheels.next().and_then(Result::ok).ok_or("pip fetched nothing")?.path();
-    node::run(Process::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
+    process::run(Process::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
     fs::write(stamp, wanted).map_err(|error| error.to_string())?;
     Ok(unpacked)
 }

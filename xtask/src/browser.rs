@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 
-use crate::{Command, Failure, cargo, node};
+use crate::{Command, Failure, cargo, node, process};
 
 /// Where the tests are.
 const TESTS: &str = "tests/browser";
@@ -50,7 +50,7 @@ fn try_run(pattern: Option<&str>) -> Result<(), String> {
     let chromium = provide_chromium()?;
     let tests = cargo::root().join(TESTS);
     node::provide_packages(&tests)?;
-    node::run(cargo::command().args(BUILD.split_whitespace()).current_dir(cargo::root()))?;
+    process::run(cargo::command().args(BUILD.split_whitespace()).current_dir(cargo::root()))?;
     let mut node = Process::new("node");
     node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
         .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
@@ -59,7 +59,7 @@ fn try_run(pattern: Option<&str>) -> Result<(), String> {
         .env("CHROMIUM", chromium)
         .env("STREAMTABLE", cargo::target().join("debug/streamtable"))
         .env("SCREENSHOTS", cargo::target().join("browser"));
-    node::run(&mut node)
+    process::run(&mut node)
 }
 
 fn provide_chromium() -> Result<PathBuf, String> {
@@ -71,11 +71,11 @@ fn provide_chromium() -> Result<PathBuf, String> {
         return Err(missing.to_owned());
     }
     println!("Chromium is missing: apt-get installs it now");
-    node::run(Process::new("apt-get").args(["-qq", "update"]))?;
+    process::run(Process::new("apt-get").args(["-qq", "update"]))?;
     let mut install = Process::new("apt-get");
     install.args(["-qq", "install", "--yes", "--no-install-recommends"]);
     install.args(["chromium", "fonts-dejavu-core"]).env("DEBIAN_FRONTEND", "noninteractive");
-    node::run(install.stdout(Stdio::null()))?;
+    process::run(install.stdout(Stdio::null()))?;
     find().ok_or_else(|| missing.to_owned())
 }
 

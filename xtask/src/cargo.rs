@@ -4,8 +4,6 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::Failure;
-
 /// A call of the cargo that runs xtask, without what that cargo said about xtask itself.
 pub(crate) fn command() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -31,16 +29,6 @@ pub(crate) fn root() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     folder.pop();
     folder
-}
-
-/// Runs cargo for a command of ours.
-pub(crate) fn run(for_command: &str, args: &[&str]) -> Result<(), Failure> {
-    let failed = |what: String| Failure::Failed(format!("{for_command}: cargo {what}"));
-    match command().args(args).current_dir(root()).status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(format!("{} ended with {status}", args.join(" ")))),
-        Err(error) => Err(failed(format!("did not start: {error}"))),
-    }
 }
 
 fn is_about_xtask(variable: &str) -> bool {

@@ -5,7 +5,7 @@ use std::process::{Command as Process, Stdio};
 
 use serde_json::Value;
 
-use crate::{Command, Failure, cargo};
+use crate::{Command, Failure, cargo, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "crash",
@@ -29,25 +29,22 @@ Options:
 
 Ctrl-C ends the killing early; the rows are delivered and counted all the same.
 ",
-    run: |args| {
-        let command = build(args)?;
-        start(command)
-    },
+    run: |args| process::replace(build(args)?).map_err(failed),
 };
 
 /// Runs it for a while as a check, inside of this process.
 pub(crate) fn check(args: &[&str]) -> Result<(), Failure> {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-    wait(build(&args)?)
+    process::run(&mut build(&args)?).map_err(failed)
 }
 
 /// Builds both programs, and returns the call of the one that kills.
 fn build(args: &[String]) -> Result<Process, Failure> {
-    let failed = |reason: String| Failure::Failed(format!("crash: {reason}"));
-    // Together, so that their dependencies are compiled once. Not quiet: it may take minutes.
+    // With the workspace's features, so that nothing is compiled for this alone. Not quiet: it may
+    // take minutes.
     let mut build = cargo::command();
-    build.args(["build", "--package", "streamtable-cli", "--bin", "streamtable"]);
-    build.args(["--package", "streamtable-tests", "--example", "crash"]);
+    build.args(["build", "--workspace", "--all-features"]);
+    build.args(["--bin", "streamtable", "--example", "crash"]);
     build.arg("--message-format=json-render-diagnostics");
     build.current_dir(cargo::root()).stderr(Stdio::inherit());
     let output = build.output().map_err(|error| failed(format!("cargo did not start: {error}")))?;
@@ -72,25 +69,8 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-fn wait(mut command: Process) -> Result<(), Failure> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Failure::Failed(format!("crash: it ended with {status}"))),
-        Err(error) => Err(Failure::Failed(format!("crash: it did not start: {error}"))),
-    }
-}
-
-/// Becomes the program, so that a signal meets nobody else, and the shell waits for the tally.
-#[cfg(unix)]
-fn start(mut command: Process) -> Result<(), Failure> {
-    use std::os::unix::process::CommandExt;
-    let error = command.exec();
-    Err(Failure::Failed(format!("crash: it did not start: {error}")))
-}
-
-#[cfg(not(unix))]
-fn start(command: Process) -> Result<(), Failure> {
-    wait(command)
+fn failed(why: String) -> Failure {
+    Failure::Failed(format!("crash: {why}"))
 }
 
 #[cfg(test)]

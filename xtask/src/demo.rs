@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: `streamtable demo`.
 
-use crate::{Command, Failure, cargo};
+use crate::{Command, Failure, cargo, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "demo",
@@ -26,23 +26,5 @@ fn run(args: &[String]) -> Result<(), Failure> {
     // Not quiet: the first build takes minutes, and cargo shows how far it is.
     let mut command = cargo::command();
     command.args(["run", "--package", "streamtable-cli", "--", "demo"]).args(args);
-    start(command)
-}
-
-/// Becomes cargo, and then the demo, so that a signal meets nobody else, and the shell waits for
-/// the tally.
-#[cfg(unix)]
-fn start(mut command: std::process::Command) -> Result<(), Failure> {
-    use std::os::unix::process::CommandExt;
-    let error = command.exec();
-    Err(Failure::Failed(format!("cargo did not start: {error}")))
-}
-
-#[cfg(not(unix))]
-fn start(mut command: std::process::Command) -> Result<(), Failure> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Failure::Failed(format!("the demo ended with {status}"))),
-        Err(error) => Err(Failure::Failed(format!("cargo did not start: {error}"))),
-    }
+    process::replace(command).map_err(|why| Failure::Failed(format!("demo: {why}")))
 }

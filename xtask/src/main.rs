@@ -16,6 +16,7 @@ mod demo;
 mod layers;
 mod metadata;
 mod node;
+mod process;
 mod python;
 mod simulate;
 mod venv;

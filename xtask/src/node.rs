@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command as Process;
 
+use crate::process::run;
+
 /// Installs a folder's packages as its lock file has them, where they are not there yet.
 pub(crate) fn provide_packages(folder: &Path) -> Result<(), String> {
     let lock = fs::read(folder.join("package-lock.json")).map_err(|error| error.to_string())?;
@@ -17,14 +19,4 @@ pub(crate) fn provide_packages(folder: &Path) -> Result<(), String> {
     npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
     run(&mut npm).map_err(|why| format!("{why}; Node 20 or newer with npm is needed"))?;
     fs::write(stamp, lock).map_err(|error| error.to_string())
-}
-
-/// Runs a process to its end, its output passed on.
-pub(crate) fn run(process: &mut Process) -> Result<(), String> {
-    let name = process.get_program().to_string_lossy().into_owned();
-    match process.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{name} ended with {status}")),
-        Err(error) => Err(format!("{name} did not start: {error}")),
-    }
 }

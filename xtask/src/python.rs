@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
-use crate::{Command, Failure, cargo, clients, venv};
+use crate::{Command, Failure, cargo, clients, process, venv};
 
 /// Where the package is.
 const FOLDER: &str = "crates/python";
@@ -175,7 +175,7 @@ fn binary() -> PathBuf {
 }
 
 fn start(process: &mut Process) -> Result<(), Failure> {
-    venv::run(process).map_err(failed)
+    process::run(process).map_err(failed)
 }
 
 fn failed(message: String) -> Failure {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command as Process;
 
+use crate::process::run;
+
 /// Makes an environment that has what a file of requirements names, where it is not there yet, or
 /// is of other versions.
 pub(crate) fn provide(set: &Path, venv: &Path) -> Result<(), String> {
@@ -26,12 +28,4 @@ pub(crate) fn make(venv: &Path) -> Result<(), String> {
     run(Process::new("python3").args(["-m", "venv", "--clear"]).arg(venv)).map_err(|why| {
         format!("{why}; python3 and its venv module are needed (on Debian: python3-venv)")
     })
-}
-
-pub(crate) fn run(process: &mut Process) -> Result<(), String> {
-    match process.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{process:?} ended with {status}")),
-        Err(error) => Err(format!("{process:?} did not start: {error}")),
-    }
 }
