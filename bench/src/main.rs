@@ -1,6 +1,6 @@
 //! Measures StreamTable beside what its users have today, in one run.
 //!
-//! `cargo xtask bench` builds and starts it. Each section says what it does in [`Section::about`];
+//! `cargo xtask bench` builds and starts it. Each section says what it does in `about`;
 //! `docs/performance.md` says how to read the figures.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
