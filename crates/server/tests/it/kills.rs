@@ -132,7 +132,10 @@ async fn a_killed_server_loses_nothing() {
     }
     child.kill().await.unwrap();
 
-    let store = EmbeddedStore::open(store_config(folder.path())).await.unwrap();
+    // What is read page by page must not be deleted in between.
+    let kept =
+        StoreConfig { keep_replaced: Duration::from_secs(3600), ..store_config(folder.path()) };
+    let store = EmbeddedStore::open(kept).await.unwrap();
     assert_eq!(store.recovery().damaged, Vec::<std::path::PathBuf>::new());
     let (table, mut rows, mut from) = ("me/kills/rows".parse().unwrap(), Vec::new(), 0);
     loop {

@@ -1,5 +1,6 @@
 //! One table: its state, and how its rows come to rest.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -212,9 +213,12 @@ impl Table {
     }
 
     /// Deletes files that no version of the table needs any more: those that were replaced before a
-    /// restart, and those whose commit a crash prevented.
+    /// restart, and those whose commit a crash prevented. Those that were replaced since are left to
+    /// [`put_to_rest`](Self::put_to_rest): somebody may be reading them.
     pub(super) async fn sweep(&self, keep_replaced: Duration) -> Result<(), StoreError> {
-        let _rest = self.rest.lock().await;
+        let rest = self.rest.lock().await;
+        let replaced: HashSet<String> =
+            rest.replaced.iter().map(|(_, name)| name.clone()).collect();
         let files = Arc::clone(&self.state.lock().files);
         self.blocking(move |folder| {
             let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
@@ -222,7 +226,8 @@ impl Table {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let is_ours = DataFile::from_name(&name, 0).is_some();
-                let is_needed = files.iter().any(|file| file.name == name);
+                let is_needed =
+                    replaced.contains(&name) || files.iter().any(|file| file.name == name);
                 let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
                 if is_ours && !is_needed && age >= keep_replaced {
                     fs::remove_file(entry.path())?;
@@ -346,4 +351,47 @@ fn small_files(files: &[DataFile]) -> Option<Vec<DataFile>> {
         }
     }
     (run.len() >= TOO_MANY_SMALL).then_some(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use streamtable_schema::ColumnPolicy;
+
+    use super::*;
+    use crate::{Batch, EmbeddedStore, Numbering, Store as _, StoreConfig};
+
+    #[tokio::test]
+    async fn what_was_replaced_a_moment_ago_is_swept_later_however_old_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(StoreConfig::new(folder.path())).await.unwrap();
+        let path: TablePath = "me/shop/requests".parse().unwrap();
+        for line in 0..TOO_MANY_SMALL as u64 {
+            let batch = Batch {
+                table: path.clone(),
+                writer: "w".to_owned(),
+                first_line: line,
+                lines: vec![r#"{"n":1}"#.into()],
+                numbering: Numbering::Once,
+                columns: ColumnPolicy::Strict,
+                received_at: Timestamp::from_micros(0),
+            };
+            store.append(batch).await.unwrap();
+            let table = store.inner.find(&path).unwrap();
+            for file in table.state.lock().files.iter() {
+                let file = fs::File::options().write(true).open(table.folder.join(&file.name));
+                file.unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            }
+            let read_before = table.snapshot();
+            store.put_to_rest().await.unwrap();
+            table.sweep(Duration::from_secs(60)).await.unwrap();
+            for file in read_before.files.iter() {
+                assert!(table.folder.join(&file.name).exists(), "{} is gone", file.name);
+            }
+        }
+        let table = store.inner.find(&path).unwrap();
+        assert_eq!(table.state.lock().files.len(), 1, "the files were not put together");
+        store.close().await.unwrap();
+    }
 }
