@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::at_rest::AtRest;
 use super::catalog::{Tables, Visible};
+use super::newest_first::NewestFirst;
 use super::{Query, Rows};
 use crate::columns::{fixed, read_rows};
 use crate::embedded::{Snapshot, StoreConfig};
@@ -179,6 +180,7 @@ impl Engine {
             .with_runtime_env(Arc::clone(&self.resources))
             .with_catalog_list(Arc::new(visible))
             .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(NewestFirst))
             .build();
         datafusion_functions_json::register_all(&mut state).map_err(failed)?;
         Ok(state)

@@ -5,6 +5,7 @@ mod catalog;
 mod engine;
 mod expression;
 mod in_order;
+mod newest_first;
 mod view;
 
 use std::time::Duration;

@@ -31,8 +31,8 @@ use crate::embedded::Snapshot;
 pub(super) fn view(snapshot: Snapshot, positions: bool) -> Result<Arc<dyn TableProvider>> {
     let (columns, has_steps) = (Arc::clone(&snapshot.columns), snapshot.has_steps);
     let mut names = Names::default();
-    let own = columns.iter().find(|column| &*column.name == TIMESTAMP_COLUMN);
-    let mut exprs = vec![names.give(timestamp(own), TIMESTAMP_COLUMN)];
+    // A row's own `timestamp`, or when it was logged.
+    let mut exprs = vec![names.give(ident(fixed::TIME), TIMESTAMP_COLUMN)];
     for name in [fixed::WRITER, fixed::LINE] {
         exprs.push(names.give(ident(name), name));
     }
@@ -71,16 +71,6 @@ impl Names {
             unique.push('_');
         }
         expr.alias(unique)
-    }
-}
-
-/// The time of a row: its own `timestamp`, or when it was logged.
-fn timestamp(own: Option<&Column>) -> Expr {
-    match own.and_then(|column| column.slots.first()) {
-        Some(slot) if own.is_some_and(is_instants) => {
-            coalesce(vec![ident(&slot.field), ident(fixed::TIME)])
-        }
-        _ => ident(fixed::TIME),
     }
 }
 

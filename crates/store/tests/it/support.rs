@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use arrow::array::AsArray as _;
+use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
@@ -138,8 +138,8 @@ pub(crate) async fn lines(store: &EmbeddedStore, writer: &str) -> Vec<u64> {
     rows.into_iter().filter(|row| row.writer == writer).map(|row| row.line).collect()
 }
 
-/// Answers a query whose result is one number.
-pub(crate) async fn number(store: &EmbeddedStore, sql: &str) -> i64 {
+/// Answers a query.
+pub(crate) async fn ask(store: &EmbeddedStore, sql: &str) -> Vec<RecordBatch> {
     let query = Query {
         sql: sql.to_owned(),
         home: Some(("me".to_owned(), "shop".to_owned())),
@@ -147,6 +147,10 @@ pub(crate) async fn number(store: &EmbeddedStore, sql: &str) -> i64 {
         timeout: Duration::from_secs(30),
         positions: false,
     };
-    let batches: Vec<_> = store.query(query).await.unwrap().batches.try_collect().await.unwrap();
-    batches[0].column(0).as_primitive::<Int64Type>().value(0)
+    store.query(query).await.unwrap().batches.try_collect().await.unwrap()
+}
+
+/// Answers a query whose result is one number.
+pub(crate) async fn number(store: &EmbeddedStore, sql: &str) -> i64 {
+    ask(store, sql).await[0].column(0).as_primitive::<Int64Type>().value(0)
 }
