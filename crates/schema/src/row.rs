@@ -30,6 +30,11 @@ impl Row {
         Self { cells: Vec::new() }
     }
 
+    /// Makes a row without cells that has room for so many.
+    pub fn with_capacity(cells: usize) -> Self {
+        Self { cells: Vec::with_capacity(cells) }
+    }
+
     /// Adds a cell behind the others.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {

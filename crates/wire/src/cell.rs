@@ -62,14 +62,43 @@ pub(crate) fn is_reserved_type(text: &str) -> bool {
 /// The second number is ours: readers look at `_val` alone, and one that is no integer might
 /// confuse them.
 pub(crate) fn write_timestamp(out: &mut Vec<u8>, t: Timestamp) {
-    out.extend_from_slice(br#"{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":"#);
+    out.extend_from_slice(INSTANT.as_bytes());
     write_i64(out, t.as_millis());
     let micros = t.as_micros().rem_euclid(1000);
     if micros != 0 {
-        out.extend_from_slice(br#","_micros":"#);
+        out.extend_from_slice(MICROS.as_bytes());
         write_i64(out, micros);
     }
     out.push(b'}');
+}
+
+/// How [`write_timestamp`] begins an instant.
+const INSTANT: &str = r#"{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":"#;
+
+/// What it writes before the microseconds.
+const MICROS: &str = r#","_micros":"#;
+
+/// Reads an instant at the start of a text if it stands there just as [`write_timestamp`] writes
+/// it, and tells how long it is. `None` says nothing: others write instants, too.
+pub(crate) fn instant(text: &str) -> Option<(Timestamp, usize)> {
+    let rest = text.strip_prefix(INSTANT)?;
+    let (millis, rest) = leading_integer(rest)?;
+    let (micros, rest) = match rest.strip_prefix(MICROS) {
+        Some(rest) => leading_integer(rest)?,
+        None => (0, rest),
+    };
+    let rest = rest.strip_prefix('}')?;
+    let at = millis.checked_mul(1000)?.checked_add(micros)?;
+    Some((Timestamp::from_micros(at), text.len() - rest.len()))
+}
+
+/// Reads an integer as JSON has it: no sign but a minus, and no zero before other digits.
+fn leading_integer(text: &str) -> Option<(i64, &str)> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let count = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at(text.len() - digits.len() + count);
+    let is_canonical = number != "-0" && (count == 1 || !digits.starts_with('0'));
+    Some((number.parse().ok().filter(|_| is_canonical)?, rest))
 }
 
 /// Writes a media cell whose file has its place.

@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use streamtable_schema::{ColumnPolicy, Timestamp, Value};
 use streamtable_wire::{HistoryLine, TIMESTAMP_COLUMN};
+use tokio::task::JoinError;
 
 use super::state::TableState;
 use crate::columns::{BuildRow, Fit, Seen, build};
@@ -15,6 +16,25 @@ use crate::{Batch, Numbering, RejectedLine};
 
 /// A line that was read.
 pub(super) type Parsed = Result<HistoryLine, String>;
+
+/// Lines of so many bytes are worth a thread.
+const PART_BYTES: usize = 64 << 10;
+
+/// Reads the lines of a large batch on as many threads as there are processors and work for.
+pub(super) async fn parse_apart(lines: &[Bytes], bytes: usize) -> Result<Vec<Parsed>, JoinError> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts = (bytes / PART_BYTES).clamp(1, processors);
+    let parts: Vec<_> = lines
+        .chunks(lines.len().div_ceil(parts).max(1))
+        .map(<[Bytes]>::to_vec)
+        .map(|part| tokio::task::spawn_blocking(move || parse(&part)))
+        .collect();
+    let mut parsed = Vec::with_capacity(lines.len());
+    for part in parts {
+        parsed.extend(part.await?);
+    }
+    Ok(parsed)
+}
 
 /// Reads the lines of a batch. This is most of the work of an append, and needs no lock.
 pub(super) fn parse(lines: &[Bytes]) -> Vec<Parsed> {

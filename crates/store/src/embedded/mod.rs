@@ -33,7 +33,7 @@ use crate::query::Engine;
 use crate::{
     Appended, Batch, Numbering, Query, ReadRow, Rows, Store, StoreError, TableInfo, TableSummary,
 };
-use admit::{Admitted, Parsed, parse};
+use admit::{Admitted, Parsed, parse, parse_apart};
 use state::TableState;
 use table::Table;
 
@@ -292,8 +292,7 @@ impl Store for EmbeddedStore {
             let parsed = if bytes <= SMALL_BATCH {
                 parse(&batch.lines)
             } else {
-                let lines = batch.lines.clone();
-                let read = tokio::task::spawn_blocking(move || parse(&lines)).await;
+                let read = parse_apart(&batch.lines, bytes).await;
                 read.map_err(|error| StoreError::Io { reason: error.to_string() })?
             };
             inner.append(batch, parsed).await

@@ -359,6 +359,64 @@ fn images_of_the_legacy_client() {
     }
 }
 
+/// A cell directly in a row may be read in a short way, one in a list is not; they must agree.
+#[track_caller]
+fn reads_alike(cell: &str) {
+    let one = HistoryLine::parse(&format!(r#"{{"c":{cell}}}"#)).map(|line| line.row);
+    let in_list = HistoryLine::parse(&format!(r#"{{"c":[{cell}]}}"#)).map(|line| line.row);
+    let cell = |row: Row| row.get("c").cloned();
+    let listed = in_list.map(|row| match cell(row) {
+        Some(Value::List(items)) => items.into_iter().next(),
+        other => other,
+    });
+    assert_eq!(one.map(cell).map_err(drop), listed.map_err(drop));
+}
+
+#[test]
+fn the_short_way_to_instants() {
+    let around = [0, 1, 999, 1000, 1_704_164_645_678_901, i64::MAX];
+    for at in around.into_iter().flat_map(|at| [at, -at, at.wrapping_add(1), i64::MIN]) {
+        let mut cell = Vec::new();
+        crate::cell::write_timestamp(&mut cell, Timestamp::from_micros(at));
+        let cell = String::from_utf8(cell).unwrap();
+        // At the very end of time the long way is good enough.
+        if at.unsigned_abs() < i64::MAX as u64 - 1_000_000 {
+            let short = crate::cell::instant(&cell);
+            assert_eq!(short, Some((Timestamp::from_micros(at), cell.len())), "{cell}");
+        }
+        check_cell(&cell, Timestamp::from_micros(at));
+        reads_alike(&cell);
+    }
+    let start = r#"{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":"#;
+    for rest in [
+        "1}",
+        "-1}",
+        "0}",
+        "-0}",
+        "007}",
+        "00}",
+        "-}",
+        "}",
+        "1.5}",
+        "1e3}",
+        "1 }",
+        "1",
+        "null}",
+        "9223372036854775807}",
+        "9223372036854775808}",
+        "99999999999999999999}",
+        r#"1,"_micros":5}"#,
+        r#"1,"_micros":-5}"#,
+        r#"1,"_micros":05}"#,
+        r#"1,"_micros":5,"x":1}"#,
+        r#"1,"_micros":5.0}"#,
+        r#"1,"_micros":9223372036854775807}"#,
+        r#"1,"x":5}"#,
+    ] {
+        reads_alike(&format!("{start}{rest}"));
+    }
+}
+
 /// Each of these is a line near the limit. What is not linear in it would take minutes.
 #[test]
 fn large_lines() {

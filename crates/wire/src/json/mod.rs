@@ -6,6 +6,7 @@ mod write;
 
 use serde::Deserialize;
 
+pub(crate) use parse::parse_object;
 pub use parse::{JsonError, parse};
 pub(crate) use write::{write_f64, write_i64, write_plain, write_str, write_str_body};
 

@@ -1,8 +1,9 @@
 //! Reading one JSON document into a [`Value`].
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use streamtable_schema::{Row, Value};
+use streamtable_schema::Value;
 
 /// How deep a document may nest before it is refused.
 ///
@@ -38,20 +39,53 @@ pub struct JsonError {
 pub fn parse(text: &str) -> Result<Value, JsonError> {
     let mut parser = Parser { text, at: 0 };
     let value = parser.value(MAX_NESTING)?;
-    parser.skip_space();
-    if parser.at < text.len() {
-        return Err(parser.expected("the end"));
-    }
+    parser.end()?;
     Ok(value)
 }
 
-struct Parser<'a> {
+/// Reads a document that is an object, each value by `read`, and returns what it holds, by the rules
+/// of [`parse`]; an error of `read` ends it.
+pub(crate) fn parse_object<'a>(
+    text: &'a str,
+    mut read: impl FnMut(&mut Parser<'a>, usize) -> Result<Value, JsonError>,
+) -> Result<Vec<(Cow<'a, str>, Value)>, JsonError> {
+    let mut parser = Parser { text, at: 0 };
+    parser.skip_space();
+    if parser.peek() != Some(b'{') {
+        // What is no JSON at all is told first.
+        parser.value(MAX_NESTING)?;
+        parser.end()?;
+        return Err(JsonError { position: 0, expected: "an object" });
+    }
+    let cells = parser.cells(MAX_NESTING, &mut read)?;
+    parser.end()?;
+    Ok(cells)
+}
+
+/// A place in a document.
+pub(crate) struct Parser<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Parser<'a> {
-    fn value(&mut self, room: usize) -> Result<Value, JsonError> {
+    /// Returns what is not read yet.
+    pub(crate) fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Goes on behind so many bytes.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    fn end(&mut self) -> Result<(), JsonError> {
+        self.skip_space();
+        if self.at < self.text.len() { Err(self.expected("the end")) } else { Ok(()) }
+    }
+
+    /// Reads a value that may nest so deep.
+    pub(crate) fn value(&mut self, room: usize) -> Result<Value, JsonError> {
         self.skip_space();
         match self.peek() {
             Some(b'{') => self.object(room),
@@ -68,8 +102,19 @@ impl<'a> Parser<'a> {
     }
 
     fn object(&mut self, room: usize) -> Result<Value, JsonError> {
+        let cells = self.cells(room, &mut Self::value)?;
+        let owned = |(name, value): (Cow<'a, str>, Value)| (name.into_owned(), value);
+        Ok(Value::Struct(cells.into_iter().map(owned).collect()))
+    }
+
+    /// Reads an object from its opening brace to its closing one.
+    fn cells(
+        &mut self,
+        room: usize,
+        read: &mut impl FnMut(&mut Self, usize) -> Result<Value, JsonError>,
+    ) -> Result<Vec<(Cow<'a, str>, Value)>, JsonError> {
         let room = self.deeper(room)?;
-        let mut cells: Vec<(Cow<'static, str>, Value)> = Vec::new();
+        let mut cells = Vec::new();
         self.at += 1;
         self.skip_space();
         if !self.take(b'}') {
@@ -83,8 +128,8 @@ impl<'a> Parser<'a> {
                 if !self.take(b':') {
                     return Err(self.expected("a colon"));
                 }
-                let value = self.value(room)?;
-                cells.push((Cow::Owned(key.into_owned()), value));
+                self.skip_space();
+                cells.push((key, read(self, room)?));
                 self.skip_space();
                 if self.take(b'}') {
                     break;
@@ -94,7 +139,7 @@ impl<'a> Parser<'a> {
                 }
             }
         }
-        Ok(Value::Struct(keep_last(cells)))
+        Ok(keep_last(cells))
     }
 
     fn array(&mut self, room: usize) -> Result<Value, JsonError> {
@@ -209,11 +254,11 @@ impl<'a> Parser<'a> {
         }
         let text = &self.text[start..self.at];
         // No integer is −0: a client that leaves out the point of whole floats wrote this one.
-        if is_integer
-            && text != "-0"
-            && let Ok(n) = text.parse::<i128>()
-        {
-            return Ok(Value::Int(n));
+        if is_integer && text != "-0" {
+            let short = if text.len() <= 18 { text.parse::<i64>().ok() } else { None };
+            if let Some(n) = short.map(i128::from).or_else(|| text.parse().ok()) {
+                return Ok(Value::Int(n));
+            }
         }
         text.parse().map(Value::Float).map_err(|_| self.expected("a number"))
     }
@@ -259,15 +304,16 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Makes a row of cells among which a key may come twice.
-fn keep_last(cells: Vec<(Cow<'static, str>, Value)>) -> Row {
-    let mut names: Vec<&str> = cells.iter().map(|(name, _)| &**name).collect();
-    names.sort_unstable();
-    if !names.windows(2).any(|pair| pair[0] == pair[1]) {
-        return cells.into_iter().collect();
+/// Objects up to this size are looked through pair by pair, which needs no memory.
+const FEW: usize = 24;
+
+/// Keeps the last value of a key that comes more than once, at the place of the first.
+fn keep_last<'a>(cells: Vec<(Cow<'a, str>, Value)>) -> Vec<(Cow<'a, str>, Value)> {
+    if !has_twice(&cells) {
+        return cells;
     }
-    let mut places: std::collections::HashMap<Cow<'static, str>, usize> = Default::default();
-    let mut kept: Vec<(Cow<'static, str>, Value)> = Vec::new();
+    let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
+    let mut kept: Vec<(Cow<'a, str>, Value)> = Vec::new();
     for (name, value) in cells {
         match places.get(&name) {
             Some(&i) => kept[i].1 = value,
@@ -277,12 +323,24 @@ fn keep_last(cells: Vec<(Cow<'static, str>, Value)>) -> Row {
             }
         }
     }
-    kept.into_iter().collect()
+    kept
+}
+
+fn has_twice(cells: &[(Cow<'_, str>, Value)]) -> bool {
+    if cells.len() <= FEW {
+        return cells.iter().enumerate().any(|(i, (name, _))| {
+            // Most names differ in their length already.
+            cells[..i].iter().any(|(other, _)| other.len() == name.len() && other == name)
+        });
+    }
+    let mut names: Vec<&str> = cells.iter().map(|(name, _)| &**name).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 #[cfg(test)]
 mod tests {
-    use streamtable_schema::row;
+    use streamtable_schema::{Row, row};
 
     use super::*;
 
@@ -315,6 +373,13 @@ mod tests {
         check(r#""\ud83d!\ude00\ud83d\u0041""#, "\u{fffd}!\u{fffd}\u{fffd}A");
         check(r#"{"": {"a/b": null}}"#, row! { "" => row! { "a/b" => () } });
         check(r#"{"a": 1, "b": 2, "a": 3}"#, row! { "a" => 3, "b" => 2 });
+        check(r#"{"a": 1, "\u0061": 2}"#, row! { "a" => 2 });
+        let names = (0..2 * FEW).map(|i| format!(r#""{i}":{i}"#)).collect::<Vec<_>>().join(",");
+        let row: Row = (0..2 * FEW).map(|i| (i.to_string(), i as i64)).collect();
+        check(&format!("{{{names}}}"), row.clone());
+        check(&format!(r#"{{{names},"7":7}}"#), row);
+        check("999999999999999999", 999_999_999_999_999_999_i64);
+        check("-9999999999999999999", -9_999_999_999_999_999_999_i128);
         let deep = format!("{}{}", "[".repeat(MAX_NESTING), "]".repeat(MAX_NESTING));
         assert!(parse(&deep).is_ok());
     }
