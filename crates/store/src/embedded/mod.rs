@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 use streamtable_schema::{ColumnPolicy, TablePath};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use config::StoreConfig;
@@ -39,6 +39,10 @@ use table::Table;
 
 /// Batches up to this size are read on the caller's task, larger ones beside it.
 const SMALL_BATCH: usize = 16 << 10;
+
+/// So many KiB of lines may be read at once: as rows they take about ten times as much memory, and
+/// more at once would not be read sooner.
+const MAX_READING: u32 = 16 << 10;
 
 /// So many bytes may wait for the log before batches are refused for a while.
 const MAX_WAITING: usize = 128 << 20;
@@ -90,6 +94,8 @@ struct Inner {
     /// Bytes handed to the log since rows were put to rest.
     logged: AtomicUsize,
     is_closed: AtomicBool,
+    /// A permit for each KiB of lines that may be read now.
+    reading: Semaphore,
     /// Wakes the background task.
     wake: Notify,
     /// Tells that rows were put to rest.
@@ -203,11 +209,12 @@ impl Inner {
         self: &Arc<Self>,
         batch: Batch,
         parsed: Vec<Parsed>,
+        reading: SemaphorePermit<'_>,
     ) -> Result<Appended, StoreError> {
         let table = self.find_or_make(&batch.table);
         let (appended, failures, settled) = self.submit(&table, &batch, parsed)?;
-        let gone = || StoreError::Unavailable { reason: "the log has ended".to_owned() };
-        let outcome = settled.await.map_err(|_| gone())?;
+        drop(reading);
+        let outcome = settled.await.map_err(|_| ended())?;
         let state = table.state.lock();
         // What is told here is what stands behind the frames. Any of them, and any that a repeated
         // line came in, may have failed before; then the whole batch comes again, and does no harm.
@@ -259,6 +266,10 @@ impl Inner {
     }
 }
 
+fn ended() -> StoreError {
+    StoreError::Unavailable { reason: "the log has ended".to_owned() }
+}
+
 impl Table {
     /// Hears, on the log's thread, what became of rows.
     fn settle(&self, group: admit::Group, outcome: &Outcome) {
@@ -289,13 +300,15 @@ impl Store for EmbeddedStore {
         let inner = Arc::clone(&self.inner);
         // The rows are stored whole or not at all, also when whoever asked goes away.
         let task = tokio::spawn(async move {
+            let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, MAX_READING);
+            let reading = inner.reading.acquire_many(kib).await.map_err(|_| ended())?;
             let parsed = if bytes <= SMALL_BATCH {
                 parse(&batch.lines)
             } else {
                 let read = parse_apart(&batch.lines, bytes).await;
                 read.map_err(|error| StoreError::Io { reason: error.to_string() })?
             };
-            inner.append(batch, parsed).await
+            inner.append(batch, parsed, reading).await
         });
         task.await.map_err(|error| StoreError::Io { reason: error.to_string() })?
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use streamtable_schema::TablePath;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::Inner;
 use super::config::StoreConfig;
@@ -66,6 +66,7 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
         recovery,
         logged: AtomicUsize::new(0),
         is_closed: AtomicBool::new(false),
+        reading: Semaphore::new(super::MAX_READING as usize),
         wake: Notify::new(),
         rested: Notify::new(),
         _lock: lock,
