@@ -79,7 +79,7 @@ def test_the_panel_grows_by_itself(
 def jupyterlab(machine: Path) -> Iterator[str]:
     """Start JupyterLab over a folder with one notebook; give its address."""
     cells = [
-        {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {}, "outputs": [], "source": cell}
+        {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {}, "outputs": [], "source": cell.strip()}
         for i, cell in enumerate(CELLS)
     ]  # fmt: skip
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
