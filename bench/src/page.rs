@@ -28,10 +28,10 @@ pub(crate) struct Page {
     seen: u32,
 }
 
-/// What a page sees of the column `sent`.
+/// What a page sees of the column `sent`: it knows floats alone.
 #[derive(Debug, Deserialize)]
 struct Shown {
-    sent: Vec<u64>,
+    sent: Vec<f64>,
 }
 
 impl Page {
@@ -70,7 +70,7 @@ impl Page {
         };
         let Shown { sent } = serde_json::from_str(&text)?;
         self.seen += sent.len() as u32;
-        Ok(sent)
+        Ok(sent.into_iter().map(|it| it as u64).collect())
     }
 
     fn send(&mut self, entity_id: &str, ask: Ask) -> Result<(), Error> {
