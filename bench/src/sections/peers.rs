@@ -144,7 +144,8 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         }
     }
     figures.note(
-        "all clients but Rust's run in Python, one thread; the processes that they start are counted",
+        "all clients but Rust's run in Python, one thread; the processes that they start are counted, \
+         and so is their own start",
     );
     Ok(figures)
 }
