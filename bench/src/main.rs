@@ -7,6 +7,7 @@
 
 mod client;
 mod figures;
+mod page;
 mod peers;
 mod plot;
 mod report;

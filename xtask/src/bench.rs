@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Command, Failure, cargo, clients, process, python, venv};
+use crate::{Command, Failure, cargo, clients, micro, process, python, venv};
 
 /// What the peers need, beside the sets of versions of `cargo xtask clients`.
 const REQUIREMENTS: &str = "bench/peers/requirements.txt";
@@ -23,6 +23,9 @@ Usage: cargo xtask bench [OPTIONS] [-- OPTIONS OF THE BENCH]
 
 Options:
       --no-peers             leave the peers out, and install nothing
+      --micro                instead of all this, time the hot paths one by one
+      --instructions         instead, count their instructions with valgrind
+      --debug                build without optimising: to try the bench, not for figures
   -h, --help                 print this
 
 `cargo xtask bench -- --help` says what the bench itself takes: sections and sizes.
@@ -30,33 +33,46 @@ Options:
     run,
 };
 
+/// What to do.
+#[derive(Debug, Default, PartialEq)]
+struct Request {
+    no_peers: bool,
+    is_debug: bool,
+    micro: bool,
+    instructions: bool,
+    /// What the bench itself is told.
+    rest: Vec<String>,
+}
+
 fn run(args: &[String]) -> Result<(), Failure> {
-    let (mut peers, mut rest) = (true, &args[..0]);
-    for (i, arg) in args.iter().enumerate() {
-        match arg.as_str() {
-            "--no-peers" => peers = false,
-            "--" => {
-                rest = &args[i + 1..];
-                break;
-            }
-            _ => {
-                let message = format!("bench takes no `{arg}`; `cargo xtask bench --help`");
-                return Err(Failure::Usage(message));
-            }
-        }
-    }
+    let request = parse(args)?;
     let failed = |why: String| Failure::Failed(format!("bench: {why}"));
+    if request.micro || request.instructions {
+        if request.micro {
+            micro::time(request.is_debug).map_err(failed)?;
+        }
+        if request.instructions {
+            micro::count(request.is_debug).map_err(failed)?;
+        }
+        return Ok(());
+    }
     let mut build = cargo::command();
-    build.args(["build", "--release", "-p", "streamtable-cli", "-p", "streamtable-bench"]);
+    build.args(["build", "-p", "streamtable-cli", "-p", "streamtable-bench"]);
+    if !request.is_debug {
+        build.arg("--release");
+    }
     process::run(build.current_dir(cargo::root())).map_err(failed)?;
     let folder = cargo::target().join("bench");
-    let mut bench = std::process::Command::new(cargo::target().join("release/streamtable-bench"));
+    let profile = if request.is_debug { "debug" } else { "release" };
+    let program = cargo::target().join(profile).join("streamtable-bench");
+    let mut bench = std::process::Command::new(program);
     bench.arg("--json").arg(folder.join("bench.json"));
+    let rest = &request.rest;
     // A part of the figures makes no picture.
     if !rest.iter().any(|arg| arg.starts_with("--only")) {
         bench.arg("--svg").arg(folder.join("bench.svg"));
     }
-    if peers && !rest.iter().any(|arg| arg == "--list" || arg == "--help") {
+    if !request.no_peers && !rest.iter().any(|arg| arg == "--list" || arg == "--help") {
         clients::provide()?;
         let requirements: PathBuf = cargo::root().join(REQUIREMENTS);
         venv::provide(&requirements, &clients::folder().join("peers")).map_err(failed)?;
@@ -64,4 +80,45 @@ fn run(args: &[String]) -> Result<(), Failure> {
         bench.arg("--environments").arg(clients::folder());
     }
     process::run(bench.args(rest)).map_err(failed)
+}
+
+fn parse(args: &[String]) -> Result<Request, Failure> {
+    let mut request = Request::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--no-peers" => request.no_peers = true,
+            "--debug" => request.is_debug = true,
+            "--micro" => request.micro = true,
+            "--instructions" => request.instructions = true,
+            "--" => request.rest = args.by_ref().cloned().collect(),
+            _ => {
+                let message = format!("bench takes no `{arg}`; `cargo xtask bench --help`");
+                return Err(Failure::Usage(message));
+            }
+        }
+    }
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        #[track_caller]
+        fn check(args: &str, expected: Result<Request, &str>) {
+            let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(parse(&args), expected.map_err(|text| Failure::Usage(text.to_owned())));
+        }
+        check("", Ok(Request::default()));
+        check("--micro --debug", Ok(Request { micro: true, is_debug: true, ..Request::default() }));
+        let rest = ["--only", "live"].map(str::to_owned).into();
+        check(
+            "--no-peers -- --only live",
+            Ok(Request { no_peers: true, rest, ..Request::default() }),
+        );
+        check("--fast", Err("bench takes no `--fast`; `cargo xtask bench --help`"));
+    }
 }

@@ -62,7 +62,8 @@ fn try_run(pattern: Option<&str>) -> Result<(), String> {
     process::run(&mut node)
 }
 
-fn provide_chromium() -> Result<PathBuf, String> {
+/// Returns where Chromium is; for root on a system with apt-get, it is installed where it is missing.
+pub(crate) fn provide_chromium() -> Result<PathBuf, String> {
     if let Some(found) = find() {
         return Ok(found);
     }

@@ -15,6 +15,7 @@ mod crash;
 mod demo;
 mod layers;
 mod metadata;
+mod micro;
 mod node;
 mod process;
 mod python;

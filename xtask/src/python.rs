@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
+use std::thread;
 
-use crate::{Command, Failure, cargo, clients, process, venv};
+use crate::{Command, Failure, browser, cargo, clients, process, venv};
 
 /// Where the package is.
 const FOLDER: &str = "crates/python";
 
-/// What shows a notebook as a person sees it.
-const JUPYTER: [&str; 3] = ["jupyterlab==4.6.6", "ipykernel", "playwright"];
+/// What looks at a table in JupyterLab, in an environment of its own.
+const IN_JUPYTER: &str = "tests/test_jupyter.py";
 
 /// The real client that the package is compared with: the first that knew StreamTable.
 const COMPARED: &str = "weave-0.24";
@@ -34,7 +35,8 @@ Options:
       --clients     make the real weave client's environment too, and compare with it
   -h, --help        print this
 
-Needs python3, 3.10 or later, with its venv module; pip installs the rest.
+Needs python3, 3.10 or later, with its venv module; pip installs the rest. For root on
+a system with apt-get, --jupyter installs Chromium where it is not there.
 ",
     run: |args| run(&parse(args)?),
 };
@@ -68,7 +70,7 @@ fn parse(args: &[String]) -> Result<Request, Failure> {
 /// What `cargo xtask ci` does: all of it, with the server that the tests before have built.
 pub(crate) fn check() -> Result<(), Failure> {
     let tests = ["test", "--workspace", "--all-features", "--no-run", "--quiet"];
-    test(&Request { with_clients: true, ..Request::default() }, &tests)
+    test(&Request { with_clients: true, with_jupyter: true, ..Request::default() }, &tests)
 }
 
 fn run(request: &Request) -> Result<(), Failure> {
@@ -76,15 +78,18 @@ fn run(request: &Request) -> Result<(), Failure> {
 }
 
 fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
-    let tools = Environment::new("tools");
-    let set = cargo::root().join(FOLDER).join("requirements.txt");
-    venv::provide(&set, &tools.folder).map_err(failed)?;
-    if request.with_jupyter {
-        let mut pip = tools.python();
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        start(pip.args(JUPYTER))?;
-    }
-    let wheel = wheel(&tools, request.is_release)?;
+    let (tools, jupyter) = (Environment::new("tools"), Environment::new("jupyter"));
+    // One waits for the network, the other for the processors.
+    let wheel = thread::scope(|scope| {
+        let installing =
+            request.with_jupyter.then(|| scope.spawn(|| jupyter.provide("requirements-jupyter")));
+        let wheel = tools.provide("requirements").and_then(|()| wheel(&tools, request.is_release));
+        match installing.map(|thread| thread.join()) {
+            Some(Ok(Err(failure))) => Err(failure),
+            Some(Err(_)) => Err(failed("the installation of JupyterLab panicked".to_owned())),
+            Some(Ok(Ok(()))) | None => wheel,
+        }
+    })?;
     println!("{}", wheel.display());
     if request.only_wheel {
         return Ok(());
@@ -105,19 +110,24 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     start(tools.python().args(["-m", "mypy"]))?;
     let stubtest = ["-m", "mypy.stubtest", "--concise", "--mypy-config-file", "pyproject.toml"];
     start(tools.python().args(stubtest).arg("streamtable"))?;
-    let mut pytest = tools.python();
-    pytest.args(["-m", "pytest"]).args(&request.pytest).env("STREAMTABLE_BIN", binary());
+    let mut pytest = tools.pytest();
+    pytest.arg(format!("--ignore={IN_JUPYTER}")).args(&request.pytest);
     if request.with_clients {
         pytest.env(clients::VARIABLE, clients::folder());
     }
-    start(&mut pytest)
+    start(&mut pytest)?;
+    if request.with_jupyter {
+        jupyter.install(&wheel)?;
+        let chromium = browser::provide_chromium().map_err(failed)?;
+        start(jupyter.pytest().arg(IN_JUPYTER).env("CHROMIUM", chromium))?;
+    }
+    Ok(())
 }
 
 /// Makes an environment that has the package alone, optimised.
 pub(crate) fn provide(folder: PathBuf) -> Result<(), Failure> {
     let tools = Environment::new("tools");
-    let set = cargo::root().join(FOLDER).join("requirements.txt");
-    venv::provide(&set, &tools.folder).map_err(failed)?;
+    tools.provide("requirements")?;
     let wheel = wheel(&tools, true)?;
     venv::make(&folder).map_err(failed)?;
     Environment { folder }.install(&wheel)
@@ -149,11 +159,24 @@ impl Environment {
         Self { folder: folder().join(name) }
     }
 
+    /// Gives it what a file beside the package names.
+    fn provide(&self, set: &str) -> Result<(), Failure> {
+        let set = cargo::root().join(FOLDER).join(set).with_extension("txt");
+        venv::provide(&set, &self.folder).map_err(failed)
+    }
+
     /// Its Python, in the package's folder.
     fn python(&self) -> Process {
         let mut python = Process::new(self.folder.join("bin/python"));
         cargo::forget_xtask(&mut python);
         python.current_dir(cargo::root().join(FOLDER)).env("VIRTUAL_ENV", &self.folder);
+        python
+    }
+
+    /// Its pytest, which tests against the server that was built.
+    fn pytest(&self) -> Process {
+        let mut python = self.python();
+        python.args(["-m", "pytest"]).env("STREAMTABLE_BIN", binary());
         python
     }
 

@@ -18,7 +18,9 @@ pub(crate) fn provide(set: &Path, venv: &Path) -> Result<(), String> {
     println!("installing {} into {}", set.display(), venv.display());
     make(venv)?;
     let mut pip = Process::new(venv.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(set);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    // Python compiles what it imports; the most of a large environment it never does.
+    pip.args(["--no-compile", "-r"]).arg(set);
     run(&mut pip)?;
     fs::write(stamp, wanted).map_err(|error| error.to_string())
 }

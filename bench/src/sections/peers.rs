@@ -17,15 +17,73 @@ enum Other {
     Itself,
 }
 
-/// What a peer is called, its environment, its program, and where its rows go.
-const PEERS: &[(&str, &str, &str, Other)] = &[
-    ("StreamTable from Python", "streamtable", "ours.py", Other::Ours),
-    ("weave 0.24 StreamTable", "weave-0.24", "weave_stream_table.py", Other::Ours),
-    ("weave 0.50 StreamTable", "weave-0.50", "weave_stream_table.py", Other::Ours),
-    ("wandb 0.31 `run.log`", "wandb-0.31", "wandb_log.py", Other::Ours),
-    ("Trackio `log`", "peers", "trackio_log.py", Other::Itself),
-    ("OpenTelemetry logs (OTLP/HTTP)", "peers", "otel_logs.py", Other::Sink),
-    ("QuestDB client (ILP/HTTP)", "peers", "questdb_ilp.py", Other::Sink),
+/// Another client, or our own by another way.
+struct Peer {
+    what: &'static str,
+    environment: &'static str,
+    program: &'static str,
+    /// What the program is told beside the table and the number of rows.
+    args: &'static [&'static str],
+    other: Other,
+}
+
+const PEERS: &[Peer] = &[
+    Peer {
+        what: "StreamTable from Python, spool on",
+        environment: "streamtable",
+        program: "ours.py",
+        args: &["disk"],
+        other: Other::Ours,
+    },
+    Peer {
+        what: "StreamTable from Python, rows in memory",
+        environment: "streamtable",
+        program: "ours.py",
+        args: &["memory"],
+        other: Other::Ours,
+    },
+    Peer {
+        what: "weave 0.24 StreamTable",
+        environment: "weave-0.24",
+        program: "weave_stream_table.py",
+        args: &[],
+        other: Other::Ours,
+    },
+    Peer {
+        what: "weave 0.50 StreamTable",
+        environment: "weave-0.50",
+        program: "weave_stream_table.py",
+        args: &[],
+        other: Other::Ours,
+    },
+    Peer {
+        what: "wandb 0.31 `run.log`",
+        environment: "wandb-0.31",
+        program: "wandb_log.py",
+        args: &[],
+        other: Other::Ours,
+    },
+    Peer {
+        what: "Trackio `log`",
+        environment: "peers",
+        program: "trackio_log.py",
+        args: &[],
+        other: Other::Itself,
+    },
+    Peer {
+        what: "OpenTelemetry logs (OTLP/HTTP)",
+        environment: "peers",
+        program: "otel_logs.py",
+        args: &[],
+        other: Other::Sink,
+    },
+    Peer {
+        what: "QuestDB client (ILP/HTTP)",
+        environment: "peers",
+        program: "questdb_ilp.py",
+        args: &[],
+        other: Other::Sink,
+    },
 ];
 
 pub(super) const SECTION: Section = Section {
@@ -34,6 +92,7 @@ pub(super) const SECTION: Section = Section {
     columns: &[
         "call p50",
         "call p99",
+        "call p99.9",
         "rows/s",
         "client CPU a 100,000 rows",
         "client memory",
@@ -51,7 +110,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
     let ours = Job { is_timed: true, ..Job::new(&server, "peer_rust", rows) }.run()?;
     figures.line("StreamTable from Rust", cells(&ours, &ours, rows));
     let sink = peers::sink()?;
-    for (what, environment, program, other) in PEERS {
+    for Peer { what, environment, program, args, other } in PEERS {
         let environments = bench.environments.as_deref();
         let Some(mut process) = peers::python(environments, environment, program) else {
             figures.note(format!("{what}: not run; its environment is missing"));
@@ -61,6 +120,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         let table = format!("peer_{}", figures.lines.len());
         process
             .args([&table, &rows.to_string()])
+            .args(*args)
             .current_dir(home.path())
             .env("HOME", home.path())
             .env("WANDB_ENTITY", "bench")
@@ -84,7 +144,8 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         }
     }
     figures.note(
-        "all clients but Rust's run in Python, one thread; the processes that they start are counted",
+        "all clients but Rust's run in Python, one thread; the processes that they start are counted, \
+         and so is their own start",
     );
     Ok(figures)
 }
@@ -106,6 +167,7 @@ fn cells(outcome: &Outcome, ours: &Outcome, asked: u64) -> Vec<Cell> {
     vec![
         Cell::Seconds(outcome.p50),
         Cell::Seconds(outcome.p99),
+        Cell::Seconds(outcome.p999),
         Cell::rate(rows, outcome.finished),
         Cell::Seconds(cpu(outcome)),
         Cell::Bytes(outcome.peak_bytes),

@@ -1,28 +1,24 @@
 """A table in JupyterLab, as a person sees it in Chromium.
 
-`cargo xtask python --jupyter` installs JupyterLab and Playwright; Chromium is the system's.
+`cargo xtask python --jupyter` and `cargo xtask ci` run it, in an environment that has JupyterLab and
+Playwright, and say in `CHROMIUM` which browser it is.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from lab import Server
-
-from streamtable import StreamTable
-
-pytest.importorskip("jupyterlab", reason="cargo xtask python --jupyter installs JupyterLab")
-sync_api = pytest.importorskip("playwright.sync_api", reason="--jupyter installs Playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+from playwright.sync_api import sync_playwright
 
 SWITCHES = [
     "--no-sandbox",
@@ -34,71 +30,89 @@ SWITCHES = [
     "--disable-sync",
 ]
 
+OPEN = """\
+from streamtable import StreamTable
+table = StreamTable("me/vision/training", quiet=True)
+"""
+ROWS = """\
+def row(step):
+    return {
+        "step": step,
+        "loss": 2.3 / (1 + step / 40),
+        "accuracy": 1 - 0.9 / (1 + step / 60),
+        "split": "eval" if step % 10 == 9 else "train",
+        "sample": f"digits/{step * 37 % 1797:04}.png",
+    }
+"""
+CELLS = [OPEN, ROWS + "\ntable.log([row(step) for step in range(300)]);", "table"]
 
-def has_board(server: Server) -> bool:
-    """Tell whether the server has pages that are made for frames."""
-    try:
-        server.get("/embed")
-    except urllib.error.HTTPError as error:
-        return error.code != 404
-    return True
+# Questions that JupyterLab puts to whoever starts it for the first time.
+NOTIFICATIONS = {"fetchNews": "false", "checkForUpdates": False}
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 # JupyterLab leaves its sockets to the end of its process.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_panel_grows_by_itself(server: Server, name: str, machine: Path) -> None:
-    if not has_board(server):
-        pytest.skip("this server has no board")
+def test_the_panel_grows_by_itself(
+    machine: Path, program: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    with jupyterlab(machine) as url, sync_playwright() as playwright:
+        chromium = os.environ["CHROMIUM"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
+        page = browser.new_page(viewport={"width": 1200, "height": 950})
+        page.goto(f"{url}/lab/tree/training.ipynb")
+        page.locator(".jp-Notebook .jp-CodeCell").nth(2).wait_for(timeout=60_000)
+        page.locator('[title*="Idle"], [data-status="idle"]').first.wait_for(timeout=60_000)
+        page.get_by_role("menuitem", name="Run").first.click()
+        page.locator('[data-command="runmenu:run-all"]').click()
+        panel = page.frame_locator(".jp-OutputArea iframe")
+        panel.get_by_text("300 rows").wait_for(timeout=60_000)
+        panel.get_by_text("live").first.wait_for(timeout=30_000)
+        # Another process, while nobody touches the page.
+        program(OPEN + ROWS + "table.log([row(step) for step in range(300, 900)])\ntable.finish()")
+        panel.get_by_text("900 rows").wait_for(timeout=30_000)
+        page.wait_for_timeout(500)
+        page.screenshot(path=str(screenshots() / "jupyterlab.png"))
+        browser.close()
+
+
+@contextmanager
+def jupyterlab(machine: Path) -> Iterator[str]:
+    """Start JupyterLab over a folder with one notebook; give its address."""
     cells = [
-        f"from streamtable import StreamTable\ntable = StreamTable({name!r})",
-        "table.log([{'step': step, 'loss': 1 / (1 + step)} for step in range(300)])",
-        "table",
-    ]
+        {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {}, "outputs": [], "source": cell.strip()}
+        for i, cell in enumerate(CELLS)
+    ]  # fmt: skip
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {
-        "cells": [
-            {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {}, "outputs": [], "source": cell}
-            for i, cell in enumerate(cells)
-        ],
-        "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
+        "cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5
     }  # fmt: skip
-    (machine / "table.ipynb").write_text(json.dumps(notebook))
+    folder, settings = machine / "notebooks", machine / "settings"
+    folder.mkdir()
+    (folder / "training.ipynb").write_text(json.dumps(notebook))
+    notifications = settings / "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    notifications.parent.mkdir(parents=True)
+    notifications.write_text(json.dumps(NOTIFICATIONS))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
-    with (machine / "jupyter.log").open("w") as log:
-        lab = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    said = machine / "jupyter.log"
+    with said.open("w") as log:
+        env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(settings)}
+        lab = subprocess.Popen(
+            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
     try:
-        url = f"http://127.0.0.1:{port}"
         until = time.monotonic() + 60
         while True:
             try:
                 urllib.request.urlopen(url + "/api", timeout=5).close()
                 break
             except OSError:
-                assert time.monotonic() < until, (machine / "jupyter.log").read_text()
+                assert lab.poll() is None and time.monotonic() < until, said.read_text()
                 time.sleep(0.2)
-        with sync_api.sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-            page = browser.new_page(viewport={"width": 1200, "height": 950})
-            page.goto(f"{url}/lab/tree/table.ipynb")
-            page.locator(".jp-Notebook .jp-CodeCell").nth(2).wait_for(timeout=60_000)
-            page.locator('[title*="Idle"], [data-status="idle"]').first.wait_for(timeout=60_000)
-            page.get_by_role("menuitem", name="Run").first.click()
-            page.locator('[data-command="runmenu:run-all"]').click()
-            panel = page.frame_locator(".jp-OutputArea iframe")
-            panel.get_by_text("300 rows").wait_for(timeout=60_000)
-            panel.get_by_text("live").first.wait_for(timeout=30_000)
-            # Another writer, while nobody touches the page.
-            with StreamTable(name, quiet=True) as table:
-                table.log([{"step": step, "loss": 1 / (1 + step)} for step in range(300, 900)])
-            panel.get_by_text("900 rows").wait_for(timeout=30_000)
-            page.wait_for_timeout(500)
-            page.screenshot(path=str(screenshots() / "jupyterlab.png"))
-            browser.close()
+        yield url
     finally:
         lab.terminate()
         lab.wait(30)

@@ -42,7 +42,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "python",
-        about: "the Python package's wheel installs, its types are right, its tests pass",
+        about: "the Python package's wheel installs, its types are right, its tests pass, a notebook shows it",
         needs: None,
         tasks: |_| vec![Task::TestPython],
     },
@@ -191,7 +191,7 @@ impl fmt::Display for Task {
             Self::CheckBoard => f.write_str("cargo xtask board --check"),
             Self::Browser => f.write_str("cargo xtask browser"),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
-            Self::TestPython => f.write_str("cargo xtask python --clients"),
+            Self::TestPython => f.write_str("cargo xtask python --clients --jupyter"),
             Self::Cargo { args, env } => {
                 for (name, value) in env {
                     write!(f, "{name}=\"{value}\" ")?;

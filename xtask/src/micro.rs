@@ -1,0 +1,126 @@
+//! The hot paths one by one, timed or counted: `cargo xtask bench --micro` and `--instructions`.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{cargo, process};
+
+/// What the program is called.
+const NAME: &str = "micro";
+
+/// Times the paths with divan.
+pub(crate) fn time(is_debug: bool) -> Result<(), String> {
+    process::run(Command::new(build(is_debug)?).arg("--bench"))
+}
+
+/// Counts the instructions of the paths with valgrind, and prints a table in Markdown.
+pub(crate) fn count(is_debug: bool) -> Result<(), String> {
+    let mut probe = Command::new("valgrind");
+    probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    if !probe.status().is_ok_and(|status| status.success()) {
+        let missing =
+            "valgrind is missing: `apt-get install valgrind`, or what your system calls it";
+        return Err(missing.to_owned());
+    }
+    let micro = build(is_debug)?;
+    println!("| | instructions |\n| --- | ---: |");
+    for line in output(Command::new(&micro).arg("paths"))?.0.lines() {
+        let (path, times) = line.split_once(' ').ok_or_else(|| format!("{line:?} is no path"))?;
+        let times: u64 = times.parse().map_err(|_| format!("{line:?} has no number"))?;
+        // What is made once is in both, and in the difference no more.
+        let [less, more] = [times, 2 * times].map(|times| collected(&micro, path, times));
+        let each = more?.saturating_sub(less?) / times;
+        println!("| {} | {} |", path.replace('_', " "), grouped(each));
+    }
+    Ok(())
+}
+
+/// Builds the program that has the paths, and returns where it is.
+fn build(is_debug: bool) -> Result<PathBuf, String> {
+    let mut build = cargo::command();
+    build.args(["build", "--package", "streamtable-bench", "--bench", NAME]);
+    build.args(["--message-format", "json-render-diagnostics"]).current_dir(cargo::root());
+    if !is_debug {
+        build.arg("--release");
+    }
+    let mut child = build.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+    let out = child.stdout.take().ok_or("cargo has no output")?;
+    let mut found = None;
+    for line in std::io::BufReader::new(out).lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        found = executable(&line).or(found);
+    }
+    match child.wait() {
+        Ok(status) if status.success() => found.ok_or_else(|| "cargo built no program".to_owned()),
+        Ok(status) => Err(format!("cargo build ended with {status}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Returns where the program is, if a message of cargo is about it.
+fn executable(message: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    // The bench itself is built beside it.
+    (message["target"]["name"] == NAME).then_some(())?;
+    message["executable"].as_str().map(PathBuf::from)
+}
+
+fn collected(micro: &Path, path: &str, times: u64) -> Result<u64, String> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(micro);
+    let (_, said) = output(valgrind.args(["repeat", path, &times.to_string()]))?;
+    read_collected(&said).ok_or_else(|| format!("valgrind counted nothing: {said}"))
+}
+
+/// Reads what callgrind says in the end: `==7== Collected : 1234`.
+fn read_collected(said: &str) -> Option<u64> {
+    let counted = said.lines().find_map(|line| line.split_once("Collected :"))?.1;
+    counted.trim().parse().ok()
+}
+
+/// Runs a process to its end, and returns what it wrote to its output and beside it.
+fn output(process: &mut Command) -> Result<(String, String), String> {
+    let name = process.get_program().to_string_lossy().into_owned();
+    let ended = process.output().map_err(|error| format!("{name} did not start: {error}"))?;
+    let [out, err] =
+        [ended.stdout, ended.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    if !ended.status.success() {
+        return Err(format!("{name} ended with {}: {err}", ended.status));
+    }
+    Ok((out, err))
+}
+
+fn grouped(number: u64) -> String {
+    match number / 1_000 {
+        0 => number.to_string(),
+        thousands => format!("{},{:03}", grouped(thousands), number % 1_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_programs_say() {
+        let said = "==7== Events    : Ir\n==7== Collected : 1234567\n==7==\n";
+        assert_eq!(read_collected(said), Some(1_234_567));
+        assert_eq!(read_collected("==7== no such file"), None);
+        let message = |name: &str, executable: &str| {
+            super::executable(&format!(
+                r#"{{"target":{{"name":"{name}"}},"executable":{executable}}}"#
+            ))
+        };
+        assert_eq!(message("micro", r#""/a/micro-1""#), Some(PathBuf::from("/a/micro-1")));
+        assert_eq!(message("streamtable-bench", r#""/a/streamtable-bench""#), None);
+        assert_eq!(message("micro", "null"), None);
+    }
+
+    #[test]
+    fn numbers_as_people_read_them() {
+        for (number, expected) in [(7, "7"), (1_005, "1,005"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
+}
