@@ -29,13 +29,13 @@ pub(crate) struct BuildRow {
 pub(crate) fn build(
     columns: &mut Arc<Columns>,
     writer: &str,
-    rows: Vec<BuildRow>,
+    rows: &[BuildRow],
 ) -> Result<RecordBatch, ArrowError> {
     let count = rows.len();
     let mut fixed = Fixed::new(count);
     let mut slots: Vec<SlotBuilder> = columns.slots().map(|(_, it)| it.kind.builder()).collect();
-    for (at, row) in rows.into_iter().enumerate() {
-        fixed.push(&row, writer);
+    for (at, row) in rows.iter().enumerate() {
+        fixed.push(row, writer);
         for ((_, value), &column) in row.parsed.row.cells().zip(&row.places) {
             if let Some(place) = place(columns, &mut slots, column, value) {
                 slots[place].pad(at);

@@ -51,6 +51,8 @@ pub(super) struct Admitted {
     pub(super) groups: Vec<Group>,
     pub(super) repeated: u64,
     pub(super) rejected: Vec<RejectedLine>,
+    /// Rows that nobody needs any more. To free them takes time, so not under the table's lock.
+    pub(super) spent: Vec<Vec<BuildRow>>,
 }
 
 /// Rows of one writer that the table takes: for the log, and for memory.
@@ -177,7 +179,7 @@ impl TableState {
             return Ok(None);
         }
         let last_step = rows.iter().filter_map(|row| row.parsed.step).max();
-        let batch = build(&mut self.columns, &writer, rows)?;
+        let batch = build(&mut self.columns, &writer, &rows)?;
         Ok(Some(Group { frame: Frame { rows: lines, ..frame.clone() }, batch, last_step }))
     }
 
@@ -197,8 +199,9 @@ impl TableState {
             rows: lines,
         };
         let last_step = rows.iter().filter_map(|row| row.parsed.step).max();
-        let batch = build(&mut self.columns, &writer, rows)?;
+        let batch = build(&mut self.columns, &writer, &rows)?;
         admitted.groups.push(Group { frame, batch, last_step });
+        admitted.spent.push(rows);
         Ok(())
     }
 }

@@ -238,7 +238,7 @@ impl Inner {
         let (settle, settled) = oneshot::channel();
         let mut state = table.state.lock();
         let admitted = state.admit(batch, parsed);
-        let Admitted { groups, repeated, rejected } =
+        let Admitted { groups, repeated, rejected, spent } =
             admitted.map_err(|error| StoreError::Io { reason: error.to_string() })?;
         let stored = groups.iter().map(|group| group.frame.rows.len() as u64).sum();
         let appended = Appended { stored, repeated, rejected, end: state.end };
@@ -259,6 +259,7 @@ impl Inner {
             }),
         );
         drop(state);
+        drop(spent);
         if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize {
             self.wake.notify_one();
         }
