@@ -18,7 +18,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
     let cases = [
         (stream / 10, 10, Form::Typed),
         (stream, 10, Form::Typed),
-        (stream * 3, 10, Form::Typed),
+        (stream * 10, 10, Form::Typed),
         (stream / 10, 10, Form::Wide(10)),
         (stream / 20, 100, Form::Wide(100)),
         (stream / 100, 1000, Form::Wide(1000)),
