@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test as nodeTest } from "node:test";
 
-import { Browser, column, gridOf, headers, read, restore, screenshot } from "./browser.mjs";
+import { Browser, column, gridOf, headers, read, restore, screenshot, settled } from "./browser.mjs";
 import { Server, until } from "./server.mjs";
 
 /** What a sandbox says of a script that it does not run. */
@@ -28,8 +28,6 @@ after(async () => {
   await browser?.stop();
   await server?.stop();
 });
-
-const settled = (page) => assert.deepEqual(page.problems, []);
 
 test("the seed's link opens the panel: columns in their order, oldest row first, all counted", async () => {
   const rows = Array.from({ length: 250 }, (_, i) => ({ zulu: i, alpha: `row ${i}`, mike: i / 8 }));

@@ -1,5 +1,6 @@
 // A headless Chromium, and what tests read off its pages.
 
+import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
@@ -86,6 +87,11 @@ const HEADERS = {
   ".js": { "content-type": "text/javascript", "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'" },
   ".wasm": { "content-type": "application/wasm" },
 };
+
+/** Checks that a page has said of nothing that it went wrong. */
+export function settled(page) {
+  assert.deepEqual(page.problems, []);
+}
 
 export async function screenshot(page, name) {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });

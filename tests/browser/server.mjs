@@ -29,6 +29,7 @@ export class Server {
     let said = "";
     this.#process.stderr.on("data", (text) => (said += text));
     const ended = new Promise((_, reject) => {
+      this.#process.once("error", reject);
       this.#process.once("exit", (code) => reject(new Error(`the server ended (${code}): ${said}`)));
     });
     ended.catch(() => undefined);
@@ -58,17 +59,43 @@ export class Server {
     return { PATH, HOME: this.home, WANDB_BASE_URL: this.url, NETRC: join(this.home, ".netrc") };
   }
 
+  /** Starts a program that finds this server, the command itself where none is named. */
+  spawn(args, program = BINARY, env = {}) {
+    return spawn(program, args, { env: { ...this.#env(), ...env } });
+  }
+
   /** Runs the command against this server, and returns what it printed. */
   async cli(args, input = "") {
-    const child = spawn(BINARY, args, { env: this.#env() });
-    child.stdin.end(input);
-    let out = "";
-    let err = "";
-    child.stdout.on("data", (text) => (out += text));
-    child.stderr.on("data", (text) => (err += text));
-    const code = await new Promise((resolve) => child.once("exit", resolve));
-    if (code !== 0) throw new Error(`streamtable ${args.join(" ")} ended with ${code}: ${err}`);
-    return out;
+    return (await ended(this.spawn(args), `streamtable ${args.join(" ")}`, input)).out;
+  }
+
+  /** Runs the command as `cli` does, and returns what it said beside. */
+  async said(args, input = "") {
+    return (await ended(this.spawn(args), `streamtable ${args.join(" ")}`, input)).err;
+  }
+
+  /** Runs a Python program in one of the environments of the real clients. */
+  async python(venv, script, args) {
+    const { STREAMTABLE_CLIENTS: venvs } = process.env;
+    if (!venvs) throw new Error("`cargo xtask browser` provides the real clients");
+    // The key it finds in netrc, where the first start of the server has put it.
+    const env = { NO_PROXY: "127.0.0.1", WANDB_SILENT: "false" };
+    const child = this.spawn([script, ...args], join(venvs, venv, "bin/python"), env);
+    const { out, err } = await ended(child, script);
+    return out + err;
+  }
+
+  /** Keeps a file beside a table, as clients do with what their cells show. */
+  async upload(table, name, bytes) {
+    const [entity, project, run] = table.split("/");
+    const query = `mutation F($e: String!, $p: String!, $r: String!, $files: [String!]!) {
+      createRunFiles(input: {entityName: $e, projectName: $p, runName: $r, files: $files}) {
+        files { uploadUrl } } }`;
+    const variables = { e: entity, p: project, r: run, files: [name] };
+    const answer = await this.ask("POST", "/graphql", JSON.stringify({ query, variables }));
+    const url = (await answer.json()).data.createRunFiles.files[0].uploadUrl;
+    const stored = await fetch(url, { method: "PUT", body: bytes });
+    if (!stored.ok) throw new Error(`${name}: ${stored.status} ${await stored.text()}`);
   }
 
   async ask(method, path, body, key = this.key) {
@@ -99,6 +126,20 @@ export class Server {
     const name = encodeURIComponent(table);
     return `/?exp=get%28%0A++++%22wandb-artifact%3A%2F%2F%2F${name}%3Alatest%2Fobj%22%29%0A++.rows`;
   }
+}
+
+/** Waits for a program's good end, and returns what it printed. */
+async function ended(child, what, input = "") {
+  child.stdin.end(input);
+  const said = { out: "", err: "" };
+  child.stdout.on("data", (text) => (said.out += text));
+  child.stderr.on("data", (text) => (said.err += text));
+  const code = await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (code !== 0) throw new Error(`${what} ended with ${code}: ${said.out}${said.err}`);
+  return said;
 }
 
 /** Waits until something holds. */

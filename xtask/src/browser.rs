@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 
-use crate::{Command, Failure, cargo, node, process};
+use crate::{Command, Failure, cargo, clients, node, process};
 
 /// Where the tests are.
 const TESTS: &str = "tests/browser";
@@ -14,52 +14,112 @@ const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "goog
 /// With the workspace's features, so that nothing is compiled for this alone.
 const BUILD: &str = "build --workspace --all-features --bin streamtable";
 
+/// The real client whose link is opened, as `clients` has it.
+const CLIENT: &str = "weave-0.24";
+
 pub(crate) const COMMAND: Command = Command {
     name: "browser",
     about: "test the board's page in Chromium, against the real server",
     help: "\
 Tests the board's page in headless Chromium, against the real `streamtable`.
 
-Builds the binary, installs the packages of tests/browser and, for root on a system
-with apt-get, Chromium where they are not there yet. Screenshots go to
-target/browser.
+Builds the binary, installs the packages of tests/browser, the weave client and, for
+root on a system with apt-get, Chromium where they are not there yet. Screenshots go
+to target/browser.
 
 Usage: cargo xtask browser [OPTIONS] [PATTERN]
+       cargo xtask browser --measure [--server FILE] [-- OPTIONS]
 
 Arguments:
-  [PATTERN]     run the tests whose names match this regular expression
+  [PATTERN]         run the tests whose names match this regular expression
 
 Options:
-  -h, --help    print this
+      --measure     measure instead of testing: how soon rows are shown, how the page
+                    stands 20,000 rows a second, questions to ten million rows;
+                    `-- --help` says what it takes
+      --server FILE measure this binary; otherwise it is built for release
+  -h, --help        print this
 
-Needs Node 20 with npm.
+Needs Node 20 with npm, and python3 with its venv module.
 ",
-    run: |args| match args {
-        [] => run(None),
-        [pattern] if !pattern.starts_with('-') => run(Some(pattern)),
-        [arg, ..] => Err(Failure::Usage(format!("browser: takes no `{arg}`"))),
+    run: |args| match parse(args)? {
+        Request::Test { pattern } => run(pattern.as_deref()),
+        Request::Measure { server, rest } => {
+            measure(server, &rest).map_err(|why| Failure::Failed(format!("browser: {why}")))
+        }
     },
 };
 
-/// Runs the tests, or those whose names match.
-pub(crate) fn run(pattern: Option<&str>) -> Result<(), Failure> {
-    try_run(pattern).map_err(|why| Failure::Failed(format!("browser: {why}")))
+/// What to do.
+#[derive(Debug, PartialEq)]
+enum Request {
+    Test { pattern: Option<String> },
+    Measure { server: Option<PathBuf>, rest: Vec<String> },
 }
 
-fn try_run(pattern: Option<&str>) -> Result<(), String> {
+fn parse(args: &[String]) -> Result<Request, Failure> {
+    let usage = |arg: &str| Failure::Usage(format!("browser: takes no `{arg}`"));
+    let (mut pattern, mut server, mut is_measure) = (None, None, false);
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--measure" => is_measure = true,
+            "--server" if is_measure => {
+                let file = args.next();
+                let file = file.ok_or_else(|| Failure::Usage("browser: which server?".into()))?;
+                server = Some(PathBuf::from(file));
+            }
+            "--" if is_measure => break,
+            _ if arg.starts_with('-') || is_measure || pattern.is_some() => return Err(usage(arg)),
+            _ => pattern = Some(arg.clone()),
+        }
+    }
+    Ok(match is_measure {
+        true if pattern.is_some() => return Err(usage("--measure")),
+        true => Request::Measure { server, rest: args.cloned().collect() },
+        false => Request::Test { pattern },
+    })
+}
+
+/// Runs the tests, or those whose names match.
+pub(crate) fn run(pattern: Option<&str>) -> Result<(), Failure> {
+    clients::provide_one(CLIENT)?;
+    test(pattern).map_err(|why| Failure::Failed(format!("browser: {why}")))
+}
+
+fn test(pattern: Option<&str>) -> Result<(), String> {
+    let mut node = node()?;
+    process::run(cargo::command().args(BUILD.split_whitespace()).current_dir(cargo::root()))?;
+    node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+        .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
+        .env("STREAMTABLE", cargo::target().join("debug/streamtable"))
+        .env(clients::VARIABLE, clients::folder());
+    process::run(&mut node)
+}
+
+fn measure(server: Option<PathBuf>, rest: &[String]) -> Result<(), String> {
+    let mut node = node()?;
+    let server = match server {
+        Some(file) => file.canonicalize().map_err(|e| format!("{}: {e}", file.display()))?,
+        None => {
+            let build = ["build", "--release", "-p", "streamtable-cli"];
+            process::run(cargo::command().args(build).current_dir(cargo::root()))?;
+            cargo::target().join("release/streamtable")
+        }
+    };
+    process::run(node.arg("measure.mjs").args(rest).env("STREAMTABLE", server))
+}
+
+/// Makes a command that runs what is in the tests' folder, once what it needs is there.
+fn node() -> Result<Process, String> {
     let chromium = provide_chromium()?;
     let tests = cargo::root().join(TESTS);
     node::provide_packages(&tests)?;
-    process::run(cargo::command().args(BUILD.split_whitespace()).current_dir(cargo::root()))?;
     let mut node = Process::new("node");
-    node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-        .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
-        .arg("board.test.mjs")
-        .current_dir(&tests)
+    node.current_dir(tests)
         .env("CHROMIUM", chromium)
-        .env("STREAMTABLE", cargo::target().join("debug/streamtable"))
         .env("SCREENSHOTS", cargo::target().join("browser"));
-    process::run(&mut node)
+    Ok(node)
 }
 
 /// Returns where Chromium is; for root on a system with apt-get, it is installed where it is missing.
@@ -98,4 +158,27 @@ fn answers(program: &str) -> bool {
     let mut probe = Process::new(program);
     probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     probe.status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        let parse =
+            |args: &str| parse(&args.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        let test = |pattern: Option<&str>| Request::Test { pattern: pattern.map(str::to_owned) };
+        assert_eq!(parse(""), Ok(test(None)));
+        assert_eq!(parse("sort"), Ok(test(Some("sort"))));
+        let rest = vec!["--rows".to_owned(), "7".to_owned()];
+        assert_eq!(
+            parse("--measure --server s -- --rows 7"),
+            Ok(Request::Measure { server: Some("s".into()), rest })
+        );
+        assert_eq!(parse("--measure"), Ok(Request::Measure { server: None, rest: Vec::new() }));
+        for wrong in ["--fast", "a b", "--server s", "--measure --rows 7", "a --measure"] {
+            assert!(matches!(parse(wrong), Err(Failure::Usage(_))), "{wrong}");
+        }
+    }
 }

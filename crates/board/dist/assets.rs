@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-4ebc537c21.css",
+        path: "app-0ef4ccaa81.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"4ebc537c21f457c83102337fb2fde54a\"",
+        etag: "\"0ef4ccaa8120b0c51b7b7453f48283ad\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-b0ed77e64a.js",
+        path: "app-2451bed910.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"b0ed77e64a47ff9abda4b231464ff96d\"",
+        etag: "\"2451bed91021c59c116603cf3c688316\"",
         is_immutable: true,
     },
     Asset {

@@ -8,6 +8,8 @@ export interface PanelStart {
   project: string;
   table: string;
   expr: string;
+  /** Whether the reader may save boards. */
+  writes: boolean;
 }
 
 /** The tables and boards of all entities, of one, or of a project. */
@@ -15,6 +17,8 @@ export interface HomeStart {
   view: "home";
   entity: string | null;
   project: string | null;
+  /** Whether the reader may make boards. */
+  writes: boolean;
 }
 
 /** A board. */
@@ -23,6 +27,8 @@ export interface BoardStart {
   entity: string;
   project: string;
   board: string;
+  /** Whether the reader may save it, and delete it. */
+  writes: boolean;
 }
 
 export function readStart(): Start {

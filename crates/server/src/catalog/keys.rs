@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 use streamtable_schema::{TablePath, Timestamp};
+use tokio::sync::watch;
 
 use super::{Catalog, CatalogError, now};
 use crate::access::{Principal, Right};
@@ -105,15 +106,22 @@ impl Catalog {
     /// a key that was not revoked.
     pub async fn revoke_key(&self, id: &str) -> Result<bool, CatalogError> {
         let id = id.to_owned();
-        self.write(move |db| {
+        let revoke = self.write(move |db| {
             db.execute("DELETE FROM sessions WHERE key_id = ?1", [&id])?;
             let count = db.execute(
                 "UPDATE keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
                 params![id, now()],
             )?;
             Ok(count > 0)
-        })
-        .await
+        });
+        let is_revoked = revoke.await?;
+        self.0.revoked.send_replace(());
+        Ok(is_revoked)
+    }
+
+    /// Returns what changes when this process has revoked a key.
+    pub(crate) fn revocations(&self) -> watch::Receiver<()> {
+        self.0.revoked.subscribe()
     }
 
     /// Tells whether somebody could come in.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use streamtable_schema::Timestamp;
+use tokio::sync::watch;
 
 pub(crate) use artifacts::{Artifact, Collection, NewArtifact};
 pub(crate) use boards::{BoardPath, BoardVersion, Changed, Expected};
@@ -54,6 +55,8 @@ struct Inner {
     path: PathBuf,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    /// Changes when somebody may come in no more.
+    revoked: watch::Sender<()>,
 }
 
 impl fmt::Debug for Catalog {
@@ -75,6 +78,7 @@ impl Catalog {
             path: path.to_owned(),
             writer: Mutex::new(writer),
             readers: Mutex::new(Vec::new()),
+            revoked: watch::Sender::default(),
         })))
     }
 

@@ -194,7 +194,9 @@ impl Session {
             Ask::MakeView(request) => Say::MakeView(self.make_view(id, request).await?),
             Ask::DeleteView(_) => {
                 let view = self.views.lock().remove(id);
-                if view.is_some() {
+                if let Some(view) = view {
+                    // What is asked of it holds it too.
+                    view.deleted.cancel();
                     let waiting = self.on_delete.lock().remove(id).unwrap_or_default();
                     for msg_id in waiting {
                         self.tell(msg_id, id.to_owned(), Say::OnViewDelete(Empty {})).await;

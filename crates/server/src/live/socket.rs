@@ -23,7 +23,8 @@ const MAX_MESSAGE: usize = 1 << 20;
 /// So many messages wait for a page; whoever has another waits too.
 const MAX_WAITING: usize = 8;
 
-/// How often a quiet connection shows that it lives, and is asked whether it still may.
+/// How often a quiet connection shows that it lives, and is asked whether it still may: a session may
+/// have ended, and another process may have revoked its key.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long a page may take nothing at all.
@@ -104,16 +105,20 @@ async fn write(
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stopping = state.shared.stopping.clone();
+    let mut revocations = state.catalog.revocations();
+    let mut time_to_ask = async || {
+        tokio::select! {
+            _ = heartbeat.tick() => {}
+            // Its sender is there as long as the state.
+            _ = revocations.changed() => {}
+        }
+    };
     let (code, reason) = loop {
         let message = tokio::select! {
             () = stopping.cancelled() => break (close_code::AWAY, "the server stops"),
             message = waiting.recv() => message?,
-            _ = heartbeat.tick() => {
-                let now = Principal::from_request_parts(&mut caller.parts, state).await;
-                // A catalog that is busy says nothing about the key.
-                if now.as_ref().err().is_some_and(|e| e.status() == http::StatusCode::UNAUTHORIZED)
-                    || now.is_ok_and(|now| now != caller.principal)
-                {
+            () = time_to_ask() => {
+                if !may_still(&mut caller, state).await {
                     break (close_code::POLICY, "the key is no longer valid");
                 }
                 Message::Ping(Vec::new().into())
@@ -128,4 +133,13 @@ async fn write(
     let bye = CloseFrame { code, reason: reason.into() };
     let _ = timeout(Duration::from_secs(1), socket.send(Message::Close(Some(bye)))).await;
     Some(reason)
+}
+
+/// Asks again whether somebody may come in.
+async fn may_still(caller: &mut Caller, state: &AppState) -> bool {
+    match Principal::from_request_parts(&mut caller.parts, state).await {
+        Ok(now) => now == caller.principal,
+        // A catalog that is busy says nothing about the key.
+        Err(error) => error.status() != http::StatusCode::UNAUTHORIZED,
+    }
 }

@@ -134,13 +134,18 @@ impl Source {
 }
 
 impl Columns {
-    /// Writes a name that no column has.
-    pub(super) fn free_name(&self, name: &str) -> String {
+    /// Returns a name that no column has.
+    pub(super) fn unused_name(&self, name: &str) -> String {
         let mut name = name.to_owned();
         while self.all.iter().any(|column| column.name == name) {
             name.push('_');
         }
-        sql::name(&name)
+        name
+    }
+
+    /// Writes a name that no column has.
+    pub(super) fn free_name(&self, name: &str) -> String {
+        sql::name(&self.unused_name(name))
     }
 
     /// Returns the columns that a view shows.

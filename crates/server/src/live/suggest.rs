@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::config::ViewConfig;
 use super::error::LiveError;
 use super::shape::{Column, Shape};
-use super::source::Source;
+use super::source::{Columns, Source};
 
 /// How many of the newest rows are looked at.
 const LOOKED_AT: u64 = 200_000;
@@ -48,7 +48,10 @@ struct Seen<'a> {
 struct Layout<'a> {
     table: String,
     panels: Vec<Value>,
+    columns: &'a Columns,
     seen: &'a [Seen<'a>],
+    /// A name for how many rows there are, which axes show: no column has it.
+    rows: String,
     /// How time is cut.
     bucket: &'static str,
     x: u32,
@@ -93,7 +96,9 @@ pub(super) async fn suggest(source: &Source, template: Template) -> Result<Value
     let mut layout = Layout {
         table: source.table.to_string(),
         panels: Vec::new(),
+        columns: &columns,
         seen: &seen,
+        rows: columns.unused_name("rows"),
         bucket: bucket(&batch)?,
         x: 0,
         y: 0,
@@ -185,6 +190,26 @@ impl<'a> Layout<'a> {
         self.row = self.row.max(h);
     }
 
+    /// Writes the expression that is counted where rows are.
+    fn each_row(&self) -> Value {
+        json!({ self.rows.as_str(): "1" })
+    }
+
+    fn row_count(&mut self, title: &str) {
+        let (rows, expressions) = (self.rows.clone(), self.each_row());
+        self.stat(title, &rows, "count", expressions);
+    }
+
+    /// Lets the panels of the first row, as many as there are, fill it.
+    fn fill_row(&mut self) {
+        let width = 12 / u32::try_from(self.panels.len()).unwrap_or(1).clamp(1, 12);
+        for (panel, x) in self.panels.iter_mut().zip((0..).step_by(width as usize)) {
+            panel["layout"]["x"] = x.into();
+            panel["layout"]["w"] = width.into();
+        }
+        self.x = 12;
+    }
+
     fn stat(&mut self, title: &str, column: &str, aggregate: &str, expressions: Value) {
         let config = json!({
             "columns": [column],
@@ -217,34 +242,37 @@ impl<'a> Layout<'a> {
 
     fn rate(&mut self) {
         let title = format!("Rows per {}", self.bucket);
-        self.over_time(&title, "Y Bar", &[("_pos", "count")], json!({}));
+        let (rows, expressions) = (self.rows.clone(), self.each_row());
+        self.over_time(&title, "Y Bar", &[(&rows, "count")], expressions);
     }
 
     /// How long things took, and how long the slowest of them.
     fn durations(&mut self) {
         let found = self.seen.iter().map(|it| it.column).find(|column| column.is_duration());
         let Some(column) = found else { return };
-        let name = &column.name;
-        let lines = ["p50", "p95", "p99"].map(|p| format!("{name} {p}"));
+        let lines = ["p50", "p95", "p99"].map(|p| self.columns.unused_name(p));
         let expressions: serde_json::Map<String, Value> =
             lines.iter().map(|line| (line.clone(), column.value().into())).collect();
         let columns: Vec<(&str, &str)> =
             lines.iter().map(String::as_str).zip(["median", "p95", "p99"]).collect();
-        self.over_time(name, "Y Line", &columns, expressions.into());
+        let title = format!("{} over time", column.name);
+        self.over_time(&title, "Y Line", &columns, expressions.into());
     }
 
     fn distribution(&mut self, column: &Column, (low, high): (f64, f64)) {
         let width = nice((high - low) / BARS);
         let (name, value) = (&column.name, column.value());
         let bin = format!("{name} from");
-        let expression = format!("floor(CAST({value} AS DOUBLE) / {width:?}) * {width:?}");
+        let mut expressions = self.each_row();
+        expressions[bin.as_str()] =
+            format!("floor(CAST({value} AS DOUBLE) / {width:?}) * {width:?}").into();
         let config = json!({
             "plugin": "Y Bar",
-            "columns": ["_pos"],
+            "columns": [self.rows],
             "group_by": [bin],
             "group_rollup_mode": "flat",
-            "aggregates": { "_pos": "count" },
-            "expressions": { bin.as_str(): expression },
+            "aggregates": { self.rows.as_str(): "count" },
+            "expressions": expressions,
         });
         self.panel("chart", &format!("Distribution of {name}"), (6, 8), config);
     }
@@ -252,11 +280,12 @@ impl<'a> Layout<'a> {
     fn categories(&mut self, column: &Column) {
         let config = json!({
             "plugin": "X Bar",
-            "columns": ["_pos"],
+            "columns": [self.rows],
             "group_by": [column.name],
             "group_rollup_mode": "flat",
-            "aggregates": { "_pos": "count" },
-            "sort": [["_pos", "desc"]],
+            "aggregates": { self.rows.as_str(): "count" },
+            "expressions": self.each_row(),
+            "sort": [[self.rows, "desc"]],
         });
         self.panel("chart", &column.name, (6, 8), config);
     }
@@ -281,7 +310,7 @@ impl<'a> Layout<'a> {
     }
 
     fn overview(&mut self) {
-        self.stat("Rows", "_pos", "count", json!({}));
+        self.row_count("Rows");
         let numbers: Vec<(&'a Column, (f64, f64))> = self
             .seen
             .iter()
@@ -291,6 +320,7 @@ impl<'a> Layout<'a> {
         for (column, _) in numbers.iter().take(3) {
             self.stat(&format!("Mean {}", column.name), &column.name, "avg", json!({}));
         }
+        self.fill_row();
         self.rate();
         self.durations();
         for &(column, range) in numbers.iter().take(MAX_CHARTS) {
@@ -332,22 +362,24 @@ impl<'a> Layout<'a> {
             "accuracy": format!("CASE WHEN {guess} = {right} THEN 1.0 ELSE 0.0 END"),
         });
         let is_wrong = json!({ "mistake": format!("{guess} <> {right}") });
-        self.stat("Predictions", "_pos", "count", json!({}));
+        self.row_count("Predictions");
         self.stat("Accuracy", "accuracy", "avg", is_right.clone());
         let duration = self.seen.iter().map(|it| it.column).find(|column| column.is_duration());
         if let Some(column) = duration {
             let name = column.name.clone();
-            self.stat(&format!("{name}, the slowest 5 %"), &name, "p95", json!({}));
+            self.stat(&format!("{name}, p95"), &name, "p95", json!({}));
         }
+        self.fill_row();
         self.over_time("Accuracy over time", "Y Line", &[("accuracy", "avg")], is_right);
         self.rate();
         let confusion = json!({
             "plugin": "Heatmap",
-            "columns": ["_pos"],
+            "columns": [self.rows],
             "group_by": [truth.name],
             "split_by": [prediction.name],
             "group_rollup_mode": "flat",
-            "aggregates": { "_pos": "count" },
+            "aggregates": { self.rows.as_str(): "count" },
+            "expressions": self.each_row(),
         });
         self.panel("chart", "Truth and prediction", (6, 8), confusion);
         self.durations();

@@ -29,12 +29,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "view", rename_all = "lowercase")]
 pub(super) enum Start {
-    /// A table's panel.
-    Panel { entity: String, project: String, table: String, expr: String },
-    /// Lists of tables and boards: all that one may see, or an entity's, or a project's.
-    Home { entity: Option<String>, project: Option<String> },
-    /// A board.
-    Board { entity: String, project: String, board: String },
+    /// A table's panel; `writes` tells whether its reader may save boards there.
+    Panel { entity: String, project: String, table: String, expr: String, writes: bool },
+    /// Lists of tables and boards: all that one may see, or an entity's, or a project's; `writes`
+    /// tells whether boards may be made there.
+    Home { entity: Option<String>, project: Option<String>, writes: bool },
+    /// A board; `writes` tells whether its reader may save and delete it.
+    Board { entity: String, project: String, board: String, writes: bool },
 }
 
 /// The start as it is written into the page.

@@ -55,7 +55,7 @@ async fn open(
     let Some(principal) = known(principal)? else { return Ok(ask_for_key(&uri)) };
     match expr {
         Some(expr) => show_table(&state, &principal, &expr, Frame::Never).await,
-        None => Ok(home(&state, "Tables and boards", None, None)),
+        None => Ok(home(&state, &principal, "Tables and boards", None, None)),
     }
 }
 
@@ -124,12 +124,22 @@ fn list(
         return Ok(nothing(&format!("There is nothing at {}", uri.path())));
     }
     let title = project.map_or(entity.to_owned(), |project| format!("{entity}/{project}"));
-    Ok(home(state, &title, Some(entity), project))
+    Ok(home(state, &principal, &title, Some(entity), project))
 }
 
-fn home(state: &AppState, title: &str, entity: Option<&str>, project: Option<&str>) -> Response {
-    let start =
-        Start::Home { entity: entity.map(str::to_owned), project: project.map(str::to_owned) };
+fn home(
+    state: &AppState,
+    principal: &Principal,
+    title: &str,
+    entity: Option<&str>,
+    project: Option<&str>,
+) -> Response {
+    let start = Start::Home {
+        entity: entity.map(str::to_owned),
+        project: project.map(str::to_owned),
+        // A key has one right, wherever it opens something.
+        writes: principal.right >= Right::Write,
+    };
     app::shell(state.config(), title, &start, Frame::Never)
 }
 
@@ -157,6 +167,7 @@ fn show_board(
         entity: entity.to_owned(),
         project: project.to_owned(),
         board: board.to_owned(),
+        writes: principal.may(Right::Write, entity),
     };
     app::shell(state.config(), board, &start, frame)
 }
@@ -190,6 +201,7 @@ async fn show_table(
         project: path.project().to_owned(),
         table: path.table().to_owned(),
         expr: expr.to_string(),
+        writes: principal.may(Right::Write, path.entity()),
     };
     Ok(app::shell(state.config(), &path.to_string(), &start, frame))
 }

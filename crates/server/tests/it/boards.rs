@@ -166,6 +166,8 @@ async fn a_first_board_is_made_of_the_table() {
             let rows = server.own("POST", &format!("{TABLE}/export"), &[], &body).await;
             assert_eq!(rows.status, 200, "{panel}: {}", rows.text());
             assert!(!rows.text().is_empty(), "{panel}");
+            // What is counted is called what it is.
+            assert_ne!(panel["config"]["columns"], json!(["_pos"]), "{panel}");
         }
     }
     let monitoring = server.get(&format!("{TABLE}/board?template=monitoring")).await.json();

@@ -131,6 +131,7 @@ async fn a_link_opens_the_page_of_its_table() {
         json!({
             "embed": false, "view": "panel", "entity": "me", "project": "p", "table": "r",
             "expr": "get(\n    \"wandb-artifact:///me/p/r:latest/obj\")\n  .rows",
+            "writes": true,
         })
     );
     let policy = page.header("content-security-policy");
@@ -163,11 +164,12 @@ async fn pages_of_lists_boards_and_frames() {
         send("GET", &format!("{}{path}", server.url), &[("authorization", &auth)], "").await
     };
     let start = async |path: &str| start_of(&get(path).await.text());
-    let home = |entity: Value, project: Value| json!({ "embed": false, "view": "home", "entity": entity, "project": project });
+    let home = |entity: Value, project: Value| json!({ "embed": false, "view": "home", "entity": entity, "project": project, "writes": true });
     assert_eq!(start("/").await, home(Value::Null, Value::Null));
     assert_eq!(start("/me").await, home("me".into(), Value::Null));
     assert_eq!(start("/me/p").await, home("me".into(), "p".into()));
-    let board = json!({ "view": "board", "entity": "me", "project": "p", "board": "b c" });
+    let board =
+        json!({ "view": "board", "entity": "me", "project": "p", "board": "b c", "writes": true });
     let with = |embed: bool| {
         let mut board = board.clone();
         board["embed"] = embed.into();

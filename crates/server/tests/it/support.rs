@@ -1,9 +1,11 @@
 //! A server for one test.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use streamtable_server::{Catalog, Server, ServerConfig};
+use streamtable_store::{EmbeddedStore, LocalFiles, Store, StoreConfig};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -27,19 +29,29 @@ impl Running {
 
     pub(crate) async fn start_with(change: impl Fn(&mut ServerConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = ServerConfig {
-            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            data_dir: folder.path().to_owned(),
-            default_entity: "me".to_owned(),
-            ..ServerConfig::default()
-        };
+        let mut config = config_in(&folder);
         change(&mut config);
         let server = Server::bind(config.clone()).await.unwrap();
+        Self::of(server, folder, config)
+    }
+
+    fn of(server: Server, folder: TempDir, config: ServerConfig) -> Self {
         let (url, key) = (server.local_url(), server.first_key().unwrap().secret.clone());
         let catalog = server.catalog().clone();
         let (stop, served) = serve(server);
         let (stop, served) = (Some(stop), Some(served));
         Self { url, key, catalog, folder, config, stop, served }
+    }
+
+    /// Starts a server on what somebody makes of its store.
+    pub(crate) async fn start_on(wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config_in(&folder);
+        let store = EmbeddedStore::open(StoreConfig::new(folder.path().join("store"))).await;
+        let files = LocalFiles::open(folder.path().join("files")).unwrap();
+        let store = wrap(Arc::new(store.unwrap()));
+        let server = Server::with_parts(config.clone(), store, Arc::new(files)).await.unwrap();
+        Self::of(server, folder, config)
     }
 
     /// Stops the server, and starts another one in its folder.
@@ -62,6 +74,15 @@ impl Running {
 
     pub(crate) fn host(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
+    }
+}
+
+fn config_in(folder: &TempDir) -> ServerConfig {
+    ServerConfig {
+        addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        data_dir: folder.path().to_owned(),
+        default_entity: "me".to_owned(),
+        ..ServerConfig::default()
     }
 }
 

@@ -18,6 +18,8 @@ interface BoardPanelProps {
   panel: PanelDocument;
   connection: Connection;
   outer: Filter[];
+  /** Whether the reader may save the board. */
+  writes: boolean;
   isEditing: boolean;
   onPlace(layout: Place): void;
   onChange(edit: (panel: PanelDocument) => PanelDocument): void;
@@ -92,12 +94,15 @@ export function BoardPanel(props: BoardPanelProps) {
     return { ...config, filter: [...(config.filter ?? []), ...props.outer] };
   };
 
+  const ofWriter = (items: MenuItem[]) => (props.writes ? items : []);
   const items: MenuItem[] = [
-    { label: "Title…", icon: "edit", onSelect: () => setAsked("title") },
-    ...menuOfKind(panel, () => setAsked("text"), () => void configure()),
+    ...ofWriter([{ label: "Title…", icon: "edit", onSelect: () => setAsked("title") }]),
+    ...menuOfKind(panel, props.writes, () => setAsked("text"), () => void configure()),
     { label: isLarge ? "Shrink" : "Expand", icon: "external", onSelect: () => void resize(!isLarge) },
-    { label: "Copy", icon: "copy", onSelect: props.onCopy },
-    { label: "Remove", icon: "trash", isDanger: true, onSelect: props.onRemove },
+    ...ofWriter([
+      { label: "Copy", icon: "copy", onSelect: props.onCopy },
+      { label: "Remove", icon: "trash", isDanger: true, onSelect: props.onRemove },
+    ]),
   ];
   const hasViewer = panel.kind === "grid" || panel.kind === "chart";
   return (
@@ -185,11 +190,14 @@ function shifted(place: Place, dx: number, dy: number, isSize: boolean): Place {
 
 function menuOfKind(
   panel: PanelDocument,
+  writes: boolean,
   onText: () => void,
   onConfigure: () => void,
 ): MenuItem[] {
   const items: MenuItem[] = [];
-  if (panel.kind === "text") items.push({ label: "Edit text…", icon: "edit", onSelect: onText });
+  if (panel.kind === "text" && writes) {
+    items.push({ label: "Edit text…", icon: "edit", onSelect: onText });
+  }
   if (panel.kind === "grid" || panel.kind === "chart") {
     items.push({
       label: "Columns, sort, filter, charts",

@@ -276,6 +276,11 @@ function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { tab
     <div class="wall" ref={root}>
       {error && <p class="panel-note error">{error}</p>}
       {seen && shown.length === 0 && !error && <p class="panel-note">No pictures in these rows.</p>}
+      {shown.length > 0 && captions.length > 0 && (
+        <p class="wall-legend">
+          <bdi>{captions.join(" · ")}</bdi>
+        </p>
+      )}
       <ul aria-label={plural(shown.length, "picture")}>
         {shown.map((tile, i) => (
           <li key={keys[i]}>

@@ -24,7 +24,11 @@ export interface CellMeta {
 /** What the datagrid's element has beside what every element has. */
 interface Datagrid extends HTMLElement {
   regular_table: RegularTable;
-  model?: { _config: { split_by: string[]; group_by: string[] }; _schema: Record<string, string> };
+  model?: {
+    _config: { split_by: string[]; group_by: string[] };
+    _schema: Record<string, string>;
+    _num_rows: number;
+  };
 }
 
 export interface GridEvents {
@@ -32,7 +36,9 @@ export interface GridEvents {
   onMedia(media: Media, column: string, y: number): void;
   /** The details of a row were asked for. */
   onRow(y: number): void;
-  /** The grid was drawn: how many rows there are. */
+  /** The grid is about to be drawn with so many rows. */
+  onDrawing?(table: RegularTable, rows: number): void;
+  /** The grid was drawn. */
   onDraw?(table: RegularTable): void;
 }
 
@@ -80,6 +86,11 @@ export function decorate(
     events.onDraw?.(grid);
   };
   grid.addStyleListener(decorateAll);
+  const draw = grid.draw.bind(grid);
+  grid.draw = (options) => {
+    events.onDrawing?.(grid, datagrid.model?._num_rows ?? 0);
+    return draw(options);
+  };
   listen(grid, datagrid, table, events);
 }
 

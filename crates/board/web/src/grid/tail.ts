@@ -12,6 +12,9 @@ const NEAR_PX = 4;
 export class Tail {
   #isOn = false;
   #height = 0;
+  #rows = 0;
+  /** Whether the scroll that comes next is our own, of a grid that draws its end anyway. */
+  #isKnown = false;
   #grid: RegularTable | null = null;
   readonly #listeners = new Set<(isOn: boolean) => void>();
 
@@ -26,6 +29,23 @@ export class Tail {
     if (isOn) this.#toEnd(grid);
   }
 
+  /**
+   * Is told before each draw of the grid how many rows there are. Makes room for those that came, so
+   * that the grid draws its end at once, and not where it was and then its end.
+   */
+  drawing(grid: RegularTable, rows: number): void {
+    const came = rows - this.#rows;
+    this.#rows = rows;
+    const panel = grid.shadowRoot?.querySelector<HTMLElement>(".rt-virtual-panel");
+    if (!this.#isOn || came <= 0 || !panel) return;
+    const row = grid.querySelector<HTMLElement>("tbody tr")?.offsetHeight ?? 0;
+    // About right, so that the scroll bar does not jump; the draw sets what it is exactly.
+    panel.style.height = `${panel.offsetHeight + came * row}px`;
+    const before = grid.scrollTop;
+    this.#toEnd(grid);
+    this.#isKnown = grid.scrollTop !== before;
+  }
+
   /** Is told of each draw of the grid. */
   drawn(grid: RegularTable): void {
     this.#listenTo(grid);
@@ -36,10 +56,16 @@ export class Tail {
   #listenTo(grid: RegularTable): void {
     if (this.#grid === grid) return;
     this.#grid = grid;
+    // A grid draws once more for each scroll that it hears of.
+    const heard = (event: Event) => {
+      if (this.#isKnown && this.#isAtEnd(grid)) event.stopImmediatePropagation();
+      this.#isKnown = false;
+    };
+    grid.addEventListener("scroll", heard, { capture: true, passive: true });
     const left = () => {
       // After the scroll that the event is about.
       requestAnimationFrame(() => {
-        if (grid.scrollTop < grid.scrollHeight - grid.clientHeight - NEAR_PX) this.#turn(false);
+        if (!this.#isAtEnd(grid)) this.#turn(false);
       });
     };
     grid.addEventListener("wheel", (event) => event.deltaY < 0 && left(), { passive: true });
@@ -51,6 +77,10 @@ export class Tail {
       // The scroll bar is the grid's own; cells are not.
       if (event.target === grid) left();
     });
+  }
+
+  #isAtEnd(grid: RegularTable): boolean {
+    return grid.scrollTop >= grid.scrollHeight - grid.clientHeight - NEAR_PX;
   }
 
   #toEnd(grid: RegularTable): void {

@@ -1,9 +1,12 @@
+import { Fragment } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "./icon";
 
 export interface MenuItem {
   label: string;
   hint?: string;
+  /** What the items from here on are about. */
+  heading?: string | undefined;
   icon?: IconName;
   isDanger?: boolean;
   isChecked?: boolean;
@@ -69,27 +72,29 @@ export function Menu({ icon, label, bare, items }: MenuProps) {
       {isOpen && (
         <div role="menu" id={id} class="menu-list" aria-label={label}>
           {items.map((item) => (
-            <button
-              key={item.label}
-              type="button"
-              role={item.isChecked === undefined ? "menuitem" : "menuitemradio"}
-              aria-checked={item.isChecked}
-              tabIndex={-1}
-              class={item.isDanger ? "danger" : ""}
-              disabled={item.disabled}
-              onClick={() => {
-                setOpen(false);
-                root.current?.querySelector("button")?.focus();
-                item.onSelect();
-              }}
-            >
-              {item.icon && <Icon name={item.icon} />}
-              {item.isChecked !== undefined && (
-                <span class="tick">{item.isChecked && <Icon name="check" />}</span>
-              )}
-              <span class="menu-label">{item.label}</span>
-              {item.hint && <small>{item.hint}</small>}
-            </button>
+            <Fragment key={item.label}>
+              {item.heading && <small class="menu-heading">{item.heading}</small>}
+              <button
+                type="button"
+                role={item.isChecked === undefined ? "menuitem" : "menuitemradio"}
+                aria-checked={item.isChecked}
+                tabIndex={-1}
+                class={item.isDanger ? "danger" : ""}
+                disabled={item.disabled}
+                onClick={() => {
+                  setOpen(false);
+                  root.current?.querySelector("button")?.focus();
+                  item.onSelect();
+                }}
+              >
+                {item.icon && <Icon name={item.icon} />}
+                {item.isChecked !== undefined && (
+                  <span class="tick">{item.isChecked && <Icon name="check" />}</span>
+                )}
+                <span class="menu-label">{item.label}</span>
+                {item.hint && <small>{item.hint}</small>}
+              </button>
+            </Fragment>
           ))}
         </div>
       )}

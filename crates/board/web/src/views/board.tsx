@@ -11,13 +11,13 @@ import { AddPanel } from "../board/add";
 import type { Connection } from "../live/connection";
 import type { Filter } from "../live/perspective";
 import type { BoardStart } from "../start";
-import { setBoardTheme } from "../theme";
+import { setBoardTheme, type Theme } from "../theme";
 import { Bar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
 import { ConnectionMark } from "../ui/connection";
 import { Ask, Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icon";
-import { Menu } from "../ui/menu";
+import { Menu, type MenuItem } from "../ui/menu";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
 import { toast, toastError } from "../ui/toast";
@@ -30,6 +30,15 @@ interface BoardProps {
 
 /** How often a newer version is looked for. */
 const LOOK_MS = 20_000;
+
+const READ_ONLY = "Your key may look at this board, and change nothing on the server.";
+
+/** What a board may say of its colours; a reader's own choice counts more. */
+const THEMES: [Theme, string][] = [
+  ["auto", "As the reader's system"],
+  ["light", "Light"],
+  ["dark", "Dark"],
+];
 
 /** The version that somebody else saved. */
 interface Theirs {
@@ -62,7 +71,6 @@ export function Board({ start, connection }: BoardProps) {
       setSaved({ text: JSON.stringify(settled), etag });
       setNewer(false);
       setError(null);
-      setBoardTheme(document.theme);
       connection.pause(document.refresh === "paused");
     } catch (error) {
       setError(error as ApiError);
@@ -71,7 +79,10 @@ export function Board({ start, connection }: BoardProps) {
   useEffect(() => void load(), [load]);
 
   const document = history?.now ?? null;
-  const isDirty = document !== null && saved !== null && JSON.stringify(document) !== saved.text;
+  const isChanged = document !== null && saved !== null && JSON.stringify(document) !== saved.text;
+  // Who may not save has nothing to lose.
+  const isDirty = isChanged && start.writes;
+  useEffect(() => setBoardTheme(document?.theme ?? "auto"), [document?.theme]);
 
   const change = useCallback(
     (edit: (document: BoardDocument) => BoardDocument) => {
@@ -87,7 +98,7 @@ export function Board({ start, connection }: BoardProps) {
   };
 
   const save = async (etag: string | null = saved?.etag ?? null) => {
-    if (!document) return;
+    if (!document || !start.writes) return;
     try {
       const now = await api.saveBoard([entity, project, name], document, etag);
       setSaved({ text: JSON.stringify(document), etag: now });
@@ -192,6 +203,7 @@ export function Board({ start, connection }: BoardProps) {
       toastError(error);
     }
   };
+  const ofWriter = (items: MenuItem[]) => (start.writes ? items : []);
   const exportDocument = () => {
     const blob = new Blob([JSON.stringify(document, null, 2)], { type: "application/json" });
     const link = globalThis.document.createElement("a");
@@ -221,30 +233,40 @@ export function Board({ start, connection }: BoardProps) {
             pressed={isPaused}
             onClick={pause}
           />
-          <Button
-            icon="edit"
-            label="Edit layout"
-            bare
-            pressed={isEditing}
-            onClick={() => setEditing(!isEditing)}
-          />
-          <Button icon="add" label="Add a panel" bare onClick={() => setAsked("add")} />
-          <Button icon="undo" label="Undo" bare disabled={!history?.canUndo} onClick={() => step("undo")} />
-          <Button icon="redo" label="Redo" bare disabled={!history?.canRedo} onClick={() => step("redo")} />
-          <Button
-            icon="save"
-            label="Save"
-            kind={isDirty ? "primary" : "plain"}
-            disabled={!isDirty}
-            onClick={() => void save()}
-          />
+          {start.writes ? (
+            <>
+              <Button
+                icon="edit"
+                label="Edit layout"
+                bare
+                pressed={isEditing}
+                onClick={() => setEditing(!isEditing)}
+              />
+              <Button icon="add" label="Add a panel" bare onClick={() => setAsked("add")} />
+              <Button icon="undo" label="Undo" bare disabled={!history?.canUndo} onClick={() => step("undo")} />
+              <Button icon="redo" label="Redo" bare disabled={!history?.canRedo} onClick={() => step("redo")} />
+              <Button
+                icon="save"
+                label="Save"
+                kind={isDirty ? "primary" : "plain"}
+                disabled={!isDirty}
+                onClick={() => void save()}
+              />
+            </>
+          ) : (
+            <span class="read-only" title={READ_ONLY}>
+              read only
+            </span>
+          )}
           <Menu
             icon="more"
             label="More"
             bare
             items={[
-              { label: "Save as…", icon: "copy", onSelect: () => setAsked("save-as") },
-              { label: "Rename…", icon: "edit", onSelect: () => setAsked("rename") },
+              ...ofWriter([
+                { label: "Save as…", icon: "copy", onSelect: () => setAsked("save-as") },
+                { label: "Rename…", icon: "edit", onSelect: () => setAsked("rename") },
+              ]),
               {
                 label: "Copy link",
                 icon: "link",
@@ -254,7 +276,20 @@ export function Board({ start, connection }: BoardProps) {
                     .then(() => toast("The link is copied")),
               },
               { label: "Download as JSON", icon: "download", onSelect: exportDocument },
-              { label: "Delete…", icon: "trash", isDanger: true, onSelect: () => setAsked("delete") },
+              ...ofWriter([
+                ...THEMES.map(([theme, label], i) => ({
+                  label,
+                  heading: i === 0 ? "Colours of this board" : undefined,
+                  isChecked: document.theme === theme,
+                  onSelect: () => change((it) => ({ ...it, theme })),
+                })),
+                {
+                  label: "Delete…",
+                  icon: "trash",
+                  isDanger: true,
+                  onSelect: () => setAsked("delete"),
+                },
+              ]),
             ]}
           />
         </Bar>
@@ -304,6 +339,7 @@ export function Board({ start, connection }: BoardProps) {
               panel={panel}
               connection={connection}
               outer={filtersFor(panel)}
+              writes={start.writes}
               isEditing={isEditing}
               onPlace={(layout) => setPanels((panels) => place(panels, panel.id, layout))}
               onChange={(edit) =>
@@ -327,8 +363,12 @@ export function Board({ start, connection }: BoardProps) {
         </div>
         {document.panels.length === 0 && (
           <State icon="board" title="An empty board">
-            <p>Add a panel: rows, a chart, pictures, a number or a text.</p>
-            <Button icon="add" label="Add a panel" kind="primary" onClick={() => setAsked("add")} />
+            {start.writes && (
+              <>
+                <p>Add a panel: rows, a chart, pictures, a number or a text.</p>
+                <Button icon="add" label="Add a panel" kind="primary" onClick={() => setAsked("add")} />
+              </>
+            )}
           </State>
         )}
         {row && (

@@ -92,7 +92,7 @@ export function Home({ start }: { start: HomeStart }) {
         {!projects && !error && <Loading what="Loading tables…" />}
         {projects && matching.length === 0 && (search ? <NoMatch search={search} /> : <FirstSteps />)}
         {matching.map((it) => (
-          <ProjectView key={keyOf(it)} project={it} onNewBoard={() => setAsksFor(it)} />
+          <ProjectView key={keyOf(it)} project={it} onNewBoard={start.writes ? () => setAsksFor(it) : null} />
         ))}
       </main>
       {asksFor && (
@@ -156,7 +156,13 @@ async function boardsOf(
   return known;
 }
 
-function ProjectView({ project, onNewBoard }: { project: Project; onNewBoard(): void }) {
+interface ProjectViewProps {
+  project: Project;
+  /** None where the reader may make no boards. */
+  onNewBoard: (() => void) | null;
+}
+
+function ProjectView({ project, onNewBoard }: ProjectViewProps) {
   const { entity, project: name, tables, boards } = project;
   return (
     <section>
@@ -167,7 +173,7 @@ function ProjectView({ project, onNewBoard }: { project: Project; onNewBoard(): 
             {name}
           </a>
         </h2>
-        <Button icon="add" label="New board" onClick={onNewBoard} />
+        {onNewBoard && <Button icon="add" label="New board" onClick={onNewBoard} />}
       </header>
       {boards.length > 0 && (
         <ul class="board-cards">

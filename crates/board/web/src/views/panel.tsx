@@ -66,6 +66,7 @@ export function Panel({ start, connection }: PanelProps) {
         decorate(viewer, name, () => shapes.current, {
           onMedia: (media, column, y) => setOpened({ media, column, y }),
           onRow: (y) => void openRow(y),
+          onDrawing: (grid, rows) => tail.drawing(grid, rows),
           onDraw: (grid) => tail.drawn(grid),
         });
       };
@@ -164,7 +165,7 @@ export function Panel({ start, connection }: PanelProps) {
           />
           <ExportMenu name={name} save={save} />
           <Button icon="link" label="Copy link to this view" bare onClick={() => void copyLink(save())} />
-          <NewBoardMenu start={start} save={save} />
+          {start.writes && <NewBoardMenu start={start} save={save} />}
         </Bar>
       )}
       <main class="panel-main">
@@ -314,7 +315,7 @@ async function openBoard(start: PanelStart, template: Template): Promise<void> {
   const boards = await api.boards(entity, project);
   if (boards.some((board) => board.name === table)) {
     location.replace(boardLink(entity, project, table));
-  } else {
+  } else if (start.writes) {
     history.replaceState(null, "", location.pathname + location.search);
     await makeBoard(start, template, () => ({}));
   }

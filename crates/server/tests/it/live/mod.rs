@@ -5,6 +5,7 @@
 mod proto;
 
 mod attacks;
+mod endings;
 mod page;
 mod shapes;
 

@@ -1,0 +1,142 @@
+//! What ends with a key, a view, a connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use streamtable_schema::TablePath;
+use streamtable_server::Right;
+use streamtable_store::{
+    Appended, Batch, Query, ReadRow, Rows, Store, StoreError, TableInfo, TableSummary,
+};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::proto::{Ask, ErrorCode, MinMaxReq, Say};
+use super::{TABLE, columns};
+use crate::live::page::Page;
+use crate::support::{Running, basic};
+
+/// How soon what has no more reason must have ended.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A store that answers all questions but those about one column, which it keeps for ever.
+#[derive(Debug)]
+struct Slow {
+    store: Arc<dyn Store>,
+    /// How many questions it keeps.
+    kept: watch::Sender<usize>,
+}
+
+/// The column about which nobody ever hears anything.
+const SLOW: &str = "slow_column";
+
+/// A question that is under way.
+struct Kept(watch::Sender<usize>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.send_modify(|kept| *kept -= 1);
+    }
+}
+
+#[async_trait]
+impl Store for Slow {
+    async fn append(&self, batch: Batch) -> Result<Appended, StoreError> {
+        self.store.append(batch).await
+    }
+
+    fn tables(&self) -> Vec<TableSummary> {
+        self.store.tables()
+    }
+
+    fn table(&self, table: &TablePath) -> Option<TableInfo> {
+        self.store.table(table)
+    }
+
+    fn next_line(&self, table: &TablePath, writer: &str) -> u64 {
+        self.store.next_line(table, writer)
+    }
+
+    async fn read(
+        &self,
+        table: &TablePath,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<ReadRow>, StoreError> {
+        self.store.read(table, from, limit).await
+    }
+
+    fn watch(&self, table: &TablePath) -> watch::Receiver<u64> {
+        self.store.watch(table)
+    }
+
+    async fn query(&self, query: Query) -> Result<Rows, StoreError> {
+        if query.sql.contains(SLOW) {
+            self.kept.send_modify(|kept| *kept += 1);
+            let _kept = Kept(self.kept.clone());
+            std::future::pending::<()>().await;
+        }
+        self.store.query(query).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+}
+
+async fn wait_for(kept: &mut watch::Receiver<usize>, expected: usize) {
+    let wait = timeout(SOON, kept.wait_for(|&kept| kept == expected)).await;
+    wait.unwrap_or_else(|_| panic!("not {expected} questions are under way")).unwrap();
+}
+
+#[tokio::test]
+async fn questions_end_with_their_view_and_their_page() {
+    let questions = watch::Sender::new(0);
+    let mut kept = questions.subscribe();
+    let server = Running::start_on(|store| Arc::new(Slow { store, kept: questions.clone() })).await;
+    server.log(TABLE, &[&format!(r#"{{"n":1,"{SLOW}":2}}"#)]).await;
+    let mut page = Page::open(&server).await;
+    let ask = || Ask::MinMax(MinMaxReq { column: SLOW.to_owned() });
+
+    page.make(TABLE, "v", columns(&["n"])).await.unwrap();
+    // More than are carried out at once: the others wait for their turn, and end too.
+    let mut asked = Vec::new();
+    for _ in 0..6 {
+        asked.push(page.send("v", ask()).await);
+    }
+    wait_for(&mut kept, 4).await;
+    page.delete("v").await;
+    for number in asked {
+        let Say::Error(error) = page.answer(number).await else { panic!() };
+        assert_eq!(error.code, ErrorCode::NoView as i32, "{}", error.message);
+    }
+    wait_for(&mut kept, 0).await;
+    // What else the page asks is carried out again.
+    page.make(TABLE, "v", columns(&["n"])).await.unwrap();
+    assert_eq!(page.size("v").await.view_rows, 1);
+
+    page.send("v", ask()).await;
+    wait_for(&mut kept, 1).await;
+    drop(page);
+    wait_for(&mut kept, 0).await;
+}
+
+#[tokio::test]
+async fn a_page_closes_with_its_key() {
+    let server = Running::start().await;
+    server.log(TABLE, &[r#"{"n":1}"#]).await;
+    let made = server.catalog.add_key("guest", Some("me"), Right::Read).await.unwrap();
+    let headers = [("authorization", &*basic(&made.secret))];
+    let mut page = Page::open_as(&server, &headers).await.unwrap();
+    let mut other = Page::open(&server).await;
+    page.make(TABLE, "v", columns(&["n"])).await.unwrap();
+    page.follow("v", false).await;
+
+    assert!(server.catalog.revoke_key(&made.key.id).await.unwrap());
+    // At once, not when the page is next asked whether it lives.
+    timeout(SOON, page.closed()).await.expect("it stays open");
+    assert!(Page::open_as(&server, &headers).await.is_err());
+    // Whoever has another key stays.
+    assert_eq!(other.tables().await, [TABLE]);
+}

@@ -1,0 +1,143 @@
+// The links that clients print, and the files that their cells name.
+
+import assert from "node:assert/strict";
+import { after, before, test as nodeTest } from "node:test";
+
+import { Browser, column, gridOf, headers, read, screenshot, settled } from "./browser.mjs";
+import { Server, until } from "./server.mjs";
+
+const test = (name, run) => nodeTest(name, { timeout: 120_000 }, run);
+
+let server;
+let browser;
+
+before(async () => {
+  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
+});
+
+after(async () => {
+  await browser?.stop();
+  await server?.stop();
+});
+
+/** Opens the link that a client printed, and checks the rows that it logged. */
+async function opens(said, count, columns) {
+  const link = said.split(/\s/).find((word) => word.includes("/?exp="));
+  assert.ok(link?.startsWith(server.url), said);
+  const page = await browser.open(server, link.slice(server.url.length));
+  await gridOf(page);
+  assert.deepEqual(await headers(page), ["timestamp", ...columns]);
+  await page.getByTestId("facts").getByText(`${count} rows`).waitFor();
+  const all = await read(page, ["timestamp", ...columns]);
+  const numbers = Array.from({ length: count }, (_, i) => i);
+  assert.deepEqual(all.zulu, numbers);
+  assert.deepEqual(all.alpha, numbers.map((i) => `row ${i}`));
+  assert.deepEqual(all.mike, numbers.map((i) => i / 8));
+  assert.ok(all.timestamp.every((time, i) => i === 0 || time >= all.timestamp[i - 1]));
+  assert.deepEqual((await column(page, "zulu")).slice(0, 3), ["0", "1", "2"]);
+  return page;
+}
+
+test("the real weave client's link opens the panel", async () => {
+  const said = await server.python("weave-0.24", "weave_rows.py", ["me", "seed", "legacy", "120"]);
+  const page = await opens(said, 120, ["zulu", "alpha", "mike", "ok"]);
+  await screenshot(page, "weave");
+  settled(page);
+  await page.context().close();
+});
+
+test("our own client's link opens the panel", async () => {
+  const rows = Array.from({ length: 120 }, (_, i) => ({ zulu: i, alpha: `row ${i}`, mike: i / 8 }));
+  const input = rows.map((row) => JSON.stringify(row)).join("\n");
+  const page = await opens(await server.said(["log", "me/seed/own"], input), 120, ["zulu", "alpha", "mike"]);
+  settled(page);
+  await page.context().close();
+});
+
+test("sounds and films play", async () => {
+  const table = "me/media/t";
+  const page = await browser.open(server, "/");
+  const film = Buffer.from(await page.evaluate(recorded), "base64");
+  await page.context().close();
+  const query = `mutation { upsertBucket(input: {entityName: "me", modelName: "media", name: "t"}) {
+    inserted } }`;
+  assert.ok((await server.ask("POST", "/graphql", JSON.stringify({ query }))).ok);
+  await server.upload(table, "media/audio/tone.wav", tone(0.5));
+  await server.upload(table, "media/video/film.webm", film);
+  const cell = (kind, path, caption) => ({ _type: `${kind}-file`, path, caption });
+  await server.log(table, [
+    {
+      sound: cell("audio", "media/audio/tone.wav", "a tone"),
+      film: cell("video", "media/video/film.webm", "a film"),
+    },
+  ]);
+
+  const shown = await browser.open(server, server.link(table));
+  await gridOf(shown);
+  await shown.locator("perspective-viewer-datagrid").getByText("a tone").click();
+  const audio = shown.getByRole("dialog").locator("audio");
+  // Its head is read before anybody plays it, which tells how long it is.
+  const seconds = await until("the sound is there", () => audio.evaluate((it) => it.duration || 0));
+  assert.equal(seconds, 0.5);
+  await audio.evaluate((it) => it.play());
+  await until("the sound has been played", () => audio.evaluate((it) => it.ended));
+  await shown.keyboard.press("Escape");
+
+  await shown.locator("perspective-viewer-datagrid").getByText("a film").click();
+  const video = shown.getByRole("dialog").locator("video");
+  await until("the film is there", () => video.evaluate((it) => it.videoWidth === 64));
+  await screenshot(shown, "film");
+  await shown.keyboard.press("Escape");
+
+  // A row in full has both.
+  await shown.locator("perspective-viewer-datagrid tbody td").first().dblclick();
+  const drawer = shown.getByLabel("Row 0", { exact: true });
+  await drawer.locator("audio").waitFor();
+  await drawer.locator("video").waitFor();
+  settled(shown);
+  await shown.context().close();
+});
+
+/** A sound of so many seconds: 440 Hz, 8 bits, 8,000 samples a second. */
+function tone(seconds) {
+  const rate = 8_000;
+  const samples = Buffer.from(
+    Array.from({ length: seconds * rate }, (_, i) => 128 + 100 * Math.sin((i * 440 * 2 * Math.PI) / rate)),
+  );
+  const head = Buffer.alloc(44);
+  head.write("RIFF", 0);
+  head.writeUInt32LE(36 + samples.length, 4);
+  head.write("WAVEfmt ", 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(rate, 24);
+  head.writeUInt32LE(rate, 28);
+  head.writeUInt16LE(1, 32);
+  head.writeUInt16LE(8, 34);
+  head.write("data", 36);
+  head.writeUInt32LE(samples.length, 40);
+  return Buffer.concat([head, samples]);
+}
+
+/** In a page: a film of a few frames that its browser makes, in base64. */
+async function recorded() {
+  const canvas = document.createElement("canvas");
+  canvas.width = 64;
+  canvas.height = 48;
+  const context = canvas.getContext("2d");
+  const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: "video/webm;codecs=vp8" });
+  const parts = [];
+  recorder.ondataavailable = ({ data }) => parts.push(data);
+  const stopped = new Promise((resolve) => (recorder.onstop = resolve));
+  recorder.start();
+  for (let i = 0; i < 12; i++) {
+    context.fillStyle = `hsl(${i * 30} 80% 50%)`;
+    context.fillRect(0, 0, 64, 48);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+  recorder.stop();
+  await stopped;
+  const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+  return btoa(String.fromCharCode(...bytes));
+}
