@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-b45c24994d.js",
+        path: "app-dedb53f8ff.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"b45c24994dc5648fb5306aa619644f9c\"",
+        etag: "\"dedb53f8ff04996c5a8300c177d40d24\"",
         is_immutable: true,
     },
     Asset {
