@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-0ef4ccaa81.css",
+        path: "app-826e2c6bd5.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"0ef4ccaa8120b0c51b7b7453f48283ad\"",
+        etag: "\"826e2c6bd5e898991bbe8f862c312f83\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-2451bed910.js",
+        path: "app-dedb53f8ff.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"2451bed91021c59c116603cf3c688316\"",
+        etag: "\"dedb53f8ff04996c5a8300c177d40d24\"",
         is_immutable: true,
     },
     Asset {

@@ -1,6 +1,6 @@
 // A board: panels over one or several tables, laid out, saved, shared.
 
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, boardLink, path } from "../api";
 import { BoardPanel } from "../board/frame";
 import { type BoardDocument, completed, freeName, nameOf, newId, type PanelDocument } from "../board/document";
@@ -82,6 +82,13 @@ export function Board({ start, connection }: BoardProps) {
   const isChanged = document !== null && saved !== null && JSON.stringify(document) !== saved.text;
   // Who may not save has nothing to lose.
   const isDirty = isChanged && start.writes;
+  // Who leaves right behind a save is asked nothing: that is before the page is drawn again.
+  const isUnsaved = useRef(false);
+  isUnsaved.current = isDirty;
+  const keep = (now: { text: string; etag: string }) => {
+    isUnsaved.current = false;
+    setSaved(now);
+  };
   useEffect(() => setBoardTheme(document?.theme ?? "auto"), [document?.theme]);
 
   const change = useCallback(
@@ -101,7 +108,7 @@ export function Board({ start, connection }: BoardProps) {
     if (!document || !start.writes) return;
     try {
       const now = await api.saveBoard([entity, project, name], document, etag);
-      setSaved({ text: JSON.stringify(document), etag: now });
+      keep({ text: JSON.stringify(document), etag: now });
       setNewer(false);
       setAsked(null);
       toast("The board is saved");
@@ -145,7 +152,7 @@ export function Board({ start, connection }: BoardProps) {
       event.preventDefault();
     };
     const onLeave = (event: BeforeUnloadEvent) => {
-      if (isDirty) event.preventDefault();
+      if (isUnsaved.current) event.preventDefault();
     };
     addEventListener("keydown", onKey);
     addEventListener("beforeunload", onLeave);
@@ -176,7 +183,7 @@ export function Board({ start, connection }: BoardProps) {
       const taken = await api.boards(entity, project);
       const free = freeName(nameOf(title), taken.map((it) => it.name));
       await api.saveBoard([entity, project, free], { ...document, title }, "new");
-      setSaved({ text: JSON.stringify(document), etag: "" });
+      keep({ text: JSON.stringify(document), etag: "" });
       location.assign(boardLink(entity, project, free));
     } catch (error) {
       toastError(error);
@@ -187,7 +194,7 @@ export function Board({ start, connection }: BoardProps) {
       const to = nameOf(title);
       const renamed = { ...document, title };
       const etag = await api.saveBoard([entity, project, name], renamed, saved?.etag ?? null);
-      setSaved({ text: JSON.stringify(document), etag });
+      keep({ text: JSON.stringify(document), etag });
       if (to !== name) await api.renameBoard(entity, project, name, to);
       location.assign(boardLink(entity, project, to));
     } catch (error) {
@@ -197,7 +204,7 @@ export function Board({ start, connection }: BoardProps) {
   const remove = async () => {
     try {
       await api.deleteBoard(entity, project, name);
-      setSaved({ text: JSON.stringify(document), etag: "" });
+      keep({ text: JSON.stringify(document), etag: "" });
       location.assign(`/${path(entity, project)}`);
     } catch (error) {
       toastError(error);
