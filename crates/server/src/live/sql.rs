@@ -74,7 +74,15 @@ fn one_filter(filter: &Filter, column: &Column) -> Result<Option<String>, LiveEr
     };
     let begins = |term: String| format!("{term}%");
     let ends = |term: String| format!("%{term}");
-    let contains = |term: String| format!("%{term}%");
+    let contains = |not: &str| {
+        let term = term_text(first);
+        if term.is_ascii() {
+            return format!("({not}icontains({}, {}))", column.text(), text(&term));
+        }
+        // The case of other letters is no matter of one byte.
+        let pattern = text(&format!("%{}%", like_literal(&term)));
+        format!("({} {not}ILIKE {pattern})", column.text())
+    };
     Ok(Some(match filter.op.as_str() {
         "==" => compare("=")?,
         "!=" => format!("({} OR {this} IS NULL)", compare("<>")?),
@@ -94,8 +102,8 @@ fn one_filter(filter: &Filter, column: &Column) -> Result<Option<String>, LiveEr
         "not begins with" => like(&begins, true),
         "ends with" => like(&ends, false),
         "not ends with" => like(&ends, true),
-        "contains" => like(&contains, false),
-        "not contains" => like(&contains, true),
+        "contains" => contains(""),
+        "not contains" => contains("NOT "),
         op => return Err(LiveError::refused(format!("the filter {op:?} is not known"))),
     }))
 }

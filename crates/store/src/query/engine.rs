@@ -12,7 +12,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, ident, lit};
+use datafusion::logical_expr::registry::FunctionRegistry as _;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF, ident, lit};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures_util::{Stream, StreamExt as _};
@@ -24,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::at_rest::AtRest;
 use super::catalog::{Tables, Visible};
+use super::icontains::IContains;
 use super::newest_first::NewestFirst;
 use super::{Query, Rows};
 use crate::columns::{fixed, read_rows};
@@ -183,6 +185,7 @@ impl Engine {
             .with_physical_optimizer_rule(Arc::new(NewestFirst))
             .build();
         datafusion_functions_json::register_all(&mut state).map_err(failed)?;
+        state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
         Ok(state)
     }
 }

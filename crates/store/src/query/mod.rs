@@ -4,6 +4,7 @@ mod at_rest;
 mod catalog;
 mod engine;
 mod expression;
+mod icontains;
 mod in_order;
 mod newest_first;
 mod view;
