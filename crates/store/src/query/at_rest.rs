@@ -11,8 +11,10 @@ use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, NotExpr, lit};
@@ -41,12 +43,25 @@ impl AtRest {
         Self { snapshot, schema }
     }
 
-    fn files(&self, partitions: usize, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
+    fn files(
+        &self,
+        resources: &RuntimeEnv,
+        partitions: usize,
+        columns: &[usize],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let place = ObjectStoreUrl::local_filesystem();
+        // A file never changes under its name, so what it says of itself is read once. To read it
+        // for each query takes longer than many a query.
+        let readers = CachedParquetFileReaderFactory::new(
+            resources.object_store(&place)?,
+            resources.cache_manager.get_file_metadata_cache(),
+        );
         let files =
             self.snapshot.files.iter().map(|file| self.file(file)).collect::<Result<_>>()?;
         let groups = FileGroup::new(files).split_files(partitions.max(1));
-        let source = Arc::new(ParquetSource::new(Arc::clone(&self.schema)));
-        let mut config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        let mut config = FileScanConfigBuilder::new(place, Arc::new(source))
             .with_file_groups(groups)
             .with_preserve_order(partitions == 1)
             .with_projection_indices(Some(columns.to_vec()))?;
@@ -149,7 +164,7 @@ impl TableProvider for AtRest {
         let partitions = state.config().target_partitions();
         let mut parts = Vec::new();
         if !self.snapshot.files.is_empty() {
-            parts.push(self.files(partitions, &columns)?);
+            parts.push(self.files(state.runtime_env(), partitions, &columns)?);
         }
         if !self.snapshot.live.is_empty() {
             parts.push(self.live(&columns)?);

@@ -8,7 +8,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -119,12 +119,18 @@ fn turn_scan(config: &FileScanConfig, column: usize) -> Result<Option<Arc<dyn Ex
     else {
         return Ok(None);
     };
-    let partitions = config.file_groups.len();
+    // Where nobody but the sort leaves rows out, the end of the last file is enough, and a second
+    // reader would only decode what the first makes needless.
+    let is_all = source.filter().is_none_or(|it| it.is::<DynamicFilterPhysicalExpr>());
+    let partitions = if is_all { 1 } else { config.file_groups.len().max(1) };
     let mut files: Vec<_> = config.file_groups.iter().flat_map(FileGroup::iter).cloned().collect();
     files.reverse();
+    // `split_files` would sort them by name again.
+    let size = files.len().div_ceil(partitions).max(1);
+    let groups = files.chunks(size).map(|files| FileGroup::new(files.to_vec())).collect();
     let config = FileScanConfigBuilder::from(config.clone())
         .with_source(inner)
-        .with_file_groups(FileGroup::new(files).split_files(partitions))
+        .with_file_groups(groups)
         .with_output_ordering(Vec::new())
         .build();
     Ok(Some(DataSourceExec::from_data_source(config)))
