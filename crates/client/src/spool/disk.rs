@@ -1,10 +1,13 @@
 //! The file system, as far as the spool needs one.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+
+use forkguard::Guard;
 
 /// A file system: the machine's, or a simulated one that loses and refuses what a test wants.
 ///
@@ -251,8 +254,30 @@ impl Disk for Machine {
     }
 
     fn process(&self) -> u32 {
-        std::process::id()
+        process()
     }
+}
+
+/// Returns the number of this process. It is asked for at each row, and asking the system takes a
+/// good part of what writing one does, so each thread remembers it until there is a fork.
+fn process() -> u32 {
+    thread_local! {
+        static KNOWN: RefCell<Option<(Guard, u32)>> = const { RefCell::new(None) };
+    }
+    KNOWN.with_borrow_mut(|known| match known {
+        Some((guard, process)) => {
+            if guard.detected_fork() {
+                *process = std::process::id();
+            }
+            *process
+        }
+        None => {
+            let process = std::process::id();
+            // Without a guard the system is asked each time.
+            *known = Guard::try_new().ok().map(|guard| (guard, process));
+            process
+        }
+    })
 }
 
 #[cfg(unix)]
