@@ -217,19 +217,18 @@ impl Table {
     /// [`put_to_rest`](Self::put_to_rest): somebody may be reading them.
     pub(super) async fn sweep(&self, keep_replaced: Duration) -> Result<(), StoreError> {
         let rest = self.rest.lock().await;
-        let replaced: HashSet<String> =
-            rest.replaced.iter().map(|(_, name)| name.clone()).collect();
         let files = Arc::clone(&self.state.lock().files);
+        let kept = files.iter().map(|file| &file.name);
+        let kept = kept.chain(rest.replaced.iter().map(|(_, name)| name));
+        let needed: HashSet<String> = kept.cloned().collect();
         self.blocking(move |folder| {
             let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
             for entry in entries {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let is_ours = DataFile::from_name(&name, 0).is_some();
-                let is_needed =
-                    replaced.contains(&name) || files.iter().any(|file| file.name == name);
                 let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
-                if is_ours && !is_needed && age >= keep_replaced {
+                if is_ours && !needed.contains(&name) && age >= keep_replaced {
                     fs::remove_file(entry.path())?;
                 }
             }
