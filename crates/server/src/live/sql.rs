@@ -74,14 +74,14 @@ fn one_filter(filter: &Filter, column: &Column) -> Result<Option<String>, LiveEr
     };
     let begins = |term: String| format!("{term}%");
     let ends = |term: String| format!("%{term}");
-    let contains = |not: &str| {
+    let contains = |is_not: bool| {
         let term = term_text(first);
-        if term.is_ascii() {
-            return format!("({not}icontains({}, {}))", column.text(), text(&term));
+        if !term.is_ascii() {
+            // The case of other letters is no matter of one byte.
+            return like(&|term| format!("%{term}%"), is_not);
         }
-        // The case of other letters is no matter of one byte.
-        let pattern = text(&format!("%{}%", like_literal(&term)));
-        format!("({} {not}ILIKE {pattern})", column.text())
+        let not = if is_not { "NOT " } else { "" };
+        format!("({not}icontains({}, {}))", column.text(), text(&term))
     };
     Ok(Some(match filter.op.as_str() {
         "==" => compare("=")?,
@@ -102,8 +102,8 @@ fn one_filter(filter: &Filter, column: &Column) -> Result<Option<String>, LiveEr
         "not begins with" => like(&begins, true),
         "ends with" => like(&ends, false),
         "not ends with" => like(&ends, true),
-        "contains" => contains(""),
-        "not contains" => contains("NOT "),
+        "contains" => contains(false),
+        "not contains" => contains(true),
         op => return Err(LiveError::refused(format!("the filter {op:?} is not known"))),
     }))
 }
