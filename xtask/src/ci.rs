@@ -112,12 +112,8 @@ mod tests {
 
     #[track_caller]
     fn check(args: &str, expected: Result<&[&'static str], &str>) {
-        let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
-        let expected = match expected {
-            Ok(names) => Ok(Request::Run(names.to_vec())),
-            Err(message) => Err(Failure::Usage(message.to_owned())),
-        };
-        assert_eq!(parse(&args), expected);
+        let expected = expected.map(|names| Request::Run(names.to_vec()));
+        crate::check_arguments(parse, args, expected);
     }
 
     #[test]

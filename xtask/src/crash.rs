@@ -1,9 +1,6 @@
 //! `cargo xtask crash`: processes that are killed, and the count of their rows.
 
-use std::path::PathBuf;
-use std::process::{Command as Process, Stdio};
-
-use serde_json::Value;
+use std::process::Command as Process;
 
 use crate::{Command, Failure, cargo, process};
 
@@ -42,49 +39,16 @@ pub(crate) fn check(args: &[&str]) -> Result<(), Failure> {
 fn build(args: &[String]) -> Result<Process, Failure> {
     // With the workspace's features, so that nothing is compiled for this alone. Not quiet: it may
     // take minutes.
-    let mut build = cargo::command();
-    build.args(["build", "--workspace", "--all-features"]);
-    build.args(["--bin", "streamtable", "--example", "crash"]);
-    build.arg("--message-format=json-render-diagnostics");
-    build.current_dir(cargo::root()).stderr(Stdio::inherit());
-    let output = build.output().map_err(|error| failed(format!("cargo did not start: {error}")))?;
-    if !output.status.success() {
-        return Err(failed("it could not be built".to_owned()));
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
+    let what = ["--workspace", "--all-features", "--bin", "streamtable", "--example", "crash"];
+    let messages = cargo::build(&what).map_err(failed)?;
     let program = |name: &str| {
-        executable(&messages, name).ok_or_else(|| failed(format!("cargo built no `{name}`")))
+        cargo::executable(&messages, name).ok_or_else(|| failed(format!("cargo built no `{name}`")))
     };
     let mut command = Process::new(program("crash")?);
     command.arg("--server").arg(program("streamtable")?).args(args);
     Ok(command)
 }
 
-/// Finds where cargo says that it has put a program.
-fn executable(messages: &str, name: &str) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-}
-
 fn failed(why: String) -> Failure {
     Failure::Failed(format!("crash: {why}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn executables() {
-        let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}
-not JSON
-{"reason":"compiler-artifact","target":{"name":"crash"},"executable":"/t/examples/crash"}
-{"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages, "crash"), Some(PathBuf::from("/t/examples/crash")));
-        assert_eq!(executable(messages, "serde"), None);
-        assert_eq!(executable(messages, "streamtable"), None);
-    }
 }

@@ -59,6 +59,18 @@ enum Failure {
     Failed(String),
 }
 
+/// Checks what a command makes of its arguments.
+#[cfg(test)]
+#[track_caller]
+fn check_arguments<T: fmt::Debug + PartialEq>(
+    parse: impl Fn(&[String]) -> Result<T, Failure>,
+    args: &str,
+    expected: Result<T, &str>,
+) {
+    let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+    assert_eq!(parse(&args), expected.map_err(|text| Failure::Usage(text.to_owned())));
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,5 @@
 //! The hot paths one by one, timed or counted: `cargo xtask bench --micro` and `--instructions`.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -38,32 +37,11 @@ pub(crate) fn count(is_debug: bool) -> Result<(), String> {
 
 /// Builds the program that has the paths, and returns where it is.
 fn build(is_debug: bool) -> Result<PathBuf, String> {
-    let mut build = cargo::command();
-    build.args(["build", "--package", "streamtable-bench", "--bench", NAME]);
-    build.args(["--message-format", "json-render-diagnostics"]).current_dir(cargo::root());
-    if !is_debug {
-        build.arg("--release");
-    }
-    let mut child = build.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
-    let out = child.stdout.take().ok_or("cargo has no output")?;
-    let mut found = None;
-    for line in std::io::BufReader::new(out).lines() {
-        let line = line.map_err(|error| error.to_string())?;
-        found = executable(&line).or(found);
-    }
-    match child.wait() {
-        Ok(status) if status.success() => found.ok_or_else(|| "cargo built no program".to_owned()),
-        Ok(status) => Err(format!("cargo build ended with {status}")),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Returns where the program is, if a message of cargo is about it.
-fn executable(message: &str) -> Option<PathBuf> {
-    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    let what = ["--package", "streamtable-bench", "--bench", NAME, "--release"];
+    let what = if is_debug { &what[..what.len() - 1] } else { &what };
+    let messages = cargo::build(what)?;
     // The bench itself is built beside it.
-    (message["target"]["name"] == NAME).then_some(())?;
-    message["executable"].as_str().map(PathBuf::from)
+    cargo::executable(&messages, NAME).ok_or_else(|| format!("cargo built no `{NAME}`"))
 }
 
 fn collected(micro: &Path, path: &str, times: u64) -> Result<u64, String> {
@@ -108,9 +86,8 @@ mod tests {
         assert_eq!(read_collected(said), Some(1_234_567));
         assert_eq!(read_collected("==7== no such file"), None);
         let message = |name: &str, executable: &str| {
-            super::executable(&format!(
-                r#"{{"target":{{"name":"{name}"}},"executable":{executable}}}"#
-            ))
+            let said = format!(r#"{{"target":{{"name":"{name}"}},"executable":{executable}}}"#);
+            cargo::executable(&said, NAME)
         };
         assert_eq!(message("micro", r#""/a/micro-1""#), Some(PathBuf::from("/a/micro-1")));
         assert_eq!(message("streamtable-bench", r#""/a/streamtable-bench""#), None);

@@ -213,8 +213,7 @@ mod tests {
     fn arguments() {
         #[track_caller]
         fn check(args: &str, expected: Result<Request, &str>) {
-            let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
-            assert_eq!(parse(&args), expected.map_err(|text| Failure::Usage(text.to_owned())));
+            crate::check_arguments(parse, args, expected);
         }
         check("", Ok(Request::default()));
         check(
