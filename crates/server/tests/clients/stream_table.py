@@ -5,6 +5,7 @@ Arguments: entity, project, table, how many rows, a name for the writer.
 import datetime
 import math
 import sys
+import time
 
 from PIL import Image
 from weave.monitoring import StreamTable
@@ -31,4 +32,12 @@ for i in range(int(count)):
     )
 if "--image" in sys.argv:
     stream.log({"i": -1, "who": who, "image": Image.new("RGB", (4, 3), (200, 10, 10))})
+    # `finish` deletes the client's copies of pictures before it waits for their uploads: one that
+    # was not begun by then ends the uploading thread, and `finish` waits for that one for ever.
+    stream.queue.join()
+    deadline = time.monotonic() + 60
+    while not 0 < (told := stream._lite_run.pusher._stats.summary()).total_bytes == told.uploaded_bytes:
+        if time.monotonic() > deadline:
+            sys.exit(f"the picture is not uploaded: {told}")
+        time.sleep(0.05)
 stream.finish()
