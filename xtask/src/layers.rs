@@ -35,6 +35,8 @@ const LAYERS: &[Layer] = &[
     // `url` stands here because the client, a feature, builds links.
     Layer { name: "protocol", crates: &["streamtable-url", "streamtable-wire"] },
     Layer { name: "vocabulary", crates: &["streamtable-schema", "streamtable-transport"] },
+    // The one crate with `unsafe` code.
+    Layer { name: "system", crates: &["streamtable-mapped"] },
 ];
 
 /// The edges that may stand although they do not go down.

@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forkguard::Guard;
+use streamtable_mapped::MappedFile;
 
 /// A file system: the machine's, or a simulated one that loses and refuses what a test wants.
 ///
@@ -67,6 +68,9 @@ pub(crate) trait DiskFile: Debug + Send + Sync {
 
     /// Waits until the bytes are safe.
     fn sync(&self) -> io::Result<()>;
+
+    /// Hears that nothing more will be written.
+    fn seal(&self) {}
 }
 
 /// Held until it is dropped.
@@ -210,7 +214,7 @@ impl Disk for Machine {
             How::Append => options.append(true).create(true),
         };
         private(&mut options);
-        Ok(Arc::new(MachineFile(options.open(path)?)))
+        Ok(Arc::new(MachineFile { file: options.open(path)?, map: Mutex::new(None) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -311,42 +315,87 @@ struct MachineLock {
 impl Lock for MachineLock {}
 
 #[derive(Debug)]
-struct MachineFile(File);
+struct MachineFile {
+    file: File,
+    /// What was allocated is written through memory, where that is possible.
+    map: Mutex<Option<MappedFile>>,
+}
+
+impl MachineFile {
+    fn map(&self) -> MutexGuard<'_, Option<MappedFile>> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl DiskFile for MachineFile {
     #[cfg(unix)]
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(&self.0, bytes, offset)
+        std::os::unix::fs::FileExt::read_at(&self.file, bytes, offset)
     }
 
     #[cfg(windows)]
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(&self.0, bytes, offset)
+        std::os::windows::fs::FileExt::seek_read(&self.file, bytes, offset)
     }
 
-    #[cfg(unix)]
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::write_at(&self.0, bytes, offset)
-    }
-
-    #[cfg(windows)]
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_write(&self.0, bytes, offset)
-    }
-
-    fn allocate(&self, len: u64) -> io::Result<()> {
-        match fs4::FileExt::allocate(&self.0, len) {
-            // Some file systems cannot keep room; then the length alone must do.
-            Err(error) if error.kind() == ErrorKind::Unsupported => self.0.set_len(len),
-            other => other,
+        match &mut *self.map() {
+            Some(map) => map.write_at(bytes, offset).map(|()| bytes.len()),
+            None => system_write_at(&self.file, bytes, offset),
         }
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        match fs4::FileExt::allocate(&self.file, len) {
+            // Some file systems cannot keep room; then the length alone must do.
+            Err(error) if error.kind() == ErrorKind::Unsupported => return self.file.set_len(len),
+            other => other?,
+        }
+        // Where it cannot be mapped, every write is a call.
+        *self.map() = MappedFile::new(&self.file).unwrap_or_default();
+        Ok(())
+    }
+
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
+    }
+
+    fn seal(&self) {
+        *self.map() = None;
+    }
+}
+
+#[cfg(unix)]
+fn system_write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn system_write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Through memory, and again as any file once it is sealed.
+    #[test]
+    fn an_allocated_file_is_written_and_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Machine.open(&dir.path().join("f"), How::New).unwrap();
+        file.allocate(5_000).unwrap();
+        file.write_all_at(b"before", 4_090).unwrap();
+        assert_eq!(file.read_from(4_088, 10).unwrap(), b"\0\0before\0\0");
+        file.sync().unwrap();
+        file.seal();
+        file.write_all_at(b"behind", 4_990).unwrap();
+        let bytes = file.read_all(u64::MAX).unwrap();
+        assert_eq!((bytes.len(), &bytes[4_090..4_096]), (5_000, &b"before"[..]));
+        assert_eq!(&bytes[4_990..4_996], b"behind");
     }
 }

@@ -2,6 +2,7 @@
 //! integers of any length.
 
 mod parse;
+mod scan;
 mod write;
 
 use serde::Deserialize;

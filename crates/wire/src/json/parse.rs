@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use streamtable_schema::Value;
 
+use super::scan::plain_len;
+
 /// How deep a document may nest before it is refused.
 ///
 /// More than [`streamtable_schema::MAX_DEPTH`], because a row and its cells' own wrapping count.
@@ -183,13 +185,10 @@ impl<'a> Parser<'a> {
     /// Reads what stands before the next quote or backslash.
     fn unescaped(&mut self) -> Result<&'a str, JsonError> {
         let start = self.at;
-        let rest = &self.text.as_bytes()[start..];
-        let plain = &rest[..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())];
-        if let Some(bare) = plain.iter().position(|&byte| byte < b' ') {
-            self.at += bare;
+        self.at += plain_len(&self.text.as_bytes()[start..]);
+        if self.peek().is_some_and(|byte| byte < b' ') {
             return Err(self.expected("an escape for a control character"));
         }
-        self.at += plain.len();
         Ok(&self.text[start..self.at])
     }
 

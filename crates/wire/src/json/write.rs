@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use super::scan::plain_len;
+
 /// Writes a text with its quotes.
 pub(crate) fn write_str(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
@@ -10,26 +12,23 @@ pub(crate) fn write_str(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Writes what stands between the quotes of a text.
-pub(crate) fn write_str_body(out: &mut Vec<u8>, text: &[u8]) {
-    let mut clean_from = 0;
-    for (i, &byte) in text.iter().enumerate() {
-        let escape = ESCAPES[usize::from(byte)];
-        if escape == 0 {
-            continue;
+pub(crate) fn write_str_body(out: &mut Vec<u8>, mut text: &[u8]) {
+    loop {
+        let (plain, rest) = text.split_at(plain_len(text));
+        out.extend_from_slice(plain);
+        let Some((&byte, behind)) = rest.split_first() else { return };
+        match ESCAPES[usize::from(byte)] {
+            b'u' => {
+                let hex = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte & 15)]);
+            }
+            escape => out.extend_from_slice(&[b'\\', escape]),
         }
-        out.extend_from_slice(&text[clean_from..i]);
-        clean_from = i + 1;
-        if escape == b'u' {
-            let hex = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte & 15)]);
-        } else {
-            out.extend_from_slice(&[b'\\', escape]);
-        }
+        text = behind;
     }
-    out.extend_from_slice(&text[clean_from..]);
 }
 
-/// What follows the backslash for a byte that needs one; 0 for all others.
+/// What follows the backslash for a byte that needs one.
 static ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;

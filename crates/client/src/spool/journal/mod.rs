@@ -264,6 +264,9 @@ impl SpoolJournal {
             let _ = self.disk.remove_file(&path);
             return Err(error);
         }
+        if let Some(last) = self.segments.back() {
+            last.file.seal();
+        }
         self.segments.push_back(Segment {
             number,
             path,

@@ -1,0 +1,124 @@
+#![doc = include_str!("../README.md")]
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+/// Pages are made ready for writing so many bytes at a time: one by one each would be a fault.
+const READY_BYTES: usize = 128 << 10;
+
+/// A file that is written through memory.
+///
+/// What [`write_at`](Self::write_at) wrote is what any reader of the file sees, in this process or
+/// another, and stays when the process is killed. Against power cuts `File::sync_data` helps, as
+/// ever.
+#[derive(Debug)]
+pub struct MappedFile {
+    map: MmapRaw,
+    /// Pages before are ready for writing.
+    ready: usize,
+}
+
+impl MappedFile {
+    /// Maps all of a file that is open for reading and writing.
+    ///
+    /// Memory has no way to tell of an error but to end the process (`SIGBUS`). So `None` is
+    /// returned for a file that has holes, is empty, or lies where room that was allocated may be
+    /// missing all the same. What is mapped must not be cut shorter by anybody, and a disk that
+    /// fails to read back a page that was begun ends the process, too.
+    pub fn new(file: &File) -> io::Result<Option<Self>> {
+        if !keeps_room(file)? {
+            return Ok(None);
+        }
+        let map = MmapOptions::new().map_raw(file)?;
+        Ok(Some(Self { map, ready: 0 }))
+    }
+
+    /// The file's length in bytes when it was mapped.
+    #[expect(clippy::len_without_is_empty, reason = "an empty file is not mapped")]
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Writes all bytes, the first first: whoever is killed in the middle leaves a beginning.
+    ///
+    /// Fails without having written anything if the file is not long enough.
+    pub fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(bytes.len());
+        if end > self.len() {
+            return Err(ErrorKind::WriteZero.into());
+        }
+        if end > self.ready {
+            self.make_ready(end);
+        }
+        copy_in_order(bytes, &mut self.map, start);
+        Ok(())
+    }
+
+    /// Saves the faults that touching page by page would cost. Without it they come one by one.
+    fn make_ready(&mut self, end: usize) {
+        let until = end.next_multiple_of(READY_BYTES).min(self.len());
+        #[cfg(target_os = "linux")]
+        let _ =
+            self.map.advise_range(memmap2::Advice::PopulateWrite, self.ready, until - self.ready);
+        self.ready = until;
+    }
+}
+
+/// Copies bytes into a map that has room for them from `start` on, in order.
+fn copy_in_order(bytes: &[u8], map: &mut MmapRaw, start: usize) {
+    assert!(start <= map.len() && bytes.len() <= map.len() - start, "beyond the map");
+    let to = map.as_mut_ptr().wrapping_add(start);
+    let (head, rest) = bytes.split_at(to.align_offset(size_of::<u64>()).min(bytes.len()));
+    let (words, tail) = rest.as_chunks();
+    let words_to = to.wrapping_add(head.len()).cast::<u64>();
+    let tail_to = to.wrapping_add(bytes.len() - tail.len());
+    // Volatile writes keep their order, and a process dies between two instructions.
+    #[expect(
+        unsafe_code,
+        reason = "memory that others may map, too, is only written to by pointer"
+    )]
+    // SAFETY: all bytes go to `start..start + bytes.len()`, which lies within the map, as was just
+    // asserted. The map is writable and stays while it is borrowed, no reference into it is ever
+    // made, and nobody else writes there by it, since the borrow is exclusive. `words_to` is
+    // aligned: `head` reaches up to the next word, or takes all.
+    unsafe {
+        for (i, &byte) in head.iter().enumerate() {
+            to.add(i).write_volatile(byte);
+        }
+        for (i, &word) in words.iter().enumerate() {
+            words_to.add(i).write_volatile(u64::from_ne_bytes(word));
+        }
+        for (i, &byte) in tail.iter().enumerate() {
+            tail_to.add(i).write_volatile(byte);
+        }
+    }
+}
+
+/// Tells whether a write to any place of the file will find room, however full the disk is.
+#[cfg(target_os = "linux")]
+fn keeps_room(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    // The kernel's numbers for file systems, as statfs(2) lists them: those where a page of an
+    // allocated file needs no more room when it is written. Not btrfs, which may copy it, nor
+    // overlayfs, NFS or FUSE, behind which is anything.
+    const EXT4: i64 = 0xef53;
+    const XFS: i64 = 0x5846_5342;
+    const TMPFS: i64 = 0x0102_1994;
+    /// `st_blocks` counts these, whatever the file system's blocks are.
+    const BLOCK_BYTES: u64 = 512;
+
+    let kind = i64::from(rustix::fs::fstatfs(file)?.f_type);
+    let metadata = file.metadata()?;
+    let has_holes = metadata.blocks().saturating_mul(BLOCK_BYTES) < metadata.len();
+    Ok([EXT4, XFS, TMPFS].contains(&kind) && !has_holes && metadata.len() > 0)
+}
+
+/// Elsewhere it is not known.
+#[cfg(not(target_os = "linux"))]
+fn keeps_room(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
