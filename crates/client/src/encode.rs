@@ -15,14 +15,58 @@ use crate::MediaFile;
 /// The largest media file that a row may carry.
 const MAX_MEDIA_BYTES: u64 = 1 << 30;
 
-/// A row as it will travel, and what its table must know of it. Kept for its memory.
+/// A row as it will travel, and what its table must know of it. Kept for its memory, and because
+/// the next row mostly has the same columns of the same types: what is known of them is not asked
+/// for again.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
     pub(crate) line: Vec<u8>,
     pub(crate) files: Vec<MediaFile>,
-    /// The columns' names, one behind the other.
+    cells: Cells,
+    /// The table that has taken such cells, by its number.
+    known_to: Option<u64>,
+}
+
+/// The cells of a row by their columns' names and their types.
+#[derive(Debug, Default)]
+struct Cells {
+    /// One behind the other.
     names: String,
-    cells: Vec<(Range<usize>, Type)>,
+    cells: Vec<KnownCell>,
+    /// So many are the row's that is being written; those behind are still of the row before.
+    count: usize,
+}
+
+#[derive(Debug)]
+struct KnownCell {
+    name: Range<usize>,
+    ty: Type,
+    /// The column that has taken it, in the table that knows the row.
+    column: Option<usize>,
+}
+
+impl Cells {
+    fn push(&mut self, name: &str, ty: &Type) {
+        if let Some(cell) = self.cells.get(self.count) {
+            let before = &self.names.as_bytes()[cell.name.clone()];
+            if before == name.as_bytes() && cell.ty == *ty {
+                self.count += 1;
+                return;
+            }
+            self.cut();
+        }
+        let start = self.names.len();
+        self.names.push_str(name);
+        let name = start..self.names.len();
+        self.cells.push(KnownCell { name, ty: ty.clone(), column: None });
+        self.count += 1;
+    }
+
+    /// Forgets the row before.
+    fn cut(&mut self) {
+        self.cells.truncate(self.count);
+        self.names.truncate(self.cells.last().map_or(0, |cell| cell.name.end));
+    }
 }
 
 impl Encoded {
@@ -32,8 +76,11 @@ impl Encoded {
         row: &T,
         logged: Logged<'_>,
     ) -> Result<(), SchemaError> {
-        let Self { line, files, names, cells } = self;
-        write_row(row, logged, line, &mut Sink { files, names, cells })
+        let Self { line, files, cells, .. } = self;
+        cells.count = 0;
+        let result = write_row(row, logged, line, &mut Sink { files, cells });
+        cells.cut();
+        result
     }
 
     fn clear(&mut self) {
@@ -41,22 +88,31 @@ impl Encoded {
         const KEPT_BYTES: usize = 1 << 20;
         const KEPT_CELLS: usize = 1 << 12;
 
-        let Self { line, files, names, cells } = self;
+        let Self { line, files, cells, .. } = self;
         files.clear();
         line.clear();
         line.shrink_to(KEPT_BYTES);
-        names.clear();
-        names.shrink_to(KEPT_BYTES);
-        cells.clear();
-        cells.shrink_to(KEPT_CELLS);
+        if cells.names.capacity() > KEPT_BYTES || cells.cells.capacity() > KEPT_CELLS {
+            *cells = Cells::default();
+        }
     }
 
-    /// Checks the row against the columns of its table.
-    pub(crate) fn check(&self, mut check: RowCheck<'_>) -> Result<(), SchemaError> {
-        for (name, ty) in &self.cells {
-            check.cell(&self.names[name.clone()], ty)?;
+    /// Checks the row against the columns of its table, which is known by a number.
+    pub(crate) fn check(&mut self, table: u64, mut check: RowCheck<'_>) -> Result<(), SchemaError> {
+        let is_known = self.known_to.take() == Some(table);
+        let Cells { names, cells, .. } = &mut self.cells;
+        for cell in cells {
+            match cell.column.filter(|_| is_known) {
+                Some(column) => check.known_cell(column)?,
+                None => cell.column = Some(check.cell(&names[cell.name.clone()], &cell.ty)?),
+            }
         }
         check.finish()
+    }
+
+    /// Hears that the table has taken the row that it checked last.
+    pub(crate) fn taken_by(&mut self, table: u64) {
+        self.known_to = Some(table);
     }
 }
 
@@ -65,27 +121,24 @@ impl Encoded {
 /// A row whose own `Serialize` logs another row gets memory of its own.
 pub(crate) fn with_memory<R>(use_it: impl FnOnce(&mut Encoded) -> R) -> R {
     thread_local! {
-        static MEMORY: Cell<Encoded> = Cell::default();
+        static MEMORY: Cell<Option<Box<Encoded>>> = const { Cell::new(None) };
     }
     // A thread that ends may log once more, but has no memory to keep.
-    let mut memory = MEMORY.try_with(Cell::take).unwrap_or_default();
+    let mut memory = MEMORY.try_with(Cell::take).ok().flatten().unwrap_or_default();
     let result = use_it(&mut memory);
     memory.clear();
-    let _ = MEMORY.try_with(|kept| kept.set(memory));
+    let _ = MEMORY.try_with(|kept| kept.set(Some(memory)));
     result
 }
 
 struct Sink<'a> {
     files: &'a mut Vec<MediaFile>,
-    names: &'a mut String,
-    cells: &'a mut Vec<(Range<usize>, Type)>,
+    cells: &'a mut Cells,
 }
 
 impl RowSink for Sink<'_> {
     fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError> {
-        let start = self.names.len();
-        self.names.push_str(column);
-        self.cells.push((start..self.names.len(), ty.clone()));
+        self.cells.push(column, ty);
         Ok(())
     }
 
@@ -135,6 +188,10 @@ fn check_size(bytes: u64) -> Result<(), MediaError> {
 mod tests {
     use std::cell::OnceCell;
 
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use streamtable_schema::{Change, ColumnPolicy, Row, Schema, Timestamp, Value};
+
     use super::*;
 
     #[test]
@@ -168,5 +225,53 @@ mod tests {
             with_memory(|encoded| encoded.line.push(b'x'));
         });
         assert!(thread.join().is_ok());
+    }
+
+    const LOGGED: Logged<'static> = Logged { writer: "w", at: Timestamp::from_micros(0) };
+
+    /// A few columns and kinds, so that rows often are like the one before, or nearly.
+    fn row() -> impl Strategy<Value = Row> {
+        let value =
+            select(vec![Value::from(1), 0.5.into(), "x".into(), Value::Null, vec![1].into()]);
+        let name = select(&["a", "b", "c", "long name"][..]);
+        prop::collection::vec((name, value), 0..5).prop_map(Row::from_iter)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// What a thread remembers of the row before, for whichever table it was and whatever became
+        /// of it, changes nothing.
+        #[test]
+        fn memory_only_saves_time(
+            policy in select(&[ColumnPolicy::Strict, ColumnPolicy::Evolve][..]),
+            rows in prop::collection::vec((row(), 0..2usize, any::<bool>()), 0..30),
+        ) {
+            let mut kept = Encoded::default();
+            let mut tables = [0, 1].map(|_| [Schema::new(policy), Schema::new(policy)]);
+            let mut change = Change::default();
+            for (row, table, has_room) in rows {
+                let [with, without] = &mut tables[table];
+                kept.clear();
+                let written = kept.write(&row, LOGGED);
+                let mut fresh = Encoded::default();
+                prop_assert_eq!(&written, &fresh.write(&row, LOGGED));
+                prop_assert_eq!(&kept.line, &fresh.line);
+                if written.is_err() {
+                    continue;
+                }
+                let expected = fresh.check(7, without.check(&mut change));
+                if expected.is_ok() && has_room {
+                    without.apply(&mut change);
+                }
+                let checked = kept.check(table as u64, with.check(&mut change));
+                prop_assert_eq!(&checked, &expected);
+                if checked.is_ok() && has_room {
+                    with.apply(&mut change);
+                    kept.taken_by(table as u64);
+                }
+                prop_assert_eq!(&*with, &*without);
+            }
+        }
     }
 }

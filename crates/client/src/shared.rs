@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -77,6 +78,8 @@ pub(crate) struct Delivered {
 
 /// What the lock guards. No caller's code runs under it, so no event is told there either.
 pub(crate) struct Core {
+    /// No other table of this process has it, nor had.
+    number: u64,
     schema: Schema,
     /// Kept for its memory.
     change: Change,
@@ -98,7 +101,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(schema: Schema, journal: Kept, session: Session, media: MediaQueue) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
         Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             schema,
             change: Change::default(),
             journal,
@@ -159,7 +165,7 @@ impl Core {
     }
 
     /// Tells whether a row may be taken at all.
-    fn check(&mut self, row: &Encoded) -> Result<(), Refusal> {
+    fn check(&mut self, row: &mut Encoded) -> Result<(), Refusal> {
         if self.is_finished {
             return Err(Refusal::Finished);
         }
@@ -169,7 +175,7 @@ impl Core {
         if let Some(reason) = self.stop_reason() {
             return Err(Refusal::Stopped(reason.clone()));
         }
-        Ok(row.check(self.schema.check(&mut self.change))?)
+        Ok(row.check(self.number, self.schema.check(&mut self.change))?)
     }
 
     /// Writes a row down, if there is room for it and its files.
@@ -258,6 +264,7 @@ impl Shared {
             kept => kept?,
         }
         core_ref.schema.apply(&mut core_ref.change);
+        row.taken_by(core_ref.number);
         let now = now();
         let mut is_news = core_ref.session.logged(now, bytes);
         let is_offline = self.is_offline;
@@ -277,7 +284,7 @@ impl Shared {
     /// Writes a row's files down before the row, without the lock: they may be large.
     ///
     /// What is left of a row that is then refused all the same goes with the spool.
-    fn put_pictures(&self, row: &Encoded, pictures: &Pictures) -> Result<(), Refusal> {
+    fn put_pictures(&self, row: &mut Encoded, pictures: &Pictures) -> Result<(), Refusal> {
         let new: Vec<MediaFile> = {
             let mut core = self.core();
             core.check(row)?;

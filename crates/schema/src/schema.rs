@@ -196,23 +196,42 @@ pub struct RowCheck<'a> {
 }
 
 impl RowCheck<'_> {
-    /// Checks the row's next cell, of which the type is known.
-    pub fn cell(&mut self, name: &str, ty: &Type) -> Result<(), SchemaError> {
+    /// Checks the row's next cell, of which the type is known, and returns the number of its
+    /// column. Columns that the row adds count on from those that are there.
+    pub fn cell(&mut self, name: &str, ty: &Type) -> Result<usize, SchemaError> {
         let Some(i) = self.schema.find(name, self.next) else {
             return self.new_column(name, ty);
         };
-        let (word, bit) = (i / 64, 1 << (i % 64));
-        if self.change.seen[word] & bit != 0 {
-            return Err(SchemaError::DuplicateColumn { column: name.to_owned() });
-        }
-        self.change.seen[word] |= bit;
-        self.next = i + 1;
-        self.count += 1;
+        self.see(i)?;
         let held = &self.schema.columns[i].ty;
         if !held.includes(ty) {
             let wider = held.unite(ty).map_err(|clash| mismatch(name, clash))?;
             self.change.widened.push((i, wider));
         }
+        Ok(i)
+    }
+
+    /// Checks a cell of a name and a type that this schema has had before: by its number, as
+    /// [`cell`](Self::cell) returned it for a row that was then applied. A schema only grows, so
+    /// the column still takes it, and nothing need be looked up.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such column.
+    pub fn known_cell(&mut self, column: usize) -> Result<(), SchemaError> {
+        assert!(column < self.schema.columns.len(), "there is no column {column}");
+        self.see(column)
+    }
+
+    fn see(&mut self, i: usize) -> Result<(), SchemaError> {
+        let (word, bit) = (i / 64, 1 << (i % 64));
+        if self.change.seen[word] & bit != 0 {
+            let column = self.schema.columns[i].name.to_string();
+            return Err(SchemaError::DuplicateColumn { column });
+        }
+        self.change.seen[word] |= bit;
+        self.next = i + 1;
+        self.count += 1;
         Ok(())
     }
 
@@ -245,7 +264,7 @@ impl RowCheck<'_> {
         }
     }
 
-    fn new_column(&mut self, name: &str, ty: &Type) -> Result<(), SchemaError> {
+    fn new_column(&mut self, name: &str, ty: &Type) -> Result<usize, SchemaError> {
         if self.schema.policy == ColumnPolicy::Strict && !self.schema.columns.is_empty() {
             return Err(SchemaError::ExtraColumn { column: name.to_owned() });
         }
@@ -253,12 +272,13 @@ impl RowCheck<'_> {
         if !self.change.names.insert(Arc::clone(&name)) {
             return Err(SchemaError::DuplicateColumn { column: name.to_string() });
         }
-        if self.schema.columns.len() + self.change.added.len() >= MAX_COLUMNS {
+        let number = self.schema.columns.len() + self.change.added.len();
+        if number >= MAX_COLUMNS {
             let (column, limit) = (name.to_string(), MAX_COLUMNS);
             return Err(SchemaError::TooManyColumns { column, limit });
         }
         self.change.added.push((name, ty.clone()));
-        Ok(())
+        Ok(number)
     }
 }
 

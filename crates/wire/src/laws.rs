@@ -29,7 +29,7 @@ struct Sink<'a> {
 impl RowSink for Sink<'_> {
     fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError> {
         self.told.push((column.to_owned(), ty.clone()));
-        self.check.cell(column, ty)
+        self.check.cell(column, ty).map(drop)
     }
 
     fn media(&mut self, media: &Media) -> Result<(Media, StoredFile), MediaError> {

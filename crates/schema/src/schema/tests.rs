@@ -184,6 +184,24 @@ fn columns_that_a_table_has_already() {
 }
 
 #[test]
+fn cells_that_were_there_before_are_known_by_their_numbers() {
+    let mut schema = Schema::new(EVOLVE);
+    let mut change = Change::default();
+    let mut check = schema.check(&mut change);
+    let numbers = ["a", "b"].map(|name| check.cell(name, &Type::Int).unwrap());
+    check.finish().unwrap();
+    schema.apply(&mut change);
+    assert_eq!(numbers, [0, 1]);
+
+    let mut check = schema.check(&mut change);
+    check.known_cell(1).unwrap();
+    assert_eq!(check.cell("c", &Type::Bool), Ok(2));
+    let twice = SchemaError::DuplicateColumn { column: "b".to_owned() };
+    assert_eq!(check.known_cell(1), Err(twice.clone()));
+    assert_eq!(check.cell("b", &Type::Int), Err(twice));
+}
+
+#[test]
 fn a_check_leaves_nothing_unless_it_finishes() {
     let mut schema = Schema::new(EVOLVE);
     schema.admit(&row! { "a" => 1 }).unwrap();

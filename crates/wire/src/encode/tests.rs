@@ -28,7 +28,7 @@ impl Sink<'_> {
 
 impl RowSink for Sink<'_> {
     fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError> {
-        self.0.cell(column, ty)
+        self.0.cell(column, ty).map(drop)
     }
 
     fn media(&mut self, media: &Media) -> Result<(Media, StoredFile), MediaError> {
