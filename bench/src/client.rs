@@ -17,8 +17,9 @@ use crate::rows::{Sample, wide};
 use crate::server::Server;
 use crate::{Error, peers};
 
-/// Rows that are made before they are logged, so that their making is not measured.
-const CHUNK: u64 = 10_000;
+/// Rows of so many cells are made before they are logged, so that their making is not measured; of
+/// more at once, their memory would be.
+const CELLS: usize = 100_000;
 
 /// What such a program does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +51,15 @@ pub(crate) enum Form {
     Dynamic,
     /// A `Row` with so many float columns.
     Wide(usize),
+}
+
+impl Form {
+    fn columns(self) -> usize {
+        match self {
+            Self::Typed | Self::Dynamic => 10,
+            Self::Wide(columns) => columns,
+        }
+    }
 }
 
 /// What a program measured of itself; programs in Python print the same.
@@ -139,8 +149,9 @@ fn write(job: &Job, writer: u64, barrier: &Barrier) -> Result<Worked, Error> {
     let table = opened?;
     let (start, mut waited) = (Instant::now(), Duration::ZERO);
     let mut times = Vec::new();
-    for first in (0..job.rows).step_by(CHUNK as usize) {
-        let indexes = first..job.rows.min(first + CHUNK);
+    let chunk = (CELLS / job.form.columns()).max(1);
+    for first in (0..job.rows).step_by(chunk) {
+        let indexes = first..job.rows.min(first + chunk as u64);
         let making = Instant::now();
         let base = writer * job.rows;
         match job.form {
