@@ -97,7 +97,9 @@ impl Log {
 
         let told = Told { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
         let (is_announced, quiet) = (self.quiet, self.quiet);
-        let mut session = Session { table, bar, bytes, told, rejected, is_announced, quiet };
+        let is_offline = self.offline;
+        let mut session =
+            Session { table, bar, bytes, told, rejected, is_announced, is_offline, quiet };
         let mut signals = Signals::new().map_err(Failure::failed)?;
         let mut is_interrupted = false;
         let ended = tokio::select! {
@@ -206,6 +208,7 @@ struct Session {
     told: Told,
     rejected: Arc<Mutex<Vec<Rejected>>>,
     is_announced: bool,
+    is_offline: bool,
     quiet: bool,
 }
 
@@ -246,8 +249,14 @@ impl Session {
             }
         }
         if let Err(error) = self.table.log(rows).await {
-            if let Some(reason) = &error.at_risk {
-                self.told.at_risk(reason);
+            match (&error.at_risk, places.first()) {
+                // Nothing else will deliver them.
+                (Some(reason), Some((_, first))) if self.is_offline => {
+                    let lost = format!("rows from {first} on are not all on disk: {reason}");
+                    failed = Some(Failure::failed(lost));
+                }
+                (Some(reason), _) => self.told.at_risk(reason),
+                (None, _) => {}
             }
             for refused in error.refused {
                 let (index, place) = &places[refused.index];
@@ -321,7 +330,11 @@ impl Session {
             print(format!("{}: {stats}", self.table.path()))?;
         }
         if kept.is_some() {
-            style::note("rows that were taken wait in the spool: `streamtable sync` delivers them");
+            let but =
+                if self.told.is_at_risk { ", but for what the disk did not take" } else { "" };
+            style::note(format_args!(
+                "rows that were taken wait in the spool{but}: `streamtable sync` delivers them"
+            ));
         }
         Ok(kept)
     }

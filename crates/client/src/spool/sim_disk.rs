@@ -41,6 +41,8 @@ struct State {
     /// From then on, all that writes fails.
     full_from: Option<u64>,
     failed: u64,
+    /// So many bytes may still be allocated.
+    room: Option<u64>,
     /// Every sync of a file fails.
     fails_syncs: bool,
 }
@@ -144,6 +146,11 @@ impl SimMachine {
     pub(crate) fn set_full(&self, is_full: bool) {
         let mut state = self.state();
         state.full_from = is_full.then_some(state.calls);
+    }
+
+    /// Lets no more bytes than these be allocated from now on.
+    pub(crate) fn set_room(&self, bytes: u64) {
+        self.state().room = Some(bytes);
     }
 
     /// Lets every sync of a file fail, or no more.
@@ -405,6 +412,10 @@ impl DiskFile for SimFile {
         let (mut state, is_ill) = self.machine.call(self.process, true)?;
         if is_ill {
             return Err(ill());
+        }
+        let more = len.saturating_sub(state.files[self.file].bytes.len() as u64);
+        if let Some(room) = &mut state.room {
+            *room = room.checked_sub(more).ok_or(ErrorKind::StorageFull)?;
         }
         let content = &mut state.files[self.file].bytes;
         content.resize(content.len().max(len as usize), 0);

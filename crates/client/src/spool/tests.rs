@@ -363,6 +363,21 @@ fn a_disk_that_was_full_takes_rows_again() {
     assert!(left(&machine).len() >= 10_000);
 }
 
+/// Where no whole segment finds room, a short one may.
+#[test]
+fn the_last_room_of_a_disk_is_used() {
+    let machine = SimMachine::default();
+    let mut journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
+    machine.set_room(1 << 20);
+    let line = [b'x'; 1000];
+    let taken =
+        (0..5_000).take_while(|_| journal.append(&line).and_then(|()| journal.commit()).is_ok());
+    let taken = taken.count();
+    // The first segment was there before, and others are as short.
+    assert!((1_200..1_300).contains(&taken), "{taken} rows of a kilobyte");
+    assert!(left(&machine).len() >= taken);
+}
+
 /// Two processes after a fork share files and lock, so only the one that began may write.
 #[test]
 fn a_fork_writes_nothing() {

@@ -253,13 +253,20 @@ impl SpoolJournal {
         let mut bytes = Vec::new();
         Header { line, ..self.header.clone() }.write(&mut bytes);
         let number = self.next_segment;
+        let least = bytes.len() as u64 + room;
+        let short = FIRST_SEGMENT_BYTES.min(self.segment_bytes).max(least);
         let is_short = number == 0 || self.needs_rescue;
-        let usual = if is_short { FIRST_SEGMENT_BYTES } else { self.segment_bytes };
-        let capacity = usual.min(self.segment_bytes).max(bytes.len() as u64 + room);
+        let mut capacity = if is_short { short } else { self.segment_bytes.max(least) };
         let path = self.dir.join(layout::segment_name(number));
         self.next_segment += 1;
         let file = self.disk.open(&path, How::New)?;
-        let begun = file.allocate(capacity).and_then(|()| file.write_all_at(&bytes, 0));
+        let mut allocated = file.allocate(capacity);
+        if allocated.is_err() && short < capacity {
+            // A disk that has no room for a whole one may have some for a short one.
+            capacity = short;
+            allocated = file.allocate(capacity);
+        }
+        let begun = allocated.and_then(|()| file.write_all_at(&bytes, 0));
         if let Err(error) = begun {
             let _ = self.disk.remove_file(&path);
             return Err(error);
