@@ -97,11 +97,17 @@ async function large({ server, browser }, rows) {
   const start = performance.now();
   await fill(server, table, rows);
   const filled = (performance.now() - start) / 1000;
+  heading(`${rows.toLocaleString("en")} rows, which came in ${filled.toFixed(0)} s`);
+  await opening(browser, server, "the table's page", server.link(table), 0);
+  const board = await (await server.ask("GET", `/api/tables/${table}/board?template=overview`)).json();
+  const saved = await server.ask("PUT", "/api/boards/me/measure/first", JSON.stringify(board));
+  if (!saved.ok) throw new Error(`the board: ${saved.status} ${await saved.text()}`);
+  const count = board.panels.length;
+  await opening(browser, server, `its first board, ${count} panels`, "/me/measure/boards/first", count);
+
   const page = await browser.open(server, server.link(table));
   await gridOf(page);
   await page.evaluate(watch, "n");
-
-  heading(`${rows.toLocaleString("en")} rows, which came in ${filled.toFixed(0)} s`);
   const plain = { plugin: "Datagrid", sort: [], filter: [], group_by: [], split_by: [], expressions: {} };
   const view = { columns: ["n", "loss", "tokens", "run", "host", "prompt", "ok"], aggregates: {} };
   const sums = { columns: ["loss", "tokens"], aggregates: { loss: "avg", tokens: "sum" } };
@@ -149,6 +155,50 @@ async function large({ server, browser }, rows) {
   row("renderer's memory (RSS); page's heap", `${rss} MiB; ${heap} MiB`);
   row("errors of the page", page.problems.length);
   await page.context().close();
+}
+
+/** Opens a page with an empty cache, and again; prints when it painted, and when all on the screen was drawn. */
+async function opening(browser, server, name, path, panels) {
+  const page = await browser.open(server, path);
+  const figures = [await page.evaluate(drawn, panels)];
+  for (let i = 1; i < TIMES; i++) {
+    await page.reload();
+    figures.push(await page.evaluate(drawn, panels));
+  }
+  const [first, ...warm] = figures;
+  const of = (key) => warm.map((it) => it[key]).sort((a, b) => a - b);
+  const range = (key) => `${first[key]} ms, again ${at(of(key), 0)} – ${at(of(key), 1)} ms`;
+  row(`${name}: first paint`, `first ${range("painted")}`);
+  row(`${name}: what is on the screen`, `first ${range("drawn")}`);
+  await page.context().close();
+}
+
+/**
+ * In the page: waits until it has so many panels, and all viewers on the screen have drawn; returns
+ * when, in ms since it was asked for.
+ */
+async function drawn(panels) {
+  const parts = "tbody td, canvas";
+  const has = (viewer) =>
+    [...viewer.querySelectorAll("*")].some((it) => it.matches(parts) || it.shadowRoot?.querySelector(parts));
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  const until = async (ready, what) => {
+    while (!ready()) {
+      if (performance.now() > 60_000) throw new Error(what());
+      await frame();
+    }
+  };
+  const isSeen = (viewer) => viewer.getBoundingClientRect().top < innerHeight;
+  const viewers = () => [...document.querySelectorAll("perspective-viewer")].filter(isSeen);
+  const isWhole = () => document.querySelectorAll("[data-panel]").length === panels;
+  const isDrawn = () => isWhole() && viewers().length > 0 && viewers().every(has);
+  await until(isDrawn, () => `${viewers().filter(has).length} of ${viewers().length} panels have drawn`);
+  await Promise.all(viewers().map((viewer) => viewer.flush()));
+  await frame();
+  const drawn = Math.round(performance.now());
+  const paint = () => performance.getEntriesByName("first-contentful-paint")[0];
+  await until(paint, () => "the page has not painted");
+  return { painted: Math.round(paint().startTime), drawn };
 }
 
 /** Hands rows to `streamtable log` as a program does that logs them one by one. */
