@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) signer: Signer,
     /// A permit for each KiB that bodies may take in memory.
     pub(crate) body_memory: Arc<Semaphore>,
+    /// A permit for each processor: large bodies are read on so many threads at once.
+    pub(crate) body_readers: Arc<Semaphore>,
     /// A permit for each upload that may be under way.
     pub(crate) uploads: Arc<Semaphore>,
     /// When a run's last sign of life was written down.
@@ -54,9 +56,11 @@ impl AppState {
         config: ServerConfig,
     ) -> Self {
         let limits = &config.limits;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let shared = Shared {
             signer,
             body_memory: Arc::new(Semaphore::new(limits.body_memory_bytes.div_ceil(1024))),
+            body_readers: Arc::new(Semaphore::new(processors)),
             uploads: Arc::new(Semaphore::new(limits.max_uploads)),
             heartbeats: Mutex::default(),
             steps: StepIndexes::default(),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use streamtable_schema::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub(crate) use artifacts::{Artifact, Collection, NewArtifact};
 pub(crate) use boards::{BoardPath, BoardVersion, Changed, Expected};
@@ -44,7 +44,8 @@ const BOARDS: &str = include_str!("boards.sql");
 /// The newest version.
 const VERSION: i64 = 2;
 
-/// How many connections are kept for reading.
+/// How many connections read at once, each on a thread of its own; others wait for their turn
+/// without one.
 const MAX_READERS: usize = 4;
 
 /// What a server knows beside rows and files. Cheap to clone.
@@ -54,7 +55,11 @@ pub struct Catalog(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     writer: Mutex<Connection>,
+    /// One at a time.
+    writing: Arc<Semaphore>,
+    /// Those that nobody uses.
     readers: Mutex<Vec<Connection>>,
+    reading: Arc<Semaphore>,
     /// Changes when somebody may come in no more.
     revoked: watch::Sender<()>,
 }
@@ -77,7 +82,9 @@ impl Catalog {
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             writer: Mutex::new(writer),
+            writing: Arc::new(Semaphore::new(1)),
             readers: Mutex::new(Vec::new()),
+            reading: Arc::new(Semaphore::new(MAX_READERS)),
             revoked: watch::Sender::default(),
         })))
     }
@@ -88,17 +95,14 @@ impl Catalog {
         read: impl FnOnce(&Connection) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         let inner = Arc::clone(&self.0);
-        blocking(move || {
+        blocking(&self.0.reading, move || {
             let kept = inner.readers.lock().pop();
             let connection = match kept {
                 Some(connection) => connection,
                 None => inner.open_reader()?,
             };
             let result = read(&connection);
-            let mut readers = inner.readers.lock();
-            if readers.len() < MAX_READERS {
-                readers.push(connection);
-            }
+            inner.readers.lock().push(connection);
             result
         })
         .await
@@ -110,7 +114,7 @@ impl Catalog {
         write: impl FnOnce(&Transaction<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
         let inner = Arc::clone(&self.0);
-        blocking(move || {
+        blocking(&self.0.writing, move || {
             let mut writer = inner.writer.lock();
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = write(&transaction)?;
@@ -130,12 +134,20 @@ impl Inner {
     }
 }
 
+/// Does work on a thread that may block, when it is its turn: until then it takes none.
 async fn blocking<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, CatalogError> + Send + 'static,
 ) -> Result<T, CatalogError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(CatalogError::Failed { reason: error.to_string() }))
+    let failed = |reason: String| CatalogError::Failed { reason };
+    let turn =
+        Arc::clone(turns).acquire_owned().await.map_err(|error| failed(error.to_string()))?;
+    let done = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop(turn);
+        result
+    });
+    done.await.unwrap_or_else(|error| Err(failed(error.to_string())))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

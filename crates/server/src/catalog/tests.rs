@@ -1,6 +1,11 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use rusqlite::Connection;
 
-use super::{Catalog, CatalogError, SCHEMA};
+use super::{Catalog, CatalogError, MAX_READERS, SCHEMA};
 use crate::access::Right;
 
 #[tokio::test]
@@ -52,4 +57,33 @@ fn a_newer_catalog_is_left_alone() {
     drop(newer);
     let error = Catalog::open(&path).unwrap_err();
     assert!(matches!(error, CatalogError::Newer { version: 77 }), "{error}");
+}
+
+/// Who waits takes no thread: hundreds of them, each with memory of its own, are what many clients
+/// would make of the server.
+#[tokio::test]
+async fn few_work_at_once_however_many_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(&folder.path().join("catalog.db")).unwrap();
+    let (working, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let work = || {
+        let (working, most) = (Arc::clone(&working), Arc::clone(&most));
+        move || {
+            most.fetch_max(working.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(2));
+            working.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        }
+    };
+    let reads = (0..40).map(|_| {
+        let work = work();
+        catalog.read(move |_| work())
+    });
+    join_all(reads).await.into_iter().for_each(Result::unwrap);
+    assert!((2..=MAX_READERS).contains(&most.load(Ordering::SeqCst)), "{most:?} read at once");
+
+    let writes = (0..20).map(|_| super::blocking(&catalog.0.writing, work()));
+    most.store(0, Ordering::SeqCst);
+    join_all(writes).await.into_iter().for_each(Result::unwrap);
+    assert_eq!(most.load(Ordering::SeqCst), 1);
 }

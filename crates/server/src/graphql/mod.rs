@@ -128,7 +128,7 @@ async fn read(
 ) -> Result<async_graphql::Request, ApiError> {
     let limit = state.config().limits.max_graphql_bytes;
     let (body, _memory) = read_body(state, headers, body, limit).await?;
-    on_blocking_thread(body.len(), move || {
+    on_blocking_thread(state, body.len(), move || {
         let unreadable = |error: serde_json::Error| {
             ApiError::bad_request(format!("no GraphQL request: {error}"))
         };

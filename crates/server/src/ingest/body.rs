@@ -46,7 +46,7 @@ pub(crate) async fn read_body(
     }
     let inflated = bytes.len().saturating_mul(MAX_RATIO).min(limit);
     memory.merge(reserve(state, inflated).await?);
-    let bytes = on_blocking_thread(inflated, move || inflate(&bytes, limit)).await?;
+    let bytes = on_blocking_thread(state, inflated, move || inflate(&bytes, limit)).await?;
     // Of what it could have been, only what it is stays taken.
     let spare = memory.num_permits().saturating_sub(bytes.len().div_ceil(1024) + 1);
     drop(memory.split(spare));

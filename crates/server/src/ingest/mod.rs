@@ -3,6 +3,8 @@
 mod body;
 mod post;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -52,7 +54,7 @@ async fn file_stream(
     let (body, _memory) =
         read_body(&state, &headers, body, state.config().limits.max_body_bytes).await?;
     let limits = state.config().limits.clone();
-    let post = on_blocking_thread(body.len(), move || Post::parse(&body, &limits)).await?;
+    let post = on_blocking_thread(&state, body.len(), move || Post::parse(&body, &limits)).await?;
     let rejected = match &post.rows {
         Some(rows) => append(&state, &run, &mode, rows).await?,
         None => Vec::new(),
@@ -150,18 +152,29 @@ fn is_heartbeat_due(state: &AppState, run: i64) -> bool {
     true
 }
 
-/// Does work that takes long where a body is large on a thread that may block.
+/// Does work that takes long where a body is large on a thread that may block. As many threads do so
+/// at once as there are processors: more would take memory, and be done no sooner.
 pub(crate) async fn on_blocking_thread<T: Send + 'static>(
+    state: &AppState,
     bytes: usize,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     /// What a thread of the runtime may do by itself: less than a millisecond.
     const SMALL: usize = 64 << 10;
+
     if bytes <= SMALL {
         return work();
     }
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+    let failed = |error: &dyn std::error::Error| {
         tracing::error!(%error, "a request's work failed");
-        Err(ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
-    })
+        ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+    };
+    let turn = Arc::clone(&state.shared.body_readers).acquire_owned().await;
+    let turn = turn.map_err(|error| failed(&error))?;
+    let done = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop(turn);
+        result
+    });
+    done.await.unwrap_or_else(|error| Err(failed(&error)))
 }

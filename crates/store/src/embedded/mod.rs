@@ -44,6 +44,10 @@ const SMALL_BATCH: usize = 16 << 10;
 /// more at once would not be read sooner.
 const MAX_READING: u32 = 16 << 10;
 
+/// A batch that is read beside the caller's task counts as so many KiB at least, since it takes a
+/// thread.
+const MIN_READING: u32 = 512;
+
 /// So many bytes may wait for the log before batches are refused for a while.
 const MAX_WAITING: usize = 128 << 20;
 
@@ -301,9 +305,11 @@ impl Store for EmbeddedStore {
         let inner = Arc::clone(&self.inner);
         // The rows are stored whole or not at all, also when whoever asked goes away.
         let task = tokio::spawn(async move {
-            let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, MAX_READING);
+            let is_small = bytes <= SMALL_BATCH;
+            let least = if is_small { 1 } else { MIN_READING };
+            let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(least, MAX_READING);
             let reading = inner.reading.acquire_many(kib).await.map_err(|_| ended())?;
-            let parsed = if bytes <= SMALL_BATCH {
+            let parsed = if is_small {
                 parse(&batch.lines)
             } else {
                 let read = parse_apart(&batch.lines, bytes).await;
