@@ -124,19 +124,17 @@ fn copy_in_order(bytes: &[u8], map: &mut MmapRaw, start: usize) {
 fn keeps_room(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
 
-    // The kernel's numbers for file systems, as statfs(2) lists them: those where a page of an
-    // allocated file needs no more room when it is written. Not btrfs, which may copy it, nor
-    // overlayfs, NFS or FUSE, behind which is anything.
-    const EXT4: i64 = 0xef53;
-    const XFS: i64 = 0x5846_5342;
-    const TMPFS: i64 = 0x0102_1994;
     /// `st_blocks` counts these, whatever the file system's blocks are.
     const BLOCK_BYTES: u64 = 512;
 
-    let kind = i64::from(rustix::fs::fstatfs(file)?.f_type);
+    // The kernel's numbers for ext4, XFS and tmpfs, as statfs(2) lists them: there a page of an
+    // allocated file needs no more room when it is written. Not btrfs, which may copy it, nor
+    // overlayfs, NFS or FUSE, behind which is anything. The type of the number is the machine's.
+    let kind = rustix::fs::fstatfs(file)?.f_type;
+    let is_kept = matches!(kind, 0xef53 | 0x5846_5342 | 0x0102_1994);
     let metadata = file.metadata()?;
     let has_holes = metadata.blocks().saturating_mul(BLOCK_BYTES) < metadata.len();
-    Ok([EXT4, XFS, TMPFS].contains(&kind) && !has_holes && metadata.len() > 0)
+    Ok(is_kept && !has_holes && metadata.len() > 0)
 }
 
 /// Elsewhere it is not known.

@@ -1,5 +1,6 @@
 //! Mapped files against plain ones, and against a process that is killed.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
