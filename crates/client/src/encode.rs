@@ -84,17 +84,18 @@ impl Encoded {
     }
 
     fn clear(&mut self) {
-        /// What a thread keeps at the most, of lines and of names.
+        /// What a thread keeps at the most, of lines and of names. Types are as long as their line.
         const KEPT_BYTES: usize = 1 << 20;
         const KEPT_CELLS: usize = 1 << 12;
 
         let Self { line, files, cells, .. } = self;
         files.clear();
-        line.clear();
-        line.shrink_to(KEPT_BYTES);
-        if cells.names.capacity() > KEPT_BYTES || cells.cells.capacity() > KEPT_CELLS {
+        let is_long = line.capacity().max(cells.names.capacity()) > KEPT_BYTES;
+        if is_long || cells.cells.capacity() > KEPT_CELLS {
             *cells = Cells::default();
         }
+        line.clear();
+        line.shrink_to(KEPT_BYTES);
     }
 
     /// Checks the row against the columns of its table, which is known by a number.
@@ -199,6 +200,19 @@ mod tests {
         with_memory(|encoded| encoded.line.resize(20 << 20, b'x'));
         let (len, kept) = with_memory(|encoded| (encoded.line.len(), encoded.line.capacity()));
         assert!(len == 0 && (1..=1 << 20).contains(&kept), "{len} of {kept}");
+    }
+
+    /// A type may have as many parts as its line has bytes, nearly.
+    #[test]
+    fn types_of_long_rows_are_not_kept() {
+        let fields = |count: usize| (0..count).map(|n| (n.to_string(), n)).collect();
+        let row = |count| Row::from_iter([("a", Value::Struct(fields(count)))]);
+        let mut encoded = Encoded::default();
+        for (count, is_kept) in [(10, true), (100_000, false), (10, true)] {
+            encoded.write(&row(count), LOGGED).unwrap();
+            encoded.clear();
+            assert_eq!(!encoded.cells.cells.is_empty(), is_kept, "{count} fields");
+        }
     }
 
     #[test]

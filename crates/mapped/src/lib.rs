@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -16,8 +17,8 @@ const READY_BYTES: usize = 128 << 10;
 #[derive(Debug)]
 pub struct MappedFile {
     map: MmapRaw,
-    /// Pages before are ready for writing.
-    ready: usize,
+    /// Pages of this part are ready for writing.
+    ready: Range<usize>,
 }
 
 impl MappedFile {
@@ -26,13 +27,15 @@ impl MappedFile {
     /// Memory has no way to tell of an error but to end the process (`SIGBUS`). So `None` is
     /// returned for a file that has holes, is empty, or lies where room that was allocated may be
     /// missing all the same. What is mapped must not be cut shorter by anybody, and a disk that
-    /// fails to read back a page that was begun ends the process, too.
+    /// fails to read back a page that was begun ends the process, too. A page that the system does
+    /// not give at all, as after an error of the file system, is an error of `write_at` from Linux
+    /// 5.14 on, if [`written_away`](Self::written_away) is told.
     pub fn new(file: &File) -> io::Result<Option<Self>> {
         if !keeps_room(file)? {
             return Ok(None);
         }
         let map = MmapOptions::new().map_raw(file)?;
-        Ok(Some(Self { map, ready: 0 }))
+        Ok(Some(Self { map, ready: 0..0 }))
     }
 
     /// The file's length in bytes when it was mapped.
@@ -43,27 +46,46 @@ impl MappedFile {
 
     /// Writes all bytes, the first first: whoever is killed in the middle leaves a beginning.
     ///
-    /// Fails without having written anything if the file is not long enough.
+    /// Fails without having written anything if the file is not long enough, or the system does not
+    /// give its pages.
     pub fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let end = start.saturating_add(bytes.len());
         if end > self.len() {
             return Err(ErrorKind::WriteZero.into());
         }
-        if end > self.ready {
-            self.make_ready(end);
+        if start < self.ready.start || end > self.ready.end {
+            self.make_ready(start..end)?;
         }
         copy_in_order(bytes, &mut self.map, start);
         Ok(())
     }
 
-    /// Saves the faults that touching page by page would cost. Without it they come one by one.
-    fn make_ready(&mut self, end: usize) {
-        let until = end.next_multiple_of(READY_BYTES).min(self.len());
+    /// Hears that the system may have written pages away, as a sync does. It watches for the next
+    /// write to each, so they are made ready anew.
+    pub fn written_away(&mut self) {
+        self.ready = 0..0;
+    }
+
+    /// Saves the faults that touching page by page would cost, and tells of those that would end
+    /// the process. Where the system cannot do that they come one by one.
+    fn make_ready(&mut self, part: Range<usize>) -> io::Result<()> {
+        let until = part.end.next_multiple_of(READY_BYTES).min(self.len());
         #[cfg(target_os = "linux")]
-        let _ =
-            self.map.advise_range(memmap2::Advice::PopulateWrite, self.ready, until - self.ready);
-        self.ready = until;
+        {
+            use rustix::io::Errno;
+
+            let count = until - part.start;
+            match self.map.advise_range(memmap2::Advice::PopulateWrite, part.start, count) {
+                // What it says where touching a page would raise SIGBUS.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::FAULT) => {
+                    return Err(io::Error::other("the file system does not give the file's pages"));
+                }
+                _ => {}
+            }
+        }
+        self.ready = part.start..until;
+        Ok(())
     }
 }
 
@@ -102,19 +124,17 @@ fn copy_in_order(bytes: &[u8], map: &mut MmapRaw, start: usize) {
 fn keeps_room(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
 
-    // The kernel's numbers for file systems, as statfs(2) lists them: those where a page of an
-    // allocated file needs no more room when it is written. Not btrfs, which may copy it, nor
-    // overlayfs, NFS or FUSE, behind which is anything.
-    const EXT4: i64 = 0xef53;
-    const XFS: i64 = 0x5846_5342;
-    const TMPFS: i64 = 0x0102_1994;
     /// `st_blocks` counts these, whatever the file system's blocks are.
     const BLOCK_BYTES: u64 = 512;
 
-    let kind = i64::from(rustix::fs::fstatfs(file)?.f_type);
+    // The kernel's numbers for ext4, XFS and tmpfs, as statfs(2) lists them: there a page of an
+    // allocated file needs no more room when it is written. Not btrfs, which may copy it, nor
+    // overlayfs, NFS or FUSE, behind which is anything. The type of the number is the machine's.
+    let kind = rustix::fs::fstatfs(file)?.f_type;
+    let is_kept = matches!(kind, 0xef53 | 0x5846_5342 | 0x0102_1994);
     let metadata = file.metadata()?;
     let has_holes = metadata.blocks().saturating_mul(BLOCK_BYTES) < metadata.len();
-    Ok([EXT4, XFS, TMPFS].contains(&kind) && !has_holes && metadata.len() > 0)
+    Ok(is_kept && !has_holes && metadata.len() > 0)
 }
 
 /// Elsewhere it is not known.

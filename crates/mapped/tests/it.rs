@@ -1,5 +1,6 @@
 //! Mapped files against plain ones, and against a process that is killed.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -53,6 +54,26 @@ fn nothing_is_written_beyond_the_end() {
     file.read_exact_at(&mut read, 0).unwrap();
     assert_eq!(&read[9_996..], b"\0end");
     assert_eq!(file.metadata().unwrap().len(), 10_000);
+}
+
+/// Somebody cut the file: it stands for all that the system does not give.
+#[test]
+fn a_page_that_is_not_given_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, mut map) = mapped(&dir.path().join("f"), 1 << 20);
+    map.write_at(b"begun", 0).unwrap();
+    file.set_len(128 << 10).unwrap();
+    map.write_at(b"ready", (128 << 10) - 5).unwrap();
+    for _ in 0..2 {
+        map.write_at(b"beyond", (128 << 10) - 3).unwrap_err();
+    }
+    let mut read = vec![0; 128 << 10];
+    file.read_exact_at(&mut read, 0).unwrap();
+    assert_eq!((&read[..5], &read[(128 << 10) - 5..]), (&b"begun"[..], &b"ready"[..]));
+    // What was ready once need not be given twice.
+    file.set_len(0).unwrap();
+    map.written_away();
+    map.write_at(b"again", 5).unwrap_err();
 }
 
 proptest! {

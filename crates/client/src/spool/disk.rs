@@ -325,6 +325,12 @@ impl MachineFile {
     fn map(&self) -> MutexGuard<'_, Option<MappedFile>> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn written_away(&self) {
+        if let Some(map) = &mut *self.map() {
+            map.written_away();
+        }
+    }
 }
 
 impl DiskFile for MachineFile {
@@ -361,7 +367,11 @@ impl DiskFile for MachineFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        // A file system may end meanwhile, and whoever writes then should hear of it.
+        self.written_away();
+        let result = self.file.sync_data();
+        self.written_away();
+        result
     }
 
     fn seal(&self) {
@@ -397,5 +407,19 @@ mod tests {
         let bytes = file.read_all(u64::MAX).unwrap();
         assert_eq!((bytes.len(), &bytes[4_090..4_096]), (5_000, &b"before"[..]));
         assert_eq!(&bytes[4_990..4_996], b"behind");
+    }
+
+    /// As if its file system had ended. Where the file is not mapped, the write may even go well.
+    #[test]
+    fn a_file_that_is_gone_after_a_sync_ends_no_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let file = Machine.open(&path, How::New).unwrap();
+        file.allocate(5_000).unwrap();
+        file.write_all_at(b"before", 0).unwrap();
+        file.sync().unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+        let behind = file.write_all_at(b"behind", 6);
+        assert!(behind.is_err() || file.len().unwrap() == 12, "{behind:?}");
     }
 }

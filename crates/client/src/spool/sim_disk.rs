@@ -148,7 +148,8 @@ impl SimMachine {
         state.full_from = is_full.then_some(state.calls);
     }
 
-    /// Lets no more bytes than these be allocated from now on.
+    /// Lets no more bytes than these be allocated from now on. Who asks for more gets them all, and
+    /// an error, as from ext4; a file that is removed gives its own back.
     pub(crate) fn set_room(&self, bytes: u64) {
         self.state().room = Some(bytes);
     }
@@ -296,8 +297,10 @@ impl Disk for SimDisk {
             return Err(ill());
         }
         match state.nodes.get(path) {
-            Some(Node::File(_)) => {
+            Some(&Node::File(file)) => {
                 state.nodes.remove(path);
+                let freed = state.files[file].bytes.len() as u64;
+                state.room = state.room.map(|room| room + freed);
                 Ok(())
             }
             _ => Err(ErrorKind::NotFound.into()),
@@ -414,12 +417,11 @@ impl DiskFile for SimFile {
             return Err(ill());
         }
         let more = len.saturating_sub(state.files[self.file].bytes.len() as u64);
-        if let Some(room) = &mut state.room {
-            *room = room.checked_sub(more).ok_or(ErrorKind::StorageFull)?;
-        }
+        let given = state.room.map_or(more, |room| room.min(more));
+        state.room = state.room.map(|room| room - given);
         let content = &mut state.files[self.file].bytes;
-        content.resize(content.len().max(len as usize), 0);
-        Ok(())
+        content.resize(content.len() + given as usize, 0);
+        if given < more { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::lines::Block;
 use crate::shared::now;
 use crate::spool::acked::Acked;
-use crate::spool::disk::{Disk, How, Lock, create_dirs, gone};
+use crate::spool::disk::{Disk, DiskFile, How, Lock, create_dirs, gone};
 use crate::spool::frame::{
     FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, frames_within, scan, write_frame,
 };
@@ -259,18 +259,13 @@ impl SpoolJournal {
         let mut capacity = if is_short { short } else { self.segment_bytes.max(least) };
         let path = self.dir.join(layout::segment_name(number));
         self.next_segment += 1;
-        let file = self.disk.open(&path, How::New)?;
-        let mut allocated = file.allocate(capacity);
-        if allocated.is_err() && short < capacity {
+        let mut begun = begin_segment(&*self.disk, &path, capacity, &bytes);
+        if begun.is_err() && short < capacity {
             // A disk that has no room for a whole one may have some for a short one.
             capacity = short;
-            allocated = file.allocate(capacity);
+            begun = begin_segment(&*self.disk, &path, capacity, &bytes);
         }
-        let begun = allocated.and_then(|()| file.write_all_at(&bytes, 0));
-        if let Err(error) = begun {
-            let _ = self.disk.remove_file(&path);
-            return Err(error);
-        }
+        let file = begun?;
         if let Some(last) = self.segments.back() {
             last.file.seal();
         }
@@ -429,6 +424,24 @@ impl Journal for SpoolJournal {
         self.acked.write(line)?;
         self.drop_settled();
         Ok(())
+    }
+}
+
+/// Makes a segment's file with its header in it. What fails leaves no file: the system may have
+/// given it all the room that was left, and so to nobody else.
+fn begin_segment(
+    disk: &dyn Disk,
+    path: &Path,
+    capacity: u64,
+    header: &[u8],
+) -> io::Result<Arc<dyn DiskFile>> {
+    let file = disk.open(path, How::New)?;
+    match file.allocate(capacity).and_then(|()| file.write_all_at(header, 0)) {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            let _ = disk.remove_file(path);
+            Err(error)
+        }
     }
 }
 
