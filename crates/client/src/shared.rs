@@ -308,14 +308,6 @@ impl Shared {
         result
     }
 
-    /// Makes rows safe that only go to the spool; `None` if they go elsewhere, too.
-    pub(crate) fn sync_offline(&self) -> Option<Result<(), JournalError>> {
-        if !self.is_offline {
-            return None;
-        }
-        Some(self.core().journal.spool().map_or(Ok(()), |spool| spool.sync_now()))
-    }
-
     /// Returns what the spool has to do now, or when to ask again.
     pub(crate) fn next_chore(&self) -> Result<Job, Option<Instant>> {
         match self.core().journal.spool().map(|spool| spool.chore(now())) {

@@ -14,9 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::rows::{IntoRows, Rows};
 use crate::session::reachable;
 use crate::shared::{Core, Delivered, NotTaken, Shared, now, say};
-use crate::{
-    Builder, FlushError, FlushFailure, JournalError, LogError, OpenError, Refusal, Refused, Stats,
-};
+use crate::{Builder, FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, Stats};
 
 /// A table that rows are appended to.
 ///
@@ -142,12 +140,8 @@ impl StreamTable {
     /// [offline](Builder::offline) makes its rows safe from power cuts instead.
     pub async fn flush(&self, timeout: Duration) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
-        if let Some(synced) = shared.sync_offline() {
-            let stats = self.stats();
-            let failed = |error: JournalError| FlushFailure::Spool { reason: error.to_string() };
-            return synced
-                .map(|()| stats)
-                .map_err(|e| FlushError { stats: Box::new(stats), reason: failed(e) });
+        if shared.is_offline {
+            return self.sync_offline();
         }
         let (rows, files) = {
             let mut core = shared.core();
@@ -168,9 +162,13 @@ impl StreamTable {
     /// left, and patience ends, they stay there for the next who opens the table.
     ///
     /// A table that is [offline](Builder::offline) leaves its rows in the spool, and says how many
-    /// are pending there.
+    /// are pending there. If the disk does not take them, that is an error, and the table goes on, so
+    /// that `finish` may be called again.
     pub async fn finish(&self) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
+        if shared.is_offline && !shared.core().is_closed {
+            self.sync_offline()?;
+        }
         {
             let mut core = shared.core();
             core.is_finished = true;
@@ -234,6 +232,17 @@ impl StreamTable {
     }
 
     /// Waits until `is_done`, or until there is no more reason to.
+    /// Makes rows safe that only go to the spool.
+    fn sync_offline(&self) -> Result<Stats, FlushError> {
+        let mut core = self.handle.shared.core();
+        let synced = core.journal.spool().map_or(Ok(()), |spool| spool.sync_now());
+        let stats = core.stats();
+        synced.map(|()| stats).map_err(|error| FlushError {
+            stats: Box::new(stats),
+            reason: FlushFailure::Spool { reason: error.to_string() },
+        })
+    }
+
     async fn wait(
         &self,
         is_done: impl Fn(&Core) -> bool,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use streamtable_schema::row;
 
 use super::chore::Chore;
 use super::dead::{Dead, Found, Loaded, Merge};
@@ -14,7 +15,7 @@ use super::frame::Header;
 use super::journal::SpoolJournal;
 use super::sim_disk::{SimMachine, Trouble};
 use super::{SpoolConfig, SyncPolicy, layout, list};
-use crate::{Journal, JournalError};
+use crate::{FlushFailure, Journal, JournalError, StreamTable};
 
 fn table_dir() -> PathBuf {
     "/spool/table".into()
@@ -386,8 +387,9 @@ fn a_fork_writes_nothing() {
     journal.append(b"{}").unwrap();
     journal.fork();
     let before = machine.files();
-    let refused = journal.commit();
-    assert!(matches!(refused, Err(JournalError::Io { .. })), "{refused:?}");
+    for refused in [journal.commit(), journal.sync_now()] {
+        assert!(matches!(refused, Err(JournalError::Io { .. })), "{refused:?}");
+    }
     let _ = journal.append(b"{}");
     journal.close(true).unwrap();
     assert_eq!(machine.files(), before);
@@ -478,4 +480,26 @@ proptest! {
             }
         }
     }
+}
+
+/// Offline nobody else has the rows, so a program that ends hears that they would be lost; it may
+/// make room, and end once more.
+#[tokio::test]
+async fn who_ends_offline_hears_of_rows_that_the_disk_does_not_take() {
+    let machine = SimMachine::default();
+    let builder = StreamTable::builder("e/p/t").base_url("http://mock.invalid").quiet().offline();
+    let builder =
+        builder.spool(SpoolConfig { dir: Some("/spool".into()), ..SpoolConfig::default() });
+    let table = builder.disk(machine.process()).open().await.unwrap();
+    machine.set_full(true);
+    let refused = table.log(row! { "n" => 1 }).await.unwrap_err();
+    assert!(refused.at_risk.is_some() && refused.refused.is_empty(), "{refused:?}");
+    let error = table.finish().await.unwrap_err();
+    assert!(matches!(error.reason, FlushFailure::Spool { .. }), "{error}");
+    assert_eq!(error.stats.pending, 1);
+    machine.set_full(false);
+    assert_eq!(table.finish().await.unwrap().pending, 1);
+    let files = machine.files();
+    let has_row = |(_, bytes): &(PathBuf, Vec<u8>)| bytes.windows(6).any(|it| it == b"\"n\":1,");
+    assert!(files.iter().any(has_row), "the row is in no file");
 }

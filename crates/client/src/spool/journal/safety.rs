@@ -15,6 +15,7 @@ use crate::{Journal, JournalError};
 impl SpoolJournal {
     /// Waits until all lines that were committed are safe, whatever the policy.
     pub(crate) fn sync_now(&mut self) -> Result<(), JournalError> {
+        self.check_process()?;
         self.write_staged()?;
         let mut result = Ok(());
         for _ in 0..2 {
