@@ -2,8 +2,8 @@
 //!
 //! A schedule is a seed: `STREAMTABLE_SEED=7 cargo nextest run -p streamtable simulation` runs that
 //! one again, and a failure prints its seed with the schedule. `STREAMTABLE_SCHEDULES` says how
-//! many to run, and `cargo xtask simulate` prints the figures. Programs of odd seeds have a spool on a simulated disk; they are killed, the power
-//! is cut, and the disk fails, too.
+//! many to run, and `cargo xtask simulate` prints the figures. Programs of odd seeds have a spool on
+//! a simulated disk; they are killed, the power is cut, and the disk fails, too.
 
 mod dice;
 mod world;
