@@ -17,18 +17,34 @@ fn open(path: &Path) -> File {
     options.read(true).write(true).create(true).truncate(false).open(path).unwrap()
 }
 
-/// Makes a file with room for so many bytes, and maps it.
-fn mapped(path: &Path, len: u64) -> (File, MappedFile) {
+/// Makes a file with room for so many bytes, and maps it where that is possible.
+fn try_mapped(path: &Path, len: u64) -> Option<(File, MappedFile)> {
     let file = open(path);
-    fs4::FileExt::allocate(&file, len).unwrap();
-    let map = MappedFile::new(&file).unwrap();
-    let map = map.expect("these tests need their temporary folder on ext4, XFS or tmpfs");
-    (file, map)
+    fs4::FileExt::allocate(&file, len).ok()?;
+    let map = MappedFile::new(&file).unwrap()?;
+    Some((file, map))
+}
+
+fn mapped(path: &Path, len: u64) -> (File, MappedFile) {
+    try_mapped(path, len).expect("a folder where files are mapped")
+}
+
+/// A folder where files are mapped: containers often have their temporary one elsewhere.
+fn folder() -> tempfile::TempDir {
+    let temporary = std::env::temp_dir();
+    let places = [&*temporary, Path::new(env!("CARGO_TARGET_TMPDIR")), Path::new("/dev/shm")];
+    let folder = places.into_iter().find_map(|place| {
+        let folder = tempfile::tempdir_in(place).ok()?;
+        try_mapped(&folder.path().join("f"), 4096)?;
+        std::fs::remove_file(folder.path().join("f")).unwrap();
+        Some(folder)
+    });
+    folder.expect("these tests need TMPDIR, the target's tmp or /dev/shm on ext4, XFS or tmpfs")
 }
 
 #[test]
 fn only_a_file_with_room_is_mapped() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let file = open(&dir.path().join("f"));
     assert!(MappedFile::new(&file).unwrap().is_none(), "empty");
     file.set_len(1 << 20).unwrap();
@@ -41,7 +57,7 @@ fn only_a_file_with_room_is_mapped() {
 
 #[test]
 fn nothing_is_written_beyond_the_end() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (file, mut map) = mapped(&dir.path().join("f"), 10_000);
     assert_eq!(map.len(), 10_000);
     map.write_at(b"end", 9_997).unwrap();
@@ -59,7 +75,7 @@ fn nothing_is_written_beyond_the_end() {
 /// Somebody cut the file: it stands for all that the system does not give.
 #[test]
 fn a_page_that_is_not_given_is_an_error() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (file, mut map) = mapped(&dir.path().join("f"), 1 << 20);
     map.write_at(b"begun", 0).unwrap();
     file.set_len(128 << 10).unwrap();
@@ -85,7 +101,7 @@ proptest! {
         writes in prop::collection::vec((0usize..300_000, 0usize..5_000, any::<u8>()), 0..30),
     ) {
         const LEN: usize = 300_000;
-        let dir = tempfile::tempdir().unwrap();
+        let dir = folder();
         let (file, mut map) = mapped(&dir.path().join("f"), LEN as u64);
         let mut expected = vec![0; LEN];
         for (at, len, first) in writes {
@@ -105,7 +121,7 @@ proptest! {
 }
 
 const CHILD: &str = "STREAMTABLE_MAPPED_CHILD";
-const KILLED_LEN: u64 = 64 << 20;
+const KILLED_LEN: u64 = 16 << 20;
 const WRITE_BYTES: usize = 1_001;
 
 /// The process that is killed; the test below starts it.
@@ -126,7 +142,7 @@ fn child() {
 /// In the middle of a write, too: the bytes that it wrote stand before those that it did not.
 #[test]
 fn a_kill_leaves_a_beginning() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut in_the_middle = 0;
     for kill in 0..20 {
         let path = dir.path().join(format!("f{kill}"));
