@@ -231,7 +231,6 @@ impl StreamTable {
         self.handle.shared.clock.now()
     }
 
-    /// Waits until `is_done`, or until there is no more reason to.
     /// Makes rows safe that only go to the spool.
     fn sync_offline(&self) -> Result<Stats, FlushError> {
         let mut core = self.handle.shared.core();
@@ -243,6 +242,7 @@ impl StreamTable {
         })
     }
 
+    /// Waits until `is_done`, or until there is no more reason to.
     async fn wait(
         &self,
         is_done: impl Fn(&Core) -> bool,
