@@ -19,6 +19,7 @@ mod serve;
 mod server;
 mod state;
 mod storage;
+mod turns;
 
 pub use access::{NotARight, Principal, Right};
 pub use catalog::{Catalog, CatalogError, Key, NewKey};

@@ -15,6 +15,7 @@ mod runs;
 mod sessions;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub(crate) use manifests::{
     ArtifactFile, Manifest, ManifestFile, ManifestKind, NewManifest, WholeArtifact,
 };
 pub(crate) use runs::{NO_PROJECT, Project, Run, RunChange, RunEvent, RunLocation};
+
+use crate::turns::in_turn;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -134,20 +137,12 @@ impl Inner {
     }
 }
 
-/// Does work on a thread that may block, when it is its turn: until then it takes none.
 async fn blocking<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, CatalogError> + Send + 'static,
 ) -> Result<T, CatalogError> {
-    let failed = |reason: String| CatalogError::Failed { reason };
-    let turn =
-        Arc::clone(turns).acquire_owned().await.map_err(|error| failed(error.to_string()))?;
-    let done = tokio::task::spawn_blocking(move || {
-        let result = work();
-        drop(turn);
-        result
-    });
-    done.await.unwrap_or_else(|error| Err(failed(error.to_string())))
+    let failed = |error: io::Error| CatalogError::Failed { reason: error.to_string() };
+    in_turn(turns, work).await.map_err(failed)?
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

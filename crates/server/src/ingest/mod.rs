@@ -3,8 +3,6 @@
 mod body;
 mod post;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -18,6 +16,7 @@ use streamtable_wire::{ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, RejectedL
 
 use crate::access::{Principal, Right};
 use crate::catalog::{Run, RunLocation};
+use crate::turns::in_turn;
 use crate::{ApiError, AppState};
 
 pub(crate) use body::read_body;
@@ -165,16 +164,8 @@ pub(crate) async fn on_blocking_thread<T: Send + 'static>(
     if bytes <= SMALL {
         return work();
     }
-    let failed = |error: &dyn std::error::Error| {
+    in_turn(&state.shared.body_readers, work).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request's work failed");
-        ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
-    };
-    let turn = Arc::clone(&state.shared.body_readers).acquire_owned().await;
-    let turn = turn.map_err(|error| failed(&error))?;
-    let done = tokio::task::spawn_blocking(move || {
-        let result = work();
-        drop(turn);
-        result
-    });
-    done.await.unwrap_or_else(|error| Err(failed(&error)))
+        Err(ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
+    })
 }
