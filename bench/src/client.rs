@@ -54,7 +54,8 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    fn columns(self) -> usize {
+    /// How many columns such a row has.
+    pub(crate) fn columns(self) -> usize {
         match self {
             Self::Typed | Self::Dynamic => 10,
             Self::Wide(columns) => columns,

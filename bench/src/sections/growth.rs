@@ -16,21 +16,22 @@ pub(super) const SECTION: Section = Section {
 fn run(bench: &Bench) -> Result<Figures, Error> {
     let stream = bench.scale.stream;
     let cases = [
-        (stream / 10, 10, Form::Typed),
-        (stream, 10, Form::Typed),
-        (stream * 10, 10, Form::Typed),
-        (stream / 10, 10, Form::Wide(10)),
-        (stream / 20, 100, Form::Wide(100)),
-        (stream / 100, 1000, Form::Wide(1000)),
+        (stream / 10, Form::Typed),
+        (stream, Form::Typed),
+        (stream * 10, Form::Typed),
+        (stream / 10, Form::Wide(10)),
+        (stream / 20, Form::Wide(100)),
+        (stream / 100, Form::Wide(1000)),
     ];
     let mut figures = Figures::default();
-    for (rows, columns, form) in cases {
+    for (rows, form) in cases {
+        let columns = form.columns();
         let server = Server::start(bench)?;
         let outcome = Job { form, ..Job::new(&server, "growth", rows) }.run()?;
         let kind = if matches!(form, Form::Typed) { "mixed" } else { "float" };
         let cells = vec![
             Cell::rate(outcome.rows, outcome.finished),
-            Cell::rate(outcome.rows * columns, outcome.finished),
+            Cell::rate(outcome.rows * columns as u64, outcome.finished),
             Cell::Bytes(outcome.peak_bytes),
             Cell::Bytes(server.usage()?.peak_bytes),
         ];
