@@ -201,7 +201,7 @@ fn open(job: &Job) -> Result<StreamTable, Error> {
     let builder = StreamTable::builder(&job.table)
         .settings(Settings::default())
         .base_url(&job.url)
-        .api_key(&job.key)?
+        .api_key(&job.key)
         .columns(ColumnPolicy::Evolve)
         .when_full(WhenFull::Wait)
         .quiet()

@@ -39,7 +39,6 @@ pub(crate) async fn run(life: Life) -> Result<(), String> {
     let table = StreamTable::builder(TABLE)
         .base_url(&env(SERVER)?)
         .api_key(&env(KEY)?)
-        .map_err(|error| error.to_string())?
         .transport(HyperTransport::new().map_err(|error| error.to_string())?)
         .when_unreachable(WhenUnreachable::LogAnyway)
         .when_full(WhenFull::Wait)

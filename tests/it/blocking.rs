@@ -16,7 +16,6 @@ fn builder(base_url: &str) -> Builder {
     StreamTable::builder(NAME)
         .base_url(base_url)
         .api_key("local-key")
-        .unwrap()
         .transport(HyperTransport::new().unwrap())
         .quiet()
 }

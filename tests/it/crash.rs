@@ -100,7 +100,6 @@ fn a_program_that_logs() {
         let table = StreamTable::builder(NAME)
             .base_url(&server)
             .api_key("local-key")
-            .unwrap()
             .transport(HyperTransport::new().unwrap())
             .quiet()
             .open()

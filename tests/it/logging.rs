@@ -215,7 +215,7 @@ async fn who_waits_for_room_hears_that_the_table_is_finished() {
 #[ignore = "prints to standard error"]
 async fn prints_where_to_look() {
     let builder = streamtable::StreamTable::builder(NAME).base_url("http://mock.invalid");
-    let builder = builder.api_key("local-key").unwrap().transport(mock());
+    let builder = builder.api_key("local-key").transport(mock());
     let table = builder.open().await.unwrap();
     assert!(table.log(row! { "n" => 1 }).await.unwrap().panel_url.is_some());
     table.finish().await.unwrap();

@@ -33,7 +33,6 @@ pub(crate) fn builder(mock: &MockBackend) -> Builder {
     StreamTable::builder(NAME)
         .base_url("http://mock.invalid")
         .api_key("local-key")
-        .unwrap()
         .transport(mock.clone())
         .quiet()
 }

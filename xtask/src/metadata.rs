@@ -143,9 +143,15 @@ impl Tree {
         Ok(Self { nodes: list(&json["resolve"]["nodes"]).map(node).collect() })
     }
 
-    /// The shortest chain of names from `name` to each package that `is_end` accepts, without the
-    /// chains that lead through another such package.
-    pub(crate) fn chains(&self, name: &str, is_end: impl Fn(&str) -> bool) -> Vec<Vec<&str>> {
+    /// Returns the shortest chain of names from `name` to each package that `is_end` accepts,
+    /// without the chains that lead through another such package or through one that `is_left_out`
+    /// accepts.
+    pub(crate) fn chains(
+        &self,
+        name: &str,
+        is_end: impl Fn(&str) -> bool,
+        is_left_out: impl Fn(&str) -> bool,
+    ) -> Vec<Vec<&str>> {
         let Some((start, node)) = self.nodes.iter().find(|(_, node)| node.name == name) else {
             return Vec::new();
         };
@@ -155,7 +161,7 @@ impl Tree {
         while let Some((id, chain)) = queue.pop_front() {
             for next in self.nodes.get(id).into_iter().flat_map(|node| &node.dependencies) {
                 let Some(node) = self.nodes.get(next) else { continue };
-                if !seen.insert(next) {
+                if is_left_out(&node.name) || !seen.insert(next) {
                     continue;
                 }
                 let mut chain = chain.clone();
@@ -223,8 +229,9 @@ pub(crate) mod tests {
     fn chains_are_shortest_and_end_at_the_first_hit() {
         let tree = tree(&["a -> b", "b -> c", "c -> x", "a -> c", "x -> y", "b -> y", "c -> a"]);
         let is_end = |name: &str| name == "x" || name == "y";
-        assert_eq!(tree.chains("a", is_end), [vec!["a", "b", "y"], vec!["a", "c", "x"]]);
-        assert!(tree.chains("y", is_end).is_empty());
-        assert!(tree.chains("unknown", is_end).is_empty());
+        assert_eq!(tree.chains("a", is_end, |_| false), [vec!["a", "b", "y"], vec!["a", "c", "x"]]);
+        assert_eq!(tree.chains("a", is_end, |name| name == "b"), [vec!["a", "c", "x"]]);
+        assert!(tree.chains("y", is_end, |_| false).is_empty());
+        assert!(tree.chains("unknown", is_end, |_| false).is_empty());
     }
 }

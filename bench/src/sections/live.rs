@@ -55,7 +55,7 @@ fn measure(server: &Server, table: &str, rows: u64, look: Look) -> Result<Times,
     let table = StreamTable::builder(&name)
         .settings(Settings::default())
         .base_url(&server.url)
-        .api_key(&server.key)?
+        .api_key(&server.key)
         .no_spool()
         .quiet()
         .transport(HyperTransport::new()?)

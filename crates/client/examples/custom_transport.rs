@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let transport = Shaky { inner: backend.clone(), posts: AtomicU64::new(0) }.traced();
     let table = StreamTable::builder("me/shop/requests")
         .base_url("http://mock.invalid")
-        .api_key("local-key")?
+        .api_key("local-key")
         .transport(transport)
         .open()
         .await?;

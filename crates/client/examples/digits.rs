@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = backend.serve("127.0.0.1:0")?;
     let table = StreamTable::builder("demo/mnist/digits")
         .base_url(&server.base_url())
-        .api_key("local-key")?
+        .api_key("local-key")
         .transport(HyperTransport::new()?)
         .open()
         .await?;

@@ -5,7 +5,6 @@
 
 use serde::Serialize;
 use streamtable::{StreamTable, Timestamp};
-use streamtable_transport_hyper::HyperTransport;
 
 #[derive(Serialize)]
 struct Request<'a> {
@@ -28,7 +27,7 @@ enum Outcome {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("usage: typed_rows ENTITY/PROJECT/TABLE")?;
-    let table = StreamTable::open(&name, HyperTransport::new()?).await?;
+    let table = StreamTable::open(&name).await?;
 
     let requests = [
         Request {

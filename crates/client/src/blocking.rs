@@ -9,7 +9,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-//! # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open_blocking()?;
+//! # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open_blocking()?;
 //! table.log(row! { "path" => "/", "ms" => 7 })?;
 //! let stats = table.finish()?;
 //! assert_eq!(stats.acked, 1);
@@ -62,8 +62,14 @@ pub struct StreamTable {
 }
 
 impl StreamTable {
-    /// Opens a table, and makes it if it is not there; see [`crate::StreamTable::open`].
-    pub fn open(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
+    /// Opens a table over the default transport; see [`crate::StreamTable::open`].
+    #[cfg(feature = "hyper")]
+    pub fn open(name: &str) -> Result<Self, OpenError> {
+        Self::builder(name).open_blocking()
+    }
+
+    /// Opens a table over another transport; see [`crate::StreamTable::open_with`].
+    pub fn open_with(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
         Self::builder(name).transport(transport).open_blocking()
     }
 

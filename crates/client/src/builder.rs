@@ -65,17 +65,17 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// Opens a table with other than the default choices.
+/// Opens a table with options other than the defaults.
 ///
-/// Where the rows go is the one thing without a default: a [`transport`](Self::transport) to a
-/// W&B-compatible server, or any other [`backend`](Self::backend).
+/// Rows go to a W&B-compatible server: over hyper (feature `hyper`, on by default) or over another
+/// [`transport`](Self::transport). A [`backend`](Self::backend) sends them anywhere else.
 pub struct Builder {
     name: String,
     project: Option<String>,
     entity: Option<String>,
     settings: Option<Settings>,
     base_url: Option<String>,
-    api_key: Option<ApiKey>,
+    api_key: Option<Result<ApiKey, ApiKeyError>>,
     target: Option<Target>,
     columns: ColumnPolicy,
     pub(crate) when_full: WhenFull,
@@ -171,10 +171,13 @@ impl Builder {
         self
     }
 
-    /// Gives the key. Beats the settings.
-    pub fn api_key(mut self, key: &str) -> Result<Self, ApiKeyError> {
-        self.api_key = Some(ApiKey::new(key)?);
-        Ok(self)
+    /// Sets the API key. Takes precedence over the settings.
+    ///
+    /// A key that cannot be sent in a header is an [`OpenError::Key`] from [`open`](Self::open).
+    #[must_use]
+    pub fn api_key(mut self, key: &str) -> Self {
+        self.api_key = Some(ApiKey::new(key));
+        self
     }
 
     /// Sends rows to a W&B-compatible server, over this transport.
@@ -357,7 +360,7 @@ impl Builder {
             self.entity,
             self.settings,
             self.base_url,
-            self.api_key,
+            self.api_key.transpose()?,
             self.target,
             self.is_offline,
         )?;
@@ -517,9 +520,10 @@ fn resolve(
     if let Some(entity) = &entity {
         name = name.with_entity(entity)?;
     }
-    if target.is_none() && !is_offline {
-        return Err(OpenError::NoTransport);
-    }
+    let target = match target {
+        None if !is_offline => Some(Target::Transport(default_transport()?)),
+        target => target,
+    };
     // A key that nobody needs may be as bad as it likes.
     let is_to_server = matches!(target, Some(Target::Transport(_)));
     let needs_key = api_key.is_none() && is_to_server && !is_offline;
@@ -559,6 +563,23 @@ fn resolve(
         return Err(NameError::Missing { part: NamePart::Project }.into());
     }
     Ok(Resolved { name, backend, server, is_custom, spool_dir })
+}
+
+/// Returns the transport of a builder that was given neither transport nor backend.
+#[cfg(feature = "hyper")]
+fn default_transport() -> Result<AnyTransport, OpenError> {
+    match streamtable_transport_hyper::HyperTransport::new() {
+        Ok(transport) => Ok(AnyTransport::new(transport)),
+        Err(error) => Err(OpenError::Transport { reason: error.to_string() }),
+    }
+}
+
+/// Returns an error: without the feature `hyper` there is no default transport.
+#[cfg(not(feature = "hyper"))]
+fn default_transport() -> Result<AnyTransport, OpenError> {
+    let reason = "the crate was built without its feature `hyper`: pass a transport to \
+                  `open_with` or to the builder";
+    Err(OpenError::Transport { reason: reason.to_owned() })
 }
 
 /// What stands where rows do not go.

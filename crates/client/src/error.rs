@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use streamtable_schema::{NameError, Row, SchemaError};
+use streamtable_transport::ApiKeyError;
 
 use crate::{SettingsError, Stats};
 
@@ -222,9 +223,15 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Nothing says where rows go.
-    #[error("there is no transport and no backend: give the builder one, such as `HyperTransport`")]
-    NoTransport,
+    /// The API key given to the builder cannot be sent in a header.
+    #[error("the API key cannot be used: {0}")]
+    Key(#[from] ApiKeyError),
+    /// The default transport cannot be used.
+    #[error("there is no transport: {reason}")]
+    Transport {
+        /// Why not.
+        reason: String,
+    },
     /// There is no key: nothing says who logs.
     #[error("there is no API key for {host}: pass one, set WANDB_API_KEY, or put it into ~/.netrc")]
     NoKey {

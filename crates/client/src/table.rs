@@ -31,28 +31,39 @@ pub struct StreamTable {
 }
 
 impl StreamTable {
-    /// Opens a table, and makes it if it is not there.
+    /// Opens a table on a W&B-compatible server over the default transport (hyper and rustls).
+    /// Creates the table if it does not exist.
     ///
-    /// `name` is `entity/project/table`, `project/table` or `table`; what it leaves out, the
-    /// settings of this machine tell ([`Settings`](crate::Settings)). The call ends with an error
-    /// after [`Builder::open_timeout`] when the server cannot be reached.
+    /// `name` is `entity/project/table`, `project/table` or `table`. Missing parts come from the
+    /// settings of this machine ([`Settings`](crate::Settings)) or from the server. If the server
+    /// cannot be reached, the call returns an error after [`Builder::open_timeout`].
     ///
     /// ```no_run
     /// use streamtable::{StreamTable, row};
-    /// use streamtable_transport_hyper::HyperTransport;
     ///
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let table = StreamTable::open("my-team/shop/requests", HyperTransport::new()?).await?;
-    /// table.log(row! { "path" => "/", "ms" => 7 }).await?;
-    /// table.finish().await?;
-    /// # Ok(())
-    /// # }
+    /// #[tokio::main]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let table = StreamTable::open("my-team/shop/requests").await?;
+    ///     table.log(row! { "path" => "/", "ms" => 7 }).await?;
+    ///     table.finish().await?;
+    ///     Ok(())
+    /// }
     /// ```
-    pub async fn open(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
+    #[cfg(feature = "hyper")]
+    pub async fn open(name: &str) -> Result<Self, OpenError> {
+        Self::builder(name).open().await
+    }
+
+    /// Opens a table as [`builder(name)`](Self::builder) with a [`transport`](Builder::transport)
+    /// does: for tests, and for programs with an HTTP stack of their own.
+    pub async fn open_with(
+        name: &str,
+        transport: impl Transport + 'static,
+    ) -> Result<Self, OpenError> {
         Self::builder(name).transport(transport).open().await
     }
 
-    /// Begins to open a table with other than the default choices.
+    /// Returns a builder for a table with options other than the defaults.
     pub fn builder(name: &str) -> Builder {
         Builder::new(name)
     }
@@ -86,7 +97,7 @@ impl StreamTable {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-    /// # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open().await?;
+    /// # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open().await?;
     /// #[derive(serde::Serialize)]
     /// struct Request { path: &'static str, ms: f64 }
     ///

@@ -125,7 +125,7 @@ impl Options {
             builder = builder.base_url(base_url);
         }
         if let Some(key) = &self.api_key {
-            builder = builder.api_key(key).map_err(|error| unusable(&error))?;
+            builder = builder.api_key(key);
         }
         if let Some(bytes) = self.buffer_bytes {
             builder = builder.buffer_bytes(bytes);

@@ -108,7 +108,6 @@ impl Demo {
         let table = StreamTable::builder(TABLE)
             .base_url(url)
             .api_key(&key.secret)
-            .map_err(Failure::failed)?
             .transport(HyperTransport::new().map_err(Failure::failed)?)
             .when_full(WhenFull::Wait)
             // The server that they are for ends with this process.

@@ -164,7 +164,7 @@ Log rows, from a shell, from Python or from Rust:
   table = StreamTable(\"{entity}/shop/requests\")
   table.log({{\"path\": \"/\", \"ms\": 7}})
 
-  let table = StreamTable::open(\"{entity}/shop/requests\", HyperTransport::new()?).await?;
+  let table = StreamTable::open(\"{entity}/shop/requests\").await?;
   table.log(row! {{ \"path\" => \"/\", \"ms\" => 7 }}).await?;
 
 Look at them:

@@ -188,7 +188,6 @@ impl World {
         let builder = StreamTable::builder(NAME)
             .base_url("http://mock.invalid")
             .api_key("local-key")
-            .map_err(|e| e.to_string())?
             .transport(self.backend.clone())
             .clock(self.clock.clone())
             .limits(limits)
