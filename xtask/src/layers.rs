@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::metadata::{Kind, Query, Tree, Workspace};
+use crate::metadata::{Kind, Node, Query, Tree, Workspace};
 use crate::{Command, Failure};
 
 /// The layers from the top down. An edge goes from a layer to one strictly below it.
@@ -110,8 +110,9 @@ Compares the workspace's crate graph with the picture in xtask/src/layers.rs.
 
 Every crate has a place in a layer, every dependency goes strictly down, and
 crates that promise to do without something (a runtime, TLS, the query engine)
-have it nowhere in their trees, with all features on, on any platform. Prints
-every edge or chain that breaks a rule, and then ends with exit code 1.
+have it nowhere in their trees, with all features on, on any platform. No crate
+depends on one that needs a newer Rust than it promises itself. Prints every
+edge or chain that breaks a rule, and then ends with exit code 1.
 
 Usage: cargo xtask check-layers [OPTIONS]
 
@@ -152,6 +153,7 @@ pub(crate) fn check(query: &Query) -> Result<(), Failure> {
     let tree = Tree::read(query);
     if let Ok(tree) = &tree {
         broken.extend(broken_absences(&workspace, tree));
+        broken.extend(broken_rust_versions(&workspace, tree));
     }
     for line in &broken {
         eprintln!("{line}");
@@ -205,11 +207,26 @@ fn broken_absences(workspace: &Workspace, tree: &Tree) -> Vec<String> {
     for absence in ABSENCES {
         for name in absence.of.crates().into_iter().filter(|name| workspace.has(name)) {
             let forbidden =
-                |package: &str| absence.never.iter().any(|pattern| matches(pattern, package));
+                |node: &Node| absence.never.iter().any(|pattern| matches(pattern, &node.name));
             let is_left_out = |package: &str| absence.without == Some(package);
             for chain in tree.chains(name, forbidden, is_left_out) {
                 broken.push(format!("{}: {}", chain.join(" → "), absence.rule));
             }
+        }
+    }
+    broken
+}
+
+/// One line for each chain from a crate to one that needs a newer Rust than the first promises.
+fn broken_rust_versions(workspace: &Workspace, tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for name in workspace.packages.iter().map(|package| &package.name) {
+        let Some(promised) = tree.get(name).and_then(|node| node.rust) else { continue };
+        let is_newer = |node: &Node| node.rust > Some(promised);
+        for chain in tree.chains(name, is_newer, |_| false) {
+            let [major, minor, patch] = promised;
+            let chain = chain.join(" → ");
+            broken.push(format!("{chain}: needs a newer Rust than {major}.{minor}.{patch}"));
         }
     }
     broken
@@ -246,7 +263,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::tests::{tree, workspace};
+    use crate::metadata::tests::{tree, with_rust, workspace};
 
     #[track_caller]
     fn check_edges(edges: &[&str], expected: &[&str]) {
@@ -293,6 +310,17 @@ mod tests {
             &[
                 "streamtable-wire → streamtable-mock-backend (dev): an edge goes strictly down, this one protocol → features",
             ],
+        );
+    }
+
+    #[test]
+    fn rust_versions() {
+        let edges = ["streamtable -> a", "a -> uuid"];
+        let tree = with_rust(tree(&edges), "streamtable", [1, 88, 0]);
+        let tree = with_rust(tree, "uuid", [1, 89, 0]);
+        assert_eq!(
+            broken_rust_versions(&workspace(&edges), &tree),
+            ["streamtable → a → uuid: needs a newer Rust than 1.88.0"],
         );
     }
 

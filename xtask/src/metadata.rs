@@ -119,26 +119,42 @@ pub(crate) struct Tree {
     nodes: BTreeMap<String, Node>,
 }
 
-struct Node {
-    name: String,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// The oldest Rust that its manifest names.
+    pub(crate) rust: Option<Rust>,
     /// Keys of `nodes`.
     dependencies: Vec<String>,
 }
 
+/// A version of Rust, as major, minor and patch.
+pub(crate) type Rust = [u32; 3];
+
+/// Parses `1.88` or `1.88.0`.
+fn rust(json: &Value) -> Option<Rust> {
+    let mut numbers = json.as_str()?.split('.').map(|number| number.parse().unwrap_or(0));
+    Some(std::array::from_fn(|_| numbers.next().unwrap_or(0)))
+}
+
 impl Tree {
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+        self.nodes.values().find(|node| node.name == name)
+    }
+
     pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
         let json = query.ask("--all-features")?;
-        let names: BTreeMap<&str, &str> = list(&json["packages"])
-            .filter_map(|package| Some((package["id"].as_str()?, package["name"].as_str()?)))
+        let packages: BTreeMap<&str, &Value> = list(&json["packages"])
+            .filter_map(|package| Some((package["id"].as_str()?, package)))
             .collect();
         let node = |json: &Value| {
             let id = text(&json["id"]);
-            let name = names.get(id.as_str()).map(ToString::to_string).unwrap_or_default();
+            let package = packages.get(id.as_str()).copied().unwrap_or(&Value::Null);
+            let (name, rust) = (text(&package["name"]), rust(&package["rust_version"]));
             let dependencies = list(&json["deps"])
                 .filter(|dep| list(&dep["dep_kinds"]).any(|of| Kind::new(&of["kind"]) != Kind::Dev))
                 .map(|dep| text(&dep["pkg"]))
                 .collect();
-            (id, Node { name, dependencies })
+            (id, Node { name, rust, dependencies })
         };
         Ok(Self { nodes: list(&json["resolve"]["nodes"]).map(node).collect() })
     }
@@ -149,7 +165,7 @@ impl Tree {
     pub(crate) fn chains(
         &self,
         name: &str,
-        is_end: impl Fn(&str) -> bool,
+        is_end: impl Fn(&Node) -> bool,
         is_left_out: impl Fn(&str) -> bool,
     ) -> Vec<Vec<&str>> {
         let Some((start, node)) = self.nodes.iter().find(|(_, node)| node.name == name) else {
@@ -166,7 +182,7 @@ impl Tree {
                 }
                 let mut chain = chain.clone();
                 chain.push(node.name.as_str());
-                if is_end(&node.name) {
+                if is_end(node) {
                     chains.push(chain);
                 } else {
                     queue.push_back((next, chain));
@@ -220,15 +236,31 @@ pub(crate) mod tests {
     pub(crate) fn tree(edges: &[&str]) -> Tree {
         let node = |package: Package| {
             let dependencies = package.dependencies.into_iter().map(|dep| dep.on).collect();
-            (package.name.clone(), Node { name: package.name, dependencies })
+            (package.name.clone(), Node { name: package.name, rust: None, dependencies })
         };
         Tree { nodes: workspace(edges).packages.into_iter().map(node).collect() }
     }
 
     #[test]
+    fn rust_versions() {
+        assert_eq!(rust(&"1.88".into()), Some([1, 88, 0]));
+        assert_eq!(rust(&"1.88.1".into()), Some([1, 88, 1]));
+        assert_eq!(rust(&Value::Null), None);
+        assert!(rust(&"1.100".into()) > rust(&"1.88.1".into()));
+    }
+
+    /// Sets the oldest Rust of one crate.
+    pub(crate) fn with_rust(mut tree: Tree, name: &str, version: Rust) -> Tree {
+        tree.nodes.values_mut().filter(|node| node.name == name).for_each(|node| {
+            node.rust = Some(version);
+        });
+        tree
+    }
+
+    #[test]
     fn chains_are_shortest_and_end_at_the_first_hit() {
         let tree = tree(&["a -> b", "b -> c", "c -> x", "a -> c", "x -> y", "b -> y", "c -> a"]);
-        let is_end = |name: &str| name == "x" || name == "y";
+        let is_end = |node: &Node| node.name == "x" || node.name == "y";
         assert_eq!(tree.chains("a", is_end, |_| false), [vec!["a", "b", "y"], vec!["a", "c", "x"]]);
         assert_eq!(tree.chains("a", is_end, |name| name == "b"), [vec!["a", "c", "x"]]);
         assert!(tree.chains("y", is_end, |_| false).is_empty());
