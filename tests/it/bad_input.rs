@@ -28,8 +28,11 @@ async fn names_are_refused_before_anything_is_sent() {
         ("a/b/c/d", "a table name has at most three parts, entity/project/table; this one has 4"),
         ("e/p/", "the table name is empty"),
         ("e//t", "the project is empty"),
-        ("Me/p/t", r#"the entity "Me" holds 'M'; it may hold a-z, 0-9, _ and -"#),
-        ("e/p/a b", r#"the table name "a b" holds ' '; it may hold A-Z, a-z, 0-9, _, . and -"#),
+        ("Me/p/t", r#"the entity "Me" contains 'M'; it may contain a-z, 0-9, _ and -"#),
+        (
+            "e/p/a b",
+            r#"the table name "a b" contains ' '; it may contain A-Z, a-z, 0-9, _, . and -"#,
+        ),
         (
             "t",
             "the project is missing: write entity/project/table, or give the project beside the name",

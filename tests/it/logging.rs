@@ -111,7 +111,7 @@ async fn a_call_takes_the_good_rows_and_hands_back_the_bad_ones() {
     assert_eq!(refused, [(1, Some(&bad)), (3, Some(&bad))]);
     assert_eq!(
         error.to_string(),
-        r#"2 of 4 rows refused, the first at 1: column "m" is not one of the table's; open it with evolving columns to add some"#
+        r#"2 of 4 rows refused, the first at 1: column "m" is not one of the table's; open the table with evolving columns to add it"#
     );
     assert_eq!(table.finish().await.unwrap().acked, 2);
 }
@@ -245,7 +245,11 @@ async fn flush_says_what_is_not_stored_and_why() {
     assert_eq!(error.stats.pending, 1);
     let FlushFailure::Timeout { waited, last_error } = error.reason else { panic!("{error}") };
     assert_eq!(waited, Duration::from_secs(3));
-    assert!(last_error.unwrap().starts_with("lost mock.invalid before its answer was whole"));
+    assert!(
+        last_error
+            .unwrap()
+            .starts_with("lost the connection to mock.invalid before the response was complete")
+    );
     // Delivery goes on all the same.
     assert_eq!(table.finish().await.unwrap().acked, 1);
 }
