@@ -1,4 +1,4 @@
-//! The class behind `StreamTable`.
+//! The base class of `StreamTable`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::process::{generation, retire, wait};
 use crate::stats::Stats;
 use crate::{errors, log};
 
-/// What `StreamTable` is made of; the class that programs use adds what is better said in Python.
+/// The native part of `StreamTable`; the Python class adds the rest of the API.
 #[pyclass(subclass, frozen, module = "streamtable._native")]
 #[derive(Debug)]
 pub(crate) struct Table {
     options: Arc<Options>,
     facts: Facts,
-    /// Locked only for a moment, and while the interpreter is held.
+    /// Locked only for a moment, and only while the GIL is held.
     state: Mutex<State>,
 }
 
-/// What does not change.
+/// Properties that never change.
 #[derive(Debug)]
 struct Facts {
     entity: String,
@@ -51,7 +51,7 @@ impl Table {
         spool_dir, spool, sync, offline, buffer_bytes, media_buffer_bytes, linger, open_timeout,
         finish_timeout, exit_timeout, on_reject, quiet
     ))]
-    #[expect(clippy::too_many_arguments, reason = "they are keywords, and called from one place")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments, with one caller")]
     fn new(
         py: Python<'_>,
         name: String,
@@ -163,7 +163,7 @@ impl Table {
         let stats = finished.map_err(|error| errors::flush(py, &error))?;
         let writer = open.table.writer().to_owned();
         let before = std::mem::replace(&mut *self.state(), State::Finished { stats, writer });
-        // The last of both waits for a thread to end.
+        // Dropping the last reference waits for a thread to end.
         py.detach(|| drop((before, open)));
         Ok(stats.into())
     }
@@ -239,7 +239,7 @@ impl Table {
         matches!(&*self.state(), State::Finished { .. })
     }
 
-    /// Asks the table's server; returns the answer's status and body.
+    /// Sends a request to the table's server; returns the response's status and body.
     #[pyo3(signature = (method, path, body, accept, timeout, /))]
     fn _request<'py>(
         &self,
@@ -258,9 +258,9 @@ impl Table {
 }
 
 impl Table {
-    /// Returns the table as it is open in this process, or nothing if it is finished.
+    /// Returns the table as opened in this process, or `None` if it is finished.
     ///
-    /// In a child that a fork made it is opened again, with a writer of its own.
+    /// In a forked child, opens it again as another writer.
     fn current(&self, py: Python<'_>) -> PyResult<Option<Arc<Open>>> {
         match &*self.state() {
             State::Finished { .. } => return Ok(None),
@@ -272,7 +272,7 @@ impl Table {
         let again = Open::new(py, &self.options)?;
         let mut state = self.state();
         let replaced = match &*state {
-            // Another thread was faster.
+            // Another thread has opened it already.
             State::Open(open) if open.generation == generation() => {
                 let open = Arc::clone(open);
                 drop(state);
@@ -282,7 +282,7 @@ impl Table {
             _ => std::mem::replace(&mut *state, State::Open(Arc::clone(&again))),
         };
         drop(state);
-        // Its threads live in another process, and its locks may be theirs.
+        // Its threads run in another process, and its locks may be held by them.
         std::mem::forget(replaced);
         Ok(Some(again))
     }
@@ -301,7 +301,7 @@ impl Drop for Table {
     }
 }
 
-/// The panel's address, where the table was opened without a server's word.
+/// Returns the panel's URL for a table that was opened without contacting the server.
 fn address(open: &Open) -> Option<String> {
     let Remote { base_url, board_url, .. } = &open.remote;
     let board = BaseUrl::board(board_url.as_deref(), base_url).ok()?;
@@ -313,15 +313,15 @@ fn choose<T: Copy>(keyword: &str, choice: &str, choices: &[(&str, T)]) -> PyResu
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
         let names = names.join(" or ");
-        PyValueError::new_err(format!("{keyword} is {names}, not {choice:?}"))
+        PyValueError::new_err(format!("{keyword} must be {names}, not {choice:?}"))
     })
 }
 
 fn seconds(keyword: &str, seconds: f64) -> PyResult<Duration> {
-    // What does not fit is for ever, or none.
+    // Values out of range are treated as infinite.
     if seconds.is_nan() || seconds < 0.0 {
         return Err(PyValueError::new_err(format!(
-            "{keyword} is a number of seconds, not {seconds}"
+            "{keyword} must be a number of seconds, not {seconds}"
         )));
     }
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
