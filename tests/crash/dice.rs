@@ -1,6 +1,6 @@
-//! The dice that choose what is killed, and when.
+//! The random choices of a run: which process to kill, and when.
 
-/// A source of numbers that depends on a seed alone (splitmix64).
+/// A random number generator (splitmix64) that depends only on a seed.
 #[derive(Debug)]
 pub(crate) struct Dice(u64);
 

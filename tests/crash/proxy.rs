@@ -1,4 +1,4 @@
-//! A proxy between writers and server that makes trouble.
+//! A proxy between writers and server that injects faults.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,25 +13,25 @@ use tokio::time::{sleep, timeout};
 
 use crate::dice::Dice;
 
-/// What happens to a connection, beside its end by somebody's death.
+/// The fault of a connection, in addition to the death of a process at either end.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
     None,
-    /// It breaks after so many bytes of requests.
+    /// Breaks after this many bytes of requests.
     CutRequest(u64),
-    /// It breaks after so many bytes of answers, at 0 before the first.
+    /// Breaks after this many bytes of responses; 0 means before the first.
     CutAnswer(u64),
-    /// Each piece waits for up to so long.
+    /// Delays each piece by up to this time.
     Delay(Duration),
-    /// It flows in pieces of so many bytes.
+    /// Splits the data into pieces of this many bytes.
     Drip(u64),
-    /// The server gets everything a second time, so much later.
+    /// Sends all requests to the server a second time, after this delay.
     Twice(Duration),
 }
 
-/// Names of troubles, for the tally.
+/// Names of the faults, for the tally.
 const NAMES: [&str; 6] =
-    ["whole", "cut in a request", "cut in an answer", "late", "slow", "doubled"];
+    ["whole", "cut in a request", "cut in a response", "late", "slow", "doubled"];
 
 impl Trouble {
     fn draw(dice: &mut Dice) -> Self {
@@ -46,7 +46,7 @@ impl Trouble {
         }
     }
 
-    /// Its place in [`NAMES`].
+    /// Returns the fault's index in [`NAMES`].
     fn index(self) -> usize {
         match self {
             Self::None => 0,
@@ -59,7 +59,7 @@ impl Trouble {
     }
 }
 
-/// A proxy that listens for as long as it is there.
+/// A proxy that runs until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     addr: SocketAddr,
@@ -69,7 +69,7 @@ pub(crate) struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    /// Where the server is, while there is one.
+    /// The server's address, while a server runs.
     server: Mutex<Option<SocketAddr>>,
     dice: Mutex<Dice>,
     is_calm: AtomicBool,
@@ -102,17 +102,17 @@ impl Proxy {
         format!("http://{}", self.addr)
     }
 
-    /// Says where the server is now.
+    /// Sets the server's current address.
     pub(crate) fn lead_to(&self, server: Option<SocketAddr>) {
         *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
-    /// Makes no more trouble with new connections.
+    /// Stops injecting faults into new connections.
     pub(crate) fn calm(&self) {
         self.shared.is_calm.store(true, Ordering::Relaxed);
     }
 
-    /// How many connections had which trouble.
+    /// Returns the number of connections with each fault.
     pub(crate) fn troubles(&self) -> Vec<(&'static str, u64)> {
         let counts = self.shared.counts.iter().map(|count| count.load(Ordering::Relaxed));
         NAMES.into_iter().zip(counts).collect()
@@ -145,7 +145,7 @@ impl Shared {
         let requests = pump(from_client, to_server, Pace::of_requests(trouble), copy);
         let answers = pump(from_server, to_client, Pace::of_answers(trouble), None);
         let both = async {
-            // HTTP's requests and answers have no use for half a connection.
+            // Close both directions when one closes: HTTP/1.1 does not use half-closed connections.
             tokio::select! {
                 () = requests => {}
                 () = answers => {}
@@ -153,16 +153,16 @@ impl Shared {
         };
         match trouble {
             Trouble::None => both.await,
-            // A connection may be kept for long, and others shall have troubles, too.
+            // Limit the life of a connection, so that later connections get faults too.
             _ => drop(timeout(life, both).await),
         }
     }
 }
 
-/// How bytes flow in one direction.
+/// The pace of data in one direction.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
-    /// It ends after so many bytes.
+    /// The maximum number of bytes.
     most: u64,
     piece: usize,
     pause: Duration,
@@ -191,7 +191,7 @@ impl Pace {
     }
 }
 
-/// Passes bytes on until one side ends or the pace says so.
+/// Copies bytes until one side closes or the limit is reached.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -207,7 +207,7 @@ async fn pump(
             sleep(pace.pause).await;
         }
         if let Some(copy) = &copy {
-            // The second connection may have ended before the first.
+            // The second connection may have closed before the first.
             let _ = copy.send(piece.to_vec());
         }
         if to.write_all(piece).await.is_err() || piece.len() < count {
@@ -217,14 +217,15 @@ async fn pump(
     }
 }
 
-/// Sends what is handed to it over a connection of its own, later, and listens to no answer.
+/// Sends the bytes that it receives over a separate connection, after a delay, and ignores the
+/// responses.
 fn repeat(server: SocketAddr, later: Duration) -> mpsc::UnboundedSender<Vec<u8>> {
     let (sender, mut pieces) = mpsc::unbounded_channel::<Vec<u8>>();
     tokio::spawn(async move {
         let Ok(stream) = TcpStream::connect(server).await else { return };
         let (mut answers, mut requests) = stream.into_split();
         let listening = tokio::spawn(async move {
-            // A server whose answers nobody takes would wait.
+            // Read the responses, so that the server is not blocked.
             let mut bytes = vec![0; 64 << 10];
             let silence = Duration::from_secs(2);
             while let Ok(Ok(1..)) = timeout(silence, answers.read(&mut bytes)).await {}

@@ -1,4 +1,4 @@
-//! A run: who lives, who is killed, and the counting in the end.
+//! A run: starts and kills the processes, and counts the rows at the end.
 
 use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
@@ -25,13 +25,13 @@ use crate::options::{Life, Options};
 use crate::server::Server;
 use crate::writer::{self, Said, TABLE, Writer};
 
-/// How many programs log at the same time.
+/// The number of concurrent writers.
 const WRITERS: usize = 3;
 
-/// How many rows are read back at once.
+/// The number of rows per read request.
 const PAGE: usize = 20_000;
 
-/// Servers, writers and a proxy between them, in a folder of their own.
+/// Servers, writers and the proxy between them, in a temporary folder.
 #[derive(Debug)]
 pub(crate) struct Run {
     options: Options,
@@ -49,7 +49,7 @@ pub(crate) struct Run {
     client_kills: u64,
 }
 
-/// A writer, and who notes what it says.
+/// A writer, and the task that records its output.
 #[derive(Debug)]
 struct Living {
     kill: watch::Sender<bool>,
@@ -57,7 +57,7 @@ struct Living {
 }
 
 impl Run {
-    /// Starts a server for the first time, and the proxy.
+    /// Starts the first server and the proxy.
     pub(crate) async fn new(
         options: Options,
         stopped: watch::Receiver<bool>,
@@ -81,20 +81,20 @@ impl Run {
             client_kills: 0,
         };
         run.start_server().await?;
-        // The first start makes a key and keeps it there.
+        // The first start creates a key and stores it there.
         let netrc = std::fs::read_to_string(run.path(".netrc")).map_err(|e| e.to_string())?;
         let key = netrc.rsplit_once("password ").map(|(_, key)| key.trim().to_owned());
-        run.key = key.ok_or("the server made no key")?;
+        run.key = key.ok_or("the server created no key")?;
         Ok(run)
     }
 
-    /// Kills until the time is over or somebody has seen enough, then lets a last program deliver
-    /// what is left, and counts.
+    /// Kills processes until the time is over or a signal arrives. Then a last program delivers the
+    /// remaining rows, and all rows are counted.
     pub(crate) async fn finish(mut self) -> Result<Tally, String> {
         let outcome = self.work().await;
         if !matches!(&outcome, Ok(tally) if tally.verdict.is_clean()) {
             self.folder.disable_cleanup(true);
-            eprintln!("what is left of it lies in {}", self.folder.path().display());
+            eprintln!("its files are in {}", self.folder.path().display());
         }
         outcome
     }
@@ -142,7 +142,7 @@ impl Run {
         })
     }
 
-    /// Kills somebody, and starts it again.
+    /// Kills a process and starts it again.
     async fn strike(&mut self) -> Result<(), String> {
         match self.dice.roll(10) {
             0..=3 => {
@@ -152,7 +152,7 @@ impl Run {
             }
             4..=6 => self.kill_server().await?,
             7..=8 => {
-                // All at once.
+                // Kill all writers at once.
                 for writer in &self.writers {
                     writer.kill.send_replace(true);
                 }
@@ -167,8 +167,7 @@ impl Run {
                 return Ok(());
             }
             _ => {
-                // Rows come to rest when it stops: it is killed in the middle of that, or before,
-                // or after.
+                // The server flushes rows at shutdown; kill it before, during or after the flush.
                 let server = self.take_server()?;
                 server.terminate()?;
                 sleep(Duration::from_millis(self.dice.roll(60))).await;
@@ -186,7 +185,7 @@ impl Run {
 
     fn take_server(&mut self) -> Result<Server, String> {
         self.proxy.lead_to(None);
-        self.server.take().ok_or_else(|| "there is no server".to_owned())
+        self.server.take().ok_or_else(|| "no server is running".to_owned())
     }
 
     async fn kill_server(&mut self) -> Result<(), String> {
@@ -202,7 +201,7 @@ impl Run {
             Server::start(&self.options.server, &data, |command| prepare(command, &home, log))
         };
         let clone = |log: &File| log.try_clone().map_err(|error| error.to_string());
-        // Now and then it is killed while it looks after what the last kill left.
+        // Sometimes kill the server during the recovery from the previous kill.
         let has_a_key = !self.key.is_empty();
         if has_a_key && self.dice.roll(4) == 0 {
             let server = start(clone(&log)?)?;
@@ -241,7 +240,7 @@ impl Run {
                     None if is_killed => return writer.ended().await.map(drop),
                     None => {
                         let status = writer.ended().await?;
-                        return Err(format!("a writer ended by itself: {status}"));
+                        return Err(format!("a writer exited unexpectedly: {status}"));
                     }
                 }
             }
@@ -263,7 +262,7 @@ impl Run {
         Writer::start(life, &self.proxy.url(), &self.key, prepare)
     }
 
-    /// Lets a last program deliver what all others left.
+    /// Starts a last program that delivers the rows of all others.
     async fn deliver(&mut self) -> Result<(), String> {
         while !self.writers.is_empty() {
             self.kill_writer(0).await?;
@@ -277,7 +276,7 @@ impl Run {
             }
         }
         let status = last.ended().await?;
-        let stats = stats.ok_or_else(|| format!("the last program ended with {status}"))?;
+        let stats = stats.ok_or_else(|| format!("the last program exited with {status}"))?;
         eprintln!("the last program: {stats}");
         let left = spool::list(&self.path("state/streamtable/spool"));
         let left = left.map_err(|error| error.to_string())?;
@@ -287,9 +286,9 @@ impl Run {
         Ok(())
     }
 
-    /// Reads all rows, from a server that was killed once more.
+    /// Reads all rows after a final kill of the server.
     async fn read_back(&mut self) -> Result<Vec<StoredRow>, String> {
-        /// What is wanted of a row as the server writes it.
+        /// The relevant fields of a row in the API.
         #[derive(Deserialize)]
         struct Line {
             _position: u64,
@@ -353,7 +352,8 @@ impl Run {
     }
 }
 
-/// Gives a process a home of its own, and a group, so that Ctrl-C is the driver's alone.
+/// Gives a process its own home folder, and its own process group so that Ctrl-C reaches only the
+/// driver.
 fn prepare(command: &mut Command, home: &std::path::Path, log: File) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -1,4 +1,4 @@
-//! A program that logs, and knows nothing of what is going to happen to it.
+//! The program that logs rows and is killed.
 
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -12,17 +12,17 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::dice::Dice;
 use crate::options::Life;
 
-/// The table of all rows.
+/// The table of the run.
 pub(crate) const TABLE: &str = "crash/test/rows";
 
-/// What this process has an address and a key from.
+/// The environment variables with the server's address and the key.
 const SERVER: &str = "STREAMTABLE_CRASH_SERVER";
 const KEY: &str = "STREAMTABLE_CRASH_KEY";
 
-/// How many rows `log` may be given at once.
+/// The maximum number of rows per call of `log`.
 const MOST_ROWS: u64 = 40;
 
-/// The text of a row; whoever reads it back can tell whether it is the one that was logged.
+/// Returns the text of a row. It depends only on the number, so that a stored row can be checked.
 pub(crate) fn text(number: u64) -> String {
     let length = Dice::new(number).roll(200);
     format!("{number} {}", "x".repeat(length as usize))
@@ -32,7 +32,7 @@ fn made(number: u64) -> Row {
     row! { "n" => number, "text" => text(number) }
 }
 
-/// Is a writer, until it is killed or done.
+/// Runs as a writer until it is killed or has finished.
 pub(crate) async fn run(life: Life) -> Result<(), String> {
     let env = |name| std::env::var(name).map_err(|_| format!("{name} is not set"));
     end_with_the_driver();
@@ -70,7 +70,7 @@ pub(crate) async fn run(life: Life) -> Result<(), String> {
     }
 }
 
-/// Nobody reads the ledger of a writer whose driver is gone.
+/// Ends this process when its driver exits, since its output is then lost.
 fn end_with_the_driver() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -83,21 +83,21 @@ fn tell(line: std::fmt::Arguments<'_>) -> Result<(), String> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| error.to_string())
 }
 
-/// A writer as its driver sees it: a process of its own.
+/// A writer process, as seen by the driver.
 #[derive(Debug)]
 pub(crate) struct Writer {
     child: Child,
     out: Lines<BufReader<ChildStdout>>,
 }
 
-/// What a writer says.
+/// A line of a writer's output.
 #[derive(Debug)]
 pub(crate) enum Said {
-    /// Its id, before anything else.
+    /// The writer's id; always the first line.
     Writer(String),
-    /// `log` took all rows below this number.
+    /// `log` accepted all rows below this number.
     Took(u64),
-    /// It is done.
+    /// The final statistics.
     Stats(String),
 }
 
@@ -119,7 +119,7 @@ impl Writer {
         Ok(Self { child, out: BufReader::new(out).lines() })
     }
 
-    /// Returns what it says next, or nothing once it has ended.
+    /// Returns the next line, or `None` once the writer has exited.
     pub(crate) async fn next(&mut self) -> Result<Option<Said>, String> {
         let Ok(Some(line)) = self.out.next_line().await else { return Ok(None) };
         let said = line.split_once(' ').and_then(|(word, rest)| match word {
@@ -128,12 +128,12 @@ impl Writer {
             "stats" => Some(Said::Stats(rest.to_owned())),
             _ => None,
         });
-        said.map(Some).ok_or_else(|| format!("a writer said {line:?}"))
+        said.map(Some).ok_or_else(|| format!("unexpected output of a writer: {line:?}"))
     }
 
-    /// Kills it. What it has said may still be read.
+    /// Kills it. Its output so far can still be read.
     pub(crate) fn kill(&mut self) -> Result<(), String> {
-        self.child.start_kill().map_err(|error| format!("a writer had ended by itself: {error}"))
+        self.child.start_kill().map_err(|error| format!("a writer exited unexpectedly: {error}"))
     }
 
     pub(crate) async fn ended(&mut self) -> Result<std::process::ExitStatus, String> {
