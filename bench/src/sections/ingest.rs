@@ -1,4 +1,4 @@
-//! How many rows the server takes from several programs at once.
+//! Rows per second that the server accepts from several programs.
 
 use super::{Figures, Section};
 use crate::client::Job;
