@@ -12,8 +12,8 @@ pub(super) const SECTION: Section = Section {
     about: "from the first `log` to the end of `finish`, one thread, one row per call, fsynced by the server",
     columns: &[
         "rows/s",
-        "client CPU a 100,000 rows",
-        "server CPU a 100,000 rows",
+        "client CPU per 100,000 rows",
+        "server CPU per 100,000 rows",
         "client memory",
         "server memory",
     ],

@@ -17,7 +17,7 @@ const BATCH: usize = 5_000;
 pub(super) const SECTION: Section = Section {
     name: "floors",
     about: "the minimum cost of any client and any server",
-    columns: &["each", "CPU a 100,000 rows"],
+    columns: &["each", "CPU per 100,000 rows"],
     run,
 };
 

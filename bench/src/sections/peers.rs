@@ -94,7 +94,7 @@ pub(super) const SECTION: Section = Section {
         "call p99",
         "call p99.9",
         "rows/s",
-        "client CPU a 100,000 rows",
+        "client CPU per 100,000 rows",
         "client memory",
         "p50, ratio",
         "CPU, ratio",

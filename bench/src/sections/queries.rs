@@ -38,7 +38,7 @@ pub(super) const SECTION: Section = Section {
     name: "queries",
     about: "queries of a large table: ours over HTTP with a restarted server, the others in \
             their own process over the same files",
-    columns: &["ours, first", "ours", "DuckDB", "Polars", "times DuckDB", "times Polars"],
+    columns: &["ours, first", "ours", "DuckDB", "Polars", "ratio to DuckDB", "ratio to Polars"],
     run,
 };
 
