@@ -133,6 +133,11 @@ impl Table {
         Ok(Self { options, facts, state: Mutex::new(State::Open(open)) })
     }
 
+    /// Logs one row or many: a mapping, a dataclass, an iterable of rows, or a frame.
+    ///
+    /// Checks and converts each row, writes it to the spool and returns; does no network I/O.
+    /// Returns the panel's URL in the first call, else `None`. Raises `LogError` if rows were
+    /// refused; the other rows of the call are accepted.
     #[pyo3(signature = (rows, /))]
     fn log(slf: &Bound<'_, Self>, rows: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         let py = slf.py();
@@ -148,6 +153,9 @@ impl Table {
         Ok(url)
     }
 
+    /// Waits until all rows logged so far are stored, and returns the row counts.
+    ///
+    /// Raises `FlushTimeoutError` after `timeout` seconds; delivery continues.
     #[pyo3(signature = (timeout = 60.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<Stats> {
         let timeout = seconds("timeout", timeout)?;
@@ -156,6 +164,10 @@ impl Table {
         Ok(flushed.map_err(|error| errors::flush(py, &error))?.into())
     }
 
+    /// Closes the table for new rows, waits until all rows are stored, and returns the row counts.
+    ///
+    /// Raises `FlushError` if rows are not stored; with a spool, they are sent the next time the
+    /// table is opened.
     #[pyo3(signature = ())]
     fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
         let Some(open) = self.current(py)? else { return self.stats(py) };
@@ -168,6 +180,7 @@ impl Table {
         Ok(stats.into())
     }
 
+    /// Returns the current row counts.
     #[pyo3(signature = ())]
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
         match self.current(py)? {
@@ -179,6 +192,7 @@ impl Table {
         }
     }
 
+    /// Continues delivery after `StreamStoppedError`, once its cause is fixed.
     #[pyo3(signature = ())]
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(open) = self.current(py)? {
@@ -187,36 +201,43 @@ impl Table {
         Ok(())
     }
 
+    /// The user or team that owns the table.
     #[getter]
     fn entity_name(&self) -> &str {
         &self.facts.entity
     }
 
+    /// The table's project.
     #[getter]
     fn project_name(&self) -> &str {
         &self.facts.project
     }
 
+    /// The table's name within its project.
     #[getter]
     fn table_name(&self) -> &str {
         &self.facts.table
     }
 
+    /// The URL of the table's panel, or `None` if the server has none.
     #[getter]
     fn url(&self) -> Option<&str> {
         self.facts.url.as_deref()
     }
 
+    /// The URL of the page of the run that holds the rows, or `None`.
     #[getter]
     fn rows_url(&self) -> Option<&str> {
         self.facts.rows_url.as_deref()
     }
 
+    /// The server's URL.
     #[getter]
     fn base_url(&self) -> &str {
         &self.facts.remote.base_url
     }
 
+    /// The id under which this table's rows are stored.
     #[getter]
     fn writer(&self, py: Python<'_>) -> PyResult<String> {
         Ok(match self.current(py)? {
@@ -228,12 +249,14 @@ impl Table {
         })
     }
 
+    /// The reason why delivery has stopped, or `None`.
     #[getter]
     fn stop_reason(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let open = self.current(py)?;
         Ok(open.and_then(|open| open.table.stop_reason()).map(|reason| reason.to_string()))
     }
 
+    /// Whether `finish` has succeeded.
     #[getter]
     fn is_finished(&self) -> bool {
         matches!(&*self.state(), State::Finished { .. })

@@ -30,12 +30,12 @@ def rows(server: Server, table: StreamTable) -> list[dict[str, Any]]:
 def test_a_function(server: Server, table: StreamTable) -> None:
     @monitor(table)
     def price(item: str, count: int = 1, *more: int, **options: bool) -> float:
-        """Says what it costs."""
+        """Returns the price."""
         return count * 9.5
 
     assert price("tea", 2, 3, gift=True) == 19.0
     assert price("tea") == 9.5
-    assert price.__doc__ == "Says what it costs."
+    assert price.__doc__ == "Returns the price."
     first, second = rows(server, table)
     assert first["name"] == "test_a_function.<locals>.price"
     assert first["inputs"] == {"item": "tea", "count": 2, "more": [3], "options": {"gift": True}}

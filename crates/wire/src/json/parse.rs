@@ -19,7 +19,7 @@ const MAX_NESTING: usize = 160;
 pub struct JsonError {
     /// The byte offset of the error.
     pub position: usize,
-    /// What was expected there.
+    /// A description of the expected token.
     pub expected: &'static str,
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Named, Operation, answer, variables};
 
 variables! {
-    /// Asks for the owner of the key.
+    /// Requests the owner of the API key.
     WhoAmI {}
 }
 
@@ -32,7 +32,7 @@ answer! {
 }
 
 variables! {
-    /// Asks for the server's features.
+    /// Requests the server's features.
     ServerFeatures {}
 }
 
