@@ -83,7 +83,7 @@ impl Ledger {
 
 /// The report of a whole run.
 #[derive(Clone, Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Summary {
     pub(crate) seconds: f64,
     pub(crate) seed: u64,
     pub(crate) verdict: Verdict,
@@ -92,14 +92,14 @@ pub(crate) struct Tally {
     pub(crate) while_stopping: u64,
     pub(crate) client_kills: u64,
     /// The number of connections for each fault of the proxy.
-    pub(crate) troubles: Vec<(&'static str, u64)>,
+    pub(crate) faults: Vec<(&'static str, u64)>,
 }
 
-impl Tally {
+impl Summary {
     pub(crate) fn to_json(&self) -> String {
         let Verdict { logged, lost, twice, out_of_order, strange } = self.verdict;
-        let troubles: serde_json::Map<_, _> =
-            self.troubles.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
+        let faults: serde_json::Map<_, _> =
+            self.faults.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
         json!({
             "seconds": (self.seconds * 10.0).round() / 10.0,
             "seed": self.seed,
@@ -107,7 +107,7 @@ impl Tally {
             "server_kills": self.server_kills,
             "server_kills_while_stopping": self.while_stopping,
             "client_kills": self.client_kills,
-            "connections": troubles,
+            "connections": faults,
             "lost": lost,
             "twice": twice,
             "out_of_order": out_of_order,
@@ -117,7 +117,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verdict { logged, lost, twice, out_of_order, strange } = self.verdict;
         let mut line = |name: &str, value: &dyn fmt::Display| writeln!(f, "{name:<14}{value}");
@@ -125,9 +125,9 @@ impl fmt::Display for Tally {
         let (kills, stopping) = (self.server_kills, self.while_stopping);
         line("server kills", &format_args!("{kills}, {stopping} of them during shutdown"))?;
         line("client kills", &self.client_kills)?;
-        let troubles: Vec<String> =
-            self.troubles.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        line("connections", &troubles.join(", "))?;
+        let faults: Vec<String> =
+            self.faults.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        line("connections", &faults.join(", "))?;
         line("lost", &lost)?;
         line("twice", &twice)?;
         line("out of order", &out_of_order)?;

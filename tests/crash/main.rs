@@ -6,7 +6,7 @@
 //! `log` accepted; this ledger is compared with the rows on the server at the end.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
-mod dice;
+mod generator;
 mod ledger;
 mod options;
 mod proxy;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(async {
         match role {
             Role::Driver(options) => drive(options).await,
-            Role::Writer(life) => writer::run(life).await.map(|()| ExitCode::SUCCESS),
+            Role::Writer(role) => writer::run(role).await.map(|()| ExitCode::SUCCESS),
         }
     });
     ended.unwrap_or_else(|reason| {
@@ -51,20 +51,20 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs to the end and prints the tally. The first signal ends the killing, the second ends the
+/// Runs to the end and prints the summary. The first signal ends the killing, the second ends the
 /// run.
 async fn drive(options: Options) -> Result<ExitCode, String> {
     let is_json = options.is_json;
     let (stop, stopped) = watch::channel(false);
-    let tally = tokio::select! {
-        tally = Run::new(options, stopped).await?.finish() => tally?,
+    let summary = tokio::select! {
+        summary = Run::new(options, stopped).await?.finish() => summary?,
         ended = second_signal(stop) => return ended,
     };
     match is_json {
-        true => println!("{}", tally.to_json()),
-        false => print!("{tally}"),
+        true => println!("{}", summary.to_json()),
+        false => print!("{summary}"),
     }
-    Ok(if tally.verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn second_signal(stop: watch::Sender<bool>) -> Result<ExitCode, String> {

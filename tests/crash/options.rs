@@ -9,19 +9,19 @@ pub(crate) enum Role {
     /// The process that starts and kills the others.
     Driver(Options),
     /// A process that logs.
-    Writer(Life),
+    Writer(WriterRole),
 }
 
 /// The behaviour of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum WriterRole {
     /// Logs until it is killed.
     Endless,
     /// Delivers the rows that other writers left, then exits.
     Last,
 }
 
-impl Life {
+impl WriterRole {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Endless => "endless",
@@ -41,12 +41,12 @@ pub(crate) struct Options {
 
 impl Role {
     pub(crate) fn parse(args: &[String]) -> Result<Self, String> {
-        if let [flag, life] = args
+        if let [flag, role] = args
             && flag == "--writer"
         {
-            let lives = [Life::Endless, Life::Last];
-            let life = lives.into_iter().find(|it| it.name() == life);
-            return life.map(Self::Writer).ok_or_else(|| "unknown writer behaviour".to_owned());
+            let roles = [WriterRole::Endless, WriterRole::Last];
+            let role = roles.into_iter().find(|it| it.name() == role);
+            return role.map(Self::Writer).ok_or_else(|| "unknown writer behaviour".to_owned());
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut options = Options {
@@ -89,7 +89,7 @@ mod tests {
         let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
         let parsed = Role::parse(&args).map(|role| match role {
             Role::Driver(options) => (options.time.as_secs(), options.seed, options.is_json),
-            Role::Writer(life) => panic!("{life:?}"),
+            Role::Writer(role) => panic!("{role:?}"),
         });
         assert_eq!(parsed, expected.map_err(str::to_owned));
     }

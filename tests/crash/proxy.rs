@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::dice::Dice;
+use crate::generator::Generator;
 
 /// The fault of a connection, in addition to the death of a process at either end.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
+enum ConnectionFault {
     None,
     /// Breaks after this many bytes of requests.
     CutRequest(u64),
@@ -29,19 +29,19 @@ enum Trouble {
     Twice(Duration),
 }
 
-/// Names of the faults, for the tally.
+/// Names of the faults, for the summary.
 const NAMES: [&str; 6] =
     ["whole", "cut in a request", "cut in a response", "late", "slow", "doubled"];
 
-impl Trouble {
-    fn draw(dice: &mut Dice) -> Self {
-        match dice.roll(8) {
-            0 | 1 => Self::CutRequest(dice.roll(30_000)),
+impl ConnectionFault {
+    fn draw(generator: &mut Generator) -> Self {
+        match generator.below(8) {
+            0 | 1 => Self::CutRequest(generator.below(30_000)),
             2 => Self::CutAnswer(0),
-            3 => Self::CutAnswer(dice.roll(3_000)),
-            4 => Self::Delay(Duration::from_millis(1 + dice.roll(300))),
-            5 => Self::Drip(1 + dice.roll(300)),
-            6 => Self::Twice(Duration::from_millis(dice.roll(500))),
+            3 => Self::CutAnswer(generator.below(3_000)),
+            4 => Self::Delay(Duration::from_millis(1 + generator.below(300))),
+            5 => Self::Drip(1 + generator.below(300)),
+            6 => Self::Twice(Duration::from_millis(generator.below(500))),
             _ => Self::None,
         }
     }
@@ -71,19 +71,19 @@ pub(crate) struct Proxy {
 struct Shared {
     /// The server's address, while a server runs.
     server: Mutex<Option<SocketAddr>>,
-    dice: Mutex<Dice>,
+    generator: Mutex<Generator>,
     is_calm: AtomicBool,
     counts: [AtomicU64; NAMES.len()],
 }
 
 impl Proxy {
-    pub(crate) async fn start(dice: Dice) -> Result<Self, String> {
+    pub(crate) async fn start(generator: Generator) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("no proxy: {error}");
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared {
             server: Mutex::new(None),
-            dice: Mutex::new(dice),
+            generator: Mutex::new(generator),
             is_calm: AtomicBool::new(false),
             counts: Default::default(),
         });
@@ -103,17 +103,17 @@ impl Proxy {
     }
 
     /// Sets the server's current address.
-    pub(crate) fn lead_to(&self, server: Option<SocketAddr>) {
+    pub(crate) fn set_server(&self, server: Option<SocketAddr>) {
         *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
     /// Stops injecting faults into new connections.
-    pub(crate) fn calm(&self) {
+    pub(crate) fn stop_faults(&self) {
         self.shared.is_calm.store(true, Ordering::Relaxed);
     }
 
     /// Returns the number of connections with each fault.
-    pub(crate) fn troubles(&self) -> Vec<(&'static str, u64)> {
+    pub(crate) fn faults(&self) -> Vec<(&'static str, u64)> {
         let counts = self.shared.counts.iter().map(|count| count.load(Ordering::Relaxed));
         NAMES.into_iter().zip(counts).collect()
     }
@@ -130,20 +130,24 @@ impl Shared {
         let server = *self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(addr) = server else { return };
         let Ok(server) = TcpStream::connect(addr).await else { return };
-        let (trouble, life) = {
-            let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-            (Trouble::draw(&mut dice), Duration::from_millis(100 + dice.roll(3_000)))
+        let (fault, lifetime) = {
+            let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
+            (
+                ConnectionFault::draw(&mut generator),
+                Duration::from_millis(100 + generator.below(3_000)),
+            )
         };
-        let trouble = if self.is_calm.load(Ordering::Relaxed) { Trouble::None } else { trouble };
-        self.counts[trouble.index()].fetch_add(1, Ordering::Relaxed);
+        let fault =
+            if self.is_calm.load(Ordering::Relaxed) { ConnectionFault::None } else { fault };
+        self.counts[fault.index()].fetch_add(1, Ordering::Relaxed);
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
-        let copy = match trouble {
-            Trouble::Twice(later) => Some(repeat(addr, later)),
+        let copy = match fault {
+            ConnectionFault::Twice(later) => Some(repeat(addr, later)),
             _ => None,
         };
-        let requests = pump(from_client, to_server, Pace::of_requests(trouble), copy);
-        let answers = pump(from_server, to_client, Pace::of_answers(trouble), None);
+        let requests = pump(from_client, to_server, Pace::of_requests(fault), copy);
+        let answers = pump(from_server, to_client, Pace::of_answers(fault), None);
         let both = async {
             // Close both directions when one closes: HTTP/1.1 does not use half-closed connections.
             tokio::select! {
@@ -151,10 +155,10 @@ impl Shared {
                 () = answers => {}
             }
         };
-        match trouble {
-            Trouble::None => both.await,
-            // Limit the life of a connection, so that later connections get faults too.
-            _ => drop(timeout(life, both).await),
+        match fault {
+            ConnectionFault::None => both.await,
+            // Limit the lifetime of a connection, so that later connections get faults too.
+            _ => drop(timeout(lifetime, both).await),
         }
     }
 }
@@ -171,21 +175,23 @@ struct Pace {
 impl Pace {
     const QUICK: Self = Self { most: u64::MAX, piece: 64 << 10, pause: Duration::ZERO };
 
-    fn of_requests(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::CutRequest(most) => Self { most, ..Self::QUICK },
-            Trouble::Drip(bytes) => {
+    fn of_requests(fault: ConnectionFault) -> Self {
+        match fault {
+            ConnectionFault::CutRequest(most) => Self { most, ..Self::QUICK },
+            ConnectionFault::Drip(bytes) => {
                 Self { piece: bytes as usize, pause: Duration::from_millis(1), ..Self::QUICK }
             }
-            Trouble::Delay(pause) => Self { pause, ..Self::QUICK },
-            Trouble::None | Trouble::CutAnswer(_) | Trouble::Twice(_) => Self::QUICK,
+            ConnectionFault::Delay(pause) => Self { pause, ..Self::QUICK },
+            ConnectionFault::None | ConnectionFault::CutAnswer(_) | ConnectionFault::Twice(_) => {
+                Self::QUICK
+            }
         }
     }
 
-    fn of_answers(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::CutAnswer(most) => Self { most, ..Self::QUICK },
-            Trouble::CutRequest(_) => Self::QUICK,
+    fn of_answers(fault: ConnectionFault) -> Self {
+        match fault {
+            ConnectionFault::CutAnswer(most) => Self { most, ..Self::QUICK },
+            ConnectionFault::CutRequest(_) => Self::QUICK,
             other => Self::of_requests(other),
         }
     }

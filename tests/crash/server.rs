@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// Timeout for starting and stopping.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A `streamtable serve` process that may not be listening yet.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Server {
         let out = self.child.stdout.take().ok_or("a server without an output")?;
         let mut out = BufReader::new(out);
         let mut line = String::new();
-        let read = timeout(PATIENCE, out.read_line(&mut line)).await;
+        let read = timeout(TIMEOUT, out.read_line(&mut line)).await;
         let read = read.map_err(|_| "the server did not start in time")?;
         read.map_err(|error| error.to_string())?;
         // Read the rest of the greeting, so that the server is not blocked by a full pipe.
@@ -63,7 +63,7 @@ impl Server {
     /// Sends SIGTERM and waits for the exit.
     pub(crate) async fn stop(mut self) -> Result<ExitStatus, String> {
         self.terminate()?;
-        let ended = timeout(PATIENCE, self.child.wait()).await;
+        let ended = timeout(TIMEOUT, self.child.wait()).await;
         ended.map_err(|_| "the server did not stop in time")?.map_err(|error| error.to_string())
     }
 }

@@ -9,8 +9,8 @@ use streamtable_transport_hyper::HyperTransport;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::dice::Dice;
-use crate::options::Life;
+use crate::generator::Generator;
+use crate::options::WriterRole;
 
 /// The table of the run.
 pub(crate) const TABLE: &str = "crash/test/rows";
@@ -24,7 +24,7 @@ const MOST_ROWS: u64 = 40;
 
 /// Returns the text of a row. It depends only on the number, so that a stored row can be checked.
 pub(crate) fn text(number: u64) -> String {
-    let length = Dice::new(number).roll(200);
+    let length = Generator::new(number).below(200);
     format!("{number} {}", "x".repeat(length as usize))
 }
 
@@ -33,7 +33,7 @@ fn made(number: u64) -> Row {
 }
 
 /// Runs as a writer until it is killed or has finished.
-pub(crate) async fn run(life: Life) -> Result<(), String> {
+pub(crate) async fn run(role: WriterRole) -> Result<(), String> {
     let env = |name| std::env::var(name).map_err(|_| format!("{name} is not set"));
     end_with_the_driver();
     let table = StreamTable::builder(TABLE)
@@ -55,18 +55,18 @@ pub(crate) async fn run(life: Life) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     tell(format_args!("writer {}", table.writer()))?;
-    if life == Life::Last {
+    if role == WriterRole::Last {
         let stats = table.finish().await.map_err(|error| error.to_string())?;
         return tell(format_args!("stats {stats}"));
     }
-    let mut dice = Dice::new(std::process::id().into());
+    let mut generator = Generator::new(std::process::id().into());
     let mut number = 0;
     loop {
-        let end = number + 1 + dice.roll(MOST_ROWS);
+        let end = number + 1 + generator.below(MOST_ROWS);
         table.log((number..end).map(made)).await.map_err(|error| error.to_string())?;
         number = end;
         tell(format_args!("took {number}"))?;
-        tokio::time::sleep(Duration::from_millis(dice.roll(20))).await;
+        tokio::time::sleep(Duration::from_millis(generator.below(20))).await;
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Writer {
 
 /// A line of a writer's output.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Output {
     /// The writer's id; always the first line.
     Writer(String),
     /// `log` accepted all rows below this number.
@@ -103,14 +103,14 @@ pub(crate) enum Said {
 
 impl Writer {
     pub(crate) fn start(
-        life: Life,
+        role: WriterRole,
         url: &str,
         key: &str,
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(own);
-        command.args(["--writer", life.name()]);
+        command.args(["--writer", role.name()]);
         prepare(&mut command);
         command.env(SERVER, url).env(KEY, key);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -120,12 +120,12 @@ impl Writer {
     }
 
     /// Returns the next line, or `None` once the writer has exited.
-    pub(crate) async fn next(&mut self) -> Result<Option<Said>, String> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Output>, String> {
         let Ok(Some(line)) = self.out.next_line().await else { return Ok(None) };
         let said = line.split_once(' ').and_then(|(word, rest)| match word {
-            "writer" => Some(Said::Writer(rest.to_owned())),
-            "took" => rest.parse().ok().map(Said::Took),
-            "stats" => Some(Said::Stats(rest.to_owned())),
+            "writer" => Some(Output::Writer(rest.to_owned())),
+            "took" => rest.parse().ok().map(Output::Took),
+            "stats" => Some(Output::Stats(rest.to_owned())),
             _ => None,
         });
         said.map(Some).ok_or_else(|| format!("unexpected output of a writer: {line:?}"))

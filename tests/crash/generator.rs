@@ -2,19 +2,19 @@
 
 /// A random number generator (splitmix64) that depends only on a seed.
 #[derive(Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Generator(u64);
 
-impl Dice {
+impl Generator {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Returns a number below `sides`.
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+    /// Returns a number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
+        (z ^ (z >> 31)) % bound
     }
 }
