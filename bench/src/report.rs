@@ -1,4 +1,4 @@
-//! What a run found: printed as it comes, kept as JSON.
+//! The report of a run: printed as it progresses, and written as JSON.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::figures::Line;
 use crate::sections::{Figures, Section};
 use crate::{Bench, Error, resources};
 
-/// What a run found.
+/// The report of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     machine: String,
@@ -19,7 +19,7 @@ pub(crate) struct Report {
     pub(crate) sections: Vec<Found>,
 }
 
-/// What a section found.
+/// The figures of a section.
 #[derive(Debug, Serialize)]
 pub(crate) struct Found {
     pub(crate) name: &'static str,
@@ -44,7 +44,7 @@ impl Report {
         })
     }
 
-    /// Prints a section as a table in Markdown, and keeps it.
+    /// Prints a section as a Markdown table, and adds it to the report.
     pub(crate) fn add(&mut self, section: &Section, figures: Figures) {
         let Figures { lines, notes } = figures;
         println!("### {}\n\n{}\n", section.name, section.about);

@@ -1,13 +1,13 @@
-//! `cargo xtask check-layers`: the crate graph is as drawn.
+//! `cargo xtask check-layers`: checks the crate graph.
 //!
-//! The picture is data: [`LAYERS`], [`EXCEPTIONS`] and [`ABSENCES`]. What follows them compares.
+//! The rules are data: [`LAYERS`], [`EXCEPTIONS`] and [`ABSENCES`]. The code below compares.
 
 use std::path::PathBuf;
 
 use crate::metadata::{Kind, Node, Query, Tree, Workspace};
 use crate::{Command, Failure};
 
-/// The layers from the top down. An edge goes from a layer to one strictly below it.
+/// The layers from the top down. A dependency goes from a layer to one strictly below it.
 const LAYERS: &[Layer] = &[
     Layer {
         name: "leaves",
@@ -42,7 +42,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "system", crates: &["streamtable-mapped"] },
 ];
 
-/// The edges that may stand although they do not go down.
+/// The dependencies that are allowed although they do not go down.
 const EXCEPTIONS: &[Exception] = &[Exception {
     // The client's own tests and examples need a backend and sample rows.
     from: "streamtable",
@@ -50,7 +50,8 @@ const EXCEPTIONS: &[Exception] = &[Exception {
     to: &["streamtable-digits", "streamtable-mock-backend"],
 }];
 
-/// What a crate's tree never holds, with all features on. A `*` ends a pattern.
+/// Crates that a crate's dependency tree must not contain, with all features enabled. A `*` ends a
+/// pattern.
 const ABSENCES: &[Absence] = &[
     Absence {
         of: Of::Crates(&[
@@ -62,19 +63,19 @@ const ABSENCES: &[Absence] = &[
         ]),
         without: None,
         never: &["arrow*", "hyper*", "ring", "rustls*", "tokio*"],
-        rule: "vocabulary, protocol and mock know no runtime, HTTP, TLS or arrow",
+        rule: "vocabulary, protocol and mock must not depend on a runtime, HTTP, TLS or arrow",
     },
     Absence {
         of: Of::Crates(&["streamtable"]),
         without: Some("streamtable-transport-hyper"),
         never: &["arrow*", "aws-lc*", "hyper*", "native-tls", "openssl*", "ring", "rustls*"],
-        rule: "without its default transport the client knows no TLS, HTTP client or arrow",
+        rule: "without its default transport the client must not depend on TLS, an HTTP client or arrow",
     },
     Absence {
         of: Of::BelowServiceExcept("streamtable-store"),
         without: None,
         never: &["datafusion*", "deltalake*"],
-        rule: "below the service only the store knows the query engine",
+        rule: "below the service, only the store may depend on the query engine",
     },
 ];
 
@@ -104,15 +105,15 @@ enum Of {
 
 pub(crate) const COMMAND: Command = Command {
     name: "check-layers",
-    about: "compare the crate graph with the picture of the layers",
+    about: "check the crate graph against the layers",
     help: "\
-Compares the workspace's crate graph with the picture in xtask/src/layers.rs.
+Checks the workspace's crate graph against the rules in xtask/src/layers.rs.
 
-Every crate has a place in a layer, every dependency goes strictly down, and
-crates that promise to do without something (a runtime, TLS, the query engine)
-have it nowhere in their trees, with all features on, on any platform. No crate
-depends on one that needs a newer Rust than it promises itself. Prints every
-edge or chain that breaks a rule, and then ends with exit code 1.
+Every crate must be in a layer, and every dependency must go strictly down.
+Crates that promise not to depend on something (a runtime, TLS, the query engine)
+must not have it in their trees, with all features, on any platform. No crate may
+depend on one that needs a newer Rust than its own manifest promises. Prints every
+violation; the exit code is then 1.
 
 Usage: cargo xtask check-layers [OPTIONS]
 
@@ -137,8 +138,9 @@ fn run(args: &[String]) -> Result<(), Failure> {
                 query.manifest = PathBuf::from(path);
             }
             _ => {
-                let message =
-                    format!("check-layers takes no `{arg}`; `cargo xtask check-layers --help`");
+                let message = format!(
+                    "check-layers: unknown argument `{arg}`; see `cargo xtask check-layers --help`"
+                );
                 return Err(Failure::Usage(message));
             }
         }
@@ -146,7 +148,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
     check(&query)
 }
 
-/// Checks the workspace and prints the outcome.
+/// Checks the workspace and prints the result.
 pub(crate) fn check(query: &Query) -> Result<(), Failure> {
     let workspace = Workspace::read(query)?;
     let mut broken = broken_edges(&workspace);
@@ -158,31 +160,32 @@ pub(crate) fn check(query: &Query) -> Result<(), Failure> {
     for line in &broken {
         eprintln!("{line}");
     }
-    // Cargo refuses a cycle of crates before it resolves; the edges above say which one is wrong.
+    // Cargo refuses a cycle of crates before it resolves; the edges printed above show the cause.
     tree?;
     if broken.is_empty() {
         let edges: usize =
             workspace.packages.iter().map(|package| package.dependencies.len()).sum();
-        println!("{} crates and {edges} edges, all as drawn", workspace.packages.len());
+        println!("{} crates and {edges} edges, no violations", workspace.packages.len());
         return Ok(());
     }
     let message =
-        format!("check-layers: {} broken; the picture is xtask/src/layers.rs", broken.len());
+        format!("check-layers: {} violations; the rules are in xtask/src/layers.rs", broken.len());
     Err(Failure::Failed(message))
 }
 
-/// One line for each crate without a place, and each edge that goes the wrong way.
+/// Returns one line for each crate without a layer, and for each dependency that does not go down.
 fn broken_edges(workspace: &Workspace) -> Vec<String> {
     let mut broken = Vec::new();
     for package in &workspace.packages {
         let from = package.name.as_str();
         let Some(from_layer) = layer_of(from) else {
-            broken.push(format!("{from}: has no place in LAYERS of xtask/src/layers.rs"));
+            broken.push(format!("{from}: is not in LAYERS of xtask/src/layers.rs"));
             continue;
         };
         for dependency in &package.dependencies {
             let on = dependency.on.as_str();
-            // One without a place has a line of its own; itself is a dev-dependency on features.
+            // Crates without a layer are reported separately. A crate may depend on itself as a
+            // dev-dependency to enable features.
             let Some(on_layer) = layer_of(on).filter(|_| on != from) else { continue };
             if on_layer > from_layer || is_exception(from, dependency.kind, on) {
                 continue;
@@ -193,7 +196,7 @@ fn broken_edges(workspace: &Workspace) -> Vec<String> {
                 Kind::Dev => " (dev)",
             };
             broken.push(format!(
-                "{from} → {on}{kind}: an edge goes strictly down, this one {} → {}",
+                "{from} → {on}{kind}: a dependency must go strictly down, this one goes {} → {}",
                 LAYERS[from_layer].name, LAYERS[on_layer].name,
             ));
         }
@@ -201,7 +204,7 @@ fn broken_edges(workspace: &Workspace) -> Vec<String> {
     broken
 }
 
-/// One line for each chain from a crate to something that its tree must not hold.
+/// Returns one line for each dependency chain to a crate that must be absent.
 fn broken_absences(workspace: &Workspace, tree: &Tree) -> Vec<String> {
     let mut broken = Vec::new();
     for absence in ABSENCES {
@@ -244,7 +247,7 @@ impl Of {
     }
 }
 
-/// The index in [`LAYERS`]: greater is lower.
+/// Returns the index in [`LAYERS`]; greater is lower.
 fn layer_of(name: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.crates.contains(&name))
 }
@@ -280,18 +283,18 @@ mod tests {
         check_edges(
             &["streamtable-wire -> streamtable"],
             &[
-                "streamtable-wire → streamtable: an edge goes strictly down, this one protocol → features",
+                "streamtable-wire → streamtable: a dependency must go strictly down, this one goes protocol → features",
             ],
         );
         check_edges(
             &["streamtable-url -> streamtable-wire"],
             &[
-                "streamtable-url → streamtable-wire: an edge goes strictly down, this one protocol → protocol",
+                "streamtable-url → streamtable-wire: a dependency must go strictly down, this one goes protocol → protocol",
             ],
         );
         check_edges(
             &["new -> streamtable-wire", "streamtable -> new"],
-            &["new: has no place in LAYERS of xtask/src/layers.rs"],
+            &["new: is not in LAYERS of xtask/src/layers.rs"],
         );
     }
 
@@ -302,13 +305,13 @@ mod tests {
         check_edges(
             &["streamtable -> streamtable-mock-backend"],
             &[
-                "streamtable → streamtable-mock-backend: an edge goes strictly down, this one features → features",
+                "streamtable → streamtable-mock-backend: a dependency must go strictly down, this one goes features → features",
             ],
         );
         check_edges(
             &["streamtable-wire => streamtable-mock-backend"],
             &[
-                "streamtable-wire → streamtable-mock-backend (dev): an edge goes strictly down, this one protocol → features",
+                "streamtable-wire → streamtable-mock-backend (dev): a dependency must go strictly down, this one goes protocol → features",
             ],
         );
     }
@@ -339,8 +342,8 @@ mod tests {
         check_absences(
             &["streamtable -> streamtable-wire", "streamtable-wire -> a", "a -> arrow-schema"],
             &[
-                "streamtable-wire → a → arrow-schema: vocabulary, protocol and mock know no runtime, HTTP, TLS or arrow",
-                "streamtable → streamtable-wire → a → arrow-schema: without its default transport the client knows no TLS, HTTP client or arrow",
+                "streamtable-wire → a → arrow-schema: vocabulary, protocol and mock must not depend on a runtime, HTTP, TLS or arrow",
+                "streamtable → streamtable-wire → a → arrow-schema: without its default transport the client must not depend on TLS, an HTTP client or arrow",
             ],
         );
         check_absences(
@@ -351,13 +354,13 @@ mod tests {
                 "b -> ring",
             ],
             &[
-                "streamtable → b → ring: without its default transport the client knows no TLS, HTTP client or arrow",
+                "streamtable → b → ring: without its default transport the client must not depend on TLS, an HTTP client or arrow",
             ],
         );
         check_absences(
             &["streamtable-board -> b", "b -> datafusion-expr"],
             &[
-                "streamtable-board → b → datafusion-expr: below the service only the store knows the query engine",
+                "streamtable-board → b → datafusion-expr: below the service, only the store may depend on the query engine",
             ],
         );
     }

@@ -1,4 +1,4 @@
-//! What `cargo metadata` says: the workspace as declared, and the tree as resolved.
+//! The output of `cargo metadata`: the workspace's manifests and the resolved dependency tree.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::{Failure, cargo};
 
-/// Which workspace to ask about, and how.
+/// Which workspace to read, and how.
 pub(crate) struct Query {
     pub(crate) manifest: PathBuf,
-    /// With `--offline`, cargo fails rather than download what is not on this machine.
+    /// With `--offline`, cargo fails instead of downloading missing crates.
     pub(crate) offline: bool,
 }
 
@@ -24,7 +24,7 @@ impl Query {
         }
         let output = command
             .output()
-            .map_err(|error| Failure::Failed(format!("cargo did not start: {error}")))?;
+            .map_err(|error| Failure::Failed(format!("cannot start cargo: {error}")))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(Failure::Failed(format!("cargo metadata failed\n{}", said.trim_end())));
@@ -40,13 +40,14 @@ impl Default for Query {
     }
 }
 
-/// The crates of the workspace as their manifests declare them, by name.
+/// The crates of the workspace with their declared dependencies, by name.
 pub(crate) struct Workspace {
     pub(crate) packages: Vec<Package>,
 }
 
 impl Workspace {
-    /// Reads the manifests alone: no resolution, so a cycle or a missing download is no error here.
+    /// Reads only the manifests, without resolution, so that a cycle or a missing download is not
+    /// an error here.
     pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
         let json = query.ask("--no-deps")?;
         let mut packages: Vec<Package> = list(&json["packages"]).map(Package::new).collect();
@@ -65,7 +66,7 @@ pub(crate) struct Package {
     /// False with `publish = false`.
     pub(crate) published: bool,
     pub(crate) has_features: bool,
-    /// Dependencies in the workspace, optional ones included.
+    /// Dependencies within the workspace, including optional ones.
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -86,7 +87,7 @@ impl Package {
     }
 }
 
-/// A declared dependency of one crate of the workspace on another.
+/// A declared dependency on another crate of the workspace.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Dependency {
     pub(crate) on: String,
@@ -111,10 +112,10 @@ impl Kind {
 }
 
 /// The resolved normal and build dependencies of the whole workspace, for every platform and with
-/// all features on.
+/// all features enabled.
 ///
-/// Features are united over the workspace, as a build of the workspace unites them: a crate here
-/// has at least the dependencies that it has alone.
+/// Features are unified over the workspace, as in a build of the workspace: a crate has at least
+/// the dependencies here that it has alone.
 pub(crate) struct Tree {
     nodes: BTreeMap<String, Node>,
 }
@@ -205,8 +206,8 @@ fn text(json: &Value) -> String {
 pub(crate) mod tests {
     use super::*;
 
-    /// A workspace of the crates named in `edges`, each `from -> to`, `from => to` for a
-    /// dev-dependency, or a lone name.
+    /// Makes a workspace of the crates named in `edges`, each `from -> to`, `from => to` for a
+    /// dev-dependency, or a single name.
     pub(crate) fn workspace(edges: &[&str]) -> Workspace {
         let mut all: BTreeMap<String, Vec<Dependency>> = BTreeMap::new();
         for edge in edges {
@@ -232,7 +233,7 @@ pub(crate) mod tests {
         Workspace { packages: all.into_iter().map(package).collect() }
     }
 
-    /// The tree with the edges `from -> to`.
+    /// Makes a tree with the edges `from -> to`.
     pub(crate) fn tree(edges: &[&str]) -> Tree {
         let node = |package: Package| {
             let dependencies = package.dependencies.into_iter().map(|dep| dep.on).collect();

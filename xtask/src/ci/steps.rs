@@ -30,7 +30,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "crash",
-        about: "a server and its clients, killed for some seconds, lose and double nothing",
+        about: "a server and its clients are killed for some seconds and lose or duplicate no rows",
         needs: None,
         tasks: |_| vec![Task::Crash(&["--seconds", "10"])],
     },
@@ -92,7 +92,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "check-layers",
-        about: "the crate graph is as drawn",
+        about: "the crate graph obeys the layers",
         needs: None,
         tasks: |_| vec![Task::CheckLayers],
     },
