@@ -1,4 +1,4 @@
-//! Rows as a store reads them back.
+//! JSON encoding of rows read from the store.
 
 use std::io::Write;
 
@@ -8,8 +8,8 @@ use streamtable_wire::{TIMESTAMP_COLUMN, media_type};
 
 use super::{write_f64, write_instant, write_str};
 
-/// Writes a row as one JSON object, without a line end: first where it stands, who wrote it and
-/// when, then its cells in the table's order.
+/// Writes a row as one JSON object without a line end: position, writer, line and time, then the
+/// cells in the order of the table's columns.
 pub(in crate::api) fn write_row(out: &mut Vec<u8>, row: &ReadRow) {
     let ReadRow { position, writer, line, logged_at, step, row, .. } = row;
     let _ = write!(out, r#"{{"_position":{position},"_writer":"#);
