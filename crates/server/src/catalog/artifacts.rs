@@ -491,8 +491,9 @@ fn is_version(alias: &str) -> bool {
 fn check_name(what: &str, name: &str) -> Result<(), CatalogError> {
     let chars = name.chars().count();
     if chars == 0 || chars > MAX_NAME_CHARS || name.contains(|c: char| c.is_control()) {
-        let message =
-            format!("the {what}'s name must have 1 to {MAX_NAME_CHARS} characters, none of them control ones");
+        let message = format!(
+            "the {what}'s name must have 1 to {MAX_NAME_CHARS} characters, none of them control ones"
+        );
         return Err(CatalogError::refused(message));
     }
     Ok(())

@@ -263,7 +263,9 @@ fn check_room(db: &Transaction<'_>, path: &BoardPath) -> Result<(), CatalogError
         |row| row.get(0),
     )?;
     if count >= MAX_BOARDS {
-        return Err(CatalogError::refused(format!("a project may have at most {MAX_BOARDS} boards")));
+        return Err(CatalogError::refused(format!(
+            "a project may have at most {MAX_BOARDS} boards"
+        )));
     }
     Ok(())
 }

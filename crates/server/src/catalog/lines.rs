@@ -99,7 +99,12 @@ pub(super) fn write_lines(
     for (i, text) in texts.iter().enumerate() {
         let line = offset.saturating_add(i as u64);
         if line >= MAX_LINES {
-            tracing::warn!(run, ?file, line, "dropped a line: the run has reached the maximum number of lines");
+            tracing::warn!(
+                run,
+                ?file,
+                line,
+                "dropped a line: the run has reached the maximum number of lines"
+            );
             break;
         }
         insert.execute(params![run, file.number(), line as i64, text])?;

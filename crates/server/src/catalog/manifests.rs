@@ -276,7 +276,8 @@ impl Catalog {
             }
             let missing = file_where(db, "artifact_id = ?1 AND sha256 IS NULL", params![id])?;
             if let Some(missing) = missing {
-                let message = format!("the file {:?} of the artifact is not uploaded", missing.name);
+                let message =
+                    format!("the file {:?} of the artifact is not uploaded", missing.name);
                 return Err(CatalogError::refused(message));
             }
             set_current(db, &artifact, &whole.manifest)?;

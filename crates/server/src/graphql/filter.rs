@@ -19,9 +19,11 @@ impl Filter {
     pub(super) fn parse(text: Option<&str>) -> Result<Self, String> {
         let text = text.map(str::trim).filter(|text| !text.is_empty() && *text != "null");
         let Some(text) = text else { return Ok(Self(Map::new())) };
-        let filter: Value = serde_json::from_str(text)
-            .map_err(|error| format!("invalid filter: {error}"))?;
-        let Value::Object(filter) = filter else { return Err("a filter must be an object".to_owned()) };
+        let filter: Value =
+            serde_json::from_str(text).map_err(|error| format!("invalid filter: {error}"))?;
+        let Value::Object(filter) = filter else {
+            return Err("a filter must be an object".to_owned());
+        };
         check(&filter, MAX_DEPTH)?;
         Ok(Self(filter))
     }
@@ -39,7 +41,8 @@ fn check(filter: &Map<String, Value>, room: usize) -> Result<(), String> {
         match (key.as_str(), value) {
             ("$and" | "$or" | "$nor", Value::Array(parts)) => {
                 for part in parts {
-                    let part = part.as_object().ok_or(format!("{key} requires a list of filters"))?;
+                    let part =
+                        part.as_object().ok_or(format!("{key} requires a list of filters"))?;
                     check(part, room)?;
                 }
             }

@@ -126,9 +126,8 @@ impl History {
             max_step: Option<i64>,
         }
 
-        let spec: Spec = serde_json::from_str(spec).map_err(|error| {
-            ApiError::bad_request(format!("invalid specification: {error}"))
-        })?;
+        let spec: Spec = serde_json::from_str(spec)
+            .map_err(|error| ApiError::bad_request(format!("invalid specification: {error}")))?;
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let limit = spec.samples.unwrap_or(500).min(MAX_ROWS);
         let (min, max) = (spec.min_step.unwrap_or(i64::MIN), spec.max_step.unwrap_or(i64::MAX));

@@ -92,7 +92,9 @@ impl RunMutation {
         let mut files = Vec::new();
         for path in input.files {
             if !is_file_path(&path) {
-                return Err(ApiError::bad_request(format!("{path:?} is not a valid file path")).into());
+                return Err(
+                    ApiError::bad_request(format!("{path:?} is not a valid file path")).into()
+                );
             }
             // If the path contains the content's hash, an existing file already has the right
             // content.
