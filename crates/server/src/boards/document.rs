@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes() {
+    fn oversized_documents_are_rejected() {
         let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
         let text = board().to_string().replace(r#"{"sizes":[1]}"#, &format!(r#"{{"a":{deep}}}"#));
         assert!(Document::read(text.as_bytes()).is_err());

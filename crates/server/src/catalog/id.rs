@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids() {
+    fn ids_round_trip() {
         for kind in Kind::ALL {
             for number in [0, 7, i64::MAX] {
                 let text = Id::new(kind, number).to_string();

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages() {
+    fn pages_start_after_the_cursor() {
         #[track_caller]
         fn check(after: Option<&str>, first: Option<i32>, nodes: &[i32], more: bool) {
             let page = page(vec![0, 1, 2, 3], after, first);

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_are_applied() {
         check("{}", true);
         check(r#"{"name":"r1"}"#, true);
         check(r#"{"display_name":"r1"}"#, false);

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types() {
+    fn media_types_follow_the_extension() {
         #[track_caller]
         fn check(path: &str, ty: &str, shown: bool, active: bool) {
             let found = mimetype(path);

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges() {
+    fn range_headers_are_parsed() {
         #[track_caller]
         fn check(text: &str, expected: Wanted) {
             assert_eq!(parse_range(text, 10), expected);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn digests() {
+    fn hexadecimal_digests_are_converted() {
         let hex = "5d41402abc4b2a76b9719d911017c592";
         assert_eq!(digest_of_hex(hex).as_deref(), Some("XUFAKrxLKna5cZ2REBfFkg=="));
         assert_eq!(digest_of_hex(&hex[1..]), None);

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn manifests() {
+    fn manifests_are_merged() {
         use ManifestKind::{Full, Incremental, Patch};
         let (a, b) = (manifest(&[("a", "1", 3), ("b", "2", 4)]), manifest(&[("b", "3", 5)]));
         let whole = merge(None, &[(Full, a.clone())]).unwrap();

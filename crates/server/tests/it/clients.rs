@@ -137,20 +137,20 @@ async fn stream_table(venv: &str, prints_link: bool) {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn weave_0_24_stream_table() {
     stream_table("weave-0.24", true).await;
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn weave_0_50_stream_table() {
     stream_table("weave-0.50", false).await;
 }
 
 /// The oldest client uploads images to URLs that it requests with an older query.
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn weave_0_24_images() {
     let lab = Lab::new("weave-0.24", |_, _| Fault::None).await;
     lab.run("stream_table.py", &["me", "p", "pictures", "1", "w", "--image"]).await;
@@ -166,7 +166,7 @@ async fn weave_0_24_images() {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn wandb_0_31_logs_resumes_and_reads_back() {
     let lab = Lab::new("wandb-0.31", |_, _| Fault::None).await;
     lab.run("sdk.py", &["me", "p", "r1", "new"]).await;
@@ -235,7 +235,7 @@ async fn wandb_0_31_logs_resumes_and_reads_back() {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn wandb_0_31_survives_a_bad_network() {
     let plan = |number, _: &str| match number % 6 {
         2 => Fault::LoseAnswer,
@@ -251,7 +251,7 @@ async fn wandb_0_31_survives_a_bad_network() {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn perspective_5_6() {
     let lab = Lab::new("perspective-5.6", |_, _| Fault::None).await;
     let log = async |i: u32| {

@@ -56,7 +56,7 @@ fn text(format: Format, batches: &[RecordBatch]) -> String {
 }
 
 #[test]
-fn lines() {
+fn rows_are_encoded_as_json_lines() {
     assert_eq!(
         text(Format::Ndjson, &[batch()]),
         concat!(
@@ -71,7 +71,7 @@ fn lines() {
 }
 
 #[test]
-fn array() {
+fn rows_are_encoded_as_a_json_array() {
     assert_eq!(text(Format::Json, &[]), "[]\n");
     let twice: serde_json::Value =
         serde_json::from_str(&text(Format::Json, &[batch(), batch().slice(0, 0), batch()]))
@@ -81,7 +81,7 @@ fn array() {
 }
 
 #[test]
-fn csv() {
+fn rows_are_encoded_as_csv() {
     assert_eq!(
         text(Format::Csv, &[batch()]),
         concat!(

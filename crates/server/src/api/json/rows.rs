@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn cells() {
+    fn cells_are_encoded() {
         check(row! {}, r#""1970-01-01T00:00:01.500000Z"}"#);
         check(row! { "_writer" => "me", "timestamp" => "noon" }, r#""noon"}"#);
         let t = Timestamp::from_micros;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn media() {
+    fn media_cells_are_encoded() {
         let file = StoredFile { path: "media/images/a.png".into(), sha256: None, size: None };
         let full = StoredFile { sha256: Some("00".into()), size: Some(9), ..file.clone() };
         let image = |file| Media::stored(MediaKind::Image, "png", Some((2, 3)), file).unwrap();

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn media() {
+    fn media_structs_become_media_cells() {
         let sides: ArrayRef = Arc::new(Int32Array::from(vec![Some(2), None]));
         check(
             vec![
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn mixed() {
+    fn mixed_structs_become_their_value() {
         let n: ArrayRef = Arc::new(Float64Array::from(vec![Some(f64::NAN), None, None, None]));
         check(
             vec![
