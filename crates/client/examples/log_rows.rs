@@ -1,8 +1,8 @@
-//! Logs one row, then many, and prints how many were stored.
+//! Logs one row, then many, and prints a summary.
 //!
-//! Talks to the server that your settings name: set `WANDB_BASE_URL` and `WANDB_API_KEY`, or log in
-//! with any W&B client. Give the table's name as the argument.
-#![expect(clippy::print_stdout, reason = "an example talks to people")]
+//! Uses the server from your settings: set `WANDB_BASE_URL` and `WANDB_API_KEY`, or log in with any
+//! W&B client. Pass the table name as the argument.
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use streamtable::{StreamTable, row};
 
@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("usage: log_rows ENTITY/PROJECT/TABLE")?;
     let table = StreamTable::open(&name).await?;
 
-    // The first row names the table's columns, and prints where to look at them.
+    // The first row defines the table's columns. Logging it prints the URL of the table's page.
     table.log(row! { "one_column_name" => "value_a", "another_column_name" => 7 }).await?;
 
     table
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ])
         .await?;
 
-    // An iterator works as well.
+    // Iterators work, too.
     let squares = (1..=100).map(|n| {
         row! { "one_column_name" => format!("square of {n}"), "another_column_name" => n * n }
     });

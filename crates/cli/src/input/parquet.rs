@@ -1,4 +1,4 @@
-//! Rows of Parquet files.
+//! Rows from Parquet files.
 
 use std::fs::File;
 use std::io;
@@ -10,10 +10,10 @@ use streamtable::Row;
 use super::Deliver;
 use super::arrow_value::value;
 
-/// How many rows are read at once.
+/// Number of rows per batch.
 const BATCH_ROWS: usize = 1024;
 
-/// Reads a file's rows. Counts its bytes by how many of its rows were read.
+/// Reads the rows of a file. Progress in bytes is estimated from the number of rows read.
 pub(super) fn read(file: File, bytes: &AtomicU64, deliver: Deliver<'_>) -> io::Result<()> {
     let length = file.metadata()?.len();
     let is_counted = bytes.load(Ordering::Relaxed) > 0;
@@ -46,5 +46,5 @@ pub(super) fn read(file: File, bytes: &AtomicU64, deliver: Deliver<'_>) -> io::R
 }
 
 fn damaged(error: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("not readable as Parquet: {error}"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("invalid Parquet file: {error}"))
 }

@@ -1,6 +1,6 @@
-//! The binary as a user meets it: a server in a process of its own, and commands that speak to it.
+//! Tests of the binary: a server in its own process, and commands that use it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![expect(clippy::unwrap_used, reason = "a panic shows where the test failed")]
 
 mod board;
 mod crash;

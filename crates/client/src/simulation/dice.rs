@@ -1,4 +1,4 @@
-//! What a schedule may hold, and the dice that choose.
+//! The operations of a schedule, and the generator that chooses them.
 
 use std::time::Duration;
 
@@ -6,37 +6,37 @@ use streamtable_mock_backend::{Fault, Loss, RequestKind};
 
 use crate::spool::sim_disk::Trouble;
 
-/// In milliseconds.
+/// One year in milliseconds.
 const YEAR: i64 = 365 * 86_400_000;
 
-/// What a schedule does.
+/// An operation of a schedule.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    /// Logs so many rows in one call, of which every third may be bad.
+    /// Logs this number of rows in one call. Every third row may be invalid.
     Log { rows: u64, with_bad: bool },
     /// Waits.
     Sleep(Duration),
-    /// Waits for the rows, at most so long.
+    /// Flushes with this timeout.
     Flush(Duration),
-    /// Something goes wrong with the next request of a kind.
+    /// Injects a fault into the next request of a kind.
     Fail(RequestKind, Fault),
-    /// The key stops being accepted, and is accepted again after a while.
+    /// The API key is rejected for a while.
     LoseKey(Duration),
-    /// The machine's clock is put so many milliseconds ahead, or back.
+    /// Moves the system clock by this number of milliseconds, forwards or backwards.
     JumpClock(i64),
     /// Another program opens the same table.
     Reopen,
     /// All programs are killed, and one is started.
     Kill,
-    /// The power is cut, and one program is started.
+    /// The power fails, and one program is started.
     CutPower,
-    /// A call to the disk fails, so many calls later.
+    /// A call to the disk fails, after this number of other calls.
     FailDisk(u64, Trouble),
-    /// The disk is full for a while, in which rows are logged.
+    /// The disk is full for a while, during which rows are logged.
     FillDisk { rows: u64, time: Duration },
 }
 
-/// A source of numbers that depends on a seed alone (splitmix64).
+/// A deterministic random generator (splitmix64).
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
@@ -65,7 +65,7 @@ impl Dice {
             8 => Fault::HtmlErrorPage,
             9 => Fault::CutBody,
             10 => Fault::retry_after(503, self.millis(10_000)),
-            // A status says nothing about the rows only if it is one of these.
+            // Only these statuses are transient: they say nothing about the rows.
             _ => Fault::status([408, 413, 429, 500, 502, 503, 504][self.roll(7) as usize]),
         }
     }

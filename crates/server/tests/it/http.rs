@@ -1,10 +1,10 @@
-//! Files, pages and sessions.
+//! Files, pages and browser sessions.
 
 use serde_json::{Value, json};
 
 use crate::support::{Running, basic, send};
 
-/// Announces a run's file and returns where to put it.
+/// Announces a run's file and returns its upload URL.
 async fn announce(server: &Running, path: &str) -> String {
     let query = "mutation F($files: [String!]!) { createRunFiles(input: {entityName: \"me\",
         projectName: \"p\", runName: \"r\", files: $files}) { runID uploadHeaders
@@ -14,7 +14,7 @@ async fn announce(server: &Running, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn files_are_put_and_served() {
+async fn uploaded_files_are_served() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let url = announce(&server, "media/a b.png").await;
@@ -41,7 +41,7 @@ async fn files_are_put_and_served() {
     assert_eq!((head.status, head.header("content-length")), (200, "10"));
     assert_eq!(send("GET", &at, &[], "").await.status, 401);
 
-    // Asked for by its digest too, it may be kept for ever.
+    // If the URL contains the digest, the response may be cached forever.
     let digest = etag.trim_matches('"');
     assert_eq!(whole.header("cache-control"), "private, no-cache");
     let kept = server.get(&format!("{path}?sha256={digest}")).await;
@@ -49,14 +49,14 @@ async fn files_are_put_and_served() {
     let other = server.get(&format!("{path}?sha256={}", "0".repeat(64))).await;
     assert_eq!(other.header("cache-control"), "private, no-cache");
 
-    // Another content under the same path is another file.
+    // A new upload under the same path replaces the content.
     let url = announce(&server, "media/a b.png").await;
     assert_eq!(send("PUT", &url, &[], "new").await.status, 200);
     assert_eq!(server.get(path).await.text(), "new");
 }
 
 #[tokio::test]
-async fn documents_are_shown_in_a_box() {
+async fn html_files_are_served_in_a_sandbox() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     for name in ["a.html", "a.svg"] {
@@ -69,7 +69,7 @@ async fn documents_are_shown_in_a_box() {
 }
 
 #[tokio::test]
-async fn signed_addresses_open_what_they_name_and_no_more() {
+async fn signed_urls_are_valid_for_one_file_and_method() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let url = announce(&server, "a.txt").await;
@@ -87,23 +87,23 @@ async fn signed_addresses_open_what_they_name_and_no_more() {
         let status = send("PUT", &forged, &[], "x").await.status;
         assert!(matches!(status, 403 | 404), "{forged}: {status}");
     }
-    // What may be put may not be had.
+    // An upload URL does not allow a download.
     assert_eq!(send("GET", &url, &[], "").await.status, 403);
 }
 
 #[tokio::test]
-async fn files_are_bounded() {
+async fn uploads_are_checked_for_size_and_hash() {
     let server = Running::start_with(|config| config.limits.max_file_bytes = 4).await;
     server.make_run("me", "p", "r").await;
     let url = announce(&server, "a.txt").await;
     assert_eq!(send("PUT", &url, &[], "12345").await.status, 413);
     assert_eq!(server.get("/files/me/p/r/a.txt").await.status, 404);
-    // Our own client names a file by its content.
+    // Our own client puts the content's hash into the file name.
     let url = announce(&server, &format!("media/images/{}.png", "0".repeat(64))).await;
     assert_eq!(send("PUT", &url, &[], "1234").await.status, 400);
 }
 
-/// The link that weave 0.24 prints.
+/// The link printed by weave 0.24.
 fn link(server: &Running) -> String {
     let expression = "get%28%0A++++%22wandb-artifact%3A%2F%2F%2Fme%2Fp%2Fr%3Alatest%2Fobj%22%29%0A\
         ++.rows";
@@ -111,7 +111,7 @@ fn link(server: &Running) -> String {
 }
 
 #[tokio::test]
-async fn a_link_opens_the_page_of_its_table() {
+async fn weave_links_open_the_page_of_their_table() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let rows = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"note\":\"<b>x</b>\",\"n\":7,\"_client_id\":\"w\"}"]}}}"#;
@@ -149,14 +149,14 @@ async fn a_link_opens_the_page_of_its_table() {
     assert!(wrong.text().contains("line 1, column 5"), "{}", wrong.text());
 }
 
-/// What a page starts from.
+/// Returns the start data embedded in a page.
 fn start_of(page: &str) -> Value {
     let (_, rest) = page.split_once(r#"<script type="application/json" id="start">"#).unwrap();
     serde_json::from_str(rest.split("</script>").next().unwrap()).unwrap()
 }
 
 #[tokio::test]
-async fn pages_of_lists_boards_and_frames() {
+async fn pages_contain_their_start_data() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let auth = basic(&server.key);
@@ -188,7 +188,7 @@ async fn pages_of_lists_boards_and_frames() {
         "{policy}"
     );
 
-    // What nothing can be called is nowhere, and nothing is told without a key.
+    // Invalid names are not found, and nothing is revealed without a key.
     assert_eq!(get("/me/p%3Fq/boards/x/y").await.status, 404);
     assert_eq!(get("/NO").await.status, 404);
     for path in ["/", "/me", "/me/p", "/me/p/boards/b", "/embed?board=me/p/b"] {
@@ -198,7 +198,7 @@ async fn pages_of_lists_boards_and_frames() {
 }
 
 #[tokio::test]
-async fn files_of_the_page() {
+async fn page_assets_are_served_and_cached() {
     let server = Running::start().await;
     let (root, auth) = (format!("{}/", server.url), basic(&server.key));
     let page = send("GET", &root, &[("authorization", &auth)], "").await.text();
@@ -228,7 +228,7 @@ async fn files_of_the_page() {
 }
 
 #[tokio::test]
-async fn links_of_other_clients_are_sent_on() {
+async fn links_of_other_clients_are_redirected() {
     let server = Running::start().await;
     for path in ["/weave/wandb/me/p/table/r", "/browse/wandb/me/p/table/r", "/me/p/runs/r"] {
         let answer = server.get(path).await;
@@ -240,7 +240,7 @@ async fn links_of_other_clients_are_sent_on() {
 }
 
 #[tokio::test]
-async fn sessions_of_browsers() {
+async fn browser_sessions_log_in_and_out() {
     let server = Running::start().await;
     let login = format!("{}/login", server.url);
     let form = ("content-type", "application/x-www-form-urlencoded");
@@ -276,7 +276,7 @@ async fn sessions_of_browsers() {
 }
 
 #[tokio::test]
-async fn a_login_link_opens_one_session() {
+async fn a_login_link_opens_only_one_session() {
     let server = Running::start().await;
     let auth = basic(&server.key);
     let links = format!("{}/api/login-links", server.url);

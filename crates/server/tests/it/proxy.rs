@@ -1,4 +1,4 @@
-//! A proxy that loses things.
+//! A proxy that injects faults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What becomes of a request.
+/// The fault injected into a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing: it goes through.
+    /// None: the request passes through.
     None,
-    /// It never arrives.
+    /// The request is lost.
     LoseRequest,
-    /// It arrives, its answer does not.
+    /// The request arrives, but its response is lost.
     LoseAnswer,
-    /// It arrives twice.
+    /// The request is sent twice.
     Twice,
-    /// It is answered 503 without arriving.
+    /// The proxy responds 503 without forwarding the request.
     Busy,
 }
 
-/// A proxy in front of a server, which it calls by its own name.
+/// A proxy in front of a server. The `Host` header is forwarded unchanged.
 pub(crate) struct Proxy {
     pub(crate) url: String,
     pub(crate) requests: Arc<AtomicUsize>,
@@ -36,8 +36,8 @@ pub(crate) struct Proxy {
 type Plan = Arc<dyn Fn(usize, &str) -> Fault + Send + Sync>;
 
 impl Proxy {
-    /// Serves until the runtime ends. `plan` says by the number and the path of a request what
-    /// becomes of it.
+    /// Serves until the runtime ends. `plan` chooses the fault from the number and the path of a
+    /// request.
     pub(crate) async fn start(
         upstream: &str,
         plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static,
@@ -57,7 +57,7 @@ impl Proxy {
                         let fault = plan(number, request.uri().path());
                         forward(upstream, request, fault)
                     });
-                    // An error is how an answer is lost.
+                    // An error makes hyper drop the connection, which loses the response.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
