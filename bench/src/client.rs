@@ -39,7 +39,7 @@ pub(crate) struct Job {
     /// Whether each call is timed, which needs two clock readings.
     pub(crate) is_timed: bool,
     /// Whether the server is unreachable, so that rows remain at the end.
-    pub(crate) is_away: bool,
+    pub(crate) is_unreachable: bool,
 }
 
 /// The type of the rows.
@@ -92,7 +92,7 @@ impl Job {
             writers: 1,
             spool: None,
             is_timed: false,
-            is_away: false,
+            is_unreachable: false,
         }
     }
 
@@ -107,7 +107,7 @@ impl Job {
 /// Runs a job in this process and prints the measurements.
 pub(crate) fn work(job: &Job) -> Result<(), Error> {
     let barrier = Barrier::new(job.writers);
-    let results: Vec<Result<Worked, Error>> = std::thread::scope(|scope| {
+    let results: Vec<Result<WriterResult, Error>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..job.writers)
             .map(|writer| {
                 scope.spawn({
@@ -136,14 +136,14 @@ pub(crate) fn work(job: &Job) -> Result<(), Error> {
 }
 
 /// The measurements of one writer.
-struct Worked {
+struct WriterResult {
     times: Vec<Duration>,
     acked: u64,
     logged: Duration,
     finished: Duration,
 }
 
-fn write(job: &Job, writer: u64, barrier: &Barrier) -> Result<Worked, Error> {
+fn write(job: &Job, writer: u64, barrier: &Barrier) -> Result<WriterResult, Error> {
     let opened = open(job);
     // All writers start together, even if one fails.
     barrier.wait();
@@ -174,9 +174,9 @@ fn write(job: &Job, writer: u64, barrier: &Barrier) -> Result<Worked, Error> {
         }
     }
     let logged = start.elapsed() - waited;
-    let acked = if job.is_away { table.stats().acked } else { table.finish()?.acked };
+    let acked = if job.is_unreachable { table.stats().acked } else { table.finish()?.acked };
     // Exclude the time to prepare rows, although delivery continued during it.
-    Ok(Worked { times, acked, logged, finished: start.elapsed() })
+    Ok(WriterResult { times, acked, logged, finished: start.elapsed() })
 }
 
 fn log<R>(
@@ -212,7 +212,7 @@ fn open(job: &Job) -> Result<StreamTable, Error> {
         }
         None => builder.no_spool(),
     };
-    let builder = match job.is_away {
+    let builder = match job.is_unreachable {
         true => builder
             .when_unreachable(WhenUnreachable::LogAnyway)
             .open_timeout(Duration::from_secs(1))

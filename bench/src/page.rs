@@ -45,9 +45,9 @@ impl Page {
         let names = Names { names: vec!["sent".to_owned()] };
         let config = Config { columns: Some(Columns { these: Some(names) }) };
         let view = MakeView { view: VIEW.to_owned(), config: Some(config) };
-        page.send(table, Ask::MakeView(view))?;
+        page.send(table, ClientMessage::MakeView(view))?;
         page.answer()?;
-        page.send(VIEW, Ask::OnUpdate(Empty {}))?;
+        page.send(VIEW, ClientMessage::OnUpdate(Empty {}))?;
         page.follow = page.last;
         page.look()?;
         Ok(page)
@@ -63,8 +63,8 @@ impl Page {
 
     fn look(&mut self) -> Result<Vec<u64>, Error> {
         let part = ViewPort { start_row: Some(self.seen), end_row: Some(self.seen + 10_000) };
-        self.send(VIEW, Ask::ToColumns(Part { viewport: Some(part) }))?;
-        let Some(Say::ToColumns(Text { text })) = self.answer()? else {
+        self.send(VIEW, ClientMessage::ToColumns(Part { viewport: Some(part) }))?;
+        let Some(ServerMessage::ToColumns(Text { text })) = self.answer()? else {
             return Err("the server returned no rows".into());
         };
         let Shown { sent } = serde_json::from_str(&text)?;
@@ -72,19 +72,19 @@ impl Page {
         Ok(sent.into_iter().map(|it| it as u64).collect())
     }
 
-    fn send(&mut self, entity_id: &str, ask: Ask) -> Result<(), Error> {
+    fn send(&mut self, entity_id: &str, client: ClientMessage) -> Result<(), Error> {
         self.last += 1;
         let request =
-            Request { msg_id: self.last, entity_id: entity_id.to_owned(), ask: Some(ask) };
+            Request { msg_id: self.last, entity_id: entity_id.to_owned(), client: Some(client) };
         Ok(self.socket.send(Message::Binary(request.encode_to_vec().into()))?)
     }
 
     /// Waits for the response to the last request.
-    fn answer(&mut self) -> Result<Option<Say>, Error> {
+    fn answer(&mut self) -> Result<Option<ServerMessage>, Error> {
         loop {
             let response = self.receive()?;
             if response.msg_id == self.last {
-                return Ok(response.say);
+                return Ok(response.server_message);
             }
         }
     }
@@ -93,7 +93,7 @@ impl Page {
         loop {
             let Message::Binary(bytes) = self.socket.read()? else { continue };
             let response = Response::decode(bytes)?;
-            if let Some(Say::Error(Text { text })) = response.say {
+            if let Some(ServerMessage::Error(Text { text })) = response.server_message {
                 return Err(format!("the server returned an error: {text}").into());
             }
             self.has_news |= response.msg_id == self.follow;
@@ -110,12 +110,12 @@ struct Request {
     msg_id: u32,
     #[prost(string, tag = "2")]
     entity_id: String,
-    #[prost(oneof = "Ask", tags = "6, 21, 24")]
-    ask: Option<Ask>,
+    #[prost(oneof = "ClientMessage", tags = "6, 21, 24")]
+    client: Option<ClientMessage>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-enum Ask {
+enum ClientMessage {
     #[prost(message, tag = "6")]
     MakeView(MakeView),
     #[prost(message, tag = "21")]
@@ -128,12 +128,12 @@ enum Ask {
 struct Response {
     #[prost(uint32, tag = "1")]
     msg_id: u32,
-    #[prost(oneof = "Say", tags = "24, 50")]
-    say: Option<Say>,
+    #[prost(oneof = "ServerMessage", tags = "24, 50")]
+    server_message: Option<ServerMessage>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-enum Say {
+enum ServerMessage {
     #[prost(message, tag = "24")]
     ToColumns(Text),
     #[prost(message, tag = "50")]

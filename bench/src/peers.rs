@@ -10,7 +10,7 @@ use crate::Error;
 use crate::client::Outcome;
 
 /// Timeout for a client program.
-const PATIENCE: Duration = Duration::from_secs(900);
+const TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Runs a program, and parses the measurements in the last line of its output.
 pub(crate) fn outcome(process: &mut Command) -> Result<Outcome, Error> {
@@ -38,10 +38,10 @@ pub(crate) fn last_line(process: &mut Command) -> Result<String, Error> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TIMEOUT {
             child.kill()?;
             child.wait()?;
-            return Err(format!("took more than {PATIENCE:?}").into());
+            return Err(format!("took more than {TIMEOUT:?}").into());
         }
         std::thread::sleep(Duration::from_millis(5));
     };

@@ -16,12 +16,12 @@ pub(crate) struct Report {
     rows: u64,
     stream_rows: u64,
     big_rows: u64,
-    pub(crate) sections: Vec<Found>,
+    pub(crate) sections: Vec<SectionReport>,
 }
 
 /// The figures of a section.
 #[derive(Debug, Serialize)]
-pub(crate) struct Found {
+pub(crate) struct SectionReport {
     pub(crate) name: &'static str,
     about: &'static str,
     columns: &'static [&'static str],
@@ -62,7 +62,7 @@ impl Report {
             println!();
         }
         let Section { name, about, columns, .. } = *section;
-        self.sections.push(Found { name, about, columns, lines, notes });
+        self.sections.push(SectionReport { name, about, columns, lines, notes });
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use crate::resources::Usage;
 use crate::{Bench, Error};
 
 /// Timeout for the server's shutdown.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A server process; killed on drop.
 pub(crate) struct Server {
@@ -49,7 +49,7 @@ impl Server {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         let start = Instant::now();
         while self.child.try_wait()?.is_none() {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 return Err("the server did not stop in time".into());
             }
             std::thread::sleep(Duration::from_millis(10));

@@ -21,7 +21,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         let rows = bench.scale.stream / part;
         let job = Job {
             spool: Some(spool.path().to_owned()),
-            is_away: true,
+            is_unreachable: true,
             ..Job::new(&server, "outage", rows)
         };
         drop(server);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use memmap2::{MmapOptions, MmapRaw};
 
 /// Pages are prefaulted in ranges of this size, because each single page would be a page fault.
-const READY_BYTES: usize = 128 << 10;
+const PREFAULT_BYTES: usize = 128 << 10;
 
 /// A file that is written through a memory map.
 ///
@@ -18,7 +18,7 @@ const READY_BYTES: usize = 128 << 10;
 pub struct MappedFile {
     map: MmapRaw,
     /// The range of prefaulted pages, which can be written without a page fault.
-    ready: Range<usize>,
+    prefaulted: Range<usize>,
 }
 
 impl MappedFile {
@@ -33,11 +33,11 @@ impl MappedFile {
     /// the file system cannot provide, such as after an I/O error, is an error of `write_at`; this
     /// requires calls of [`written_away`](Self::written_away) after each sync.
     pub fn new(file: &File) -> io::Result<Option<Self>> {
-        if !keeps_room(file)? {
+        if !guarantees_space(file)? {
             return Ok(None);
         }
         let map = MmapOptions::new().map_raw(file)?;
-        Ok(Some(Self { map, ready: 0..0 }))
+        Ok(Some(Self { map, prefaulted: 0..0 }))
     }
 
     /// Returns the file's length in bytes when it was mapped.
@@ -56,8 +56,8 @@ impl MappedFile {
         if end > self.len() {
             return Err(ErrorKind::WriteZero.into());
         }
-        if start < self.ready.start || end > self.ready.end {
-            self.make_ready(start..end)?;
+        if start < self.prefaulted.start || end > self.prefaulted.end {
+            self.prefault(start..end)?;
         }
         copy_in_order(bytes, &mut self.map, start);
         Ok(())
@@ -66,13 +66,13 @@ impl MappedFile {
     /// Called after a sync, or when the system may have written dirty pages to disk. The kernel
     /// then write-protects those pages, so they must be prefaulted again before the next write.
     pub fn written_away(&mut self) {
-        self.ready = 0..0;
+        self.prefaulted = 0..0;
     }
 
     /// Prefaults pages. This avoids a page fault per page, and returns an error for a page that
     /// would raise `SIGBUS`. If the system does not support it, page faults happen one by one.
-    fn make_ready(&mut self, part: Range<usize>) -> io::Result<()> {
-        let until = part.end.next_multiple_of(READY_BYTES).min(self.len());
+    fn prefault(&mut self, part: Range<usize>) -> io::Result<()> {
+        let until = part.end.next_multiple_of(PREFAULT_BYTES).min(self.len());
         #[cfg(target_os = "linux")]
         {
             use rustix::io::Errno;
@@ -88,7 +88,7 @@ impl MappedFile {
                 _ => {}
             }
         }
-        self.ready = part.start..until;
+        self.prefaulted = part.start..until;
         Ok(())
     }
 }
@@ -125,7 +125,7 @@ fn copy_in_order(bytes: &[u8], map: &mut MmapRaw, start: usize) {
 
 /// Returns whether a write at any offset of the file has allocated space, even if the disk is full.
 #[cfg(target_os = "linux")]
-fn keeps_room(file: &File) -> io::Result<bool> {
+fn guarantees_space(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
 
     /// The unit of `st_blocks`, regardless of the file system's block size.
@@ -135,14 +135,14 @@ fn keeps_room(file: &File) -> io::Result<bool> {
     // allocated file needs no more space. Not btrfs, which may copy the page; not overlayfs, NFS or
     // FUSE, which have unknown storage behind them. The integer type differs between machines.
     let kind = rustix::fs::fstatfs(file)?.f_type;
-    let is_kept = matches!(kind, 0xef53 | 0x5846_5342 | 0x0102_1994);
+    let is_safe = matches!(kind, 0xef53 | 0x5846_5342 | 0x0102_1994);
     let metadata = file.metadata()?;
     let has_holes = metadata.blocks().saturating_mul(BLOCK_BYTES) < metadata.len();
-    Ok(is_kept && !has_holes && metadata.len() > 0)
+    Ok(is_safe && !has_holes && metadata.len() > 0)
 }
 
 /// On other systems it is unknown.
 #[cfg(not(target_os = "linux"))]
-fn keeps_room(_: &File) -> io::Result<bool> {
+fn guarantees_space(_: &File) -> io::Result<bool> {
     Ok(false)
 }

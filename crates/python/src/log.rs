@@ -34,7 +34,7 @@ pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<O
             Err(error) => {
                 let mut call = Call::new(rows.py(), open);
                 let rows = std::slice::from_ref(rows);
-                call.hear(Err(error), &[0], 0, rows)?;
+                call.handle_result(Err(error), &[0], 0, rows)?;
                 return call.end();
             }
         }
@@ -175,14 +175,14 @@ impl<'a, 'py> Call<'a, 'py> {
         } else {
             self.open.table.try_log(ready)
         };
-        self.hear(logged, &places, first, rows)
+        self.handle_result(logged, &places, first, rows)
     }
 
     /// Handles the results of a batch of rows, and waits for space for rows that found the buffer
     /// full.
     ///
     /// `places` are the indexes in `rows` of the rows in the batch.
-    fn hear(
+    fn handle_result(
         &mut self,
         logged: Result<Logged, LogError>,
         places: &[usize],
@@ -257,7 +257,7 @@ impl<'a, 'py> Call<'a, 'py> {
                     Ok(logged) => self.took(logged),
                     Err(error) => {
                         let is_over = error.accepted == 0;
-                        let mut told = Ok(());
+                        let mut handled = Ok(());
                         self.partly(error, |call, refused| {
                             let index = first + row + refused.index;
                             let made = refused.row.map(|row| value::row_to_python(call.py, &row));
@@ -267,10 +267,10 @@ impl<'a, 'py> Call<'a, 'py> {
                                     let row = row.map_or_else(none, Bound::into_any);
                                     call.refused(index, &row, refused.reason);
                                 }
-                                Err(error) => told = Err(error),
+                                Err(error) => handled = Err(error),
                             }
                         });
-                        told?;
+                        handled?;
                         if is_over || self.has_enough() {
                             self.failure.is_cut_short = true;
                             return Ok(());

@@ -153,7 +153,7 @@ impl Options {
         }
         if let Some(call) = &self.on_reject {
             let call = call.clone_ref(py);
-            builder = builder.on_reject(move |rejected| tell(&call, &rejected));
+            builder = builder.on_reject(move |rejected| call_on_reject(&call, &rejected));
         }
         Ok(builder)
     }
@@ -178,11 +178,11 @@ impl Options {
 
 /// Calls `on_reject` for a row that the server rejected. Does nothing while the interpreter shuts
 /// down.
-fn tell(call: &Py<PyAny>, rejected: &Rejected) {
+fn call_on_reject(call: &Py<PyAny>, rejected: &Rejected) {
     Python::try_attach(|py| {
-        let told = value::row_to_python(py, &rejected.row)
+        let called = value::row_to_python(py, &rejected.row)
             .and_then(|row| call.bind(py).call1((row, &rejected.reason)));
-        if let Err(error) = told {
+        if let Err(error) = called {
             error.write_unraisable(py, Some(call.bind(py)));
         }
     });

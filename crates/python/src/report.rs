@@ -44,7 +44,7 @@ impl Subscriber for Report {
         let level = event.metadata().level().as_str().to_ascii_lowercase();
         let Line { message, fields } = line;
         // A single write, so that lines of several threads do not mix.
-        say(format!("streamtable {level}: {message}{fields}\n").as_bytes());
+        write_stderr(format!("streamtable {level}: {message}{fields}\n").as_bytes());
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -60,7 +60,7 @@ impl Subscriber for Report {
 ///
 /// Does not use `std::io::stderr`, because another thread may hold its lock when the process forks.
 #[cfg(unix)]
-fn say(line: &[u8]) {
+fn write_stderr(line: &[u8]) {
     use std::os::fd::AsFd;
     if let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() {
         let _ = std::fs::File::from(stderr).write_all(line);
@@ -68,7 +68,7 @@ fn say(line: &[u8]) {
 }
 
 #[cfg(not(unix))]
-fn say(line: &[u8]) {
+fn write_stderr(line: &[u8]) {
     let _ = std::io::stderr().write_all(line);
 }
 

@@ -148,7 +148,7 @@ impl Table {
             && !this.options.is_quiet
         {
             py.import("streamtable._process")?
-                .call_method1("say", (format!("View data at: {url}"),))?;
+                .call_method1("print_line", (format!("View data at: {url}"),))?;
         }
         Ok(url)
     }

@@ -32,12 +32,12 @@ pub(crate) fn row<T: Serialize + ?Sized>(value: &T) -> Result<Row, SchemaError> 
 
 /// Maximum depth of a row that is only returned to the caller: far above the limit of a table, and
 /// still safe for a thread's stack.
-const HAND_BACK_DEPTH: usize = 4 * MAX_DEPTH;
+const MAX_RETURNED_DEPTH: usize = 4 * MAX_DEPTH;
 
 /// Makes a row to return to the caller, even if it nests too deeply for a table.
 #[doc(hidden)]
 pub fn row_to_hand_back<T: Serialize + ?Sized>(value: &T) -> Option<Row> {
-    row_within(value, HAND_BACK_DEPTH).ok()
+    row_within(value, MAX_RETURNED_DEPTH).ok()
 }
 
 fn row_within<T: Serialize + ?Sized>(value: &T, depth: usize) -> Result<Row, SchemaError> {

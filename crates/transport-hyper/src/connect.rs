@@ -77,7 +77,7 @@ impl Connector {
         if !origin.is_secure() {
             return Ok(Hop { io, proxied: true });
         }
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), Already::new(io));
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), ExistingConnection::new(io));
         if let Some(credentials) = proxy.basic_auth() {
             tunnel = tunnel.with_auth(credentials.clone());
         }
@@ -113,7 +113,7 @@ impl Connector {
             host: origin.authority(),
             reason: NO_ROOTS.to_owned(),
         })?;
-        let mut https = HttpsConnector::from((Already::new(io), which(tls).clone()));
+        let mut https = HttpsConnector::from((ExistingConnection::new(io), which(tls).clone()));
         let stream = https.call(uri.clone()).await;
         stream.map_err(|error| cause::of_connecting(error, origin.authority()))
     }
@@ -190,15 +190,15 @@ impl Write for Hop {
 }
 
 /// A connector that returns an existing connection.
-struct Already<T>(Option<T>);
+struct ExistingConnection<T>(Option<T>);
 
-impl<T> Already<T> {
+impl<T> ExistingConnection<T> {
     fn new(io: T) -> Self {
         Self(Some(io))
     }
 }
 
-impl<T> Service<Uri> for Already<T> {
+impl<T> Service<Uri> for ExistingConnection<T> {
     type Response = T;
     type Error = Infallible;
     type Future = Ready<Result<T, Infallible>>;

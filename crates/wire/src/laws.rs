@@ -23,12 +23,12 @@ use crate::{
 /// A sink that checks each row against an empty table.
 struct Sink<'a> {
     check: RowCheck<'a>,
-    told: Vec<(String, Type)>,
+    types: Vec<(String, Type)>,
 }
 
 impl RowSink for Sink<'_> {
     fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError> {
-        self.told.push((column.to_owned(), ty.clone()));
+        self.types.push((column.to_owned(), ty.clone()));
         self.check.cell(column, ty).map(drop)
     }
 
@@ -42,7 +42,7 @@ type Written = (String, Vec<(String, Type)>);
 /// Writes a row after a line that must not change.
 fn write(row: &Row, logged: Logged<'_>) -> Result<Written, SchemaError> {
     let (schema, mut change) = (Schema::new(ColumnPolicy::Evolve), Change::default());
-    let mut sink = Sink { check: schema.check(&mut change), told: Vec::new() };
+    let mut sink = Sink { check: schema.check(&mut change), types: Vec::new() };
     let mut out = b"before\n".to_vec();
     let result = write_row(row, logged, &mut out, &mut sink);
     let line = out.strip_prefix(b"before\n").expect("existing content is kept");
@@ -50,7 +50,7 @@ fn write(row: &Row, logged: Logged<'_>) -> Result<Written, SchemaError> {
         assert_eq!(line, b"");
         return Err(error);
     }
-    Ok((String::from_utf8(line.to_vec()).expect("a line is UTF-8"), sink.told))
+    Ok((String::from_utf8(line.to_vec()).expect("a line is UTF-8"), sink.types))
 }
 
 /// Reference implementation: returns the first column for which a row must be refused.
@@ -192,7 +192,7 @@ proptest! {
     fn rows_are_refused_by_the_rules_and_typed_by_their_values(row in odd_row()) {
         let logged = Logged { writer: "w", at: Timestamp::from_millis(0) };
         match (write(&row, logged), refused(&row)) {
-            (Ok((_, told)), None) => {
+            (Ok((_, types)), None) => {
                 let mut expected: Vec<(String, Type)> = row
                     .cells()
                     .map(|(name, value)| (name.to_owned(), Type::of(value).unwrap()))
@@ -200,7 +200,7 @@ proptest! {
                 if row.get(TIMESTAMP_COLUMN).is_none() {
                     expected.push((TIMESTAMP_COLUMN.to_owned(), Type::Timestamp));
                 }
-                prop_assert_eq!(told, expected);
+                prop_assert_eq!(types, expected);
             }
             (Err(error), Some(column)) => prop_assert_eq!(error.column(), Some(column)),
             (written, refused) => prop_assert!(false, "{written:?}, but {refused:?}"),

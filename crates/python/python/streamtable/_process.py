@@ -11,7 +11,7 @@ from . import _native
 _is_known_to_multiprocessing = False
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line on Python's standard error, which notebooks show. Ignore errors."""
     try:
         print(line, file=sys.stderr, flush=True)
@@ -34,9 +34,9 @@ def opened() -> None:
 def _finish_all() -> None:
     try:
         for sentence in _native.finish_all():
-            say(f"streamtable: {sentence}")
+            print_line(f"streamtable: {sentence}")
     except KeyboardInterrupt:
-        say("streamtable: stopped waiting for rows that are not stored yet")
+        print_line("streamtable: stopped waiting for rows that are not stored yet")
 
 
 def _after_fork() -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from . import _native
 from ._errors import ReadError, TableNameError
-from ._process import say
+from ._process import print_line
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -159,7 +159,7 @@ class StreamTable(_native.Table):
             self.finish()
         except Exception as why:
             # Report this error, and let the exception that ended the block propagate.
-            say(f"streamtable: {self!r}: {why}")
+            print_line(f"streamtable: {self!r}: {why}")
 
     def __repr__(self) -> str:
         return f"StreamTable({self.path!r})"
