@@ -108,19 +108,19 @@ impl Export {
             _ => write(&remote, answer, out, &bar, format).await?,
         };
         bar.finish_and_clear();
-        let mut told = written.to_string();
+        let mut summary = written.to_string();
         let mut missing = 0;
         if let (Some(table), Some(path), false) = (&table, &path, self.no_media) {
             let folder = path.parent().unwrap_or(Path::new(""));
             let media = Media { remote: &remote, table, folder, quiet: self.quiet };
             let fetched = media.fetch().await?;
             if fetched.files > 0 {
-                told.push_str(&format!(", {} next to it", counted(fetched.files, "media file")));
+                summary.push_str(&format!(", {} next to it", counted(fetched.files, "media file")));
             }
             missing = fetched.missing;
         }
         if let (Some(path), false) = (&path, self.quiet) {
-            style::note(format_args!("{}: {told}", path.display()));
+            style::note(format_args!("{}: {summary}", path.display()));
         }
         match missing {
             0 => Ok(()),

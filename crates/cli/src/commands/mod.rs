@@ -48,7 +48,7 @@ async fn until_interrupted(
 ) -> Result<(), Failure> {
     tokio::select! {
         ended = command => ended,
-        heard = tokio::signal::ctrl_c() => Err(match heard {
+        signal = tokio::signal::ctrl_c() => Err(match signal {
             Ok(()) => Failure::Interrupted,
             Err(error) => Failure::failed(format!("cannot listen for Ctrl-C: {error}")),
         }),

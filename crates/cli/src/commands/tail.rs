@@ -111,7 +111,7 @@ async fn follow(remote: &Remote, path: &str, rows: u32, lines: &mut Lines) -> Re
     let mut last = String::new();
     let mut pause = PAUSES[0];
     let mut was_there = false;
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
         // `-0` would mean the start of the table. Without `from`, the server sends new rows only.
         let from = if rows == 0 { String::new() } else { format!("?from=-{rows}") };
@@ -124,7 +124,7 @@ async fn follow(remote: &Remote, path: &str, rows: u32, lines: &mut Lines) -> Re
         }
         let lost = match remote.attempt(request).await {
             Ok(answer) if answer.status().is_success() => {
-                if std::mem::take(&mut is_told) {
+                if std::mem::take(&mut is_reported) {
                     style::note("reconnected");
                 }
                 (was_there, pause) = (true, PAUSES[0]);
@@ -137,7 +137,7 @@ async fn follow(remote: &Remote, path: &str, rows: u32, lines: &mut Lines) -> Re
         if !was_there {
             return Err(lost);
         }
-        if !std::mem::replace(&mut is_told, true) {
+        if !std::mem::replace(&mut is_reported, true) {
             let why = match lost {
                 Failure::Failed(why) => why,
                 _ => "the server closed the connection".to_owned(),

@@ -20,7 +20,7 @@ pub(super) fn read(file: File, bytes: &AtomicU64, deliver: Deliver<'_>) -> io::R
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
     let rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(damaged)?;
-    let (mut number, mut told) = (0, 0);
+    let (mut number, mut reported) = (0, 0);
     for batch in reader {
         let batch = batch.map_err(damaged)?;
         let schema = batch.schema();
@@ -38,8 +38,8 @@ pub(super) fn read(file: File, bytes: &AtomicU64, deliver: Deliver<'_>) -> io::R
         }
         let share = (u128::from(length) * u128::from(number) / u128::from(rows)) as u64;
         if !is_counted {
-            bytes.fetch_add(share.saturating_sub(told), Ordering::Relaxed);
-            told = share;
+            bytes.fetch_add(share.saturating_sub(reported), Ordering::Relaxed);
+            reported = share;
         }
     }
     Ok(())

@@ -41,7 +41,7 @@ fn program(home: &Home, life: &str) -> (Child, BufReader<ChildStdout>) {
 
 /// Reads up to the line that starts with `word` and returns the rest of that line.
 #[track_caller]
-fn hear(out: &mut impl BufRead, word: &str) -> String {
+fn read_after(out: &mut impl BufRead, word: &str) -> String {
     let found = out
         .lines()
         .map_while(Result::ok)
@@ -75,16 +75,16 @@ fn logging_program() {
             for first in (0..rows).step_by(100) {
                 table.log((first..first + 100).map(|n| row! { "n" => n })).await.unwrap();
             }
-            tell(format_args!("\nlogged {rows}"));
+            print_line(format_args!("\nlogged {rows}"));
             std::future::pending::<()>().await;
         }
-        tell(format_args!("\nstats {}", table.finish().await.unwrap()));
+        print_line(format_args!("\nstats {}", table.finish().await.unwrap()));
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_all().build().unwrap().block_on(work);
 }
 
-fn tell(line: std::fmt::Arguments<'_>) {
+fn print_line(line: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();
 }
@@ -135,14 +135,14 @@ fn rows_of_a_killed_program_are_delivered_once_and_in_order() {
     server.stop();
 
     let (mut dead, mut out) = program(&home, &format!("log {ROWS}"));
-    assert_eq!(hear(&mut out, "logged"), ROWS.to_string());
+    assert_eq!(read_after(&mut out, "logged"), ROWS.to_string());
     dead.kill().unwrap();
     dead.wait().unwrap();
     tear(segments(&home.path("state")).last().unwrap());
 
     let server = home.serve(&["--addr", &addr]);
     let (mut next, mut out) = program(&home, "finish");
-    let stats = hear(&mut out, "stats");
+    let stats = read_after(&mut out, "stats");
     let recovered = format!("recovered: {ROWS} found, {ROWS} acked, 0 pending, 0 rejected");
     assert!(stats.ends_with(&recovered), "{stats}");
     assert!(next.wait().unwrap().success());

@@ -110,19 +110,19 @@ fn invalid_rows_are_reported_and_skipped() {
     assert_eq!(logged.code, Some(1));
     assert_eq!(logged.out, "me/shop/bad: 2 logged, 2 acked, 0 pending, 0 rejected, 0 dropped\n");
     // The link is printed with the first batch, which depends on when the input pauses.
-    let (links, told): (Vec<&str>, Vec<&str>) =
+    let (links, reported): (Vec<&str>, Vec<&str>) =
         logged.err.lines().partition(|line| line.starts_with("View data at: "));
     assert_eq!(links.len(), 1, "{links:#?}");
-    for (line, start) in told.iter().zip([
+    for (line, start) in reported.iter().zip([
         "warning: standard input:2: invalid JSON",
         "warning: standard input:4: column \"b\"",
         "warning: standard input:5: not a JSON object",
         "warning: standard input:6: column \"a\"",
         "error: 4 rows refused; --evolve lets the table grow",
     ]) {
-        assert!(line.starts_with(start), "{told:#?}");
+        assert!(line.starts_with(start), "{reported:#?}");
     }
-    assert_eq!(told.len(), 5);
+    assert_eq!(reported.len(), 5);
 
     home.write("a.csv", "id,zip\n1,123\n2\n");
     let logged = home.run(&["log", "--text", "zip", "me/shop/csv", "a.csv"]);

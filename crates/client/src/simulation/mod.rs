@@ -49,7 +49,7 @@ fn run(seed: u64) -> Result<Seen, String> {
 
 /// Prints a figure for `cargo xtask simulate`.
 #[expect(clippy::print_stdout, reason = "`cargo xtask simulate` reads the figures")]
-fn tell(figure: std::fmt::Arguments<'_>) {
+fn print_figure(figure: std::fmt::Arguments<'_>) {
     println!("figure: {figure}");
 }
 
@@ -80,7 +80,7 @@ fn every_row_once_and_in_order() {
         }
     });
     let schedules = seeds.end - seeds.start;
-    tell(format_args!("{schedules} schedules: {seen}"));
+    print_figure(format_args!("{schedules} schedules: {seen}"));
     assert!(seen.rows >= schedules, "the schedules log too few rows: {seen:?}");
     if schedules >= SCHEDULES {
         let kills = seen.kills.min(seen.power_cuts).min(seen.disk_failures).min(seen.clock_jumps);
@@ -149,7 +149,7 @@ fn every_call_to_the_disk_may_fail() {
         let results = workers.map(|w| w.join().unwrap_or_else(|_| Err("a panic".into())));
         results.map(|result| result.unwrap_or_else(|error| panic!("{error}"))).iter().sum()
     });
-    tell(format_args!("{failed} calls to the disk failed, one by one"));
+    print_figure(format_args!("{failed} calls to the disk failed, one by one"));
     assert!(failed > 1_000, "only {failed} calls");
 }
 
@@ -160,7 +160,7 @@ fn finds(bug: Bug) {
     let found = (0..400).find(|&seed| run(seed).is_err());
     seeded_bug::seed(None);
     let Some(seed) = found else { panic!("400 schedules do not find {bug:?}") };
-    tell(format_args!("seeded bug {bug:?}: found by schedule {} of 400", seed + 1));
+    print_figure(format_args!("seeded bug {bug:?}: found by schedule {} of 400", seed + 1));
 }
 
 #[test]

@@ -324,8 +324,8 @@ mod tests {
                 let mut expected = vec![0, 1, 2, 3];
                 expected.remove(hit);
                 assert_eq!(lines(&scan), expected, "byte {at}, bit {bit}");
-                let told = scan.damaged.len() == 1 || hit == 3 && !scan.torn.is_empty();
-                assert!(told, "byte {at}, bit {bit}: {scan:?}");
+                let is_reported = scan.damaged.len() == 1 || hit == 3 && !scan.torn.is_empty();
+                assert!(is_reported, "byte {at}, bit {bit}: {scan:?}");
             }
         }
     }
