@@ -149,6 +149,12 @@ impl StreamTable {
         self.table().stop_reason()
     }
 
+    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. They are
+    /// repeated.
+    pub fn last_error(&self) -> Option<String> {
+        self.table().last_error()
+    }
+
     /// Starts a stopped stream again, once what stopped it was put right.
     pub fn resume(&self) {
         self.table().resume();

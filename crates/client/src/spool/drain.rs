@@ -59,6 +59,8 @@ pub(crate) enum Event<'a> {
     Lost(u64),
     /// So many bytes at the end had never become a row.
     Torn(u64),
+    /// The last attempt brought no acknowledgement, nor did others directly before it.
+    Failed { attempts: u32, reason: &'a str },
     /// Something went wrong that harms no row.
     Trouble(&'a io::Error),
 }
@@ -192,6 +194,7 @@ async fn rows(
             tracing::debug!(table = %target.table, %writer, %error, "append failed");
         }
         let answer = answer.map(|appended| Appended {
+            end: appended.end.map(|end| end.saturating_sub(base)),
             rejected: appended
                 .rejected
                 .into_iter()
@@ -201,6 +204,9 @@ async fn rows(
         });
         let acked = session.acked();
         let settled = session.answered(now(), answer);
+        if let Some(reason) = session.last_error() {
+            watch.hear(Event::Failed { attempts: session.attempts(), reason });
+        }
         for (line, reason) in &settled.rejected {
             let index = usize::try_from(line - first).unwrap_or(usize::MAX);
             let text = lines.iter().nth(index).unwrap_or_default();
@@ -269,6 +275,9 @@ async fn files(
             let upload = Upload { table: target.table.clone(), files, timeout };
             let answer = within(timeout, target.backend.upload(upload)).await;
             let settled = queue.answered(now(), answer);
+            if let Some(reason) = queue.session().last_error() {
+                watch.hear(Event::Failed { attempts: queue.session().attempts(), reason });
+            }
             for (path, reason) in &settled.refused {
                 tracing::warn!(table = %target.table, %path, %reason, "a media file was refused");
             }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 
 variables! {
     /// Announces files of a table, and asks where their bytes go.
@@ -41,6 +41,7 @@ answer! {
     /// The answer to [`CreateRunFiles`].
     CreateRunFilesAnswer {
         /// Where the bytes go.
+        #[serde(deserialize_with = "present")]
         create_run_files: Option<CreatedRunFiles>,
     }
 }

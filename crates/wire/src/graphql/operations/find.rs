@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 use crate::{HistoryKeys, StreamTableArtifact};
 
 variables! {
@@ -43,6 +43,7 @@ answer! {
     /// The answer to [`FindTable`].
     FindTableAnswer {
         /// The project, if it is there.
+        #[serde(deserialize_with = "present")]
         project: Option<FoundProject>,
     }
 }

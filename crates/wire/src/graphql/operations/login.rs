@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Named, Operation, answer, variables};
+use super::{Named, Operation, answer, present, variables};
 
 variables! {
     /// Asks to whom the key belongs.
@@ -19,6 +19,7 @@ answer! {
     /// The answer to [`WhoAmI`].
     WhoAmIAnswer {
         /// The key's owner; absent when the server does not know the key.
+        #[serde(deserialize_with = "present")]
         viewer: Option<Viewer>,
     }
 }
@@ -46,6 +47,7 @@ answer! {
     /// The answer to [`ServerFeatures`].
     ServerFeaturesAnswer {
         /// What the server says of itself.
+        #[serde(deserialize_with = "present")]
         server_info: Option<ServerInfo>,
     }
 }

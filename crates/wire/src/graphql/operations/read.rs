@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 
 variables! {
     /// Reads rows back.
@@ -49,6 +49,7 @@ answer! {
     /// The answer to [`ReadRows`].
     ReadRowsAnswer {
         /// The project, if it is there.
+        #[serde(deserialize_with = "present")]
         project: Option<ReadProject>,
     }
 }
