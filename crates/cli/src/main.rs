@@ -15,6 +15,7 @@ mod remote;
 mod row_text;
 mod style;
 mod text;
+mod trouble;
 
 use std::process::ExitCode;
 

@@ -54,8 +54,8 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Stores consecutive lines of one writer.
     ///
-    /// Answering `Ok` says that they are stored, except those that are named as rejected. The same
-    /// lines come again, under the same numbers, when an answer was an error or got lost: a
+    /// Answering `Ok` says that they are stored, except those that are named as rejected and those
+    /// from [`Appended::end`] on. The same lines come again, under the same numbers, when an answer was an error or got lost: a
     /// backend that tells (table, writer, line) apart stores each once. While one call for a
     /// writer runs there is no other.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
@@ -160,6 +160,11 @@ pub struct Append {
 pub struct Appended {
     /// What is refused for good, by number, and why. It is not sent again.
     pub rejected: Vec<(u64, String)>,
+    /// The number after the last line that this answer covers, if that may be fewer than were sent:
+    /// the client forgets the lines before it, and sends the others again. `None` covers all.
+    ///
+    /// An answer that covers no line, or lines that were not sent, is taken for none.
+    pub end: Option<u64>,
     /// How long to wait before the next append, where the backend asks for it.
     pub pause: Duration,
 }

@@ -157,6 +157,12 @@ impl StreamTable {
         self.table().stop_reason()
     }
 
+    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. They are
+    /// retried.
+    pub fn last_error(&self) -> Option<String> {
+        self.table().last_error()
+    }
+
     /// Resumes a stopped delivery, after the reason was fixed.
     pub fn resume(&self) {
         self.table().resume();

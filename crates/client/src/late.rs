@@ -8,6 +8,10 @@ use crate::{Append, AppendError, Appended, Backend, Open, OpenError, Opened, Sto
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long one attempt to open the table may take: shorter than an append, so that callers see soon
+/// why it fails.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Makes sure that the table is there before it passes anything on.
 #[derive(Debug)]
 pub(crate) struct Late {
@@ -23,6 +27,7 @@ impl Late {
 
     async fn make_sure(&self, timeout: Duration) -> Result<(), AppendError> {
         let open = || async {
+            let timeout = timeout.min(ATTEMPT_TIMEOUT);
             let open = Open { name: self.name.clone(), timeout };
             self.inner.open(open).await.map(|_| ()).map_err(append_error)
         };

@@ -122,6 +122,7 @@ impl MediaQueue {
         let first = self.session.settled();
         let number = |answer: Appended| Appended {
             rejected: answer.rejected.into_iter().map(|(n, why)| (first + n, why)).collect(),
+            end: answer.end.map(|end| first.saturating_add(end)),
             ..answer
         };
         let settled = self.session.answered(now, answer.map(number));

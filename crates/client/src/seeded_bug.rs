@@ -10,6 +10,8 @@ use crate::Lines;
 pub(crate) enum Bug {
     /// A lost answer counts as an ack.
     AckOnLostReply,
+    /// Any answer with a success status counts as an ack, whatever its body.
+    AckOnAnySuccess,
     /// A repetition sends its lines in another order.
     RotatedRetry,
     /// The lines after a repetition get the numbers that it had.

@@ -24,6 +24,10 @@ use crate::{
     Rejected, Stats, StopReason, Upload,
 };
 
+/// After how many failed attempts in a row a warning is logged: some seconds, by the default
+/// [`RetryPolicy`](crate::RetryPolicy).
+pub(crate) const REPORTED_ATTEMPT: u32 = 5;
+
 /// A table's state, and how its two sides wake each other.
 pub(crate) struct Shared {
     pub(crate) table: TablePath,
@@ -421,6 +425,8 @@ impl Shared {
         let mut core = self.core();
         let first = core.session.settled();
         let answer = answer.map(|appended| Appended {
+            // Zero covers nothing, as every number before the first line does.
+            end: appended.end.map(|end| end.saturating_sub(self.first_line)),
             // The backend counts from where the table was when it was opened.
             rejected: appended
                 .rejected
@@ -448,8 +454,13 @@ impl Shared {
         }
         let trimmed = if until > first { core.journal.journal().trim(until) } else { Ok(()) };
         let stopped = core.session.stop_reason().cloned();
+        let trouble = core.session.last_error().map(str::to_owned);
+        let is_trouble_new = core.session.attempts() == REPORTED_ATTEMPT;
         drop(core);
         self.progress.notify_waiters();
+        if let Some(error) = trouble.filter(|_| is_trouble_new) {
+            tracing::warn!(table = %self.table, %error, "rows wait and are sent again");
+        }
         if let Err(error) = trimmed {
             tracing::warn!(table = %self.table, %error, "the journal cannot be trimmed");
         }
@@ -478,8 +489,13 @@ impl Shared {
         let mut core = self.core();
         let settled = core.media.answered(now(), answer);
         let stopped = core.media.session().stop_reason().cloned();
+        let trouble = core.media.session().last_error().map(str::to_owned);
+        let is_trouble_new = core.media.session().attempts() == REPORTED_ATTEMPT;
         drop(core);
         self.progress.notify_waiters();
+        if let Some(error) = trouble.filter(|_| is_trouble_new) {
+            tracing::warn!(table = %self.table, %error, "media files wait and are sent again");
+        }
         if let Some(reason) = stopped {
             tracing::error!(table = %self.table, %reason, "media files are kept, none is sent");
         }

@@ -202,6 +202,12 @@ impl StreamTable {
         self.handle.shared.core().stop_reason().cloned()
     }
 
+    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. They are
+    /// repeated.
+    pub fn last_error(&self) -> Option<String> {
+        self.handle.shared.core().last_error()
+    }
+
     /// Starts a stopped stream again, once what stopped it was put right.
     pub fn resume(&self) {
         let mut core = self.handle.shared.core();

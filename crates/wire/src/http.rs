@@ -13,6 +13,17 @@ pub const ASYNC_HEADER: &str = "x-wandb-use-async-filestream";
 /// Only StreamTable servers know it.
 pub const COLUMNS_HEADER: &str = "x-streamtable-columns";
 
+/// The header by which a StreamTable server announces that its answers state what they cover; its
+/// value is `1`. A client that has seen it once requires such answers.
+pub const ACKS_HEADER: &str = "x-streamtable-acks";
+
+/// The header with which our client numbers its posts, so that a StreamTable server can name in its
+/// answer the request that it answers. Other servers ignore it.
+pub const REQUEST_HEADER: &str = "x-streamtable-request";
+
+/// The longest id of a request that a server repeats.
+pub const MAX_REQUEST_ID_BYTES: usize = 64;
+
 /// The feature name by which a server announces that it accepts gzip bodies on file streams.
 pub const GZIP_FEATURE: &str = "FILESTREAM_GZIP";
 

@@ -16,8 +16,8 @@ use crate::strategies::{
 };
 use crate::{
     Chunk, FileStreamAnswer, FileStreamRequest, HISTORY_FILE, HistoryKeys, HistoryLine, Json,
-    Logged, RESERVED_COLUMNS, RowSink, TIMESTAMP_COLUMN, WeaveType, cell, history_body, json,
-    write_row,
+    Logged, RESERVED_COLUMNS, RowSink, SentPost, SentUpload, TIMESTAMP_COLUMN, WeaveType, cell,
+    history_body, is_verdict, json, write_row,
 };
 
 /// A sink that checks each row against an empty table.
@@ -123,6 +123,10 @@ fn read_as_anything(bytes: &[u8]) {
     }
     let _ = FileStreamRequest::parse(bytes);
     let _ = FileStreamAnswer::parse(bytes);
+    let answer = ::http::Response::new(bytes);
+    let _ = SentPost { rows: Some(0..9), request: "r", must_state: true }.ack(&answer);
+    let _ = SentUpload { bytes: b"", must_state: false }.ack(&answer);
+    let _ = is_verdict(&answer, false);
     if let Ok(keys) = serde_json::from_slice::<HistoryKeys>(bytes) {
         let _ = (keys.columns(), keys.next_step());
     }

@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ack;
 mod artifact;
 mod cell;
 mod cell_text;
@@ -41,6 +42,7 @@ mod strategies;
 mod unite;
 mod weave_type;
 
+pub use ack::{NotAnAck, SentPost, SentUpload, UploadAnswer, is_verdict, states_coverage};
 pub use artifact::{
     ArtifactFile, MANIFEST_NAME, Manifest, ManifestEntry, STREAM_TABLE_METADATA, STREAM_TABLE_TYPE,
     StoragePolicyConfig, StreamTableArtifact, md5_base64,
@@ -56,6 +58,9 @@ pub use file_stream::{
     Chunk, FileStreamAnswer, FileStreamRequest, HISTORY_FILE, RejectedLine, history_body,
 };
 pub use history_keys::{ColumnKeys, HistoryKeys, Ordered, TypeCount};
-pub use http::{ASYNC_HEADER, COLUMNS_HEADER, GRAPHQL_PATH, GZIP_FEATURE, file_stream_path};
+pub use http::{
+    ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, GRAPHQL_PATH, GZIP_FEATURE, MAX_REQUEST_ID_BYTES,
+    REQUEST_HEADER, file_stream_path,
+};
 pub use media_file::media_file;
 pub use weave_type::{Json, WeaveType};

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic shows where the test failed")]
 
 mod board;
+mod captive;
 mod crash;
 mod demo;
 mod errors;

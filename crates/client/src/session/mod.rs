@@ -182,17 +182,23 @@ impl Session {
         let Some(lines) = self.in_flight.take() else { return Settled::default() };
         let count = lines.end - lines.start;
         match answer {
-            Ok(appended) => self.stored(now, lines, appended),
+            Ok(Appended { end: Some(end), .. }) if end <= lines.start || end > lines.end => {
+                let Range { start, end: sent } = lines;
+                let message = format!("the answer covers lines up to {end}, not {start} to {sent}");
+                self.failed(now, lines, message, None)
+            }
+            Ok(appended) => {
+                let end = appended.end.unwrap_or(lines.end);
+                if end < lines.end {
+                    self.again(end..lines.end, 0);
+                }
+                self.stored(now, lines.start..end, appended)
+            }
             Err(AppendError::Transient { .. }) if is_seeded(Bug::AckOnLostReply) => {
                 self.stored(now, lines, Appended::default())
             }
             Err(AppendError::Transient { message, retry_after }) => {
-                self.last_error = Some(message);
-                let attempts = self.attempts() + 1;
-                let delay = self.backoff.delay(attempts).max(retry_after.unwrap_or_default());
-                self.not_before = self.not_before.max(Some(now + reachable(delay)));
-                self.again(lines, attempts);
-                Settled::default()
+                self.failed(now, lines, message, retry_after)
             }
             Err(AppendError::TooLarge | AppendError::Refused { .. }) if count > 1 => {
                 self.max_lines = (count / 2) as usize;
@@ -211,7 +217,7 @@ impl Session {
                 }
                 self.lone_refusals += 1;
                 let rejected = vec![(lines.start, message)];
-                self.settle(lines, Appended { rejected, pause: Duration::ZERO })
+                self.settle(lines, Appended { rejected, ..Appended::default() })
             }
             Err(AppendError::Stopped(reason)) => {
                 self.again(lines, self.attempts());
@@ -270,8 +276,25 @@ impl Session {
             || self.logged - self.settled >= self.max_lines as u64
     }
 
-    fn attempts(&self) -> u32 {
+    /// How often the next append, or the one in flight, was tried without an answer.
+    pub(crate) fn attempts(&self) -> u32 {
         self.retry.as_ref().map_or(0, |retry| retry.attempts)
+    }
+
+    /// Sends lines again after a while, because no acknowledgement came.
+    fn failed(
+        &mut self,
+        now: Instant,
+        lines: Range<u64>,
+        message: String,
+        retry_after: Option<Duration>,
+    ) -> Settled {
+        self.last_error = Some(message);
+        let attempts = self.attempts() + 1;
+        let delay = self.backoff.delay(attempts).max(retry_after.unwrap_or_default());
+        self.not_before = self.not_before.max(Some(now + reachable(delay)));
+        self.again(lines, attempts);
+        Settled::default()
     }
 
     fn stored(&mut self, now: Instant, lines: Range<u64>, appended: Appended) -> Settled {

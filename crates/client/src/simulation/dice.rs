@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use streamtable_mock_backend::{Fault, Loss, RequestKind};
+use streamtable_mock_backend::{Fault, Loss, NoAck, RequestKind};
 
 use crate::spool::sim_disk::Trouble;
 
@@ -53,7 +53,9 @@ impl Dice {
     }
 
     fn fault(&mut self) -> Fault {
-        match self.roll(12) {
+        match self.roll(16) {
+            12..=14 => self.no_ack(),
+            15 => Fault::PartialAck,
             0 => Fault::Unreachable,
             1 => Fault::LoseRequest(Loss::Interrupted),
             2 => Fault::LoseRequest(Loss::Timeout),
@@ -70,6 +72,19 @@ impl Dice {
         }
     }
 
+    fn no_ack(&mut self) -> Fault {
+        Fault::NoAck(NoAck::ALL[self.roll(NoAck::ALL.len() as u64) as usize])
+    }
+
+    /// Something that goes wrong with a request: of any kind, if it is a false acknowledgement.
+    fn failure(&mut self) -> Op {
+        match self.roll(6) {
+            0 => Op::Fail(RequestKind::Upload, self.no_ack()),
+            1 => Op::Fail(RequestKind::Graphql, self.no_ack()),
+            _ => Op::Fail(RequestKind::FileStream, self.fault()),
+        }
+    }
+
     fn trouble(&mut self) -> Trouble {
         [Trouble::NoSpace, Trouble::Io, Trouble::Short][self.roll(3) as usize]
     }
@@ -79,7 +94,7 @@ impl Dice {
             0..=5 => Op::Log { rows: 1 + self.roll(12), with_bad: self.roll(4) == 0 },
             6..=7 => Op::Sleep(self.millis(2_000)),
             8..=9 => Op::Flush(self.millis(20_000)),
-            10..=13 => Op::Fail(RequestKind::FileStream, self.fault()),
+            10..=13 => self.failure(),
             14 => Op::LoseKey(self.millis(5_000)),
             15 => Op::Reopen,
             16 => Op::JumpClock(self.roll(2 * YEAR as u64) as i64 - YEAR),

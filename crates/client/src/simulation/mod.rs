@@ -169,6 +169,11 @@ fn finds_an_ack_on_a_lost_reply() {
 }
 
 #[test]
+fn finds_an_ack_on_any_success() {
+    finds(Bug::AckOnAnySuccess);
+}
+
+#[test]
 fn finds_rows_rotated_on_retry() {
     finds(Bug::RotatedRetry);
 }

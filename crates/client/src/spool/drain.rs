@@ -59,6 +59,8 @@ pub(crate) enum Event<'a> {
     Lost(u64),
     /// This number of bytes at the end belong to an incomplete write.
     Torn(u64),
+    /// The last attempt brought no acknowledgement, nor did others directly before it.
+    Failed { attempts: u32, reason: &'a str },
     /// An error that affects no row.
     Trouble(&'a io::Error),
 }
@@ -193,6 +195,7 @@ async fn rows(
             tracing::debug!(table = %target.table, %writer, %error, "append failed");
         }
         let answer = answer.map(|appended| Appended {
+            end: appended.end.map(|end| end.saturating_sub(base)),
             rejected: appended
                 .rejected
                 .into_iter()
@@ -202,6 +205,9 @@ async fn rows(
         });
         let acked = session.acked();
         let settled = session.answered(now(), answer);
+        if let Some(reason) = session.last_error() {
+            watch.hear(Event::Failed { attempts: session.attempts(), reason });
+        }
         for (line, reason) in &settled.rejected {
             let index = usize::try_from(line - first).unwrap_or(usize::MAX);
             let text = lines.iter().nth(index).unwrap_or_default();
@@ -270,6 +276,9 @@ async fn files(
             let upload = Upload { table: target.table.clone(), files, timeout };
             let answer = within(timeout, target.backend.upload(upload)).await;
             let settled = queue.answered(now(), answer);
+            if let Some(reason) = queue.session().last_error() {
+                watch.hear(Event::Failed { attempts: queue.session().attempts(), reason });
+            }
             for (path, reason) in &settled.refused {
                 tracing::warn!(table = %target.table, %path, %reason, "a media file was rejected");
             }

@@ -12,7 +12,7 @@ use super::dead::{Dead, Found};
 use super::disk::{Disk, How, list_or_none, off_thread};
 use super::drain::{Drained, Event, Target, Watch, drain};
 use super::layout;
-use crate::shared::Shared;
+use crate::shared::{REPORTED_ATTEMPT, Shared};
 use crate::{Backend, Recovered, RetryPolicy, StopReason};
 
 /// The location of a table's spools.
@@ -190,6 +190,10 @@ impl Watch for Watching<'_> {
             Event::Trouble(error) => {
                 tracing::warn!(%table, %error, "an operation on the spool failed")
             }
+            Event::Failed { attempts: REPORTED_ATTEMPT, reason } => {
+                tracing::warn!(%table, reason, "an earlier process's rows wait and are sent again");
+            }
+            Event::Failed { .. } => {}
         }
     }
 

@@ -16,6 +16,7 @@ use super::inspect::table_dirs;
 use super::recover::writers_of;
 use crate::builder::open;
 use crate::session::Backoff;
+use crate::shared::REPORTED_ATTEMPT;
 use crate::{Backend, BatchLimits, OpenError, RetryPolicy, StopReason};
 
 /// Options of [`sync`].
@@ -82,6 +83,8 @@ pub struct SyncProgress<'a> {
     pub writer: &'a str,
     /// The totals so far.
     pub tally: &'a Tally,
+    /// Why the last attempt to deliver brought no acknowledgement; it is repeated.
+    pub trouble: Option<&'a str>,
 }
 
 /// Delivers all orphaned spools below a folder, one after the other.
@@ -198,7 +201,14 @@ struct Tallying<'a> {
 impl Watch for Tallying<'_> {
     fn hear(&mut self, event: Event<'_>) {
         let table = self.table;
+        let mut trouble = None;
         match event {
+            Event::Failed { attempts, reason } => {
+                if attempts == REPORTED_ATTEMPT {
+                    tracing::warn!(%table, reason, "rows wait and are sent again");
+                }
+                trouble = Some(reason);
+            }
             Event::Found(rows) => self.tally.found += rows,
             Event::Acked(rows) => self.tally.acked += rows,
             Event::Rejected { reason, .. } => {
@@ -221,7 +231,7 @@ impl Watch for Tallying<'_> {
             }
         }
         let Self { table, writer, tally, .. } = self;
-        (self.progress)(SyncProgress { table, writer, tally });
+        (self.progress)(SyncProgress { table, writer, tally, trouble });
     }
 
     async fn stopped(&mut self, _: &StopReason) -> bool {

@@ -20,15 +20,15 @@ mod user;
 use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use serde::Serialize;
 use streamtable_store::StoreError;
-use streamtable_wire::GRAPHQL_PATH;
 use streamtable_wire::graphql::GraphqlRequest;
+use streamtable_wire::{ACKS_HEADER, GRAPHQL_PATH};
 
 use crate::access::{Principal, Right};
 use crate::catalog::{CatalogError, Key, RunLocation};
@@ -118,7 +118,8 @@ async fn graphql(
         tracing::error!(%error, "an answer cannot be written");
         ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
     })?;
-    Ok(([(CONTENT_TYPE, "application/json")], Bytes::from(body)).into_response())
+    let acks = (HeaderName::from_static(ACKS_HEADER), "1");
+    Ok(([(CONTENT_TYPE, "application/json"), acks], Bytes::from(body)).into_response())
 }
 
 async fn read(

@@ -31,6 +31,8 @@ pub(super) struct Lines {
     /// too long had to be left out between.
     pub(super) parts: Vec<(u64, Vec<Bytes>)>,
     pub(super) rejected: Vec<RejectedLine>,
+    /// The number after the last line.
+    pub(super) end: u64,
 }
 
 impl Post {
@@ -86,7 +88,8 @@ impl Post {
 }
 
 fn rows(body: &Bytes, chunk: Chunk<'_>) -> Lines {
-    let mut rows = Lines::default();
+    let end = chunk.offset + chunk.content.len() as u64;
+    let mut rows = Lines { end, ..Lines::default() };
     let mut is_open = false;
     for (i, text) in chunk.content.into_iter().enumerate() {
         let line = chunk.offset + i as u64;
@@ -127,6 +130,7 @@ mod tests {
         let lines = |lines: &[&str]| lines.iter().map(|l| Bytes::from(l.to_string())).collect();
         assert_eq!(rows.parts, [(7, lines(&["{}"])), (9, lines(&[r#"{"a":1}"#, "b"]))]);
         assert_eq!(rows.rejected.iter().map(|r| r.line).collect::<Vec<_>>(), [8]);
+        assert_eq!(rows.end, 11);
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, TryStreamExt};
 use streamtable_store::{StoreError, StoredObject};
+use streamtable_wire::UploadAnswer;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{MAX_MANIFEST_BYTES, Slot, mimetype};
@@ -21,7 +23,7 @@ pub(super) async fn put(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let slot = check(&state, "PUT", &slot, query.as_deref())?;
     let limit = match slot {
         Slot::Manifest { .. } => MAX_MANIFEST_BYTES,
@@ -42,12 +44,21 @@ pub(super) async fn put(
         }
         other => other.into(),
     })?;
+    let answer = stored(&object);
     match slot {
         Slot::RunFile { run, path } => put_run_file(&state, run, &path, &object).await?,
         Slot::ArtifactFile { id } => state.catalog.put_artifact_file(id, object).await?,
         Slot::Manifest { id } => state.catalog.put_manifest(id, object).await?,
     }
-    Ok(StatusCode::OK)
+    Ok(answer)
+}
+
+/// States what was stored, so that the client can tell the answer from a proxy's.
+fn stored(object: &StoredObject) -> Response {
+    let answer = UploadAnswer { sha256: object.sha256.clone(), size: object.size };
+    let json = (CONTENT_TYPE, "application/json".to_owned());
+    let etag = (ETAG, format!("\"{}\"", object.sha256));
+    ([json, etag], answer.to_bytes()).into_response()
 }
 
 async fn put_run_file(

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
@@ -25,6 +26,8 @@ pub(crate) enum Fault {
     Twice,
     /// The proxy responds 503 without forwarding the request.
     Busy,
+    /// It is answered 200 with an HTML page without arriving, as by a captive portal.
+    Page,
 }
 
 /// A proxy in front of a server. The `Host` header is forwarded unchanged.
@@ -86,6 +89,11 @@ async fn forward(
             let mut answer = Response::new(Full::default());
             *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             answer.headers_mut().insert("retry-after", "0".parse().unwrap());
+            return Ok(answer);
+        }
+        Fault::Page => {
+            let mut answer = Response::new(Full::from("<html>Please log in</html>"));
+            answer.headers_mut().insert("content-type", HeaderValue::from_static("text/html"));
             return Ok(answer);
         }
         Fault::Twice => drop(send(upstream, &parts, body.clone()).await?),

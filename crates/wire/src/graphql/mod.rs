@@ -9,9 +9,12 @@ mod operations;
 #[cfg(test)]
 mod tests;
 
+use http::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::NotAnAck;
+use crate::ack::success_body;
 use crate::json::object_from_slice;
 
 pub use operations::*;
@@ -104,7 +107,19 @@ pub fn parse_answer<O: Operation>(body: &[u8]) -> Result<O::Answer, GraphqlError
     if !messages.is_empty() {
         return Err(GraphqlError::Refused { messages });
     }
-    serde_json::from_str(envelope.data.map_or("null", |data| data.get())).map_err(unreadable)
+    let data = envelope.data.map_or("null", |data| data.get());
+    object_from_slice(data.as_bytes()).map_err(unreadable)
+}
+
+/// Parses an answer with its status: one that is not a success of a GraphQL server is
+/// [`GraphqlError::NotAnAck`].
+pub fn acked_answer<O: Operation, B: AsRef<[u8]>>(
+    answer: &Response<B>,
+) -> Result<O::Answer, GraphqlError> {
+    parse_answer::<O>(success_body(answer)?).map_err(|error| match error {
+        GraphqlError::Unreadable { reason } => NotAnAck::new(answer, reason).into(),
+        error => error,
+    })
 }
 
 /// Returns the messages of an error response, `{"errors": [{"message"}]}`; empty for any other
@@ -167,4 +182,7 @@ pub enum GraphqlError {
         /// The reason.
         reason: String,
     },
+    /// The answer is not from a GraphQL server, or not whole.
+    #[error(transparent)]
+    NotAnAck(#[from] NotAnAck),
 }

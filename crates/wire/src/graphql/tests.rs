@@ -221,6 +221,10 @@ fn answers() {
     {
         unreadable(body);
     }
+    // Answers to other questions.
+    for body in [r#"{"data":{}}"#, r#"{"data":[null]}"#, r#"{"data":{"project":null}}"#] {
+        unreadable(body);
+    }
     unreadable(&format!(r#"{{"data":{:?}}}"#, "x".repeat(100_000)));
 }
 

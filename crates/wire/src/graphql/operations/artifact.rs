@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Artifact, Identified, Operation, answer, variables};
+use super::{Artifact, Identified, Operation, answer, present, variables};
 use crate::{MANIFEST_NAME, StreamTableArtifact};
 
 variables! {
@@ -54,6 +54,7 @@ answer! {
     /// The response to [`CreateManifest`].
     CreateManifestAnswer {
         /// The created manifest.
+        #[serde(deserialize_with = "present")]
         create_artifact_manifest: Option<CreatedManifest>,
     }
 }
@@ -139,6 +140,7 @@ answer! {
     /// The response to [`CreateArtifactFiles`].
     CreateArtifactFilesAnswer {
         /// The files.
+        #[serde(deserialize_with = "present")]
         create_artifact_files: Option<CreatedFiles>,
     }
 }
@@ -204,6 +206,7 @@ answer! {
     /// The response to [`CommitArtifact`].
     CommitArtifactAnswer {
         /// The committed artifact.
+        #[serde(deserialize_with = "present")]
         commit_artifact: Option<CommittedArtifact>,
     }
 }

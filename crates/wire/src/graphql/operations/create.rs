@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Identified, Named, Operation, answer, variables};
+use super::{Identified, Named, Operation, answer, present, variables};
 use crate::{STREAM_TABLE_METADATA, StreamTableArtifact};
 
 variables! {
@@ -45,8 +45,10 @@ answer! {
     /// The response to [`CreateTable`].
     CreateTableAnswer {
         /// The run.
+        #[serde(deserialize_with = "present")]
         upsert_bucket: Option<UpsertedRun>,
         /// The artifact.
+        #[serde(deserialize_with = "present")]
         create_artifact: Option<CreatedArtifact>,
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 
 variables! {
     /// Announces files of a table and requests their upload URLs.
@@ -41,6 +41,7 @@ answer! {
     /// The response to [`CreateRunFiles`].
     CreateRunFilesAnswer {
         /// The upload URLs.
+        #[serde(deserialize_with = "present")]
         create_run_files: Option<CreatedRunFiles>,
     }
 }

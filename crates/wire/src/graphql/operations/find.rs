@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 use crate::{HistoryKeys, StreamTableArtifact};
 
 variables! {
@@ -42,6 +42,7 @@ answer! {
     /// The response to [`FindTable`].
     FindTableAnswer {
         /// The project, if it exists.
+        #[serde(deserialize_with = "present")]
         project: Option<FoundProject>,
     }
 }

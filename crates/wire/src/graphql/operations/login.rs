@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Named, Operation, answer, variables};
+use super::{Named, Operation, answer, present, variables};
 
 variables! {
     /// Requests the owner of the API key.
@@ -19,6 +19,7 @@ answer! {
     /// The response to [`WhoAmI`].
     WhoAmIAnswer {
         /// The key's owner; absent if the server does not know the key.
+        #[serde(deserialize_with = "present")]
         viewer: Option<Viewer>,
     }
 }
@@ -46,6 +47,7 @@ answer! {
     /// The response to [`ServerFeatures`].
     ServerFeaturesAnswer {
         /// The server's self-description.
+        #[serde(deserialize_with = "present")]
         server_info: Option<ServerInfo>,
     }
 }

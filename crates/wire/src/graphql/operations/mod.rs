@@ -7,7 +7,7 @@ mod find;
 mod login;
 mod read;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Operation;
 
@@ -39,6 +39,12 @@ macro_rules! answer {
     };
 }
 use {answer, variables};
+
+/// Reads a field that an answer must have, even if it is null: an answer without the fields that
+/// the operation asks for is not an answer to it.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(deserializer)
+}
 
 answer! {
     /// An object of which only the name is needed.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 
 variables! {
     /// Reads rows of a table.
@@ -50,6 +50,7 @@ answer! {
     /// The response to [`ReadRows`].
     ReadRowsAnswer {
         /// The project, if it exists.
+        #[serde(deserialize_with = "present")]
         project: Option<ReadProject>,
     }
 }
