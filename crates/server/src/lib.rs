@@ -5,6 +5,7 @@
 
 mod access;
 mod api;
+mod authority;
 mod boards;
 mod catalog;
 mod config;
