@@ -8,6 +8,7 @@ mod api;
 mod authority;
 mod boards;
 mod catalog;
+mod clock;
 mod config;
 mod error;
 mod graphql;
