@@ -11,6 +11,7 @@ mod catalog;
 mod clock;
 mod config;
 mod error;
+mod folder;
 mod graphql;
 mod ingest;
 mod live;

@@ -16,7 +16,7 @@ use crate::access::{self, Right, guard};
 use crate::catalog::{Catalog, CatalogError, NewKey};
 use crate::config::{ServerConfig, TlsFiles};
 use crate::storage::Signer;
-use crate::{AppState, api, graphql, ingest, page, serve, storage};
+use crate::{AppState, api, folder, graphql, ingest, page, serve, storage};
 
 /// What the first key is called.
 const FIRST_KEY: &str = "first";
@@ -89,7 +89,7 @@ impl Server {
         let failed = |reason: String| ServerError::Folder { path: folder.clone(), reason };
         let made = folder.clone();
         let files = tokio::task::spawn_blocking(move || {
-            make_folder(&made)?;
+            folder::make(&made)?;
             LocalFiles::open(made.join("files"))
         });
         let files = files.await.map_err(|error| failed(error.to_string()))??;
@@ -113,7 +113,8 @@ impl Server {
             |reason: String| ServerError::Folder { path: config.data_dir.clone(), reason };
         let folder = config.data_dir.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            make_folder(&folder)?;
+            folder::make(&folder)?;
+            folder::warn_if_open(&folder)?;
             let catalog = Catalog::open(&folder.join("catalog.db"));
             Ok::<_, std::io::Error>((catalog, Signer::open(&folder)?))
         });
@@ -200,19 +201,6 @@ fn router(state: AppState) -> Router {
         .fallback(page::elsewhere)
         .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
-}
-
-fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(folder)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
 }
 
 fn read_tls(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {

@@ -109,8 +109,10 @@ impl Serve {
     }
 }
 
-/// Makes a server that listens.
+/// Makes a server that listens. From now on, what the process makes is for its owner alone.
 pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
+    make_files_private();
+    raise_file_limit();
     let folder = config.data_dir.clone();
     Server::bind(config).await.map_err(|error| match error {
         // A store does not say where it is.
@@ -119,6 +121,26 @@ pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
         }
         error => Failure::failed(error),
     })
+}
+
+/// Makes every file and folder that the process makes from now on private to its owner.
+pub(crate) fn make_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// Allows the process as many open files as it may have. Many systems begin with 1,024, which is fewer
+/// than connections and tables need.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+        }
+    }
 }
 
 /// Keeps the first key where clients on this machine look for it, and returns where that is.
