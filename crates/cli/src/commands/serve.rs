@@ -1,11 +1,11 @@
 //! `streamtable serve`: a server on this machine.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-use streamtable_server::{Server, ServerConfig, ServerError, TlsFiles};
+use streamtable_server::{Limits, Server, ServerConfig, ServerError, TlsFiles};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_url::BaseUrl;
 use tokio::sync::oneshot;
@@ -28,6 +28,7 @@ Examples:
       For other machines. Make a key first: `streamtable keys add --data DIR`.
 
 Behind a proxy that does TLS: stay on 127.0.0.1, and give its URL by --public-url.
+Behind one on another machine: name its address by --trusted-proxy.
 
 Ctrl-C or SIGTERM lets what is under way end; a second one ends at once. Rows
 that were acknowledged are safe either way. RUST_LOG=info says more on standard
@@ -58,6 +59,10 @@ pub(crate) struct Serve {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// The address of a proxy on another machine, which brings many clients' connections; may be
+    /// repeated
+    #[arg(long, value_name = "IP")]
+    trusted_proxy: Vec<IpAddr>,
     /// The entity of those who name none [default: your user name]
     #[arg(long, value_name = "ENTITY")]
     entity: Option<String>,
@@ -104,6 +109,7 @@ impl Serve {
             default_entity: self
                 .entity
                 .unwrap_or_else(|| ServerConfig::entity_of(&account.unwrap_or_default())),
+            limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
             ..ServerConfig::default()
         }
     }

@@ -4,6 +4,7 @@
 mod boards;
 mod clients;
 mod conformance;
+mod connections;
 mod http;
 mod kills;
 mod live;
