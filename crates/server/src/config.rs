@@ -26,8 +26,23 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// The entity in which those log who have a key for all and name none.
     pub default_entity: String,
+    /// The reaction to a catalog that is lost or damaged.
+    pub lost_catalog: LostCatalog,
     /// What is too much.
     pub limits: Limits,
+}
+
+/// The reaction to a catalog (keys, runs, boards) that is damaged or has lost its keys. Has no effect
+/// on one that is intact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LostCatalog {
+    /// Fails, and says what can be done.
+    #[default]
+    Refuse,
+    /// Moves the catalog aside and uses the newest of the daily copies.
+    UseCopy,
+    /// Moves the catalog aside and begins an empty one. Tables and files stay.
+    BeginEmpty,
 }
 
 /// A certificate and its key, as files of PEM.
@@ -101,6 +116,7 @@ impl Default for ServerConfig {
             frame_ancestors: Vec::new(),
             tls: None,
             default_entity: "me".to_owned(),
+            lost_catalog: LostCatalog::default(),
             limits: Limits::default(),
         }
     }

@@ -95,7 +95,10 @@ impl From<CatalogError> for ApiError {
                 Self::busy("the catalog cannot be used now", Duration::from_secs(1))
             }
             CatalogError::Refused { message } => Self::bad_request(message),
-            CatalogError::Newer { .. } | CatalogError::Failed { .. } => {
+            CatalogError::Newer { .. }
+            | CatalogError::Damaged { .. }
+            | CatalogError::Lost { .. }
+            | CatalogError::Failed { .. } => {
                 tracing::error!(%error, "the catalog failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
             }

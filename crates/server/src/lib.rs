@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod folder;
 mod graphql;
+mod health;
 mod ingest;
 mod live;
 mod origin;
@@ -26,7 +27,7 @@ mod turns;
 
 pub use access::{NotARight, Principal, Right};
 pub use catalog::{Catalog, CatalogError, Key, NewKey};
-pub use config::{Limits, ServerConfig, TlsFiles};
+pub use config::{Limits, LostCatalog, ServerConfig, TlsFiles};
 pub use error::ApiError;
 pub use server::{Server, ServerError};
 pub use state::AppState;

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
-use streamtable_server::{Limits, Server, ServerConfig, ServerError, TlsFiles};
+use clap::{Args, ValueEnum};
+use streamtable_server::{Limits, LostCatalog, Server, ServerConfig, ServerError, TlsFiles};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_url::BaseUrl;
 use tokio::sync::oneshot;
@@ -63,9 +63,30 @@ pub(crate) struct Serve {
     /// repeated
     #[arg(long, value_name = "IP")]
     trusted_proxy: Vec<IpAddr>,
+    /// What to do if the catalog (keys, runs, boards) is damaged or lost [default: do not start]
+    #[arg(long, value_name = "REMEDY")]
+    lost_catalog: Option<Remedy>,
     /// The entity of those who name none [default: your user name]
     #[arg(long, value_name = "ENTITY")]
     entity: Option<String>,
+}
+
+/// What to do if the catalog is damaged or lost. A catalog that is whole is left as it is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Remedy {
+    /// Move it aside, and use the newest daily copy
+    Copy,
+    /// Move it aside, and begin an empty one with a new key; tables and files stay
+    Empty,
+}
+
+impl From<Remedy> for LostCatalog {
+    fn from(remedy: Remedy) -> Self {
+        match remedy {
+            Remedy::Copy => Self::UseCopy,
+            Remedy::Empty => Self::BeginEmpty,
+        }
+    }
 }
 
 fn parse_url(text: &str) -> Result<BaseUrl, String> {
@@ -109,8 +130,8 @@ impl Serve {
             default_entity: self
                 .entity
                 .unwrap_or_else(|| ServerConfig::entity_of(&account.unwrap_or_default())),
+            lost_catalog: self.lost_catalog.map(Into::into).unwrap_or_default(),
             limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
-            ..ServerConfig::default()
         }
     }
 }

@@ -35,7 +35,7 @@ fn all_in_the_data_folder_is_private() {
     assert!(ended.err.contains("chmod 700"), "{}", ended.err);
 
     let found = below(&home.path("data"));
-    for name in ["catalog.db", "signing-key", "store/tables/me/p/t"] {
+    for name in ["catalog.db", "catalog-copies/000001.db", "signing-key", "store/tables/me/p/t"] {
         assert!(found.contains(&home.path("data").join(name)), "{name}: {found:?}");
     }
     for path in found {
@@ -49,4 +49,26 @@ fn a_new_data_folder_is_private() {
     let ended = home.serve(&[]).stop();
     assert_eq!(mode(&home.path("data")), 0o700);
     assert!(!ended.err.contains("chmod"), "{}", ended.err);
+}
+
+#[test]
+fn a_lost_catalog_is_no_first_start() {
+    let mut home = Home::new();
+    let server = home.serve(&[]);
+    home.pipe(&["log", "me/p/t"], "{\"a\":1}\n").ok();
+    server.stop();
+    let netrc = home.read(".netrc");
+    std::fs::remove_file(home.path("data/catalog.db")).unwrap();
+
+    let refused = home.run(&["serve", "--data", "data", "--addr", "127.0.0.1:0"]);
+    assert_eq!(refused.code, Some(1), "{}{}", refused.out, refused.err);
+    assert!(refused.err.contains("`--lost-catalog copy`"), "{}", refused.err);
+    assert_eq!(home.read(".netrc"), netrc);
+    let refused = home.run(&["keys", "--data", "data", "add"]);
+    assert_eq!(refused.code, Some(1), "{}{}", refused.out, refused.err);
+
+    let server = home.serve(&["--lost-catalog", "copy"]);
+    assert!(home.run(&["query", "select a from me.p.t"]).ok().contains('1'));
+    server.stop();
+    assert_eq!(home.read(".netrc"), netrc);
 }

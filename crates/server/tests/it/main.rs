@@ -8,6 +8,7 @@ mod connections;
 mod http;
 mod kills;
 mod live;
+mod lost_catalog;
 mod proxy;
 mod reading;
 mod security;
