@@ -1,6 +1,7 @@
 //! Files, pages and sessions.
 
 use serde_json::{Value, json};
+use streamtable_server::Right;
 
 use crate::support::{Running, basic, send};
 
@@ -89,6 +90,39 @@ async fn signed_addresses_open_what_they_name_and_no_more() {
     }
     // What may be put may not be had.
     assert_eq!(send("GET", &url, &[], "").await.status, 403);
+    // One slot has one path.
+    for number in ["+1", "01"] {
+        let other = url.replace("/run/1/", &format!("/run/{number}/"));
+        assert_eq!(send("PUT", &other, &[], "x").await.status, 403, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn signed_addresses_end_with_the_key_that_asked_for_them() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let made = server.catalog.add_key("k", Some("me"), Right::Write).await.unwrap();
+    let query = "mutation { createRunFiles(input: {entityName: \"me\", projectName: \"p\",
+        runName: \"r\", files: [\"a\"]}) { files { uploadUrl } } }";
+    let answer = server.ask_as(&made.secret, query, json!({})).await.json();
+    let put =
+        answer["data"]["createRunFiles"]["files"][0]["uploadUrl"].as_str().unwrap().to_owned();
+    assert_eq!(send("PUT", &put, &[], "x").await.status, 200);
+    let query = "{ model(name: \"p\", entityName: \"me\") { bucket(name: \"r\") {
+        files(names: [\"a\"]) { edges { node { directUrl } } } } } }";
+    let answer = server.ask_as(&made.secret, query, json!({})).await.json();
+    let node = &answer["data"]["model"]["bucket"]["files"]["edges"][0]["node"];
+    let get = node["directUrl"].as_str().unwrap().to_owned();
+    assert_eq!(send("GET", &get, &[], "").await.text(), "x");
+
+    assert!(server.catalog.revoke_key(&made.key.id).await.unwrap());
+    assert_eq!(send("PUT", &put, &[], "y").await.status, 403);
+    assert_eq!(send("GET", &get, &[], "").await.status, 403);
+    // Another key's id does not help: it is signed.
+    let other = server.catalog.add_key("other", Some("me"), Right::Write).await.unwrap();
+    let forged = put.replace(&made.key.id, &other.key.id);
+    assert_ne!(forged, put);
+    assert_eq!(send("PUT", &forged, &[], "y").await.status, 403);
 }
 
 #[tokio::test]
