@@ -70,7 +70,9 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    // The server's first key is nowhere else: a power cut must not bring the old file back. Only POSIX
+    // systems open folders as files.
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// Returns the text with exactly one entry for the machine. The entry replaces the machine's first

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use streamtable_store::{EmbeddedStore, FileStore, LocalFiles, Store, StoreConfig, StoreError};
+use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::{self, Right, guard};
-use crate::catalog::{Catalog, CatalogError, NewKey};
+use crate::catalog::{Catalog, CatalogError, MAINTENANCE_INTERVAL, NewKey};
 use crate::config::{ServerConfig, TlsFiles};
 use crate::storage::Signer;
-use crate::{AppState, api, graphql, ingest, page, serve, storage};
+use crate::{AppState, api, folder, graphql, health, ingest, page, serve, storage};
 
 /// What the first key is called.
 const FIRST_KEY: &str = "first";
@@ -89,7 +90,7 @@ impl Server {
         let failed = |reason: String| ServerError::Folder { path: folder.clone(), reason };
         let made = folder.clone();
         let files = tokio::task::spawn_blocking(move || {
-            make_folder(&made)?;
+            folder::make(&made)?;
             LocalFiles::open(made.join("files"))
         });
         let files = files.await.map_err(|error| failed(error.to_string()))??;
@@ -101,9 +102,10 @@ impl Server {
 
     /// Makes a server of stores that are open, and begins to listen.
     ///
-    /// Where nobody has ever had a key, it makes one for all entities, which
-    /// [`first_key`](Self::first_key) tells. Beyond loopback it does not: there, a server without
-    /// keys does not start.
+    /// If there was never a key, it makes one for all entities, which
+    /// [`first_key`](Self::first_key) returns. Beyond loopback it does not: there, a server without
+    /// keys does not start. A catalog without a key beside tables is no first start, but lost: see
+    /// [`LostCatalog`](crate::LostCatalog).
     pub async fn with_parts(
         config: ServerConfig,
         store: Arc<dyn Store>,
@@ -112,9 +114,12 @@ impl Server {
         let folder_failed =
             |reason: String| ServerError::Folder { path: config.data_dir.clone(), reason };
         let folder = config.data_dir.clone();
+        let (has_tables, lost) = (!store.tables().is_empty(), config.lost_catalog);
         let opened = tokio::task::spawn_blocking(move || {
-            make_folder(&folder)?;
-            let catalog = Catalog::open(&folder.join("catalog.db"));
+            folder::make(&folder)?;
+            folder::warn_if_open(&folder)?;
+            let path = folder.join("catalog.db");
+            let catalog = Catalog::open_for_server(&path, has_tables, lost);
             Ok::<_, std::io::Error>((catalog, Signer::open(&folder)?))
         });
         let opened = opened.await.map_err(|error| folder_failed(error.to_string()))?;
@@ -176,20 +181,40 @@ impl Server {
             .map_err(|error| ServerError::Listen { addr, reason: error.to_string() })?;
         let limits = self.state.config().limits.clone();
         let store = Arc::clone(&self.state.store);
+        let catalog = self.state.catalog.clone();
         let stopping = self.state.shared.stopping.clone();
+        let maintenance = tokio::spawn(maintain(catalog.clone(), stopping.clone()));
         let shutdown = async move {
             shutdown.await;
             stopping.cancel();
         };
         serve::serve(listener, self.tls, router(self.state), &limits, shutdown).await;
-        store.close().await?;
-        Ok(())
+        // It ends by the same signal, and its own failures are logged and reported.
+        let _ = maintenance.await;
+        let closed = store.close().await;
+        // The catalog is on disk either way, if not in one file.
+        let _ = catalog.maintain().await;
+        Ok(closed?)
+    }
+}
+
+/// Maintains the catalog until the server stops.
+async fn maintain(catalog: Catalog, stopping: CancellationToken) {
+    let mut tick = tokio::time::interval(MAINTENANCE_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stopping.cancelled() => return,
+        }
+        // Logged, and reported by `/readyz`; the next try may succeed.
+        let _ = catalog.maintain().await;
     }
 }
 
 fn router(state: AppState) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(health::router())
         .merge(graphql::router(state.config()))
         .merge(ingest::router())
         .merge(storage::router())
@@ -200,19 +225,6 @@ fn router(state: AppState) -> Router {
         .fallback(page::elsewhere)
         .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
-}
-
-fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(folder)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
 }
 
 fn read_tls(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {

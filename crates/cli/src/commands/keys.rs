@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use streamtable_server::{Catalog, Key, Right};
 
 use crate::cli::Global;
+use crate::commands::serve::make_files_private;
 use crate::failure::Failure;
 use crate::output::{Output, print};
 use crate::remote::{Remote, encode};
@@ -196,6 +197,7 @@ impl Keeper {
 
 /// Opens the catalog in a server's data folder. Creates the folder if it does not exist.
 fn open(folder: &Path) -> Result<Catalog, Failure> {
+    make_files_private();
     if !folder.is_dir() {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);

@@ -1,11 +1,11 @@
 //! `streamtable serve`: a server on this machine.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
-use streamtable_server::{Server, ServerConfig, ServerError, TlsFiles};
+use clap::{Args, ValueEnum};
+use streamtable_server::{Limits, LostCatalog, Server, ServerConfig, ServerError, TlsFiles};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_url::BaseUrl;
 use tokio::sync::oneshot;
@@ -28,6 +28,7 @@ Examples:
       For other machines. Make a key first: `streamtable keys add --data DIR`.
 
 Behind a proxy that does TLS: stay on 127.0.0.1, and give its URL by --public-url.
+Behind one on another machine: name its address by --trusted-proxy.
 
 Ctrl-C or SIGTERM lets what is under way end; a second one ends at once. Rows
 that were acknowledged are safe either way. RUST_LOG=info says more on standard
@@ -58,9 +59,34 @@ pub(crate) struct Serve {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// The address of a proxy on another machine, which brings many clients' connections; may be
+    /// repeated
+    #[arg(long, value_name = "IP")]
+    trusted_proxy: Vec<IpAddr>,
+    /// What to do if the catalog (keys, runs, boards) is damaged or lost [default: do not start]
+    #[arg(long, value_name = "REMEDY")]
+    lost_catalog: Option<Remedy>,
     /// The entity of those who name none [default: your user name]
     #[arg(long, value_name = "ENTITY")]
     entity: Option<String>,
+}
+
+/// What to do if the catalog is damaged or lost. A catalog that is whole is left as it is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Remedy {
+    /// Move it aside, and use the newest daily copy
+    Copy,
+    /// Move it aside, and begin an empty one with a new key; tables and files stay
+    Empty,
+}
+
+impl From<Remedy> for LostCatalog {
+    fn from(remedy: Remedy) -> Self {
+        match remedy {
+            Remedy::Copy => Self::UseCopy,
+            Remedy::Empty => Self::BeginEmpty,
+        }
+    }
 }
 
 fn parse_url(text: &str) -> Result<BaseUrl, String> {
@@ -104,13 +130,16 @@ impl Serve {
             default_entity: self
                 .entity
                 .unwrap_or_else(|| ServerConfig::entity_of(&account.unwrap_or_default())),
-            ..ServerConfig::default()
+            lost_catalog: self.lost_catalog.map(Into::into).unwrap_or_default(),
+            limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
         }
     }
 }
 
-/// Makes a server that listens.
+/// Makes a server that listens. From now on, what the process makes is for its owner alone.
 pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
+    make_files_private();
+    raise_file_limit();
     let folder = config.data_dir.clone();
     Server::bind(config).await.map_err(|error| match error {
         // A store does not say where it is.
@@ -119,6 +148,26 @@ pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
         }
         error => Failure::failed(error),
     })
+}
+
+/// Makes every file and folder that the process makes from now on private to its owner.
+pub(crate) fn make_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// Allows the process as many open files as it may have. Many systems begin with 1,024, which is fewer
+/// than connections and tables need.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+        }
+    }
 }
 
 /// Keeps the first key where clients on this machine look for it, and returns where that is.

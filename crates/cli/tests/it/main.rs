@@ -11,5 +11,6 @@ mod follow;
 mod help;
 mod keys;
 mod round_trips;
+mod serve;
 mod spool;
 mod support;

@@ -24,6 +24,18 @@ pub enum CatalogError {
         /// The version of the catalog.
         version: i64,
     },
+    /// The catalog's files are damaged.
+    #[error("the catalog is damaged: {reason}")]
+    Damaged {
+        /// The damage that was found.
+        reason: String,
+    },
+    /// The catalog has no keys, although it had some.
+    #[error("the catalog is lost: {reason}")]
+    Lost {
+        /// How this was noticed, and what can be done.
+        reason: String,
+    },
     /// The catalog failed in a way that a retry does not fix.
     #[error("the catalog failed: {reason}")]
     Failed {
@@ -35,6 +47,12 @@ pub enum CatalogError {
 impl CatalogError {
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::Refused { message: message.into() }
+    }
+}
+
+impl From<std::io::Error> for CatalogError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unavailable { reason: error.to_string() }
     }
 }
 
@@ -50,6 +68,7 @@ impl From<rusqlite::Error> for CatalogError {
                 | ErrorCode::CannotOpen
                 | ErrorCode::OutOfMemory,
             ) => Self::Unavailable { reason },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { reason },
             _ => Self::Failed { reason },
         }
     }

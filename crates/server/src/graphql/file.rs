@@ -89,7 +89,7 @@ impl File {
     fn signed(&self, asker: &Asker, method: &str) -> String {
         let shared = &asker.state.shared;
         let lifetime = shared.config.limits.signed_url_lifetime;
-        shared.signer.url(&asker.base.0, method, &self.slot, lifetime)
+        shared.signer.url(&asker.base.0, method, &self.slot, &asker.key.id, lifetime)
     }
 
     pub(super) fn upload_address(&self, asker: &Asker) -> Option<String> {

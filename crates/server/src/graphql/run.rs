@@ -1,7 +1,6 @@
 //! GraphQL type of runs.
 
 use async_graphql::{Context, ID, Object, SimpleObject, Value as Json_};
-use streamtable_schema::Timestamp;
 
 use super::artifact::VersionConnection;
 use super::asker;
@@ -43,7 +42,7 @@ impl Run {
 
     /// Returns the state of a run. A running run without a recent heartbeat counts as crashed.
     pub(super) fn state_of(run: &catalog::Run) -> &str {
-        let now = Timestamp::from(std::time::SystemTime::now()).as_millis();
+        let now = crate::clock::timestamp().as_millis();
         if run.state == "running" && now - run.heartbeat_at > CRASHED_AFTER_MILLIS {
             return "crashed";
         }

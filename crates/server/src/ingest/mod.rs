@@ -10,7 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
+use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_store::{Batch, Numbering};
 use streamtable_wire::{
     ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, MAX_REQUEST_ID_BYTES,
@@ -134,7 +134,7 @@ async fn append(
             lines: lines.clone(),
             numbering: if mode.is_async { Numbering::Once } else { Numbering::Overwrite },
             columns: mode.columns,
-            received_at: Timestamp::from(std::time::SystemTime::now()),
+            received_at: crate::clock::timestamp(),
         };
         let appended = state.store.append(batch).await?;
         rejected.extend(

@@ -30,7 +30,7 @@ pub(super) async fn signed(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    let (name, sha256) = match check(&state, "GET", &slot, query.as_deref())? {
+    let (name, sha256) = match check(&state, "GET", &slot, query.as_deref()).await? {
         Slot::RunFile { run, path } => {
             let file = state.catalog.run_file(run, &path).await?;
             (path, file.map(|file| file.sha256))

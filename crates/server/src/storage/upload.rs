@@ -24,7 +24,7 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let slot = check(&state, "PUT", &slot, query.as_deref())?;
+    let slot = check(&state, "PUT", &slot, query.as_deref()).await?;
     let limit = match slot {
         Slot::Manifest { .. } => MAX_MANIFEST_BYTES,
         _ => state.config().limits.max_file_bytes,
@@ -85,8 +85,8 @@ pub(crate) fn named_sha256(path: &str) -> Option<&str> {
     is_hash.then_some(hash)
 }
 
-/// Checks a signed address.
-pub(super) fn check(
+/// Checks a signed address, and that the key that asked for it was not revoked since.
+pub(super) async fn check(
     state: &AppState,
     method: &str,
     slot: &str,
@@ -94,15 +94,23 @@ pub(super) fn check(
 ) -> Result<Slot, ApiError> {
     let query = query.unwrap_or_default();
     let expires = form_value(query, "expires").and_then(|expires| expires.parse().ok());
+    let key = form_value(query, "key");
     let signature = form_value(query, "signature");
-    let allowed =
-        Slot::parse(slot).zip(expires).zip(signature).and_then(|((slot, expires), signature)| {
-            state.shared.signer.allows(method, &slot, expires, &signature).then_some(slot)
-        });
-    allowed.ok_or_else(|| {
-        tracing::warn!(target: "audit", method, slot, "a signed address that is wrong or old");
-        ApiError::new(StatusCode::FORBIDDEN, "the signature is wrong, or the address has expired")
-    })
+    let parts = Slot::parse(slot).zip(expires).zip(key.zip(signature));
+    let allowed = parts.and_then(|((slot, expires), (key, signature))| {
+        let is_allowed = state.shared.signer.allows(method, &slot, &key, expires, &signature);
+        is_allowed.then_some((slot, key))
+    });
+    let refuse = |why: &'static str| {
+        tracing::warn!(target: "audit", method, slot, why, "a signed address was refused");
+        ApiError::new(StatusCode::FORBIDDEN, why)
+    };
+    let (slot, key) =
+        allowed.ok_or_else(|| refuse("the signature is wrong, or the address has expired"))?;
+    if !state.catalog.is_key_valid(&key).await? {
+        return Err(refuse("the key that asked for this address was revoked"));
+    }
+    Ok(slot)
 }
 
 async fn turn(state: &AppState) -> Result<OwnedSemaphorePermit, ApiError> {

@@ -1,6 +1,7 @@
 //! Files, pages and browser sessions.
 
 use serde_json::{Value, json};
+use streamtable_server::Right;
 
 use crate::support::{Running, basic, send};
 
@@ -89,6 +90,39 @@ async fn signed_urls_are_valid_for_one_file_and_method() {
     }
     // An upload URL does not allow a download.
     assert_eq!(send("GET", &url, &[], "").await.status, 403);
+    // One slot has one path.
+    for number in ["+1", "01"] {
+        let other = url.replace("/run/1/", &format!("/run/{number}/"));
+        assert_eq!(send("PUT", &other, &[], "x").await.status, 403, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn signed_addresses_end_with_the_key_that_asked_for_them() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let made = server.catalog.add_key("k", Some("me"), Right::Write).await.unwrap();
+    let query = "mutation { createRunFiles(input: {entityName: \"me\", projectName: \"p\",
+        runName: \"r\", files: [\"a\"]}) { files { uploadUrl } } }";
+    let answer = server.ask_as(&made.secret, query, json!({})).await.json();
+    let put =
+        answer["data"]["createRunFiles"]["files"][0]["uploadUrl"].as_str().unwrap().to_owned();
+    assert_eq!(send("PUT", &put, &[], "x").await.status, 200);
+    let query = "{ model(name: \"p\", entityName: \"me\") { bucket(name: \"r\") {
+        files(names: [\"a\"]) { edges { node { directUrl } } } } } }";
+    let answer = server.ask_as(&made.secret, query, json!({})).await.json();
+    let node = &answer["data"]["model"]["bucket"]["files"]["edges"][0]["node"];
+    let get = node["directUrl"].as_str().unwrap().to_owned();
+    assert_eq!(send("GET", &get, &[], "").await.text(), "x");
+
+    assert!(server.catalog.revoke_key(&made.key.id).await.unwrap());
+    assert_eq!(send("PUT", &put, &[], "y").await.status, 403);
+    assert_eq!(send("GET", &get, &[], "").await.status, 403);
+    // Another key's id does not help: it is signed.
+    let other = server.catalog.add_key("other", Some("me"), Right::Write).await.unwrap();
+    let forged = put.replace(&made.key.id, &other.key.id);
+    assert_ne!(forged, put);
+    assert_eq!(send("PUT", &forged, &[], "y").await.status, 403);
 }
 
 #[tokio::test]
@@ -282,9 +316,68 @@ async fn a_login_link_opens_only_one_session() {
     let links = format!("{}/api/login-links", server.url);
     let made = send("POST", &links, &[("authorization", &auth)], "").await;
     let link = made.json()["url"].as_str().unwrap().to_owned();
-    let first = send("GET", &link, &[], "").await;
-    assert_eq!(first.status, 303);
-    assert!(!first.header("set-cookie").is_empty());
-    let second = send("GET", &link, &[], "").await;
+    // Mail scanners and previews open links too.
+    for method in ["HEAD", "GET", "GET"] {
+        let page = send(method, &link, &[], "").await;
+        assert_eq!((page.status, page.header("set-cookie")), (200, ""));
+        assert_eq!(page.header("cache-control"), "no-store");
+        assert!(page.header("content-security-policy").ends_with("frame-ancestors 'none'"));
+    }
+    let page = send("GET", &format!("{link}&next=%2F%3Fa%22b"), &[], "").await.text();
+    let token = link.split_once("token=").unwrap().1;
+    for part in [
+        "<form method=\"post\" action=\"/login\">",
+        &format!("name=\"token\" value=\"{token}\""),
+        "name=\"next\" value=\"/?a&quot;b\"",
+        "<button autofocus",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+
+    // Only the button of that page opens it.
+    let login = format!("{}/login", server.url);
+    let open = async |headers: &[(&str, &str)]| {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let body = format!("token={token}&next=%2Fme%2Fp");
+        send("POST", &login, &[&form, headers].concat(), body).await
+    };
+    assert_eq!(open(&[]).await.status, 403);
+    assert_eq!(open(&[("origin", "http://evil.example")]).await.status, 403);
+    assert_eq!(open(&[("origin", "null")]).await.status, 403);
+    let own = [("origin", server.url.as_str())];
+    let first = open(&own).await;
+    assert_eq!((first.status, first.header("location")), (303, "/me/p"));
+    let cookie = first.header("set-cookie").split(';').next().unwrap();
+    assert_eq!(send("GET", &server.url, &[("cookie", cookie)], "").await.status, 200);
+    let second = open(&own).await;
     assert_eq!((second.status, second.header("set-cookie")), (401, ""));
+    assert_eq!(send("GET", &link, &[], "").await.status, 401);
+
+    // A browser that is logged in already goes on, and keeps the link.
+    let made = send("POST", &links, &[("authorization", &auth)], "").await;
+    let link =
+        format!("{}&next=%2Fembed%3Fboard%3Dme%2Fp%2Fb", made.json()["url"].as_str().unwrap());
+    let on = send("GET", &link, &[("cookie", cookie)], "").await;
+    assert_eq!((on.status, on.header("location")), (303, "/embed?board=me/p/b"));
+    // A link of a frame may be confirmed in one.
+    let framed = send("GET", &link, &[], "").await;
+    let policy = framed.header("content-security-policy");
+    assert!(policy.ends_with("'self' http://localhost:* http://127.0.0.1:*"), "{policy}");
+}
+
+#[tokio::test]
+async fn every_answer_has_one_date() {
+    let server = Running::start().await;
+    for path in ["/healthz", "/nothing/here/at/all", "/style.css"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.headers.get_all("date").iter().count(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_whole_is_ready() {
+    let server = Running::start().await;
+    let answer = send("GET", &format!("{}/readyz", server.url), &[], "").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json(), json!({ "ready": true, "problems": [] }));
 }

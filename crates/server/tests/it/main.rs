@@ -4,9 +4,11 @@
 mod boards;
 mod clients;
 mod conformance;
+mod connections;
 mod http;
 mod kills;
 mod live;
+mod lost_catalog;
 mod proxy;
 mod reading;
 mod security;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use streamtable_server::{Catalog, Server, ServerConfig};
+use streamtable_server::{Catalog, Server, ServerConfig, ServerError};
 use streamtable_store::{EmbeddedStore, LocalFiles, Store, StoreConfig};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -41,6 +41,24 @@ impl Running {
         let (stop, served) = serve(server);
         let (stop, served) = (Some(stop), Some(served));
         Self { url, key, catalog, folder, config, stop, served }
+    }
+
+    /// Stops the server and starts another one in its folder.
+    pub(crate) async fn start_again(
+        &mut self,
+        change: impl Fn(&mut ServerConfig),
+    ) -> Result<(), ServerError> {
+        self.stop().await;
+        let mut config = self.config.clone();
+        change(&mut config);
+        let server = Server::bind(config).await?;
+        if let Some(key) = server.first_key() {
+            self.key = key.secret.clone();
+        }
+        (self.url, self.catalog) = (server.local_url(), server.catalog().clone());
+        let (stop, served) = serve(server);
+        (self.stop, self.served) = (Some(stop), Some(served));
+        Ok(())
     }
 
     /// Starts a server whose store is wrapped by `wrap`.

@@ -10,7 +10,7 @@ use super::state::StoredState;
 use crate::log::sync_folder;
 
 /// The folder of tables, below that of the store.
-const TABLES: &str = "tables";
+pub(crate) const TABLES: &str = "tables";
 
 /// A table's own state, beside what other readers of the folder know. They pass over names that
 /// begin with `_`.

@@ -24,6 +24,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use config::StoreConfig;
+pub(crate) use folder::TABLES;
 pub use recover::Recovery;
 pub(crate) use state::DataFile;
 pub(crate) use table::Snapshot;

@@ -1,5 +1,7 @@
 //! A table's rows as the query engine reads them: files at rest, then what is in memory.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -37,6 +39,23 @@ pub(super) struct AtRest {
     schema: SchemaRef,
 }
 
+/// Returns what the engine calls the folder of all tables. Explanations of queries show paths below
+/// it, and not where the folder is.
+pub(super) fn place() -> ObjectStoreUrl {
+    ObjectStoreUrl::parse("tables://").expect("a scheme alone is an object store's URL")
+}
+
+/// Returns the path of a table's file below the folder of all tables.
+fn path_in_tables(
+    folder: &Path,
+    file: &str,
+) -> std::result::Result<object_store::path::Path, object_store::path::Error> {
+    // A table's folder is `entity/project/table` there.
+    let mut parts: Vec<_> = folder.iter().rev().take(3).map(OsStr::to_string_lossy).collect();
+    parts.reverse();
+    object_store::path::Path::parse(format!("{}/{file}", parts.join("/")))
+}
+
 impl AtRest {
     pub(super) fn new(snapshot: Snapshot) -> Self {
         let schema = snapshot.columns.arrow_schema();
@@ -49,7 +68,7 @@ impl AtRest {
         partitions: usize,
         columns: &[usize],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let place = ObjectStoreUrl::local_filesystem();
+        let place = place();
         // A file never changes under its name, so what it says of itself is read once. To read it
         // for each query takes longer than many a query.
         let readers = CachedParquetFileReaderFactory::new(
@@ -76,8 +95,7 @@ impl AtRest {
     }
 
     fn file(&self, file: &DataFile) -> Result<PartitionedFile> {
-        let path = self.snapshot.folder.join(&file.name);
-        let path = object_store::path::Path::from_absolute_path(&path)
+        let path = path_in_tables(&self.snapshot.folder, &file.name)
             .map_err(|error| DataFusionError::External(error.into()))?;
         let exact = |n: u64| Precision::Exact(usize::try_from(n).unwrap_or(usize::MAX));
         let mut columns = vec![ColumnStatistics::new_unknown(); self.schema.fields().len()];

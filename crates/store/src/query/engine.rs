@@ -17,19 +17,20 @@ use datafusion::logical_expr::{LogicalPlan, ScalarUDF, ident, lit};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures_util::{Stream, StreamExt as _};
+use object_store::local::LocalFileSystem;
 use streamtable_schema::TablePath;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::at_rest::AtRest;
+use super::at_rest::{self, AtRest};
 use super::catalog::{Tables, Visible};
 use super::icontains::IContains;
 use super::newest_first::NewestFirst;
 use super::{Query, Rows};
 use crate::columns::{fixed, read_rows};
-use crate::embedded::{Snapshot, StoreConfig};
+use crate::embedded::{Snapshot, StoreConfig, TABLES};
 use crate::live::rows_before;
 use crate::{ReadRow, StoreError};
 
@@ -72,6 +73,10 @@ impl Engine {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(failed)?;
+        let tables = config.folder.join(TABLES);
+        std::fs::create_dir_all(&tables)?;
+        let tables = LocalFileSystem::new_with_prefix(tables).map_err(|e| failed(e.into()))?;
+        resources.register_object_store(at_rest::place().as_ref(), Arc::new(tables));
         let threads = config.query_threads.max(1);
         let pool = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)

@@ -1,7 +1,6 @@
 //! The rows of one body on their way into the store.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -131,7 +130,7 @@ impl Upload {
             lines: self.lines.clone(),
             numbering: Numbering::Once,
             columns: self.columns,
-            received_at: SystemTime::now().into(),
+            received_at: crate::clock::timestamp(),
         };
         let appended = self.store.append(batch).await?;
         self.next += self.lines.len() as u64;
