@@ -1,4 +1,4 @@
-//! A backend that is opened when it can be.
+//! A backend that is opened as soon as it is reachable.
 
 use async_trait::async_trait;
 use streamtable_schema::{TableName, TablePath};
@@ -35,7 +35,7 @@ impl Late {
     }
 }
 
-/// Says the same to somebody who appends.
+/// Converts an open error to an append error.
 fn append_error(error: OpenError) -> AppendError {
     match error {
         OpenError::Unavailable { reason, .. } | OpenError::Backend { reason } => {
@@ -63,7 +63,7 @@ impl Backend for Late {
     }
 
     async fn finish(&self, table: &TablePath) -> Result<(), AppendError> {
-        // A table that never got a row need not be made.
+        // A table that never got a row is not created.
         if !self.is_open.initialized() {
             return Ok(());
         }

@@ -1,9 +1,9 @@
 //! Append rows from a running application, watch them live.
 //!
-//! Open a table, [`log`](StreamTable::log) to it, and look at the page whose address the first row
-//! gives. `log` checks a row, writes it down and returns; a task in the background delivers rows
-//! in order, again and again if it must, and [`finish`](StreamTable::finish) waits until all are
-//! stored. Nothing is lost silently: [`Stats`] says at any moment what became of every row.
+//! Open a table, [`log`](StreamTable::log) rows to it, and open the page whose URL the first call
+//! returns. `log` checks a row, writes it to the spool or a buffer, and returns. A background task
+//! delivers the rows in order and retries as needed; [`finish`](StreamTable::finish) waits until
+//! all are stored. No row is lost silently: [`Stats`] accounts for every row at any moment.
 //!
 //! ```no_run
 //! use streamtable::{StreamTable, row};

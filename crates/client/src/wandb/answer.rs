@@ -1,4 +1,4 @@
-//! What an answer of the server means for what was asked (protocol notes §7).
+//! Interpretation of the server's responses (protocol notes §7).
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use streamtable_wire::{NotAnAck, is_verdict};
 use crate::seeded_bug::{Bug, is_seeded};
 use crate::{AppendError, OpenError, StopReason};
 
-/// The longest that a server may ask to wait: more is a mistake of somebody's clock.
+/// Maximum delay that a server may ask for. A longer one is probably a clock error.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// Who answers.
@@ -114,7 +114,7 @@ fn transport_error(error: TransportError, from: Answerer<'_>) -> AppendError {
     }
 }
 
-/// Says the same to somebody who waits for a table to open.
+/// Converts an append error to an open error.
 pub(super) fn open_error(error: AppendError) -> OpenError {
     match error {
         AppendError::Transient { message, .. } => {
@@ -126,8 +126,8 @@ pub(super) fn open_error(error: AppendError) -> OpenError {
     }
 }
 
-/// Returns how long the server asks to wait before the next request, going by its rate limit: what
-/// is left of the window, spread over the requests that are left in it.
+/// Returns the delay that the server's rate limit implies: the rest of the window, divided by the
+/// remaining requests.
 pub(super) fn pause(headers: &HeaderMap) -> Duration {
     let number = |name: &str| -> Option<f64> {
         let number: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
@@ -145,7 +145,7 @@ fn transient(message: String, headers: &HeaderMap) -> AppendError {
     AppendError::Transient { message, retry_after: retry_after(headers) }
 }
 
-/// Reads `Retry-After`: seconds, fractions too, or a date.
+/// Parses `Retry-After`: seconds, including fractions, or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<f64>() {
@@ -161,8 +161,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(MAX_WAIT))
 }
 
-/// Returns what the server said, for people: its messages, or the status alone when the body is a
-/// page or the like.
+/// Returns the server's message for people: its error messages, or only the status if the body is a
+/// page or similar.
 fn message(response: &Response<Bytes>) -> String {
     let messages = error_messages(response.body());
     let status = response.status();

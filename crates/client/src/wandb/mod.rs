@@ -1,4 +1,4 @@
-//! The backend that speaks the W&B protocol, to W&B's own servers and to StreamTable's.
+//! The backend for the W&B protocol, for W&B's own servers and StreamTable's.
 
 mod answer;
 mod open;
@@ -29,8 +29,9 @@ use answer::Answerer;
 
 /// A W&B-compatible server, reached over any transport.
 ///
-/// Rows go out in the protocol's asynchronous mode, as the legacy StreamTable sent them: each with
-/// the writer's id, in line-numbered posts that repeat exactly when an answer was lost.
+/// Rows are sent in the protocol's asynchronous mode, like the legacy StreamTable did: each row
+/// contains the writer's id, and posts have line numbers and are repeated exactly if a response was
+/// lost.
 #[derive(Debug)]
 pub struct WandbBackend {
     transport: AnyTransport,
@@ -40,7 +41,7 @@ pub struct WandbBackend {
     host: String,
     board: BaseUrl,
     app: BaseUrl,
-    /// The shortest time between two posts.
+    /// The minimum time between two posts.
     pace: Duration,
     gzip: bool,
     /// Whether the server has said that its answers state what they cover. Once set, it stays: a
@@ -60,16 +61,16 @@ struct Posted {
     pause: Duration,
 }
 
-/// W&B's own service takes a post every two seconds from a legacy client, no more.
+/// W&B's own service accepts one post every two seconds from a legacy client.
 ///
 /// Source: protocol notes §7.
 const WANDB_PACE: Duration = Duration::from_secs(2);
 
-/// How long telling the server of something that is not a row may take.
+/// Timeout of requests that contain no rows.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl WandbBackend {
-    /// Makes the backend for the server, and with the key, that the settings name.
+    /// Creates a backend for the server and the API key in the settings.
     pub fn new(
         transport: impl Transport + 'static,
         settings: &Settings,
@@ -102,9 +103,10 @@ impl WandbBackend {
         })
     }
 
-    /// Compresses rows on their way: worth it on a slow line, not on a fast one.
+    /// Compresses rows. This helps on a slow network, but not on a fast one.
     ///
-    /// Only for a server that says it takes them (`FILESTREAM_GZIP` among its features), over a
+    /// Requires a server that supports it (`FILESTREAM_GZIP` among its features), and a transport
+    /// that does.
     /// transport that can.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {

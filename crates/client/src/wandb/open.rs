@@ -1,4 +1,4 @@
-//! Making sure that a table is there: one request for one that is, nine for a new one.
+//! Opening tables: one request for an existing table, nine for a new one.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl WandbBackend {
         entity.map(|entity| entity.name).ok_or(OpenError::NoEntity)
     }
 
-    /// Makes project, run and artifact. Every step finds what an earlier attempt made.
+    /// Creates project, run and artifact. Every step finds what an earlier attempt created.
     async fn create(
         &self,
         table: &TablePath,

@@ -1,4 +1,4 @@
-//! Storing media files beside a table.
+//! Uploading media files.
 
 use std::time::Duration;
 
@@ -14,15 +14,14 @@ use super::answer::{self, Answerer};
 use super::{SHORT_TIMEOUT, WandbBackend};
 use crate::{AppendError, Appended, StopReason, Upload};
 
-/// So many files of one upload are under way at once.
+/// Number of concurrent uploads per request.
 const PARALLEL: usize = 8;
 
-/// A header as a server hands it out.
+/// A header from a server's response.
 type Header = (HeaderName, HeaderValue);
 
 impl WandbBackend {
-    /// Announces the files in one request, puts each to its address, and reports those that are
-    /// there.
+    /// Announces the files in one request, uploads each to its URL, and reports the rejected ones.
     pub(super) async fn upload_files(&self, upload: Upload) -> Result<Appended, AppendError> {
         let Upload { table, files, timeout } = upload;
         let paths = files.iter().map(|file| file.path.to_string()).collect();
@@ -48,7 +47,7 @@ impl WandbBackend {
                 Err(error @ (AppendError::Refused { .. } | AppendError::TooLarge)) => {
                     rejected.push((i as u64, error.to_string()));
                 }
-                // What is stored stays stored, and storing it again changes nothing.
+                // Stored files stay stored, and storing them again changes nothing.
                 Err(other) => return Err(other),
             }
         }
@@ -63,7 +62,7 @@ impl WandbBackend {
         Ok(Appended { rejected, ..Appended::default() })
     }
 
-    /// Puts one of several files, where the server said.
+    /// Uploads one file to the URL that the server returned for it.
     async fn put_file(
         &self,
         index: usize,
@@ -88,7 +87,7 @@ impl WandbBackend {
         (index, result)
     }
 
-    /// Puts bytes to an address that the server gave; the address itself is the permission.
+    /// Uploads bytes to a URL from the server. The URL itself grants the permission.
     pub(super) async fn put(
         &self,
         uri: Uri,
@@ -126,7 +125,7 @@ impl WandbBackend {
     }
 }
 
-/// Reads headers of the form `Name:Value`; what is none is left out.
+/// Parses headers of the form `Name:Value`; invalid ones are skipped.
 pub(super) fn header_pairs(headers: &[String]) -> Vec<Header> {
     let pair = |text: &String| {
         let (name, value) = text.split_once(':')?;
