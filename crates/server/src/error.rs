@@ -72,11 +72,16 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable { .. } => Self::busy(message, Duration::from_secs(1)),
             StoreError::NoTable { .. } => Self::not_found(message),
-            StoreError::Query { .. } => Self::bad_request(message),
+            StoreError::Query { .. } | StoreError::LineNumber(_) => Self::bad_request(message),
             StoreError::Limit { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
+            StoreError::Damaged { .. } => {
+                tracing::error!(%error, "the store has damage");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+            }
+            // What the system or a panic says is not for clients.
             _ => {
                 tracing::error!(%error, "the store failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
             }
         }
     }

@@ -28,7 +28,7 @@ use datafusion::physical_plan::union::UnionExec;
 use super::in_order::InOrder;
 use crate::columns::fixed;
 use crate::embedded::{DataFile, Snapshot};
-use crate::live::widen;
+use crate::live::conform;
 
 /// A table at a moment, with its columns as they are at rest.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl AtRest {
     }
 
     fn live(&self, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
-        let widened = self.snapshot.live.iter().map(|batch| widen(batch, &self.schema));
+        let widened = self.snapshot.live.iter().map(|batch| conform(batch, &self.schema));
         let batches = widened.collect::<std::result::Result<Vec<_>, _>>()?;
         let schema = Arc::clone(&self.schema);
         let plan = MemorySourceConfig::try_new_exec(&[batches], schema, Some(columns.to_vec()))?;
