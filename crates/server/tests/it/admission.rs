@@ -120,4 +120,8 @@ async fn short_rows_of_a_wide_table_take_little_memory() {
     assert_eq!(info["rows"], 1001, "{:?}", info["rows"]);
     let bytes = info["bytes"].as_u64().unwrap();
     assert!(bytes < 16 << 20, "{bytes} bytes of memory");
+    let found = query(&server, "select c9999, c1 + c2 from me.p.r where c9999 is not null").await;
+    assert_eq!(found, [[json!(9999), json!(3)]]);
+    let found = query(&server, "select count(*), sum(c0) from me.p.r where _writer = 'w1'").await;
+    assert_eq!(found, [[json!(500), json!(250_000)]]);
 }
