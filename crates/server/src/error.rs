@@ -75,7 +75,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable { .. } => Self::busy(message, Duration::from_secs(1)),
             StoreError::NoTable { .. } => Self::not_found(message),
-            StoreError::Query { .. } => Self::bad_request(message),
+            StoreError::Query { .. } | StoreError::LineNumber(_) => Self::bad_request(message),
             StoreError::Limit { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
             // The system's errors contain paths of the data folder: they are for the log only.
             _ => {

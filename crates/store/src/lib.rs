@@ -25,7 +25,7 @@ mod seeded_bug;
 mod store;
 mod table;
 
-pub use batch::{Appended, Batch, Numbering, RejectedLine};
+pub use batch::{Appended, Batch, LineNumber, LineNumberError, Numbering, RejectedLine};
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
 pub use error::StoreError;
 pub use files::{FileStore, LocalFiles, StoredObject};

@@ -1,6 +1,7 @@
 //! The server over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
 
+mod admission;
 mod boards;
 mod clients;
 mod conformance;

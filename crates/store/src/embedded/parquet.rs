@@ -18,7 +18,7 @@ use super::folder::sync_file;
 use super::state::DataFile;
 use crate::StoreError;
 use crate::columns::fixed;
-use crate::live::{positions, widen};
+use crate::live::{conform, positions};
 use crate::ranges::Ranges;
 
 /// Rows of a file come in groups of so many: what a query passes over as a whole.
@@ -36,7 +36,7 @@ pub(super) fn write_file(
         ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties())).map_err(failed)?;
     let (mut rows, mut first, mut end) = (0, None, 0);
     for batch in batches {
-        let batch = without(widen(batch, schema).map_err(failed)?, dead).map_err(failed)?;
+        let batch = without(conform(batch, schema).map_err(failed)?, dead).map_err(failed)?;
         let Some(positions) = positions(&batch) else { continue };
         let (Some(&low), Some(&high)) = (positions.values().first(), positions.values().last())
         else {

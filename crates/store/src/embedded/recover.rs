@@ -19,6 +19,7 @@ use super::folder::{read_states, table_folder};
 use super::state::TableState;
 use super::table::Table;
 use crate::StoreError;
+use crate::live::Memory;
 use crate::log::{Frame, Log, LogConfig, SegmentId, list_segments, read_segment, sync_folder};
 use crate::query::Engine;
 
@@ -47,13 +48,14 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     for table in tables.values() {
         table.catch_up().await?;
     }
+    let memory = Arc::new(Memory::default());
     let (recovery, next, sequence, tables) = {
-        let config = config.clone();
+        let (config, memory) = (config.clone(), Arc::clone(&memory));
         let replayed = tokio::task::spawn_blocking(move || {
-            let (recovery, next, sequence) = replay(&config, &mut tables)?;
+            let (recovery, next, sequence) = replay(&config, &mut tables, &memory)?;
             Ok::<_, StoreError>((recovery, next, sequence, tables))
         });
-        replayed.await.map_err(|error| StoreError::Io { reason: error.to_string() })??
+        replayed.await??
     };
     let log_config = LogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
     let log = Log::start(log_config, next, sequence)?;
@@ -64,9 +66,11 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
         awaited: Mutex::default(),
         engine,
         recovery,
+        memory,
         logged: AtomicUsize::new(0),
         is_closed: AtomicBool::new(false),
         reading: Semaphore::new(super::MAX_READING as usize),
+        builders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         wake: Notify::new(),
         rested: Notify::new(),
         _lock: lock,
@@ -106,6 +110,7 @@ fn read_tables(config: &StoreConfig) -> Result<BTreeMap<TablePath, Arc<Table>>, 
 fn replay(
     config: &StoreConfig,
     tables: &mut BTreeMap<TablePath, Arc<Table>>,
+    memory: &Arc<Memory>,
 ) -> Result<(Recovery, SegmentId, u64), StoreError> {
     let folder = log_folder(config);
     let (mut recovery, mut next, mut sequence) = (Recovery::default(), SegmentId(1), 1);
@@ -130,7 +135,7 @@ fn replay(
                 continue;
             }
             sequence = number + 1;
-            recovery.rows += replay_frame(config, tables, &frame)?;
+            recovery.rows += replay_frame(config, tables, &frame, memory)?;
         }
     }
     Ok((recovery, next, sequence))
@@ -140,6 +145,7 @@ fn replay_frame(
     config: &StoreConfig,
     tables: &mut BTreeMap<TablePath, Arc<Table>>,
     frame: &Frame,
+    memory: &Arc<Memory>,
 ) -> Result<u64, StoreError> {
     let table = match tables.get(&frame.table) {
         Some(table) => Arc::clone(table),
@@ -154,9 +160,9 @@ fn replay_frame(
         }
     };
     let mut state = table.state.lock();
-    let group = state.replay(frame);
+    let group = state.replay(frame, memory);
     let group = group.map_err(|error| StoreError::Io { reason: error.to_string() })?;
-    let rows = group.as_ref().map_or(0, |group| group.frame.rows.len() as u64);
+    let rows = group.as_ref().map_or(0, |group| group.rows());
     if let Some(group) = group {
         state.publish(group);
     }

@@ -34,6 +34,9 @@ pub(super) struct Table {
     pub(super) folder: PathBuf,
     pub(super) state: Mutex<TableState>,
     pub(super) end: watch::Sender<u64>,
+    /// Held by the batch that is admitted, from the decision on its lines until it is submitted to
+    /// the log.
+    pub(super) admission: tokio::sync::Mutex<()>,
     rest: tokio::sync::Mutex<Rest>,
 }
 
@@ -66,6 +69,7 @@ impl Table {
             folder,
             end: watch::Sender::new(state.end),
             state: Mutex::new(state),
+            admission: tokio::sync::Mutex::new(()),
             rest: tokio::sync::Mutex::new(rest),
         }
     }
@@ -320,8 +324,7 @@ impl Table {
         work: impl FnOnce(&std::path::Path) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let folder = self.folder.clone();
-        let done = tokio::task::spawn_blocking(move || work(&folder)).await;
-        done.map_err(|error| StoreError::Io { reason: error.to_string() })?
+        tokio::task::spawn_blocking(move || work(&folder)).await?
     }
 }
 
@@ -359,7 +362,7 @@ mod tests {
     use streamtable_schema::ColumnPolicy;
 
     use super::*;
-    use crate::{Batch, EmbeddedStore, Numbering, Store as _, StoreConfig};
+    use crate::{Batch, EmbeddedStore, LineNumber, Numbering, Store as _, StoreConfig};
 
     #[tokio::test]
     async fn what_was_replaced_a_moment_ago_is_swept_later_however_old_it_is() {
@@ -370,7 +373,7 @@ mod tests {
             let batch = Batch {
                 table: path.clone(),
                 writer: "w".to_owned(),
-                first_line: line,
+                first_line: LineNumber::new(line).unwrap(),
                 lines: vec![r#"{"n":1}"#.into()],
                 numbering: Numbering::Once,
                 columns: ColumnPolicy::Strict,

@@ -53,8 +53,8 @@ struct Queue {
 }
 
 enum Entry {
-    Frame {
-        bytes: Vec<u8>,
+    Frames {
+        frames: Vec<Vec<u8>>,
         done: Done,
     },
     /// Close the file that is written now, and tell its number.
@@ -73,20 +73,21 @@ impl Log {
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Hands over an encoded frame, or none, to hear when all frames before are settled. Frames are
-    /// written in the order in which they are submitted;
-    /// whoever needs an order between two holds a lock around both calls.
+    /// Submits encoded frames, which are written together and have one outcome. Without a frame,
+    /// `done` is called after the outcome of all frames submitted before.
     ///
-    /// After [`close`](Self::close) the frame fails.
-    pub(crate) fn submit(&self, bytes: Vec<u8>, done: Done) {
+    /// Frames are written in the order in which they are submitted; a caller that needs an order
+    /// between two calls holds a lock around both. After [`close`](Self::close) the frames fail, and
+    /// `done` is called by this function.
+    pub(crate) fn submit(&self, frames: Vec<Vec<u8>>, done: Done) {
         let mut queue = self.shared.queue.lock();
         if queue.is_closed {
             drop(queue);
             done(Outcome::Failed(Arc::new(io::Error::other("the store is closed"))));
             return;
         }
-        queue.bytes += bytes.len();
-        queue.entries.push_back(Entry::Frame { bytes, done });
+        queue.bytes += frames.iter().map(Vec::len).sum::<usize>();
+        queue.entries.push_back(Entry::Frames { frames, done });
         self.shared.wake.notify_one();
     }
 
@@ -154,7 +155,7 @@ impl Writer {
         let mut group = Vec::new();
         for entry in entries {
             match entry {
-                Entry::Frame { bytes, done } => group.push((bytes, done)),
+                Entry::Frames { frames, done } => group.push((frames, done)),
                 Entry::Rotate(then) => {
                     self.commit(std::mem::take(&mut group));
                     self.segment = None;
@@ -166,11 +167,11 @@ impl Writer {
     }
 
     /// Makes a group of frames durable with one sync, and tells each.
-    fn commit(&mut self, mut group: Vec<(Vec<u8>, Done)>) {
+    fn commit(&mut self, mut group: Vec<(Vec<Vec<u8>>, Done)>) {
         if group.is_empty() {
             return;
         }
-        for (frame, _) in group.iter_mut().filter(|(frame, _)| !frame.is_empty()) {
+        for frame in group.iter_mut().flat_map(|(frames, _)| frames) {
             seal(frame, self.sequence);
             self.sequence += 1;
         }
@@ -197,7 +198,11 @@ impl Writer {
 
     /// Tries once more in a new file: the old one may have a bad place, and after a failed sync
     /// nothing written to it may be believed.
-    fn write_elsewhere(&mut self, group: &[(Vec<u8>, Done)], error: io::Error) -> io::Result<()> {
+    fn write_elsewhere(
+        &mut self,
+        group: &[(Vec<Vec<u8>>, Done)],
+        error: io::Error,
+    ) -> io::Result<()> {
         tracing::warn!(%error, "a log file failed; trying another");
         if let Some(segment) = self.segment.take() {
             segment.abandon();
@@ -209,8 +214,8 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, group: &[(Vec<u8>, Done)]) -> io::Result<()> {
-        if group.iter().all(|(frame, _)| frame.is_empty()) {
+    fn write(&mut self, group: &[(Vec<Vec<u8>>, Done)]) -> io::Result<()> {
+        if group.iter().all(|(frames, _)| frames.is_empty()) {
             return Ok(());
         }
         let segment = match &mut self.segment {
@@ -222,7 +227,7 @@ impl Writer {
                 self.segment.insert(segment)
             }
         };
-        for (frame, _) in group {
+        for frame in group.iter().flat_map(|(frames, _)| frames) {
             segment.write(frame)?;
         }
         segment.sync()

@@ -17,25 +17,30 @@ use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFacto
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, NotExpr, lit};
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule as _;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
 use super::in_order::InOrder;
 use crate::columns::fixed;
 use crate::embedded::{DataFile, Snapshot};
-use crate::live::widen;
+use crate::live::conform;
 
 /// A table at a moment, with its columns as they are at rest.
 #[derive(Debug)]
 pub(super) struct AtRest {
     snapshot: Snapshot,
+    /// Positions, and those of the other columns that are needed, in the table's order.
     schema: SchemaRef,
 }
 
@@ -57,9 +62,26 @@ fn path_in_tables(
 }
 
 impl AtRest {
-    pub(super) fn new(snapshot: Snapshot) -> Self {
-        let schema = snapshot.columns.arrow_schema();
+    pub(super) fn new(snapshot: Snapshot, schema: SchemaRef) -> Self {
         Self { snapshot, schema }
+    }
+
+    /// Plans to read at most `limit` rows from a position on, in order.
+    ///
+    /// A logical plan would say the same, but takes time that grows with the square of the columns.
+    pub(super) async fn rows_from(
+        &self,
+        state: &SessionState,
+        from: u64,
+        limit: usize,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.scan(state, None, &[], None).await?;
+        let position = Arc::new(Column::new(fixed::POSITION, 0));
+        let from = BinaryExpr::new(position, Operator::GtEq, lit(from as i64));
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(Arc::new(from), plan)?);
+        // What files hold before the position is not read.
+        let plan = FilterPushdown::new().optimize(plan, state.config_options())?;
+        Ok(Arc::new(GlobalLimitExec::new(plan, 0, Some(limit))))
     }
 
     fn files(
@@ -112,10 +134,10 @@ impl AtRest {
     }
 
     fn live(&self, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
-        let widened = self.snapshot.live.iter().map(|batch| widen(batch, &self.schema));
-        let batches = widened.collect::<std::result::Result<Vec<_>, _>>()?;
-        let schema = Arc::clone(&self.schema);
-        let plan = MemorySourceConfig::try_new_exec(&[batches], schema, Some(columns.to_vec()))?;
+        let schema = Arc::new(self.schema.project(columns)?);
+        let projected = self.snapshot.live.iter().map(|batch| conform(batch, &schema));
+        let batches = projected.collect::<std::result::Result<Vec<_>, _>>()?;
+        let plan = MemorySourceConfig::try_new_exec(&[batches], schema, None)?;
         Ok(plan)
     }
 

@@ -13,9 +13,9 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::registry::FunctionRegistry as _;
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF, ident, lit};
-use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::physical_plan::{collect, execute_stream};
+use datafusion::prelude::SessionConfig;
 use futures_util::{Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use streamtable_schema::TablePath;
@@ -27,9 +27,10 @@ use tokio::time::{Instant, timeout_at};
 use super::at_rest::{self, AtRest};
 use super::catalog::{Tables, Visible};
 use super::icontains::IContains;
+use super::named::Named;
 use super::newest_first::NewestFirst;
 use super::{Query, Rows};
-use crate::columns::{fixed, read_rows};
+use crate::columns::read_rows;
 use crate::embedded::{Snapshot, StoreConfig, TABLES};
 use crate::live::rows_before;
 use crate::{ReadRow, StoreError};
@@ -99,7 +100,8 @@ impl Engine {
             return Err(StoreError::Query { message });
         }
         let positions = query.positions;
-        let visible = Visible { tables, entities: query.entities, positions };
+        let named = Arc::new(Named::in_query(&query.sql));
+        let visible = Visible { tables, entities: query.entities, positions, named };
         let state = self.session(visible, query.home.as_ref(), self.threads)?;
         let (tell, told) = oneshot::channel();
         let (send, receive) = mpsc::channel(WAITING_BATCHES);
@@ -239,13 +241,9 @@ async fn read_files(
         snapshot.live.clear();
     }
     snapshot.files = Arc::new(files);
-    let context = SessionContext::new_with_state(state);
-    let frame = context
-        .read_table(Arc::new(AtRest::new(snapshot)))
-        .and_then(|frame| frame.filter(ident(fixed::POSITION).gt_eq(lit(from as i64))))
-        .and_then(|frame| frame.limit(0, Some(limit)))
-        .map_err(failed)?;
-    frame.collect().await.map_err(failed)
+    let schema = snapshot.columns.arrow_schema();
+    let plan = AtRest::new(snapshot, schema).rows_from(&state, from, limit).await;
+    collect(plan.map_err(failed)?, state.task_ctx()).await.map_err(failed)
 }
 
 fn ended() -> StoreError {
@@ -254,7 +252,8 @@ fn ended() -> StoreError {
 
 impl Visible {
     fn none() -> Self {
-        Self { tables: Arc::new(NoTables), entities: Some(Vec::new()), positions: false }
+        let named = Arc::new(Named::All);
+        Self { tables: Arc::new(NoTables), entities: Some(Vec::new()), positions: false, named }
     }
 }
 

@@ -6,6 +6,7 @@ mod engine;
 mod expression;
 mod icontains;
 mod in_order;
+mod named;
 mod newest_first;
 mod view;
 

@@ -9,7 +9,8 @@ use arrow::datatypes::Int64Type;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 use streamtable_store::{
-    Appended, Batch, EmbeddedStore, Numbering, Query, ReadRow, Store, StoreConfig, StoreError,
+    Appended, Batch, EmbeddedStore, LineNumber, Numbering, Query, ReadRow, Store, StoreConfig,
+    StoreError,
 };
 
 /// No failure of a suite.
@@ -101,7 +102,7 @@ pub(crate) fn batch(writer: &str, first_line: u64, lines: Vec<String>) -> Batch 
     Batch {
         table: table(),
         writer: writer.to_owned(),
-        first_line,
+        first_line: LineNumber::new(first_line).unwrap(),
         lines: lines.into_iter().map(Into::into).collect(),
         numbering: Numbering::Once,
         columns: ColumnPolicy::Evolve,
