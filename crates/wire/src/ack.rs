@@ -103,14 +103,12 @@ impl SentPost<'_> {
         match (&self.rows, parsed.acked) {
             (Some(rows), Some(end)) if end <= rows.start || end > rows.end => {
                 let Range { start, end: sent } = rows;
-                return Err(fails(format!("it covers rows up to {end}, not {start} to {sent}")));
+                Err(fails(format!("it covers rows up to {end}, not {start} to {sent}")))
             }
             (Some(_), None) if must_state => {
-                return Err(fails("it does not state which rows it covers".to_owned()));
+                Err(fails("it does not state which rows it covers".to_owned()))
             }
-            (None, Some(_)) => {
-                return Err(fails("it covers rows, and none were sent".to_owned()));
-            }
+            (None, Some(_)) => Err(fails("it covers rows, and none were sent".to_owned())),
             _ => Ok(parsed),
         }
     }
