@@ -78,7 +78,7 @@ impl From<StoreError> for ApiError {
                 tracing::error!(%error, "the store has damage");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
             }
-            // What the system or a panic says is not for clients.
+            // Texts of the system and of panics are not for clients.
             _ => {
                 tracing::error!(%error, "the store failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
