@@ -1,4 +1,4 @@
-//! The memtable: rows that are durable in the log and not at rest yet.
+//! The memtable: rows that are durable in the log and not flushed yet.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -61,7 +61,8 @@ async fn line_numbers_end_at_2_to_the_63() {
         let answer = post_rows(&server, LineNumber::END - 1, "{\"a\":3}").await.json();
         assert_eq!((&answer["stored"], &answer["repeated"]), (&json!(stored), &json!(repeated)));
     }
-    assert_eq!(query(&server, "select a, _line from me.p.t").await, [[json!(3), json!(i64::MAX)]]);
+    let found = query(&server, "select _line from me.p.t where a = 3").await;
+    assert_eq!(found, [[json!(i64::MAX)]]);
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn a_late_copy_of_a_plain_post_moves_no_row_after_a_restart() {
         server.restart().await;
         post(&server, 1, 1).await;
         assert_eq!(order(&server).await, [0, 1, 2, 3, 4]);
-        // A tail that goes on at the end hears nothing.
+        // A tail that continues at the end gets no row.
         assert_eq!(server.get("/api/tables/me/p/r").await.json()["end"], end);
     }
     post(&server, 1, 7).await;

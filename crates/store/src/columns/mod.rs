@@ -49,7 +49,7 @@ pub(crate) struct Columns {
     at_rest: Vec<FieldRef>,
     /// The fixed columns and `at_rest`, once somebody has asked for them.
     schema: OnceLock<SchemaRef>,
-    /// The names of the slots at rest, in lower case: some readers do not distinguish cases.
+    /// The names of the slots in flushed files, in lower case: some readers ignore case.
     fields: HashSet<String>,
 }
 

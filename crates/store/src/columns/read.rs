@@ -10,8 +10,8 @@ use streamtable_wire::read_cell;
 use super::{Column, Columns, Kind, MediaField, fixed};
 use crate::ReadRow;
 
-/// Reads all rows of a batch that has the table's columns at rest, or some of them: a batch whose rows
-/// have no value in a slot lacks it.
+/// Reads all rows of a batch that has the fixed columns and some slots of the table. A slot that is
+/// absent reads as null.
 ///
 /// A cell that is null is there if the column has been told a null; otherwise the row did not have
 /// it.

@@ -1,6 +1,6 @@
 //! From a batch to rows that a table takes.
 //!
-//! A batch is admitted in three steps. [`TableState::plan`] decides what becomes of each line and
+//! A batch is admitted in three steps. [`TableState::plan`] decides whether each line is taken, repeated or rejected, and
 //! changes nothing. [`Plan::build`] makes arrays and frames. [`TableState::commit`] takes the rows, and
 //! cannot fail. An error or a panic in the first two steps therefore leaves no trace.
 
@@ -78,14 +78,14 @@ impl Waiting {
         self.parsed.len() == 0
     }
 
-    /// Returns the index of the next line and what was read of it.
+    /// Returns the index of the next line and the row that was read, or why there is none.
     fn next(&mut self) -> Option<(usize, Parsed)> {
         let index = self.batch.lines.len() - self.parsed.len();
         Some((index, self.parsed.next()?))
     }
 }
 
-/// What is to become of lines.
+/// A decision on lines that changes nothing yet.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// The columns of the table with those that the rows add.
@@ -222,7 +222,7 @@ impl<'a> Writers<'a> {
 }
 
 impl TableState {
-    /// Decides what becomes of the lines that wait, up to as many as one part of a batch may have.
+    /// Decides whether each line is taken, repeated or rejected, until one part of a batch is full.
     pub(super) fn plan(&self, waiting: &mut Waiting) -> Result<Plan, ArrowError> {
         step()?;
         let mut plan = Plan {
@@ -305,7 +305,7 @@ impl TableState {
         let first = frame.first_position;
         let mut group = Group::new(first, frame.received_at);
         let mut placed_rows = Vec::new();
-        // What was between is damaged, or was given up: its positions are empty.
+        // Frames between are damaged or were given up: their positions are empty.
         if self.next_position < first {
             self.dead.add(self.next_position..first);
         }

@@ -98,7 +98,7 @@ struct Inner {
     awaited: Mutex<BTreeMap<TablePath, watch::Sender<u64>>>,
     engine: Engine,
     recovery: Recovery,
-    /// Arrays of rows that are not at rest.
+    /// Counts the arrays of rows that are not flushed.
     memory: Arc<Memory>,
     /// Bytes handed to the log since rows were put to rest.
     logged: AtomicUsize,
@@ -239,7 +239,7 @@ impl Inner {
             let outcome = submitted.settled.await.map_err(|_| ended())?;
             let state = table.state.lock();
             // This outcome is that of all frames before. Any of them, and any that a repeated line
-            // came in, may have failed; then the batch comes again, and what is stored is repeated.
+            // came in, may have failed; then the batch comes again, and its stored rows are repeated.
             match outcome {
                 Outcome::Durable if state.failures == submitted.failures => {}
                 Outcome::Durable => {
@@ -306,7 +306,7 @@ impl Inner {
             if let Some(group) = group {
                 of.settle(group, &outcome);
             }
-            // The caller may have gone away; the rows are stored all the same.
+            // The caller may have gone away, which changes nothing for the rows.
             let _ = settle.send(outcome);
         };
         // Without frames too: the outcome comes after that of all frames of this table that are on

@@ -150,7 +150,7 @@ impl TableState {
         self.last_step = self.last_step.max(step);
     }
 
-    /// Puts a line that is at rest where the log says it is.
+    /// Puts a line that is flushed at the position that the log has for it.
     pub(super) fn put_again(&mut self, writer: &Arc<str>, placed: Placed) {
         let writer = self.writers.entry(Arc::clone(writer)).or_default();
         writer.places.get_or_insert_default().put(placed);

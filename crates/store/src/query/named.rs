@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 ///
 /// To plan a query takes time that grows with the square of the columns of its tables, so that wide
 /// tables are planned with these columns alone. They are found in the tokens of the query, which takes
-/// no recursion: every word counts as a name, and whatever may stand for columns without naming them
-/// counts as all.
+/// no recursion: every word counts as a name, and syntax that may mean columns without naming them
+/// counts as all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     All,
@@ -21,7 +21,7 @@ pub(super) enum Named {
 impl Named {
     /// Reads the text of a query.
     pub(super) fn in_query(sql: &str) -> Self {
-        // What is no SQL at all is reported by whoever parses it.
+        // The parser reports text that is not SQL.
         let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
             return Self::All;
         };

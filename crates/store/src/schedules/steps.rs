@@ -41,7 +41,7 @@ fn batch(numbering: Numbering, padding: usize) -> Batch {
     }
 }
 
-/// What a client can know of the table.
+/// Everything that a client can see of the table.
 async fn visible(store: &EmbeddedStore) -> String {
     let rows = store.read(&table(), 0, 100).await.unwrap();
     let next: Vec<u64> =

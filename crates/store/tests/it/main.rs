@@ -7,3 +7,4 @@ mod damage;
 mod full;
 mod order;
 mod support;
+mod wide;

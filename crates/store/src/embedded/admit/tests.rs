@@ -1,4 +1,4 @@
-//! Laws of admission that need no store: how much memory rows take, and what they are read as.
+//! Laws of admission that need no store: memory stays in proportion, and rows read as they came.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const BYTES_PER_LINE_BYTE: usize = 200;
 /// And this many bytes for a post of any length.
 const BYTES_PER_POST: usize = 64 << 10;
 
-/// A line: who writes it, and which columns it has.
+/// A line: its writer and its columns.
 type Shape = (u8, Vec<u16>);
 
 /// Rows of few columns out of many, or of many.
