@@ -306,8 +306,10 @@ impl Session {
         let mut batch = Vec::with_capacity(BATCH_ROWS);
         let mut tick = tokio::time::interval(Duration::from_millis(100));
         loop {
+            // The value that `wait_for` returns holds a lock, which must not live across an await.
+            let stop = async { drop(interrupted.wait_for(|it| *it).await) };
             tokio::select! {
-                _ = interrupted.wait_for(|it| *it), if !items.is_closed() => items.close(),
+                () = stop, if !items.is_closed() => items.close(),
                 count = items.recv_many(&mut batch, BATCH_ROWS) => {
                     if count == 0 {
                         return Ok(());

@@ -221,7 +221,7 @@ mod tests {
         /// A line is where it was put last, also after its writer was stored and read back.
         #[test]
         fn behaves_as_a_map(lines in prop::collection::vec((0u64..20, any::<bool>()), 0..60)) {
-            let (mut places, mut model) = (Places::default(), HashMap::new());
+            let (mut places, mut model) = (Places::default(), BTreeMap::new());
             for (position, (line, is_stored)) in lines.into_iter().enumerate() {
                 let placed = placed(line, position as u64);
                 prop_assert!(!places.is_same(line, placed.content));

@@ -27,7 +27,7 @@ fn runtime(failing: &Arc<FailingStep>) -> Runtime {
 fn batch(numbering: Numbering, padding: usize) -> Batch {
     let line = |n: usize| {
         let text = "x".repeat(padding);
-        let value = if n % 2 == 0 { n.to_string() } else { format!("\"{n}\"") };
+        let value = if n.is_multiple_of(2) { n.to_string() } else { format!("\"{n}\"") };
         format!(r#"{{"n":{n},"v":{value},"c{n}":"{text}","_client_id":"w{}"}}"#, n % 3).into()
     };
     Batch {
