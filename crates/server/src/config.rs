@@ -26,6 +26,10 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// The entity in which those log who have a key for all and name none.
     pub default_entity: String,
+    /// How many bytes of memory the process may use. Above it new rows and queries are answered 503,
+    /// and the largest query is stopped. By default three quarters of what the machine or the
+    /// control group has.
+    pub memory_limit: Option<u64>,
     /// What is too much.
     pub limits: Limits,
 }
@@ -85,6 +89,7 @@ impl Default for ServerConfig {
             frame_ancestors: Vec::new(),
             tls: None,
             default_entity: "me".to_owned(),
+            memory_limit: None,
             limits: Limits::default(),
         }
     }

@@ -5,5 +5,6 @@ mod conformance;
 mod crashes;
 mod damage;
 mod full;
+mod hostile_sql;
 mod order;
 mod support;
