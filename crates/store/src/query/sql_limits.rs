@@ -4,10 +4,11 @@
 //! follows (planning, optimising, dropping the tree) recurses into it. So the depth is bounded from
 //! the tokens, which are read in a loop.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{ObjectName, Query, SetExpr, Visit as _, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
@@ -28,6 +29,9 @@ pub(super) struct SqlLimits {
     /// The most of them that look into JSON: to plan them takes twice as long with each.
     pub(super) arrows: usize,
 }
+
+/// The most relations in a statement, each use of a `WITH` counted.
+pub(super) const MAX_RELATIONS: usize = 2_000;
 
 /// The most expressions in one `SELECT`.
 const MAX_SELECTED: usize = 4_096;
@@ -76,7 +80,7 @@ const MAX_JOINED: usize = 64;
 /// Refuses a statement that selects too many expressions, or joins too many tables.
 pub(super) fn check_selects(statement: &Statement) -> Result<(), StoreError> {
     let checked = match statement {
-        Statement::Statement(statement) => statement.visit(&mut Selects),
+        Statement::Statement(statement) => statement.visit(&mut Selects::default()),
         Statement::Explain(explain) => return check_selects(&explain.statement),
         // Anything else is refused when it is planned.
         _ => ControlFlow::Continue(()),
@@ -87,18 +91,64 @@ pub(super) fn check_selects(statement: &Statement) -> Result<(), StoreError> {
     }
 }
 
-/// Finds a `SELECT` that is too wide.
-struct Selects;
+/// Finds a `SELECT` that is too wide, and counts relations: what a `WITH` names, as often as it is
+/// used. Planning walks the whole of it again and again.
+#[derive(Debug, Default)]
+struct Selects {
+    /// The relations of each query that is being visited, the innermost last.
+    open: Vec<usize>,
+    /// The names that a `WITH` gives to queries, by their places.
+    names: HashMap<*const Query, String>,
+    /// The relations of queries that have names. Of several of one name, the largest counts.
+    sizes: HashMap<String, usize>,
+}
+
+impl Selects {
+    fn add(&mut self, relations: usize) -> ControlFlow<String> {
+        let Some(open) = self.open.last_mut() else { return ControlFlow::Continue(()) };
+        *open = open.saturating_add(relations);
+        if *open <= MAX_RELATIONS {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(format!(
+            "the SQL has more than {MAX_RELATIONS} relations once each use of a WITH is counted, \
+             which is the limit"
+        ))
+    }
+}
 
 impl Visitor for Selects {
     type Break = String;
 
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<String> {
+        let name = name.0.last().and_then(|part| part.as_ident());
+        let size = name.and_then(|name| self.sizes.get(&name.value.to_lowercase()));
+        let size = size.copied().unwrap_or(1);
+        self.add(size)
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        let size = self.open.pop().unwrap_or(0).saturating_add(1);
+        if let Some(name) = self.names.get(&std::ptr::from_ref(query)) {
+            let known = self.sizes.entry(name.clone()).or_default();
+            *known = size.max(*known);
+        }
+        self.add(size)
+    }
+
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        self.open.push(0);
+        for named in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = named.alias.name.value.to_lowercase();
+            self.names.insert(std::ptr::from_ref(named.query.as_ref()), name);
+        }
         let mut parts = vec![query.body.as_ref()];
         while let Some(part) = parts.pop() {
             match part {
                 SetExpr::SetOperation { left, right, .. } => parts.extend([&**left, &**right]),
                 SetExpr::Select(select) => {
+                    // Its projection, and its filter or its groups.
+                    self.add(2)?;
                     let joined: usize = select.from.iter().map(|table| 1 + table.joins.len()).sum();
                     if joined > MAX_JOINED {
                         return ControlFlow::Break(format!(
@@ -324,6 +374,17 @@ mod tests {
             let statement = DFParser::parse_sql(&sql).unwrap().pop_front().unwrap();
             let error = check_selects(&statement).unwrap_err();
             assert!(error.to_string().contains("65 tables; the limit is 64"), "{error}");
+        }
+        let steps: String =
+            (0..40).map(|i| format!(", C{} as (select 1 from c{i} a, c{i} b)", i + 1)).collect();
+        for sql in [
+            format!("with c0 as (select 1){steps} select * from c40"),
+            format!("select (with c0 as (select 1){steps} select count(*) from c40)"),
+            vec!["select 1 from t"; 2_001].join(" union all "),
+        ] {
+            let statement = DFParser::parse_sql(&sql).unwrap().pop_front().unwrap();
+            let error = check_selects(&statement).unwrap_err();
+            assert!(error.to_string().contains("more than 2000 relations"), "{error}");
         }
         let sql = format!("select {}", vec!["1"; 4_097].join(","));
         let statement = DFParser::parse_sql(&sql).unwrap().pop_front().unwrap();
