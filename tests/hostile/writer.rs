@@ -55,9 +55,16 @@ pub(crate) async fn count(addr: SocketAddr, key: &str) -> Result<[u64; 3], Strin
     let body = serde_json::json!({ "sql": sql, "timeout": 60, "format": "csv" }).to_string();
     let headers = [("Content-Type", "application/json")];
     let query = request("POST", "/api/query", key, &headers, body.as_bytes());
+    let mut last = String::new();
     for _ in 0..30 {
         let answer = send(addr, Script::once(query.clone()), Duration::from_secs(90)).await;
         let Answer::Status(200, body) = &answer else {
+            last = match &answer {
+                Answer::Status(status, body) => {
+                    format!("{status} {}", String::from_utf8_lossy(&body[..body.len().min(300)]))
+                }
+                other => format!("{other:?}"),
+            };
             // It may be short of memory still.
             sleep(Duration::from_secs(1)).await;
             continue;
@@ -72,7 +79,7 @@ pub(crate) async fn count(addr: SocketAddr, key: &str) -> Result<[u64; 3], Strin
             line.unwrap_or_default().split(',').filter_map(|n| n.trim().parse().ok()).collect();
         return <[u64; 3]>::try_from(numbers).map_err(|_| format!("no count: {text:?}"));
     }
-    Err("the rows cannot be counted".to_owned())
+    Err(format!("the rows cannot be counted: {last}"))
 }
 
 /// Asks for `/healthz` until it is stopped, and returns how long each answer took.
