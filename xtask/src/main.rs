@@ -13,6 +13,7 @@ mod ci;
 mod clients;
 mod crash;
 mod demo;
+mod hostile;
 mod layers;
 mod metadata;
 mod micro;
@@ -34,6 +35,7 @@ const COMMANDS: &[Command] = &[
     clients::COMMAND,
     crash::COMMAND,
     demo::COMMAND,
+    hostile::COMMAND,
     layers::COMMAND,
     python::COMMAND,
     simulate::COMMAND,

@@ -28,6 +28,10 @@ pub struct ServerConfig {
     pub default_entity: String,
     /// The reaction to a catalog that is lost or damaged.
     pub lost_catalog: LostCatalog,
+    /// How many bytes of memory the process may use. Above it new rows and queries are answered 503,
+    /// and the largest query is stopped. By default three quarters of what the machine or the
+    /// control group has.
+    pub memory_limit: Option<u64>,
     /// What is too much.
     pub limits: Limits,
 }
@@ -117,6 +121,7 @@ impl Default for ServerConfig {
             tls: None,
             default_entity: "me".to_owned(),
             lost_catalog: LostCatalog::default(),
+            memory_limit: None,
             limits: Limits::default(),
         }
     }

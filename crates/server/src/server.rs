@@ -8,7 +8,9 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use streamtable_store::{EmbeddedStore, FileStore, LocalFiles, Store, StoreConfig, StoreError};
+use streamtable_store::{
+    EmbeddedStore, FileStore, LocalFiles, MemoryCeiling, Store, StoreConfig, StoreError,
+};
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -94,10 +96,13 @@ impl Server {
             LocalFiles::open(made.join("files"))
         });
         let files = files.await.map_err(|error| failed(error.to_string()))??;
-        let store = EmbeddedStore::open(StoreConfig::new(folder.join("store"))).await?;
+        let memory = Arc::new(MemoryCeiling::new(config.memory_limit));
+        let store_config =
+            StoreConfig { memory: Arc::clone(&memory), ..StoreConfig::new(folder.join("store")) };
+        let store = EmbeddedStore::open(store_config).await?;
         let recovery = store.recovery();
         tracing::info!(?recovery, "the store is open");
-        Self::with_parts(config, Arc::new(store), Arc::new(files)).await
+        Self::listen(config, Arc::new(store), Arc::new(files), memory).await
     }
 
     /// Makes a server of stores that are open, and begins to listen.
@@ -110,6 +115,16 @@ impl Server {
         config: ServerConfig,
         store: Arc<dyn Store>,
         files: Arc<dyn FileStore>,
+    ) -> Result<Self, ServerError> {
+        let memory = Arc::new(MemoryCeiling::new(config.memory_limit));
+        Self::listen(config, store, files, memory).await
+    }
+
+    async fn listen(
+        config: ServerConfig,
+        store: Arc<dyn Store>,
+        files: Arc<dyn FileStore>,
+        memory: Arc<MemoryCeiling>,
     ) -> Result<Self, ServerError> {
         let folder_failed =
             |reason: String| ServerError::Folder { path: config.data_dir.clone(), reason };
@@ -141,7 +156,7 @@ impl Server {
         let listener = TcpListener::bind(addr).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        let state = AppState::new(store, files, catalog, signer, config);
+        let state = AppState::new(store, files, catalog, signer, config, memory);
         Ok(Self { listener, local_addr, state, tls, first_key })
     }
 

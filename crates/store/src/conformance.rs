@@ -125,6 +125,7 @@ impl<'a> Table<'a> {
             // No measure of speed: a machine that does much else is slow.
             timeout: Duration::from_secs(120),
             positions: false,
+            owner: None,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod fuzzing {
 }
 mod live;
 mod log;
+mod memory;
 mod query;
 mod ranges;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use batch::{Appended, Batch, LineNumber, LineNumberError, Numbering, Rejecte
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
 pub use error::StoreError;
 pub use files::{FileStore, LocalFiles, StoredObject};
+pub use memory::MemoryCeiling;
 pub use query::{Query, Rows, row_expression};
 pub use store::Store;
 pub use table::{ColumnInfo, ReadRow, TableInfo, TableSummary, TypeSeen};

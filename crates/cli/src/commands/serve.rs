@@ -69,6 +69,28 @@ pub(crate) struct Serve {
     /// The entity of those who name none [default: your user name]
     #[arg(long, value_name = "ENTITY")]
     entity: Option<String>,
+    /// How much memory the server may use, such as 2GiB or 800MB; above it, rows and queries are
+    /// refused for a while [default: three quarters of the machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory_limit: Option<u64>,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "kb" => Some(1_000),
+        "mb" => Some(1_000_000),
+        "gb" => Some(1_000_000_000),
+        "k" | "kib" => Some(1 << 10),
+        "m" | "mib" => Some(1 << 20),
+        "g" | "gib" => Some(1 << 30),
+        _ => None,
+    };
+    let size = number.parse::<u64>().ok().zip(factor).and_then(|(n, by)| n.checked_mul(by));
+    size.filter(|&size| size > 0)
+        .ok_or_else(|| "a size is a number and a unit, such as 2GiB".to_owned())
 }
 
 /// What to do if the catalog is damaged or lost. A catalog that is whole is left as it is.
@@ -131,7 +153,9 @@ impl Serve {
                 .entity
                 .unwrap_or_else(|| ServerConfig::entity_of(&account.unwrap_or_default())),
             lost_catalog: self.lost_catalog.map(Into::into).unwrap_or_default(),
+            memory_limit: self.memory_limit,
             limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
+            ..ServerConfig::default()
         }
     }
 }
@@ -286,6 +310,21 @@ impl Signals {
     pub(crate) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("800 MB"), Ok(800_000_000));
+        assert_eq!(parse_size("1024"), Ok(1024));
+        for wrong in ["", "0", "GiB", "-1", "1.5GiB", "1TB", "99999999999GiB"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
         }
     }
 }

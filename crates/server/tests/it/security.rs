@@ -312,6 +312,42 @@ async fn bombs_and_depths() {
 }
 
 #[tokio::test]
+async fn fragments_that_double_are_refused() {
+    let server = Running::start().await;
+    let mut document = "query{...f0}".to_owned();
+    for i in 0..30 {
+        let next = i + 1;
+        document.push_str(&format!(" fragment f{i} on Query{{...f{next} ...f{next}}}"));
+    }
+    document.push_str(" fragment f30 on Query{viewer{id}}");
+    // More of them at once than there are threads: a server that walked them would be silent.
+    let asked = (0..64).map(|_| server.ask_as(&server.key, &document, json!({})));
+    for answer in futures_util::future::join_all(asked).await {
+        let message = answer.json()["errors"][0]["message"].to_string();
+        assert!(message.contains("more than 2000 fields"), "{message}");
+    }
+    let answer = server.ask_as(&server.key, &"{".repeat(100_000), json!({})).await;
+    assert!(answer.body.len() < 1000, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn above_the_memory_limit_requests_wait() {
+    let server = Running::start_with(|config| config.memory_limit = Some(1)).await;
+    if streamtable_store::MemoryCeiling::default().used() == 0 {
+        // Nothing is measured on this system.
+        return;
+    }
+    let auth = basic(&server.key);
+    let headers = [("authorization", auth.as_str())];
+    for (path, body) in [("/api/tables/me/p/t/rows", "{\"x\":1}"), ("/api/query", "select 1")] {
+        let answer = send("POST", &format!("{}{path}", server.url), &headers, body).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "{path}");
+    }
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
 async fn too_much_at_once_is_told_to_wait() {
     let server = Running::start_with(|config| {
         config.limits.body_memory_bytes = 1 << 20;

@@ -1,7 +1,10 @@
 //! How the embedded store is kept.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::MemoryCeiling;
 
 /// How an [`EmbeddedStore`](crate::EmbeddedStore) is kept.
 #[derive(Clone, Debug)]
@@ -24,6 +27,11 @@ pub struct StoreConfig {
     /// Files at rest that were replaced are deleted after this long, so that readers that have
     /// opened the table before can finish. 1 hour by default.
     pub keep_replaced: Duration,
+    /// How many queries of one [owner](crate::Query::owner) run at a time. 16 by default; more wait.
+    pub max_queries_per_owner: usize,
+    /// How much memory the process may use. Above it queries are refused, and the largest one is
+    /// stopped.
+    pub memory: Arc<MemoryCeiling>,
 }
 
 impl StoreConfig {
@@ -37,6 +45,8 @@ impl StoreConfig {
             query_bytes: 512 << 20,
             query_threads: std::thread::available_parallelism().map_or(2, usize::from),
             keep_replaced: Duration::from_secs(3600),
+            max_queries_per_owner: 16,
+            memory: Arc::default(),
         }
     }
 }

@@ -201,6 +201,7 @@ impl Inner {
         if self.log.waiting_bytes() > MAX_WAITING {
             return Err(unavailable("the disk is behind"));
         }
+        self.config.memory.check()?;
         let wait = async {
             loop {
                 let rested = self.rested.notified();

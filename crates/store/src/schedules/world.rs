@@ -231,6 +231,7 @@ impl World {
             entities: None,
             timeout: Duration::from_secs(30),
             positions: false,
+            owner: None,
         };
         let batches: Vec<_> =
             self.store().query(query).await.unwrap().batches.try_collect().await.unwrap();

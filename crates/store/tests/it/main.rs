@@ -5,6 +5,7 @@ mod conformance;
 mod crashes;
 mod damage;
 mod full;
+mod hostile_sql;
 mod order;
 mod support;
 mod wide;
