@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::dice::Dice;
+use crate::generator::Generator;
 use crate::http::{Answer, Script, request, send};
 use crate::tally::Tally;
 use crate::{graphql, live, rows, sql};
@@ -25,9 +25,9 @@ pub(crate) async fn attack(
     tally: Arc<Mutex<Tally>>,
     stop: watch::Receiver<bool>,
 ) {
-    let mut dice = Dice::new(seed);
+    let mut random = Generator::new(seed);
     while !*stop.borrow() {
-        let Attack { kind, script, what } = choose(&mut dice, &key);
+        let Attack { kind, script, what } = choose(&mut random, &key);
         let started = Instant::now();
         let patience = if kind == "live" { LIVE_PATIENCE } else { PATIENCE };
         let end = match send(addr, script, patience).await {
@@ -51,38 +51,38 @@ struct Attack {
     what: String,
 }
 
-fn choose(dice: &mut Dice, key: &str) -> Attack {
+fn choose(random: &mut Generator, key: &str) -> Attack {
     let json = [("Content-Type", "application/json")];
     let post = |path: &str, headers: &[(&str, &str)], body: &[u8]| {
         Script::once(request("POST", path, key, headers, body))
     };
-    let (kind, script, what) = match dice.roll(12) {
+    let (kind, script, what) = match random.below(12) {
         0..4 => {
-            let sql = sql::query(dice);
+            let sql = sql::query(random);
             let body = serde_json::json!({ "sql": sql, "timeout": 5 }).to_string();
             ("sql", post("/api/query", &json, body.as_bytes()), sql.into_bytes())
         }
         4..6 => {
-            let body = graphql::body(dice);
+            let body = graphql::body(random);
             ("graphql", post("/graphql", &json, &body), body)
         }
         6..8 => {
-            let body = rows::body(dice);
+            let body = rows::body(random);
             ("rows", post("/api/tables/me/p/bad/rows", &[], &body), body)
         }
         8 => {
-            let body = rows::file_stream(dice);
+            let body = rows::file_stream(random);
             let path = "/files/me/p/run/file_stream";
             ("stream", post(path, &json, &body), body)
         }
         9 => {
             let mut frames = live::handshake(key);
-            let frame = live::frame(dice);
+            let frame = live::frame(random);
             frames.extend(&frame);
             ("live", Script::once(frames), frame)
         }
         10 => {
-            let expression = sql::expression(dice);
+            let expression = sql::expression(random);
             let body = serde_json::json!({
                 "format": "csv",
                 "config": { "expressions": { "e": expression }, "columns": ["e"] },
@@ -91,7 +91,7 @@ fn choose(dice: &mut Dice, key: &str) -> Attack {
             ("export", post(path, &json, body.to_string().as_bytes()), expression.into_bytes())
         }
         _ => {
-            let script = http(dice, key);
+            let script = http(random, key);
             let what = script.pieces.first().map(|(_, bytes)| bytes.clone()).unwrap_or_default();
             ("http", script, what)
         }
@@ -101,7 +101,7 @@ fn choose(dice: &mut Dice, key: &str) -> Attack {
 }
 
 /// Chooses a request that is wrong as HTTP, or slow.
-fn http(dice: &mut Dice, key: &str) -> Script {
+fn http(random: &mut Generator, key: &str) -> Script {
     let second = Duration::from_secs(1);
     let head = |rest: &str| {
         format!(
@@ -111,14 +111,14 @@ fn http(dice: &mut Dice, key: &str) -> Script {
         .into_bytes()
     };
     let row = b"{\"x\":1}\n".to_vec();
-    match dice.roll(12) {
+    match random.below(12) {
         // A head that does not end, and one that is long.
         0 => {
             Script { pieces: vec![(Duration::ZERO, head("")), (second, Vec::new())], leaves: true }
         }
         1 => Script::once(head(&format!("X: {}\r\n\r\n", "x".repeat(1 << 20)))),
         2 => Script::once(head(&("X-Y: z\r\n".repeat(5_000) + "\r\n"))),
-        3 => Script::once((0..dice.roll(2_000)).map(|_| dice.roll(256) as u8).collect()),
+        3 => Script::once((0..random.below(2_000)).map(|_| random.below(256) as u8).collect()),
         // A body that does not come, or comes slowly.
         4 => Script {
             pieces: vec![

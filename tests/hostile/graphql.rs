@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::dice::Dice;
+use crate::generator::Generator;
 
 /// Chooses the body of a request.
-pub(crate) fn body(dice: &mut Dice) -> Vec<u8> {
-    let n = [10, 30, 200, 2_000, 50_000][dice.roll(5) as usize];
-    let document = match dice.roll(12) {
+pub(crate) fn body(random: &mut Generator) -> Vec<u8> {
+    let n = [10, 30, 200, 2_000, 50_000][random.below(5) as usize];
+    let document = match random.below(12) {
         0 => doubling(n.min(2_000)),
         1 => format!("{{{}}}", aliases(n)),
         2 => "{a".repeat(n) + &"}".repeat(n),
@@ -21,7 +21,7 @@ pub(crate) fn body(dice: &mut Dice) -> Vec<u8> {
         10 => format!("{{viewer(a:\"{}\"){{id}}}}", "\\u0000\u{202e}".repeat(n)),
         _ => format!("{{{}}}", "...on Query{viewer{id}} ".repeat(n)),
     };
-    match dice.roll(6) {
+    match random.below(6) {
         0 => {
             let deep = "[".repeat(n) + &"]".repeat(n);
             let document = json!(document);

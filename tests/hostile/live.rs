@@ -1,6 +1,6 @@
 //! Hostile messages to the connection of a live page.
 
-use crate::dice::Dice;
+use crate::generator::Generator;
 use crate::sql;
 
 /// Writes the handshake of a WebSocket.
@@ -14,15 +14,18 @@ pub(crate) fn handshake(key: &str) -> Vec<u8> {
 }
 
 /// Chooses a frame.
-pub(crate) fn frame(dice: &mut Dice) -> Vec<u8> {
-    match dice.roll(8) {
-        0 => (0..dice.roll(200)).map(|_| dice.roll(256) as u8).collect(),
-        1 => framed(0x82, &(0..dice.roll(500)).map(|_| dice.roll(256) as u8).collect::<Vec<_>>()),
-        2 => framed(0x81, "[".repeat(dice.roll(10_000) as usize).as_bytes()),
+pub(crate) fn frame(random: &mut Generator) -> Vec<u8> {
+    match random.below(8) {
+        0 => (0..random.below(200)).map(|_| random.below(256) as u8).collect(),
+        1 => framed(
+            0x82,
+            &(0..random.below(500)).map(|_| random.below(256) as u8).collect::<Vec<_>>(),
+        ),
+        2 => framed(0x81, "[".repeat(random.below(10_000) as usize).as_bytes()),
         // A length that does not come.
         3 => vec![0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
         4 => framed(0x89, &[0; 125]),
-        _ => framed(0x82, &request(dice)),
+        _ => framed(0x82, &request(random)),
     }
 }
 
@@ -46,17 +49,17 @@ fn framed(opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A request of Perspective's protocol.
-fn request(dice: &mut Dice) -> Vec<u8> {
+fn request(random: &mut Generator) -> Vec<u8> {
     let mut config = Vec::new();
-    for i in 0..=dice.roll(3) {
-        let text = sql::expression(dice);
+    for i in 0..=random.below(3) {
+        let text = sql::expression(random);
         let entry = [field(1, format!("e{i}").as_bytes()), field(2, text.as_bytes())].concat();
         config.extend(field(6, &entry));
     }
-    match dice.roll(4) {
+    match random.below(4) {
         0 => config.extend(field(1, b"e0")),
         1 => {
-            for i in 0..[20, 2_000][dice.roll(2) as usize] {
+            for i in 0..[20, 2_000][random.below(2) as usize] {
                 let value = field(6, format!("v{i}").as_bytes());
                 let filter = [field(1, b"s"), field(2, b"=="), field(3, &value)].concat();
                 config.extend(field(4, &filter));
@@ -72,14 +75,14 @@ fn request(dice: &mut Dice) -> Vec<u8> {
         _ => {}
     }
     let table = field(2, b"me/p/t");
-    let number = [&[0x08][..], &varint(dice.roll(1 << 20))].concat();
-    let ask = match dice.roll(3) {
+    let number = [&[0x08][..], &varint(random.below(1 << 20))].concat();
+    let ask = match random.below(3) {
         0 => field(41, &field(1, &config)),
         1 => {
-            let view = format!("v{}", dice.roll(1 << 40));
+            let view = format!("v{}", random.below(1 << 40));
             field(6, &[field(1, view.as_bytes()), field(2, &config)].concat())
         }
-        _ => field(dice.roll(45) + 1, &[]),
+        _ => field(random.below(45) + 1, &[]),
     };
     [number, table, ask].concat()
 }

@@ -6,8 +6,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
 mod attack;
-#[path = "../crash/dice.rs"]
-mod dice;
+#[path = "../crash/generator.rs"]
+mod generator;
 mod graphql;
 mod http;
 mod live;

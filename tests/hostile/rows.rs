@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::dice::Dice;
+use crate::generator::Generator;
 
 /// The widest row, in columns.
 const MAX_WIDTH: usize = 300;
@@ -30,18 +30,18 @@ const NUMBERS: &[&str] = &[
 ];
 
 /// Chooses the body of a post of rows.
-pub(crate) fn body(dice: &mut Dice) -> Vec<u8> {
-    let n = [1, 20, 200, 2_000, 50_000][dice.roll(5) as usize];
-    let text = match dice.roll(12) {
+pub(crate) fn body(random: &mut Generator) -> Vec<u8> {
+    let n = [1, 20, 200, 2_000, 50_000][random.below(5) as usize];
+    let text = match random.below(12) {
         0 => format!("{{\"a\":{}1{}}}\n", "[".repeat(n), "]".repeat(n)),
         1 => format!("{}1{}\n", "{\"a\":".repeat(n), "}".repeat(n)),
         2 => {
-            let number = NUMBERS[dice.roll(NUMBERS.len() as u64) as usize];
+            let number = NUMBERS[random.below(NUMBERS.len() as u64) as usize];
             format!("{{\"x\":{number}}}\n").repeat(n.min(2_000))
         }
-        3 => wide(n.min(MAX_WIDTH), dice.roll(4) as usize),
+        3 => wide(n.min(MAX_WIDTH), random.below(4) as usize),
         4 => format!("{{\"x\":\"{}\"}}\n", "\\u0000é\u{202e}".repeat(n)),
-        5 => (0..n.min(2_000)).map(|i| kinds(i, dice)).collect(),
+        5 => (0..n.min(2_000)).map(|i| kinds(i, random)).collect(),
         6 => format!("{{{}}}\n", "\"x\":1,".repeat(n) + "\"x\":2"),
         7 => "[".to_owned() + &"{\"x\":1},".repeat(n),
         8 => "{}\n".repeat(n),
@@ -51,7 +51,7 @@ pub(crate) fn body(dice: &mut Dice) -> Vec<u8> {
             .collect(),
         _ => {
             let mut bytes = b"{\"x\":\"".to_vec();
-            bytes.extend((0..n).map(|_| dice.roll(256) as u8));
+            bytes.extend((0..n).map(|_| random.below(256) as u8));
             bytes.extend(b"\"}\n");
             return bytes;
         }
@@ -64,9 +64,9 @@ fn wide(columns: usize, rows: usize) -> String {
     format!("{{{}}}\n", row.join(",")).repeat(rows + 1)
 }
 
-fn kinds(i: usize, dice: &mut Dice) -> String {
+fn kinds(i: usize, random: &mut Generator) -> String {
     let values = ["1", "1.5", "\"a\"", "true", "null", "[1]", "{\"a\":1}", "[[]]", "[{}]", "\"\""];
-    format!("{{\"k{}\":{}}}\n", i % 7, values[dice.roll(values.len() as u64) as usize])
+    format!("{{\"k{}\":{}}}\n", i % 7, values[random.below(values.len() as u64) as usize])
 }
 
 /// Makes a body of zeros that is a thousandth of its size.
@@ -82,12 +82,12 @@ pub(crate) fn bomb(mib: usize) -> Vec<u8> {
 }
 
 /// Chooses the body of a post to a file stream.
-pub(crate) fn file_stream(dice: &mut Dice) -> Vec<u8> {
-    let n = [1, 100, 5_000][dice.roll(3) as usize];
+pub(crate) fn file_stream(random: &mut Generator) -> Vec<u8> {
+    let n = [1, 100, 5_000][random.below(3) as usize];
     let lines = vec!["\"{\\\"a\\\":1}\""; n].join(",");
     let offset = ["0", "-1", "1e9", "18446744073709551614", "9223372036854775807", "\"0\""];
-    let offset = offset[dice.roll(6) as usize];
-    let text = match dice.roll(6) {
+    let offset = offset[random.below(6) as usize];
+    let text = match random.below(6) {
         0 => format!(
             "{{\"files\":{{\"wandb-history.jsonl\":{{\"offset\":{offset},\"content\":[{lines}]}}}}}}"
         ),

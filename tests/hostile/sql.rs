@@ -1,6 +1,6 @@
 //! Hostile SQL.
 
-use crate::dice::Dice;
+use crate::generator::Generator;
 
 /// How a query of `n` parts is made.
 type Shape = fn(usize) -> String;
@@ -183,28 +183,29 @@ fn each(n: usize, between: &str, part: impl Fn(usize) -> String) -> String {
 }
 
 /// Chooses a query.
-pub(crate) fn query(dice: &mut Dice) -> String {
-    match dice.roll(10) {
+pub(crate) fn query(random: &mut Generator) -> String {
+    match random.below(10) {
         0..4 => {
-            let (_, shape) = SHAPES[dice.roll(SHAPES.len() as u64) as usize];
-            shape([60, 200, 500, 2_000, 20_000][dice.roll(5) as usize])
+            let (_, shape) = SHAPES[random.below(SHAPES.len() as u64) as usize];
+            shape([60, 200, 500, 2_000, 20_000][random.below(5) as usize])
         }
         4..6 => {
-            let (_, shape) = DOUBLING[dice.roll(DOUBLING.len() as u64) as usize];
-            shape([5, 12, 20, 40][dice.roll(4) as usize])
+            let (_, shape) = DOUBLING[random.below(DOUBLING.len() as u64) as usize];
+            shape([5, 12, 20, 40][random.below(4) as usize])
         }
-        6..9 => LARGE[dice.roll(LARGE.len() as u64) as usize].to_owned(),
+        6..9 => LARGE[random.below(LARGE.len() as u64) as usize].to_owned(),
         _ => {
-            let words = (0..dice.roll(60)).map(|_| WORDS[dice.roll(WORDS.len() as u64) as usize]);
+            let words =
+                (0..random.below(60)).map(|_| WORDS[random.below(WORDS.len() as u64) as usize]);
             words.collect::<Vec<_>>().join(" ")
         }
     }
 }
 
 /// Chooses an expression over one row.
-pub(crate) fn expression(dice: &mut Dice) -> String {
-    let n = [10, 60, 400, 2_000, 8_000][dice.roll(5) as usize];
-    match dice.roll(8) {
+pub(crate) fn expression(random: &mut Generator) -> String {
+    let n = [10, 60, 400, 2_000, 8_000][random.below(5) as usize];
+    match random.below(8) {
         0 => vec!["1"; n].join("+"),
         1 => format!("{}1{}", "(".repeat(n), ")".repeat(n)),
         2 => "case when 1=1 then ".repeat(n) + "1" + &" end".repeat(n),
