@@ -24,7 +24,7 @@ use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Vari
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
