@@ -155,7 +155,6 @@ impl Serve {
             lost_catalog: self.lost_catalog.map(Into::into).unwrap_or_default(),
             memory_limit: self.memory_limit,
             limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
-            ..ServerConfig::default()
         }
     }
 }

@@ -40,8 +40,11 @@ fn each(n: usize, between: &str, part: impl Fn(usize) -> String) -> String {
     (0..n).map(part).collect::<Vec<_>>().join(between)
 }
 
+/// Makes a query that grows with a number.
+type Shape = fn(usize) -> String;
+
 /// Queries that grow with a number, and whether one of 200 parts is answered.
-const SHAPES: &[(fn(usize) -> String, bool)] = &[
+const SHAPES: &[(Shape, bool)] = &[
     (|n| format!("select {}", vec!["1"; n].join("+")), true),
     (|n| format!("select {}1{}", "(".repeat(n), ")".repeat(n)), false),
     (|n| format!("select * from requests where {}", each(n, " or ", |i| format!("n = {i}"))), true),
