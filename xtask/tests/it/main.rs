@@ -4,6 +4,7 @@
 
 mod check_layers;
 mod command_line;
+mod docs;
 
 use std::path::Path;
 use std::process::{Command, Output};
