@@ -132,6 +132,8 @@ impl Visitor for Selects {
         if let Some(name) = self.names.get(&std::ptr::from_ref(query)) {
             let known = self.sizes.entry(name.clone()).or_default();
             *known = size.max(*known);
+            // It counts where it is used.
+            return ControlFlow::Continue(());
         }
         self.add(size)
     }
@@ -386,6 +388,11 @@ mod tests {
             let error = check_selects(&statement).unwrap_err();
             assert!(error.to_string().contains("more than 2000 relations"), "{error}");
         }
+        let steps: String =
+            (0..100).map(|i| format!(", c{} as (select 1 from c{i})", i + 1)).collect();
+        let sql = format!("with c0 as (select 1){steps} select * from c100");
+        let statement = DFParser::parse_sql(&sql).unwrap().pop_front().unwrap();
+        assert!(check_selects(&statement).is_ok());
         let sql = format!("select {}", vec!["1"; 4_097].join(","));
         let statement = DFParser::parse_sql(&sql).unwrap().pop_front().unwrap();
         let error = check_selects(&statement).unwrap_err();
