@@ -33,7 +33,7 @@ const TABLES = {
   })).map((row) => JSON.stringify(row)),
   "one-row": [JSON.stringify({ x: 0.5, n: 3, name: "only", ok: true })],
   "one-value": numbered(40, () => JSON.stringify({ x: 7, name: "same", kind: "a" })),
-  floats: numbered(61, (i) => JSON.stringify({ x: Number(`1e${i - 30}`), signed: (i - 30) / 3, k: i % 2 ? "a" : "b" })),
+  floats: numbered(61, (i) => `{"x":1.5e${i - 30},"signed":${(i - 30.5) / 3},"k":"${i % 2}"}`),
   integers: numbered(40, (i) => `{"big":${2n ** 53n + BigInt(i)},"huge":${10n ** 18n + BigInt(i) * 10n ** 15n},"k":"${i % 2}"}`),
   directions: numbered(30, (i) =>
     JSON.stringify({ "\u202eevil": ["שלום", "\u202edlrow", "plain"][i % 3], "שם": ["أ", "ب"][i % 2], n: i }),

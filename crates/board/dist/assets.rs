@@ -1,10 +1,10 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-357c185f44.js",
+        path: "app-2dd658d617.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"357c185f44cc033eb93ae330d03f4c11\"",
+        etag: "\"2dd658d6177f6c3b8b1d6f0b46a496db\"",
         is_immutable: true,
     },
     Asset {

@@ -243,12 +243,15 @@ test("buckets of numbers cover their extent, whatever its size", () => {
     [1e30, 1.1e30],
     [-1e300, 1e300],
     [1e12, 1e12 + 0.001],
+    [1, 1 + 1e-13],
     [0, Number.MIN_VALUE],
   ];
   for (const [first, last] of extents) {
     const cut = page.cutOf(number("x"), { first, last }, 600);
     assert.ok(!/NaN|Infinity|undefined/.test(cut.expression), cut.expression);
     assert.ok(cut.expression.length < 20_000);
+    const labels = [...cut.expression.matchAll(/THEN '([^']+)'/g)].map(([, label]) => label);
+    assert.equal(new Set(labels).size, labels.length, cut.expression);
   }
   const big = page.cutOf(number("x"), { first: 2n ** 53n + 1n, last: 2n ** 53n + 9n }, 600);
   assert.ok(big.isText);

@@ -130,7 +130,6 @@ function cutAt(bucket: Bucket, edges: Edge[]): Cut {
   const isInteger = edges.some((edge) => typeof edge === "string");
   const value = isInteger ? quoted(bucket.column) : finite(bucket.column);
   const written = (edge: Edge) => (typeof edge === "number" ? literal(edge) : edge);
-  const label = (edge: Edge) => (typeof edge === "number" ? formatFloat(edge) : edge);
   const cases = edges.slice(1).map((to, i) => {
     return `WHEN ${value} < ${written(to)} THEN '${label(edges[i] as Edge)}'`;
   });
@@ -147,6 +146,17 @@ function cutAt(bucket: Bucket, edges: Edge[]): Cut {
       return at < 0 ? null : { from: at === 0 ? null : (edges[at] as Edge), to: edges[at + 1] ?? null };
     },
   };
+}
+
+/** Edges from this size on are written with an exponent: their labels must be short. */
+const LONG_EDGE = 1e6;
+
+/** Returns a text that no other edge has. */
+function label(edge: Edge): string {
+  if (typeof edge === "string") return edge;
+  const short = formatFloat(edge);
+  const isExact = Math.abs(edge) < LONG_EDGE && Number(short) === edge;
+  return isExact ? short : edge.toExponential().replace("e+", "e");
 }
 
 function logEdges(first: number, last: number): number[] {
