@@ -1,4 +1,4 @@
-// The board's page as a person meets it: what issue 4 must show, scaled down to run in every check.
+// The board's page as a user sees it.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { after, before, test as nodeTest } from "node:test";
 import { Browser, column, gridOf, headers, read, restore, screenshot, settled } from "./browser.mjs";
 import { Server, until } from "./server.mjs";
 
-/** What a sandbox says of a script that it does not run. */
+/** The message of a sandbox that does not run a script. */
 const BLOCKED = /Blocked script execution in 'about:srcdoc'/;
 
 const test = (name, run) => nodeTest(name, { timeout: 60_000 }, run);
@@ -57,7 +57,7 @@ test("new columns appear", async () => {
   await page.context().close();
 });
 
-test("rows appear without a touch, soon", async () => {
+test("new rows appear by themselves, soon", async () => {
   const table = "me/live/t";
   await server.log(table, [{ n: 0, sent: Date.now() }]);
   const page = await browser.open(server, server.link(table));
@@ -129,7 +129,7 @@ test("sort, filter, group, split, chart", async () => {
   settled(again);
   await again.context().close();
 
-  // What is exported is what is shown.
+  // The export has the rows on the screen.
   await page.getByRole("button", { name: "Export this view" }).click();
   const download = page.waitForEvent("download");
   await page.getByRole("menuitem", { name: "CSV" }).click();
@@ -153,7 +153,7 @@ test("sort, filter, group, split, chart", async () => {
   await page.context().close();
 });
 
-test("pictures show in the cells, large on a click, and on the wall", async () => {
+test("pictures are shown in cells, large after a click, and on a wall", async () => {
   const page = await browser.open(server, server.link("demo/mnist/digits"));
   await gridOf(page);
   const picture = page.locator("perspective-viewer-datagrid img").first();
@@ -184,7 +184,7 @@ test("pictures show in the cells, large on a click, and on the wall", async () =
   await page.context().close();
 });
 
-test("a row in full, its cells exact", async () => {
+test("the details of a row have exact values", async () => {
   const table = "me/exact/t";
   const long = "long ".repeat(300).trim();
   const cells = `{"big":9007199254740993,"huge":18446744073709551617,"nan":NaN,"inf":-Infinity,
@@ -226,7 +226,7 @@ test("a saved board reloads the same after a restart, and goes through the comma
   await until("sorted", async () => (await column(page, "n"))[0] === "2");
   await page.getByRole("button", { name: "New board" }).click();
   await page.getByRole("menuitem", { name: "From this view" }).click();
-  await page.waitForURL("**/me/kept/boards/t");
+  await page.waitForURL("**/me/kept/boards/t*");
   await gridOf(page);
   await page.getByLabel("Add a panel").click();
   await page.getByLabel("Number", { exact: false }).check();
@@ -259,7 +259,7 @@ test("a saved board reloads the same after a restart, and goes through the comma
   await page.context().close();
 });
 
-test("two people who change a board: the second is warned", async () => {
+test("the second of two users who change a board is warned", async () => {
   await server.log("me/pair/t", [{ n: 1 }]);
   const document = JSON.stringify({
     format: 1,
@@ -289,10 +289,10 @@ test("two people who change a board: the second is warned", async () => {
   await page.context().close();
 });
 
-test("a server that dies under an open board: it comes back, no row missing or twice", async () => {
+test("a board reconnects to a killed server, with no row missing or repeated", async () => {
   const table = "me/dies/t";
   await server.log(table, Array.from({ length: 100 }, (_, n) => ({ n })));
-  // What the viewer had asked when the server died is told as lost.
+  // The viewer's open requests fail when the server dies.
   const lost = /the connection is lost/;
   const expects = [/WebSocket/, /Failed to load resource/, /ERR_CONNECTION/, lost];
   const page = await browser.open(server, server.link(table), { expects });
@@ -314,7 +314,7 @@ test("a server that dies under an open board: it comes back, no row missing or t
   await page.context().close();
 });
 
-test("who may not read sees nothing", async () => {
+test("a key without the right to read sees nothing", async () => {
   await server.log("secret/p/t", [{ word: "xyzzy" }]);
   const key = await server.addKey("guest", "read");
   const expects = [/404/, /Failed to load resource/];
@@ -346,7 +346,7 @@ test("who may not read sees nothing", async () => {
   await page.context().close();
 });
 
-test("names and cells that attack are harmless", async () => {
+test("hostile names and cells are harmless", async () => {
   const names = [
     "<script>window.hacked=1</script>",
     "\"><img src=x onerror=window.hacked=1>",
@@ -391,7 +391,7 @@ test("names and cells that attack are harmless", async () => {
   await page.context().close();
 });
 
-test("nothing comes from elsewhere, and little comes before the first paint", async () => {
+test("nothing is loaded from another origin, and little before the first paint", async () => {
   const context = await browser.chromium.newContext();
   const page = await context.newPage();
   await context.request.post(`${server.url}/login`, { data: { key: server.key } });
@@ -410,7 +410,7 @@ test("nothing comes from elsewhere, and little comes before the first paint", as
   await context.close();
 });
 
-test("keys, a phone, the dark, a frame", async () => {
+test("the page works by keys, on a phone, in the dark and in a frame", async () => {
   const page = await browser.open(server, "/");
   await page.getByRole("link", { name: "digits", exact: true }).waitFor();
   await screenshot(page, "home");

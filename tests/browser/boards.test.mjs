@@ -1,4 +1,4 @@
-// Boards under somebody's hands: moved, filtered, coloured, and only looked at.
+// Boards that a user moves, filters, colours or may only read.
 
 import assert from "node:assert/strict";
 import { after, before, test as nodeTest } from "node:test";
@@ -56,7 +56,7 @@ async function keep(name) {
 const placeOf = (page, id) =>
   page.locator(`[data-panel=${id}]`).evaluate((it) => [it.style.gridColumn, it.style.gridRow]);
 
-test("panels are dragged, and stay where they were put", async () => {
+test("dragged panels stay at their places", async () => {
   await keep("moved");
   const page = await browser.open(server, "/me/boards/boards/moved");
   await gridOf(page);
@@ -72,7 +72,7 @@ test("panels are dragged, and stay where they were put", async () => {
   await screenshot(page, "moving");
   await page.mouse.move(40, y + 8, { steps: 5 });
   await page.mouse.up();
-  await until("it lies left", async () => (await placeOf(page, "grid"))[0] === "1 / span 6");
+  await until("it is at the left", async () => (await placeOf(page, "grid"))[0] === "1 / span 6");
   const chart = await placeOf(page, "chart");
   assert.notDeepEqual(chart, ["1 / span 6", "1 / span 8"]);
 
@@ -105,21 +105,21 @@ test("a click in a chart filters the other panels", async () => {
   const chart = page.locator("[data-panel=chart] perspective-viewer-charts-y-bar");
   await chart.waitFor();
   const { x, y, width, height } = await chart.boundingBox();
-  const chips = page.getByLabel("Filters from a chart");
-  // Bars are drawn when they are: one is clicked until it is there.
+  const chips = page.getByLabel("Filters from charts");
+  // The click is repeated until the bars are drawn.
   await until("a bar is hit", async () => {
     await page.mouse.move(x + width * 0.3, y + height * 0.6);
     await page.waitForTimeout(150);
     await page.mouse.click(x + width * 0.35, y + height * 0.7);
     return (await chips.count()) > 0;
   });
-  const kind = await chips.locator("b").textContent();
+  const kind = (await chips.locator(".chip").textContent()).replace(/^kind /, "");
   assert.ok(["big", "small"].includes(kind), kind);
   await until("the grid shows these alone", async () => {
     return (await column(page, "kind")).every((it) => it === kind);
   });
   await screenshot(page, "crossed");
-  await chips.getByRole("button", { name: "Clear" }).click();
+  await chips.getByRole("button", { name: `Remove the filter kind ${kind}` }).click();
   await until("all rows are back", async () => new Set(await column(page, "kind")).size === 2);
   settled(page);
   await page.context().close();
@@ -151,7 +151,7 @@ test("a board has its own colours", async () => {
   await page.context().close();
 });
 
-test("who may only read is offered nothing else", async () => {
+test("a read-only key is offered no changes", async () => {
   await keep("shared");
   const key = await server.addKey("me", "read");
   const page = await browser.open(server, "/me/boards/boards/shared", { key });

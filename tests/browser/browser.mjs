@@ -1,4 +1,4 @@
-// A headless Chromium, and what tests read off its pages.
+// A headless Chromium, and helpers that read its pages.
 
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
@@ -19,7 +19,7 @@ const ARGS = [
   "--use-angle=swiftshader",
 ];
 
-/** A folder that `build.mjs --dev` wrote: what it has is tried in place of what the binary has. */
+/** A folder that `build.mjs --dev` wrote: its files replace those of the binary. */
 const DEV = process.env.BOARD_DEV;
 
 export class Browser {
@@ -40,8 +40,8 @@ export class Browser {
   }
 
   /**
-   * Opens a page of a server for the owner of a key. Errors of the page are kept in `page.problems`,
-   * but for what a test expects.
+   * Opens a page of a server with a key's session. Errors of the page are added to `page.problems`,
+   * except those that a test expects.
    */
   async open(server, path, { key = server.key, expects = [], ...options } = {}) {
     const context = await this.chromium.newContext({
@@ -88,7 +88,7 @@ const HEADERS = {
   ".wasm": { "content-type": "application/wasm" },
 };
 
-/** Checks that a page has said of nothing that it went wrong. */
+/** Checks that a page had no errors. */
 export function settled(page) {
   assert.deepEqual(page.problems, []);
 }
@@ -102,7 +102,7 @@ export async function gridOf(page) {
   await page.locator("perspective-viewer-datagrid tbody td").first().waitFor({ timeout: 30_000 });
 }
 
-/** The texts of the grid's header. */
+/** Returns the texts of the grid's header. */
 export function headers(page) {
   return page.evaluate(() => {
     const grid = document.querySelector("perspective-viewer-datagrid")?.regular_table;
@@ -111,7 +111,7 @@ export function headers(page) {
   });
 }
 
-/** The texts of a column's cells that are on the screen, from the top. */
+/** Returns the texts of a column's cells on the screen, from the top. */
 export function column(page, name) {
   return page.evaluate((name) => {
     const grid = document.querySelector("perspective-viewer-datagrid")?.regular_table;
@@ -121,7 +121,7 @@ export function column(page, name) {
   }, name);
 }
 
-/** Reads the view behind the page's viewer: all values of columns. */
+/** Returns all values of columns of the viewer's view. */
 export function read(page, columns) {
   return page.evaluate(async (columns) => {
     const view = await document.querySelector("perspective-viewer").getView();
@@ -130,7 +130,7 @@ export function read(page, columns) {
   }, columns);
 }
 
-/** Changes what the viewer shows, as its settings would. */
+/** Changes the viewer's configuration, as its settings would. */
 export function restore(page, config) {
   return page.evaluate((config) => document.querySelector("perspective-viewer").restore(config), config);
 }

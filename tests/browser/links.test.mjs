@@ -1,4 +1,4 @@
-// The links that clients print, and the files that their cells name.
+// The links that clients print, and the files of media cells.
 
 import assert from "node:assert/strict";
 import { after, before, test as nodeTest } from "node:test";
@@ -93,7 +93,7 @@ test("sounds and films play", async () => {
   await gridOf(shown);
   await shown.locator("perspective-viewer-datagrid").getByText("a tone").click();
   const audio = shown.getByRole("dialog").locator("audio");
-  // Its head is read before anybody plays it, which tells how long it is.
+  // Its header, which has its length, is read before it is played.
   const seconds = await until("the sound is there", () => audio.evaluate((it) => it.duration || 0));
   assert.equal(seconds, 0.5);
   await audio.evaluate((it) => it.play());
@@ -115,7 +115,7 @@ test("sounds and films play", async () => {
   await shown.context().close();
 });
 
-/** A sound of so many seconds: 440 Hz, 8 bits, 8,000 samples a second. */
+/** Returns a sound of 440 Hz with 8 bits and 8,000 samples a second. */
 function tone(seconds) {
   const rate = 8_000;
   const samples = Buffer.from(

@@ -174,8 +174,8 @@ async function opening(browser, server, name, path, panels) {
 }
 
 /**
- * In the page: waits until it has so many panels, and all viewers on the screen have drawn; returns
- * when, in ms since it was asked for.
+ * In the page: waits until it has that number of panels and all viewers on the screen have drawn. Returns
+ * the time since the navigation in ms.
  */
 async function drawn(panels) {
   const parts = "tbody td, canvas";
@@ -343,7 +343,7 @@ function jump(page, share) {
       const { cell, y } = first();
       const isThere = Math.abs(y - rows * share) < 200 && cell.textContent !== "";
       if (isThere) return Math.round(performance.now() - start);
-      if (performance.now() - start > 60_000) throw new Error(`the grid stands at ${y} of ${rows}`);
+      if (performance.now() - start > 60_000) throw new Error(`the grid is at row ${y} of ${rows}`);
       await new Promise((resolve) => requestAnimationFrame(resolve));
     }
   }, share);

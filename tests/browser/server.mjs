@@ -1,4 +1,4 @@
-// A real server with a home of its own, and what tests do to it.
+// A real server with its own home folder, and helpers that use it.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 
 const BINARY = process.env.STREAMTABLE ?? "streamtable";
 
-/** A `streamtable serve` in a new folder; it may be killed and started again. */
+/** A `streamtable serve` in a new folder; it can be killed and started again. */
 export class Server {
   #process = null;
 
@@ -38,7 +38,7 @@ export class Server {
     this.key ??= /password (\S+)/.exec(await readFile(join(this.home, ".netrc"), "utf8"))[1];
   }
 
-  /** Ends the process as a power cut would. */
+  /** Kills the process. */
   async kill() {
     await this.#end("SIGKILL");
   }
@@ -59,17 +59,17 @@ export class Server {
     return { PATH, HOME: this.home, WANDB_BASE_URL: this.url, NETRC: join(this.home, ".netrc") };
   }
 
-  /** Starts a program that finds this server, the command itself where none is named. */
+  /** Starts a program that finds this server; the command itself by default. */
   spawn(args, program = BINARY, env = {}) {
     return spawn(program, args, { env: { ...this.#env(), ...env } });
   }
 
-  /** Runs the command against this server, and returns what it printed. */
+  /** Runs the command against this server, and returns its standard output. */
   async cli(args, input = "") {
     return (await ended(this.spawn(args), `streamtable ${args.join(" ")}`, input)).out;
   }
 
-  /** Runs the command as `cli` does, and returns what it said beside. */
+  /** Runs the command as `cli` does, and returns its standard error. */
   async said(args, input = "") {
     return (await ended(this.spawn(args), `streamtable ${args.join(" ")}`, input)).err;
   }
@@ -78,14 +78,14 @@ export class Server {
   async python(venv, script, args) {
     const { STREAMTABLE_CLIENTS: venvs } = process.env;
     if (!venvs) throw new Error("`cargo xtask browser` provides the real clients");
-    // The key it finds in netrc, where the first start of the server has put it.
+    // It finds the key in netrc, where the first start of the server put it.
     const env = { NO_PROXY: "127.0.0.1", WANDB_SILENT: "false" };
     const child = this.spawn([script, ...args], join(venvs, venv, "bin/python"), env);
     const { out, err } = await ended(child, script);
     return out + err;
   }
 
-  /** Keeps a file beside a table, as clients do with what their cells show. */
+  /** Uploads a file of a table, as clients do for media cells. */
   async upload(table, name, bytes) {
     const [entity, project, run] = table.split("/");
     const query = `mutation F($e: String!, $p: String!, $r: String!, $files: [String!]!) {
@@ -128,7 +128,7 @@ export class Server {
   }
 }
 
-/** Waits for a program's good end, and returns what it printed. */
+/** Waits until a program succeeds, and returns its output. */
 async function ended(child, what, input = "") {
   child.stdin.end(input);
   const said = { out: "", err: "" };
@@ -142,13 +142,13 @@ async function ended(child, what, input = "") {
   return said;
 }
 
-/** Waits until something holds. */
+/** Waits until a condition holds, and returns its value. */
 export async function until(what, holds, limit = 10_000) {
   const end = Date.now() + limit;
   for (;;) {
     const found = await holds();
     if (found) return found;
-    if (Date.now() > end) throw new Error(`waited ${limit} ms in vain until ${what}`);
+    if (Date.now() > end) throw new Error(`after ${limit} ms it is not so that ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

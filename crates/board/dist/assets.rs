@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-826e2c6bd5.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"826e2c6bd5e898991bbe8f862c312f83\"",
+        path: "app-2dd658d617.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"2dd658d6177f6c3b8b1d6f0b46a496db\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-dedb53f8ff.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"dedb53f8ff04996c5a8300c177d40d24\"",
+        path: "app-a4ae705a69.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"a4ae705a696fd996bc325943e9ad0c17\"",
         is_immutable: true,
     },
     Asset {
@@ -29,10 +29,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "viewer-charts-94881343a5.js",
+        path: "viewer-charts-2a5afe2a5e.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("viewer-charts.js.br"),
-        etag: "\"94881343a59860e68b970c4825ffae73\"",
+        etag: "\"2a5afe2a5e2124c85b823111a49d7408\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "viewer-d090e59c36.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("viewer.js.br"),
+        etag: "\"d090e59c365f13cd5cb9a96544201026\"",
         is_immutable: true,
     },
     Asset {
@@ -50,17 +57,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "viewer-fc5c91fa8d.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("viewer.js.br"),
-        etag: "\"fc5c91fa8db7345fad127a2403cda53c\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "viewer-glue-12828b2037.js",
+        path: "viewer-glue-7181d1a056.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("viewer-glue.js.br"),
-        etag: "\"12828b2037436e4bb7708b39d0e67377\"",
+        etag: "\"7181d1a05603e5ca014ce2f0f7ada820\"",
         is_immutable: true,
     },
 ]

@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    board, completions, demo, export, keys, log, login, query, schema, serve, spool, sync, tables,
-    tail, url,
+    board, completions, demo, export, keys, log, login, open, query, schema, serve, spool, sync,
+    tables, tail, url,
 };
 
 /// The colours that cargo and many others use. Without a terminal, clap omits them.
@@ -62,6 +62,7 @@ pub(crate) enum Command {
     Schema(schema::Schema),
     Board(board::Board),
     Url(url::Url),
+    Open(open::Open),
     Login(login::Login),
     Keys(keys::Keys),
     Sync(sync::Sync),

@@ -1,5 +1,7 @@
 //! The server that a command speaks to.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -11,7 +13,7 @@ use serde::de::DeserializeOwned;
 use streamtable::{Settings, TableName, TablePath, WANDB_API};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_transport_hyper::HyperTransport;
-use streamtable_url::BaseUrl;
+use streamtable_url::{BaseUrl, form_encode};
 use streamtable_wire::graphql::{WhoAmI, parse_answer, request_body};
 use streamtable_wire::{GRAPHQL_PATH, NotAnAck};
 
@@ -20,6 +22,9 @@ use crate::failure::Failure;
 
 /// Where a server is by default: on this machine, where `serve` puts it.
 pub(crate) const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8080";
+
+/// How long a login link may take: a link is a convenience beside what was asked for.
+const LINK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most bytes of an answer that is read whole.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -113,6 +118,25 @@ impl Remote {
         let request = self.request(Method::POST, path, Some(body.to_string().into()))?;
         let answer = self.read(request).await?;
         self.parse(&answer)
+    }
+
+    /// Makes a link that logs a browser in once and goes on to an address of the server.
+    ///
+    /// Fails on servers that have no such links, such as W&B's.
+    pub(crate) async fn login_link(&self, address: &str) -> Result<String, Failure> {
+        #[derive(serde::Deserialize)]
+        struct Link {
+            url: String,
+        }
+        let nothing = serde_json::json!({});
+        let post = self.post::<Link>("/api/login-links", &nothing);
+        let link = tokio::time::timeout(LINK_TIMEOUT, post).await;
+        let Link { url } = link.map_err(|_| {
+            Failure::failed(format!("{} does not answer in {LINK_TIMEOUT:?}", self.base))
+        })??;
+        // The link goes on within the server: a board elsewhere has sessions of its own.
+        let next = address.strip_prefix(self.base.as_str()).unwrap_or("/");
+        Ok(format!("{url}&next={}", form_encode(next)))
     }
 
     /// Deletes what a path names. Only the status 204 says that this was done.

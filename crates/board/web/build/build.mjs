@@ -1,9 +1,9 @@
 // Builds the page: `node build/build.mjs <folder of the unpacked wheel> <folder to write>`.
 //
-// The same inputs give the same bytes: names carry hashes of contents, nothing carries a time.
+// The same inputs give the same bytes: names have hashes of contents, and nothing has a time.
 // Writes each file compressed, and `assets.rs`, which lists them for the crate that embeds them.
-// With `--check` it compares what is there instead; with `--dev` files stay as they are, unminified,
-// for a look without the crate.
+// `--check` compares the existing files instead; `--dev` writes files without compression, to try
+// them without the crate.
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
@@ -29,7 +29,7 @@ if (!out) throw new Error("usage: build.mjs WHEEL OUT [--check | --dev]");
 const isDev = flag === "--dev";
 const files = [];
 
-/** Adds a file, and returns the address at which the page will find it. */
+/** Adds a file, and returns its address in the page. */
 function add(name, content, { hashed = true } = {}) {
   const bytes = Buffer.from(content);
   const digest = createHash("sha256").update(bytes).digest("hex");
@@ -89,7 +89,7 @@ const shell = (await readFile(join(WEB, "src/index.html"), "utf8"))
 if (flag === "--check") await check();
 else await write();
 
-/** Compares contents: how well they are compressed may depend on who compresses. */
+/** Compares the decompressed contents, since compressors differ. */
 async function check() {
   const wanted = new Map(files.map(({ name, bytes }) => [`${name}.br`, bytes]));
   wanted.set("index.html", Buffer.from(shell));
@@ -101,7 +101,7 @@ async function check() {
     if (!content?.equals(bytes)) wrong.push(name);
   }
   if (wrong.length === 0) return;
-  console.error(`not as its sources make it: ${wrong.join(", ")}; \`cargo xtask board\` builds it`);
+  console.error(`differs from its sources: ${wrong.join(", ")}; \`cargo xtask board\` builds it`);
   process.exitCode = 1;
 }
 

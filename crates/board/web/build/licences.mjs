@@ -1,9 +1,9 @@
-// Gathers the licences of what the page is made of.
+// Collects the licences of the page's parts.
 
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Packages of which parts end up in the page; the others only build it. */
+/** Packages that are shipped in the page; the others only build it. */
 const SHIPPED = ["marked", "preact"];
 
 export async function licences(web, wheel) {

@@ -1,19 +1,18 @@
-// Takes Perspective's prebuilt viewer apart.
+// Splits Perspective's prebuilt viewer into files.
 //
-// Its makers publish the viewer, with its charts, as one module that holds everything as text: two
-// WebAssembly modules in base64 and three scripts in string literals, which it turns into blob
-// addresses at run time. A page would have to load the query engine that it never starts, and to
-// allow scripts from blobs. So what it holds becomes files of its own, and the places that made
-// addresses name them. The module is pinned by its hash; what is not where it is expected is an
-// error.
+// Its makers publish the viewer with its charts as one module that contains two WebAssembly modules
+// in base64 and three scripts in string literals, which it turns into blob URLs at run time. A page
+// would have to load the query engine, which it never starts, and to allow scripts from blobs. This
+// writes the parts into files of their own and makes the module name these files. The module is
+// pinned by its hash; a part that is not found where it is expected is an error.
 
 import { parse } from "acorn";
 import { full } from "acorn-walk";
 
-/** A text longer than this may be a script; one handed to a decoder is WebAssembly. */
+/** A longer text may be a script; one that is passed to a decoder is WebAssembly. */
 const LONG = 10_000;
 
-/** The charts that need nothing but the data; maps would load tiles from elsewhere. */
+/** The charts that load nothing: maps would load tiles from another origin. */
 const CHARTS = [
   "X Bar",
   "Y Bar",
@@ -31,7 +30,7 @@ const CHARTS = [
 ];
 
 /**
- * Takes the module apart.
+ * Splits the module.
  *
  * @param {string} source the text of `perspective-anywidget.js`
  * @returns {Promise<{glue: string, charts: string, wasm: Uint8Array, main: (urls: {glue: string,
@@ -60,7 +59,73 @@ export async function takeApart(source) {
     returning(charts, urls.charts);
     return `${edited(source, edits, tail.start)}\n${entry(tail.registerCharts, urls)}`;
   };
-  return { glue: glue.text, charts: charts.text, wasm: await extracted(viewer.bytes), main };
+  const charted = withTicks(charts.text);
+  return { glue: withoutHandlers(glue.text), charts: charted, wasm: await extracted(viewer.bytes), main };
+}
+
+/** Drops inline event handlers that the viewer sets as attributes: the page's policy forbids them. */
+function withoutHandlers(source) {
+  const call = /(\w+\(\w+\))\.setAttribute\((\w+),(\w+)\)/g;
+  const calls = [...source.matchAll(call)].length;
+  if (calls !== 1) throw new Error(`perspective: ${calls} candidates for setting attributes`);
+  return source.replace(call, "/^on/.test($2)||$1.setAttribute($2,$3)");
+}
+
+/**
+ * Replaces the formatters of axis ticks. Those of the charts round to two decimals, so that small
+ * numbers are all `0.00`, and write instants within a second alike.
+ */
+function withTicks(source) {
+  const program = parse(source, { ecmaVersion: "latest", sourceType: "module" });
+  const functions = [];
+  full(program, (node) => {
+    if (node.type === "FunctionDeclaration") functions.push(node);
+  });
+  const text = ({ start, end }) => source.slice(start, end);
+  const has = (parts) => (it) => parts.every((part) => text(it).includes(part)) && text(it).length < 1_500;
+  const number = one("number ticks", functions, has(['"B"', '"M"', '"K"', "toFixed(1)"]));
+  const time = one("time ticks", functions, has(['"ymd"', '"hms"', '"ym"']));
+  const bodies = [
+    [number, numberTick],
+    [time, timeTick],
+  ];
+  const edits = bodies.map(([it, by]) => ({
+    start: it.start,
+    end: it.end,
+    to: String(by).replaceAll("numberTick", number.id.name).replace("timeTick", it.id.name),
+  }));
+  return edited(source, edits, source.length);
+}
+
+/* These two run in the charts' worker. */
+
+function numberTick(value) {
+  if (!Number.isFinite(value)) return "-";
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size >= 1e15 || size < 1e-4) return Number(value.toPrecision(4)).toExponential().replace("e+", "e");
+  for (const [unit, name] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]]) {
+    const short = Number((value / unit).toPrecision(4));
+    // A shortened number must be the same number.
+    if (size >= unit && Math.abs(short * unit - value) <= 1e-9 * size) return short + name;
+  }
+  return String(Number(value.toPrecision(12)));
+}
+
+function timeTick(value, step) {
+  const at = new Date(value);
+  if (Number.isNaN(at.getTime())) return numberTick(value);
+  const two = "2-digit";
+  const day = { month: "short", day: "numeric" };
+  const minute = { hour: two, minute: two, hour12: false };
+  const second = { ...minute, second: two };
+  const exact = value % 1e3 === 0 ? second : { ...second, fractionalSecondDigits: 3 };
+  if (!(step > 0)) return at.toLocaleString(undefined, { ...day, year: "numeric", ...exact });
+  if (step >= 28 * 864e5) return at.toLocaleString(undefined, { month: "short", year: "numeric" });
+  if (step >= 864e5) return at.toLocaleString(undefined, day);
+  if (step >= 216e5) return at.toLocaleString(undefined, { ...day, ...minute });
+  if (step >= 6e4) return at.toLocaleString(undefined, minute);
+  return at.toLocaleString(undefined, step >= 1e3 ? second : { ...second, fractionalSecondDigits: 3 });
 }
 
 function one(what, all, is) {
@@ -89,7 +154,7 @@ function isLong(node) {
   return node?.type === "Literal" && typeof node.value === "string" && node.value.length > LONG;
 }
 
-/** The bodies of the functions that make a blob of a script. */
+/** Returns the bodies of the functions that make a blob of a script. */
 function addressMakers(program, texts) {
   const names = new Set(texts.map((text) => text.name));
   const makers = [];
@@ -106,8 +171,8 @@ function addressMakers(program, texts) {
 }
 
 /**
- * Where the widget for notebooks begins: after the call that registers all charts comes the statement
- * that declares what is exported as ready.
+ * Finds the start of the widget for notebooks: the call that registers all charts is followed by the
+ * statement that declares the export `ready`.
  */
 function findTail(program) {
   const exported = program.body.find((node) => node.type === "ExportNamedDeclaration");
@@ -121,7 +186,7 @@ function findTail(program) {
   return { start: call.start, registerCharts: call.expression.callee.name };
 }
 
-/** Unpacks the module, which comes as a small program that unpacks it. */
+/** Unpacks the module, which is packed in a small program that unpacks it. */
 async function extracted(bytes) {
   const module = await WebAssembly.compile(bytes);
   const { memory, resize, compile } = (await WebAssembly.instantiate(module)).exports;

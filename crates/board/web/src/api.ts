@@ -1,8 +1,8 @@
-// The server's HTTP API, as far as the page uses it.
+// The part of the server's HTTP API that the page uses.
 
 import type { BoardDocument } from "./board/document";
 
-/** A refusal: what the server said, and its status; 0 where no answer came. */
+/** An error answer of the server; the status is 0 if there was no answer. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -37,6 +37,21 @@ export interface BoardSummary {
   author: string | null;
 }
 
+export interface Template {
+  name: string;
+  title: string;
+  about: string;
+  fits: boolean;
+  /** Why the table does not fit. */
+  reason: string | null;
+}
+
+export interface Templates {
+  templates: Template[];
+  /** The aggregate that fits each column. */
+  columns: { name: string; aggregate: string }[];
+}
+
 /** A row as JSON, its text untouched: integers may be longer than a double holds. */
 export interface RowText {
   position: number;
@@ -61,7 +76,7 @@ function messageOf(body: unknown): string | undefined {
   return errors?.[0]?.message;
 }
 
-/** Goes to where a key is given, and comes back from there. */
+/** Goes to the login page, which comes back here. */
 export function logIn(): void {
   const here = location.pathname + location.search;
   location.assign(`/login?next=${encodeURIComponent(here)}`);
@@ -111,6 +126,10 @@ export const api = {
     return (await send(table(name, "/export"), { method: "POST", body, headers })).blob();
   },
 
+  async templates(name: string): Promise<Templates> {
+    return (await send(table(name, "/templates"))).json() as Promise<Templates>;
+  },
+
   async generated(name: string, template: string): Promise<BoardDocument> {
     const answer = await send(table(name, `/board?template=${template}`));
     return answer.json() as Promise<BoardDocument>;
@@ -120,8 +139,15 @@ export const api = {
     return (await send(`/api/boards/${path(entity, project)}`)).json() as Promise<BoardSummary[]>;
   },
 
-  async board(entity: string, project: string, name: string) {
-    const answer = await send(board(entity, project, name));
+  /** Returns the versions of a board that the server keeps, newest first. */
+  async versions(entity: string, project: string, name: string): Promise<BoardSummary[]> {
+    const answer = await send(`${board(entity, project, name)}/versions`);
+    return answer.json() as Promise<BoardSummary[]>;
+  },
+
+  async board(entity: string, project: string, name: string, version?: number) {
+    const query = version === undefined ? "" : `?version=${version}`;
+    const answer = await send(board(entity, project, name) + query);
     const etag = answer.headers.get("etag") ?? "";
     return { document: (await answer.json()) as Partial<BoardDocument>, etag };
   },
@@ -142,12 +168,6 @@ export const api = {
 
   async deleteBoard(entity: string, project: string, name: string): Promise<void> {
     await send(board(entity, project, name), { method: "DELETE" });
-  },
-
-  async renameBoard(entity: string, project: string, name: string, to: string): Promise<void> {
-    const body = JSON.stringify({ to });
-    const headers = { "content-type": "application/json" };
-    await send(`${board(entity, project, name)}/rename`, { method: "POST", body, headers });
   },
 };
 

@@ -1,4 +1,4 @@
-// JSON as text: an integer in it may have more digits than a number of the browser.
+// JSON as text: an integer in it may have more digits than a JavaScript number.
 
 /** Splits an object's JSON text into its members, their values untouched. */
 export function cellsOf(json: string): [string, string][] {
@@ -16,7 +16,7 @@ export function cellsOf(json: string): [string, string][] {
   return cells;
 }
 
-/** Where the JSON value that begins at a place ends. */
+/** Returns the end of the JSON value that starts at an index. */
 function endOfValue(json: string, start: number): number {
   let depth = 0;
   for (let i = start; i < json.length; i++) {

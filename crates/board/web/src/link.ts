@@ -1,5 +1,6 @@
-// What the page shows, in its address: a link opens the same view.
+// The state of a page in its address: a link opens the same view.
 
+import type { Range } from "./board/document";
 import type { ViewerConfig } from "./live/perspective";
 
 const PREFIX = "#view=";
@@ -14,10 +15,84 @@ export async function viewInAddress(): Promise<ViewerConfig | null> {
   }
 }
 
-/** Writes a view into the address, without a new entry in the history. */
-export async function putViewInAddress(config: ViewerConfig): Promise<void> {
+/** Writes a view into the address; `isStep` adds an entry to the history, so that Back undoes it. */
+export async function putViewInAddress(config: ViewerConfig, isStep = false): Promise<void> {
   const text = await deflate(JSON.stringify(config));
-  history.replaceState(null, "", `${location.pathname}${location.search}${PREFIX}${text}`);
+  const address = `${location.pathname}${location.search}${PREFIX}${text}`;
+  if (address === location.pathname + location.search + location.hash) return;
+  if (isStep) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
+}
+
+/** The source of a new board. */
+export interface NewBoard {
+  /** The full name of the table. */
+  table: string;
+  template: string;
+  /** The view to show, for the template `view`. */
+  config?: ViewerConfig;
+}
+
+/** How a reader looks at a board: not part of the board. */
+export interface BoardState {
+  /** Null for all rows; undefined for the board's own range. */
+  range?: Range | null;
+  isPaused?: boolean;
+}
+
+/** Returns the part of an address that makes a new board, which is saved when the user saves it. */
+export async function newBoardHash(board: NewBoard): Promise<string> {
+  return `#new=${await deflate(JSON.stringify(board))}`;
+}
+
+export async function newBoardInAddress(): Promise<NewBoard | null> {
+  const text = hashParameters().get("new");
+  if (!text) return null;
+  try {
+    return JSON.parse(await inflate(text)) as NewBoard;
+  } catch {
+    return null;
+  }
+}
+
+/** Removes from the address that the board is new: it was saved. */
+export function dropNewBoard(): void {
+  const parameters = hashParameters();
+  parameters.delete("new");
+  history.replaceState(null, "", addressWith(parameters));
+}
+
+export function boardStateInAddress(): BoardState {
+  const parameters = hashParameters();
+  const state: BoardState = {};
+  const [last, from, to] = ["last", "from", "to"].map((name) => parameters.get(name));
+  if (last === "all") state.range = null;
+  else if (last) state.range = { last };
+  else if (from || to) state.range = { from: from ?? null, to: to ?? null };
+  const refresh = parameters.get("refresh");
+  if (refresh) state.isPaused = refresh === "paused";
+  return state;
+}
+
+/** Writes how a board is looked at into the address, with an entry in the history. */
+export function putBoardState({ range, isPaused }: BoardState): void {
+  const parameters = hashParameters();
+  for (const name of ["last", "from", "to", "refresh"]) parameters.delete(name);
+  if (range === null) parameters.set("last", "all");
+  if (range?.last) parameters.set("last", range.last);
+  if (range?.from) parameters.set("from", range.from);
+  if (range?.to) parameters.set("to", range.to);
+  if (isPaused !== undefined) parameters.set("refresh", isPaused ? "paused" : "live");
+  history.pushState(null, "", addressWith(parameters));
+}
+
+function hashParameters(): URLSearchParams {
+  return new URLSearchParams(location.hash.slice(1));
+}
+
+function addressWith(parameters: URLSearchParams): string {
+  const hash = parameters.size > 0 ? `#${parameters}` : "";
+  return `${location.pathname}${location.search}${hash}`;
 }
 
 async function deflate(text: string): Promise<string> {

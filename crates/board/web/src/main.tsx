@@ -1,4 +1,4 @@
-// Where the page begins: shows what the server says is to be shown.
+// The entry point: renders the view that the server chose.
 
 import { render } from "preact";
 import { Connection } from "./live/connection";

@@ -1,4 +1,4 @@
-// Styles for what others keep in shadow trees of their own.
+// Styles for the shadow trees of Perspective's elements.
 
 import gridText from "./style/grid.shadow.css";
 import viewerText from "./style/viewer.shadow.css";

@@ -1,4 +1,4 @@
-/** What the server tells the page before anything is asked: which view, of what. */
+/** The view that the server put into the page. */
 export type Start = { embed: boolean } & (PanelStart | HomeStart | BoardStart);
 
 /** The panel of a table. */

@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, or as somebody chose.
+// Light or dark: the system's theme, or the user's choice.
 
 export type Theme = "auto" | "light" | "dark";
 
@@ -7,7 +7,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set<() => void>();
 let board: Theme = "auto";
 
-/** What somebody chose on this machine. */
+/** Returns the user's choice on this machine. */
 export function chosenTheme(): Theme {
   const stored = localStorage.getItem(KEY);
   return stored === "light" || stored === "dark" ? stored : "auto";
@@ -19,7 +19,7 @@ export function isDark(): boolean {
   return theme === "auto" ? dark.matches : theme === "dark";
 }
 
-/** The name of the viewer's theme that goes with the page's. */
+/** Returns the name of the viewer's theme that fits the page's. */
 export function viewerTheme(): string {
   return isDark() ? "Pro Dark" : "Pro Light";
 }
@@ -30,7 +30,7 @@ export function chooseTheme(theme: Theme): void {
   apply();
 }
 
-/** A board's own theme, which counts where nobody chose one. */
+/** Sets a board's own theme, which applies unless the user chose one. */
 export function setBoardTheme(theme: Theme): void {
   board = theme;
   apply();

@@ -1,8 +1,8 @@
-// What cells hold, and how it is shown.
+// The values of cells, and how they are shown.
 
 import { type Column, path } from "./api";
 
-/** A picture, a sound, a page: what a cell says of a file that this server serves. */
+/** A file of this server that a cell names: a picture, a sound, a film or a document. */
 export interface Media {
   kind: MediaKind;
   url: string;
@@ -24,11 +24,12 @@ const KINDS: Record<string, MediaKind> = {
   "video-file": "video",
 };
 
-/** Columns that every table has beside its own. */
+/** The columns that the server adds to each table. */
 export const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(["_writer", "_line", "_pos"]);
 
-/** What a schema's types say of how a column's cells are to be shown. */
+/** The parts of a column's type that decide how its cells are shown. */
 export interface Shape {
+  isBool: boolean;
   isMedia: boolean;
   isInteger: boolean;
   isFloat: boolean;
@@ -38,6 +39,7 @@ export interface Shape {
 }
 
 const PLAIN: Shape = {
+  isBool: false,
   isMedia: false,
   isInteger: false,
   isFloat: false,
@@ -57,6 +59,7 @@ function shapeOf(type: string): Shape {
   const members = membersOf(type);
   const all = (is: RegExp) => members.length > 0 && members.every((member) => is.test(member));
   return {
+    isBool: all(/^bool(ean)?$/),
     isMedia: members.some((member) => /^(image|audio|video|html|markdown)$/.test(member)),
     isInteger: all(/^int$/),
     isFloat: all(/^(int|float)$/) && !all(/^int$/),
@@ -66,7 +69,7 @@ function shapeOf(type: string): Shape {
   };
 }
 
-/** Splits a type at its outermost bars, and drops what says that it may be null. */
+/** Splits a type at its outermost bars, without the member that makes it optional. */
 function membersOf(type: string): string[] {
   const members: string[] = [];
   let depth = 0;
@@ -88,8 +91,8 @@ export function shapeIn(shapes: Shapes, column: string): Shape {
 }
 
 /**
- * Reads what a cell says of a file; null where it holds something else. `table` is the full name of
- * the table, which gives the address where the cell has only the file's path.
+ * Returns the file that a cell names, or null if it names none. `table` is the full name of the table,
+ * from which the address follows if the cell has only the file's path.
  */
 export function mediaOf(value: unknown, table: string): Media | null {
   if (typeof value === "string") {
@@ -121,12 +124,12 @@ export function mediaOf(value: unknown, table: string): Media | null {
   };
 }
 
-/** What a file's address names by its digest never changes, and need not be asked for again. */
+/** Adds a digest to a file's address, so that the browser may cache the file for good. */
 function withDigest(url: string, digest: string): string {
   return digest && !url.includes("?") ? `${url}?sha256=${digest}` : url;
 }
 
-/** An address on this server, and no other. */
+/** Returns the path of an address of this server; null for any other address. */
 function localUrl(url: unknown): string | null {
   if (typeof url !== "string") return null;
   try {
@@ -143,7 +146,7 @@ const FLOATS: Record<string, string> = {
   NaN: "NaN",
 };
 
-/** The sign of a float that JSON has no number for, or null. */
+/** Returns the text of a float that JSON cannot write as a number, or null for other values. */
 export function oddFloat(value: unknown): string | null {
   if (typeof value === "number" && !Number.isFinite(value)) return FLOATS[String(value)] ?? null;
   return typeof value === "string" ? (FLOATS[value] ?? null) : null;
@@ -169,7 +172,44 @@ export function formatBytes(n: number): string {
   return `${n >= 100 || unit === 0 ? Math.round(n) : n.toFixed(1)} ${units[unit]}`;
 }
 
-/** Writes a number for people: as many digits as tell something. */
+/** Floats from this size on, and below `SMALLEST_PLAIN`, are written with an exponent. */
+const LARGEST_PLAIN = 1e15;
+const SMALLEST_PLAIN = 1e-5;
+
+/**
+ * Formats a float of a cell. It never rounds digits before the decimal point: six significant digits,
+ * or two decimals where these show more.
+ */
+export function formatFloat(value: number): string {
+  const odd = oddFloat(value);
+  if (odd !== null) return odd;
+  const size = Math.abs(value);
+  if (size >= LARGEST_PLAIN) return value.toExponential().replace("e+", "e");
+  if (size > 0 && size < SMALLEST_PLAIN) return Number(value.toPrecision(6)).toExponential();
+  return floats.format(value);
+}
+
+/** The options of [`formatFloat`] between its two bounds, as the viewer's own formatter takes them. */
+export const FLOAT_FORMAT = {
+  maximumFractionDigits: 2,
+  maximumSignificantDigits: 6,
+  roundingPriority: "morePrecision",
+  useGrouping: false,
+} as const;
+
+// TypeScript's library does not declare `roundingPriority` for ES2022.
+const floats = new Intl.NumberFormat("en-US", FLOAT_FORMAT as Intl.NumberFormatOptions);
+
+/** Characters that change the direction of the text around them. */
+const DIRECTIONS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Replaces characters that would reorder the text around them by their code points. */
+export function visible(text: string): string {
+  const code = (c: string) => (c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+  return text.replace(DIRECTIONS, (c) => `⟨U+${code(c)}⟩`);
+}
+
+/** Formats a number for people, with about three significant digits. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return oddFloat(value) ?? "–";
   if (Number.isInteger(value) && Math.abs(value) < 1e15) {
@@ -192,7 +232,7 @@ function formatter(digits: number): Intl.NumberFormat {
   return found;
 }
 
-/** Says how long ago something was, such as `3 min ago`. */
+/** Returns how long ago an instant was, such as `3 min ago`. */
 export function formatAgo(at: Date, now = new Date()): string {
   const seconds = Math.max(0, (now.getTime() - at.getTime()) / 1000);
   if (seconds < 5) return "now";

@@ -1,4 +1,4 @@
-// What the page computes without a browser.
+// Tests of the page's functions that need no browser.
 
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
 globalThis.location = new URL("http://127.0.0.1:8080/");
-globalThis.history = { replaceState: (_state, _title, url) => (location.href = new URL(url, location)) };
+const setLocation = (_state, _title, url) => (location.href = new URL(url, location));
+globalThis.history = { pushState: setLocation, replaceState: setLocation };
 globalThis.matchMedia = () => ({ matches: false, addEventListener() {} });
 
 const contents = `
@@ -15,7 +16,12 @@ const contents = `
   export { freeName, nameOf } from "./src/board/document";
   export { History } from "./src/board/history";
   export { rangeFilters, rangeLabel } from "./src/board/range";
-  export { putViewInAddress, viewInAddress } from "./src/link";
+  export { cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
+  export { overlayOf, picksOf } from "./src/board/picks";
+  export { isDefaultFormat } from "./src/grid/defaults";
+  export * from "./src/link";
+  export { overlaid, withoutOverlay } from "./src/live/overlay";
+  export { pauseAfter } from "./src/ui/picture";
   export { cellsOf, indented } from "./src/json";
   export * from "./src/values";
 `;
@@ -27,7 +33,7 @@ const bundle = await esbuild.build({
 });
 const page = await import(`data:text/javascript,${encodeURIComponent(bundle.outputFiles[0].text)}`);
 
-/** Numbers that are the same in each run. */
+/** A generator of the same numbers in each run. */
 function random(seed) {
   return () => {
     seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
@@ -35,7 +41,7 @@ function random(seed) {
   };
 }
 
-test("panels never overlap, never hang, and settling settles", () => {
+test("settled panels do not overlap, have no gap above, and stay where they are", () => {
   const next = random(7);
   const pick = (n) => Math.floor(next() * n);
   for (let round = 0; round < 300; round++) {
@@ -171,4 +177,163 @@ test("numbers and times for people", () => {
     null,
     "−∞",
   ]);
+});
+
+test("floats are never rounded before the decimal point", () => {
+  const cases = [
+    [1795777932417.48, "1795777932417.48"],
+    [123456789.12, "123456789.12"],
+    [1000000.5, "1000000.5"],
+    [1 / 3, "0.333333"],
+    [12.5, "12.5"],
+    [0, "0"],
+    [-0.1, "-0.1"],
+    [0.00001, "0.00001"],
+    [0.0000099, "9.9e-6"],
+    [1e-12, "1e-12"],
+    [1e-30, "1e-30"],
+    [999999999999999, "999999999999999"],
+    [1e15, "1e15"],
+    [1e30, "1e30"],
+    [-1.5e300, "-1.5e300"],
+    [NaN, "NaN"],
+    [-Infinity, "−∞"],
+  ];
+  for (const [value, text] of cases) assert.equal(page.formatFloat(value), text);
+  const next = random(11);
+  for (let i = 0; i < 2_000; i++) {
+    const value = (next() - 0.5) * 10 ** Math.floor(next() * 60 - 30);
+    const error = Math.abs(Number(page.formatFloat(value)) - value);
+    assert.ok(error < 1 && error <= Math.abs(value) * 1e-5, `${value}`);
+  }
+});
+
+test("text cannot reorder the text around it", () => {
+  assert.equal(page.visible("\u202eevil\u202c"), "⟨U+202E⟩evil⟨U+202C⟩");
+  assert.equal(page.visible("עברית and English"), "עברית and English");
+});
+
+test("formats that the user did not choose", () => {
+  for (const own of [undefined, { useGrouping: false, maximumSignificantDigits: 6 }]) {
+    assert.ok(page.isDefaultFormat(own));
+  }
+  assert.ok(!page.isDefaultFormat({ maximumFractionDigits: 1 }));
+});
+
+test("a chart over time has at most 300 buckets, and as many as fit", () => {
+  for (let span = 1; span < 1e12; span *= 1.7) {
+    for (const width of [0, 300, 700, 5_000]) {
+      const points = span / page.timeStep(span, width);
+      assert.ok(points <= 300, `${span} ${width}: ${points}`);
+      // Between 10 ms and decades, steps are at most 2.8 times as long as the one before.
+      if (span > 1_000 && span < 1e11) assert.ok(points > 60 / 3.6, `${span} ${width}: ${points}`);
+    }
+  }
+});
+
+const number = (column) => ({ column, kind: "number" });
+
+test("buckets of numbers cover their extent, whatever its size", () => {
+  const extents = [
+    [0, 100],
+    [-5, 5],
+    [7, 7],
+    [1e-10, 1e-3],
+    [1e-30, 1e30],
+    [1e30, 1.1e30],
+    [-1e300, 1e300],
+    [1e12, 1e12 + 0.001],
+    [1, 1 + 1e-13],
+    [0, Number.MIN_VALUE],
+  ];
+  for (const [first, last] of extents) {
+    const cut = page.cutOf(number("x"), { first, last }, 600);
+    assert.ok(!/NaN|Infinity|undefined/.test(cut.expression), cut.expression);
+    assert.ok(cut.expression.length < 20_000);
+    const labels = [...cut.expression.matchAll(/THEN '([^']+)'/g)].map(([, label]) => label);
+    assert.equal(new Set(labels).size, labels.length, cut.expression);
+  }
+  const big = page.cutOf(number("x"), { first: 2n ** 53n + 1n, last: 2n ** 53n + 9n }, 600);
+  assert.ok(big.isText);
+  assert.deepEqual(big.edges("9007199254740995"), { from: "9007199254740995", to: "9007199254740996" });
+});
+
+test("the edges of a bucket are exact, though charts know its key in single precision", () => {
+  const cut = page.cutOf(number("x"), { first: 0, last: 3 }, 600);
+  assert.deepEqual(cut.edges(Math.fround(0.3)), { from: 0.3, to: 0.4 });
+  const log = page.cutOf(number("x"), { first: 1e-10, last: 1e-3 }, 600);
+  assert.deepEqual(log.edges("2e-10"), { from: 2e-10, to: 5e-10 });
+});
+
+test("cuts leave no trace in a board", () => {
+  const own = { group_by: ["b"], expressions: { b: "old" }, sort: [], aggregates: { rows: "count" } };
+  for (const extent of [{ first: 0, last: 9 }, { first: 1e-9, last: 1 }]) {
+    const cuts = { b: page.cutOf(number("x"), extent, 600) };
+    const shown = page.withCuts(own, cuts);
+    assert.notEqual(shown.expressions.b, "old");
+    assert.deepEqual(page.withoutCuts(shown, own, cuts), { ...own, columns_config: {} });
+  }
+});
+
+test("boards of earlier versions have buckets", () => {
+  const time = { group_by: ["second"], expressions: { second: `date_trunc('second', "timestamp")` } };
+  assert.deepEqual(page.modernized(time).buckets, { second: { column: "timestamp", kind: "time" } });
+  const floor = `floor(CAST("a""b" AS DOUBLE) / 0.5) * 0.5`;
+  const bins = { group_by: ["from"], expressions: { from: floor } };
+  assert.deepEqual(page.modernized(bins).buckets, { from: number('a"b') });
+  const other = { group_by: ["x"], expressions: { x: `upper("name")` } };
+  assert.equal(page.modernized(other), other);
+});
+
+test("a pick names source columns, so that each panel can apply it", () => {
+  const cut = page.cutOf({ column: "timestamp", kind: "time" }, { first: 0, last: 60_000 }, 600);
+  const config = { group_by: ["time", "even"], expressions: { even: `"n" % 2 = 0` } };
+  const shapes = page.shapesOf([{ name: "n", type: "int" }, { name: "x", type: "float" }]);
+  const origin = { panel: "p", table: "e/p/t", config, cuts: { time: cut }, shapes };
+  const [time, even, x] = page.picksOf([["time", "==", 1_000], ["even", "==", true], ["x", "==", 0.5]], origin);
+  const overlay = (panel) => page.overlayOf([time, even, x], { config: {}, ...panel }, shapes);
+
+  assert.deepEqual(overlay({ id: "p", table: "e/p/t" }), { filter: [], expressions: {} });
+  const same = overlay({ id: "q", table: "e/p/t" });
+  assert.deepEqual(same.expressions, { even: `"n" % 2 = 0` });
+  assert.deepEqual(same.filter.slice(0, 3), [
+    ["timestamp", ">=", 1_000],
+    ["timestamp", "<", 2_000],
+    ["even", "==", true],
+  ]);
+  // Another table may lack what an expression is computed from.
+  const other = page.overlayOf([time, even, x], { id: "q", table: "e/p/u", config: {} }, page.shapesOf([]));
+  assert.deepEqual(other.filter.map(([column]) => column), ["timestamp", "timestamp"]);
+  // A panel's own expression of this name stays.
+  const config2 = { expressions: { even: "other" } };
+  assert.deepEqual(overlay({ id: "q", table: "e/p/t", config: config2 }).filter[2][0], "even (picked)");
+});
+
+test("an overlay is not saved", () => {
+  const own = { filter: [["a", ">", 1]], expressions: { e: "1" } };
+  const overlay = { filter: [["b", "==", 2]], expressions: { b: `"x"` } };
+  assert.deepEqual(page.withoutOverlay(page.overlaid(own, overlay), overlay, own), own);
+});
+
+test("how a board is looked at is in the address", async () => {
+  location.hash = "";
+  const made = { table: "e/p/t", template: "overview" };
+  location.hash = await page.newBoardHash(made);
+  page.putBoardState({ range: { last: "15m" }, isPaused: true });
+  assert.deepEqual(page.boardStateInAddress(), { range: { last: "15m" }, isPaused: true });
+  assert.deepEqual(await page.newBoardInAddress(), made);
+  page.dropNewBoard();
+  assert.equal(await page.newBoardInAddress(), null);
+  page.putBoardState({ range: null });
+  assert.deepEqual(page.boardStateInAddress(), { range: null });
+  page.putBoardState({});
+  assert.deepEqual(page.boardStateInAddress(), {});
+});
+
+test("pauses between tries grow up to a bound", () => {
+  for (let failures = 0; failures < 60; failures++) {
+    const pause = page.pauseAfter(failures);
+    const expected = Math.min(30_000, 500 * 2 ** failures);
+    assert.ok(pause >= expected * 0.75 && pause <= expected * 1.25, `${failures}: ${pause}`);
+  }
 });

@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::input::{self, Format, Item, Options, Place, Source};
 use crate::output::print;
 use crate::progress;
-use crate::remote::settings;
+use crate::remote::{Remote, settings};
 use crate::style;
 use crate::text::{counted, printable_cell};
 use crate::trouble::Trouble;
@@ -117,12 +117,15 @@ impl Log {
         let items = read(sources, options, &bytes);
 
         let told = Told { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
+        let has_reader = std::io::stderr().is_terminal() && !self.offline;
+        let remote = if has_reader { Remote::new(global).ok() } else { None };
         let mut session = Session {
             table,
             bar,
             bytes,
             told,
             rejected,
+            remote,
             trouble: Trouble::default(),
             under_way: None,
             is_announced: self.quiet,
@@ -275,6 +278,8 @@ struct Session {
     bytes: Arc<AtomicU64>,
     told: Told,
     rejected: Arc<Mutex<Vec<Rejected>>>,
+    /// The server that makes a login link, if there is a terminal to print it on.
+    remote: Option<Remote>,
     trouble: Trouble,
     /// The rows of the call of `log` that has not returned, and how many were logged before it.
     under_way: Option<(u64, u64)>,
@@ -368,16 +373,21 @@ impl Session {
         for (_, place, reason) in &bad {
             self.told.row(place, reason);
         }
-        self.announce();
+        self.announce().await;
         failed.map_or(Ok(()), Err)
     }
 
-    /// Says once where the rows can be looked at.
-    fn announce(&mut self) {
+    /// Prints once where the rows can be seen; on a terminal, also a link that logs in once.
+    async fn announce(&mut self) {
         let is_due = !self.is_announced && self.table.stats().logged > 0;
         if let (true, Some(url)) = (is_due, self.table.panel_url()) {
             self.is_announced = true;
             self.bar.suspend(|| style::note(format_args!("View data at: {url}")));
+            if let Some(remote) = self.remote.take()
+                && let Ok(link) = remote.login_link(&url).await
+            {
+                self.bar.suspend(|| style::note(format_args!("Logged in, once: {link}")));
+            }
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod export;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod login;
+pub(crate) mod open;
 pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod serve;
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Schema(schema) => until_interrupted(schema.run(&global)).await,
         Command::Board(board) => until_interrupted(board.run(&global)).await,
         Command::Url(url) => until_interrupted(url.run(&global)).await,
+        Command::Open(open) => until_interrupted(open.run(&global)).await,
         Command::Login(login) => until_interrupted(login.run(&global)).await,
         Command::Keys(keys) => until_interrupted(keys.run(&global)).await,
         Command::Sync(sync) => until_interrupted(sync.run()).await,

@@ -1,5 +1,7 @@
 //! `streamtable url`: the link to a table's page.
 
+use std::io::IsTerminal;
+
 use clap::Args;
 use streamtable_url::{BaseUrl, panel_url};
 
@@ -7,6 +9,7 @@ use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::remote::Remote;
+use crate::style;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,12 +25,20 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Prints the link. The table need not exist.
+    /// Prints the link. The table need not exist. On a terminal, also prints a link that logs in once.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let remote = Remote::new(global)?;
         let table = remote.table(&self.table).await?;
         let board = remote.settings().board_url.as_deref();
         let board = BaseUrl::board(board, remote.base().as_str()).map_err(Failure::usage)?;
-        print(panel_url(&board, &table))
+        let url = panel_url(&board, &table);
+        print(&url)?;
+        // For people: a script that reads the link must get nothing else.
+        if std::io::stdout().is_terminal()
+            && let Ok(link) = remote.login_link(&url).await
+        {
+            style::note(format_args!("Logged in, once: {link}"));
+        }
+        Ok(())
     }
 }

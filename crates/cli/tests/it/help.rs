@@ -19,6 +19,7 @@ fn help() {
         "board",
         "board put",
         "url",
+        "open",
         "login",
         "keys",
         "keys add",

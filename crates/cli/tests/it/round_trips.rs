@@ -83,6 +83,14 @@ fn tables_schemas_and_queries_are_printed() {
     let url = home.run(&["url", "shop/requests"]).ok();
     assert!(url.contains("/?exp=get%28%0A++++%22wandb-artifact%3A%2F%2F%2Fme%2Fshop%2Frequests"));
 
+    // Not on a terminal: the link alone.
+    assert_eq!(url.lines().count(), 1, "{url}");
+    // A link that logs in once and goes on to the table.
+    let link = home.run(&["open", "--print", "shop/requests"]).ok();
+    assert!(link.contains("/login?token="), "{link}");
+    let next = "&next=%2F%3Fexp%3Dget%2528%250A%2B%2B%2B%2B%2522wandb-artifact";
+    assert!(link.contains(next), "{link}");
+
     // A mixed column shows the non-null field, and numbers are aligned right.
     let table =
         home.run(&["query", "select n, ms from me.shop.requests where path is null or n.n > 0"]);

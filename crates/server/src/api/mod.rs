@@ -47,6 +47,7 @@ const ROUTES: &[Route] = &[
     ("/api/tables", Method::GET, || get(tables::list)),
     ("/api/tables/{entity}/{project}/{table}", Method::GET, || get(tables::table)),
     ("/api/tables/{entity}/{project}/{table}/board", Method::GET, || get(live::first_board)),
+    ("/api/tables/{entity}/{project}/{table}/templates", Method::GET, || get(live::templates)),
     ("/api/tables/{entity}/{project}/{table}/export", Method::POST, || post(live::export)),
     ("/api/tables/{entity}/{project}/{table}/rows", Method::GET, || get(read::rows)),
     ("/api/tables/{entity}/{project}/{table}/rows", Method::POST, || post(ingest::append)),

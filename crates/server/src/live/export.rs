@@ -19,7 +19,7 @@ use streamtable_store::{Query as StoreQuery, Rows, StoreError};
 use super::config::{Json as JsonConfig, ViewConfig};
 use super::error::LiveError;
 use super::source::Source;
-use super::suggest::{Template, suggest};
+use super::suggest::{self, Template, suggest};
 use crate::api::{answer, format_named};
 use crate::{ApiError, AppState, Principal, Right};
 
@@ -82,22 +82,28 @@ pub(crate) async fn export(
     Ok(response)
 }
 
-/// Answers with the board that somebody new to the table may begin with.
+/// Answers with the templates of boards and whether the table fits each, and with the aggregate that
+/// fits each column.
+pub(crate) async fn templates(
+    State(state): State<AppState>,
+    principal: Principal,
+    Path((entity, project, table)): Path<(String, String, String)>,
+) -> Result<Response, ApiError> {
+    let source = source(&state, &principal, &entity, &project, &table)?;
+    Ok(Json(suggest::templates(&source).await?).into_response())
+}
+
+/// Answers with a board made of a template.
 pub(crate) async fn first_board(
     State(state): State<AppState>,
     principal: Principal,
     Path((entity, project, table)): Path<(String, String, String)>,
     Query(which): Query<Which>,
 ) -> Result<Response, ApiError> {
-    let template = match which.template.as_deref() {
-        None | Some("overview") => Template::Overview,
-        Some("monitoring") => Template::Monitoring,
-        Some(other) => {
-            return Err(ApiError::bad_request(format!(
-                "{other:?} is none of `overview` and `monitoring`"
-            )));
-        }
-    };
+    let wanted = which.template.as_deref().unwrap_or(Template::Overview.name());
+    let template = Template::ALL.into_iter().find(|it| it.name() == wanted).ok_or_else(|| {
+        ApiError::bad_request(format!("{wanted:?} is none of `overview` and `monitoring`"))
+    })?;
     let source = source(&state, &principal, &entity, &project, &table)?;
     Ok(Json(suggest(&source, template).await?).into_response())
 }

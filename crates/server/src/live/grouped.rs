@@ -13,6 +13,7 @@ use super::aggregate::aggregate;
 use super::cells::show;
 use super::config::{Rollup, ViewConfig};
 use super::error::LiveError;
+use super::gaps;
 use super::proto::{Scalar, ScalarValue, SortOp};
 use super::shape::{Column, Shape};
 use super::source::{Columns, Source};
@@ -58,6 +59,7 @@ impl Grouped {
         let parts = Parts::new(config, columns, &shown, condition)?;
         let batch = source.ask(parts.rows_sql()).await?;
         check_count(batch.num_rows(), MAX_GROUPS, "groups")?;
+        let batch = parts.filled(batch)?;
         let tree = Tree::new(&parts, &batch)?;
         let table = &source.table;
         let levels = parts.groups.len();
@@ -180,7 +182,24 @@ impl<'a> Parts<'a> {
         Ok(Self { config, groups, splits, from, values, sorts })
     }
 
-    /// What the values of a column are once they are put together.
+    /// Adds the buckets of time that have no rows, if rows are grouped by such buckets alone.
+    fn filled(&self, batch: RecordBatch) -> Result<RecordBatch, LiveError> {
+        let [group] = &self.groups[..] else { return Ok(batch) };
+        if self.config.rollup != Rollup::Flat {
+            return Ok(batch);
+        }
+        let expression = self.config.expressions.get(&group.name);
+        let Some(millis) = expression.and_then(|it| gaps::bucket_millis(it)) else {
+            return Ok(batch);
+        };
+        let is_count = |place: usize| {
+            let value = place.checked_sub(2).and_then(|i| self.values.get(i));
+            self.splits.is_empty() && value.is_some_and(|sql| sql.starts_with("count("))
+        };
+        gaps::fill(&batch, millis, 1, is_count)
+    }
+
+    /// Returns the shape of a column's aggregated values.
     fn value_shape(&self, column: &Column, ty: &DataType) -> Shape {
         let how = self.config.aggregates.get(&column.name).and_then(|how| how.first());
         let predicted = aggregate(how.map(String::as_str), column, &[]).map(|it| it.shape);

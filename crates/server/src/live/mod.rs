@@ -13,9 +13,9 @@
 //! | `open` | which of a view's groups are open, and when its page is told of news |
 //! | `hub` | that those who look at the same share its work |
 //! | `view` | which rows a view has, and how a part of it is read |
-//! | `grouped` | the tree of groups, and columns that are split |
+//! | `grouped`, `gaps` | the tree of groups, columns that are split, buckets of time without rows |
 //! | `sql`, `shape`, `aggregate` | how names, values and columns become SQL |
-//! | `export`, `suggest` | the same views as files, and a table's first board |
+//! | `export`, `suggest`, `role` | the same views as files, a table's first boards, and what its columns are for |
 //! | `cells`, `window` | how answers become what a page takes |
 
 mod aggregate;
@@ -24,12 +24,14 @@ mod config;
 mod error;
 mod export;
 mod features;
+mod gaps;
 mod grouped;
 mod hub;
 #[cfg(test)]
 mod laws;
 mod open;
 mod proto;
+mod role;
 mod session;
 mod shape;
 mod socket;
@@ -39,6 +41,6 @@ mod suggest;
 mod view;
 mod window;
 
-pub(crate) use export::{export, first_board};
+pub(crate) use export::{export, first_board, templates};
 pub(crate) use hub::Hub;
 pub(crate) use socket::live;

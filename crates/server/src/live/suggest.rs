@@ -1,4 +1,4 @@
-//! A table's first board, made of what its columns are and hold.
+//! A table's first boards, made from the types, names and newest values of its columns.
 
 use arrow::array::cast::AsArray;
 use arrow::array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
@@ -9,88 +9,178 @@ use serde_json::{Value, json};
 
 use super::config::ViewConfig;
 use super::error::LiveError;
+use super::role::Role;
 use super::shape::{Column, Shape};
 use super::source::{Columns, Source};
+use super::sql;
 
-/// How many of the newest rows are looked at.
-const LOOKED_AT: u64 = 200_000;
+/// How many of the newest rows are read.
+const SAMPLE_ROWS: u64 = 200_000;
 
-/// How many columns are looked at.
+/// How many columns are read.
 const MAX_COLUMNS: usize = 100;
 
-/// How many columns are drawn, of each kind.
+/// How many charts a board has of each kind.
 const MAX_CHARTS: usize = 4;
 
-/// Texts of so many different values are categories.
+/// Columns with at most this many different values are categories.
 const MAX_CATEGORIES: i64 = 50;
 
-/// How many bars a distribution has, about.
+/// About how many bars a distribution has.
 const BARS: f64 = 30.0;
 
 /// What a board is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Template {
-    /// To see what there is.
+    /// Shows the table: newest rows, rates, distributions.
     Overview,
-    /// To watch predictions, where the table has some.
+    /// Compares predictions with the truth; needs a column of each.
     Monitoring,
 }
 
-/// What is known of a column's newest values.
+impl Template {
+    pub(super) const ALL: [Self; 2] = [Self::Overview, Self::Monitoring];
+
+    /// Returns the name by which requests ask for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Monitoring => "monitoring",
+        }
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Monitoring => "Monitoring",
+        }
+    }
+
+    pub(super) fn about(self) -> &'static str {
+        match self {
+            Self::Overview => "newest rows, rates, distributions",
+            Self::Monitoring => "predictions against truth, latency",
+        }
+    }
+
+    /// Returns why a board of this template cannot be made of a table's columns.
+    fn unfit<'a>(self, columns: impl Iterator<Item = &'a Column> + Clone) -> Option<String> {
+        match self {
+            Self::Overview => None,
+            Self::Monitoring => prediction_and_truth(columns).is_none().then(|| {
+                format!(
+                    "needs a column of predictions (such as `{}`) and one of the truth (such as \
+                     `{}`)",
+                    PREDICTIONS[0], TRUTHS[0]
+                )
+            }),
+        }
+    }
+}
+
+/// Names of columns of predictions, in lower case.
+const PREDICTIONS: [&str; 6] = ["prediction", "pred", "predicted", "y_pred", "y_hat", "guess"];
+
+/// Names of columns of the truth, in lower case.
+const TRUTHS: [&str; 7] = ["truth", "label", "target", "actual", "y_true", "y", "expected"];
+
+/// Finds a column of predictions and one of the truth.
+fn prediction_and_truth<'a>(
+    columns: impl Iterator<Item = &'a Column> + Clone,
+) -> Option<(&'a Column, &'a Column)> {
+    let find = |names: &[&str]| {
+        let is_named = |column: &&Column| {
+            let name = column.name.to_lowercase();
+            let is_plain = !matches!(column.shape, Shape::Media | Shape::Mixed | Shape::Other);
+            is_plain && names.contains(&name.as_str())
+        };
+        columns.clone().find(is_named)
+    };
+    Some((find(&PREDICTIONS)?, find(&TRUTHS)?))
+}
+
+/// A column with a summary of its newest values.
 struct Seen<'a> {
     column: &'a Column,
+    role: Role,
     distinct: i64,
-    /// The least and the greatest number.
+    /// The least and the greatest finite number.
     range: Option<(f64, f64)>,
 }
 
-/// Panels, one row of them behind the other.
+/// A board in the making: panels are placed in rows.
 struct Layout<'a> {
     table: String,
     panels: Vec<Value>,
     columns: &'a Columns,
     seen: &'a [Seen<'a>],
-    /// A name for how many rows there are, which axes show: no column has it.
+    /// The name of the number of rows on axes; no column has it.
     rows: String,
-    /// How time is cut.
+    /// The name of the buckets of time; no column has it.
+    time: String,
+    /// The size of these buckets for readers that do not choose it by what they show.
     bucket: &'static str,
     x: u32,
     y: u32,
     row: u32,
 }
 
+/// Returns for each template whether a board of it can be made of a table, and why not; and for each
+/// column the aggregate that fits it.
+pub(super) async fn templates(source: &Source) -> Result<Value, LiveError> {
+    let columns = source.columns(&ViewConfig::default()).await?;
+    let templates = Template::ALL.map(|template| {
+        let unfit = template.unfit(own(&columns));
+        json!({
+            "name": template.name(),
+            "title": template.title(),
+            "about": template.about(),
+            "fits": unfit.is_none(),
+            "reason": unfit,
+        })
+    });
+    let columns = columns.all.iter().map(|column| {
+        json!({ "name": column.name, "aggregate": Role::of(column, None).aggregate(column) })
+    });
+    Ok(json!({ "templates": templates, "columns": columns.collect::<Vec<_>>() }))
+}
+
+/// Returns the columns that boards are made of.
+fn own(columns: &Columns) -> impl Iterator<Item = &Column> + Clone {
+    columns.all.iter().filter(|column| !column.name.starts_with('_')).take(MAX_COLUMNS)
+}
+
 /// Makes a board.
 pub(super) async fn suggest(source: &Source, template: Template) -> Result<Value, LiveError> {
     let columns = source.columns(&ViewConfig::default()).await?;
+    if let Some(reason) = template.unfit(own(&columns)) {
+        return Err(LiveError::refused(format!("the template `{}` {reason}", template.name())));
+    }
     let end = source.info()?.end;
-    let own: Vec<&Column> = columns
-        .all
-        .iter()
-        .filter(|column| !column.name.starts_with('_'))
-        .take(MAX_COLUMNS)
-        .collect();
+    let own: Vec<&Column> = own(&columns).collect();
     let mut select = vec!["min(\"timestamp\")".to_owned(), "max(\"timestamp\")".to_owned()];
     for column in &own {
         select.push(column.distinct());
         let is_number = column.is_number();
         for function in ["min", "max"] {
             select.push(match is_number {
-                true => format!("CAST({function}({}) AS DOUBLE)", column.value()),
+                true => format!("{function}({})", finite(&column.value())),
                 false => "CAST(NULL AS DOUBLE)".to_owned(),
             });
         }
     }
     let (select, from, position) = (aliased(&select), &columns.from, &columns.position);
-    let since = end.saturating_sub(LOOKED_AT);
+    let since = end.saturating_sub(SAMPLE_ROWS);
     let batch =
         source.ask(format!("SELECT {select} FROM {from} WHERE {position} >= {since}")).await?;
     let seen = own.iter().enumerate().map(|(i, &column)| {
         let number = |place: usize| {
             let array = batch.column(place).as_primitive_opt::<Float64Type>()?;
-            (array.is_valid(0) && array.value(0).is_finite()).then(|| array.value(0))
+            array.is_valid(0).then(|| array.value(0))
         };
         let distinct = integer(&batch, 2 + 3 * i)?;
-        Ok(Seen { column, distinct, range: number(3 + 3 * i).zip(number(4 + 3 * i)) })
+        let range = number(3 + 3 * i).zip(number(4 + 3 * i));
+        Ok(Seen { column, role: Role::of(column, range), distinct, range })
     });
     let seen = seen.collect::<Result<Vec<_>, LiveError>>()?;
     let mut layout = Layout {
@@ -99,12 +189,13 @@ pub(super) async fn suggest(source: &Source, template: Template) -> Result<Value
         columns: &columns,
         seen: &seen,
         rows: columns.unused_name("rows"),
+        time: columns.unused_name("time"),
         bucket: bucket(&batch)?,
         x: 0,
         y: 0,
         row: 0,
     };
-    let judged = layout.prediction_and_truth();
+    let judged = prediction_and_truth(own.iter().copied());
     let title = match (template, judged) {
         (Template::Monitoring, Some((prediction, truth))) => {
             layout.monitoring(prediction, truth);
@@ -126,6 +217,12 @@ pub(super) async fn suggest(source: &Source, template: Template) -> Result<Value
     }))
 }
 
+/// Writes a value as a double; null for NaN and infinities.
+fn finite(value: &str) -> String {
+    let value = format!("CAST({value} AS DOUBLE)");
+    format!("CASE WHEN abs({value}) <= {} THEN {value} END", sql::number(f64::MAX))
+}
+
 fn aliased(select: &[String]) -> String {
     let aliased = select.iter().enumerate().map(|(i, it)| format!("{it} AS c{i}"));
     aliased.collect::<Vec<_>>().join(", ")
@@ -137,7 +234,7 @@ fn integer(batch: &RecordBatch, place: usize) -> Result<i64, LiveError> {
     Ok(if array.is_valid(0) { array.value(0) } else { 0 })
 }
 
-/// Cuts the time that the rows span into a few dozens of pieces.
+/// Returns a unit that cuts the time span of the rows into some dozens of buckets.
 fn bucket(batch: &RecordBatch) -> Result<&'static str, LiveError> {
     let micros = |place: usize| {
         let array = batch.column(place).as_primitive_opt::<TimestampMicrosecondType>()?;
@@ -153,26 +250,27 @@ fn bucket(batch: &RecordBatch) -> Result<&'static str, LiveError> {
 }
 
 impl Column {
-    /// Writes how many different values there are, where they may be categories.
+    /// Writes the number of different values of a column that may hold categories; 0 for others.
     fn distinct(&self) -> String {
         match self.shape {
-            Shape::Text | Shape::Mixed => format!("approx_distinct({})", self.text()),
+            Shape::Text | Shape::Mixed | Shape::Int { .. } => {
+                format!("approx_distinct({})", self.text())
+            }
             Shape::Bool => "2".to_owned(),
             _ => "0".to_owned(),
         }
     }
+}
 
-    /// Tells whether the column's name says that it holds how long something took.
-    fn is_duration(&self) -> bool {
-        let name = self.name.to_lowercase();
-        let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
-        let says = ["latency", "duration", "elapsed", "runtime", "took", "ms", "millis", "seconds"];
-        self.is_number() && words.iter().any(|word| says.contains(word))
+impl Seen<'_> {
+    /// Returns whether values may differ where doubles do not.
+    fn is_beyond_doubles(&self) -> bool {
+        self.column.shape == Shape::Int { is_exact: false } && self.distinct > 1
     }
 }
 
 impl<'a> Layout<'a> {
-    /// Places a panel beside the others, or below them.
+    /// Adds a panel beside the last one, or in a new row.
     fn panel(&mut self, kind: &str, title: &str, (w, h): (u32, u32), config: Value) {
         if self.x + w > 12 {
             (self.x, self.y, self.row) = (0, self.y + self.row, 0);
@@ -190,7 +288,7 @@ impl<'a> Layout<'a> {
         self.row = self.row.max(h);
     }
 
-    /// Writes the expression that is counted where rows are.
+    /// Returns the expression that counts rows.
     fn each_row(&self) -> Value {
         json!({ self.rows.as_str(): "1" })
     }
@@ -200,7 +298,7 @@ impl<'a> Layout<'a> {
         self.stat(title, &rows, "count", expressions);
     }
 
-    /// Lets the panels of the first row, as many as there are, fill it.
+    /// Widens the panels of the first row so that they fill it.
     fn fill_row(&mut self) {
         let width = 12 / u32::try_from(self.panels.len()).unwrap_or(1).clamp(1, 12);
         for (panel, x) in self.panels.iter_mut().zip((0..).step_by(width as usize)) {
@@ -224,8 +322,8 @@ impl<'a> Layout<'a> {
     /// Draws columns over time.
     fn over_time(&mut self, title: &str, plugin: &str, columns: &[(&str, &str)], more: Value) {
         let mut expressions = more;
-        let time = self.bucket;
-        expressions[time] = format!("date_trunc('{time}', \"timestamp\")").into();
+        let time = self.time.as_str();
+        expressions[time] = format!("date_trunc('{}', \"timestamp\")", self.bucket).into();
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let aggregates: serde_json::Map<String, Value> =
             columns.iter().map(|(name, how)| ((*name).to_owned(), (*how).into())).collect();
@@ -236,20 +334,24 @@ impl<'a> Layout<'a> {
             "group_rollup_mode": "flat",
             "aggregates": aggregates,
             "expressions": expressions,
+            // The page chooses the size of buckets by what it shows.
+            "buckets": { time: { "column": "timestamp", "kind": "time" } },
         });
         self.panel("chart", title, (6, 8), config);
     }
 
     fn rate(&mut self) {
-        let title = format!("Rows per {}", self.bucket);
         let (rows, expressions) = (self.rows.clone(), self.each_row());
-        self.over_time(&title, "Y Bar", &[(&rows, "count")], expressions);
+        self.over_time("Rows over time", "Y Bar", &[(&rows, "count")], expressions);
     }
 
-    /// How long things took, and how long the slowest of them.
+    fn duration(&self) -> Option<&'a Column> {
+        self.seen.iter().find(|it| it.role == Role::Duration).map(|it| it.column)
+    }
+
+    /// Draws the percentiles of a duration.
     fn durations(&mut self) {
-        let found = self.seen.iter().map(|it| it.column).find(|column| column.is_duration());
-        let Some(column) = found else { return };
+        let Some(column) = self.duration() else { return };
         let lines = ["p50", "p95", "p99"].map(|p| self.columns.unused_name(p));
         let expressions: serde_json::Map<String, Value> =
             lines.iter().map(|line| (line.clone(), column.value().into())).collect();
@@ -262,10 +364,10 @@ impl<'a> Layout<'a> {
     fn distribution(&mut self, column: &Column, (low, high): (f64, f64)) {
         let width = nice((high - low) / BARS);
         let (name, value) = (&column.name, column.value());
-        let bin = format!("{name} from");
+        let bin = self.columns.unused_name(&format!("{name} from"));
         let mut expressions = self.each_row();
-        expressions[bin.as_str()] =
-            format!("floor(CAST({value} AS DOUBLE) / {width:?}) * {width:?}").into();
+        let value = finite(&value);
+        expressions[bin.as_str()] = format!("floor({value} / {width:?}) * {width:?}").into();
         let config = json!({
             "plugin": "Y Bar",
             "columns": [self.rows],
@@ -273,6 +375,7 @@ impl<'a> Layout<'a> {
             "group_rollup_mode": "flat",
             "aggregates": { self.rows.as_str(): "count" },
             "expressions": expressions,
+            "buckets": { bin.as_str(): { "column": name, "kind": "number" } },
         });
         self.panel("chart", &format!("Distribution of {name}"), (6, 8), config);
     }
@@ -311,13 +414,18 @@ impl<'a> Layout<'a> {
 
     fn overview(&mut self) {
         self.row_count("Rows");
-        let numbers: Vec<(&'a Column, (f64, f64))> = self
+        let spread = |it: &&Seen<'_>| {
+            it.range.is_some_and(|(low, high)| low < high) || it.is_beyond_doubles()
+        };
+        let measures: Vec<(&'a Column, (f64, f64))> = self
             .seen
             .iter()
+            .filter(|it| matches!(it.role, Role::Measure | Role::Duration))
+            .filter(spread)
             .filter_map(|it| Some((it.column, it.range?)))
-            .filter(|(_, (low, high))| low < high)
             .collect();
-        for (column, _) in numbers.iter().take(3) {
+        let numbers = &measures;
+        for (column, _) in measures.iter().take(3) {
             self.stat(&format!("Mean {}", column.name), &column.name, "avg", json!({}));
         }
         self.fill_row();
@@ -329,7 +437,7 @@ impl<'a> Layout<'a> {
         let categories: Vec<&'a Column> = self
             .seen
             .iter()
-            .filter(|it| matches!(it.column.shape, Shape::Text | Shape::Bool | Shape::Mixed))
+            .filter(|it| it.role == Role::Category)
             .filter(|it| (2..=MAX_CATEGORIES).contains(&it.distinct))
             .map(|it| it.column)
             .collect();
@@ -341,21 +449,6 @@ impl<'a> Layout<'a> {
         self.newest();
     }
 
-    /// Finds a column of predictions and one of what was true.
-    fn prediction_and_truth(&self) -> Option<(&'a Column, &'a Column)> {
-        let find = |names: &[&str]| {
-            let is_named = |column: &Column| {
-                let name = column.name.to_lowercase();
-                let is_plain = !matches!(column.shape, Shape::Media | Shape::Mixed | Shape::Other);
-                is_plain && names.contains(&name.as_str())
-            };
-            self.seen.iter().map(|it| it.column).find(|column| is_named(column))
-        };
-        let prediction = find(&["prediction", "pred", "predicted", "y_pred", "y_hat", "guess"])?;
-        let truth = find(&["truth", "label", "target", "actual", "y_true", "y", "expected"])?;
-        Some((prediction, truth))
-    }
-
     fn monitoring(&mut self, prediction: &'a Column, truth: &'a Column) {
         let (guess, right) = (prediction.text(), truth.text());
         let is_right = json!({
@@ -364,8 +457,7 @@ impl<'a> Layout<'a> {
         let is_wrong = json!({ "mistake": format!("{guess} <> {right}") });
         self.row_count("Predictions");
         self.stat("Accuracy", "accuracy", "avg", is_right.clone());
-        let duration = self.seen.iter().map(|it| it.column).find(|column| column.is_duration());
-        if let Some(column) = duration {
+        if let Some(column) = self.duration() {
             let name = column.name.clone();
             self.stat(&format!("{name}, p95"), &name, "p95", json!({}));
         }
@@ -398,7 +490,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Rounds a width to 1, 2 or 5 of some power of ten.
+/// Rounds a width up to 1, 2 or 5 times a power of ten.
 fn nice(width: f64) -> f64 {
     let power = 10f64.powi(width.log10().floor() as i32);
     let step = [1.0, 2.0, 5.0].into_iter().find(|step| step * power >= width * 0.999);

@@ -247,8 +247,9 @@ pub(crate) fn login(status: StatusCode, next: &str, why: Option<&str>) -> Respon
          <label for=\"key\">API key</label> \
          <input id=\"key\" name=\"key\" type=\"password\" autocomplete=\"current-password\" \
          required autofocus> <button>Log in</button></form>\
-         <p>The server printed a key when it first started; \
-         <code>streamtable keys add</code> makes others.</p>",
+         <p>On its first start the server wrote a key to the <code>.netrc</code> file of the user \
+         that ran it. There, <code>streamtable open TABLE</code> logs this browser in without a \
+         key, and <code>streamtable keys add</code> makes more keys.</p>",
         escape(next)
     ))
     .respond(status)

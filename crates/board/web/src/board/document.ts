@@ -1,11 +1,12 @@
-// What a board is, as the server keeps it.
+// A board's document, as the server stores it.
 
 import type { ViewerConfig } from "../live/perspective";
 import type { Theme } from "../theme";
+import { type Buckets, modernized } from "./buckets";
 
 export type PanelKind = "grid" | "chart" | "images" | "stat" | "text";
 
-/** Where a panel lies, in columns of twelve and rows of 40 pixels. */
+/** A panel's place, in columns of a grid of twelve and rows of 40 pixels. */
 export interface Place {
   x: number;
   y: number;
@@ -18,7 +19,7 @@ export interface PanelDocument {
   title: string;
   table?: string;
   kind: PanelKind;
-  config: ViewerConfig & { text?: string };
+  config: ViewerConfig & { text?: string; buckets?: Buckets };
   layout: Place;
 }
 
@@ -44,7 +45,7 @@ export function completed(document: Partial<BoardDocument>): BoardDocument {
   const panels = (document.panels ?? []).map((panel) => ({
     ...panel,
     title: panel.title ?? "",
-    config: panel.config ?? {},
+    config: modernized(panel.config ?? {}),
   }));
   return { ...emptyBoard(document.title ?? ""), ...document, panels };
 }
@@ -76,7 +77,7 @@ export function newId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(36)).join("");
 }
 
-/** Makes a name that is free out of one that may be taken. */
+/** Returns a name that is not taken, near to a wanted one. */
 export function freeName(wanted: string, taken: string[]): string {
   const stem = nameOf(wanted);
   if (!taken.includes(stem)) return stem;
@@ -85,7 +86,7 @@ export function freeName(wanted: string, taken: string[]): string {
   }
 }
 
-/** Makes a name of a title: what addresses may hold. */
+/** Turns a title into a name for an address. */
 export function nameOf(title: string): string {
   const name = title.trim().replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^[-.]+|-+$/g, "");
   return name.slice(0, 100) || "board";

@@ -1,32 +1,39 @@
-// A panel's frame: its title, its menu, how it is moved and sized.
+// A panel's frame: its title and menu, and moving and sizing it.
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { panelLink } from "../api";
 import type { Connection } from "../live/connection";
-import type { Filter } from "../live/perspective";
+import type { RowAt } from "../grid/walk";
+import { type Overlay, overlaid } from "../live/overlay";
 import type { LiveViewer } from "../live/viewer";
 import { Button } from "../ui/button";
 import { Ask, Dialog } from "../ui/dialog";
+import { ExportMenu } from "../ui/export";
 import { Icon } from "../ui/icon";
 import { Menu, type MenuItem } from "../ui/menu";
-import { ExportMenu } from "../views/panel";
-import type { PanelDocument, Place } from "./document";
+import type { PanelDocument, Place, Range } from "./document";
 import { COLUMNS, GAP_PX, ROW_PX } from "./layout";
 import { PanelBody } from "./panels";
+import type { Pick } from "./picks";
 
 interface BoardPanelProps {
   panel: PanelDocument;
   connection: Connection;
-  outer: Filter[];
+  overlay: Overlay;
+  range: Range | null;
+  hasPicks: boolean;
   /** Whether the reader may save the board. */
   writes: boolean;
   isEditing: boolean;
+  /** Whether the panel was just added. */
+  isNew: boolean;
   onPlace(layout: Place): void;
   onChange(edit: (panel: PanelDocument) => PanelDocument): void;
   onCopy(): void;
   onRemove(): void;
-  onRow(table: string, position: number): void;
-  onPick(filters: Filter[]): void;
+  onRow(row: RowAt): void;
+  onPick(picks: Pick[]): void;
+  onClearPicks(): void;
 }
 
 const ARROWS: Record<string, [number, number]> = {
@@ -43,9 +50,13 @@ export function BoardPanel(props: BoardPanelProps) {
   const [asked, setAsked] = useState<"title" | "text" | null>(null);
   const [isLarge, setLarge] = useState(false);
   const [draft, setDraft] = useState<Place | null>(null);
+  const [note, setNote] = useState("");
+  useEffect(() => {
+    if (props.isNew) root.current?.scrollIntoView({ block: "center", behavior: "smooth" });
+  }, [props.isNew]);
   const { x, y, w, h } = draft ?? panel.layout;
 
-  /** Follows the pointer in steps of the grid, and says at the end where the panel came to. */
+  /** Follows the pointer in steps of the grid, and places the panel at the end. */
   const drag = (event: PointerEvent, isSize: boolean) => {
     const grid = root.current?.parentElement;
     if (!isEditing || isLarge || !grid || event.button !== 0) return;
@@ -88,11 +99,8 @@ export function BoardPanel(props: BoardPanelProps) {
     await viewer.current?.toggleSettings(true);
   };
 
-  /** What is on the screen, with what the board lays over it. */
-  const shown = () => {
-    const config = viewer.current?.save() ?? panel.config;
-    return { ...config, filter: [...(config.filter ?? []), ...props.outer] };
-  };
+  /** Returns the configuration on the screen. */
+  const shown = () => overlaid(viewer.current?.save() ?? panel.config, props.overlay);
 
   const ofWriter = (items: MenuItem[]) => (props.writes ? items : []);
   const items: MenuItem[] = [
@@ -108,7 +116,7 @@ export function BoardPanel(props: BoardPanelProps) {
   return (
     <section
       ref={root}
-      class={`board-panel kind-${panel.kind} ${draft ? "moving" : ""} ${isLarge ? "large" : ""}`}
+      class={`board-panel kind-${panel.kind} ${draft ? "moving" : ""} ${isLarge ? "large" : ""} ${props.isNew ? "new" : ""}`}
       style={{
         gridColumn: `${x + 1} / span ${w}`,
         gridRow: `${y + 1} / span ${h}`,
@@ -125,7 +133,7 @@ export function BoardPanel(props: BoardPanelProps) {
         onKeyDown={onKeyDown}
       >
         <h2 title={panel.title}>
-          <bdi>{panel.title}</bdi>
+          <bdi>{panel.title}</bdi> {note && <small>{note}</small>}
         </h2>
         {hasViewer && panel.table && (
           <ExportMenu name={panel.table} save={shown} />
@@ -139,10 +147,15 @@ export function BoardPanel(props: BoardPanelProps) {
         <PanelBody
           panel={panel}
           connection={props.connection}
-          outer={props.outer}
+          overlay={props.overlay}
+          range={props.range}
+          hasPicks={props.hasPicks}
+          isLarge={isLarge}
           onChange={(config) => onChange((it) => ({ ...it, config }))}
           onRow={props.onRow}
           onPick={props.onPick}
+          onClearPicks={props.onClearPicks}
+          onNote={setNote}
           onViewer={(it) => {
             viewer.current = it;
           }}

@@ -1,9 +1,9 @@
-// What a board was before, for undo.
+// The former states of a board, for undo.
 
-/** How many steps are kept. */
+/** The number of states that are kept. */
 const KEPT = 100;
 
-/** States in the order in which they came, and the one that counts. */
+/** The states in order, and which of them is the present one. */
 export class History<T> {
   #states: T[];
   #at = 0;
@@ -24,7 +24,7 @@ export class History<T> {
     return this.#at < this.#states.length - 1;
   }
 
-  /** Adds a state; what was undone before is gone. One like the present adds nothing. */
+  /** Adds a state and drops those that were undone. A state like the present one is not added. */
   push(state: T): void {
     if (JSON.stringify(state) === JSON.stringify(this.now)) return;
     this.#states = [...this.#states.slice(0, this.#at + 1), state].slice(-KEPT);

@@ -1,4 +1,4 @@
-// Where panels lie: a grid of twelve columns in which nothing overlaps and nothing hangs in the air.
+// The places of panels in a grid of twelve columns: they do not overlap, and have no gap above them.
 
 import type { PanelDocument, Place } from "./document";
 
@@ -12,7 +12,7 @@ export function overlap(a: Place, b: Place): boolean {
   return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 }
 
-/** Brings a place into the grid's bounds. */
+/** Limits a place to the grid's bounds. */
 export function bounded({ x, y, w, h }: Place): Place {
   const wide = Math.min(COLUMNS, Math.max(SMALLEST.w, Math.round(w)));
   return {
@@ -24,8 +24,8 @@ export function bounded({ x, y, w, h }: Place): Place {
 }
 
 /**
- * Moves panels up as far as they go, in reading order. The one that is being moved keeps its place
- * against those that it meets; they make way downwards.
+ * Moves panels up as far as possible, in reading order. The panel that is being moved keeps its place;
+ * the panels that it overlaps move down.
  */
 export function settle(panels: PanelDocument[], moved?: string): PanelDocument[] {
   const order = [...panels].sort((a, b) => {
@@ -47,7 +47,7 @@ export function settle(panels: PanelDocument[], moved?: string): PanelDocument[]
   return panels.map((panel) => ({ ...panel, layout: placed.get(panel.id) ?? panel.layout }));
 }
 
-/** Puts a panel somewhere, and settles the rest around it. */
+/** Places a panel, and settles the others around it. */
 export function place(panels: PanelDocument[], id: string, layout: Place): PanelDocument[] {
   const moved = panels.map((it) => (it.id === id ? { ...it, layout: bounded(layout) } : it));
   return settle(moved, id);

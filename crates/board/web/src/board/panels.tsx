@@ -1,31 +1,47 @@
-// What is inside of a board's panels.
+// The contents of a board's panels.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api";
 import { decorate, keepPlace } from "../grid/cells";
 import { formats, grown, namesOf } from "../grid/defaults";
-import { mediaAt, positionAt, rowsOf } from "../grid/lookup";
+import { mediaAt, rowsOf } from "../grid/lookup";
+import { type RowAt, rowAt } from "../grid/walk";
 import type { Connection } from "../live/connection";
-import type { Filter, ViewConfig, Viewer, ViewerConfig } from "../live/perspective";
-import { LiveViewer } from "../live/viewer";
+import { type Overlay, overlaid } from "../live/overlay";
+import type { Viewer, ViewConfig, ViewerConfig } from "../live/perspective";
+import type { RowsDetail } from "../live/plugins";
+import { type ClickDetail, LiveViewer } from "../live/viewer";
 import { onTheme } from "../theme";
 import { Lightbox, markdown, Sandbox } from "../ui/media";
+import { Picture } from "../ui/picture";
 import { toastError } from "../ui/toast";
-import { formatNumber, type Media, mediaOf, plural, type Shapes, shapesOf, SYSTEM_COLUMNS } from "../values";
-import type { PanelDocument } from "./document";
+import { ViewBar } from "../ui/view-bar";
+import { formatCount, formatNumber, type Media, mediaOf, plural, type Shapes, shapesOf, SYSTEM_COLUMNS } from "../values";
+import { withCuts, withoutCuts } from "./buckets";
+import { NoRows } from "./cover";
+import type { PanelDocument, Range } from "./document";
+import { type Pick, picksOf } from "./picks";
+import { type Cuts, useCuts } from "./use-cuts";
 import { useView } from "./use-view";
 
 export interface PanelBodyProps {
   panel: PanelDocument;
   connection: Connection;
   /** What the board lays over the panel's own filters. */
-  outer: Filter[];
+  overlay: Overlay;
+  range: Range | null;
+  hasPicks: boolean;
+  /** Whether the panel has room for the controls of its view. */
+  isLarge: boolean;
   onChange(config: ViewerConfig): void;
-  onRow(table: string, position: number): void;
-  /** A part of a chart was clicked: what it stands for. */
-  onPick(filters: Filter[]): void;
-  /** How others reach the panel's viewer. */
+  onRow(row: RowAt): void;
+  /** Called when a part of a chart was clicked. */
+  onPick(picks: Pick[]): void;
+  onClearPicks(): void;
+  /** Called with the panel's viewer, and with null when it is gone. */
   onViewer(viewer: LiveViewer | null): void;
+  /** Called with a note on the chart, such as the size of its buckets. */
+  onNote(note: string): void;
 }
 
 export function PanelBody(props: PanelBodyProps) {
@@ -44,8 +60,8 @@ export function PanelBody(props: PanelBodyProps) {
 
 const schemas = new Map<string, Promise<Shapes>>();
 
-/** A table's columns, asked for once for all panels. */
-function shapesOfTable(table: string): Promise<Shapes> {
+/** Returns the shapes of a table's columns; all panels share one request. */
+export function shapesOfTable(table: string): Promise<Shapes> {
   let found = schemas.get(table);
   if (!found) {
     found = api.schema(table).then(shapesOf);
@@ -56,94 +72,137 @@ function shapesOfTable(table: string): Promise<Shapes> {
 }
 
 function ViewerPanel(props: PanelBodyProps & { table: string }) {
-  const { panel, table, connection, outer } = props;
+  const { panel, table, connection, overlay } = props;
   const host = useRef<HTMLDivElement>(null);
   const viewer = useRef<LiveViewer | null>(null);
-  const latest = useRef(props);
-  latest.current = props;
+  const shapes = useRef<Shapes>(new Map());
+  const [known, setKnown] = useState<Shapes | null>(null);
   const [error, setError] = useState("");
+  const [rows, setRows] = useState<RowsDetail | null>(null);
   const [opened, setOpened] = useState<{ media: Media; column: string; y: number } | null>(null);
+  const isLone = rows?.rows === 1;
+  const width = () => host.current?.clientWidth ?? 0;
+  const cuts = useCuts(connection, { table, config: panel.config, overlay }, known, width);
+  const latest = useRef({ ...props, cuts: cuts ?? {}, isLone });
+  latest.current = { ...props, cuts: cuts ?? {}, isLone };
 
   useEffect(() => {
     let isGone = false;
-    let live: LiveViewer | null = null;
-    const begin = async () => {
-      let shapes = await shapesOfTable(table);
-      if (isGone || !host.current) return;
-      const config = withFormats(latest.current.panel, shapes);
-      const dress = (viewer: Viewer) => {
-        decorate(viewer, table, () => shapes, {
-          onMedia: (media, column, y) => setOpened({ media, column, y }),
-          onRow: (y) => void openRow(y),
-        });
-      };
-      live = new LiveViewer(host.current, connection, table, config, {
-        onPlugin: dress,
-        onDrawn: (before) => {
-          if (live?.element) keepPlace(live.element, before);
-          setError("");
-        },
-        onChange: (config) => {
-          latest.current.onChange(stripped(config, latest.current.panel));
-        },
-        onColumns: async (config) => {
-          const before = shapes;
-          schemas.delete(table);
-          shapes = await shapesOfTable(table);
-          return latest.current.panel.kind === "grid" ? grown(config, before, shapes) : config;
-        },
-        onClick: ({ config }) => {
-          const known = new Set((live?.save().filter ?? []).map((it) => JSON.stringify(it)));
-          const laid = new Set(latest.current.outer.map((it) => JSON.stringify(it)));
-          const picked = (config.filter ?? []).filter((it) => {
-            const text = JSON.stringify(it);
-            return !known.has(text) && !laid.has(text);
-          });
-          if (latest.current.panel.kind === "chart") latest.current.onPick(picked);
-        },
-        onError: (error) => setError(error.message),
-      });
-      viewer.current = live;
-      live.filter(latest.current.outer);
-      latest.current.onViewer(live);
-    };
-    begin().catch((error: Error) => setError(error.message));
-    const stop = onTheme(() => live?.restyle());
+    const found = shapesOfTable(table).then((found) => {
+      if (isGone) return;
+      shapes.current = found;
+      setKnown(found);
+    });
+    found.catch((error: Error) => setError(error.message));
     return () => {
       isGone = true;
+    };
+  }, [table]);
+
+  const isReady = known !== null && cuts !== null;
+  useEffect(() => {
+    if (!isReady || !host.current) return;
+    const dress = (viewer: Viewer) => {
+      decorate(viewer, table, () => shapes.current, {
+        onMedia: (media, column, y) => setOpened({ media, column, y }),
+        onRow: (y) => void openRow(y),
+        positions,
+      });
+    };
+    const live = new LiveViewer(host.current, connection, table, configOf(latest.current, shapes.current), {
+      onPlugin: dress,
+      onDrawn: (before) => {
+        if (live.element) keepPlace(live.element, before);
+      },
+      onShown: () => setError(""),
+      onRows: setRows,
+      onChange: (config) => latest.current.onChange(stripped(config, latest.current)),
+      onColumns: async (config) => {
+        const before = shapes.current;
+        schemas.delete(table);
+        shapes.current = await shapesOfTable(table);
+        return latest.current.panel.kind === "grid" ? grown(config, before, shapes.current) : config;
+      },
+      onClick: (detail) => pick(detail),
+      onError: (error) => setError(error.message),
+    });
+    viewer.current = live;
+    live.overlay(latest.current.overlay);
+    latest.current.onViewer(live);
+    const stop = onTheme(() => live.restyle());
+    return () => {
       stop();
-      live?.close();
+      live.close();
+      viewer.current = null;
       latest.current.onViewer(null);
     };
-  }, [panel.id, table, connection]);
+  }, [panel.id, table, connection, isReady]);
 
-  useEffect(() => viewer.current?.filter(outer), [JSON.stringify(outer)]);
-  // What undo brings back, or another's version; not what came from the viewer itself.
+  useEffect(() => viewer.current?.overlay(overlay), [JSON.stringify(overlay)]);
+  // Applies changes by undo, by another version or of the buckets, but not the viewer's own.
+  const cutsKey = JSON.stringify(Object.values(cuts ?? {}).map((cut) => cut.expression));
+  const shownKey = useRef("");
   useEffect(() => {
     const live = viewer.current;
-    if (live && !isSame(live.save(), panel.config)) live.set({ ...live.save(), ...panel.config });
-  }, [JSON.stringify(panel.config)]);
+    if (!live) return;
+    const key = `${cutsKey} ${isLone}`;
+    if (shownKey.current !== "" && shownKey.current !== key) {
+      live.set(configOf(latest.current, shapes.current));
+    } else if (!isSame(stripped(live.save(), latest.current), panel.config)) {
+      live.set({ ...live.save(), ...withCuts(panel.config, latest.current.cuts) });
+    }
+    shownKey.current = key;
+  }, [JSON.stringify(panel.config), cutsKey, isLone, isReady]);
+  useEffect(() => props.onNote(noteOf(cuts, rows)), [cutsKey, rows?.every]);
 
+  const pick = ({ config }: ClickDetail) => {
+    const { panel, overlay, cuts, onPick } = latest.current;
+    if (panel.kind !== "chart") return;
+    const own = [...(panel.config.filter ?? []), ...overlay.filter].map((it) => JSON.stringify(it));
+    const filters = (config.filter ?? []).filter((it) => !own.includes(JSON.stringify(it)));
+    onPick(picksOf(filters, { panel: panel.id, table, config: panel.config, cuts, shapes: shapes.current }));
+  };
   const tableOf = async () => {
     if (!connection.client) throw new Error("the server cannot be reached");
     return connection.client.open_table(table);
   };
-  const rows = () => rowsOf(viewer.current?.save() ?? {}, outer);
+  const view = () => rowsOf(viewer.current?.save() ?? {}, latest.current.overlay);
+  const positions = () => ({ table: tableOf, view });
   const openRow = async (y: number) => {
     try {
-      const position = await positionAt(await tableOf(), rows(), y);
-      if (position !== null) props.onRow(table, position);
+      const row = await rowAt(table, positions(), y);
+      if (row) props.onRow(row);
     } catch (error) {
       toastError(error);
     }
   };
+  const names = [...namesOf(shapes.current), ...Object.keys(panel.config.expressions ?? {})];
+  const columns = panel.config.columns ?? names.filter((name) => !SYSTEM_COLUMNS.has(name));
   return (
     <>
+      {props.isLarge && isReady && (
+        <ViewBar
+          config={{ ...panel.config, columns }}
+          names={names}
+          shapes={shapes.current}
+          rows={rows?.rows ?? null}
+          total={null}
+          onChange={(changes) => props.onChange({ ...panel.config, ...changes })}
+        />
+      )}
       <div class="viewer-host" ref={host} />
       {error && (
         <p class="panel-note error" role="alert">
           {error}
         </p>
+      )}
+      {rows?.rows === 0 && !error && (
+        <NoRows
+          host={host.current}
+          range={props.range}
+          hasPicks={props.hasPicks}
+          onClear={props.onClearPicks}
+        />
       )}
       {opened && (
         <Lightbox
@@ -152,7 +211,7 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
           load={async (step) =>
             step === 0
               ? opened.media
-              : mediaAt(await tableOf(), table, rows(), opened.column, opened.y, step)
+              : mediaAt(await tableOf(), table, view(), opened.column, opened.y, step)
           }
           onClose={() => setOpened(null)}
         />
@@ -161,9 +220,37 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
   );
 }
 
-/** Formats that the board does not say come from what columns hold. */
+interface Drawn {
+  panel: PanelDocument;
+  cuts: Cuts;
+  /** Whether a single group is shown, which a line cannot show. */
+  isLone: boolean;
+}
+
+function configOf({ panel, cuts, isLone }: Drawn, shapes: Shapes): ViewerConfig {
+  const config = withCuts(withFormats(panel, shapes), cuts);
+  const isLine = config.plugin === "Y Line" || config.plugin === "Y Area";
+  const isTime = Object.values(cuts).some((cut) => cut.bucket.kind === "time");
+  if (!isLine || !isTime) return config;
+  const columns_config = { ...config.columns_config };
+  for (const column of config.columns ?? []) {
+    if (column === null) continue;
+    // A line across missing buckets is faint; a line needs two points.
+    const lone = isLone ? { chart_type: "scatter" } : {};
+    columns_config[column] = { interpolate: "transparent", ...lone, ...columns_config[column] };
+  }
+  return { ...config, columns_config };
+}
+
+function noteOf(cuts: Cuts | null, rows: RowsDetail | null): string {
+  if (rows && rows.every > 1) return `1 of every ${formatCount(rows.every)} of ${plural(rows.rows, "row")}`;
+  const sizes = Object.values(cuts ?? {}).map((cut) => cut.size);
+  return sizes.filter(Boolean).map((size) => `per ${size}`).join(", ");
+}
+
+/** Adds the default formats of the columns to a panel's configuration. */
 function withFormats(panel: PanelDocument, shapes: Shapes): ViewerConfig {
-  const { config } = panel;
+  const { buckets: _buckets, text: _text, ...config } = panel.config;
   const names = namesOf(shapes);
   const own = formats(names, shapes);
   const columns = config.columns ?? names.filter((name) => !SYSTEM_COLUMNS.has(name));
@@ -178,16 +265,19 @@ function withFormats(panel: PanelDocument, shapes: Shapes): ViewerConfig {
   };
 }
 
-/** Leaves out what is no part of a board: what the page adds, and what is open just now. */
-function stripped(config: ViewerConfig, { config: before }: PanelDocument): ViewerConfig {
-  const { settings: _settings, ...kept } = config;
-  return { ...before, ...kept };
+/** Removes from a viewer's configuration what the page added to the panel's. */
+function stripped(config: ViewerConfig, { panel, cuts }: Drawn): PanelDocument["config"] {
+  const { settings: _settings, ...kept } = withoutCuts(config, panel.config, cuts);
+  return { ...panel.config, ...kept };
 }
 
-function isSame(shown: ViewerConfig, wanted: ViewerConfig): boolean {
+function isSame(shown: PanelDocument["config"], wanted: PanelDocument["config"]): boolean {
+  const ignored = new Set(["buckets", "columns_config", "plugin_config", "settings", "text"]);
   return Object.entries(wanted).every(([key, value]) => {
-    if (key === "columns_config" || key === "plugin_config" || key === "settings") return true;
-    return JSON.stringify(shown[key as keyof ViewerConfig]) === JSON.stringify(value);
+    if (ignored.has(key)) return true;
+    const found = shown[key as keyof ViewerConfig];
+    const isEmpty = found === undefined && Object.keys(value as object).length === 0;
+    return isEmpty || JSON.stringify(found) === JSON.stringify(value);
   });
 }
 
@@ -196,17 +286,18 @@ function TextPanel({ text, title }: { text: string; title: string }) {
   return <Sandbox html={markdown(text)} title={title} />;
 }
 
-function StatPanel({ panel, table, connection, outer }: PanelBodyProps & { table: string }) {
+function StatPanel({ panel, table, connection, overlay }: PanelBodyProps & { table: string }) {
   const { columns = [], aggregates = {}, expressions = {}, filter = [] } = panel.config;
   const shown = columns.filter((column) => column !== null);
-  const config: ViewConfig = {
+  const own: ViewConfig = {
     columns: shown,
     aggregates,
     expressions,
-    filter: [...filter, ...outer],
+    filter,
     group_by: [],
     group_rollup_mode: "total",
   };
+  const config = overlaid(own, overlay);
   const { seen, error } = useView(connection, table, config, { first: 1 });
   if (error) return <p class="panel-note error">{error}</p>;
   return (
@@ -234,11 +325,11 @@ function statText(value: unknown): string {
   return value === null || value === undefined ? "–" : String(value);
 }
 
-/** How large a picture of the wall is, with its caption. */
+/** The size of a picture of the wall with its caption. */
 const TILE = { width: 76, height: 96 };
 const MOST_TILES = 120;
 
-function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { table: string }) {
+function ImagesPanel({ panel, table, connection, overlay, range, hasPicks, onClearPicks }: PanelBodyProps & { table: string }) {
   const root = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState(24);
   const [opened, setOpened] = useState<string | null>(null);
@@ -254,12 +345,8 @@ function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { tab
 
   const { columns = [], sort = [], filter = [], expressions = {} } = panel.config;
   const [image = "", ...captions] = columns.filter((column) => column !== null);
-  const config: ViewConfig = {
-    columns: [image, ...captions],
-    sort,
-    expressions,
-    filter: [...filter, ...outer],
-  };
+  const own: ViewConfig = { columns: [image, ...captions], sort, expressions, filter };
+  const config = overlaid(own, overlay);
   const isSorted = sort.length > 0;
   const window = isSorted ? { first: room } : { last: room };
   const { seen, error } = useView(connection, table, config, window);
@@ -275,7 +362,12 @@ function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { tab
   return (
     <div class="wall" ref={root}>
       {error && <p class="panel-note error">{error}</p>}
-      {seen && shown.length === 0 && !error && <p class="panel-note">No pictures in these rows.</p>}
+      {seen?.rows === 0 && !error && (
+        <NoRows host={null} range={range} hasPicks={hasPicks} onClear={onClearPicks} />
+      )}
+      {seen && seen.rows > 0 && shown.length === 0 && !error && (
+        <p class="panel-note">No pictures in these rows.</p>
+      )}
       {shown.length > 0 && captions.length > 0 && (
         <p class="wall-legend">
           <bdi>{captions.join(" · ")}</bdi>
@@ -289,11 +381,11 @@ function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { tab
               onClick={() => setOpened(keys[i] ?? null)}
               title={tile.texts.join(" · ")}
             >
-              <img
-                src={tile.media?.url}
+              <Picture
+                url={tile.media?.url ?? ""}
                 alt={tile.media?.caption || tile.texts.join(" · ") || "image"}
-                class={(tile.media?.width ?? 1000) <= 64 ? "pixels" : ""}
-                loading="lazy"
+                width={tile.media?.width}
+                isLazy
               />
               {tile.texts.length > 0 && <small>{tile.texts.join(" · ")}</small>}
             </button>
@@ -312,7 +404,7 @@ function ImagesPanel({ panel, table, connection, outer }: PanelBodyProps & { tab
   );
 }
 
-/** A key for each address, so that a picture moves with its row; one that comes twice has two. */
+/** Returns a unique key for each address, so that a picture moves with its row. */
 function keysOf(urls: string[]): string[] {
   const seen = new Map<string, number>();
   return urls.map((url) => {

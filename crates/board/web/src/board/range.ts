@@ -1,4 +1,4 @@
-// A board's time range: how far back its panels look.
+// A board's time range.
 
 import type { Range } from "./document";
 import type { Filter } from "../live/perspective";
@@ -8,7 +8,7 @@ export const RANGES = ["5m", "15m", "1h", "6h", "24h", "7d", "30d"] as const;
 const UNITS: Record<string, number> = { s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3, w: 604_800e3 };
 const NAMES: Record<string, string> = { s: "second", m: "minute", h: "hour", d: "day", w: "week" };
 
-/** How long a range such as `15m` is; null where the text is none. */
+/** Returns the length of a range such as `15m`; null for other texts. */
 export function lengthOf(last: string): number | null {
   const parts = /^(\d{1,4})([smhdw])$/.exec(last);
   return parts ? Number(parts[1]) * (UNITS[parts[2] ?? ""] ?? 0) : null;
@@ -28,7 +28,7 @@ function instant(text: string | null | undefined): string {
   return text ? new Date(text).toLocaleString(undefined, options) : "";
 }
 
-/** How often the start of a range moves on: often enough to be seen, seldom enough to be cheap. */
+/** Returns the time between two updates of the start of a range. */
 export function stepOf(length: number): number {
   return Math.min(60_000, Math.max(2_000, length / 60));
 }

@@ -4,24 +4,24 @@ import type { Connection } from "../live/connection";
 import type { Client, View, ViewConfig } from "../live/perspective";
 
 export interface Seen {
-  /** Values by column, of the rows that were asked for. */
+  /** The values of the rows, by column. */
   columns: Record<string, unknown[]>;
   /** How many rows the view has. */
   rows: number;
-  /** Where the first of the values stands. */
+  /** The index of the first of the values. */
   first: number;
 }
 
-/** Which rows: the last so many, or the first. */
+/** Which rows to read: the last N, or the first N. */
 export interface Window {
   last?: number;
   first?: number;
 }
 
-/** How often at most a view is read again. */
+/** The shortest time between two reads of a view. */
 const READ_MS = 100;
 
-/** Follows a view: some of its rows, read again as they change. */
+/** Follows a view: reads some of its rows again each time it changes. */
 export function useView(
   connection: Connection,
   table: string,
@@ -36,32 +36,61 @@ export function useView(
   latest.current = window;
 
   useEffect(() => {
-    let followed: Followed | null = null;
-    const begin = (client: Client) => {
-      followed?.close();
-      followed = new Followed(client, table, config, () => latest.current, (seen, error) => {
-        if (seen) setSeen(seen);
-        setError(connection.state === "open" ? error : "");
-      });
-      look.current = followed.look;
-    };
-    const stops = [
-      connection.onOpen(begin),
-      connection.onSchema((name) => {
-        if (name === table && connection.client) begin(connection.client);
-      }),
-    ];
-    return () => {
-      for (const stop of stops) stop();
-      followed?.close();
-    };
+    const followed = follow(connection, table, config, (view) => readWindow(view, latest.current), {
+      onRead: (seen) => {
+        setSeen(seen);
+        setError("");
+      },
+      onError: setError,
+    });
+    look.current = followed.look;
+    return followed.stop;
   }, [key, connection]);
   useEffect(() => look.current?.(), [window.first, window.last]);
   return { seen, error };
 }
 
-/** A view that is read each time it changes. It is deleted only while nobody reads it. */
-class Followed {
+interface FollowEvents<T> {
+  onRead(value: T): void;
+  onError?(message: string): void;
+}
+
+/**
+ * Makes a view, reads it each time it changes, and makes it again after a lost connection or when the
+ * table has new columns. Returns how to read it now and how to stop.
+ */
+export function follow<T>(
+  connection: Connection,
+  table: string,
+  config: ViewConfig,
+  reader: (view: View) => Promise<T>,
+  events: FollowEvents<T>,
+  pause = READ_MS,
+): { look(): void; stop(): void } {
+  let followed: Followed<T> | null = null;
+  const begin = (client: Client) => {
+    followed?.close();
+    followed = new Followed(client, table, config, reader, pause, events.onRead, (error) => {
+      if (connection.state === "open") events.onError?.(error);
+    });
+  };
+  const stops = [
+    connection.onOpen(begin),
+    connection.onSchema((name) => {
+      if (name === table && connection.client) begin(connection.client);
+    }),
+  ];
+  return {
+    look: () => followed?.look(),
+    stop: () => {
+      for (const stop of stops) stop();
+      followed?.close();
+    },
+  };
+}
+
+/** A view that is read each time it changes. It is not deleted during a read. */
+class Followed<T> {
   /** Reads it soon. */
   readonly look: () => void;
 
@@ -73,11 +102,13 @@ class Followed {
     client: Client,
     table: string,
     config: ViewConfig,
-    private readonly window: () => Window,
-    private readonly tell: (seen: Seen | null, error: string) => void,
+    private readonly reader: (view: View) => Promise<T>,
+    pause: number,
+    private readonly onRead: (value: T) => void,
+    private readonly onError: (message: string) => void,
   ) {
     this.#view = client.open_table(table).then((table) => table.view(config));
-    this.look = throttled(() => (this.#reading = this.#read()), READ_MS);
+    this.look = throttled(() => (this.#reading = this.#read()), pause);
     this.#view.then((view) => this.#begin(view)).catch((error: Error) => this.#fail(error));
   }
 
@@ -91,15 +122,15 @@ class Followed {
     try {
       const view = await this.#view;
       if (this.#isClosed) return;
-      const seen = await readWindow(view, this.window());
-      if (!this.#isClosed) this.tell(seen, "");
+      const value = await this.reader(view);
+      if (!this.#isClosed) this.onRead(value);
     } catch (error) {
       this.#fail(error);
     }
   }
 
   #fail(error: unknown): void {
-    if (!this.#isClosed) this.tell(null, error instanceof Error ? error.message : String(error));
+    if (!this.#isClosed) this.onError(error instanceof Error ? error.message : String(error));
   }
 
   close(): void {
@@ -109,7 +140,7 @@ class Followed {
       await this.#reading;
       await view.delete();
     };
-    // A view of a connection that is gone went with it.
+    // The views of a lost connection are gone with it.
     end().catch(() => undefined);
   }
 }
@@ -122,7 +153,7 @@ async function readWindow(view: View, { last, first = 100 }: Window): Promise<Se
   return { columns, rows, first: start };
 }
 
-/** Runs work at most so often, never twice at a time, and once more after the last call. */
+/** Runs work at most once per `pause`, one run at a time, and once more after the last call. */
 function throttled(work: () => Promise<void>, pause: number): () => void {
   let isRunning = false;
   let isWanted = false;

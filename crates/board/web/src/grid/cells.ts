@@ -1,8 +1,12 @@
-// Cells of the datagrid: pictures, exact numbers, instants, what is missing.
+// Cells of the datagrid: pictures, exact numbers, instants, missing values.
 
 import { Cursor } from "./cursor";
 import { dressGrid } from "../shadow";
-import { type Media, mediaOf, oddFloat, type Shapes, shapeIn } from "../values";
+import type { Positions } from "./walk";
+import { showPicture } from "../ui/picture";
+import { formatCount, formatFloat, type Media, mediaOf, oddFloat, type Shape, type Shapes, shapeIn, visible } from "../values";
+import { isDefaultFormat } from "./defaults";
+import { listenToHeaders } from "./headers";
 
 /** The grid inside of Perspective's datagrid. */
 export interface RegularTable extends HTMLElement {
@@ -21,14 +25,24 @@ export interface CellMeta {
   user?: unknown;
 }
 
-/** What the datagrid's element has beside what every element has. */
-interface Datagrid extends HTMLElement {
+/** Perspective's own fields of the datagrid's element. */
+export interface Datagrid extends HTMLElement {
   regular_table: RegularTable;
-  model?: {
-    _config: { split_by: string[]; group_by: string[] };
-    _schema: Record<string, string>;
-    _num_rows: number;
+  model?: GridModel;
+  _columns_config?: Record<string, { number_format?: object } | undefined>;
+}
+
+interface GridModel {
+  _config: {
+    columns: (string | null)[];
+    split_by: string[];
+    group_by: string[];
+    sort: [string, string][];
+    group_rollup_mode?: string;
+    aggregates?: Record<string, string | string[]>;
   };
+  _schema: Record<string, string>;
+  _num_rows: number;
 }
 
 export interface GridEvents {
@@ -36,7 +50,9 @@ export interface GridEvents {
   onMedia(media: Media, column: string, y: number): void;
   /** The details of a row were asked for. */
   onRow(y: number): void;
-  /** The grid is about to be drawn with so many rows. */
+  /** How the view's rows are found; without it, the mark stays at its place in the view. */
+  positions?(): Positions;
+  /** The grid is about to be drawn; `rows` is the view's number of rows. */
   onDrawing?(table: RegularTable, rows: number): void;
   /** The grid was drawn. */
   onDraw?(table: RegularTable): void;
@@ -56,7 +72,7 @@ export function keepPlace(viewer: Element, before: Element | null): void {
   if (from && to) to.scrollTo(from.scrollLeft, from.scrollTop);
 }
 
-/** Shows cells as what they are, from the next time on that the grid is drawn. */
+/** Formats the cells each time the grid is drawn, from the next draw on. */
 export function decorate(
   viewer: Element,
   table: string,
@@ -70,17 +86,22 @@ export function decorate(
   const grid = datagrid.regular_table;
   grid.tabIndex = 0;
   grid.setAttribute("aria-label", `Rows of ${table}`);
-  const cursor = new Cursor(grid, events.onRow);
+  const cursor = new Cursor(grid, events);
   const decorateAll = () => {
-    const model = datagrid.model;
+    const { model } = datagrid;
     if (!model) return;
+    const depth = model._config.split_by.length;
     cursor.isOn = model._config.group_by.length === 0;
+    for (const cell of grid.querySelectorAll<HTMLElement>("thead th")) {
+      const column = grid.getMeta(cell)?.column_header?.[depth];
+      if (column !== undefined) showHeader(cell, String(column), model);
+    }
     for (const cell of grid.querySelectorAll<HTMLElement>("tbody td")) {
       const meta = grid.getMeta(cell);
       if (!meta) continue;
-      const column = String(meta.column_header?.[model._config.split_by.length] ?? "");
-      const isGrouped = model._config.group_by.length > 0;
-      show(cell, meta, column, table, shapes(), model._schema[column], isGrouped);
+      const column = String(meta.column_header?.[depth] ?? "");
+      const shown = { column, model, shape: shapeIn(shapes(), column), table };
+      show(cell, meta, shown, isDefaultFormat(datagrid._columns_config?.[column]?.number_format));
       cursor.mark(cell, meta);
     }
     events.onDraw?.(grid);
@@ -88,10 +109,13 @@ export function decorate(
   grid.addStyleListener(decorateAll);
   const draw = grid.draw.bind(grid);
   grid.draw = (options) => {
-    events.onDrawing?.(grid, datagrid.model?._num_rows ?? 0);
+    const rows = datagrid.model?._num_rows ?? 0;
+    cursor.drawing(rows);
+    events.onDrawing?.(grid, rows);
     return draw(options);
   };
   listen(grid, datagrid, table, events);
+  listenToHeaders(grid, datagrid);
 }
 
 function listen(grid: RegularTable, datagrid: Datagrid, table: string, events: GridEvents): void {
@@ -109,19 +133,43 @@ function listen(grid: RegularTable, datagrid: Datagrid, table: string, events: G
   });
 }
 
-/** Cells are used again for other rows as the grid scrolls, so each part of one is set each time. */
-function show(
-  cell: HTMLElement,
-  meta: CellMeta,
-  column: string,
-  table: string,
-  shapes: Shapes,
-  type: string | undefined,
-  isGrouped: boolean,
-): void {
+interface Shown {
+  column: string;
+  model: GridModel;
+  shape: Shape;
+  table: string;
+}
+
+/** Aggregates that count values; all others return values of their column's kind. */
+const COUNTS = new Set(["count", "distinct count"]);
+
+/** Returns the name of a column's aggregate in a grouped view, or null in another view. */
+function aggregateOf(column: string, { _config: config }: GridModel): string | null {
+  const isGrouped = config.group_by.length > 0 || config.group_rollup_mode === "total";
+  if (!isGrouped) return null;
+  const how = config.aggregates?.[column];
+  return (Array.isArray(how) ? how[0] : how) ?? "";
+}
+
+/** Adds to a header of a grouped view how the column's values were combined, such as `sum of ms`. */
+function showHeader(cell: HTMLElement, column: string, model: GridModel): void {
+  const how = aggregateOf(column, model);
+  const prefix = how ? `${how} of ` : "";
+  if ((cell.dataset["stHow"] ?? "") !== prefix) cell.dataset["stHow"] = prefix;
+  const shown = visible(column);
+  if (shown === column) return;
+  for (const node of cell.querySelectorAll("*:not(:has(*))")) {
+    if (node.textContent === column) node.textContent = shown;
+  }
+}
+
+/** Shows a cell. Cells are reused for other rows when the grid scrolls: each part is set each time. */
+function show(cell: HTMLElement, meta: CellMeta, shown: Shown, isDefault: boolean): void {
+  const { column, model, shape, table } = shown;
   const value = meta.user;
-  const shape = shapeIn(shapes, column);
-  const media = shape.isMedia && !isGrouped ? mediaOf(value, table) : null;
+  const type = model._schema[column];
+  const how = aggregateOf(column, model);
+  const media = shape.isMedia && how === null ? mediaOf(value, table) : null;
   if (media) {
     showMedia(cell, media);
     mark(cell, "media");
@@ -141,11 +189,22 @@ function show(
   } else if (typeof value === "string") {
     mark(cell, shape.isInteger ? "integer" : shape.isNested ? "nested" : value === "" ? "empty" : "");
     if (value === "") setText(cell, '""');
+    else if (visible(value) !== value) setText(cell, visible(value));
     cell.title = value.length > 4000 ? `${value.slice(0, 4000)}…` : value;
+  } else if (typeof value === "number") {
+    const isCount = how !== null && (COUNTS.has(how) || (how === "" && !isNumber(shape)));
+    if (isCount) setText(cell, formatCount(value));
+    else if (isDefault && !(shape.isInteger && how === null)) setText(cell, formatFloat(value));
+    mark(cell, isCount ? "count" : "");
+    cell.title = shape.isInteger && how === null ? "" : String(value);
   } else {
     mark(cell, "");
-    cell.title = typeof value === "number" && !shape.isInteger ? String(value) : "";
+    cell.title = "";
   }
+}
+
+function isNumber(shape: Shape): boolean {
+  return shape.isInteger || shape.isFloat;
 }
 
 function mark(cell: HTMLElement, kind: string): void {
@@ -166,9 +225,9 @@ function showMedia(cell: HTMLElement, media: Media): void {
       image.decoding = "async";
       cell.replaceChildren(image);
     }
-    if (image.getAttribute("src") !== media.url) image.setAttribute("src", media.url);
+    showPicture(image, media.url);
     image.alt = media.caption || "image";
-    // A few pixels are shown as they are, not smoothed into a blur.
+    // The pixels of a small picture stay sharp.
     image.classList.toggle("st-pixels", (media.width ?? 1000) <= 64);
     return;
   }

@@ -1,17 +1,17 @@
-// How a table is shown before anybody changed anything.
+// The view of a table before the user changes it.
 
 import type { ViewerConfig } from "../live/perspective";
-import { type Shapes, SYSTEM_COLUMNS } from "../values";
+import { FLOAT_FORMAT, type Shapes, SYSTEM_COLUMNS } from "../values";
 
 export type RowSize = "small" | "medium" | "large";
 
 /** How tall rows are; a picture fills its row. */
 export const ROW_HEIGHTS: Record<RowSize, number> = { small: 26, medium: 44, large: 88 };
 
-/** The colour of a number does not tell its sign: the sign does. */
+/** The sign of a number shows in its text and needs no colour. */
 const PLAIN = { fg_mode: "disabled" };
 const INTEGER = { ...PLAIN, number_format: { maximumFractionDigits: 0, useGrouping: false } };
-const FLOAT = { ...PLAIN, number_format: { maximumSignificantDigits: 6, useGrouping: false } };
+const FLOAT = { ...PLAIN, number_format: FLOAT_FORMAT };
 /** Wide enough for a picture and for the name above it. */
 const MEDIA = { column_size_override: 110 };
 /** Text that goes on and on is clipped; all of it is in the row's details. */
@@ -31,10 +31,20 @@ const TIME = {
   },
 };
 
-/** All columns but those that every table has, oldest row first. */
+/** A view without filters, groups and order: a viewer keeps the parts that a configuration leaves out. */
+export const NOTHING: ViewerConfig = {
+  aggregates: {},
+  expressions: {},
+  filter: [],
+  group_by: [],
+  sort: [],
+  split_by: [],
+};
+
+/** Shows all columns but those that the server adds, oldest row first. */
 export function defaultView(names: string[], shapes: Shapes): ViewerConfig {
   const columns = names.filter((name) => !SYSTEM_COLUMNS.has(name) || shapes.has(name));
-  return { plugin: "Datagrid", columns, settings: false, ...formats(names, shapes) };
+  return { ...NOTHING, plugin: "Datagrid", columns, settings: false, ...formats(names, shapes) };
 }
 
 /** Takes new columns into a view that showed all there were; another shows what it showed. */
@@ -49,9 +59,23 @@ export function grown(config: ViewerConfig, before: Shapes, now: Shapes): Viewer
   };
 }
 
-/** A table's columns as its views have them: when a row came, then its own. */
+/** Returns the names of a table's columns in the order of its views: the arrival time, then its own. */
 export function namesOf(shapes: Shapes): string[] {
   return [...new Set(["timestamp", ...shapes.keys()])];
+}
+
+/** The format that earlier versions wrote into boards and links; it rounded digits before the point. */
+const FORMER_FLOAT = { maximumSignificantDigits: 6, useGrouping: false };
+
+/** Returns whether a column's number format is the page's own, not a choice of the user. */
+export function isDefaultFormat(format: object | undefined): boolean {
+  const own = [INTEGER.number_format, FLOAT_FORMAT, FORMER_FLOAT];
+  return !format || own.some((it) => isSameFormat(it, format));
+}
+
+function isSameFormat(a: object, b: object): boolean {
+  const sorted = (it: object) => JSON.stringify(Object.entries(it).sort());
+  return sorted(a) === sorted(b);
 }
 
 /** Formats by what columns hold: whole numbers whole, floats with what they have. */
@@ -67,5 +91,6 @@ export function formats(names: string[], shapes: Shapes): ViewerConfig {
   }
   const hasMedia = [...shapes.values()].some((shape) => shape.isMedia);
   const row_height = ROW_HEIGHTS[hasMedia ? "medium" : "small"];
-  return { columns_config, plugin_config: { row_height } };
+  // Without Perspective's row of "Edit" buttons in the header: settings have the same.
+  return { columns_config, plugin_config: { row_height, column_menus: false } };
 }

@@ -1,15 +1,13 @@
-// What stands in a view at a row, beyond the columns that the view shows.
+// Reads of a view's rows, beyond the columns that the view shows.
 
-import type { Filter, Table, View, ViewConfig, ViewerConfig } from "../live/perspective";
+import { NO_OVERLAY, type Overlay, overlaid } from "../live/overlay";
+import type { Table, View, ViewConfig, ViewerConfig } from "../live/perspective";
 import { type Media, mediaOf } from "../values";
 
-/** Returns the part of a viewer's configuration that decides its rows. */
-export function rowsOf(config: ViewerConfig, outer: Filter[] = []): ViewConfig {
-  return {
-    filter: [...(config.filter ?? []), ...outer],
-    sort: config.sort ?? [],
-    expressions: config.expressions ?? {},
-  };
+/** Returns the part of a viewer's configuration that decides its rows and their order. */
+export function rowsOf(config: ViewerConfig, overlay: Overlay = NO_OVERLAY): ViewConfig {
+  const { filter = [], sort = [], expressions = {} } = overlaid(config, overlay);
+  return { filter, sort, expressions };
 }
 
 /** Reads some rows of columns, as JSON values by column. */
@@ -19,23 +17,6 @@ export async function read(
   end_row: number,
 ): Promise<Record<string, unknown[]>> {
   return JSON.parse(await view.to_columns_string({ start_row, end_row })) as Record<string, unknown[]>;
-}
-
-/**
- * Returns where in the table the row stands that a view shows at `y`. A view in the table's own order
- * needs no question.
- */
-export async function positionAt(table: Table, rows: ViewConfig, y: number): Promise<number | null> {
-  if (!rows.filter?.length && !rows.sort?.length) return y;
-  // It is the last column, whatever others are called.
-  const column = (await table.columns()).at(-1) ?? "_pos";
-  const view = await table.view({ ...rows, columns: [column] });
-  try {
-    const position = (await read(view, y, y + 1))[column]?.[0];
-    return typeof position === "number" ? position : null;
-  } finally {
-    await view.delete();
-  }
 }
 
 /** How many rows are searched for the next cell with a file. */

@@ -2,18 +2,18 @@
 
 import type { RegularTable } from "./cells";
 
-/** How near to its end a grid counts as being there. */
+/** A grid counts as at its end within this distance. */
 const NEAR_PX = 4;
 
 /**
- * Keeps a grid at its end while rows come. Scrolling away from the end stops it; it does not begin by
- * itself, for somebody who reads the last rows wants them to stay.
+ * Keeps a grid at its end while rows are added. Scrolling away from the end stops it. It never starts by
+ * itself, so that the last rows stay for a reader.
  */
 export class Tail {
   #isOn = false;
   #height = 0;
   #rows = 0;
-  /** Whether the scroll that comes next is our own, of a grid that draws its end anyway. */
+  /** Whether the next scroll event is our own, of a grid that draws its end anyway. */
   #isKnown = false;
   #grid: RegularTable | null = null;
   readonly #listeners = new Set<(isOn: boolean) => void>();
@@ -30,8 +30,8 @@ export class Tail {
   }
 
   /**
-   * Is told before each draw of the grid how many rows there are. Makes room for those that came, so
-   * that the grid draws its end at once, and not where it was and then its end.
+   * Call before each draw with the number of rows. Makes room for new rows, so that the grid draws its
+   * end once, instead of its former place and then its end.
    */
   drawing(grid: RegularTable, rows: number): void {
     const came = rows - this.#rows;
@@ -39,14 +39,14 @@ export class Tail {
     const panel = grid.shadowRoot?.querySelector<HTMLElement>(".rt-virtual-panel");
     if (!this.#isOn || came <= 0 || !panel) return;
     const row = grid.querySelector<HTMLElement>("tbody tr")?.offsetHeight ?? 0;
-    // About right, so that the scroll bar does not jump; the draw sets what it is exactly.
+    // An estimate, so that the scroll bar does not jump; the draw sets the exact height.
     panel.style.height = `${panel.offsetHeight + came * row}px`;
     const before = grid.scrollTop;
     this.#toEnd(grid);
     this.#isKnown = grid.scrollTop !== before;
   }
 
-  /** Is told of each draw of the grid. */
+  /** Call after each draw of the grid. */
   drawn(grid: RegularTable): void {
     this.#listenTo(grid);
     if (this.#isOn && grid.scrollHeight !== this.#height) this.#toEnd(grid);
@@ -56,12 +56,12 @@ export class Tail {
   #listenTo(grid: RegularTable): void {
     if (this.#grid === grid) return;
     this.#grid = grid;
-    // A grid draws once more for each scroll that it hears of.
-    const heard = (event: Event) => {
+    // A grid draws once more for each scroll event.
+    const onScroll = (event: Event) => {
       if (this.#isKnown && this.#isAtEnd(grid)) event.stopImmediatePropagation();
       this.#isKnown = false;
     };
-    grid.addEventListener("scroll", heard, { capture: true, passive: true });
+    grid.addEventListener("scroll", onScroll, { capture: true, passive: true });
     const left = () => {
       // After the scroll that the event is about.
       requestAnimationFrame(() => {
@@ -74,7 +74,7 @@ export class Tail {
       if (["ArrowUp", "PageUp", "Home"].includes(event.key)) left();
     });
     grid.addEventListener("pointerdown", (event) => {
-      // The scroll bar is the grid's own; cells are not.
+      // A press on the scroll bar has the grid itself as its target.
       if (event.target === grid) left();
     });
   }

@@ -1,4 +1,4 @@
-// The page's one connection to the server's live views, which comes back by itself.
+// The page's one connection to the server's live views. It reconnects by itself.
 
 import { logIn } from "../api";
 import { type Client, loadPerspective } from "./perspective";
@@ -10,11 +10,14 @@ const LONGEST_PAUSE_MS = 5_000;
 
 type Listener<T> = (value: T) => void;
 
+/** The error of requests whose connection was lost. */
+const LOST = "the connection is lost";
+
 /**
- * A WebSocket and the client that speaks over it.
+ * A WebSocket and the client that uses it.
  *
- * Each time it opens there is a fresh client, which has no views yet: who has some makes them anew
- * when `onOpen` is told. What is sent while it is closed is dropped, as the views it was for are gone.
+ * Each new socket has a new client without views: its users make theirs again in `onOpen`. Messages
+ * sent while it is closed are dropped, since the views that they belong to are gone.
  */
 export class Connection {
   state: ConnectionState = "connecting";
@@ -30,33 +33,37 @@ export class Connection {
 
   constructor() {
     document.addEventListener("visibilitychange", () => {
-      this.#tellVisible();
+      this.#sendVisible();
       if (!document.hidden) this.#retryNow();
     });
     addEventListener("online", () => this.#retryNow());
+    // The viewer does not catch the errors of its own requests.
+    addEventListener("unhandledrejection", (event) => {
+      if (String(event.reason).includes(LOST)) event.preventDefault();
+    });
     void this.#connect();
   }
 
-  /** Calls at each change of the state; returns how to stop that. */
+  /** Calls the listener at each change of the state; returns how to stop. */
   onState(listener: Listener<ConnectionState>): () => void {
     return listen(this.#states, listener);
   }
 
-  /** Calls with the client that there is, and with each that comes later. */
+  /** Calls the listener with the present client and with each later one. */
   onOpen(listener: Listener<Client>): () => void {
     if (this.client && this.state === "open") listener(this.client);
     return listen(this.#opens, listener);
   }
 
-  /** Calls with the name of each table that has new columns. */
+  /** Calls the listener with the name of each table that has new columns. */
   onSchema(listener: Listener<string>): () => void {
     return listen(this.#schemas, listener);
   }
 
-  /** Stops updates, or lets them come again. */
+  /** Pauses or resumes updates. */
   pause(isPaused: boolean): void {
     this.#isPaused = isPaused;
-    this.#tellVisible();
+    this.#sendVisible();
   }
 
   async #connect(): Promise<void> {
@@ -72,31 +79,31 @@ export class Connection {
       async () => socket.close(),
     );
     socket.addEventListener("message", ({ data }) => {
-      if (typeof data === "string") this.#heard(data);
+      if (typeof data === "string") this.#receive(data);
       else void client.handle_response(new Uint8Array(data as ArrayBuffer));
     });
     socket.addEventListener("open", () => {
       this.#failures = 0;
       this.client = client;
       this.#enter("open");
-      this.#tellVisible();
+      this.#sendVisible();
       for (const listener of this.#opens) listener(client);
     });
     socket.addEventListener("close", () => {
-      // Whoever waits for an answer of this connection waits no longer.
-      void client.handle_error("the connection is lost").catch(() => undefined);
+      // Fails the requests that wait for an answer of this connection.
+      void client.handle_error(LOST).catch(() => undefined);
       if (this.#socket !== socket) return;
       this.#enter(this.client ? "reconnecting" : "connecting");
       this.#retryLater();
     });
   }
 
-  #heard(text: string): void {
+  #receive(text: string): void {
     const message = JSON.parse(text) as { schema?: string };
     if (message.schema) for (const listener of this.#schemas) listener(message.schema);
   }
 
-  #tellVisible(): void {
+  #sendVisible(): void {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     const visible = !document.hidden && !this.#isPaused;
     this.#socket.send(JSON.stringify({ visible }));
@@ -115,7 +122,7 @@ export class Connection {
     void this.#retry();
   }
 
-  /** A socket does not say why it was refused; a request does. */
+  /** A socket has no status when it is refused; a request has. */
   async #retry(): Promise<void> {
     try {
       const answer = await fetch("/api/tables?entity=-", { credentials: "same-origin" });

@@ -1,11 +1,13 @@
-// What the page uses of Perspective, and how it is loaded: after the page's own first paint.
+// The part of Perspective that the page uses. It is loaded after the page's own first paint.
+
+import { extendPlugins } from "./plugins";
 
 declare const VIEWER_URL: string;
 declare const VIEWER_CSS_URL: string;
 
 export type Filter = [string, string, unknown?];
 
-/** What a view shows: Perspective's view configuration. */
+/** Perspective's view configuration. */
 export interface ViewConfig {
   columns?: (string | null)[];
   group_by?: string[];
@@ -17,7 +19,7 @@ export interface ViewConfig {
   group_rollup_mode?: string;
 }
 
-/** A view, and how the viewer shows it. */
+/** A view's configuration and how the viewer shows it. */
 export interface ViewerConfig extends ViewConfig {
   table?: string;
   plugin?: string;
@@ -38,6 +40,7 @@ export interface Window {
 
 export interface View {
   num_rows(): Promise<number>;
+  get_min_max(column: string): Promise<[unknown, unknown]>;
   to_columns_string(window?: Window): Promise<string>;
   on_update(callback: () => void): Promise<number>;
   delete(): Promise<void>;
@@ -93,5 +96,6 @@ async function load(): Promise<Perspective> {
   const styled = new Promise((resolve) => style.addEventListener("load", resolve, { once: true }));
   const module = (await import(VIEWER_URL)) as { start(): Promise<Perspective> };
   const [perspective] = await Promise.all([module.start(), styled]);
+  extendPlugins();
   return perspective;
 }

@@ -1,23 +1,29 @@
-// One of Perspective's viewers on one table, kept alive over lost connections.
+// A Perspective viewer of one table that survives lost connections.
 
 import { dressViewer } from "../shadow";
 import { viewerTheme } from "../theme";
 import type { Connection } from "./connection";
+import { guardKeys } from "./keyboard";
+import { NO_OVERLAY, type Overlay, overlaid, withoutOverlay } from "./overlay";
 import { type Client, type Filter, loadPerspective, type Viewer, type ViewerConfig } from "./perspective";
+import { ROWS_EVENT, type RowsDetail } from "./plugins";
 
-/** What somebody wants to know of a viewer. */
 export interface ViewerEvents {
-  /** It shows something, for the first time or in place of another after the connection was lost. */
+  /** Called when an element shows its first rows; `before` is the element that it replaces. */
   onDrawn?(before: Viewer | null): void;
-  /** It has got a grid or a chart, which has not drawn yet. */
+  /** Called when the viewer has a new grid or chart, before that draws. */
   onPlugin?(viewer: Viewer): void;
-  /** The table has new columns: returns what is to be shown then. */
+  /** Called when the table has new columns; returns the configuration to show then. */
   onColumns?(config: ViewerConfig): Promise<ViewerConfig>;
-  /** Somebody changed what it shows. */
+  /** Called when the user changed the configuration. */
   onChange?(config: ViewerConfig): void;
-  /** A part of a chart, or a row of a grid, was clicked. */
+  /** Called when a part of a chart, or a row of a grid, was clicked. */
   onClick?(detail: ClickDetail): void;
-  /** What it should show cannot be shown. */
+  /** Called each time the viewer was given a view, with the number of its rows. */
+  onRows?(detail: RowsDetail): void;
+  /** Called when a configuration was shown: an error before it is over. */
+  onShown?(): void;
+  /** Called when a configuration cannot be shown. */
   onError?(error: Error): void;
 }
 
@@ -28,18 +34,18 @@ export interface ClickDetail {
 }
 
 /**
- * A viewer's life: made in a host element, given each new client, asked for its configuration.
+ * A viewer in a host element. It survives lost connections: each new client gets a new element.
  *
- * Filters from outside (a board's time range, a click in another panel) lie over its own and are no
- * part of what [`save`](LiveViewer.save) returns.
+ * An overlay (a board's time range, picks in other panels) adds to its own filters;
+ * [`save`](LiveViewer.save) leaves it out.
  */
 export class LiveViewer {
   element: Viewer | null = null;
 
   #config: ViewerConfig;
-  /** What the viewer made of the configuration that it was given last. */
+  /** The configuration that the element saved after it was given the last one. */
   #shown: ViewerConfig = {};
-  #outer: Filter[] = [];
+  #overlay: Overlay = NO_OVERLAY;
   #isClosed = false;
   #isBusy = 0;
   #last: Promise<void> = Promise.resolve();
@@ -73,8 +79,8 @@ export class LiveViewer {
   }
 
   /**
-   * Shows the table through a client. A viewer stays with the client that it began with, so each
-   * client gets a viewer of its own, which takes the other's place once it shows something.
+   * Shows the table through a client. An element cannot change its client, so each client gets a new
+   * element, which replaces the former one as soon as it shows rows.
    */
   async #begin(client: Client): Promise<void> {
     const before = this.element;
@@ -82,7 +88,7 @@ export class LiveViewer {
     element.setAttribute("theme", viewerTheme());
     this.host.prepend(element);
     this.element = element;
-    // The viewer sets its own styles as it begins, and again as panels come.
+    // The element sets its own styles when it starts, and again for each new plugin.
     const dressed = new MutationObserver(() => {
       dressViewer(element);
       this.events.onPlugin?.(element);
@@ -93,6 +99,17 @@ export class LiveViewer {
     }
     element.addEventListener("perspective-config-update", () => {
       if (this.#isBusy === 0 && this.element === element) void this.#changed();
+    });
+    guardKeys(element);
+    // In place of the viewer's inline handlers: its fields grow with their text.
+    element.shadowRoot?.addEventListener("input", (event) => {
+      const field = event.composedPath()[0];
+      if (field instanceof HTMLInputElement && field.parentElement) {
+        field.parentElement.dataset["value"] = field.value;
+      }
+    });
+    element.addEventListener(ROWS_EVENT, (event) => {
+      if (this.element === element) this.events.onRows?.((event as CustomEvent<RowsDetail>).detail);
     });
     element.addEventListener("perspective-click", (event) => {
       this.events.onClick?.((event as CustomEvent<ClickDetail>).detail);
@@ -109,18 +126,19 @@ export class LiveViewer {
     if (before) discard(before);
   }
 
-  /** Shows something else. */
+  /** Shows another configuration. */
   set(config: ViewerConfig): void {
     this.#config = config;
     this.#run(() => this.#restore());
   }
 
-  /** Lays filters over its own. */
-  filter(outer: Filter[]): void {
-    if (JSON.stringify(outer) === JSON.stringify(this.#outer)) return;
-    this.#outer = outer;
+  /** Replaces the overlay. */
+  overlay(overlay: Overlay): void {
+    if (JSON.stringify(overlay) === JSON.stringify(this.#overlay)) return;
+    this.#overlay = overlay;
     this.#run(async () => {
-      await this.element?.restore({ filter: this.#filters() });
+      const { filter = [], expressions = {} } = overlaid(this.#config, overlay);
+      await this.element?.restore({ filter, expressions });
     });
   }
 
@@ -135,7 +153,7 @@ export class LiveViewer {
     await this.element?.toggleConfig(isOpen);
   }
 
-  /** What it shows, without what lies over it. */
+  /** Returns the configuration without the overlay. */
   save(): ViewerConfig {
     return this.#config;
   }
@@ -149,14 +167,15 @@ export class LiveViewer {
     });
   }
 
-  /** What is done to a viewer is done in turn. */
+  /** Runs operations on the element one after another. */
   #run(work: () => Promise<void>): void {
     this.#isBusy += 1;
     this.#last = this.#last.then(async () => {
       try {
         if (!this.#isClosed) await work();
+        if (!this.#isClosed) this.events.onShown?.();
       } catch (error) {
-        // A connection that breaks in the middle comes back, and all is done again.
+        // After a lost connection a new element is given everything again.
         if (this.connection.state === "open" && !this.#isClosed) {
           this.events.onError?.(error instanceof Error ? error : new Error(String(error)));
         }
@@ -170,27 +189,20 @@ export class LiveViewer {
     const { element } = this;
     if (!element) return;
     await element.restore({
-      ...this.#config,
+      ...overlaid(this.#config, this.#overlay),
       table: this.table,
       theme: viewerTheme(),
-      filter: this.#filters(),
     });
     this.#shown = this.#own(await element.save());
   }
 
-  #filters(): Filter[] {
-    return [...(this.#config.filter ?? []), ...this.#outer];
-  }
-
-  /** What is somebody's choice, of all that the viewer keeps. */
+  /** Returns the part of a saved configuration that is the user's choice. */
   #own(saved: ViewerConfig): ViewerConfig {
     const { table: _table, theme: _theme, version: _version, title: _title, ...config } = saved;
-    const outer = new Set(this.#outer.map((filter) => JSON.stringify(filter)));
-    config.filter = (config.filter ?? []).filter((it) => !outer.has(JSON.stringify(it)));
-    return config;
+    return withoutOverlay(config, this.#overlay, this.#config);
   }
 
-  /** Takes over what was changed, and only that: the rest stays as it was given. */
+  /** Takes over the changed parts only: the rest stays as it was given. */
   async #changed(): Promise<void> {
     const saved = await this.element?.save().catch(() => null);
     if (!saved || this.#isClosed || this.#isBusy > 0) return;
@@ -207,6 +219,6 @@ export class LiveViewer {
 
 function discard(element: Viewer): void {
   element.remove();
-  // One whose connection is gone cannot say goodbye to its views.
+  // After a lost connection its views cannot be deleted.
   void Promise.resolve(element.delete()).catch(() => undefined);
 }

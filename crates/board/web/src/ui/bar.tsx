@@ -5,7 +5,7 @@ import { chooseTheme, chosenTheme, isDark, onTheme } from "../theme";
 import { Menu } from "./menu";
 
 interface BarProps {
-  /** Where one is: each part and what it leads to; the last is the page itself. */
+  /** The path to this page: each part with its address; the last is the page itself. */
   trail: { text: string; href?: string }[];
   children?: ComponentChildren;
 }

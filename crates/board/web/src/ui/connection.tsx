@@ -16,7 +16,7 @@ export function useConnectionState(connection: Connection): ConnectionState {
   return state;
 }
 
-/** Whether what is shown is as new as it can be. */
+/** Shows whether the page is connected, so that it is up to date. */
 export function ConnectionMark({ connection, isPaused }: { connection: Connection; isPaused?: boolean }) {
   const state = useConnectionState(connection);
   const shown = state === "open" && isPaused ? "paused" : state;

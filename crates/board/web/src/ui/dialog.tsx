@@ -10,7 +10,7 @@ interface DialogProps {
   wide?: boolean;
 }
 
-/** A dialog above the page: Escape or a click beside it closes it, and focus goes back. */
+/** A dialog above the page: Escape or a click beside it closes it, and the focus returns. */
 export function Dialog({ title, onClose, children, actions, wide }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {

@@ -7,6 +7,7 @@ import { formatBytes, type Media } from "../values";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Icon } from "./icon";
+import { pauseAfter, Picture, Player } from "./picture";
 import { Loading, State } from "./state";
 
 /** The longest document that is shown in place. */
@@ -14,13 +15,13 @@ const LONGEST_DOCUMENT = 5_000_000;
 
 interface LightboxProps {
   title: string;
-  /** Returns the file of the cell so many places further; null where there is none. */
+  /** Returns the file `step` cells after the first one, or null if there is none. */
   load(step: number): Promise<Media | null>;
   first: Media;
   onClose(): void;
 }
 
-/** Shows a cell's file large; arrows lead to the same column's files before and after. */
+/** Shows a cell's file large; the arrow keys show the same column's files before and after it. */
 export function Lightbox({ title, load, first, onClose }: LightboxProps) {
   const [media, setMedia] = useState(first);
   const [step, setStep] = useState(0);
@@ -68,17 +69,10 @@ export function Lightbox({ title, load, first, onClose }: LightboxProps) {
 export function MediaView({ media }: { media: Media }) {
   switch (media.kind) {
     case "image":
-      return (
-        <img
-          src={media.url}
-          alt={media.caption || "image"}
-          class={(media.width ?? 1000) <= 64 ? "pixels" : ""}
-        />
-      );
+      return <Picture url={media.url} alt={media.caption || "image"} width={media.width} />;
     case "audio":
-      return <audio controls src={media.url} preload="metadata" />;
     case "video":
-      return <video controls src={media.url} preload="metadata" />;
+      return <Player kind={media.kind} url={media.url} />;
     case "html":
     case "markdown":
       return <Document key={media.url} media={media} />;
@@ -90,13 +84,23 @@ function Document({ media }: { media: Media }) {
   const [error, setError] = useState("");
   useEffect(() => {
     const abort = new AbortController();
-    fetch(media.url, { signal: abort.signal })
-      .then(async (answer) => {
-        if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-        setText((await answer.text()).slice(0, LONGEST_DOCUMENT));
-      })
-      .catch((error: Error) => abort.signal.aborted || setError(error.message));
-    return () => abort.abort();
+    let timer: number | undefined;
+    const load = async (tries: number) => {
+      const answer = await fetch(media.url, { signal: abort.signal });
+      if (answer.status === 404) {
+        // The file may arrive after its row.
+        timer = setTimeout(() => void load(tries + 1).catch(fail), pauseAfter(tries));
+        return;
+      }
+      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+      setText((await answer.text()).slice(0, LONGEST_DOCUMENT));
+    };
+    const fail = (error: Error) => abort.signal.aborted || setError(error.message);
+    load(0).catch(fail);
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
   }, [media.url]);
   if (error) return <State title="This document cannot be shown" isError>{error}</State>;
   if (text === null) return <Loading what="Loading the document…" />;
@@ -116,13 +120,13 @@ const STYLE = `
   p, ul, ol { margin: .4em 0; } a { color: inherit; }
 `;
 
-/** Colours as the page has them, since a sandbox does not see the page's own. */
+/** The page's colours: a sandbox does not inherit them. */
 const LIGHT = "html { color-scheme: light; background: #fff; color: #1c2024; }";
 const DARK = "html { color-scheme: dark; background: #15191c; color: #e4e7ea; }";
 
 /**
- * Shows HTML of somebody else: no script in it runs, no form is sent, nothing is loaded from
- * elsewhere, and it can reach neither the page nor the server in the reader's name.
+ * Shows untrusted HTML: it runs no script, sends no form, loads nothing from another origin, and
+ * cannot reach the page or the server with the reader's session.
  */
 export function Sandbox({ html, title, isPlain }: { html: string; title: string; isPlain?: boolean }) {
   const [dark, setDark] = useState(isDark());

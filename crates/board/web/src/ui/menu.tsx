@@ -5,7 +5,7 @@ import { Icon, type IconName } from "./icon";
 export interface MenuItem {
   label: string;
   hint?: string;
-  /** What the items from here on are about. */
+  /** The heading of this item and those after it. */
   heading?: string | undefined;
   icon?: IconName;
   isDanger?: boolean;
@@ -19,10 +19,12 @@ interface MenuProps {
   label: string;
   bare?: boolean;
   items: MenuItem[];
+  /** Called before the list is shown. */
+  onOpen?(): void;
 }
 
 /** A button that opens a list of actions; arrows, Home, End and Escape work as in other menus. */
-export function Menu({ icon, label, bare, items }: MenuProps) {
+export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -63,7 +65,10 @@ export function Menu({ icon, label, bare, items }: MenuProps) {
         aria-haspopup="menu"
         aria-expanded={isOpen}
         aria-controls={id}
-        onClick={() => setOpen(!isOpen)}
+        onClick={() => {
+          if (!isOpen) onOpen?.();
+          setOpen(!isOpen);
+        }}
       >
         {icon && <Icon name={icon} />}
         {!bare && <span>{label}</span>}

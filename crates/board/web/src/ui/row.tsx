@@ -1,24 +1,26 @@
-// A row in full.
+// A row with all its columns.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, type RowText } from "../api";
+import type { RowAt } from "../grid/walk";
 import { cellsOf, indented } from "../json";
 import { formatCount, mediaOf, oddFloat } from "../values";
 import { Button } from "./button";
 import { MediaView } from "./media";
 import { Loading, State } from "./state";
-import { toast } from "./toast";
+import { toast, toastError } from "./toast";
 
 interface RowDrawerProps {
-  table: string;
-  position: number;
-  onMove(position: number): void;
+  at: RowAt;
+  onMove(row: RowAt): void;
   onClose(): void;
 }
 
-/** Shows a row with each of its columns in full, beside the grid. */
-export function RowDrawer({ table, position, onMove, onClose }: RowDrawerProps) {
+/** Shows a row with each of its columns in full, beside the grid. Its arrows follow the view's order. */
+export function RowDrawer({ at, onMove, onClose }: RowDrawerProps) {
+  const { table, position } = at;
+  const [ends, setEnds] = useState({ isFirst: false, isLast: false });
   const [row, setRow] = useState<RowText | null>(null);
   const [error, setError] = useState<string | null>(null);
   const root = useRef<HTMLElement>(null);
@@ -43,6 +45,15 @@ export function RowDrawer({ table, position, onMove, onClose }: RowDrawerProps) 
     return () => before?.focus?.();
   }, []);
 
+  const move = async (by: number) => {
+    try {
+      const next = await at.step(by);
+      setEnds({ isFirst: by < 0 && !next, isLast: by > 0 && !next });
+      if (next) onMove(next);
+    } catch (error) {
+      toastError(error);
+    }
+  };
   const copy = async () => {
     if (!row) return;
     await navigator.clipboard.writeText(indented(row.json));
@@ -64,10 +75,16 @@ export function RowDrawer({ table, position, onMove, onClose }: RowDrawerProps) 
           icon="left"
           label="Row before"
           bare
-          disabled={position === 0}
-          onClick={() => onMove(position - 1)}
+          disabled={ends.isFirst}
+          onClick={() => void move(-1)}
         />
-        <Button icon="right" label="Row after" bare onClick={() => onMove(position + 1)} />
+        <Button
+          icon="right"
+          label="Row after"
+          bare
+          disabled={ends.isLast}
+          onClick={() => void move(1)}
+        />
         <Button icon="copy" label="Copy JSON" onClick={() => void copy()} />
         <Button icon="close" label="Close" bare onClick={onClose} />
       </header>
@@ -82,7 +99,7 @@ export function RowDrawer({ table, position, onMove, onClose }: RowDrawerProps) 
   );
 }
 
-/** What the server says of a row beside the row's own cells. */
+/** The members that the server adds to a row's own cells. */
 const ADDED = new Set(["_position", "_writer", "_line", "_step"]);
 
 function Cells({ row, table }: { row: RowText; table: string }) {

@@ -8,7 +8,7 @@ interface StateProps {
   children?: ComponentChildren;
 }
 
-/** What stands where there is nothing to show: why, and what can be done. */
+/** Explains an empty place: why it is empty, and what the user can do. */
 export function State({ icon, title, isError, children }: StateProps) {
   return (
     <div class={isError ? "state error" : "state"} role={isError ? "alert" : undefined}>

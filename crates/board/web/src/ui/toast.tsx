@@ -10,7 +10,7 @@ const SHOWN_MS = 4_000;
 let next = 0;
 let show: ((note: Note) => void) | null = null;
 
-/** Says something in passing. */
+/** Shows a message for some seconds. */
 export function toast(text: string): void {
   show?.({ id: next++, text, isError: false });
 }

@@ -1,52 +1,72 @@
-// A board: panels over one or several tables, laid out, saved, shared.
+// A board: panels over one or several tables.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, boardLink, path } from "../api";
 import { BoardPanel } from "../board/frame";
-import { type BoardDocument, completed, freeName, nameOf, newId, type PanelDocument } from "../board/document";
+import {
+  type BoardDocument,
+  completed,
+  emptyBoard,
+  freeName,
+  nameOf,
+  newId,
+  type PanelDocument,
+  type Range,
+} from "../board/document";
+import { Versions } from "../board/versions";
+import {
+  boardStateInAddress,
+  dropNewBoard,
+  type NewBoard,
+  newBoardInAddress,
+  putBoardState,
+} from "../link";
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
 import { lengthOf, RANGES, rangeFilters, rangeLabel, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
+import { ConflictDialog, DeleteDialog, Missing, type Theirs } from "../board/dialogs";
+import { shapesOfTable } from "../board/panels";
+import { overlayOf, type Pick } from "../board/picks";
 import type { Connection } from "../live/connection";
-import type { Filter } from "../live/perspective";
+import type { RowAt } from "../grid/walk";
+import { NO_OVERLAY, type Overlay } from "../live/overlay";
 import type { BoardStart } from "../start";
 import { setBoardTheme, type Theme } from "../theme";
 import { Bar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
 import { ConnectionMark } from "../ui/connection";
-import { Ask, Dialog } from "../ui/dialog";
+import { Ask } from "../ui/dialog";
 import { Icon } from "../ui/icon";
 import { Menu, type MenuItem } from "../ui/menu";
+import { useNarrow } from "../ui/narrow";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
 import { toast, toastError } from "../ui/toast";
-import { formatAgo } from "../values";
+import { isTyping } from "../ui/typing";
+import type { Shapes } from "../values";
 
 interface BoardProps {
   start: BoardStart & { embed: boolean };
   connection: Connection;
 }
 
-/** How often a newer version is looked for. */
+/** The time between two checks for a newer version. */
 const LOOK_MS = 20_000;
 
-const READ_ONLY = "Your key may look at this board, and change nothing on the server.";
+const READ_ONLY = "Your key may read this board. It may not change anything on the server.";
 
-/** What a board may say of its colours; a reader's own choice counts more. */
+/** The themes of a board; a reader's own choice takes precedence. */
 const THEMES: [Theme, string][] = [
   ["auto", "As the reader's system"],
   ["light", "Light"],
   ["dark", "Dark"],
 ];
 
-/** The version that somebody else saved. */
-interface Theirs {
-  author?: string;
-  updated?: string;
-}
+type Asked = "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
 
-type Asked = "rename" | "save-as" | "delete" | "conflict" | "add" | null;
+/** The version that a board has before it is saved for the first time. */
+const UNSAVED = "new";
 
 export function Board({ start, connection }: BoardProps) {
   const { entity, project, board: name } = start;
@@ -57,12 +77,29 @@ export function Board({ start, connection }: BoardProps) {
   const [isNewer, setNewer] = useState(false);
   const [asked, setAsked] = useState<Asked>(null);
   const [theirs, setTheirs] = useState<Theirs>({});
-  const [picked, setPicked] = useState<{ panel: string; filters: Filter[] } | null>(null);
-  const [row, setRow] = useState<{ table: string; position: number } | null>(null);
+  const [picks, setPicks] = useState<Pick[]>([]);
+  const [row, setRow] = useState<RowAt | null>(null);
+  const [added, setAdded] = useState<string | null>(null);
   const [, redraw] = useState(0);
+
+  const isNarrow = useNarrow();
+  const [look, setLook] = useState(boardStateInAddress);
+  useEffect(() => {
+    const read = () => setLook(boardStateInAddress());
+    addEventListener("popstate", read);
+    return () => removeEventListener("popstate", read);
+  }, []);
 
   const load = useCallback(async () => {
     try {
+      const made = await newBoardInAddress();
+      if (made && !(await isKept(entity, project, name))) {
+        const document = completed(await documentOf(made));
+        setHistory(new History({ ...document, panels: settle(document.panels) }));
+        setSaved({ text: "", etag: UNSAVED });
+        setError(null);
+        return;
+      }
       const found = await api.board(entity, project, name);
       const { etag } = found;
       const document = completed(found.document);
@@ -71,7 +108,6 @@ export function Board({ start, connection }: BoardProps) {
       setSaved({ text: JSON.stringify(settled), etag });
       setNewer(false);
       setError(null);
-      connection.pause(document.refresh === "paused");
     } catch (error) {
       setError(error as ApiError);
     }
@@ -80,11 +116,12 @@ export function Board({ start, connection }: BoardProps) {
 
   const document = history?.now ?? null;
   const isChanged = document !== null && saved !== null && JSON.stringify(document) !== saved.text;
-  // Who may not save has nothing to lose.
+  // A reader without the right to save has nothing to lose.
   const isDirty = isChanged && start.writes;
-  // Who leaves right behind a save is asked nothing: that is before the page is drawn again.
+  // A ref, since the user may leave right after a save, before the page is drawn again. A new board
+  // without changes can be made again.
   const isUnsaved = useRef(false);
-  isUnsaved.current = isDirty;
+  isUnsaved.current = isDirty && (saved?.etag !== UNSAVED || history?.canUndo === true);
   const keep = (now: { text: string; etag: string }) => {
     isUnsaved.current = false;
     setSaved(now);
@@ -109,6 +146,7 @@ export function Board({ start, connection }: BoardProps) {
     try {
       const now = await api.saveBoard([entity, project, name], document, etag);
       keep({ text: JSON.stringify(document), etag: now });
+      dropNewBoard();
       setNewer(false);
       setAsked(null);
       toast("The board is saved");
@@ -122,10 +160,9 @@ export function Board({ start, connection }: BoardProps) {
     setAsked("conflict");
   };
 
-  // Newer versions of others are told of, never silently written over; without changes of one's
-  // own they are simply shown.
+  // A newer version of another user is announced if this one has changes, else it is shown.
   useEffect(() => {
-    if (!saved) return;
+    if (!saved || saved.etag === UNSAVED) return;
     const look = async () => {
       if (globalThis.document.hidden) return;
       const found = await api.board(entity, project, name).catch(() => null);
@@ -162,22 +199,28 @@ export function Board({ start, connection }: BoardProps) {
     };
   });
 
-  const now = useNow(document?.refresh === "live" ? (document.range?.last ?? null) : null);
+  const shapes = useShapes(document?.panels ?? []);
+  const range: Range | null = look.range === undefined ? (document?.range ?? null) : look.range;
+  const isPaused = look.isPaused ?? document?.refresh === "paused";
+  useEffect(() => connection.pause(isPaused), [isPaused]);
+  const now = useNow(isPaused ? null : (range?.last ?? null));
   if (error) return <Missing start={start} error={error} />;
   if (!document) return <Loading what="Opening the board…" />;
 
-  const outer = rangeFilters(document.range, now);
-  const isPaused = document.refresh === "paused";
-  const filtersFor = (panel: PanelDocument) => {
-    const laid = panel.config.text === undefined ? outer : [];
-    return picked && picked.panel !== panel.id ? [...laid, ...picked.filters] : laid;
+  const outer = rangeFilters(range, now);
+  const setState = (state: typeof look) => {
+    putBoardState(state);
+    setLook(state);
+  };
+  const overlayFor = (panel: PanelDocument): Overlay => {
+    const { id, table, config } = panel;
+    if (!table) return NO_OVERLAY;
+    const picked = overlayOf(picks, { id, table, config }, shapes.get(table));
+    return { ...picked, filter: [...outer, ...picked.filter] };
   };
   const setPanels = (edit: (panels: PanelDocument[]) => PanelDocument[]) =>
     change((document) => ({ ...document, panels: edit(document.panels) }));
-  const pause = () => {
-    connection.pause(!isPaused);
-    change((document) => ({ ...document, refresh: isPaused ? "live" : "paused" }));
-  };
+  const pause = () => setState({ ...look, isPaused: !isPaused });
   const saveAs = async (title: string) => {
     try {
       const taken = await api.boards(entity, project);
@@ -189,14 +232,16 @@ export function Board({ start, connection }: BoardProps) {
       toastError(error);
     }
   };
+  /** Sets the title. The link has the board's name, which stays. */
   const rename = async (title: string) => {
     try {
-      const to = nameOf(title);
       const renamed = { ...document, title };
       const etag = await api.saveBoard([entity, project, name], renamed, saved?.etag ?? null);
-      keep({ text: JSON.stringify(document), etag });
-      if (to !== name) await api.renameBoard(entity, project, name, to);
-      location.assign(boardLink(entity, project, to));
+      change(() => renamed);
+      keep({ text: JSON.stringify(renamed), etag });
+      dropNewBoard();
+      setAsked(null);
+      toast("The board is saved");
     } catch (error) {
       refused(error);
     }
@@ -226,11 +271,11 @@ export function Board({ start, connection }: BoardProps) {
           <ConnectionMark connection={connection} isPaused={isPaused} />
           {isDirty && <span class="unsaved">not saved</span>}
           <Menu
-            label={rangeLabel(document.range)}
+            label={rangeLabel(range)}
             items={[null, ...RANGES].map((last) => ({
               label: rangeLabel(last ? { last } : null),
-              isChecked: (document.range?.last ?? null) === last && !document.range?.from,
-              onSelect: () => change((it) => ({ ...it, range: last ? { last } : null })),
+              isChecked: (range?.last ?? null) === last && !range?.from,
+              onSelect: () => setState({ ...look, range: last ? { last } : null }),
             }))}
           />
           <Button
@@ -240,7 +285,9 @@ export function Board({ start, connection }: BoardProps) {
             pressed={isPaused}
             onClick={pause}
           />
-          {start.writes ? (
+          {start.writes && isNarrow ? (
+            isDirty && <Button icon="save" label="Save" kind="primary" onClick={() => void save()} />
+          ) : start.writes ? (
             <>
               <Button
                 icon="edit"
@@ -270,7 +317,35 @@ export function Board({ start, connection }: BoardProps) {
             label="More"
             bare
             items={[
+              ...ofWriter(
+                isNarrow
+                  ? [
+                      { label: "Add a panel…", icon: "add" as const, onSelect: () => setAsked("add") },
+                      {
+                        label: "Undo",
+                        icon: "undo" as const,
+                        disabled: !history?.canUndo,
+                        onSelect: () => step("undo"),
+                      },
+                    ]
+                  : [],
+              ),
               ...ofWriter([
+                {
+                  label: "Keep range and pause",
+                  hint: "as the board's own",
+                  icon: "check" as const,
+                  disabled:
+                    JSON.stringify(range) === JSON.stringify(document.range) &&
+                    isPaused === (document.refresh === "paused"),
+                  onSelect: () => change((it) => ({ ...it, range, refresh: isPaused ? "paused" : "live" })),
+                },
+                {
+                  label: "History…",
+                  icon: "undo" as const,
+                  disabled: saved?.etag === UNSAVED,
+                  onSelect: () => setAsked("versions"),
+                },
                 { label: "Save as…", icon: "copy", onSelect: () => setAsked("save-as") },
                 { label: "Rename…", icon: "edit", onSelect: () => setAsked("rename") },
               ]),
@@ -328,14 +403,20 @@ export function Board({ start, connection }: BoardProps) {
           <Button label="Keep mine" onClick={() => setNewer(false)} />
         </div>
       )}
-      {picked && (
-        <div class="chips" aria-label="Filters from a chart">
-          {picked.filters.map((filter, i) => (
-            <span key={i} class="chip">
-              <bdi>{String(filter[0])}</bdi> {filter[1]} <b>{String(filter[2] ?? "")}</b>
+      {picks.length > 0 && (
+        <div class="chips" role="group" aria-label="Filters from charts">
+          {picks.map((pick) => (
+            <span key={`${pick.panel} ${pick.group}`} class="chip">
+              <bdi>{pick.label}</bdi>
+              <Button
+                icon="close"
+                label={`Remove the filter ${pick.label}`}
+                bare
+                onClick={() => setPicks(picks.filter((it) => it !== pick))}
+              />
             </span>
           ))}
-          <Button icon="close" label="Clear" onClick={() => setPicked(null)} />
+          {picks.length > 1 && <Button label="Clear all" onClick={() => setPicks([])} />}
         </div>
       )}
       <main class="board-main">
@@ -345,7 +426,10 @@ export function Board({ start, connection }: BoardProps) {
               key={panel.id}
               panel={panel}
               connection={connection}
-              outer={filtersFor(panel)}
+              overlay={overlayFor(panel)}
+              range={range}
+              hasPicks={picks.some((pick) => pick.panel !== panel.id)}
+              isNew={panel.id === added}
               writes={start.writes}
               isEditing={isEditing}
               onPlace={(layout) => setPanels((panels) => place(panels, panel.id, layout))}
@@ -361,10 +445,11 @@ export function Board({ start, connection }: BoardProps) {
                 )
               }
               onRemove={() => setPanels((panels) => settle(panels.filter((it) => it.id !== panel.id)))}
-              onRow={(table, position) => setRow({ table, position })}
-              onPick={(filters) =>
-                setPicked(filters.length > 0 ? { panel: panel.id, filters } : null)
+              onRow={setRow}
+              onPick={(made) =>
+                setPicks((picks) => [...picks.filter((it) => it.panel !== panel.id), ...made])
               }
+              onClearPicks={() => setPicks([])}
             />
           ))}
         </div>
@@ -379,12 +464,7 @@ export function Board({ start, connection }: BoardProps) {
           </State>
         )}
         {row && (
-          <RowDrawer
-            table={row.table}
-            position={row.position}
-            onMove={(position) => setRow({ ...row, position })}
-            onClose={() => setRow(null)}
-          />
+          <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
         )}
       </main>
       {asked === "add" && (
@@ -395,6 +475,7 @@ export function Board({ start, connection }: BoardProps) {
             setPanels((panels) =>
               settle([...panels, { ...panel, layout: { ...panel.layout, y: bottom(panels) } }]),
             );
+            setAdded(panel.id);
             setAsked(null);
           }}
           onClose={() => setAsked(null)}
@@ -406,7 +487,7 @@ export function Board({ start, connection }: BoardProps) {
           label="Title"
           value={document.title || name}
           action="Rename"
-          hint="Its link changes with it."
+          hint="Its link stays the same."
           onDone={(title) => void rename(title)}
           onClose={() => setAsked(null)}
         />
@@ -422,71 +503,63 @@ export function Board({ start, connection }: BoardProps) {
         />
       )}
       {asked === "delete" && (
-        <Dialog
-          title="Delete this board?"
+        <DeleteDialog
+          title={document.title || name}
+          onDelete={() => void remove()}
           onClose={() => setAsked(null)}
-          actions={
-            <>
-              <Button label="Cancel" onClick={() => setAsked(null)} />
-              <Button label="Delete" kind="danger" onClick={() => void remove()} />
-            </>
-          }
-        >
-          <p>
-            <b>{document.title || name}</b> goes away for everybody. The rows that it shows stay.
-          </p>
-        </Dialog>
+        />
+      )}
+      {asked === "versions" && (
+        <Versions
+          board={[entity, project, name]}
+          onShow={(document) => {
+            change(() => completed(document));
+            setAsked(null);
+          }}
+          onClose={() => setAsked(null)}
+        />
       )}
       {asked === "conflict" && (
-        <Dialog
-          title="Somebody else saved this board"
+        <ConflictDialog
+          theirs={theirs}
+          onShow={() => void load().then(() => setAsked(null))}
+          onCopy={() => setAsked("save-as")}
+          onOverwrite={() => void save(null)}
           onClose={() => setAsked(null)}
-          actions={
-            <>
-              <Button label="Show theirs" onClick={() => void load().then(() => setAsked(null))} />
-              <Button label="Save as a copy…" onClick={() => setAsked("save-as")} />
-              <Button label="Save over theirs" kind="danger" onClick={() => void save(null)} />
-            </>
-          }
-        >
-          <p>
-            {theirs.author ? <b>{theirs.author}</b> : "Somebody"} saved a newer version
-            {theirs.updated ? ` ${formatAgo(new Date(theirs.updated))}` : ""}, while you changed yours.
-            Nothing is lost: earlier versions are kept on the server.
-          </p>
-        </Dialog>
+        />
       )}
     </div>
   );
 }
 
-function Missing({ start, error }: { start: BoardStart; error: ApiError }) {
-  const { entity, project, board } = start;
-  const isMissing = error.status === 404 || error.status === 403;
-  return (
-    <div class="page">
-      <Bar trail={[...trailOf(entity, project), { text: board }]} />
-      <main>
-        <State
-          icon="board"
-          title={isMissing ? "No such board" : "The board cannot be opened"}
-          isError={!isMissing}
-        >
-          <p>
-            {isMissing
-              ? `There is no board ${board} in ${entity}/${project}, or your key does not open it.`
-              : error.message}
-          </p>
-          <a class="button primary" href={`/${path(entity, project)}`}>
-            <Icon name="home" /> All boards and tables
-          </a>
-        </State>
-      </main>
-    </div>
-  );
+async function isKept(entity: string, project: string, name: string): Promise<boolean> {
+  return (await api.boards(entity, project)).some((board) => board.name === name);
 }
 
-/** The time, moving on in steps that suit a range; standing still without one. */
+/** Makes the document of a new board. */
+async function documentOf({ table, template, config }: NewBoard): Promise<Partial<BoardDocument>> {
+  const title = table.split("/").at(-1) ?? table;
+  if (template === "view") return emptyBoard(title, { table, title, config: config ?? {} });
+  return api.generated(table, template);
+}
+
+/** Returns the shapes of the tables of panels, as far as they are known. */
+function useShapes(panels: PanelDocument[]): ReadonlyMap<string, Shapes> {
+  const [shapes, setShapes] = useState<ReadonlyMap<string, Shapes>>(new Map());
+  const tables = [...new Set(panels.flatMap((panel) => panel.table ?? []))].sort();
+  useEffect(() => {
+    for (const table of tables) {
+      // A table that cannot be read says so in its panels.
+      shapesOfTable(table).then(
+        (found) => setShapes((shapes) => new Map(shapes).set(table, found)),
+        () => undefined,
+      );
+    }
+  }, [tables.join(" ")]);
+  return shapes;
+}
+
+/** Returns the time, updated in steps that suit a range; constant without one. */
 function useNow(last: string | null): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -500,9 +573,3 @@ function useNow(last: string | null): number {
   }, [last]);
   return now;
 }
-
-function isTyping(event: Event): boolean {
-  const target = event.composedPath()[0] as Element;
-  return /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || (target as HTMLElement).isContentEditable;
-}
-

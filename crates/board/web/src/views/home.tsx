@@ -1,4 +1,4 @@
-// The tables and boards that one may see.
+// The tables and boards that the reader may see.
 
 import { useEffect, useState } from "preact/hooks";
 import { api, type ApiError, boardLink, type BoardSummary, panelLink, path, type TableSummary } from "../api";
@@ -142,7 +142,7 @@ function byProject(tables: TableSummary[], start: HomeStart): Project[] {
   return [...found.values()];
 }
 
-/** Boards change seldom: each project's are asked for once. */
+/** Loads each project's boards once: they change rarely. */
 async function boardsOf(
   projects: Project[],
   known: Map<string, BoardSummary[]>,
@@ -158,7 +158,7 @@ async function boardsOf(
 
 interface ProjectViewProps {
   project: Project;
-  /** None where the reader may make no boards. */
+  /** Null if the reader may not make boards. */
   onNewBoard: (() => void) | null;
 }
 
@@ -258,7 +258,7 @@ function NoMatch({ search }: { search: string }) {
 function FirstSteps() {
   return (
     <State icon="row" title="No tables yet">
-      <p>A table comes into being with its first row. From Python:</p>
+      <p>A table is made by its first row. From Python:</p>
       <pre>
         {`from streamtable import StreamTable
 

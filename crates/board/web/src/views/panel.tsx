@@ -1,28 +1,36 @@
-// The panel of a table: all its rows, live.
+// The panel of a table: a live view of its rows.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api, boardLink, panelLink, type TableSummary } from "../api";
-import { emptyBoard, freeName } from "../board/document";
+import { api, ApiError, panelLink, type TableSummary } from "../api";
+import { aggregatesOf, needsAggregates, withAggregates } from "../grid/aggregates";
 import { datagridOf, decorate, keepPlace } from "../grid/cells";
-import { defaultView, grown, namesOf, ROW_HEIGHTS, type RowSize } from "../grid/defaults";
-import { mediaAt, positionAt, rowsOf } from "../grid/lookup";
+import { defaultView, grown, namesOf, NOTHING, ROW_HEIGHTS, type RowSize } from "../grid/defaults";
+import { mediaAt, rowsOf } from "../grid/lookup";
 import { Tail } from "../grid/tail";
+import { type RowAt, rowAt } from "../grid/walk";
 import { putViewInAddress, viewInAddress } from "../link";
 import type { Connection } from "../live/connection";
 import type { Viewer, ViewerConfig } from "../live/perspective";
+import type { RowsDetail } from "../live/plugins";
 import { LiveViewer } from "../live/viewer";
 import type { PanelStart } from "../start";
 import { onTheme } from "../theme";
 import { Bar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
 import { ConnectionMark } from "../ui/connection";
+import { Cover } from "../ui/cover";
+import { ExportMenu, exports } from "../ui/export";
 import { Icon } from "../ui/icon";
 import { Lightbox } from "../ui/media";
-import { Menu } from "../ui/menu";
+import { Menu, type MenuItem } from "../ui/menu";
+import { useNarrow } from "../ui/narrow";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
 import { toast, toastError } from "../ui/toast";
-import { formatAgo, formatBytes, type Media, plural, type Shapes, shapesOf } from "../values";
+import { isTyping } from "../ui/typing";
+import { ViewBar } from "../ui/view-bar";
+import { BOARD_IN_ADDRESS, NewBoardMenu, openBoard } from "./new-board";
+import { formatAgo, formatCount, type Media, plural, type Shapes, shapesOf, visible } from "../values";
 
 interface PanelProps {
   start: PanelStart & { embed: boolean };
@@ -44,10 +52,34 @@ export function Panel({ start, connection }: PanelProps) {
   const [isFollowing, setFollowing] = useState(false);
   const [isPaused, setPaused] = useState(false);
   const [isDrawn, setDrawn] = useState(false);
-  const [isEmpty, setEmpty] = useState(false);
+  const [isMissing, setMissing] = useState(false);
   const [error, setError] = useState("");
-  const [row, setRow] = useState<number | null>(null);
+  const [config, setConfig] = useState<ViewerConfig>({});
+  const [rows, setRows] = useState<RowsDetail | null>(null);
+  const [row, setRow] = useState<RowAt | null>(null);
   const [opened, setOpened] = useState<Opened | null>(null);
+  const about = useAbout(start, isMissing);
+  const isNarrow = useNarrow();
+  const aggregates = useRef<Promise<Record<string, string>> | null>(null);
+  /** How many steps the user can undo. */
+  const steps = useRef(0);
+
+  const byDefault = () => defaultView(namesOf(shapes.current), shapes.current);
+  const keep = (config: ViewerConfig) => {
+    setConfig(config);
+    if (start.embed) return;
+    steps.current += 1;
+    void putViewInAddress(config, true);
+  };
+  /** Shows changes that were made in the page's own controls. */
+  const apply = async (changes: ViewerConfig) => {
+    const live = viewer.current;
+    if (!live) return;
+    aggregates.current ??= aggregatesOf(name);
+    const changed = withAggregates({ ...live.save(), ...changes }, await aggregates.current);
+    live.set(changed);
+    keep(changed);
+  };
 
   useEffect(() => {
     let live: LiveViewer | null = null;
@@ -59,13 +91,14 @@ export function Panel({ start, connection }: PanelProps) {
       const [linked] = await Promise.all([viewInAddress(), learn()]);
       if (isGone || !host.current) return;
       const [, template] = BOARD_IN_ADDRESS.exec(location.hash) ?? [];
-      if (template) await openBoard(start, template as Template).catch(toastError);
-      setEmpty(false);
-      const config = linked ?? defaultView(namesOf(shapes.current), shapes.current);
+      if (template) await openBoard(start, template).catch(toastError);
+      const config = linked ?? byDefault();
+      setConfig(config);
       const dress = (viewer: Viewer) => {
         decorate(viewer, name, () => shapes.current, {
           onMedia: (media, column, y) => setOpened({ media, column, y }),
           onRow: (y) => void openRow(y),
+          positions,
           onDrawing: (grid, rows) => tail.drawing(grid, rows),
           onDraw: (grid) => tail.drawn(grid),
         });
@@ -75,15 +108,20 @@ export function Panel({ start, connection }: PanelProps) {
         onDrawn: (before) => {
           if (live?.element) keepPlace(live.element, before);
           setDrawn(true);
-          setError("");
         },
+        onShown: () => setError(""),
+        onRows: setRows,
         onChange: (config) => {
-          if (!start.embed) void putViewInAddress(config);
+          // Perspective's own settings leave the aggregates of new groups out.
+          if (needsAggregates(config)) void apply(config);
+          else keep(config);
         },
         onColumns: async (config) => {
           const before = shapes.current;
           await learn();
-          return grown(config, before, shapes.current);
+          const now = grown(config, before, shapes.current);
+          setConfig(now);
+          return now;
         },
         onError: (error) => setError(error.message),
       });
@@ -91,16 +129,26 @@ export function Panel({ start, connection }: PanelProps) {
     };
     const wait = async () => {
       try {
-        await begin();
-      } catch {
-        // A table that nothing was logged to yet is made by its first row.
+        // The list says whether there is a table, without an error for each time that there is none.
+        const tables = await api.tables(start.entity, start.project);
+        const isThere = tables.some((table) => table.name === name);
         if (isGone) return;
-        setEmpty(true);
-        setTimeout(() => void wait(), 1_000);
+        setMissing(!isThere);
+        if (isThere) return await begin();
+      } catch (error) {
+        if (error instanceof ApiError && error.status > 0) return setError(error.message);
       }
+      if (!isGone) setTimeout(() => void wait(), 1_000);
     };
     void wait();
+    const back = async () => {
+      const config = { ...NOTHING, ...((await viewInAddress()) ?? byDefault()) };
+      live?.set(config);
+      setConfig(config);
+    };
+    addEventListener("popstate", back);
     const stops = [
+      () => removeEventListener("popstate", back),
       onTheme(() => live?.restyle()),
       tail.onChange(setFollowing),
     ];
@@ -110,16 +158,33 @@ export function Panel({ start, connection }: PanelProps) {
       live?.close();
     };
   }, [name, connection]);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const element = viewer.current?.element;
+      if (event.key === "Escape" && element?.hasAttribute("settings") && !document.querySelector("dialog")) {
+        void viewer.current?.toggleSettings(false);
+        return;
+      }
+      const isUndo = (event.ctrlKey || event.metaKey) && event.key === "z" && !event.shiftKey;
+      if (!isUndo || isTyping(event) || steps.current === 0) return;
+      event.preventDefault();
+      steps.current -= 1;
+      history.back();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
 
   const tableOf = async () => {
     const { client } = connection;
     if (!client) throw new Error("the server cannot be reached");
     return client.open_table(name);
   };
+  const positions = () => ({ table: tableOf, view: () => rowsOf(viewer.current?.save() ?? {}) });
   const openRow = async (y: number) => {
     try {
-      const rows = rowsOf(viewer.current?.save() ?? {});
-      setRow(await positionAt(await tableOf(), rows, y));
+      const found = await rowAt(name, positions(), y);
+      if (found) setRow(found);
     } catch (error) {
       toastError(error);
     }
@@ -133,50 +198,87 @@ export function Panel({ start, connection }: PanelProps) {
     setPaused(!isPaused);
   };
 
+  const settings = () => void viewer.current?.toggleSettings();
   const save = () => viewer.current?.save() ?? {};
+  const hasFilter = (config.filter ?? []).length > 0;
+  const names = [...namesOf(shapes.current), ...Object.keys(config.expressions ?? {})];
   return (
     <div class={start.embed ? "page embed" : "page"}>
       {start.embed ? (
-        <EmbedBar name={name} start={start} connection={connection} />
+        <EmbedBar name={name} start={start} connection={connection} about={about} />
       ) : (
         <Bar trail={[...trailOf(start.entity, start.project), { text: start.table }]}>
           <ConnectionMark connection={connection} isPaused={isPaused} />
-          <Facts name={name} />
-          <Button
-            icon={isPaused ? "play" : "pause"}
-            label={isPaused ? "Resume" : "Pause"}
-            bare
-            pressed={isPaused}
-            onClick={pause}
-          />
-          <Button
-            icon="tail"
-            label="Follow newest rows"
-            bare
-            pressed={isFollowing}
-            onClick={follow}
-          />
-          <SizeMenu viewer={() => viewer.current} />
-          <Button
-            icon="settings"
-            label="Columns, sort, filter, charts"
-            bare
-            onClick={() => void viewer.current?.toggleSettings()}
-          />
-          <ExportMenu name={name} save={save} />
-          <Button icon="link" label="Copy link to this view" bare onClick={() => void copyLink(save())} />
-          {start.writes && <NewBoardMenu start={start} save={save} />}
+          {about && <Facts about={about} />}
+          {!isMissing && !isNarrow && (
+            <>
+              <Button
+                icon={isPaused ? "play" : "pause"}
+                label={isPaused ? "Resume" : "Pause"}
+                bare
+                pressed={isPaused}
+                onClick={pause}
+              />
+              <Button
+                icon="tail"
+                label="Follow newest rows"
+                bare
+                pressed={isFollowing}
+                onClick={follow}
+              />
+              <Menu icon="row" label="Row height" bare items={heights(() => viewer.current)} />
+              <Button icon="settings" label={SETTINGS} bare onClick={settings} />
+              <ExportMenu name={name} save={save} />
+              <Button icon="link" label="Copy link to this view" bare onClick={() => void copyLink(save())} />
+              {start.writes && <NewBoardMenu start={start} save={save} />}
+            </>
+          )}
+          {!isMissing && isNarrow && (
+            <Menu
+              icon="more"
+              label="More"
+              bare
+              items={[
+                { label: isPaused ? "Resume" : "Pause", icon: isPaused ? "play" : "pause", onSelect: pause },
+                { label: "Follow newest rows", icon: "tail", onSelect: follow },
+                { label: SETTINGS, icon: "settings", onSelect: settings },
+                { label: "Copy link to this view", icon: "link", onSelect: () => void copyLink(save()) },
+                ...heights(() => viewer.current),
+                ...exports(name, save).map((it, i) => ({ ...it, heading: i === 0 ? "Export" : undefined })),
+              ]}
+            />
+          )}
         </Bar>
+      )}
+      {!start.embed && isDrawn && (
+        <ViewBar
+          config={config}
+          names={names}
+          shapes={shapes.current}
+          rows={rows?.rows ?? null}
+          total={about?.rows ?? null}
+          onChange={(changes) => void apply(changes)}
+        />
       )}
       <main class="panel-main">
         <div class="viewer-host" ref={host} data-testid="viewer" />
-        {!isDrawn && !isEmpty && !error && <Loading what="Opening the table…" />}
-        {isEmpty && (
-          <State icon="row" title="No rows yet">
-            <p>
-              Rows of <b>{name}</b> appear here as they are logged.
+        {!isDrawn && !isMissing && !error && <Loading what="Opening the table…" />}
+        {isMissing && <NoTable start={start} />}
+        {rows && rows.every > 1 && (
+          <p class="sample-note" role="status">
+            Shows 1 of every {formatCount(rows.every)} rows: the table has {formatCount(rows.rows)}.
+          </p>
+        )}
+        {isDrawn && rows?.rows === 0 && !error && (
+          <Cover host={host.current}>
+            <p class="cover-columns">
+              {(config.columns ?? []).map((column) => (
+                <span key={column}>{visible(column ?? "")}</span>
+              ))}
             </p>
-          </State>
+            <p>{hasFilter ? `No row matches the filter: 0 of ${plural(about?.rows ?? 0, "row")}` : "No rows yet"}</p>
+            {hasFilter && <Button label="Clear the filter" kind="primary" onClick={() => void apply({ filter: [] })} />}
+          </Cover>
         )}
         {error && (
           <State title="This view cannot be shown" isError>
@@ -187,7 +289,7 @@ export function Panel({ start, connection }: PanelProps) {
           </State>
         )}
         {row !== null && (
-          <RowDrawer table={name} position={row} onMove={setRow} onClose={() => setRow(null)} />
+          <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
         )}
       </main>
       {opened && (
@@ -206,35 +308,66 @@ export function Panel({ start, connection }: PanelProps) {
   );
 }
 
+function NoTable({ start }: { start: PanelStart }) {
+  const { entity, project, table } = start;
+  const name = `${entity}/${project}/${table}`;
+  return (
+    <State icon="row" title="No such table yet">
+      <p>
+        <b>{name}</b> is made by its first row, and appears here then. From Python:
+      </p>
+      <pre>
+        {`from streamtable import StreamTable
+
+StreamTable("${name}").log({"x": 1})`}
+      </pre>
+      <p>Or from a shell:</p>
+      <pre>{`echo '{"x": 1}' | streamtable log ${name}`}</pre>
+    </State>
+  );
+}
+
 async function copyLink(config: ViewerConfig): Promise<void> {
   await putViewInAddress(config);
   await navigator.clipboard.writeText(location.href);
   toast("The link to this view is copied");
 }
 
-/** How many rows there are, and when the last came. */
-function Facts({ name }: { name: string }) {
+const ABOUT_MS = 1_000;
+
+/** Follows the number of rows of a table. */
+function useAbout({ entity, project, table }: PanelStart, isMissing: boolean): TableSummary | null {
   const [about, setAbout] = useState<TableSummary | null>(null);
   useEffect(() => {
+    if (isMissing) return;
     const ask = () => {
       if (document.hidden) return;
-      api.table(name).then(setAbout, () => undefined);
+      api.tables(entity, project).then(
+        (tables) => setAbout(tables.find((it) => it.table === table) ?? null),
+        () => undefined,
+      );
     };
     ask();
-    const timer = setInterval(ask, 1_000);
+    const timer = setInterval(ask, ABOUT_MS);
     return () => clearInterval(timer);
-  }, [name]);
-  if (!about) return null;
+  }, [entity, project, table, isMissing]);
+  return about;
+}
+
+/** How many rows a table has, and when the last one came. */
+function Facts({ about }: { about: TableSummary }) {
   return (
     <span class="facts" data-testid="facts">
       <b>{plural(about.rows, "row")}</b>
       <span title={about.last_write}>{formatAgo(new Date(about.last_write))}</span>
-      <span>{formatBytes(about.bytes)}</span>
     </span>
   );
 }
 
-function SizeMenu({ viewer }: { viewer(): LiveViewer | null }) {
+/** The name of Perspective's own settings. */
+const SETTINGS = "Columns, sort, filter, charts";
+
+function heights(viewer: () => LiveViewer | null): MenuItem[] {
   const set = (size: RowSize) => {
     const live = viewer();
     if (!live) return;
@@ -244,107 +377,21 @@ function SizeMenu({ viewer }: { viewer(): LiveViewer | null }) {
       plugin_config: { ...config.plugin_config, row_height: ROW_HEIGHTS[size] },
     });
   };
-  return (
-    <Menu
-      icon="row"
-      label="Row height"
-      bare
-      items={[
-        { label: "Small rows", onSelect: () => set("small") },
-        { label: "Medium rows", onSelect: () => set("medium") },
-        { label: "Large rows", onSelect: () => set("large") },
-      ]}
-    />
-  );
+  return [
+    { label: "Small rows", onSelect: () => set("small") },
+    { label: "Medium rows", onSelect: () => set("medium") },
+    { label: "Large rows", onSelect: () => set("large") },
+  ];
 }
 
-const FORMATS = [
-  ["csv", "CSV"],
-  ["parquet", "Parquet"],
-  ["arrow", "Arrow"],
-  ["jsonl", "JSON lines"],
-] as const;
-
-export function ExportMenu({ name, save }: { name: string; save(): ViewerConfig }) {
-  const run = async (format: string) => {
-    try {
-      toast("The export is being made…");
-      const { columns, group_by, split_by, sort, filter, expressions, aggregates } = save();
-      const view = { columns, group_by, split_by, sort, filter, expressions, aggregates };
-      const blob = await api.export(name, view, format);
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = `${name.split("/").at(-1)}.${format}`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    } catch (error) {
-      toastError(error);
-    }
-  };
-  return (
-    <Menu
-      icon="download"
-      label="Export this view"
-      bare
-      items={FORMATS.map(([format, label]) => ({ label, onSelect: () => void run(format) }))}
-    />
-  );
+interface EmbedBarProps {
+  name: string;
+  start: PanelStart;
+  connection: Connection;
+  about: TableSummary | null;
 }
 
-type Template = "overview" | "monitoring" | "view";
-
-/** Makes a board of a table, and goes there. */
-async function makeBoard(start: PanelStart, template: Template, save: () => ViewerConfig): Promise<void> {
-  const { entity, project, table } = start;
-  const name = `${entity}/${project}/${table}`;
-  const document =
-    template === "view"
-      ? emptyBoard(table, { table: name, title: table, config: save() })
-      : await api.generated(name, template);
-  const taken = await api.boards(entity, project);
-  const board = freeName(table, taken.map((it) => it.name));
-  await api.saveBoard([entity, project, board], document, "new");
-  location.assign(boardLink(entity, project, board));
-}
-
-/** What a link asks for that opens a table's board, and makes it where there is none yet. */
-const BOARD_IN_ADDRESS = /^#board=(overview|monitoring)$/;
-
-async function openBoard(start: PanelStart, template: Template): Promise<void> {
-  const { entity, project, table } = start;
-  const boards = await api.boards(entity, project);
-  if (boards.some((board) => board.name === table)) {
-    location.replace(boardLink(entity, project, table));
-  } else if (start.writes) {
-    history.replaceState(null, "", location.pathname + location.search);
-    await makeBoard(start, template, () => ({}));
-  }
-}
-
-function NewBoardMenu({ start, save }: { start: PanelStart; save(): ViewerConfig }) {
-  const make = (template: Template) => makeBoard(start, template, save).catch(toastError);
-  return (
-    <Menu
-      icon="board"
-      label="New board"
-      items={[
-        {
-          label: "Overview",
-          hint: "newest rows, rates, distributions",
-          onSelect: () => void make("overview"),
-        },
-        {
-          label: "Monitoring",
-          hint: "predictions against truth, latency",
-          onSelect: () => void make("monitoring"),
-        },
-        { label: "From this view", hint: "what is shown now", onSelect: () => void make("view") },
-      ]}
-    />
-  );
-}
-
-function EmbedBar({ name, start, connection }: { name: string; start: PanelStart; connection: Connection }) {
+function EmbedBar({ name, start, connection, about }: EmbedBarProps) {
   return (
     <header class="bar">
       <span class="embed-name">
@@ -352,7 +399,7 @@ function EmbedBar({ name, start, connection }: { name: string; start: PanelStart
       </span>
       <div class="bar-tools">
         <ConnectionMark connection={connection} />
-        <Facts name={name} />
+        {about && <Facts about={about} />}
         <a
           class="button plain bare"
           href={panelLink(start.entity, start.project, start.table)}

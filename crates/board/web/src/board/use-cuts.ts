@@ -1,0 +1,66 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Connection } from "../live/connection";
+import { type Overlay, overlaid } from "../live/overlay";
+import type { ViewerConfig } from "../live/perspective";
+import type { Shapes } from "../values";
+import { type Buckets, type Cut, cutOf, type Extent, extentView, readExtent } from "./buckets";
+import { follow } from "./use-view";
+
+/** The shortest time between two reads of a chart's extent. */
+const READ_MS = 1_000;
+
+export type Cuts = Record<string, Cut>;
+
+/** How a chart without rows is cut. */
+const NO_ROWS: Extent = { first: 0, last: 0 };
+
+interface Chart {
+  table: string;
+  config: ViewerConfig & { buckets?: Buckets };
+  overlay: Overlay;
+}
+
+/**
+ * Follows the extents of a chart's buckets. Returns how to cut them for a width in pixels, or null
+ * until all extents are known.
+ */
+export function useCuts(
+  connection: Connection,
+  { table, config, overlay }: Chart,
+  shapes: Shapes | null,
+  width: () => number,
+): Cuts | null {
+  const buckets = config.buckets ?? {};
+  const names = Object.keys(buckets);
+  const [cuts, setCuts] = useState<Cuts>({});
+  const latest = useRef(cuts);
+  const key = JSON.stringify([table, buckets, config.filter, config.expressions, overlay]);
+  useEffect(() => {
+    if (!shapes) return;
+    const stops = Object.entries(buckets).map(([name, bucket]) => {
+      const shape = shapes.get(bucket.column);
+      // Doubles go as numbers; integers that some double does not hold go as their digits.
+      const isBig = bucket.kind === "number" && shape?.isInteger === true;
+      const rows = { filter: config.filter ?? [], expressions: config.expressions ?? {} };
+      const view = extentView(bucket, isBig, overlaid(rows, overlay));
+      const set = (extent: Extent | null) => {
+        const cut = cutOf(bucket, simplified(extent ?? NO_ROWS), width());
+        if (latest.current[name]?.expression === cut.expression) return;
+        latest.current = { ...latest.current, [name]: cut };
+        setCuts(latest.current);
+      };
+      const events = { onRead: set, onError: () => latest.current[name] ?? set(null) };
+      return follow(connection, table, view, (view) => readExtent(view, bucket, isBig), events, READ_MS);
+    });
+    return () => {
+      for (const { stop } of stops) stop();
+    };
+  }, [key, shapes, connection]);
+  return names.every((name) => cuts[name]) ? cuts : null;
+}
+
+/** Integers that doubles hold are numbers. */
+function simplified({ first, last }: Extent): Extent {
+  const isSmall = (x: number | bigint) => typeof x === "number" || Number.isSafeInteger(Number(x));
+  return isSmall(first) && isSmall(last) ? { first: Number(first), last: Number(last) } : { first, last };
+}
