@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-a4ae705a69.css",
+        path: "app-dc81ebc77c.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"a4ae705a696fd996bc325943e9ad0c17\"",
+        etag: "\"dc81ebc77cafebc1d7ed00786bf379ef\"",
         is_immutable: true,
     },
     Asset {
