@@ -1,10 +1,10 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-2dd658d617.js",
+        path: "app-27809214b1.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"2dd658d6177f6c3b8b1d6f0b46a496db\"",
+        etag: "\"27809214b11851a87bfcde21806aa6c3\"",
         is_immutable: true,
     },
     Asset {
