@@ -158,3 +158,18 @@ async function recorded() {
   const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
   return btoa(String.fromCharCode(...bytes));
 }
+
+test("a link of `open` logs the browser in and goes on to the table", async () => {
+  const table = "me/opened/t";
+  await server.log(table, [{ n: 1 }]);
+  const link = (await server.cli(["open", "--print", table])).trim();
+  const context = await browser.chromium.newContext();
+  const page = await context.newPage();
+  await page.goto(link);
+  // A page may ask for a click before it uses the link up.
+  const button = page.getByRole("button");
+  if (new URL(page.url()).pathname === "/login") await button.first().click();
+  await gridOf(page);
+  assert.ok(page.url().includes("opened"), page.url());
+  await context.close();
+});

@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-2dd658d617.js",
+        path: "app-27809214b1.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"2dd658d6177f6c3b8b1d6f0b46a496db\"",
+        etag: "\"27809214b11851a87bfcde21806aa6c3\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-a4ae705a69.css",
+        path: "app-dc81ebc77c.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"a4ae705a696fd996bc325943e9ad0c17\"",
+        etag: "\"dc81ebc77cafebc1d7ed00786bf379ef\"",
         is_immutable: true,
     },
     Asset {

@@ -105,18 +105,19 @@ async function check() {
   process.exitCode = 1;
 }
 
+/** Compresses before it writes, and deletes at the end, so that a build of the crate finds its files. */
 async function write() {
+  const written = new Map([["index.html", shell]]);
+  for (const { name, path, bytes } of files) {
+    if (isDev) written.set(basename(path), bytes);
+    else written.set(`${name}.br`, compressed(bytes));
+  }
+  if (!isDev) written.set("assets.rs", list());
   await mkdir(out, { recursive: true });
-  for (const name of await readdir(out)) await rm(join(out, name), { recursive: true });
-  await writeFile(join(out, "index.html"), shell);
-  if (isDev) {
-    for (const { path, bytes } of files) await writeFile(join(out, basename(path)), bytes);
-    return;
+  for (const [name, content] of written) await writeFile(join(out, name), content);
+  for (const name of await readdir(out)) {
+    if (!written.has(name)) await rm(join(out, name), { recursive: true });
   }
-  for (const { name, bytes } of files) {
-    await writeFile(join(out, `${name}.br`), compressed(bytes));
-  }
-  await writeFile(join(out, "assets.rs"), list());
 }
 
 function compressed(bytes) {

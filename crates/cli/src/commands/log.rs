@@ -384,7 +384,7 @@ impl Session {
             self.is_announced = true;
             self.bar.suspend(|| style::note(format_args!("View data at: {url}")));
             if let Some(remote) = self.remote.take()
-                && let Ok(link) = remote.login_link(&url).await
+                && let Ok(link) = remote.login_link(url).await
             {
                 self.bar.suspend(|| style::note(format_args!("Logged in, once: {link}")));
             }

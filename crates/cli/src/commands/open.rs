@@ -23,7 +23,7 @@ has to be copied. $BROWSER names another browser than the system's.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Open {
-    /// The table: entity/project/table; missing parts come from the settings or the server
+    /// Table name, `[[entity/]project/]table`; missing parts come from your settings or the server
     table: String,
     /// Print the link instead of opening it
     #[arg(long)]

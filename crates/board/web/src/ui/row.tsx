@@ -45,14 +45,24 @@ export function RowDrawer({ at, onMove, onClose }: RowDrawerProps) {
     return () => before?.focus?.();
   }, []);
 
-  const move = async (by: number) => {
-    try {
-      const next = await at.step(by);
+  /** The row that the steps so far lead to: a step starts where the one before it ends. */
+  const walk = useRef({ shown: at, end: Promise.resolve(at) });
+  if (walk.current.shown !== at) walk.current = { shown: at, end: Promise.resolve(at) };
+  const move = (by: number) => {
+    const state = walk.current;
+    const step = async (from: RowAt) => {
+      const next = await from.step(by);
       setEnds({ isFirst: by < 0 && !next, isLast: by > 0 && !next });
-      if (next) onMove(next);
-    } catch (error) {
+      if (!next) return from;
+      state.shown = next;
+      onMove(next);
+      return next;
+    };
+    const { end } = state;
+    state.end = end.then(step).catch((error) => {
       toastError(error);
-    }
+      return end;
+    });
   };
   const copy = async () => {
     if (!row) return;
@@ -76,14 +86,14 @@ export function RowDrawer({ at, onMove, onClose }: RowDrawerProps) {
           label="Row before"
           bare
           disabled={ends.isFirst}
-          onClick={() => void move(-1)}
+          onClick={() => move(-1)}
         />
         <Button
           icon="right"
           label="Row after"
           bare
           disabled={ends.isLast}
-          onClick={() => void move(1)}
+          onClick={() => move(1)}
         />
         <Button icon="copy" label="Copy JSON" onClick={() => void copy()} />
         <Button icon="close" label="Close" bare onClick={onClose} />
