@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use streamtable_schema::{TablePath, Timestamp};
 
 use super::acked::Acked;
-use super::dead::{Identity, Loaded, Merge, identify};
 use super::disk::{Disk, How, Machine, list_or_none};
 use super::frame::Header;
 use super::layout;
+use super::orphan::{Identity, Loaded, Merge, identify};
 use super::recover::writers_of;
 
 /// Depth of a writer's folder below the spool's: server, entity, project, table.

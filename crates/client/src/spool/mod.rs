@@ -41,13 +41,13 @@
 
 mod acked;
 pub(crate) mod chore;
-pub(crate) mod dead;
 pub(crate) mod disk;
 pub(crate) mod drain;
 pub(crate) mod frame;
 mod inspect;
 pub(crate) mod journal;
 pub(crate) mod layout;
+pub(crate) mod orphan;
 pub(crate) mod pictures;
 pub(crate) mod recover;
 mod refusals;

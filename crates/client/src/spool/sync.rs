@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use streamtable_schema::TablePath;
 
-use super::dead::{Dead, Found};
 use super::disk::{Disk, Machine, off_thread};
 use super::drain::{Drained, Event, Target, Watch, drain};
 use super::inspect::table_dirs;
+use super::orphan::{Lookup, OrphanSpool};
 use super::recover::writers_of;
 use crate::builder::open;
 use crate::session::Backoff;
@@ -120,20 +120,21 @@ where
     for (table_dir, writer) in found.await?? {
         let dir = table_dir.join(&writer);
         let from = Arc::clone(&disk);
-        let opened = off_thread(&disk, move || Dead::open(&from, &table_dir, &writer)).await?;
-        let dead = match opened {
-            Ok(Found::Dead(dead)) => *dead,
-            Ok(Found::Busy) => {
+        let opened =
+            off_thread(&disk, move || OrphanSpool::open(&from, &table_dir, &writer)).await?;
+        let orphan = match opened {
+            Ok(Lookup::Orphan(orphan)) => *orphan,
+            Ok(Lookup::Busy) => {
                 tally.busy += 1;
                 continue;
             }
-            Ok(Found::Gone) => continue,
-            Ok(Found::Newer(version)) => {
+            Ok(Lookup::Gone) => continue,
+            Ok(Lookup::Newer(version)) => {
                 let reason = format!("format {version} is newer than this program");
                 tally.left.push(Left { dir, reason });
                 continue;
             }
-            Ok(Found::Unreadable) => {
+            Ok(Lookup::Unreadable) => {
                 let reason = "the headers are damaged: the writer is unknown".to_owned();
                 tally.left.push(Left { dir, reason });
                 continue;
@@ -143,10 +144,10 @@ where
                 continue;
             }
         };
-        let server = dead.header.server.clone();
+        let server = orphan.header.server.clone();
         let backend = servers.entry(server).or_insert_with_key(|server| connect(server));
         let result = match backend {
-            Ok(backend) => deliver(dead, backend, options, &mut tally, &mut progress).await,
+            Ok(backend) => deliver(orphan, backend, options, &mut tally, &mut progress).await,
             Err(error) => Err(error.to_string()),
         };
         match result {
@@ -158,14 +159,14 @@ where
 }
 
 async fn deliver(
-    dead: Dead,
+    orphan: OrphanSpool,
     backend: &Arc<dyn Backend>,
     options: &SyncOptions,
     tally: &mut Tally,
     progress: &mut (dyn FnMut(SyncProgress<'_>) + Send),
 ) -> Result<(), String> {
-    let seed = u64::from(dead.header.salt());
-    let table = dead.table.clone();
+    let seed = u64::from(orphan.header.salt());
+    let table = orphan.table.clone();
     let backoff = Backoff::new(options.retry, seed);
     let opened = open(&**backend, &table.clone().into(), options.open_timeout, backoff).await;
     let opened = opened.map_err(|error| error.to_string())?;
@@ -176,9 +177,9 @@ async fn deliver(
         retry: options.retry,
         pace: opened.pace,
     };
-    let writer = dead.header.writer.clone();
+    let writer = orphan.header.writer.clone();
     let mut watch = Tallying { table: &table, writer: &writer, tally, progress };
-    match drain(dead, &target, &mut watch).await {
+    match drain(orphan, &target, &mut watch).await {
         Ok(Drained::Done) => {
             if let Err(error) = backend.finish(&table).await {
                 tracing::debug!(%table, %error, "the finish request failed");

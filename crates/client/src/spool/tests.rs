@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use streamtable_schema::row;
 
 use super::chore::Chore;
-use super::dead::{Dead, Found, Loaded, Merge};
 use super::disk::{Disk, How, Machine};
 use super::frame::Header;
 use super::journal::SpoolJournal;
+use super::orphan::{Loaded, Lookup, Merge, OrphanSpool};
 use super::sim_disk::{SimMachine, Trouble};
 use super::{SpoolConfig, SyncPolicy, layout, list};
 use crate::{FlushFailure, Journal, JournalError, StreamTable};
@@ -42,15 +42,15 @@ fn create(disk: Arc<dyn Disk>, config: &SpoolConfig, memory: u64) -> SpoolJourna
 fn left(machine: &SimMachine) -> Vec<Vec<u8>> {
     machine.kill();
     let disk = machine.process();
-    let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() else {
+    let Lookup::Orphan(orphan) = OrphanSpool::open(&disk, &table_dir(), "w").unwrap() else {
         panic!("found no orphaned spool");
     };
-    let settled = dead.acked.settled();
-    let mut merge = Merge::new(&*disk, &dead.dir, &dead.segments, settled).unwrap();
+    let settled = orphan.acked.settled();
+    let mut merge = Merge::new(&*disk, &orphan.dir, &orphan.segments, settled).unwrap();
     let mut lines = Vec::new();
-    for (i, &number) in dead.segments.iter().enumerate() {
-        let path = dead.segment_path(number);
-        let loaded = Loaded::read(&*disk, &path, dead.header.salt()).unwrap();
+    for (i, &number) in orphan.segments.iter().enumerate() {
+        let path = orphan.segment_path(number);
+        let loaded = Loaded::read(&*disk, &path, orphan.header.salt()).unwrap();
         for (first, block) in merge.take(i, &loaded) {
             merge.next = first + block.len() as u64;
             lines.extend(block.lines().map(<[u8]>::to_vec));
@@ -272,10 +272,10 @@ fn media_files_are_recovered_after_a_power_failure() {
     journal.pictures().put(&picture).unwrap();
     machine.cut_power(|_| 1);
     let disk = machine.process();
-    let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() else {
+    let Lookup::Orphan(orphan) = OrphanSpool::open(&disk, &table_dir(), "w").unwrap() else {
         panic!("found no orphaned spool");
     };
-    assert_eq!(dead.pictures.names().unwrap().len(), 1);
+    assert_eq!(orphan.pictures.names().unwrap().len(), 1);
 }
 
 /// If every sync fails, the disk is not filled with copies, and the journal recovers when syncs
@@ -312,15 +312,15 @@ fn failing_syncs_do_not_fill_the_disk() {
 fn a_spool_is_locked_by_one_process() {
     let machine = SimMachine::default();
     let journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
-    let open = || Dead::open(&machine.process(), &table_dir(), "w").unwrap();
-    assert!(matches!(open(), Found::Busy));
+    let open = || OrphanSpool::open(&machine.process(), &table_dir(), "w").unwrap();
+    assert!(matches!(open(), Lookup::Busy));
     drop(journal);
-    let dead = open();
-    assert!(matches!(dead, Found::Dead(_)));
-    assert!(matches!(open(), Found::Busy));
-    drop(dead);
+    let orphan = open();
+    assert!(matches!(orphan, Lookup::Orphan(_)));
+    assert!(matches!(open(), Lookup::Busy));
+    drop(orphan);
     machine.kill();
-    assert!(matches!(open(), Found::Dead(_)));
+    assert!(matches!(open(), Lookup::Orphan(_)));
 }
 
 /// Rows that waited in memory while the disk was full are written to segments of normal size.
@@ -410,7 +410,7 @@ fn inspection_does_not_block_new_spools() {
                 list(dir.path()).unwrap();
                 for writer in super::recover::writers_of(&*disk, &table_dir).unwrap() {
                     // An error is fine: the folder may be created or removed at the same time.
-                    let _ = Dead::open(&disk, &table_dir, &writer);
+                    let _ = OrphanSpool::open(&disk, &table_dir, &writer);
                 }
             }
         });
@@ -462,12 +462,12 @@ proptest! {
                 file.write_all_at(&bytes, at.index(old.len()) as u64).unwrap();
             }
         }
-        if let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() {
-            let settled = dead.acked.settled();
-            let mut merge = Merge::new(&*disk, &dead.dir, &dead.segments, settled).unwrap();
-            for (i, &number) in dead.segments.iter().enumerate() {
-                let path = dead.dir.join(layout::segment_name(number));
-                let loaded = Loaded::read(&*disk, &path, dead.header.salt()).unwrap();
+        if let Lookup::Orphan(orphan) = OrphanSpool::open(&disk, &table_dir(), "w").unwrap() {
+            let settled = orphan.acked.settled();
+            let mut merge = Merge::new(&*disk, &orphan.dir, &orphan.segments, settled).unwrap();
+            for (i, &number) in orphan.segments.iter().enumerate() {
+                let path = orphan.dir.join(layout::segment_name(number));
+                let loaded = Loaded::read(&*disk, &path, orphan.header.salt()).unwrap();
                 for (first, block) in merge.take(i, &loaded) {
                     prop_assert!(first >= merge.next);
                     let written = &texts[first as usize..first as usize + block.len()];
@@ -476,8 +476,8 @@ proptest! {
                 }
             }
             prop_assert!(!merge.is_carrying());
-            for name in dead.pictures.names().unwrap() {
-                if let Some(file) = dead.pictures.read(&name).unwrap() {
+            for name in orphan.pictures.names().unwrap() {
+                if let Some(file) = orphan.pictures.read(&name).unwrap() {
                     prop_assert_eq!(&file.bytes, &picture.bytes);
                 }
             }
