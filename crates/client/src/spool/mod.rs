@@ -41,8 +41,8 @@
 
 mod acked;
 pub(crate) mod chore;
+pub(crate) mod deliver_orphan;
 pub(crate) mod disk;
-pub(crate) mod drain;
 pub(crate) mod frame;
 mod inspect;
 pub(crate) mod journal;

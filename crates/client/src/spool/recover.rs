@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::deliver_orphan::{Delivery, Event, Target, Watch, deliver_orphan};
 use super::disk::{Disk, How, list_or_none, off_thread};
-use super::drain::{Drained, Event, Target, Watch, drain};
 use super::layout;
 use super::orphan::{Lookup, OrphanSpool};
 use crate::shared::{REPORTED_ATTEMPT, Shared};
@@ -100,11 +100,11 @@ async fn deliver_orphans(
             retry: home.retry,
             pace: home.pace,
         };
-        match drain(*orphan, &target, &mut Watching { shared }).await {
-            Ok(Drained::Done) => {
+        match deliver_orphan(*orphan, &target, &mut Watching { shared }).await {
+            Ok(Delivery::Done) => {
                 tracing::info!(%table, %writer, "delivered the rows of an earlier process");
             }
-            Ok(Drained::Stopped(reason)) => {
+            Ok(Delivery::Stopped(reason)) => {
                 tracing::error!(%table, %writer, %reason, "rows of an earlier process were not delivered and stay in the spool");
             }
             Err(error) => {
@@ -161,7 +161,7 @@ struct Watching<'a> {
 
 #[async_trait]
 impl Watch for Watching<'_> {
-    fn hear(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, event: Event<'_>) {
         let table = &self.shared.table;
         let count = |add: &dyn Fn(&mut Recovered)| {
             add(&mut self.shared.core().recovered);

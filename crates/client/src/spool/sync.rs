@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use streamtable_schema::TablePath;
 
+use super::deliver_orphan::{Delivery, Event, Target, Watch, deliver_orphan};
 use super::disk::{Disk, Machine, off_thread};
-use super::drain::{Drained, Event, Target, Watch, drain};
 use super::inspect::table_dirs;
 use super::orphan::{Lookup, OrphanSpool};
 use super::recover::writers_of;
@@ -179,14 +179,14 @@ async fn deliver(
     };
     let writer = orphan.header.writer.clone();
     let mut watch = Tallying { table: &table, writer: &writer, tally, progress };
-    match drain(orphan, &target, &mut watch).await {
-        Ok(Drained::Done) => {
+    match deliver_orphan(orphan, &target, &mut watch).await {
+        Ok(Delivery::Done) => {
             if let Err(error) = backend.finish(&table).await {
                 tracing::debug!(%table, %error, "the finish request failed");
             }
             Ok(())
         }
-        Ok(Drained::Stopped(reason)) => Err(reason.to_string()),
+        Ok(Delivery::Stopped(reason)) => Err(reason.to_string()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -200,7 +200,7 @@ struct Tallying<'a> {
 
 #[async_trait]
 impl Watch for Tallying<'_> {
-    fn hear(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, event: Event<'_>) {
         let table = self.table;
         let mut trouble = None;
         match event {

@@ -35,7 +35,7 @@ pub(crate) struct Target {
 /// Receives the progress of a delivery.
 #[async_trait]
 pub(crate) trait Watch: Send {
-    fn hear(&mut self, event: Event<'_>);
+    fn on_event(&mut self, event: Event<'_>);
 
     /// Called when the backend stops accepting rows. Waits until a retry makes sense, or returns
     /// `false` if none does.
@@ -67,7 +67,7 @@ pub(crate) enum Event<'a> {
 
 /// The outcome of a delivery.
 #[derive(Debug)]
-pub(crate) enum Drained {
+pub(crate) enum Delivery {
     /// All rows are settled and the spool is removed.
     Done,
     /// The backend stopped accepting rows; the remaining ones stay in the spool.
@@ -78,11 +78,11 @@ pub(crate) enum Drained {
 ///
 /// At most one segment is in memory at a time. If the future is dropped, acked rows stay acked and
 /// the others stay in the spool. After an error, unreadable data stays where it is.
-pub(crate) async fn drain(
+pub(crate) async fn deliver_orphan(
     mut orphan: OrphanSpool,
     target: &Target,
     watch: &mut dyn Watch,
-) -> io::Result<Drained> {
+) -> io::Result<Delivery> {
     let disk = Arc::clone(&orphan.disk);
     let salt = orphan.header.salt();
     let (from, dir) = (Arc::clone(&disk), orphan.dir.clone());
@@ -98,13 +98,13 @@ pub(crate) async fn drain(
             Err(error) => keeps = Some(error),
         }
         let runs = merge.take(i, &loaded);
-        watch.hear(Event::Found(runs.iter().map(|(_, block)| block.len() as u64).sum()));
+        watch.on_event(Event::Found(runs.iter().map(|(_, block)| block.len() as u64).sum()));
         for (first, block) in runs {
             if first > merge.next {
-                watch.hear(Event::Lost(first - merge.next));
+                watch.on_event(Event::Lost(first - merge.next));
             }
             if let Err(reason) = rows(&mut orphan, target, watch, first, &block).await {
-                return Ok(Drained::Stopped(reason));
+                return Ok(Delivery::Stopped(reason));
             }
             merge.next = first + block.len() as u64;
         }
@@ -113,19 +113,19 @@ pub(crate) async fn drain(
         if !merge.is_carrying() && i + 1 < orphan.segments.len() {
             for number in delivered.drain(..) {
                 if let Err(error) = gone(disk.remove_file(&orphan.segment_path(number))) {
-                    watch.hear(Event::Trouble(&error));
+                    watch.on_event(Event::Trouble(&error));
                 }
             }
         }
     }
     if let Err(reason) = files(&orphan, target, watch).await? {
-        return Ok(Drained::Stopped(reason));
+        return Ok(Delivery::Stopped(reason));
     }
     match keeps {
         Some(error) => Err(error),
         None => {
             off_thread(&disk, move || orphan.remove()).await??;
-            Ok(Drained::Done)
+            Ok(Delivery::Done)
         }
     }
 }
@@ -139,10 +139,10 @@ fn set_aside(
 ) -> io::Result<()> {
     for range in &loaded.scan.damaged {
         let path = orphan.set_aside(number, range.start, loaded.bytes(range.clone()))?;
-        watch.hear(Event::SetAside(&path));
+        watch.on_event(Event::SetAside(&path));
     }
     if !loaded.scan.torn.is_empty() {
-        watch.hear(Event::Torn(loaded.scan.torn.len() as u64));
+        watch.on_event(Event::Torn(loaded.scan.torn.len() as u64));
     }
     Ok(())
 }
@@ -211,21 +211,21 @@ async fn rows(
         let acked = session.acked();
         let settled = session.answered(now(), answer);
         if let Some(reason) = session.last_error() {
-            watch.hear(Event::Failed { attempts: session.attempts(), reason });
+            watch.on_event(Event::Failed { attempts: session.attempts(), reason });
         }
         for (line, reason) in &settled.rejected {
             let index = usize::try_from(line - first).unwrap_or(usize::MAX);
             let text = lines.iter().nth(index).unwrap_or_default();
             if let Err(error) = orphan.refusals.add(&writer, base + line, text, reason) {
-                watch.hear(Event::Trouble(&error));
+                watch.on_event(Event::Trouble(&error));
             }
-            watch.hear(Event::Rejected { line: text, reason });
+            watch.on_event(Event::Rejected { line: text, reason });
         }
         if session.settled() > first {
             if let Err(error) = orphan.acked.write(run + session.settled()) {
-                watch.hear(Event::Trouble(&error));
+                watch.on_event(Event::Trouble(&error));
             }
-            watch.hear(Event::Acked(session.acked() - acked));
+            watch.on_event(Event::Acked(session.acked() - acked));
         }
     }
     Ok(())
@@ -255,7 +255,7 @@ async fn files(
                 }
                 None => {
                     let path = orphan.move_aside(&orphan.pictures.file(&name), &name)?;
-                    watch.hear(Event::SetAside(&path));
+                    watch.on_event(Event::SetAside(&path));
                 }
             }
         }
@@ -282,7 +282,7 @@ async fn files(
             let answer = within(timeout, target.backend.upload(upload)).await;
             let settled = queue.answered(now(), answer);
             if let Some(reason) = queue.session().last_error() {
-                watch.hear(Event::Failed { attempts: queue.session().attempts(), reason });
+                watch.on_event(Event::Failed { attempts: queue.session().attempts(), reason });
             }
             for (path, reason) in &settled.refused {
                 tracing::warn!(table = %target.table, %path, %reason, "a media file was rejected");
@@ -290,10 +290,10 @@ async fn files(
             let failed = settled.refused.len() as u64;
             for path in &settled.paths {
                 if let Err(error) = orphan.pictures.remove(path) {
-                    watch.hear(Event::Trouble(&error));
+                    watch.on_event(Event::Trouble(&error));
                 }
             }
-            watch.hear(Event::Media { uploaded: settled.paths.len() as u64 - failed, failed });
+            watch.on_event(Event::Media { uploaded: settled.paths.len() as u64 - failed, failed });
         }
     }
     Ok(Ok(()))
