@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep_until, timeout};
 
 use crate::shared::{Shared, now, say};
-use crate::spool::chore::Job;
 use crate::spool::disk::{Disk, off_thread};
+use crate::spool::maintenance::Task;
 use crate::spool::recover::{SpoolHome, recover};
 use crate::{AppendError, Appended, Backend, Lines};
 
@@ -38,9 +38,9 @@ pub(crate) fn drive(
 /// Runs the spool maintenance of an offline table.
 async fn keep(shared: &Shared, home: &SpoolHome) {
     loop {
-        let due = match shared.next_chore() {
-            Ok(job) => {
-                do_chore(shared, &home.disk, job).await;
+        let due = match shared.next_task() {
+            Ok(task) => {
+                run_task(shared, &home.disk, task).await;
                 continue;
             }
             Err(until) => until,
@@ -59,10 +59,10 @@ async fn keep(shared: &Shared, home: &SpoolHome) {
     shared.progress.notify_waiters();
 }
 
-async fn do_chore(shared: &Shared, disk: &Arc<dyn Disk>, job: Job) {
-    // A panic in the job is a bug; the rows then count as not durable.
-    if let Ok(done) = off_thread(disk, move || job.run()).await {
-        shared.chore_done(done);
+async fn run_task(shared: &Shared, disk: &Arc<dyn Disk>, task: Task) {
+    // A panic in the task is a bug; the rows then count as not durable.
+    if let Ok(done) = off_thread(disk, move || task.run()).await {
+        shared.finish_task(done);
     }
 }
 
@@ -71,7 +71,7 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
         let recovery = recover(Arc::clone(shared), Arc::clone(&backend), home.clone());
         Box::pin(recovery) as InFlight<()>
     });
-    let mut chore: Option<InFlight<()>> = None;
+    let mut maintenance: Option<InFlight<()>> = None;
     let mut append: Option<InFlight<(Lines, Answer)>> = None;
     let mut upload: Option<InFlight<Answer>> = None;
     loop {
@@ -101,12 +101,13 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
             }
         }
         if let Some(home) = &spool
-            && chore.is_none()
+            && maintenance.is_none()
         {
-            match shared.next_chore() {
-                Ok(job) => {
+            match shared.next_task() {
+                Ok(task) => {
                     let (shared, disk) = (Arc::clone(shared), Arc::clone(&home.disk));
-                    chore = Some(Box::pin(async move { do_chore(&shared, &disk, job).await }));
+                    maintenance =
+                        Some(Box::pin(async move { run_task(&shared, &disk, task).await }));
                 }
                 Err(until) => due = earlier(due, until),
             }
@@ -125,7 +126,7 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
             // ready come last, so that the others do not starve.
             biased;
             () = at(due) => {}
-            () = in_flight(&mut chore) => chore = None,
+            () = in_flight(&mut maintenance) => maintenance = None,
             () = in_flight(&mut recovery) => {
                 recovery = None;
                 shared.progress.notify_waiters();

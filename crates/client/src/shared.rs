@@ -17,7 +17,7 @@ use crate::journal::{Journal, JournalError, Kept};
 use crate::media::MediaQueue;
 use crate::seeded_bug::{self, Bug};
 use crate::session::{Session, Step};
-use crate::spool::chore::{Chore, Done, Job};
+use crate::spool::maintenance::{Maintenance, Task, TaskResult};
 use crate::spool::pictures::Pictures;
 use crate::{
     Append, AppendError, Appended, BatchLimits, Clock, Lines, MediaFile, Recovered, Refusal,
@@ -313,18 +313,18 @@ impl Shared {
         result
     }
 
-    /// Returns the spool's next maintenance job, or when to ask again.
-    pub(crate) fn next_chore(&self) -> Result<Job, Option<Instant>> {
-        match self.core().journal.spool().map(|spool| spool.chore(now())) {
-            Some(Chore::Now(job)) => Ok(job),
-            Some(Chore::Wait(until)) => Err(until),
+    /// Returns the spool's next maintenance task, or when to ask again.
+    pub(crate) fn next_task(&self) -> Result<Task, Option<Instant>> {
+        match self.core().journal.spool().map(|spool| spool.maintenance(now())) {
+            Some(Maintenance::Now(task)) => Ok(task),
+            Some(Maintenance::Wait(until)) => Err(until),
             None => Err(None),
         }
     }
 
-    /// Called with the result of a job.
-    pub(crate) fn chore_done(&self, done: Done) {
-        let result = self.core().journal.spool().map(|spool| spool.done(done));
+    /// Called with the result of a task.
+    pub(crate) fn finish_task(&self, done: TaskResult) {
+        let result = self.core().journal.spool().map(|spool| spool.finish_task(done));
         if let Some(Err(error)) = result {
             tracing::error!(table = %self.table, %error, "rows cannot be made safe on disk yet");
         }

@@ -40,13 +40,13 @@
 //! ```
 
 mod acked;
-pub(crate) mod chore;
 pub(crate) mod deliver_orphan;
 pub(crate) mod disk;
 pub(crate) mod frame;
 mod inspect;
 pub(crate) mod journal;
 pub(crate) mod layout;
+pub(crate) mod maintenance;
 pub(crate) mod orphan;
 pub(crate) mod pictures;
 pub(crate) mod recover;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use streamtable_schema::row;
 
-use super::chore::Chore;
 use super::disk::{Disk, How, Machine};
 use super::frame::Header;
 use super::journal::SpoolJournal;
+use super::maintenance::Maintenance;
 use super::orphan::{Loaded, Lookup, Merge, OrphanSpool};
 use super::sim_disk::{SimMachine, Trouble};
 use super::{SpoolConfig, SyncPolicy, layout, list};
@@ -60,9 +60,9 @@ fn left(machine: &SimMachine) -> Vec<Vec<u8>> {
     lines
 }
 
-fn do_chores(journal: &mut SpoolJournal, at: Instant) {
-    while let Chore::Now(job) = journal.chore(at) {
-        let _ = journal.done(job.run());
+fn run_tasks(journal: &mut SpoolJournal, at: Instant) {
+    while let Maintenance::Now(task) = journal.maintenance(at) {
+        let _ = journal.finish_task(task.run());
     }
 }
 
@@ -140,7 +140,7 @@ proptest! {
                         model.drain(..count as usize);
                     }
                 }
-                Op::Chores => do_chores(&mut journal, later),
+                Op::Chores => run_tasks(&mut journal, later),
                 Op::Fail(call, false) => machine.fail(call, Trouble::Io),
                 Op::Fail(call, true) => machine.fail(call, Trouble::Short),
             }
@@ -172,16 +172,16 @@ fn settled_segments_are_removed() {
     };
     let all = segments();
     journal.trim(500).unwrap();
-    do_chores(&mut journal, Instant::now());
+    run_tasks(&mut journal, Instant::now());
     assert!(segments() <= all / 2 + 1, "{} of {all}", segments());
     journal.trim(1000).unwrap();
-    do_chores(&mut journal, Instant::now());
+    run_tasks(&mut journal, Instant::now());
     assert_eq!(segments(), 1);
     journal.close(true).unwrap();
     assert_eq!(machine.files(), []);
 }
 
-/// If a job finishes late or never, a later process still finds no settled line.
+/// If a task finishes late or never, a later process still finds no settled line.
 #[test]
 fn a_late_job_leaves_no_settled_lines() {
     let machine = SimMachine::default();
@@ -192,10 +192,12 @@ fn a_late_job_leaves_no_settled_lines() {
         journal.commit().unwrap();
     }
     journal.trim(300).unwrap();
-    let Chore::Now(job) = journal.chore(Instant::now()) else { panic!("no job is due") };
+    let Maintenance::Now(task) = journal.maintenance(Instant::now()) else {
+        panic!("no task is due")
+    };
     journal.close(true).unwrap();
     assert_eq!(machine.files(), []);
-    let _ = job.run();
+    let _ = task.run();
     assert_eq!(machine.files(), []);
 }
 
@@ -221,7 +223,7 @@ fn the_size_limit_holds_and_delivered_rows_free_space() {
         assert!(end - settled >= 80, "{settled}..{end}");
         settled = end;
         journal.trim(settled).unwrap();
-        do_chores(&mut journal, Instant::now());
+        run_tasks(&mut journal, Instant::now());
     }
 }
 
@@ -291,17 +293,17 @@ fn failing_syncs_do_not_fill_the_disk() {
         for _ in 0..500 {
             journal.append(b"{\"n\":0}").unwrap();
             assert_eq!(journal.commit().is_err(), sync == SyncPolicy::Always);
-            do_chores(&mut journal, at);
+            run_tasks(&mut journal, at);
             at += Duration::from_secs(3600);
         }
         let bytes: usize = machine.files().iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(bytes < 6 << 20, "{bytes}");
         machine.set_fails_syncs(false);
         journal.trim(500).unwrap();
-        do_chores(&mut journal, at);
+        run_tasks(&mut journal, at);
         journal.append(b"{\"n\":1}").unwrap();
         journal.commit().unwrap();
-        do_chores(&mut journal, at + Duration::from_secs(3600));
+        run_tasks(&mut journal, at + Duration::from_secs(3600));
         machine.cut_power(|_| 0);
         // The watermark may be lost, so some of the earlier lines may be found again.
         assert_eq!(left(&machine).last(), Some(&b"{\"n\":1}".to_vec()));

@@ -69,15 +69,15 @@ pub(crate) struct SpoolJournal {
     /// Whether a write to the last segment failed, so that it gets no more frames.
     is_broken: bool,
     /// Whether the lines that are not synced must be written again to another segment.
-    needs_rescue: bool,
+    needs_rewrite: bool,
     is_dir_dirty: bool,
     unsynced_since: Option<Instant>,
-    /// The segments that the running job removes.
-    under_way: Option<Vec<PathBuf>>,
-    /// After a failure, no job runs before this time.
-    rests_until: Option<Instant>,
+    /// The segments that the running task removes.
+    being_removed: Option<Vec<PathBuf>>,
+    /// After a failure, no task runs before this time.
+    retry_at: Option<Instant>,
     /// Segments that contain settled lines only.
-    garbage: Vec<PathBuf>,
+    obsolete_segments: Vec<PathBuf>,
     acked: Acked,
     refusals: Refusals,
     pictures: Arc<Pictures>,
@@ -121,12 +121,12 @@ impl SpoolJournal {
             next_segment: 0,
             safe_segments: 0,
             is_broken: false,
-            needs_rescue: false,
+            needs_rewrite: false,
             is_dir_dirty: true,
             unsynced_since: None,
-            under_way: None,
-            rests_until: None,
-            garbage: Vec::new(),
+            being_removed: None,
+            retry_at: None,
+            obsolete_segments: Vec::new(),
             process: disk.process(),
             is_closed: false,
             lock: Some(lock),
@@ -138,7 +138,7 @@ impl SpoolJournal {
         if sync {
             // Media files become durable before any row. To recover them, the header that
             // identifies the writer must be durable, too.
-            let done = this.job(true).run();
+            let done = this.task(true).run();
             this.settle_sync(done)?;
             this.disk.sync_dir(&this.table_dir)?;
         }
@@ -191,11 +191,12 @@ impl SpoolJournal {
             self.lock = None;
             return Ok(());
         }
-        // The running job may never finish, and no segment may be left after the watermark is
+        // The running task may never finish, and no segment may be left after the watermark is
         // removed.
-        let under_way = self.under_way.take().unwrap_or_default();
+        let being_removed = self.being_removed.take().unwrap_or_default();
         let segments = self.segments.drain(..).map(|segment| segment.path);
-        let segments: Vec<_> = segments.chain(self.garbage.drain(..)).chain(under_way).collect();
+        let segments: Vec<_> =
+            segments.chain(self.obsolete_segments.drain(..)).chain(being_removed).collect();
         remove_writer(&*self.disk, &self.table_dir, &self.dir, &segments, &self.pictures)?;
         self.lock = None;
         Ok(())
@@ -260,7 +261,7 @@ impl SpoolJournal {
         let number = self.next_segment;
         let least = bytes.len() as u64 + room;
         let short = FIRST_SEGMENT_BYTES.min(self.segment_bytes).max(least);
-        let is_short = number == 0 || self.needs_rescue;
+        let is_short = number == 0 || self.needs_rewrite;
         let mut capacity = if is_short { short } else { self.segment_bytes.max(least) };
         let path = self.dir.join(layout::segment_name(number));
         self.next_segment += 1;
@@ -294,7 +295,7 @@ impl SpoolJournal {
     fn drop_settled(&mut self) {
         let settled = self.acked.settled();
         while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.end <= settled) {
-            self.garbage.extend(self.segments.pop_front().map(|segment| segment.path));
+            self.obsolete_segments.extend(self.segments.pop_front().map(|segment| segment.path));
         }
     }
 
