@@ -18,7 +18,7 @@ use crate::media::MediaQueue;
 use crate::seeded_bug::{self, Bug};
 use crate::session::{Session, Step};
 use crate::spool::maintenance::{Maintenance, Task, TaskResult};
-use crate::spool::pictures::Pictures;
+use crate::spool::media::MediaSpool;
 use crate::{
     Append, AppendError, Appended, BatchLimits, Clock, Lines, MediaFile, Recovered, Refusal,
     Rejected, Stats, StopReason, Upload,
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     /// Whether rows are only written to the spool.
     pub(crate) is_offline: bool,
     /// The media files that wait on disk.
-    pictures: Option<Arc<Pictures>>,
+    media_spool: Option<Arc<MediaSpool>>,
     /// Wakes the driver.
     pub(crate) wake: Notify,
     /// Wakes the recovery of orphaned spools after a stop.
@@ -229,7 +229,7 @@ impl Shared {
             clock,
             on_reject,
             is_offline,
-            pictures: core.journal.spool().map(|spool| spool.pictures()),
+            media_spool: core.journal.spool().map(|spool| spool.media()),
             wake: Notify::new(),
             resumed: Notify::new(),
             progress: Notify::new(),
@@ -251,8 +251,8 @@ impl Shared {
         if bytes > MAX_LINE_BYTES {
             return Err(Refusal::TooLong { bytes, limit: MAX_LINE_BYTES }.into());
         }
-        if let Some(pictures) = self.pictures.as_ref().filter(|_| !row.files.is_empty()) {
-            self.put_pictures(row, pictures)?;
+        if let Some(media_spool) = self.media_spool.as_ref().filter(|_| !row.files.is_empty()) {
+            self.put_media(row, media_spool)?;
         }
         let mut core = self.core();
         let core_ref = &mut *core;
@@ -289,13 +289,13 @@ impl Shared {
     /// Writes a row's files to disk before the row, without holding the lock: they may be large.
     ///
     /// If the row is refused afterwards, its files are removed with the spool.
-    fn put_pictures(&self, row: &mut Encoded, pictures: &Pictures) -> Result<(), Refusal> {
+    fn put_media(&self, row: &mut Encoded, media_spool: &MediaSpool) -> Result<(), Refusal> {
         let new: Vec<MediaFile> = {
             let mut core = self.core();
             core.check(row)?;
             core.media.unknown(&row.files).cloned().collect()
         };
-        let put = new.iter().try_for_each(|file| pictures.put(file));
+        let put = new.iter().try_for_each(|file| media_spool.put(file));
         put.map_err(|error| Refusal::Journal { reason: error.to_string() })
     }
 
@@ -500,11 +500,11 @@ impl Shared {
         if let Some(reason) = stopped {
             tracing::error!(table = %self.table, %reason, "media files are kept, none is sent");
         }
-        if let Some(pictures) = &self.pictures {
+        if let Some(media_spool) = &self.media_spool {
             for path in &settled.paths {
                 // A file that cannot be removed is sent again by the next process, which changes
                 // nothing.
-                let _ = pictures.remove(path);
+                let _ = media_spool.remove(path);
             }
         }
         for (path, reason) in settled.refused {

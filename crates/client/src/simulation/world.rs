@@ -113,7 +113,7 @@ pub(super) struct World {
     programs: Vec<Program>,
     dice: Dice,
     next_row: u64,
-    has_pictures: bool,
+    has_media: bool,
     rejected: Arc<Mutex<BTreeSet<u64>>>,
     seen: Seen,
 }
@@ -144,7 +144,7 @@ impl World {
             clock: SimulatedClock(Arc::new(AtomicI64::new(1_700_000_000_000))),
             backend,
             machine: SimMachine::default(),
-            has_pictures: spool.is_some() && dice.roll(3) == 0,
+            has_media: spool.is_some() && dice.roll(3) == 0,
             spool,
             programs: Vec::new(),
             dice,
@@ -323,7 +323,7 @@ impl World {
     }
 
     fn row(&self, n: u64, is_bad: bool) -> Row {
-        match (is_bad, self.has_pictures) {
+        match (is_bad, self.has_media) {
             (true, _) => row! { "n" => n },
             (false, false) => row! { "n" => n, "text" => "x".repeat(n as usize % 50) },
             (false, true) => row! { "n" => n, "text" => Media::html(format!("{}", n % 23)) },
@@ -445,7 +445,7 @@ impl World {
             || self.seen.power_cuts == 0
         {
             let missing = self.backend.missing_files(&table);
-            ensure(missing.is_empty(), || format!("pictures are lost: {missing:?}"))?;
+            ensure(missing.is_empty(), || format!("media files are lost: {missing:?}"))?;
         }
         Ok(self.seen)
     }

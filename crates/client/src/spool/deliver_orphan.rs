@@ -238,7 +238,7 @@ async fn files(
     watch: &mut dyn Watch,
 ) -> io::Result<Result<(), StopReason>> {
     let seed = u64::from(orphan.header.salt());
-    let mut names = orphan.pictures.names()?.into_iter().peekable();
+    let mut names = orphan.media.names()?.into_iter().peekable();
     while names.peek().is_some() {
         let mut queue = MediaQueue::new(u64::MAX, target.retry, seed);
         let (mut count, mut bytes) = (0, 0);
@@ -246,15 +246,15 @@ async fn files(
             && bytes < FILE_BYTES_AT_ONCE
             && let Some(name) = names.next()
         {
-            let (pictures, read) = (Arc::clone(&orphan.pictures), name.clone());
-            match off_thread(&orphan.disk, move || pictures.read(&read)).await?? {
+            let (media, read) = (Arc::clone(&orphan.media), name.clone());
+            match off_thread(&orphan.disk, move || media.read(&read)).await?? {
                 Some(file) => {
                     count += 1;
                     bytes += file.bytes.len();
                     queue.add(now(), [file]);
                 }
                 None => {
-                    let path = orphan.move_aside(&orphan.pictures.file(&name), &name)?;
+                    let path = orphan.move_aside(&orphan.media.file(&name), &name)?;
                     watch.on_event(Event::SetAside(&path));
                 }
             }
@@ -289,7 +289,7 @@ async fn files(
             }
             let failed = settled.refused.len() as u64;
             for path in &settled.paths {
-                if let Err(error) = orphan.pictures.remove(path) {
+                if let Err(error) = orphan.media.remove(path) {
                     watch.on_event(Event::Trouble(&error));
                 }
             }

@@ -219,11 +219,11 @@ fn entry(
         Walk::Rows(_, lines) => entry.rows += lines.len() as u64,
         Walk::Problem(problem) => entry.problems.push(problem),
     })?;
-    let pictures = super::pictures::Pictures::new(std::sync::Arc::new(Machine), &dir, false);
-    for name in pictures.names()? {
+    let media = super::media::MediaSpool::new(std::sync::Arc::new(Machine), &dir, false);
+    for name in media.names()? {
         entry.media_files += 1;
-        if pictures.read(&name)?.is_none() {
-            entry.problems.push(Problem::Media { path: pictures.file(&name) });
+        if media.read(&name)?.is_none() {
+            entry.problems.push(Problem::Media { path: media.file(&name) });
         }
     }
     entry.server = Some(header.server);

@@ -12,7 +12,7 @@ use super::disk::{Disk, How, Lock, create_dirs, gone};
 use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, NoHeader, Scan, scan};
 use super::journal::{MAX_SEGMENT_BYTES, remove_writer};
 use super::layout;
-use super::pictures::Pictures;
+use super::media::MediaSpool;
 use super::refusals::Refusals;
 use crate::lines::Block;
 
@@ -49,7 +49,7 @@ pub(crate) struct OrphanSpool {
     /// The segment numbers in ascending order.
     pub(crate) segments: Vec<u64>,
     pub(crate) acked: Acked,
-    pub(crate) pictures: Arc<Pictures>,
+    pub(crate) media: Arc<MediaSpool>,
     pub(crate) refusals: Refusals,
     _lock: Box<dyn Lock>,
 }
@@ -75,7 +75,7 @@ impl OrphanSpool {
         };
         let segments: Vec<u64> =
             names.iter().filter_map(|name| layout::segment_number(name)).collect();
-        let pictures = Arc::new(Pictures::new(Arc::clone(disk), &dir, false));
+        let media = Arc::new(MediaSpool::new(Arc::clone(disk), &dir, false));
         let (header, table) = match identify(&**disk, &dir, &segments)? {
             Identity::Known(header, table) if header.writer == writer => (header, table),
             Identity::Newer(version) => return Ok(Lookup::Newer(version)),
@@ -84,7 +84,7 @@ impl OrphanSpool {
             Identity::Empty => {
                 let paths: Vec<_> =
                     segments.iter().map(|&n| dir.join(layout::segment_name(n))).collect();
-                remove_writer(&**disk, table_dir, &dir, &paths, &pictures)?;
+                remove_writer(&**disk, table_dir, &dir, &paths, &media)?;
                 return Ok(Lookup::Gone);
             }
         };
@@ -97,7 +97,7 @@ impl OrphanSpool {
             header,
             table,
             segments,
-            pictures,
+            media,
             _lock: lock,
         })))
     }
@@ -135,7 +135,7 @@ impl OrphanSpool {
     /// Removes the spool. All its rows must be settled.
     pub(crate) fn remove(self) -> io::Result<()> {
         let paths: Vec<_> = self.segments.iter().map(|&n| self.segment_path(n)).collect();
-        remove_writer(&*self.disk, &self.table_dir, &self.dir, &paths, &self.pictures)
+        remove_writer(&*self.disk, &self.table_dir, &self.dir, &paths, &self.media)
     }
 }
 

@@ -271,13 +271,13 @@ fn media_files_are_recovered_after_a_power_failure() {
     let machine = SimMachine::default();
     let journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
     let picture = crate::MediaFile { path: "media/a.png".into(), bytes: "picture".into() };
-    journal.pictures().put(&picture).unwrap();
+    journal.media().put(&picture).unwrap();
     machine.cut_power(|_| 1);
     let disk = machine.process();
     let Lookup::Orphan(orphan) = OrphanSpool::open(&disk, &table_dir(), "w").unwrap() else {
         panic!("found no orphaned spool");
     };
-    assert_eq!(orphan.pictures.names().unwrap().len(), 1);
+    assert_eq!(orphan.media.names().unwrap().len(), 1);
 }
 
 /// If every sync fails, the disk is not filled with copies, and the journal recovers when syncs
@@ -452,7 +452,7 @@ proptest! {
             journal.commit().unwrap();
         }
         let picture = crate::MediaFile { path: "media/a.png".into(), bytes: "picture".into() };
-        journal.pictures().put(&picture).unwrap();
+        journal.media().put(&picture).unwrap();
         journal.trim(1).unwrap();
         machine.kill();
         let disk = machine.process();
@@ -478,8 +478,8 @@ proptest! {
                 }
             }
             prop_assert!(!merge.is_carrying());
-            for name in orphan.pictures.names().unwrap() {
-                if let Some(file) = orphan.pictures.read(&name).unwrap() {
+            for name in orphan.media.names().unwrap() {
+                if let Some(file) = orphan.media.read(&name).unwrap() {
                     prop_assert_eq!(&file.bytes, &picture.bytes);
                 }
             }

@@ -17,7 +17,7 @@ use crate::spool::disk::{Disk, DiskFile, How, Lock, create_dirs, gone};
 use crate::spool::frame::{
     FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, frames_within, scan, write_frame,
 };
-use crate::spool::pictures::Pictures;
+use crate::spool::media::MediaSpool;
 use crate::spool::refusals::Refusals;
 use crate::spool::segment::Segment;
 use crate::spool::{SpoolConfig, SyncPolicy, layout};
@@ -80,7 +80,7 @@ pub(crate) struct SpoolJournal {
     obsolete_segments: Vec<PathBuf>,
     acked: Acked,
     refusals: Refusals,
-    pictures: Arc<Pictures>,
+    media: Arc<MediaSpool>,
     process: u32,
     is_closed: bool,
     /// Held as long as the journal exists.
@@ -105,7 +105,7 @@ impl SpoolJournal {
         let mut this = Self {
             acked: Acked::open(&*disk, &dir)?,
             refusals: Refusals::new(Arc::clone(&disk), &table_dir, config.max_bytes),
-            pictures: Arc::new(Pictures::new(Arc::clone(&disk), &dir, sync)),
+            media: Arc::new(MediaSpool::new(Arc::clone(&disk), &dir, sync)),
             salt: header.salt(),
             header,
             sync: config.sync,
@@ -152,8 +152,8 @@ impl SpoolJournal {
     }
 
     /// Returns the store of the rows' media files.
-    pub(crate) fn pictures(&self) -> Arc<Pictures> {
-        Arc::clone(&self.pictures)
+    pub(crate) fn media(&self) -> Arc<MediaSpool> {
+        Arc::clone(&self.media)
     }
 
     /// Writes all lines to the operating system. If the policy is [`SyncPolicy::Always`], waits
@@ -197,7 +197,7 @@ impl SpoolJournal {
         let segments = self.segments.drain(..).map(|segment| segment.path);
         let segments: Vec<_> =
             segments.chain(self.obsolete_segments.drain(..)).chain(being_removed).collect();
-        remove_writer(&*self.disk, &self.table_dir, &self.dir, &segments, &self.pictures)?;
+        remove_writer(&*self.disk, &self.table_dir, &self.dir, &segments, &self.media)?;
         self.lock = None;
         Ok(())
     }
@@ -475,12 +475,12 @@ pub(crate) fn remove_writer(
     table_dir: &Path,
     dir: &Path,
     segments: &[PathBuf],
-    pictures: &Pictures,
+    media: &MediaSpool,
 ) -> io::Result<()> {
     for path in segments {
         gone(disk.remove_file(path))?;
     }
-    pictures.clear()?;
+    media.clear()?;
     gone(disk.remove_file(&dir.join(layout::ACKED)))?;
     gone(disk.remove_dir(dir))?;
     let writer = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
