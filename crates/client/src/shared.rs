@@ -450,7 +450,7 @@ impl Shared {
         let mut kept = Ok(());
         if let Some(spool) = core.journal.spool() {
             for (line, text, reason) in &rejected {
-                kept = kept.and(spool.refused(*line, text, reason));
+                kept = kept.and(spool.record_rejected(*line, text, reason));
             }
         }
         let trimmed = if until > first { core.journal.journal().trim(until) } else { Ok(()) };
@@ -469,7 +469,7 @@ impl Shared {
             tracing::error!(table = %self.table, %reason, "the stream has stopped, rows are kept");
         }
         if let Err(error) = kept {
-            tracing::warn!(table = %self.table, %error, "refused rows cannot be written down");
+            tracing::warn!(table = %self.table, %error, "rejected rows cannot be recorded");
         }
         for (_, text, reason) in rejected {
             self.reject(text, reason);
@@ -507,13 +507,13 @@ impl Shared {
                 let _ = media_spool.remove(path);
             }
         }
-        for (path, reason) in settled.refused {
-            tracing::warn!(table = %self.table, %path, %reason, "a media file was refused");
+        for (path, reason) in settled.rejected {
+            tracing::warn!(table = %self.table, %path, %reason, "a media file was rejected");
         }
     }
 
     pub(crate) fn reject(&self, line: &[u8], reason: String) {
-        tracing::warn!(table = %self.table, %reason, "a row was refused");
+        tracing::warn!(table = %self.table, %reason, "a row was rejected");
         if let Some(on_reject) = &self.on_reject {
             let line = String::from_utf8_lossy(line).into_owned();
             let row = HistoryLine::parse(&line).map(|line| line.row).unwrap_or_default();

@@ -39,7 +39,7 @@ impl Default for BatchLimits {
 
 /// Maximum number of consecutive lines that may be rejected alone, with an ambiguous status or as
 /// too large. Then the stream stops, so that no more are lost.
-const MAX_LONE_REFUSALS: u32 = 16;
+const MAX_LONE_REJECTIONS: u32 = 16;
 
 /// The delivery of one writer's rows: a state machine without clock, socket, rows or `async`.
 ///
@@ -69,7 +69,7 @@ pub(crate) struct Session {
     pace: Duration,
     /// Maximum number of lines, after the backend rejected a larger number as too large.
     max_lines: usize,
-    lone_refusals: u32,
+    lone_rejections: u32,
     stopped: Option<StopReason>,
     last_error: Option<String>,
 }
@@ -114,7 +114,7 @@ impl Session {
             not_before: None,
             pace,
             max_lines: limits.max_rows.max(1),
-            lone_refusals: 0,
+            lone_rejections: 0,
             stopped: None,
             last_error: None,
             limits,
@@ -211,12 +211,12 @@ impl Session {
                     AppendError::Refused { message } => message,
                     too_large => too_large.to_string(),
                 };
-                if self.lone_refusals >= MAX_LONE_REFUSALS {
+                if self.lone_rejections >= MAX_LONE_REJECTIONS {
                     self.again(lines, self.attempts());
                     self.stop(StopReason::Refused { message });
                     return Settled::default();
                 }
-                self.lone_refusals += 1;
+                self.lone_rejections += 1;
                 let rejected = vec![(lines.start, message)];
                 self.settle(lines, Appended { rejected, ..Appended::default() })
             }
@@ -232,7 +232,7 @@ impl Session {
     pub(crate) fn resume(&mut self) {
         if self.stopped.take().is_some() {
             self.not_before = None;
-            self.lone_refusals = 0;
+            self.lone_rejections = 0;
         }
     }
 
@@ -300,7 +300,7 @@ impl Session {
 
     fn stored(&mut self, now: Instant, lines: Range<u64>, appended: Appended) -> Settled {
         self.last_error = None;
-        self.lone_refusals = 0;
+        self.lone_rejections = 0;
         self.max_lines = self.max_lines.saturating_mul(2).min(self.limits.max_rows.max(1));
         self.not_before = self.not_before.max(Some(now + reachable(appended.pause)));
         self.settle(lines, appended)

@@ -216,7 +216,7 @@ async fn rows(
         for (line, reason) in &settled.rejected {
             let index = usize::try_from(line - first).unwrap_or(usize::MAX);
             let text = lines.iter().nth(index).unwrap_or_default();
-            if let Err(error) = orphan.refusals.add(&writer, base + line, text, reason) {
+            if let Err(error) = orphan.rejected_log.add(&writer, base + line, text, reason) {
                 watch.on_event(Event::Trouble(&error));
             }
             watch.on_event(Event::Rejected { line: text, reason });
@@ -284,10 +284,10 @@ async fn files(
             if let Some(reason) = queue.session().last_error() {
                 watch.on_event(Event::Failed { attempts: queue.session().attempts(), reason });
             }
-            for (path, reason) in &settled.refused {
+            for (path, reason) in &settled.rejected {
                 tracing::warn!(table = %target.table, %path, %reason, "a media file was rejected");
             }
-            let failed = settled.refused.len() as u64;
+            let failed = settled.rejected.len() as u64;
             for path in &settled.paths {
                 if let Err(error) = orphan.media.remove(path) {
                     watch.on_event(Event::Trouble(&error));

@@ -50,7 +50,7 @@ pub(crate) mod maintenance;
 pub(crate) mod media;
 pub(crate) mod orphan;
 pub(crate) mod recover;
-mod refusals;
+mod rejected_log;
 mod segment;
 #[cfg(test)]
 pub(crate) mod sim_disk;

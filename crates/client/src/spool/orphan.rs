@@ -13,7 +13,7 @@ use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, NoHeader, Scan, scan}
 use super::journal::{MAX_SEGMENT_BYTES, remove_writer};
 use super::layout;
 use super::media::MediaSpool;
-use super::refusals::Refusals;
+use super::rejected_log::RejectedLog;
 use crate::lines::Block;
 
 /// Maximum size of a segment file. No spool writes larger ones.
@@ -50,7 +50,7 @@ pub(crate) struct OrphanSpool {
     pub(crate) segments: Vec<u64>,
     pub(crate) acked: Acked,
     pub(crate) media: Arc<MediaSpool>,
-    pub(crate) refusals: Refusals,
+    pub(crate) rejected_log: RejectedLog,
     _lock: Box<dyn Lock>,
 }
 
@@ -90,7 +90,7 @@ impl OrphanSpool {
         };
         Ok(Lookup::Orphan(Box::new(Self {
             acked: Acked::open(&**disk, &dir)?,
-            refusals: Refusals::new(Arc::clone(disk), table_dir, u64::MAX),
+            rejected_log: RejectedLog::new(Arc::clone(disk), table_dir, u64::MAX),
             disk: Arc::clone(disk),
             table_dir: table_dir.to_owned(),
             dir,

@@ -18,7 +18,7 @@ use crate::spool::frame::{
     FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, frames_within, scan, write_frame,
 };
 use crate::spool::media::MediaSpool;
-use crate::spool::refusals::Refusals;
+use crate::spool::rejected_log::RejectedLog;
 use crate::spool::segment::Segment;
 use crate::spool::{SpoolConfig, SyncPolicy, layout};
 use crate::{Journal, JournalError, Lines, MemoryJournal};
@@ -79,7 +79,7 @@ pub(crate) struct SpoolJournal {
     /// Segments that contain settled lines only.
     obsolete_segments: Vec<PathBuf>,
     acked: Acked,
-    refusals: Refusals,
+    rejected_log: RejectedLog,
     media: Arc<MediaSpool>,
     process: u32,
     is_closed: bool,
@@ -104,7 +104,7 @@ impl SpoolJournal {
         let segment_bytes = config.segment_bytes.clamp(4 << 10, MAX_SEGMENT_BYTES);
         let mut this = Self {
             acked: Acked::open(&*disk, &dir)?,
-            refusals: Refusals::new(Arc::clone(&disk), &table_dir, config.max_bytes),
+            rejected_log: RejectedLog::new(Arc::clone(&disk), &table_dir, config.max_bytes),
             media: Arc::new(MediaSpool::new(Arc::clone(&disk), &dir, sync)),
             salt: header.salt(),
             header,
@@ -172,8 +172,13 @@ impl SpoolJournal {
     }
 
     /// Records a row that the server rejected permanently.
-    pub(crate) fn refused(&mut self, line: u64, text: &[u8], reason: &str) -> io::Result<()> {
-        self.refusals.add(&self.header.writer, self.header.base + line, text, reason)
+    pub(crate) fn record_rejected(
+        &mut self,
+        line: u64,
+        text: &[u8],
+        reason: &str,
+    ) -> io::Result<()> {
+        self.rejected_log.add(&self.header.writer, self.header.base + line, text, reason)
     }
 
     /// Closes the journal. If all lines are settled, removes its files. Otherwise they stay for the
