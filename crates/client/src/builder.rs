@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::clock::{Clock, SystemClock};
 use crate::driver::drive;
 use crate::journal::{Journal, Kept, MemoryJournal};
-use crate::late::Late;
+use crate::lazy_backend::LazyBackend;
 use crate::media::MediaQueue;
 use crate::session::{Backoff, Session, reachable};
 use crate::shared::{Core, OnReject, Shared};
@@ -377,7 +377,7 @@ impl Builder {
                         && name.entity().is_some() =>
                 {
                     tracing::warn!(%name, %reason, "the server cannot be reached; rows wait");
-                    backend = Arc::new(Late::new(backend, name.clone()));
+                    backend = Arc::new(LazyBackend::new(backend, name.clone()));
                     Opened::new(name.to_path()?)
                 }
                 opened => opened?,

@@ -42,7 +42,7 @@ mod driver;
 mod encode;
 mod error;
 mod journal;
-mod late;
+mod lazy_backend;
 mod lines;
 mod media;
 mod monitor;

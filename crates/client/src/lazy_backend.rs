@@ -14,18 +14,18 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes sure that the table is there before it passes anything on.
 #[derive(Debug)]
-pub(crate) struct Late {
+pub(crate) struct LazyBackend {
     inner: Arc<dyn Backend>,
     name: TableName,
     is_open: OnceCell<()>,
 }
 
-impl Late {
+impl LazyBackend {
     pub(crate) fn new(inner: Arc<dyn Backend>, name: TableName) -> Self {
         Self { inner, name, is_open: OnceCell::new() }
     }
 
-    async fn make_sure(&self, timeout: Duration) -> Result<(), AppendError> {
+    async fn ensure_open(&self, timeout: Duration) -> Result<(), AppendError> {
         let open = || async {
             let timeout = timeout.min(ATTEMPT_TIMEOUT);
             let open = Open { name: self.name.clone(), timeout };
@@ -47,18 +47,18 @@ fn append_error(error: OpenError) -> AppendError {
 }
 
 #[async_trait]
-impl Backend for Late {
+impl Backend for LazyBackend {
     async fn open(&self, open: Open) -> Result<Opened, OpenError> {
         self.inner.open(open).await
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.make_sure(append.timeout).await?;
+        self.ensure_open(append.timeout).await?;
         self.inner.append(append).await
     }
 
     async fn upload(&self, upload: Upload) -> Result<Appended, AppendError> {
-        self.make_sure(upload.timeout).await?;
+        self.ensure_open(upload.timeout).await?;
         self.inner.upload(upload).await
     }
 
