@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, SystemClock};
 use crate::driver::drive;
-use crate::journal::{Journal, Kept, MemoryJournal};
+use crate::journal::{Journal, JournalKind, MemoryJournal};
 use crate::lazy_backend::LazyBackend;
 use crate::media::MediaQueue;
 use crate::session::{Backoff, Session, reachable};
@@ -429,7 +429,7 @@ impl Builder {
             _ => None,
         };
         let (home, journal) = match spool {
-            Some(Ok((home, journal))) => (Some(home), Kept::Spool(Box::new(journal))),
+            Some(Ok((home, journal))) => (Some(home), JournalKind::Spool(Box::new(journal))),
             Some(Err(error)) if must_spool => {
                 return Err(OpenError::Spool { reason: error.to_string() });
             }
@@ -439,7 +439,7 @@ impl Builder {
                     tracing::warn!(%table, %error, "there is no spool; a killed process loses rows");
                 }
                 let memory = || Box::new(MemoryJournal::new(self.buffer_bytes));
-                (None, Kept::Plain(self.journal.unwrap_or_else(|| memory())))
+                (None, JournalKind::Plain(self.journal.unwrap_or_else(|| memory())))
             }
         };
 

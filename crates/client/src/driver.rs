@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep_until, timeout};
 
-use crate::shared::{Shared, now, say};
+use crate::shared::{Shared, eprint_line, now};
 use crate::spool::disk::{Disk, off_thread};
 use crate::spool::maintenance::Task;
 use crate::spool::recover::{SpoolHome, recover};
@@ -29,14 +29,14 @@ pub(crate) fn drive(
     let gone = Gone(shared);
     async move {
         match spool {
-            Some(home) if gone.0.is_offline => keep(&gone.0, &home).await,
+            Some(home) if gone.0.is_offline => maintain_offline(&gone.0, &home).await,
             spool => deliver(&gone.0, backend, spool).await,
         }
     }
 }
 
 /// Runs the spool maintenance of an offline table.
-async fn keep(shared: &Shared, home: &SpoolHome) {
+async fn maintain_offline(shared: &Shared, home: &SpoolHome) {
     loop {
         let due = match shared.next_task() {
             Ok(task) => {
@@ -239,7 +239,7 @@ impl Drop for Gone {
             tracing::error!(%table, %stats, %error, "rows are left behind");
             if !tracing::dispatcher::has_been_set() {
                 // Rows are lost, and no log subscriber reports it.
-                say(format_args!(
+                eprint_line(format_args!(
                     "streamtable: rows of {table} are left behind: {stats} ({error})"
                 ));
             }

@@ -62,12 +62,12 @@ pub enum JournalError {
 
 /// The journal of a table: the spool or another one.
 #[derive(Debug)]
-pub(crate) enum Kept {
+pub(crate) enum JournalKind {
     Plain(Box<dyn Journal>),
     Spool(Box<SpoolJournal>),
 }
 
-impl Kept {
+impl JournalKind {
     pub(crate) fn journal(&mut self) -> &mut dyn Journal {
         match self {
             Self::Plain(journal) => &mut **journal,

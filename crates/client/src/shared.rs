@@ -13,7 +13,7 @@ use streamtable_wire::{HistoryLine, Logged, MAX_LINE_BYTES};
 use tokio::sync::Notify;
 
 use crate::encode::{Encoded, with_memory};
-use crate::journal::{Journal, JournalError, Kept};
+use crate::journal::{Journal, JournalError, JournalKind};
 use crate::media::MediaQueue;
 use crate::seeded_bug::{self, Bug};
 use crate::session::{Session, Step};
@@ -88,7 +88,7 @@ pub(crate) struct Core {
     schema: Schema,
     /// Reused to avoid allocations.
     change: Change,
-    pub(crate) journal: Kept,
+    pub(crate) journal: JournalKind,
     pub(crate) session: Session,
     pub(crate) media: MediaQueue,
     pub(crate) is_finished: bool,
@@ -105,7 +105,12 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(schema: Schema, journal: Kept, session: Session, media: MediaQueue) -> Self {
+    pub(crate) fn new(
+        schema: Schema,
+        journal: JournalKind,
+        session: Session,
+        media: MediaQueue,
+    ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
 
         Self {
@@ -184,7 +189,7 @@ impl Core {
     }
 
     /// Stores a row in the journal, if there is space for it and its files.
-    fn keep(&mut self, row: &Encoded) -> Result<(), Refusal> {
+    fn append(&mut self, row: &Encoded) -> Result<(), Refusal> {
         if !row.files.is_empty() {
             let full = |(bytes, limit)| Refusal::Full { bytes, limit };
             self.media.check_room(&row.files).map_err(full)?;
@@ -257,7 +262,7 @@ impl Shared {
         let mut core = self.core();
         let core_ref = &mut *core;
         core_ref.check(row)?;
-        match core_ref.keep(row) {
+        match core_ref.append(row) {
             Err(Refusal::Full { bytes, limit })
                 if !core_ref.stats().is_settled() && !self.is_offline =>
             {
@@ -269,7 +274,7 @@ impl Shared {
             kept => kept?,
         }
         core_ref.schema.apply(&mut core_ref.change);
-        row.taken_by(core_ref.number);
+        row.accepted_by(core_ref.number);
         let now = now();
         let mut is_news = core_ref.session.logged(now, bytes);
         let is_offline = self.is_offline;
@@ -554,7 +559,7 @@ pub(crate) fn now() -> Instant {
 }
 
 /// Writes a line to standard error. Errors are ignored.
-pub(crate) fn say(line: fmt::Arguments<'_>) {
+pub(crate) fn eprint_line(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -609,7 +614,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_event_is_told_under_the_lock() {
+    async fn no_event_is_emitted_under_the_lock() {
         let to = Arc::new(OnceLock::new());
         let _guard = tracing::subscriber::set_default(LogToTable(Arc::clone(&to)));
         let builder = StreamTable::builder("me/shop/log").settings(Settings::default());

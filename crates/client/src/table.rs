@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::rows::{IntoRows, Rows};
 use crate::session::reachable;
-use crate::shared::{Core, Delivered, NotTaken, Shared, now, say};
+use crate::shared::{Core, Delivered, NotTaken, Shared, eprint_line, now};
 use crate::{Builder, FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, Stats};
 
 /// A table to which rows are appended.
@@ -418,7 +418,7 @@ impl<'a> Logging<'a> {
         if let Some(url) = &panel_url
             && !self.shared.quiet
         {
-            say(format_args!("View data at: {url}"));
+            eprint_line(format_args!("View data at: {url}"));
         }
         Ok(Logged { rows: accepted, panel_url })
     }

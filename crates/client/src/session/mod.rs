@@ -191,7 +191,7 @@ impl Session {
             Ok(appended) => {
                 let end = appended.end.unwrap_or(lines.end);
                 if end < lines.end {
-                    self.again(end..lines.end, 0);
+                    self.schedule_retry(end..lines.end, 0);
                 }
                 self.stored(now, lines.start..end, appended)
             }
@@ -203,7 +203,7 @@ impl Session {
             }
             Err(AppendError::TooLarge | AppendError::Refused { .. }) if count > 1 => {
                 self.max_lines = (count / 2) as usize;
-                self.again(lines, self.attempts());
+                self.schedule_retry(lines, self.attempts());
                 Settled::default()
             }
             Err(error @ (AppendError::TooLarge | AppendError::Refused { .. })) => {
@@ -212,7 +212,7 @@ impl Session {
                     too_large => too_large.to_string(),
                 };
                 if self.lone_rejections >= MAX_LONE_REJECTIONS {
-                    self.again(lines, self.attempts());
+                    self.schedule_retry(lines, self.attempts());
                     self.stop(StopReason::Refused { message });
                     return Settled::default();
                 }
@@ -221,7 +221,7 @@ impl Session {
                 self.settle(lines, Appended { rejected, ..Appended::default() })
             }
             Err(AppendError::Stopped(reason)) => {
-                self.again(lines, self.attempts());
+                self.schedule_retry(lines, self.attempts());
                 self.stop(reason);
                 Settled::default()
             }
@@ -294,7 +294,7 @@ impl Session {
         let attempts = self.attempts() + 1;
         let delay = self.backoff.delay(attempts).max(retry_after.unwrap_or_default());
         self.not_before = self.not_before.max(Some(now + reachable(delay)));
-        self.again(lines, attempts);
+        self.schedule_retry(lines, attempts);
         Settled::default()
     }
 
@@ -307,7 +307,7 @@ impl Session {
     }
 
     /// Schedules a retry. Later lines that were part of a longer attempt still count as sent.
-    fn again(&mut self, lines: Range<u64>, attempts: u32) {
+    fn schedule_retry(&mut self, lines: Range<u64>, attempts: u32) {
         let end = self.retry.as_ref().map_or(lines.end, |retry| retry.lines.end.max(lines.end));
         self.retry = Some(Retry { lines: lines.start..end, attempts });
     }
