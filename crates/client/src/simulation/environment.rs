@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::dice::{Dice, Op};
+use super::generator::{Generator, Op};
 use crate::spool::sim_disk::SimMachine;
 use crate::spool::{SpoolConfig, SyncPolicy};
 use crate::{BatchLimits, Clock, OpenError, Refusal, Rejected, Stats, StreamTable, WhenFull, row};
@@ -105,20 +105,20 @@ impl fmt::Display for Seen {
     }
 }
 
-pub(super) struct World {
+pub(super) struct Environment {
     clock: SimulatedClock,
     backend: MockBackend,
     pub(super) machine: SimMachine,
     spool: Option<SpoolConfig>,
     programs: Vec<Program>,
-    dice: Dice,
+    generator: Generator,
     next_row: u64,
     has_media: bool,
     rejected: Arc<Mutex<BTreeSet<u64>>>,
     seen: Seen,
 }
 
-impl World {
+impl Environment {
     /// Begins with one program. Half of the seeds have a spool, unless all must; a third has a server
     /// like W&B's, which does not state what its answers cover.
     pub(super) async fn new(seed: u64, must_spool: bool) -> Result<Self, String> {
@@ -128,13 +128,13 @@ impl World {
             ..MockConfig::default()
         };
         let backend = MockBackend::new(config).map_err(|e| e.to_string())?;
-        let mut dice = Dice(seed);
+        let mut generator = Generator(seed);
         let spool = (must_spool || has_disk(seed)).then(|| SpoolConfig {
             dir: Some("/spool".into()),
             server: None,
-            max_bytes: 5_000 + dice.roll(40_000),
+            max_bytes: 5_000 + generator.roll(40_000),
             segment_bytes: 4 << 10,
-            sync: match dice.roll(4) {
+            sync: match generator.roll(4) {
                 0 => SyncPolicy::Never,
                 1..=2 => SyncPolicy::Interval(Duration::from_secs(1)),
                 _ => SyncPolicy::Always,
@@ -144,10 +144,10 @@ impl World {
             clock: SimulatedClock(Arc::new(AtomicI64::new(1_700_000_000_000))),
             backend,
             machine: SimMachine::default(),
-            has_media: spool.is_some() && dice.roll(3) == 0,
+            has_media: spool.is_some() && generator.roll(3) == 0,
             spool,
             programs: Vec::new(),
-            dice,
+            generator,
             next_row: 0,
             rejected: Arc::default(),
             seen: Seen::default(),
@@ -194,12 +194,12 @@ impl World {
             }
         };
         let limits = BatchLimits {
-            max_rows: 1 + self.dice.roll(8) as usize,
-            max_bytes: 200 + self.dice.roll(4000) as usize,
+            max_rows: 1 + self.generator.roll(8) as usize,
+            max_bytes: 200 + self.generator.roll(4000) as usize,
             ..BatchLimits::default()
         };
-        let when_full = if self.dice.roll(2) == 0 { WhenFull::Wait } else { WhenFull::Refuse };
-        let writer = Uuid::from_u64_pair(self.dice.roll(u64::MAX), self.programs.len() as u64);
+        let when_full = if self.generator.roll(2) == 0 { WhenFull::Wait } else { WhenFull::Refuse };
+        let writer = Uuid::from_u64_pair(self.generator.roll(u64::MAX), self.programs.len() as u64);
         let builder = StreamTable::builder(NAME)
             .base_url("http://mock.invalid")
             .api_key("local-key")
@@ -207,7 +207,7 @@ impl World {
             .clock(self.clock.clone())
             .limits(limits)
             .when_full(when_full)
-            .buffer_bytes(500 + self.dice.roll(5_000))
+            .buffer_bytes(500 + self.generator.roll(5_000))
             .on_reject(on_reject)
             .writer(writer)
             .quiet();
@@ -223,7 +223,7 @@ impl World {
 
     pub(super) async fn step(&mut self, op: Op) -> Result<(), String> {
         let alive = self.alive();
-        let which = alive[self.dice.roll(alive.len() as u64) as usize];
+        let which = alive[self.generator.roll(alive.len() as u64) as usize];
         match op {
             Op::Log { rows, with_bad } => self.log(which, rows, with_bad).await?,
             Op::Sleep(time) => tokio::time::sleep(time).await,
@@ -356,7 +356,7 @@ impl World {
             }
         }
         match is_power_cut {
-            true => self.machine.cut_power(|sides| self.dice.roll(sides)),
+            true => self.machine.cut_power(|sides| self.generator.roll(sides)),
             false => self.machine.kill(),
         }
         for program in &mut self.programs {
