@@ -43,7 +43,7 @@ pub(crate) async fn run(role: WriterRole) -> Result<(), String> {
         .when_unreachable(WhenUnreachable::LogAnyway)
         .when_full(WhenFull::Wait)
         .open_timeout(Duration::from_secs(1))
-        .finish_patience(Duration::from_secs(60))
+        .finish_idle_timeout(Duration::from_secs(60))
         .limits(BatchLimits { linger: Duration::from_millis(5), ..BatchLimits::default() })
         .retry(RetryPolicy {
             first_delay: Duration::from_millis(10),

@@ -454,7 +454,7 @@ async fn many_503_responses_delay_but_lose_no_rows() {
         }
     };
     storm();
-    let patient = builder(&mock).finish_patience(3600 * second).spool(config(dir.path()));
+    let patient = builder(&mock).finish_idle_timeout(3600 * second).spool(config(dir.path()));
     let table = patient.open().await.unwrap();
     table.log((500..1000).map(|n| row! { "n" => n })).await.unwrap();
     tokio::time::sleep(5 * second).await;

@@ -296,7 +296,7 @@ async fn infinite_timeouts_never_expire() {
         .limits(limits)
         .retry(RetryPolicy { first_delay: Duration::ZERO, max_delay: EVER })
         .open_timeout(EVER)
-        .finish_patience(EVER)
+        .finish_idle_timeout(EVER)
         .drop_timeout(EVER)
         .open()
         .await
@@ -353,7 +353,7 @@ async fn retries_obey_the_rate_limit() {
         sink.lock().unwrap().push(Instant::now());
         if sink.lock().unwrap().len() < 4 { Err(busy(None)) } else { Ok(Appended::default()) }
     });
-    let table = table.finish_patience(Duration::from_secs(3600)).open().await.unwrap();
+    let table = table.finish_idle_timeout(Duration::from_secs(3600)).open().await.unwrap();
     table.log(row! { "n" => 1 }).await.unwrap();
     table.finish().await.unwrap();
     let posts = posts.lock().unwrap();
@@ -404,7 +404,7 @@ async fn an_unconfirmed_finish_is_retried_and_loses_no_rows() {
 
     // All rows are stored, so a short timeout is not an error.
     let builder = StreamTable::builder(NAME).settings(Settings::default());
-    let builder = builder.finish_patience(Duration::from_secs(1));
+    let builder = builder.finish_idle_timeout(Duration::from_secs(1));
     let table = builder.backend(Arc::clone(&backend)).open().await.unwrap();
     table.log(row! { "n" => 1 }).await.unwrap();
     assert_eq!(table.finish().await.unwrap().acked, 1);

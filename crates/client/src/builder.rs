@@ -83,7 +83,7 @@ pub struct Builder {
     buffer_bytes: u64,
     media_buffer_bytes: u64,
     open_timeout: Duration,
-    finish_patience: Duration,
+    finish_idle_timeout: Duration,
     pub(crate) drop_timeout: Duration,
     clock: Arc<dyn Clock>,
     journal: Option<Box<dyn Journal>>,
@@ -126,7 +126,7 @@ impl Builder {
             buffer_bytes: 64 << 20,
             media_buffer_bytes: 256 << 20,
             open_timeout: Duration::from_secs(30),
-            finish_patience: Duration::from_secs(60),
+            finish_idle_timeout: Duration::from_secs(60),
             drop_timeout: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
             journal: None,
@@ -292,8 +292,8 @@ impl Builder {
 
     /// Limits how long `finish` waits while no row is being stored. The default is 60 s.
     #[must_use]
-    pub fn finish_patience(mut self, patience: Duration) -> Self {
-        self.finish_patience = patience;
+    pub fn finish_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.finish_idle_timeout = timeout;
         self
     }
 
@@ -459,7 +459,7 @@ impl Builder {
         ));
         let driver = tokio::spawn(drive(Arc::clone(&shared), backend, home));
         let must_wait = self.when_full == WhenFull::Wait;
-        let table = StreamTable::new(shared, must_wait, self.drop_timeout, self.finish_patience);
+        let table = StreamTable::new(shared, must_wait, self.drop_timeout, self.finish_idle_timeout);
         Ok((table, driver))
     }
 }

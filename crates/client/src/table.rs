@@ -72,9 +72,9 @@ impl StreamTable {
         shared: Arc<Shared>,
         must_wait: bool,
         drop_timeout: Duration,
-        finish_patience: Duration,
+        finish_idle_timeout: Duration,
     ) -> Self {
-        let handle = Handle { shared, must_wait, drop_timeout, finish_patience };
+        let handle = Handle { shared, must_wait, drop_timeout, finish_idle_timeout };
         Self { handle: Arc::new(handle) }
     }
 
@@ -163,13 +163,13 @@ impl StreamTable {
         shared.wake.notify_one();
         let is_done =
             |core: &Core| core.session.settled() >= rows && core.media.session().settled() >= files;
-        self.wait(is_done, Patience::Total(timeout)).await
+        self.wait(is_done, TimeLimit::Total(timeout)).await
     }
 
     /// Closes the table: accepts no more rows, from any clone, and waits until all are stored.
     ///
     /// Waits as long as there is progress, and fails if there was none for
-    /// [`Builder::finish_patience`]. Delivery continues even then, and `finish` may be called
+    /// [`Builder::finish_idle_timeout`]. Delivery continues even then, and `finish` may be called
     /// again. It also waits for rows that earlier processes left in the spool. If only those are
     /// left when the time is over, they stay in the spool for the next process that opens the
     /// table.
@@ -190,7 +190,7 @@ impl StreamTable {
         shared.wake.notify_one();
         // Wakes calls that wait for space, which is not coming any more.
         shared.progress.notify_waiters();
-        self.wait(|core| core.is_closed, Patience::WithoutProgress(self.handle.finish_patience))
+        self.wait(|core| core.is_closed, TimeLimit::WithoutProgress(self.handle.finish_idle_timeout))
             .await
     }
 
@@ -266,7 +266,7 @@ impl StreamTable {
     async fn wait(
         &self,
         is_done: impl Fn(&Core) -> bool,
-        patience: Patience,
+        limit: TimeLimit,
     ) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
         let start = Instant::now();
@@ -296,9 +296,9 @@ impl StreamTable {
                 if settled != last_progress.1 {
                     last_progress = (Instant::now(), settled);
                 }
-                let deadline = match patience {
-                    Patience::Total(timeout) => start + reachable(timeout),
-                    Patience::WithoutProgress(timeout) => last_progress.0 + reachable(timeout),
+                let deadline = match limit {
+                    TimeLimit::Total(timeout) => start + reachable(timeout),
+                    TimeLimit::WithoutProgress(timeout) => last_progress.0 + reachable(timeout),
                 };
                 if deadline <= Instant::now() {
                     let last_error = core.last_error();
@@ -317,7 +317,7 @@ pub(crate) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The time limit of a wait.
 #[derive(Clone, Copy)]
-enum Patience {
+enum TimeLimit {
     Total(Duration),
     WithoutProgress(Duration),
 }
@@ -337,7 +337,7 @@ struct Handle {
     shared: Arc<Shared>,
     must_wait: bool,
     drop_timeout: Duration,
-    finish_patience: Duration,
+    finish_idle_timeout: Duration,
 }
 
 impl Drop for Handle {

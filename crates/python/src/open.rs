@@ -111,7 +111,7 @@ impl Options {
             .when_full(self.when_full)
             .when_unreachable(self.when_unreachable)
             .open_timeout(self.open_timeout)
-            .finish_patience(self.finish_timeout)
+            .finish_idle_timeout(self.finish_timeout)
             .drop_timeout(self.exit_timeout)
             // Python prints it, so that notebooks show it.
             .quiet();
