@@ -202,7 +202,7 @@ fn log() -> Result<Work, Error> {
         .spool(SpoolConfig { dir, max_bytes: 16 << 30, ..SpoolConfig::default() })
         .when_full(WhenFull::Refuse)
         .offline()
-        .quiet()
+        .print_url(false)
         .open_blocking()?;
     let rows = [Sample::new(6), Sample::new(7)];
     let mut i = 0;

@@ -49,7 +49,7 @@ pub(crate) async fn run(role: WriterRole) -> Result<(), String> {
             first_delay: Duration::from_millis(10),
             max_delay: Duration::from_millis(200),
         })
-        .quiet()
+        .print_url(false)
         .open()
         .await
         .map_err(|error| error.to_string())?;

@@ -306,7 +306,7 @@ async fn rejected_rows_are_recorded_and_do_not_block_others() {
     let open = || {
         let sink = Arc::clone(&heard);
         let on_reject = move |r: Rejected| sink.lock().unwrap().push(number(r.row.get("n")));
-        let builder = StreamTable::builder(NAME).settings(Settings::default()).quiet();
+        let builder = StreamTable::builder(NAME).settings(Settings::default()).print_url(false);
         builder.spool(config(dir.path())).backend(backend.clone()).on_reject(on_reject)
     };
     let rows = |of: std::ops::Range<i64>| of.map(|n| row! { "n" => n, "is_odd" => n % 2 == 1 });

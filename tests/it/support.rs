@@ -34,7 +34,7 @@ pub(crate) fn builder(mock: &MockBackend) -> Builder {
         .base_url("http://mock.invalid")
         .api_key("local-key")
         .transport(mock.clone())
-        .quiet()
+        .print_url(false)
 }
 
 /// Opens the table on a mock.

@@ -54,7 +54,7 @@ async fn measure(
     per_call: u64,
 ) -> Result<Vec<Duration>, Error> {
     let builder = StreamTable::builder("me/cost/requests").settings(Settings::default());
-    let builder = builder.backend(Quick).when_full(WhenFull::Wait).quiet();
+    let builder = builder.backend(Quick).when_full(WhenFull::Wait).print_url(false);
     let table = match sync {
         None => builder.no_spool(),
         Some(sync) => builder.spool(config(dir, sync)),

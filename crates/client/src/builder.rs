@@ -88,7 +88,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     journal: Option<Box<dyn Journal>>,
     on_reject: Option<OnReject>,
-    quiet: bool,
+    print_url: bool,
     writer: Uuid,
     spool: SpoolChoice,
     is_offline: bool,
@@ -131,7 +131,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             journal: None,
             on_reject: None,
-            quiet: false,
+            print_url: true,
             writer: Uuid::new_v4(),
             spool: SpoolChoice::IfPossible,
             is_offline: false,
@@ -322,10 +322,11 @@ impl Builder {
         self
     }
 
-    /// Does not print `View data at: …` on standard error when the first row is logged.
+    /// Sets whether `View data at: …` is printed on standard error when the first row is logged. The
+    /// default is `true`.
     #[must_use]
-    pub fn quiet(mut self) -> Self {
-        self.quiet = true;
+    pub fn print_url(mut self, print_url: bool) -> Self {
+        self.print_url = print_url;
         self
     }
 
@@ -454,12 +455,13 @@ impl Builder {
             self.limits,
             self.clock,
             self.on_reject,
-            self.quiet,
+            self.print_url,
             self.is_offline,
         ));
         let driver = tokio::spawn(drive(Arc::clone(&shared), backend, home));
         let must_wait = self.when_full == WhenFull::Wait;
-        let table = StreamTable::new(shared, must_wait, self.drop_timeout, self.finish_idle_timeout);
+        let table =
+            StreamTable::new(shared, must_wait, self.drop_timeout, self.finish_idle_timeout);
         Ok((table, driver))
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) writer: Arc<str>,
     pub(crate) panel_url: Option<String>,
     pub(crate) rows_url: Option<String>,
-    pub(crate) quiet: bool,
+    pub(crate) print_url: bool,
     pub(crate) first_line: u64,
     pub(crate) columns: ColumnPolicy,
     pub(crate) limits: BatchLimits,
@@ -219,7 +219,7 @@ impl Shared {
         limits: BatchLimits,
         clock: Arc<dyn Clock>,
         on_reject: Option<OnReject>,
-        quiet: bool,
+        print_url: bool,
         is_offline: bool,
     ) -> Self {
         Self {
@@ -227,7 +227,7 @@ impl Shared {
             writer,
             panel_url: opened.panel_url,
             rows_url: opened.rows_url,
-            quiet,
+            print_url,
             first_line: opened.first_line,
             columns,
             limits,

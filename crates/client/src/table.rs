@@ -98,7 +98,7 @@ impl StreamTable {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-    /// # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open().await?;
+    /// # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open().await?;
     /// #[derive(serde::Serialize)]
     /// struct Request { path: &'static str, ms: f64 }
     ///
@@ -190,8 +190,11 @@ impl StreamTable {
         shared.wake.notify_one();
         // Wakes calls that wait for space, which is not coming any more.
         shared.progress.notify_waiters();
-        self.wait(|core| core.is_closed, TimeLimit::WithoutProgress(self.handle.finish_idle_timeout))
-            .await
+        self.wait(
+            |core| core.is_closed,
+            TimeLimit::WithoutProgress(self.handle.finish_idle_timeout),
+        )
+        .await
     }
 
     /// Returns the current accounting of the rows.
@@ -416,7 +419,7 @@ impl<'a> Logging<'a> {
         }
         let panel_url = self.shared.announce().map(str::to_owned);
         if let Some(url) = &panel_url
-            && !self.shared.quiet
+            && self.shared.print_url
         {
             eprint_line(format_args!("View data at: {url}"));
         }

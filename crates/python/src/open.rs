@@ -114,7 +114,7 @@ impl Options {
             .finish_idle_timeout(self.finish_timeout)
             .drop_timeout(self.exit_timeout)
             // Python prints it, so that notebooks show it.
-            .quiet();
+            .print_url(false);
         if let Some(project) = &self.project {
             builder = builder.project(project);
         }

@@ -235,7 +235,7 @@ impl Log {
             })
             .open_timeout(OPEN_TIMEOUT)
             .finish_idle_timeout(Duration::from_secs(self.wait))
-            .quiet();
+            .print_url(false);
         Ok(if self.offline { table.offline() } else { table })
     }
 }

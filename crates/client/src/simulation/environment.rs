@@ -210,7 +210,7 @@ impl Environment {
             .buffer_bytes(500 + self.generator.roll(5_000))
             .on_reject(on_reject)
             .writer(writer)
-            .quiet();
+            .print_url(false);
         Ok(match &self.spool {
             Some(config) => builder.spool(config.clone()).disk(self.machine.process()),
             None => builder.no_spool(),

@@ -492,7 +492,8 @@ proptest! {
 #[tokio::test]
 async fn finish_offline_reports_rows_that_are_not_on_disk() {
     let machine = SimMachine::default();
-    let builder = StreamTable::builder("e/p/t").base_url("http://mock.invalid").quiet().offline();
+    let builder =
+        StreamTable::builder("e/p/t").base_url("http://mock.invalid").print_url(false).offline();
     let builder =
         builder.spool(SpoolConfig { dir: Some("/spool".into()), ..SpoolConfig::default() });
     let table = builder.disk(machine.process()).open().await.unwrap();

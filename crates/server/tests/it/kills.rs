@@ -81,7 +81,7 @@ async fn write(port: u16, key: String, stop: Arc<AtomicBool>) -> (String, u64) {
         })
         .limits(BatchLimits { linger: Duration::from_millis(1), ..BatchLimits::default() })
         .finish_idle_timeout(Duration::from_secs(60))
-        .quiet()
+        .print_url(false)
         .open()
         .await
         .unwrap();
