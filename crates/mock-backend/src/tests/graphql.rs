@@ -1,4 +1,4 @@
-//! The operations, and variables that are not theirs.
+//! The operations, and invalid variables.
 
 use streamtable_wire::graphql::{
     Artifact, CommitArtifact, CreateArtifactFiles, CreateManifest, CreateRunFiles, CreateTable,
@@ -16,8 +16,8 @@ fn refuses_body(body: &str, message: &str) {
 
 #[test]
 fn bodies() {
-    refuses_body("", "no GraphQL request");
-    refuses_body("[]", "no GraphQL request");
+    refuses_body("", "not a GraphQL request");
+    refuses_body("[]", "not a GraphQL request");
     refuses_body(
         r#"{"operationName": "Viewer", "query": "{ viewer { id } }"}"#,
         "operation Viewer",
@@ -33,7 +33,7 @@ fn refuses<O: Operation>(bench: &Bench, operation: &O, message: &str) {
     bench.expect_violation(bench.post_graphql(request_body(operation)), 400, message);
 }
 
-/// A table that is being made, as far as its manifest without content.
+/// A table whose creation has reached the manifest without content.
 struct Made {
     bench: Bench,
     content: StreamTableArtifact,
@@ -103,8 +103,8 @@ fn names_and_digests_of_tables() {
     check(|create| create.entity = "Me".into(), "the entity");
     check(|create| create.project = "a/b".into(), "the project");
     check(|create| create.table = String::new(), "is empty");
-    check(|create| create.digest = "0".repeat(32), "not that of the table's artifact");
-    check(|create| create.metadata = "{}".into(), "not that of a stream table");
+    check(|create| create.digest = "0".repeat(32), "does not match the table's artifact");
+    check(|create| create.metadata = "{}".into(), "not the metadata of a stream table");
 
     let mut find = FindTable::new(&bench.table, &content);
     find.table = "..".into();
@@ -112,7 +112,7 @@ fn names_and_digests_of_tables() {
 }
 
 #[test]
-fn artifacts_made_wrongly() {
+fn invalid_artifacts() {
     let made = || {
         let made = Made::new();
         made.bench.mock.assert_no_violations();
@@ -143,8 +143,8 @@ fn artifacts_made_wrongly() {
     files(|create| create.artifact = "7".into(), "there is no artifact");
     files(|create| create.manifest = "7".into(), "not the artifact's");
     files(|create| create.second_name = create.first_name.clone(), "announced twice");
-    files(|create| create.first_name = "../x".into(), "no path of a file");
-    files(|create| create.first_name = "a\\b".into(), "no path of a file");
+    files(|create| create.first_name = "../x".into(), "not the path of a file");
+    files(|create| create.first_name = "a\\b".into(), "not the path of a file");
     files(|create| create.first_md5 = "md5".into(), "not the base64 of an MD5");
 
     let made = made();
@@ -155,7 +155,7 @@ fn artifacts_made_wrongly() {
 }
 
 #[test]
-fn artifacts_committed_too_early_or_wrongly() {
+fn early_or_invalid_commits_of_artifacts() {
     let made = Made::new();
     refuses(&made.bench, &made.commit(), "lacks its manifest");
 
@@ -195,10 +195,10 @@ fn artifacts_committed_too_early_or_wrongly() {
 }
 
 #[test]
-fn artifacts_made_well() {
+fn valid_artifacts() {
     let made = Made::new();
     made.put_files();
-    // What is there is not asked for again.
+    // An existing file is not requested again.
     let files = made.bench.ask(&made.files()).create_artifact_files.unwrap().files;
     assert!(files.edges.iter().all(|edge| edge.node.upload_url.is_none()));
     made.put_manifest(&made.content.manifest(&made.artifact.id).0);
@@ -214,7 +214,7 @@ fn artifacts_made_well() {
 }
 
 #[test]
-fn bytes_that_are_not_those_announced() {
+fn uploads_with_wrong_bytes() {
     let made = Made::new();
     let files = made.bench.ask(&made.files()).create_artifact_files.unwrap().files;
     let node = &files.edges[0].node;
@@ -230,7 +230,7 @@ fn bytes_that_are_not_those_announced() {
     made.bench.expect_violation(answered, 400, "not those of its digest");
     made.put_manifest(b"[]");
     let answered = made.try_put(&url, &headers, b"{}");
-    made.bench.expect_refusal(answered, 400, "another manifest was announced since");
+    made.bench.expect_refusal(answered, 400, "another manifest has been announced");
 }
 
 #[test]
@@ -241,9 +241,9 @@ fn files_of_runs() {
         refuses(&bench, &CreateRunFiles::new(&bench.table, files), message);
     };
     check(&["a", "a"], "announced twice");
-    check(&["/a"], "no path of a file");
-    check(&["a/../b"], "no path of a file");
-    check(&[""], "no path of a file");
+    check(&["/a"], "not the path of a file");
+    check(&["a/../b"], "not the path of a file");
+    check(&[""], "not the path of a file");
 
     let bench = Bench::empty(MockConfig::default());
     let create = CreateRunFiles::new(&bench.table, vec!["a".into()]);
