@@ -60,7 +60,7 @@ async fn maintain_offline(shared: &Shared, home: &SpoolHome) {
 }
 
 async fn run_task(shared: &Shared, disk: &Arc<dyn Disk>, task: Task) {
-    // A panic in the task is a bug; the rows then count as not durable.
+    // A panic in the task is a bug; the rows then do not count as durable.
     if let Ok(done) = off_thread(disk, move || task.run()).await {
         shared.finish_task(done);
     }
@@ -179,7 +179,7 @@ async fn close(shared: &Shared, backend: &dyn Backend) {
     };
     let result = within(FINISH_TIMEOUT, attempts).await;
     if let Err(error) = result {
-        tracing::warn!(table = %shared.table, %error, "the server did not hear of the finish");
+        tracing::warn!(table = %shared.table, %error, "the end of the writer could not be reported to the server");
     }
     shared.core().is_closed = true;
     shared.progress.notify_waiters();
@@ -191,7 +191,7 @@ pub(crate) async fn within<T>(
     attempt: impl Future<Output = Result<T, AppendError>>,
 ) -> Result<T, AppendError> {
     let too_long = |_| AppendError::Transient {
-        message: format!("no answer within {limit:?}"),
+        message: format!("no response within {limit:?}"),
         retry_after: None,
     };
     timeout(limit, attempt).await.map_err(too_long)?
@@ -232,15 +232,15 @@ impl Drop for Gone {
         self.0.progress.notify_waiters();
         if !stats.is_settled() && is_spooled {
             let table = &self.0.table;
-            tracing::warn!(%table, %stats, "rows wait in the spool for who opens the table next");
+            tracing::warn!(%table, %stats, "rows stay in the spool until the table is opened again");
         } else if !stats.is_settled() {
-            let error = error.unwrap_or_else(|| "there was no time left".to_owned());
+            let error = error.unwrap_or_else(|| "the time limit is reached".to_owned());
             let table = &self.0.table;
-            tracing::error!(%table, %stats, %error, "rows are left behind");
+            tracing::error!(%table, %stats, %error, "rows are lost");
             if !tracing::dispatcher::has_been_set() {
                 // Rows are lost, and no log subscriber reports it.
                 eprint_line(format_args!(
-                    "streamtable: rows of {table} are left behind: {stats} ({error})"
+                    "streamtable: rows of {table} are lost: {stats} ({error})"
                 ));
             }
         }

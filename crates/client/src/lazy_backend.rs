@@ -1,4 +1,4 @@
-//! A backend that is opened as soon as it is reachable.
+//! A backend that opens the table as soon as it is reachable.
 
 use async_trait::async_trait;
 use streamtable_schema::{TableName, TablePath};
@@ -8,11 +8,11 @@ use crate::{Append, AppendError, Appended, Backend, Open, OpenError, Opened, Sto
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one attempt to open the table may take: shorter than an append, so that callers see soon
-/// why it fails.
+/// Maximum timeout of one attempt to open the table. It is shorter than that of an append, so that
+/// callers soon see why the table cannot be opened.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes sure that the table is there before it passes anything on.
+/// Opens the table before the first request is passed on.
 #[derive(Debug)]
 pub(crate) struct LazyBackend {
     inner: Arc<dyn Backend>,

@@ -185,7 +185,8 @@ impl Session {
         match answer {
             Ok(Appended { end: Some(end), .. }) if end <= lines.start || end > lines.end => {
                 let Range { start, end: sent } = lines;
-                let message = format!("the answer covers lines up to {end}, not {start} to {sent}");
+                let message =
+                    format!("the response covers lines up to {end}, not {start} to {sent}");
                 self.failed(now, lines, message, None)
             }
             Ok(appended) => {
@@ -277,12 +278,12 @@ impl Session {
             || self.logged - self.settled >= self.max_lines as u64
     }
 
-    /// How often the next append, or the one in flight, was tried without an answer.
+    /// Returns the number of failed attempts of the next append, or of the one in flight.
     pub(crate) fn attempts(&self) -> u32 {
         self.retry.as_ref().map_or(0, |retry| retry.attempts)
     }
 
-    /// Sends lines again after a while, because no acknowledgement came.
+    /// Schedules a retry after a delay, because the append was not acknowledged.
     fn failed(
         &mut self,
         now: Instant,

@@ -53,7 +53,7 @@ struct Program {
     at_risk_from: Option<usize>,
     /// When it was killed, and how many calls to the disk had failed by then.
     died: Option<(Instant, u64)>,
-    /// When the next program opened the table, which makes safe what this one left.
+    /// When the next program opened the table, which syncs the spool of this one.
     succeeded: Option<Instant>,
 }
 
@@ -119,8 +119,8 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Begins with one program. Half of the seeds have a spool, unless all must; a third has a server
-    /// like W&B's, which does not state what its answers cover.
+    /// Starts with one program. Odd seeds have a spool; with `must_spool` all have one. Every third
+    /// seed has a server like W&B's, whose responses do not state what they cover.
     pub(super) async fn new(seed: u64, must_spool: bool) -> Result<Self, String> {
         let config = MockConfig {
             timer: Some(Arc::new(SimulatedTime)),
@@ -161,7 +161,7 @@ impl Environment {
             match self.builder()?.open_with_driver().await {
                 // The disk fails sometimes.
                 Err(OpenError::Spool { .. }) if attempts < 100 => self.machine.set_full(false),
-                // Faults that are scheduled for requests of this kind may come together.
+                // Several scheduled faults may apply to requests of this kind.
                 Err(OpenError::Unavailable { .. }) if attempts < 100 => {}
                 opened => break opened.map_err(|e| format!("open: {e}"))?,
             }
@@ -274,7 +274,7 @@ impl Environment {
     }
 
     fn table(&self, which: usize) -> &StreamTable {
-        &self.programs[which].alive.as_ref().expect("only who is alive is asked").0
+        &self.programs[which].alive.as_ref().expect("the program is running").0
     }
 
     /// Logs rows, and checks that all are accepted except invalid ones and those without space.
@@ -296,7 +296,7 @@ impl Environment {
         for (index, &n) in numbers.iter().enumerate() {
             match refusals.next_if(|refused| refused.index == index) {
                 None => {
-                    ensure(!is_bad(n), || format!("bad row {n} was taken"))?;
+                    ensure(!is_bad(n), || format!("bad row {n} was accepted"))?;
                     program.taken.push(Taken { number: n, must: true, at, failed });
                 }
                 Some(refused) => {
@@ -304,7 +304,7 @@ impl Environment {
                         || refused.reason.is_retryable();
                     ensure(fits, || format!("row {n} was refused: {}", refused.reason))?;
                     let back = refused.row.as_ref().and_then(|row| row.get("n"));
-                    ensure(back == Some(&n.into()), || format!("row {n} was not handed back"))?;
+                    ensure(back == Some(&n.into()), || format!("row {n} was not returned"))?;
                 }
             }
         }
@@ -379,12 +379,12 @@ impl Environment {
             ensure(logged == sum, || format!("the sum is wrong: {stats}"))?;
             ensure(dropped == 0, || format!("rows were dropped: {stats}"))?;
             let taken = program.taken.len() as u64;
-            ensure(logged == taken, || format!("{taken} rows taken, but {stats}"))?;
+            ensure(logged == taken, || format!("{taken} rows accepted, but {stats}"))?;
             let settled = recovered.acked + recovered.rejected;
             ensure(settled <= recovered.found, || format!("too many recovered: {stats}"))?;
             // Only a power failure can lose written rows between others.
-            let is_told_lost = recovered.lost + recovered.damaged > 0;
-            ensure(self.seen.power_cuts > 0 || !is_told_lost, || format!("not lost: {stats}"))?;
+            let reports_loss = recovered.lost + recovered.damaged > 0;
+            ensure(self.seen.power_cuts > 0 || !reports_loss, || format!("not lost: {stats}"))?;
             let lines = self.backend.lines(table.path());
             let writer = Some(table.writer());
             let stored =
@@ -437,7 +437,7 @@ impl Environment {
             let mut taken = program.taken.iter().map(|taken| taken.number);
             for n in &stored {
                 let found = taken.any(|number| number == *n);
-                ensure(found, || format!("row {n} is there twice, or too early: {stored:?}"))?;
+                ensure(found, || format!("row {n} is stored twice, or too early: {stored:?}"))?;
             }
             self.seen.rows += stored.len() as u64;
         }
@@ -466,7 +466,7 @@ impl Environment {
             ensure(stats.is_settled(), || format!("finished too early: {stats}"))?;
             let late = table.log(self.row(0, false)).await;
             let is_finished = late.is_err_and(|e| e.refused[0].reason == Refusal::Finished);
-            ensure(is_finished, || "a row was taken after finish".to_owned())?;
+            ensure(is_finished, || "a row was accepted after finish".to_owned())?;
             self.check()?;
             self.seen.recovered += self.table(i).stats().recovered.acked;
             if let Some((table, driver)) = self.programs[i].alive.take() {
@@ -501,8 +501,8 @@ pub(super) fn has_disk(seed: u64) -> bool {
 }
 
 fn path() -> TablePath {
-    let name: TableName = NAME.parse().expect("the name is one");
-    name.to_path().expect("the name is whole")
+    let name: TableName = NAME.parse().expect("the name is valid");
+    name.to_path().expect("the name is complete")
 }
 
 fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), String> {

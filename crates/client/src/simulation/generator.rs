@@ -76,7 +76,7 @@ impl Generator {
         Fault::NoAck(NoAck::ALL[self.roll(NoAck::ALL.len() as u64) as usize])
     }
 
-    /// Something that goes wrong with a request: of any kind, if it is a false acknowledgement.
+    /// Returns a fault of a request. False acknowledgements are injected into requests of all kinds.
     fn failure(&mut self) -> Op {
         match self.roll(6) {
             0 => Op::Fail(RequestKind::Upload, self.no_ack()),

@@ -59,7 +59,7 @@ pub(crate) enum Event<'a> {
     Lost(u64),
     /// This number of bytes at the end belong to an incomplete write.
     Torn(u64),
-    /// The last attempt brought no acknowledgement, nor did others directly before it.
+    /// The last `attempts` attempts failed.
     Failed { attempts: u32, reason: &'a str },
     /// An error that affects no row.
     Trouble(&'a io::Error),

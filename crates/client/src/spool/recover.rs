@@ -191,7 +191,7 @@ impl Watch for Watching<'_> {
                 tracing::warn!(%table, %error, "an operation on the spool failed")
             }
             Event::Failed { attempts: REPORTED_ATTEMPT, reason } => {
-                tracing::warn!(%table, reason, "an earlier process's rows wait and are sent again");
+                tracing::warn!(%table, reason, "delivery of an earlier process's rows fails; it is retried");
             }
             Event::Failed { .. } => {}
         }
