@@ -20,15 +20,15 @@ use crate::session::{Session, Step};
 use crate::spool::maintenance::{Maintenance, Task, TaskResult};
 use crate::spool::media::MediaSpool;
 use crate::{
-    Append, AppendError, Appended, BatchLimits, Clock, Lines, MediaFile, Recovered, Refusal,
-    Rejected, Stats, StopReason, Upload,
+    Append, AppendError, Appended, BatchLimits, Clock, Lines, MediaFile, Opened, Recovered,
+    Refusal, Rejected, Stats, StopReason, Upload,
 };
 
-/// After how many failed attempts in a row a warning is logged: some seconds, by the default
-/// [`RetryPolicy`](crate::RetryPolicy).
+/// The number of consecutive failed attempts after which a warning is logged: some seconds with the
+/// default [`RetryPolicy`](crate::RetryPolicy).
 pub(crate) const REPORTED_ATTEMPT: u32 = 5;
 
-/// A table's state, and how its two sides wake each other.
+/// The state of a table, and the notifications between its two sides.
 pub(crate) struct Shared {
     pub(crate) table: TablePath,
     pub(crate) writer: Arc<str>,
@@ -51,6 +51,17 @@ pub(crate) struct Shared {
     /// Wakes calls that wait for rows to be stored, or for space.
     pub(crate) progress: Notify,
     core: Mutex<Core>,
+}
+
+/// The options of an open table.
+pub(crate) struct TableOptions {
+    pub(crate) writer: Arc<str>,
+    pub(crate) columns: ColumnPolicy,
+    pub(crate) limits: BatchLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) on_reject: Option<OnReject>,
+    pub(crate) print_url: bool,
+    pub(crate) is_offline: bool,
 }
 
 /// Called with each row that the backend rejects permanently.
@@ -210,18 +221,9 @@ impl Shared {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
-    pub(crate) fn new(
-        mut core: Core,
-        opened: crate::Opened,
-        writer: Arc<str>,
-        columns: ColumnPolicy,
-        limits: BatchLimits,
-        clock: Arc<dyn Clock>,
-        on_reject: Option<OnReject>,
-        print_url: bool,
-        is_offline: bool,
-    ) -> Self {
+    pub(crate) fn new(mut core: Core, opened: Opened, options: TableOptions) -> Self {
+        let TableOptions { writer, columns, limits, clock, on_reject, print_url, is_offline } =
+            options;
         Self {
             table: opened.table,
             writer,
@@ -318,7 +320,7 @@ impl Shared {
         result
     }
 
-    /// Returns the spool's next maintenance task, or when to ask again.
+    /// Returns the spool's next maintenance task, or when to call again.
     pub(crate) fn next_task(&self) -> Result<Task, Option<Instant>> {
         match self.core().journal.spool().map(|spool| spool.maintenance(now())) {
             Some(Maintenance::Now(task)) => Ok(task),
@@ -331,7 +333,7 @@ impl Shared {
     pub(crate) fn finish_task(&self, done: TaskResult) {
         let result = self.core().journal.spool().map(|spool| spool.finish_task(done));
         if let Some(Err(error)) = result {
-            tracing::error!(table = %self.table, %error, "rows cannot be made safe on disk yet");
+            tracing::error!(table = %self.table, %error, "rows cannot be synced to disk yet");
         }
     }
 
@@ -380,7 +382,7 @@ impl Shared {
         is_first.then_some(url)
     }
 
-    /// Returns the append to send now, or when to ask again.
+    /// Returns the append to send now, or when to call again.
     pub(crate) fn next_append(&self) -> Result<Append, Option<Instant>> {
         let mut core = self.core();
         let now = now();
@@ -396,7 +398,9 @@ impl Shared {
             Ok(lines) if (1..=max_lines).contains(&lines.len()) => lines,
             unusable => {
                 let reason = match unusable {
-                    Ok(lines) => format!("it gave {} lines, not 1 to {max_lines}", lines.len()),
+                    Ok(lines) => {
+                        format!("it returned {} lines instead of 1 to {max_lines}", lines.len())
+                    }
                     Err(error) => error.to_string(),
                 };
                 let message = format!("the journal cannot be read: {reason}");
@@ -431,9 +435,9 @@ impl Shared {
         let mut core = self.core();
         let first = core.session.settled();
         let answer = answer.map(|appended| Appended {
-            // Zero covers nothing, as every number before the first line does.
+            // Numbers before the first line become zero, which covers no line.
             end: appended.end.map(|end| end.saturating_sub(self.first_line)),
-            // The backend counts from where the table was when it was opened.
+            // The backend counts from the table's line number at opening.
             rejected: appended
                 .rejected
                 .into_iter()
@@ -451,7 +455,7 @@ impl Shared {
                 (line, text.unwrap_or_default(), reason)
             })
             .collect();
-        // Trimmed lines are gone, so rejected rows are recorded before.
+        // Record rejected rows before their lines are trimmed.
         let mut kept = Ok(());
         if let Some(spool) = core.journal.spool() {
             for (line, text, reason) in &rejected {
@@ -465,13 +469,13 @@ impl Shared {
         drop(core);
         self.progress.notify_waiters();
         if let Some(error) = trouble.filter(|_| is_trouble_new) {
-            tracing::warn!(table = %self.table, %error, "rows wait and are sent again");
+            tracing::warn!(table = %self.table, %error, "delivery of rows fails; it is retried");
         }
         if let Err(error) = trimmed {
             tracing::warn!(table = %self.table, %error, "the journal cannot be trimmed");
         }
         if let Some(reason) = stopped {
-            tracing::error!(table = %self.table, %reason, "the stream has stopped, rows are kept");
+            tracing::error!(table = %self.table, %reason, "delivery has stopped; rows stay in the buffer");
         }
         if let Err(error) = kept {
             tracing::warn!(table = %self.table, %error, "rejected rows cannot be recorded");
@@ -481,7 +485,7 @@ impl Shared {
         }
     }
 
-    /// Returns the upload to send now, or when to ask again.
+    /// Returns the upload to send now, or when to call again.
     pub(crate) fn next_upload(&self) -> Result<Upload, Option<Instant>> {
         let files = self.core().media.next(now())?;
         Ok(Upload { table: self.table.clone(), files, timeout: MediaQueue::timeout() })
@@ -500,10 +504,10 @@ impl Shared {
         drop(core);
         self.progress.notify_waiters();
         if let Some(error) = trouble.filter(|_| is_trouble_new) {
-            tracing::warn!(table = %self.table, %error, "media files wait and are sent again");
+            tracing::warn!(table = %self.table, %error, "delivery of media files fails; it is retried");
         }
         if let Some(reason) = stopped {
-            tracing::error!(table = %self.table, %reason, "media files are kept, none is sent");
+            tracing::error!(table = %self.table, %reason, "delivery of media files has stopped; they stay in the buffer");
         }
         if let Some(media_spool) = &self.media_spool {
             for path in &settled.paths {
@@ -575,7 +579,7 @@ mod tests {
     use super::*;
     use crate::{Backend, Settings, StreamTable};
 
-    /// Logs every event to a table, as a program may do that stores its log there.
+    /// Logs every event to a table, like a program that stores its log there.
     struct LogToTable(Arc<OnceLock<StreamTable>>);
 
     impl Subscriber for LogToTable {

@@ -54,8 +54,8 @@ impl StreamTable {
         Self::builder(name).open().await
     }
 
-    /// Opens a table as [`builder(name)`](Self::builder) with a [`transport`](Builder::transport)
-    /// does: for tests, and for programs with an HTTP stack of their own.
+    /// Opens a table over another transport, for tests and for programs with their own HTTP stack.
+    /// The same as [`builder(name)`](Self::builder) with [`transport`](Builder::transport).
     pub async fn open_with(
         name: &str,
         transport: impl Transport + 'static,
@@ -63,7 +63,7 @@ impl StreamTable {
         Self::builder(name).transport(transport).open().await
     }
 
-    /// Returns a builder for a table with options other than the defaults.
+    /// Returns a builder to open a table with other options.
     pub fn builder(name: &str) -> Builder {
         Builder::new(name)
     }
@@ -86,7 +86,7 @@ impl StreamTable {
     ///
     /// A row that does not match the table is refused alone, returned in the [`LogError`], and
     /// changes nothing. If no row can be accepted whatever it contains (the buffer is full, the
-    /// stream has stopped, the table is finished), the rest of the call is refused, too; of an
+    /// delivery has stopped, the table is finished), the rest of the call is refused, too; of an
     /// iterator, only the current row, and the remaining ones are not requested.
     ///
     /// Cancel safe: rows are accepted as the call proceeds, and a dropped call accepts no more of
@@ -103,7 +103,7 @@ impl StreamTable {
     /// struct Request { path: &'static str, ms: f64 }
     ///
     /// let first = table.log(&Request { path: "/", ms: 7.5 }).await?;
-    /// println!("look at {}", first.panel_url.unwrap_or_default());
+    /// println!("view the rows at {}", first.panel_url.unwrap_or_default());
     ///
     /// table.log(vec![row! { "path" => "/a", "ms" => 1 }, row! { "path" => "/b", "ms" => 2 }]).await?;
     ///
@@ -188,7 +188,7 @@ impl StreamTable {
             core.flush();
         }
         shared.wake.notify_one();
-        // Wakes calls that wait for space, which is not coming any more.
+        // Wakes calls that wait for space: there will be none any more.
         shared.progress.notify_waiters();
         self.wait(
             |core| core.is_closed,
@@ -207,13 +207,13 @@ impl StreamTable {
         self.handle.shared.core().stop_reason().cloned()
     }
 
-    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. They are
-    /// repeated.
+    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. Delivery is
+    /// retried.
     pub fn last_error(&self) -> Option<String> {
         self.handle.shared.core().last_error()
     }
 
-    /// Starts a stopped stream again, once what stopped it was put right.
+    /// Resumes a stopped delivery, after the reason was fixed.
     pub fn resume(&self) {
         let mut core = self.handle.shared.core();
         core.session.resume();
@@ -327,6 +327,7 @@ enum TimeLimit {
 
 /// The result of [`log`](StreamTable::log).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Logged {
     /// Number of accepted rows.
     pub rows: usize,

@@ -236,7 +236,7 @@ impl Log {
             .open_timeout(OPEN_TIMEOUT)
             .finish_idle_timeout(Duration::from_secs(self.wait))
             .print_url(false);
-        Ok(if self.offline { table.offline() } else { table })
+        Ok(if self.offline { table.offline(SpoolConfig::default()) } else { table })
     }
 }
 

@@ -17,7 +17,7 @@
 //! # let mock = MockBackend::default();
 //! let builder = StreamTable::builder("me/shop/requests").base_url("http://mock.invalid");
 //! let config = SpoolConfig { dir: Some(dir.into()), ..SpoolConfig::default() };
-//! let table = builder.spool(config).offline().open().await?;
+//! let table = builder.offline(config).open().await?;
 //! table.log(row! { "path" => "/", "ms" => 7 }).await?;
 //! assert_eq!(table.finish().await?.pending, 1);
 //!
@@ -106,6 +106,7 @@ impl Default for SpoolConfig {
 /// With every policy, rows are written to the operating system before `log` returns, so that they
 /// survive the end of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SyncPolicy {
     /// Never. A power failure loses rows that the operating system has not written by itself.
     Never,

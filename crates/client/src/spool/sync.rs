@@ -14,7 +14,7 @@ use super::disk::{Disk, Machine, off_thread};
 use super::inspect::table_dirs;
 use super::orphan::{Lookup, OrphanSpool};
 use super::recover::writers_of;
-use crate::builder::open;
+use crate::open::open_at_backend;
 use crate::session::Backoff;
 use crate::shared::REPORTED_ATTEMPT;
 use crate::{Backend, BatchLimits, OpenError, RetryPolicy, StopReason};
@@ -83,7 +83,7 @@ pub struct SyncProgress<'a> {
     pub writer: &'a str,
     /// The totals so far.
     pub tally: &'a Tally,
-    /// Why the last attempt to deliver brought no acknowledgement; it is repeated.
+    /// Why the last attempt failed; it is retried.
     pub trouble: Option<&'a str>,
 }
 
@@ -168,7 +168,8 @@ async fn deliver(
     let seed = u64::from(orphan.header.salt());
     let table = orphan.table.clone();
     let backoff = Backoff::new(options.retry, seed);
-    let opened = open(&**backend, &table.clone().into(), options.open_timeout, backoff).await;
+    let opened =
+        open_at_backend(&**backend, &table.clone().into(), options.open_timeout, backoff).await;
     let opened = opened.map_err(|error| error.to_string())?;
     let target = Target {
         backend: Arc::clone(backend),
@@ -206,7 +207,7 @@ impl Watch for Tallying<'_> {
         match event {
             Event::Failed { attempts, reason } => {
                 if attempts == REPORTED_ATTEMPT {
-                    tracing::warn!(%table, reason, "rows wait and are sent again");
+                    tracing::warn!(%table, reason, "delivery of rows fails; it is retried");
                 }
                 trouble = Some(reason);
             }

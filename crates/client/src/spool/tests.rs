@@ -15,7 +15,8 @@ use super::maintenance::Maintenance;
 use super::orphan::{Loaded, Lookup, Merge, OrphanSpool};
 use super::sim_disk::{SimMachine, Trouble};
 use super::{SpoolConfig, SyncPolicy, layout, list};
-use crate::{FlushFailure, Journal, JournalError, StreamTable};
+use crate::journal::{Journal, JournalError};
+use crate::{FlushFailure, StreamTable};
 
 fn table_dir() -> PathBuf {
     "/spool/table".into()
@@ -183,7 +184,7 @@ fn settled_segments_are_removed() {
 
 /// If a task finishes late or never, a later process still finds no settled line.
 #[test]
-fn a_late_job_leaves_no_settled_lines() {
+fn a_late_task_leaves_no_settled_lines() {
     let machine = SimMachine::default();
     let config = SpoolConfig { segment_bytes: 4 << 10, ..SpoolConfig::default() };
     let mut journal = create(machine.process(), &config, 0);
@@ -492,10 +493,9 @@ proptest! {
 #[tokio::test]
 async fn finish_offline_reports_rows_that_are_not_on_disk() {
     let machine = SimMachine::default();
+    let builder = StreamTable::builder("e/p/t").base_url("http://mock.invalid").print_url(false);
     let builder =
-        StreamTable::builder("e/p/t").base_url("http://mock.invalid").print_url(false).offline();
-    let builder =
-        builder.spool(SpoolConfig { dir: Some("/spool".into()), ..SpoolConfig::default() });
+        builder.offline(SpoolConfig { dir: Some("/spool".into()), ..SpoolConfig::default() });
     let table = builder.disk(machine.process()).open().await.unwrap();
     machine.set_full(true);
     let refused = table.log(row! { "n" => 1 }).await.unwrap_err();

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::lines::Block;
+use crate::journal::{Journal, JournalError, MemoryJournal};
+use crate::lines::{Block, Lines};
 use crate::shared::now;
 use crate::spool::acked::Acked;
 use crate::spool::disk::{Disk, DiskFile, How, Lock, create_dirs, gone};
@@ -21,7 +22,6 @@ use crate::spool::media::MediaSpool;
 use crate::spool::rejected_log::RejectedLog;
 use crate::spool::segment::Segment;
 use crate::spool::{SpoolConfig, SyncPolicy, layout};
-use crate::{Journal, JournalError, Lines, MemoryJournal};
 
 /// Maximum size of one write to the operating system. Frames are buffered until then or until a
 /// commit.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{STAGED_BYTES, SpoolJournal};
+use crate::journal::{Journal, JournalError};
 use crate::session::reachable;
 use crate::shared::now;
 use crate::spool::SyncPolicy;
 use crate::spool::frame::write_frame;
 use crate::spool::maintenance::{Maintenance, Task, TaskResult};
-use crate::{Journal, JournalError};
 
 impl SpoolJournal {
     /// Waits until all committed lines are durable, whatever the policy.
