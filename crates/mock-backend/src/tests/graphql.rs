@@ -128,10 +128,10 @@ fn invalid_artifacts() {
     manifest(|create| create.artifact = "QXJ0aWZhY3Q6007".into(), "there is no artifact");
     manifest(|create| create.artifact = "7".into(), "there is no artifact");
     manifest(|create| create.base_artifact = Some("7".into()), "there is no artifact");
-    manifest(|create| create.table = "other".into(), "of another table");
+    manifest(|create| create.table = "other".into(), "belongs to another table");
     manifest(|create| create.name = "wandb_manifest.patch.json".into(), "wandb_manifest.json");
-    manifest(|create| create.with_upload = false, "when it has a digest");
-    manifest(|create| create.digest = String::new(), "when it has a digest");
+    manifest(|create| create.with_upload = false, "it has a digest");
+    manifest(|create| create.digest = String::new(), "it has a digest");
     manifest(|create| create.digest = "0".repeat(32), "not the base64 of an MD5");
 
     let files = |change: fn(&mut CreateArtifactFiles), message: &str| {
@@ -141,7 +141,7 @@ fn invalid_artifacts() {
         refuses(&made.bench, &create, message);
     };
     files(|create| create.artifact = "7".into(), "there is no artifact");
-    files(|create| create.manifest = "7".into(), "not the artifact's");
+    files(|create| create.manifest = "7".into(), "belongs to another artifact");
     files(|create| create.second_name = create.first_name.clone(), "announced twice");
     files(|create| create.first_name = "../x".into(), "not the path of a file");
     files(|create| create.first_name = "a\\b".into(), "not the path of a file");
@@ -174,8 +174,8 @@ fn early_or_invalid_commits_of_artifacts() {
         assert!(!made.bench.mock.has_artifact(&made.bench.table));
     };
     check("{", "[", "cannot be read");
-    check(r#""version":1"#, r#""version":2"#, "of another form");
-    check("V2", "V1", "of another form");
+    check(r#""version":1"#, r#""version":2"#, "has an unknown form");
+    check("V2", "V1", "has an unknown form");
     check(r#""size":"#, r#""size":1"#, "does not describe \"obj.object.json\"");
     check("QXJ0aWZhY3Q6", "other", "does not describe \"obj.object.json\"");
     check("obj.type.json", "obj.types.json", "does not describe \"obj.type.json\"");
@@ -220,14 +220,14 @@ fn uploads_with_wrong_bytes() {
     let node = &files.edges[0].node;
     let (url, headers) = (node.upload_url.as_ref().unwrap(), node.upload_headers.as_ref().unwrap());
     let answered = made.try_put(url, headers, b"{}");
-    made.bench.expect_violation(answered, 400, "not those of its digest");
+    made.bench.expect_violation(answered, 400, "do not match its digest");
 
     let made = Made::new();
     let create = CreateManifest::new(&made.bench.table, &made.artifact, Some(&md5_base64(b"{}")));
     let file = made.bench.ask(&create).manifest().unwrap().file.clone().unwrap();
     let (url, headers) = (file.upload_url.unwrap(), file.upload_headers.unwrap());
     let answered = made.try_put(&url, &headers, b"{ }");
-    made.bench.expect_violation(answered, 400, "not those of its digest");
+    made.bench.expect_violation(answered, 400, "do not match its digest");
     made.put_manifest(b"[]");
     let answered = made.try_put(&url, &headers, b"{}");
     made.bench.expect_refusal(answered, 400, "another manifest has been announced");
