@@ -1,32 +1,28 @@
 //! The state shared by `log` calls and the driver.
 
+mod accounting;
+mod admission;
+mod outbox;
+
 use std::fmt;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use serde::Serialize;
 use streamtable_schema::{Change, ColumnPolicy, Schema, TablePath};
-use streamtable_wire::{HistoryLine, Logged, MAX_LINE_BYTES};
 use tokio::sync::Notify;
 
-use crate::encode::{Encoded, with_memory};
-use crate::journal::{Journal, JournalError, JournalKind};
+pub(crate) use accounting::Delivered;
+pub(crate) use admission::NotTaken;
+pub(crate) use outbox::REPORTED_ATTEMPT;
+
+use crate::journal::JournalKind;
 use crate::media::MediaQueue;
-use crate::seeded_bug::{self, Bug};
-use crate::session::{Session, Step};
+use crate::session::Session;
 use crate::spool::maintenance::{Maintenance, Task, TaskResult};
 use crate::spool::media::MediaSpool;
-use crate::{
-    Append, AppendError, Appended, BatchLimits, Clock, Lines, MediaFile, Opened, Recovered,
-    Refusal, Rejected, Stats, StopReason, Upload,
-};
-
-/// The number of consecutive failed attempts after which a warning is logged: some seconds with the
-/// default [`RetryPolicy`](crate::RetryPolicy).
-pub(crate) const REPORTED_ATTEMPT: u32 = 5;
+use crate::{BatchLimits, Clock, Opened, Recovered, Rejected};
 
 /// The state of a table, and the notifications between its two sides.
 pub(crate) struct Shared {
@@ -66,30 +62,6 @@ pub(crate) struct TableOptions {
 
 /// Called with each row that the backend rejects permanently.
 pub(crate) type OnReject = Box<dyn Fn(Rejected) + Send + Sync>;
-
-/// Why a row was not accepted.
-pub(crate) enum NotTaken {
-    Refused(Refusal),
-    /// There may be space once more than `delivered` is delivered.
-    NoRoom {
-        bytes: u64,
-        limit: u64,
-        delivered: Delivered,
-    },
-}
-
-impl From<Refusal> for NotTaken {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-/// How much has left the buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Delivered {
-    rows: u64,
-    files: u64,
-}
 
 /// The state protected by the lock. No user code runs under the lock, so no log event is emitted
 /// there.
@@ -141,73 +113,6 @@ impl Core {
         }
     }
 
-    pub(crate) fn stats(&self) -> Stats {
-        let session = &self.session;
-        Stats {
-            logged: session.line_count(),
-            acked: session.acked(),
-            pending: session.line_count() - session.settled(),
-            rejected: session.rejected(),
-            dropped: 0,
-            media: self.media.stats(),
-            recovered: self.recovered,
-        }
-    }
-
-    /// Returns a number that grows with everything that is settled.
-    pub(crate) fn progress(&self) -> u64 {
-        let Recovered { acked, rejected, .. } = self.recovered;
-        self.session.settled() + self.media.session().settled() + acked + rejected
-    }
-
-    fn delivered(&self) -> Delivered {
-        Delivered { rows: self.session.settled(), files: self.media.session().settled() }
-    }
-
-    /// Returns why rows or files are not delivered any more.
-    pub(crate) fn stop_reason(&self) -> Option<&StopReason> {
-        self.session.stop_reason().or_else(|| self.media.session().stop_reason())
-    }
-
-    /// Returns why nothing that waits is delivered any more. Rows are still delivered if only files
-    /// are stopped, and the other way round.
-    pub(crate) fn stuck_reason(&self) -> Option<&StopReason> {
-        let sessions = [&self.session, self.media.session()].into_iter();
-        let waiting = sessions.filter(|session| session.settled() < session.line_count());
-        let mut reasons = waiting.map(Session::stop_reason);
-        let first = reasons.next()??;
-        reasons.all(|reason| reason.is_some()).then_some(first)
-    }
-
-    /// Returns the most recent error, if something is still pending.
-    pub(crate) fn last_error(&self) -> Option<String> {
-        let errors = [self.session.last_error(), self.media.session().last_error()];
-        errors.into_iter().flatten().next().map(str::to_owned)
-    }
-
-    /// Checks whether a row may be accepted.
-    fn check(&mut self, row: &mut Encoded) -> Result<(), Refusal> {
-        if self.is_finished {
-            return Err(Refusal::Finished);
-        }
-        if self.is_driver_gone {
-            return Err(Refusal::DriverGone);
-        }
-        if let Some(reason) = self.stop_reason() {
-            return Err(Refusal::Stopped(reason.clone()));
-        }
-        Ok(row.check(self.number, self.schema.check(&mut self.change))?)
-    }
-
-    /// Stores a row in the journal, if there is space for it and its files.
-    fn append(&mut self, row: &Encoded) -> Result<(), Refusal> {
-        if !row.files.is_empty() {
-            let full = |(bytes, limit)| Refusal::Full { bytes, limit };
-            self.media.check_room(&row.files).map_err(full)?;
-        }
-        Ok(self.journal.journal().append(&row.line)?)
-    }
-
     /// Sends everything that waits, without waiting for more.
     pub(crate) fn flush(&mut self) {
         self.session.flush();
@@ -244,82 +149,6 @@ impl Shared {
         }
     }
 
-    /// Accepts one row, or returns why not. Waits for nothing but the lock.
-    pub(crate) fn log_row<T: Serialize + ?Sized>(&self, row: &T) -> Result<(), NotTaken> {
-        let logged = Logged { writer: &self.writer, at: self.clock.now() };
-        with_memory(|encoded| {
-            encoded.write(row, logged).map_err(Refusal::from)?;
-            self.log_encoded(encoded)
-        })
-    }
-
-    fn log_encoded(&self, row: &mut Encoded) -> Result<(), NotTaken> {
-        let bytes = row.line.len();
-        if bytes > MAX_LINE_BYTES {
-            return Err(Refusal::TooLong { bytes, limit: MAX_LINE_BYTES }.into());
-        }
-        if let Some(media_spool) = self.media_spool.as_ref().filter(|_| !row.files.is_empty()) {
-            self.put_media(row, media_spool)?;
-        }
-        let mut core = self.core();
-        let core_ref = &mut *core;
-        core_ref.check(row)?;
-        match core_ref.append(row) {
-            Err(Refusal::Full { bytes, limit })
-                if !core_ref.stats().is_settled() && !self.is_offline =>
-            {
-                // A full buffer has no reason to wait for more rows.
-                core_ref.flush();
-                self.wake.notify_one();
-                return Err(NotTaken::NoRoom { bytes, limit, delivered: core_ref.delivered() });
-            }
-            kept => kept?,
-        }
-        core_ref.schema.apply(&mut core_ref.change);
-        row.accepted_by(core_ref.number);
-        let now = now();
-        let mut is_news = core_ref.session.logged(now, bytes);
-        let is_offline = self.is_offline;
-        // Offline tables never send files from memory.
-        let files = row.files.drain(..).map(|file| match is_offline {
-            true => MediaFile { bytes: bytes::Bytes::new(), ..file },
-            false => file,
-        });
-        is_news |= core_ref.media.add(now, files);
-        drop(core);
-        if is_news {
-            self.wake.notify_one();
-        }
-        Ok(())
-    }
-
-    /// Writes a row's files to disk before the row, without holding the lock: they may be large.
-    ///
-    /// If the row is refused afterwards, its files are removed with the spool.
-    fn put_media(&self, row: &mut Encoded, media_spool: &MediaSpool) -> Result<(), Refusal> {
-        let new: Vec<MediaFile> = {
-            let mut core = self.core();
-            core.check(row)?;
-            core.media.unknown(&row.files).cloned().collect()
-        };
-        let put = new.iter().try_for_each(|file| media_spool.put(file));
-        put.map_err(|error| Refusal::Journal { reason: error.to_string() })
-    }
-
-    /// Makes the accepted rows as durable as the journal does.
-    pub(crate) fn commit(&self) -> Result<(), JournalError> {
-        let mut core = self.core();
-        let Some(spool) = core.journal.spool() else { return Ok(()) };
-        let was_due = spool.is_sync_due();
-        let result = spool.commit();
-        let is_news = !was_due && spool.is_sync_due();
-        drop(core);
-        if is_news {
-            self.wake.notify_one();
-        }
-        result
-    }
-
     /// Returns the spool's next maintenance task, or when to call again.
     pub(crate) fn next_task(&self) -> Result<Task, Option<Instant>> {
         match self.core().journal.spool().map(|spool| spool.maintenance(now())) {
@@ -354,197 +183,6 @@ impl Shared {
         self.progress.notify_waiters();
         self.wake.notify_one();
     }
-
-    /// Waits until there may be space: the buffer has shrunk, or never will.
-    pub(crate) async fn room(&self, before: Delivered) {
-        loop {
-            let progress = self.progress.notified();
-            tokio::pin!(progress);
-            progress.as_mut().enable();
-            {
-                let core = self.core();
-                let is_over =
-                    core.is_finished || core.is_driver_gone || core.stop_reason().is_some();
-                if is_over || core.delivered() != before {
-                    return;
-                }
-            }
-            progress.await;
-        }
-    }
-
-    /// Returns the panel's URL, the first time it is called after a row was accepted.
-    pub(crate) fn announce(&self) -> Option<&str> {
-        let url = self.panel_url.as_deref()?;
-        let mut core = self.core();
-        let is_first = !core.is_announced && core.session.line_count() > 0;
-        core.is_announced |= is_first;
-        is_first.then_some(url)
-    }
-
-    /// Returns the append to send now, or when to call again.
-    pub(crate) fn next_append(&self) -> Result<Append, Option<Instant>> {
-        let mut core = self.core();
-        let now = now();
-        let (first, max_lines) = match core.session.poll(now) {
-            Step::Append { first, max_lines } => (first, max_lines),
-            Step::Wait(until) => return Err(until),
-        };
-        if let Some(spool) = core.journal.spool() {
-            // An error is reported to the `log` call of these lines.
-            let _ = spool.commit();
-        }
-        let lines = match core.journal.journal().read(first, max_lines, self.limits.max_bytes) {
-            Ok(lines) if (1..=max_lines).contains(&lines.len()) => lines,
-            unusable => {
-                let reason = match unusable {
-                    Ok(lines) => {
-                        format!("it returned {} lines instead of 1 to {max_lines}", lines.len())
-                    }
-                    Err(error) => error.to_string(),
-                };
-                let message = format!("the journal cannot be read: {reason}");
-                core.session.stop(StopReason::Refused { message });
-                self.progress.notify_waiters();
-                return Err(None);
-            }
-        };
-        let (number, lines) = seeded_bug::in_append(first, lines, core.session.is_repeating());
-        core.session.sent(now, lines.len() as u64, lines.bytes());
-        if seeded_bug::is_seeded(Bug::EarlyTrim)
-            && let Some(spool) = core.journal.spool()
-        {
-            let _ = spool.trim(first + lines.len() as u64);
-        }
-        drop(core);
-        Ok(Append {
-            table: self.table.clone(),
-            writer: Arc::clone(&self.writer),
-            first_line: self.first_line + number,
-            lines,
-            columns: self.columns,
-            timeout: self.limits.append_timeout,
-        })
-    }
-
-    /// Called with the response to an append of these lines.
-    pub(crate) fn appended(&self, lines: &Lines, answer: Result<Appended, AppendError>) {
-        if let Err(error) = &answer {
-            tracing::debug!(table = %self.table, %error, "append failed");
-        }
-        let mut core = self.core();
-        let first = core.session.settled();
-        let answer = answer.map(|appended| Appended {
-            // Numbers before the first line become zero, which covers no line.
-            end: appended.end.map(|end| end.saturating_sub(self.first_line)),
-            // The backend counts from the table's line number at opening.
-            rejected: appended
-                .rejected
-                .into_iter()
-                .filter_map(|(line, why)| Some((line.checked_sub(self.first_line)?, why)))
-                .collect(),
-            ..appended
-        });
-        let settled = core.session.answered(now(), answer);
-        let until = core.session.settled();
-        let rejected: Vec<_> = settled
-            .rejected
-            .into_iter()
-            .map(|(line, reason)| {
-                let text = usize::try_from(line - first).ok().and_then(|i| lines.iter().nth(i));
-                (line, text.unwrap_or_default(), reason)
-            })
-            .collect();
-        // Record rejected rows before their lines are trimmed.
-        let mut kept = Ok(());
-        if let Some(spool) = core.journal.spool() {
-            for (line, text, reason) in &rejected {
-                kept = kept.and(spool.record_rejected(*line, text, reason));
-            }
-        }
-        let trimmed = if until > first { core.journal.journal().trim(until) } else { Ok(()) };
-        let stopped = core.session.stop_reason().cloned();
-        let trouble = core.session.last_error().map(str::to_owned);
-        let is_trouble_new = core.session.attempts() == REPORTED_ATTEMPT;
-        drop(core);
-        self.progress.notify_waiters();
-        if let Some(error) = trouble.filter(|_| is_trouble_new) {
-            tracing::warn!(table = %self.table, %error, "delivery of rows fails; it is retried");
-        }
-        if let Err(error) = trimmed {
-            tracing::warn!(table = %self.table, %error, "the journal cannot be trimmed");
-        }
-        if let Some(reason) = stopped {
-            tracing::error!(table = %self.table, %reason, "delivery has stopped; rows stay in the buffer");
-        }
-        if let Err(error) = kept {
-            tracing::warn!(table = %self.table, %error, "rejected rows cannot be recorded");
-        }
-        for (_, text, reason) in rejected {
-            self.reject(text, reason);
-        }
-    }
-
-    /// Returns the upload to send now, or when to call again.
-    pub(crate) fn next_upload(&self) -> Result<Upload, Option<Instant>> {
-        let files = self.core().media.next(now())?;
-        Ok(Upload { table: self.table.clone(), files, timeout: MediaQueue::timeout() })
-    }
-
-    /// Called with the response to an upload.
-    pub(crate) fn uploaded(&self, answer: Result<Appended, AppendError>) {
-        if let Err(error) = &answer {
-            tracing::debug!(table = %self.table, %error, "upload failed");
-        }
-        let mut core = self.core();
-        let settled = core.media.answered(now(), answer);
-        let stopped = core.media.session().stop_reason().cloned();
-        let trouble = core.media.session().last_error().map(str::to_owned);
-        let is_trouble_new = core.media.session().attempts() == REPORTED_ATTEMPT;
-        drop(core);
-        self.progress.notify_waiters();
-        if let Some(error) = trouble.filter(|_| is_trouble_new) {
-            tracing::warn!(table = %self.table, %error, "delivery of media files fails; it is retried");
-        }
-        if let Some(reason) = stopped {
-            tracing::error!(table = %self.table, %reason, "delivery of media files has stopped; they stay in the buffer");
-        }
-        if let Some(media_spool) = &self.media_spool {
-            for path in &settled.paths {
-                // A file that cannot be removed is sent again by the next process, which changes
-                // nothing.
-                let _ = media_spool.remove(path);
-            }
-        }
-        for (path, reason) in settled.rejected {
-            tracing::warn!(table = %self.table, %path, %reason, "a media file was rejected");
-        }
-    }
-
-    pub(crate) fn reject(&self, line: &[u8], reason: String) {
-        tracing::warn!(table = %self.table, %reason, "a row was rejected");
-        if let Some(on_reject) = &self.on_reject {
-            let line = String::from_utf8_lossy(line).into_owned();
-            let row = HistoryLine::parse(&line).map(|line| line.row).unwrap_or_default();
-            // One rejected row must not stop the delivery of the others. The panic hook reports the
-            // panic.
-            let call = || on_reject(Rejected { row, line, reason });
-            let _ = catch_unwind(AssertUnwindSafe(call));
-        }
-    }
-}
-
-impl From<JournalError> for Refusal {
-    fn from(error: JournalError) -> Self {
-        match error {
-            JournalError::Full { bytes, limit } => Self::Full { bytes, limit },
-            JournalError::TooLong { bytes, limit } => {
-                let bound = |n| usize::try_from(n).unwrap_or(usize::MAX);
-                Self::TooLong { bytes: bound(bytes), limit: bound(limit) }
-            }
-            JournalError::Io { reason } => Self::Journal { reason },
-        }
-    }
 }
 
 impl fmt::Debug for Shared {
@@ -577,7 +215,7 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber, span};
 
     use super::*;
-    use crate::{Backend, Settings, StreamTable};
+    use crate::{Append, AppendError, Appended, Backend, Settings, StopReason, StreamTable};
 
     /// Logs every event to a table, like a program that stores its log there.
     struct LogToTable(Arc<OnceLock<StreamTable>>);

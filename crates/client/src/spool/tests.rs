@@ -184,7 +184,7 @@ fn settled_segments_are_removed() {
 
 /// If a task finishes late or never, a later process still finds no settled line.
 #[test]
-fn a_late_task_leaves_no_settled_lines() {
+fn a_late_job_leaves_no_settled_lines() {
     let machine = SimMachine::default();
     let config = SpoolConfig { segment_bytes: 4 << 10, ..SpoolConfig::default() };
     let mut journal = create(machine.process(), &config, 0);
