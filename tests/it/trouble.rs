@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use streamtable::spool::SpoolConfig;
 use streamtable::{
-    Append, AppendError, Appended, Backend, BatchLimits, Builder, FlushFailure, Lines, Open,
-    OpenError, Opened, Refusal, Rejected, RetryPolicy, Settings, Stats, StopReason, StreamTable,
-    TablePath, WhenUnreachable, row,
+    Append, AppendError, Appended, Backend, BatchLimits, Builder, FlushFailure, Open, OpenError,
+    Opened, Refusal, Rejected, RetryPolicy, Settings, Stats, StopReason, StreamTable, TablePath,
+    WhenUnreachable, row,
 };
 use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
 use streamtable_schema::Value;
