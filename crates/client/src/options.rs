@@ -1,4 +1,4 @@
-//! Choices of a caller who opens a table.
+//! The choices that a program makes when it opens a table.
 
 use streamtable_schema::Row;
 
