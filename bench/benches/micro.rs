@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use divan::Bencher;
 use streamtable::blocking::StreamTable;
 use streamtable::spool::SpoolConfig;
-use streamtable::{Journal, MemoryJournal, Settings, WhenFull};
+use streamtable::{Settings, WhenFull};
 use streamtable_schema::{
     Change, ColumnPolicy, Media, MediaError, Schema, SchemaError, StoredFile, Timestamp, Type,
 };
@@ -43,7 +43,6 @@ const PATHS: &[Path] = &[
     Path { name: "encode_a_dynamic_row", times: 2_000, make: || encode(Sample::new(7).to_row()) },
     Path { name: "check_a_row", times: 2_000, make: check },
     Path { name: "unite_types", times: 2_000, make: unite },
-    Path { name: "append_to_memory", times: 2_000, make: append },
     Path { name: "log_into_the_spool", times: 2_000, make: log },
     Path { name: "parse_a_post_of_1000_rows", times: 10, make: parse_post },
     Path { name: "read_a_line", times: 2_000, make: read_line },
@@ -179,30 +178,15 @@ fn unite() -> Result<Work, Error> {
     }))
 }
 
-/// Appends a line to the journal, which acknowledges older lines at the same rate.
-fn append() -> Result<Work, Error> {
-    let line = line(7, &mut Count(0))?;
-    let (mut journal, mut count) = (MemoryJournal::new(64 << 20), 0);
-    Ok(Box::new(move || {
-        journal.append(black_box(line.as_bytes()))?;
-        count += 1;
-        if count % 1_000 == 0 {
-            journal.trim(count)?;
-        }
-        Ok(())
-    }))
-}
-
 /// Encodes, checks and journals a row on disk, as `log` does, without a server.
 fn log() -> Result<Work, Error> {
     let folder = tempfile::tempdir()?;
     let dir = Some(folder.path().to_owned());
     let table = StreamTable::builder("bench/speed/micro")
         .settings(Settings::default())
-        .spool(SpoolConfig { dir, max_bytes: 16 << 30, ..SpoolConfig::default() })
+        .offline(SpoolConfig { dir, max_bytes: 16 << 30, ..SpoolConfig::default() })
         .when_full(WhenFull::Refuse)
-        .offline()
-        .quiet()
+        .print_url(false)
         .open_blocking()?;
     let rows = [Sample::new(6), Sample::new(7)];
     let mut i = 0;

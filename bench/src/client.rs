@@ -204,7 +204,7 @@ fn open(job: &Job) -> Result<StreamTable, Error> {
         .api_key(&job.key)
         .columns(ColumnPolicy::Evolve)
         .when_full(WhenFull::Wait)
-        .quiet()
+        .print_url(false)
         .transport(HyperTransport::new()?);
     let builder = match &job.spool {
         Some(dir) => {

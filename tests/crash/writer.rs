@@ -43,13 +43,13 @@ pub(crate) async fn run(role: WriterRole) -> Result<(), String> {
         .when_unreachable(WhenUnreachable::LogAnyway)
         .when_full(WhenFull::Wait)
         .open_timeout(Duration::from_secs(1))
-        .finish_patience(Duration::from_secs(60))
+        .finish_idle_timeout(Duration::from_secs(60))
         .limits(BatchLimits { linger: Duration::from_millis(5), ..BatchLimits::default() })
         .retry(RetryPolicy {
             first_delay: Duration::from_millis(10),
             max_delay: Duration::from_millis(200),
         })
-        .quiet()
+        .print_url(false)
         .open()
         .await
         .map_err(|error| error.to_string())?;

@@ -231,7 +231,7 @@ async fn files_survive_every_false_answer() {
 
 /// The answer to an announcement must name every file, or it gives no reason to give one up.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_names_no_file_gives_none_up() {
+async fn a_response_without_files_drops_no_file() {
     let mock = mock();
     let proxy = proxied(
         &mock,
@@ -267,12 +267,12 @@ impl Backend for Boastful {
             3 => 0,
             _ => append.first_line + 1,
         };
-        Ok(Appended { end: Some(end), ..Appended::default() })
+        Ok(Appended::default().with_end(end))
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ack_of_lines_that_were_not_sent_is_none() {
+async fn an_ack_of_unsent_lines_is_ignored() {
     let backend = Arc::new(Boastful::default());
     let builder = StreamTable::builder(NAME).settings(Settings::default());
     let table = builder.backend(Arc::clone(&backend)).open().await.unwrap();

@@ -17,7 +17,7 @@ fn builder(base_url: &str) -> Builder {
         .base_url(base_url)
         .api_key("local-key")
         .transport(HyperTransport::new().unwrap())
-        .quiet()
+        .print_url(false)
 }
 
 /// Opens a table, logs, flushes, finishes and drops, over a real socket.

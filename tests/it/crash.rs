@@ -101,7 +101,7 @@ fn a_program_that_logs() {
             .base_url(&server)
             .api_key("local-key")
             .transport(HyperTransport::new().unwrap())
-            .quiet()
+            .print_url(false)
             .open()
             .await
             .unwrap();

@@ -18,7 +18,7 @@ use streamtable_mock_backend::{Fault, MockBackend, RequestKind};
 use streamtable_schema::Value;
 use streamtable_transport::ApiKey;
 
-use crate::support::{NAME, builder, mock};
+use crate::support::{NAME, builder, delivered, mock};
 
 fn config(dir: &Path) -> SpoolConfig {
     SpoolConfig { dir: Some(dir.to_owned()), ..SpoolConfig::default() }
@@ -42,7 +42,7 @@ fn number(value: Option<&Value>) -> Option<i64> {
 
 /// Simulates a process that logs rows and ends before any is sent. Returns its writer id.
 async fn leave(dir: &Path, rows: std::ops::Range<i64>) -> String {
-    let table = builder(&mock()).spool(config(dir)).offline().open().await.unwrap();
+    let table = builder(&mock()).offline(config(dir)).open().await.unwrap();
     table.log(rows.map(|n| row! { "n" => n })).await.unwrap();
     table.finish().await.unwrap();
     table.writer().to_owned()
@@ -112,7 +112,7 @@ async fn the_next_open_delivers_orphaned_rows_as_their_writer() {
     // It also waits for the rows of the earlier processes.
     let stats = table.finish().await.unwrap();
     assert_eq!((stats.logged, stats.acked), (50, 50));
-    let recovered = Recovered { found: 150, acked: 150, ..Recovered::default() };
+    let recovered = delivered(150);
     assert_eq!(stats.recovered, recovered);
     for (writer, expected) in
         [(&*dead[0], 0..100), (&*dead[1], 100..150), (table.writer(), 150..200)]
@@ -149,10 +149,10 @@ async fn a_table_that_is_open_twice() {
 
 /// If one process dies, another that is running delivers its rows without a restart.
 #[tokio::test(start_paused = true)]
-async fn a_running_process_delivers_the_rows_of_a_dead_one() {
+async fn a_running_process_delivers_orphaned_rows() {
     let dir = tempfile::tempdir().unwrap();
     let mock = mock();
-    let offline = builder(&mock).spool(config(dir.path())).offline().open().await.unwrap();
+    let offline = builder(&mock).offline(config(dir.path())).open().await.unwrap();
     offline.log((0..10).map(|n| row! { "n" => n })).await.unwrap();
     let table = builder(&mock).spool(config(dir.path())).open().await.unwrap();
     tokio::time::sleep(Duration::from_secs(300)).await;
@@ -169,7 +169,7 @@ async fn a_running_process_delivers_the_rows_of_a_dead_one() {
 async fn a_copied_spool_duplicates_no_rows() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mock = mock();
-    let table = builder(&mock).spool(config(dir.path())).offline().open().await.unwrap();
+    let table = builder(&mock).offline(config(dir.path())).open().await.unwrap();
     table.log((0..30).map(|n| row! { "n" => n })).await.unwrap();
     // Copied while the writer is running.
     copy(dir.path(), other.path());
@@ -196,7 +196,8 @@ async fn a_damaged_frame_is_set_aside_and_the_others_are_delivered() {
 
     let mock = mock();
     let recovered = open_and_finish(builder(&mock), dir.path()).await;
-    assert_eq!(recovered, Recovered { found: 99, acked: 99, damaged: 1, lost: 1, rejected: 0 });
+    assert_eq!((recovered.found, recovered.acked, recovered.rejected), (99, 99, 0));
+    assert_eq!((recovered.damaged, recovered.lost), (1, 1));
     assert!(numbers(&mock).into_iter().eq((0..40).chain(41..100)));
     // The damaged bytes are kept for inspection.
     let aside = files(dir.path(), ".bin");
@@ -217,7 +218,7 @@ async fn a_torn_tail_is_truncated() {
     fs::write(&segment, bytes).unwrap();
     let mock = mock();
     let recovered = open_and_finish(builder(&mock), dir.path()).await;
-    assert_eq!(recovered, Recovered { found: 99, acked: 99, ..Recovered::default() });
+    assert_eq!(recovered, delivered(99));
     assert!(numbers(&mock).into_iter().eq(0..99));
     assert_eq!(files(dir.path(), ".bin"), [""; 0].map(PathBuf::from));
 }
@@ -260,7 +261,7 @@ async fn a_spool_without_a_header_is_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn media_files_are_recovered_with_their_rows() {
     let dir = tempfile::tempdir().unwrap();
-    let table = builder(&mock()).spool(config(dir.path())).offline().open().await.unwrap();
+    let table = builder(&mock()).offline(config(dir.path())).open().await.unwrap();
     for n in 0..3 {
         let note = Media::markdown(format!("note {n}"));
         table.log(row! { "n" => n, "note" => note }).await.unwrap();
@@ -294,7 +295,7 @@ impl Backend for Odd {
                 false => stored.push(text),
             }
         }
-        Ok(Appended { rejected, ..Appended::default() })
+        Ok(Appended::default().with_rejected(rejected))
     }
 }
 
@@ -306,11 +307,11 @@ async fn rejected_rows_are_recorded_and_do_not_block_others() {
     let open = || {
         let sink = Arc::clone(&heard);
         let on_reject = move |r: Rejected| sink.lock().unwrap().push(number(r.row.get("n")));
-        let builder = StreamTable::builder(NAME).settings(Settings::default()).quiet();
+        let builder = StreamTable::builder(NAME).settings(Settings::default()).print_url(false);
         builder.spool(config(dir.path())).backend(backend.clone()).on_reject(on_reject)
     };
     let rows = |of: std::ops::Range<i64>| of.map(|n| row! { "n" => n, "is_odd" => n % 2 == 1 });
-    let offline = open().offline().open().await.unwrap();
+    let offline = open().offline(config(dir.path())).open().await.unwrap();
     offline.log(rows(0..10)).await.unwrap();
     offline.finish().await.unwrap();
     drop(offline);
@@ -364,7 +365,7 @@ async fn rows_are_on_disk_by_default() {
 async fn rows_of_any_length() {
     let dir = tempfile::tempdir().unwrap();
     let small_segments = SpoolConfig { segment_bytes: 4 << 10, ..config(dir.path()) };
-    let table = builder(&mock()).spool(small_segments).offline().open().await.unwrap();
+    let table = builder(&mock()).offline(small_segments).open().await.unwrap();
     // The longest line of the protocol is accepted; a longer one is refused by `log`.
     let lengths = [1, 10_000_000, 0, 300_000, 5];
     for (n, length) in (0..).zip(lengths) {
@@ -390,8 +391,8 @@ async fn a_full_spool_refuses_or_waits() {
     let config = SpoolConfig { max_bytes: 16 << 10, ..config(dir.path()) };
     let rows = || (0..1000).map(|n| row! { "n" => n });
     // An offline table never frees space.
-    let table = builder(&mock).spool(config.clone()).when_full(WhenFull::Wait);
-    let table = table.offline().open().await.unwrap();
+    let table = builder(&mock).offline(config.clone()).when_full(WhenFull::Wait);
+    let table = table.open().await.unwrap();
     let error = table.log(rows()).await.unwrap_err();
     assert!(matches!(error.refused[0].reason, Refusal::Full { .. }), "{error}");
     let taken = error.accepted as u64;
@@ -454,7 +455,7 @@ async fn many_503_responses_delay_but_lose_no_rows() {
         }
     };
     storm();
-    let patient = builder(&mock).finish_patience(3600 * second).spool(config(dir.path()));
+    let patient = builder(&mock).finish_idle_timeout(3600 * second).spool(config(dir.path()));
     let table = patient.open().await.unwrap();
     table.log((500..1000).map(|n| row! { "n" => n })).await.unwrap();
     tokio::time::sleep(5 * second).await;
@@ -486,7 +487,7 @@ async fn a_clock_that_jumps_changes_no_order() {
     let dir = tempfile::tempdir().unwrap();
     let mock = mock();
     let open = || builder(&mock).spool(config(dir.path())).clock(Jumping::default());
-    let offline = open().offline().open().await.unwrap();
+    let offline = open().offline(config(dir.path())).open().await.unwrap();
     offline.log((0..40).map(|n| row! { "n" => n })).await.unwrap();
     offline.finish().await.unwrap();
     let table = open().open().await.unwrap();
@@ -501,7 +502,7 @@ async fn every_sync_policy_keeps_rows() {
     for policy in [SyncPolicy::Never, SyncPolicy::Interval(Duration::ZERO), SyncPolicy::Always] {
         let dir = tempfile::tempdir().unwrap();
         let config = SpoolConfig { sync: policy, ..config(dir.path()) };
-        let offline = builder(&mock()).spool(config.clone()).offline().open().await.unwrap();
+        let offline = builder(&mock()).offline(config.clone()).open().await.unwrap();
         for n in 0..20 {
             offline.log(row! { "n" => n }).await.unwrap();
         }

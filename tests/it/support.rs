@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use streamtable::{Builder, StreamTable};
+use streamtable::{Builder, Recovered, StreamTable};
 use streamtable_mock_backend::{MockBackend, MockConfig};
 use streamtable_transport::Timer;
 
@@ -34,10 +34,17 @@ pub(crate) fn builder(mock: &MockBackend) -> Builder {
         .base_url("http://mock.invalid")
         .api_key("local-key")
         .transport(mock.clone())
-        .quiet()
+        .print_url(false)
 }
 
 /// Opens the table on a mock.
 pub(crate) async fn open(mock: &MockBackend) -> StreamTable {
     builder(mock).open().await.unwrap()
+}
+
+/// Returns the accounting of recovered rows that were all delivered.
+pub(crate) fn delivered(rows: u64) -> Recovered {
+    let mut recovered = Recovered::default();
+    (recovered.found, recovered.acked) = (rows, rows);
+    recovered
 }

@@ -10,16 +10,16 @@ use bytes::Bytes;
 use http::{Request, Response};
 use streamtable::spool::SpoolConfig;
 use streamtable::{
-    Append, AppendError, Appended, Backend, BatchLimits, Builder, FlushFailure, Journal,
-    JournalError, Lines, Open, OpenError, Opened, Recovered, Refusal, Rejected, RetryPolicy,
-    Settings, Stats, StopReason, StreamTable, TablePath, WhenUnreachable, row,
+    Append, AppendError, Appended, Backend, BatchLimits, Builder, FlushFailure, Open, OpenError,
+    Opened, Refusal, Rejected, RetryPolicy, Settings, Stats, StopReason, StreamTable, TablePath,
+    WhenUnreachable, row,
 };
 use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
 use streamtable_schema::Value;
 use streamtable_transport::{Transport, TransportError};
 use tokio::time::Instant;
 
-use crate::support::{NAME, builder, mock, open};
+use crate::support::{NAME, builder, delivered, mock, open};
 
 #[tokio::test(start_paused = true)]
 async fn a_revoked_key_stops_the_stream_until_resume() {
@@ -133,7 +133,7 @@ async fn rows_survive_process_restarts_during_an_outage() {
     }
     tokio::time::sleep_until(back).await;
     let stats = open().open().await.unwrap().finish().await.unwrap();
-    assert_eq!(stats.recovered, Recovered { found: 700, acked: 700, ..Recovered::default() });
+    assert_eq!(stats.recovered, delivered(700));
     let path = NAME.parse().unwrap();
     let mut rows: Vec<_> =
         mock.rows(&path).iter().map(|line| line.row.get("n").cloned().unwrap()).collect();
@@ -213,7 +213,7 @@ async fn a_backend_that_refuses_everything_stops_the_stream() {
     let error = table.finish().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "84 rows are not stored yet: the stream has stopped: the server refused (a bad row)"
+        "84 rows are not stored yet: delivery has stopped: the server refused the request (a bad row)"
     );
     let Stats { logged, acked, pending, rejected, .. } = *error.stats;
     assert_eq!((logged, acked, pending, rejected), (100, 0, 84, 16));
@@ -263,7 +263,7 @@ impl<F> fmt::Debug for Answers<F> {
 #[async_trait]
 impl<F: Fn(Append) -> Result<Appended, AppendError> + Send + Sync> Backend for Answers<F> {
     async fn open(&self, open: Open) -> Result<Opened, OpenError> {
-        Ok(Opened { pace: self.pace, ..Opened::new(open.name.to_path()?) })
+        Ok(Opened::new(open.name.to_path()?).with_pace(self.pace))
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
@@ -289,14 +289,14 @@ async fn infinite_timeouts_never_expire() {
     let limits = BatchLimits { linger: EVER, append_timeout: EVER, ..BatchLimits::default() };
     let answers = Mutex::new(vec![
         Err(busy(Some(EVER))),
-        Ok(Appended { pause: EVER, ..Appended::default() }),
+        Ok(Appended::default().with_pause(EVER)),
         Err(busy(None)),
     ]);
     let table = answering(Duration::ZERO, move |_| answers.lock().unwrap().pop().unwrap())
         .limits(limits)
         .retry(RetryPolicy { first_delay: Duration::ZERO, max_delay: EVER })
         .open_timeout(EVER)
-        .finish_patience(EVER)
+        .finish_idle_timeout(EVER)
         .drop_timeout(EVER)
         .open()
         .await
@@ -353,7 +353,7 @@ async fn retries_obey_the_rate_limit() {
         sink.lock().unwrap().push(Instant::now());
         if sink.lock().unwrap().len() < 4 { Err(busy(None)) } else { Ok(Appended::default()) }
     });
-    let table = table.finish_patience(Duration::from_secs(3600)).open().await.unwrap();
+    let table = table.finish_idle_timeout(Duration::from_secs(3600)).open().await.unwrap();
     table.log(row! { "n" => 1 }).await.unwrap();
     table.finish().await.unwrap();
     let posts = posts.lock().unwrap();
@@ -404,7 +404,7 @@ async fn an_unconfirmed_finish_is_retried_and_loses_no_rows() {
 
     // All rows are stored, so a short timeout is not an error.
     let builder = StreamTable::builder(NAME).settings(Settings::default());
-    let builder = builder.finish_patience(Duration::from_secs(1));
+    let builder = builder.finish_idle_timeout(Duration::from_secs(1));
     let table = builder.backend(Arc::clone(&backend)).open().await.unwrap();
     table.log(row! { "n" => 1 }).await.unwrap();
     assert_eq!(table.finish().await.unwrap().acked, 1);
@@ -454,32 +454,4 @@ fn a_runtime_that_ends_before_the_driver_starts() {
     drop(first);
     let error = runtime().block_on(table.finish()).unwrap_err();
     assert_eq!((error.reason, error.stats.pending), (FlushFailure::DriverGone, 1));
-}
-
-/// A journal that accepts lines and keeps none.
-#[derive(Debug)]
-struct Forgetful;
-
-impl Journal for Forgetful {
-    fn append(&mut self, _: &[u8]) -> Result<(), JournalError> {
-        Ok(())
-    }
-
-    fn read(&mut self, _: u64, _: usize, _: usize) -> Result<Lines, JournalError> {
-        Ok(Lines::default())
-    }
-
-    fn trim(&mut self, _: u64) -> Result<(), JournalError> {
-        Ok(())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_journal_that_lost_its_lines_stops_the_stream() {
-    let table = answering(Duration::ZERO, |_| Ok(Appended::default()));
-    let table = table.journal(Forgetful).open().await.unwrap();
-    table.log(row! { "n" => 1 }).await.unwrap();
-    let error = table.flush(Duration::from_secs(1)).await.unwrap_err();
-    assert!(error.to_string().contains("the journal cannot be read: it gave 0 lines"), "{error}");
-    assert_eq!(error.stats.pending, 1);
 }

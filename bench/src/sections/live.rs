@@ -57,7 +57,7 @@ fn measure(server: &Server, table: &str, rows: u64, look: Look) -> Result<Times,
         .base_url(&server.url)
         .api_key(&server.key)
         .no_spool()
-        .quiet()
+        .print_url(false)
         .transport(HyperTransport::new()?)
         .open_blocking()?;
     // The first row creates the table.

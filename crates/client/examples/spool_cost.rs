@@ -54,7 +54,7 @@ async fn measure(
     per_call: u64,
 ) -> Result<Vec<Duration>, Error> {
     let builder = StreamTable::builder("me/cost/requests").settings(Settings::default());
-    let builder = builder.backend(Quick).when_full(WhenFull::Wait).quiet();
+    let builder = builder.backend(Quick).when_full(WhenFull::Wait).print_url(false);
     let table = match sync {
         None => builder.no_spool(),
         Some(sync) => builder.spool(config(dir, sync)),
@@ -78,8 +78,8 @@ fn config(dir: &Path, sync: SyncPolicy) -> SpoolConfig {
 
 /// Leaves rows in the spool, and returns the bytes per row: as JSON, and on disk.
 async fn bytes_a_row(dir: &Path, rows: u64) -> Result<(f64, f64), Error> {
-    let builder = StreamTable::builder("me/cost/requests").settings(Settings::default()).offline();
-    let table = builder.spool(config(dir, SyncPolicy::Never)).open().await?;
+    let builder = StreamTable::builder("me/cost/requests").settings(Settings::default());
+    let table = builder.offline(config(dir, SyncPolicy::Never)).open().await?;
     table.log((0..rows).map(Request::new)).await?;
     table.finish().await?;
     drop(table);

@@ -43,21 +43,21 @@ use crate::{Lines, OpenError, StopReason};
 /// ```
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync {
-    /// Creates a table if it does not exist, and returns what is known about it.
+    /// Creates a table if it does not exist, and returns its columns and URLs.
     ///
     /// Called once, before anything else, and again while the backend is
     /// [busy](OpenError::Unavailable), until the caller's timeout. The default implementation
-    /// accepts every table, of which the name must be complete, and knows nothing about it.
+    /// accepts every table with a complete name, and reports no columns.
     async fn open(&self, open: Open) -> Result<Opened, OpenError> {
         Ok(Opened::new(open.name.to_path()?))
     }
 
     /// Stores consecutive lines of one writer.
     ///
-    /// Answering `Ok` says that they are stored, except those that are named as rejected and those
-    /// from [`Appended::end`] on. The same lines come again, under the same numbers, when an answer was an error or got lost: a
-    /// backend that tells (table, writer, line) apart stores each once. While one call for a
-    /// writer runs there is no other.
+    /// `Ok` means that the lines are stored, except the rejected ones and those from
+    /// [`Appended::end`] on. If the response was an error or was lost, the same lines are sent again
+    /// with the same numbers: a backend that deduplicates by (table, writer, line) stores each line
+    /// once. There is never more than one call at a time for a writer.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
     /// Stores media files of a table.
@@ -67,7 +67,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// files.
     async fn upload(&self, upload: Upload) -> Result<Appended, AppendError> {
         let _ = upload;
-        Err(AppendError::Refused { message: "this backend takes no media".to_owned() })
+        Err(AppendError::Refused { message: "this backend accepts no media".to_owned() })
     }
 
     /// Called when the writer has finished: all its rows are stored and no more will follow.
@@ -107,8 +107,9 @@ pub struct Open {
     pub timeout: Duration,
 }
 
-/// What a backend knows about a table.
+/// The backend's information about a table.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Opened {
     /// The full path of the table.
     pub table: TablePath,
@@ -125,7 +126,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Describes a table of which only the path is known.
+    /// Creates the description of a table about which only the path is known.
     pub fn new(table: TablePath) -> Self {
         Self {
             table,
@@ -136,10 +137,39 @@ impl Opened {
             pace: Duration::ZERO,
         }
     }
+
+    /// Sets the number of the writer's first line.
+    #[must_use]
+    pub fn with_first_line(mut self, first_line: u64) -> Self {
+        self.first_line = first_line;
+        self
+    }
+
+    /// Sets the columns that the table already has, in order.
+    #[must_use]
+    pub fn with_columns(mut self, columns: Vec<(String, Type)>) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// Sets the URL of the table's page.
+    #[must_use]
+    pub fn with_panel_url(mut self, url: String) -> Self {
+        self.panel_url = Some(url);
+        self
+    }
+
+    /// Sets the minimum time between two appends.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Duration) -> Self {
+        self.pace = pace;
+        self
+    }
 }
 
 /// A request to store lines.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Append {
     /// The table.
     pub table: TablePath,
@@ -158,20 +188,46 @@ pub struct Append {
 
 /// The result of an append.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Appended {
     /// Permanently rejected lines, by number, with the reason. They are not sent again.
     pub rejected: Vec<(u64, String)>,
-    /// The number after the last line that this answer covers, if that may be fewer than were sent:
-    /// the client forgets the lines before it, and sends the others again. `None` covers all.
+    /// The number after the last line that this response covers: the client drops the lines before
+    /// it and sends the others again. `None` covers all lines.
     ///
-    /// An answer that covers no line, or lines that were not sent, is taken for none.
+    /// A response that covers no line, or lines that were not sent, is ignored, and the lines are
+    /// sent again.
     pub end: Option<u64>,
-    /// How long to wait before the next append, where the backend asks for it.
+    /// How long to wait before the next append, if the backend asks for it.
     pub pause: Duration,
+}
+
+impl Appended {
+    /// Adds permanently rejected lines, by number, with the reason.
+    #[must_use]
+    pub fn with_rejected(mut self, rejected: Vec<(u64, String)>) -> Self {
+        self.rejected = rejected;
+        self
+    }
+
+    /// Sets the number after the last line that the response covers.
+    #[must_use]
+    pub fn with_end(mut self, end: u64) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    /// Sets how long to wait before the next append.
+    #[must_use]
+    pub fn with_pause(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
 }
 
 /// A request to store media files.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Upload {
     /// The table.
     pub table: TablePath,
@@ -183,6 +239,7 @@ pub struct Upload {
 
 /// A media file to upload.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MediaFile {
     /// The file's path below the table's files.
     pub path: Arc<str>,
@@ -203,10 +260,10 @@ pub enum AppendError {
         retry_after: Option<Duration>,
     },
     /// The request is too large: half of it may succeed.
-    #[error("the request is larger than the server takes")]
+    #[error("the request is larger than the server accepts")]
     TooLarge,
-    /// A line is not acceptable and never will be; sending halves finds it.
-    #[error("the server refused ({message})")]
+    /// A line is invalid and will never be accepted. The client sends halves to find it.
+    #[error("the server refused the request ({message})")]
     Refused {
         /// The backend's message.
         message: String,

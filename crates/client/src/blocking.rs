@@ -9,7 +9,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-//! # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open_blocking()?;
+//! # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open_blocking()?;
 //! table.log(row! { "path" => "/", "ms" => 7 })?;
 //! let stats = table.finish()?;
 //! assert_eq!(stats.acked, 1);

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep_until, timeout};
 
-use crate::shared::{Shared, now, say};
-use crate::spool::chore::Job;
+use crate::shared::{Shared, eprint_line, now};
 use crate::spool::disk::{Disk, off_thread};
+use crate::spool::maintenance::Task;
 use crate::spool::recover::{SpoolHome, recover};
 use crate::{AppendError, Appended, Backend, Lines};
 
@@ -29,18 +29,18 @@ pub(crate) fn drive(
     let gone = Gone(shared);
     async move {
         match spool {
-            Some(home) if gone.0.is_offline => keep(&gone.0, &home).await,
+            Some(home) if gone.0.is_offline => maintain_offline(&gone.0, &home).await,
             spool => deliver(&gone.0, backend, spool).await,
         }
     }
 }
 
 /// Runs the spool maintenance of an offline table.
-async fn keep(shared: &Shared, home: &SpoolHome) {
+async fn maintain_offline(shared: &Shared, home: &SpoolHome) {
     loop {
-        let due = match shared.next_chore() {
-            Ok(job) => {
-                do_chore(shared, &home.disk, job).await;
+        let due = match shared.next_task() {
+            Ok(task) => {
+                run_task(shared, &home.disk, task).await;
                 continue;
             }
             Err(until) => until,
@@ -59,10 +59,10 @@ async fn keep(shared: &Shared, home: &SpoolHome) {
     shared.progress.notify_waiters();
 }
 
-async fn do_chore(shared: &Shared, disk: &Arc<dyn Disk>, job: Job) {
-    // A panic in the job is a bug; the rows then count as not durable.
-    if let Ok(done) = off_thread(disk, move || job.run()).await {
-        shared.chore_done(done);
+async fn run_task(shared: &Shared, disk: &Arc<dyn Disk>, task: Task) {
+    // A panic in the task is a bug; the rows then do not count as durable.
+    if let Ok(done) = off_thread(disk, move || task.run()).await {
+        shared.finish_task(done);
     }
 }
 
@@ -71,7 +71,7 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
         let recovery = recover(Arc::clone(shared), Arc::clone(&backend), home.clone());
         Box::pin(recovery) as InFlight<()>
     });
-    let mut chore: Option<InFlight<()>> = None;
+    let mut maintenance: Option<InFlight<()>> = None;
     let mut append: Option<InFlight<(Lines, Answer)>> = None;
     let mut upload: Option<InFlight<Answer>> = None;
     loop {
@@ -101,12 +101,13 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
             }
         }
         if let Some(home) = &spool
-            && chore.is_none()
+            && maintenance.is_none()
         {
-            match shared.next_chore() {
-                Ok(job) => {
+            match shared.next_task() {
+                Ok(task) => {
                     let (shared, disk) = (Arc::clone(shared), Arc::clone(&home.disk));
-                    chore = Some(Box::pin(async move { do_chore(&shared, &disk, job).await }));
+                    maintenance =
+                        Some(Box::pin(async move { run_task(&shared, &disk, task).await }));
                 }
                 Err(until) => due = earlier(due, until),
             }
@@ -125,7 +126,7 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
             // ready come last, so that the others do not starve.
             biased;
             () = at(due) => {}
-            () = in_flight(&mut chore) => chore = None,
+            () = in_flight(&mut maintenance) => maintenance = None,
             () = in_flight(&mut recovery) => {
                 recovery = None;
                 shared.progress.notify_waiters();
@@ -178,7 +179,7 @@ async fn close(shared: &Shared, backend: &dyn Backend) {
     };
     let result = within(FINISH_TIMEOUT, attempts).await;
     if let Err(error) = result {
-        tracing::warn!(table = %shared.table, %error, "the server did not hear of the finish");
+        tracing::warn!(table = %shared.table, %error, "the end of the writer could not be reported to the server");
     }
     shared.core().is_closed = true;
     shared.progress.notify_waiters();
@@ -190,7 +191,7 @@ pub(crate) async fn within<T>(
     attempt: impl Future<Output = Result<T, AppendError>>,
 ) -> Result<T, AppendError> {
     let too_long = |_| AppendError::Transient {
-        message: format!("no answer within {limit:?}"),
+        message: format!("no response within {limit:?}"),
         retry_after: None,
     };
     timeout(limit, attempt).await.map_err(too_long)?
@@ -231,15 +232,15 @@ impl Drop for Gone {
         self.0.progress.notify_waiters();
         if !stats.is_settled() && is_spooled {
             let table = &self.0.table;
-            tracing::warn!(%table, %stats, "rows wait in the spool for who opens the table next");
+            tracing::warn!(%table, %stats, "rows stay in the spool until the table is opened again");
         } else if !stats.is_settled() {
-            let error = error.unwrap_or_else(|| "there was no time left".to_owned());
+            let error = error.unwrap_or_else(|| "the time limit is reached".to_owned());
             let table = &self.0.table;
-            tracing::error!(%table, %stats, %error, "rows are left behind");
+            tracing::error!(%table, %stats, %error, "rows are lost");
             if !tracing::dispatcher::has_been_set() {
                 // Rows are lost, and no log subscriber reports it.
-                say(format_args!(
-                    "streamtable: rows of {table} are left behind: {stats} ({error})"
+                eprint_line(format_args!(
+                    "streamtable: rows of {table} are lost: {stats} ({error})"
                 ));
             }
         }

@@ -113,7 +113,7 @@ impl Encoded {
     }
 
     /// Called when the table has accepted the row that was checked last.
-    pub(crate) fn taken_by(&mut self, table: u64) {
+    pub(crate) fn accepted_by(&mut self, table: u64) {
         self.known_to = Some(table);
     }
 }
@@ -283,7 +283,7 @@ mod tests {
                 prop_assert_eq!(&checked, &expected);
                 if checked.is_ok() && has_room {
                     with.apply(&mut change);
-                    kept.taken_by(table as u64);
+                    kept.accepted_by(table as u64);
                 }
                 prop_assert_eq!(&*with, &*without);
             }

@@ -13,6 +13,7 @@ use crate::{SettingsError, Stats};
 ///
 /// Rows are refused one by one: all others were accepted.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LogError {
     /// Number of accepted rows.
     pub accepted: usize,
@@ -26,6 +27,7 @@ pub struct LogError {
 
 /// A row that was not accepted, and why.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Refused {
     /// Its index in the call, starting at 0.
     pub index: usize,
@@ -98,7 +100,7 @@ pub enum Refusal {
         reason: String,
     },
     /// The backend has stopped accepting rows; rows accepted before stay in the journal.
-    #[error("the stream has stopped: {0}; put it right and call `resume`")]
+    #[error("delivery has stopped: {0}; fix the cause and call `resume`")]
     Stopped(StopReason),
     /// The table is finished.
     #[error("the table is finished; open it again to log more")]
@@ -129,19 +131,19 @@ pub enum StopReason {
         message: String,
     },
     /// The key may not write to this table: status 403.
-    #[error("the key has no right to write to this table ({message})")]
+    #[error("the key may not write to this table ({message})")]
     Forbidden {
         /// The server's message.
         message: String,
     },
     /// The table does not exist any more: status 404 or 410.
-    #[error("the server does not know the table ({message})")]
+    #[error("the table does not exist on the server ({message})")]
     NotFound {
         /// The server's message.
         message: String,
     },
     /// Another permanent error.
-    #[error("the server refused ({message})")]
+    #[error("the server refused the request ({message})")]
     Refused {
         /// The server's message.
         message: String,
@@ -187,10 +189,10 @@ pub enum FlushFailure {
         last_error: Option<String>,
     },
     /// The caller stopped waiting; delivery continues.
-    #[error("the wait was broken off; delivery goes on")]
+    #[error("the wait was interrupted; delivery continues")]
     BrokenOff,
     /// The backend has stopped accepting rows; they stay in the journal.
-    #[error("the stream has stopped: {0}")]
+    #[error("delivery has stopped: {0}")]
     Stopped(StopReason),
     /// The disk does not accept the rows of an [offline](crate::Builder::offline) table.
     #[error("the spool cannot be written: {reason}")]
@@ -233,7 +235,7 @@ pub enum OpenError {
         /// Why not.
         reason: String,
     },
-    /// There is no key: nothing says who logs.
+    /// There is no API key.
     #[error("there is no API key for {host}: pass one, set WANDB_API_KEY, or put it into ~/.netrc")]
     NoKey {
         /// The server's host and port.
@@ -254,7 +256,7 @@ pub enum OpenError {
         reason: String,
     },
     /// The spool cannot be created.
-    #[error("cannot keep rows on disk: {reason}")]
+    #[error("cannot create the spool: {reason}")]
     Spool {
         /// What went wrong.
         reason: String,

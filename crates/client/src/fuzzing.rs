@@ -3,7 +3,8 @@
 
 use crate::spool::frame::{FRAME_OVERHEAD, Header, scan, write_frame};
 
-/// Parses bytes as a segment of the spool; then intact frames that bytes of the input damage.
+/// Parses bytes as a segment of the spool. Then parses intact frames, some bytes of which are
+/// replaced according to the input.
 ///
 /// Panics if a result violates the parser's invariants.
 pub fn journal(data: &[u8]) {
@@ -21,7 +22,7 @@ pub fn journal(data: &[u8]) {
     }
     let lines = |bytes: &[u8]| scan(bytes, 0, 0).frames.iter().map(|it| it.line).collect();
     let found: Vec<u64> = lines(&bytes);
-    assert!(found.into_iter().eq(0..count), "whole frames are all found");
+    assert!(found.into_iter().eq(0..count), "all intact frames are found");
     for &[at_low, at_high, byte] in rest.as_chunks().0 {
         let at = usize::from(u16::from_le_bytes([at_low, at_high]));
         if let Some(place) = bytes.get_mut(at) {

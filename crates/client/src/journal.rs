@@ -11,7 +11,7 @@ use crate::spool::journal::SpoolJournal;
 /// Lines are numbered from 0. The caller holds a lock, so no method should block for long: a
 /// journal on disk writes to memory that the operating system flushes, or limits the work that it
 /// does itself.
-pub trait Journal: fmt::Debug + Send {
+pub(crate) trait Journal: fmt::Debug + Send {
     /// Appends a line. After `Ok`, the line is as durable as the journal makes lines.
     ///
     /// After an error the journal is unchanged.
@@ -34,50 +34,36 @@ pub trait Journal: fmt::Debug + Send {
 
 /// Why a journal operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum JournalError {
+pub(crate) enum JournalError {
     /// There is no space for the line now.
     #[error("{bytes} of {limit} bytes are in use")]
-    Full {
-        /// The bytes in use.
-        bytes: u64,
-        /// The maximum.
-        limit: u64,
-    },
+    Full { bytes: u64, limit: u64 },
     /// The line is larger than the journal allows.
     #[error("a line of {bytes} bytes exceeds the limit of {limit} bytes")]
-    TooLong {
-        /// The size of the line.
-        bytes: u64,
-        /// The maximum.
-        limit: u64,
-    },
+    TooLong { bytes: u64, limit: u64 },
     /// An I/O error.
     #[error("{reason}")]
-    Io {
-        /// The message of the operating system.
-        reason: String,
-    },
+    Io { reason: String },
 }
 
-/// The journal of a table: the spool or another one.
+/// The journal of a table.
 #[derive(Debug)]
-pub(crate) enum Kept {
-    Plain(Box<dyn Journal>),
+pub(crate) enum JournalKind {
+    Memory(MemoryJournal),
     Spool(Box<SpoolJournal>),
 }
 
-impl Kept {
+impl JournalKind {
     pub(crate) fn journal(&mut self) -> &mut dyn Journal {
         match self {
-            Self::Plain(journal) => &mut **journal,
+            Self::Memory(memory) => memory,
             Self::Spool(spool) => &mut **spool,
         }
     }
 
     pub(crate) fn spool(&mut self) -> Option<&mut SpoolJournal> {
         match self {
-            Self::Plain(_) => None,
+            Self::Memory(_) => None,
             Self::Spool(spool) => Some(spool),
         }
     }
@@ -93,7 +79,7 @@ const BLOCK_BYTES: usize = 256 << 10;
 ///
 /// The limit includes the bytes of the lines and a small overhead per line. A line that would
 /// exceed the limit is refused.
-pub struct MemoryJournal {
+pub(crate) struct MemoryJournal {
     limit: u64,
     /// Size of the unsettled lines in bytes.
     bytes: u64,
@@ -109,7 +95,7 @@ pub struct MemoryJournal {
 
 impl MemoryJournal {
     /// Creates a journal of at most `limit` bytes.
-    pub fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64) -> Self {
         Self {
             limit,
             bytes: 0,

@@ -39,7 +39,7 @@ pub(crate) struct SettledFiles {
     /// All settled files.
     pub(crate) paths: Vec<Arc<str>>,
     /// Files that were rejected permanently, with the reason.
-    pub(crate) refused: Vec<(Arc<str>, String)>,
+    pub(crate) rejected: Vec<(Arc<str>, String)>,
 }
 
 impl MediaQueue {
@@ -132,7 +132,7 @@ impl MediaQueue {
             let Some(file) = self.waiting.pop_front() else { break };
             self.bytes -= cost(&file);
             if let Some((_, reason)) = reasons.next_if(|(number, _)| *number == n) {
-                files.refused.push((Arc::clone(&file.path), reason));
+                files.rejected.push((Arc::clone(&file.path), reason));
             }
             files.paths.push(file.path);
         }

@@ -26,7 +26,7 @@ use crate::{LogError, Refusal, StreamTable, blocking};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let builder = StreamTable::builder("me/shop/calls").transport(MockBackend::default());
 /// # let builder = builder.columns(streamtable::ColumnPolicy::Evolve).no_spool();
-/// # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open_blocking()?;
+/// # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open_blocking()?;
 /// let monitor = Monitor::new(&table);
 /// let price = monitor.run("price", &("tea", 2), || 2.0 * 9.5);
 /// assert_eq!(price, 19.0);

@@ -16,6 +16,10 @@ use streamtable_wire::{TakeRow, for_each_row};
 ///
 /// `Kind` distinguishes the implementations and is always inferred. The trait cannot be implemented
 /// outside this crate.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a row nor a collection of rows",
+    note = "pass one serializable value by reference: log(&value)"
+)]
 pub trait IntoRows<Kind>: sealed::Sealed<Kind> {
     /// The iterator-like type that yields the rows.
     type Rows: Rows;
@@ -24,7 +28,7 @@ pub trait IntoRows<Kind>: sealed::Sealed<Kind> {
     fn into_rows(self) -> Self::Rows;
 }
 
-/// Rows that are taken one by one.
+/// Rows that are read one by one.
 pub trait Rows {
     /// Whether there may be infinitely many rows, so that a refusal that applies to all of them
     /// must end the loop.

@@ -10,9 +10,9 @@ use crate::Lines;
 pub(crate) enum Bug {
     /// A lost response counts as an ack.
     AckOnLostReply,
-    /// Any answer with a success status counts as an ack, whatever its body.
+    /// Any response with a success status counts as an ack, whatever its body.
     AckOnAnySuccess,
-    /// A repetition sends its lines in another order.
+    /// A retry sends its lines in another order.
     RotatedRetry,
     /// The lines after a retry get the numbers of the retry.
     OffsetNotConsumed,

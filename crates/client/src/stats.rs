@@ -7,6 +7,7 @@ use std::fmt;
 /// Invariant: `logged = acked + pending + rejected + dropped`. Every row is counted in exactly one
 /// of the four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// Rows that `log` accepted.
     pub logged: u64,
@@ -29,6 +30,7 @@ pub struct Stats {
 ///
 /// Invariant: `found = acked + pending + rejected`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Recovered {
     /// Rows found so far.
     pub found: u64,
@@ -52,6 +54,7 @@ impl Recovered {
 /// Accounting of the media files that the rows refer to. A file that was logged several times
 /// counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MediaStats {
     /// Files that the backend has stored.
     pub uploaded: u64,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::rows::{IntoRows, Rows};
 use crate::session::reachable;
-use crate::shared::{Core, Delivered, NotTaken, Shared, now, say};
+use crate::shared::{Core, Delivered, NotTaken, Shared, eprint_line, now};
 use crate::{Builder, FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, Stats};
 
 /// A table to which rows are appended.
@@ -54,8 +54,8 @@ impl StreamTable {
         Self::builder(name).open().await
     }
 
-    /// Opens a table as [`builder(name)`](Self::builder) with a [`transport`](Builder::transport)
-    /// does: for tests, and for programs with an HTTP stack of their own.
+    /// Opens a table over another transport, for tests and for programs with their own HTTP stack.
+    /// The same as [`builder(name)`](Self::builder) with [`transport`](Builder::transport).
     pub async fn open_with(
         name: &str,
         transport: impl Transport + 'static,
@@ -63,7 +63,7 @@ impl StreamTable {
         Self::builder(name).transport(transport).open().await
     }
 
-    /// Returns a builder for a table with options other than the defaults.
+    /// Returns a builder to open a table with other options.
     pub fn builder(name: &str) -> Builder {
         Builder::new(name)
     }
@@ -72,9 +72,9 @@ impl StreamTable {
         shared: Arc<Shared>,
         must_wait: bool,
         drop_timeout: Duration,
-        finish_patience: Duration,
+        finish_idle_timeout: Duration,
     ) -> Self {
-        let handle = Handle { shared, must_wait, drop_timeout, finish_patience };
+        let handle = Handle { shared, must_wait, drop_timeout, finish_idle_timeout };
         Self { handle: Arc::new(handle) }
     }
 
@@ -86,7 +86,7 @@ impl StreamTable {
     ///
     /// A row that does not match the table is refused alone, returned in the [`LogError`], and
     /// changes nothing. If no row can be accepted whatever it contains (the buffer is full, the
-    /// stream has stopped, the table is finished), the rest of the call is refused, too; of an
+    /// delivery has stopped, the table is finished), the rest of the call is refused, too; of an
     /// iterator, only the current row, and the remaining ones are not requested.
     ///
     /// Cancel safe: rows are accepted as the call proceeds, and a dropped call accepts no more of
@@ -98,12 +98,12 @@ impl StreamTable {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-    /// # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open().await?;
+    /// # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open().await?;
     /// #[derive(serde::Serialize)]
     /// struct Request { path: &'static str, ms: f64 }
     ///
     /// let first = table.log(&Request { path: "/", ms: 7.5 }).await?;
-    /// println!("look at {}", first.panel_url.unwrap_or_default());
+    /// println!("view the rows at {}", first.panel_url.unwrap_or_default());
     ///
     /// table.log(vec![row! { "path" => "/a", "ms" => 1 }, row! { "path" => "/b", "ms" => 2 }]).await?;
     ///
@@ -163,13 +163,13 @@ impl StreamTable {
         shared.wake.notify_one();
         let is_done =
             |core: &Core| core.session.settled() >= rows && core.media.session().settled() >= files;
-        self.wait(is_done, Patience::Total(timeout)).await
+        self.wait(is_done, TimeLimit::Total(timeout)).await
     }
 
     /// Closes the table: accepts no more rows, from any clone, and waits until all are stored.
     ///
     /// Waits as long as there is progress, and fails if there was none for
-    /// [`Builder::finish_patience`]. Delivery continues even then, and `finish` may be called
+    /// [`Builder::finish_idle_timeout`]. Delivery continues even then, and `finish` may be called
     /// again. It also waits for rows that earlier processes left in the spool. If only those are
     /// left when the time is over, they stay in the spool for the next process that opens the
     /// table.
@@ -188,10 +188,13 @@ impl StreamTable {
             core.flush();
         }
         shared.wake.notify_one();
-        // Wakes calls that wait for space, which is not coming any more.
+        // Wakes calls that wait for space: there will be none any more.
         shared.progress.notify_waiters();
-        self.wait(|core| core.is_closed, Patience::WithoutProgress(self.handle.finish_patience))
-            .await
+        self.wait(
+            |core| core.is_closed,
+            TimeLimit::WithoutProgress(self.handle.finish_idle_timeout),
+        )
+        .await
     }
 
     /// Returns the current accounting of the rows.
@@ -204,13 +207,13 @@ impl StreamTable {
         self.handle.shared.core().stop_reason().cloned()
     }
 
-    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. They are
-    /// repeated.
+    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. Delivery is
+    /// retried.
     pub fn last_error(&self) -> Option<String> {
         self.handle.shared.core().last_error()
     }
 
-    /// Starts a stopped stream again, once what stopped it was put right.
+    /// Resumes a stopped delivery, after the reason was fixed.
     pub fn resume(&self) {
         let mut core = self.handle.shared.core();
         core.session.resume();
@@ -266,7 +269,7 @@ impl StreamTable {
     async fn wait(
         &self,
         is_done: impl Fn(&Core) -> bool,
-        patience: Patience,
+        limit: TimeLimit,
     ) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
         let start = Instant::now();
@@ -296,9 +299,9 @@ impl StreamTable {
                 if settled != last_progress.1 {
                     last_progress = (Instant::now(), settled);
                 }
-                let deadline = match patience {
-                    Patience::Total(timeout) => start + reachable(timeout),
-                    Patience::WithoutProgress(timeout) => last_progress.0 + reachable(timeout),
+                let deadline = match limit {
+                    TimeLimit::Total(timeout) => start + reachable(timeout),
+                    TimeLimit::WithoutProgress(timeout) => last_progress.0 + reachable(timeout),
                 };
                 if deadline <= Instant::now() {
                     let last_error = core.last_error();
@@ -317,13 +320,14 @@ pub(crate) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The time limit of a wait.
 #[derive(Clone, Copy)]
-enum Patience {
+enum TimeLimit {
     Total(Duration),
     WithoutProgress(Duration),
 }
 
 /// The result of [`log`](StreamTable::log).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Logged {
     /// Number of accepted rows.
     pub rows: usize,
@@ -337,7 +341,7 @@ struct Handle {
     shared: Arc<Shared>,
     must_wait: bool,
     drop_timeout: Duration,
-    finish_patience: Duration,
+    finish_idle_timeout: Duration,
 }
 
 impl Drop for Handle {
@@ -416,9 +420,9 @@ impl<'a> Logging<'a> {
         }
         let panel_url = self.shared.announce().map(str::to_owned);
         if let Some(url) = &panel_url
-            && !self.shared.quiet
+            && self.shared.print_url
         {
-            say(format_args!("View data at: {url}"));
+            eprint_line(format_args!("View data at: {url}"));
         }
         Ok(Logged { rows: accepted, panel_url })
     }

@@ -33,7 +33,7 @@ const DELIVERY: [&str; 7] = ["h2", "hyper", "mio", "rustls", "streamtable", "tok
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let builder = StreamTable::builder("me/shop/log").transport(MockBackend::default());
-/// # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open_blocking()?;
+/// # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open_blocking()?;
 /// let subscriber = tracing_subscriber::registry().with(TableLayer::new(&table));
 /// tracing::subscriber::with_default(subscriber, || {
 ///     let _span = tracing::info_span!("request", path = "/").entered();

@@ -1,4 +1,4 @@
-//! The artifacts by which readers find tables.
+//! The artifacts through which readers find tables.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use crate::refusal::Refusal;
 pub(crate) struct Artifact {
     pub(crate) table: TablePath,
     pub(crate) digest: String,
-    /// The number of the version, once the artifact is whole.
+    /// The number of the version, once the artifact is committed.
     pub(crate) version: Option<u64>,
     /// The files in the order of their paths.
     files: BTreeMap<String, AnnouncedFile>,
     manifest: Option<AnnouncedFile>,
-    /// Whether a manifest was asked for, if only one without content.
+    /// Whether a manifest was requested, even one without content.
     pub(crate) has_manifest: bool,
 }
 
@@ -29,12 +29,12 @@ struct AnnouncedFile {
     bytes: Option<Bytes>,
 }
 
-/// Returns the id under which clients know an artifact.
+/// Returns the id that clients use for an artifact.
 pub(crate) fn id(number: usize) -> String {
     format!("QXJ0aWZhY3Q6{number}")
 }
 
-/// Returns the number of the artifact of this id.
+/// Returns the number of the artifact with this id.
 pub(crate) fn number(id: &str) -> Option<usize> {
     let number = id.strip_prefix("QXJ0aWZhY3Q6")?.parse().ok()?;
     (id == self::id(number)).then_some(number)
@@ -56,7 +56,7 @@ impl Artifact {
         self.version.is_some()
     }
 
-    /// Takes note of a file, and tells whether its bytes are still to come.
+    /// Records a file and returns whether its bytes are still missing.
     pub(crate) fn announce(&mut self, path: &str, md5: &str) -> Result<bool, Refusal> {
         check_path(path)?;
         check_md5(md5)?;
@@ -67,19 +67,19 @@ impl Artifact {
             return Ok(file.bytes.is_none());
         }
         if self.is_committed() {
-            return Err(Refusal::bad("the artifact is whole, no file can be added"));
+            return Err(Refusal::bad("the artifact is committed, no file can be added"));
         }
         self.files.insert(path.to_owned(), AnnouncedFile { md5: md5.to_owned(), bytes: None });
         Ok(true)
     }
 
-    /// Takes note of the manifest.
+    /// Records the manifest.
     pub(crate) fn announce_manifest(&mut self, md5: &str) -> Result<(), Refusal> {
         check_md5(md5)?;
         match &self.manifest {
             Some(manifest) if manifest.md5 == md5 => {}
             Some(_) if self.is_committed() => {
-                return Err(Refusal::bad("the artifact is whole, with another manifest"));
+                return Err(Refusal::bad("the artifact is committed with another manifest"));
             }
             _ => self.manifest = Some(AnnouncedFile { md5: md5.to_owned(), bytes: None }),
         }
@@ -96,7 +96,7 @@ impl Artifact {
     pub(crate) fn put_manifest(&mut self, md5: &str, bytes: Bytes) -> Result<(), Refusal> {
         match &mut self.manifest {
             Some(manifest) if manifest.md5 == md5 => manifest.put("the manifest", bytes),
-            _ => Err(Refusal::bad("another manifest was announced since")),
+            _ => Err(Refusal::bad("another manifest has been announced")),
         }
     }
 
@@ -108,7 +108,7 @@ impl Artifact {
         self.manifest.as_ref()?.bytes.as_ref()
     }
 
-    /// Checks that all is there and that every digest is right.
+    /// Checks that everything was uploaded and that every digest is correct.
     pub(crate) fn check_whole(&self, own_id: &str) -> Result<(), Refusal> {
         let incomplete = |what: &str| Refusal::bad(format!("the artifact lacks {what}"));
         let Some(bytes) = self.manifest() else { return Err(incomplete("its manifest")) };
@@ -118,7 +118,7 @@ impl Artifact {
         if form != (1, "wandb-storage-policy-v1")
             || manifest.storage_policy_config.storage_layout != "V2"
         {
-            return Err(Refusal::bad("the manifest is of another form"));
+            return Err(Refusal::bad("the manifest has an unknown form"));
         }
         let mut text = "wandb-artifact-manifest-v1\n".to_owned();
         for (path, file) in &self.files {
@@ -138,7 +138,7 @@ impl Artifact {
             return Err(Refusal::bad("the manifest names a file that was never announced"));
         }
         if hex_md5(&text) != self.digest {
-            return Err(Refusal::bad("the artifact's digest is not that of its files"));
+            return Err(Refusal::bad("the artifact's digest does not match its files"));
         }
         Ok(())
     }
@@ -147,18 +147,18 @@ impl Artifact {
 impl AnnouncedFile {
     fn put(&mut self, what: &str, bytes: Bytes) -> Result<(), Refusal> {
         if md5_base64(&bytes) != self.md5 {
-            return Err(Refusal::bad(format!("the bytes of {what} are not those of its digest")));
+            return Err(Refusal::bad(format!("the bytes of {what} do not match its digest")));
         }
         self.bytes = Some(bytes);
         Ok(())
     }
 }
 
-/// Refuses a file's path that leads out of its folder or is none.
+/// Refuses a path that is invalid or leads out of its folder.
 pub(crate) fn check_path(path: &str) -> Result<(), Refusal> {
     let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
     if path.split('/').any(is_odd) || path.contains(|c: char| c.is_control() || c == '\\') {
-        return Err(Refusal::bad(format!("{path:?} is no path of a file")));
+        return Err(Refusal::bad(format!("{path:?} is not the path of a file")));
     }
     Ok(())
 }

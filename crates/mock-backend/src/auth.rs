@@ -1,4 +1,4 @@
-//! Who asks.
+//! Authentication.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,12 +9,12 @@ use streamtable_transport::ApiKey;
 use crate::refusal::Refusal;
 use crate::route::header;
 
-/// Who a key belongs to.
+/// The owner of a key.
 #[derive(Debug)]
 pub(crate) struct Who {
-    /// The entity that the key's owner logs to when none is named.
+    /// The default entity of the key's owner.
     pub(crate) default_entity: Option<String>,
-    /// Whether the key opens other entities too.
+    /// Whether the key may access other entities, too.
     opens_all: bool,
 }
 
@@ -23,12 +23,12 @@ impl Who {
         if self.opens_all || self.default_entity.as_deref() == Some(entity) {
             return Ok(());
         }
-        let message = format!("this key does not open the entity {entity:?}");
+        let message = format!("this key may not access the entity {entity:?}");
         Err(Refusal::plain(StatusCode::FORBIDDEN, message))
     }
 }
 
-/// Reads `Authorization`. Only the password counts, whatever the user's name (notes §2).
+/// Parses `Authorization`. Only the password is used; the user name is ignored (notes §2).
 pub(crate) fn who(
     headers: &HeaderMap,
     keys: Option<&[(ApiKey, String)]>,
@@ -36,7 +36,7 @@ pub(crate) fn who(
 ) -> Result<Who, Refusal> {
     let unauthorized = |message| Refusal::violation(StatusCode::UNAUTHORIZED, message);
     let Some(value) = header(headers, AUTHORIZATION.as_str())? else {
-        return Err(unauthorized("the request has no Authorization"));
+        return Err(unauthorized("the request has no Authorization header"));
     };
     let key = password(value)
         .ok_or_else(|| unauthorized("Authorization is not Basic base64(user:KEY)"))?;
@@ -44,8 +44,8 @@ pub(crate) fn who(
         return Ok(Who { default_entity: default_entity.map(str::to_owned), opens_all: true });
     };
     let found = keys.iter().find(|(known, _)| known.expose() == key);
-    let (_, entity) = found
-        .ok_or_else(|| Refusal::plain(StatusCode::UNAUTHORIZED, "the API key is not known"))?;
+    let (_, entity) =
+        found.ok_or_else(|| Refusal::plain(StatusCode::UNAUTHORIZED, "the API key is unknown"))?;
     Ok(Who { default_entity: Some(entity.clone()), opens_all: false })
 }
 

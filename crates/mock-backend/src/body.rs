@@ -1,4 +1,4 @@
-//! A request's body as it was meant.
+//! The decoded body of a request.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -10,7 +10,7 @@ use http::{Request, StatusCode};
 use crate::refusal::Refusal;
 use crate::route::header;
 
-/// Returns a request's body, unpacked where it may be packed.
+/// Returns a request's body, decompressed if compression is allowed.
 pub(crate) fn plain_body(
     request: &Request<Bytes>,
     takes_gzip: bool,
@@ -22,7 +22,7 @@ pub(crate) fn plain_body(
         None => Ok(Cow::Borrowed(body)),
         Some("gzip") if takes_gzip => unpack(body, limit).map(Cow::Owned),
         Some(other) => {
-            let message = format!("the content encoding {other:?} was not offered");
+            let message = format!("the content encoding {other:?} is not supported");
             Err(Refusal::violation(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
         }
     }
@@ -30,7 +30,7 @@ pub(crate) fn plain_body(
 
 fn unpack(body: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
     let mut plain = Vec::new();
-    // One byte more than may be, to tell a body of the longest length from a longer one.
+    // Reads one byte more than the limit, to detect a body that is too long.
     let read =
         MultiGzDecoder::new(body).take((limit as u64).saturating_add(1)).read_to_end(&mut plain);
     read.map_err(|error| Refusal::bad(format!("the body is no gzip: {error}")))?;

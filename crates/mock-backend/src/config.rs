@@ -5,7 +5,7 @@ use streamtable_transport::{ApiKey, Timer};
 
 use crate::FaultPlan;
 
-/// How a [`MockBackend`](crate::MockBackend) behaves.
+/// The behaviour of a [`MockBackend`](crate::MockBackend).
 ///
 /// ```
 /// use streamtable_mock_backend::{MockBackend, MockConfig};
@@ -16,37 +16,38 @@ use crate::FaultPlan;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MockConfig {
-    /// Where the mock is, when it is used as a transport: `http://mock.invalid`. A request to
-    /// anywhere else finds nobody.
+    /// The base URL of the mock if it is used as a transport: `http://mock.invalid`. A request to
+    /// any other URL finds no server.
     pub base_url: String,
-    /// The keys, each with the only entity that it opens. Another key is answered 401, another
-    /// entity 403. `None`: any key opens any entity.
+    /// The keys, each with the only entity that it may access. An unknown key gets status 401,
+    /// another entity 403. `None`: every key may access every entity.
     pub keys: Option<Vec<(ApiKey, String)>>,
-    /// Whom a key belongs to where `keys` does not say. `None`: to nobody.
+    /// The default entity of keys that are not in `keys`. `None`: they have none.
     pub default_entity: Option<String>,
-    /// The longest request body, compressed or not. One that is longer is answered 413.
+    /// Maximum size of a request body, before and after decompression. A larger one gets status
+    /// 413.
     pub max_body_bytes: usize,
-    /// Whether the mock takes gzip bodies on file streams, and says so.
+    /// Whether the mock accepts gzip bodies on file streams, and announces that.
     pub gzip: bool,
-    /// Whether a row that comes again (same table, writer and line) is stored once. Without, a
-    /// repeated row is a new row, as a plain appender has it.
+    /// Whether a repeated row (same table, writer and line) is stored once. If not, it is stored
+    /// again.
     pub dedupe: bool,
-    /// Whether answers state what they cover, and say so, as a StreamTable server's do. Without, they
-    /// are those of W&B's servers, and of an object store to uploads.
+    /// Whether responses state what they cover, and announce that, as those of a StreamTable server
+    /// do. If not, they are like those of W&B's servers, and like an object store's for uploads.
     pub acks: bool,
-    /// What goes wrong. More can be [pushed](crate::MockBackend::push_fault) later.
+    /// The faults to inject. More can be [pushed](crate::MockBackend::push_fault) later.
     pub faults: FaultPlan,
-    /// What waits for [`Fault::Delay`](crate::Fault::Delay) and for timeouts. Without, timeouts
-    /// come at once and delays cannot be had.
+    /// The timer for [`Fault::Delay`](crate::Fault::Delay) and for timeouts. Without one, timeouts
+    /// happen at once and delays are refused.
     pub timer: Option<Arc<dyn Timer>>,
-    /// After how long a client without [`AttemptTimeout`](streamtable_transport::AttemptTimeout)
-    /// sees a timeout.
+    /// The timeout of requests without an
+    /// [`AttemptTimeout`](streamtable_transport::AttemptTimeout).
     pub timeout: Duration,
 }
 
 impl Default for MockConfig {
-    /// Any key, the entity `me`, deduplication, answers that state what they cover, no gzip, 32 MiB a
-    /// body, no faults.
+    /// Any key, the entity `me`, deduplication, responses that state what they cover, no gzip,
+    /// bodies of up to 32 MiB, no faults.
     fn default() -> Self {
         Self {
             base_url: "http://mock.invalid".to_owned(),
@@ -63,7 +64,7 @@ impl Default for MockConfig {
     }
 }
 
-/// A delay was asked of a mock that has no timer to wait with.
+/// A delay was requested from a mock without a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a delay needs `MockConfig::timer`")]
 pub struct NoTimer;

@@ -1,4 +1,4 @@
-//! One request under the fault whose turn it is.
+//! Handling of one request, with the fault that applies to it.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::refusal::{error_response, json_response, response};
 use crate::state::{Class, Late, State};
 use crate::{Fault, Loss, MockBackend, MockConfig, NoAck, RequestKind};
 
-/// What comes of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Answer(Response<Bytes>),
-    /// The connection ends within this answer.
+    /// The connection ends in the middle of this response.
     Cut(Response<Bytes>),
     Lost(Loss),
     Unreachable,
 }
 
 impl MockBackend {
-    /// Acts on a request that came for `base`, under the fault whose turn it is, and tells how long
-    /// the answer takes.
+    /// Handles a request that was sent to `base`, with the fault that applies to it, and returns
+    /// how long the response takes.
     pub(crate) fn receive(
         &self,
         base: &str,
@@ -66,7 +66,7 @@ impl MockBackend {
             Fault::CutBody => return (Outcome::Cut(act(&mut state)), None),
             Fault::StatusAfter(code) => {
                 act(&mut state);
-                let answer = error_response(*code, "injected: the answer was lost on its way");
+                let answer = error_response(*code, "injected: the response was lost");
                 return (Outcome::Answer(answer), None);
             }
             Fault::Late => {
@@ -99,7 +99,7 @@ impl MockBackend {
         (Outcome::Answer(answer), None)
     }
 
-    /// Waits, if there is a timer to wait with.
+    /// Waits, if there is a timer.
     pub(crate) async fn wait(&self, duration: Duration) {
         if let Some(timer) = &self.config().timer {
             timer.sleep(duration).await;
@@ -107,7 +107,7 @@ impl MockBackend {
     }
 }
 
-/// Acts on a request, then on the late ones of its kind.
+/// Handles a request, then the delayed requests of the same kind.
 fn deliver(
     state: &mut State,
     config: &MockConfig,
@@ -126,7 +126,7 @@ fn deliver(
     answer
 }
 
-/// Makes an answer with a success status that comes from somebody else.
+/// Creates a response with a success status that is not from this server.
 fn false_answer(no_ack: NoAck, kind: RequestKind, request: &Request<Bytes>) -> Response<Bytes> {
     let json = |body: Vec<u8>| json_response(StatusCode::OK, body);
     match no_ack {

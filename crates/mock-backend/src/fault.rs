@@ -4,92 +4,95 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// What goes wrong with one request.
+/// A fault of one request.
 ///
-/// Printed and parsed as text, durations to the millisecond: `late`, `lose-answer(timeout)`,
-/// `delay(1500ms)`, `status(429,7000ms)`.
+/// The text form, for printing and parsing, has durations in milliseconds: `late`,
+/// `lose-answer(timeout)`, `delay(1500ms)`, `status(429,7000ms)`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// There is no connection: nothing was sent, and the client knows.
+    /// The connection fails; the client knows that nothing was sent.
     Unreachable,
-    /// The request never arrives.
+    /// The request is lost.
     LoseRequest(Loss),
-    /// The request is acted upon, its answer never arrives.
+    /// The request is handled, and its response is lost.
     LoseAnswer(Loss),
-    /// The request is acted upon at once, its answer comes after a while.
+    /// The request is handled at once, and its response is delayed.
     Delay(Duration),
-    /// The request arrives twice, back to back; the second answer is the one that comes back.
+    /// The request arrives twice, directly one after the other; the client gets the second
+    /// response.
     Duplicate,
-    /// The client sees a timeout. The request arrives once the next request of its kind was
-    /// handled, or with [`settle`](crate::MockBackend::settle).
+    /// The client sees a timeout. The request arrives after the next request of its kind, or when
+    /// [`settle`](crate::MockBackend::settle) is called.
     Late,
-    /// The request is refused with this status and not acted upon.
+    /// The request is refused with this status and not handled.
     Status {
         /// The status.
         code: StatusCode,
-        /// The header `Retry-After`, in seconds with what fraction there is.
+        /// The header `Retry-After`, in seconds, with a fraction if needed.
         retry_after: Option<Duration>,
     },
-    /// The request is acted upon, and answered with this status: a proxy lost the true answer.
+    /// The request is handled, and the client gets this status, as from a proxy that lost the
+    /// response.
     StatusAfter(StatusCode),
-    /// A page of HTML with the status 502, as a proxy shows when nobody is behind it. The request
-    /// is not acted upon.
+    /// The client gets an HTML page with status 502, as from a proxy without a server behind it.
+    /// The request is not handled.
     HtmlErrorPage,
-    /// The request is acted upon; the connection dies in the middle of the answer.
+    /// The request is handled; the connection breaks in the middle of the response.
     CutBody,
-    /// The request is not acted upon but sent elsewhere, with the status 307.
+    /// The request is not handled, but redirected with status 307.
     Redirect,
-    /// An answer with a success status that is not an acknowledgement.
+    /// The response has a success status but is not an acknowledgement.
     NoAck(NoAck),
-    /// Of a post with several rows, only the first half arrives; the answer says so. Posts to a mock
-    /// whose answers do not [state what they cover](crate::MockConfig::acks) arrive whole.
+    /// Only the first half of a post with several rows arrives, and the response says so. If the
+    /// mock's responses do not [state what they cover](crate::MockConfig::acks), the whole post
+    /// arrives.
     PartialAck,
 }
 
-/// An answer with a success status that is not an acknowledgement. Where not said otherwise, the
-/// request is not acted upon.
+/// A response with a success status that is not an acknowledgement. Unless stated otherwise, the
+/// request is not handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NoAck {
-    /// 200 with an HTML page, as a captive portal answers.
+    /// 200 with an HTML page, as from a captive portal.
     Page,
     /// 204.
     NoContent,
     /// 200 with an empty body.
     Empty,
-    /// The request is acted upon; of the answer's body only the first half comes, in an answer that
-    /// looks whole.
+    /// The request is handled; only the first half of the response's body arrives, in a response
+    /// that looks complete.
     Truncated,
     /// 200 with JSON of the wrong shape.
     WrongShape,
-    /// The answer to another request.
+    /// The response to another request.
     OtherAnswer,
 }
 
-/// How a client sees that something was lost.
+/// How a client notices that a message was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Loss {
     /// The connection breaks.
     Interrupted,
-    /// Nothing comes.
+    /// No response arrives.
     Timeout,
 }
 
 impl Fault {
-    /// Makes the fault of a status that is answered instead of acting.
+    /// Returns the fault that responds with a status instead of handling the request.
     ///
     /// # Panics
     ///
-    /// When `code` is not between 100 and 999.
+    /// Panics if `code` is not between 100 and 999.
     pub fn status(code: u16) -> Self {
         let code = StatusCode::from_u16(code).expect("a status has three digits");
         Self::Status { code, retry_after: None }
     }
 
-    /// Makes the fault of a status with `Retry-After`.
+    /// Returns the fault that responds with a status and `Retry-After`.
     ///
     /// # Panics
     ///
-    /// When `code` is not between 100 and 999.
+    /// Panics if `code` is not between 100 and 999.
     pub fn retry_after(code: u16, after: Duration) -> Self {
         match Self::status(code) {
             Self::Status { code, .. } => Self::Status { code, retry_after: Some(after) },
@@ -161,7 +164,7 @@ impl FromStr for Fault {
 }
 
 impl NoAck {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 6] = [
         Self::Page,
         Self::NoContent,
@@ -208,9 +211,9 @@ impl fmt::Display for Loss {
     }
 }
 
-/// A text that names no fault.
+/// A text that is not a valid fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no fault, such as lose-answer(timeout) or status(503)")]
+#[error("{text:?} is not a fault, such as lose-answer(timeout) or status(503)")]
 pub struct NotAFault {
     /// The text.
     pub text: String,

@@ -15,19 +15,19 @@ use crate::refusal::Refusal;
 use crate::route::header;
 use crate::run::{Run, Seen, StoredLine};
 
-/// What a post may hold (notes §6).
+/// The allowed fields of a post (notes §6).
 const KEYS: [&str; 7] =
     ["files", "uploaded", "dropped", "complete", "exitcode", "failed", "preempting"];
 
-/// The files that have lines (notes §6).
+/// The files that consist of lines (notes §6).
 const LINE_FILES: [&str; 4] =
     [HISTORY_FILE, "wandb-events.jsonl", "wandb-summary.json", "output.log"];
 
-/// How a post wants its rows to be treated.
+/// How the rows of a post are to be handled.
 struct Mode<'a> {
-    /// Whether the server numbers the rows, so that writers do not overwrite each other.
+    /// Whether the server numbers the rows, so that writers do not overwrite each other's.
     is_async: bool,
-    /// Who writes the rows that name nobody.
+    /// The writer of rows that do not name one.
     writer: Option<&'a str>,
     is_strict: bool,
     dedupe: bool,
@@ -50,7 +50,7 @@ impl<'a> Mode<'a> {
     }
 }
 
-/// Acts on a post, wholly or not at all.
+/// Handles a post completely or not at all.
 pub(crate) fn post(
     run: &mut Run,
     is_uploaded: impl Fn(&Run, &str) -> bool,
@@ -61,7 +61,7 @@ pub(crate) fn post(
     let mode = Mode::of(headers, dedupe)?;
     let post = read(body)?;
     if let Some(name) = post.uploaded.iter().find(|name| !is_uploaded(run, name)) {
-        return Err(Refusal::bad(format!("{name:?} is said to be uploaded, and is not")));
+        return Err(Refusal::bad(format!("{name:?} is reported as uploaded, but is not")));
     }
     let rows = match post.files.get(HISTORY_FILE) {
         Some(chunk) => read_rows(run, chunk, &mode)?,
@@ -86,7 +86,7 @@ fn read(body: &[u8]) -> Result<FileStreamRequest<'_>, Refusal> {
     }
     let post = FileStreamRequest::parse(body).map_err(unreadable)?;
     if let Some(file) = post.files.keys().find(|file| !LINE_FILES.contains(&&***file)) {
-        return Err(Refusal::bad(format!("no file of a run is called {file:?}")));
+        return Err(Refusal::bad(format!("a run has no file {file:?}")));
     }
     if post.exitcode.is_some() && post.complete != Some(true) {
         return Err(Refusal::bad("an exit code without the end of the run"));
@@ -94,7 +94,7 @@ fn read(body: &[u8]) -> Result<FileStreamRequest<'_>, Refusal> {
     Ok(post)
 }
 
-/// A row of a post, read and found to be no contradiction of an earlier one.
+/// A parsed row of a post that does not contradict an earlier one.
 struct NewRow {
     writer: Option<String>,
     line: u64,
@@ -125,7 +125,8 @@ fn read_rows(run: &Run, chunk: &Chunk<'_>, mode: &Mode<'_>) -> Result<Vec<NewRow
             && let Some(seen) = run.seen(writer, line)
             && run.text_of(seen) != text
         {
-            let message = format!("line {line} of writer {writer:?} came before, and was another");
+            let message =
+                format!("line {line} of writer {writer:?} was sent before with another row");
             return Err(Refusal::violation(StatusCode::CONFLICT, message));
         }
         rows.push(NewRow { writer, line, text: text.to_string(), row });
@@ -133,7 +134,7 @@ fn read_rows(run: &Run, chunk: &Chunk<'_>, mode: &Mode<'_>) -> Result<Vec<NewRow
     Ok(rows)
 }
 
-/// Stores what is new and fits, and returns what does not fit.
+/// Stores the new rows that fit, and returns those that do not.
 fn store(run: &mut Run, rows: Vec<NewRow>, mode: &Mode<'_>) -> Vec<RejectedLine> {
     let mut rejected = Vec::new();
     let mut strict: Option<Schema> = None;
@@ -168,7 +169,7 @@ fn store(run: &mut Run, rows: Vec<NewRow>, mode: &Mode<'_>) -> Vec<RejectedLine>
     rejected
 }
 
-/// Writes a stored row as the server gives it back: with its number, unless it has one.
+/// Writes a stored row as the server returns it: with its number, if it has none yet.
 pub(crate) fn with_step(text: &str, step: usize) -> String {
     let is_numbered = HistoryLine::parse(text).is_ok_and(|line| line.step.is_some());
     let has_cells = matches!(
@@ -183,7 +184,7 @@ pub(crate) fn with_step(text: &str, step: usize) -> String {
     }
 }
 
-/// Writes an answer as W&B's servers do, which do not state what it covers.
+/// Writes a response like W&B's servers, which do not state what it covers.
 pub(crate) fn answer_of_wandb(answer: FileStreamAnswer) -> Vec<u8> {
     if answer.rejected.is_empty() {
         return br#"{"exitcode":null,"limits":{}}"#.to_vec();
@@ -191,7 +192,7 @@ pub(crate) fn answer_of_wandb(answer: FileStreamAnswer) -> Vec<u8> {
     FileStreamAnswer { acked: None, request: None, ..answer }.to_bytes()
 }
 
-/// Returns a post with the first half of its rows, if it has more than one.
+/// Returns a post with the first half of its rows, if it has several.
 pub(crate) fn first_half(body: &[u8]) -> Option<Vec<u8>> {
     let mut post = FileStreamRequest::parse(body).ok()?;
     let chunk = post.files.get_mut(HISTORY_FILE)?;
@@ -200,7 +201,7 @@ pub(crate) fn first_half(body: &[u8]) -> Option<Vec<u8>> {
     (half > 0).then(|| post.to_bytes())
 }
 
-/// Returns the number of the first row's line and how many rows a post carries.
+/// Returns the line number of the first row and the number of rows in a post.
 pub(crate) fn extent(body: &[u8]) -> Option<(u64, usize)> {
     let post = FileStreamRequest::parse(body).ok()?;
     let chunk = post.files.get(HISTORY_FILE)?;

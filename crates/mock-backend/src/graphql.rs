@@ -24,7 +24,7 @@ use crate::route::table;
 use crate::state::State;
 use crate::upload::{self, Slot, named_sha256, upload_headers};
 
-/// What an operation is carried out with, beside its variables.
+/// The context of an operation besides its variables.
 pub(crate) struct Context<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) base: &'a str,
@@ -32,15 +32,15 @@ pub(crate) struct Context<'a> {
     pub(crate) gzip: bool,
 }
 
-/// An operation that the mock carries out.
+/// An operation that the mock supports.
 trait Answered: Operation {
     fn answer(self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal>;
 }
 
-/// Carries out whichever operation a body asks for.
+/// Executes the operation that a body requests.
 pub(crate) fn execute(context: &mut Context<'_>, body: &[u8]) -> Result<Response<Bytes>, Refusal> {
     let request = GraphqlRequest::parse(body)
-        .map_err(|error| Refusal::bad(format!("the body is no GraphQL request: {error}")))?;
+        .map_err(|error| Refusal::bad(format!("the body is not a GraphQL request: {error}")))?;
     macro_rules! try_each {
         ($($operation:ty),*) => {$(
             if let Some(operation) = request.variables_of::<$operation>() {
@@ -60,7 +60,7 @@ pub(crate) fn execute(context: &mut Context<'_>, body: &[u8]) -> Result<Response
         ReadRows
     );
     let name = request.operation_name.as_deref().unwrap_or("without a name");
-    Err(Refusal::bad(format!("the operation {name}, or its document, is not known")))
+    Err(Refusal::bad(format!("the operation {name}, or its document, is unknown")))
 }
 
 fn run<O: Answered>(
@@ -114,10 +114,12 @@ impl Answered for CreateTable {
         context.who.may_use(&self.entity)?;
         let path = table(&self.entity, &self.project, &self.table)?;
         if self.metadata != STREAM_TABLE_METADATA {
-            return Err(Refusal::bad("the artifact's metadata is not that of a stream table"));
+            return Err(Refusal::bad(
+                "the artifact's metadata is not the metadata of a stream table",
+            ));
         }
         if self.digest != StreamTableArtifact::new(&path).digest {
-            return Err(Refusal::bad("the digest is not that of the table's artifact"));
+            return Err(Refusal::bad("the digest does not match the table's artifact"));
         }
         let state = &mut context.state;
         state.runs.entry(path.clone()).or_default();
@@ -156,13 +158,15 @@ impl Answered for CreateManifest {
         let state = &mut context.state;
         let artifact = &mut state.artifacts[number];
         if artifact.table != path {
-            return Err(Refusal::bad("the artifact is of another table"));
+            return Err(Refusal::bad("the artifact belongs to another table"));
         }
         if self.name != MANIFEST_NAME {
-            return Err(Refusal::bad(format!("a whole artifact's manifest is {MANIFEST_NAME}")));
+            return Err(Refusal::bad(format!(
+                "the manifest of a complete artifact is {MANIFEST_NAME}"
+            )));
         }
         if self.with_upload == self.digest.is_empty() {
-            return Err(Refusal::bad("a manifest is uploaded when it has a digest, and only then"));
+            return Err(Refusal::bad("a manifest is uploaded if, and only if, it has a digest"));
         }
         artifact.has_manifest = true;
         let mut file = None;
@@ -190,7 +194,7 @@ impl Answered for CreateArtifactFiles {
         let number = context.artifact(&self.artifact)?;
         let state = &mut context.state;
         if !state.artifacts[number].has_manifest || self.manifest != manifest_id(number) {
-            return Err(Refusal::bad("the manifest is not the artifact's"));
+            return Err(Refusal::bad("the manifest belongs to another artifact"));
         }
         if self.first_name == self.second_name {
             return Err(Refusal::bad(format!("{:?} is announced twice", self.first_name)));
@@ -245,7 +249,7 @@ impl Answered for CreateRunFiles {
         }
         let mut files = Vec::new();
         for name in self.files {
-            // Under a name that its content gives, the bytes that are there are the right ones.
+            // The file's name is derived from its content, so the existing bytes are correct.
             let is_there = state.run_mut(&path)?.files.contains_key(&name);
             let upload_url = if is_there && named_sha256(&name).is_some() {
                 None
@@ -281,7 +285,7 @@ impl Answered for ReadRows {
 }
 
 impl Context<'_> {
-    /// Finds an artifact by its id, if the key opens it.
+    /// Finds an artifact by its id, if the key may access it.
     fn artifact(&self, id: &str) -> Result<usize, Refusal> {
         let number = artifact::number(id).filter(|&number| number < self.state.artifacts.len());
         let number = number.ok_or_else(|| Refusal::bad(format!("there is no artifact {id:?}")))?;

@@ -4,27 +4,27 @@ use http::{Method, StatusCode};
 
 use crate::Fault;
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RequestKind {
     /// A GraphQL operation.
     Graphql,
     /// A post to a table's file stream.
     FileStream,
-    /// Bytes that go to the server.
+    /// An upload of bytes to the server.
     Upload,
-    /// Bytes that come from the server.
+    /// A download of bytes from the server.
     Download,
-    /// Nothing that the protocol knows.
+    /// A request that is not part of the protocol.
     Other,
 }
 
 impl RequestKind {
-    /// Every kind, in the order of `Ord`.
+    /// All kinds, in the order of `Ord`.
     pub const ALL: [Self; 5] =
         [Self::Graphql, Self::FileStream, Self::Upload, Self::Download, Self::Other];
 
-    /// Returns the kind's name, as fault plans write it.
+    /// Returns the kind's name in fault plans.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Graphql => "graphql",
@@ -42,36 +42,36 @@ impl fmt::Display for RequestKind {
     }
 }
 
-/// A request, as the mock's journal has it.
+/// A request in the mock's journal.
 ///
-/// A duplicated request is there twice, a late one where it arrived.
+/// A duplicated request is recorded twice, a late one where it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Its number in the journal, from 0.
+    /// Its number in the journal, starting at 0.
     pub seq: u64,
     /// The method.
     pub method: Method,
-    /// The path behind the base URL, with its query.
+    /// The path relative to the base URL, with its query.
     pub path: String,
-    /// What it is for.
+    /// Its kind.
     pub kind: RequestKind,
     /// The operation's name, for GraphQL.
     pub operation: Option<String>,
-    /// The status that was answered, whether or not the answer reached the client. `None` when the
+    /// The status of the response, even if the response did not reach the client. `None` if the
     /// request did not arrive.
     pub status: Option<StatusCode>,
-    /// What went wrong.
+    /// The injected fault.
     pub fault: Option<Fault>,
-    /// The length of the body as it was sent.
+    /// The length of the body as sent.
     pub body_bytes: usize,
     /// The number of the first row's line, for posts with rows.
     pub offset: Option<u64>,
-    /// How many rows it carries.
+    /// The number of rows.
     pub lines: usize,
 }
 
 impl fmt::Display for Arrival {
-    /// Writes a line for people: `3 POST /graphql StreamTableFind 200`.
+    /// Writes one readable line: `3 POST /graphql StreamTableFind 200`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.seq, self.method, self.path)?;
         if let Some(operation) = &self.operation {

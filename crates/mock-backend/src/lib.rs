@@ -1,13 +1,13 @@
 //! A strict W&B-compatible backend in memory, with faults to inject and a conformance suite.
 //!
-//! [`MockBackend`] is a [`Transport`](streamtable_transport::Transport): a client that is given it
-//! speaks to a backend without a socket. It decodes with the same code the client encodes with,
-//! keeps real state (tables, rows, artifacts, files), refuses what the protocol does not allow and
-//! notes it in [`violations`](MockBackend::violations). A [`FaultPlan`] says which requests suffer
-//! which [`Fault`]; the [`journal`](MockBackend::journal) says what came. [`conformance`] is the
-//! suite that any backend must pass, this one included.
+//! [`MockBackend`] is a [`Transport`](streamtable_transport::Transport): a client that uses it talks
+//! to a backend without a socket. It decodes requests with the code that the client encodes them
+//! with, keeps real state (tables, rows, artifacts, files), refuses requests that the protocol does
+//! not allow, and records them in [`violations`](MockBackend::violations). A [`FaultPlan`] injects
+//! [`Fault`]s into selected requests, and the [`journal`](MockBackend::journal) lists all requests.
+//! [`conformance`] is the suite that any backend must pass, including this one.
 //!
-//! It stores nothing on disk, knows no async runtime and, without the feature `serve`, no socket.
+//! It stores nothing on disk, needs no async runtime and, without the feature `serve`, no socket.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -33,7 +33,7 @@
 //!     .header(ASYNC_HEADER, "true")
 //!     .body(Bytes::from(history_body(0, [r#"{"path":"/","_client_id":"w"}"#])))?;
 //!
-//! // The answer is lost, the row is not; and sent again, it is still one row.
+//! // The response is lost, but the row is stored; a retry does not store it twice.
 //! assert!(block_on(transport.send(post.clone())).is_err());
 //! assert!(block_on(transport.send(post)).is_ok());
 //! assert_eq!(mock.rows(&table)[0].row, row! { "path" => "/" });

@@ -13,13 +13,15 @@ use crate::route::local_path;
 use crate::state::{Late, State};
 use crate::{Fault, Loss, MockConfig, NoTimer, Select};
 
-/// A W&B-compatible backend in memory: a handle that is cheap to clone.
+/// A W&B-compatible backend in memory. The handle is cheap to clone.
 ///
-/// As a [`Transport`] it is reached without a socket, and is ready at once unless a fault waits.
+/// Used as a [`Transport`], it needs no socket and responds at once, unless a fault delays the
+/// response.
 ///
-/// The mock is strict. What the protocol does not allow is refused, as a server would, and noted in
-/// [`violations`](Self::violations), which a test then finds empty. A refusal that a correct client
-/// may meet (an unknown key, another's entity, a body too long) is no violation.
+/// The mock is strict: it refuses requests that the protocol does not allow, as a server would, and
+/// records them in [`violations`](Self::violations), so that a test can check that there are none.
+/// A refusal that a correct client may get (an unknown key, another user's entity, a body that is
+/// too long) is not a violation.
 #[derive(Clone, Debug)]
 pub struct MockBackend {
     shared: Arc<Shared>,
@@ -32,9 +34,9 @@ struct Shared {
 }
 
 impl MockBackend {
-    /// Makes a backend that knows no table.
+    /// Creates a backend without tables.
     ///
-    /// Fails when its faults delay something and it has no timer to do that with.
+    /// Fails if one of its faults is a delay and it has no timer.
     pub fn new(config: MockConfig) -> Result<Self, NoTimer> {
         if config.faults.has_delay() && config.timer.is_none() {
             return Err(NoTimer);
@@ -43,15 +45,15 @@ impl MockBackend {
         Ok(Self { shared: Arc::new(Shared { config, state }) })
     }
 
-    /// Returns the URL at which the mock is, when it is used as a transport.
+    /// Returns the base URL of the mock if it is used as a transport.
     pub fn base_url(&self) -> &str {
         &self.config().base_url
     }
 
-    /// Adds a fault for the next request that is selected and that no fault of the plan strikes.
-    /// Faults pushed earlier strike first.
+    /// Adds a fault for the next selected request to which no fault of the plan applies. Faults
+    /// apply in the order in which they were pushed.
     ///
-    /// Fails when the fault is a delay and the mock has no timer.
+    /// Fails if the fault is a delay and the mock has no timer.
     pub fn push_fault(&self, select: impl Into<Select>, fault: Fault) -> Result<(), NoTimer> {
         if matches!(fault, Fault::Delay(_)) && self.config().timer.is_none() {
             return Err(NoTimer);
@@ -60,7 +62,7 @@ impl MockBackend {
         Ok(())
     }
 
-    /// Lets the requests arrive that [`Fault::Late`] holds back, and returns how many did.
+    /// Delivers the requests that [`Fault::Late`] holds back, and returns their number.
     pub fn settle(&self) -> usize {
         let config = self.config();
         let mut state = self.state();
@@ -71,12 +73,12 @@ impl MockBackend {
         late.len()
     }
 
-    /// Replaces the keys, as [`MockConfig::keys`] has them.
+    /// Replaces the keys, see [`MockConfig::keys`].
     pub fn set_keys(&self, keys: Option<Vec<(ApiKey, String)>>) {
         self.state().keys = keys;
     }
 
-    /// Makes sure of a table with its project, run and artifact, as if a client had opened it.
+    /// Creates a table with its project, run and artifact, as if a client had opened it.
     pub fn add_table(&self, table: &TablePath) {
         let mut state = self.state();
         state.runs.entry(table.clone()).or_default();
@@ -98,7 +100,7 @@ impl MockBackend {
 }
 
 impl Default for MockBackend {
-    /// Makes a backend of [`MockConfig::default`].
+    /// Creates a backend with [`MockConfig::default`].
     fn default() -> Self {
         Self::new(MockConfig::default()).expect("no fault, so no delay")
     }
@@ -106,8 +108,8 @@ impl Default for MockBackend {
 
 #[async_trait]
 impl Transport for MockBackend {
-    /// Answers from memory. A request to anywhere but the mock's base URL finds nobody, and is a
-    /// violation.
+    /// Responds from memory. A request to another URL than the mock's base URL finds no server and
+    /// is a violation.
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let host = Origin::try_from(request.uri())?.authority();
         let base = self.base_url();
@@ -126,7 +128,8 @@ impl Transport for MockBackend {
             Outcome::Answer(answer) => Ok(answer),
             Outcome::Cut(answer) => {
                 let length = answer.body().len();
-                let reason = format!("the connection ended within a body of {length} bytes");
+                let reason =
+                    format!("the connection ended in the middle of a body of {length} bytes");
                 Err(TransportError::Interrupted { host, reason })
             }
             Outcome::Lost(Loss::Interrupted) => {

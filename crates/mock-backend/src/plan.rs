@@ -6,10 +6,11 @@ use std::str::FromStr;
 use crate::fault::NotAFault;
 use crate::{Fault, RequestKind};
 
-/// Which requests suffer which faults, as plain data.
+/// The faults to inject and the requests that they apply to, as plain data.
 ///
-/// Printed and parsed as text, one fault a line (or split by `;`): whom it strikes, the number of
-/// the request among its like, the fault. So a failing test prints its plan, and the plan replays.
+/// The text form, for printing and parsing, has one fault per line (or separated by `;`): the
+/// selected requests, the number of the request among them, and the fault. A failing test prints
+/// its plan, which can be run again.
 ///
 /// ```
 /// use streamtable_mock_backend::{Fault, FaultPlan, RequestKind};
@@ -26,46 +27,46 @@ use crate::{Fault, RequestKind};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FaultPlan {
-    /// The faults. Where two are for the same request, the first strikes.
+    /// The faults. If two are for the same request, the first applies.
     pub entries: Vec<PlannedFault>,
 }
 
 /// One fault of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PlannedFault {
-    /// Among which requests to count.
+    /// The requests that are counted.
     pub select: Select,
-    /// Which of them is struck: 0 is the first that the mock was ever sent.
+    /// The number of the request among them: 0 is the first that was ever sent to the mock.
     pub nth: u64,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// Which requests are meant.
+/// A selection of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Select {
-    /// All.
+    /// All requests.
     Any,
-    /// Those of a kind.
+    /// Requests of a kind.
     Kind(RequestKind),
-    /// GraphQL requests of this operation name.
+    /// GraphQL requests with this operation name.
     Operation(String),
 }
 
 impl FaultPlan {
-    /// Makes a plan by which nothing goes wrong.
+    /// Creates a plan without faults.
     pub const fn new() -> Self {
         Self { entries: Vec::new() }
     }
 
-    /// Adds a fault for the request number `nth` among those selected; 0 is the first.
+    /// Adds a fault for the selected request with the number `nth`; 0 is the first.
     #[must_use]
     pub fn with(mut self, select: impl Into<Select>, nth: u64, fault: Fault) -> Self {
         self.entries.push(PlannedFault { select: select.into(), nth, fault });
         self
     }
 
-    /// Tells whether one of the faults is a delay, for which a mock needs a timer.
+    /// Returns whether one of the faults is a delay, for which the mock needs a timer.
     pub fn has_delay(&self) -> bool {
         self.entries.iter().any(|entry| matches!(entry.fault, Fault::Delay(_)))
     }
@@ -155,7 +156,7 @@ impl FromStr for FaultPlan {
     }
 }
 
-/// Decides, request by request, which fault strikes.
+/// Decides for each request which fault applies.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     plan: FaultPlan,
@@ -174,7 +175,7 @@ impl Schedule {
         self.queue.push_back((select, fault));
     }
 
-    /// Counts a request, and returns what goes wrong with it.
+    /// Counts a request and returns its fault.
     pub(crate) fn next(&mut self, kind: RequestKind, operation: Option<&str>) -> Option<Fault> {
         let [all, of_kind] = [&mut self.all, &mut self.by_kind[kind as usize]].map(count);
         let of_operation =

@@ -1,11 +1,11 @@
-//! The smallest images there are.
+//! Minimal images.
 
 use std::io::Write;
 
 use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
 
-/// Returns a PNG file of one shade of grey.
+/// Returns a PNG file that is a single shade of grey.
 ///
 /// ```
 /// use streamtable_schema::Media;
@@ -18,10 +18,10 @@ pub fn png(width: u32, height: u32, shade: u8) -> Vec<u8> {
     let mut header = Vec::new();
     header.extend_from_slice(&width.to_be_bytes());
     header.extend_from_slice(&height.to_be_bytes());
-    // Eight bits a pixel, greyscale, and the only methods there are.
+    // Eight bits per pixel, greyscale, and the only methods that exist.
     header.extend_from_slice(&[8, 0, 0, 0, 0]);
 
-    // Each line begins with its filter: none.
+    // Each line starts with its filter type: none.
     let line: Vec<u8> =
         std::iter::once(0).chain(std::iter::repeat_n(shade, width as usize)).collect();
     let mut pixels = ZlibEncoder::new(Vec::new(), Compression::fast());

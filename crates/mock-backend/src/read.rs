@@ -1,4 +1,4 @@
-//! What a test asks a mock afterwards.
+//! Access to the mock's state, for tests.
 
 use bytes::Bytes;
 use streamtable_schema::{Media, MediaSource, Schema, TablePath, Value};
@@ -12,25 +12,24 @@ impl MockBackend {
         self.state().runs.keys().cloned().collect()
     }
 
-    /// Returns a table's rows in the order in which they arrived; none for a table that is not
-    /// there.
+    /// Returns a table's rows in the order in which they arrived; none if the table does not exist.
     pub fn rows(&self, table: &TablePath) -> Vec<HistoryLine> {
         let lines = self.lines(table);
         let rows = lines.iter().map(|line| HistoryLine::parse(&line.text));
         rows.map(|row| row.expect("what was stored was read before")).collect()
     }
 
-    /// Returns a table's rows as they came, each with who wrote it.
+    /// Returns a table's rows as they arrived, each with its writer.
     pub fn lines(&self, table: &TablePath) -> Vec<StoredLine> {
         self.state().runs.get(table).map_or(Vec::new(), |run| run.lines().to_vec())
     }
 
-    /// Returns the columns of what a table holds.
+    /// Returns the columns of a table's rows.
     pub fn schema(&self, table: &TablePath) -> Option<Schema> {
         self.state().runs.get(table).map(|run| run.schema().clone())
     }
 
-    /// Returns the bytes of a table's file, such as an image.
+    /// Returns the bytes of a file of a table, for example an image.
     pub fn file(&self, table: &TablePath, path: &str) -> Option<Bytes> {
         self.state().runs.get(table)?.files.get(path).cloned()
     }
@@ -41,7 +40,8 @@ impl MockBackend {
         state.runs.get(table).map_or(Vec::new(), |run| run.files.keys().cloned().collect())
     }
 
-    /// Returns the paths of the files that a table's rows name and that are not there, each once.
+    /// Returns the paths of the files that a table's rows refer to and that do not exist, each
+    /// once.
     pub fn missing_files(&self, table: &TablePath) -> Vec<String> {
         let mut named = Vec::new();
         for line in self.rows(table) {
@@ -53,27 +53,27 @@ impl MockBackend {
         named
     }
 
-    /// Tells whether a table's artifact is whole, so that readers find the table.
+    /// Returns whether a table's artifact is committed, so that readers find the table.
     pub fn has_artifact(&self, table: &TablePath) -> bool {
         self.state().latest_artifact(table).is_some()
     }
 
-    /// Tells whether a client has declared a table's run ended.
+    /// Returns whether a client has finished a table's run.
     pub fn is_complete(&self, table: &TablePath) -> bool {
         self.state().runs.get(table).is_some_and(|run| run.is_complete)
     }
 
-    /// Returns what came, in order.
+    /// Returns the requests in order.
     pub fn journal(&self) -> Vec<Arrival> {
         self.state().journal.clone()
     }
 
-    /// Counts the requests of a kind that arrived.
+    /// Returns the number of requests of a kind that arrived.
     pub fn count(&self, kind: RequestKind) -> usize {
         self.count_arrivals(|arrival| arrival.kind == kind)
     }
 
-    /// Counts the GraphQL requests of an operation that arrived.
+    /// Returns the number of GraphQL requests with an operation name that arrived.
     pub fn count_operation(&self, name: &str) -> usize {
         self.count_arrivals(|arrival| arrival.operation.as_deref() == Some(name))
     }
@@ -84,12 +84,12 @@ impl MockBackend {
         arrived.filter(|arrival| counts(arrival)).count()
     }
 
-    /// Returns what clients did that the protocol does not allow, oldest first.
+    /// Returns the violations of the protocol, oldest first.
     pub fn violations(&self) -> Vec<String> {
         self.state().violations.clone()
     }
 
-    /// Panics with the violations and the journal if there was a violation.
+    /// Panics with the violations and the journal if there is a violation.
     #[track_caller]
     pub fn assert_no_violations(&self) {
         let violations = self.violations();

@@ -3,27 +3,27 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use streamtable_wire::graphql::error_body;
 
-/// Why a request is not done.
+/// Why a request is refused.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
-    /// Whether no correct client sends such a request, whatever the server's state.
+    /// Whether a correct client never sends such a request, whatever the server's state.
     pub(crate) is_violation: bool,
 }
 
 impl Refusal {
-    /// Refuses what the protocol forbids.
+    /// Refuses a violation of the protocol.
     pub(crate) fn violation(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), is_violation: true }
     }
 
-    /// Refuses what the protocol forbids, for no reason that has a status of its own.
+    /// Refuses a violation of the protocol that has no specific status.
     pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::violation(StatusCode::BAD_REQUEST, message)
     }
 
-    /// Refuses what a correct client may well try.
+    /// Refuses a request that a correct client may send.
     pub(crate) fn plain(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), is_violation: false }
     }
@@ -33,7 +33,7 @@ impl Refusal {
     }
 }
 
-/// Answers with the list of errors that every client of the protocol reads.
+/// Responds with a list of errors, which every client of the protocol can parse.
 pub(crate) fn error_response(status: StatusCode, message: &str) -> Response<Bytes> {
     json_response(status, error_body(message))
 }

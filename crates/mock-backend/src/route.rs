@@ -1,4 +1,4 @@
-//! Where a request goes.
+//! Routing of requests.
 
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
@@ -8,15 +8,15 @@ use streamtable_wire::GRAPHQL_PATH;
 use crate::RequestKind;
 use crate::refusal::Refusal;
 
-/// What a path names.
+/// The resource of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Graphql,
-    /// Rows for a run: entity, project and run as the path has them.
+    /// Rows for a run: entity, project and run as in the path.
     FileStream([String; 3]),
     /// A file of a run.
     File([String; 3], String),
-    /// Where a signed address leads.
+    /// A signed URL.
     Storage {
         slot: usize,
         signature: String,
@@ -25,7 +25,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Reads what stands behind the base URL.
+    /// Parses the path relative to the base URL.
     pub(crate) fn of(path: &str) -> Self {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         if let Some(slot) = path.strip_prefix("/storage/") {
@@ -66,7 +66,7 @@ impl Route {
         }
     }
 
-    /// Refuses a method that the place does not take.
+    /// Refuses a method that the resource does not support.
     pub(crate) fn check_method(&self, method: &Method) -> Result<(), Refusal> {
         let takes: &[Method] = match self {
             Self::Graphql | Self::FileStream(_) => &[Method::POST],
@@ -79,7 +79,7 @@ impl Route {
         if takes.contains(method) {
             return Ok(());
         }
-        let message = format!("this path does not take {method}");
+        let message = format!("this path does not support {method}");
         Err(Refusal::violation(StatusCode::METHOD_NOT_ALLOWED, message))
     }
 }
@@ -89,7 +89,7 @@ fn decode(segment: &str) -> Option<String> {
     Some(text.into_owned())
 }
 
-/// Returns what stands behind the base URL, if the request goes there.
+/// Returns the path relative to the base URL, if the request is sent there.
 pub(crate) fn local_path<'a>(base: &str, uri: &'a Uri) -> Option<&'a str> {
     let base: Uri = base.parse().ok()?;
     let same_origin = uri.scheme() == base.scheme() && uri.authority() == base.authority();
@@ -98,7 +98,7 @@ pub(crate) fn local_path<'a>(base: &str, uri: &'a Uri) -> Option<&'a str> {
     (same_origin && path.starts_with('/')).then_some(path)
 }
 
-/// Makes a table's path of the names that a request has.
+/// Creates a table path from the names in a request.
 pub(crate) fn table(entity: &str, project: &str, table: &str) -> Result<TablePath, Refusal> {
     TablePath::new(entity, project, table).map_err(|error| Refusal::bad(error.to_string()))
 }
@@ -113,12 +113,12 @@ pub(crate) fn check_json<B>(request: &Request<B>) -> Result<(), Refusal> {
     Err(Refusal::violation(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
 }
 
-/// Returns a header that may be there once.
+/// Returns a header that may occur once.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return match headers.contains_key(name) {
-            true => Err(Refusal::bad(format!("the header {name} is there twice"))),
+            true => Err(Refusal::bad(format!("the header {name} occurs twice"))),
             false => Ok(None),
         };
     };

@@ -1,4 +1,4 @@
-//! A table's run: its rows and files.
+//! The run of a table: its rows and files.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,14 +6,14 @@ use bytes::Bytes;
 use streamtable_schema::{ColumnPolicy, Row, Schema, Type};
 use streamtable_wire::HistoryKeys;
 
-/// A row as it was stored.
+/// A stored row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredLine {
-    /// The id of its writer; `None` for one that told none.
+    /// The id of its writer; `None` if the row does not name one.
     pub writer: Option<String>,
-    /// Its line number among those of its writer.
+    /// Its line number among its writer's lines.
     pub line: u64,
-    /// The row's JSON, byte for byte as it came.
+    /// The JSON of the row, byte for byte as it arrived.
     pub text: String,
 }
 
@@ -21,18 +21,18 @@ pub struct StoredLine {
 pub(crate) struct Run {
     /// Invariant: never reordered.
     lines: Vec<StoredLine>,
-    /// What became of each line of each writer. The run itself is the writer of lines that name
-    /// none.
+    /// The outcome of each line of each writer. The run itself is the writer of lines that do not
+    /// name one.
     seen: HashMap<String, HashMap<u64, Seen>>,
     schema: Schema,
     pub(crate) files: BTreeMap<String, Bytes>,
     pub(crate) is_complete: bool,
 }
 
-/// What became of a line that came before.
+/// The outcome of a line.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen {
-    /// It is row number `.0`.
+    /// It is stored as row number `.0`.
     Stored(usize),
     /// It was refused.
     Refused { text: String, reason: String },
@@ -43,7 +43,7 @@ impl Run {
         &self.lines
     }
 
-    /// Returns what was logged so far: a container may stand beside anything.
+    /// Returns the columns of the rows so far: a container may be combined with anything.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema
     }
@@ -52,7 +52,7 @@ impl Run {
         HistoryKeys::new(&self.schema, self.lines.len() as u64)
     }
 
-    /// Returns the columns as they are now, as a schema that takes no others.
+    /// Returns the current columns, as a schema that accepts no others.
     pub(crate) fn strict_schema(&self) -> Schema {
         with_policy(&self.schema, ColumnPolicy::Strict)
     }
@@ -61,7 +61,7 @@ impl Run {
         self.seen.get(writer)?.get(&line)
     }
 
-    /// Returns the text of a line that came before.
+    /// Returns the text of an earlier line.
     pub(crate) fn text_of<'a>(&'a self, seen: &'a Seen) -> &'a str {
         match seen {
             Seen::Stored(row) => &self.lines[*row].text,
@@ -76,7 +76,7 @@ impl Run {
         self.lines.push(line);
     }
 
-    /// Puts another text in the place of row number `place`.
+    /// Replaces the text of row number `place`.
     pub(crate) fn overwrite(&mut self, place: usize, text: String, row: &Row) {
         self.widen(row);
         self.lines[place].text = text;

@@ -1,4 +1,4 @@
-//! All that the mock knows.
+//! The state of the mock.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(crate) struct State {
     pub(crate) schedule: Schedule,
     pub(crate) journal: Vec<Arrival>,
     pub(crate) violations: Vec<String>,
-    /// Requests that are on their way although their client has given up.
+    /// Requests that have not arrived yet although their client has given up.
     pub(crate) late: Vec<Late>,
 }
 
@@ -77,13 +77,13 @@ impl State {
         self.artifacts.iter().enumerate().filter(move |(_, artifact)| artifact.table == *table)
     }
 
-    /// Returns the newest artifact of a table that is whole.
+    /// Returns the newest committed artifact of a table.
     pub(crate) fn latest_artifact(&self, table: &TablePath) -> Option<usize> {
         let whole = self.artifacts_of(table).filter(|(_, artifact)| artifact.is_committed());
         whole.max_by_key(|(_, artifact)| artifact.version).map(|(number, _)| number)
     }
 
-    /// Makes an address, or finds the one that was made for the same.
+    /// Creates a signed URL, or returns the existing one for the same target.
     pub(crate) fn slot(&mut self, slot: Slot) -> usize {
         if let Some(known) = self.slots.iter().position(|known| *known == slot) {
             return known;
@@ -92,7 +92,7 @@ impl State {
         self.slots.len() - 1
     }
 
-    /// Acts on a request and notes it.
+    /// Handles a request and records it.
     pub(crate) fn handle(
         &mut self,
         config: &MockConfig,
@@ -188,7 +188,7 @@ impl State {
         auth::who(request.headers(), self.keys.as_deref(), config.default_entity.as_deref())
     }
 
-    /// Writes a request into the journal.
+    /// Records a request in the journal.
     pub(crate) fn note(
         &mut self,
         config: &MockConfig,
@@ -219,7 +219,7 @@ impl State {
     }
 }
 
-/// What a request is, as far as faults and the journal care.
+/// The properties of a request that faults and the journal need.
 pub(crate) struct Class {
     path: String,
     pub(crate) kind: RequestKind,

@@ -1,4 +1,4 @@
-//! Bytes that go to signed addresses, and come from them.
+//! Uploads to signed URLs, and downloads.
 
 use bytes::Bytes;
 use http::header::ETAG;
@@ -10,11 +10,11 @@ use crate::refusal::{Refusal, json_response};
 use crate::route::header;
 use crate::state::State;
 
-/// A header that the mock asks of every upload, so that a client which forgets what `uploadHeaders`
-/// says is found out.
+/// A header that the mock requires for every upload, to detect a client that ignores
+/// `uploadHeaders`.
 pub(crate) const UPLOAD_HEADER: (&str, &str) = ("x-mock-upload", "signed, with care");
 
-/// What a signed address stands for.
+/// The target of a signed URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     RunFile { table: TablePath, path: String },
@@ -22,12 +22,12 @@ pub(crate) enum Slot {
     Manifest { artifact: usize, md5: String },
 }
 
-/// Returns the headers of an upload, as answers have them.
+/// Returns the headers of an upload, in the form of responses.
 pub(crate) fn upload_headers() -> Vec<String> {
     vec![format!("{}:{}", UPLOAD_HEADER.0, UPLOAD_HEADER.1)]
 }
 
-/// Makes the address of a slot.
+/// Creates the signed URL of a slot.
 pub(crate) fn url(base: &str, slot: usize) -> String {
     format!("{}/storage/{slot}?signature={}", base.trim_end_matches('/'), signature(slot))
 }
@@ -36,11 +36,11 @@ fn signature(slot: usize) -> String {
     format!("{:016x}", (slot as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Finds what a signed address stands for. A key that comes with it is ignored.
+/// Returns the target of a signed URL. A key in the request is ignored.
 fn slot<'a>(state: &'a State, slot: usize, signed: &str) -> Result<&'a Slot, Refusal> {
     let found = state.slots.get(slot);
     let found = found.ok_or_else(|| {
-        Refusal::violation(StatusCode::NOT_FOUND, "nobody was told to go to this address")
+        Refusal::violation(StatusCode::NOT_FOUND, "the server has issued no such URL")
     })?;
     if signed == signature(slot) {
         return Ok(found);
@@ -48,7 +48,7 @@ fn slot<'a>(state: &'a State, slot: usize, signed: &str) -> Result<&'a Slot, Ref
     Err(Refusal::violation(StatusCode::FORBIDDEN, "the address's signature is wrong"))
 }
 
-/// Takes bytes. The same bytes may come again.
+/// Stores uploaded bytes. The same bytes may be uploaded again.
 pub(crate) fn put(
     state: &mut State,
     number: usize,
@@ -61,14 +61,16 @@ pub(crate) fn put(
         return Err(Refusal::bad("the upload lacks a header that `uploadHeaders` names"));
     }
     if header(headers, "content-encoding")?.is_some() {
-        return Err(Refusal::bad("an upload is stored as it comes, so it is not compressed"));
+        return Err(Refusal::bad("an upload is stored unchanged, so it must not be compressed"));
     }
     match slot {
         Slot::RunFile { table, path } => {
             if let Some(sha256) = named_sha256(&path)
                 && sha256_of(&bytes) != sha256
             {
-                return Err(Refusal::bad(format!("the bytes of {path:?} are not those it names")));
+                return Err(Refusal::bad(format!(
+                    "the bytes of {path:?} do not match the hash in its name"
+                )));
             }
             let run = state.run_mut(&table)?;
             run.files.insert(path, bytes);
@@ -79,7 +81,7 @@ pub(crate) fn put(
     }
 }
 
-/// Makes the answer to an upload: as a StreamTable server's or as an object store's.
+/// Creates the response to an upload, like a StreamTable server or like an object store.
 pub(crate) fn answer(bytes: &[u8], states_coverage: bool) -> Response<Bytes> {
     let stored = UploadAnswer::of(bytes);
     let etag = HeaderValue::try_from(format!("\"{}\"", stored.sha256));
@@ -93,7 +95,7 @@ pub(crate) fn answer(bytes: &[u8], states_coverage: bool) -> Response<Bytes> {
     answer
 }
 
-/// Gives bytes back.
+/// Returns stored bytes.
 pub(crate) fn get(state: &State, number: usize, signed: &str) -> Result<Bytes, Refusal> {
     let bytes = match slot(state, number, signed)? {
         Slot::RunFile { table, path } => state.runs.get(table).and_then(|run| run.files.get(path)),
@@ -103,7 +105,7 @@ pub(crate) fn get(state: &State, number: usize, signed: &str) -> Result<Bytes, R
     bytes.cloned().ok_or_else(|| Refusal::plain(StatusCode::NOT_FOUND, "nothing was put here"))
 }
 
-/// Returns the hash that a content-addressed file's name claims.
+/// Returns the hash in the name of a content-addressed file.
 pub(crate) fn named_sha256(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next()?;
     let stem = name.split('.').next()?;

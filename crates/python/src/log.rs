@@ -228,7 +228,7 @@ impl<'a, 'py> Call<'a, 'py> {
     }
 
     fn partly(&mut self, error: LogError, mut each: impl FnMut(&mut Self, Refused)) {
-        let LogError { accepted, refused, at_risk } = error;
+        let LogError { accepted, refused, at_risk, .. } = error;
         self.failure.accepted += accepted;
         self.failure.at_risk = at_risk.or(self.failure.at_risk.take());
         refused.into_iter().for_each(|refused| each(self, refused));

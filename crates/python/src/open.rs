@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use streamtable::blocking::StreamTable;
 use streamtable::spool::{SpoolConfig, SyncPolicy};
 use streamtable::{
-    BatchLimits, Builder, ColumnPolicy, OpenError, Rejected, Settings, WhenFull, WhenUnreachable,
+    BatchLimits, Buffering, Builder, ColumnPolicy, OpenError, Rejected, Settings, WhenFull,
+    WhenUnreachable,
 };
 use streamtable_transport_hyper::HyperTransport;
 
@@ -111,10 +112,10 @@ impl Options {
             .when_full(self.when_full)
             .when_unreachable(self.when_unreachable)
             .open_timeout(self.open_timeout)
-            .finish_patience(self.finish_timeout)
+            .finish_idle_timeout(self.finish_timeout)
             .drop_timeout(self.exit_timeout)
             // Python prints it, so that notebooks show it.
-            .quiet();
+            .print_url(false);
         if let Some(project) = &self.project {
             builder = builder.project(project);
         }
@@ -136,26 +137,30 @@ impl Options {
         if let Some(linger) = self.linger {
             builder = builder.limits(BatchLimits { linger, ..BatchLimits::default() });
         }
-        builder = match &self.spool {
-            Spool::Off => builder.no_spool(),
-            Spool::Default if self.sync == SpoolConfig::default().sync => builder,
-            Spool::Default => {
-                builder.spool(SpoolConfig { sync: self.sync, ..SpoolConfig::default() })
-            }
-            Spool::Dir(dir) => builder.spool(SpoolConfig {
-                dir: Some(dir.clone()),
-                sync: self.sync,
-                ..SpoolConfig::default()
-            }),
-        };
-        if self.is_offline {
-            builder = builder.offline();
-        }
+        builder = builder.buffering(self.buffering()?);
         if let Some(call) = &self.on_reject {
             let call = call.clone_ref(py);
             builder = builder.on_reject(move |rejected| call_on_reject(&call, &rejected));
         }
         Ok(builder)
+    }
+
+    /// Returns where the rows wait.
+    fn buffering(&self) -> Result<Buffering, OpenError> {
+        let default = SpoolConfig::default();
+        let config = |dir| SpoolConfig { dir, sync: self.sync, ..SpoolConfig::default() };
+        Ok(match &self.spool {
+            Spool::Off if self.is_offline => {
+                let reason = "an offline table needs a spool".to_owned();
+                return Err(OpenError::Spool { reason });
+            }
+            Spool::Off => Buffering::Memory,
+            Spool::Default if self.is_offline => Buffering::Offline(config(None)),
+            Spool::Default if self.sync == default.sync => Buffering::SpoolIfPossible,
+            Spool::Default => Buffering::Spool(config(None)),
+            Spool::Dir(dir) if self.is_offline => Buffering::Offline(config(Some(dir.clone()))),
+            Spool::Dir(dir) => Buffering::Spool(config(Some(dir.clone()))),
+        })
     }
 
     fn remote(&self) -> Result<Remote, OpenError> {

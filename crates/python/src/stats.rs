@@ -56,9 +56,10 @@ pub(crate) struct Recovered {
 
 impl From<streamtable::Stats> for Stats {
     fn from(stats: streamtable::Stats) -> Self {
-        let streamtable::Stats { logged, acked, pending, rejected, dropped, media, recovered } =
-            stats;
-        let streamtable::MediaStats { uploaded, pending: waiting, failed } = media;
+        let streamtable::Stats {
+            logged, acked, pending, rejected, dropped, media, recovered, ..
+        } = stats;
+        let streamtable::MediaStats { uploaded, pending: waiting, failed, .. } = media;
         Self {
             logged,
             acked,
@@ -81,7 +82,7 @@ impl From<streamtable::Stats> for Stats {
 #[pymethods]
 impl Stats {
     fn __repr__(&self) -> String {
-        let Self { logged, acked, pending, rejected, dropped, media, recovered } = self;
+        let Self { logged, acked, pending, rejected, dropped, media, recovered, .. } = self;
         let (media, recovered) = (media.__repr__(), recovered.__repr__());
         format!(
             "Stats(logged={logged}, acked={acked}, pending={pending}, rejected={rejected}, \

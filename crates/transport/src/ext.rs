@@ -1,27 +1,22 @@
-use std::time::Duration;
-
 use http::HeaderMap;
 
-use crate::{AnyTransport, ApiKey, BasicAuth, Headers, Origin, Timeout, Timer, Traced, Transport};
+use crate::{AnyTransport, ApiKey, BasicAuth, Headers, Origin, Traced, Transport};
 
 /// Wraps a transport. Each wrapper is a [`Transport`] again; the wrapper added last sees a request
 /// first.
 ///
 /// ```
-/// use std::time::Duration;
 /// use http::HeaderMap;
 /// use http::header::{HeaderValue, USER_AGENT};
-/// use streamtable_transport::{AnyTransport, ApiKey, Timer, Transport, TransportExt};
+/// use streamtable_transport::{AnyTransport, ApiKey, Transport, TransportExt};
 ///
 /// fn decorate(
 ///     transport: impl Transport + 'static,
-///     timer: impl Timer + 'static,
 ///     key: &ApiKey,
 /// ) -> Result<AnyTransport, Box<dyn std::error::Error>> {
 ///     let mut headers = HeaderMap::new();
 ///     headers.insert(USER_AGENT, HeaderValue::from_static("log-rows/1.0"));
 ///     Ok(transport
-///         .with_timeout(Duration::from_secs(20), timer)
 ///         .with_headers(headers)
 ///         .with_auth("https://api.example".parse()?, key)
 ///         .traced()
@@ -29,12 +24,6 @@ use crate::{AnyTransport, ApiKey, BasicAuth, Headers, Origin, Timeout, Timer, Tr
 /// }
 /// ```
 pub trait TransportExt: Transport + Sized {
-    /// Fails with [`TransportError::Timeout`](crate::TransportError::Timeout) after `limit`, or
-    /// earlier if the request has a lower [`AttemptTimeout`](crate::AttemptTimeout).
-    fn with_timeout(self, limit: Duration, timer: impl Timer + 'static) -> Timeout<Self> {
-        Timeout::new(self, limit, timer)
-    }
-
     /// Adds `headers` to every request; headers that the request already has are kept.
     fn with_headers(self, headers: HeaderMap) -> Headers<Self> {
         Headers::new(self, headers)

@@ -1,7 +1,7 @@
 //! StreamTable's HTTP interface, independent of the HTTP implementation.
 //!
 //! A [`Transport`] turns one whole request into one whole response or a [`TransportError`].
-//! [`TransportExt`] wraps any transport with a timeout, headers, the [`ApiKey`] or tracing, and
+//! [`TransportExt`] wraps any transport with headers, the [`ApiKey`] or tracing, and
 //! [`AnyTransport`] erases its type. Per-request options are request extensions:
 //! [`AttemptTimeout`], [`GzipBody`], [`Anonymous`].
 //!
@@ -48,7 +48,6 @@ mod key;
 mod origin;
 #[cfg(test)]
 mod testing;
-mod timeout;
 mod timer;
 mod traced;
 mod transport;
@@ -60,7 +59,6 @@ pub use extensions::{Anonymous, AttemptTimeout, GzipBody};
 pub use headers::Headers;
 pub use key::{ApiKey, ApiKeyError};
 pub use origin::Origin;
-pub use timeout::Timeout;
 pub use timer::Timer;
 pub use traced::Traced;
 pub use transport::{AnyTransport, Transport};

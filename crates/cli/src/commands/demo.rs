@@ -112,7 +112,7 @@ impl Demo {
             .when_full(WhenFull::Wait)
             // A spool is useless here: the server stops with this process.
             .no_spool()
-            .quiet()
+            .print_url(false)
             .open()
             .await
             .map_err(Failure::failed)?;

@@ -202,7 +202,7 @@ impl Log {
             .open_timeout(Duration::ZERO)
             .when_unreachable(WhenUnreachable::LogAnyway)
             .spool(SpoolConfig::default())
-            .finish_patience(UNREACHABLE_PATIENCE)
+            .finish_idle_timeout(UNREACHABLE_PATIENCE)
             .open()
             .await
             .map_err(|error| match error {
@@ -237,9 +237,9 @@ impl Log {
                 rejected.lock().unwrap_or_else(PoisonError::into_inner).push(row);
             })
             .open_timeout(OPEN_TIMEOUT)
-            .finish_patience(Duration::from_secs(self.wait))
-            .quiet();
-        Ok(if self.offline { table.offline() } else { table })
+            .finish_idle_timeout(Duration::from_secs(self.wait))
+            .print_url(false);
+        Ok(if self.offline { table.offline(SpoolConfig::default()) } else { table })
     }
 }
 

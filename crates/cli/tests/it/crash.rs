@@ -66,7 +66,7 @@ fn logging_program() {
                 first_delay: Duration::from_millis(10),
                 max_delay: Duration::from_millis(200),
             })
-            .quiet()
+            .print_url(false)
             .open()
             .await
             .unwrap();
@@ -168,7 +168,7 @@ async fn a_stopping_server_has_stored_every_acked_row() {
         .transport(HyperTransport::new().unwrap())
         .no_spool()
         .drop_timeout(Duration::ZERO)
-        .quiet()
+        .print_url(false)
         .open()
         .await
         .unwrap();

@@ -39,7 +39,7 @@ impl Default for BatchLimits {
 
 /// Maximum number of consecutive lines that may be rejected alone, with an ambiguous status or as
 /// too large. Then the stream stops, so that no more are lost.
-const MAX_LONE_REFUSALS: u32 = 16;
+const MAX_LONE_REJECTIONS: u32 = 16;
 
 /// The delivery of one writer's rows: a state machine without clock, socket, rows or `async`.
 ///
@@ -69,7 +69,7 @@ pub(crate) struct Session {
     pace: Duration,
     /// Maximum number of lines, after the backend rejected a larger number as too large.
     max_lines: usize,
-    lone_refusals: u32,
+    lone_rejections: u32,
     stopped: Option<StopReason>,
     last_error: Option<String>,
 }
@@ -114,7 +114,7 @@ impl Session {
             not_before: None,
             pace,
             max_lines: limits.max_rows.max(1),
-            lone_refusals: 0,
+            lone_rejections: 0,
             stopped: None,
             last_error: None,
             limits,
@@ -185,13 +185,14 @@ impl Session {
         match answer {
             Ok(Appended { end: Some(end), .. }) if end <= lines.start || end > lines.end => {
                 let Range { start, end: sent } = lines;
-                let message = format!("the answer covers lines up to {end}, not {start} to {sent}");
+                let message =
+                    format!("the response covers lines up to {end}, not {start} to {sent}");
                 self.failed(now, lines, message, None)
             }
             Ok(appended) => {
                 let end = appended.end.unwrap_or(lines.end);
                 if end < lines.end {
-                    self.again(end..lines.end, 0);
+                    self.schedule_retry(end..lines.end, 0);
                 }
                 self.stored(now, lines.start..end, appended)
             }
@@ -203,7 +204,7 @@ impl Session {
             }
             Err(AppendError::TooLarge | AppendError::Refused { .. }) if count > 1 => {
                 self.max_lines = (count / 2) as usize;
-                self.again(lines, self.attempts());
+                self.schedule_retry(lines, self.attempts());
                 Settled::default()
             }
             Err(error @ (AppendError::TooLarge | AppendError::Refused { .. })) => {
@@ -211,17 +212,17 @@ impl Session {
                     AppendError::Refused { message } => message,
                     too_large => too_large.to_string(),
                 };
-                if self.lone_refusals >= MAX_LONE_REFUSALS {
-                    self.again(lines, self.attempts());
+                if self.lone_rejections >= MAX_LONE_REJECTIONS {
+                    self.schedule_retry(lines, self.attempts());
                     self.stop(StopReason::Refused { message });
                     return Settled::default();
                 }
-                self.lone_refusals += 1;
+                self.lone_rejections += 1;
                 let rejected = vec![(lines.start, message)];
                 self.settle(lines, Appended { rejected, ..Appended::default() })
             }
             Err(AppendError::Stopped(reason)) => {
-                self.again(lines, self.attempts());
+                self.schedule_retry(lines, self.attempts());
                 self.stop(reason);
                 Settled::default()
             }
@@ -232,7 +233,7 @@ impl Session {
     pub(crate) fn resume(&mut self) {
         if self.stopped.take().is_some() {
             self.not_before = None;
-            self.lone_refusals = 0;
+            self.lone_rejections = 0;
         }
     }
 
@@ -277,12 +278,12 @@ impl Session {
             || self.logged - self.settled >= self.max_lines as u64
     }
 
-    /// How often the next append, or the one in flight, was tried without an answer.
+    /// Returns the number of failed attempts of the next append, or of the one in flight.
     pub(crate) fn attempts(&self) -> u32 {
         self.retry.as_ref().map_or(0, |retry| retry.attempts)
     }
 
-    /// Sends lines again after a while, because no acknowledgement came.
+    /// Schedules a retry after a delay, because the append was not acknowledged.
     fn failed(
         &mut self,
         now: Instant,
@@ -294,20 +295,20 @@ impl Session {
         let attempts = self.attempts() + 1;
         let delay = self.backoff.delay(attempts).max(retry_after.unwrap_or_default());
         self.not_before = self.not_before.max(Some(now + reachable(delay)));
-        self.again(lines, attempts);
+        self.schedule_retry(lines, attempts);
         Settled::default()
     }
 
     fn stored(&mut self, now: Instant, lines: Range<u64>, appended: Appended) -> Settled {
         self.last_error = None;
-        self.lone_refusals = 0;
+        self.lone_rejections = 0;
         self.max_lines = self.max_lines.saturating_mul(2).min(self.limits.max_rows.max(1));
         self.not_before = self.not_before.max(Some(now + reachable(appended.pause)));
         self.settle(lines, appended)
     }
 
     /// Schedules a retry. Later lines that were part of a longer attempt still count as sent.
-    fn again(&mut self, lines: Range<u64>, attempts: u32) {
+    fn schedule_retry(&mut self, lines: Range<u64>, attempts: u32) {
         let end = self.retry.as_ref().map_or(lines.end, |retry| retry.lines.end.max(lines.end));
         self.retry = Some(Retry { lines: lines.start..end, attempts });
     }

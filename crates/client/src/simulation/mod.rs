@@ -6,8 +6,8 @@
 //! statistics. Programs with odd seeds have a spool on a simulated disk: there, programs are
 //! killed, the power fails, and the disk fails, too.
 
-mod dice;
-mod world;
+mod environment;
+mod generator;
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use streamtable_mock_backend::{Fault, Loss, RequestKind};
 
 use crate::seeded_bug::{self, Bug};
 use crate::spool::sim_disk::Trouble;
-use dice::{Dice, Op};
-use world::{Seen, World, has_disk};
+use environment::{Environment, Seen, has_disk};
+use generator::{Generator, Op};
 
 const SCHEDULES: u64 = 10_000;
 
 fn schedule(seed: u64) -> Vec<Op> {
-    let mut dice = Dice(seed ^ 0x5eed);
-    (0..4 + dice.roll(9)).map(|_| dice.op(has_disk(seed))).collect()
+    let mut generator = Generator(seed ^ 0x5eed);
+    (0..4 + generator.roll(9)).map(|_| generator.op(has_disk(seed))).collect()
 }
 
 fn simulate<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
@@ -37,12 +37,12 @@ fn simulate<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, Strin
 /// Runs a schedule and returns what it covered.
 fn run(seed: u64) -> Result<Seen, String> {
     let result = simulate(async {
-        let mut world = World::new(seed, false).await?;
-        world.open().await?;
+        let mut environment = Environment::new(seed, false).await?;
+        environment.open().await?;
         for op in schedule(seed) {
-            world.step(op).await?;
+            environment.step(op).await?;
         }
-        world.end().await
+        environment.end().await
     });
     result.map_err(|error| format!("seed {seed}: {error}\n{:#?}", schedule(seed)))
 }
@@ -113,15 +113,15 @@ fn life() -> Vec<Op> {
 /// Runs these operations with one failing call to the disk. Returns the number of calls.
 fn run_with_failure(seed: u64, call: u64, trouble: Trouble) -> Result<u64, String> {
     let result = simulate(async {
-        let mut world = World::new(seed, true).await?;
-        world.machine.fail(call, trouble);
-        let machine = world.machine.clone();
-        world.open().await?;
+        let mut environment = Environment::new(seed, true).await?;
+        environment.machine.fail(call, trouble);
+        let machine = environment.machine.clone();
+        environment.open().await?;
         for op in life() {
-            world.step(op).await?;
+            environment.step(op).await?;
         }
         let calls = machine.calls();
-        world.end().await?;
+        environment.end().await?;
         Ok(calls)
     });
     result.map_err(|error| format!("seed {seed}, call {call} fails by {trouble:?}: {error}"))

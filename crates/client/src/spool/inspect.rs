@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use streamtable_schema::{TablePath, Timestamp};
 
 use super::acked::Acked;
-use super::dead::{Identity, Loaded, Merge, identify};
 use super::disk::{Disk, How, Machine, list_or_none};
 use super::frame::Header;
 use super::layout;
+use super::orphan::{Identity, Loaded, Merge, identify};
 use super::recover::writers_of;
 
 /// Depth of a writer's folder below the spool's: server, entity, project, table.
@@ -219,11 +219,11 @@ fn entry(
         Walk::Rows(_, lines) => entry.rows += lines.len() as u64,
         Walk::Problem(problem) => entry.problems.push(problem),
     })?;
-    let pictures = super::pictures::Pictures::new(std::sync::Arc::new(Machine), &dir, false);
-    for name in pictures.names()? {
+    let media = super::media::MediaSpool::new(std::sync::Arc::new(Machine), &dir, false);
+    for name in media.names()? {
         entry.media_files += 1;
-        if pictures.read(&name)?.is_none() {
-            entry.problems.push(Problem::Media { path: pictures.file(&name) });
+        if media.read(&name)?.is_none() {
+            entry.problems.push(Problem::Media { path: media.file(&name) });
         }
     }
     entry.server = Some(header.server);

@@ -17,7 +17,7 @@
 //! # let mock = MockBackend::default();
 //! let builder = StreamTable::builder("me/shop/requests").base_url("http://mock.invalid");
 //! let config = SpoolConfig { dir: Some(dir.into()), ..SpoolConfig::default() };
-//! let table = builder.spool(config).offline().open().await?;
+//! let table = builder.offline(config).open().await?;
 //! table.log(row! { "path" => "/", "ms" => 7 }).await?;
 //! assert_eq!(table.finish().await?.pending, 1);
 //!
@@ -40,17 +40,17 @@
 //! ```
 
 mod acked;
-pub(crate) mod chore;
-pub(crate) mod dead;
+pub(crate) mod deliver_orphan;
 pub(crate) mod disk;
-pub(crate) mod drain;
 pub(crate) mod frame;
 mod inspect;
 pub(crate) mod journal;
 pub(crate) mod layout;
-pub(crate) mod pictures;
+pub(crate) mod maintenance;
+pub(crate) mod media;
+pub(crate) mod orphan;
 pub(crate) mod recover;
-mod refusals;
+mod rejected_log;
 mod segment;
 #[cfg(test)]
 pub(crate) mod sim_disk;
@@ -106,6 +106,7 @@ impl Default for SpoolConfig {
 /// With every policy, rows are written to the operating system before `log` returns, so that they
 /// survive the end of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SyncPolicy {
     /// Never. A power failure loses rows that the operating system has not written by itself.
     Never,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::dead::{Dead, Found};
+use super::deliver_orphan::{Delivery, Event, Target, Watch, deliver_orphan};
 use super::disk::{Disk, How, list_or_none, off_thread};
-use super::drain::{Drained, Event, Target, Watch, drain};
 use super::layout;
+use super::orphan::{Lookup, OrphanSpool};
 use crate::shared::{REPORTED_ATTEMPT, Shared};
 use crate::{Backend, Recovered, RetryPolicy, StopReason};
 
@@ -35,7 +35,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Returns when no other process holds a spool of the table.
 pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home: SpoolHome) {
     let mut left_alone = BTreeSet::new();
-    while deliver_dead(&shared, &backend, &home, &mut left_alone).await {
+    while deliver_orphans(&shared, &backend, &home, &mut left_alone).await {
         shared.set_recovery_idle(true);
         tokio::time::sleep(LOOK_AGAIN).await;
         shared.set_recovery_idle(false);
@@ -44,7 +44,7 @@ pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home
 
 /// Delivers the spools that are orphaned now. Returns `true` if running processes hold others. A
 /// spool that cannot be delivered is reported once.
-async fn deliver_dead(
+async fn deliver_orphans(
     shared: &Shared,
     backend: &Arc<dyn Backend>,
     home: &SpoolHome,
@@ -66,21 +66,21 @@ async fn deliver_dead(
         let opened = {
             let (disk, dir, writer) =
                 (Arc::clone(&home.disk), home.table_dir.clone(), writer.clone());
-            off_thread(&home.disk, move || Dead::open(&disk, &dir, &writer)).await
+            off_thread(&home.disk, move || OrphanSpool::open(&disk, &dir, &writer)).await
         };
-        let dead = match opened.and_then(|opened| opened) {
-            Ok(Found::Dead(dead)) => dead,
-            Ok(Found::Busy) => {
+        let orphan = match opened.and_then(|opened| opened) {
+            Ok(Lookup::Orphan(orphan)) => orphan,
+            Ok(Lookup::Busy) => {
                 is_any_busy = true;
                 left_alone.remove(&writer);
                 continue;
             }
-            Ok(Found::Gone) => continue,
-            Ok(Found::Newer(version)) => {
+            Ok(Lookup::Gone) => continue,
+            Ok(Lookup::Newer(version)) => {
                 tracing::warn!(%table, %writer, version, "a newer version wrote this spool; its rows are not delivered");
                 continue;
             }
-            Ok(Found::Unreadable) => {
+            Ok(Lookup::Unreadable) => {
                 tracing::error!(%table, %writer, "a spool is damaged and cannot be delivered");
                 continue;
             }
@@ -90,7 +90,7 @@ async fn deliver_dead(
             }
         };
         // Two tables with truncated folder names may share a folder.
-        if dead.table != *table || dead.header.server != home.server {
+        if orphan.table != *table || orphan.header.server != home.server {
             continue;
         }
         let target = Target {
@@ -100,11 +100,11 @@ async fn deliver_dead(
             retry: home.retry,
             pace: home.pace,
         };
-        match drain(*dead, &target, &mut Watching { shared }).await {
-            Ok(Drained::Done) => {
+        match deliver_orphan(*orphan, &target, &mut Watching { shared }).await {
+            Ok(Delivery::Done) => {
                 tracing::info!(%table, %writer, "delivered the rows of an earlier process");
             }
-            Ok(Drained::Stopped(reason)) => {
+            Ok(Delivery::Stopped(reason)) => {
                 tracing::error!(%table, %writer, %reason, "rows of an earlier process were not delivered and stay in the spool");
             }
             Err(error) => {
@@ -122,7 +122,7 @@ async fn find(shared: &Shared, home: &SpoolHome) -> io::Result<Vec<String>> {
     let look = move || {
         let mut writers = writers_of(&*disk, &dir)?;
         writers.retain(|writer| **writer != *own);
-        // A dead writer cannot sync its segments, so this is done here.
+        // The process of an orphaned spool cannot sync it any more, so sync it here.
         writers.iter().filter(|_| sync).for_each(|writer| make_safe(&*disk, &dir, writer));
         Ok(writers)
     };
@@ -161,7 +161,7 @@ struct Watching<'a> {
 
 #[async_trait]
 impl Watch for Watching<'_> {
-    fn hear(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, event: Event<'_>) {
         let table = &self.shared.table;
         let count = |add: &dyn Fn(&mut Recovered)| {
             add(&mut self.shared.core().recovered);
@@ -191,7 +191,7 @@ impl Watch for Watching<'_> {
                 tracing::warn!(%table, %error, "an operation on the spool failed")
             }
             Event::Failed { attempts: REPORTED_ATTEMPT, reason } => {
-                tracing::warn!(%table, reason, "an earlier process's rows wait and are sent again");
+                tracing::warn!(%table, reason, "delivery of an earlier process's rows fails; it is retried");
             }
             Event::Failed { .. } => {}
         }

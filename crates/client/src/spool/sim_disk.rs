@@ -32,7 +32,7 @@ struct State {
     safe_names: BTreeMap<PathBuf, Node>,
     files: Vec<Content>,
     locks: BTreeSet<PathBuf>,
-    /// Processes with a lower number are dead.
+    /// Processes with a lower number have ended.
     alive_from: u64,
     processes: u64,
     calls: u64,
@@ -189,7 +189,7 @@ impl SimMachine {
     fn call(&self, process: u64, needs_room: bool) -> io::Result<(MutexGuard<'_, State>, bool)> {
         let mut state = self.state();
         if process < state.alive_from {
-            return Err(io::Error::other("the process is dead"));
+            return Err(io::Error::other("the process has ended"));
         }
         let number = state.calls;
         state.calls += 1;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use streamtable_schema::TablePath;
 
-use super::dead::{Dead, Found};
+use super::deliver_orphan::{Delivery, Event, Target, Watch, deliver_orphan};
 use super::disk::{Disk, Machine, off_thread};
-use super::drain::{Drained, Event, Target, Watch, drain};
 use super::inspect::table_dirs;
+use super::orphan::{Lookup, OrphanSpool};
 use super::recover::writers_of;
-use crate::builder::open;
+use crate::open::open_at_backend;
 use crate::session::Backoff;
 use crate::shared::REPORTED_ATTEMPT;
 use crate::{Backend, BatchLimits, OpenError, RetryPolicy, StopReason};
@@ -83,7 +83,7 @@ pub struct SyncProgress<'a> {
     pub writer: &'a str,
     /// The totals so far.
     pub tally: &'a Tally,
-    /// Why the last attempt to deliver brought no acknowledgement; it is repeated.
+    /// Why the last attempt failed; it is retried.
     pub trouble: Option<&'a str>,
 }
 
@@ -120,20 +120,21 @@ where
     for (table_dir, writer) in found.await?? {
         let dir = table_dir.join(&writer);
         let from = Arc::clone(&disk);
-        let opened = off_thread(&disk, move || Dead::open(&from, &table_dir, &writer)).await?;
-        let dead = match opened {
-            Ok(Found::Dead(dead)) => *dead,
-            Ok(Found::Busy) => {
+        let opened =
+            off_thread(&disk, move || OrphanSpool::open(&from, &table_dir, &writer)).await?;
+        let orphan = match opened {
+            Ok(Lookup::Orphan(orphan)) => *orphan,
+            Ok(Lookup::Busy) => {
                 tally.busy += 1;
                 continue;
             }
-            Ok(Found::Gone) => continue,
-            Ok(Found::Newer(version)) => {
+            Ok(Lookup::Gone) => continue,
+            Ok(Lookup::Newer(version)) => {
                 let reason = format!("format {version} is newer than this program");
                 tally.left.push(Left { dir, reason });
                 continue;
             }
-            Ok(Found::Unreadable) => {
+            Ok(Lookup::Unreadable) => {
                 let reason = "the headers are damaged: the writer is unknown".to_owned();
                 tally.left.push(Left { dir, reason });
                 continue;
@@ -143,10 +144,10 @@ where
                 continue;
             }
         };
-        let server = dead.header.server.clone();
+        let server = orphan.header.server.clone();
         let backend = servers.entry(server).or_insert_with_key(|server| connect(server));
         let result = match backend {
-            Ok(backend) => deliver(dead, backend, options, &mut tally, &mut progress).await,
+            Ok(backend) => deliver(orphan, backend, options, &mut tally, &mut progress).await,
             Err(error) => Err(error.to_string()),
         };
         match result {
@@ -158,16 +159,17 @@ where
 }
 
 async fn deliver(
-    dead: Dead,
+    orphan: OrphanSpool,
     backend: &Arc<dyn Backend>,
     options: &SyncOptions,
     tally: &mut Tally,
     progress: &mut (dyn FnMut(SyncProgress<'_>) + Send),
 ) -> Result<(), String> {
-    let seed = u64::from(dead.header.salt());
-    let table = dead.table.clone();
+    let seed = u64::from(orphan.header.salt());
+    let table = orphan.table.clone();
     let backoff = Backoff::new(options.retry, seed);
-    let opened = open(&**backend, &table.clone().into(), options.open_timeout, backoff).await;
+    let opened =
+        open_at_backend(&**backend, &table.clone().into(), options.open_timeout, backoff).await;
     let opened = opened.map_err(|error| error.to_string())?;
     let target = Target {
         backend: Arc::clone(backend),
@@ -176,16 +178,16 @@ async fn deliver(
         retry: options.retry,
         pace: opened.pace,
     };
-    let writer = dead.header.writer.clone();
+    let writer = orphan.header.writer.clone();
     let mut watch = Tallying { table: &table, writer: &writer, tally, progress };
-    match drain(dead, &target, &mut watch).await {
-        Ok(Drained::Done) => {
+    match deliver_orphan(orphan, &target, &mut watch).await {
+        Ok(Delivery::Done) => {
             if let Err(error) = backend.finish(&table).await {
                 tracing::debug!(%table, %error, "the finish request failed");
             }
             Ok(())
         }
-        Ok(Drained::Stopped(reason)) => Err(reason.to_string()),
+        Ok(Delivery::Stopped(reason)) => Err(reason.to_string()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -199,13 +201,13 @@ struct Tallying<'a> {
 
 #[async_trait]
 impl Watch for Tallying<'_> {
-    fn hear(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, event: Event<'_>) {
         let table = self.table;
         let mut trouble = None;
         match event {
             Event::Failed { attempts, reason } => {
                 if attempts == REPORTED_ATTEMPT {
-                    tracing::warn!(%table, reason, "rows wait and are sent again");
+                    tracing::warn!(%table, reason, "delivery of rows fails; it is retried");
                 }
                 trouble = Some(reason);
             }

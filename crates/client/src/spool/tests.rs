@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use streamtable_schema::row;
 
-use super::chore::Chore;
-use super::dead::{Dead, Found, Loaded, Merge};
 use super::disk::{Disk, How, Machine};
 use super::frame::Header;
 use super::journal::SpoolJournal;
+use super::maintenance::Maintenance;
+use super::orphan::{Loaded, Lookup, Merge, OrphanSpool};
 use super::sim_disk::{SimMachine, Trouble};
 use super::{SpoolConfig, SyncPolicy, layout, list};
-use crate::{FlushFailure, Journal, JournalError, StreamTable};
+use crate::journal::{Journal, JournalError};
+use crate::{FlushFailure, StreamTable};
 
 fn table_dir() -> PathBuf {
     "/spool/table".into()
@@ -42,15 +43,15 @@ fn create(disk: Arc<dyn Disk>, config: &SpoolConfig, memory: u64) -> SpoolJourna
 fn left(machine: &SimMachine) -> Vec<Vec<u8>> {
     machine.kill();
     let disk = machine.process();
-    let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() else {
+    let Lookup::Orphan(orphan) = OrphanSpool::open(&disk, &table_dir(), "w").unwrap() else {
         panic!("found no orphaned spool");
     };
-    let settled = dead.acked.settled();
-    let mut merge = Merge::new(&*disk, &dead.dir, &dead.segments, settled).unwrap();
+    let settled = orphan.acked.settled();
+    let mut merge = Merge::new(&*disk, &orphan.dir, &orphan.segments, settled).unwrap();
     let mut lines = Vec::new();
-    for (i, &number) in dead.segments.iter().enumerate() {
-        let path = dead.segment_path(number);
-        let loaded = Loaded::read(&*disk, &path, dead.header.salt()).unwrap();
+    for (i, &number) in orphan.segments.iter().enumerate() {
+        let path = orphan.segment_path(number);
+        let loaded = Loaded::read(&*disk, &path, orphan.header.salt()).unwrap();
         for (first, block) in merge.take(i, &loaded) {
             merge.next = first + block.len() as u64;
             lines.extend(block.lines().map(<[u8]>::to_vec));
@@ -60,9 +61,9 @@ fn left(machine: &SimMachine) -> Vec<Vec<u8>> {
     lines
 }
 
-fn do_chores(journal: &mut SpoolJournal, at: Instant) {
-    while let Chore::Now(job) = journal.chore(at) {
-        let _ = journal.done(job.run());
+fn run_tasks(journal: &mut SpoolJournal, at: Instant) {
+    while let Maintenance::Now(task) = journal.maintenance(at) {
+        let _ = journal.finish_task(task.run());
     }
 }
 
@@ -140,7 +141,7 @@ proptest! {
                         model.drain(..count as usize);
                     }
                 }
-                Op::Chores => do_chores(&mut journal, later),
+                Op::Chores => run_tasks(&mut journal, later),
                 Op::Fail(call, false) => machine.fail(call, Trouble::Io),
                 Op::Fail(call, true) => machine.fail(call, Trouble::Short),
             }
@@ -172,16 +173,16 @@ fn settled_segments_are_removed() {
     };
     let all = segments();
     journal.trim(500).unwrap();
-    do_chores(&mut journal, Instant::now());
+    run_tasks(&mut journal, Instant::now());
     assert!(segments() <= all / 2 + 1, "{} of {all}", segments());
     journal.trim(1000).unwrap();
-    do_chores(&mut journal, Instant::now());
+    run_tasks(&mut journal, Instant::now());
     assert_eq!(segments(), 1);
     journal.close(true).unwrap();
     assert_eq!(machine.files(), []);
 }
 
-/// If a job finishes late or never, a later process still finds no settled line.
+/// If a task finishes late or never, a later process still finds no settled line.
 #[test]
 fn a_late_job_leaves_no_settled_lines() {
     let machine = SimMachine::default();
@@ -192,10 +193,12 @@ fn a_late_job_leaves_no_settled_lines() {
         journal.commit().unwrap();
     }
     journal.trim(300).unwrap();
-    let Chore::Now(job) = journal.chore(Instant::now()) else { panic!("no job is due") };
+    let Maintenance::Now(task) = journal.maintenance(Instant::now()) else {
+        panic!("no task is due")
+    };
     journal.close(true).unwrap();
     assert_eq!(machine.files(), []);
-    let _ = job.run();
+    let _ = task.run();
     assert_eq!(machine.files(), []);
 }
 
@@ -221,7 +224,7 @@ fn the_size_limit_holds_and_delivered_rows_free_space() {
         assert!(end - settled >= 80, "{settled}..{end}");
         settled = end;
         journal.trim(settled).unwrap();
-        do_chores(&mut journal, Instant::now());
+        run_tasks(&mut journal, Instant::now());
     }
 }
 
@@ -269,13 +272,13 @@ fn media_files_are_recovered_after_a_power_failure() {
     let machine = SimMachine::default();
     let journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
     let picture = crate::MediaFile { path: "media/a.png".into(), bytes: "picture".into() };
-    journal.pictures().put(&picture).unwrap();
+    journal.media().put(&picture).unwrap();
     machine.cut_power(|_| 1);
     let disk = machine.process();
-    let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() else {
+    let Lookup::Orphan(orphan) = OrphanSpool::open(&disk, &table_dir(), "w").unwrap() else {
         panic!("found no orphaned spool");
     };
-    assert_eq!(dead.pictures.names().unwrap().len(), 1);
+    assert_eq!(orphan.media.names().unwrap().len(), 1);
 }
 
 /// If every sync fails, the disk is not filled with copies, and the journal recovers when syncs
@@ -291,17 +294,17 @@ fn failing_syncs_do_not_fill_the_disk() {
         for _ in 0..500 {
             journal.append(b"{\"n\":0}").unwrap();
             assert_eq!(journal.commit().is_err(), sync == SyncPolicy::Always);
-            do_chores(&mut journal, at);
+            run_tasks(&mut journal, at);
             at += Duration::from_secs(3600);
         }
         let bytes: usize = machine.files().iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(bytes < 6 << 20, "{bytes}");
         machine.set_fails_syncs(false);
         journal.trim(500).unwrap();
-        do_chores(&mut journal, at);
+        run_tasks(&mut journal, at);
         journal.append(b"{\"n\":1}").unwrap();
         journal.commit().unwrap();
-        do_chores(&mut journal, at + Duration::from_secs(3600));
+        run_tasks(&mut journal, at + Duration::from_secs(3600));
         machine.cut_power(|_| 0);
         // The watermark may be lost, so some of the earlier lines may be found again.
         assert_eq!(left(&machine).last(), Some(&b"{\"n\":1}".to_vec()));
@@ -312,15 +315,15 @@ fn failing_syncs_do_not_fill_the_disk() {
 fn a_spool_is_locked_by_one_process() {
     let machine = SimMachine::default();
     let journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
-    let open = || Dead::open(&machine.process(), &table_dir(), "w").unwrap();
-    assert!(matches!(open(), Found::Busy));
+    let open = || OrphanSpool::open(&machine.process(), &table_dir(), "w").unwrap();
+    assert!(matches!(open(), Lookup::Busy));
     drop(journal);
-    let dead = open();
-    assert!(matches!(dead, Found::Dead(_)));
-    assert!(matches!(open(), Found::Busy));
-    drop(dead);
+    let orphan = open();
+    assert!(matches!(orphan, Lookup::Orphan(_)));
+    assert!(matches!(open(), Lookup::Busy));
+    drop(orphan);
     machine.kill();
-    assert!(matches!(open(), Found::Dead(_)));
+    assert!(matches!(open(), Lookup::Orphan(_)));
 }
 
 /// Rows that waited in memory while the disk was full are written to segments of normal size.
@@ -410,7 +413,7 @@ fn inspection_does_not_block_new_spools() {
                 list(dir.path()).unwrap();
                 for writer in super::recover::writers_of(&*disk, &table_dir).unwrap() {
                     // An error is fine: the folder may be created or removed at the same time.
-                    let _ = Dead::open(&disk, &table_dir, &writer);
+                    let _ = OrphanSpool::open(&disk, &table_dir, &writer);
                 }
             }
         });
@@ -450,7 +453,7 @@ proptest! {
             journal.commit().unwrap();
         }
         let picture = crate::MediaFile { path: "media/a.png".into(), bytes: "picture".into() };
-        journal.pictures().put(&picture).unwrap();
+        journal.media().put(&picture).unwrap();
         journal.trim(1).unwrap();
         machine.kill();
         let disk = machine.process();
@@ -462,12 +465,12 @@ proptest! {
                 file.write_all_at(&bytes, at.index(old.len()) as u64).unwrap();
             }
         }
-        if let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() {
-            let settled = dead.acked.settled();
-            let mut merge = Merge::new(&*disk, &dead.dir, &dead.segments, settled).unwrap();
-            for (i, &number) in dead.segments.iter().enumerate() {
-                let path = dead.dir.join(layout::segment_name(number));
-                let loaded = Loaded::read(&*disk, &path, dead.header.salt()).unwrap();
+        if let Lookup::Orphan(orphan) = OrphanSpool::open(&disk, &table_dir(), "w").unwrap() {
+            let settled = orphan.acked.settled();
+            let mut merge = Merge::new(&*disk, &orphan.dir, &orphan.segments, settled).unwrap();
+            for (i, &number) in orphan.segments.iter().enumerate() {
+                let path = orphan.dir.join(layout::segment_name(number));
+                let loaded = Loaded::read(&*disk, &path, orphan.header.salt()).unwrap();
                 for (first, block) in merge.take(i, &loaded) {
                     prop_assert!(first >= merge.next);
                     let written = &texts[first as usize..first as usize + block.len()];
@@ -476,8 +479,8 @@ proptest! {
                 }
             }
             prop_assert!(!merge.is_carrying());
-            for name in dead.pictures.names().unwrap() {
-                if let Some(file) = dead.pictures.read(&name).unwrap() {
+            for name in orphan.media.names().unwrap() {
+                if let Some(file) = orphan.media.read(&name).unwrap() {
                     prop_assert_eq!(&file.bytes, &picture.bytes);
                 }
             }
@@ -490,9 +493,9 @@ proptest! {
 #[tokio::test]
 async fn finish_offline_reports_rows_that_are_not_on_disk() {
     let machine = SimMachine::default();
-    let builder = StreamTable::builder("e/p/t").base_url("http://mock.invalid").quiet().offline();
+    let builder = StreamTable::builder("e/p/t").base_url("http://mock.invalid").print_url(false);
     let builder =
-        builder.spool(SpoolConfig { dir: Some("/spool".into()), ..SpoolConfig::default() });
+        builder.offline(SpoolConfig { dir: Some("/spool".into()), ..SpoolConfig::default() });
     let table = builder.disk(machine.process()).open().await.unwrap();
     machine.set_full(true);
     let refused = table.log(row! { "n" => 1 }).await.unwrap_err();

@@ -15,23 +15,23 @@ use crate::{AppendError, OpenError, StopReason};
 /// Maximum delay that a server may ask for. A longer one is probably a clock error.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Who answers.
+/// The server, or a proxy in its place, that sent a response.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answerer<'a> {
-    /// Its host and port.
+pub(super) struct Responder<'a> {
+    /// The server's host and port.
     pub(super) host: &'a str,
-    /// Whether it is known to be a StreamTable server, whose answers state what they cover.
+    /// Whether the server is known to be a StreamTable server, whose responses state what they cover.
     pub(super) must_state: bool,
-    /// Whether the server was reached before, with the certificate that it has.
+    /// Whether the server has responded before, so that its certificate was accepted.
     pub(super) was_reached: bool,
 }
 
-/// Returns an answer with a success status, and says for every other what to do.
+/// Returns a successful response, or the error category of any other.
 ///
-/// Whether a success is an acknowledgement is for [`acked`] to judge.
+/// A successful response is not always an acknowledgement: see [`acked`].
 pub(super) fn check(
     response: Result<Response<Bytes>, TransportError>,
-    from: Answerer<'_>,
+    from: Responder<'_>,
 ) -> Result<Response<Bytes>, AppendError> {
     let response = response.map_err(|error| transport_error(error, from))?;
     let status = response.status();
@@ -52,7 +52,7 @@ pub(super) fn check(
             let message = format!("{message}: {} has moved{to}", from.host);
             AppendError::Stopped(StopReason::Refused { message })
         }
-        // A portal that wants a login.
+        // Probably a captive portal that requires a login.
         status if status.is_redirection() || status.is_informational() => {
             not_acked(NotAnAck::new(&response, message), from)
         }
@@ -71,11 +71,11 @@ pub(super) fn check(
     })
 }
 
-/// Returns what was parsed from an answer, or the reason to repeat the request if the answer is not
-/// an acknowledgement.
+/// Returns the parsed response. If it is not an acknowledgement, returns an error, so that the request
+/// is retried.
 pub(super) fn acked<T: Default>(
     parsed: Result<T, NotAnAck>,
-    from: Answerer<'_>,
+    from: Responder<'_>,
 ) -> Result<T, AppendError> {
     match parsed {
         Err(_) if is_seeded(Bug::AckOnAnySuccess) => Ok(T::default()),
@@ -83,8 +83,8 @@ pub(super) fn acked<T: Default>(
     }
 }
 
-/// Returns what an error of a GraphQL answer means.
-pub(super) fn graphql_error(error: GraphqlError, from: Answerer<'_>) -> AppendError {
+/// Converts an error of a GraphQL response.
+pub(super) fn graphql_error(error: GraphqlError, from: Responder<'_>) -> AppendError {
     match error {
         GraphqlError::Refused { messages } => AppendError::Refused { message: messages.join("; ") },
         GraphqlError::NotAnAck(error) => not_acked(error, from),
@@ -92,15 +92,15 @@ pub(super) fn graphql_error(error: GraphqlError, from: Answerer<'_>) -> AppendEr
     }
 }
 
-fn not_acked(error: NotAnAck, from: Answerer<'_>) -> AppendError {
+fn not_acked(error: NotAnAck, from: Responder<'_>) -> AppendError {
     AppendError::Transient { message: format!("{} {error}", from.host), retry_after: None }
 }
 
-/// Returns what a failed exchange means.
+/// Converts a transport error.
 ///
-/// An answer that is too long may be a portal's page, and so may be a certificate that is not
-/// trusted, if there was another one before.
-fn transport_error(error: TransportError, from: Answerer<'_>) -> AppendError {
+/// A response that is too long may come from a captive portal, and so may an untrusted certificate if
+/// the server's was accepted before.
+fn transport_error(error: TransportError, from: Responder<'_>) -> AppendError {
     let message = error.to_string();
     let is_portal = match error {
         TransportError::Tls { .. } => from.was_reached,
@@ -161,8 +161,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(MAX_WAIT))
 }
 
-/// Returns the server's message for people: its error messages, or only the status if the body is a
-/// page or similar.
+/// Returns a readable message: the server's error messages, or only the status if the body contains
+/// none, for example a page.
 fn message(response: &Response<Bytes>) -> String {
     let messages = error_messages(response.body());
     let status = response.status();
@@ -172,7 +172,7 @@ fn message(response: &Response<Bytes>) -> String {
     short(&format!("status {}: {}", status.as_u16(), messages.join("; ")))
 }
 
-/// Cuts a text that a server may have made long.
+/// Truncates a text from a server, which may be long.
 fn short(text: &str) -> String {
     if text.len() <= 1000 {
         return text.to_owned();
@@ -185,7 +185,8 @@ fn short(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const ANYBODY: Answerer<'_> = Answerer { host: "h:1", must_state: false, was_reached: false };
+    const ANY_SERVER: Responder<'_> =
+        Responder { host: "h:1", must_state: false, was_reached: false };
 
     #[track_caller]
     fn check_wait(value: &str, expected: Option<Duration>) {
@@ -228,19 +229,19 @@ mod tests {
     fn statuses() {
         let verdict = |status: u16| {
             let response = Response::builder().status(status).body(Bytes::new()).unwrap();
-            match check(Ok(response), ANYBODY) {
-                Ok(_) => "look",
-                Err(AppendError::Transient { .. }) => "again",
+            match check(Ok(response), ANY_SERVER) {
+                Ok(_) => "success",
+                Err(AppendError::Transient { .. }) => "retry",
                 Err(AppendError::TooLarge) => "halve",
-                Err(AppendError::Refused { .. }) => "halve, refuse the last",
+                Err(AppendError::Refused { .. }) => "halve, reject the last",
                 Err(AppendError::Stopped(_)) => "stop",
             }
         };
         for (statuses, expected) in [
-            (&[200, 201, 204][..], "look"),
-            (&[100, 300, 302, 303, 307, 408, 425, 429, 500, 502, 503, 504, 507, 520], "again"),
+            (&[200, 201, 204][..], "success"),
+            (&[100, 300, 302, 303, 307, 408, 425, 429, 500, 502, 503, 504, 507, 520], "retry"),
             (&[413], "halve"),
-            (&[400, 422], "halve, refuse the last"),
+            (&[400, 422], "halve, reject the last"),
             (&[301, 308, 401, 402, 403, 404, 405, 409, 410, 415, 501], "stop"),
         ] {
             for &status in statuses {
@@ -253,7 +254,7 @@ mod tests {
     fn a_page_with_a_client_error_is_not_a_verdict() {
         let is_verdict = |body: &'static str, must_state| {
             let response = Response::builder().status(400).body(Bytes::from(body)).unwrap();
-            match check(Ok(response), Answerer { must_state, ..ANYBODY }).unwrap_err() {
+            match check(Ok(response), Responder { must_state, ..ANY_SERVER }).unwrap_err() {
                 AppendError::Refused { .. } => true,
                 AppendError::Transient { message, .. } => {
                     assert!(message.starts_with("h:1 answered 400 with "), "{message}");
@@ -270,7 +271,7 @@ mod tests {
     #[test]
     fn a_move_names_the_new_address() {
         let response = Response::builder().status(308).header("location", "https://h/x");
-        let error = check(Ok(response.body(Bytes::new()).unwrap()), ANYBODY).unwrap_err();
+        let error = check(Ok(response.body(Bytes::new()).unwrap()), ANY_SERVER).unwrap_err();
         assert!(error.to_string().contains("h:1 has moved to https://h/x"), "{error}");
     }
 
@@ -280,10 +281,10 @@ mod tests {
         let is_transient_from = |error, from| {
             matches!(check(Err(error), from).unwrap_err(), AppendError::Transient { .. })
         };
-        let is_transient = |error| is_transient_from(error, ANYBODY);
+        let is_transient = |error| is_transient_from(error, ANY_SERVER);
         let tls = TransportError::Tls { host: host.clone(), reason: reason.clone() };
         assert!(!is_transient(tls.clone()));
-        assert!(is_transient_from(tls, Answerer { was_reached: true, ..ANYBODY }));
+        assert!(is_transient_from(tls, Responder { was_reached: true, ..ANY_SERVER }));
         assert!(is_transient(TransportError::BodyTooLarge { limit: 7 }));
         assert!(is_transient(TransportError::Interrupted { host: host.clone(), reason }));
         assert!(!is_transient(TransportError::ProxyAuth { host }));
@@ -291,13 +292,16 @@ mod tests {
 
     #[test]
     fn messages_are_short_and_never_pages() {
-        let say = |body: &str| {
+        let message_of = |body: &str| {
             let response = Response::builder().status(500).body(Bytes::from(body.to_owned()));
             message(&response.unwrap())
         };
-        assert_eq!(say(r#"{"errors":[{"message":"no"},"really"]}"#), "status 500: no; really");
-        assert_eq!(say("<html>oh</html>"), "status 500 Internal Server Error");
+        assert_eq!(
+            message_of(r#"{"errors":[{"message":"no"},"really"]}"#),
+            "status 500: no; really"
+        );
+        assert_eq!(message_of("<html>oh</html>"), "status 500 Internal Server Error");
         let long = format!(r#"{{"errors":["{}"]}}"#, "ü".repeat(5000));
-        assert!(say(&long).len() < 1010);
+        assert!(message_of(&long).len() < 1010);
     }
 }

@@ -14,7 +14,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_transport::{
-    AnyTransport, AttemptTimeout, GzipBody, Origin, Transport, TransportError, TransportExt,
+    AnyTransport, AttemptTimeout, Origin, Transport, TransportError, TransportExt,
 };
 use streamtable_url::BaseUrl;
 use streamtable_wire::{
@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::settings::WANDB_API;
 use crate::{Append, AppendError, Appended, Backend, Open, OpenError, Opened, Settings, Upload};
-use answer::Answerer;
+use answer::Responder;
 
 /// A W&B-compatible server, reached over any transport.
 ///
@@ -43,15 +43,14 @@ pub struct WandbBackend {
     app: BaseUrl,
     /// The minimum time between two posts.
     pace: Duration,
-    gzip: bool,
-    /// Whether the server has said that its answers state what they cover. Once set, it stays: a
-    /// proxy that answers later cannot take it back.
+    /// Whether the server has announced that its responses state what they cover. It is never reset:
+    /// a proxy that responds later must not be able to do that.
     must_state: AtomicBool,
-    /// Whether the server was reached at least once, with the certificate that it has.
+    /// Whether the server has responded at least once, so that its certificate was accepted.
     was_reached: AtomicBool,
-    /// The beginning of the ids of requests.
+    /// Prefix of the request ids.
     id: String,
-    /// How many ids were given out.
+    /// Number of request ids used.
     requests: AtomicU64,
 }
 
@@ -95,7 +94,6 @@ impl WandbBackend {
             app: BaseUrl::app(settings.app_url.as_deref(), api).map_err(|e| address(&e))?,
             pace: if base.as_str() == WANDB_API { WANDB_PACE } else { Duration::ZERO },
             base,
-            gzip: false,
             must_state: AtomicBool::new(false),
             was_reached: AtomicBool::new(false),
             id: Uuid::new_v4().simple().to_string(),
@@ -103,34 +101,23 @@ impl WandbBackend {
         })
     }
 
-    /// Compresses rows. This helps on a slow network, but not on a fast one.
-    ///
-    /// Requires a server that supports it (`FILESTREAM_GZIP` among its features), and a transport
-    /// that does.
-    /// transport that can.
-    #[must_use]
-    pub fn gzip(mut self, gzip: bool) -> Self {
-        self.gzip = gzip;
-        self
-    }
-
     async fn post_json(
         &self,
         path: &str,
         body: Vec<u8>,
         timeout: Duration,
-        adorn: impl FnOnce(&mut Request<Bytes>) + Send,
+        add_headers: impl FnOnce(&mut Request<Bytes>) + Send,
     ) -> Result<Response<Bytes>, TransportError> {
         let uri: Uri = format!("{}{path}", self.base)
             .parse()
-            .map_err(|_| TransportError::InvalidRequest { reason: "no valid address".into() })?;
+            .map_err(|_| TransportError::InvalidRequest { reason: "the URL is invalid".into() })?;
         let mut request = Request::new(Bytes::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(CONTENT_TYPE, json);
         request.extensions_mut().insert(AttemptTimeout(timeout));
-        adorn(&mut request);
+        add_headers(&mut request);
         let response = self.transport.send(request).await;
         if response.is_ok() {
             self.was_reached.store(true, Ordering::Relaxed);
@@ -138,7 +125,7 @@ impl WandbBackend {
         response
     }
 
-    /// Posts an operation, and returns its parsed answer.
+    /// Sends an operation and returns the parsed response.
     async fn post_graphql<O: graphql::Operation + Sync>(
         &self,
         operation: &O,
@@ -146,13 +133,13 @@ impl WandbBackend {
     ) -> Result<O::Answer, AppendError> {
         let body = graphql::request_body(operation);
         let response = self.post_json(GRAPHQL_PATH, body, timeout, |_| ()).await;
-        let response = answer::check(response, self.answerer())?;
-        self.learn(&response);
+        let response = answer::check(response, self.responder())?;
+        self.record_coverage(&response);
         let parsed = graphql::acked_answer::<O, _>(&response);
-        parsed.map_err(|error| answer::graphql_error(error, self.answerer()))
+        parsed.map_err(|error| answer::graphql_error(error, self.responder()))
     }
 
-    /// Posts to a table's file stream, and returns the answer if it acknowledges the post.
+    /// Posts to a table's file stream, and returns the response if it acknowledges the post.
     async fn post_file_stream(
         &self,
         table: &TablePath,
@@ -166,43 +153,40 @@ impl WandbBackend {
             ColumnPolicy::Evolve => "evolve",
         });
         let request = format!("{}-{}", self.id, self.requests.fetch_add(1, Ordering::Relaxed));
-        let adorn = |sent: &mut Request<Bytes>| {
+        let add_headers = |sent: &mut Request<Bytes>| {
             let headers = sent.headers_mut();
             headers.insert(ASYNC_HEADER, HeaderValue::from_static("true"));
             headers.insert(COLUMNS_HEADER, columns);
             if let Ok(request) = HeaderValue::try_from(&request) {
                 headers.insert(REQUEST_HEADER, request);
             }
-            if self.gzip {
-                sent.extensions_mut().insert(GzipBody);
-            }
         };
-        let response = self.post_json(&file_stream_path(table), body, timeout, adorn).await;
-        let response = answer::check(response, self.answerer())?;
-        self.learn(&response);
-        let must_state = self.answerer().must_state;
+        let response = self.post_json(&file_stream_path(table), body, timeout, add_headers).await;
+        let response = answer::check(response, self.responder())?;
+        self.record_coverage(&response);
+        let must_state = self.responder().must_state;
         let sent = SentPost { rows, request: &request, must_state };
-        let answer = answer::acked(sent.ack(&response), self.answerer())?;
+        let answer = answer::acked(sent.ack(&response), self.responder())?;
         if answer.request.is_some() {
             self.must_state.store(true, Ordering::Relaxed);
         }
         Ok(Posted { answer, pause: answer::pause(response.headers()) })
     }
 
-    /// Remembers that the server states what its answers cover.
-    fn learn(&self, response: &Response<Bytes>) {
+    /// Records whether the server states what its responses cover.
+    fn record_coverage(&self, response: &Response<Bytes>) {
         if states_coverage(response) {
             self.must_state.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Returns a seed for waits that differ from those of other clients.
+    /// Returns a seed for retry delays that differs from those of other clients.
     fn seed(&self) -> u64 {
         self.id.bytes().fold(0, |seed, byte| (seed << 5) ^ (seed >> 59) ^ u64::from(byte))
     }
 
-    fn answerer(&self) -> Answerer<'_> {
-        Answerer {
+    fn responder(&self) -> Responder<'_> {
+        Responder {
             host: &self.host,
             must_state: self.must_state.load(Ordering::Relaxed),
             was_reached: self.was_reached.load(Ordering::Relaxed),

@@ -7,10 +7,9 @@ use http::Uri;
 use streamtable_schema::TablePath;
 use streamtable_url::{panel_url, run_url};
 use streamtable_wire::graphql::{
-    CommitArtifact, CreateArtifactFiles, CreateManifest, CreateTable, FindTable, Operation,
-    ServerFeatures, WhoAmI,
+    CommitArtifact, CreateArtifactFiles, CreateManifest, CreateTable, FindTable, Operation, WhoAmI,
 };
-use streamtable_wire::{GZIP_FEATURE, HistoryKeys, StreamTableArtifact};
+use streamtable_wire::{HistoryKeys, StreamTableArtifact};
 use tokio::time::Instant;
 
 use super::upload::header_pairs;
@@ -18,12 +17,12 @@ use super::{WandbBackend, answer};
 use crate::session::{Backoff, RetryPolicy, reachable};
 use crate::{AppendError, Open, OpenError, Opened};
 
-/// The shortest and the longest time that the first attempt at a request of an opening may take.
-/// Between them it is an eighth of the whole, so that one lost answer does not use it up; each
-/// further attempt at the same request may take twice as long.
+/// The shortest and the longest timeout of the first attempt of a request. Between them, it is an
+/// eighth of the total time, so that one lost response does not use up the time. The timeout doubles
+/// with each further attempt of the same request.
 const FIRST_ATTEMPT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(20));
 
-/// How often an opening puts bytes to one address.
+/// Maximum number of attempts to upload bytes to one URL.
 const MAX_PUT_ATTEMPTS: u32 = 4;
 
 impl WandbBackend {
@@ -34,15 +33,8 @@ impl WandbBackend {
             None => open.name.with_entity(&self.default_entity(budget).await?)?,
         };
         let table = name.to_path()?;
-        if self.gzip {
-            let features = self.ask(&ServerFeatures {}, budget).await?;
-            if !features.has(GZIP_FEATURE) {
-                let reason = "the server does not take compressed rows".to_owned();
-                return Err(OpenError::Backend { reason });
-            }
-        }
         let artifact = StreamTableArtifact::new(&table);
-        let found = self.ask(&FindTable::new(&table, &artifact), budget).await?;
+        let found = self.request(&FindTable::new(&table, &artifact), budget).await?;
         if found.run().is_none() || !found.has_artifact() {
             self.create(&table, &artifact, budget).await?;
         }
@@ -58,7 +50,7 @@ impl WandbBackend {
     }
 
     async fn default_entity(&self, budget: &mut Budget) -> Result<String, OpenError> {
-        let answer = self.ask(&WhoAmI {}, budget).await?;
+        let answer = self.request(&WhoAmI {}, budget).await?;
         let entity = answer.viewer.and_then(|viewer| viewer.default_entity);
         entity.map(|entity| entity.name).ok_or(OpenError::NoEntity)
     }
@@ -70,16 +62,16 @@ impl WandbBackend {
         content: &StreamTableArtifact,
         budget: &mut Budget,
     ) -> Result<(), OpenError> {
-        let created = self.ask(&CreateTable::new(table, content), budget).await?;
+        let created = self.request(&CreateTable::new(table, content), budget).await?;
         let artifact = created.artifact().ok_or_else(|| incomplete("no artifact"))?;
         if artifact.is_committed() {
             return Ok(());
         }
-        let manifest = self.ask(&CreateManifest::new(table, artifact, None), budget).await?;
+        let manifest = self.request(&CreateManifest::new(table, artifact, None), budget).await?;
         let manifest = manifest.manifest().ok_or_else(|| incomplete("no manifest"))?;
 
         let announce = CreateArtifactFiles::new(&artifact.id, &manifest.id, content);
-        let files = self.ask(&announce, budget).await?.create_artifact_files;
+        let files = self.request(&announce, budget).await?.create_artifact_files;
         let files = files.ok_or_else(|| incomplete("no artifact files"))?.files.edges;
         let mut birth = artifact.id.clone();
         for file in &content.files {
@@ -87,7 +79,7 @@ impl WandbBackend {
                 .iter()
                 .map(|edge| &edge.node)
                 .find(|node| node.display_name.as_deref() == Some(file.path));
-            let node = node.ok_or_else(|| incomplete("an artifact file is not answered"))?;
+            let node = node.ok_or_else(|| incomplete("an artifact file is missing"))?;
             if let Some(born) = &node.artifact {
                 birth.clone_from(&born.id);
             }
@@ -99,20 +91,20 @@ impl WandbBackend {
 
         let (bytes, digest) = content.manifest(&birth);
         let stored = CreateManifest::new(table, artifact, Some(&digest));
-        let stored = self.ask(&stored, budget).await?;
+        let stored = self.request(&stored, budget).await?;
         let file = stored.manifest().and_then(|manifest| manifest.file.as_ref());
-        let file = file.ok_or_else(|| incomplete("no address for the manifest"))?;
+        let file = file.ok_or_else(|| incomplete("no URL for the manifest"))?;
         if let Some(url) = &file.upload_url {
             let headers = file.upload_headers.as_deref().unwrap_or_default();
             self.put_until(url, headers, &bytes, budget).await?;
         }
         let commit = CommitArtifact { artifact: artifact.id.clone() };
-        let committed = self.ask(&commit, budget).await?.commit_artifact;
+        let committed = self.request(&commit, budget).await?.commit_artifact;
         let committed = committed.and_then(|committed| committed.artifact);
         committed.map(drop).ok_or_else(|| incomplete("the artifact's commit is not confirmed"))
     }
 
-    /// Puts bytes to an address that the server gave, until that is acknowledged.
+    /// Uploads bytes to a URL from the server, with retries until the upload is acknowledged.
     async fn put_until(
         &self,
         url: &str,
@@ -120,14 +112,14 @@ impl WandbBackend {
         bytes: &[u8],
         budget: &mut Budget,
     ) -> Result<(), OpenError> {
-        let uri: Uri = url.parse().map_err(|_| incomplete("an upload address is not a URL"))?;
+        let uri: Uri = url.parse().map_err(|_| incomplete("an upload URL is invalid"))?;
         let (headers, bytes) = (header_pairs(headers), Bytes::copy_from_slice(bytes));
         let mut attempts = 0;
         loop {
             let timeout = budget.timeout(attempts);
             match self.put(uri.clone(), &headers, bytes.clone(), timeout).await {
                 Ok(()) => return Ok(()),
-                // The address may have expired: the next opening is given another.
+                // The URL may have expired: the next call of `open` gets a new one.
                 Err(error) if attempts + 1 >= MAX_PUT_ATTEMPTS => {
                     return Err(answer::open_error(error));
                 }
@@ -136,8 +128,8 @@ impl WandbBackend {
         }
     }
 
-    /// Sends one operation until it is answered. Every operation may be repeated.
-    async fn ask<O: Operation + Sync>(
+    /// Sends one operation, with retries until there is a response. Every operation is idempotent.
+    async fn request<O: Operation + Sync>(
         &self,
         operation: &O,
         budget: &mut Budget,
@@ -152,7 +144,7 @@ impl WandbBackend {
     }
 }
 
-/// The time that an opening may take, which all of its requests share.
+/// The time limit of one `open`, shared by all its requests.
 struct Budget {
     start: Instant,
     deadline: Instant,
@@ -172,13 +164,13 @@ impl Budget {
         }
     }
 
-    /// Returns how long an attempt may take after this number of failed ones.
+    /// Returns the timeout of an attempt after this number of failed attempts.
     fn timeout(&self, attempts: u32) -> Duration {
         let left = self.deadline.saturating_duration_since(Instant::now());
         left.min(self.first_attempt.saturating_mul(1 << attempts.min(16)))
     }
 
-    /// Waits before the next attempt at a request, or returns why there is none.
+    /// Waits before the next attempt of a request, or returns why there is none.
     async fn wait(&mut self, attempts: &mut u32, error: AppendError) -> Result<(), OpenError> {
         let AppendError::Transient { message, retry_after } = error else {
             return Err(answer::open_error(error));
@@ -195,5 +187,5 @@ impl Budget {
 }
 
 fn incomplete(what: &str) -> OpenError {
-    OpenError::Backend { reason: format!("the server's answer is incomplete: {what}") }
+    OpenError::Backend { reason: format!("the server's response is incomplete: {what}") }
 }

@@ -10,7 +10,7 @@ use streamtable_transport::{Anonymous, AttemptTimeout, Origin, Transport};
 use streamtable_wire::graphql::CreateRunFiles;
 use streamtable_wire::{FileStreamRequest, SentUpload};
 
-use super::answer::{self, Answerer};
+use super::answer::{self, Responder};
 use super::{SHORT_TIMEOUT, WandbBackend};
 use crate::{AppendError, Appended, StopReason, Upload};
 
@@ -27,7 +27,7 @@ impl WandbBackend {
         let paths = files.iter().map(|file| file.path.to_string()).collect();
         let answer = self.post_graphql(&CreateRunFiles::new(&table, paths), timeout).await?;
         let Some(addresses) = answer.create_run_files else {
-            return Err(AppendError::Refused { message: "the server takes no files".to_owned() });
+            return Err(AppendError::Refused { message: "the server accepts no files".to_owned() });
         };
         let headers = header_pairs(addresses.upload_headers.as_deref().unwrap_or_default());
 
@@ -71,17 +71,17 @@ impl WandbBackend {
         bytes: Bytes,
         timeout: Duration,
     ) -> (usize, Result<(), AppendError>) {
-        // An answer that is not as it must be gives no reason to forget the file.
+        // An invalid response must not make the client drop the file.
         let unusable = |message: &str| {
             Err(AppendError::Transient { message: message.to_owned(), retry_after: None })
         };
         let result = match address {
-            None => unusable("the server's answer does not name the file"),
-            // The server has it.
+            None => unusable("the server's response does not contain the file"),
+            // The server already has the file.
             Some(None) => Ok(()),
             Some(Some(url)) => match url.parse() {
                 Ok(uri) => self.put(uri, headers, bytes, timeout).await,
-                Err(_) => unusable("the server's address for the file is not a URL"),
+                Err(_) => unusable("the server's URL for the file is invalid"),
             },
         };
         (index, result)
@@ -96,14 +96,14 @@ impl WandbBackend {
         timeout: Duration,
     ) -> Result<(), AppendError> {
         let origin = Origin::try_from(&uri).map_err(|error| AppendError::Transient {
-            message: format!("the server's address for the file cannot be used: {error}"),
+            message: format!("the server's URL for the file cannot be used: {error}"),
             retry_after: None,
         })?;
-        // An address elsewhere is an object store's, with other answers than our server's.
-        let known = self.answerer();
+        // A URL with another origin belongs to an object store, whose responses differ.
+        let known = self.responder();
         let must_state = origin == self.origin && known.must_state;
         let host = origin.authority();
-        let from = Answerer { host: &host, must_state, ..known };
+        let from = Responder { host: &host, must_state, ..known };
         let mut request = Request::new(bytes.clone());
         *request.method_mut() = Method::PUT;
         *request.uri_mut() = uri;
@@ -114,7 +114,7 @@ impl WandbBackend {
             Ok(response) => {
                 answer::acked(SentUpload { bytes: &bytes, must_state }.ack(&response), from)
             }
-            // An address that has expired is given anew.
+            // The next attempt gets a new URL if this one has expired.
             Err(AppendError::Stopped(
                 StopReason::Unauthorized { message }
                 | StopReason::Forbidden { message }

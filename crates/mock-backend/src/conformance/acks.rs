@@ -1,4 +1,4 @@
-//! Answers that state what they cover, of a backend that announces them.
+//! Responses that state what they cover, if the backend announces them.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};

@@ -1,4 +1,4 @@
-//! A client of few words, with which the cases speak to the backend.
+//! A small client that the cases use to talk to the backend.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -19,7 +19,7 @@ use streamtable_wire::{
 use super::compare::same_row;
 use super::{Check, Target, ensure};
 
-/// The most rows that one question asks for.
+/// Maximum number of rows in one response.
 const ALL: u64 = 10_000;
 
 /// A request header.
@@ -31,7 +31,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Makes a client for a case, with a table that nobody has seen.
+    /// Creates a client for a case, with a table that does not exist yet.
     pub(super) async fn new(target: &Target, case: &str) -> Check<Self> {
         let project = format!("{}-{case}", target.prefix);
         let table = TablePath::new("unknown", &project, "table").map_err(|e| e.to_string())?;
@@ -53,7 +53,7 @@ impl Client {
         &self.target.prefix
     }
 
-    /// Sends a request as it is, with `key` or with none.
+    /// Sends a request unchanged, with `key` or without one.
     pub(super) async fn send(
         &self,
         key: Option<&ApiKey>,
@@ -76,14 +76,14 @@ impl Client {
         Some(&self.target.key)
     }
 
-    /// Returns where a file of the table is served (notes §9).
+    /// Returns the URL that serves a file of the table (notes §9).
     pub(super) fn file_url(&self, path: &str) -> String {
         let stream = file_stream_path(&self.table);
         let run = stream.trim_end_matches("file_stream");
         format!("{}{run}{path}", self.target.base_url)
     }
 
-    /// Makes a request with a JSON body.
+    /// Creates a request with a JSON body.
     pub(super) fn json_request(
         &self,
         path: &str,
@@ -98,7 +98,7 @@ impl Client {
         request.body(body.into()).map_err(|error| error.to_string())
     }
 
-    /// Carries out an operation, which must succeed.
+    /// Executes an operation, which must succeed.
     pub(super) async fn ask<O: Operation + Sync>(&self, operation: &O) -> Check<O::Answer> {
         let body = graphql::request_body(operation);
         let request = self.json_request(GRAPHQL_PATH, &[], body)?;
@@ -108,7 +108,7 @@ impl Client {
         graphql::acked_answer::<O, _>(&answer).map_err(|error| format!("{}: {error}", O::NAME))
     }
 
-    /// Asks what the backend knows of the table.
+    /// Returns the backend's information about the table.
     pub(super) async fn find(&self) -> Check<FindTableAnswer> {
         self.ask(&FindTable::new(&self.table, &StreamTableArtifact::new(&self.table))).await
     }
@@ -120,7 +120,7 @@ impl Client {
         run.history_keys.ok_or_else(|| "historyKeys is null".to_owned())
     }
 
-    /// Makes the table, with all that a new one takes (notes §4).
+    /// Creates the table, with all steps that a new one needs (notes §4).
     pub(super) async fn open(&self) -> Check {
         let content = StreamTableArtifact::new(&self.table);
         let created = self.ask(&CreateTable::new(&self.table, &content)).await?;
@@ -159,7 +159,7 @@ impl Client {
         Ok(())
     }
 
-    /// Puts bytes where the backend said, without a key.
+    /// Uploads bytes to the URL from the backend, without a key.
     pub(super) async fn put(
         &self,
         url: &str,
@@ -185,7 +185,8 @@ impl Client {
         self.send(self.key(), request).await
     }
 
-    /// Posts rows, which must be acknowledged: lines of the history file from number `offset` on.
+    /// Posts rows, which must be acknowledged: lines of the history file, starting at number
+    /// `offset`.
     pub(super) async fn post<L: AsRef<str> + Sync>(
         &self,
         headers: &[Header<'_>],
@@ -206,7 +207,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Reads rows back: those from number `min` on, before `max`, as many as `limit`.
+    /// Reads rows: those from number `min` to before `max`, at most `limit`.
     pub(super) async fn read(&self, min: u64, max: u64, limit: u64) -> Check<Vec<Row>> {
         let answer = self.ask(&ReadRows::new(&self.table, min, max, limit)).await?;
         let run = answer.project.and_then(|project| project.run).ok_or("the run is not there")?;
@@ -215,7 +216,7 @@ impl Client {
         rows.collect::<Result<_, _>>().map_err(|error| format!("a row cannot be read: {error}"))
     }
 
-    /// Checks that the table has these rows, in this order, and no others.
+    /// Checks that the table has exactly these rows, in this order.
     pub(super) async fn expect<L: AsRef<str> + Sync>(&self, lines: &[L]) -> Check {
         let last_step = self.history_keys().await?.last_step;
         let expected = lines.len() as i64 - 1;
@@ -230,7 +231,7 @@ impl Client {
     }
 }
 
-/// Makes the request that puts bytes where a backend said.
+/// Creates the request that uploads bytes to a URL from the backend.
 pub(super) fn upload_request(
     url: &str,
     upload_headers: Option<&[String]>,

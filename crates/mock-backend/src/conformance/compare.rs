@@ -1,11 +1,11 @@
-//! When a row that came back is the row that was sent.
+//! Comparison of a returned row with the row that was sent.
 
 use streamtable_schema::{Media, MediaSource, Row, Value};
 
-/// Tells whether a row is the one that was sent.
+/// Returns whether a row is equal to the one that was sent.
 ///
-/// A backend may order cells by column, leave nulls out or put them in, and give a number back as
-/// an integer or a float, as long as it is the same number.
+/// A backend may order cells by column, omit or add nulls, and return a number as an integer or a
+/// float, if the number is the same.
 pub(super) fn same_row(sent: &Row, found: &Row) -> bool {
     let is_there = |(name, value): (&str, &Value)| match found.get(name) {
         Some(other) => same(value, other),

@@ -1,4 +1,4 @@
-//! Media: bytes beside the rows.
+//! Media: files next to the rows.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, StatusCode};
@@ -20,7 +20,7 @@ pub(super) const CASES: &[Case] = &[
 async fn files_are_announced_by_name(client: &Client) -> Check {
     client.open().await?;
     let names = ["media/images/a.png", "media/html/b c.html", "d"].map(str::to_owned);
-    // A name may be asked for again.
+    // A name may be requested again.
     for _ in 0..2 {
         let urls = announce(client, &names).await?;
         ensure!(urls.len() == names.len(), "{} files for {}", urls.len(), names.len());
@@ -45,7 +45,7 @@ async fn an_image_is_uploaded_and_served(client: &Client) -> Check {
     }
     let uploaded = FileStreamRequest { uploaded: vec![path.clone()], ..Default::default() };
     let status = client.post_bytes(&[], uploaded.to_bytes()).await?.status();
-    ensure!(status == StatusCode::OK, "a note of an upload is answered {status}");
+    ensure!(status == StatusCode::OK, "the report of an upload is answered {status}");
     client.expect(&lines).await?;
     expect_file(client, &path, &bytes).await
 }
@@ -90,7 +90,7 @@ async fn announce(client: &Client, names: &[String]) -> Check<Vec<Address>> {
     Ok(files)
 }
 
-/// Checks what the run's files serve (notes §9).
+/// Checks the run's file URLs (notes §9).
 async fn expect_file(client: &Client, path: &str, bytes: &[u8]) -> Check {
     let uri = client.file_url(path);
     let request = Request::get(uri).body(Default::default()).map_err(|e| e.to_string())?;

@@ -1,8 +1,8 @@
 //! What any W&B-compatible backend must do, as a suite of cases.
 //!
-//! A case speaks to the backend through a [`Transport`], makes its own project below a prefix and
-//! looks at nothing else, so that the suite runs against a server that lives on. Cases wait for
-//! nothing but the transport; the caller drives them with whatever runtime it has.
+//! A case talks to the backend through a [`Transport`], creates its own project with a given
+//! prefix, and ignores everything else, so that the suite can run against a server in use. Cases
+//! only wait for the transport; the caller may run them on any async runtime.
 //!
 //! ```
 //! use streamtable_mock_backend::conformance::{self, Target};
@@ -39,42 +39,42 @@ use streamtable_transport::{AnyTransport, ApiKey};
 
 use client::Client;
 
-/// The backend that is tried, and how to reach it.
+/// The backend under test, and how to reach it.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What requests go through; it adds no key.
+    /// The transport of all requests; it adds no key.
     pub transport: AnyTransport,
-    /// Where the backend is, without a slash at the end.
+    /// The base URL of the backend, without a slash at the end.
     pub base_url: String,
-    /// A key that the backend knows. Its owner has a default entity, where the cases work.
+    /// A valid key. Its owner has a default entity, which the cases use.
     pub key: ApiKey,
-    /// How the names of all projects begin. The backend must not have seen it before.
+    /// Prefix of all project names. No project on the backend may have it yet.
     pub prefix: String,
 }
 
-/// One thing that a backend must do.
+/// One requirement of a backend.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// Its name, a word of the cases' projects.
+    /// Its name, which is part of the names of its projects.
     pub name: &'static str,
     run: for<'a> fn(&'a Target) -> Pin<Box<dyn Future<Output = Check> + Send + 'a>>,
 }
 
-/// What a case comes to: nothing, or a sentence on what is wrong.
+/// The outcome of a case: nothing, or a sentence that describes the failure.
 type Check<T = ()> = Result<T, String>;
 
-/// A case that a backend did not pass.
+/// A failed case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{case}: {what}")]
 pub struct Failure {
     /// The case's name.
     pub case: &'static str,
-    /// What was wrong.
+    /// The failure, in words.
     pub what: String,
 }
 
 impl Case {
-    /// Tries the backend.
+    /// Runs the case.
     pub async fn run(&self, target: &Target) -> Result<(), Failure> {
         (self.run)(target).await.map_err(|what| Failure { case: self.name, what })
     }
@@ -100,7 +100,7 @@ pub async fn run_all(target: &Target) -> Vec<Failure> {
     failures
 }
 
-/// Makes a case of an async function that takes a [`Client`].
+/// Creates a case from an async function that takes a [`Client`].
 macro_rules! case {
     ($function:ident) => {
         super::Case {
@@ -114,7 +114,7 @@ macro_rules! case {
     };
 }
 
-/// Ends a case unless a condition holds.
+/// Fails a case unless a condition is true.
 macro_rules! ensure {
     ($condition:expr, $($what:tt)*) => {
         if !$condition {

@@ -1,4 +1,4 @@
-//! Every row once, whoever writes and however often.
+//! Every row is stored once, with any number of writers and repetitions.
 
 use http::StatusCode;
 use streamtable_wire::{ASYNC_HEADER, history_body};

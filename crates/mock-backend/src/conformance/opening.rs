@@ -1,4 +1,4 @@
-//! Making a table, and finding it again.
+//! Creating a table and finding it again.
 
 use streamtable_wire::StreamTableArtifact;
 use streamtable_wire::graphql::{CreateTable, FindTable, ReadRows, ServerFeatures};
@@ -18,17 +18,17 @@ pub(super) const CASES: &[Case] = &[
 
 async fn features_are_told(client: &Client) -> Check {
     let answer = client.ask(&ServerFeatures {}).await?;
-    ensure!(!answer.has("NO_SUCH_FEATURE"), "a feature that nobody knows is on");
+    ensure!(!answer.has("NO_SUCH_FEATURE"), "an unknown feature is enabled");
     Ok(())
 }
 
 async fn an_unknown_table_is_null(client: &Client) -> Check {
     let found = client.find().await?;
-    ensure!(found.run().is_none(), "a run that nobody made is there");
-    ensure!(!found.has_artifact(), "an artifact that nobody made is there");
+    ensure!(found.run().is_none(), "a run exists that was never created");
+    ensure!(!found.has_artifact(), "an artifact exists that was never created");
     let rows = client.ask(&ReadRows::new(&client.table, 0, 1, 1)).await?;
     let run = rows.project.and_then(|project| project.run);
-    ensure!(run.is_none(), "a run that nobody made has rows");
+    ensure!(run.is_none(), "a run that was never created has rows");
     Ok(())
 }
 
@@ -62,7 +62,7 @@ async fn making_a_table_again_changes_nothing(client: &Client) -> Check {
 async fn a_table_half_made_is_finished_by_another(client: &Client) -> Check {
     let content = StreamTableArtifact::new(&client.table);
     client.ask(&CreateTable::new(&client.table, &content)).await?;
-    ensure!(!client.find().await?.has_artifact(), "an artifact without files is whole");
+    ensure!(!client.find().await?.has_artifact(), "an artifact without files is committed");
     client.open().await?;
     ensure!(client.find().await?.has_artifact(), "the artifact is not whole");
     Ok(())

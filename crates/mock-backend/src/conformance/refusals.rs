@@ -1,4 +1,4 @@
-//! What a backend does not take, and how it says so.
+//! Requests that a backend must refuse, and the form of the refusal.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -115,7 +115,7 @@ async fn strict_columns_take_what_unites(client: &Client) -> Check {
     client.expect(&lines).await
 }
 
-/// Checks which lines were refused, and that each reason names a word.
+/// Checks which lines were refused, and that each reason contains a word.
 fn expect_rejected(answer: &FileStreamAnswer, expected: &[(u64, &str)]) -> Check {
     let found: Vec<u64> = answer.rejected.iter().map(|rejected| rejected.line).collect();
     let lines: Vec<u64> = expected.iter().map(|(line, _)| *line).collect();
@@ -127,7 +127,7 @@ fn expect_rejected(answer: &FileStreamAnswer, expected: &[(u64, &str)]) -> Check
     Ok(())
 }
 
-/// What a request that makes no sense is answered with.
+/// The statuses of the response to an invalid request.
 const CLIENTS_FAULT: [StatusCode; 3] =
     [StatusCode::BAD_REQUEST, StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY];
 

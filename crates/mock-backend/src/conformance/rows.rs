@@ -1,4 +1,4 @@
-//! What rows hold, and how they come back.
+//! Values of rows, and how they are returned.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! One client's connection.
+//! The connection of one client.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,18 +15,18 @@ use crate::refusal::error_response;
 
 pub(super) struct Connection {
     stream: TcpStream,
-    /// What was read and not yet used.
+    /// Bytes that were read and not used yet.
     buffer: Vec<u8>,
 }
 
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
-        // Without it a short answer may wait for the client's acknowledgement.
+        // Otherwise a short response may wait for the client's TCP acknowledgement.
         let _ = stream.set_nodelay(true);
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Answers requests until one side ends the connection.
+    /// Responds to requests until one side closes the connection.
     pub(super) fn serve(&mut self, mock: &MockBackend) -> io::Result<()> {
         loop {
             let limit = mock.config().max_body_bytes;
@@ -66,7 +66,7 @@ impl Connection {
         self.stream.write_all(&bytes)
     }
 
-    /// Writes the head of an answer and half of its body; half of the head, if there is no body.
+    /// Writes the head of a response and half of its body; if there is no body, half of the head.
     fn write_half(&mut self, answer: &Response<Bytes>) -> io::Result<()> {
         let mut bytes = http1::head(answer, true);
         match answer.body().len() {
@@ -76,7 +76,7 @@ impl Connection {
         self.stream.write_all(&bytes)
     }
 
-    /// Waits until the client, or the end of the mock, closes the connection.
+    /// Waits until the client closes the connection or the mock ends.
     fn stay_silent(&mut self) -> io::Result<()> {
         while self.stream.read(&mut [0; 1024])? > 0 {}
         Ok(())
@@ -84,7 +84,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Ends the connection, of which the server keeps a second handle.
+    /// Closes the connection, although the server has a second handle to it.
     fn drop(&mut self) {
         // The client may have closed it already.
         let _ = self.stream.shutdown(Shutdown::Both);

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a server of whole requests and answers needs.
+//! The subset of HTTP/1.1 for complete requests and responses.
 
 use std::io::{self, Read, Write};
 
@@ -6,24 +6,24 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 
-/// The longest head of a request.
+/// Maximum size of a request's head.
 const MAX_HEAD: usize = 64 << 10;
 
-/// How many headers a request may have.
+/// Maximum number of headers of a request.
 const MAX_HEADERS: usize = 100;
 
-/// A request, and how it came.
+/// A request and its connection options.
 pub(super) struct Incoming {
-    /// The URL by which the client knows the server, from its `Host`.
+    /// The server's URL from the client's view, taken from `Host`.
     pub(super) base: String,
     pub(super) request: Request<Bytes>,
     pub(super) keep_alive: bool,
 }
 
-/// Reads one request; `None` when the client has closed the connection instead.
+/// Reads one request; returns `None` if the client has closed the connection.
 ///
-/// Of a body longer than `max_body`, one byte more than that is kept. A request that is no HTTP
-/// fails with [`io::ErrorKind::InvalidData`].
+/// Of a body larger than `max_body`, one byte more than the limit is kept. An invalid request fails
+/// with [`io::ErrorKind::InvalidData`].
 pub(super) fn read(
     stream: &mut (impl Read + Write),
     buffer: &mut Vec<u8>,
@@ -49,10 +49,10 @@ pub(super) fn read(
         (None, "") => {}
         (Some(length), "") => {
             let length = length.to_str().ok().and_then(|length| length.parse().ok());
-            body.take(length.ok_or_else(|| invalid("the content length is no number"))?)?;
+            body.take(length.ok_or_else(|| invalid("the content length is not a number"))?)?;
         }
         (None, "chunked") => body.take_chunks()?,
-        _ => return Err(invalid("the length of the body is told in a way that is not understood")),
+        _ => return Err(invalid("the body's length is given in a way that is not understood")),
     }
     let bytes = Bytes::from(body.bytes);
 
@@ -62,12 +62,12 @@ pub(super) fn read(
     let keep_alive = head.version() == Version::HTTP_11 && token(headers, &CONNECTION) != "close";
     if head.uri().scheme().is_none() {
         let uri = format!("{base}{}", head.uri()).parse();
-        *head.uri_mut() = uri.map_err(|_| invalid("the request's target is no path"))?;
+        *head.uri_mut() = uri.map_err(|_| invalid("the request's target is not a path"))?;
     }
     Ok(Some(Incoming { base, request: head.map(|()| bytes), keep_alive }))
 }
 
-/// Writes the head of an answer.
+/// Writes the head of a response.
 pub(super) fn head(answer: &Response<Bytes>, keep_alive: bool) -> Vec<u8> {
     let status = answer.status();
     let reason = status.canonical_reason().unwrap_or("");
@@ -85,7 +85,7 @@ pub(super) fn head(answer: &Response<Bytes>, keep_alive: bool) -> Vec<u8> {
     head
 }
 
-/// Takes the head of a request from the front of `buffer`, once it is there whole.
+/// Removes the head of a request from the front of `buffer`, if it is complete.
 fn parse_head(buffer: &mut Vec<u8>) -> io::Result<Option<Request<()>>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -119,7 +119,7 @@ struct Body<'a, S> {
 }
 
 impl<S: Read> Body<'_, S> {
-    /// Takes the next bytes, and keeps those that are within the limit.
+    /// Consumes the next bytes and keeps those within the limit.
     fn take(&mut self, mut length: u64) -> io::Result<()> {
         while length > 0 {
             if self.buffer.is_empty() && fill(self.stream, self.buffer)? == 0 {
@@ -138,7 +138,7 @@ impl<S: Read> Body<'_, S> {
         loop {
             let (start, length) = loop {
                 let size = httparse::parse_chunk_size(self.buffer);
-                match size.map_err(|_| invalid("a chunk's length is no number"))? {
+                match size.map_err(|_| invalid("a chunk's length is not a number"))? {
                     httparse::Status::Complete(size) => break size,
                     httparse::Status::Partial if fill(self.stream, self.buffer)? == 0 => {
                         return Err(closed());
@@ -148,7 +148,7 @@ impl<S: Read> Body<'_, S> {
             };
             self.buffer.drain(..start);
             self.take(length)?;
-            // Trailers are not understood, so what ends a chunk ends the body too.
+            // Trailers are not supported, so the last chunk ends the body.
             while self.buffer.len() < 2 {
                 if fill(self.stream, self.buffer)? == 0 {
                     return Err(closed());
@@ -172,7 +172,7 @@ fn fill(stream: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<usize> {
     Ok(length)
 }
 
-/// Returns a header as lower-case text; empty if it is not there.
+/// Returns a header as lower-case text; empty if it is missing.
 fn token(headers: &HeaderMap, name: &HeaderName) -> String {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().trim().to_ascii_lowercase()
@@ -183,7 +183,7 @@ fn invalid(what: &str) -> io::Error {
 }
 
 fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended within a request")
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended in the middle of a request")
 }
 
 #[cfg(test)]
@@ -192,10 +192,10 @@ mod tests {
 
     use super::*;
 
-    /// Reads the requests that a text holds: for each the target, the body, whether more may come.
+    /// Parses the requests in a text: for each the target, the body, and whether more may follow.
     fn read_all(text: &str) -> Result<Vec<(String, String, bool)>, String> {
         let mut stream = Cursor::new(text.as_bytes().to_vec());
-        // What the server writes must not end up in what it reads.
+        // The response must not be appended to the input.
         let end = text.len() as u64;
         let (mut buffer, mut found) = (Vec::new(), Vec::new());
         loop {
@@ -215,7 +215,7 @@ mod tests {
 
     impl Read for Duplex<'_> {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-            // Byte by byte, so that every place where a read may end is met.
+            // One byte at a time, so that a read may end at every position.
             let length = if self.1 < 1000 { 1 } else { out.len() };
             if self.0.position() >= self.1 { Ok(0) } else { self.0.read(&mut out[..length]) }
         }
@@ -270,15 +270,15 @@ mod tests {
 
     #[test]
     fn no_requests() {
-        refuses("GET / HTTP/1.1\r\nhost: h\r\n", "ended within");
+        refuses("GET / HTTP/1.1\r\nhost: h\r\n", "ended in the middle");
         refuses("GET / HTTP/1.1\r\n\r\n", "no Host");
         refuses("\x01\r\n\r\n", "no HTTP");
-        refuses("GET / HTTP/1.1\r\nhost: h\r\ncontent-length: x\r\n\r\n", "no number");
-        refuses("GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nab", "ended within");
+        refuses("GET / HTTP/1.1\r\nhost: h\r\ncontent-length: x\r\n\r\n", "not a number");
+        refuses("GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nab", "ended in the middle");
         let both = "content-length: 1\r\ntransfer-encoding: chunked";
         refuses(&format!("GET / HTTP/1.1\r\nhost: h\r\n{both}\r\n\r\n"), "not understood");
         let chunked = "GET / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
-        refuses(&format!("{chunked}z\r\n"), "no number");
+        refuses(&format!("{chunked}z\r\n"), "not a number");
         refuses(&format!("{chunked}1\r\nab\r\n"), "does not end");
         refuses(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(MAX_HEAD)), "too long");
     }

@@ -16,18 +16,18 @@ use connection::Connection;
 
 pub use timer::SleepTimer;
 
-/// How many connections are served at a time. One more is closed at once.
+/// Maximum number of open connections. A further one is closed at once.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How long a drop waits for its threads. One that still sleeps then ends by itself.
+/// How long a drop waits for its threads. A thread that still sleeps then ends by itself later.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// A mock on a socket, served until this is dropped.
 ///
-/// HTTP/1.1 without TLS, with keep-alive; a thread for each connection. Faults are what they are on
-/// a network: connections close without an answer or in the middle of one, or stay silent until the
-/// client gives up. Only [`Fault::Unreachable`](crate::Fault::Unreachable) cannot be had on a
-/// connection that is there: it is answered 503. A delay waits with the mock's own timer, for which
+/// HTTP/1.1 without TLS, with keep-alive and one thread per connection. Faults behave as on a
+/// network: connections close without a response or in the middle of one, or stay silent until the
+/// client gives up. Only [`Fault::Unreachable`](crate::Fault::Unreachable) is not possible on an
+/// open connection: the response has status 503. Delays use the mock's timer, for which
 /// [`SleepTimer`] is the natural choice here.
 #[derive(Debug)]
 pub struct Served {
@@ -42,7 +42,7 @@ struct Shared {
     connections: Mutex<Vec<Open>>,
 }
 
-/// A connection that is served.
+/// An open connection.
 #[derive(Debug)]
 struct Open {
     stream: TcpStream,
@@ -50,7 +50,7 @@ struct Open {
 }
 
 impl MockBackend {
-    /// Serves the mock on a socket. Port 0 takes a free one.
+    /// Serves the mock on a socket. Port 0 selects a free port.
     ///
     /// ```
     /// use std::io::{Read, Write};
@@ -79,30 +79,30 @@ impl MockBackend {
 }
 
 impl Served {
-    /// Returns the URL at which the mock is.
+    /// Returns the base URL of the mock.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Returns the address at which the mock is.
+    /// Returns the socket address of the mock.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
 impl Drop for Served {
-    /// Closes all connections and waits for the threads, for two seconds at the most.
+    /// Closes all connections and waits for the threads, at most two seconds.
     fn drop(&mut self) {
         let deadline = Instant::now() + STOP_LIMIT;
         self.shared.is_stopping.store(true, Ordering::SeqCst);
-        // Wakes the acceptor; if that fails, it has ended or will with the process.
+        // Wakes the acceptor. If that fails, it has ended, or ends with the process.
         let _ = TcpStream::connect_timeout(&reachable(self.address), STOP_LIMIT);
         if let Some(acceptor) = self.acceptor.take() {
             join(acceptor, deadline);
         }
         let connections = std::mem::take(&mut *self.shared.connections());
         for open in &connections {
-            // One that the client has closed already cannot be closed again.
+            // A connection that the client has closed cannot be closed again.
             let _ = open.stream.shutdown(Shutdown::Both);
         }
         for open in connections {
@@ -127,7 +127,7 @@ fn accept(listener: &TcpListener, mock: &MockBackend, shared: &Arc<Shared>) {
         if connections.len() >= MAX_CONNECTIONS {
             continue;
         }
-        // What fails here is one client's connection, and that client notices.
+        // An error affects only one client's connection, and that client notices it.
         let Ok(stream) = stream else { continue };
         let Ok(own) = stream.try_clone() else { continue };
         let mock = mock.clone();
@@ -140,7 +140,7 @@ fn accept(listener: &TcpListener, mock: &MockBackend, shared: &Arc<Shared>) {
     }
 }
 
-/// Waits for a thread until a deadline; one that takes longer is left alone.
+/// Waits for a thread until a deadline, but not longer.
 fn join(thread: JoinHandle<()>, deadline: Instant) {
     while !thread.is_finished() {
         if Instant::now() >= deadline {
@@ -148,11 +148,12 @@ fn join(thread: JoinHandle<()>, deadline: Instant) {
         }
         thread::sleep(Duration::from_millis(1));
     }
-    // A panic has been reported by the thread that had it.
+    // The thread has reported its panic.
     let _ = thread.join();
 }
 
-/// Returns an address that reaches a listener from here, also when it listens everywhere.
+/// Returns an address that reaches a listener from this machine, even if it listens on all
+/// addresses.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {

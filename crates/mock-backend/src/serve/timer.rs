@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use streamtable_transport::Timer;
 
-/// Waits in real time by putting the thread to sleep, as suits a served mock, whose connections
-/// have threads of their own. Not for an async runtime.
+/// Waits in real time by blocking the thread, for a served mock, whose connections have their own
+/// threads. Not for async runtimes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SleepTimer;
 

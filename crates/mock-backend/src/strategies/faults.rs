@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use crate::{Fault, FaultPlan, Loss, NoAck, PlannedFault, RequestKind, Select};
 
-/// Faults that pass: a client that goes on loses no row by them, and stores none twice.
+/// Transient faults: a client that continues loses no row and stores none twice.
 ///
-/// With `delays`, some only take time; a mock needs a timer for these.
+/// With `delays`, some of them only take time; these need a timer.
 pub fn passing_fault(delays: bool) -> impl Strategy<Value = Fault> {
     let loss = prop::sample::select(vec![Loss::Interrupted, Loss::Timeout]);
     let code = prop::sample::select(vec![408_u16, 429, 500, 502, 503, 504]);
@@ -35,7 +35,7 @@ pub fn passing_fault(delays: bool) -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// Statuses after which a client stops: the request, the key or the table is wrong.
+/// Statuses after which a client stops: the request, the key or the table is invalid.
 pub fn fatal_fault() -> impl Strategy<Value = Fault> {
     prop::sample::select(vec![400_u16, 401, 403, 404, 409]).prop_map(Fault::status)
 }

@@ -17,7 +17,7 @@ pub fn image() -> impl Strategy<Value = Media> {
     })
 }
 
-/// Media whose files lie beside the table already, as far as the cells say.
+/// References to media whose files are assumed to be stored with the table.
 pub fn stored_media(kind: MediaKind) -> impl Strategy<Value = Media> {
     let format = match kind {
         MediaKind::Image => "png",

@@ -3,29 +3,29 @@ use streamtable_schema::{ColumnPolicy, Row, Schema, Type, Value};
 
 use super::{column_name, columns, rows_of};
 
-/// Rows that a table with strict columns takes, and behind them one that it refuses.
+/// Rows that a table with strict columns accepts, and one that it refuses after them.
 #[derive(Clone, Debug)]
 pub struct Misfit {
-    /// The rows that fit; at least one.
+    /// The accepted rows; at least one.
     pub rows: Vec<Row>,
-    /// The row that does not.
+    /// The refused row.
     pub row: Row,
-    /// The column that the refusal names.
+    /// The column in the error.
     pub column: String,
-    /// What is wrong with the row.
+    /// The fault of the row.
     pub mutation: Mutation,
 }
 
-/// How a row that would fit was spoilt.
+/// How a valid row was made invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mutation {
     /// It lacks a column.
     Missing,
-    /// It has a column that the table lacks.
+    /// It has a column that the table does not have.
     Extra,
     /// It has a column twice.
     Duplicate,
-    /// It has a list or a struct in a column of single values, or the other way round.
+    /// It has a list or struct in a column of single values, or the reverse.
     Clash,
 }
 
@@ -72,7 +72,7 @@ fn spoil(
         }
         Mutation::Duplicate => {
             let (name, value) = cells[at].clone();
-            // Behind the last, so that all before it fits.
+            // At the end, so that all cells before it fit.
             cells.push((name, value));
             names[at].clone()
         }
@@ -80,7 +80,7 @@ fn spoil(
             let clash = (0..names.len()).map(|i| (at + i) % names.len());
             let clash = clash.filter_map(|i| Some((i, clash_with(rows, &names[i])?))).next();
             let Some((at, value)) = clash else {
-                // Only nulls so far: nothing clashes with them.
+                // So far the column has only nulls, which match every type.
                 return spoil(rows, cells.into_iter().collect(), Mutation::Extra, index, extra);
             };
             cells[at].1 = value;
@@ -90,7 +90,7 @@ fn spoil(
     (mutation, column, cells.into_iter().collect())
 }
 
-/// Returns a value that a column does not take, if there is one.
+/// Returns a value that does not match a column, if there is one.
 fn clash_with(rows: &[Row], column: &str) -> Option<Value> {
     let mut schema = Schema::new(ColumnPolicy::Strict);
     for row in rows {

@@ -1,5 +1,5 @@
-//! What proptest feeds a client: values and rows, tables they fit and rows that do not, names,
-//! what a program does with a session, and what goes wrong meanwhile.
+//! Proptest strategies for a client: values and rows, tables with matching and non-matching rows,
+//! names, the operations of a program on a table, and faults.
 //!
 //! ```
 //! use proptest::prelude::*;

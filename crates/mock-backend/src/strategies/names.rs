@@ -4,10 +4,10 @@ use streamtable_wire::{RESERVED_COLUMNS, TIMESTAMP_COLUMN};
 
 use super::text;
 
-/// Names of columns and fields: mostly plain ones, some that only a program would choose.
+/// Names of columns and fields: mostly simple ones, and some unusual ones.
 ///
-/// None that the protocol owns, and not `timestamp`, which every row has anyway. Not `_type`
-/// either: with the right text beside it, a struct would be taken for a cell of the protocol.
+/// Reserved names and `timestamp`, which every row has, are excluded. So is `_type`: with certain
+/// texts, a struct would look like a cell of the protocol.
 pub fn column_name() -> impl Strategy<Value = String> {
     let plain = "[a-z]{1,3}";
     let odd = prop::sample::select(vec![
@@ -42,7 +42,7 @@ pub fn column_name() -> impl Strategy<Value = String> {
         })
 }
 
-/// Names that a table may have, of one, two or three parts.
+/// Valid table names of one, two or three parts.
 pub fn table_name() -> impl Strategy<Value = String> {
     let entity = "[a-z0-9_-]{1,12}";
     let project = "[A-Za-z0-9_. é()&-]{1,16}".prop_filter("dots", |name| not_dots(name));
@@ -66,8 +66,8 @@ pub fn table_path() -> impl Strategy<Value = TablePath> {
     )
 }
 
-/// Names that no table may have: too many parts, an empty part, a part that is too long or holds
-/// what it may not.
+/// Invalid table names: too many parts, an empty part, or a part that is too long or contains an
+/// invalid character.
 pub fn bad_table_name() -> impl Strategy<Value = String> {
     let part = "[a-z]{1,8}";
     prop_oneof![

@@ -5,14 +5,14 @@ use streamtable_schema::{Row, Type};
 
 use super::{column_name, types, value_of};
 
-/// The columns of a table: names, each once, with their types.
+/// The columns of a table: distinct names with their types.
 pub fn columns() -> impl Strategy<Value = Vec<(String, Type)>> {
     prop::collection::btree_map(column_name(), types(), 1..5)
         .prop_map(|columns| columns.into_iter().collect::<Vec<_>>())
         .prop_shuffle()
 }
 
-/// Rows of these columns, in any order.
+/// Rows with these columns, in any order.
 pub fn row_of(columns: &[(String, Type)]) -> impl Strategy<Value = Row> + use<> {
     let cells: Vec<_> = columns
         .iter()
@@ -31,12 +31,12 @@ pub fn row() -> impl Strategy<Value = Row> {
     columns().prop_flat_map(|columns| row_of(&columns))
 }
 
-/// Rows that one table takes with strict columns, `count` of them.
+/// `count` rows that one table with strict columns accepts.
 pub fn rows(count: Range<usize>) -> impl Strategy<Value = Vec<Row>> {
     columns().prop_flat_map(move |columns| rows_of(&columns, count.clone()))
 }
 
-/// Rows of these columns, `count` of them.
+/// `count` rows with these columns.
 pub fn rows_of(
     columns: &[(String, Type)],
     count: Range<usize>,

@@ -5,21 +5,21 @@ use streamtable_schema::Row;
 
 use super::{columns, row_of};
 
-/// What a program does with an open table.
+/// An operation of a program on an open table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// Logs rows, all at once.
+    /// Logs rows in one call.
     Log(Vec<Row>),
-    /// Waits until all that was logged is stored.
+    /// Waits until all logged rows are stored.
     Flush,
-    /// Does something else for a while.
+    /// Pauses for a while.
     Wait(Duration),
-    /// Closes the table. Nothing comes after it.
+    /// Closes the table. It is the last operation.
     Finish,
 }
 
-/// What a program does with a table from its opening to its end: up to `most` steps, whose rows all
-/// fit one another, then [`Op::Finish`].
+/// The operations of a program on a table: up to `most` steps, whose rows fit one table, then
+/// [`Op::Finish`].
 pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
     columns().prop_flat_map(move |columns| {
         let log = prop::collection::vec(row_of(&columns), 0..6).prop_map(Op::Log);

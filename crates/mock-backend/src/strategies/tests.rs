@@ -34,7 +34,7 @@ proptest! {
     }
 
     #[test]
-    fn rows_come_back_from_the_wire(row in row()) {
+    fn rows_round_trip_over_the_wire(row in row()) {
         let mut line = Vec::new();
         let logged = Logged { writer: "w", at: Timestamp::from_millis(0) };
         write_row(&row, logged, &mut line, &mut NoBytes)?;
@@ -61,18 +61,18 @@ proptest! {
     }
 
     #[test]
-    fn good_names_are_names(name in table_name(), path in table_path()) {
+    fn valid_names_parse(name in table_name(), path in table_path()) {
         prop_assert!(name.parse::<TableName>().is_ok(), "{name}");
         prop_assert_eq!(path.to_string().parse(), Ok(path));
     }
 
     #[test]
-    fn bad_names_are_none(name in bad_table_name()) {
+    fn invalid_names_are_refused(name in bad_table_name()) {
         prop_assert!(name.parse::<TableName>().is_err(), "{name}");
     }
 
     #[test]
-    fn plans_come_back_from_text(plan in fault_plan(prop_oneof![passing_fault(true), fatal_fault()], 20, 8)) {
+    fn plans_round_trip_as_text(plan in fault_plan(prop_oneof![passing_fault(true), fatal_fault()], 20, 8)) {
         prop_assert_eq!(plan.to_string().parse::<FaultPlan>(), Ok(plan));
     }
 

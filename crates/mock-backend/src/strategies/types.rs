@@ -3,10 +3,10 @@ use streamtable_schema::{MediaKind, Type};
 
 use super::column_name;
 
-/// How deep lists and structs nest.
+/// Maximum nesting of lists and structs.
 const DEPTH: u32 = 4;
 
-/// Types of single values, null among them, and their unions.
+/// Types of single values, including null, and their unions.
 pub fn singleton_type() -> impl Strategy<Value = Type> {
     let mut kinds =
         vec![Type::Null, Type::Bool, Type::Int, Type::Float, Type::String, Type::Timestamp];
@@ -21,7 +21,7 @@ pub fn singleton_type() -> impl Strategy<Value = Type> {
     ]
 }
 
-/// Types that a column may have: containers up to four deep, which stand beside nothing but null.
+/// Types of columns: containers up to four levels deep, which are only combined with null.
 pub fn types() -> impl Strategy<Value = Type> {
     singleton_type().prop_recursive(DEPTH, 12, 3, |inner| {
         let list = prop_oneof![5 => inner.clone().boxed(), 1 => Just(Type::Unknown).boxed()];

@@ -4,7 +4,7 @@ use streamtable_schema::{Row, Timestamp, Type, Value};
 
 use super::{stored_media, types};
 
-/// Texts that trip up those who print, parse or compare them.
+/// Texts that are hard to print, parse or compare correctly.
 const ODD_TEXTS: [&str; 24] = [
     "",
     " ",
@@ -32,13 +32,13 @@ const ODD_TEXTS: [&str; 24] = [
     "2024-01-02T03:04:05Z",
 ];
 
-/// Texts, many of them odd.
+/// Texts, many of them unusual.
 pub fn text() -> impl Strategy<Value = String> {
     let odd = prop::sample::select(&ODD_TEXTS[..]).prop_map(str::to_owned);
     prop_oneof![3 => "[a-z]{0,6}".boxed(), 2 => odd.boxed(), 2 => any::<String>().boxed()]
 }
 
-/// Values that a cell may hold, up to four deep. Media lie beside the table already.
+/// Values of a cell, up to four levels deep. Media files are assumed to be stored with the table.
 pub fn value() -> impl Strategy<Value = Value> {
     types().prop_flat_map(|ty| value_of(&ty))
 }
@@ -73,7 +73,7 @@ pub fn value_of(ty: &Type) -> BoxedStrategy<Value> {
     }
 }
 
-/// A field of a struct; one that may be null may be absent.
+/// A field of a struct; a nullable one may be missing.
 fn field(name: String, ty: &Type) -> BoxedStrategy<Option<(String, Value)>> {
     let present = value_of(ty).prop_map(move |value| Some((name.clone(), value)));
     if ty.is_optional() {
@@ -95,7 +95,7 @@ fn float() -> impl Strategy<Value = f64> {
 }
 
 fn timestamp() -> impl Strategy<Value = Timestamp> {
-    // The year 1653 to 2286, and everything.
+    // The years 1653 to 2286, and the full range.
     let plain = -10_000_000_000_000_000..10_000_000_000_000_000_i64;
     prop_oneof![3 => plain.boxed(), 1 => any::<i64>().boxed()].prop_map(Timestamp::from_micros)
 }

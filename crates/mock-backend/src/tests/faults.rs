@@ -1,4 +1,4 @@
-//! What each fault does to a request, seen from both sides.
+//! The effect of each fault on a request, seen by client and backend.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::{Fault, FaultPlan, NoAck, NoTimer, RequestKind};
 
 const ROW: &str = r#"{"x":1,"_client_id":"w"}"#;
 
-/// Tells what a client sees, in a word or two.
+/// Returns a short text for the result that a client sees.
 fn seen(answered: Answered) -> String {
     match answered {
         Ok((status, _)) => status.as_u16().to_string(),
@@ -23,8 +23,8 @@ fn seen(answered: Answered) -> String {
     }
 }
 
-/// Posts a row under a fault: what the client sees, how often the post arrived, and how many rows
-/// there are.
+/// Posts a row with a fault. Returns what the client sees, how often the post arrived, and the
+/// number of rows.
 #[track_caller]
 fn check(fault: &str, expected: &str, arrived: usize, rows: usize) {
     let bench = Bench::new();
@@ -35,14 +35,14 @@ fn check(fault: &str, expected: &str, arrived: usize, rows: usize) {
     assert_eq!(bench.texts().len(), rows, "{fault}");
     assert!(journal.iter().all(|arrival| arrival.fault == Some(fault.parse().unwrap())));
 
-    // Nothing is left of it for the next request, and what was stored is stored once.
+    // The fault does not affect the next request, and the row is stored once.
     assert_eq!(seen(bench.post_rows(0, &[ROW])), "200");
     assert_eq!(bench.texts(), [ROW]);
     bench.mock.assert_no_violations();
 }
 
 #[test]
-fn what_client_and_backend_see() {
+fn effects_of_faults() {
     check("unreachable", "unreachable", 0, 0);
     check("lose-request(interrupted)", "interrupted", 0, 0);
     check("lose-request(timeout)", "timeout", 0, 0);
@@ -62,11 +62,11 @@ fn what_client_and_backend_see() {
     check("no-ack(truncated)", "200", 1, 1);
     check("no-ack(wrong-shape)", "200", 1, 0);
     check("no-ack(other-answer)", "200", 1, 0);
-    // One row has no half.
+    // One row cannot be halved.
     check("partial-ack", "200", 1, 1);
 }
 
-/// Posts two rows under a fault, and returns what the one rule makes of the answer.
+/// Posts two rows with a fault, and parses the response as the client does.
 fn ack_under(fault: Option<Fault>, acks: bool) -> Result<Option<u64>, String> {
     let bench = Bench::with(MockConfig { acks, ..MockConfig::default() });
     if let Some(fault) = fault {
@@ -117,7 +117,7 @@ fn no_false_answer_to_an_upload_is_an_ack() {
             SentUpload { bytes: b"bytes", must_state: acks }.ack(&answer)
         };
         for kind in NoAck::ALL {
-            // An object store answers without a body, of which nothing can be missing.
+            // An object store responds without a body, so nothing can be missing from it.
             if kind != NoAck::Truncated || acks {
                 bench.mock.push_fault(RequestKind::Upload, Fault::NoAck(kind)).unwrap();
                 assert!(put().is_err(), "{kind}");
@@ -128,7 +128,7 @@ fn no_false_answer_to_an_upload_is_an_ack() {
 }
 
 #[test]
-fn a_late_request_arrives_behind_the_next_of_its_kind() {
+fn a_late_request_arrives_after_the_next_of_its_kind() {
     let bench = Bench::new();
     let row = |i: u64| format!(r#"{{"i":{i},"_client_id":"w"}}"#);
     let post = |i: u64| seen(bench.post_rows(i, &[&row(i)]));
@@ -165,7 +165,7 @@ fn headers_of_refusals() {
 }
 
 #[test]
-fn a_plan_strikes_by_number() {
+fn a_plan_applies_by_number() {
     let faults: FaultPlan = "file_stream#1 html; StreamTableWhoAmI#0 status(500)".parse().unwrap();
     let bench = Bench::with(MockConfig { faults, ..MockConfig::default() });
     let who = || request_body(&streamtable_wire::graphql::WhoAmI {});
@@ -176,7 +176,7 @@ fn a_plan_strikes_by_number() {
     assert_eq!(seen(bench.post_graphql(who())), "200");
 }
 
-/// Notes for how long somebody slept, without sleeping.
+/// Records the requested durations without sleeping.
 #[derive(Clone, Debug, Default)]
 struct Noted(Arc<Mutex<Vec<Duration>>>);
 
@@ -188,7 +188,7 @@ impl Timer for Noted {
 }
 
 #[test]
-fn waiting_takes_a_timer() {
+fn delays_need_a_timer() {
     let delay = Fault::Delay(Duration::from_secs(5));
     let faults = FaultPlan::new().with(RequestKind::FileStream, 0, delay.clone());
     let without = MockConfig { faults: faults.clone(), ..MockConfig::default() };

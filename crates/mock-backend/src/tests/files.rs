@@ -28,15 +28,15 @@ fn refuses(
 }
 
 #[test]
-fn uploads_made_wrongly() {
+fn invalid_uploads() {
     let header = &[UPLOAD_HEADER];
     let same = |url| url;
     refuses("a", &[], same, 400, "uploadHeaders");
-    refuses("a", &[UPLOAD_HEADER, ("content-encoding", "gzip")], same, 400, "not compressed");
+    refuses("a", &[UPLOAD_HEADER, ("content-encoding", "gzip")], same, 400, "not be compressed");
     refuses("a", header, |url| url + "0", 403, "signature is wrong");
-    refuses("a", header, |url| url.replace("/0?", "/1?"), 404, "nobody was told");
+    refuses("a", header, |url| url.replace("/0?", "/1?"), 404, "issued no such URL");
     let named = media_file(MediaKind::Image, "png", b"other bytes").path;
-    refuses(&named, header, same, 400, "not those it names");
+    refuses(&named, header, same, 400, "do not match the hash");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn an_image_and_back() {
     assert_eq!(bench.send(Method::GET, &url, &[], "").unwrap().1, bytes);
     let served = format!("/files/me/shop/requests/{path}");
     assert_eq!(bench.local(Method::GET, &served, &[AUTHORIZATION], "").unwrap().1, bytes);
-    // The name says the content, so there is nothing left to upload.
+    // The name is derived from the content, so nothing needs to be uploaded again.
     assert_eq!(announce(&bench, &path), None);
     bench.post(&[], format!(r#"{{"uploaded":["{path}"]}}"#)).unwrap();
     bench.mock.assert_no_violations();

@@ -1,4 +1,4 @@
-//! The operations, and variables that are not theirs.
+//! The operations, and invalid variables.
 
 use streamtable_wire::graphql::{
     Artifact, CommitArtifact, CreateArtifactFiles, CreateManifest, CreateRunFiles, CreateTable,
@@ -16,8 +16,8 @@ fn refuses_body(body: &str, message: &str) {
 
 #[test]
 fn bodies() {
-    refuses_body("", "no GraphQL request");
-    refuses_body("[]", "no GraphQL request");
+    refuses_body("", "not a GraphQL request");
+    refuses_body("[]", "not a GraphQL request");
     refuses_body(
         r#"{"operationName": "Viewer", "query": "{ viewer { id } }"}"#,
         "operation Viewer",
@@ -33,7 +33,7 @@ fn refuses<O: Operation>(bench: &Bench, operation: &O, message: &str) {
     bench.expect_violation(bench.post_graphql(request_body(operation)), 400, message);
 }
 
-/// A table that is being made, as far as its manifest without content.
+/// A table whose creation has reached the manifest without content.
 struct Made {
     bench: Bench,
     content: StreamTableArtifact,
@@ -103,8 +103,8 @@ fn names_and_digests_of_tables() {
     check(|create| create.entity = "Me".into(), "the entity");
     check(|create| create.project = "a/b".into(), "the project");
     check(|create| create.table = String::new(), "is empty");
-    check(|create| create.digest = "0".repeat(32), "not that of the table's artifact");
-    check(|create| create.metadata = "{}".into(), "not that of a stream table");
+    check(|create| create.digest = "0".repeat(32), "does not match the table's artifact");
+    check(|create| create.metadata = "{}".into(), "not the metadata of a stream table");
 
     let mut find = FindTable::new(&bench.table, &content);
     find.table = "..".into();
@@ -112,7 +112,7 @@ fn names_and_digests_of_tables() {
 }
 
 #[test]
-fn artifacts_made_wrongly() {
+fn invalid_artifacts() {
     let made = || {
         let made = Made::new();
         made.bench.mock.assert_no_violations();
@@ -128,10 +128,10 @@ fn artifacts_made_wrongly() {
     manifest(|create| create.artifact = "QXJ0aWZhY3Q6007".into(), "there is no artifact");
     manifest(|create| create.artifact = "7".into(), "there is no artifact");
     manifest(|create| create.base_artifact = Some("7".into()), "there is no artifact");
-    manifest(|create| create.table = "other".into(), "of another table");
+    manifest(|create| create.table = "other".into(), "belongs to another table");
     manifest(|create| create.name = "wandb_manifest.patch.json".into(), "wandb_manifest.json");
-    manifest(|create| create.with_upload = false, "when it has a digest");
-    manifest(|create| create.digest = String::new(), "when it has a digest");
+    manifest(|create| create.with_upload = false, "it has a digest");
+    manifest(|create| create.digest = String::new(), "it has a digest");
     manifest(|create| create.digest = "0".repeat(32), "not the base64 of an MD5");
 
     let files = |change: fn(&mut CreateArtifactFiles), message: &str| {
@@ -141,10 +141,10 @@ fn artifacts_made_wrongly() {
         refuses(&made.bench, &create, message);
     };
     files(|create| create.artifact = "7".into(), "there is no artifact");
-    files(|create| create.manifest = "7".into(), "not the artifact's");
+    files(|create| create.manifest = "7".into(), "belongs to another artifact");
     files(|create| create.second_name = create.first_name.clone(), "announced twice");
-    files(|create| create.first_name = "../x".into(), "no path of a file");
-    files(|create| create.first_name = "a\\b".into(), "no path of a file");
+    files(|create| create.first_name = "../x".into(), "not the path of a file");
+    files(|create| create.first_name = "a\\b".into(), "not the path of a file");
     files(|create| create.first_md5 = "md5".into(), "not the base64 of an MD5");
 
     let made = made();
@@ -155,7 +155,7 @@ fn artifacts_made_wrongly() {
 }
 
 #[test]
-fn artifacts_committed_too_early_or_wrongly() {
+fn early_or_invalid_commits_of_artifacts() {
     let made = Made::new();
     refuses(&made.bench, &made.commit(), "lacks its manifest");
 
@@ -174,8 +174,8 @@ fn artifacts_committed_too_early_or_wrongly() {
         assert!(!made.bench.mock.has_artifact(&made.bench.table));
     };
     check("{", "[", "cannot be read");
-    check(r#""version":1"#, r#""version":2"#, "of another form");
-    check("V2", "V1", "of another form");
+    check(r#""version":1"#, r#""version":2"#, "has an unknown form");
+    check("V2", "V1", "has an unknown form");
     check(r#""size":"#, r#""size":1"#, "does not describe \"obj.object.json\"");
     check("QXJ0aWZhY3Q6", "other", "does not describe \"obj.object.json\"");
     check("obj.type.json", "obj.types.json", "does not describe \"obj.type.json\"");
@@ -195,10 +195,10 @@ fn artifacts_committed_too_early_or_wrongly() {
 }
 
 #[test]
-fn artifacts_made_well() {
+fn valid_artifacts() {
     let made = Made::new();
     made.put_files();
-    // What is there is not asked for again.
+    // An existing file is not requested again.
     let files = made.bench.ask(&made.files()).create_artifact_files.unwrap().files;
     assert!(files.edges.iter().all(|edge| edge.node.upload_url.is_none()));
     made.put_manifest(&made.content.manifest(&made.artifact.id).0);
@@ -214,23 +214,23 @@ fn artifacts_made_well() {
 }
 
 #[test]
-fn bytes_that_are_not_those_announced() {
+fn uploads_with_wrong_bytes() {
     let made = Made::new();
     let files = made.bench.ask(&made.files()).create_artifact_files.unwrap().files;
     let node = &files.edges[0].node;
     let (url, headers) = (node.upload_url.as_ref().unwrap(), node.upload_headers.as_ref().unwrap());
     let answered = made.try_put(url, headers, b"{}");
-    made.bench.expect_violation(answered, 400, "not those of its digest");
+    made.bench.expect_violation(answered, 400, "do not match its digest");
 
     let made = Made::new();
     let create = CreateManifest::new(&made.bench.table, &made.artifact, Some(&md5_base64(b"{}")));
     let file = made.bench.ask(&create).manifest().unwrap().file.clone().unwrap();
     let (url, headers) = (file.upload_url.unwrap(), file.upload_headers.unwrap());
     let answered = made.try_put(&url, &headers, b"{ }");
-    made.bench.expect_violation(answered, 400, "not those of its digest");
+    made.bench.expect_violation(answered, 400, "do not match its digest");
     made.put_manifest(b"[]");
     let answered = made.try_put(&url, &headers, b"{}");
-    made.bench.expect_refusal(answered, 400, "another manifest was announced since");
+    made.bench.expect_refusal(answered, 400, "another manifest has been announced");
 }
 
 #[test]
@@ -241,9 +241,9 @@ fn files_of_runs() {
         refuses(&bench, &CreateRunFiles::new(&bench.table, files), message);
     };
     check(&["a", "a"], "announced twice");
-    check(&["/a"], "no path of a file");
-    check(&["a/../b"], "no path of a file");
-    check(&[""], "no path of a file");
+    check(&["/a"], "not the path of a file");
+    check(&["a/../b"], "not the path of a file");
+    check(&[""], "not the path of a file");
 
     let bench = Bench::empty(MockConfig::default());
     let create = CreateRunFiles::new(&bench.table, vec!["a".into()]);

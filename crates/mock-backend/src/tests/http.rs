@@ -1,4 +1,4 @@
-//! Where requests go, and who may send them.
+//! Routing and authentication.
 
 use streamtable_transport::ApiKey;
 use streamtable_wire::graphql::{CreateTable, FindTable, Operation, WhoAmI, request_body};
@@ -17,16 +17,16 @@ fn check(method: Method, path: &str, headers: &[(&str, &str)], status: u16, mess
 const STREAM: &str = "/files/me/shop/requests/file_stream";
 
 #[test]
-fn places_and_methods() {
+fn paths_and_methods() {
     let headers = &[AUTHORIZATION, JSON];
     check(Method::POST, "/graphql/", headers, 404, "no such path");
     check(Method::POST, "/graphql?x=1", headers, 404, "no such path");
     check(Method::POST, "/api/graphql", headers, 404, "no such path");
     check(Method::POST, "/files/me/shop/file_stream", headers, 404, "no such path");
-    check(Method::GET, "/graphql", headers, 405, "does not take GET");
-    check(Method::PUT, STREAM, headers, 405, "does not take PUT");
-    check(Method::POST, "/files/me/shop/requests/a.png", headers, 405, "does not take POST");
-    check(Method::POST, "/storage/0?signature=x", headers, 405, "does not take POST");
+    check(Method::GET, "/graphql", headers, 405, "does not support GET");
+    check(Method::PUT, STREAM, headers, 405, "does not support PUT");
+    check(Method::POST, "/files/me/shop/requests/a.png", headers, 405, "does not support POST");
+    check(Method::POST, "/storage/0?signature=x", headers, 405, "does not support POST");
     check(Method::POST, "/files/Me/shop/requests/file_stream", headers, 400, "the entity");
     check(Method::POST, "/files/me/s%3Fp/requests/file_stream", headers, 400, "the project");
     check(Method::POST, "/files/me/shop/a%20b/file_stream", headers, 400, "the table");
@@ -44,9 +44,9 @@ fn content_types() {
             415,
             "\"text/plain\"",
         );
-        check(Method::POST, path, &[AUTHORIZATION, JSON, JSON], 400, "content-type is there twice");
+        check(Method::POST, path, &[AUTHORIZATION, JSON, JSON], 400, "content-type occurs twice");
         let gzip = ("content-encoding", "gzip");
-        check(Method::POST, path, &[AUTHORIZATION, JSON, gzip], 415, "\"gzip\" was not offered");
+        check(Method::POST, path, &[AUTHORIZATION, JSON, gzip], 415, "\"gzip\" is not supported");
     }
     let bench = Bench::new();
     let with_charset = [AUTHORIZATION, ("content-type", "Application/JSON; charset=utf-8")];
@@ -68,7 +68,7 @@ fn keys() {
 }
 
 #[test]
-fn what_a_correct_client_may_meet_is_no_violation() {
+fn refusals_of_correct_clients_are_no_violations() {
     let key = |key: &str| ApiKey::new(key).unwrap();
     let keys = Some(vec![(key("key"), "me".to_owned()), (key("other"), "you".to_owned())]);
     let bench = Bench::with(MockConfig { keys, max_body_bytes: 2000, ..MockConfig::default() });
@@ -76,7 +76,7 @@ fn what_a_correct_client_may_meet_is_no_violation() {
 
     // "user:unknown"
     let unknown = [("authorization", "Basic dXNlcjp1bmtub3du"), JSON];
-    bench.expect_refusal(bench.local(Method::POST, STREAM, &unknown, "{}"), 401, "not known");
+    bench.expect_refusal(bench.local(Method::POST, STREAM, &unknown, "{}"), 401, "unknown");
     // "user:other"
     let other = [("authorization", "Basic dXNlcjpvdGhlcg=="), JSON];
     bench.expect_refusal(bench.local(Method::POST, STREAM, &other, "{}"), 403, "entity \"me\"");
@@ -100,7 +100,7 @@ fn what_a_correct_client_may_meet_is_no_violation() {
 }
 
 #[test]
-fn nobody_is_elsewhere() {
+fn other_hosts_are_unreachable() {
     let bench = Bench::new();
     let headers = &[AUTHORIZATION, JSON];
     for url in ["http://elsewhere.invalid/graphql", "https://mock.invalid/graphql"] {
@@ -111,7 +111,7 @@ fn nobody_is_elsewhere() {
 }
 
 #[test]
-fn the_journal_tells_what_came() {
+fn the_journal_records_all_requests() {
     let bench = Bench::new();
     bench.ask(&WhoAmI {});
     bench.post_rows(3, &["{}", "{}"]).unwrap();

@@ -1,4 +1,4 @@
-//! What the mock does, refuses and breaks.
+//! Tests of what the mock accepts, refuses and breaks.
 
 mod faults;
 mod files;
@@ -24,15 +24,15 @@ const AUTHORIZATION: (&str, &str) = ("authorization", "Basic YXBpOmtleQ==");
 const JSON: (&str, &str) = ("content-type", "application/json");
 const ASYNC: (&str, &str) = (ASYNC_HEADER, "true");
 
-/// Runs a future that waits for nothing.
+/// Runs a future that must be ready at once.
 fn ready<F: Future>(future: F) -> F::Output {
     future.now_or_never().expect("the future waits for something")
 }
 
-/// What became of a request: the status, and the answer's body or the message of its error.
+/// The result of a request: the status, and the response's body or the error message.
 type Answered = Result<(StatusCode, Bytes), TransportError>;
 
-/// A mock with one table, and whoever speaks to it.
+/// A mock with one table and a client.
 struct Bench {
     mock: MockBackend,
     table: TablePath,
@@ -49,7 +49,7 @@ impl Bench {
         bench
     }
 
-    /// Makes a bench whose table is not there yet.
+    /// Creates a bench whose table does not exist yet.
     fn empty(config: MockConfig) -> Self {
         let table = "me/shop/requests".parse().unwrap();
         Self { mock: MockBackend::new(config).unwrap(), table }
@@ -80,13 +80,13 @@ impl Bench {
         self.send(method, &format!("{}{path}", self.mock.base_url()), headers, body)
     }
 
-    /// Posts to the table's file stream; `headers` come on top of those that every post needs.
+    /// Posts to the table's file stream; `headers` are added to the required ones.
     fn post(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answered {
         let headers = [&[AUTHORIZATION, JSON], headers].concat();
         self.local(Method::POST, &file_stream_path(&self.table), &headers, body)
     }
 
-    /// Posts rows from line `offset` on.
+    /// Posts rows, starting at line `offset`.
     fn post_rows(&self, offset: u64, lines: &[&str]) -> Answered {
         self.post(&[ASYNC], streamtable_wire::history_body(offset, lines))
     }
@@ -95,14 +95,14 @@ impl Bench {
         self.local(Method::POST, GRAPHQL_PATH, &[AUTHORIZATION, JSON], body)
     }
 
-    /// Carries out an operation that succeeds.
+    /// Executes an operation that succeeds.
     #[track_caller]
     fn ask<O: Operation>(&self, operation: &O) -> O::Answer {
         let (_, body) = self.post_graphql(request_body(operation)).unwrap();
         parse_answer::<O>(&body).unwrap()
     }
 
-    /// Checks that a request was refused, with an error that says so, as a violation.
+    /// Checks that a request was refused as a violation, with this message.
     #[track_caller]
     fn expect_violation(&self, answered: Answered, status: u16, message: &str) {
         self.expect_refusal(answered, status, message);

@@ -1,4 +1,4 @@
-//! What a post to a file stream may hold, and what becomes of it.
+//! Posts to a file stream and their results.
 
 use std::io::Write;
 
@@ -31,7 +31,7 @@ fn bodies() {
     );
     refuses(&[ASYNC], r#"{"exitcode": 0}"#, 400, "exit code");
     refuses(&[ASYNC], r#"{"complete": false, "exitcode": 0}"#, 400, "exit code");
-    refuses(&[ASYNC], r#"{"uploaded": ["a.png"]}"#, 400, "\"a.png\" is said to be uploaded");
+    refuses(&[ASYNC], r#"{"uploaded": ["a.png"]}"#, 400, "\"a.png\" is reported as uploaded");
     refuses(&[(ASYNC_HEADER, "yes")], "{}", 400, "is \"yes\"");
     refuses(&[ASYNC, (COLUMNS_HEADER, "loose")], "{}", 400, "is \"loose\"");
 }
@@ -50,9 +50,9 @@ fn lines() {
     refuses_line(&format!("{{\"x\":\"{}\"}}", "x".repeat(MAX_LINE_BYTES - 7)), "more than");
     refuses(&[], history_body(1, ["{}"]), 400, "neither a _step nor the header");
     refuses(&[ASYNC], history_body(u64::MAX, ["{}", "{}"]), 400, "line numbers end");
-    // The same line of the same writer, but another row.
+    // The same line of the same writer, with another row.
     let other = r#"{"x":2,"_client_id":"w"}"#;
-    refuses(&[ASYNC], history_body(0, [other]), 409, "line 0 of writer \"w\" came before");
+    refuses(&[ASYNC], history_body(0, [other]), 409, "line 0 of writer \"w\" was sent before");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn gzip() {
     gzip.write_all(&history_body(0, [r#"{"x":1,"_client_id":"w"}"#])).unwrap();
     let body = gzip.finish().unwrap();
     let headers = [ASYNC, ("content-encoding", "gzip")];
-    refuses(&headers, body.clone(), 415, "not offered");
+    refuses(&headers, body.clone(), 415, "not supported");
 
     let bench = Bench::with(MockConfig { gzip: true, ..MockConfig::default() });
     bench.post(&headers, body.clone()).unwrap();
@@ -85,7 +85,7 @@ fn a_plain_appender_stores_rows_again() {
 }
 
 #[test]
-fn the_end_and_what_is_told_of_rows() {
+fn the_end_of_a_run_and_reports_about_rows() {
     let bench = Bench::new();
     assert!(!bench.mock.is_complete(&bench.table));
     bench.post(&[], r#"{"complete": true, "exitcode": 0, "uploaded": []}"#).unwrap();
@@ -100,7 +100,7 @@ fn the_end_and_what_is_told_of_rows() {
 }
 
 #[test]
-fn strict_columns_forget_no_refusal() {
+fn a_rejected_row_stays_rejected() {
     let bench = Bench::new();
     let strict = [ASYNC, (COLUMNS_HEADER, "strict")];
     let body = history_body(0, [r#"{"a":1,"_client_id":"w"}"#, r#"{"b":1,"_client_id":"w"}"#]);
@@ -110,7 +110,7 @@ fn strict_columns_forget_no_refusal() {
     };
     let first = rejected();
     assert_eq!((first.len(), first[0].line), (1, 1));
-    // By now the row would fit, but its client has been told that it does not.
+    // Now the row would fit, but it was reported to its client as rejected.
     bench.post_rows(2, &[r#"{"b":1,"_client_id":"w"}"#]).unwrap();
     assert_eq!(rejected(), first);
     assert_eq!(bench.texts().len(), 2);

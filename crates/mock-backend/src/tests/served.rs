@@ -1,4 +1,4 @@
-//! The mock on a socket, with somebody else's HTTP client.
+//! The mock on a socket, tested with another HTTP client.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -56,7 +56,7 @@ fn the_suite_passes_over_a_socket() {
     assert_eq!(ready(conformance::run_all(&target)), []);
 }
 
-/// Says hello under a fault, to a client that waits for half a second.
+/// Sends a request under a fault, with a timeout of half a second.
 #[track_caller]
 fn check(fault: Fault, expected: &str) {
     let timer: Option<Arc<dyn streamtable_transport::Timer>> = Some(Arc::new(SleepTimer));

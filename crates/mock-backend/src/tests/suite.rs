@@ -88,7 +88,7 @@ fn a_mock_of_wandb_passes() {
 /// Every case that posts rows fails with a backend whose answers are not what it announces, or not
 /// its own.
 #[test]
-fn false_acks_are_found_out() {
+fn false_acks_fail() {
     let breaks: [fn(&mut Response<Bytes>); 5] = [
         |answer| replace(answer, "\"acked\"", "\"stored\""),
         |answer| replace(answer, "\"request\"", "\"id\""),
@@ -120,7 +120,7 @@ fn below_a_path() {
 }
 
 #[test]
-fn an_appender_is_found_out() {
+fn a_duplicating_backend_fails() {
     let mock = MockBackend::new(MockConfig { dedupe: false, ..strict_config() }).unwrap();
     let base_url = mock.base_url().to_owned();
     check(
@@ -139,14 +139,14 @@ fn an_appender_is_found_out() {
 }
 
 #[test]
-fn an_open_door_is_found_out() {
+fn a_backend_without_authentication_fails() {
     let mock = MockBackend::new(MockConfig { keys: None, ..strict_config() }).unwrap();
     let base_url = mock.base_url().to_owned();
     check(mock, &base_url, &["a_key_that_is_wrong_or_missing"]);
 }
 
 #[test]
-fn other_breaks_are_found_out() {
+fn other_violations_fail() {
     let nothing_to_requests = |_: &mut Request<Bytes>| {};
     let nothing_to_answers = |_: &mut Response<Bytes>| {};
     check_broken(

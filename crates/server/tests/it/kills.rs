@@ -80,8 +80,8 @@ async fn write(port: u16, key: String, stop: Arc<AtomicBool>) -> (String, u64) {
             max_delay: Duration::from_millis(50),
         })
         .limits(BatchLimits { linger: Duration::from_millis(1), ..BatchLimits::default() })
-        .finish_patience(Duration::from_secs(60))
-        .quiet()
+        .finish_idle_timeout(Duration::from_secs(60))
+        .print_url(false)
         .open()
         .await
         .unwrap();

@@ -25,7 +25,7 @@ fn builder(url: &str, key: &str) -> Builder {
             first_delay: Duration::from_millis(5),
             max_delay: Duration::from_millis(50),
         })
-        .quiet()
+        .print_url(false)
 }
 
 async fn log(table: &StreamTable, numbers: std::ops::Range<u64>) {

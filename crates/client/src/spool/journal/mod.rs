@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::lines::Block;
+use crate::journal::{Journal, JournalError, MemoryJournal};
+use crate::lines::{Block, Lines};
 use crate::shared::now;
 use crate::spool::acked::Acked;
 use crate::spool::disk::{Disk, DiskFile, How, Lock, create_dirs, gone};
 use crate::spool::frame::{
     FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, frames_within, scan, write_frame,
 };
-use crate::spool::pictures::Pictures;
-use crate::spool::refusals::Refusals;
+use crate::spool::media::MediaSpool;
+use crate::spool::rejected_log::RejectedLog;
 use crate::spool::segment::Segment;
 use crate::spool::{SpoolConfig, SyncPolicy, layout};
-use crate::{Journal, JournalError, Lines, MemoryJournal};
 
 /// Maximum size of one write to the operating system. Frames are buffered until then or until a
 /// commit.
@@ -69,18 +69,18 @@ pub(crate) struct SpoolJournal {
     /// Whether a write to the last segment failed, so that it gets no more frames.
     is_broken: bool,
     /// Whether the lines that are not synced must be written again to another segment.
-    needs_rescue: bool,
+    needs_rewrite: bool,
     is_dir_dirty: bool,
     unsynced_since: Option<Instant>,
-    /// The segments that the running job removes.
-    under_way: Option<Vec<PathBuf>>,
-    /// After a failure, no job runs before this time.
-    rests_until: Option<Instant>,
+    /// The segments that the running task removes.
+    being_removed: Option<Vec<PathBuf>>,
+    /// After a failure, no task runs before this time.
+    retry_at: Option<Instant>,
     /// Segments that contain settled lines only.
-    garbage: Vec<PathBuf>,
+    obsolete_segments: Vec<PathBuf>,
     acked: Acked,
-    refusals: Refusals,
-    pictures: Arc<Pictures>,
+    rejected_log: RejectedLog,
+    media: Arc<MediaSpool>,
     process: u32,
     is_closed: bool,
     /// Held as long as the journal exists.
@@ -104,8 +104,8 @@ impl SpoolJournal {
         let segment_bytes = config.segment_bytes.clamp(4 << 10, MAX_SEGMENT_BYTES);
         let mut this = Self {
             acked: Acked::open(&*disk, &dir)?,
-            refusals: Refusals::new(Arc::clone(&disk), &table_dir, config.max_bytes),
-            pictures: Arc::new(Pictures::new(Arc::clone(&disk), &dir, sync)),
+            rejected_log: RejectedLog::new(Arc::clone(&disk), &table_dir, config.max_bytes),
+            media: Arc::new(MediaSpool::new(Arc::clone(&disk), &dir, sync)),
             salt: header.salt(),
             header,
             sync: config.sync,
@@ -121,12 +121,12 @@ impl SpoolJournal {
             next_segment: 0,
             safe_segments: 0,
             is_broken: false,
-            needs_rescue: false,
+            needs_rewrite: false,
             is_dir_dirty: true,
             unsynced_since: None,
-            under_way: None,
-            rests_until: None,
-            garbage: Vec::new(),
+            being_removed: None,
+            retry_at: None,
+            obsolete_segments: Vec::new(),
             process: disk.process(),
             is_closed: false,
             lock: Some(lock),
@@ -138,7 +138,7 @@ impl SpoolJournal {
         if sync {
             // Media files become durable before any row. To recover them, the header that
             // identifies the writer must be durable, too.
-            let done = this.job(true).run();
+            let done = this.task(true).run();
             this.settle_sync(done)?;
             this.disk.sync_dir(&this.table_dir)?;
         }
@@ -152,8 +152,8 @@ impl SpoolJournal {
     }
 
     /// Returns the store of the rows' media files.
-    pub(crate) fn pictures(&self) -> Arc<Pictures> {
-        Arc::clone(&self.pictures)
+    pub(crate) fn media(&self) -> Arc<MediaSpool> {
+        Arc::clone(&self.media)
     }
 
     /// Writes all lines to the operating system. If the policy is [`SyncPolicy::Always`], waits
@@ -172,8 +172,13 @@ impl SpoolJournal {
     }
 
     /// Records a row that the server rejected permanently.
-    pub(crate) fn refused(&mut self, line: u64, text: &[u8], reason: &str) -> io::Result<()> {
-        self.refusals.add(&self.header.writer, self.header.base + line, text, reason)
+    pub(crate) fn record_rejected(
+        &mut self,
+        line: u64,
+        text: &[u8],
+        reason: &str,
+    ) -> io::Result<()> {
+        self.rejected_log.add(&self.header.writer, self.header.base + line, text, reason)
     }
 
     /// Closes the journal. If all lines are settled, removes its files. Otherwise they stay for the
@@ -191,12 +196,13 @@ impl SpoolJournal {
             self.lock = None;
             return Ok(());
         }
-        // The running job may never finish, and no segment may be left after the watermark is
+        // The running task may never finish, and no segment may be left after the watermark is
         // removed.
-        let under_way = self.under_way.take().unwrap_or_default();
+        let being_removed = self.being_removed.take().unwrap_or_default();
         let segments = self.segments.drain(..).map(|segment| segment.path);
-        let segments: Vec<_> = segments.chain(self.garbage.drain(..)).chain(under_way).collect();
-        remove_writer(&*self.disk, &self.table_dir, &self.dir, &segments, &self.pictures)?;
+        let segments: Vec<_> =
+            segments.chain(self.obsolete_segments.drain(..)).chain(being_removed).collect();
+        remove_writer(&*self.disk, &self.table_dir, &self.dir, &segments, &self.media)?;
         self.lock = None;
         Ok(())
     }
@@ -260,7 +266,7 @@ impl SpoolJournal {
         let number = self.next_segment;
         let least = bytes.len() as u64 + room;
         let short = FIRST_SEGMENT_BYTES.min(self.segment_bytes).max(least);
-        let is_short = number == 0 || self.needs_rescue;
+        let is_short = number == 0 || self.needs_rewrite;
         let mut capacity = if is_short { short } else { self.segment_bytes.max(least) };
         let path = self.dir.join(layout::segment_name(number));
         self.next_segment += 1;
@@ -294,7 +300,7 @@ impl SpoolJournal {
     fn drop_settled(&mut self) {
         let settled = self.acked.settled();
         while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.end <= settled) {
-            self.garbage.extend(self.segments.pop_front().map(|segment| segment.path));
+            self.obsolete_segments.extend(self.segments.pop_front().map(|segment| segment.path));
         }
     }
 
@@ -474,12 +480,12 @@ pub(crate) fn remove_writer(
     table_dir: &Path,
     dir: &Path,
     segments: &[PathBuf],
-    pictures: &Pictures,
+    media: &MediaSpool,
 ) -> io::Result<()> {
     for path in segments {
         gone(disk.remove_file(path))?;
     }
-    pictures.clear()?;
+    media.clear()?;
     gone(disk.remove_file(&dir.join(layout::ACKED)))?;
     gone(disk.remove_dir(dir))?;
     let writer = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();

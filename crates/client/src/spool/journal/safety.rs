@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{STAGED_BYTES, SpoolJournal};
+use crate::journal::{Journal, JournalError};
 use crate::session::reachable;
 use crate::shared::now;
 use crate::spool::SyncPolicy;
-use crate::spool::chore::{Chore, Done, Job};
 use crate::spool::frame::write_frame;
-use crate::{Journal, JournalError};
+use crate::spool::maintenance::{Maintenance, Task, TaskResult};
 
 impl SpoolJournal {
     /// Waits until all committed lines are durable, whatever the policy.
@@ -19,10 +19,10 @@ impl SpoolJournal {
         self.write_staged()?;
         let mut result = Ok(());
         for _ in 0..2 {
-            if self.needs_rescue {
-                self.rescue()?;
+            if self.needs_rewrite {
+                self.rewrite()?;
             }
-            let done = self.job(true).run();
+            let done = self.task(true).run();
             result = self.settle_sync(done);
             if result.is_ok() {
                 break;
@@ -37,9 +37,9 @@ impl SpoolJournal {
     }
 
     /// Returns the next maintenance step.
-    pub(crate) fn chore(&mut self, now: Instant) -> Chore {
-        if self.under_way.is_some() || self.is_closed {
-            return Chore::Wait(None);
+    pub(crate) fn maintenance(&mut self, now: Instant) -> Maintenance {
+        if self.being_removed.is_some() || self.is_closed {
+            return Maintenance::Wait(None);
         }
         let due = match self.sync {
             SyncPolicy::Interval(interval) => {
@@ -47,29 +47,29 @@ impl SpoolJournal {
             }
             SyncPolicy::Never | SyncPolicy::Always => None,
         };
-        if let Some(at) = self.rests_until.filter(|&at| now < at) {
-            return Chore::Wait(Some(at));
+        if let Some(at) = self.retry_at.filter(|&at| now < at) {
+            return Maintenance::Wait(Some(at));
         }
         let is_due = due.is_some_and(|due| due <= now);
-        if !is_due && self.garbage.is_empty() {
-            return Chore::Wait(due);
+        if !is_due && self.obsolete_segments.is_empty() {
+            return Maintenance::Wait(due);
         }
         let first = self.segments.front().map_or(0, |segment| segment.number);
         let is_unsafe = self.sync != SyncPolicy::Never && first >= self.safe_segments;
         let must_sync = is_due || is_unsafe;
         // If rewriting fails, the lines are no less durable than before; a later attempt may
         // succeed.
-        if must_sync && self.needs_rescue && self.rescue().is_err() {
-            return Chore::Wait(Some(self.rest(now)));
+        if must_sync && self.needs_rewrite && self.rewrite().is_err() {
+            return Maintenance::Wait(Some(self.rest(now)));
         }
-        let job = self.job(must_sync);
-        self.under_way = Some(job.garbage.clone());
-        Chore::Now(job)
+        let task = self.task(must_sync);
+        self.being_removed = Some(task.obsolete_segments.clone());
+        Maintenance::Now(task)
     }
 
-    /// Called with the result of a job. Returns an error that should be reported.
-    pub(crate) fn done(&mut self, done: Done) -> io::Result<()> {
-        self.under_way = None;
+    /// Called with the result of a task. Returns an error that should be reported.
+    pub(crate) fn finish_task(&mut self, done: TaskResult) -> io::Result<()> {
+        self.being_removed = None;
         let result = self.settle_sync(done);
         if result.is_err() {
             self.rest(now());
@@ -80,16 +80,17 @@ impl SpoolJournal {
     /// Pauses maintenance after a failure and returns when it continues.
     fn rest(&mut self, now: Instant) -> Instant {
         let until = now + Duration::from_secs(1);
-        self.rests_until = Some(until);
+        self.retry_at = Some(until);
         until
     }
 
-    /// Creates a job that removes settled segments and, if `sync` is set, syncs everything written
+    /// Creates a task that removes settled segments and, if `sync` is set, syncs everything written
     /// since the last sync.
-    pub(super) fn job(&mut self, sync: bool) -> Job {
-        let (disk, garbage) = (Arc::clone(&self.disk), std::mem::take(&mut self.garbage));
+    pub(super) fn task(&mut self, sync: bool) -> Task {
+        let (disk, obsolete_segments) =
+            (Arc::clone(&self.disk), std::mem::take(&mut self.obsolete_segments));
         if !sync {
-            return Job { disk, files: Vec::new(), dir: None, garbage, sync: None };
+            return Task { disk, files: Vec::new(), dir: None, obsolete_segments, sync: None };
         }
         let mut files = vec![self.acked.file()];
         for segment in self.segments.iter_mut().filter(|segment| segment.is_dirty) {
@@ -99,11 +100,11 @@ impl SpoolJournal {
         self.unsynced_since = None;
         let dir = std::mem::take(&mut self.is_dir_dirty).then(|| self.dir.clone());
         let sync = Some((self.synced..self.written, self.next_segment));
-        Job { disk, files, dir, garbage, sync }
+        Task { disk, files, dir, obsolete_segments, sync }
     }
 
-    pub(super) fn settle_sync(&mut self, done: Done) -> io::Result<()> {
-        self.garbage.extend(done.garbage);
+    pub(super) fn settle_sync(&mut self, done: TaskResult) -> io::Result<()> {
+        self.obsolete_segments.extend(done.obsolete_segments);
         let Some((lines, segments)) = done.sync else { return Ok(()) };
         if done.result.is_ok() {
             self.synced = self.synced.max(lines.end);
@@ -113,7 +114,7 @@ impl SpoolJournal {
             // time.
             self.synced = self.synced.min(lines.start);
             self.is_broken = true;
-            self.needs_rescue = true;
+            self.needs_rewrite = true;
             self.is_dir_dirty = true;
             self.unsynced_since.get_or_insert_with(now);
         }
@@ -121,21 +122,21 @@ impl SpoolJournal {
     }
 
     /// Writes all lines that may not survive a power failure to a new segment.
-    fn rescue(&mut self) -> io::Result<()> {
+    fn rewrite(&mut self) -> io::Result<()> {
         // If every sync of a disk fails, it must not be filled with copies.
         let allocated: u64 = self.segments.iter().map(|segment| segment.capacity).sum();
         let has_lines = self.synced.max(self.acked.settled()) < self.written;
         if has_lines && allocated > self.max_bytes {
             return Err(io::Error::other("not enough space to rewrite rows whose sync failed"));
         }
-        let result = self.write_anew();
+        let result = self.rewrite_lines();
         // New lines must not follow lines that were only partly rewritten.
         self.is_broken |= result.is_err();
-        self.needs_rescue &= result.is_err();
+        self.needs_rewrite &= result.is_err();
         result
     }
 
-    fn write_anew(&mut self) -> io::Result<()> {
+    fn rewrite_lines(&mut self) -> io::Result<()> {
         let mut line = self.synced.max(self.acked.settled());
         let mut is_first = true;
         while line < self.written {

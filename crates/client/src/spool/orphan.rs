@@ -12,8 +12,8 @@ use super::disk::{Disk, How, Lock, create_dirs, gone};
 use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, NoHeader, Scan, scan};
 use super::journal::{MAX_SEGMENT_BYTES, remove_writer};
 use super::layout;
-use super::pictures::Pictures;
-use super::refusals::Refusals;
+use super::media::MediaSpool;
+use super::rejected_log::RejectedLog;
 use crate::lines::Block;
 
 /// Maximum size of a segment file. No spool writes larger ones.
@@ -25,9 +25,9 @@ const HEAD_BYTES: usize = (64 << 10) + 64;
 
 /// The state of a writer's folder.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum Lookup {
     /// An orphaned spool: its process has ended.
-    Dead(Box<Dead>),
+    Orphan(Box<OrphanSpool>),
     /// A running process holds the lock.
     Busy,
     /// The folder does not exist any more.
@@ -40,7 +40,7 @@ pub(crate) enum Found {
 
 /// An orphaned spool, whose lock this process holds.
 #[derive(Debug)]
-pub(crate) struct Dead {
+pub(crate) struct OrphanSpool {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) table_dir: PathBuf,
     pub(crate) dir: PathBuf,
@@ -49,8 +49,8 @@ pub(crate) struct Dead {
     /// The segment numbers in ascending order.
     pub(crate) segments: Vec<u64>,
     pub(crate) acked: Acked,
-    pub(crate) pictures: Arc<Pictures>,
-    pub(crate) refusals: Refusals,
+    pub(crate) media: Arc<MediaSpool>,
+    pub(crate) rejected_log: RejectedLog,
     _lock: Box<dyn Lock>,
 }
 
@@ -61,43 +61,43 @@ pub(crate) struct Loaded {
     pub(crate) scan: Scan,
 }
 
-impl Dead {
-    pub(crate) fn open(disk: &Arc<dyn Disk>, table_dir: &Path, writer: &str) -> io::Result<Found> {
+impl OrphanSpool {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, table_dir: &Path, writer: &str) -> io::Result<Lookup> {
         let lock_path = layout::lock(table_dir, writer);
-        let Some(lock) = disk.lock(&lock_path)? else { return Ok(Found::Busy) };
+        let Some(lock) = disk.lock(&lock_path)? else { return Ok(Lookup::Busy) };
         let dir = table_dir.join(writer);
         let names = match disk.list(&dir) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 gone(disk.remove_file(&lock_path))?;
-                return Ok(Found::Gone);
+                return Ok(Lookup::Gone);
             }
             names => names?,
         };
         let segments: Vec<u64> =
             names.iter().filter_map(|name| layout::segment_number(name)).collect();
-        let pictures = Arc::new(Pictures::new(Arc::clone(disk), &dir, false));
+        let media = Arc::new(MediaSpool::new(Arc::clone(disk), &dir, false));
         let (header, table) = match identify(&**disk, &dir, &segments)? {
             Identity::Known(header, table) if header.writer == writer => (header, table),
-            Identity::Newer(version) => return Ok(Found::Newer(version)),
-            Identity::Known(..) | Identity::Damaged => return Ok(Found::Unreadable),
+            Identity::Newer(version) => return Ok(Lookup::Newer(version)),
+            Identity::Known(..) | Identity::Damaged => return Ok(Lookup::Unreadable),
             // The process ended before it had written a header, and therefore before any row.
             Identity::Empty => {
                 let paths: Vec<_> =
                     segments.iter().map(|&n| dir.join(layout::segment_name(n))).collect();
-                remove_writer(&**disk, table_dir, &dir, &paths, &pictures)?;
-                return Ok(Found::Gone);
+                remove_writer(&**disk, table_dir, &dir, &paths, &media)?;
+                return Ok(Lookup::Gone);
             }
         };
-        Ok(Found::Dead(Box::new(Self {
+        Ok(Lookup::Orphan(Box::new(Self {
             acked: Acked::open(&**disk, &dir)?,
-            refusals: Refusals::new(Arc::clone(disk), table_dir, u64::MAX),
+            rejected_log: RejectedLog::new(Arc::clone(disk), table_dir, u64::MAX),
             disk: Arc::clone(disk),
             table_dir: table_dir.to_owned(),
             dir,
             header,
             table,
             segments,
-            pictures,
+            media,
             _lock: lock,
         })))
     }
@@ -135,7 +135,7 @@ impl Dead {
     /// Removes the spool. All its rows must be settled.
     pub(crate) fn remove(self) -> io::Result<()> {
         let paths: Vec<_> = self.segments.iter().map(|&n| self.segment_path(n)).collect();
-        remove_writer(&*self.disk, &self.table_dir, &self.dir, &paths, &self.pictures)
+        remove_writer(&*self.disk, &self.table_dir, &self.dir, &paths, &self.media)
     }
 }
 

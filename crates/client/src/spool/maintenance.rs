@@ -10,35 +10,35 @@ use super::disk::{Disk, DiskFile, gone};
 
 /// The next maintenance step of a journal.
 #[derive(Debug)]
-pub(crate) enum Chore {
+pub(crate) enum Maintenance {
     /// Nothing to do, or nothing before this time.
     Wait(Option<Instant>),
-    Now(Job),
+    Now(Task),
 }
 
-/// Work to do without the lock. Its result goes to [`SpoolJournal::done`].
+/// Work to do without the lock. Its result goes to [`SpoolJournal::finish_task`].
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Task {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) files: Vec<Arc<dyn DiskFile>>,
     pub(super) dir: Option<PathBuf>,
-    pub(super) garbage: Vec<PathBuf>,
+    pub(super) obsolete_segments: Vec<PathBuf>,
     /// The lines to sync, and the number after the last segment's.
     pub(super) sync: Option<(Range<u64>, u64)>,
 }
 
-/// The result of a job.
+/// The result of a task.
 #[derive(Debug)]
-pub(crate) struct Done {
-    /// The lines that the job had to sync, as in [`Job::sync`].
+pub(crate) struct TaskResult {
+    /// The lines that the task had to sync, as in [`Task::sync`].
     pub(super) sync: Option<(Range<u64>, u64)>,
     /// The segments that were not removed.
-    pub(super) garbage: Vec<PathBuf>,
+    pub(super) obsolete_segments: Vec<PathBuf>,
     pub(super) result: io::Result<()>,
 }
 
-impl Job {
-    pub(crate) fn run(self) -> Done {
+impl Task {
+    pub(crate) fn run(self) -> TaskResult {
         let mut result = Ok(());
         for file in &self.files {
             result = result.and_then(|()| file.sync());
@@ -48,12 +48,13 @@ impl Job {
         }
         // Keep the old segments until the new header is synced: after a power failure, recovery
         // needs a header to identify the writer.
-        let garbage = if result.is_ok() { Vec::new() } else { self.garbage.clone() };
-        for path in self.garbage.iter().filter(|_| result.is_ok()) {
+        let obsolete_segments =
+            if result.is_ok() { Vec::new() } else { self.obsolete_segments.clone() };
+        for path in self.obsolete_segments.iter().filter(|_| result.is_ok()) {
             // A segment that cannot be removed contains settled lines only, and is removed with the
             // folder.
             let _ = gone(self.disk.remove_file(path));
         }
-        Done { sync: self.sync, garbage, result }
+        TaskResult { sync: self.sync, obsolete_segments, result }
     }
 }

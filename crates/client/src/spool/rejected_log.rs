@@ -13,14 +13,14 @@ use super::layout;
 /// Appends rejected rows to a table's `rejected.jsonl`: one object per line with writer, line,
 /// reason and row.
 #[derive(Debug)]
-pub(crate) struct Refusals {
+pub(crate) struct RejectedLog {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     max_bytes: u64,
 }
 
 #[derive(Serialize)]
-struct Refused<'a> {
+struct RejectedRow<'a> {
     writer: &'a str,
     line: u64,
     reason: &'a str,
@@ -31,7 +31,7 @@ struct Refused<'a> {
     text: Option<String>,
 }
 
-impl Refusals {
+impl RejectedLog {
     pub(crate) fn new(disk: Arc<dyn Disk>, table_dir: &Path, max_bytes: u64) -> Self {
         Self { disk, dir: table_dir.to_owned(), max_bytes }
     }
@@ -42,7 +42,7 @@ impl Refusals {
     pub(crate) fn add(&self, writer: &str, line: u64, text: &[u8], reason: &str) -> io::Result<()> {
         let row: Option<&RawValue> = serde_json::from_slice(text).ok();
         let text = row.is_none().then(|| String::from_utf8_lossy(text).into_owned());
-        let mut bytes = serde_json::to_vec(&Refused { writer, line, reason, row, text })?;
+        let mut bytes = serde_json::to_vec(&RejectedRow { writer, line, reason, row, text })?;
         bytes.push(b'\n');
         create_dirs(&*self.disk, &self.dir, false)?;
         let file = self.disk.open(&self.dir.join(layout::REJECTED), How::Append)?;
@@ -62,10 +62,10 @@ mod tests {
     #[test]
     fn all_rejected_rows_are_recorded() {
         let dir = tempfile::tempdir().unwrap();
-        let refusals = Refusals::new(Arc::new(Machine), dir.path(), 200);
-        refusals.add("w", 7, b"{\"a\":1}", "no \"b\"").unwrap();
-        refusals.add("w", 8, b"{\"a\":NaN}", "no").unwrap();
-        refusals.add("w", 9, &[b' '; 300], "no").unwrap_err();
+        let rejected_log = RejectedLog::new(Arc::new(Machine), dir.path(), 200);
+        rejected_log.add("w", 7, b"{\"a\":1}", "no \"b\"").unwrap();
+        rejected_log.add("w", 8, b"{\"a\":NaN}", "no").unwrap();
+        rejected_log.add("w", 9, &[b' '; 300], "no").unwrap_err();
         assert_eq!(
             std::fs::read_to_string(dir.path().join(layout::REJECTED)).unwrap(),
             concat!(

@@ -1,4 +1,4 @@
-//! A backend that is opened as soon as it is reachable.
+//! A backend that opens the table as soon as it is reachable.
 
 use async_trait::async_trait;
 use streamtable_schema::{TableName, TablePath};
@@ -8,24 +8,24 @@ use crate::{Append, AppendError, Appended, Backend, Open, OpenError, Opened, Sto
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one attempt to open the table may take: shorter than an append, so that callers see soon
-/// why it fails.
+/// Maximum timeout of one attempt to open the table. It is shorter than that of an append, so that
+/// callers soon see why the table cannot be opened.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes sure that the table is there before it passes anything on.
+/// Opens the table before the first request is passed on.
 #[derive(Debug)]
-pub(crate) struct Late {
+pub(crate) struct LazyBackend {
     inner: Arc<dyn Backend>,
     name: TableName,
     is_open: OnceCell<()>,
 }
 
-impl Late {
+impl LazyBackend {
     pub(crate) fn new(inner: Arc<dyn Backend>, name: TableName) -> Self {
         Self { inner, name, is_open: OnceCell::new() }
     }
 
-    async fn make_sure(&self, timeout: Duration) -> Result<(), AppendError> {
+    async fn ensure_open(&self, timeout: Duration) -> Result<(), AppendError> {
         let open = || async {
             let timeout = timeout.min(ATTEMPT_TIMEOUT);
             let open = Open { name: self.name.clone(), timeout };
@@ -47,18 +47,18 @@ fn append_error(error: OpenError) -> AppendError {
 }
 
 #[async_trait]
-impl Backend for Late {
+impl Backend for LazyBackend {
     async fn open(&self, open: Open) -> Result<Opened, OpenError> {
         self.inner.open(open).await
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.make_sure(append.timeout).await?;
+        self.ensure_open(append.timeout).await?;
         self.inner.append(append).await
     }
 
     async fn upload(&self, upload: Upload) -> Result<Appended, AppendError> {
-        self.make_sure(upload.timeout).await?;
+        self.ensure_open(upload.timeout).await?;
         self.inner.upload(upload).await
     }
 

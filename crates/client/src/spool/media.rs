@@ -23,7 +23,7 @@ const MAX_FILE_BYTES: u64 = (1 << 30) + (1 << 16);
 
 /// The media files of a writer on disk. No lock is needed: file names are derived from the content.
 #[derive(Debug)]
-pub(crate) struct Pictures {
+pub(crate) struct MediaSpool {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// Whether a file must survive a power failure before a row may refer to it.
@@ -32,7 +32,7 @@ pub(crate) struct Pictures {
     process: u32,
 }
 
-impl Pictures {
+impl MediaSpool {
     pub(crate) fn new(disk: Arc<dyn Disk>, writer_dir: &Path, sync: bool) -> Self {
         let (dir, parts) = (writer_dir.join(layout::MEDIA), AtomicU64::new(0));
         Self { process: disk.process(), disk, dir, sync, parts }
@@ -126,27 +126,27 @@ mod tests {
     #[test]
     fn files_round_trip_and_damage_is_detected() {
         let dir = tempfile::tempdir().unwrap();
-        let pictures = Pictures::new(Arc::new(Machine), dir.path(), true);
-        assert_eq!(pictures.names().unwrap(), [""; 0]);
+        let media = MediaSpool::new(Arc::new(Machine), dir.path(), true);
+        assert_eq!(media.names().unwrap(), [""; 0]);
         let path = "media/images/a.png";
         let file = MediaFile { path: path.into(), bytes: "picture".into() };
-        pictures.put(&file).unwrap();
-        pictures.put(&file).unwrap();
-        let names = pictures.names().unwrap();
+        media.put(&file).unwrap();
+        media.put(&file).unwrap();
+        let names = media.names().unwrap();
         assert_eq!(names, ["media%2Fimages%2Fa.png"]);
-        let read = pictures.read(&names[0]).unwrap().unwrap();
+        let read = media.read(&names[0]).unwrap().unwrap();
         assert_eq!((&*read.path, &*read.bytes), (path, &b"picture"[..]));
 
-        let whole = std::fs::read(pictures.file(&names[0])).unwrap();
+        let whole = std::fs::read(media.file(&names[0])).unwrap();
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             assert!(parse(bytes).is_none(), "{at}");
             assert!(parse(whole[..at].to_vec()).is_none(), "{at}");
         }
-        pictures.remove(path).unwrap();
-        pictures.remove(path).unwrap();
-        pictures.clear().unwrap();
+        media.remove(path).unwrap();
+        media.remove(path).unwrap();
+        media.clear().unwrap();
         assert!(!dir.path().join(layout::MEDIA).exists());
     }
 }

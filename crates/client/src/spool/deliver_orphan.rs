@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use streamtable_schema::TablePath;
 use tokio::time::sleep_until;
 
-use super::dead::{Dead, Loaded, Merge};
 use super::disk::{gone, off_thread};
+use super::orphan::{Loaded, Merge, OrphanSpool};
 use crate::driver::within;
 use crate::lines::Block;
 use crate::media::MediaQueue;
@@ -35,7 +35,7 @@ pub(crate) struct Target {
 /// Receives the progress of a delivery.
 #[async_trait]
 pub(crate) trait Watch: Send {
-    fn hear(&mut self, event: Event<'_>);
+    fn on_event(&mut self, event: Event<'_>);
 
     /// Called when the backend stops accepting rows. Waits until a retry makes sense, or returns
     /// `false` if none does.
@@ -59,7 +59,7 @@ pub(crate) enum Event<'a> {
     Lost(u64),
     /// This number of bytes at the end belong to an incomplete write.
     Torn(u64),
-    /// The last attempt brought no acknowledgement, nor did others directly before it.
+    /// The last `attempts` attempts failed.
     Failed { attempts: u32, reason: &'a str },
     /// An error that affects no row.
     Trouble(&'a io::Error),
@@ -67,7 +67,7 @@ pub(crate) enum Event<'a> {
 
 /// The outcome of a delivery.
 #[derive(Debug)]
-pub(crate) enum Drained {
+pub(crate) enum Delivery {
     /// All rows are settled and the spool is removed.
     Done,
     /// The backend stopped accepting rows; the remaining ones stay in the spool.
@@ -78,73 +78,78 @@ pub(crate) enum Drained {
 ///
 /// At most one segment is in memory at a time. If the future is dropped, acked rows stay acked and
 /// the others stay in the spool. After an error, unreadable data stays where it is.
-pub(crate) async fn drain(
-    mut dead: Dead,
+pub(crate) async fn deliver_orphan(
+    mut orphan: OrphanSpool,
     target: &Target,
     watch: &mut dyn Watch,
-) -> io::Result<Drained> {
-    let disk = Arc::clone(&dead.disk);
-    let salt = dead.header.salt();
-    let (from, dir) = (Arc::clone(&disk), dead.dir.clone());
-    let (segments, settled) = (dead.segments.clone(), dead.acked.settled());
+) -> io::Result<Delivery> {
+    let disk = Arc::clone(&orphan.disk);
+    let salt = orphan.header.salt();
+    let (from, dir) = (Arc::clone(&disk), orphan.dir.clone());
+    let (segments, settled) = (orphan.segments.clone(), orphan.acked.settled());
     let begin = off_thread(&disk, move || Merge::new(&*from, &dir, &segments, settled)).await?;
     let mut merge = begin?;
     let (mut keeps, mut delivered) = (None, Vec::new());
-    for (i, number) in dead.segments.clone().into_iter().enumerate() {
-        let (path, from) = (dead.segment_path(number), Arc::clone(&disk));
+    for (i, number) in orphan.segments.clone().into_iter().enumerate() {
+        let (path, from) = (orphan.segment_path(number), Arc::clone(&disk));
         let loaded = off_thread(&disk, move || Loaded::read(&*from, &path, salt)).await??;
-        match set_aside(&dead, number, &loaded, watch) {
+        match set_aside(&orphan, number, &loaded, watch) {
             Ok(()) => delivered.push(number),
             Err(error) => keeps = Some(error),
         }
         let runs = merge.take(i, &loaded);
-        watch.hear(Event::Found(runs.iter().map(|(_, block)| block.len() as u64).sum()));
+        watch.on_event(Event::Found(runs.iter().map(|(_, block)| block.len() as u64).sum()));
         for (first, block) in runs {
             if first > merge.next {
-                watch.hear(Event::Lost(first - merge.next));
+                watch.on_event(Event::Lost(first - merge.next));
             }
-            if let Err(reason) = rows(&mut dead, target, watch, first, &block).await {
-                return Ok(Drained::Stopped(reason));
+            if let Err(reason) = rows(&mut orphan, target, watch, first, &block).await {
+                return Ok(Delivery::Stopped(reason));
             }
             merge.next = first + block.len() as u64;
         }
         // The last segment stays until the media files are delivered: its header identifies the
         // writer.
-        if !merge.is_carrying() && i + 1 < dead.segments.len() {
+        if !merge.is_carrying() && i + 1 < orphan.segments.len() {
             for number in delivered.drain(..) {
-                if let Err(error) = gone(disk.remove_file(&dead.segment_path(number))) {
-                    watch.hear(Event::Trouble(&error));
+                if let Err(error) = gone(disk.remove_file(&orphan.segment_path(number))) {
+                    watch.on_event(Event::Trouble(&error));
                 }
             }
         }
     }
-    if let Err(reason) = files(&dead, target, watch).await? {
-        return Ok(Drained::Stopped(reason));
+    if let Err(reason) = files(&orphan, target, watch).await? {
+        return Ok(Delivery::Stopped(reason));
     }
     match keeps {
         Some(error) => Err(error),
         None => {
-            off_thread(&disk, move || dead.remove()).await??;
-            Ok(Drained::Done)
+            off_thread(&disk, move || orphan.remove()).await??;
+            Ok(Delivery::Done)
         }
     }
 }
 
 /// Copies a segment's damaged bytes to the `set-aside` folder and reports them.
-fn set_aside(dead: &Dead, number: u64, loaded: &Loaded, watch: &mut dyn Watch) -> io::Result<()> {
+fn set_aside(
+    orphan: &OrphanSpool,
+    number: u64,
+    loaded: &Loaded,
+    watch: &mut dyn Watch,
+) -> io::Result<()> {
     for range in &loaded.scan.damaged {
-        let path = dead.set_aside(number, range.start, loaded.bytes(range.clone()))?;
-        watch.hear(Event::SetAside(&path));
+        let path = orphan.set_aside(number, range.start, loaded.bytes(range.clone()))?;
+        watch.on_event(Event::SetAside(&path));
     }
     if !loaded.scan.torn.is_empty() {
-        watch.hear(Event::Torn(loaded.scan.torn.len() as u64));
+        watch.on_event(Event::Torn(loaded.scan.torn.len() as u64));
     }
     Ok(())
 }
 
 /// Delivers a run of consecutive lines.
 async fn rows(
-    dead: &mut Dead,
+    orphan: &mut OrphanSpool,
     target: &Target,
     watch: &mut dyn Watch,
     run: u64,
@@ -152,13 +157,13 @@ async fn rows(
 ) -> Result<(), StopReason> {
     let limits = target.limits;
     let mut session =
-        Session::new(limits, target.retry, target.pace, u64::from(dead.header.salt()));
+        Session::new(limits, target.retry, target.pace, u64::from(orphan.header.salt()));
     for line in 0..block.len() {
         session.logged(now(), block.start(line + 1) - block.start(line));
     }
     session.flush();
-    let writer: Arc<str> = dead.header.writer.as_str().into();
-    let base = dead.header.base + run;
+    let writer: Arc<str> = orphan.header.writer.as_str().into();
+    let base = orphan.header.base + run;
     while session.settled() < block.len() as u64 {
         let (first, max_lines) = match session.poll(now()) {
             Step::Append { first, max_lines } => (first, max_lines),
@@ -187,7 +192,7 @@ async fn rows(
             writer: Arc::clone(&writer),
             first_line: if is_forgotten { first } else { base + first },
             lines: lines.clone(),
-            columns: dead.columns(),
+            columns: orphan.columns(),
             timeout: limits.append_timeout,
         };
         let answer = within(limits.append_timeout, target.backend.append(append)).await;
@@ -206,21 +211,21 @@ async fn rows(
         let acked = session.acked();
         let settled = session.answered(now(), answer);
         if let Some(reason) = session.last_error() {
-            watch.hear(Event::Failed { attempts: session.attempts(), reason });
+            watch.on_event(Event::Failed { attempts: session.attempts(), reason });
         }
         for (line, reason) in &settled.rejected {
             let index = usize::try_from(line - first).unwrap_or(usize::MAX);
             let text = lines.iter().nth(index).unwrap_or_default();
-            if let Err(error) = dead.refusals.add(&writer, base + line, text, reason) {
-                watch.hear(Event::Trouble(&error));
+            if let Err(error) = orphan.rejected_log.add(&writer, base + line, text, reason) {
+                watch.on_event(Event::Trouble(&error));
             }
-            watch.hear(Event::Rejected { line: text, reason });
+            watch.on_event(Event::Rejected { line: text, reason });
         }
         if session.settled() > first {
-            if let Err(error) = dead.acked.write(run + session.settled()) {
-                watch.hear(Event::Trouble(&error));
+            if let Err(error) = orphan.acked.write(run + session.settled()) {
+                watch.on_event(Event::Trouble(&error));
             }
-            watch.hear(Event::Acked(session.acked() - acked));
+            watch.on_event(Event::Acked(session.acked() - acked));
         }
     }
     Ok(())
@@ -228,12 +233,12 @@ async fn rows(
 
 /// Delivers the media files.
 async fn files(
-    dead: &Dead,
+    orphan: &OrphanSpool,
     target: &Target,
     watch: &mut dyn Watch,
 ) -> io::Result<Result<(), StopReason>> {
-    let seed = u64::from(dead.header.salt());
-    let mut names = dead.pictures.names()?.into_iter().peekable();
+    let seed = u64::from(orphan.header.salt());
+    let mut names = orphan.media.names()?.into_iter().peekable();
     while names.peek().is_some() {
         let mut queue = MediaQueue::new(u64::MAX, target.retry, seed);
         let (mut count, mut bytes) = (0, 0);
@@ -241,16 +246,16 @@ async fn files(
             && bytes < FILE_BYTES_AT_ONCE
             && let Some(name) = names.next()
         {
-            let (pictures, read) = (Arc::clone(&dead.pictures), name.clone());
-            match off_thread(&dead.disk, move || pictures.read(&read)).await?? {
+            let (media, read) = (Arc::clone(&orphan.media), name.clone());
+            match off_thread(&orphan.disk, move || media.read(&read)).await?? {
                 Some(file) => {
                     count += 1;
                     bytes += file.bytes.len();
                     queue.add(now(), [file]);
                 }
                 None => {
-                    let path = dead.move_aside(&dead.pictures.file(&name), &name)?;
-                    watch.hear(Event::SetAside(&path));
+                    let path = orphan.move_aside(&orphan.media.file(&name), &name)?;
+                    watch.on_event(Event::SetAside(&path));
                 }
             }
         }
@@ -277,18 +282,18 @@ async fn files(
             let answer = within(timeout, target.backend.upload(upload)).await;
             let settled = queue.answered(now(), answer);
             if let Some(reason) = queue.session().last_error() {
-                watch.hear(Event::Failed { attempts: queue.session().attempts(), reason });
+                watch.on_event(Event::Failed { attempts: queue.session().attempts(), reason });
             }
-            for (path, reason) in &settled.refused {
+            for (path, reason) in &settled.rejected {
                 tracing::warn!(table = %target.table, %path, %reason, "a media file was rejected");
             }
-            let failed = settled.refused.len() as u64;
+            let failed = settled.rejected.len() as u64;
             for path in &settled.paths {
-                if let Err(error) = dead.pictures.remove(path) {
-                    watch.hear(Event::Trouble(&error));
+                if let Err(error) = orphan.media.remove(path) {
+                    watch.on_event(Event::Trouble(&error));
                 }
             }
-            watch.hear(Event::Media { uploaded: settled.paths.len() as u64 - failed, failed });
+            watch.on_event(Event::Media { uploaded: settled.paths.len() as u64 - failed, failed });
         }
     }
     Ok(Ok(()))

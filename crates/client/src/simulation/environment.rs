@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::dice::{Dice, Op};
+use super::generator::{Generator, Op};
 use crate::spool::sim_disk::SimMachine;
 use crate::spool::{SpoolConfig, SyncPolicy};
 use crate::{BatchLimits, Clock, OpenError, Refusal, Rejected, Stats, StreamTable, WhenFull, row};
@@ -53,7 +53,7 @@ struct Program {
     at_risk_from: Option<usize>,
     /// When it was killed, and how many calls to the disk had failed by then.
     died: Option<(Instant, u64)>,
-    /// When the next program opened the table, which makes safe what this one left.
+    /// When the next program opened the table, which syncs the spool of this one.
     succeeded: Option<Instant>,
 }
 
@@ -105,22 +105,22 @@ impl fmt::Display for Seen {
     }
 }
 
-pub(super) struct World {
+pub(super) struct Environment {
     clock: SimulatedClock,
     backend: MockBackend,
     pub(super) machine: SimMachine,
     spool: Option<SpoolConfig>,
     programs: Vec<Program>,
-    dice: Dice,
+    generator: Generator,
     next_row: u64,
-    has_pictures: bool,
+    has_media: bool,
     rejected: Arc<Mutex<BTreeSet<u64>>>,
     seen: Seen,
 }
 
-impl World {
-    /// Begins with one program. Half of the seeds have a spool, unless all must; a third has a server
-    /// like W&B's, which does not state what its answers cover.
+impl Environment {
+    /// Starts with one program. Odd seeds have a spool; with `must_spool` all have one. Every third
+    /// seed has a server like W&B's, whose responses do not state what they cover.
     pub(super) async fn new(seed: u64, must_spool: bool) -> Result<Self, String> {
         let config = MockConfig {
             timer: Some(Arc::new(SimulatedTime)),
@@ -128,13 +128,13 @@ impl World {
             ..MockConfig::default()
         };
         let backend = MockBackend::new(config).map_err(|e| e.to_string())?;
-        let mut dice = Dice(seed);
+        let mut generator = Generator(seed);
         let spool = (must_spool || has_disk(seed)).then(|| SpoolConfig {
             dir: Some("/spool".into()),
             server: None,
-            max_bytes: 5_000 + dice.roll(40_000),
+            max_bytes: 5_000 + generator.roll(40_000),
             segment_bytes: 4 << 10,
-            sync: match dice.roll(4) {
+            sync: match generator.roll(4) {
                 0 => SyncPolicy::Never,
                 1..=2 => SyncPolicy::Interval(Duration::from_secs(1)),
                 _ => SyncPolicy::Always,
@@ -144,10 +144,10 @@ impl World {
             clock: SimulatedClock(Arc::new(AtomicI64::new(1_700_000_000_000))),
             backend,
             machine: SimMachine::default(),
-            has_pictures: spool.is_some() && dice.roll(3) == 0,
+            has_media: spool.is_some() && generator.roll(3) == 0,
             spool,
             programs: Vec::new(),
-            dice,
+            generator,
             next_row: 0,
             rejected: Arc::default(),
             seen: Seen::default(),
@@ -161,7 +161,7 @@ impl World {
             match self.builder()?.open_with_driver().await {
                 // The disk fails sometimes.
                 Err(OpenError::Spool { .. }) if attempts < 100 => self.machine.set_full(false),
-                // Faults that are scheduled for requests of this kind may come together.
+                // Several scheduled faults may apply to requests of this kind.
                 Err(OpenError::Unavailable { .. }) if attempts < 100 => {}
                 opened => break opened.map_err(|e| format!("open: {e}"))?,
             }
@@ -194,12 +194,12 @@ impl World {
             }
         };
         let limits = BatchLimits {
-            max_rows: 1 + self.dice.roll(8) as usize,
-            max_bytes: 200 + self.dice.roll(4000) as usize,
+            max_rows: 1 + self.generator.roll(8) as usize,
+            max_bytes: 200 + self.generator.roll(4000) as usize,
             ..BatchLimits::default()
         };
-        let when_full = if self.dice.roll(2) == 0 { WhenFull::Wait } else { WhenFull::Refuse };
-        let writer = Uuid::from_u64_pair(self.dice.roll(u64::MAX), self.programs.len() as u64);
+        let when_full = if self.generator.roll(2) == 0 { WhenFull::Wait } else { WhenFull::Refuse };
+        let writer = Uuid::from_u64_pair(self.generator.roll(u64::MAX), self.programs.len() as u64);
         let builder = StreamTable::builder(NAME)
             .base_url("http://mock.invalid")
             .api_key("local-key")
@@ -207,10 +207,10 @@ impl World {
             .clock(self.clock.clone())
             .limits(limits)
             .when_full(when_full)
-            .buffer_bytes(500 + self.dice.roll(5_000))
+            .buffer_bytes(500 + self.generator.roll(5_000))
             .on_reject(on_reject)
             .writer(writer)
-            .quiet();
+            .print_url(false);
         Ok(match &self.spool {
             Some(config) => builder.spool(config.clone()).disk(self.machine.process()),
             None => builder.no_spool(),
@@ -223,7 +223,7 @@ impl World {
 
     pub(super) async fn step(&mut self, op: Op) -> Result<(), String> {
         let alive = self.alive();
-        let which = alive[self.dice.roll(alive.len() as u64) as usize];
+        let which = alive[self.generator.roll(alive.len() as u64) as usize];
         match op {
             Op::Log { rows, with_bad } => self.log(which, rows, with_bad).await?,
             Op::Sleep(time) => tokio::time::sleep(time).await,
@@ -274,7 +274,7 @@ impl World {
     }
 
     fn table(&self, which: usize) -> &StreamTable {
-        &self.programs[which].alive.as_ref().expect("only who is alive is asked").0
+        &self.programs[which].alive.as_ref().expect("the program is running").0
     }
 
     /// Logs rows, and checks that all are accepted except invalid ones and those without space.
@@ -296,7 +296,7 @@ impl World {
         for (index, &n) in numbers.iter().enumerate() {
             match refusals.next_if(|refused| refused.index == index) {
                 None => {
-                    ensure(!is_bad(n), || format!("bad row {n} was taken"))?;
+                    ensure(!is_bad(n), || format!("bad row {n} was accepted"))?;
                     program.taken.push(Taken { number: n, must: true, at, failed });
                 }
                 Some(refused) => {
@@ -304,7 +304,7 @@ impl World {
                         || refused.reason.is_retryable();
                     ensure(fits, || format!("row {n} was refused: {}", refused.reason))?;
                     let back = refused.row.as_ref().and_then(|row| row.get("n"));
-                    ensure(back == Some(&n.into()), || format!("row {n} was not handed back"))?;
+                    ensure(back == Some(&n.into()), || format!("row {n} was not returned"))?;
                 }
             }
         }
@@ -323,7 +323,7 @@ impl World {
     }
 
     fn row(&self, n: u64, is_bad: bool) -> Row {
-        match (is_bad, self.has_pictures) {
+        match (is_bad, self.has_media) {
             (true, _) => row! { "n" => n },
             (false, false) => row! { "n" => n, "text" => "x".repeat(n as usize % 50) },
             (false, true) => row! { "n" => n, "text" => Media::html(format!("{}", n % 23)) },
@@ -356,7 +356,7 @@ impl World {
             }
         }
         match is_power_cut {
-            true => self.machine.cut_power(|sides| self.dice.roll(sides)),
+            true => self.machine.cut_power(|sides| self.generator.roll(sides)),
             false => self.machine.kill(),
         }
         for program in &mut self.programs {
@@ -379,12 +379,12 @@ impl World {
             ensure(logged == sum, || format!("the sum is wrong: {stats}"))?;
             ensure(dropped == 0, || format!("rows were dropped: {stats}"))?;
             let taken = program.taken.len() as u64;
-            ensure(logged == taken, || format!("{taken} rows taken, but {stats}"))?;
+            ensure(logged == taken, || format!("{taken} rows accepted, but {stats}"))?;
             let settled = recovered.acked + recovered.rejected;
             ensure(settled <= recovered.found, || format!("too many recovered: {stats}"))?;
             // Only a power failure can lose written rows between others.
-            let is_told_lost = recovered.lost + recovered.damaged > 0;
-            ensure(self.seen.power_cuts > 0 || !is_told_lost, || format!("not lost: {stats}"))?;
+            let reports_loss = recovered.lost + recovered.damaged > 0;
+            ensure(self.seen.power_cuts > 0 || !reports_loss, || format!("not lost: {stats}"))?;
             let lines = self.backend.lines(table.path());
             let writer = Some(table.writer());
             let stored =
@@ -437,7 +437,7 @@ impl World {
             let mut taken = program.taken.iter().map(|taken| taken.number);
             for n in &stored {
                 let found = taken.any(|number| number == *n);
-                ensure(found, || format!("row {n} is there twice, or too early: {stored:?}"))?;
+                ensure(found, || format!("row {n} is stored twice, or too early: {stored:?}"))?;
             }
             self.seen.rows += stored.len() as u64;
         }
@@ -445,7 +445,7 @@ impl World {
             || self.seen.power_cuts == 0
         {
             let missing = self.backend.missing_files(&table);
-            ensure(missing.is_empty(), || format!("pictures are lost: {missing:?}"))?;
+            ensure(missing.is_empty(), || format!("media files are lost: {missing:?}"))?;
         }
         Ok(self.seen)
     }
@@ -466,7 +466,7 @@ impl World {
             ensure(stats.is_settled(), || format!("finished too early: {stats}"))?;
             let late = table.log(self.row(0, false)).await;
             let is_finished = late.is_err_and(|e| e.refused[0].reason == Refusal::Finished);
-            ensure(is_finished, || "a row was taken after finish".to_owned())?;
+            ensure(is_finished, || "a row was accepted after finish".to_owned())?;
             self.check()?;
             self.seen.recovered += self.table(i).stats().recovered.acked;
             if let Some((table, driver)) = self.programs[i].alive.take() {
@@ -501,8 +501,8 @@ pub(super) fn has_disk(seed: u64) -> bool {
 }
 
 fn path() -> TablePath {
-    let name: TableName = NAME.parse().expect("the name is one");
-    name.to_path().expect("the name is whole")
+    let name: TableName = NAME.parse().expect("the name is valid");
+    name.to_path().expect("the name is complete")
 }
 
 fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), String> {

@@ -37,9 +37,9 @@ pub(super) enum Op {
 }
 
 /// A deterministic random generator (splitmix64).
-pub(super) struct Dice(pub(super) u64);
+pub(super) struct Generator(pub(super) u64);
 
-impl Dice {
+impl Generator {
     pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -76,7 +76,7 @@ impl Dice {
         Fault::NoAck(NoAck::ALL[self.roll(NoAck::ALL.len() as u64) as usize])
     }
 
-    /// Something that goes wrong with a request: of any kind, if it is a false acknowledgement.
+    /// Returns a fault of a request. False acknowledgements are injected into requests of all kinds.
     fn failure(&mut self) -> Op {
         match self.roll(6) {
             0 => Op::Fail(RequestKind::Upload, self.no_ack()),
