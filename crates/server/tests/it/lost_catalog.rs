@@ -76,7 +76,7 @@ async fn an_empty_catalog_is_begun_if_somebody_says_so() {
     std::fs::write(server.catalog_file(), "").unwrap();
     std::fs::remove_dir_all(folder.join("catalog-copies")).unwrap();
     let said = server.refused(LostCatalog::Refuse).await;
-    assert!(said.contains("no copy that can be used"), "{said}");
+    assert!(said.contains("no usable copy"), "{said}");
     server.refused(LostCatalog::UseCopy).await;
     server.start_again(|config| config.lost_catalog = LostCatalog::BeginEmpty).await.unwrap();
     assert_ne!(server.key, old_key);
