@@ -71,7 +71,7 @@ fn keys_are_created_and_revoked() {
     let refused = home.run(&["keys", "ls"]);
     assert_eq!(
         (refused.code, refused.err.as_str()),
-        (Some(1), "error: only an admin key may look after keys\n")
+        (Some(1), "error: only an admin key may manage keys\n")
     );
 
     // Changing the data folder directly requires no key.
