@@ -17,8 +17,8 @@ pub struct ServerConfig {
     /// `https://tables.example.org`. By default it is derived from the `Host` header of each
     /// request.
     pub public_url: Option<String>,
-    /// Additional host names of the server, beside loopback names, its own address and the host of
-    /// the public URL. Requests for other hosts are rejected.
+    /// Additional host names of the server. Loopback names, its own address and the host of the public
+    /// URL are always allowed. Requests for other hosts are rejected.
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may show panels and boards in frames, such as a notebook's. If only this
     /// machine can reach the server, pages of this machine may always do so.

@@ -23,12 +23,12 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// Stores files.
     pub files: Arc<dyn FileStore>,
-    /// Stores everything beside rows and files.
+    /// Stores everything except rows and files.
     pub catalog: Catalog,
     pub(crate) shared: Arc<Shared>,
 }
 
-/// State that handlers share beside the stores.
+/// State that handlers share in addition to the stores.
 pub(crate) struct Shared {
     pub(crate) config: ServerConfig,
     pub(crate) signer: Signer,

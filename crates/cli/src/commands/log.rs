@@ -373,7 +373,7 @@ impl Session {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Prints the URL of the table once, when the first row is logged.
+    /// Says once where the rows can be looked at.
     fn announce(&mut self) {
         let is_due = !self.is_announced && self.table.stats().logged > 0;
         if let (true, Some(url)) = (is_due, self.table.panel_url()) {

@@ -1,5 +1,5 @@
-//! The catalog: everything the server stores beside rows and files: keys, projects, runs, artifacts
-//! and boards.
+//! The catalog: everything the server stores apart from rows and files, such as keys, projects,
+//! runs, artifacts and boards.
 //!
 //! One SQLite file in the data folder. A call that changes the catalog returns once the change is
 //! on disk. Nothing here blocks an async thread.
@@ -64,7 +64,7 @@ pub(crate) const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 /// wait without a thread.
 const MAX_READERS: usize = 4;
 
-/// The catalog: everything the server stores beside rows and files. Cheap to clone.
+/// The catalog: everything the server stores apart from rows and files. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog(Arc<Inner>);
 

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Page {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last: u32,
-    /// Received messages that nobody has waited for yet.
+    /// Received messages that no call has returned yet.
     news: VecDeque<Response>,
     notes: VecDeque<Value>,
 }
