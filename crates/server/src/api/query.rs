@@ -27,7 +27,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 /// The parameters of a query, from the request's body or query string.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Question {
+pub(super) struct QueryParams {
     sql: Option<String>,
     entity: Option<String>,
     project: Option<String>,
@@ -43,26 +43,26 @@ pub(super) struct Question {
 pub(super) async fn query(
     State(state): State<AppState>,
     principal: Principal,
-    Params(params): Params<Question>,
+    Params(params): Params<QueryParams>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
-    let question = read(&headers, &body, params)?;
-    let format = match &question.format {
+    let options = read(&headers, &body, params)?;
+    let format = match &options.format {
         Some(name) => named(name).ok_or_else(|| not_acceptable(name))?,
         None => negotiate(&headers)?,
     };
-    let home = match (question.entity, question.project) {
+    let home = match (options.entity, options.project) {
         (Some(entity), Some(project)) => Some((entity, project)),
         (None, None) => None,
         _ => return Err(ApiError::bad_request("`entity` and `project` must be given together")),
     };
     let query = Query {
-        sql: question.sql.unwrap_or_default(),
+        sql: options.sql.unwrap_or_default(),
         home,
         entities: principal.entities(),
-        timeout: timeout(question.timeout)?,
+        timeout: timeout(options.timeout)?,
         positions: false,
         owner: Some(principal.owner()),
     };
@@ -71,7 +71,7 @@ pub(super) async fn query(
 }
 
 /// Combines the parameters of the body and of the query string. The body takes precedence.
-fn read(headers: &HeaderMap, body: &Bytes, params: Question) -> Result<Question, ApiError> {
+fn read(headers: &HeaderMap, body: &Bytes, params: QueryParams) -> Result<QueryParams, ApiError> {
     let text = std::str::from_utf8(body)
         .map_err(|_| ApiError::bad_request("the body is not UTF-8"))?
         .trim();
@@ -81,23 +81,23 @@ fn read(headers: &HeaderMap, body: &Bytes, params: Question) -> Result<Question,
         // curl's default content type says nothing about the body. No SQL begins with a brace.
         _ => text.starts_with('{'),
     };
-    let told = if is_json {
+    let from_body = if is_json {
         serde_json::from_str(text).map_err(|error| ApiError::bad_request(error.to_string()))?
     } else {
         let sql = Some(text.to_owned()).filter(|text| !text.is_empty());
-        Question { sql, ..Question::default() }
+        QueryParams { sql, ..QueryParams::default() }
     };
-    let question = Question {
-        sql: told.sql.or(params.sql),
-        entity: told.entity.or(params.entity),
-        project: told.project.or(params.project),
-        timeout: told.timeout.or(params.timeout),
-        format: told.format.or(params.format),
+    let options = QueryParams {
+        sql: from_body.sql.or(params.sql),
+        entity: from_body.entity.or(params.entity),
+        project: from_body.project.or(params.project),
+        timeout: from_body.timeout.or(params.timeout),
+        format: from_body.format.or(params.format),
     };
-    if question.sql.as_ref().is_none_or(|sql| sql.trim().is_empty()) {
+    if options.sql.as_ref().is_none_or(|sql| sql.trim().is_empty()) {
         return Err(ApiError::bad_request("no SQL: send it as text, or as {\"sql\":\"select …\"}"));
     }
-    Ok(question)
+    Ok(options)
 }
 
 fn timeout(seconds: Option<f64>) -> Result<Duration, ApiError> {
@@ -219,8 +219,8 @@ mod tests {
         if !content_type.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        let found = read(&headers, &Bytes::from_static(body.as_bytes()), Question::default());
-        let found = found.map(|question| question.sql.unwrap()).map_err(|e| e.to_string());
+        let found = read(&headers, &Bytes::from_static(body.as_bytes()), QueryParams::default());
+        let found = found.map(|options| options.sql.unwrap()).map_err(|e| e.to_string());
         match expected {
             Ok(sql) => assert_eq!(found.as_deref(), Ok(sql)),
             Err(part) => assert!(found.unwrap_err().contains(part)),
