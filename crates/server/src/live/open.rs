@@ -143,11 +143,11 @@ impl OpenView {
             msg_id,
             with_rows,
         };
-        let told = Arc::clone(&self.made);
+        let sent = Arc::clone(&self.made);
         tokio::spawn(async move {
             tokio::select! {
                 () = ended.cancelled() => {}
-                () = follow.run(told) => {}
+                () = follow.run(sent) => {}
             }
         });
     }
@@ -194,7 +194,7 @@ struct Follow {
 impl Follow {
     /// A slow or hidden page is not notified of each change. When it is ready, it gets the current
     /// state.
-    async fn run(self, mut told: Arc<Computed>) {
+    async fn run(self, mut sent: Arc<Computed>) {
         let mut end = self.view.watch();
         let mut visible = self.session.visible.subscribe();
         loop {
@@ -203,7 +203,7 @@ impl Follow {
             }
             let _watcher = self.view.keep_fresh();
             loop {
-                let known = told.end;
+                let known = sent.end;
                 tokio::select! {
                     changed = end.wait_for(|end| *end > known) => if changed.is_err() { return },
                     hidden = visible.wait_for(|it| !*it) => match hidden {
@@ -212,7 +212,7 @@ impl Follow {
                     },
                 }
                 sleep_until(self.view.next_refresh()).await;
-                told = match self.news(&told).await {
+                sent = match self.news(&sent).await {
                     Ok(Some(now)) => now,
                     Ok(None) => return,
                     Err(error) => {
@@ -228,16 +228,16 @@ impl Follow {
 
     /// Refreshes the view and notifies the page. Returns the state that was sent; `None` if the
     /// page has disconnected.
-    async fn news(&self, told: &Arc<Computed>) -> Result<Option<Arc<Computed>>, LiveError> {
+    async fn news(&self, sent: &Arc<Computed>) -> Result<Option<Arc<Computed>>, LiveError> {
         let now = self.view.refresh().await?;
         let delta = match self.with_rows {
-            true => self.view.new_rows(told, &now).await?,
+            true => self.view.new_rows(sent, &now).await?,
             false => None,
         };
         let delta = delta.map(|window| window.to_arrow()).transpose()?.map(Into::into);
         self.session.note(&self.view.source.table, now.table_shape()).await;
         let say = Say::OnUpdate(OnUpdateResp { delta, port: 0 });
-        let is_told = self.session.tell(self.msg_id, self.id.clone(), say).await;
-        Ok(is_told.then_some(now))
+        let is_sent = self.session.tell(self.msg_id, self.id.clone(), say).await;
+        Ok(is_sent.then_some(now))
     }
 }

@@ -33,8 +33,8 @@ fn store_config(folder: &Path) -> StoreConfig {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a_killed_server_loses_no_acked_rows starts it as a separate process"]
 async fn child() {
-    let Ok(told) = std::env::var(CHILD) else { return };
-    let (port, folder) = told.split_once(' ').unwrap();
+    let Ok(argument) = std::env::var(CHILD) else { return };
+    let (port, folder) = argument.split_once(' ').unwrap();
     let folder = Path::new(folder);
     let config = ServerConfig {
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap())),
@@ -117,10 +117,10 @@ async fn a_killed_server_loses_no_acked_rows() {
     let writers: Vec<_> =
         (0..3).map(|_| tokio::spawn(write(port, key.clone(), Arc::clone(&stop)))).collect();
     // Any pseudorandom sequence is sufficient.
-    let mut dice = u64::from(std::process::id()) | 1;
+    let mut random = u64::from(std::process::id()) | 1;
     for _ in 0..kills {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        tokio::time::sleep(Duration::from_millis(20 + (dice >> 33) % 250)).await;
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        tokio::time::sleep(Duration::from_millis(20 + (random >> 33) % 250)).await;
         child.kill().await.unwrap();
         child = spawn(folder.path(), port);
         wait_until_up(port).await;
