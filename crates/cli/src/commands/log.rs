@@ -116,12 +116,13 @@ impl Log {
         let options = Options { format: self.format, text: self.text, skip: self.skip };
         let items = read(sources, options, &bytes);
 
-        let told = Told { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
+        let report =
+            RefusalReport { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
         let mut session = Session {
             table,
             bar,
             bytes,
-            told,
+            report,
             rejected,
             trouble: Trouble::default(),
             under_way: None,
@@ -153,7 +154,7 @@ impl Log {
         match finished {
             Some(Err(error)) => Err(Failure::failed(error)),
             _ if is_interrupted => Err(Failure::Interrupted),
-            _ if session.told.refused > 0 => Err(Failure::Told),
+            _ if session.report.refused > 0 => Err(Failure::Told),
             _ => Ok(()),
         }
     }
@@ -273,7 +274,7 @@ struct Session {
     table: StreamTable,
     bar: ProgressBar,
     bytes: Arc<AtomicU64>,
-    told: Told,
+    report: RefusalReport,
     rejected: Arc<Mutex<Vec<Rejected>>>,
     trouble: Trouble,
     /// For a call of `log` that has not returned: its number of rows, and the rows logged before
@@ -347,14 +348,14 @@ impl Session {
                     let lost = format!("not all rows from {first} on are on disk: {reason}");
                     failed = Some(Failure::failed(lost));
                 }
-                (Some(reason), _) => self.told.at_risk(reason),
+                (Some(reason), _) => self.report.at_risk(reason),
                 (None, _) => {}
             }
             for refused in error.refused {
                 let (index, place) = &places[refused.index];
                 match refused.reason {
                     Refusal::Schema(_) | Refusal::TooLong { .. } => {
-                        self.told.knows_columns |= matches!(refused.reason, Refusal::Schema(_));
+                        self.report.knows_columns |= matches!(refused.reason, Refusal::Schema(_));
                         bad.push((*index, place.clone(), refused.reason.to_string()));
                     }
                     // The reason also applies to all following rows.
@@ -367,7 +368,7 @@ impl Session {
         }
         bad.sort_by_key(|(index, ..)| *index);
         for (_, place, reason) in &bad {
-            self.told.row(place, reason);
+            self.report.row(place, reason);
         }
         self.announce();
         failed.map_or(Ok(()), Err)
@@ -386,7 +387,7 @@ impl Session {
         let rejected =
             std::mem::take(&mut *self.rejected.lock().unwrap_or_else(PoisonError::into_inner));
         for Rejected { line, reason, .. } in rejected {
-            self.told.rejected(&line, &reason);
+            self.report.rejected(&line, &reason);
         }
         if let Some(error) = self.trouble.watch(self.table.last_error()) {
             self.bar.suspend(|| style::warn(format_args!("rows wait and are sent again: {error}")));
@@ -418,7 +419,7 @@ impl Session {
     fn conclude(&mut self) -> Result<(), Failure> {
         self.show();
         self.bar.finish_and_clear();
-        self.told.rest();
+        self.report.print_total();
         let stats = self.table.stats();
         if let Some((rows, before)) = self.under_way.take() {
             let left = rows.saturating_sub(stats.logged - before);
@@ -442,7 +443,7 @@ impl Session {
                 format!("{} and {} wait", counted(rows, "row"), counted(files, "media file"))
             }
         };
-        let but = if self.told.is_at_risk {
+        let but = if self.report.is_at_risk {
             ", except rows that could not be written to disk"
         } else {
             ""
@@ -464,7 +465,7 @@ fn verb(count: u64, noun: &str, singular: &str, plural: &str) -> String {
 }
 
 /// Reports refused rows.
-struct Told {
+struct RefusalReport {
     bar: ProgressBar,
     refused: u64,
     /// Whether a row did not match the columns.
@@ -472,17 +473,17 @@ struct Told {
     is_at_risk: bool,
 }
 
-impl Told {
+impl RefusalReport {
     fn row(&mut self, place: &Place, reason: &str) {
-        self.say(format!("{place}: {reason}"));
+        self.warn(format!("{place}: {reason}"));
     }
 
     fn rejected(&mut self, line: &str, reason: &str) {
         let start: String = line.chars().take(120).collect();
-        self.say(format!("rejected by the server: {reason}: {}", printable_cell(&start)));
+        self.warn(format!("rejected by the server: {reason}: {}", printable_cell(&start)));
     }
 
-    fn say(&mut self, text: String) {
+    fn warn(&mut self, text: String) {
         self.refused += 1;
         if self.refused <= MAX_TOLD {
             self.bar.suspend(|| style::warn(text));
@@ -498,7 +499,7 @@ impl Told {
     }
 
     /// Prints the number of refused rows.
-    fn rest(&self) {
+    fn print_total(&self) {
         if self.refused > 0 {
             let hint = match self.knows_columns {
                 true => "; use --evolve to add columns, --skip to leave columns out",
