@@ -13,7 +13,7 @@ use streamtable_schema::Timestamp;
 const END: Duration = Duration::from_secs(253_402_300_799);
 
 /// Returns the time of day, limited to the years 1970 to 9999.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+#[expect(clippy::disallowed_methods, reason = "only this module reads the system clock")]
 pub(crate) fn now() -> SystemTime {
     clamp(SystemTime::now())
 }

@@ -47,7 +47,7 @@ impl FromRequestParts<AppState> for Key {
         }
         match state.catalog.key_of_session(&token).await? {
             Some(key) => Ok(key),
-            None => refuse("the session is not valid any more"),
+            None => refuse("the session has expired"),
         }
     }
 }

@@ -103,7 +103,7 @@ pub(super) fn aggregate(
                 let weight = format!("CAST({} AS DOUBLE)", weight.value());
                 float(format!("sum({number} * {weight}) / nullif(sum({weight}), 0)"))
             }
-            // Only its shape is asked.
+            // The caller needs only the shape.
             [] => float(String::new()),
             _ => Err(LiveError::refused("a weighted mean needs one other column of numbers")),
         },
