@@ -1,4 +1,4 @@
-//! The server that a command speaks to.
+//! The server that a command connects to.
 
 use std::time::Duration;
 
@@ -20,60 +20,60 @@ use streamtable_wire::{GRAPHQL_PATH, NotAnAck};
 use crate::cli::Global;
 use crate::failure::Failure;
 
-/// Where a server is by default: on this machine, where `serve` puts it.
+/// Default URL of the server: where `serve` listens by default.
 pub(crate) const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8080";
 
-/// How long a login link may take: a link is a convenience beside what was asked for.
+/// How long `log` and `url` wait for a login link, which is not their main result.
 const LINK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of an answer that is read whole.
+/// Maximum size of a response that is read into memory, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// What a name shows as it is in a path or behind a `?`.
+/// Characters that are percent-encoded in paths and parameters.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The server that a command speaks to, and the key that it shows.
+/// The server that a command connects to, and the API key for it.
 pub(crate) struct Remote {
     settings: Settings,
     base: BaseUrl,
     transport: HyperTransport,
 }
 
-/// An answer that is read as it comes.
+/// A response whose body is read as a stream.
 pub(crate) type Answer = Response<Incoming>;
 
 impl Remote {
-    /// Finds out where the server is, as the SDK does.
+    /// Determines the server in the same way as the SDK.
     pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
         Self::with_settings(settings(global)?)
     }
 
-    /// Speaks to the server of these settings.
+    /// Uses the server of these settings.
     pub(crate) fn with_settings(settings: Settings) -> Result<Self, Failure> {
         let base: BaseUrl = settings.base_url.parse().map_err(|error| {
-            Failure::usage(format!("{:?} is no server's address: {error}", settings.base_url))
+            Failure::usage(format!("{:?} is not a server URL: {error}", settings.base_url))
         })?;
         let transport = HyperTransport::new().map_err(Failure::failed)?;
         Ok(Self { settings, base, transport })
     }
 
-    /// Returns what the machine's settings say.
+    /// Returns the settings.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Returns the server's address.
+    /// Returns the URL of the server.
     pub(crate) fn base(&self) -> &BaseUrl {
         &self.base
     }
 
-    /// Returns the address as keys are kept for it.
+    /// Returns the origin under which the server's key is stored.
     pub(crate) fn origin(&self) -> Result<Origin, Failure> {
         self.base.as_str().parse().map_err(Failure::usage)
     }
 
-    /// Completes a table's name: from the settings, then, where the entity is missing, by the
-    /// server's word.
+    /// Completes a table name from the settings. If the entity is still missing, asks the server
+    /// for the default one.
     pub(crate) async fn table(&self, name: &str) -> Result<TablePath, Failure> {
         let mut name: TableName = name.parse().map_err(Failure::usage)?;
         if let (None, Some(project)) = (name.project(), &self.settings.project) {
@@ -92,24 +92,23 @@ impl Remote {
         name.to_path().map_err(Failure::usage)
     }
 
-    /// Asks for the entity to which the key's owner logs by default; fails where the key is not
-    /// known.
+    /// Returns the default entity of the key's owner. Fails if the server does not know the key.
     pub(crate) async fn default_entity(&self) -> Result<Option<String>, Failure> {
         let body = request_body(&WhoAmI {});
         let answer =
             self.read(self.request(Method::POST, GRAPHQL_PATH, Some(body.into()))?).await?;
         let answer = parse_answer::<WhoAmI>(&answer).map_err(Failure::failed)?;
-        let viewer = answer.viewer.ok_or_else(|| self.unknown_key("it knows no owner"))?;
+        let viewer = answer.viewer.ok_or_else(|| self.unknown_key("it has no owner"))?;
         Ok(viewer.default_entity.map(|entity| entity.name))
     }
 
-    /// Gets JSON from a path below the server's address.
+    /// Gets JSON from a path below the server's URL.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let answer = self.read(self.request(Method::GET, path, None)?).await?;
         self.parse(&answer)
     }
 
-    /// Posts JSON, and gets some.
+    /// Posts JSON, and returns the JSON response.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -132,14 +131,14 @@ impl Remote {
         let post = self.post::<Link>("/api/login-links", &nothing);
         let link = tokio::time::timeout(LINK_TIMEOUT, post).await;
         let Link { url } = link.map_err(|_| {
-            Failure::failed(format!("{} does not answer in {LINK_TIMEOUT:?}", self.base))
+            Failure::failed(format!("{} did not respond within {LINK_TIMEOUT:?}", self.base))
         })??;
         // The link goes on within the server: a board elsewhere has sessions of its own.
         let next = address.strip_prefix(self.base.as_str()).unwrap_or("/");
         Ok(format!("{url}&next={}", form_encode(next)))
     }
 
-    /// Deletes what a path names. Only the status 204 says that this was done.
+    /// Sends a DELETE request. Only status 204 counts as success.
     pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
         let answer = self.send(self.request(Method::DELETE, path, None)?).await?;
         match answer.status() {
@@ -148,7 +147,7 @@ impl Remote {
         }
     }
 
-    /// Makes a request with the key; a body is JSON unless the caller says otherwise.
+    /// Creates a request with the API key. A body is JSON unless the caller changes its type.
     pub(crate) fn request(
         &self,
         method: Method,
@@ -176,16 +175,17 @@ impl Remote {
         Ok(value)
     }
 
-    /// Sends a request, and returns the answer once its head is there, if it is no refusal.
+    /// Sends a request, and returns the response when its head has arrived. An error status is an
+    /// error.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Answer, Failure> {
         let answer = self.attempt(request).await?;
         if !answer.status().is_success() {
             return Err(self.refusal(answer).await);
         }
-        // No command asks for a page, but a captive portal answers with one.
+        // No command requests HTML, so it comes from a captive portal.
         let content = answer.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
         if content.is_some_and(|content| content.starts_with("text/html")) {
-            return Err(self.not_acked(&answer, "no page was asked for"));
+            return Err(self.not_acked(&answer, "it is an HTML page"));
         }
         Ok(answer)
     }
@@ -197,7 +197,7 @@ impl Remote {
         Failure::failed(format!("{} {}", self.base, NotAnAck::new(&head, reason)))
     }
 
-    /// Sends a request, and returns the answer once its head is there, whatever its status.
+    /// Sends a request, and returns the response when its head has arrived, whatever its status.
     pub(crate) async fn attempt(&self, request: Request<Bytes>) -> Result<Answer, Failure> {
         self.transport.stream(request).await.map_err(|error| {
             let is_own = matches!(error, streamtable_transport::TransportError::Unreachable { .. })
@@ -205,14 +205,14 @@ impl Remote {
             match is_own {
                 true => Failure::failed(format!(
                     "{error}; is a server running? `streamtable serve` starts one, and --base-url \
-                     names another"
+                     selects another"
                 )),
                 false => Failure::failed(error),
             }
         })
     }
 
-    /// Reads what a server says no with.
+    /// Converts an error response to a failure.
     pub(crate) async fn refusal(&self, answer: Answer) -> Failure {
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
@@ -220,7 +220,9 @@ impl Remote {
         let message = message(&body);
         match status {
             StatusCode::UNAUTHORIZED => self.unknown_key(&message),
-            _ if message.is_empty() => Failure::failed(format!("{} answers {status}", self.base)),
+            _ if message.is_empty() => {
+                Failure::failed(format!("{} responded with {status}", self.base))
+            }
             _ => Failure::failed(message),
         }
     }
@@ -241,13 +243,13 @@ impl Remote {
     fn parse<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, Failure> {
         serde_json::from_slice(answer).map_err(|error| {
             Failure::failed(format!(
-                "{} does not answer as a StreamTable server: {error}",
+                "{} did not respond as a StreamTable server does: {error}",
                 self.base
             ))
         })
     }
 
-    /// Returns an answer's body, piece by piece.
+    /// Returns the body of a response as a stream.
     pub(crate) fn body(
         &self,
         answer: Answer,
@@ -256,17 +258,17 @@ impl Remote {
         BodyStream::new(answer.into_body()).map(move |frame| match frame {
             Ok(frame) => Ok(frame.into_data().unwrap_or_default()),
             Err(error) => Err(Failure::failed(format!(
-                "{base} broke off its answer, which is not whole: {error}"
+                "{base} aborted its response, which is incomplete: {error}"
             ))),
         })
     }
 
     fn broken(&self, error: &dyn std::fmt::Display) -> Failure {
-        Failure::failed(format!("{} broke off its answer: {error}", self.base))
+        Failure::failed(format!("{} aborted its response: {error}", self.base))
     }
 }
 
-/// Reads the machine's settings for the server that is meant.
+/// Reads the settings for the selected server.
 pub(crate) fn settings(global: &Global) -> Result<Settings, Failure> {
     if let Some(base_url) = &global.base_url {
         return Settings::from_env_for(base_url.trim_end_matches('/')).map_err(Failure::failed);
@@ -279,18 +281,18 @@ pub(crate) fn settings(global: &Global) -> Result<Settings, Failure> {
     Settings::from_env_for(DEFAULT_BASE_URL).map_err(Failure::failed)
 }
 
-/// The path of a table, or of something of it, in the native API.
+/// Returns the path of a table in the native API, followed by `rest`.
 pub(crate) fn table_path(table: &TablePath, rest: &str) -> String {
     let [entity, project, name] = [table.entity(), table.project(), table.table()].map(encode);
     format!("/api/tables/{entity}/{project}/{name}{rest}")
 }
 
-/// Writes a text as a part of a path or as a parameter.
+/// Percent-encodes a text for a path or a parameter.
 pub(crate) fn encode(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
 
-/// Takes the sentences out of an answer that says no.
+/// Returns the messages of an error response.
 fn message(body: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     struct Errors {

@@ -1,11 +1,11 @@
-//! Failed deliveries that last long enough to be worth a message.
+//! Reports of deliveries that keep failing.
 
 use std::time::{Duration, Instant};
 
-/// How long attempts to deliver may fail before that is reported.
+/// How long delivery may fail before this is reported.
 const REPORT_AFTER: Duration = Duration::from_secs(5);
 
-/// Reports once why rows are not delivered, if that lasts.
+/// Reports once why rows are not delivered, if this continues for some time.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
     since: Option<Instant>,
@@ -13,8 +13,8 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// Returns an error to report now: why the last attempt failed, if all have failed for some time
-    /// and this was not reported since the last success.
+    /// Returns the error to report now: that of the last attempt, if all attempts have failed for
+    /// some time and this has not been reported since the last success.
     pub(crate) fn watch(&mut self, last_error: Option<String>) -> Option<String> {
         self.watch_at(Instant::now(), last_error)
     }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_that_lasts_is_reported_once() {
+    fn lasting_trouble_is_reported_once() {
         let start = Instant::now();
         let mut trouble = Trouble::default();
         let mut watch = |seconds, error: Option<&str>| {

@@ -1,4 +1,4 @@
-//! The authority of a URL: a host and perhaps a port, as `Host` and `Origin` carry it.
+//! The authority of a URL: a host and an optional port, as in `Host` and `Origin`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,20 +7,20 @@ use std::str::FromStr;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, Uri};
 
-/// The longest name of a host.
+/// Maximum length of a host name.
 const MAX_NAME_BYTES: usize = 253;
 
-/// A host and perhaps a port. The server has no other parser for these.
+/// A host and an optional port. The server has no other parser for these.
 ///
 /// Invariant: the host is a lower-case name of letters, digits, `-`, `.` and `_`, or an IP address
-/// (IPv6 in brackets). A URL may be built from it without escapes.
+/// (IPv6 in brackets). It can be put into a URL without escaping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
     host: String,
     port: Option<u16>,
 }
 
-/// A text that is no authority.
+/// A text that is not an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a host with an optional port")]
 pub(crate) struct NotAnAuthority;
@@ -46,7 +46,7 @@ pub(crate) struct WebOrigin {
 impl Authority {
     /// Returns the authority to which a request was sent.
     ///
-    /// A target in absolute form has precedence over `Host`, which must be valid nevertheless
+    /// A target in absolute form takes precedence over `Host`, which must be valid nevertheless
     /// (RFC 9112, section 3.2).
     pub(crate) fn of_request(uri: &Uri, headers: &HeaderMap) -> Result<Self, WrongHost> {
         let mut lines = headers.get_all(HOST).iter();
@@ -75,7 +75,7 @@ impl Authority {
         self.host.trim_matches(['[', ']']).parse().ok()
     }
 
-    /// Returns whether the host is always the machine of the client.
+    /// Returns whether the host always refers to the client's own machine.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.ip() {
             Some(ip) => ip.is_loopback(),
@@ -119,7 +119,7 @@ impl FromStr for Authority {
     }
 }
 
-/// `u16::from_str` alone would take `+80`.
+/// `u16::from_str` alone would accept `+80`.
 fn parse_port(text: &str) -> Result<u16, NotAnAuthority> {
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten().ok_or(NotAnAuthority)
@@ -148,8 +148,8 @@ impl WebOrigin {
         &self.authority
     }
 
-    /// Returns whether a request to an authority goes to this origin, whatever the scheme: the
-    /// server does not know which one the browser used if a proxy does TLS.
+    /// Returns whether a request to an authority goes to this origin. The scheme is ignored: behind
+    /// a proxy that does TLS, the server does not know which one the browser used.
     pub(crate) fn is_at(&self, authority: &Authority) -> bool {
         self.authority.host == authority.host
             && self.authority.effective_port(self.is_https)
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_authority() {
+    fn invalid_authorities_are_rejected() {
         for text in [
             "",
             ":80",
@@ -267,9 +267,10 @@ mod tests {
     }
 
     proptest! {
-        /// No text becomes a URL whose host is another one, and what is written is read again.
+        /// Checks that an authority never yields a URL with another host, and that its text can be
+        /// parsed again.
         #[test]
-        fn a_url_of_an_authority_has_its_host(text in "[a-z0-9:@/\\\\.\\[\\]#? ,%_-]{0,24}") {
+        fn urls_keep_the_host(text in "[a-z0-9:@/\\\\.\\[\\]#? ,%_-]{0,24}") {
             if let Ok(authority) = text.parse::<Authority>() {
                 prop_assert_eq!(authority.to_string().parse(), Ok(authority.clone()));
                 let uri: Uri = format!("http://{authority}/x").parse().unwrap();

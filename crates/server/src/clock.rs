@@ -1,8 +1,8 @@
 //! The server's clock.
 //!
-//! The system's clock may say anything: a machine without a battery starts in 1970 or before, and
-//! `httpdate`, which writes HTTP's `Date`, panics outside of the years 1970 to 9999. So everything
-//! here that asks for the time of day asks this module.
+//! The system clock may be wrong: a machine without a clock battery starts in 1970 or before, and
+//! `httpdate`, which formats HTTP's `Date`, panics outside of the years 1970 to 9999. So all code
+//! in this crate gets the time of day from this module.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,13 +12,13 @@ use streamtable_schema::Timestamp;
 /// The last second of the year 9999.
 const END: Duration = Duration::from_secs(253_402_300_799);
 
-/// Returns the time of day, from 1970 to the end of 9999 whatever the system says.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+/// Returns the time of day, limited to the years 1970 to 9999.
+#[expect(clippy::disallowed_methods, reason = "only this module reads the system clock")]
 pub(crate) fn now() -> SystemTime {
     clamp(SystemTime::now())
 }
 
-/// Returns the time of day as rows and the catalog have it.
+/// Returns the time of day as a timestamp of rows and of the catalog.
 pub(crate) fn timestamp() -> Timestamp {
     now().into()
 }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time() {
+    fn dates_are_limited_to_1970_to_9999() {
         let hour = Duration::from_secs(3600);
         assert_eq!(date_of(UNIX_EPOCH - hour), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(date_of(UNIX_EPOCH + END + hour), "Fri, 31 Dec 9999 23:59:59 GMT");

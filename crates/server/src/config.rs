@@ -1,112 +1,113 @@
-//! How a server is set up.
+//! The settings of a server.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How a server is set up.
+/// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// The address to listen on. Port 0 takes a free one. Beyond loopback there must be a key
-    /// before the server starts.
+    /// The address to listen on. Port 0 selects a free port. If the address is not a loopback
+    /// address, the server only starts if a key exists.
     pub addr: SocketAddr,
-    /// The folder that holds all that the server keeps. It comes into being if it is not there;
-    /// only one server may use it at a time.
+    /// The folder for all data of the server. It is created if it does not exist. Only one server
+    /// may use it at a time.
     pub data_dir: PathBuf,
-    /// The URL under which clients reach the server, without a slash at the end, such as
-    /// `https://tables.example.org`. Without one it is what the client's `Host` says.
+    /// The URL under which clients reach the server, without a trailing slash, such as
+    /// `https://tables.example.org`. By default it is derived from the `Host` header of each
+    /// request.
     pub public_url: Option<String>,
-    /// Names by which the server may be called beside loopback names, its own address and the
-    /// public URL's. A request for another host is refused.
+    /// Additional host names of the server. Loopback names, its own address and the host of the public
+    /// URL are always allowed. Requests for other hosts are rejected.
     pub allowed_hosts: Vec<String>,
-    /// Origins whose pages may show panels and boards in frames, such as a notebook's. A server that
-    /// only this machine reaches lets this machine's pages do so anyway.
+    /// Origins whose pages may show panels and boards in frames, such as a notebook's. If only this
+    /// machine can reach the server, pages of this machine may always do so.
     pub frame_ancestors: Vec<String>,
-    /// The certificate and its key, for a server that speaks TLS itself.
+    /// The certificate and its key, if the server itself does TLS.
     pub tls: Option<TlsFiles>,
-    /// The entity in which those log who have a key for all and name none.
+    /// Entity used when a key that is valid for all entities logs without naming one.
     pub default_entity: String,
     /// The reaction to a catalog that is lost or damaged.
     pub lost_catalog: LostCatalog,
-    /// How many bytes of memory the process may use. Above it new rows and queries are answered 503,
-    /// and the largest query is stopped. By default three quarters of what the machine or the
-    /// control group has.
+    /// Maximum memory of the process in bytes. Above it, new rows and queries get 503, and the
+    /// largest query is stopped. Default: three quarters of the memory of the machine or the
+    /// control group.
     pub memory_limit: Option<u64>,
-    /// What is too much.
+    /// Limits on requests and connections.
     pub limits: Limits,
 }
 
-/// The reaction to a catalog (keys, runs, boards) that is damaged or has lost its keys. Has no effect
-/// on one that is intact.
+/// The reaction to a catalog (keys, runs, boards) that is damaged or has lost its keys. Has no
+/// effect on an intact catalog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LostCatalog {
-    /// Fails, and says what can be done.
+    /// Refuses to start; the error describes the remedies.
     #[default]
     Refuse,
     /// Moves the catalog aside and uses the newest of the daily copies.
     UseCopy,
-    /// Moves the catalog aside and begins an empty one. Tables and files stay.
+    /// Moves the catalog aside and creates an empty one. Tables and files are kept.
     BeginEmpty,
 }
 
-/// A certificate and its key, as files of PEM.
+/// A certificate and its key, as PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate, followed by those that it needs.
+    /// The certificate, followed by its intermediate certificates.
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
 }
 
-/// What is too much for a server.
+/// Limits on requests and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest body of a post to a file stream, inflated. A longer one is answered 413.
+    /// Maximum size of the body of a file stream post, decompressed. Larger ones get 413.
     pub max_body_bytes: usize,
-    /// The most lines in one post. More are answered 413.
+    /// Maximum number of lines in one post. More get 413.
     pub max_lines: usize,
-    /// The longest GraphQL request. A longer one is answered 413.
+    /// Maximum size of a GraphQL request. Larger ones get 413.
     pub max_graphql_bytes: usize,
-    /// How much memory bodies may take together. What comes beyond waits a little, and is then
-    /// answered 503.
+    /// Maximum memory of all request bodies together. Requests beyond it wait for `max_wait`, then
+    /// get 503.
     pub body_memory_bytes: usize,
-    /// How long a request waits for memory or for its turn to upload.
+    /// How long a request waits for memory or for a permit to upload.
     pub max_wait: Duration,
-    /// The largest file. A larger one is answered 413.
+    /// Maximum size of a file. Larger ones get 413.
     pub max_file_bytes: u64,
-    /// How many uploads may be under way. One more waits a little, and is then answered 503.
+    /// Maximum number of concurrent uploads. Further ones wait for `max_wait`, then get 503.
     pub max_uploads: usize,
-    /// How many connections are served. For one more, the connection that has been longest without
-    /// a request under way is closed; if each has one, it waits until a request ends.
+    /// Maximum number of connections. For one more, the connection that has been longest without a
+    /// running request is closed; if each has one, the new connection waits until a request ends.
     pub max_connections: usize,
-    /// How many connections one address may have, or one IPv6 network (/64). For one more, the
-    /// address's connection that has been longest without a request is closed; if each has one under
-    /// way, the new one is closed. Does not apply to loopback and `trusted_proxies`.
+    /// Maximum number of connections of one address, or of one IPv6 network (/64). For one more,
+    /// the address's connection that has been longest without a running request is closed; if each
+    /// has one, the new connection is closed. Does not apply to loopback and `trusted_proxies`.
     pub max_connections_per_peer: usize,
-    /// Addresses of proxies, which bring the connections of many clients.
+    /// Addresses of proxies, which forward the connections of many clients.
     pub trusted_proxies: Vec<IpAddr>,
-    /// How long the head of a request may take once its first byte has come; also how long a client
-    /// may take to agree on TLS. The connection is closed then.
+    /// Maximum time from the first byte of a request's head to its end, and maximum duration of a
+    /// TLS handshake. The connection is then closed.
     pub header_timeout: Duration,
-    /// How long a connection may wait before the first byte of its next request. It is closed then.
+    /// Maximum time before the first byte of the next request. The connection is then closed.
     pub idle_timeout: Duration,
-    /// How far the body of a request may fall behind `min_bytes_per_second`, which is also the
-    /// longest pause. The request fails then.
+    /// Maximum time by which the body of a request may fall behind `min_bytes_per_second`; also the
+    /// longest pause. The request then fails.
     pub body_timeout: Duration,
-    /// How far a client may fall behind `min_bytes_per_second` in reading an answer. The connection
-    /// is closed then.
+    /// Maximum time by which a client may fall behind `min_bytes_per_second` while it reads a
+    /// response. The connection is then closed.
     pub write_timeout: Duration,
-    /// The rate that clients must keep up in the long run, while the server waits for them.
+    /// Minimum long-term rate of clients, while the server waits for them.
     pub min_bytes_per_second: u64,
-    /// How long requests that are under way when the server stops may take to end.
+    /// How long requests that are running at shutdown may take to end.
     pub drain_timeout: Duration,
-    /// How long a signed address opens what it names.
+    /// How long a signed URL is valid.
     pub signed_url_lifetime: Duration,
     /// How long a browser session lasts.
     pub session_lifetime: Duration,
-    /// How deep a GraphQL query may nest.
+    /// Maximum depth of a GraphQL query.
     pub max_query_depth: usize,
-    /// How many fields a GraphQL query may have.
+    /// Maximum number of fields of a GraphQL query.
     pub max_query_complexity: usize,
 }
 
@@ -155,8 +156,8 @@ impl Default for Limits {
 }
 
 impl ServerConfig {
-    /// Makes the name of an entity of the name of an account: lower-case, and with `-` for what
-    /// an entity may not hold.
+    /// Converts the name of an account to a valid entity name: lower case, with `-` for invalid
+    /// characters.
     ///
     /// ```
     /// use streamtable_server::ServerConfig;

@@ -1,7 +1,7 @@
-//! Answers that say no.
+//! Error responses.
 //!
-//! Every error that a client gets is made here, from the errors of the stores too. Errors of the
-//! system contain paths, so they go to the log only.
+//! Every error that a client receives is made here, including those of the stores. Errors of the
+//! operating system contain paths, so they are only logged.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use streamtable_store::StoreError;
 
 use crate::catalog::CatalogError;
 
-/// An answer that says no: a status and a sentence, in the form that W&B clients read,
+/// An error response: a status and a message, in the form that W&B clients parse,
 /// `{"errors":[{"message":"…"}]}`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{status}: {message}")]
@@ -26,23 +26,24 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Makes one. For what may pass with time use [`busy`](Self::busy): clients of the protocol give
-    /// up for good on a 4xx.
+    /// Creates an error. Use [`busy`](Self::busy) if a retry may succeed: clients of the protocol
+    /// never retry after a 4xx.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), retry_after: None }
     }
 
-    /// The request is not one that makes sense.
+    /// Creates an error for an invalid request.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// There is no such thing, or the caller may not know of it.
+    /// Creates an error for an object that does not exist, or that the caller may not see.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// The server has too much to do, or cannot store rows now; the same request may succeed later.
+    /// Creates an error for a server that is overloaded or cannot store rows now. A retry of the
+    /// same request may succeed later.
     pub fn busy(message: impl Into<String>, retry_after: Duration) -> Self {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
@@ -51,12 +52,12 @@ impl ApiError {
         }
     }
 
-    /// Returns the sentence.
+    /// Returns the message.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Says more behind what it says.
+    /// Appends to the message.
     #[must_use]
     pub(crate) fn with_note(mut self, note: &str) -> Self {
         self.message = format!("{}; {note}", self.message);
@@ -77,10 +78,10 @@ impl From<StoreError> for ApiError {
             StoreError::NoTable { .. } => Self::not_found(message),
             StoreError::Query { .. } | StoreError::LineNumber(_) => Self::bad_request(message),
             StoreError::Limit { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
-            // The system's errors contain paths of the data folder: they are for the log only.
+            // The system's errors contain paths of the data folder, so they are only logged.
             _ => {
                 tracing::error!(%error, "the store failed");
-                let message = "the server cannot read what it stored; its log says why";
+                let message = "the server cannot read its stored data; see the server's log";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
             }
         }
@@ -91,8 +92,8 @@ impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Unavailable { .. } => {
-                tracing::warn!(%error, "the catalog cannot be used");
-                Self::busy("the catalog cannot be used now", Duration::from_secs(1))
+                tracing::warn!(%error, "the catalog is unavailable");
+                Self::busy("the catalog is unavailable", Duration::from_secs(1))
             }
             CatalogError::Refused { message } => Self::bad_request(message),
             CatalogError::Newer { .. }
@@ -111,7 +112,7 @@ impl IntoResponse for ApiError {
         let body = serde_json::json!({ "errors": [{ "message": self.message }] });
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
-            // Not Basic, for which a browser would open a dialogue of its own.
+            // Not Basic: a browser would show its own password dialog.
             let how = HeaderValue::from_static("Bearer realm=\"streamtable\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, how);
         }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Makes a folder if it does not exist, for its owner alone, and makes its name durable.
+/// Creates a folder if it does not exist, for its owner only, and syncs its parent.
 ///
 /// Blocks.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
@@ -18,7 +18,7 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes one folder, for its owner alone, and makes its name durable.
+/// Creates one folder, for its owner only, and syncs its parent.
 pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -31,9 +31,9 @@ pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
     sync(parent.unwrap_or(Path::new(".")))
 }
 
-/// Makes the names in a folder durable.
+/// Syncs a folder, which makes the names in it durable.
 pub(crate) fn sync(folder: &Path) -> io::Result<()> {
-    // Only POSIX systems open folders as files.
+    // Only POSIX systems can open folders as files.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
@@ -70,12 +70,12 @@ mod tests {
     }
 
     #[test]
-    fn new_folders_are_for_their_owner_alone() {
+    fn only_the_owner_can_open_new_folders() {
         let outer = tempfile::tempdir().unwrap();
         let inner = outer.path().join("a/b");
         make(&inner).unwrap();
         assert_eq!((mode(&inner), mode(inner.parent().unwrap())), (0o700, 0o700));
-        // One that exists is left as it is.
+        // An existing folder keeps its mode.
         fs::set_permissions(&inner, fs::Permissions::from_mode(0o750)).unwrap();
         make(&inner).unwrap();
         make_private(&inner).unwrap();

@@ -1,7 +1,7 @@
 //! StreamTable's server: W&B-compatible ingest and control, a native API, live queries.
 //!
-//! It keeps no rows itself: a [`Store`](streamtable_store::Store) does. Beside it is a [`Catalog`]
-//! of what is no row: keys, runs, artifacts.
+//! It stores no rows itself: a [`Store`](streamtable_store::Store) does. A [`Catalog`] stores
+//! everything else: keys, runs, artifacts.
 
 mod access;
 mod api;

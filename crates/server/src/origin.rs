@@ -8,8 +8,8 @@ use axum::http::request::Parts;
 use crate::authority::Authority;
 use crate::{ApiError, AppState};
 
-/// The URL under which the client of a request reaches the server, without a slash at the end:
-/// the configured one, else the authority to which the client sent the request.
+/// The URL under which the client of a request reaches the server, without a trailing slash: the
+/// configured one, otherwise the authority to which the client sent the request.
 ///
 /// `Forwarded` and `X-Forwarded-*` are never read: any client can send them.
 #[derive(Clone, Debug, PartialEq, Eq)]

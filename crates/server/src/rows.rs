@@ -1,11 +1,11 @@
-//! Rows in the form that readers of the W&B protocol expect.
+//! Rows in the form that W&B clients expect.
 
 use async_graphql::{Name, Value as Json};
 use streamtable_schema::Value;
 use streamtable_store::ReadRow;
 use streamtable_wire::write_cell;
 
-/// Writes a row as a history line: its cells, then the protocol's own fields. `NaN` and the
+/// Converts a row to a history line: its cells, then the protocol's own fields. `NaN` and the
 /// infinities are bare words, as W&B clients write them.
 pub(crate) fn history_line(row: &ReadRow, step: i64, with_writer: bool) -> String {
     let mut out = b"{".to_vec();

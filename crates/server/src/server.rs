@@ -1,4 +1,4 @@
-//! A server, from its settings to its last connection.
+//! The life of a server: start, serving, shutdown.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use crate::config::{ServerConfig, TlsFiles};
 use crate::storage::Signer;
 use crate::{AppState, api, folder, graphql, health, ingest, page, serve, storage};
 
-/// What the first key is called.
+/// Name of the first key.
 const FIRST_KEY: &str = "first";
 
-/// A server that listens, and serves once [`run`](Self::run) is called.
+/// A server that listens, and serves requests once [`run`](Self::run) is called.
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
@@ -33,16 +33,16 @@ pub struct Server {
     first_key: Option<NewKey>,
 }
 
-/// Why a server did not start, or ended badly.
+/// Why a server did not start, or failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// It cannot listen where it should.
+    /// The address cannot be bound.
     #[error("cannot listen on {addr}: {reason}")]
     Listen {
         /// The address.
         addr: SocketAddr,
-        /// What the system said.
+        /// The operating system's message.
         reason: String,
     },
     /// The data folder cannot be used.
@@ -50,10 +50,10 @@ pub enum ServerError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's message.
         reason: String,
     },
-    /// Others could reach it, and nobody would need a key.
+    /// Other machines could reach the server, although no key exists.
     #[error(
         "{addr} can be reached from other machines, and there is no key yet: make one first, with \
          `streamtable keys add`"
@@ -65,9 +65,9 @@ pub enum ServerError {
     /// The certificate or its key cannot be used.
     #[error("the certificate {} cannot be used: {reason}", path.display())]
     Tls {
-        /// The file that is wrong.
+        /// The file that cannot be used.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The catalog failed.
@@ -85,7 +85,7 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Opens the stores in the data folder, and begins to listen; see
+    /// Opens the stores in the data folder, and starts to listen; see
     /// [`with_parts`](Self::with_parts).
     pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let folder = config.data_dir.clone();
@@ -105,11 +105,11 @@ impl Server {
         Self::listen(config, Arc::new(store), Arc::new(files), memory).await
     }
 
-    /// Makes a server of stores that are open, and begins to listen.
+    /// Creates a server from open stores, and starts to listen.
     ///
-    /// If there was never a key, it makes one for all entities, which
-    /// [`first_key`](Self::first_key) returns. Beyond loopback it does not: there, a server without
-    /// keys does not start. A catalog without a key beside tables is no first start, but lost: see
+    /// If no key ever existed, creates one for all entities, which [`first_key`](Self::first_key)
+    /// returns. On an address beyond loopback it does not: there, a server without keys does not
+    /// start. If there are tables but no key, the catalog counts as lost, not new: see
     /// [`LostCatalog`](crate::LostCatalog).
     pub async fn with_parts(
         config: ServerConfig,
@@ -165,7 +165,7 @@ impl Server {
         self.local_addr
     }
 
-    /// Returns the URL of the server as this machine sees it.
+    /// Returns the URL of the server for clients on this machine.
     pub fn local_url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let mut addr = self.local_addr;
@@ -178,7 +178,7 @@ impl Server {
         format!("{scheme}://{addr}")
     }
 
-    /// Returns the key that this start has made, if it was the first.
+    /// Returns the key that this start created, if it was the first start.
     pub fn first_key(&self) -> Option<&NewKey> {
         self.first_key.as_ref()
     }
@@ -188,7 +188,7 @@ impl Server {
         &self.state.catalog
     }
 
-    /// Serves until `shutdown` is done; then takes no more connections, lets what is under way
+    /// Serves until `shutdown` completes; then accepts no more connections, lets running requests
     /// end, and closes the store.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let addr = self.local_addr;
@@ -204,10 +204,10 @@ impl Server {
             stopping.cancel();
         };
         serve::serve(listener, self.tls, router(self.state), &limits, shutdown).await;
-        // It ends by the same signal, and its own failures are logged and reported.
+        // This task ends on the same signal. Its own failures are logged and reported.
         let _ = maintenance.await;
         let closed = store.close().await;
-        // The catalog is on disk either way, if not in one file.
+        // On a failure the catalog is still durable, only not in one file.
         let _ = catalog.maintain().await;
         Ok(closed?)
     }
@@ -222,7 +222,7 @@ async fn maintain(catalog: Catalog, stopping: CancellationToken) {
             _ = tick.tick() => {}
             () = stopping.cancelled() => return,
         }
-        // Logged, and reported by `/readyz`; the next try may succeed.
+        // Failures are logged and reported by `/readyz`; the next attempt may succeed.
         let _ = catalog.maintain().await;
     }
 }

@@ -1,4 +1,4 @@
-//! What every handler shares.
+//! State shared by all handlers.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,38 +16,38 @@ use crate::graphql::StepIndexes;
 use crate::live::Hub;
 use crate::storage::Signer;
 
-/// What every handler shares. Cheap to clone.
+/// State shared by all handlers. Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
-    /// Where rows are.
+    /// Stores rows.
     pub store: Arc<dyn Store>,
-    /// Where files are.
+    /// Stores files.
     pub files: Arc<dyn FileStore>,
-    /// What is known beside rows and files.
+    /// Stores everything except rows and files.
     pub catalog: Catalog,
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What handlers share beside the stores.
+/// State that handlers share in addition to the stores.
 pub(crate) struct Shared {
     pub(crate) config: ServerConfig,
     pub(crate) signer: Signer,
-    /// A permit for each KiB that bodies may take in memory.
+    /// One permit for each KiB of memory that request bodies may use.
     pub(crate) body_memory: Arc<Semaphore>,
-    /// A permit for each processor: large bodies are read on so many threads at once.
+    /// One permit for each processor: limits the threads that read large bodies.
     pub(crate) body_readers: Arc<Semaphore>,
-    /// A permit for each GraphQL document that may be carried out at once.
+    /// One permit for each GraphQL document that may execute concurrently.
     pub(crate) documents: Arc<Semaphore>,
-    /// How much memory the process may use.
+    /// The memory limit of the process.
     pub(crate) memory: Arc<MemoryCeiling>,
-    /// A permit for each upload that may be under way.
+    /// One permit for each concurrent upload.
     pub(crate) uploads: Arc<Semaphore>,
-    /// When a run's last sign of life was written down.
+    /// When each run's last heartbeat was recorded.
     pub(crate) heartbeats: Mutex<HashMap<i64, Instant>>,
     pub(crate) steps: StepIndexes,
-    /// The views that pages look at.
+    /// The views that pages have open.
     pub(crate) live: Hub,
-    /// Cancelled when the server stops: what waits for more to come ends then.
+    /// Cancelled when the server shuts down: streams that wait for new rows then end.
     pub(crate) stopping: CancellationToken,
 }
 

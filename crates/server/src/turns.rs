@@ -1,4 +1,4 @@
-//! Turns: work on threads that may block, of which only so many take part at once.
+//! Work on the blocking pool with a limited number of permits.
 
 use std::io;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ApiError;
 
-/// Does work on a thread that may block, when it is its turn: until then it takes none. The turn
-/// lasts as long as the work, whether or not somebody still waits for it.
+/// Runs `work` on the blocking pool while holding a permit. Waiting for the permit uses no thread.
+/// The permit is held until `work` returns, even if the caller is dropped.
 ///
-/// An error says that the work has panicked, or that the runtime is ending.
+/// Fails if `work` panics or the runtime shuts down.
 pub(crate) async fn in_turn<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
@@ -20,7 +20,7 @@ pub(crate) async fn in_turn<T: Send + 'static>(
     work_in(turn, work).await
 }
 
-/// Works as [`in_turn`] does, if its turn comes within `max_wait`; else it is refused for a while.
+/// Same as [`in_turn`], but returns a retryable error if no permit is free within `max_wait`.
 pub(crate) async fn in_turn_soon<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     max_wait: Duration,
@@ -28,7 +28,7 @@ pub(crate) async fn in_turn_soon<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let turn = tokio::time::timeout(max_wait, Arc::clone(turns).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else {
-        return Err(ApiError::busy("the server has too much to do", max_wait));
+        return Err(ApiError::busy("the server is overloaded", max_wait));
     };
     work_in(turn, work).await.map_err(|error| {
         tracing::error!(%error, "a request's work failed");

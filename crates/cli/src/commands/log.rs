@@ -27,23 +27,23 @@ use crate::style;
 use crate::text::{counted, printable_cell};
 use crate::trouble::Trouble;
 
-/// How long to try to reach the server before anything is read.
+/// How long to try to reach the server before the input is read.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait after a signal for rows to be stored.
 const INTERRUPTED_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long to wait at the end, without a row stored, for a server that did not answer at the start:
-/// long enough for one more attempt to open the table.
+/// How long to wait at the end, while no row is stored, for a server that did not answer at the
+/// start: long enough for one more attempt to open the table.
 const UNREACHABLE_PATIENCE: Duration = Duration::from_secs(15);
 
-/// How many rows may wait between who reads and who logs.
+/// Capacity of the queue between the reading thread and the logging task, in rows.
 const QUEUE_ROWS: usize = 4096;
 
-/// How many rows are logged at once.
+/// Maximum number of rows per call of `log`.
 const BATCH_ROWS: usize = 1024;
 
-/// How many refused rows are told one by one.
+/// Maximum number of refused rows that are reported individually.
 const MAX_TOLD: u64 = 20;
 
 const EXAMPLES: &str = "\
@@ -54,50 +54,50 @@ Examples:
   streamtable log me/shop/orders --text zip orders-*.csv
   streamtable log me/shop/orders orders.parquet
 
-A file's name tells its form; standard input is JSON, an object a line, unless
---format says otherwise. In CSV whole numbers, numbers, true and false, and
-instants such as 2026-01-02T03:04:05Z are what they look like, an empty cell is
-null, and all else is text.
+The format of a file follows from its name; standard input has one JSON object per
+line unless --format is given. In CSV, integers, other numbers, true, false and
+instants such as 2026-01-02T03:04:05Z are recognized, an empty cell is null, and
+everything else is text.
 
-Rows are sent as they come, so that a slow pipe shows its rows at once. If the
-server is not there at the start, or goes away later, rows wait on disk. A row that
-is refused is reported with its line and the reason, keeps no other from the table,
-and makes the exit code 1; so do rows that still wait at the end.
+Rows are sent while the input is read, so rows from a slow pipe are visible at once.
+If the server is unreachable, at the start or later, rows wait on disk. A rejected
+row is reported with its line number and the reason, and the other rows are still
+logged; the exit code is 1. It is also 1 if rows are still waiting at the end.
 
-Ctrl-C and SIGTERM end the reading. Rows that were read are stored or kept on disk
-within 5 seconds; a second signal ends at once.";
+Ctrl-C and SIGTERM end the reading. Rows that were read are stored or saved to disk
+within 5 seconds; a second signal ends the command at once.";
 
 /// Log rows from files or standard input
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Log {
-    /// The table: entity/project/table; what is left out, the settings or the server tell
+    /// Table name, `[[entity/]project/]table`; missing parts come from your settings or the server
     table: String,
-    /// Files with rows; - is standard input, and so is no file at all
+    /// Files with rows; `-` or no file means standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The form of the rows [default: by each file's name, else jsonl]
+    /// Format of the rows [default: from each file's name, else jsonl]
     #[arg(long, short, value_enum)]
     format: Option<Format>,
-    /// Let the table grow: new columns appear, absent ones are null
+    /// Add new columns to the table; missing columns become null
     #[arg(long, conflicts_with = "strict")]
     evolve: bool,
-    /// Refuse rows whose columns are not exactly the table's; this is the default
+    /// Reject rows whose columns differ from the table's; this is the default
     #[arg(long)]
     strict: bool,
     /// Only write the rows to disk; `streamtable sync` delivers them later
     #[arg(long)]
     offline: bool,
-    /// A column of CSV whose cells are texts, whatever they look like; may be repeated
+    /// CSV column to read as text, whatever its cells look like; may be repeated
     #[arg(long, value_name = "COLUMN")]
     text: Vec<String>,
-    /// A column that is left out; may be repeated
+    /// Column to leave out; may be repeated
     #[arg(long, value_name = "COLUMN")]
     skip: Vec<String>,
-    /// How long to wait at the end while no row gets stored; those that are not wait on disk
+    /// How long to wait at the end while no further row is stored; the others stay on disk
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
-    /// Say nothing but what went wrong
+    /// Print only warnings and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -105,7 +105,7 @@ pub(crate) struct Log {
 impl Log {
     /// Logs all rows, waits until they are stored, and prints the tally.
     ///
-    /// A first signal ends the reading and bounds the wait; a second one ends the wait.
+    /// The first signal ends the reading and limits the wait; the second one ends the wait.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let sources = self.sources()?;
         let rejected: Arc<Mutex<Vec<Rejected>>> = Arc::default();
@@ -116,14 +116,15 @@ impl Log {
         let options = Options { format: self.format, text: self.text, skip: self.skip };
         let items = read(sources, options, &bytes);
 
-        let told = Told { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
+        let report =
+            RefusalReport { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
         let has_reader = std::io::stderr().is_terminal() && !self.offline;
         let remote = if has_reader { Remote::new(global).ok() } else { None };
         let mut session = Session {
             table,
             bar,
             bytes,
-            told,
+            report,
             rejected,
             remote,
             trouble: Trouble::default(),
@@ -156,7 +157,7 @@ impl Log {
         match finished {
             Some(Err(error)) => Err(Failure::failed(error)),
             _ if is_interrupted => Err(Failure::Interrupted),
-            _ if session.told.refused > 0 => Err(Failure::Told),
+            _ if session.report.refused > 0 => Err(Failure::Told),
             _ => Ok(()),
         }
     }
@@ -165,7 +166,7 @@ impl Log {
         if self.files.is_empty() {
             if std::io::stdin().is_terminal() {
                 return Err(Failure::usage(
-                    "there is nothing to log: name files, or pipe rows into it; see \
+                    "no input: name files, or pipe rows to standard input; see \
                      `streamtable log --help`",
                 ));
             }
@@ -173,7 +174,7 @@ impl Log {
         }
         let sources: Vec<Source> = self.files.iter().map(|path| Source::new(path)).collect();
         for source in &sources {
-            // What is not there should be told before anything is logged.
+            // Report missing files before anything is logged.
             if let Source::File(path) = source {
                 match path.metadata() {
                     Ok(it) if it.is_dir() => {
@@ -207,12 +208,12 @@ impl Log {
             .await
             .map_err(|error| match error {
                 OpenError::Unavailable { .. } => Failure::failed(format!(
-                    "{reason}; write entity/project/table, and rows are kept on disk until the \
-                     server answers"
+                    "{reason}; write entity/project/table to keep rows on disk until the server \
+                     answers"
                 )),
-                OpenError::Spool { reason: disk } => Failure::failed(format!(
-                    "{reason}; and rows cannot be kept on disk until the server answers: {disk}"
-                )),
+                OpenError::Spool { reason: disk } => {
+                    Failure::failed(format!("{reason}; and rows cannot be kept on disk: {disk}"))
+                }
                 error => failure(error),
             })?;
         style::warn(format_args!(
@@ -251,7 +252,7 @@ fn failure(error: OpenError) -> Failure {
     }
 }
 
-/// Reads on a thread of its own, which nobody waits for: a pipe may never end.
+/// Reads the sources on a detached thread, since a pipe may never end.
 fn read(
     sources: Vec<Source>,
     options: Options,
@@ -271,17 +272,18 @@ fn read(
     receiver
 }
 
-/// A table that rows are logged to.
+/// The table and the state of a run of the command.
 struct Session {
     table: StreamTable,
     bar: ProgressBar,
     bytes: Arc<AtomicU64>,
-    told: Told,
+    report: RefusalReport,
     rejected: Arc<Mutex<Vec<Rejected>>>,
     /// The server that makes a login link, if there is a terminal to print it on.
     remote: Option<Remote>,
     trouble: Trouble,
-    /// The rows of the call of `log` that has not returned, and how many were logged before it.
+    /// For a call of `log` that has not returned: its number of rows, and the rows logged before
+    /// it.
     under_way: Option<(u64, u64)>,
     is_announced: bool,
     is_offline: bool,
@@ -302,7 +304,7 @@ impl Session {
         (logged, Some(self.finish().await))
     }
 
-    /// Logs rows as they come; after an interrupt, only those that were read before.
+    /// Logs rows as they are read; after an interrupt, only those that were already read.
     async fn log(
         &mut self,
         mut items: mpsc::Receiver<Result<Item, Failure>>,
@@ -327,7 +329,7 @@ impl Session {
         }
     }
 
-    /// Logs what there is, and tells what is wrong with the others in their order.
+    /// Logs the valid rows, and reports the others in input order.
     async fn take(&mut self, items: Vec<Result<Item, Failure>>) -> Result<(), Failure> {
         let (mut places, mut rows, mut bad) = (Vec::new(), Vec::new(), Vec::new());
         let mut failed = None;
@@ -346,22 +348,22 @@ impl Session {
         self.under_way = None;
         if let Err(error) = logged {
             match (&error.at_risk, places.first()) {
-                // Nothing else will deliver them.
+                // Offline, rows that are not on disk are lost.
                 (Some(reason), Some((_, first))) if self.is_offline => {
-                    let lost = format!("rows from {first} on are not all on disk: {reason}");
+                    let lost = format!("not all rows from {first} on are on disk: {reason}");
                     failed = Some(Failure::failed(lost));
                 }
-                (Some(reason), _) => self.told.at_risk(reason),
+                (Some(reason), _) => self.report.at_risk(reason),
                 (None, _) => {}
             }
             for refused in error.refused {
                 let (index, place) = &places[refused.index];
                 match refused.reason {
                     Refusal::Schema(_) | Refusal::TooLong { .. } => {
-                        self.told.knows_columns |= matches!(refused.reason, Refusal::Schema(_));
+                        self.report.knows_columns |= matches!(refused.reason, Refusal::Schema(_));
                         bad.push((*index, place.clone(), refused.reason.to_string()));
                     }
-                    // It holds for all rows that follow.
+                    // The reason also applies to all following rows.
                     reason => {
                         failed = failed.or(Some(Failure::failed(format!("{place}: {reason}"))));
                         break;
@@ -371,7 +373,7 @@ impl Session {
         }
         bad.sort_by_key(|(index, ..)| *index);
         for (_, place, reason) in &bad {
-            self.told.row(place, reason);
+            self.report.row(place, reason);
         }
         self.announce().await;
         failed.map_or(Ok(()), Err)
@@ -395,7 +397,7 @@ impl Session {
         let rejected =
             std::mem::take(&mut *self.rejected.lock().unwrap_or_else(PoisonError::into_inner));
         for Rejected { line, reason, .. } in rejected {
-            self.told.rejected(&line, &reason);
+            self.report.rejected(&line, &reason);
         }
         if let Some(error) = self.trouble.watch(self.table.last_error()) {
             self.bar.suspend(|| style::warn(format_args!("rows wait and are sent again: {error}")));
@@ -423,17 +425,17 @@ impl Session {
         }
     }
 
-    /// Prints the tally, and what becomes of rows that are not stored.
+    /// Prints the tally, and where rows are that are not stored.
     fn conclude(&mut self) -> Result<(), Failure> {
         self.show();
         self.bar.finish_and_clear();
-        self.told.rest();
+        self.report.print_total();
         let stats = self.table.stats();
         if let Some((rows, before)) = self.under_way.take() {
             let left = rows.saturating_sub(stats.logged - before);
             if left > 0 {
                 style::error(format_args!(
-                    "{} read and not logged: there was no room",
+                    "{} read but not logged: the buffer is full",
                     counted(left, "row")
                 ));
             }
@@ -451,14 +453,17 @@ impl Session {
                 format!("{} and {} wait", counted(rows, "row"), counted(files, "media file"))
             }
         };
-        let but =
-            if self.told.is_at_risk { ", except those that the disk did not take" } else { "" };
+        let but = if self.report.is_at_risk {
+            ", except rows that could not be written to disk"
+        } else {
+            ""
+        };
         match self.table.is_spooled() {
             true => style::note(format_args!(
                 "{waiting} in the spool{but}: `streamtable sync` delivers them"
             )),
             false => style::error(format_args!(
-                "{waiting} in memory, without a spool, and are lost when this program ends"
+                "{waiting} in memory only, and are lost when this program ends"
             )),
         }
         Ok(())
@@ -469,26 +474,26 @@ fn verb(count: u64, noun: &str, singular: &str, plural: &str) -> String {
     format!("{} {}", counted(count, noun), if count == 1 { singular } else { plural })
 }
 
-/// What was said of rows that were refused.
-struct Told {
+/// Reports refused rows.
+struct RefusalReport {
     bar: ProgressBar,
     refused: u64,
-    /// Whether a row did not fit the columns.
+    /// Whether a row did not match the columns.
     knows_columns: bool,
     is_at_risk: bool,
 }
 
-impl Told {
+impl RefusalReport {
     fn row(&mut self, place: &Place, reason: &str) {
-        self.say(format!("{place}: {reason}"));
+        self.warn(format!("{place}: {reason}"));
     }
 
     fn rejected(&mut self, line: &str, reason: &str) {
         let start: String = line.chars().take(120).collect();
-        self.say(format!("refused by the server: {reason}: {}", printable_cell(&start)));
+        self.warn(format!("rejected by the server: {reason}: {}", printable_cell(&start)));
     }
 
-    fn say(&mut self, text: String) {
+    fn warn(&mut self, text: String) {
         self.refused += 1;
         if self.refused <= MAX_TOLD {
             self.bar.suspend(|| style::warn(text));
@@ -498,16 +503,16 @@ impl Told {
     fn at_risk(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.is_at_risk, true) {
             self.bar.suspend(|| {
-                style::warn(format_args!("rows wait in memory only, and not on disk: {reason}"));
+                style::warn(format_args!("rows are only in memory, not on disk: {reason}"));
             });
         }
     }
 
-    /// Says what was not told one by one.
-    fn rest(&self) {
+    /// Prints the number of refused rows.
+    fn print_total(&self) {
         if self.refused > 0 {
             let hint = match self.knows_columns {
-                true => "; --evolve lets the table grow, and --skip leaves a column out",
+                true => "; use --evolve to add columns, --skip to leave columns out",
                 false => "",
             };
             style::error(format_args!("{} refused{hint}", counted(self.refused, "row")));

@@ -43,7 +43,7 @@ fn only_dash(text: &str) -> Result<(), String> {
 }
 
 impl Login {
-    /// Asks for the key, checks it with the server, and stores it.
+    /// Prompts for the key, checks it with the server, and stores it.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let mut settings = settings(global)?;
         let key = match self.key {

@@ -19,58 +19,59 @@ use crate::style::{self, Bold};
 const EXAMPLES: &str = "\
 Examples:
   streamtable serve
-      On http://127.0.0.1:8080, rows in ./streamtable-data. The first start makes
-      a key and keeps it in your netrc file, where all clients on this machine
-      find it.
+      Listens on http://127.0.0.1:8080, with its data in ./streamtable-data. The
+      first start creates a key and stores it in your netrc file, where all clients
+      on this machine find it.
   streamtable serve --data /srv/tables --addr 127.0.0.1:9000
   streamtable serve --addr 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem \\
       --public-url https://tables.example.org
-      For other machines. Make a key first: `streamtable keys add --data DIR`.
+      For other machines. Create a key first: `streamtable keys add --data DIR`.
 
-Behind a proxy that does TLS: stay on 127.0.0.1, and give its URL by --public-url.
-Behind one on another machine: name its address by --trusted-proxy.
+Behind a proxy that does TLS: keep listening on 127.0.0.1, and set --public-url to
+the URL of the proxy. If the proxy runs on another machine, set --trusted-proxy to
+its address.
 
-Ctrl-C or SIGTERM lets what is under way end; a second one ends at once. Rows
-that were acknowledged are safe either way. RUST_LOG=info says more on standard
-error.";
+Ctrl-C or SIGTERM stops the server after running requests have ended; a second one
+stops it at once. Acknowledged rows are safe in both cases. With RUST_LOG=info, the
+server logs more to standard error.";
 
-/// Run a server: takes rows, keeps them, answers queries
+/// Run a server that stores rows and answers queries
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
-    /// The folder that holds all that the server keeps; made if it is not there
+    /// Folder for all data of the server; created if it does not exist
     #[arg(long, value_name = "DIR", default_value = "streamtable-data")]
     data: PathBuf,
-    /// The address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
-    /// The URL under which others reach the server
+    /// URL under which clients reach the server
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     public_url: Option<BaseUrl>,
-    /// Another name by which the server may be called; may be repeated
+    /// Additional host name of the server; may be repeated
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// A page's origin that may show panels and boards in frames; may be repeated
+    /// Origin whose pages may show panels and boards in frames; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     allow_frame: Vec<String>,
-    /// The certificate, for a server that speaks TLS itself (PEM, followed by those it needs)
+    /// Certificate, if the server itself does TLS (PEM, followed by its intermediate certificates)
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// The certificate's private key (PEM)
+    /// Private key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// The address of a proxy on another machine, which brings many clients' connections; may be
-    /// repeated
+    /// Address of a proxy on another machine, which forwards the connections of many clients; may
+    /// be repeated
     #[arg(long, value_name = "IP")]
     trusted_proxy: Vec<IpAddr>,
     /// What to do if the catalog (keys, runs, boards) is damaged or lost [default: do not start]
     #[arg(long, value_name = "REMEDY")]
     lost_catalog: Option<Remedy>,
-    /// The entity of those who name none [default: your user name]
+    /// Entity of clients that name none [default: your user name]
     #[arg(long, value_name = "ENTITY")]
     entity: Option<String>,
-    /// How much memory the server may use, such as 2GiB or 800MB; above it, rows and queries are
-    /// refused for a while [default: three quarters of the machine's]
+    /// Maximum memory, such as 2GiB or 800MB; above it, rows and queries get 503 [default: three
+    /// quarters of the machine's memory]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     memory_limit: Option<u64>,
 }
@@ -90,15 +91,15 @@ fn parse_size(text: &str) -> Result<u64, String> {
     };
     let size = number.parse::<u64>().ok().zip(factor).and_then(|(n, by)| n.checked_mul(by));
     size.filter(|&size| size > 0)
-        .ok_or_else(|| "a size is a number and a unit, such as 2GiB".to_owned())
+        .ok_or_else(|| "expected a number and a unit, such as 2GiB".to_owned())
 }
 
-/// What to do if the catalog is damaged or lost. A catalog that is whole is left as it is.
+/// What to do if the catalog is damaged or lost. An intact catalog is not changed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Remedy {
     /// Move it aside, and use the newest daily copy
     Copy,
-    /// Move it aside, and begin an empty one with a new key; tables and files stay
+    /// Move it aside, and create an empty one with a new key; tables and files are kept
     Empty,
 }
 
@@ -115,14 +116,15 @@ fn parse_url(text: &str) -> Result<BaseUrl, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 
-/// An origin goes into a header of policies, where a blank or a semicolon would begin another one.
+/// Parses an origin. It becomes part of a `Content-Security-Policy` header, where a space or a
+/// semicolon would start another directive.
 fn parse_origin(text: &str) -> Result<String, String> {
     let origin = text.parse::<Origin>().map_err(|error| format!("{error}"))?;
     Ok(origin.to_string())
 }
 
 impl Serve {
-    /// Serves until a signal comes, and what is under way has ended.
+    /// Serves until a signal arrives and running requests have ended.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let config = self.config();
         init_log();
@@ -159,13 +161,13 @@ impl Serve {
     }
 }
 
-/// Makes a server that listens. From now on, what the process makes is for its owner alone.
+/// Creates a server that listens. From then on, only the owner can open new files of this process.
 pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
     make_files_private();
     raise_file_limit();
     let folder = config.data_dir.clone();
     Server::bind(config).await.map_err(|error| match error {
-        // A store does not say where it is.
+        // A store error does not name the folder.
         ServerError::Store(error) => {
             Failure::failed(format!("cannot use the folder {}: {error}", folder.display()))
         }
@@ -173,14 +175,14 @@ pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
     })
 }
 
-/// Makes every file and folder that the process makes from now on private to its owner.
+/// Makes all files and folders that this process creates from now on private to their owner.
 pub(crate) fn make_files_private() {
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
-/// Allows the process as many open files as it may have. Many systems begin with 1,024, which is fewer
-/// than connections and tables need.
+/// Raises the limit of open files to its maximum. On many systems it starts at 1,024, which is too
+/// low for the server's connections and tables.
 fn raise_file_limit() {
     #[cfg(unix)]
     {
@@ -188,21 +190,21 @@ fn raise_file_limit() {
         let mut limit = getrlimit(Resource::Nofile);
         limit.current = limit.maximum;
         if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::debug!(%error, "the limit of open files stays as it is");
+            tracing::debug!(%error, "cannot raise the limit of open files");
         }
     }
 }
 
-/// Keeps the first key where clients on this machine look for it, and returns where that is.
+/// Stores the first key where clients on this machine look for it, and returns the path.
 fn keep(urls: &[&str], secret: &str) -> Result<PathBuf, Failure> {
     let key = ApiKey::new(secret).map_err(Failure::failed)?;
     let mut path = PathBuf::new();
     for url in urls {
         let origin: Origin = url.parse().map_err(Failure::failed)?;
         path = netrc::keep(&origin, &key).inspect_err(|_| {
-            // The key is told nowhere else, and this was the one start that makes it.
+            // The key is not shown anywhere else, and later starts do not create another one.
             style::warn(
-                "the server's first key was made, but could not be kept; another is made by \
+                "the server's first key was created but could not be stored; create another one with \
                  `streamtable keys add --data …`",
             );
         })?;
@@ -219,7 +221,7 @@ fn greeting(config: &ServerConfig, base: &str, kept: Option<&std::path::Path>) -
     text.push_str(&format!("{}\n", bold(base)));
     if let Some(path) = kept {
         text.push_str(&format!(
-            "\nThis is its first start: a key was made and put into {}, where this\n\
+            "\nThis is the first start: a key was created and stored in {}, where this\n\
              command and the SDKs find it.\n",
             path.display()
         ));
@@ -239,39 +241,39 @@ Log rows, from a shell, from Python or from Rust:
   let table = StreamTable::open(\"{entity}/shop/requests\").await?;
   table.log(row! {{ \"path\" => \"/\", \"ms\" => 7 }}).await?;
 
-Look at them:
+View them:
 
   streamtable query 'select * from {entity}.shop.requests'
   streamtable tail -f {entity}/shop/requests
 
-Ctrl-C ends the server."
+Ctrl-C stops the server."
     ));
     text
 }
 
-/// Sends log lines to standard error: warnings and the audit of refusals, unless `RUST_LOG` says
-/// otherwise.
+/// Logs to standard error: by default warnings and the audit log, otherwise what `RUST_LOG`
+/// selects.
 pub(crate) fn init_log() {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,audit=info"));
     let stderr = std::io::stderr();
     let colours = style::has_colours(&stderr) && stderr.is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Somebody may have set one up already, in a test.
+    // Fails if a test has already set up a logger.
     let _ = log.with_ansi(colours).try_init();
 }
 
-/// Waits for a signal to stop, and passes it on; a second one ends the process.
+/// Waits for a signal and forwards it to `stop`; a second signal ends the process.
 pub(crate) async fn listen(stop: oneshot::Sender<()>) {
     let Ok(mut signals) = Signals::new() else { return std::future::pending().await };
     signals.next().await;
-    style::note("stopping; once more ends at once");
+    style::note("stopping; a second signal stops at once");
     let _ = stop.send(());
     signals.next().await;
     std::process::exit(130);
 }
 
-/// The signals that ask a server to stop.
+/// The signals that end a command.
 #[cfg(unix)]
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -296,7 +298,7 @@ impl Signals {
     }
 }
 
-/// The signals that ask a server to stop.
+/// The signals that end a command.
 #[cfg(not(unix))]
 pub(crate) struct Signals;
 

@@ -1,4 +1,4 @@
-//! `streamtable sync`: delivers what programs left in the spool.
+//! `streamtable sync`: delivers rows that wait in the spool.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,31 +18,31 @@ use crate::trouble::Trouble;
 
 const EXAMPLES: &str = "\
 Examples:
-  streamtable sync                    once: deliver what is there
-  streamtable sync --follow           as a service, until Ctrl-C
-  streamtable sync /mnt/old/spool     of another folder
+  streamtable sync                    deliver all waiting rows once
+  streamtable sync --follow           run as a service, until Ctrl-C
+  streamtable sync /mnt/old/spool     deliver rows from another folder
 
-Rows wait in the spool when a program was killed, or its server could not be
-reached. Each goes to the server that it was meant for, with the key that this
-machine has for it, and is stored once however often it is sent.";
+Rows wait in the spool if a program was killed or its server was unreachable. Each
+row is sent to the server that it was logged for, with this machine's API key for
+that server. It is stored once, even if it is sent several times.";
 
 /// Deliver rows that wait on disk
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Sync {
-    /// The spool [default: the one of this machine's programs]
+    /// The spool folder [default: the one that programs on this machine use]
     dir: Option<PathBuf>,
-    /// Look again and again, until Ctrl-C
+    /// Check repeatedly until Ctrl-C
     #[arg(long)]
     follow: bool,
-    /// How many seconds to wait before looking again
+    /// Seconds between checks
     #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "follow")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
 }
 
 impl Sync {
-    /// Delivers what lies there, and prints the tally.
+    /// Delivers the waiting rows, and prints the tally.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let dir = dir(self.dir)?;
         loop {
@@ -62,17 +62,17 @@ impl Sync {
     }
 }
 
-/// Returns the folder that is meant.
+/// Returns the given spool folder, or the one of this machine.
 pub(crate) fn dir(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(dir) = given {
         return match dir.is_dir() {
             true => Ok(dir),
-            false => Err(Failure::failed(format!("{} is no folder", dir.display()))),
+            false => Err(Failure::failed(format!("{} is not a folder", dir.display()))),
         };
     }
     let settings = Settings::from_env().map_err(Failure::failed)?;
     settings.spool_dir.ok_or_else(|| {
-        Failure::usage("this machine has no spool (STREAMTABLE_SPOOL is off, or there is no HOME)")
+        Failure::usage("this machine has no spool (STREAMTABLE_SPOOL is off, or HOME is not set)")
     })
 }
 
@@ -104,7 +104,7 @@ async fn deliver(dir: &std::path::Path) -> Result<Tally, Failure> {
 
 fn report(tally: &Tally) -> Result<(), Failure> {
     for left in &tally.left {
-        style::warn(format_args!("{} is left: {}", left.dir.display(), left.reason));
+        style::warn(format_args!("{} is not delivered: {}", left.dir.display(), left.reason));
     }
     let Tally { spools, busy, found, acked, rejected, .. } = tally;
     let mut text = format!(
@@ -123,13 +123,13 @@ fn report(tally: &Tally) -> Result<(), Failure> {
     }
     if tally.damaged + tally.lost > 0 {
         let (damaged, lost) = (counted(tally.damaged, "damaged place"), counted(tally.lost, "row"));
-        text.push_str(&format!("; {damaged} set aside, {lost} lost with them"));
+        text.push_str(&format!("; {damaged} moved aside, {lost} lost"));
     }
     if *busy > 0 {
-        text.push_str(&format!("; {} of running programs", counted(*busy, "spool")));
+        text.push_str(&format!("; {} in use by running programs", counted(*busy, "spool")));
     }
     if !tally.left.is_empty() {
-        text.push_str(&format!("; {} left", counted(tally.left.len() as u64, "spool")));
+        text.push_str(&format!("; {} not delivered", counted(tally.left.len() as u64, "spool")));
     }
     print(text)
 }

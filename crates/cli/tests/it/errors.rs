@@ -23,7 +23,7 @@ fn errors_without_a_server() {
         (&["nope"][..], 2, "unrecognized subcommand 'nope'"),
         (&["query"], 2, "<SQL>"),
         (&["tables"], 1, "there is no API key for http://127.0.0.1:8080: set WANDB_API_KEY"),
-        (&["tables", "--base-url", "ftp://x"], 2, "is no server's address"),
+        (&["tables", "--base-url", "ftp://x"], 2, "is not a server URL"),
         (&["login", "--key", "abc"], 2, "a key on the command line is visible to other users"),
         (&["login"], 2, "standard input is not a terminal"),
         (&["url", "a/b/c/d"], 2, "at most three parts"),
@@ -37,7 +37,7 @@ fn errors_without_a_server() {
         (&["serve", "--tls-cert", "c.pem"], 2, "--tls-key"),
         (&["serve", "--data", "/proc/none/here"], 1, "cannot use the folder"),
         (&["demo", "--rate", "0"], 2, "the rate must be between"),
-        (&["sync", "nowhere"], 1, "nowhere is no folder"),
+        (&["sync", "nowhere"], 1, "nowhere is not a folder"),
         (&["sync", "--every", "0", "--follow"], 2, "0 is not in"),
         (&["completions", "cmd"], 2, "invalid value 'cmd'"),
     ] {

@@ -21,7 +21,7 @@ fn the_first_start_stores_its_key() {
 
     let ended = server.stop();
     assert_eq!(ended.code, Some(0));
-    assert!(ended.out.contains("This is its first start"), "{}", ended.out);
+    assert!(ended.out.contains("This is the first start"), "{}", ended.out);
     assert!(ended.out.contains(home.path(".netrc").to_str().unwrap()), "{}", ended.out);
     let secret = netrc.rsplit("password ").next().unwrap().trim();
     assert!(secret.len() == 40 && !ended.out.contains(secret) && !ended.err.contains(secret));
@@ -71,7 +71,7 @@ fn keys_are_created_and_revoked() {
     let refused = home.run(&["keys", "ls"]);
     assert_eq!(
         (refused.code, refused.err.as_str()),
-        (Some(1), "error: only an admin key may look after keys\n")
+        (Some(1), "error: only an admin key may manage keys\n")
     );
 
     // Changing the data folder directly requires no key.

@@ -126,7 +126,7 @@ fn invalid_rows_are_reported_and_skipped() {
         "warning: standard input:4: column \"b\"",
         "warning: standard input:5: not a JSON object",
         "warning: standard input:6: column \"a\"",
-        "error: 4 rows refused; --evolve lets the table grow",
+        "error: 4 rows refused; use --evolve to add columns",
     ]) {
         assert!(line.starts_with(start), "{reported:#?}");
     }

@@ -1,4 +1,4 @@
-//! What a request brings to say who asks.
+//! The credentials of a request.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
@@ -26,7 +26,7 @@ impl FromRequestParts<AppState> for Key {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let refuse = |why: &'static str| {
             let (method, path) = (&parts.method, parts.uri.path());
-            tracing::warn!(target: "audit", %method, path, why, "not let in");
+            tracing::warn!(target: "audit", %method, path, why, "unauthorized");
             Err(ApiError::new(StatusCode::UNAUTHORIZED, why))
         };
         if parts.headers.contains_key(AUTHORIZATION) {
@@ -35,7 +35,7 @@ impl FromRequestParts<AppState> for Key {
             };
             return match state.catalog.key_of(&secret).await? {
                 Some(key) => Ok(key),
-                None => refuse("the API key is not known"),
+                None => refuse("unknown API key"),
             };
         }
         let Some(token) = session_token(&parts.headers, state) else {
@@ -43,25 +43,25 @@ impl FromRequestParts<AppState> for Key {
         };
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         if !is_safe && !is_own_page(&parts.headers) {
-            return refuse("a change by a browser session needs an Origin");
+            return refuse("a change in a browser session requires an Origin header");
         }
         match state.catalog.key_of_session(&token).await? {
             Some(key) => Ok(key),
-            None => refuse("the session has ended"),
+            None => refuse("the session has expired"),
         }
     }
 }
 
-/// Returns whether a browser says that a change was asked for by a page of this server.
+/// Returns whether a page of this server caused a request, according to the browser.
 ///
-/// A page elsewhere can make a browser send a change, but not without an `Origin`, and the guard
-/// has refused every foreign one before.
+/// A foreign page can make a browser send a change, but not without an `Origin`, and the guard has
+/// already rejected every foreign `Origin`.
 pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
     let is_same_origin = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
     headers.contains_key(ORIGIN) || is_same_origin()
 }
 
-/// Reads the secret of an `Authorization`. Only the password counts, whatever the user's name.
+/// Returns the secret of an `Authorization` header. The user name is ignored.
 fn secret(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;
@@ -75,7 +75,7 @@ fn secret(headers: &HeaderMap) -> Option<String> {
     credentials.split_once(':').map(|(_, password)| password.to_owned())
 }
 
-/// Returns the token that a browser keeps for its session here.
+/// Returns the token of the browser's session cookie.
 pub(crate) fn session_token(headers: &HeaderMap, state: &AppState) -> Option<String> {
     let name = state.shared.signer.cookie_name();
     let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());

@@ -1,4 +1,4 @@
-//! What every request must pass, and every answer carries.
+//! Checks for every request, and headers for every response.
 
 use std::net::SocketAddr;
 
@@ -15,11 +15,11 @@ use crate::authority::{Authority, WebOrigin};
 use crate::config::ServerConfig;
 use crate::{ApiError, AppState};
 
-/// Where a request came from.
+/// The address of a request's peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// What a page may load, where it does not say so itself: nothing but what is here.
+/// Content security policy of pages without their own: only files of this server.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -31,15 +31,14 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Makes a browser use only TLS for the host, for a year.
+/// Makes browsers use TLS only for this host, for one year.
 const STRICT_TRANSPORT: &str = "max-age=31536000";
 
-/// Refuses requests that a foreign page made a browser send, and gives every answer the headers
-/// that keep pages apart.
+/// Rejects requests that a foreign page made a browser send, and adds the headers that isolate
+/// pages to every response.
 ///
-/// A page elsewhere may give its own name this server's address (DNS rebinding), so the host that
-/// a browser believes it speaks to must be one of ours; and a change must not come from a page of
-/// another origin.
+/// A foreign page may point its own name to this server's address (DNS rebinding), so the host in
+/// the request must be one of this server's. A change must not come from a page of another origin.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let config = state.config();
     let checked = check(config, &request);
@@ -51,7 +50,7 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
             let peer = request.extensions().get::<Peer>().map(|peer| peer.0.to_string());
             let host: Vec<_> = request.headers().get_all(HOST).iter().collect();
             let origin: Vec<_> = request.headers().get_all(ORIGIN).iter().collect();
-            tracing::warn!(target: "audit", %method, path, peer, ?host, ?origin, why, "refused");
+            tracing::warn!(target: "audit", %method, path, peer, ?host, ?origin, why, "rejected");
             ApiError::new(status, why).into_response()
         }
     };
@@ -65,8 +64,8 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
     response
 }
 
-/// Returns whether browsers are to use TLS alone for this host. They apply that to every port of it,
-/// so for this machine it would break other servers.
+/// Returns whether browsers should use only TLS for this host. Browsers apply this to every port of
+/// the host, so on this machine it would break other servers.
 fn is_strict(config: &ServerConfig, authority: &Authority) -> bool {
     config.tls.is_some() && !authority.is_loopback()
 }
@@ -76,7 +75,7 @@ fn check(config: &ServerConfig, request: &Request) -> Result<Authority, (StatusC
     let authority = Authority::of_request(request.uri(), headers)
         .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
     if !is_own_host(config, &authority) {
-        let why = "the server is not known by this host name; allow it in its settings";
+        let why = "this host name is not allowed; add it to the server's settings";
         return Err((StatusCode::FORBIDDEN, why.to_owned()));
     }
     let method = request.method();
@@ -97,7 +96,7 @@ fn check(config: &ServerConfig, request: &Request) -> Result<Authority, (StatusC
     Err((StatusCode::FORBIDDEN, why.to_owned()))
 }
 
-/// Returns whether an origin is the one that the browser speaks to, or the public one.
+/// Returns whether an origin is that of this request's host, or that of the public URL.
 fn is_own_origin(config: &ServerConfig, authority: &Authority, origin: &HeaderValue) -> bool {
     let Some(origin) = origin.to_str().ok().and_then(|origin| origin.parse::<WebOrigin>().ok())
     else {
@@ -111,7 +110,7 @@ fn public_origin(config: &ServerConfig) -> Option<WebOrigin> {
 }
 
 fn is_own_host(config: &ServerConfig, authority: &Authority) -> bool {
-    // An address in place of a name cannot be given to another server.
+    // DNS rebinding needs a name, so the server's own IP address is safe.
     let bound = config.addr.ip();
     authority.is_loopback()
         || authority.ip().is_some_and(|ip| bound.is_unspecified() || ip == bound)
@@ -121,7 +120,7 @@ fn is_own_host(config: &ServerConfig, authority: &Authority) -> bool {
 fn is_named(config: &ServerConfig, host: &str) -> bool {
     let is_allowed = |name: &String| match name.parse::<Authority>() {
         Ok(name) => name.host() == host,
-        // An IPv6 address without its brackets.
+        // An IPv6 address without brackets.
         Err(_) => name.eq_ignore_ascii_case(host.trim_matches(['[', ']'])),
     };
     config.allowed_hosts.iter().any(is_allowed)
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_alone_is_for_servers_with_tls_on_other_machines() {
+    fn hsts_is_sent_by_servers_with_tls_except_to_loopback() {
         let plain = config("0.0.0.0:443");
         let files = TlsFiles { certificate: "c".into(), key: "k".into() };
         let tls = ServerConfig { tls: Some(files), ..plain.clone() };
@@ -212,7 +211,7 @@ mod tests {
         check_request("POST", &[host, own, ("origin", "http://evil.example")], false);
         check_request("GET", &[host, host], false);
         check_request("GET", &[("host", "localhost:80@evil.example")], false);
-        // Other headers that name a host count for nothing.
+        // Other headers that contain a host are ignored.
         for name in ["x-forwarded-host", "forwarded", "x-original-host"] {
             check_request("GET", &[("host", "evil.example"), (name, "localhost:80")], false);
         }

@@ -1,4 +1,4 @@
-//! Keys over HTTP: what the command line's `keys` calls.
+//! `/api/keys`: the HTTP API behind the command `streamtable keys`.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::catalog::Key;
 use crate::origin::BaseUrl;
 use crate::{ApiError, AppState};
 
-/// How long a link that opens a session may wait to be opened.
+/// Lifetime of a login link.
 const LINK_LIFETIME: Duration = Duration::from_secs(600);
 
 pub(crate) fn router() -> Router<AppState> {
@@ -24,7 +24,7 @@ pub(crate) fn router() -> Router<AppState> {
         .route("/api/login-links", post(link))
 }
 
-/// A key as it is told.
+/// A key in a response.
 #[derive(Serialize)]
 struct KeyAnswer {
     id: String,
@@ -33,7 +33,7 @@ struct KeyAnswer {
     right: &'static str,
     created_at: String,
     revoked_at: Option<String>,
-    /// Only in the answer that makes it.
+    /// Only in the response to the key's creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
@@ -80,7 +80,7 @@ async fn add(
     let right: Right = new.right.parse().map_err(|e| ApiError::bad_request(format!("{e}")))?;
     let made = state.catalog.add_key(&new.name, entity.as_deref(), right).await?;
     let (id, by) = (&made.key.id, &principal.name);
-    tracing::info!(target: "audit", id, entity, %right, by, "a key was made");
+    tracing::info!(target: "audit", id, entity, %right, by, "a key was created");
     let answer = KeyAnswer { key: Some(made.secret), ..KeyAnswer::from(made.key) };
     Ok((StatusCode::CREATED, Json(answer)))
 }
@@ -94,13 +94,13 @@ async fn revoke(
     let keys = state.catalog.keys().await?;
     let is_own = keys.iter().any(|key| key.id == id && sees(&principal, key));
     if !is_own || !state.catalog.revoke_key(&id).await? {
-        return Err(ApiError::not_found("there is no such key, or it was revoked before"));
+        return Err(ApiError::not_found("no such key, or it was already revoked"));
     }
     tracing::info!(target: "audit", id, by = principal.name, "a key was revoked");
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes a link that opens a browser session for the key's owner, once.
+/// Creates a link that starts one browser session for the owner of the key.
 async fn link(
     State(state): State<AppState>,
     key: Key,
@@ -118,8 +118,8 @@ fn check_admin(principal: &Principal, entity: Option<Option<&str>>) -> Result<()
     if principal.right == Right::Admin && is_own {
         return Ok(());
     }
-    tracing::warn!(target: "audit", key = principal.name, "may not look after keys");
-    Err(ApiError::new(StatusCode::FORBIDDEN, "only an admin key may look after keys"))
+    tracing::warn!(target: "audit", key = principal.name, "may not manage keys");
+    Err(ApiError::new(StatusCode::FORBIDDEN, "only an admin key may manage keys"))
 }
 
 fn sees(principal: &Principal, key: &Key) -> bool {

@@ -16,7 +16,7 @@ use crate::catalog::Key;
 use crate::page;
 use crate::{ApiError, AppState};
 
-/// The longest body of a login.
+/// Maximum size of a login request.
 const MAX_BODY: usize = 16 << 10;
 
 pub(crate) fn router() -> Router<AppState> {
@@ -27,10 +27,11 @@ pub(crate) fn router() -> Router<AppState> {
         .layer(limit)
 }
 
-/// Shows a form for a key; or, with the token of a link, a button that begins the session.
+/// Shows the login form or, for the token of a link, a button that starts the session.
 ///
-/// Changes nothing: mail scanners and link previews open links too, and a page elsewhere can send a
-/// browser here. A browser that is logged in with the link's key already goes on at once.
+/// Changes nothing: mail scanners and link previews also open links, and a foreign page can
+/// navigate a browser here. A browser that is already logged in with the link's key is redirected
+/// at once.
 async fn show(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -52,7 +53,7 @@ async fn show(
     Ok(page::confirm_login(state.config(), &token, &key, &next))
 }
 
-/// Begins the session of a link, for its own page alone.
+/// Starts the session of a login link. Accepts only requests of the link's own page.
 async fn open_link(
     state: &AppState,
     headers: &HeaderMap,
@@ -61,7 +62,7 @@ async fn open_link(
 ) -> Result<Response, ApiError> {
     if !is_own_page(headers) {
         tracing::warn!(target: "audit", "a login link was not opened by its own page");
-        let why = "a login link is opened by the button of its page";
+        let why = "a login link must be opened with the button on its page";
         return Err(ApiError::new(StatusCode::FORBIDDEN, why));
     }
     match state.catalog.use_login_token(token).await? {
@@ -71,8 +72,8 @@ async fn open_link(
 }
 
 fn used_link(next: &str) -> Response {
-    tracing::warn!(target: "audit", "a login link that is used up or not known");
-    let why = "This link has been used, or is too old. Give your key instead.";
+    tracing::warn!(target: "audit", "a login link is used up or unknown");
+    let why = "This link has been used or has expired. Enter your key instead.";
     page::login(StatusCode::UNAUTHORIZED, next, Some(why))
 }
 
@@ -81,7 +82,8 @@ struct Login {
     key: String,
 }
 
-/// Begins a session for a key, in a form or in JSON; or for the token of a link, in a form.
+/// Starts a session for a key, sent as a form or as JSON, or for the token of a link, sent as a
+/// form.
 async fn log_in(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -103,7 +105,7 @@ async fn log_in(
     };
     let found = state.catalog.key_of(secret.trim()).await?;
     if found.is_none() {
-        tracing::warn!(target: "audit", "a login with a key that is not known");
+        tracing::warn!(target: "audit", "a login with an unknown key");
     }
     match (found, next) {
         (Some(key), Some(next)) => begin(&state, &key, &local_path(next)).await,
@@ -117,10 +119,10 @@ async fn log_in(
             Ok(([(SET_COOKIE, cookie)], Json(body)).into_response())
         }
         (None, Some(next)) => {
-            let why = Some("This key is not known here.");
+            let why = Some("This server does not know this key.");
             Ok(page::login(StatusCode::UNAUTHORIZED, &local_path(next), why))
         }
-        (None, None) => Err(ApiError::new(StatusCode::UNAUTHORIZED, "the API key is not known")),
+        (None, None) => Err(ApiError::new(StatusCode::UNAUTHORIZED, "unknown API key")),
     }
 }
 
@@ -136,7 +138,7 @@ async fn log_out(State(state): State<AppState>, headers: HeaderMap) -> Result<Re
 async fn begin(state: &AppState, key: &Key, next: &str) -> Result<Response, ApiError> {
     let cookie = new_cookie(state, key).await?;
     let location = HeaderValue::try_from(next)
-        .map_err(|_| ApiError::bad_request("the address to go on to is none"))?;
+        .map_err(|_| ApiError::bad_request("the address to continue at is not valid"))?;
     Ok((StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, location)]).into_response())
 }
 
@@ -150,19 +152,19 @@ async fn new_cookie(state: &AppState, key: &Key) -> Result<HeaderValue, ApiError
     let (name, seconds) = (state.shared.signer.cookie_name(), lifetime.as_secs());
     let cookie =
         format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    let mut cookie = HeaderValue::try_from(cookie).expect("a cookie of ours is a header's value");
+    let mut cookie = HeaderValue::try_from(cookie).expect("the cookie is a valid header value");
     cookie.set_sensitive(true);
     Ok(cookie)
 }
 
-/// Returns a value of a form.
+/// Returns a field of a form.
 pub(crate) fn form_value(form: &str, name: &str) -> Option<String> {
     let mut pairs = form.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(found, _)| *found == name)?;
     streamtable_url::form_decode(value).ok()
 }
 
-/// Returns a place on this server to go on to, whatever a link asks for.
+/// Returns a path on this server to continue at; never a foreign URL, whatever the link contains.
 fn local_path(wanted: Option<String>) -> String {
     let is_local = |path: &String| {
         path.starts_with('/')
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_to_go_on_to() {
+    fn paths_to_continue_at() {
         #[track_caller]
         fn check(wanted: &str, expected: &str) {
             assert_eq!(local_path(Some(wanted.to_owned())), expected);

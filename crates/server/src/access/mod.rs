@@ -1,4 +1,4 @@
-//! Who asks, and what they may.
+//! Principals and their rights.
 
 mod credentials;
 mod guard;
@@ -12,66 +12,69 @@ pub(crate) use guard::{Peer, guard};
 pub(crate) use keys::router as keys_router;
 pub(crate) use login::{form_value, router as login_router};
 
-/// What somebody may do with an entity's tables.
+/// A right on an entity's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Right {
-    /// Look at them.
+    /// Read them.
     Read,
-    /// Add rows, files and boards, and look at them.
+    /// Read them; add rows, files and boards.
     Write,
-    /// Everything, keys included.
+    /// Everything, including keys.
     Admin,
 }
 
-/// Who asks: the owner of a key, or of a browser session that began with one.
+/// The principal of a request: the owner of a key, or of a browser session that was started with
+/// one.
 ///
-/// Extracting one from a request refuses it with 401 where there is no key or it is not known.
+/// The extractor rejects requests without a valid key with 401.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// What the key is called, for the audit log.
+    /// The name of the key, for the audit log.
     pub name: String,
-    /// The entity that the key belongs to; `None` for one that sees every entity.
+    /// The entity of the key; `None` if it is valid for every entity.
     pub entity: Option<String>,
-    /// The most it may do there.
+    /// The maximum right.
     pub right: Right,
 }
 
 impl Principal {
-    /// Tells whether it may do something with an entity's tables.
+    /// Returns whether the principal has a right on an entity's tables.
     ///
-    /// Whoever may not even read must not learn what is there: answer as if it were not.
+    /// If it may not even read them, answer as if they did not exist: it must not learn that they
+    /// do.
     pub fn may(&self, right: Right, entity: &str) -> bool {
         right <= self.right && self.entity.as_deref().is_none_or(|own| own == entity)
     }
 
-    /// Refuses who may not do something with an entity's tables, and writes it into the audit log.
+    /// Fails and writes to the audit log if the principal lacks a right on an entity's tables.
     ///
-    /// Who may not read is told 404, as if nothing were there; who may, 403.
+    /// The error is 404 if the principal may not read, as if nothing existed, otherwise 403.
     pub fn check(&self, right: Right, entity: &str) -> Result<(), ApiError> {
         if self.may(right, entity) {
             return Ok(());
         }
         tracing::warn!(target: "audit", key = self.name, entity, ?right, "not allowed");
         if self.may(Right::Read, entity) {
-            let message = format!("this key may not change what {entity} has");
+            let message = format!("this key may not change anything in {entity}");
             return Err(ApiError::new(http::StatusCode::FORBIDDEN, message));
         }
         Err(ApiError::not_found(format!("there is no entity {entity:?}")))
     }
 
-    /// Returns the name under which its queries are counted.
+    /// Returns the name under which the principal's queries are counted.
     pub(crate) fn owner(&self) -> String {
         format!("key {:?} of {:?}", self.name, self.entity)
     }
 
-    /// Returns the entities it may read; `None` for all. For [`Query`](streamtable_store::Query).
+    /// Returns the entities that the principal may read; `None` for all. For
+    /// [`Query`](streamtable_store::Query).
     pub fn entities(&self) -> Option<Vec<String>> {
         self.entity.clone().map(|entity| vec![entity])
     }
 }
 
 impl Right {
-    /// Returns its name: `read`, `write` or `admin`.
+    /// Returns the name of the right: `read`, `write` or `admin`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -87,9 +90,9 @@ impl std::fmt::Display for Right {
     }
 }
 
-/// A text that names no [`Right`].
+/// A text that is not the name of a [`Right`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is none of read, write and admin")]
+#[error("{text:?} is not a right; use read, write or admin")]
 pub struct NotARight {
     /// The text.
     pub text: String,

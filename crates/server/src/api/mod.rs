@@ -1,6 +1,6 @@
-//! The native API: rows in, rows out, questions in SQL, without an SDK.
+//! The native API: append and read rows and run SQL queries without an SDK.
 //!
-//! [`ROUTES`] is the whole of it; `openapi.json` describes the same routes for programs.
+//! [`ROUTES`] lists all of it; `openapi.json` describes the same routes.
 
 mod encode;
 mod extract;
@@ -21,19 +21,19 @@ use crate::{AppState, boards, live};
 
 pub(crate) use query::{answer, named as format_named};
 
-/// Which writer's rows a body holds; with [`STREAM_OFFSET`] makes a repetition harmless.
+/// The writer of a body's rows; together with [`STREAM_OFFSET`] makes repeated requests idempotent.
 const STREAM_WRITER: HeaderName = HeaderName::from_static("stream-writer");
 
-/// The number of the first row of a body among the writer's rows.
+/// The line number of a body's first row.
 const STREAM_OFFSET: HeaderName = HeaderName::from_static("stream-offset");
 
-/// In answers: one more than the position of the table's last row.
+/// In responses: one more than the position of the table's last row.
 const STREAM_END: HeaderName = HeaderName::from_static("stream-end");
 
-/// A path, a method, and what answers.
+/// A path, a method and a handler.
 type Route = (&'static str, Method, fn() -> MethodRouter<AppState>);
 
-/// Each route.
+/// All routes.
 const ROUTES: &[Route] = &[
     ("/api/openapi.json", Method::GET, || get(openapi::document)),
     ("/api/boards/{entity}/{project}", Method::GET, || get(boards::list)),

@@ -1,4 +1,4 @@
-//! `POST /api/query`: questions in SQL.
+//! `POST /api/query`: SQL queries.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ use super::encode::{Encoder, Format};
 use super::extract::Params;
 use crate::{ApiError, AppState, Principal};
 
-/// How long a query may take where the request does not say.
+/// Timeout of a query if the request sets none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a query may take at most.
+/// Maximum timeout of a query.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What a request asks, in its body or behind its `?`.
+/// The parameters of a query, from the request's body or query string.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Question {
+pub(super) struct QueryParams {
     sql: Option<String>,
     entity: Option<String>,
     project: Option<String>,
@@ -36,33 +36,33 @@ pub(super) struct Question {
     format: Option<String>,
 }
 
-/// Answers a question, in the form that `Accept` asks for.
+/// Runs a query, and returns its result in the format that `Accept` requests.
 ///
-/// Rows go out as they are found. An error that comes when some are out already breaks the answer
-/// off, so that nobody takes a part of it for the whole.
+/// Rows are sent as they are found. An error after the first rows aborts the response, so that a
+/// partial result cannot be mistaken for a complete one.
 pub(super) async fn query(
     State(state): State<AppState>,
     principal: Principal,
-    Params(params): Params<Question>,
+    Params(params): Params<QueryParams>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
-    let question = read(&headers, &body, params)?;
-    let format = match &question.format {
+    let options = read(&headers, &body, params)?;
+    let format = match &options.format {
         Some(name) => named(name).ok_or_else(|| not_acceptable(name))?,
         None => negotiate(&headers)?,
     };
-    let home = match (question.entity, question.project) {
+    let home = match (options.entity, options.project) {
         (Some(entity), Some(project)) => Some((entity, project)),
         (None, None) => None,
-        _ => return Err(ApiError::bad_request("`entity` and `project` go together")),
+        _ => return Err(ApiError::bad_request("`entity` and `project` must be given together")),
     };
     let query = Query {
-        sql: question.sql.unwrap_or_default(),
+        sql: options.sql.unwrap_or_default(),
         home,
         entities: principal.entities(),
-        timeout: timeout(question.timeout)?,
+        timeout: timeout(options.timeout)?,
         positions: false,
         owner: Some(principal.owner()),
     };
@@ -70,45 +70,43 @@ pub(super) async fn query(
     answer(rows, format).await
 }
 
-/// Puts together what the body and the parameters ask.
-fn read(headers: &HeaderMap, body: &Bytes, params: Question) -> Result<Question, ApiError> {
+/// Combines the parameters of the body and of the query string. The body takes precedence.
+fn read(headers: &HeaderMap, body: &Bytes, params: QueryParams) -> Result<QueryParams, ApiError> {
     let text = std::str::from_utf8(body)
         .map_err(|_| ApiError::bad_request("the body is not UTF-8"))?
         .trim();
     let is_json = match headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) {
         Some(ty) if ty.starts_with("application/json") => true,
         Some(ty) if ty.starts_with("text/plain") || ty.starts_with("application/sql") => false,
-        // What curl sends by itself says nothing. No SQL begins with a brace.
+        // curl's default content type says nothing about the body. No SQL begins with a brace.
         _ => text.starts_with('{'),
     };
-    let told = if is_json {
+    let from_body = if is_json {
         serde_json::from_str(text).map_err(|error| ApiError::bad_request(error.to_string()))?
     } else {
         let sql = Some(text.to_owned()).filter(|text| !text.is_empty());
-        Question { sql, ..Question::default() }
+        QueryParams { sql, ..QueryParams::default() }
     };
-    let question = Question {
-        sql: told.sql.or(params.sql),
-        entity: told.entity.or(params.entity),
-        project: told.project.or(params.project),
-        timeout: told.timeout.or(params.timeout),
-        format: told.format.or(params.format),
+    let options = QueryParams {
+        sql: from_body.sql.or(params.sql),
+        entity: from_body.entity.or(params.entity),
+        project: from_body.project.or(params.project),
+        timeout: from_body.timeout.or(params.timeout),
+        format: from_body.format.or(params.format),
     };
-    if question.sql.as_ref().is_none_or(|sql| sql.trim().is_empty()) {
-        return Err(ApiError::bad_request(
-            "there is no SQL: send it as text, or as {\"sql\":\"select …\"}",
-        ));
+    if options.sql.as_ref().is_none_or(|sql| sql.trim().is_empty()) {
+        return Err(ApiError::bad_request("no SQL: send it as text, or as {\"sql\":\"select …\"}"));
     }
-    Ok(question)
+    Ok(options)
 }
 
 fn timeout(seconds: Option<f64>) -> Result<Duration, ApiError> {
     let Some(seconds) = seconds else { return Ok(DEFAULT_TIMEOUT) };
     match Duration::try_from_secs_f64(seconds) {
         Ok(timeout) if !timeout.is_zero() => Ok(timeout.min(MAX_TIMEOUT)),
-        // Longer than a duration can be.
+        // The timeout is too long for a `Duration`.
         Err(_) if seconds > 0.0 => Ok(MAX_TIMEOUT),
-        _ => Err(ApiError::bad_request("`timeout` is a number of seconds above 0")),
+        _ => Err(ApiError::bad_request("`timeout` must be a number of seconds above 0")),
     }
 }
 
@@ -116,7 +114,7 @@ pub(crate) fn named(name: &str) -> Option<Format> {
     Format::ALL.into_iter().find(|f| f.names().iter().any(|n| n.eq_ignore_ascii_case(name)))
 }
 
-/// Chooses the form that the caller likes best among those that we have.
+/// Selects the supported format that the caller prefers.
 fn negotiate(headers: &HeaderMap) -> Result<Format, ApiError> {
     let mut best: Option<(Format, f32)> = None;
     let mut is_any = true;
@@ -149,7 +147,7 @@ fn negotiate(headers: &HeaderMap) -> Result<Format, ApiError> {
 
 fn not_acceptable(what: &str) -> ApiError {
     let forms = Format::ALL.map(|format| format.names()[0]).join(", ");
-    let message = format!("there is no answer as {what:?}; there is one as {forms}");
+    let message = format!("cannot respond with {what:?}; supported formats: {forms}");
     ApiError::new(StatusCode::NOT_ACCEPTABLE, message)
 }
 
@@ -157,7 +155,7 @@ pub(crate) async fn answer(rows: Rows, format: Format) -> Result<Response, ApiEr
     let mut encoder = Encoder::new(format, &rows.schema).map_err(|error| unfit(&error))?;
     let mut batches = rows.batches.fuse();
     let mut start = encoder.begin();
-    // Most of what can go wrong does so before the first rows, when there can still be a status.
+    // Most errors occur before the first rows, when the response can still have an error status.
     if let Some(batch) = batches.try_next().await? {
         start.extend(encoder.batch(&batch).map_err(|error| unfit(&error))?);
     }
@@ -171,7 +169,7 @@ pub(crate) async fn answer(rows: Rows, format: Format) -> Result<Response, ApiEr
             Ok(None) => encoder.finish().map(|bytes| (bytes, None)).map_err(Into::into),
             Err(error) => Err(error.into()),
         };
-        next.map(Some).inspect_err(|error| tracing::warn!(%error, "an answer was broken off"))
+        next.map(Some).inspect_err(|error| tracing::warn!(%error, "a response was aborted"))
     });
     let body = stream::once(async { Ok(start) }).chain(rest).map_ok(Bytes::from);
     let headers = [
@@ -181,9 +179,9 @@ pub(crate) async fn answer(rows: Rows, format: Format) -> Result<Response, ApiEr
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-/// The form has no place for a column.
+/// Returns the error for a column whose type the format does not support.
 fn unfit(error: &ArrowError) -> ApiError {
-    ApiError::bad_request(format!("the answer does not fit this form: {error}"))
+    ApiError::bad_request(format!("this format does not support the result: {error}"))
 }
 
 #[cfg(test)]
@@ -221,8 +219,8 @@ mod tests {
         if !content_type.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        let found = read(&headers, &Bytes::from_static(body.as_bytes()), Question::default());
-        let found = found.map(|question| question.sql.unwrap()).map_err(|e| e.to_string());
+        let found = read(&headers, &Bytes::from_static(body.as_bytes()), QueryParams::default());
+        let found = found.map(|options| options.sql.unwrap()).map_err(|e| e.to_string());
         match expected {
             Ok(sql) => assert_eq!(found.as_deref(), Ok(sql)),
             Err(part) => assert!(found.unwrap_err().contains(part)),
@@ -237,8 +235,8 @@ mod tests {
         check_body("application/json", r#"{"sql":"select 1","timeout":5}"#, Ok("select 1"));
         check_body("application/json", "select 1", Err("expected value"));
         check_body("application/json", r#"{"sq":"select 1"}"#, Err("unknown field `sq`"));
-        check_body("", "  ", Err("there is no SQL"));
-        check_body("", r#"{"entity":"e"}"#, Err("there is no SQL"));
+        check_body("", "  ", Err("no SQL"));
+        check_body("", r#"{"entity":"e"}"#, Err("no SQL"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ const DEFAULT_LIMIT: u64 = 1000;
 /// Selects rows.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Which {
+pub(super) struct RowsParams {
     from: Option<i64>,
     limit: Option<u64>,
     #[serde(default)]
@@ -47,22 +47,22 @@ pub(super) async fn rows(
     State(state): State<AppState>,
     principal: Principal,
     table: Table,
-    Params(which): Params<Which>,
+    Params(params): Params<RowsParams>,
 ) -> Result<Response, ApiError> {
     let table = table.require(Right::Read, &principal)?;
     let store = state.store;
     let info = store.table(&table).ok_or_else(|| StoreError::NoTable { table: table.clone() })?;
-    let start = match (which.from, which.order) {
+    let start = match (params.from, params.order) {
         (Some(from), Order::Newest) => resolve(&store, &table, from).await?.saturating_add(1),
         (None, Order::Newest) => info.end,
         (from, Order::Oldest) => resolve(&store, &table, from.unwrap_or(0)).await?,
     };
     // Going forwards, rows that arrive during the response are included. Backwards, there are none.
-    let start = if matches!(which.order, Order::Newest) { start.min(info.end) } else { start };
+    let start = if matches!(params.order, Order::Newest) { start.min(info.end) } else { start };
     let pager = Pager::new(store, table, start);
-    let left = which.limit.unwrap_or(DEFAULT_LIMIT);
+    let left = params.limit.unwrap_or(DEFAULT_LIMIT);
     let body = stream::try_unfold((pager, left), move |(mut pager, left)| async move {
-        let rows = match which.order {
+        let rows = match params.order {
             _ if left == 0 => return Ok(None),
             Order::Oldest => pager.forwards(left).await,
             Order::Newest => pager.backwards(left).await,

@@ -19,7 +19,7 @@ use document::Document;
 
 /// The metadata of a board.
 #[derive(Debug, Serialize)]
-struct About {
+struct BoardInfo {
     name: String,
     title: String,
     version: i64,
@@ -27,7 +27,7 @@ struct About {
     author: String,
 }
 
-impl From<BoardVersion> for About {
+impl From<BoardVersion> for BoardInfo {
     fn from(board: BoardVersion) -> Self {
         let updated = jiff::Timestamp::from_millisecond(board.saved_at).unwrap_or_default();
         Self {
@@ -43,7 +43,7 @@ impl From<BoardVersion> for About {
 /// Selects a version of a board.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Which {
+pub(crate) struct VersionParams {
     version: Option<i64>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let path = path_of(&principal, Right::Read, &entity, &project, "-")?;
     let boards = state.catalog.boards(&path.entity, &path.project).await?;
-    Ok(Json(boards.into_iter().map(About::from).collect::<Vec<_>>()).into_response())
+    Ok(Json(boards.into_iter().map(BoardInfo::from).collect::<Vec<_>>()).into_response())
 }
 
 /// Returns the document of a board.
@@ -72,12 +72,12 @@ pub(crate) async fn get(
     State(state): State<AppState>,
     principal: Principal,
     Path((entity, project, name)): Named,
-    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    params: Result<Query<VersionParams>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(which) = which.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let Query(params) = params.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
-    let found = state.catalog.board(&path, which.version).await?;
+    let found = state.catalog.board(&path, params.version).await?;
     let (board, document) = found.ok_or_else(|| no_board(&path))?;
     let etag = etag(board.version);
     if headers.get(IF_NONE_MATCH) == Some(&etag) {
@@ -98,7 +98,7 @@ pub(crate) async fn versions(
     if versions.is_empty() {
         return Err(no_board(&path));
     }
-    Ok(Json(versions.into_iter().map(About::from).collect::<Vec<_>>()).into_response())
+    Ok(Json(versions.into_iter().map(BoardInfo::from).collect::<Vec<_>>()).into_response())
 }
 
 /// Saves a board.
@@ -122,7 +122,8 @@ pub(crate) async fn put(
     match saved.await? {
         Changed::Done { board, is_new } => {
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok((status, [(ETAG, etag(board.version))], Json(About::from(board))).into_response())
+            Ok((status, [(ETAG, etag(board.version))], Json(BoardInfo::from(board)))
+                .into_response())
         }
         Changed::Unexpected(found) => Ok(unexpected(found)),
     }
@@ -159,7 +160,7 @@ pub(crate) async fn rename(
     let to = path_of(&principal, Right::Write, &entity, &project, &to)?.name;
     match state.catalog.rename_board(&path, &to).await? {
         Changed::Done { board, .. } => {
-            Ok(([(ETAG, etag(board.version))], Json(About::from(board))).into_response())
+            Ok(([(ETAG, etag(board.version))], Json(BoardInfo::from(board))).into_response())
         }
         Changed::Unexpected(None) => Err(no_board(&path)),
         Changed::Unexpected(Some(_)) => {
@@ -226,7 +227,7 @@ fn unexpected(found: Option<BoardVersion>) -> Response {
         None => "the board does not exist any more".to_owned(),
     };
     let mut body = json!({ "errors": [{ "message": message }] });
-    if let Some(About { version, updated, author, .. }) = found.map(About::from) {
+    if let Some(BoardInfo { version, updated, author, .. }) = found.map(BoardInfo::from) {
         body["version"] = version.into();
         body["updated"] = updated.into();
         body["author"] = author.into();

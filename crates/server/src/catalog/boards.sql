@@ -1,4 +1,4 @@
--- Version 2. A board that was deleted leaves its row, so that no version is ever another's.
+-- Version 2. The row of a deleted board is kept, so that version numbers are never reused.
 CREATE TABLE boards (
     id INTEGER PRIMARY KEY,
     entity TEXT NOT NULL,

@@ -1,4 +1,4 @@
-//! Copies of a catalog: one a day, the last few kept, and how one is used again.
+//! Daily copies of a catalog: the last few are kept, and a damaged catalog can be replaced by one.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,10 +11,10 @@ use super::record::Record;
 use super::{CatalogError, check_pages, generation};
 use crate::{clock, folder};
 
-/// How many copies are kept.
+/// Number of copies that are kept.
 const KEPT: usize = 5;
 
-/// How old the newest copy gets.
+/// Maximum age of the newest copy.
 const INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// The copies of a catalog, in a folder beside it.
@@ -24,11 +24,11 @@ pub(super) struct Copies {
     folder: PathBuf,
 }
 
-/// A copy that can be used.
+/// A usable copy.
 #[derive(Debug)]
 pub(super) struct UsableCopy {
     pub(super) path: PathBuf,
-    /// How many changes are in it.
+    /// The number of changes in it.
     pub(super) generation: u64,
 }
 
@@ -38,8 +38,8 @@ impl Copies {
         Self { catalog: catalog.to_owned(), folder }
     }
 
-    /// Returns whether there is no copy of the last day. A copy from a day ahead counts as old: the
-    /// clock was wrong.
+    /// Returns whether the newest copy is older than a day. A copy dated more than a day in the
+    /// future counts as old: the clock was wrong.
     pub(super) fn are_due(&self) -> io::Result<bool> {
         let Some((_, newest)) = self.list()?.pop() else { return Ok(true) };
         let (made, now) = (fs::metadata(newest)?.modified()?, clock::now());
@@ -47,7 +47,7 @@ impl Copies {
         Ok(age.is_ok_and(|age| age >= INTERVAL))
     }
 
-    /// Makes a copy, and removes those beyond [`KEPT`].
+    /// Makes a copy, and removes all but the newest [`KEPT`] copies.
     pub(super) fn make(&self, catalog: &Connection) -> Result<(), CatalogError> {
         let last = self.list()?.last().map_or(0, |(number, _)| *number);
         folder::make_private(&self.folder)?;
@@ -55,7 +55,7 @@ impl Copies {
         remove_if_there(&beside)?;
         make_private_file(&beside)?;
         if let Err(error) = catalog.execute("VACUUM INTO ?1", [path_text(&beside)?]) {
-            // Half a copy on a full disk helps nobody.
+            // The disk may be full: do not leave an incomplete copy.
             remove_if_there(&beside)?;
             return Err(error.into());
         }
@@ -69,7 +69,7 @@ impl Copies {
         Ok(())
     }
 
-    /// Returns the newest copy that is whole and has a key.
+    /// Returns the newest copy that is undamaged and has a key.
     pub(super) fn newest_usable(&self) -> io::Result<Option<UsableCopy>> {
         let check = |path: &Path| {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -83,13 +83,15 @@ impl Copies {
             match check(&path) {
                 Ok(Some(generation)) => return Ok(Some(UsableCopy { path, generation })),
                 Ok(None) => {}
-                Err(error) => tracing::error!(copy = ?path.file_name(), %error, "a damaged copy"),
+                Err(error) => {
+                    tracing::error!(copy = ?path.file_name(), %error, "a catalog copy is damaged");
+                }
             }
         }
         Ok(None)
     }
 
-    /// Puts a copy in the catalog's place, which must be free.
+    /// Copies `copy` to the catalog's path, where no file may exist.
     pub(super) fn restore(&self, copy: &UsableCopy) -> io::Result<()> {
         let beside = self.catalog.with_extension("restored");
         remove_if_there(&beside)?;
@@ -99,13 +101,14 @@ impl Copies {
         sync_parent(&self.catalog)
     }
 
-    /// Moves the catalog's files into a folder of their own, and returns it. The copies may go with
-    /// it: a new catalog that has had fewer changes than they must not look lost.
+    /// Moves the catalog's files into a new folder, and returns the folder. With `with_copies`,
+    /// moves the copies too: otherwise a new catalog, with fewer changes than they have, would look
+    /// lost.
     pub(super) fn set_catalog_aside(&self, with_copies: bool) -> io::Result<PathBuf> {
         let aside = (1..)
             .map(|n: u32| self.catalog.with_file_name(format!("catalog-aside-{n}")))
             .find(|folder| !folder.exists())
-            .ok_or_else(|| io::Error::other("no name is free"))?;
+            .ok_or_else(|| io::Error::other("every name for the new folder is taken"))?;
         folder::make_private(&aside)?;
         let name = self.catalog.as_os_str();
         let beside = ["-wal", "-shm"].map(|end| {
@@ -114,8 +117,8 @@ impl Copies {
             PathBuf::from(name)
         });
         let record = Record::path(&self.catalog);
-        // The log before the database: without it, what is left is an older catalog, which its record
-        // shows, and not a log that belongs to another one.
+        // Move the log before the database. If this stops half-way, an older catalog is left, which
+        // the record detects, and never a log that belongs to another database.
         let [log, index] = &beside;
         let copies = with_copies.then_some(&self.folder);
         for path in [log, index, &self.catalog, &record].into_iter().chain(copies) {
@@ -130,7 +133,7 @@ impl Copies {
         Ok(aside)
     }
 
-    /// Returns the copies with their numbers, the oldest first.
+    /// Returns the copies with their numbers, oldest first.
     fn list(&self) -> io::Result<Vec<(u64, PathBuf)>> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
@@ -150,7 +153,7 @@ impl Copies {
     }
 }
 
-/// Makes an empty file for its owner alone; SQLite keeps its mode.
+/// Creates an empty file that only its owner can open. SQLite keeps the file's mode.
 pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);

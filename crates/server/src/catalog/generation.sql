@@ -1,5 +1,5 @@
--- What version 3 adds: how many changes the catalog has had. The file `catalog.generation` beside it
--- says the same, so that changes that got lost with a damaged write-ahead log are noticed.
+-- Version 3. Counts the changes of the catalog. The file `catalog.generation` beside it records the same
+-- number, so that changes lost with a damaged write-ahead log are detected.
 CREATE TABLE generation (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     value INTEGER NOT NULL

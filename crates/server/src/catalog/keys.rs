@@ -1,4 +1,4 @@
-//! API keys: who may come in.
+//! API keys.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
@@ -8,41 +8,41 @@ use tokio::sync::watch;
 use super::{Catalog, CatalogError, now};
 use crate::access::{Principal, Right};
 
-/// How many bytes of chance are in a key: 40 hexadecimal digits, which is what every version of
-/// `wandb login` takes.
+/// Number of random bytes in a key: 40 hexadecimal digits, the length that every version of `wandb
+/// login` accepts.
 const KEY_BYTES: usize = 20;
 
-/// The longest name of a key.
+/// Maximum length of a key's name in characters.
 const MAX_NAME_CHARS: usize = 128;
 
-/// A key as it is listed: without its secret, which nobody but its owner has.
+/// A key as it is listed, without its secret. Only the owner has the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The id by which it is revoked.
+    /// The id, with which the key can be revoked.
     pub id: String,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// The entity that it opens; `None` for all.
+    /// The entity that the key gives access to; `None` for all.
     pub entity: Option<String>,
-    /// The most that it allows there.
+    /// The maximum right that the key gives.
     pub right: Right,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: Timestamp,
-    /// When it was revoked.
+    /// When the key was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl Key {
-    /// Returns who comes in with the key.
+    /// Returns the principal that the key authenticates.
     pub fn principal(&self) -> Principal {
         Principal { name: self.name.clone(), entity: self.entity.clone(), right: self.right }
     }
 }
 
-/// A key that was just made. The secret is told this once.
+/// A newly created key. Its secret cannot be retrieved later.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewKey {
-    /// What is kept of it.
+    /// The stored part of the key.
     pub key: Key,
     /// The secret: 40 hexadecimal digits.
     pub secret: String,
@@ -55,7 +55,7 @@ impl std::fmt::Debug for NewKey {
 }
 
 impl Catalog {
-    /// Makes a key. Without an entity it opens all.
+    /// Creates a key. Without an entity it gives access to all.
     pub async fn add_key(
         &self,
         name: &str,
@@ -63,7 +63,7 @@ impl Catalog {
         right: Right,
     ) -> Result<NewKey, CatalogError> {
         if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
-            let message = format!("a key's name has 1 to {MAX_NAME_CHARS} characters");
+            let message = format!("a key's name must have 1 to {MAX_NAME_CHARS} characters");
             return Err(CatalogError::refused(message));
         }
         if let Some(entity) = entity {
@@ -102,8 +102,8 @@ impl Catalog {
         .await
     }
 
-    /// Revokes a key, with every browser session that began with it. Tells whether there was such
-    /// a key that was not revoked.
+    /// Revokes a key and ends every browser session that was started with it. Returns whether a
+    /// valid key with this id existed.
     pub async fn revoke_key(&self, id: &str) -> Result<bool, CatalogError> {
         let id = id.to_owned();
         let revoke = self.write(move |db| {
@@ -119,12 +119,12 @@ impl Catalog {
         Ok(is_revoked)
     }
 
-    /// Returns what changes when this process has revoked a key.
+    /// Returns a receiver that changes when this process revokes a key.
     pub(crate) fn revocations(&self) -> watch::Receiver<()> {
         self.0.revoked.subscribe()
     }
 
-    /// Tells whether somebody could come in.
+    /// Returns whether any valid key exists.
     pub async fn has_keys(&self) -> Result<bool, CatalogError> {
         self.read(|db| {
             let sql = "SELECT EXISTS (SELECT 1 FROM keys WHERE revoked_at IS NULL)";
@@ -133,14 +133,14 @@ impl Catalog {
         .await
     }
 
-    /// Returns whether a key with an id exists and was not revoked.
+    /// Returns whether a key with this id exists and was not revoked.
     pub(crate) async fn is_key_valid(&self, id: &str) -> Result<bool, CatalogError> {
         let id = id.to_owned();
         let key = self.read(move |db| key_where(db, "id = ?1 AND revoked_at IS NULL", id));
         Ok(key.await?.is_some())
     }
 
-    /// Finds the key of a secret, unless it was revoked.
+    /// Returns the key with the given secret, unless it was revoked.
     pub(crate) async fn key_of(&self, secret: &str) -> Result<Option<Key>, CatalogError> {
         let hash = hash(secret);
         self.read(move |db| key_where(db, "hash = ?1 AND revoked_at IS NULL", hash)).await
@@ -149,8 +149,8 @@ impl Catalog {
 
 const SELECT: &str = "SELECT id, name, entity, access, created_at, revoked_at FROM keys";
 
-/// Finds a key. That it is looked up by the hash of 160 bits of chance tells nobody who measures
-/// the time anything about another key.
+/// Returns the key that matches a condition. Keys are looked up by the hash of 160 random bits, so
+/// the time of the lookup reveals nothing about other keys.
 pub(super) fn key_where(
     db: &Connection,
     condition: &str,
@@ -184,21 +184,21 @@ fn rank(right: Right) -> i64 {
     }
 }
 
-/// Hashes a secret that is too long to be guessed, so that no salt is needed.
+/// Hashes a secret. No salt is needed, since secrets are too long to be guessed.
 pub(super) fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 
-/// Makes hexadecimal digits of so many bytes of chance, at most 30.
+/// Returns `bytes` random bytes, at most 30, as hexadecimal digits.
 pub(crate) fn random_hex(bytes: usize) -> String {
-    // 122 bits of the system's generator each.
+    // Each UUID has 122 random bits from the system's generator.
     let mut sha = Sha256::new();
     sha.update(uuid::Uuid::new_v4().as_bytes());
     sha.update(uuid::Uuid::new_v4().as_bytes());
     hex(&sha.finalize()[..bytes.min(30)])
 }
 
-/// Writes bytes as lower-case hexadecimal digits.
+/// Returns bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

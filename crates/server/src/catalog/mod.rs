@@ -1,7 +1,8 @@
-//! What a server knows beside rows and files: keys, projects, runs, artifacts, boards.
+//! The catalog: everything the server stores apart from rows and files, such as keys, projects,
+//! runs, artifacts and boards.
 //!
-//! One SQLite file in the data folder. A call that changes something returns once the change is on
-//! disk. Nothing here blocks an async thread.
+//! One SQLite file in the data folder. A call that changes the catalog returns once the change is
+//! on disk. Nothing here blocks an async thread.
 
 mod artifacts;
 mod boards;
@@ -47,35 +48,35 @@ use record::Record;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// What version 2 adds to [`SCHEMA`], which is version 1.
+/// Added by version 2 to [`SCHEMA`], which is version 1.
 const BOARDS: &str = include_str!("boards.sql");
 
-/// What version 3 adds.
+/// Added by version 3.
 const GENERATION: &str = include_str!("generation.sql");
 
-/// The newest version.
+/// The current version.
 const VERSION: i64 = 3;
 
-/// How often [`Catalog::maintain`] is to be called.
+/// Interval at which [`Catalog::maintain`] must be called.
 pub(crate) const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How many connections read at once, each on a thread of its own; others wait for their turn
-/// without one.
+/// Maximum number of connections that read at the same time, each on its own thread. Further reads
+/// wait without a thread.
 const MAX_READERS: usize = 4;
 
-/// What a server knows beside rows and files. Cheap to clone.
+/// The catalog: everything the server stores apart from rows and files. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
     writer: Mutex<Writer>,
-    /// One at a time.
+    /// Allows one writer at a time.
     writing: Arc<Semaphore>,
-    /// Those that nobody uses.
+    /// Connections that are not in use.
     readers: Mutex<Vec<Connection>>,
     reading: Arc<Semaphore>,
-    /// Changes when somebody may come in no more.
+    /// Changes when a key is revoked.
     revoked: watch::Sender<()>,
     problems: Mutex<Problems>,
 }
@@ -85,12 +86,12 @@ struct Writer {
     record: Record,
 }
 
-/// Problems of a catalog, for those who run the server.
+/// The catalog's problems, for operators.
 #[derive(Default)]
 struct Problems {
-    /// Problems that were found at the start.
+    /// Problems found at startup.
     at_start: Vec<String>,
-    /// Whether SQLite has found damage since.
+    /// Whether SQLite has reported damage since startup.
     is_damaged: bool,
     /// Why the last [`Catalog::maintain`] failed.
     maintenance: Option<String>,
@@ -103,10 +104,11 @@ impl fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// Opens the catalog in a file, which comes into being if it is not there.
+    /// Opens the catalog in a file, and creates the file if it does not exist.
     ///
-    /// Blocks. Another process may have it open too. Fails with [`CatalogError::Damaged`] if its
-    /// pages are damaged, and with [`CatalogError::Lost`] if it had changes and has no key now.
+    /// Blocks. Another process may have the catalog open as well. Fails with
+    /// [`CatalogError::Damaged`] if its pages are damaged, and with [`CatalogError::Lost`] if
+    /// changes are missing and no key is left.
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
         copies::make_private_file(path)?;
         let mut connection = Connection::open(path)?;
@@ -119,7 +121,7 @@ impl Catalog {
         let mut problems = Problems::default();
         let missing = recorded.unwrap_or(0).saturating_sub(generation);
         if missing > 0 {
-            let reason = format!("its last {missing} changes are gone: its log was damaged");
+            let reason = format!("its last {missing} changes are lost: its log was damaged");
             if !has_had_keys(&connection)? {
                 return Err(CatalogError::Lost { reason });
             }
@@ -139,8 +141,8 @@ impl Catalog {
         })))
     }
 
-    /// Moves what the write-ahead log has into the database, and makes the daily copy if it is due.
-    /// To be called every [`MAINTENANCE_INTERVAL`] and at the end.
+    /// Moves the write-ahead log into the database, and makes the daily copy if it is due. Must be
+    /// called every [`MAINTENANCE_INTERVAL`] and at shutdown.
     pub(crate) async fn maintain(&self) -> Result<(), CatalogError> {
         let inner = Arc::clone(&self.0);
         let checkpoint = self.blocking(&self.0.writing, move || {
@@ -165,7 +167,7 @@ impl Catalog {
         done
     }
 
-    /// Returns the catalog's problems, for those who run the server.
+    /// Returns the catalog's problems, for operators.
     pub(crate) fn problems(&self) -> Vec<String> {
         let problems = self.0.problems.lock();
         let mut list = problems.at_start.clone();
@@ -178,7 +180,7 @@ impl Catalog {
         list
     }
 
-    /// Adds something to [`problems`](Self::problems).
+    /// Adds a problem to [`problems`](Self::problems).
     fn report(&self, problem: String) {
         self.0.problems.lock().at_start.push(problem);
     }
@@ -191,7 +193,7 @@ impl Catalog {
         generation(&self.0.writer.lock().connection)
     }
 
-    /// Reads something.
+    /// Runs `read` on a connection for reading.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, CatalogError> + Send + 'static,
@@ -210,7 +212,7 @@ impl Catalog {
         .await
     }
 
-    /// Changes something, wholly or, after an error, not at all.
+    /// Runs `write` in a transaction, which is rolled back on an error.
     async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, CatalogError> + Send + 'static,
@@ -291,7 +293,7 @@ fn migrate(connection: &mut Connection) -> Result<(), CatalogError> {
 
 const NEXT_GENERATION: &str = "UPDATE generation SET value = value + 1 RETURNING value";
 
-/// Returns how many changes a catalog has had; none if its version did not count.
+/// Returns the number of changes that a catalog has had; 0 if its version did not count them.
 fn generation(connection: &Connection) -> Result<u64, CatalogError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version < 3 {
@@ -304,13 +306,13 @@ fn count(row: &Row<'_>) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(0)?.unsigned_abs())
 }
 
-/// Returns whether there are keys, revoked ones included.
+/// Returns whether there are keys, including revoked ones.
 fn has_had_keys(connection: &Connection) -> Result<bool, CatalogError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM keys)";
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
-/// Fails if the structure of a page is damaged. SQLite has no checksums of the values.
+/// Fails if the structure of a page is damaged. SQLite has no checksums of values.
 fn check_pages(connection: &Connection) -> Result<(), CatalogError> {
     let found: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
     match found.as_str() {
@@ -319,17 +321,17 @@ fn check_pages(connection: &Connection) -> Result<(), CatalogError> {
     }
 }
 
-/// Moves what the write-ahead log has into the database, and makes the log empty, unless another
-/// process is at work there.
+/// Moves the write-ahead log into the database and truncates the log, unless another process uses
+/// it.
 fn checkpoint(connection: &Connection) -> Result<(), CatalogError> {
     let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if is_busy {
-        tracing::info!("the catalog's log is in use; it is emptied later");
+        tracing::info!("the catalog's log is in use; it will be truncated later");
     }
     Ok(())
 }
 
-/// The time, in the form that the catalog keeps.
+/// Returns the current time in milliseconds, as the catalog stores it.
 fn now() -> i64 {
     clock::timestamp().as_millis()
 }

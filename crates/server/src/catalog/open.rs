@@ -1,4 +1,5 @@
-//! How a server opens its catalog: one that is lost or damaged must not look like a first start.
+//! How a server opens its catalog: a lost or damaged catalog must not be mistaken for a first
+//! start.
 
 use std::path::Path;
 
@@ -7,8 +8,8 @@ use super::{Catalog, CatalogError};
 use crate::config::LostCatalog;
 
 impl Catalog {
-    /// Opens a server's catalog. If it is damaged, or has no key although there are tables, does as
-    /// `lost` says.
+    /// Opens a server's catalog. If the catalog is damaged, or has no key although there are
+    /// tables, does what `lost` selects.
     ///
     /// Blocks.
     pub(crate) fn open_for_server(
@@ -24,18 +25,18 @@ impl Catalog {
         let copy = copies.newest_usable()?;
         match (lost, &copy) {
             (LostCatalog::Refuse, Some(_)) => {
-                let remedy = "there is a copy that is not damaged: `--lost-catalog copy` uses it, \
-                              `--lost-catalog empty` begins an empty catalog with a new key";
+                let remedy = "an undamaged copy exists: `--lost-catalog copy` uses it, \
+                              `--lost-catalog empty` creates an empty catalog with a new key";
                 return Err(CatalogError::Lost { reason: format!("{reason}; {remedy}") });
             }
             (LostCatalog::Refuse, None) => {
-                let remedy = "there is no copy that can be used; restore the data folder from a \
-                              backup, or begin an empty catalog with a new key by \
-                              `--lost-catalog empty` (tables and files stay)";
+                let remedy = "there is no usable copy; restore the data folder from a \
+                              backup, or create an empty catalog with a new key by \
+                              `--lost-catalog empty` (tables and files are kept)";
                 return Err(CatalogError::Lost { reason: format!("{reason}; {remedy}") });
             }
             (LostCatalog::UseCopy, None) => {
-                let reason = format!("{reason}; there is no copy that can be used");
+                let reason = format!("{reason}; there is no usable copy");
                 return Err(CatalogError::Lost { reason });
             }
             (LostCatalog::UseCopy, Some(_)) | (LostCatalog::BeginEmpty, _) => {}
@@ -44,23 +45,27 @@ impl Catalog {
         let aside = aside.file_name().unwrap_or_default();
         if let (LostCatalog::UseCopy, Some(copy)) = (lost, &copy) {
             copies.restore(copy)?;
-            tracing::error!(reason, ?aside, "the catalog was moved aside; a copy is used instead");
+            tracing::error!(reason, ?aside, "the catalog was moved aside; a copy replaces it");
         } else {
-            tracing::error!(reason, ?aside, "the catalog was moved aside; an empty one is begun");
+            tracing::error!(
+                reason,
+                ?aside,
+                "the catalog was moved aside; an empty one replaces it"
+            );
         }
         let catalog = Self::open(path)?;
-        catalog.report(format!("the catalog was replaced at this start: {reason}"));
+        catalog.report(format!("the catalog was replaced at startup: {reason}"));
         Ok(catalog)
     }
 }
 
-/// Opens a catalog, and fails if it looks lost: it has never had a key although there are tables, or
-/// a copy has changes that it has not.
+/// Opens a catalog. Fails if the catalog looks lost: it has never had a key although there are
+/// tables, or a copy contains changes that are missing in it.
 fn open_whole(path: &Path, has_tables: bool, copies: &Copies) -> Result<Catalog, CatalogError> {
     let catalog = Catalog::open(path)?;
     let has_had_keys = catalog.has_had_keys()?;
     if has_tables && !has_had_keys {
-        let reason = "there are tables, but the catalog has no key: it seems to be lost";
+        let reason = "there are tables, but the catalog has no key: it has probably been lost";
         return Err(CatalogError::Lost { reason: reason.to_owned() });
     }
     let own = catalog.generation()?;
@@ -68,7 +73,7 @@ fn open_whole(path: &Path, has_tables: bool, copies: &Copies) -> Result<Catalog,
         && copy.generation > own
     {
         let missing = copy.generation - own;
-        let reason = format!("the catalog lacks at least {missing} changes that its copy has");
+        let reason = format!("the catalog lacks at least {missing} changes that its copy contains");
         return Err(CatalogError::Lost { reason });
     }
     Ok(catalog)

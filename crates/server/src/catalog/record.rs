@@ -1,7 +1,7 @@
-//! How many changes a catalog has had, written beside it.
+//! The number of changes that a catalog has had, recorded in a file beside it.
 //!
-//! SQLite drops a write-ahead log from its first damaged byte on, without an error. A catalog that has
-//! had fewer changes than its record says has lost some.
+//! SQLite drops a write-ahead log from its first damaged byte on, without an error. If the catalog
+//! contains fewer changes than its record says, some have been lost.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::hex;
 
-/// How many digits of the SHA-256 of the number follow it.
+/// Number of SHA-256 digits that follow the number.
 const CHECK_DIGITS: usize = 16;
 
 /// The record beside a catalog.
@@ -21,12 +21,13 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Returns where the record of a catalog is.
+    /// Returns the path of a catalog's record.
     pub(super) fn path(catalog: &Path) -> PathBuf {
         catalog.with_extension("generation")
     }
 
-    /// Opens the record of a catalog, and returns what it says: nothing if it is new or damaged.
+    /// Opens the record of a catalog, and returns the recorded number: `None` if the record is new
+    /// or damaged.
     pub(super) fn open(catalog: &Path) -> io::Result<(Self, Option<u64>)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -37,25 +38,25 @@ impl Record {
         file.read_to_end(&mut text)?;
         let generation = parse(&text);
         if generation.is_none() && !text.is_empty() {
-            tracing::warn!("the record of the catalog's changes is damaged; it is written anew");
+            tracing::warn!("the record of the catalog's changes is damaged and will be rewritten");
         }
         Ok((Self { file }, generation))
     }
 
-    /// Writes how many changes the catalog has had. Called after each commit, and so never ahead of
-    /// it; not synced, since a record that is behind does no harm.
+    /// Writes the number of changes. Called after each commit, so the record is never ahead of the
+    /// catalog. Not synced, since a record that is behind is harmless.
     pub(super) fn write(&mut self, generation: u64) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(format(generation).as_bytes())
     }
 
-    /// Makes durable what was written.
+    /// Syncs the record to disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 }
 
-/// Always has the same length.
+/// The result always has the same length.
 fn format(generation: u64) -> String {
     let number = format!("{generation:020}");
     let check = hex(&Sha256::digest(number.as_bytes()));
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_damage_is_noticed() {
+    fn records_round_trip_and_damage_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let catalog = folder.path().join("catalog.db");
         let (mut record, read) = Record::open(&catalog).unwrap();

@@ -1,4 +1,4 @@
--- Version 1. Times are milliseconds since 1970, in UTC. Secrets are here as SHA-256 only.
+-- Version 1. Times are milliseconds since 1970, in UTC. Secrets are stored as SHA-256 only.
 
 CREATE TABLE keys (
     id TEXT PRIMARY KEY,
@@ -10,7 +10,7 @@ CREATE TABLE keys (
     revoked_at INTEGER
 ) STRICT;
 
--- What a browser holds: a session's cookie, or the token of a link that opens one once.
+-- Tokens held by browsers: session cookies, and login links that start one session.
 CREATE TABLE sessions (
     hash BLOB PRIMARY KEY,
     key_id TEXT NOT NULL REFERENCES keys (id),
@@ -31,7 +31,7 @@ CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     project_id INTEGER NOT NULL REFERENCES projects (id),
     name TEXT NOT NULL,
-    -- The run's rows are in the table of this name: the run's own, where it can be a table's.
+    -- The table that holds the run's rows: the run's own name if it is a valid table name.
     table_name TEXT NOT NULL,
     display_name TEXT,
     description TEXT,
@@ -102,14 +102,14 @@ CREATE TABLE artifacts (
     collection_id INTEGER NOT NULL REFERENCES collections (id),
     run_id INTEGER REFERENCES runs (id),
     digest TEXT NOT NULL,
-    -- Both null until the artifact is whole.
+    -- Both null until the artifact is committed.
     version INTEGER,
     commit_hash TEXT,
     description TEXT,
     metadata TEXT,
     history_step INTEGER,
     ttl_seconds INTEGER,
-    -- Aliases to give once the artifact is whole, and its tags: JSON lists of texts.
+    -- Aliases to assign when the artifact is committed, and tags: JSON arrays of strings.
     wanted_aliases TEXT NOT NULL,
     tags TEXT NOT NULL,
     file_count INTEGER NOT NULL DEFAULT 0,
@@ -138,7 +138,7 @@ CREATE TABLE manifests (
     digest TEXT NOT NULL,
     base_id INTEGER REFERENCES artifacts (id),
     sha256 TEXT,
-    -- The one that describes the whole artifact, once it is whole.
+    -- Whether it is the merged manifest of the committed artifact.
     is_current INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX manifests_by_artifact ON manifests (artifact_id);
@@ -156,7 +156,7 @@ CREATE TABLE artifact_files (
 ) STRICT;
 CREATE INDEX artifact_files_by_md5 ON artifact_files (md5);
 
--- Ids that clients make up for artifacts (and for their collections) before the server has one.
+-- Ids that clients assign to artifacts (and to their collections) before the server assigns its own.
 CREATE TABLE client_ids (
     client_id TEXT PRIMARY KEY,
     artifact_id INTEGER REFERENCES artifacts (id),

@@ -1,4 +1,4 @@
-//! Browser sessions, and links that open one.
+//! Browser sessions and login links.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use rusqlite::params;
 use super::keys::{hash, key_where, random_hex};
 use super::{Catalog, CatalogError, Key, now};
 
-/// How many bytes of chance are in a token.
+/// Number of random bytes in a token.
 const TOKEN_BYTES: usize = 30;
 
 impl Catalog {
-    /// Begins a browser session for a key's owner, and returns the token that the browser keeps.
+    /// Starts a browser session for the owner of a key, and returns the session's token.
     pub(crate) async fn begin_session(
         &self,
         key: &Key,
@@ -20,8 +20,8 @@ impl Catalog {
         self.new_token(key, false, lifetime).await
     }
 
-    /// Makes the token of a link that opens one session for a key's owner, once, before it
-    /// expires.
+    /// Creates the token of a login link. The link starts one session for the owner of a key,
+    /// before it expires.
     pub async fn login_token(&self, key: &Key, lifetime: Duration) -> Result<String, CatalogError> {
         self.new_token(key, true, lifetime).await
     }
@@ -48,7 +48,7 @@ impl Catalog {
         Ok(token)
     }
 
-    /// Finds the key with which a session began.
+    /// Returns the key with which a session was started.
     pub(crate) async fn key_of_session(&self, token: &str) -> Result<Option<Key>, CatalogError> {
         self.key_of_token(token, false).await
     }
@@ -66,7 +66,7 @@ impl Catalog {
         .await
     }
 
-    /// Finds the key of a link's token, which stays usable.
+    /// Returns the key of a login token, without using the token up.
     pub(crate) async fn key_of_login_token(
         &self,
         token: &str,
@@ -74,7 +74,7 @@ impl Catalog {
         self.key_of_token(token, true).await
     }
 
-    /// Takes the token of a link, which opens nothing from then on.
+    /// Uses up a login token, and returns its key.
     pub(crate) async fn use_login_token(&self, token: &str) -> Result<Option<Key>, CatalogError> {
         let hash = hash(token);
         self.write(move |db| {

@@ -13,7 +13,7 @@ use crate::access::Right;
 async fn a_catalog_of_version_1_keeps_its_keys() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.db");
-    // Version 1 is what `schema.sql` alone makes: it had no boards.
+    // Version 1 is `schema.sql` alone: it had no boards.
     let old = Connection::open(&path).unwrap();
     old.execute_batch(SCHEMA).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
@@ -40,7 +40,7 @@ async fn a_catalog_of_version_1_keeps_its_keys() {
         let keys = catalog.keys().await.unwrap();
         assert_eq!(keys.len(), 2);
         assert_eq!(keys[1].revoked_at.map(|at| at.as_millis()), Some(7));
-        // There is room for boards now.
+        // The migration created the tables for boards.
         let boards = catalog.read(|db| {
             Ok(db.query_row("SELECT count(*) FROM boards", [], |row| row.get::<_, i64>(0))?)
         });
@@ -49,7 +49,7 @@ async fn a_catalog_of_version_1_keeps_its_keys() {
 }
 
 #[test]
-fn a_newer_catalog_is_left_alone() {
+fn a_newer_catalog_is_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.db");
     drop(Catalog::open(&path).unwrap());
@@ -60,10 +60,10 @@ fn a_newer_catalog_is_left_alone() {
     assert!(matches!(error, CatalogError::Newer { version: 77 }), "{error}");
 }
 
-/// Who waits takes no thread: hundreds of them, each with memory of its own, are what many clients
-/// would make of the server.
+/// Waiting calls use no thread: otherwise many clients could make the server start hundreds of
+/// threads, each with a stack.
 #[tokio::test]
-async fn few_work_at_once_however_many_ask() {
+async fn concurrent_reads_and_writes_are_limited() {
     let folder = tempfile::tempdir().unwrap();
     let catalog = Catalog::open(&folder.path().join("catalog.db")).unwrap();
     let (working, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -89,7 +89,7 @@ async fn few_work_at_once_however_many_ask() {
     assert_eq!(most.load(Ordering::SeqCst), 1);
 }
 
-/// The files of a catalog that was killed: nothing of its log is in the database.
+/// The files of a killed server's catalog: nothing of the write-ahead log is in the database yet.
 struct Killed {
     files: Vec<(&'static str, Vec<u8>)>,
     secrets: Vec<String>,
@@ -114,7 +114,7 @@ impl Killed {
         bytes
     }
 
-    /// Opens the catalog, and returns how many keys are in it, and what it says is wrong.
+    /// Opens the catalog, and returns the number of keys found and the reported problems.
     async fn open(&self) -> Result<(usize, Vec<String>), CatalogError> {
         let folder = tempfile::tempdir().unwrap();
         for (name, bytes) in &self.files {
@@ -130,7 +130,7 @@ impl Killed {
 }
 
 #[tokio::test]
-async fn no_flipped_bit_of_the_log_loses_a_key_silently() {
+async fn lost_keys_are_reported_after_a_bit_flip_in_the_log() {
     let mut killed = Killed::with_keys(3).await;
     let (found, problems) = killed.open().await.unwrap();
     assert_eq!((found, problems.len()), (3, 0));
@@ -152,7 +152,7 @@ async fn no_flipped_bit_of_the_log_loses_a_key_silently() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_gone_or_cut_is_noticed() {
+async fn a_missing_or_truncated_log_is_reported() {
     let mut killed = Killed::with_keys(3).await;
     let whole = killed.file("catalog.db-wal").clone();
     for end in [0, 32, whole.len() / 2, whole.len() - 1] {
@@ -167,7 +167,7 @@ async fn a_log_that_is_gone_or_cut_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_was_noticed_is_said_once() {
+async fn a_loss_is_reported_once() {
     let mut killed = Killed::with_keys(3).await;
     let end = killed.file("catalog.db-wal").len() - 1;
     killed.file("catalog.db-wal").truncate(end);
@@ -181,9 +181,9 @@ async fn what_was_noticed_is_said_once() {
     }
 }
 
-/// `keys add` opens the catalog of a server that runs.
+/// `keys add` opens the catalog of a running server.
 #[tokio::test]
-async fn two_processes_change_one_catalog() {
+async fn two_processes_can_change_one_catalog() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.db");
     let server = Catalog::open(&path).unwrap();
@@ -201,7 +201,7 @@ async fn two_processes_change_one_catalog() {
 }
 
 #[tokio::test]
-async fn a_copy_a_day_and_the_last_few() {
+async fn the_last_daily_copies_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.db");
     let catalog = Catalog::open(&path).unwrap();
@@ -216,7 +216,7 @@ async fn a_copy_a_day_and_the_last_few() {
     catalog.maintain().await.unwrap();
     catalog.maintain().await.unwrap();
     assert_eq!(files(), ["000001.db"]);
-    // A catalog without a key is of no use as a copy.
+    // A catalog without a key is not usable as a copy.
     assert!(copies.newest_usable().unwrap().is_none());
 
     let key = catalog.add_key("k", None, Right::Read).await.unwrap();
@@ -232,7 +232,7 @@ async fn a_copy_a_day_and_the_last_few() {
     let kept = ["000003.db", "000004.db", "000005.db", "000006.db", "000007.db"];
     assert_eq!(files(), kept);
 
-    // The newest may be damaged.
+    // The newest copy may be damaged.
     std::fs::write(folder.path().join("catalog-copies/000007.db"), "damaged").unwrap();
     let copy = copies.newest_usable().unwrap().unwrap();
     assert!(copy.path.ends_with("000006.db"), "{copy:?}");

@@ -1,8 +1,8 @@
-//! Bounds on a document, checked before the schema's own rules walk it.
+//! Limits on a document, checked before the schema's own validation.
 //!
-//! Those rules follow each use of a fragment, and fragments that use each other twice double at each
-//! step: thirty of them have a billion fields. Here each fragment is measured once, and its size is
-//! added where it is used.
+//! That validation follows each use of a fragment, and fragments that use each other twice double
+//! the work at each step: thirty of them have a billion fields. Here each fragment is measured
+//! once, and its size is added where it is used.
 
 use std::collections::HashMap;
 
@@ -15,37 +15,37 @@ use async_graphql::{Name, Positioned};
 use crate::ApiError;
 use crate::config::Limits;
 
-/// The longest document. Its variables are counted apart.
+/// Maximum length of a document, without its variables.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 256 << 10;
 
-/// The most brackets of all kinds that may be open at a time.
+/// Maximum nesting depth of brackets of all kinds.
 const MAX_NESTING: usize = 128;
 
-/// The most fragments in a document.
+/// Maximum number of fragments in a document.
 const MAX_FRAGMENTS: usize = 256;
 
-/// The most variables that a request may bring.
+/// Maximum number of variables in a request.
 const MAX_VARIABLES: usize = 256;
 
-/// How many characters of a message that quotes the request go into the answer.
+/// Maximum length of an error message that quotes the request, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
 
-/// Parses a document, and refuses one that is above a limit.
+/// Parses a document. Rejects documents that exceed a limit.
 pub(super) fn parse(document: &str, limits: &Limits) -> Result<ExecutableDocument, ApiError> {
     check("the document", document.len(), MAX_DOCUMENT_BYTES, "bytes")?;
-    check("the document", nesting(document), MAX_NESTING, "brackets inside each other")?;
+    check("the document", nesting(document), MAX_NESTING, "nested brackets")?;
     let document = parse_query(document)
-        .map_err(|error| ApiError::bad_request(shortened(&format!("no GraphQL: {error}"))))?;
+        .map_err(|error| ApiError::bad_request(shortened(&format!("not GraphQL: {error}"))))?;
     check_size(&document, limits)?;
     Ok(document)
 }
 
-/// Refuses a request with too many variables.
+/// Rejects requests with too many variables.
 pub(super) fn check_variables(variables: &async_graphql::Variables) -> Result<(), ApiError> {
     check("the request", variables.len(), MAX_VARIABLES, "variables")
 }
 
-/// Cuts a message that may quote what the client sent.
+/// Truncates a message that may quote the request.
 pub(super) fn shortened(message: &str) -> String {
     match message.char_indices().nth(MAX_MESSAGE_CHARS) {
         Some((end, _)) => format!("{} …", &message[..end]),
@@ -61,8 +61,8 @@ fn check(whole: &str, found: usize, limit: usize, what: &str) -> Result<(), ApiE
     Err(ApiError::bad_request(message))
 }
 
-/// Returns how many brackets are open at a time at the most, those in texts and comments not
-/// counted. The parser recurses into them.
+/// Returns the nesting depth of brackets, without those in strings and comments. The parser
+/// recurses into each level.
 fn nesting(document: &str) -> usize {
     let (mut open, mut most) = (0_usize, 0);
     let mut rest = document.as_bytes();
@@ -85,7 +85,7 @@ fn nesting(document: &str) -> usize {
     most
 }
 
-/// Returns what follows a text whose first quotation mark was read.
+/// Returns the rest of a document after a string whose first quotation mark was consumed.
 fn after_text(text: &[u8]) -> &[u8] {
     let (is_block, mut rest) = match text.strip_prefix(b"\"\"") {
         Some(rest) => (true, rest),
@@ -103,7 +103,7 @@ fn after_text(text: &[u8]) -> &[u8] {
     rest
 }
 
-/// The size of a selection with all fragments put into it.
+/// The size of a selection with all fragments expanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Size {
     fields: usize,
@@ -119,7 +119,7 @@ impl Size {
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
-/// The sizes of fragments: `None` while one is being measured.
+/// The sizes of the fragments; `None` while a fragment is being measured.
 type Known<'a> = HashMap<&'a str, Option<Size>>;
 
 fn check_size(document: &ExecutableDocument, limits: &Limits) -> Result<(), ApiError> {
@@ -130,14 +130,14 @@ fn check_size(document: &ExecutableDocument, limits: &Limits) -> Result<(), ApiE
         let selected = &operation.node.selection_set.node;
         size.add(measure(selected, &document.fragments, &mut known)?);
     }
-    // Fragments that no operation uses are walked by the schema's rules, too.
+    // The schema's validation also walks fragments that no operation uses.
     let names: Vec<&Name> = document.fragments.keys().collect();
     for name in names {
         if !known.contains_key(name.as_str()) {
             size.add(measure_fragment(name, &document.fragments, &mut known)?);
         }
     }
-    let what = "fields once its fragments are put in";
+    let what = "fields after its fragments are expanded";
     check("the document", size.fields, limits.max_query_complexity, what)?;
     check("the document", size.depth, limits.max_query_depth, "levels of fields")
 }
@@ -154,7 +154,7 @@ fn measure<'a>(
                 let inner = measure(&field.node.selection_set.node, fragments, known)?;
                 Size { fields: inner.fields.saturating_add(1), depth: inner.depth + 1 }
             }
-            // It counts, so that many empty ones are not free.
+            // Counts as a field, so that many empty ones are not free.
             Selection::InlineFragment(inline) => {
                 let inner = measure(&inline.node.selection_set.node, fragments, known)?;
                 Size { fields: inner.fields.saturating_add(1), ..inner }
@@ -190,7 +190,7 @@ fn measure_fragment<'a>(
 mod tests {
     use super::*;
 
-    /// Fragments of which each uses the next one twice.
+    /// Returns a document whose fragments each use the next one twice.
     fn doubling(depth: usize) -> String {
         let mut document = "query{...f0}".to_owned();
         for i in 0..depth {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn each_limit_is_checked_and_named() {
-        let fields = "fields once its fragments are put in";
+        let fields = "fields after its fragments are expanded";
         check_refused(&doubling(30), fields);
         check_refused(&doubling(200), fields);
         check_refused(&format!("{{{}}}", "...on Query{viewer{id}} ".repeat(2_000)), fields);
@@ -223,7 +223,7 @@ mod tests {
         check_refused(&deep, "32 levels");
         check_refused(&"{".repeat(100_000), "128 brackets");
         check_refused(&format!("{{viewer(a:{})}}", "[".repeat(100_000)), "128 brackets");
-        check_refused(&"{ ".repeat(100), "no GraphQL");
+        check_refused(&"{ ".repeat(100), "not GraphQL");
         check_refused(&" ".repeat(MAX_DOCUMENT_BYTES + 1), "262144 bytes");
         let many: String =
             (0..300).map(|i| format!("fragment f{i} on Query{{viewer{{id}}}} ")).collect();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_in_texts_and_comments_do_not_count() {
+    fn brackets_in_strings_and_comments_do_not_count() {
         check_nesting("{a(b:[1,[2]]){c}}", 4);
         check_nesting("{a(b:\"[[[[\")} # {{{{", 2);
         check_nesting("{a(b:\"\\\"[[[[\")}", 2);

@@ -1,7 +1,7 @@
-//! The control API: GraphQL, as W&B's clients speak it.
+//! The control API: GraphQL as spoken by W&B clients.
 //!
-//! The schema is a real one, so that what clients probe (`__type`, `__typename`) is true. It is
-//! looser than most in one respect: clients send variables that their documents do not declare.
+//! It is a real schema, so that the introspection queries of clients (`__type`, `__typename`) work.
+//! Only one rule is relaxed: clients send variables that their documents do not declare.
 
 mod artifact;
 mod connection;
@@ -46,7 +46,7 @@ pub(crate) use history::StepIndexes;
 use mutation::Mutation;
 use query::Query;
 
-/// How long a document may take.
+/// Maximum execution time of a document.
 const MAX_TIME: Duration = Duration::from_secs(60);
 
 type ControlSchema = Schema<Query, Mutation, EmptySubscription>;
@@ -60,14 +60,14 @@ fn schema(config: &ServerConfig) -> ControlSchema {
         .limit_depth(config.limits.max_query_depth)
         .limit_complexity(config.limits.max_query_complexity)
         .limit_directives(64)
-        // What the clients send is theirs: a variable of another type than ours, or one that is
-        // not declared or not used, is no reason to refuse them.
+        // Fast mode does not check variables: clients send variables of other types than the
+        // schema's, undeclared ones and unused ones.
         .validation_mode(ValidationMode::Fast)
         .disable_suggestions()
         .finish()
 }
 
-/// Who asks, and of whom.
+/// The context of a request.
 #[derive(Debug)]
 pub(crate) struct Asker {
     pub(crate) state: AppState,
@@ -77,17 +77,17 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Returns the entity that is meant where none is named.
+    /// Returns the default entity of the request.
     fn default_entity(&self) -> &str {
         self.principal.entity.as_deref().unwrap_or(&self.state.config().default_entity)
     }
 
-    /// Returns the entity that is meant.
+    /// Returns the named entity, or the default one if the name is missing or empty.
     fn entity(&self, named: Option<String>) -> String {
         named.filter(|name| !name.is_empty()).unwrap_or_else(|| self.default_entity().to_owned())
     }
 
-    /// Tells whether something of an entity may be seen. What may not is as if it were not there.
+    /// Returns whether the request may see objects of an entity. Others are treated as nonexistent.
     fn sees(&self, entity: &str) -> bool {
         self.principal.check(Right::Read, entity).is_ok()
     }
@@ -118,7 +118,7 @@ async fn graphql(
     let (body, _memory) = read_body(&state, &parts.headers, body, limit).await?;
     let asker = Asker { principal: key.principal(), state: state.clone(), key, base };
     let runtime = tokio::runtime::Handle::current();
-    // Not on a thread of the runtime: what a document costs is bounded, but it is not little.
+    // Runs on the blocking pool: the cost of a document is bounded, but can be high.
     let work = move || {
         let mut request = read(&body)?;
         match limits::parse(&request.query, &asker.state.config().limits) {
@@ -143,7 +143,7 @@ async fn graphql(
     }
     let body = Answer { data: answer.data, errors };
     let body = serde_json::to_vec(&body).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be written");
+        tracing::error!(%error, "a response cannot be serialized");
         ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
     })?;
     let acks = (HeaderName::from_static(ACKS_HEADER), "1");
@@ -152,7 +152,7 @@ async fn graphql(
 
 fn read(body: &[u8]) -> Result<async_graphql::Request, ApiError> {
     let unreadable = |error: serde_json::Error| {
-        ApiError::bad_request(limits::shortened(&format!("no GraphQL request: {error}")))
+        ApiError::bad_request(limits::shortened(&format!("not a GraphQL request: {error}")))
     };
     let request = GraphqlRequest::parse(body).map_err(unreadable)?;
     let mut read = async_graphql::Request::new(request.query);
@@ -181,8 +181,8 @@ struct ErrorEntry {
     path: Vec<async_graphql::PathSegment>,
 }
 
-/// Makes an entry of an error list of an error; one that may pass with time refuses the whole
-/// request instead, since clients repeat a request only for its status.
+/// Converts an error to an entry of the response's error list. Returns it as `Err` if the whole
+/// request must fail with its status: clients only retry a request because of its status.
 fn to_entry(error: ServerError) -> Result<ErrorEntry, ApiError> {
     let known = error
         .source::<ApiError>()

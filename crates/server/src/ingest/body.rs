@@ -1,4 +1,4 @@
-//! Bodies within bounds.
+//! Request bodies with bounded memory.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::on_blocking_thread;
 use crate::{ApiError, AppState};
 
-/// How much larger than its gzip a body can be at most.
+/// Maximum ratio of the size of a body to that of its gzip.
 const MAX_RATIO: usize = 1032;
 
-/// Reads a body of at most `limit` bytes, inflated if it is gzip.
+/// Reads a body of at most `limit` bytes, which is decompressed if it is gzip.
 ///
-/// The memory for it is taken out of what all bodies share, and given back with the permit.
+/// Its memory counts towards the limit for all bodies until the permit is dropped.
 pub(crate) async fn read_body(
     state: &AppState,
     headers: &HeaderMap,
@@ -31,7 +31,7 @@ pub(crate) async fn read_body(
         None | Some(b"identity") => false,
         Some(b"gzip" | b"x-gzip") => true,
         Some(_) => {
-            let message = "a body is plain or gzip";
+            let message = "a body must be plain or gzip";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
     };
@@ -48,7 +48,7 @@ pub(crate) async fn read_body(
     let inflated = bytes.len().saturating_mul(MAX_RATIO).min(limit);
     memory.merge(reserve(state, inflated).await?);
     let bytes = on_blocking_thread(state, inflated, move || inflate(&bytes, limit)).await?;
-    // Of what it could have been, only what it is stays taken.
+    // Keep permits for the actual size only.
     let spare = memory.num_permits().saturating_sub(bytes.len().div_ceil(1024) + 1);
     drop(memory.split(spare));
     Ok((bytes, memory))
@@ -61,20 +61,20 @@ async fn reserve(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit,
     let memory = Arc::clone(&state.shared.body_memory).acquire_many_owned(wanted);
     match tokio::time::timeout(limits.max_wait, memory).await {
         Ok(Ok(permit)) => Ok(permit),
-        _ => Err(ApiError::busy("the server has too much to do", limits.max_wait)),
+        _ => Err(ApiError::busy("the server is overloaded", limits.max_wait)),
     }
 }
 
 async fn collect(body: Body, expected: usize, limit: usize) -> Result<Bytes, ApiError> {
     let mut stream = body.into_data_stream();
     let broken = |error: axum::Error| {
-        tracing::debug!(%error, "a body broke off");
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")
+        tracing::debug!(%error, "a request body was aborted");
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body was aborted")
     };
     let Some(first) = stream.next().await.transpose().map_err(broken)? else {
         return Ok(Bytes::new());
     };
-    // Most bodies are one piece.
+    // Most bodies arrive in one piece.
     if first.len() == expected && expected > 0 {
         return Ok(first);
     }
@@ -90,13 +90,13 @@ async fn collect(body: Body, expected: usize, limit: usize) -> Result<Bytes, Api
     Ok(bytes.freeze())
 }
 
-/// Inflates a body; one that would become larger than `limit` is refused before it does.
+/// Decompresses a body. Stops and fails once the result exceeds `limit`.
 fn inflate(gzip: &[u8], limit: usize) -> Result<Bytes, ApiError> {
     let mut bytes = Vec::new();
     let mut inflated = MultiGzDecoder::new(gzip).take(limit as u64 + 1);
     inflated
         .read_to_end(&mut bytes)
-        .map_err(|error| ApiError::bad_request(format!("the body is no gzip: {error}")))?;
+        .map_err(|error| ApiError::bad_request(format!("the body is not gzip: {error}")))?;
     if bytes.len() > limit {
         return Err(too_large(limit));
     }
@@ -104,7 +104,7 @@ fn inflate(gzip: &[u8], limit: usize) -> Result<Bytes, ApiError> {
 }
 
 fn too_large(limit: usize) -> ApiError {
-    let message = format!("a body has at most {limit} bytes");
+    let message = format!("a body may have at most {limit} bytes");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 

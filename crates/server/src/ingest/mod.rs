@@ -1,4 +1,4 @@
-//! Rows, console lines and the state of runs: posts to file streams.
+//! Posts to file streams: rows, console lines and states of runs.
 
 mod body;
 mod post;
@@ -25,21 +25,21 @@ use crate::{ApiError, AppState};
 pub(crate) use body::read_body;
 use post::{Lines, Post};
 
-/// By which a writer of the present SDK names itself.
+/// Header with the id of the writer, sent by current SDK versions.
 const WRITER_HEADER: &str = "x-wandb-async-client-id";
 
-/// The longest id of a writer.
+/// Maximum length of a writer's id.
 const MAX_WRITER_BYTES: usize = 256;
 
-/// How often a run's sign of life is written down, when there is nothing else to write.
+/// Interval at which a run's heartbeat is recorded if nothing else changes.
 const HEARTBEAT_SECONDS: u64 = 5;
 
 pub(crate) fn router() -> Router<AppState> {
     Router::new().route("/files/{entity}/{project}/{run}/file_stream", post(file_stream))
 }
 
-/// Takes a post: first its rows, durably, then the rest. A client that does not hear the answer
-/// repeats the post, which changes nothing then.
+/// Stores the contents of a post: first its rows, durably, then the rest. A client that misses the
+/// response sends the post again, which then changes nothing.
 async fn file_stream(
     State(state): State<AppState>,
     principal: Principal,
@@ -73,17 +73,17 @@ async fn file_stream(
     Ok(([json, acks], answer.to_bytes()).into_response())
 }
 
-/// Returns the id that the client gave its request, for the answer to repeat.
+/// Returns the client's id of the request, which the response repeats.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_HEADER)?.to_str().ok()?;
     (id.len() <= MAX_REQUEST_ID_BYTES).then(|| id.to_owned())
 }
 
-/// How a post wants its rows to be treated.
+/// How the rows of a post are stored.
 struct Mode {
-    /// Whether lines come once, so that writers do not overwrite each other.
+    /// Whether a line is stored only once, so that writers do not overwrite each other.
     is_async: bool,
-    /// Who writes the rows that name nobody.
+    /// The writer of rows that name none.
     writer: Option<String>,
     columns: ColumnPolicy,
 }
@@ -96,7 +96,7 @@ impl Mode {
             None | Some("evolve") => ColumnPolicy::Evolve,
             Some("strict") => ColumnPolicy::Strict,
             Some(other) => {
-                let message = format!("{COLUMNS_HEADER} is strict or evolve, not {other:?}");
+                let message = format!("{COLUMNS_HEADER} must be strict or evolve, not {other:?}");
                 return Err(ApiError::bad_request(message));
             }
         };
@@ -107,12 +107,12 @@ impl Mode {
         Ok(Self { is_async, writer, columns })
     }
 
-    /// Returns who wrote the lines that do not say so.
+    /// Returns the writer of lines that name none.
     fn writer(&self, run: &Run) -> String {
         if !self.is_async {
             return run.table_name.clone();
         }
-        // Lines of somebody who gives no name cannot be told apart from another's: all are kept.
+        // Without a writer, repeated lines cannot be detected: all lines are stored.
         self.writer.clone().unwrap_or_else(|| format!("unnamed-{}", uuid::Uuid::new_v4()))
     }
 }
@@ -148,7 +148,7 @@ async fn append(
     Ok(rejected)
 }
 
-/// Tells whether a run's last sign of life is old enough to be written down anew.
+/// Returns whether a run's recorded heartbeat is old enough to be updated.
 fn is_heartbeat_due(state: &AppState, run: i64) -> bool {
     let now = std::time::Instant::now();
     let mut heartbeats = state.shared.heartbeats.lock();
@@ -163,14 +163,15 @@ fn is_heartbeat_due(state: &AppState, run: i64) -> bool {
     true
 }
 
-/// Does work that takes long where a body is large on a thread that may block. As many threads do so
-/// at once as there are processors: more would take memory, and be done no sooner.
+/// Runs `work` on the blocking pool if the body is large. Concurrency is limited to the number of
+/// processors: more would use memory without being faster.
 pub(crate) async fn on_blocking_thread<T: Send + 'static>(
     state: &AppState,
     bytes: usize,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    /// What a thread of the runtime may do by itself: less than a millisecond.
+    /// Bodies up to this size take less than a millisecond, so they are handled on the runtime's
+    /// thread.
     const SMALL: usize = 64 << 10;
 
     if bytes <= SMALL {

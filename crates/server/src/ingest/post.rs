@@ -1,4 +1,4 @@
-//! What a post says.
+//! The contents of a post.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use crate::ApiError;
 use crate::catalog::{LineFile, Run, RunEvent};
 use crate::config::Limits;
 
-/// Where the whole summary of a run stands, on one line.
+/// The file that holds the whole summary of a run, on one line.
 const SUMMARY_FILE: &str = "wandb-summary.json";
 
-/// What a post says.
+/// The contents of a post.
 #[derive(Debug, Default)]
 pub(super) struct Post {
     pub(super) rows: Option<Lines>,
@@ -28,8 +28,8 @@ pub(super) struct Post {
 /// Rows, as lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// Consecutive lines, with the number of the first. More than one part where a line that is
-    /// too long had to be left out between.
+    /// Consecutive lines, with the number of the first. There is more than one part if an oversized
+    /// line between them was rejected.
     pub(super) parts: Vec<(LineNumber, Vec<Bytes>)>,
     pub(super) rejected: Vec<RejectedLine>,
     /// The number after the last line.
@@ -42,7 +42,7 @@ impl Post {
         let request = FileStreamRequest::parse(body).map_err(unreadable)?;
         let count: usize = request.files.values().map(|chunk| chunk.content.len()).sum();
         if count > limits.max_lines {
-            let message = format!("a post has at most {} lines", limits.max_lines);
+            let message = format!("a post may have at most {} lines", limits.max_lines);
             return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
         }
         let mut this = Self {
@@ -65,13 +65,13 @@ impl Post {
                 let texts = chunk.content.into_iter().map(Cow::into_owned).collect();
                 this.lines.push((file, chunk.offset, texts));
             } else {
-                tracing::debug!(file = %name, "lines of a file that is not known");
+                tracing::debug!(file = %name, "ignored lines of an unknown file");
             }
         }
         Ok(this)
     }
 
-    /// Returns what is to be noted of the run. Consumes nothing of the rows.
+    /// Returns the changes to the run, without the rows.
     pub(super) fn event(self, run: &Run) -> RunEvent {
         let has_rows = self.rows.is_some_and(|rows| !rows.parts.is_empty());
         let state = if self.complete == Some(true) {
@@ -79,7 +79,7 @@ impl Post {
         } else if self.preempting {
             Some("preempting")
         } else if run.state != "running" && (has_rows || self.complete == Some(false)) {
-            // Legacy clients declare a run ended before its first row.
+            // Legacy clients report the end of a run before its first row.
             Some("running")
         } else {
             None
@@ -96,7 +96,7 @@ fn rows(body: &Bytes, chunk: Chunk<'_>) -> Result<Lines, LineNumberError> {
     for (i, text) in chunk.content.into_iter().enumerate() {
         let line = chunk.offset + i as u64;
         if text.len() > MAX_LINE_BYTES {
-            let reason = format!("a line of {} bytes; at most {MAX_LINE_BYTES} fit", text.len());
+            let reason = format!("a line has {} bytes; the limit is {MAX_LINE_BYTES}", text.len());
             rows.rejected.push(RejectedLine { line, reason });
             is_open = false;
             continue;
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_leaves_a_hole() {
+    fn an_oversized_line_leaves_a_gap() {
         let long = "x".repeat(MAX_LINE_BYTES + 1);
         let body = format!(
             r#"{{"files":{{"wandb-history.jsonl":{{"offset":7,"content":["{{}}","{long}","{{\"a\":1}}","b"]}}}}}}"#
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn posts_that_make_no_sense() {
+    fn invalid_posts_are_rejected() {
         #[track_caller]
         fn check(content: &str, status: u16) {
             let body = format!(r#"{{"files":{{"wandb-history.jsonl":{content}}}}}"#);

@@ -1,9 +1,9 @@
-//! How many values become one.
+//! Aggregation of several values into one.
 
 use super::error::LiveError;
 use super::shape::{Column, Shape};
 
-/// What a page may choose for numbers, the first where it does not say.
+/// The aggregates for numbers. The first is the default.
 pub(super) const NUMBER: &[&str] = &[
     "sum",
     "avg",
@@ -23,30 +23,31 @@ pub(super) const NUMBER: &[&str] = &[
     "unique",
 ];
 
-/// For numbers, with another column of numbers.
+/// The aggregate for numbers that has a second column of numbers as weights.
 pub(super) const WEIGHTED: &str = "weighted mean";
 
-/// For texts and what is shown as texts.
+/// The aggregates for strings, and for values shown as strings.
 pub(super) const TEXT: &[&str] =
     &["count", "distinct count", "any", "unique", "first", "last", "min", "max"];
 
-/// For instants and days.
+/// The aggregates for instants and dates.
 pub(super) const TIME: &[&str] =
     &["count", "distinct count", "min", "max", "first", "last", "any", "unique"];
 
-/// For booleans.
+/// The aggregates for booleans.
 pub(super) const BOOL: &[&str] =
     &["count", "sum", "avg", "distinct count", "any", "unique", "first", "last"];
 
-/// One value made of many.
+/// An aggregated value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Aggregate {
-    /// What computes it, over rows that have their positions as `pos`.
+    /// The SQL expression, over rows whose positions are in the column `pos`.
     pub(super) sql: String,
     pub(super) shape: Shape,
 }
 
-/// Writes how a column's values are put together: as `how` says, else as is common for their kind.
+/// Returns the aggregate of a column: the one named by `how`, by default the usual one for its
+/// type.
 pub(super) fn aggregate(
     how: Option<&str>,
     column: &Column,
@@ -57,7 +58,7 @@ pub(super) fn aggregate(
     let is_number = column.is_number() || column.shape == Shape::Bool;
     let number = match column.shape {
         Shape::Bool => format!("CAST({value} AS DOUBLE)"),
-        // A sum of integers may have no room in an integer.
+        // A sum of integers may overflow an integer.
         Shape::Int { .. } => format!("CAST({value} AS DOUBLE)"),
         _ => value.clone(),
     };
@@ -102,14 +103,14 @@ pub(super) fn aggregate(
                 let weight = format!("CAST({} AS DOUBLE)", weight.value());
                 float(format!("sum({number} * {weight}) / nullif(sum({weight}), 0)"))
             }
-            // Only its shape is asked.
+            // The caller needs only the shape.
             [] => float(String::new()),
-            _ => Err(LiveError::refused("a weighted mean needs one column of numbers beside it")),
+            _ => Err(LiveError::refused("a weighted mean needs one other column of numbers")),
         },
         _ => Err(unfit(how, column)),
     }
 }
 
 fn unfit(how: &str, column: &Column) -> LiveError {
-    LiveError::refused(format!("{how:?} is no aggregate for the column {:?}", column.name))
+    LiveError::refused(format!("{how:?} is not an aggregate for the column {:?}", column.name))
 }

@@ -1,25 +1,25 @@
-//! Why a page was not told what it asked.
+//! Errors of a page's requests.
 
 use streamtable_store::StoreError;
 
 use crate::ApiError;
 
-/// Why a page was not told what it asked.
+/// Why a page's request failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LiveError {
-    /// What it asks makes no sense, or is too much.
+    /// The request is invalid, or exceeds a limit.
     #[error("{message}")]
     Refused {
-        /// Why, for people.
+        /// The reason, for people.
         message: String,
     },
-    /// There is no such view, or it was deleted in the meantime.
+    /// The view does not exist, or was deleted.
     #[error("there is no such view")]
     NoView,
     /// The store failed.
     #[error("{message}")]
     Failed {
-        /// What it said.
+        /// The store's message.
         message: String,
     },
 }

@@ -1,4 +1,4 @@
-//! `POST …/export` and `GET …/board`: a view as a file, and a table's first board.
+//! `POST …/export` and `GET …/board`: a view as a file, and a suggested first board for a table.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use super::suggest::{self, Template, suggest};
 use crate::api::{answer, format_named};
 use crate::{ApiError, AppState, Principal, Right};
 
-/// How long a download may take.
+/// Timeout of a download.
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// What is exported, and as what.
+/// The view and the format to export.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Export {
     #[serde(default)]
@@ -34,7 +34,7 @@ pub(crate) struct Export {
     format: String,
 }
 
-/// Which board is made.
+/// Parameters of a suggested board.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
@@ -42,7 +42,7 @@ pub(crate) struct Which {
     template: Option<String>,
 }
 
-/// Answers with all rows of a view.
+/// Returns all rows of a view.
 pub(crate) async fn export(
     State(state): State<AppState>,
     principal: Principal,
@@ -54,7 +54,7 @@ pub(crate) async fn export(
         body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
     let source = source(&state, &principal, &entity, &project, &table)?;
     let form = format_named(&format)
-        .ok_or_else(|| ApiError::bad_request(format!("{format:?} is no form of a file")))?;
+        .ok_or_else(|| ApiError::bad_request(format!("unknown file format {format:?}")))?;
     let config = ViewConfig::try_from(config)?;
     let name = source.table.table().to_owned();
     let view = state.shared.live.view(&source, config);
@@ -70,7 +70,7 @@ pub(crate) async fn export(
         }
     };
     let mut response = answer(rows, form).await?;
-    // Only what needs no quoting: the name is for people.
+    // The name is only informative: avoid characters that need quoting.
     let plain: String = name
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
@@ -82,8 +82,8 @@ pub(crate) async fn export(
     Ok(response)
 }
 
-/// Answers with the templates of boards and whether the table fits each, and with the aggregate that
-/// fits each column.
+/// Returns the templates of boards with whether the table fits each, and the aggregate that fits each
+/// column.
 pub(crate) async fn templates(
     State(state): State<AppState>,
     principal: Principal,
@@ -93,7 +93,7 @@ pub(crate) async fn templates(
     Ok(Json(suggest::templates(&source).await?).into_response())
 }
 
-/// Answers with a board made of a template.
+/// Returns a suggested first board for a table.
 pub(crate) async fn first_board(
     State(state): State<AppState>,
     principal: Principal,
@@ -102,7 +102,9 @@ pub(crate) async fn first_board(
 ) -> Result<Response, ApiError> {
     let wanted = which.template.as_deref().unwrap_or(Template::Overview.name());
     let template = Template::ALL.into_iter().find(|it| it.name() == wanted).ok_or_else(|| {
-        ApiError::bad_request(format!("{wanted:?} is none of `overview` and `monitoring`"))
+        ApiError::bad_request(format!(
+            "unknown template {wanted:?}; use `overview` or `monitoring`"
+        ))
     })?;
     let source = source(&state, &principal, &entity, &project, &table)?;
     Ok(Json(suggest(&source, template).await?).into_response())
@@ -128,14 +130,15 @@ fn one_batch(batch: RecordBatch) -> Rows {
 }
 
 impl super::window::Window {
-    /// Puts it into one batch, the values by which rows are grouped first.
+    /// Converts the window to one batch, with the grouping columns first.
     fn to_batch(&self) -> Result<RecordBatch, LiveError> {
         let levels = self.paths.iter().flat_map(|paths| paths.names.iter().zip(&paths.columns));
         let columns = levels.chain(self.columns.iter().map(|(name, array)| (name, array)));
         let mut names = std::collections::HashSet::new();
         let (fields, arrays): (Vec<Field>, Vec<_>) = columns
             .map(|(name, array)| {
-                // A column that is grouped by and shown, too, is there twice.
+                // A column that is both grouped by and shown appears twice, so it needs a second
+                // name.
                 let mut name = name.clone();
                 while !names.insert(name.clone()) {
                     name.push('_');

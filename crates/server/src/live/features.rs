@@ -1,4 +1,4 @@
-//! What pages are told that the server can do.
+//! The features that the server announces to pages.
 
 use super::aggregate::{BOOL, NUMBER, TEXT, TIME, WEIGHTED};
 use super::proto::{
@@ -38,7 +38,7 @@ const TYPES: [(ColumnType, &[&str], &[&str]); 6] = [
     (ColumnType::Boolean, BOOL_FILTERS, BOOL),
 ];
 
-/// Tells what the server can do.
+/// Returns the features of the server.
 pub(super) fn features() -> FeaturesResp {
     let names = |names: &[&str]| Names { names: names.iter().map(|&it| it.to_owned()).collect() };
     let filters = TYPES.iter().map(|(ty, filters, _)| (*ty as u32, names(filters)));

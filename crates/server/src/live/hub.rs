@@ -1,4 +1,4 @@
-//! Views that several look at.
+//! A cache of views, so that pages can share them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -9,14 +9,14 @@ use super::config::ViewConfig;
 use super::source::Source;
 use super::view::View;
 
-/// The views that somebody looks at, so that those who look at the same share its work.
+/// The open views. Pages with the same view share its work.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     views: Mutex<HashMap<(String, String), Weak<View>>>,
 }
 
 impl Hub {
-    /// Returns the view of this configuration. It is there as long as somebody has it.
+    /// Returns the view with this configuration. It exists until its last user drops it.
     pub(super) fn view(&self, source: &Source, config: ViewConfig) -> Arc<View> {
         let key = (source.table.to_string(), config.key());
         let mut views = self.views.lock();

@@ -1,4 +1,4 @@
-//! What holds for all names and values, over a real store.
+//! Properties that hold for all names and values, over a real store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::source::Source;
 use super::view::View;
 use super::{shape::Column, sql};
 
-/// Texts full of what means something to SQL, patterns and JSON.
+/// Generates texts with characters that are special in SQL, patterns and JSON.
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop_oneof![
         4 => prop::sample::select(vec![
@@ -81,7 +81,7 @@ fn check(names: &BTreeSet<String>, values: &[String]) {
             let found = positions(&store, &table, one(name, "!=", term)).await;
             assert_eq!(found, matching(&|value| value != term), "{name:?} != {term:?}");
             let found = positions(&store, &table, one(name, "contains", term)).await;
-            // Which letters are the same but for their case is the engine's to say.
+            // The query engine decides which letters differ only in case.
             if values
                 .iter()
                 .all(|value| value.to_lowercase() == *value && value.to_uppercase() == *value)
@@ -110,7 +110,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_name_and_value_stands_for_itself(
+    fn names_and_values_are_never_parsed_as_sql(
         names in btree_set(hostile(), 1..4),
         values in vec(hostile(), 1..6),
     ) {
@@ -139,7 +139,7 @@ proptest! {
             for op in ["==", "!=", ">", "in", "not in", "contains", "ends with", "is null"] {
                 let filter = Filter { column: name.clone(), op: op.to_owned(), terms: terms.clone() };
                 let config = ViewConfig { filter: vec![filter], ..ViewConfig::default() };
-                // What fits no value of the column is refused.
+                // Values that do not fit the column are rejected.
                 let Ok(Some(condition)) = sql::condition(&config, &columns) else { continue };
                 prop_assert!(row_expression(&condition).is_ok(), "{}", condition);
             }

@@ -1,22 +1,22 @@
 //! `GET /api/live`: views of tables for pages, kept up to date.
 //!
 //! A page speaks the protocol of Perspective's *virtual server* over a WebSocket: it names a table
-//! and what it wants to see of it (columns, filters, groups, …), is told how large that is, and asks
-//! for the part that is on its screen. What it wants becomes SQL, which the store answers, so that a
-//! table of any size costs the page nothing. The crate that has this protocol in Rust answers one
-//! request at a time and knows nothing of updates; so only its messages are here ([`proto`]).
+//! and selects what to show of it (columns, filters, groups, …), receives the size of the result,
+//! and requests the part that is on its screen. The server runs this as SQL in the store, so a page
+//! needs little work for a table of any size. The existing Rust crate for this protocol handles one
+//! request at a time and does not support updates, so only its messages are used here ([`proto`]).
 //!
-//! | file | what it decides |
+//! | file | contents |
 //! | --- | --- |
-//! | `socket` | what a connection may cost, and when it ends |
-//! | `session` | what each request means |
-//! | `open` | which of a view's groups are open, and when its page is told of news |
-//! | `hub` | that those who look at the same share its work |
-//! | `view` | which rows a view has, and how a part of it is read |
-//! | `grouped`, `gaps` | the tree of groups, columns that are split, buckets of time without rows |
-//! | `sql`, `shape`, `aggregate` | how names, values and columns become SQL |
-//! | `export`, `suggest`, `role` | the same views as files, a table's first boards, and what its columns are for |
-//! | `cells`, `window` | how answers become what a page takes |
+//! | `socket` | limits and end of a connection |
+//! | `session` | the handler of each request |
+//! | `open` | a page's view: its expanded groups, and notifications of changes |
+//! | `hub` | sharing of views between pages |
+//! | `view` | the rows of a view, and reading a part of them |
+//! | `grouped`, `gaps` | the tree of groups, split columns, time buckets without rows |
+//! | `sql`, `shape`, `aggregate` | conversion of names, values and columns to SQL |
+//! | `export`, `suggest`, `role` | views as files, a table's first boards, and the roles of its columns |
+//! | `cells`, `window` | conversion of results to the page's format |
 
 mod aggregate;
 mod cells;

@@ -1,4 +1,4 @@
-//! A view as one page has it.
+//! A view that a page has open.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,33 +17,33 @@ use super::session::Session;
 use super::view::{Computed, View};
 use super::window::Window;
 
-/// A page is told of news at most this often.
+/// Minimum pause between two updates of a page.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a view that could not be computed is left alone.
+/// Pause after a refresh that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
-/// A view as one page has it.
+/// A view that a page has open.
 #[derive(Debug)]
 pub(super) struct OpenView {
     id: String,
     pub(super) view: Arc<View>,
-    /// What the view was when it was made.
+    /// The state of the view when the page created it.
     made: Arc<Computed>,
-    /// Cancelled when the view is deleted, or the page goes.
+    /// Cancelled when the view is deleted or the page disconnects.
     pub(super) deleted: CancellationToken,
     _delete: DropGuard,
     groups: Mutex<OpenGroups>,
-    /// The requests that asked for news, and what ends each.
+    /// The subscribed requests, each with a guard that ends the subscription.
     subscriptions: Mutex<HashMap<u32, DropGuard>>,
 }
 
-/// Which groups are open: those above a depth, but for those that somebody opened or closed.
+/// Which groups are expanded: those above `depth`, except the ones in `changed`.
 #[derive(Debug, Default)]
 struct OpenGroups {
     depth: Option<u32>,
     changed: HashMap<Vec<u8>, bool>,
-    /// The rows that can be seen, of the view as it was then.
+    /// The visible rows, and the state of the view for which they were computed.
     seen: Option<(Arc<Computed>, Arc<Vec<u32>>)>,
 }
 
@@ -67,7 +67,7 @@ impl OpenView {
         }
     }
 
-    /// Returns how many rows the page sees.
+    /// Returns the number of rows that are visible to the page.
     pub(super) fn rows(&self, now: &Arc<Computed>) -> u64 {
         match self.seen(now) {
             Some(seen) => seen.len() as u64,
@@ -75,7 +75,7 @@ impl OpenView {
         }
     }
 
-    /// Reads a part of what the page sees.
+    /// Reads a part of the visible rows.
     pub(super) async fn window(
         &self,
         now: &Arc<Computed>,
@@ -91,7 +91,7 @@ impl OpenView {
         all.take(&rows)
     }
 
-    /// Returns which groups the page sees; `None` where it sees all, or there are none.
+    /// Returns the visible groups; `None` if all are visible, or if the view has no groups.
     fn seen(&self, now: &Arc<Computed>) -> Option<Arc<Vec<u32>>> {
         let grouped = now.grouped()?;
         let mut groups = self.groups.lock();
@@ -108,7 +108,7 @@ impl OpenView {
         Some(seen)
     }
 
-    /// Opens or closes a group, and returns how many rows the page sees more or fewer.
+    /// Expands or collapses a group. Returns by how many the number of visible rows changed.
     pub(super) async fn set_open(&self, row: u32, is_open: bool) -> Result<u32, LiveError> {
         let now = self.view.computed().await?;
         let before = self.rows(&now);
@@ -126,13 +126,13 @@ impl OpenView {
         Ok(u32::try_from(before.abs_diff(self.rows(&now))).unwrap_or(u32::MAX))
     }
 
-    /// Opens the groups down to a depth, and closes the others.
+    /// Expands the groups down to a depth, and collapses the others.
     pub(super) fn set_depth(&self, depth: u32) {
         *self.groups.lock() = OpenGroups { depth: Some(depth), ..OpenGroups::default() };
     }
 
-    /// Tells the page when the view is no longer as it was when the page made it; `with_rows` with
-    /// the rows that came, where they are the only change.
+    /// Notifies the page whenever the view has changed since the page created it. With `with_rows`,
+    /// the notification contains the new rows if they are the only change.
     pub(super) fn subscribe(&self, session: &Arc<Session>, msg_id: u32, with_rows: bool) {
         let ended = self.deleted.child_token();
         self.subscriptions.lock().insert(msg_id, ended.clone().drop_guard());
@@ -143,11 +143,11 @@ impl OpenView {
             msg_id,
             with_rows,
         };
-        let told = Arc::clone(&self.made);
+        let sent = Arc::clone(&self.made);
         tokio::spawn(async move {
             tokio::select! {
                 () = ended.cancelled() => {}
-                () = follow.run(told) => {}
+                () = follow.run(sent) => {}
             }
         });
     }
@@ -163,7 +163,7 @@ impl OpenGroups {
             return (0..grouped.whole.rows as u32).collect();
         };
         let mut seen = Vec::new();
-        // The groups around the row, the outermost first, and whether what is in them is seen.
+        // For each enclosing group, outermost first, whether its rows are visible.
         let mut around: Vec<bool> = Vec::new();
         for (row, (key, &depth)) in grouped.keys.iter().zip(&paths.depths).enumerate() {
             around.truncate(depth);
@@ -182,7 +182,7 @@ impl OpenGroups {
     }
 }
 
-/// Keeps a view up to date for a page, and tells it.
+/// Keeps a view up to date for a page, and notifies the page.
 struct Follow {
     id: String,
     view: Arc<View>,
@@ -192,9 +192,9 @@ struct Follow {
 }
 
 impl Follow {
-    /// A page that is slow, or that nobody sees, is not told of each change: what it gets when it is
-    /// ready is what is true then.
-    async fn run(self, mut told: Arc<Computed>) {
+    /// A slow or hidden page is not notified of each change. When it is ready, it gets the current
+    /// state.
+    async fn run(self, mut sent: Arc<Computed>) {
         let mut end = self.view.watch();
         let mut visible = self.session.visible.subscribe();
         loop {
@@ -203,7 +203,7 @@ impl Follow {
             }
             let _watcher = self.view.keep_fresh();
             loop {
-                let known = told.end;
+                let known = sent.end;
                 tokio::select! {
                     changed = end.wait_for(|end| *end > known) => if changed.is_err() { return },
                     hidden = visible.wait_for(|it| !*it) => match hidden {
@@ -212,11 +212,11 @@ impl Follow {
                     },
                 }
                 sleep_until(self.view.next_refresh()).await;
-                told = match self.news(&told).await {
+                sent = match self.news(&sent).await {
                     Ok(Some(now)) => now,
                     Ok(None) => return,
                     Err(error) => {
-                        tracing::debug!(%error, "a view could not be computed again");
+                        tracing::debug!(%error, "a view could not be refreshed");
                         sleep(AFTER_FAILURE).await;
                         continue;
                     }
@@ -226,18 +226,18 @@ impl Follow {
         }
     }
 
-    /// Brings the view up to date, and tells of it. Returns what was told; `None` when the page has
-    /// gone.
-    async fn news(&self, told: &Arc<Computed>) -> Result<Option<Arc<Computed>>, LiveError> {
+    /// Refreshes the view and notifies the page. Returns the state that was sent; `None` if the
+    /// page has disconnected.
+    async fn news(&self, sent: &Arc<Computed>) -> Result<Option<Arc<Computed>>, LiveError> {
         let now = self.view.refresh().await?;
         let delta = match self.with_rows {
-            true => self.view.new_rows(told, &now).await?,
+            true => self.view.new_rows(sent, &now).await?,
             false => None,
         };
         let delta = delta.map(|window| window.to_arrow()).transpose()?.map(Into::into);
         self.session.note(&self.view.source.table, now.table_shape()).await;
         let say = Say::OnUpdate(OnUpdateResp { delta, port: 0 });
-        let is_told = self.session.tell(self.msg_id, self.id.clone(), say).await;
-        Ok(is_told.then_some(now))
+        let is_sent = self.session.tell(self.msg_id, self.id.clone(), say).await;
+        Ok(is_sent.then_some(now))
     }
 }

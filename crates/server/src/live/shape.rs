@@ -1,4 +1,4 @@
-//! A column as SQL has it, and as a page knows it.
+//! The types of columns in SQL and in the page.
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
@@ -6,21 +6,21 @@ use super::error::LiveError;
 use super::proto::ColumnType;
 use super::sql;
 
-/// A column of a table, computed or not.
+/// A column of a table, possibly computed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Column {
-    /// Its name, for SQL and for pages.
+    /// The name in SQL and in pages.
     pub(super) name: String,
     pub(super) shape: Shape,
     /// The names of a struct's fields.
     members: Vec<String>,
 }
 
-/// What the values of a column are.
+/// The type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Bool,
-    /// Integers; exact where a float has each of them.
+    /// Integers. Exact if each value can be represented as a float.
     Int {
         is_exact: bool,
     },
@@ -29,12 +29,12 @@ pub(super) enum Shape {
     Time,
     Date,
     Media,
-    /// Values of several kinds.
+    /// Values of several types.
     Mixed,
     Other,
 }
 
-/// The fields of a cell of several kinds that hold its value as it is, in SQL's names for them.
+/// The fields of a mixed cell that hold its value, by their names in SQL.
 const MIXED: [&str; 6] = ["n", "s", "b", "t", "media", "json"];
 
 impl Column {
@@ -47,27 +47,27 @@ impl Column {
         Self { name: field.name().clone(), shape, members }
     }
 
-    /// Returns the same column where it is called otherwise.
+    /// Returns the same column under another name.
     pub(super) fn renamed(&self, name: String) -> Self {
         Self { name, ..self.clone() }
     }
 
-    /// Finds a column by its name.
+    /// Returns the column with the given name.
     pub(super) fn find<'a>(columns: &'a [Self], name: &str) -> Result<&'a Self, LiveError> {
         columns.iter().find(|it| it.name == name).ok_or_else(|| LiveError::no_column(name))
     }
 
-    /// Returns the type that a page is told.
+    /// Returns the type for the page.
     pub(super) fn ty(&self) -> ColumnType {
         self.shape.ty()
     }
 
-    /// Writes the value.
+    /// Returns the value as SQL.
     pub(super) fn value(&self) -> String {
         sql::name(&self.name)
     }
 
-    /// Writes the value as a text, near to how it is shown.
+    /// Returns the value as SQL text, similar to how it is shown.
     pub(super) fn text(&self) -> String {
         let this = self.value();
         let member = |name: &str| format!("get_field({this}, '{name}')");
@@ -86,7 +86,7 @@ impl Column {
         }
     }
 
-    /// Writes what tells values apart, and can be grouped by.
+    /// Returns an expression that distinguishes values, for grouping.
     pub(super) fn key(&self) -> String {
         match self.shape {
             Shape::Media | Shape::Mixed | Shape::Other => self.text(),
@@ -94,7 +94,7 @@ impl Column {
         }
     }
 
-    /// Writes what values are sorted by: numbers as numbers, also where there are others.
+    /// Returns the expressions to sort by. Numbers are sorted as numbers, also in mixed columns.
     pub(super) fn sort_keys(&self) -> Vec<String> {
         match self.shape {
             Shape::Mixed if self.has_number() => vec![self.number(), self.text()],
@@ -102,12 +102,12 @@ impl Column {
         }
     }
 
-    /// Tells whether a column of several kinds has numbers.
+    /// Returns whether a mixed column contains numbers.
     pub(super) fn has_number(&self) -> bool {
         self.members.iter().any(|name| name == "n")
     }
 
-    /// Writes the number of a cell of several kinds; null where it is none.
+    /// Returns the number of a mixed cell as SQL; null if it is not a number.
     pub(super) fn number(&self) -> String {
         format!("get_field({}, 'n')", self.value())
     }
@@ -145,7 +145,7 @@ impl Shape {
         }
     }
 
-    /// Returns the type that a page is told.
+    /// Returns the type for the page.
     pub(super) fn ty(self) -> ColumnType {
         match self {
             Self::Bool => ColumnType::Boolean,

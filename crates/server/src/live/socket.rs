@@ -1,4 +1,4 @@
-//! A page's connection.
+//! The WebSocket connection of a page.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,27 +17,27 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::session::Session;
 use crate::{ApiError, AppState, Principal};
 
-/// The longest message of a page, in bytes.
+/// Maximum size of a message from a page, in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// So many messages wait for a page; whoever has another waits too.
+/// Number of messages queued for a page. Senders of further ones wait.
 const MAX_WAITING: usize = 8;
 
-/// How often a quiet connection shows that it lives, and is asked whether it still may: a session may
-/// have ended, and another process may have revoked its key.
+/// Interval of pings on an idle connection. The page's access is then checked again: its session
+/// may have ended, or another process may have revoked its key.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long a page may take nothing at all.
+/// Time after which a connection is closed if the page accepts no data.
 const MAX_STALL: Duration = Duration::from_secs(60);
 
-/// What a page says of itself, as text.
+/// A page's report about itself, sent as a text message.
 #[derive(Debug, Deserialize)]
 struct Note {
-    /// Whether anybody can see it.
+    /// Whether the page is visible to the user.
     visible: Option<bool>,
 }
 
-/// Who has connected, so that it can be asked again.
+/// The credentials of a connection, so that they can be checked again.
 pub(crate) struct Caller {
     principal: Principal,
     parts: Parts,
@@ -55,7 +55,7 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
-/// Connects a page.
+/// Upgrades the connection of a page.
 pub(crate) async fn live(
     State(state): State<AppState>,
     caller: Caller,
@@ -66,18 +66,18 @@ pub(crate) async fn live(
     Ok(socket.on_upgrade(|socket| serve(socket, state, caller)))
 }
 
-/// Serves a page until it goes, may look no more, or the server stops.
+/// Serves a page until it disconnects, loses its access, or the server shuts down.
 async fn serve(socket: WebSocket, state: AppState, caller: Caller) {
     let (send, receive) = socket.split();
     let (out, waiting) = mpsc::channel(MAX_WAITING);
     let session = Session::new(&state, caller.principal.clone(), out);
-    // Whichever ends first ends the other, and with it all that the page has asked.
+    // Whichever ends first ends the other, and with it all requests of the page.
     let reason = tokio::select! {
         () = read(receive, &session) => None,
         reason = write(send, waiting, &state, caller) => reason,
     };
     session.close();
-    tracing::debug!(reason, "a page has gone");
+    tracing::debug!(reason, "a page disconnected");
 }
 
 async fn read(mut socket: SplitStream<WebSocket>, session: &Arc<Session>) {
@@ -85,7 +85,7 @@ async fn read(mut socket: SplitStream<WebSocket>, session: &Arc<Session>) {
         match message {
             Message::Binary(bytes) => session.receive(bytes).await,
             Message::Text(text) => {
-                // What is not understood may come from a newer page.
+                // Unknown messages may come from a newer page.
                 if let Ok(Note { visible: Some(visible) }) = serde_json::from_str(&text) {
                     session.set_visible(visible);
                 }
@@ -109,13 +109,13 @@ async fn write(
     let mut time_to_ask = async || {
         tokio::select! {
             _ = heartbeat.tick() => {}
-            // Its sender is there as long as the state.
+            // The sender is part of the state, so this cannot fail.
             _ = revocations.changed() => {}
         }
     };
     let (code, reason) = loop {
         let message = tokio::select! {
-            () = stopping.cancelled() => break (close_code::AWAY, "the server stops"),
+            () = stopping.cancelled() => break (close_code::AWAY, "the server is shutting down"),
             message = waiting.recv() => message?,
             () = time_to_ask() => {
                 if !may_still(&mut caller, state).await {
@@ -126,8 +126,8 @@ async fn write(
         };
         match timeout(MAX_STALL, socket.send(message)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return Some("it does not answer"),
-            Err(_) => return Some("it takes nothing"),
+            Ok(Err(_)) => return Some("sending failed"),
+            Err(_) => return Some("sending timed out"),
         }
     };
     let bye = CloseFrame { code, reason: reason.into() };
@@ -135,11 +135,11 @@ async fn write(
     Some(reason)
 }
 
-/// Asks again whether somebody may come in.
+/// Returns whether the credentials are still valid.
 async fn may_still(caller: &mut Caller, state: &AppState) -> bool {
     match Principal::from_request_parts(&mut caller.parts, state).await {
         Ok(now) => now == caller.principal,
-        // A catalog that is busy says nothing about the key.
+        // If the catalog is busy, the key may still be valid.
         Err(error) => error.status() != http::StatusCode::UNAUTHORIZED,
     }
 }

@@ -1,4 +1,4 @@
-//! A table as views see it: its columns, and questions to the store.
+//! A table as seen by views: its columns, and queries to the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,41 +15,41 @@ use super::error::LiveError;
 use super::shape::Column;
 use super::sql;
 
-/// How long one question may take.
+/// Timeout of a query.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How many bytes the answer to one question may have. More than all rows in memory: those are
-/// counted whole where a part of them is answered.
+/// Maximum size of a query's result in bytes. Larger than all rows in memory: an in-memory batch is
+/// counted whole even if the result contains only a part of it.
 const MAX_ANSWER: usize = 512 << 20;
 
-/// The columns that every table has, before its own, as SQL has them.
+/// The columns that precede each table's own columns in SQL.
 const FIXED: [&str; 3] = ["timestamp", "_writer", "_line"];
 
-/// Those that are there beside where clients count their steps.
+/// Additional columns of tables whose clients number their steps.
 const STEPS: [&str; 2] = ["_step", "_runtime"];
 
-/// A table that views are made of.
+/// A table that views are based on.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) store: Arc<dyn Store>,
     pub(super) table: TablePath,
 }
 
-/// A table's columns at a moment, with those that a view computes.
+/// A table's columns at one point in time, with those that a view computes.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     pub(super) shape: TableShape,
-    /// Those of the table, as a page lists them.
+    /// Number of columns that belong to the table; a page lists only these.
     pub(super) own: usize,
-    /// First those of the table, then those that are computed.
+    /// The table's columns, followed by the computed ones.
     pub(super) all: Vec<Column>,
-    /// What stands behind `FROM`.
+    /// The `FROM` clause.
     pub(super) from: String,
-    /// The column that tells a row's position.
+    /// The column with a row's position.
     pub(super) position: String,
 }
 
-/// What tells whether a table still has the same columns.
+/// Identifies a table's columns, to detect changes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TableShape(Vec<(String, streamtable_schema::Type, bool)>, bool);
 
@@ -67,7 +67,7 @@ impl Source {
         Ok(info.ok_or_else(|| StoreError::NoTable { table: self.table.clone() })?)
     }
 
-    /// Asks the store. Dropping the future ends the question.
+    /// Runs a query. Dropping the future cancels the query.
     pub(super) async fn ask(&self, sql: String) -> Result<RecordBatch, LiveError> {
         let rows = self.store.query(self.query(sql)).await?;
         let (schema, mut stream) = (rows.schema, rows.batches);
@@ -75,14 +75,14 @@ impl Source {
         while let Some(batch) = stream.try_next().await? {
             bytes += batch.get_array_memory_size();
             if bytes > MAX_ANSWER {
-                return Err(LiveError::refused("the answer is too large; ask for fewer rows"));
+                return Err(LiveError::refused("the result is too large; request fewer rows"));
             }
             batches.push(batch);
         }
         Ok(concat_batches(&schema, &batches)?)
     }
 
-    /// Tells the columns of an answer without computing it.
+    /// Returns the columns of a query's result without running the query.
     async fn plan(&self, sql: String) -> Result<SchemaRef, LiveError> {
         Ok(self.store.query(self.query(sql)).await?.schema)
     }
@@ -100,8 +100,8 @@ impl Source {
         }
     }
 
-    /// Tells the table's columns: `timestamp`, its own in first-seen order, then what the server
-    /// adds, the position last; and those that a view computes.
+    /// Returns the columns: `timestamp`, the table's own in first-seen order, then those that the
+    /// server adds, with the position last; and those that a view computes.
     pub(super) async fn columns(&self, config: &ViewConfig) -> Result<Columns, LiveError> {
         let info = self.info()?;
         let parts = [self.table.entity(), self.table.project(), self.table.table()];
@@ -112,7 +112,7 @@ impl Source {
         let fixed = FIXED.len() + if info.has_steps { STEPS.len() } else { 0 };
         let has_inexact = |name: &str| {
             let column = info.columns.iter().find(|it| it.name == name);
-            // A name that the server has taken has a line behind it.
+            // A column whose name the server uses itself has a trailing underscore in SQL.
             let column = column
                 .or_else(|| info.columns.iter().find(|it| it.name == name.trim_end_matches('_')));
             column.is_some_and(|it| it.has_inexact)
@@ -129,7 +129,7 @@ impl Source {
             let mut computed = Vec::new();
             for (name, text) in &config.expressions {
                 if all.iter().any(|column| column.name == *name) {
-                    return Err(LiveError::refused(format!("there is a column {name:?} already")));
+                    return Err(LiveError::refused(format!("a column {name:?} already exists")));
                 }
                 computed.push(format!("{} AS {}", row_expression(text)?, sql::name(name)));
             }
@@ -151,7 +151,7 @@ impl Columns {
         name
     }
 
-    /// Writes a name that no column has.
+    /// Returns a name that no column has, as a quoted identifier.
     pub(super) fn free_name(&self, name: &str) -> String {
         sql::name(&self.unused_name(name))
     }

@@ -1,4 +1,4 @@
-//! Pieces of SQL. Names and values come from strangers: each becomes text here and nowhere else.
+//! Parts of SQL statements. Names and values are untrusted: only this module turns them into SQL.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -9,17 +9,17 @@ use super::error::LiveError;
 use super::proto::SortOp;
 use super::shape::{Column, Shape};
 
-/// Writes a name.
+/// Returns a name as a quoted identifier.
 pub(super) fn name(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Writes a text.
+/// Returns a text as a string literal.
 pub(super) fn text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Writes a number.
+/// Returns a number as SQL.
 pub(super) fn number(x: f64) -> String {
     if x.is_finite() {
         format!("CAST('{x:e}' AS DOUBLE)")
@@ -32,14 +32,14 @@ pub(super) fn number(x: f64) -> String {
     }
 }
 
-/// Writes an instant, given in microseconds since 1970.
+/// Returns an instant, given in microseconds since 1970, as SQL.
 fn instant(micros: i64) -> String {
     format!("arrow_cast({micros}, 'Timestamp(Microsecond, Some(\"UTC\"))')")
 }
 
-/// Writes the condition that a view's filters make; `None` where there is none.
+/// Returns the condition for a view's filters; `None` if there are none.
 ///
-/// A filter whose value nobody has given yet takes all rows, as in the page.
+/// A filter without a value accepts all rows, as in the page.
 pub(super) fn condition(
     config: &ViewConfig,
     columns: &[Column],
@@ -77,7 +77,7 @@ fn one_filter(filter: &Filter, column: &Column) -> Result<Option<String>, LiveEr
     let contains = |is_not: bool| {
         let term = term_text(first);
         if !term.is_ascii() {
-            // The case of other letters is no matter of one byte.
+            // `icontains` ignores case only for ASCII letters.
             return like(&|term| format!("%{term}%"), is_not);
         }
         let not = if is_not { "NOT " } else { "" };
@@ -104,15 +104,15 @@ fn one_filter(filter: &Filter, column: &Column) -> Result<Option<String>, LiveEr
         "not ends with" => like(&ends, true),
         "contains" => contains(false),
         "not contains" => contains(true),
-        op => return Err(LiveError::refused(format!("the filter {op:?} is not known"))),
+        op => return Err(LiveError::refused(format!("unknown filter {op:?}"))),
     }))
 }
 
-/// Returns the two sides of a comparison.
+/// Returns the two operands of a comparison.
 fn operands(column: &Column, term: &Term, op: &str) -> Result<(String, String), LiveError> {
     let wrong = || {
         let (value, column) = (term_text(term), &column.name);
-        LiveError::refused(format!("{value:?} is no value of the column {column:?}"))
+        LiveError::refused(format!("{value:?} is not a value of the column {column:?}"))
     };
     Ok(match column.shape {
         Shape::Bool => match term {
@@ -139,7 +139,7 @@ fn operands(column: &Column, term: &Term, op: &str) -> Result<(String, String), 
                 instant(micros),
             )
         }
-        // Of several kinds, the numbers are compared with numbers.
+        // In a column with several types, numbers are compared as numbers.
         Shape::Mixed if column.has_number() && op != "=" && op != "<>" => match term_number(term) {
             Some(x) => (column.number(), number(x)),
             None => (column.text(), text(&term_text(term))),
@@ -171,7 +171,7 @@ fn term_number(term: &Term) -> Option<f64> {
     }
 }
 
-/// Reads an instant: milliseconds, RFC 3339, or a date with or without a time, then in UTC.
+/// Parses an instant: milliseconds, RFC 3339, or a date with an optional time, in UTC by default.
 fn term_instant(term: &Term) -> Option<i64> {
     let text = match term {
         Term::Number(millis) if millis.is_finite() && millis.abs() < 9e15 => {
@@ -188,7 +188,7 @@ fn term_instant(term: &Term) -> Option<i64> {
     Some(text.parse::<Timestamp>().ok().or_else(civil)?.as_microsecond())
 }
 
-/// Lets a text stand for itself in a pattern.
+/// Escapes a text for a `LIKE` pattern.
 fn like_literal(text: &str) -> String {
     let mut literal = String::with_capacity(text.len());
     for c in text.chars() {
@@ -200,7 +200,7 @@ fn like_literal(text: &str) -> String {
     literal
 }
 
-/// Writes what rows are sorted by; nothing where they stay as they lie.
+/// Returns the sort keys as SQL; empty if rows stay in table order.
 pub(super) fn order(config: &ViewConfig, columns: &[Column]) -> Result<Vec<String>, LiveError> {
     let mut keys = Vec::new();
     for (sorted, op) in &config.sort {
@@ -215,8 +215,8 @@ pub(super) fn order(config: &ViewConfig, columns: &[Column]) -> Result<Vec<Strin
     Ok(keys)
 }
 
-/// Tells whether rows are sorted downwards, and whether by amount; `None` where columns are sorted
-/// and rows are not.
+/// Returns whether rows are sorted in descending order, and whether by absolute value; `None` if
+/// only columns are sorted.
 pub(super) fn direction(op: SortOp) -> Option<(bool, bool)> {
     Some(match op {
         SortOp::Asc => (false, false),

@@ -1,4 +1,4 @@
-//! The board's page: the shell that loads it, and the files that it loads.
+//! The board's page: the HTML shell and the files that it loads.
 
 use std::sync::OnceLock;
 
@@ -18,27 +18,27 @@ use streamtable_board::Asset;
 use crate::ApiError;
 use crate::config::ServerConfig;
 
-/// What the page and its workers may do: run what this server serves, WebAssembly included, and speak
-/// to this server. Perspective styles its parts by attributes, so styles may be inline; scripts may
-/// not. Icons are in the styles, as data.
+/// Content security policy of the page and its workers: they may run this server's scripts and
+/// WebAssembly, and connect to this server only. Inline styles are allowed because Perspective sets
+/// style attributes; inline scripts are not. Icons are data URLs in the styles.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self'; \
     font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors ";
 
-/// What the page starts from.
+/// The initial view of the page.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "view", rename_all = "lowercase")]
 pub(super) enum Start {
-    /// A table's panel; `writes` tells whether its reader may save boards there.
+    /// A table's panel. `writes`: whether the reader may save boards in its project.
     Panel { entity: String, project: String, table: String, expr: String, writes: bool },
-    /// Lists of tables and boards: all that one may see, or an entity's, or a project's; `writes`
-    /// tells whether boards may be made there.
+    /// Lists of tables and boards: all visible ones, or those of an entity or a project. `writes`:
+    /// whether the reader may create boards there.
     Home { entity: Option<String>, project: Option<String>, writes: bool },
-    /// A board; `writes` tells whether its reader may save and delete it.
+    /// A board. `writes`: whether the reader may save and delete it.
     Board { entity: String, project: String, board: String, writes: bool },
 }
 
-/// The start as it is written into the page.
+/// The initial view as it is embedded in the page.
 #[derive(Serialize)]
 struct Written<'a> {
     embed: bool,
@@ -46,16 +46,16 @@ struct Written<'a> {
     start: &'a Start,
 }
 
-/// Who may show a page in a frame.
+/// Whether other pages may show the page in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// Nobody: it is a page of its own.
+    /// Not allowed: the page is opened on its own.
     Never,
-    /// Those that the settings name: it is made for frames.
+    /// Allowed for the origins in the settings: the page is made for frames.
     Allowed,
 }
 
-/// Answers with the page.
+/// Returns the response with the page.
 pub(super) fn shell(config: &ServerConfig, title: &str, start: &Start, frame: Frame) -> Response {
     let written = Written { embed: frame == Frame::Allowed, start };
     let json = serde_json::to_string(&written).expect("texts become JSON");
@@ -76,7 +76,7 @@ fn policy(config: &ServerConfig, frame: Frame) -> HeaderValue {
     header(format!("{POLICY}{ancestors}"))
 }
 
-/// Returns the policy of a page without scripts that may be shown in the frames of others.
+/// Returns the policy of a page without scripts that other pages may show in a frame.
 pub(super) fn policy_of_forms(config: &ServerConfig) -> HeaderValue {
     let ancestors = frame_ancestors(config);
     header(format!(
@@ -89,11 +89,11 @@ fn header(policy: String) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// A server that only this machine reaches may be framed by other servers of this machine, such as a
-/// notebook's.
+/// Returns the origins that may frame a page. If only this machine can reach the server, they
+/// include the machine's other servers, such as a notebook's.
 fn frame_ancestors(config: &ServerConfig) -> String {
     let mut ancestors = vec!["'self'"];
-    // What could begin another part of the policy is no origin.
+    // A text with one of these characters is no origin and could start another directive.
     let is_one = |origin: &&str| !origin.contains([' ', ';', ',']);
     ancestors.extend(config.frame_ancestors.iter().map(String::as_str).filter(is_one));
     if config.addr.ip().is_loopback() && config.public_url.is_none() {
@@ -102,7 +102,7 @@ fn frame_ancestors(config: &ServerConfig) -> String {
     ancestors.join(" ")
 }
 
-/// Serves a built file.
+/// Serves a file of the built page.
 pub(super) async fn asset(
     Path(path): Path<String>,
     headers: HeaderMap,
@@ -120,7 +120,7 @@ pub(super) async fn asset(
     set(ETAG, asset.etag);
     set(VARY, "accept-encoding");
     if asset.content_type.starts_with("text/javascript") {
-        // A worker obeys its own script's policy, not the page's.
+        // A worker uses its own script's policy, not the page's.
         let policy = policy(&ServerConfig::default(), Frame::Never);
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }
@@ -145,7 +145,7 @@ pub(super) async fn asset(
     Ok(response)
 }
 
-/// Tells whether a list of encodings has one and does not refuse it.
+/// Returns whether a list of encodings contains one that is not excluded by `q=0`.
 fn accepts(list: &str, encoding: &str) -> bool {
     list.split(',').any(|item| {
         let mut parts = item.split(';').map(str::trim);
@@ -154,14 +154,14 @@ fn accepts(list: &str, encoding: &str) -> bool {
     })
 }
 
-/// Returns a file in gzip, which every browser reads; Brotli they read over TLS and from this machine
-/// only. Each file is compressed once.
+/// Returns a file compressed with gzip, which every browser supports; browsers accept Brotli only
+/// over TLS and from this machine. Each file is compressed once.
 async fn gzipped(asset: &'static Asset) -> Result<Bytes, ApiError> {
     static GZIPPED: OnceLock<Vec<OnceLock<Bytes>>> = OnceLock::new();
     let all = GZIPPED
         .get_or_init(|| streamtable_board::assets().iter().map(|_| OnceLock::new()).collect());
     let index = streamtable_board::assets().iter().position(|it| it.path == asset.path);
-    let slot = index.and_then(|index| all.get(index)).expect("each asset has its slot");
+    let slot = index.and_then(|index| all.get(index)).expect("each asset has a slot");
     if let Some(bytes) = slot.get() {
         return Ok(bytes.clone());
     }
@@ -172,11 +172,11 @@ async fn gzipped(asset: &'static Asset) -> Result<Bytes, ApiError> {
 fn gzip(plain: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let written = std::io::Write::write_all(&mut encoder, plain).and_then(|()| encoder.finish());
-    written.expect("memory takes what is written").into()
+    written.expect("writing to memory cannot fail").into()
 }
 
 fn failed(error: tokio::task::JoinError) -> ApiError {
-    tracing::error!(%error, "a built file could not be unpacked");
+    tracing::error!(%error, "a file of the page could not be decompressed");
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
 }
 

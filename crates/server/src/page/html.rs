@@ -1,10 +1,10 @@
-//! Pages of few words.
+//! Small HTML pages.
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-/// A page that is being written.
+/// Builder of a page.
 #[derive(Clone, Debug)]
 pub(super) struct Html {
     title: String,
@@ -22,7 +22,7 @@ impl Html {
         self.raw(&format!("<p>{text}</p>"))
     }
 
-    /// Adds what is HTML already.
+    /// Adds text that is already HTML.
     pub(super) fn raw(mut self, html: &str) -> Self {
         self.body.push_str(html);
         self
@@ -41,7 +41,7 @@ impl Html {
     }
 }
 
-/// Writes a text so that no browser takes any of it for HTML.
+/// Escapes a text for HTML.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,5 +1,5 @@
-//! What a browser sees: the board's page for tables, boards and lists of them; pages of a few words
-//! for what is wrong; and where to give a key.
+//! Web pages: the board's page for tables, boards and lists of them; small pages for errors; the
+//! login form.
 
 mod app;
 mod html;
@@ -23,7 +23,7 @@ use html::{Html, escape};
 
 const STYLE: &str = include_str!("style.css");
 
-/// Stands for the parts of a table's name that a list does not say.
+/// Placeholder for the parts of a table's name that a list does not have.
 const ANY: &str = "any";
 
 pub(crate) fn router() -> Router<AppState> {
@@ -116,7 +116,7 @@ fn list(
     entity: &str,
     project: Option<&str>,
 ) -> Result<Response, ApiError> {
-    // What no table can be called is no list of tables either.
+    // If these names are not valid in a table path, no list exists either.
     if TablePath::new(entity, project.unwrap_or(ANY), ANY).is_err() {
         return Err(ApiError::not_found(format!("there is nothing at {}", uri.path())));
     }
@@ -138,13 +138,14 @@ fn home(
     let start = Start::Home {
         entity: entity.map(str::to_owned),
         project: project.map(str::to_owned),
-        // A key has one right, wherever it opens something.
+        // A key has the same right in every entity that it gives access to.
         writes: principal.right >= Right::Write,
     };
     app::shell(state.config(), title, &start, Frame::Never)
 }
 
-/// Opens a board. Whether it is there the page finds out, as it may come and go.
+/// Opens a board. The page itself checks whether the board exists, since it may be created or
+/// deleted later.
 async fn board(
     State(state): State<AppState>,
     principal: Result<Principal, ApiError>,
@@ -173,7 +174,7 @@ fn show_board(
     app::shell(state.config(), board, &start, frame)
 }
 
-/// Returns who asks; none where a key is to be asked for.
+/// Returns the principal, or `None` if the request must log in first.
 fn known(principal: Result<Principal, ApiError>) -> Result<Option<Principal>, ApiError> {
     match principal {
         Ok(principal) => Ok(Some(principal)),
@@ -182,7 +183,7 @@ fn known(principal: Result<Principal, ApiError>) -> Result<Option<Principal>, Ap
     }
 }
 
-/// Asks for a key where somebody wanted to see a page.
+/// Returns the login form for a page that requires a key.
 fn ask_for_key(uri: &Uri) -> Response {
     login(StatusCode::UNAUTHORIZED, &uri.to_string(), None)
 }
@@ -207,7 +208,7 @@ async fn show_table(
     Ok(app::shell(state.config(), &path.to_string(), &start, frame))
 }
 
-/// Tells whether a table is there, if only without a row.
+/// Returns whether a table exists, possibly without rows.
 async fn is_made(state: &AppState, path: &TablePath) -> Result<bool, ApiError> {
     if state.store.table(path).is_some() {
         return Ok(true);
@@ -216,7 +217,8 @@ async fn is_made(state: &AppState, path: &TablePath) -> Result<bool, ApiError> {
     Ok(state.catalog.run(&at).await?.is_some())
 }
 
-/// The same for what is not there and for what somebody may not know of.
+/// Returns a 404 page. It is the same for names that do not exist and for names that the reader may
+/// not see.
 fn nothing(what: &str) -> Response {
     Html::new("Nothing here")
         .paragraph(&format!("{what}, or your key does not open it."))
@@ -224,7 +226,7 @@ fn nothing(what: &str) -> Response {
         .respond(StatusCode::NOT_FOUND)
 }
 
-/// Shows where an expression is wrong.
+/// Returns a page that shows the position of an error in an expression.
 fn wrong_expression(error: &LinkError) -> Response {
     let mut page = Html::new("This link cannot be read").paragraph(&error.to_string());
     if let LinkError::Parse { text, error } = error {
@@ -235,7 +237,7 @@ fn wrong_expression(error: &LinkError) -> Response {
     page.respond(StatusCode::BAD_REQUEST)
 }
 
-/// Asks for a key, and goes on to `next` with it.
+/// Returns the login form, which continues at `next`.
 pub(crate) fn login(status: StatusCode, next: &str, why: Option<&str>) -> Response {
     let mut page = Html::new("Log in");
     if let Some(why) = why {
@@ -255,9 +257,9 @@ pub(crate) fn login(status: StatusCode, next: &str, why: Option<&str>) -> Respon
     .respond(status)
 }
 
-/// Returns the page of a login link: its button begins the session and goes on to `next`.
+/// Returns the page of a login link: its button starts the session and continues at `next`.
 pub(crate) fn confirm_login(config: &ServerConfig, token: &str, key: &Key, next: &str) -> Response {
-    // A notebook shows panels in frames, and its link opens one there.
+    // A notebook shows panels in frames, and opens its login link in one as well.
     let is_frame = next.starts_with("/embed?");
     let page = Html::new("Log in").raw(&format!(
         "<form method=\"post\" action=\"/login\">\
@@ -279,7 +281,7 @@ pub(crate) fn confirm_login(config: &ServerConfig, token: &str, key: &Key, next:
     response
 }
 
-/// Sends links of other Weave clients on to the table's page.
+/// Redirects links of other Weave clients to the table's page.
 pub(crate) async fn elsewhere(uri: Uri) -> Response {
     let path = uri.path();
     let Some(table) = table_of_path(path).or_else(|| table_of_run_page(path)) else {
@@ -290,7 +292,7 @@ pub(crate) async fn elsewhere(uri: Uri) -> Response {
     (StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)]).into_response()
 }
 
-/// Recognises the page of a run, `/{entity}/{project}/runs/{run}`, whose rows are a table.
+/// Recognizes the page of a run, `/{entity}/{project}/runs/{run}`, whose rows are a table.
 fn table_of_run_page(path: &str) -> Option<TablePath> {
     let parts: Vec<&str> = path.strip_prefix('/')?.trim_end_matches('/').split('/').collect();
     let [entity, project, "runs", run] = parts[..] else { return None };

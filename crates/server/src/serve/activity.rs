@@ -1,4 +1,4 @@
-//! What a connection is doing: whether it waits, sends a head, or has a request under way.
+//! The phase of a connection: idle, receiving a head, or serving a request.
 
 use std::io;
 use std::pin::Pin;
@@ -12,22 +12,22 @@ use tokio::time::{Instant, sleep_until};
 
 use super::places::Place;
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing of a next request has come.
+    /// No byte of the next request has arrived.
     Idle,
-    /// The head of a request has begun to come.
+    /// The first bytes of a request's head have arrived.
     Head,
     /// A request is being read or answered.
     Request,
 }
 
-/// What a connection is doing, and since when.
+/// The current phase of a connection, and when it began.
 #[derive(Debug)]
 pub(super) struct Activity {
     phase: watch::Sender<(Phase, Instant)>,
-    /// Notified when no request is under way any more.
+    /// Notified when the last running request ends.
     freed: Arc<Notify>,
 }
 
@@ -36,13 +36,13 @@ impl Activity {
         Self { phase: watch::Sender::new((Phase::Idle, Instant::now())), freed }
     }
 
-    /// Records that a next request is awaited.
+    /// Records that the connection waits for its next request.
     pub(super) fn begin_idle(&self) {
         self.phase.send_replace((Phase::Idle, Instant::now()));
         self.freed.notify_one();
     }
 
-    /// Records that bytes came.
+    /// Records that bytes arrived.
     fn received(&self) {
         self.phase.send_if_modified(|(phase, since)| {
             let is_first = *phase == Phase::Idle;
@@ -53,24 +53,25 @@ impl Activity {
         });
     }
 
-    /// Records that a request is under way, until what this returns is dropped.
+    /// Records that a request is running, until the returned guard is dropped.
     pub(super) fn begin_request(self: &Arc<Self>) -> UnderWay {
         self.phase.send_replace((Phase::Request, Instant::now()));
         UnderWay { activity: Arc::clone(self), ends: true }
     }
 
-    /// Returns whether a request is under way.
+    /// Returns whether a request is running.
     pub(super) fn is_under_way(&self) -> bool {
         self.phase.borrow().0 == Phase::Request
     }
 
-    /// Returns since when no request has been under way; `None` if one is.
+    /// Returns when the last request ended; `None` if one is running.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         let (phase, since) = *self.phase.borrow();
         (phase != Phase::Request).then_some(since)
     }
 
-    /// Waits until a head has not been complete for `head`, or no head has begun for `idle`.
+    /// Waits until a head has been incomplete for `head`, or the connection has been idle for
+    /// `idle`.
     pub(super) async fn overdue(&self, head: Duration, idle: Duration) {
         let mut phase = self.phase.subscribe();
         loop {
@@ -95,7 +96,7 @@ impl Activity {
     }
 }
 
-/// A request that is under way until this is dropped.
+/// A guard for a running request.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     activity: Arc<Activity>,
@@ -103,7 +104,7 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    /// Makes the connection count as busy for good, since it speaks another protocol from now on.
+    /// Makes the connection count as busy forever, since it now speaks another protocol.
     pub(super) fn never_ends(&mut self) {
         self.ends = false;
     }
@@ -117,7 +118,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// A stream that records when bytes come, and that holds a place among the connections.
+/// A stream that records when bytes arrive, and that holds its connection's place.
 #[derive(Debug)]
 pub(super) struct WatchedIo<S> {
     stream: S,
@@ -182,7 +183,7 @@ mod tests {
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(75);
 
-    /// Returns after how many seconds a connection is overdue.
+    /// Returns the number of seconds after which a connection is overdue.
     async fn overdue(activity: &Activity) -> u64 {
         let start = Instant::now();
         activity.overdue(HEAD, IDLE).await;
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_has_less_time_than_its_beginning() {
+    async fn a_head_has_less_time_than_an_idle_connection() {
         let activity = Arc::new(Activity::new(Arc::default()));
         assert_eq!(overdue(&activity).await, 75);
 
@@ -203,7 +204,7 @@ mod tests {
                 activity.received();
             }
         };
-        // A byte a second does not help.
+        // One byte per second does not extend the deadline.
         let seconds = tokio::select! {
             seconds = overdue(&activity) => seconds,
             () = drip => unreachable!(),

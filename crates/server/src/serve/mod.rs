@@ -1,4 +1,4 @@
-//! Connections.
+//! Accepts and serves connections.
 
 mod activity;
 mod pace;
@@ -31,10 +31,10 @@ use activity::{UnderWay, WatchedIo};
 use pace::{PacedBody, PacedIo};
 use places::{Place, Places};
 
-/// How long to wait if the system has no socket left.
+/// Pause after a failed accept, for example if the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves connections until `shutdown` is done and those that are open have ended.
+/// Serves connections until `shutdown` completes and the open connections have ended.
 pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -72,7 +72,7 @@ pub(crate) async fn serve(
     stopping.cancel();
     connections.close();
     if tokio::time::timeout(limits.drain_timeout, connections.wait()).await.is_err() {
-        tracing::warn!(open = connections.len(), "connections that did not end in time");
+        tracing::warn!(open = connections.len(), "some connections did not end in time");
     }
 }
 
@@ -93,7 +93,7 @@ async fn accept(
         }
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
-            // The process may have fewer sockets than there are places.
+            // The process may run out of file descriptors before all places are taken.
             places.make_room();
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
@@ -121,7 +121,7 @@ impl Connection {
         match stream {
             Ok(Ok(stream)) => self.run(stream).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
-            Err(_) => tracing::debug!(%peer, "no TLS in time"),
+            Err(_) => tracing::debug!(%peer, "the TLS handshake timed out"),
         }
     }
 
@@ -132,7 +132,7 @@ impl Connection {
         let evicted = place.eviction();
         let rate = limits.min_bytes_per_second;
         let stream = PacedIo::new(stream, limits.write_timeout, rate);
-        // The place belongs to the stream, which outlives the HTTP connection if it is upgraded.
+        // The stream holds the place, since it outlives the HTTP connection after an upgrade.
         let stream = WatchedIo::new(stream, place);
         let service = {
             let (activity, limits) = (Arc::clone(&activity), Arc::clone(&limits));
@@ -145,7 +145,7 @@ impl Connection {
                 answer(router.clone(), request, under_way)
             })
         };
-        // hyper's timeout for heads would count idle time too, and its `Date` panics before 1970.
+        // hyper's timeout for heads would also count idle time, and its `Date` panics before 1970.
         let connection = http1::Builder::new()
             .header_read_timeout(None::<Duration>)
             .auto_date_header(false)
@@ -177,7 +177,7 @@ impl Connection {
     }
 }
 
-/// Answers a request, which is under way until the answer's body has been sent or dropped.
+/// Answers a request. It counts as running until the response body has been sent or dropped.
 async fn answer(
     router: Router,
     request: Request,
@@ -191,7 +191,7 @@ async fn answer(
     if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
         under_way.never_ends();
     }
-    // Not `map_frame`, which hides the body's length.
+    // Not `map_frame`, which hides the length of the body.
     Ok(response.map(|body| {
         body.map_err(move |error| {
             let _is_part_of_the_body = &under_way;

@@ -1,4 +1,4 @@
-//! How slow a peer may be: it has to keep up a rate, except for a while.
+//! The minimum rate of a peer, with a bounded allowance for pauses.
 
 use std::io;
 use std::pin::Pin;
@@ -10,11 +10,11 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a peer may still keep the server waiting.
+/// The time for which the peer may still keep the server waiting.
 ///
-/// A token bucket: waiting takes time out of it, each byte puts some in, and it never holds more than
-/// `max`. So a pause of more than `max` is too long, and so is any lower rate in the long run. Only
-/// time in which the server waits for the peer counts.
+/// A token bucket: waiting removes time, each byte adds some, and it never holds more than `max`.
+/// So the peer is too slow if it pauses for longer than `max`, or if its long-term rate is too low.
+/// Only time in which the server waits for the peer counts.
 #[derive(Debug)]
 struct Pace {
     left: Duration,
@@ -28,7 +28,7 @@ impl Pace {
         Self { left: max, max, bytes_per_second: bytes_per_second.max(1), waiting: None }
     }
 
-    /// Records that the peer took or sent bytes.
+    /// Records that bytes were transferred.
     fn advance(&mut self, bytes: usize) {
         if let Some((since, _)) = self.waiting.take() {
             self.left = self.left.saturating_sub(since.elapsed());
@@ -37,7 +37,8 @@ impl Pace {
         self.left = self.left.saturating_add(Duration::from_micros(micros)).min(self.max);
     }
 
-    /// Is ready once the peer has been too slow. Polled while the server waits for it.
+    /// Is ready once the peer has been too slow. Must be polled while the server waits for the
+    /// peer.
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let left = self.left;
         let (_, sleep) =
@@ -46,7 +47,7 @@ impl Pace {
     }
 }
 
-/// A request's body that must not come too slowly.
+/// A request body with a minimum rate.
 #[derive(Debug)]
 pub(super) struct PacedBody<B = Incoming> {
     body: B,
@@ -76,7 +77,7 @@ where
             this.pace.advance(data.map_or(0, Bytes::len));
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        this.pace.poll_too_slow(cx).map(|()| Some(Err("the body came too slowly".into())))
+        this.pace.poll_too_slow(cx).map(|()| Some(Err("the body arrived too slowly".into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -88,7 +89,7 @@ where
     }
 }
 
-/// A stream whose peer must not read too slowly.
+/// A stream whose peer must read at a minimum rate.
 #[derive(Debug)]
 pub(super) struct PacedIo<S> {
     stream: S,
@@ -172,8 +173,9 @@ mod tests {
 
     const MAX: Duration = Duration::from_secs(30);
 
-    /// Returns how many pieces of a body came before it was too slow; `None` if all did.
-    async fn pieces(count: usize, bytes: usize, seconds: u64) -> Option<usize> {
+    /// Returns the number of chunks of a body that arrived before it was too slow; `None` if all
+    /// did.
+    async fn chunks_in_time(count: usize, bytes: usize, seconds: u64) -> Option<usize> {
         let pieces = stream::unfold(0, move |n| async move {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
             let piece = Frame::data(Bytes::from(vec![0; bytes]));
@@ -191,24 +193,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bodies_that_keep_up_the_rate() {
+    async fn bodies_at_the_minimum_rate_are_read() {
         assert_eq!(pieces(1000, 1024, 1).await, None);
         assert_eq!(pieces(100, 29 << 10, 29).await, None);
         assert_eq!(pieces(29, 1, 1).await, None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bodies_that_do_not() {
-        // A pause of more than 30 s, however fast it was before.
-        assert_eq!(pieces(3, 1 << 20, 31).await, Some(0));
-        // A byte each second: 30 s are left, and a byte is worth a thousandth.
-        assert_eq!(pieces(1000, 1, 1).await, Some(30));
-        // Half of the rate: a second of two counts.
-        assert_eq!(pieces(1000, 1024, 2).await, Some(29));
+    async fn slower_bodies_fail() {
+        // A pause of more than 30 s, regardless of the rate before it.
+        assert_eq!(chunks_in_time(3, 1 << 20, 31).await, Some(0));
+        // One byte per second: each of the 30 allowed seconds is spent, and a byte adds only about
+        // a millisecond.
+        assert_eq!(chunks_in_time(1000, 1, 1).await, Some(30));
+        // Half the rate: every other second counts.
+        assert_eq!(chunks_in_time(1000, 1024, 2).await, Some(29));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn readers_that_keep_up_the_rate_and_that_do_not() {
+    async fn readers_have_a_minimum_rate() {
         let answer = vec![0; 100 << 10];
         for (bytes, is_served) in [(2048, true), (1, false), (0, false)] {
             let (near, mut far) = duplex(1024);

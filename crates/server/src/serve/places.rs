@@ -1,4 +1,4 @@
-//! Places for connections: how many there are, and who has to go when they run out.
+//! Places for connections: how many there are, and which connection is closed when they run out.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,17 +11,17 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use crate::config::Limits;
 
-/// The places of a server's connections.
+/// The places for a server's connections.
 ///
-/// If none is left, the connection that has been longest without a request under way is closed. So
-/// connections that only occupy places keep nobody out.
+/// If no place is free, the connection that has been longest without a running request is closed.
+/// So idle connections cannot keep new ones out.
 #[derive(Debug)]
 pub(super) struct Places {
     max: usize,
     max_per_peer: usize,
     trusted: Vec<IpAddr>,
     taken: Mutex<Taken>,
-    /// Notified when a place becomes free, or may be taken from its owner.
+    /// Notified when a place becomes free or can be taken from another connection.
     freed: Arc<Notify>,
 }
 
@@ -35,13 +35,13 @@ struct Taken {
 
 #[derive(Debug)]
 struct Entry {
-    /// The peer whose share the place is in; `None` for those without a share.
+    /// The peer to whose share the place counts; `None` for peers without a limit.
     peer: Option<IpAddr>,
     activity: Arc<Activity>,
     evicted: CancellationToken,
 }
 
-/// A place, until it is dropped or taken away.
+/// A place for a connection, until it is dropped or evicted.
 #[derive(Debug)]
 pub(super) struct Place {
     id: u64,
@@ -61,8 +61,8 @@ impl Places {
         }
     }
 
-    /// Takes a place, another connection's if none is free. Waits while every connection has a
-    /// request under way. Returns `None` if the peer has its whole share under way.
+    /// Takes a place, if necessary that of another connection. Waits while every connection has a
+    /// running request. Returns `None` if running requests occupy the peer's whole share.
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let peer = self.share_of(peer);
         loop {
@@ -83,7 +83,7 @@ impl Places {
         }
     }
 
-    /// Closes the connection that has been longest without a request, if there is one.
+    /// Closes the connection that has been longest without a running request, if there is one.
     pub(super) fn make_room(&self) {
         self.taken.lock().evict(|_| true);
     }
@@ -101,8 +101,8 @@ impl Places {
         Place { id, places: Arc::clone(self), activity, evicted }
     }
 
-    /// Returns whose share a peer's connections are in: an IPv6 network is one peer. This machine and
-    /// trusted proxies, which bring the connections of many, have no share.
+    /// Returns the peer to whose share a connection counts: an IPv6 network is one peer. Loopback
+    /// and trusted proxies, which forward the connections of many clients, have no limit.
     fn share_of(&self, peer: IpAddr) -> Option<IpAddr> {
         let peer = peer.to_canonical();
         if peer.is_loopback() || self.trusted.contains(&peer) {
@@ -116,8 +116,8 @@ impl Places {
 }
 
 impl Taken {
-    /// Takes a place from the connection that has been longest without a request, of those that
-    /// `may_go`. Returns whether there was one.
+    /// Evicts the connection that has been longest without a running request, among those that
+    /// `may_go` selects. Returns whether there was one.
     fn evict(&mut self, may_go: impl Fn(&Entry) -> bool) -> bool {
         let waiting = self.places.iter().filter(|(_, entry)| may_go(entry));
         let waiting =
@@ -148,12 +148,12 @@ impl Place {
         &self.activity
     }
 
-    /// Returns what is cancelled when the place is taken away.
+    /// Returns a token that is cancelled when the place is evicted.
     pub(super) fn eviction(&self) -> CancellationToken {
         self.evicted.clone()
     }
 
-    /// Waits until the place is taken away.
+    /// Waits until the place is evicted.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
@@ -186,14 +186,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_without_a_request_goes_first() {
+    async fn the_longest_idle_connection_is_closed_first() {
         let places = places(3, 3, &[]);
         let mut open = Vec::new();
         for _ in 0..3 {
             open.push(places.take(ip("127.0.0.1")).await.unwrap());
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        // The oldest has a request under way, the second has just had one.
+        // The oldest connection has a running request; the second has just finished one.
         let request = open[0].activity().begin_request();
         drop(open[1].activity().begin_request());
         let fourth = places.take(ip("127.0.0.1")).await.unwrap();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_request_under_way_is_cut_off() {
+    async fn running_requests_are_not_evicted() {
         let places = places(2, 2, &[]);
         let (first, second) =
             (places.take(ip("127.0.0.1")).await.unwrap(), places.take(ip("::1")).await.unwrap());
@@ -211,14 +211,14 @@ mod tests {
         let third = places.take(ip("127.0.0.1"));
         tokio::pin!(third);
         let waited = tokio::time::timeout(Duration::from_secs(60), &mut third).await;
-        assert!(waited.is_err(), "a place was taken from a request");
+        assert!(waited.is_err(), "the place of a running request was taken");
         drop(requests.1);
         assert!(third.await.is_some());
         assert!(!first.eviction().is_cancelled() && second.eviction().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_place_that_is_given_back_is_free() {
+    async fn a_returned_place_is_free() {
         let places = places(1, 1, &[]);
         for _ in 0..3 {
             let place = places.take(ip("10.0.0.1")).await.unwrap();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_has_a_share() {
+    async fn an_address_has_a_limited_share() {
         let places = places(100, 2, &["10.0.0.9"]);
         let take = async |peer: &str| {
             let place = places.take(ip(peer)).await?;
@@ -257,7 +257,7 @@ mod tests {
             assert_eq!(taken.is_some(), is_served, "{peer}");
             open.extend(taken);
         }
-        // One of its own that waits goes for it.
+        // An idle connection of the same address is closed for it.
         let (first, request) = open.remove(0);
         drop(request);
         assert!(take("10.0.0.1").await.is_some());

@@ -1,4 +1,4 @@
-//! Bytes in and out: files of runs and artifacts, by signed addresses and by their paths.
+//! Upload and download of files of runs and artifacts, by signed URLs and by their paths.
 
 mod content;
 mod download;
@@ -26,7 +26,7 @@ pub(crate) fn router() -> Router<AppState> {
         .route("/artifactsV2/{region}/{entity}/{*rest}", get(download::artifact_v2))
 }
 
-/// What a signed address leads to.
+/// The target of a signed URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// A file of a run, by its path.
@@ -38,7 +38,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    /// Reads what stands behind `/storage/`, decoded.
+    /// Parses the decoded path after `/storage/`.
     fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once('/')?;
         match kind {
@@ -53,7 +53,7 @@ impl Slot {
         }
     }
 
-    /// Writes it, undecorated. Parsing gives the same again.
+    /// Returns the path after `/storage/`, not percent-encoded. Parsing it returns an equal value.
     fn text(&self) -> String {
         match self {
             Self::RunFile { run, path } => format!("run/{run}/{path}"),
@@ -63,17 +63,17 @@ impl Slot {
     }
 }
 
-/// Reads the number of a file. A name for people may follow it.
+/// Parses the number of a file. A readable name may follow it.
 fn file_number(text: &str) -> Option<i64> {
     canonical_number(text.split('/').next()?)
 }
 
-/// Reads a number, if it is written as this module writes it: one slot has one path.
+/// Parses a number in the form that this module writes, so that each slot has exactly one path.
 fn canonical_number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|number: &i64| number.to_string() == text)
 }
 
-/// What a path shows as it is.
+/// Characters that are percent-encoded in a path.
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -81,18 +81,18 @@ fn encode(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
 }
 
-/// Returns the address, on this server, of a file that belongs to a table's rows.
+/// Returns the path, on this server, of a file that belongs to a table's rows.
 pub(crate) fn run_file_url(table: &TablePath, path: &str) -> String {
     let parts = [table.entity(), table.project(), table.table()];
     let [entity, project, run] = parts.map(|part| utf8_percent_encode(part, NON_ALPHANUMERIC));
     format!("/files/{entity}/{project}/{run}/{}", encode(path))
 }
 
-/// The longest path of a file.
+/// Maximum length of a file's path.
 const MAX_PATH_BYTES: usize = 1024;
 
-/// Tells whether a text is the path of a file inside a folder: neither absolute nor leading out of
-/// it. Nothing on disk is ever named so; this keeps other programs from being led astray by it.
+/// Returns whether a text is a relative path that stays inside its folder. No file on disk has such
+/// a name; this protects other programs that use the path.
 pub(crate) fn is_file_path(path: &str) -> bool {
     let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
     path.len() <= MAX_PATH_BYTES

@@ -1,4 +1,4 @@
-//! Addresses that carry their own permission.
+//! Signed URLs.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,11 +11,11 @@ use super::{Slot, encode};
 use crate::catalog::{hex, random_hex};
 use crate::{clock, folder};
 
-/// Where the secret is, in the data folder.
+/// Name of the file with the secret, in the data folder.
 const FILE_NAME: &str = "signing-key";
 
-/// Signs addresses of files: for a while, and as long as the key that asked for it is not revoked,
-/// an address needs no other permission.
+/// Signs URLs of files. Until it expires or the key that requested it is revoked, a signed URL
+/// needs no other permission.
 #[derive(Clone)]
 pub(crate) struct Signer {
     secret: Vec<u8>,
@@ -23,7 +23,7 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// Reads the secret in a folder, or makes one there that only its owner can read.
+    /// Reads the secret in a folder, or creates one that only its owner can read.
     ///
     /// Blocks.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
@@ -44,13 +44,12 @@ impl Signer {
         this
     }
 
-    /// Returns the name of the cookie of sessions here.
+    /// Returns the name of this server's session cookie.
     pub(crate) fn cookie_name(&self) -> &str {
         &self.cookie_name
     }
 
-    /// Returns the address below `base` under which a method is allowed for `lifetime`, on behalf
-    /// of a key.
+    /// Returns a URL below `base` that allows a method for `lifetime`, on behalf of a key.
     pub(crate) fn url(
         &self,
         base: &str,
@@ -65,8 +64,8 @@ impl Signer {
         format!("{base}/storage/{path}?expires={expires}&key={key_id}&signature={signature}")
     }
 
-    /// Returns whether a signature is right and has not expired. Takes the same time for every
-    /// wrong one. Whether the key was revoked is for the caller to check.
+    /// Returns whether a signature is valid and has not expired. Takes the same time for every
+    /// invalid one. The caller must check whether the key was revoked.
     pub(super) fn allows(
         &self,
         method: &str,
@@ -99,7 +98,7 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-/// Unambiguous, because no part has a line feed.
+/// The message is unambiguous, because no part contains a line feed.
 fn message(method: &str, slot: &Slot, key_id: &str, expires: u64) -> String {
     format!("{method}\n{expires}\n{key_id}\n{}", slot.text())
 }
@@ -123,7 +122,7 @@ fn write_new(folder: &Path, path: &Path) -> io::Result<Vec<u8>> {
     file.write_all(&secret)?;
     file.sync_all()?;
     std::fs::rename(beside, path)?;
-    // Without this a power cut may bring the old name back, and end every session.
+    // Without this, a power cut may restore the old file and thereby end every session.
     folder::sync(folder)?;
     Ok(secret)
 }
@@ -161,7 +160,7 @@ mod tests {
         let old = signer.sign(&message("PUT", &slot, "k1", 1));
         assert!(!signer.allows("PUT", &slot, "k1", 1, &old));
 
-        // The secret outlives the process, and is not another server's.
+        // The secret is kept across restarts, and differs between servers.
         assert!(
             Signer::open(folder.path()).unwrap().allows("PUT", &slot, "k1", expires, &signature)
         );
@@ -173,7 +172,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_reads_the_secret() {
+    fn only_the_owner_can_read_the_secret() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         Signer::open(folder.path()).unwrap();

@@ -1,4 +1,4 @@
-//! Uploads to signed addresses.
+//! Uploads to signed URLs.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{MAX_MANIFEST_BYTES, Slot, mimetype};
 use crate::access::form_value;
 use crate::{ApiError, AppState};
 
-/// Takes a file's bytes. Whatever `Authorization` says is not looked at.
+/// Stores the bytes of a file. The `Authorization` header is ignored.
 pub(super) async fn put(
     State(state): State<AppState>,
     Path(slot): Path<String>,
@@ -37,10 +37,10 @@ pub(super) async fn put(
     let content = body.into_data_stream().map_err(std::io::Error::other).boxed();
     let object = state.files.put(content, limit).await.map_err(|error| match error {
         StoreError::Limit { .. } => too_large(limit),
-        // The client has gone, or is too slow: nobody hears the answer, or it tries again.
+        // The client disconnected or is too slow: it does not read this response, or it retries.
         StoreError::Io { reason } => {
-            tracing::debug!(reason, "an upload broke off");
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "the upload broke off")
+            tracing::debug!(reason, "an upload was aborted");
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "the upload was aborted")
         }
         other => other.into(),
     })?;
@@ -53,7 +53,8 @@ pub(super) async fn put(
     Ok(answer)
 }
 
-/// States what was stored, so that the client can tell the answer from a proxy's.
+/// Returns a response that states what was stored, so that the client can distinguish it from a
+/// proxy's.
 fn stored(object: &StoredObject) -> Response {
     let answer = UploadAnswer { sha256: object.sha256.clone(), size: object.size };
     let json = (CONTENT_TYPE, "application/json".to_owned());
@@ -70,13 +71,16 @@ async fn put_run_file(
     if let Some(named) = named_sha256(path)
         && named != object.sha256
     {
-        return Err(ApiError::bad_request("the bytes are not those of the file's name"));
+        return Err(ApiError::bad_request(
+            "the content does not match the hash in the file's name",
+        ));
     }
     state.catalog.put_run_file(run, path, object, mimetype(path)).await?;
     Ok(())
 }
 
-/// Returns the hash by which our own client names a media file: `media/<kind>/<sha256>.<format>`.
+/// Returns the hash in the name that our own client gives a media file:
+/// `media/<kind>/<sha256>.<format>`.
 pub(crate) fn named_sha256(path: &str) -> Option<&str> {
     let (_, name) = path.strip_prefix("media/")?.split_once('/')?;
     let (hash, _) = name.split_once('.')?;
@@ -85,7 +89,7 @@ pub(crate) fn named_sha256(path: &str) -> Option<&str> {
     is_hash.then_some(hash)
 }
 
-/// Checks a signed address, and that the key that asked for it was not revoked since.
+/// Checks a signed URL, and that the key that requested it has not been revoked.
 pub(super) async fn check(
     state: &AppState,
     method: &str,
@@ -102,13 +106,13 @@ pub(super) async fn check(
         is_allowed.then_some((slot, key))
     });
     let refuse = |why: &'static str| {
-        tracing::warn!(target: "audit", method, slot, why, "a signed address was refused");
+        tracing::warn!(target: "audit", method, slot, why, "a signed URL was rejected");
         ApiError::new(StatusCode::FORBIDDEN, why)
     };
     let (slot, key) =
-        allowed.ok_or_else(|| refuse("the signature is wrong, or the address has expired"))?;
+        allowed.ok_or_else(|| refuse("the signature is invalid, or the URL has expired"))?;
     if !state.catalog.is_key_valid(&key).await? {
-        return Err(refuse("the key that asked for this address was revoked"));
+        return Err(refuse("the key that requested this URL was revoked"));
     }
     Ok(slot)
 }
@@ -118,11 +122,11 @@ async fn turn(state: &AppState) -> Result<OwnedSemaphorePermit, ApiError> {
     let wait = state.config().limits.max_wait;
     match tokio::time::timeout(wait, uploads.acquire_owned()).await {
         Ok(Ok(permit)) => Ok(permit),
-        _ => Err(ApiError::busy("too many uploads are under way", wait)),
+        _ => Err(ApiError::busy("too many concurrent uploads", wait)),
     }
 }
 
 fn too_large(limit: u64) -> ApiError {
-    let message = format!("a file has at most {limit} bytes");
+    let message = format!("a file may have at most {limit} bytes");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }

@@ -1,4 +1,4 @@
-//! Rows that are small on the way in and large or troublesome afterwards.
+//! Posts that are small but expensive to store, or that have unusual line numbers.
 
 use serde_json::{Value, json};
 use streamtable_store::LineNumber;
@@ -13,7 +13,7 @@ fn history(offset: u64, lines: &[Value]) -> String {
     json!({ "files": files }).to_string()
 }
 
-/// Posts rows with the number of the first.
+/// Posts rows, the first of which has the line number `offset`.
 async fn post_rows(server: &Running, offset: u64, rows: &str) -> Answer {
     let (auth, offset) = (basic(&server.key), offset.to_string());
     let headers = [
@@ -25,7 +25,7 @@ async fn post_rows(server: &Running, offset: u64, rows: &str) -> Answer {
     send("POST", &url, &headers, rows.to_owned()).await
 }
 
-/// Answers a query, as the values of its rows.
+/// Runs a query and returns the values of each row.
 async fn query(server: &Running, sql: &str) -> Vec<Vec<Value>> {
     let auth = basic(&server.key);
     let headers = [("authorization", auth.as_str()), ("content-type", "application/json")];
@@ -55,7 +55,7 @@ async fn line_numbers_end_at_2_to_the_63() {
         assert_eq!(refused.status, 400, "{offset}: {}", refused.text());
         assert!(refused.text().contains("wandb-history.jsonl"), "{offset}: {}", refused.text());
     }
-    assert_eq!(server.get("/api/tables/me/p/t").await.status, 404, "a refused row is stored");
+    assert_eq!(server.get("/api/tables/me/p/t").await.status, 404, "a rejected row is stored");
     let last = [(1, 0), (0, 1)];
     for (stored, repeated) in last {
         let answer = post_rows(&server, LineNumber::END - 1, "{\"a\":3}").await.json();
@@ -84,7 +84,7 @@ async fn a_late_copy_of_a_plain_post_moves_no_row_after_a_restart() {
         server.restart().await;
         post(&server, 1, 1).await;
         assert_eq!(order(&server).await, [0, 1, 2, 3, 4]);
-        // A tail that continues at the end gets no row.
+        // A tail that continues at the end receives no row.
         assert_eq!(server.get("/api/tables/me/p/r").await.json()["end"], end);
     }
     post(&server, 1, 7).await;

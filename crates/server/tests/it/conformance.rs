@@ -1,4 +1,4 @@
-//! The suite that any W&B-compatible backend must pass.
+//! The conformance suite for W&B-compatible backends.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,9 +24,9 @@ async fn the_server_conforms() {
     assert_eq!(conformance::run_all(&target).await, []);
 }
 
-/// The suite asks that of no backend; clients of this one require it.
+/// The suite does not require this of backends; clients of this server do.
 #[tokio::test]
-async fn the_server_announces_that_its_answers_state_what_they_cover() {
+async fn the_server_announces_explicit_acks() {
     let server = Running::start().await;
     let request = Request::post(format!("{}{GRAPHQL_PATH}", server.url))
         .header("authorization", format!("Bearer {}", server.key))
@@ -37,7 +37,7 @@ async fn the_server_announces_that_its_answers_state_what_they_cover() {
     assert!(states_coverage(&answer), "{:?}", answer.headers());
 }
 
-/// Sends a request again until it is answered, as a client does.
+/// Retries a request until it succeeds, as a client does.
 #[derive(Debug)]
 struct Stubborn(HyperTransport);
 
@@ -61,9 +61,9 @@ fn is_page(answer: &Response<Bytes>) -> bool {
     answer.body().starts_with(b"<html>")
 }
 
-/// What is lost on the way and comes again is stored once: the suite finds the same rows.
+/// Lost requests and responses are retried. Each row is stored once: the suite finds the same rows.
 #[tokio::test]
-async fn it_conforms_when_things_get_lost() {
+async fn the_server_conforms_over_a_lossy_network() {
     let server = Running::start().await;
     let proxy = Proxy::start(server.host(), |number, _| match number % 8 {
         1 => Fault::LoseAnswer,

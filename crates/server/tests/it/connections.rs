@@ -1,4 +1,4 @@
-//! Connections that only occupy places, and slow ones.
+//! Idle connections that occupy places, and slow connections.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::support::{Running, basic};
 
-/// How long anything may take. Less than the times below which connections are closed anyway.
+/// Timeout of each step. Shorter than the server timeouts that would close connections anyway.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const NEVER: Duration = Duration::from_secs(3600);
@@ -21,11 +21,11 @@ async fn connect(server: &Running, text: &str) -> TcpStream {
     stream
 }
 
-/// Returns all that comes until the connection ends.
+/// Returns everything received until the connection ends.
 async fn rest(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
-    // A connection that was closed while bytes were under way is reset.
+    // A connection that is closed while data is in flight is reset.
     let _ = read.expect("the connection does not end");
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -33,14 +33,14 @@ async fn rest(mut stream: TcpStream) -> String {
 /// Each of 1,100 connections sends one byte of a head. The default bound is 1,024 connections.
 #[cfg(unix)]
 #[tokio::test]
-async fn slow_heads_keep_nobody_out() {
+async fn slow_heads_do_not_block_new_clients() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;
     setrlimit(Resource::Nofile, files).unwrap();
 
     let server = Running::start_with(|config| {
-        // Only making room helps.
+        // Only eviction can free a place in this test.
         config.limits.header_timeout = NEVER;
         config.limits.idle_timeout = NEVER;
     })
@@ -61,14 +61,14 @@ async fn slow_heads_keep_nobody_out() {
         let answer = timeout(PATIENCE, server.get("/healthz")).await;
         assert_eq!(answer.expect("a new client is not served").status, 200);
     }
-    // The request that was under way is not what had to go.
+    // The running request was not evicted.
     under_way.write_all(ROWS.as_bytes()).await.unwrap();
     let answer = rest(under_way).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[tokio::test]
-async fn a_head_has_its_own_time() {
+async fn heads_have_their_own_timeout() {
     let server = Running::start_with(|config| {
         config.limits.header_timeout = Duration::from_millis(200);
         config.limits.idle_timeout = NEVER;
@@ -77,20 +77,20 @@ async fn a_head_has_its_own_time() {
     let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n";
     let mut idle = connect(&server, "").await;
     assert_eq!(rest(connect(&server, "GET /healthz HTTP/1.1\r\n").await).await, "");
-    // Between requests, too.
+    // Idle connections between two requests, too.
     let mut second = connect(&server, &format!("{request}\r\n")).await;
     let mut answer = [0; 12];
     second.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
     second.write_all(request.as_bytes()).await.unwrap();
     assert!(!rest(second).await.contains("HTTP/1.1"));
-    // One that has sent nothing is still open.
+    // A connection that has sent nothing is still open.
     idle.write_all(format!("{request}connection: close\r\n\r\n").as_bytes()).await.unwrap();
     assert!(rest(idle).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
-async fn idle_connections_end() {
+async fn idle_connections_are_closed() {
     let server =
         Running::start_with(|config| config.limits.idle_timeout = Duration::from_millis(200)).await;
     assert_eq!(rest(connect(&server, "").await).await, "");
@@ -99,7 +99,7 @@ async fn idle_connections_end() {
 }
 
 #[tokio::test]
-async fn a_body_that_pauses_ends_its_request() {
+async fn a_stalled_body_fails_its_request() {
     let server =
         Running::start_with(|config| config.limits.body_timeout = Duration::from_millis(200)).await;
     server.make_run("me", "p", "r").await;

@@ -90,7 +90,7 @@ async fn signed_urls_are_valid_for_one_file_and_method() {
     }
     // An upload URL does not allow a download.
     assert_eq!(send("GET", &url, &[], "").await.status, 403);
-    // One slot has one path.
+    // Each slot has exactly one path.
     for number in ["+1", "01"] {
         let other = url.replace("/run/1/", &format!("/run/{number}/"));
         assert_eq!(send("PUT", &other, &[], "x").await.status, 403, "{other}");
@@ -98,7 +98,7 @@ async fn signed_urls_are_valid_for_one_file_and_method() {
 }
 
 #[tokio::test]
-async fn signed_addresses_end_with_the_key_that_asked_for_them() {
+async fn signed_urls_are_invalid_once_their_key_is_revoked() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let made = server.catalog.add_key("k", Some("me"), Right::Write).await.unwrap();
@@ -118,7 +118,7 @@ async fn signed_addresses_end_with_the_key_that_asked_for_them() {
     assert!(server.catalog.revoke_key(&made.key.id).await.unwrap());
     assert_eq!(send("PUT", &put, &[], "y").await.status, 403);
     assert_eq!(send("GET", &get, &[], "").await.status, 403);
-    // Another key's id does not help: it is signed.
+    // Another key's id does not help: the id is signed.
     let other = server.catalog.add_key("other", Some("me"), Right::Write).await.unwrap();
     let forged = put.replace(&made.key.id, &other.key.id);
     assert_ne!(forged, put);
@@ -316,7 +316,7 @@ async fn a_login_link_opens_only_one_session() {
     let links = format!("{}/api/login-links", server.url);
     let made = send("POST", &links, &[("authorization", &auth)], "").await;
     let link = made.json()["url"].as_str().unwrap().to_owned();
-    // Mail scanners and previews open links too.
+    // Mail scanners and link previews open links, too.
     for method in ["HEAD", "GET", "GET"] {
         let page = send(method, &link, &[], "").await;
         assert_eq!((page.status, page.header("set-cookie")), (200, ""));
@@ -334,7 +334,7 @@ async fn a_login_link_opens_only_one_session() {
         assert!(page.contains(part), "{part}: {page}");
     }
 
-    // Only the button of that page opens it.
+    // Only the button of that page starts the session.
     let login = format!("{}/login", server.url);
     let open = async |headers: &[(&str, &str)]| {
         let form = [("content-type", "application/x-www-form-urlencoded")];
@@ -353,20 +353,20 @@ async fn a_login_link_opens_only_one_session() {
     assert_eq!((second.status, second.header("set-cookie")), (401, ""));
     assert_eq!(send("GET", &link, &[], "").await.status, 401);
 
-    // A browser that is logged in already goes on, and keeps the link.
+    // A browser that is already logged in is redirected, and the link stays valid.
     let made = send("POST", &links, &[("authorization", &auth)], "").await;
     let link =
         format!("{}&next=%2Fembed%3Fboard%3Dme%2Fp%2Fb", made.json()["url"].as_str().unwrap());
     let on = send("GET", &link, &[("cookie", cookie)], "").await;
     assert_eq!((on.status, on.header("location")), (303, "/embed?board=me/p/b"));
-    // A link of a frame may be confirmed in one.
+    // A link to an embedded page may be confirmed in a frame.
     let framed = send("GET", &link, &[], "").await;
     let policy = framed.header("content-security-policy");
     assert!(policy.ends_with("'self' http://localhost:* http://127.0.0.1:*"), "{policy}");
 }
 
 #[tokio::test]
-async fn every_answer_has_one_date() {
+async fn every_response_has_one_date() {
     let server = Running::start().await;
     for path in ["/healthz", "/nothing/here/at/all", "/style.css"] {
         let answer = server.get(path).await;
@@ -375,7 +375,7 @@ async fn every_answer_has_one_date() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_whole_is_ready() {
+async fn an_intact_server_is_ready() {
     let server = Running::start().await;
     let answer = send("GET", &format!("{}/readyz", server.url), &[], "").await;
     assert_eq!(answer.status, 200);

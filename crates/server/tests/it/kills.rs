@@ -1,7 +1,7 @@
-//! A server process that is killed at random moments under load: no acked row is lost, none is there
-//! twice, each writer's order stays.
+//! Kills a server process at random moments under load: no acked row is lost or duplicated, and the
+//! rows of each writer stay in order.
 //!
-//! `STREAMTABLE_KILLS` tells how often; 20 times by default.
+//! `STREAMTABLE_KILLS` sets the number of kills; the default is 20.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -16,10 +16,10 @@ use streamtable_store::{EmbeddedStore, LocalFiles, Store, StoreConfig};
 use streamtable_transport_hyper::HyperTransport;
 use tokio::process::{Child, Command};
 
-/// Tells the child its folder and its port.
+/// Environment variable that passes the port and the folder to the child.
 const CHILD: &str = "STREAMTABLE_KILLS_CHILD";
 
-/// Rows come to rest all the time, so that kills come in the middle of that, too.
+/// Flushes often, so that some kills happen during a flush.
 fn store_config(folder: &Path) -> StoreConfig {
     StoreConfig {
         segment_bytes: 256 << 10,
@@ -29,12 +29,12 @@ fn store_config(folder: &Path) -> StoreConfig {
     }
 }
 
-/// The process that is killed; the test below starts it.
+/// The server process; the test below starts and kills it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a_killed_server_loses_nothing starts it as a process of its own"]
+#[ignore = "a_killed_server_loses_no_acked_rows starts it as a separate process"]
 async fn child() {
-    let Ok(told) = std::env::var(CHILD) else { return };
-    let (port, folder) = told.split_once(' ').unwrap();
+    let Ok(argument) = std::env::var(CHILD) else { return };
+    let (port, folder) = argument.split_once(' ').unwrap();
     let folder = Path::new(folder);
     let config = ServerConfig {
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap())),
@@ -65,10 +65,11 @@ async fn wait_until_up(port: u16) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the server does not come up");
+    panic!("the server did not start");
 }
 
-/// Logs rows until told to stop, and returns its writer and how many rows the server has acked.
+/// Logs rows until `stop` is set. Returns the writer and the number of rows that the server has
+/// acked.
 async fn write(port: u16, key: String, stop: Arc<AtomicBool>) -> (String, u64) {
     let table = StreamTable::builder("me/kills/rows")
         .base_url(&format!("http://127.0.0.1:{port}"))
@@ -99,8 +100,8 @@ async fn write(port: u16, key: String, stop: Arc<AtomicBool>) -> (String, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "who asks for many kills wants to know how many rows")]
-async fn a_killed_server_loses_nothing() {
+#[expect(clippy::print_stdout, reason = "shows how many rows a long run has tested")]
+async fn a_killed_server_loses_no_acked_rows() {
     let kills: u32 = std::env::var("STREAMTABLE_KILLS").map_or(20, |it| it.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let catalog = Catalog::open(&folder.path().join("catalog.db")).unwrap();
@@ -115,11 +116,11 @@ async fn a_killed_server_loses_nothing() {
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> =
         (0..3).map(|_| tokio::spawn(write(port, key.clone(), Arc::clone(&stop)))).collect();
-    // Any number will do that does not repeat itself soon.
-    let mut dice = u64::from(std::process::id()) | 1;
+    // Any pseudorandom sequence is sufficient.
+    let mut random = u64::from(std::process::id()) | 1;
     for _ in 0..kills {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        tokio::time::sleep(Duration::from_millis(20 + (dice >> 33) % 250)).await;
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        tokio::time::sleep(Duration::from_millis(20 + (random >> 33) % 250)).await;
         child.kill().await.unwrap();
         child = spawn(folder.path(), port);
         wait_until_up(port).await;
@@ -131,7 +132,7 @@ async fn a_killed_server_loses_nothing() {
     }
     child.kill().await.unwrap();
 
-    // What is read page by page must not be deleted in between.
+    // Keep files that are replaced while the rows are read in pages.
     let kept =
         StoreConfig { keep_replaced: Duration::from_secs(3600), ..store_config(folder.path()) };
     let store = EmbeddedStore::open(kept).await.unwrap();
@@ -149,7 +150,7 @@ async fn a_killed_server_loses_nothing() {
         let own = rows.iter().filter(|(who, _)| *who == writer).map(|(_, n)| n.clone());
         let own: Vec<_> = own.collect();
         let wanted: Vec<_> = (0..count).map(streamtable_schema::Value::from).collect();
-        assert!(own == wanted, "{} rows of {count}, or not in their order", own.len());
+        assert!(own == wanted, "{} of {count} rows, or not in order", own.len());
     }
     assert_eq!(rows.len() as u64, total);
     store.close().await.unwrap();

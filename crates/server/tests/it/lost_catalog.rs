@@ -1,4 +1,4 @@
-//! A catalog that is lost or damaged: it never looks like a first start.
+//! A lost or damaged catalog is never mistaken for a first start.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::support::Running;
 
 const ROWS: &str = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"a\":1,\"_client_id\":\"w\"}"]}}}"#;
 
-/// Starts a server, and stops it when it has a row.
+/// Starts a server, stores a row, and stops the server.
 async fn stopped_with_a_row() -> Running {
     let mut server = Running::start().await;
     server.make_run("me", "p", "r").await;
@@ -23,7 +23,7 @@ impl Running {
         self.folder.path().join("catalog.db")
     }
 
-    /// Starts again, and returns why it does not.
+    /// Starts the server again, and returns why that fails.
     async fn refused(&mut self, lost: LostCatalog) -> String {
         let again = self.start_again(|config| config.lost_catalog = lost).await;
         match again.expect_err("the server starts") {
@@ -39,11 +39,11 @@ impl Running {
 }
 
 #[tokio::test]
-async fn a_catalog_that_is_gone() {
+async fn a_missing_catalog_is_not_a_first_start() {
     let mut server = stopped_with_a_row().await;
     let old_key = server.key.clone();
     let folder = server.folder.path().to_owned();
-    // Its record, if only that is left, tells that there was one; else the tables do.
+    // First only the record shows that there was a catalog, then only the tables do.
     for name in ["catalog.db", "catalog.generation"] {
         std::fs::remove_file(folder.join(name)).unwrap();
         let said = server.refused(LostCatalog::Refuse).await;
@@ -59,7 +59,7 @@ async fn a_catalog_that_is_gone() {
     let ready = server.get("/readyz").await.json();
     assert_eq!(ready["ready"], true);
     assert!(ready["problems"][0].as_str().unwrap().contains("replaced"), "{ready}");
-    // From then on there is nothing to do, with or without the flag.
+    // Later starts find no problems, with or without the flag.
     let lines = ready["problems"].as_array().unwrap().len();
     assert_eq!(lines, 1);
     copy(&mut server).await;
@@ -69,14 +69,14 @@ async fn a_catalog_that_is_gone() {
 }
 
 #[tokio::test]
-async fn an_empty_catalog_is_begun_if_somebody_says_so() {
+async fn an_empty_catalog_is_created_on_request() {
     let mut server = stopped_with_a_row().await;
     let old_key = server.key.clone();
     let folder = server.folder.path().to_owned();
     std::fs::write(server.catalog_file(), "").unwrap();
     std::fs::remove_dir_all(folder.join("catalog-copies")).unwrap();
     let said = server.refused(LostCatalog::Refuse).await;
-    assert!(said.contains("no copy that can be used"), "{said}");
+    assert!(said.contains("no usable copy"), "{said}");
     server.refused(LostCatalog::UseCopy).await;
     server.start_again(|config| config.lost_catalog = LostCatalog::BeginEmpty).await.unwrap();
     assert_ne!(server.key, old_key);
@@ -87,24 +87,24 @@ async fn an_empty_catalog_is_begun_if_somebody_says_so() {
 }
 
 #[tokio::test]
-async fn damaged_pages_are_found_at_the_start() {
+async fn damaged_pages_are_found_at_startup() {
     let mut server = stopped_with_a_row().await;
     let path = server.catalog_file();
     let mut bytes = std::fs::read(&path).unwrap();
-    assert!(bytes.len() > 8192, "the catalog is in its file after a stop");
+    assert!(bytes.len() > 8192, "the catalog is in its file after a shutdown");
     bytes[4096..].fill(0x5a);
     std::fs::write(&path, &bytes).unwrap();
     let said = server.refused(LostCatalog::Refuse).await;
     assert!(said.contains("`--lost-catalog copy`"), "{said}");
     server.start_again(|config| config.lost_catalog = LostCatalog::UseCopy).await.unwrap();
     assert!(server.has_its_row().await);
-    // What was damaged is kept.
+    // The damaged file is kept.
     let aside = server.folder.path().join("catalog-aside-1/catalog.db");
     assert_eq!(std::fs::read(aside).unwrap(), bytes);
 }
 
 #[tokio::test]
-async fn a_stop_leaves_the_catalog_in_one_file() {
+async fn a_shutdown_leaves_the_catalog_in_one_file() {
     let server = stopped_with_a_row().await;
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("catalog.db");
@@ -113,10 +113,10 @@ async fn a_stop_leaves_the_catalog_in_one_file() {
     assert_eq!(catalog.keys().await.unwrap().len(), 1);
 }
 
-/// The daily copy and the files beside it are for their owner alone, without any umask.
+/// Only the owner can open the daily copy and the files beside it, whatever the umask.
 #[cfg(unix)]
 #[tokio::test]
-async fn the_catalogs_files_are_private() {
+async fn catalog_files_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let server = stopped_with_a_row().await;
     for name in ["catalog.db", "catalog.generation", "catalog-copies/000001.db", "signing-key"] {

@@ -1,5 +1,5 @@
 //! The server over real sockets.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
+#![expect(clippy::unwrap_used, reason = "a test fails if its setup fails")]
 
 mod admission;
 mod boards;

@@ -26,7 +26,8 @@ pub(crate) enum Fault {
     Twice,
     /// The proxy responds 503 without forwarding the request.
     Busy,
-    /// It is answered 200 with an HTML page without arriving, as by a captive portal.
+    /// The proxy responds 200 with an HTML page without forwarding the request, as a captive portal
+    /// does.
     Page,
 }
 

@@ -174,7 +174,7 @@ async fn runs_are_filtered_sorted_and_paged() {
 }
 
 #[tokio::test]
-async fn a_restart_loses_nothing() {
+async fn a_restart_loses_no_rows() {
     let mut server = Running::start().await;
     server.make_run("me", "p", "t").await;
     let line = r#"{"i":1,"_client_id":"w"}"#;

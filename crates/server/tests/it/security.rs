@@ -1,4 +1,4 @@
-//! What is refused.
+//! Requests that are rejected.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::support::{Running, basic, send};
 const ROWS: &str = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"a\":1,\"_client_id\":\"w\"}"]}}}"#;
 
 #[tokio::test]
-async fn unknown_keys() {
+async fn unknown_keys_are_rejected() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let gone = server.catalog.add_key("gone", Some("me"), Right::Write).await.unwrap();
@@ -43,7 +43,7 @@ async fn unknown_keys() {
             assert!(told["errors"][0]["message"].is_string());
         }
     }
-    // Only the password counts, and Bearer will do.
+    // The user name is ignored, and Bearer is accepted.
     use base64::Engine;
     let other_user = format!("someone:{}", server.key);
     let other_user = base64::prelude::BASE64_STANDARD.encode(other_user);
@@ -54,7 +54,7 @@ async fn unknown_keys() {
 }
 
 #[tokio::test]
-async fn other_entities_are_as_if_they_were_not_there() {
+async fn other_entities_look_nonexistent() {
     let server = Running::start().await;
     server.make_run("theirs", "p", "r").await;
     let url = format!("{}/files/theirs/p/r/file_stream", server.url);
@@ -80,14 +80,14 @@ async fn other_entities_are_as_if_they_were_not_there() {
         name: \"r\"}) { bucket { id } } }";
     let answer = server.ask_as(&own, query, json!({})).await.json();
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("no entity"), "{answer}");
-    // Nor by the id of what is there.
+    // An object's id does not give access either.
     let id = server.make_run("theirs", "p", "r").await["bucket"]["id"].clone();
     let query = "mutation U($id: String) { upsertBucket(input: {id: $id, notes: \"x\"}) {
         bucket { id } } }";
     let answer = server.ask_as(&own, query, json!({ "id": id })).await.json();
     assert!(answer["errors"].is_array(), "{answer}");
 
-    // An admin of one entity makes keys for that one alone.
+    // An admin of one entity creates keys for that entity only.
     let keys = format!("{}/api/keys", server.url);
     let json = ("content-type", "application/json");
     for (body, status) in [
@@ -104,7 +104,7 @@ async fn other_entities_are_as_if_they_were_not_there() {
 }
 
 #[tokio::test]
-async fn a_key_to_read_changes_nothing() {
+async fn a_read_key_cannot_change_anything() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let key = server.catalog.add_key("reader", Some("me"), Right::Read).await.unwrap().secret;
@@ -131,7 +131,7 @@ async fn a_key_to_read_changes_nothing() {
 }
 
 #[tokio::test]
-async fn forged_hosts_and_origins() {
+async fn forged_hosts_and_origins_are_rejected() {
     let server = Running::start().await;
     let auth = basic(&server.key);
     let graphql = format!("{}/graphql", server.url);
@@ -157,7 +157,7 @@ async fn forged_hosts_and_origins() {
 }
 
 #[tokio::test]
-async fn links_begin_with_a_host_and_nothing_else() {
+async fn links_start_with_a_valid_host() {
     let server = Running::start().await;
     let auth = basic(&server.key);
     let links = format!("{}/api/login-links", server.url);
@@ -173,12 +173,12 @@ async fn links_begin_with_a_host_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn nobody_learns_where_the_data_is() {
+async fn errors_and_plans_hide_the_data_folder() {
     let mut server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let mode = ("x-wandb-use-async-filestream", "true");
     assert_eq!(server.post("me/p/r", &[mode], ROWS).await.status, 200);
-    // A stop writes the rows to Parquet.
+    // A shutdown writes the rows to Parquet.
     server.restart().await;
     let folder = server.folder.path().to_str().unwrap().to_owned();
     let name = server.folder.path().file_name().unwrap().to_str().unwrap().to_owned();
@@ -195,7 +195,7 @@ async fn nobody_learns_where_the_data_is() {
         assert!(text.contains("me/p/r/") && !text.contains(&name), "{how}: {text}");
     }
 
-    // A file that is gone, and one that is none.
+    // A missing file, and one that is not Parquet.
     let tables = server.folder.path().join("store/tables/me/p/r");
     let files = || {
         let entries = std::fs::read_dir(&tables).unwrap().map(|entry| entry.unwrap().path());
@@ -218,7 +218,7 @@ async fn nobody_learns_where_the_data_is() {
 }
 
 #[tokio::test]
-async fn path_tricks_in_names() {
+async fn names_cannot_escape_their_folder() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     for (entity, project, run) in [
@@ -252,7 +252,7 @@ async fn path_tricks_in_names() {
     ] {
         assert_eq!(server.get(path).await.status, 404, "{path}");
     }
-    // A run whose name no table can have gets a table of another name.
+    // A run whose name is not a valid table name gets a table with another name.
     server.make_run("me", "p", "été 1").await;
     let posted =
         server.post("me/p/%C3%A9t%C3%A9%201", &[("x-wandb-use-async-filestream", "true")], ROWS);
@@ -262,7 +262,7 @@ async fn path_tricks_in_names() {
 }
 
 #[tokio::test]
-async fn bombs_and_depths() {
+async fn bombs_and_deep_input_are_rejected() {
     let server = Running::start_with(|config| config.limits.max_body_bytes = 1 << 20).await;
     server.make_run("me", "p", "r").await;
     let auth = basic(&server.key);
@@ -279,7 +279,7 @@ async fn bombs_and_depths() {
     let long = [("authorization", auth.as_str())];
     assert_eq!(send("POST", &url, &long, vec![b' '; (1 << 20) + 1]).await.status, 413);
 
-    // Deep JSON: in the post, and in a row, which alone is refused.
+    // Deep JSON: in the whole post, and in one row, which is rejected alone.
     let deep = format!(r#"{{"files":{}"#, "{\"a\":".repeat(100_000));
     assert_eq!(server.post("me/p/r", &[], &deep).await.status, 400);
     let row = format!("{}1{}", r#"{\"a\":"#.repeat(1000), "}".repeat(1000));
@@ -292,7 +292,7 @@ async fn bombs_and_depths() {
     assert_eq!(rejected.as_array().unwrap().len(), 1, "{rejected}");
     assert_eq!(rejected[0]["line"], 0);
 
-    // Queries that ask for too much.
+    // Queries that exceed a limit.
     let deep =
         format!("{{ viewer {} }}", "{ defaultEntity { project ".repeat(50)) + &"}}".repeat(51);
     for query in [
@@ -312,7 +312,7 @@ async fn bombs_and_depths() {
 }
 
 #[tokio::test]
-async fn fragments_that_double_are_refused() {
+async fn doubling_fragments_are_rejected() {
     let server = Running::start().await;
     let mut document = "query{...f0}".to_owned();
     for i in 0..30 {
@@ -320,7 +320,7 @@ async fn fragments_that_double_are_refused() {
         document.push_str(&format!(" fragment f{i} on Query{{...f{next} ...f{next}}}"));
     }
     document.push_str(" fragment f30 on Query{viewer{id}}");
-    // More of them at once than there are threads: a server that walked them would be silent.
+    // More requests than threads: a server that expanded the fragments would not answer.
     let asked = (0..64).map(|_| server.ask_as(&server.key, &document, json!({})));
     for answer in futures_util::future::join_all(asked).await {
         let message = answer.json()["errors"][0]["message"].to_string();
@@ -331,10 +331,10 @@ async fn fragments_that_double_are_refused() {
 }
 
 #[tokio::test]
-async fn above_the_memory_limit_requests_wait() {
+async fn above_the_memory_limit_requests_get_503() {
     let server = Running::start_with(|config| config.memory_limit = Some(1)).await;
     if streamtable_store::MemoryCeiling::default().used() == 0 {
-        // Nothing is measured on this system.
+        // Memory is not measured on this system.
         return;
     }
     let auth = basic(&server.key);
@@ -348,14 +348,14 @@ async fn above_the_memory_limit_requests_wait() {
 }
 
 #[tokio::test]
-async fn too_much_at_once_is_told_to_wait() {
+async fn overload_gets_503() {
     let server = Running::start_with(|config| {
         config.limits.body_memory_bytes = 1 << 20;
         config.limits.max_wait = std::time::Duration::from_millis(50);
     })
     .await;
     server.make_run("me", "p", "r").await;
-    // A body that takes all the memory, and does not come.
+    // A body that reserves all the memory and never arrives.
     let mut slow = tokio::net::TcpStream::connect(server.host()).await.unwrap();
     let head = format!(
         "POST /files/me/p/r/file_stream HTTP/1.1\r\nhost: localhost\r\nauthorization: {}\r\n\
@@ -373,11 +373,11 @@ async fn too_much_at_once_is_told_to_wait() {
             return;
         }
     }
-    panic!("the memory was never given back");
+    panic!("the memory was never released");
 }
 
 #[tokio::test]
-async fn beyond_loopback_there_must_be_a_key() {
+async fn a_public_address_requires_a_key() {
     let folder = tempfile::tempdir().unwrap();
     let config = ServerConfig {
         addr: "0.0.0.0:0".parse().unwrap(),

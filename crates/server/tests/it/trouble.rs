@@ -1,4 +1,4 @@
-//! A client whose server is in trouble: no row is lost, none is there twice, all are in order.
+//! A client whose server fails: no row is lost or duplicated, and all are in order.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ async fn log(table: &StreamTable, numbers: std::ops::Range<u64>) {
     table.log(numbers.map(|n| row! { "n" => n })).await.unwrap();
 }
 
-/// The numbers of all rows, in the table's order.
+/// Returns the numbers of all rows, in table order.
 async fn numbers(store: &dyn Store) -> Vec<Value> {
     let (mut numbers, mut from) = (Vec::new(), 0);
     loop {
@@ -43,7 +43,7 @@ async fn numbers(store: &dyn Store) -> Vec<Value> {
     }
 }
 
-/// What a stopped server has.
+/// Stops the server and returns its rows.
 async fn stored(server: &mut Running) -> Vec<Value> {
     server.stop().await;
     let folder = server.folder.path().join("store");
@@ -57,16 +57,16 @@ fn up_to(rows: u64) -> Vec<Value> {
     (0..rows).map(Value::from).collect()
 }
 
-/// A file in the place of the log's folder stands for the full disk: no file can be made in it.
+/// A file in place of the log's folder simulates a full disk: no file can be created there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_servers_disk_is_full_for_a_while() {
+async fn rows_survive_a_full_server_disk() {
     let folder = tempfile::tempdir().unwrap();
     let config = ServerConfig {
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         data_dir: folder.path().to_owned(),
         ..ServerConfig::default()
     };
-    // Each group of rows needs a file of its own.
+    // Each group of rows gets its own segment file.
     let store = StoreConfig { segment_bytes: 1, ..StoreConfig::new(folder.path().join("store")) };
     let store = Arc::new(EmbeddedStore::open(store).await.unwrap());
     let files = Arc::new(LocalFiles::open(folder.path().join("files")).unwrap());
@@ -107,7 +107,8 @@ async fn posts_that_are_too_large_are_halved() {
     assert_eq!(stored(&mut server).await, up_to(1000));
 }
 
-/// Rows wait while the key is not accepted, and whoever opens the table with another delivers them.
+/// Rows wait while the key is rejected, and are delivered when the table is opened with another
+/// key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_revoked_and_replaced() {
     let mut server = Running::start().await;
@@ -130,7 +131,7 @@ async fn a_key_is_revoked_and_replaced() {
     drop(table);
 
     let key = server.catalog.add_key("new", Some("me"), Right::Write).await.unwrap();
-    // The one that was stopped may not have let go of its rows yet.
+    // The stopped table may not have released its rows yet.
     let mut recovered = 0;
     for _ in 0..100 {
         let next = open(&key.secret).await;

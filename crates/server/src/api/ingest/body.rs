@@ -1,4 +1,4 @@
-//! A request's body, unpacked and bounded.
+//! Request bodies, decompressed and bounded.
 
 use std::io::Write;
 
@@ -9,30 +9,31 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body_util::BodyExt;
 
-/// How many packed bytes are unpacked at once. They may become a thousand times as many.
+/// Number of compressed bytes that are decompressed at a time. The output may be a thousand times
+/// larger.
 const STEP: usize = 4 << 10;
 
-/// Why there is no more of a body.
+/// Why a body cannot be read further.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
-    /// It is packed in a way that is not known.
-    #[error("bodies come as they are, or with Content-Encoding: gzip")]
+    /// The content encoding is not supported.
+    #[error("a body must be uncompressed or have Content-Encoding: gzip")]
     Encoding,
-    /// It is longer than a body may be.
-    #[error("the body has more than {limit} bytes unpacked; send the rest in another request")]
+    /// The body exceeds the limit.
+    #[error("the body exceeds {limit} bytes uncompressed; send the rest in another request")]
     TooLarge {
-        /// The longest allowed.
+        /// The limit.
         limit: u64,
     },
-    /// It ended early, or is not what its encoding says.
+    /// The body ended early, or does not match its encoding.
     #[error("the body is broken: {reason}")]
     Broken {
-        /// What happened.
+        /// The reason.
         reason: String,
     },
 }
 
-/// The bytes of a body, unpacked as they come.
+/// The bytes of a body, decompressed while they arrive.
 pub(super) struct Inflated {
     body: Body,
     gzip: Option<Gzip>,
@@ -47,7 +48,7 @@ struct Gzip {
 }
 
 impl Inflated {
-    /// Looks at what the headers tell of a body.
+    /// Starts to read a body with the encoding that its headers name.
     pub(super) fn new(body: Body, headers: &HeaderMap, limit: u64) -> Result<Self, BodyError> {
         let gzip = match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
             None => None,
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn plain_and_packed() {
+    async fn plain_and_compressed_bodies_are_read() {
         let text = b"{\"a\":1}\n".repeat(10_000);
         assert_eq!(read_all(text.clone(), "", 1 << 20).await, Ok(text.clone()));
         assert_eq!(read_all(gzip(&text), "gzip", 1 << 20).await, Ok(text.clone()));
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refused() {
+    async fn invalid_bodies_are_rejected() {
         assert_eq!(read_all("", "br", 9).await, Err(BodyError::Encoding));
         let too_large = Err(BodyError::TooLarge { limit: 9 });
         assert_eq!(read_all("0123456789", "", 9).await, too_large);

@@ -1,4 +1,4 @@
-//! `POST …/rows`: rows from programs without an SDK.
+//! `POST …/rows`: appends rows without an SDK.
 
 mod body;
 mod split;
@@ -23,16 +23,16 @@ use super::extract::{Board, Table};
 use super::{STREAM_OFFSET, STREAM_WRITER};
 use crate::{ApiError, AppState, Principal, Right};
 
-/// How long rows wait for others of the same body before they are stored.
+/// How long rows wait for more rows of the same body before they are stored.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// How many bytes of rows a body may have, unpacked.
+/// Maximum size of a body in bytes, uncompressed.
 const MAX_BODY_BYTES: u64 = 1 << 30;
 
-/// Takes rows: JSON objects one behind the other (a line each, by custom), or one JSON array.
+/// Appends rows: JSON objects one after another (usually one per line), or one JSON array.
 ///
-/// The body is stored as it comes, so that a slow pipe shows its rows at once. A row that is not
-/// one is refused alone, and told.
+/// The rows are stored while the body arrives, so that those of a slow pipe are visible at once. An
+/// invalid row is rejected alone and reported in the response.
 pub(super) async fn append(
     State(state): State<AppState>,
     principal: Principal,
@@ -52,7 +52,7 @@ pub(super) async fn append(
     }
 }
 
-/// Stores the body's rows as they come.
+/// Stores the body's rows while they arrive.
 async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiError> {
     let mut splitter = Splitter::default();
     let mut pieces = Vec::new();
@@ -82,7 +82,7 @@ async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiErro
     }
 }
 
-/// Returns the writer and the number of its first row: a fresh writer where the request names none.
+/// Returns the writer and the number of its first row: a new writer if the request names none.
 fn writer(headers: &HeaderMap) -> Result<(String, LineNumber), ApiError> {
     match (text(headers, &STREAM_WRITER)?, text(headers, &STREAM_OFFSET)?) {
         (None, None) => Ok((Uuid::new_v4().to_string(), LineNumber::default())),
@@ -91,17 +91,17 @@ fn writer(headers: &HeaderMap) -> Result<(String, LineNumber), ApiError> {
                 && writer.bytes().all(|byte| byte.is_ascii_graphic());
             if !is_usable {
                 return Err(ApiError::bad_request(
-                    "Stream-Writer is 1 to 128 visible ASCII characters, such as a UUID",
+                    "Stream-Writer must be 1 to 128 visible ASCII characters, such as a UUID",
                 ));
             }
             let offset = offset.parse().map_err(|_| {
-                ApiError::bad_request("Stream-Offset is the number of the body's first row, from 0")
+                ApiError::bad_request("Stream-Offset must be the number of the first row, from 0")
             })?;
             Ok((writer.to_owned(), LineNumber::new(offset).map_err(out_of_range)?))
         }
         _ => Err(ApiError::bad_request(
-            "Stream-Writer and Stream-Offset go together: which writer, and the number of its first \
-             row in this body",
+            "Stream-Writer and Stream-Offset must be sent together: the writer, and the number of \
+             its first row in this body",
         )),
     }
 }
@@ -111,7 +111,7 @@ fn columns(headers: &HeaderMap) -> Result<ColumnPolicy, ApiError> {
         None => Ok(ColumnPolicy::Evolve),
         Some(text) if text.eq_ignore_ascii_case("evolve") => Ok(ColumnPolicy::Evolve),
         Some(text) if text.eq_ignore_ascii_case("strict") => Ok(ColumnPolicy::Strict),
-        Some(_) => Err(ApiError::bad_request("X-StreamTable-Columns is `strict` or `evolve`")),
+        Some(_) => Err(ApiError::bad_request("X-StreamTable-Columns must be `strict` or `evolve`")),
     }
 }
 

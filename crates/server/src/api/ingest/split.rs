@@ -1,42 +1,41 @@
-//! From the bytes of a body to its rows.
+//! Splits the bytes of a body into rows.
 
 use bytes::Bytes;
 use streamtable_wire::MAX_LINE_BYTES;
 
-/// One row of a body, as it came.
+/// One row of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Its text; whether it is JSON, and an object, is not known yet.
+    /// The text of a row. It may be invalid JSON, or not an object.
     Row(Bytes),
-    /// One that is longer than any row may be.
+    /// A row that exceeds the maximum length.
     TooLong,
 }
 
-/// Why a body has no rows, or no more.
+/// Why a body contains no rows, or no further ones.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SplitError {
-    /// It begins as neither form of rows does.
-    #[error("rows are JSON objects, one a line, or one JSON array of them")]
+    /// The body starts with neither an object nor an array.
+    #[error("rows must be JSON objects, one per line, or one JSON array of objects")]
     NoRows,
-    /// The array is none.
+    /// The array is invalid.
     #[error("the JSON array is broken near its element {element}")]
     Array {
-        /// How many elements were there.
+        /// Number of elements before the error.
         element: u64,
     },
 }
 
-/// Cuts a body into rows: JSON objects one behind the other, or the elements of one array.
+/// Splits a body into rows: JSON objects one after another, or the elements of one array.
 ///
-/// A line that is no object, or not a whole one, spoils no other: where a line begins with `{`, a
-/// row begins, whatever stood before it. Objects may be laid out over several lines as long as
-/// these are indented.
+/// An invalid or incomplete line does not affect others: a row begins at each line that starts with
+/// `{`, whatever precedes it. An object may span several lines if the following ones are indented.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
     shape: Shape,
     state: State,
     depth: usize,
-    /// The bytes of the row at hand that came with earlier chunks.
+    /// The bytes of the current row that arrived in earlier chunks.
     begun: Vec<u8>,
     is_too_long: bool,
     elements: u64,
@@ -52,35 +51,35 @@ enum Shape {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// Between rows; in an array, where a row must follow.
+    /// Between rows; in an array, where an element must follow.
     #[default]
     Between,
-    /// In an array: before its first element, or behind one.
+    /// In an array: before its first element, or after one.
     MayEnd,
-    /// In a row, outside of texts.
+    /// In a row, outside of strings.
     Row,
     /// At the start of a line within a row.
     LineStart,
-    /// In a text of a row.
+    /// In a string of a row.
     Text,
-    /// Behind a backslash.
+    /// After a backslash.
     Escape,
-    /// In what is no object, up to the end of the line.
+    /// In text that is not an object, up to the end of the line.
     Junk,
-    /// Behind the array.
+    /// After the array.
     End,
 }
 
 impl Splitter {
-    /// Takes the next bytes, and gives the rows that end in them.
+    /// Adds the next bytes, and returns in `out` the rows that end in them.
     pub(super) fn push(&mut self, chunk: &Bytes, out: &mut Vec<Piece>) -> Result<(), SplitError> {
-        // Where the row at hand begins in this chunk.
+        // The start of the current row in this chunk.
         let mut start = 0;
         let mut at = 0;
         while at < chunk.len() {
             let byte = chunk[at];
             if self.shape == Shape::Unknown {
-                // Some editors begin a file by a mark that says that it is UTF-8.
+                // Some editors put a byte order mark at the start of a file.
                 if !is_space(byte) && !matches!(byte, 0xef | 0xbb | 0xbf) {
                     self.begin(byte)?;
                     if self.shape == Shape::Lines {
@@ -105,7 +104,7 @@ impl Splitter {
                         start = at;
                         self.depth = 0;
                         self.state = State::Row;
-                        // The byte is looked at again, as the row's first.
+                        // Handle the byte again, as the first one of the row.
                         continue;
                     }
                     (_, _) => {
@@ -130,7 +129,8 @@ impl Splitter {
                         State::Row
                     }
                     b']' | b',' if self.depth == 0 => {
-                        // Only in an array: the end of an element that is no container.
+                        // Only in an array: the end of an element that is neither an object nor an
+                        // array.
                         self.emit(chunk, start, at, out);
                         self.state = State::MayEnd;
                         continue;
@@ -169,7 +169,7 @@ impl Splitter {
         Ok(())
     }
 
-    /// Gives the row that ends with the body, where there is one.
+    /// Returns in `out` the row that ends with the body, if there is one.
     pub(super) fn finish(&mut self, out: &mut Vec<Piece>) -> Result<(), SplitError> {
         match self.shape {
             Shape::Unknown => Ok(()),
@@ -242,7 +242,7 @@ fn is_space(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// Splits a text in one piece, and cut at every place.
+    /// Splits a text in one chunk, and in two chunks at each possible position.
     #[track_caller]
     fn split(text: &str) -> Result<Vec<String>, SplitError> {
         let cut = |at: usize| {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_spoils_no_other() {
+    fn an_invalid_line_affects_no_other_rows() {
         check("{}\nnull\n{}", &["{}", "null", "{}"]);
         check("{}\n[1]\n{}", &["{}", "[1]", "{}"]);
         check("{\"a\":\n{\"b\":1}\n", &["{\"a\":", "{\"b\":1}"]);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rows() {
+    fn bodies_without_rows_are_rejected() {
         for text in ["x", "\"{}\"", "1", "null", "sql"] {
             assert_eq!(split(text), Err(SplitError::NoRows));
         }
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn long_rows() {
+    fn oversized_rows_are_rejected() {
         let mut splitter = Splitter::default();
         let mut out = Vec::new();
         let long = format!("{{\"a\":\"{}\"}}\n", "x".repeat(MAX_LINE_BYTES));

@@ -1,4 +1,4 @@
-//! The rows of one body on their way into the store.
+//! The upload of one body's rows.
 
 use std::sync::Arc;
 
@@ -17,35 +17,35 @@ use super::split::Piece;
 use crate::ApiError;
 use crate::api::{STREAM_OFFSET, STREAM_WRITER};
 
-/// How many bytes of rows are stored at once.
+/// Number of bytes after which rows are stored.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// How many rows are stored at once.
+/// Number of rows after which rows are stored.
 const BATCH_ROWS: usize = 10_000;
 
-/// Columns by which a server tells whose a row is.
+/// Columns with which the server identifies a row.
 const OWN_COLUMNS: [&str; 3] = ["_client_id", "_line", "_writer"];
 
-/// How many refused rows an answer tells one by one.
+/// Maximum number of rejected rows that a response lists.
 const TOLD_REJECTED: usize = 1000;
 
-/// The rows of one body on their way into the store.
+/// The upload of one body's rows.
 pub(super) struct Upload {
     store: Arc<dyn Store>,
     table: TablePath,
     writer: String,
     columns: ColumnPolicy,
-    /// The number of the first row that waits.
+    /// The number of the first row in `lines`.
     next: u64,
     lines: Vec<Bytes>,
     bytes: usize,
     since: Option<Instant>,
-    /// Why rows that wait will be refused, by number.
+    /// The reasons why rows in `lines` will be rejected, by row number.
     refused: Vec<(u64, String)>,
     tally: Tally,
 }
 
-/// What became of the rows.
+/// The results so far.
 #[derive(Debug, Default, Serialize)]
 struct Tally {
     stored: u64,
@@ -55,14 +55,14 @@ struct Tally {
     end: u64,
 }
 
-/// A row that is refused for good.
+/// A rejected row. Sending it again has the same result.
 #[derive(Debug, Serialize)]
 struct Rejected {
     line: u64,
     reason: String,
 }
 
-/// The answer to a body whose rows are stored.
+/// The response to a body whose rows are stored.
 #[derive(Debug, Serialize)]
 struct Answer {
     #[serde(flatten)]
@@ -86,12 +86,12 @@ impl Upload {
         Self { store, table, writer, columns, next, lines, bytes: 0, since: None, refused, tally }
     }
 
-    /// Returns since when rows wait, if any do.
+    /// Returns since when rows have been waiting, if there are any.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         self.since
     }
 
-    /// Takes a row; stores those that wait once there are enough.
+    /// Adds a row, and stores the waiting rows once there are enough.
     pub(super) async fn push(&mut self, piece: Piece) -> Result<(), ApiError> {
         let number = self.next + self.lines.len() as u64;
         LineNumber::new(number).map_err(out_of_range)?;
@@ -110,7 +110,8 @@ impl Upload {
             }
         };
         self.bytes += line.len();
-        // An empty line keeps the place of a refused one: it is no row, and the store says so.
+        // Append an empty line instead of a rejected row: the store rejects it, and its number is
+        // used.
         self.lines.push(line);
         self.since.get_or_insert_with(Instant::now);
         if self.bytes >= BATCH_BYTES || self.lines.len() >= BATCH_ROWS {
@@ -119,7 +120,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Stores the rows that wait.
+    /// Stores the waiting rows.
     pub(super) async fn store(&mut self) -> Result<(), ApiError> {
         if self.lines.is_empty() {
             return Ok(());
@@ -153,22 +154,23 @@ impl Upload {
         Ok(())
     }
 
-    /// Tells what became of the rows.
+    /// Returns the response after all rows are stored.
     pub(super) fn answer(self, board: &BaseUrl) -> Response {
         let url = panel_url(board, &self.table);
         let Self { tally, writer, next: next_line, .. } = self;
         Json(Answer { tally, url, writer, next_line }).into_response()
     }
 
-    /// Tells why not all rows are stored, and how to repeat the body so that none comes twice.
+    /// Returns the response after an error: it says which rows are stored, and how to send the rest
+    /// without duplicates.
     pub(super) fn failed(self, error: &ApiError) -> Response {
         let Self { tally: Tally { stored, repeated, .. }, writer, next, .. } = self;
         if stored + repeated == 0 {
             return error.clone().into_response();
         }
         let error = error.clone().with_note(&format!(
-            "{} rows before are stored; send the rows from number {next} on with the Stream-Writer \
-             and the Stream-Offset of this answer, and none comes twice",
+            "the {} rows before are stored; send the rows from number {next} on with the \
+             Stream-Writer and the Stream-Offset of this response to avoid duplicates",
             stored + repeated
         ));
         let mut response = error.into_response();
@@ -181,20 +183,20 @@ impl Upload {
     }
 }
 
-/// Refuses rows whose numbers, counted from the `Stream-Offset`, are no line numbers.
+/// Rejects rows whose numbers, counted from the `Stream-Offset`, exceed the range of line numbers.
 pub(super) fn out_of_range(error: LineNumberError) -> ApiError {
     ApiError::bad_request(format!("Stream-Offset is too large: {error}"))
 }
 
-/// Tells why a row is refused that a store would take: it says who wrote it, which is for the
-/// request to say.
+/// Returns why a row is rejected that the store would accept: it names its own writer, which only
+/// the request may do.
 fn refusal(line: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(line).ok()?;
-    // Few rows hold one of the names, or an escape that may spell one: only those are read here.
+    // Only parse rows that may contain one of the names, possibly escaped.
     if !text.contains("\\u") && !OWN_COLUMNS.iter().any(|name| text.contains(name)) {
         return None;
     }
     let Ok(Value::Struct(row)) = json::parse(text) else { return None };
     let (name, _) = row.cells().find(|(name, _)| OWN_COLUMNS.contains(name))?;
-    Some(format!("column {name:?} is the server's own; give it another name"))
+    Some(format!("column {name:?} is reserved for the server; use another name"))
 }

@@ -1,4 +1,4 @@
-//! Pages and rows that mean no good.
+//! Hostile pages and rows.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ use crate::live::page::Page;
 use crate::support::{Running, basic};
 
 #[tokio::test]
-async fn who_may_not_read_sees_nothing() {
+async fn pages_without_read_access_see_nothing() {
     let server = Running::start().await;
     server.log(TABLE, &[r#"{"secret":"s3cret"}"#]).await;
     server.log("you/shop/mine", &[r#"{"a":1}"#]).await;
     let key = server.catalog.add_key("you", Some("you"), Right::Read).await.unwrap().secret;
     let mut page = Page::open_as(&server, &[("authorization", &basic(&key))]).await.unwrap();
     assert_eq!(page.tables().await, ["you/shop/mine"]);
-    // A table that is not there is told the same way.
+    // A table that does not exist gives the same error.
     let hidden = page.schema(TABLE).await.unwrap_err();
     let missing = page.schema("me/shop/none").await.unwrap_err();
     assert_eq!(hidden.replace("requests", "none"), missing);
     assert!(page.make(TABLE, "v", Config::default()).await.is_err());
-    // Not by way of an expression either.
+    // Expressions do not give access either.
     for sneaky in [
         "(select \"secret\" from me.shop.requests)",
         "exists (select 1 from me.shop.requests)",
@@ -53,7 +53,7 @@ async fn who_may_not_read_sees_nothing() {
 }
 
 #[tokio::test]
-async fn names_that_attack_are_names() {
+async fn hostile_names_are_treated_as_names() {
     let server = Running::start().await;
     let long = "x".repeat(10_000);
     let hostile = [
@@ -93,7 +93,7 @@ async fn names_that_attack_are_names() {
         let grouped = Config { group_by: names(&[name]), ..columns(&[name]) };
         let shown = page.show(TABLE, grouped).await.unwrap_or_else(|e| panic!("{name:.40}: {e}"));
         assert_eq!(shown[*name], json!([2.0 * n, 2.0 * n]), "{name:.40}");
-        // Values as well.
+        // Values are treated the same way.
         let config =
             Config { filter: vec![filter("_writer", "==", &[text(name)])], ..columns(&[name]) };
         assert_eq!(page.show(TABLE, config).await.unwrap()[*name], json!([]), "{name:.40}");
@@ -101,7 +101,7 @@ async fn names_that_attack_are_names() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_alone() {
+async fn invalid_requests_fail_alone() {
     let server = Running::start().await;
     server.log(TABLE, &[r#"{"a":1}"#]).await;
     let mut page = Page::open(&server).await;
@@ -131,17 +131,17 @@ async fn what_makes_no_sense_is_refused_alone() {
     let upside_down = ViewPort { start_row: Some(9), end_row: Some(2), ..ViewPort::default() };
     assert_eq!(page.arrow("v", upside_down).await.num_rows(), 0);
 
-    // Views are counted.
+    // The number of views is limited.
     let mut made = 1;
     let error = loop {
         match page.make(TABLE, &format!("v{made}"), columns(&["a"])).await {
             Ok(()) => made += 1,
             Err(error) => break error,
         }
-        assert!(made < 1_000, "views without end");
+        assert!(made < 1_000, "the number of views is not limited");
     };
     assert!(error.contains("128"), "{error}");
-    // Many requests at once are all answered.
+    // Many concurrent requests are all answered.
     let mut numbers = Vec::new();
     for i in 0..400 {
         let request = MakeViewReq { view: format!("w{i}"), config: None };

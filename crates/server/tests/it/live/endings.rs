@@ -1,4 +1,4 @@
-//! What ends with a key, a view, a connection.
+//! What ends when a key is revoked, a view is deleted or a connection is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use super::{TABLE, columns};
 use crate::live::page::Page;
 use crate::support::{Running, basic};
 
-/// How soon what has no more reason must have ended.
+/// Maximum time until something without a user must have ended.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A store that answers all questions but those about one column, which it keeps for ever.
+/// A store that never answers queries about one column.
 #[derive(Debug)]
 struct Slow {
     store: Arc<dyn Store>,
-    /// How many questions it keeps.
+    /// Number of such queries that are running.
     kept: watch::Sender<usize>,
 }
 
-/// The column about which nobody ever hears anything.
+/// The column whose queries are never answered.
 const SLOW: &str = "slow_column";
 
-/// A question that is under way.
+/// A running query.
 struct Kept(watch::Sender<usize>);
 
 impl Drop for Kept {
@@ -87,11 +87,11 @@ impl Store for Slow {
 
 async fn wait_for(kept: &mut watch::Receiver<usize>, expected: usize) {
     let wait = timeout(SOON, kept.wait_for(|&kept| kept == expected)).await;
-    wait.unwrap_or_else(|_| panic!("not {expected} questions are under way")).unwrap();
+    wait.unwrap_or_else(|_| panic!("expected {expected} running queries")).unwrap();
 }
 
 #[tokio::test]
-async fn questions_end_with_their_view_and_their_page() {
+async fn queries_end_with_their_view_and_page() {
     let questions = watch::Sender::new(0);
     let mut kept = questions.subscribe();
     let server = Running::start_on(|store| Arc::new(Slow { store, kept: questions.clone() })).await;
@@ -100,7 +100,7 @@ async fn questions_end_with_their_view_and_their_page() {
     let ask = || Ask::MinMax(MinMaxReq { column: SLOW.to_owned() });
 
     page.make(TABLE, "v", columns(&["n"])).await.unwrap();
-    // More than are carried out at once: the others wait for their turn, and end too.
+    // More than run concurrently: the others wait for a permit, and must end, too.
     let mut asked = Vec::new();
     for _ in 0..6 {
         asked.push(page.send("v", ask()).await);
@@ -112,7 +112,7 @@ async fn questions_end_with_their_view_and_their_page() {
         assert_eq!(error.code, ErrorCode::NoView as i32, "{}", error.message);
     }
     wait_for(&mut kept, 0).await;
-    // What else the page asks is carried out again.
+    // Later requests of the page are answered.
     page.make(TABLE, "v", columns(&["n"])).await.unwrap();
     assert_eq!(page.size("v").await.view_rows, 1);
 
@@ -123,7 +123,7 @@ async fn questions_end_with_their_view_and_their_page() {
 }
 
 #[tokio::test]
-async fn a_page_closes_with_its_key() {
+async fn a_page_is_closed_when_its_key_is_revoked() {
     let server = Running::start().await;
     server.log(TABLE, &[r#"{"n":1}"#]).await;
     let made = server.catalog.add_key("guest", Some("me"), Right::Read).await.unwrap();
@@ -134,9 +134,9 @@ async fn a_page_closes_with_its_key() {
     page.follow("v", false).await;
 
     assert!(server.catalog.revoke_key(&made.key.id).await.unwrap());
-    // At once, not when the page is next asked whether it lives.
+    // Immediately, not only when the server next checks the key.
     timeout(SOON, page.closed()).await.expect("it stays open");
     assert!(Page::open_as(&server, &headers).await.is_err());
-    // Whoever has another key stays.
+    // A page with another key stays open.
     assert_eq!(other.tables().await, [TABLE]);
 }

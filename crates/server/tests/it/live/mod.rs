@@ -1,7 +1,7 @@
-//! Pages that look at tables, over real sockets.
+//! Pages with live tables, over real sockets.
 
 #[path = "../../../src/live/proto.rs"]
-#[expect(dead_code, reason = "the server says more than these tests ask")]
+#[expect(dead_code, reason = "the tests use only a part of the protocol")]
 mod proto;
 
 mod attacks;
@@ -24,7 +24,7 @@ use proto::{
 const TABLE: &str = "me/shop/requests";
 
 impl Running {
-    /// Appends rows, one a line of JSON.
+    /// Appends rows, one JSON object per line.
     async fn log(&self, table: &str, lines: &[&str]) {
         let url = format!("{}/api/tables/{table}/rows", self.url);
         let headers =
@@ -93,11 +93,11 @@ async fn a_page_shows_a_table_and_its_new_rows() {
     assert_eq!(page.size("v").await.view_rows, 3);
     let shown = page.columns("v", 2, 3).await;
     assert_eq!(shown, json!({"path": ["/b"], "ms": [9.0], "_pos": [2.0]}));
-    // Where nothing comes, nothing is told.
+    // Without new rows there is no notification.
     assert!(!page.hears(news, Duration::from_millis(300)).await);
 }
 
-/// Ten rows: `n` counts, `k` is one of three texts, `x` falls, and is null once.
+/// Logs ten rows: `n` counts up, `k` is one of three texts, `x` falls and is null once.
 async fn ten_rows(server: &Running) {
     let lines: Vec<String> = (0..10)
         .map(|n| {
@@ -139,7 +139,7 @@ async fn rows_are_filtered_and_sorted() {
     check(one("ok", "==", &[ScalarValue::Bool(false)]), &[1, 3, 5, 7, 9]).await;
     check(one("timestamp", ">", &[text("2020-01-01")]), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]).await;
     check(one("timestamp", "<", &[number(1.6e12)]), &[]).await;
-    // Nobody has said yet with what to compare.
+    // A filter without a value accepts all rows.
     check(one("n", ">", &[ScalarValue::Null(0)]), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]).await;
     let filters = vec![filter("n", "<", &[number(1.0)]), filter("n", ">", &[number(8.0)])];
     check(Config { filter: filters.clone(), ..config() }, &[]).await;
@@ -167,7 +167,7 @@ async fn rows_are_filtered_and_sorted() {
     };
     check(both.clone(), &[7, 4, 1]).await;
 
-    // A part of it, also beyond its end.
+    // A part of the rows, and parts beyond their end.
     page.make(TABLE, "v", both).await.unwrap();
     assert_eq!(page.size("v").await.view_rows, 3);
     assert_eq!(page.columns("v", 1, 2).await, json!({ "n": [4.0] }));
@@ -205,7 +205,7 @@ async fn rows_are_grouped_and_split() {
     assert_eq!(shown["n"], json!([45.0, 18.0, 12.0, 6.0, 12.0, 8.0, 4.0, 15.0, 5.0, 10.0]));
     assert_eq!(shown["x"], json!([9.0, 4.0, 2.0, 2.0, 2.0, 2.0, 0.0, 3.0, 1.0, 2.0]));
 
-    // Groups are sorted among those beside them.
+    // Groups are sorted among their siblings.
     let sorted = Config { sort: sort("n", SortOp::Desc), ..grouped.clone() };
     let shown = page.show(TABLE, sorted).await.unwrap();
     assert_eq!(shown["n"], json!([45.0, 18.0, 12.0, 6.0, 15.0, 10.0, 5.0, 12.0, 8.0, 4.0]));
@@ -235,7 +235,7 @@ async fn rows_are_grouped_and_split() {
     }
     assert!(page.show(TABLE, total(&["no such"])).await.unwrap_err().contains("no such"));
 
-    // Opened and closed.
+    // Groups are expanded and collapsed.
     let closed = Config { group_by_depth: Some(0), ..grouped.clone() };
     page.make(TABLE, "g", closed).await.unwrap();
     assert_eq!(page.size("g").await.view_rows, 4);
@@ -313,7 +313,7 @@ async fn every_view_follows_its_table() {
     server.log(TABLE, &[r#"{"n":100,"k":"b","x":1,"ok":true}"#]).await;
     for number in &numbers {
         let Say::OnUpdate(update) = page.answer(*number).await else { panic!() };
-        // Who asks for the rows is told them.
+        // Only the subscriber that asked for rows receives them.
         assert_eq!(update.delta.is_some(), *number == numbers[0]);
     }
     assert_eq!(page.columns("all", 10, 20).await["n"], json!([100.0]));
@@ -321,7 +321,7 @@ async fn every_view_follows_its_table() {
     assert_eq!(page.columns("sorted", 0, 2).await["n"], json!([100.0, 9.0]));
     assert_eq!(page.columns("groups", 0, 20).await["n"], json!([145.0, 18.0, 112.0, 15.0]));
 
-    // Nobody sees the page.
+    // The page is hidden.
     page.send_text(r#"{"visible":false}"#).await;
     page.send_text(r#"{"of the future":1}"#).await;
     page.tables().await;
@@ -331,14 +331,14 @@ async fn every_view_follows_its_table() {
     page.answer(numbers[0]).await;
     assert_eq!(page.size("all").await.view_rows, 12);
 
-    // Many rows at once are told of a few times.
+    // Many rows in quick succession cause few notifications.
     for n in 0..30 {
         server.log(TABLE, &[&format!(r#"{{"n":{n},"k":"z","x":1,"ok":true}}"#)]).await;
     }
     while page.size("all").await.view_rows < 42 {
         page.answer(numbers[0]).await;
     }
-    // Another columns' worth of rows: the page hears of it.
+    // The table gets a new column: the page is notified.
     server.log(TABLE, &[r#"{"n":1,"k":"z","x":1,"ok":true,"new":"x"}"#]).await;
     assert_eq!(page.note().await, json!({ "schema": TABLE }));
     let schema = page.schema(TABLE).await.unwrap();
@@ -346,7 +346,7 @@ async fn every_view_follows_its_table() {
 }
 
 #[tokio::test]
-async fn a_page_comes_back_after_a_restart() {
+async fn a_page_continues_after_a_restart() {
     let mut server = Running::start().await;
     ten_rows(&server).await;
     let mut page = Page::open(&server).await;
@@ -366,7 +366,7 @@ async fn a_page_comes_back_after_a_restart() {
 }
 
 #[tokio::test]
-async fn pages_that_see_the_same_share_it() {
+async fn pages_with_the_same_view_share_it() {
     let server = Running::start().await;
     ten_rows(&server).await;
     let config = Config { group_by: names(&["k"]), ..columns(&["n"]) };
@@ -374,7 +374,7 @@ async fn pages_that_see_the_same_share_it() {
     for page in [&mut one, &mut other] {
         page.make(TABLE, "v", config.clone()).await.unwrap();
     }
-    // What one closes stays open for the other.
+    // A group that one page collapses stays expanded for the other.
     one.ask("v", Ask::Collapse(RowReq { row: 0 })).await;
     assert_eq!((one.size("v").await.view_rows, other.size("v").await.view_rows), (1, 4));
     one.delete("v").await;

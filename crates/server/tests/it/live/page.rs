@@ -1,4 +1,4 @@
-//! A page, as far as the server can tell.
+//! A simulated page.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -20,14 +20,14 @@ use super::proto::{
 };
 use crate::support::{Running, basic};
 
-/// How long the server may take for anything.
+/// Timeout of each response.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A page, as far as the server can tell.
+/// A simulated page.
 pub(super) struct Page {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last: u32,
-    /// What came without being waited for.
+    /// Received messages that no call has returned yet.
     news: VecDeque<Response>,
     notes: VecDeque<Value>,
 }
@@ -49,7 +49,7 @@ impl Page {
         Ok(Self { socket, last: 0, news: VecDeque::new(), notes: VecDeque::new() })
     }
 
-    /// Asks without waiting for the answer, and returns the number of the request.
+    /// Sends a request without waiting for its response, and returns the number of the request.
     pub(super) async fn send(&mut self, id: &str, ask: Ask) -> u32 {
         self.last += 1;
         let request = Request { msg_id: self.last, entity_id: id.to_owned(), ask: Some(ask) };
@@ -65,7 +65,7 @@ impl Page {
         self.socket.send(Message::Binary(bytes.to_vec().into())).await.unwrap();
     }
 
-    /// Takes in what comes next; `None` when the server closes.
+    /// Receives the next message; `None` if the server closes the connection.
     async fn receive(&mut self) -> Option<()> {
         match self.socket.next().await {
             Some(Ok(Message::Binary(bytes))) => {
@@ -80,7 +80,7 @@ impl Page {
         Some(())
     }
 
-    /// Waits for what is said in answer to a request.
+    /// Waits for the response to a request.
     pub(super) async fn answer(&mut self, number: u32) -> Say {
         let wait = async {
             loop {
@@ -93,7 +93,7 @@ impl Page {
         timeout(PATIENCE, wait).await.expect("no answer")
     }
 
-    /// Waits for what the server says without being asked.
+    /// Waits for a message from the server that is not a response.
     pub(super) async fn note(&mut self) -> Value {
         let wait = async {
             while self.notes.is_empty() {
@@ -104,7 +104,7 @@ impl Page {
         self.notes.pop_front().unwrap()
     }
 
-    /// Tells whether something is said in answer to a request within a time.
+    /// Returns whether a response to a request arrives within a time.
     pub(super) async fn hears(&mut self, number: u32, within: Duration) -> bool {
         let wait = async {
             while !self.news.iter().any(|it| it.msg_id == number) {
@@ -116,7 +116,7 @@ impl Page {
         timeout(within, wait).await.is_ok()
     }
 
-    /// Waits until the server closes.
+    /// Waits until the server closes the connection.
     pub(super) async fn closed(&mut self) {
         let wait = async { while self.receive().await.is_some() {} };
         timeout(PATIENCE, wait).await.expect("it stays open");
@@ -134,7 +134,7 @@ impl Page {
         }
     }
 
-    /// Returns names and types of a table's columns.
+    /// Returns the names and types of a table's columns.
     pub(super) async fn schema(&mut self, table: &str) -> Result<Vec<(String, i32)>, String> {
         match self.ask(table, Ask::TableSchema(Empty {})).await {
             Say::TableSchema(it) => {
@@ -173,7 +173,7 @@ impl Page {
         }
     }
 
-    /// Reads rows as an object with an array a column.
+    /// Returns rows as an object with one array per column.
     pub(super) async fn columns(&mut self, view: &str, start: u32, end: u32) -> Value {
         let viewport =
             ViewPort { start_row: Some(start), end_row: Some(end), ..ViewPort::default() };
@@ -194,7 +194,7 @@ impl Page {
         }
     }
 
-    /// Makes a view, reads it whole, and deletes it.
+    /// Creates a view, reads all of it, and deletes it.
     pub(super) async fn show(&mut self, table: &str, config: Config) -> Result<Value, String> {
         self.make(table, "shown", config).await?;
         let shown = self.columns("shown", 0, 1_000).await;
@@ -209,13 +209,13 @@ impl Page {
         }
     }
 
-    /// Asks to be told of news, and returns the number under which they come.
+    /// Subscribes to updates, and returns the number of the subscription.
     pub(super) async fn follow(&mut self, view: &str, with_rows: bool) -> u32 {
         let mode = with_rows.then_some(0);
         self.send(view, Ask::OnUpdate(OnUpdateReq { mode })).await
     }
 
-    /// Returns the types of expressions, or what is wrong with them.
+    /// Returns the types of expressions, or their errors.
     pub(super) async fn describe(
         &mut self,
         table: &str,

@@ -1,4 +1,4 @@
-//! Each kind of value, as a page gets it.
+//! Each type of value, as a page receives it.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::live::page::Page;
 use crate::support::Running;
 
 #[tokio::test]
-async fn each_kind_of_value() {
+async fn each_type_of_value_is_shown() {
     let server = Running::start().await;
     let image = r#"{"_type":"image-file","path":"media/images/a b.png","format":"png","size":9,"width":2,"height":3}"#;
     let first = format!(
@@ -53,7 +53,7 @@ async fn each_kind_of_value() {
         assert_eq!(media["url"], "/files/me/shop/requests/media/images/a%20b.png");
     }
 
-    // What is shown as a text is sorted and compared as what it is.
+    // Values that are shown as text are sorted and compared by their actual value.
     let order = async |page: &mut Page, config: Config| {
         page.show(TABLE, config).await.unwrap()["i"].clone()
     };
@@ -71,7 +71,7 @@ async fn each_kind_of_value() {
     let wrong = Config { filter: vec![filter("i", ">", &[text("much")])], ..columns(&["i"]) };
     assert!(page.show(TABLE, wrong).await.unwrap_err().contains("much"));
 
-    // Each kind can be grouped by, and sorted.
+    // Values of each type can be grouped and sorted.
     for (name, _) in schema {
         let grouped = Config { group_by: vec![name.clone()], ..columns(&["i"]) };
         let shown = page.show(TABLE, grouped).await.unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -83,7 +83,7 @@ async fn each_kind_of_value() {
 }
 
 #[tokio::test]
-async fn the_columns_of_arrow() {
+async fn windows_have_the_expected_arrow_types() {
     let server = Running::start().await;
     server.log(TABLE, &[r#"{"b":true,"i":7,"s":"x"}"#, r#"{"b":true,"i":8,"s":"x"}"#]).await;
     let mut page = Page::open(&server).await;
