@@ -194,9 +194,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bodies_at_the_minimum_rate_are_read() {
-        assert_eq!(pieces(1000, 1024, 1).await, None);
-        assert_eq!(pieces(100, 29 << 10, 29).await, None);
-        assert_eq!(pieces(29, 1, 1).await, None);
+        assert_eq!(chunks_in_time(1000, 1024, 1).await, None);
+        assert_eq!(chunks_in_time(100, 29 << 10, 29).await, None);
+        assert_eq!(chunks_in_time(29, 1, 1).await, None);
     }
 
     #[tokio::test(start_paused = true)]
