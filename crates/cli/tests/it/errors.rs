@@ -74,7 +74,7 @@ fn errors_with_a_server() {
         (&["schema", "me/shop/none"], 1, "none"),
         (&["export", "me/shop/none", "-o", "x.csv"], 1, "none"),
         (&["export", "me/shop/t", "--format", "table"], 2, "only supported by `query`"),
-        (&["keys", "revoke", "nope"], 1, "there is no such key"),
+        (&["keys", "revoke", "nope"], 1, "no such key"),
         (&["keys", "add", "--entity", "NOT GOOD"], 1, "error: "),
         (&["log", "T/"], 2, "error: "),
     ] {

@@ -221,8 +221,8 @@ mod tests {
         check_refused("query{...a}", "no such fragment");
         let deep = format!("{}id{}", "{a".repeat(40), "}".repeat(40));
         check_refused(&deep, "32 levels");
-        check_refused(&"{".repeat(100_000), "128 brackets");
-        check_refused(&format!("{{viewer(a:{})}}", "[".repeat(100_000)), "128 brackets");
+        check_refused(&"{".repeat(100_000), "128 nested brackets");
+        check_refused(&format!("{{viewer(a:{})}}", "[".repeat(100_000)), "128 nested brackets");
         check_refused(&"{ ".repeat(100), "not GraphQL");
         check_refused(&" ".repeat(MAX_DOCUMENT_BYTES + 1), "262144 bytes");
         let many: String =
