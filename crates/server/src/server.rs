@@ -102,7 +102,15 @@ impl Server {
         let store = EmbeddedStore::open(store_config).await?;
         let recovery = store.recovery();
         tracing::info!(?recovery, "the store is open");
-        Self::listen(config, Arc::new(store), Arc::new(files), memory).await
+        let store: Arc<dyn Store> = Arc::new(store);
+        let listening = Self::listen(config, Arc::clone(&store), Arc::new(files), memory).await;
+        if listening.is_err()
+            && let Err(error) = store.close().await
+        {
+            // The store must release its folder before the caller tries again.
+            tracing::error!(%error, "the store was not closed");
+        }
+        listening
     }
 
     /// Creates a server from open stores, and starts to listen.

@@ -101,7 +101,7 @@ async fn board_requests_check_rights_and_names() {
     let server = Running::start().await;
     server.own("PUT", BOARD, &[], &board("Mine")).await;
     let key = async |entity, right| {
-        server.catalog.add_key("k", Some(entity), right).await.unwrap().secret
+        server.catalog().add_key("k", Some(entity), right).await.unwrap().secret
     };
     let (reader, other) = (key("me", Right::Read).await, key("you", Right::Admin).await);
     let status = async |key: &str, method: &str, path: &str| {
@@ -214,7 +214,7 @@ async fn views_are_exported_in_every_format() {
     assert_eq!(text, "path,latency_ms\n,7.25\n/,7.0\n\"/\"\"a\"\"\",7.25\n");
     assert_eq!(export(json!({}), "xlsx").await.status, 400);
     assert_eq!(export(json!({"columns": ["none"]}), "csv").await.status, 400);
-    let hidden = server.catalog.add_key("k", Some("you"), Right::Read).await.unwrap().secret;
+    let hidden = server.catalog().add_key("k", Some("you"), Right::Read).await.unwrap().secret;
     let body = json!({"format": "csv"});
     let answer = server.call(&hidden, "POST", &format!("{TABLE}/export"), &[], &body).await;
     assert_eq!(answer.status, 404);

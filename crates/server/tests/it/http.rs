@@ -101,7 +101,7 @@ async fn signed_urls_are_valid_for_one_file_and_method() {
 async fn signed_urls_are_invalid_once_their_key_is_revoked() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
-    let made = server.catalog.add_key("k", Some("me"), Right::Write).await.unwrap();
+    let made = server.catalog().add_key("k", Some("me"), Right::Write).await.unwrap();
     let query = "mutation { createRunFiles(input: {entityName: \"me\", projectName: \"p\",
         runName: \"r\", files: [\"a\"]}) { files { uploadUrl } } }";
     let answer = server.ask_as(&made.secret, query, json!({})).await.json();
@@ -115,11 +115,11 @@ async fn signed_urls_are_invalid_once_their_key_is_revoked() {
     let get = node["directUrl"].as_str().unwrap().to_owned();
     assert_eq!(send("GET", &get, &[], "").await.text(), "x");
 
-    assert!(server.catalog.revoke_key(&made.key.id).await.unwrap());
+    assert!(server.catalog().revoke_key(&made.key.id).await.unwrap());
     assert_eq!(send("PUT", &put, &[], "y").await.status, 403);
     assert_eq!(send("GET", &get, &[], "").await.status, 403);
     // Another key's id does not help: the id is signed.
-    let other = server.catalog.add_key("other", Some("me"), Right::Write).await.unwrap();
+    let other = server.catalog().add_key("other", Some("me"), Right::Write).await.unwrap();
     let forged = put.replace(&made.key.id, &other.key.id);
     assert_ne!(forged, put);
     assert_eq!(send("PUT", &forged, &[], "y").await.status, 403);

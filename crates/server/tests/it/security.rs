@@ -16,8 +16,8 @@ const ROWS: &str = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\
 async fn unknown_keys_are_rejected() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
-    let gone = server.catalog.add_key("gone", Some("me"), Right::Write).await.unwrap();
-    assert!(server.catalog.revoke_key(&gone.key.id).await.unwrap());
+    let gone = server.catalog().add_key("gone", Some("me"), Right::Write).await.unwrap();
+    assert!(server.catalog().revoke_key(&gone.key.id).await.unwrap());
     let wrong = [
         basic(&"0".repeat(40)),
         basic(&gone.secret),
@@ -58,7 +58,7 @@ async fn other_entities_look_nonexistent() {
     let server = Running::start().await;
     server.make_run("theirs", "p", "r").await;
     let url = format!("{}/files/theirs/p/r/file_stream", server.url);
-    let own = server.catalog.add_key("own", Some("me"), Right::Admin).await.unwrap().secret;
+    let own = server.catalog().add_key("own", Some("me"), Right::Admin).await.unwrap().secret;
     let auth = basic(&own);
     let answer = send("POST", &url, &[("authorization", &auth)], ROWS).await;
     assert_eq!(answer.status, 404);
@@ -107,7 +107,7 @@ async fn other_entities_look_nonexistent() {
 async fn a_read_key_cannot_change_anything() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
-    let key = server.catalog.add_key("reader", Some("me"), Right::Read).await.unwrap().secret;
+    let key = server.catalog().add_key("reader", Some("me"), Right::Read).await.unwrap().secret;
     let auth = basic(&key);
     let url = format!("{}/files/me/p/r/file_stream", server.url);
     assert_eq!(send("POST", &url, &[("authorization", &auth)], ROWS).await.status, 403);

@@ -15,7 +15,8 @@ pub(crate) struct Running {
     pub(crate) url: String,
     /// The key created by the first start. It has all rights.
     pub(crate) key: String,
-    pub(crate) catalog: Catalog,
+    /// Taken when the server stops: an open catalog would keep its files locked.
+    catalog: Option<Catalog>,
     pub(crate) folder: TempDir,
     config: ServerConfig,
     stop: Option<oneshot::Sender<()>>,
@@ -37,7 +38,7 @@ impl Running {
 
     fn of(server: Server, folder: TempDir, config: ServerConfig) -> Self {
         let (url, key) = (server.local_url(), server.first_key().unwrap().secret.clone());
-        let catalog = server.catalog().clone();
+        let catalog = Some(server.catalog().clone());
         let (stop, served) = serve(server);
         let (stop, served) = (Some(stop), Some(served));
         Self { url, key, catalog, folder, config, stop, served }
@@ -55,7 +56,7 @@ impl Running {
         if let Some(key) = server.first_key() {
             self.key = key.secret.clone();
         }
-        (self.url, self.catalog) = (server.local_url(), server.catalog().clone());
+        (self.url, self.catalog) = (server.local_url(), Some(server.catalog().clone()));
         let (stop, served) = serve(server);
         (self.stop, self.served) = (Some(stop), Some(served));
         Ok(())
@@ -77,17 +78,22 @@ impl Running {
         self.stop().await;
         let server = Server::bind(self.config.clone()).await.unwrap();
         assert_eq!(server.first_key(), None);
-        (self.url, self.catalog) = (server.local_url(), server.catalog().clone());
+        (self.url, self.catalog) = (server.local_url(), Some(server.catalog().clone()));
         let (stop, served) = serve(server);
         (self.stop, self.served) = (Some(stop), Some(served));
     }
 
     /// Shuts the server down as a signal would, and waits until it has stopped.
     pub(crate) async fn stop(&mut self) {
-        drop(self.stop.take());
+        drop((self.stop.take(), self.catalog.take()));
         if let Some(served) = self.served.take() {
             served.await.unwrap();
         }
+    }
+
+    /// Returns the catalog of the running server.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        self.catalog.as_ref().unwrap()
     }
 
     pub(crate) fn host(&self) -> &str {

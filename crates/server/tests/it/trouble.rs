@@ -117,11 +117,11 @@ async fn a_key_is_revoked_and_replaced() {
         let config = SpoolConfig { dir: Some(spool.path().to_owned()), ..SpoolConfig::default() };
         builder(&server.url, key).spool(config).open().await.unwrap()
     };
-    let key = server.catalog.add_key("old", Some("me"), Right::Write).await.unwrap();
+    let key = server.catalog().add_key("old", Some("me"), Right::Write).await.unwrap();
     let table = open(&key.secret).await;
     log(&table, 0..100).await;
     table.flush(Duration::from_secs(20)).await.unwrap();
-    assert!(server.catalog.revoke_key(&key.key.id).await.unwrap());
+    assert!(server.catalog().revoke_key(&key.key.id).await.unwrap());
     log(&table, 100..200).await;
     let stopped = table.finish().await.unwrap_err();
     let is_unauthorized =
@@ -130,7 +130,7 @@ async fn a_key_is_revoked_and_replaced() {
     assert_eq!((stopped.stats.acked, stopped.stats.pending), (100, 100));
     drop(table);
 
-    let key = server.catalog.add_key("new", Some("me"), Right::Write).await.unwrap();
+    let key = server.catalog().add_key("new", Some("me"), Right::Write).await.unwrap();
     // The stopped table may not have released its rows yet.
     let mut recovered = 0;
     for _ in 0..100 {

@@ -16,7 +16,7 @@ async fn pages_without_read_access_see_nothing() {
     let server = Running::start().await;
     server.log(TABLE, &[r#"{"secret":"s3cret"}"#]).await;
     server.log("you/shop/mine", &[r#"{"a":1}"#]).await;
-    let key = server.catalog.add_key("you", Some("you"), Right::Read).await.unwrap().secret;
+    let key = server.catalog().add_key("you", Some("you"), Right::Read).await.unwrap().secret;
     let mut page = Page::open_as(&server, &[("authorization", &basic(&key))]).await.unwrap();
     assert_eq!(page.tables().await, ["you/shop/mine"]);
     // A table that does not exist gives the same error.

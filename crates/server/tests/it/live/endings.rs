@@ -126,14 +126,14 @@ async fn queries_end_with_their_view_and_page() {
 async fn a_page_is_closed_when_its_key_is_revoked() {
     let server = Running::start().await;
     server.log(TABLE, &[r#"{"n":1}"#]).await;
-    let made = server.catalog.add_key("guest", Some("me"), Right::Read).await.unwrap();
+    let made = server.catalog().add_key("guest", Some("me"), Right::Read).await.unwrap();
     let headers = [("authorization", &*basic(&made.secret))];
     let mut page = Page::open_as(&server, &headers).await.unwrap();
     let mut other = Page::open(&server).await;
     page.make(TABLE, "v", columns(&["n"])).await.unwrap();
     page.follow("v", false).await;
 
-    assert!(server.catalog.revoke_key(&made.key.id).await.unwrap());
+    assert!(server.catalog().revoke_key(&made.key.id).await.unwrap());
     // Immediately, not only when the server next checks the key.
     timeout(SOON, page.closed()).await.expect("it stays open");
     assert!(Page::open_as(&server, &headers).await.is_err());
