@@ -1,12 +1,14 @@
 //! A server, from its settings to its last connection.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use axum::{Json, Router};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use streamtable_store::{EmbeddedStore, FileStore, LocalFiles, Store, StoreConfig, StoreError};
@@ -190,6 +192,7 @@ impl Server {
 fn router(state: AppState) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
         .merge(graphql::router(state.config()))
         .merge(ingest::router())
         .merge(storage::router())
@@ -200,6 +203,23 @@ fn router(state: AppState) -> Router {
         .fallback(page::elsewhere)
         .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
+}
+
+/// Says whether all stored data are served, without a key and therefore without any names.
+///
+/// The status is 200 as long as the server takes rows: damage is no reason to take a server out of
+/// service that has all other rows.
+async fn ready(State(state): State<AppState>) -> Json<serde_json::Value> {
+    let health = state.store.health();
+    let mut kinds = BTreeMap::<&str, usize>::new();
+    for (_, problem) in health.problems() {
+        *kinds.entry(problem.kind.as_str()).or_default() += 1;
+    }
+    Json(serde_json::json!({
+        "status": if health.is_ok() { "ok" } else { "degraded" },
+        "tables_with_problems": health.tables.len(),
+        "problems": kinds,
+    }))
 }
 
 fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {

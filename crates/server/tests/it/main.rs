@@ -4,6 +4,7 @@
 mod boards;
 mod clients;
 mod conformance;
+mod damage;
 mod http;
 mod kills;
 mod live;

@@ -45,6 +45,11 @@ impl Places {
                 self.hashes.remove(&oldest);
             }
         }
+        self.place(line, position)
+    }
+
+    /// Puts a line whose content is not known at a position, and returns where it was before.
+    pub(super) fn place(&mut self, line: u64, position: u64) -> Option<u64> {
         let before = self.take(line);
         match self.runs.range_mut(..line).next_back() {
             Some((first, (count, at))) if first + *count == line && *at + *count == position => {

@@ -1,14 +1,18 @@
 //! The store of one machine: a folder, and a process that owns it.
 
 mod admit;
+mod check;
 mod config;
 mod delta;
+mod flush;
 mod folder;
 mod lines;
 mod parquet;
+mod rebuild;
 mod recover;
 mod rest;
 mod state;
+mod sums;
 mod table;
 
 use std::collections::BTreeMap;
@@ -18,24 +22,29 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use parking_lot::{Mutex, RwLock};
 use streamtable_schema::{ColumnPolicy, TablePath};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use config::StoreConfig;
+pub(crate) use parquet::{BLOCK, block_sums};
 pub use recover::Recovery;
 pub(crate) use state::DataFile;
+pub(crate) use sums::Sums;
 pub(crate) use table::Snapshot;
 
 use crate::log::{Log, Outcome};
 use crate::query::Engine;
 use crate::{
-    Appended, Batch, Numbering, Query, ReadRow, Rows, Store, StoreError, TableInfo, TableSummary,
+    Appended, Batch, Health, Numbering, Query, ReadRow, Rows, Store, StoreError, TableInfo,
+    TableSummary,
 };
 use admit::{Admitted, Parsed, parse, parse_apart};
+use rest::Which;
 use state::TableState;
-use table::Table;
+use table::{Table, Totals};
 
 /// Batches up to this size are read on the caller's task, larger ones beside it.
 const SMALL_BATCH: usize = 16 << 10;
@@ -91,18 +100,19 @@ struct Inner {
     config: StoreConfig,
     log: Log,
     tables: RwLock<BTreeMap<TablePath, Arc<Table>>>,
+    totals: Arc<Totals>,
     /// Who waits for the first row of tables that are not there yet.
     awaited: Mutex<BTreeMap<TablePath, watch::Sender<u64>>>,
     engine: Engine,
     recovery: Recovery,
-    /// Bytes handed to the log since rows were put to rest.
+    /// Bytes handed to the log since the last flush.
     logged: AtomicUsize,
     is_closed: AtomicBool,
     /// A permit for each KiB of lines that may be read now.
     reading: Semaphore,
     /// Wakes the background task.
     wake: Notify,
-    /// Tells that rows were put to rest.
+    /// Notified when a table was flushed.
     rested: Notify,
     /// Held as long as the folder is owned.
     _lock: File,
@@ -111,8 +121,9 @@ struct Inner {
 impl EmbeddedStore {
     /// Opens the store in a folder, and brings back what a crash left in its log.
     ///
-    /// Fails when another process owns the folder, or what lies there cannot be read at all; a
-    /// damaged part alone is set aside and told by [`recovery`](Self::recovery).
+    /// Fails if another process owns the folder, if a newer version wrote it, or if the system denies
+    /// access. Damage is no reason to fail: what cannot be read is set aside or rebuilt, and reported
+    /// by [`health`](Store::health).
     pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
         let inner = Arc::new(recover::open(config).await?);
         let background = tokio::spawn(rest::run(Arc::clone(&inner)));
@@ -124,12 +135,18 @@ impl EmbeddedStore {
         &self.inner.recovery
     }
 
-    /// Puts all rows that are durable to rest now.
+    /// Flushes all durable rows now. Fails if a table cannot be flushed, after all others are.
     pub async fn put_to_rest(&self) -> Result<(), StoreError> {
-        self.inner.put_to_rest().await
+        self.inner.flush(Which::All).await
     }
 
-    /// Reads every file at rest, sets those aside whose checksum is wrong, and returns their names.
+    /// Returns how many bytes the rows take that are in memory.
+    pub fn live_bytes(&self) -> usize {
+        self.inner.totals.live_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Reads every Parquet file and Delta log. Files that are damaged or missing are taken out of
+    /// their tables; returns their names.
     pub async fn verify(&self) -> Result<Vec<String>, StoreError> {
         let mut damaged = Vec::new();
         for table in self.inner.all_tables() {
@@ -158,6 +175,15 @@ impl Inner {
         self.tables.read().values().cloned().collect()
     }
 
+    /// Reads the files that queries could not read. Returns whether there were any.
+    async fn check_suspects(&self) -> bool {
+        let mut had_any = false;
+        for table in self.all_tables() {
+            had_any |= table.check_suspects().await;
+        }
+        had_any
+    }
+
     fn find(&self, path: &TablePath) -> Option<Arc<Table>> {
         self.tables.read().get(path).cloned()
     }
@@ -169,7 +195,8 @@ impl Inner {
         let mut tables = self.tables.write();
         let table = tables.entry(path.clone()).or_insert_with(|| {
             let folder = folder::table_folder(&self.config.folder, path);
-            let mut table = Table::new(path.clone(), folder, TableState::default());
+            let totals = Arc::clone(&self.totals);
+            let mut table = Table::new(path.clone(), folder, TableState::default(), totals);
             if let Some(end) = self.awaited.lock().remove(path) {
                 table.end = end;
             }
@@ -178,12 +205,14 @@ impl Inner {
         Arc::clone(table)
     }
 
-    fn live_bytes(&self) -> usize {
-        self.tables.read().values().map(|table| table.state.lock().live_bytes()).sum()
+    /// Returns the bytes that rows of tables take in memory which cannot be flushed.
+    fn faulty_bytes(&self) -> usize {
+        let tables = self.all_tables().into_iter().filter(|table| table.fault().is_some());
+        tables.map(|table| table.state.lock().live_bytes()).sum()
     }
 
-    /// Waits until there is room in memory.
-    async fn wait_for_room(&self) -> Result<(), StoreError> {
+    /// Waits until there is room in memory for rows of a table.
+    async fn wait_for_room(&self, path: &TablePath) -> Result<(), StoreError> {
         let unavailable = |reason: &str| StoreError::Unavailable { reason: reason.to_owned() };
         if self.is_closed.load(Ordering::Acquire) {
             return Err(unavailable("the server is shutting down"));
@@ -191,13 +220,18 @@ impl Inner {
         if self.log.waiting_bytes() > MAX_WAITING {
             return Err(unavailable("the disk is behind"));
         }
+        let max = self.config.live_bytes;
+        // Tables that cannot be flushed must leave room for the others.
+        if let Some(reason) = self.find(path).and_then(|table| table.fault())
+            && self.faulty_bytes() > max / 2
+        {
+            self.wake.notify_one();
+            return Err(unavailable(&format!("the table cannot be flushed: {reason}")));
+        }
         let wait = async {
             loop {
                 let rested = self.rested.notified();
-                // Looking at all tables costs little beside what was logged since.
-                if self.logged.load(Ordering::Relaxed) < self.config.live_bytes / 4
-                    || self.live_bytes() < self.config.live_bytes
-                {
+                if self.totals.live_bytes.load(Ordering::Relaxed) < max {
                     return;
                 }
                 self.wake.notify_one();
@@ -205,7 +239,7 @@ impl Inner {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, wait).await;
-        waited.map_err(|_| unavailable("rows come faster than they can be put to rest"))
+        waited.map_err(|_| unavailable("rows come faster than they can be flushed"))
     }
 
     /// Admits the rows of a batch and hands them to the log; returns once they are durable.
@@ -264,7 +298,9 @@ impl Inner {
         );
         drop(state);
         drop(spent);
-        if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize {
+        if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize
+            || self.totals.live_bytes.load(Ordering::Relaxed) > self.config.live_bytes / 2
+        {
             self.wake.notify_one();
         }
         Ok((appended, failures, settled))
@@ -276,12 +312,16 @@ fn ended() -> StoreError {
 }
 
 impl Table {
-    /// Hears, on the log's thread, what became of rows.
+    /// Called on the log's thread with the outcome of writing rows.
     fn settle(&self, group: admit::Group, outcome: &Outcome) {
         let mut state = self.state.lock();
         state.pending -= 1;
         match outcome {
-            Outcome::Durable => state.publish(group),
+            Outcome::Durable => {
+                state.publish(group);
+                self.need_log(&mut state);
+                self.recount(&mut state);
+            }
             Outcome::Failed(_) => {
                 state.give_up(&group);
                 state.failures += 1;
@@ -296,7 +336,7 @@ impl Table {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn append(&self, mut batch: Batch) -> Result<Appended, StoreError> {
-        self.inner.wait_for_room().await?;
+        self.inner.wait_for_room(&batch.table).await?;
         if batch.numbering == Numbering::Overwrite {
             // A line that may be written again may change its kind as well.
             batch.columns = ColumnPolicy::Evolve;
@@ -321,14 +361,19 @@ impl Store for EmbeddedStore {
     }
 
     fn tables(&self) -> Vec<TableSummary> {
-        let summary = |table: Arc<Table>| table.state.lock().summary(&table.path);
+        let summary = |table: Arc<Table>| {
+            let problems = table.problems();
+            let summary = table.state.lock().summary(&table.path)?;
+            Some(TableSummary { problems, ..summary })
+        };
         self.inner.all_tables().into_iter().filter_map(summary).collect()
     }
 
     fn table(&self, path: &TablePath) -> Option<TableInfo> {
         let table = self.inner.find(path)?;
-        let state = table.state.lock();
-        state.info(path)
+        let problems = table.problems();
+        let info = table.state.lock().info(path)?;
+        Some(TableInfo { summary: TableSummary { problems, ..info.summary }, ..info })
     }
 
     fn next_line(&self, path: &TablePath, writer: &str) -> u64 {
@@ -341,10 +386,12 @@ impl Store for EmbeddedStore {
         from: u64,
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError> {
-        match self.inner.find(path) {
-            Some(table) => self.inner.engine.read(table.snapshot(), from, limit).await,
-            None => Ok(Vec::new()),
+        let Some(table) = self.inner.find(path) else { return Ok(Vec::new()) };
+        let read = self.inner.engine.read(table.snapshot(), from, limit).await;
+        if read.is_err() && table.check_suspects().await {
+            return self.inner.engine.read(table.snapshot(), from, limit).await;
         }
+        read
     }
 
     fn watch(&self, path: &TablePath) -> watch::Receiver<u64> {
@@ -361,8 +408,40 @@ impl Store for EmbeddedStore {
     }
 
     async fn query(&self, query: Query) -> Result<Rows, StoreError> {
-        let catalog = Arc::new(Catalog(Arc::clone(&self.inner)));
-        self.inner.engine.query(catalog, query).await
+        let ask = |query| {
+            let catalog = Arc::new(Catalog(Arc::clone(&self.inner)));
+            self.inner.engine.query(catalog, query)
+        };
+        let again = query.clone();
+        let failed = match ask(query).await {
+            Ok(rows) => {
+                // Most queries that meet a damaged file do so before their first rows.
+                let (schema, mut batches) = (rows.schema, rows.batches);
+                match batches.next().await {
+                    Some(Err(error)) => error,
+                    first => {
+                        let first = futures_util::stream::iter(first);
+                        let inner = Arc::clone(&self.inner);
+                        let batches = first.chain(batches).inspect_err(move |_| {
+                            let inner = Arc::clone(&inner);
+                            tokio::spawn(async move { inner.check_suspects().await });
+                        });
+                        return Ok(Rows { schema, batches: batches.boxed() });
+                    }
+                }
+            }
+            Err(error) => error,
+        };
+        if self.inner.check_suspects().await { ask(again).await } else { Err(failed) }
+    }
+
+    fn health(&self) -> Health {
+        let problems = |table: Arc<Table>| (table.path.clone(), table.problems());
+        let tables = self.inner.all_tables().into_iter().map(problems);
+        Health {
+            store: self.inner.recovery.problems.clone(),
+            tables: tables.filter(|(_, problems)| !problems.is_empty()).collect(),
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -375,11 +454,13 @@ impl Store for EmbeddedStore {
             // The task ends by itself once the store is closed.
             let _ = task.await;
         }
-        let result = self.inner.put_to_rest().await;
+        if let Err(error) = self.inner.flush(Which::Large).await {
+            // Nothing is lost: the next start reads the rows from the log.
+            tracing::error!(%error, "some rows could not be flushed and stay in the log");
+        }
         let inner = Arc::clone(&self.inner);
         let closed = tokio::task::spawn_blocking(move || inner.log.close()).await;
-        closed.map_err(|error| StoreError::Io { reason: error.to_string() })?;
-        result
+        closed.map_err(|error| StoreError::Io { reason: error.to_string() })
     }
 }
 

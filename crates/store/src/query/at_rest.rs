@@ -11,7 +11,6 @@ use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -25,6 +24,7 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
+use super::checked::CheckedReaders;
 use super::in_order::InOrder;
 use crate::columns::fixed;
 use crate::embedded::{DataFile, Snapshot};
@@ -52,9 +52,10 @@ impl AtRest {
         let place = ObjectStoreUrl::local_filesystem();
         // A file never changes under its name, so what it says of itself is read once. To read it
         // for each query takes longer than many a query.
-        let readers = CachedParquetFileReaderFactory::new(
+        let readers = CheckedReaders::new(
             resources.object_store(&place)?,
             resources.cache_manager.get_file_metadata_cache(),
+            Arc::clone(&self.snapshot.sums),
         );
         let files =
             self.snapshot.files.iter().map(|file| self.file(file)).collect::<Result<_>>()?;

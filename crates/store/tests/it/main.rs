@@ -4,6 +4,8 @@
 mod conformance;
 mod crashes;
 mod damage;
+mod flush;
 mod full;
+mod matrix;
 mod order;
 mod support;
