@@ -1,12 +1,12 @@
-//! The hot paths one by one: how long each takes, and how many instructions.
+//! Benchmarks of single hot paths: duration and instruction count.
 //!
-//! `cargo xtask bench --micro` times them with divan. `cargo xtask bench --instructions` asks for
-//! `paths`, and has valgrind count what `repeat PATH TIMES` does.
+//! `cargo xtask bench --micro` times them with divan. `cargo xtask bench --instructions` lists them
+//! with `paths`, and counts the instructions of `repeat PATH TIMES` with valgrind.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
 #[path = "../src/rows.rs"]
-#[expect(dead_code, reason = "the sections need more kinds of rows")]
+#[expect(dead_code, reason = "the other benchmarks need more kinds of rows")]
 mod rows;
 
 use std::hint::black_box;
@@ -27,13 +27,13 @@ use rows::Sample;
 
 type Error = Box<dyn std::error::Error>;
 
-/// What is measured: each call does it once.
+/// The measured operation; each call performs it once.
 type Work = Box<dyn FnMut() -> Result<(), Error>>;
 
 /// A hot path.
 struct Path {
     name: &'static str,
-    /// How often it is repeated to be counted.
+    /// The number of repetitions when instructions are counted.
     times: u64,
     make: fn() -> Result<Work, Error>,
 }
@@ -71,11 +71,11 @@ fn main() -> ExitCode {
     }
 }
 
-// One call is shorter than two looks at the clock are exact.
+// One call is shorter than the resolution of the clock.
 #[divan::bench(args = PATHS.iter().map(|path| path.name), sample_size = 32, max_time = 2)]
 fn path(bencher: Bencher<'_, '_>, name: &str) {
-    let mut work = find(name).and_then(|path| (path.make)()).expect("a path that is there");
-    bencher.bench_local(|| work().expect("work that was done before"));
+    let mut work = find(name).and_then(|path| (path.make)()).expect("the path exists");
+    bencher.bench_local(|| work().expect("the first call has succeeded"));
 }
 
 fn repeat(name: &str, times: &str) -> Result<(), Error> {
@@ -88,10 +88,10 @@ fn repeat(name: &str, times: &str) -> Result<(), Error> {
 
 fn find(name: &str) -> Result<&'static Path, Error> {
     let found = PATHS.iter().find(|path| path.name == name);
-    found.ok_or_else(|| format!("there is no path {name:?}").into())
+    found.ok_or_else(|| format!("unknown path {name:?}").into())
 }
 
-/// What a table must know of a row.
+/// Collects the columns of a row.
 #[derive(Default)]
 struct Cells(Vec<(String, Type)>);
 
@@ -106,7 +106,7 @@ impl RowSink for Cells {
     }
 }
 
-/// Looks at each cell, and keeps none.
+/// Counts the cells of a row.
 struct Count(usize);
 
 impl RowSink for Count {
@@ -141,7 +141,7 @@ fn encode(row: impl serde::Serialize + 'static) -> Result<Work, Error> {
     }))
 }
 
-/// Checks a row against a table that has had its kind before.
+/// Checks a row against a table that already has its columns.
 fn check() -> Result<Work, Error> {
     let (mut schema, mut change) = (Schema::new(ColumnPolicy::Strict), Change::default());
     let mut cells = Cells::default();
@@ -166,7 +166,7 @@ fn check_once(schema: &Schema, change: &mut Change, cells: &Cells) -> Result<(),
     check.finish()
 }
 
-/// Unites the types of two nested cells that differ in a field.
+/// Unites the types of two nested cells that differ in one field.
 fn unite() -> Result<Work, Error> {
     let nested = |last: Type| {
         let point = Type::fields([("x", Type::Float), ("y", Type::Float)]);
@@ -179,7 +179,7 @@ fn unite() -> Result<Work, Error> {
     }))
 }
 
-/// Appends a line; as many are settled as come.
+/// Appends a line to the journal, which acknowledges older lines at the same rate.
 fn append() -> Result<Work, Error> {
     let line = line(7, &mut Count(0))?;
     let (mut journal, mut count) = (MemoryJournal::new(64 << 20), 0);
@@ -193,7 +193,7 @@ fn append() -> Result<Work, Error> {
     }))
 }
 
-/// Encodes, checks and journals a row on disk, as `log` does it, without any server.
+/// Encodes, checks and journals a row on disk, as `log` does, without a server.
 fn log() -> Result<Work, Error> {
     let folder = tempfile::tempdir()?;
     let dir = Some(folder.path().to_owned());

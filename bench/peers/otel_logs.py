@@ -1,4 +1,4 @@
-"""OpenTelemetry's logs, by HTTP, each row a record's attributes."""
+"""OpenTelemetry logs over HTTP; each row is the attributes of a record."""
 import os
 import time
 
@@ -10,7 +10,7 @@ from rows import measure
 
 provider = LoggerProvider()
 exporter = OTLPLogExporter(endpoint=os.environ["SINK_URL"] + "/v1/logs")
-# Room for all: by default it throws away what comes too fast.
+# Large enough for all rows; by default, records are dropped if the queue is full.
 provider.add_log_record_processor(BatchLogRecordProcessor(exporter, max_queue_size=1_000_000, max_export_batch_size=512))
 logger = provider.get_logger("bench")
 

@@ -1,4 +1,4 @@
-"""Our own Python package, with its rows on disk until they are acked, or in memory."""
+"""StreamTable's Python package, with pending rows on disk or in memory."""
 import sys
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Asks DuckDB and Polars what the bench asks our server, over the same files; prints the best times.
+"""Runs the same queries as the bench in DuckDB and Polars, on the same files; prints the best times.
 
     python queries.py FOLDER QUERIES
 """

@@ -1,4 +1,4 @@
-"""QuestDB's client, by HTTP, flushing by itself every 5,000 rows."""
+"""QuestDB's client over HTTP, with automatic flushes every 5,000 rows."""
 import os
 import sys
 
@@ -11,7 +11,7 @@ sender.establish()
 
 
 def log(row):
-    # A column has one type there.
+    # QuestDB columns have one type.
     row["score"] = str(row["score"])
     sender.row(sys.argv[1], columns=row, at=TimestampNanos.now())
 

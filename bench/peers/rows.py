@@ -1,4 +1,4 @@
-"""The rows of `../src/rows.rs`, and how a program tells what it measured."""
+"""The rows of `../src/rows.rs`, and the output format of the measurements."""
 import json
 import resource
 import sys
@@ -24,7 +24,7 @@ def row(i):
 
 
 def measure(log, finish):
-    """Calls `log(row)` for each row, then `finish()`, and prints the outcome."""
+    """Calls `log(row)` for each row, then `finish()`, and prints the measurements."""
     count = int(sys.argv[2])
     times, logged, chunk = [], 0.0, 10_000
     start = time.perf_counter()

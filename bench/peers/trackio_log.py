@@ -1,4 +1,4 @@
-"""Trackio, on this machine alone."""
+"""Trackio, local only."""
 import sys
 
 import trackio

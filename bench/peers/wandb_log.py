@@ -1,4 +1,4 @@
-"""The present SDK."""
+"""The current wandb SDK."""
 import sys
 
 import wandb
@@ -9,7 +9,7 @@ run = wandb.init(entity="bench", project="speed", id=sys.argv[1], settings=wandb
 
 def finish():
     run.finish()
-    # Its service is a process of its own, whose time counts once it has ended.
+    # The CPU time of its service process is counted once that process has exited.
     wandb.teardown()
 
 

@@ -1,4 +1,4 @@
-"""The legacy StreamTable, the way its page shows."""
+"""Weave's legacy StreamTable, used as on its documentation page."""
 import sys
 
 from rows import measure

@@ -1,4 +1,4 @@
-//! A program that logs: what is measured, in a process of its own.
+//! The measured client program, in a separate process.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,44 +17,44 @@ use crate::rows::{Sample, wide};
 use crate::server::Server;
 use crate::{Error, peers};
 
-/// Rows of so many cells are made before they are logged, so that their making is not measured; of
-/// more at once, their memory would be.
+/// Number of cells in the rows that are prepared before they are logged. Preparation is not
+/// measured; a larger number would add to the measured memory.
 const CELLS: usize = 100_000;
 
-/// What such a program does.
+/// The job of the client program.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) url: String,
     pub(crate) key: String,
     pub(crate) table: String,
-    /// Rows of each writer.
+    /// Number of rows per writer.
     pub(crate) rows: u64,
     pub(crate) form: Form,
-    /// Rows in each call of `log`.
+    /// Number of rows per call of `log`.
     pub(crate) per_call: u64,
-    /// Threads, each with an open table of its own.
+    /// Number of threads, each with its own open table.
     pub(crate) writers: usize,
-    /// Where rows are on disk until they are acked; otherwise they are in memory.
+    /// The spool's folder; without one, pending rows are in memory.
     pub(crate) spool: Option<PathBuf>,
-    /// Whether each call is timed by itself, which costs two looks at the clock.
+    /// Whether each call is timed, which needs two clock readings.
     pub(crate) is_timed: bool,
-    /// Whether the server is known to be away: rows are left behind in the end.
-    pub(crate) is_away: bool,
+    /// Whether the server is unreachable, so that rows remain at the end.
+    pub(crate) is_unreachable: bool,
 }
 
-/// The form that rows have.
+/// The type of the rows.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Form {
     /// A struct that implements `Serialize`.
     Typed,
     /// A `Row`.
     Dynamic,
-    /// A `Row` with so many float columns.
+    /// A `Row` with this many float columns.
     Wide(usize),
 }
 
 impl Form {
-    /// How many columns such a row has.
+    /// Returns the number of columns.
     pub(crate) fn columns(self) -> usize {
         match self {
             Self::Typed | Self::Dynamic => 10,
@@ -63,19 +63,19 @@ impl Form {
     }
 }
 
-/// What a program measured of itself; programs in Python print the same.
+/// The measurements of a program, as printed by this program and by the Python programs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// Rows that the other side has, as far as the program knows.
+    /// Number of rows that the receiver has, as far as the program knows.
     pub(crate) rows: u64,
-    /// Of the calls, divided by the rows of one, in seconds.
+    /// Percentiles of the calls' durations divided by the rows per call, in seconds.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
-    /// Seconds until the last call returned, and until all was delivered.
+    /// Seconds until the last call returned, and until all rows were delivered.
     pub(crate) logged: f64,
     pub(crate) finished: f64,
-    /// Seconds on processors, those of its own child processes included.
+    /// CPU seconds, including child processes.
     pub(crate) cpu: f64,
     pub(crate) peak_bytes: u64,
 }
@@ -92,11 +92,11 @@ impl Job {
             writers: 1,
             spool: None,
             is_timed: false,
-            is_away: false,
+            is_unreachable: false,
         }
     }
 
-    /// Starts a program that does it, and waits for what it measured.
+    /// Runs the job in a separate process and returns its measurements.
     pub(crate) fn run(&self) -> Result<Outcome, Error> {
         let mut process = Command::new(std::env::current_exe()?);
         process.args(["client", &serde_json::to_string(self)?]);
@@ -104,10 +104,10 @@ impl Job {
     }
 }
 
-/// Does a job, and prints what was measured.
+/// Runs a job in this process and prints the measurements.
 pub(crate) fn work(job: &Job) -> Result<(), Error> {
     let barrier = Barrier::new(job.writers);
-    let results: Vec<Result<Worked, Error>> = std::thread::scope(|scope| {
+    let results: Vec<Result<WriterResult, Error>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..job.writers)
             .map(|writer| {
                 scope.spawn({
@@ -135,17 +135,17 @@ pub(crate) fn work(job: &Job) -> Result<(), Error> {
     Ok(())
 }
 
-/// What one writer did.
-struct Worked {
+/// The measurements of one writer.
+struct WriterResult {
     times: Vec<Duration>,
     acked: u64,
     logged: Duration,
     finished: Duration,
 }
 
-fn write(job: &Job, writer: u64, barrier: &Barrier) -> Result<Worked, Error> {
+fn write(job: &Job, writer: u64, barrier: &Barrier) -> Result<WriterResult, Error> {
     let opened = open(job);
-    // All begin together, whatever becomes of one.
+    // All writers start together, even if one fails.
     barrier.wait();
     let table = opened?;
     let (start, mut waited) = (Instant::now(), Duration::ZERO);
@@ -174,9 +174,9 @@ fn write(job: &Job, writer: u64, barrier: &Barrier) -> Result<Worked, Error> {
         }
     }
     let logged = start.elapsed() - waited;
-    let acked = if job.is_away { table.stats().acked } else { table.finish()?.acked };
-    // The time that rows took to make is no time of ours, though delivery went on in it.
-    Ok(Worked { times, acked, logged, finished: start.elapsed() })
+    let acked = if job.is_unreachable { table.stats().acked } else { table.finish()?.acked };
+    // Exclude the time to prepare rows, although delivery continued during it.
+    Ok(WriterResult { times, acked, logged, finished: start.elapsed() })
 }
 
 fn log<R>(
@@ -201,7 +201,7 @@ fn open(job: &Job) -> Result<StreamTable, Error> {
     let builder = StreamTable::builder(&job.table)
         .settings(Settings::default())
         .base_url(&job.url)
-        .api_key(&job.key)?
+        .api_key(&job.key)
         .columns(ColumnPolicy::Evolve)
         .when_full(WhenFull::Wait)
         .quiet()
@@ -212,7 +212,7 @@ fn open(job: &Job) -> Result<StreamTable, Error> {
         }
         None => builder.no_spool(),
     };
-    let builder = match job.is_away {
+    let builder = match job.is_unreachable {
         true => builder
             .when_unreachable(WhenUnreachable::LogAnyway)
             .open_timeout(Duration::from_secs(1))

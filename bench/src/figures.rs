@@ -1,29 +1,29 @@
-//! Figures, and how people read them.
+//! Figures and their formatting.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// A line of a section's table.
+/// A row of a section's table.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Line {
-    /// What was measured.
+    /// The measured subject.
     pub(crate) what: String,
-    /// One cell for each of the section's columns.
+    /// The cells, one per column of the section.
     pub(crate) cells: Vec<Cell>,
 }
 
-/// One figure.
+/// A figure.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "unit", content = "value", rename_all = "snake_case")]
 pub(crate) enum Cell {
     Seconds(f64),
     PerSecond(f64),
     Bytes(u64),
-    /// How many times another figure of the same run.
+    /// The ratio to another figure of the same run.
     Times(f64),
     Count(u64),
-    /// Does not apply, or was not measured.
+    /// Not applicable, or not measured.
     None,
 }
 
@@ -71,7 +71,7 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// Times, sorted.
+/// Sorted durations.
 #[derive(Debug)]
 pub(crate) struct Times(Vec<Duration>);
 
@@ -81,7 +81,7 @@ impl Times {
         Self(times)
     }
 
-    /// Returns the time that a part of all stays below; zero of none.
+    /// Returns a percentile; zero if there are no durations.
     pub(crate) fn at(&self, part: f64) -> Duration {
         let last = self.0.len().saturating_sub(1);
         self.0.get((last as f64 * part).round() as usize).copied().unwrap_or_default()
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_as_people_read_them() {
+    fn cells_are_formatted() {
         let cells = [
             (Cell::Seconds(4.2e-7), "420 ns"),
             (Cell::Seconds(1.5e-3), "1.50 ms"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_times() {
+    fn percentiles() {
         let times = Times::new((0..=100).rev().map(Duration::from_millis).collect());
         assert_eq!(times.at(0.5), Duration::from_millis(50));
         assert_eq!(times.at(0.99), Duration::from_millis(99));

@@ -1,7 +1,7 @@
-//! Measures StreamTable beside what its users have today, in one run.
+//! Benchmarks StreamTable and alternative clients in one run.
 //!
-//! `cargo xtask bench` builds and starts it. Each section says what it does in `about`;
-//! `docs/performance.md` says how to read the figures.
+//! `cargo xtask bench` builds and starts it. Each section describes itself in `about`;
+//! `docs/performance.md` explains the figures.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
@@ -25,49 +25,50 @@ use client::Job;
 use report::Report;
 use sections::SECTIONS;
 
-/// Why a measurement ended early.
+/// An error that aborts a measurement.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Parser)]
-#[command(name = "streamtable-bench", about = "Measure StreamTable beside its peers", version)]
+#[command(name = "streamtable-bench", about = "Measure StreamTable and other clients", version)]
 struct Cli {
-    /// Sections to run, in their order; all of them otherwise
+    /// Sections to run, in their order [default: all]
     #[arg(long, value_delimiter = ',', value_name = "SECTION")]
     only: Vec<String>,
-    /// Say which sections there are
+    /// List the sections
     #[arg(long)]
     list: bool,
     #[command(flatten)]
     scale: Scale,
-    /// The server's binary [default: the one beside this]
+    /// The server's binary [default: the one next to this program]
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
-    /// The folder with the peers' Python environments, which `cargo xtask bench` makes
+    /// The folder with the Python environments of the other clients, which `cargo xtask bench`
+    /// creates
     #[arg(long, value_name = "DIR")]
     environments: Option<PathBuf>,
-    /// Where measured servers keep their rows; says which disk is measured
+    /// Data folder of the measured servers; choose it on the disk to be measured
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
-    /// Write all figures as JSON
+    /// Write all figures to a JSON file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw the figures
+    /// Draw the figures to an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(subcommand)]
     child: Option<Child>,
 }
 
-/// How much is measured.
+/// The sizes of the measurements.
 #[derive(Clone, Debug, clap::Args)]
 struct Scale {
-    /// Rows of the measurements at the call, and of each peer
+    /// Rows per measured client, and per measurement of single calls
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     rows: u64,
-    /// Rows of the measurements from end to end
+    /// Rows of the end-to-end measurements
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     stream: u64,
-    /// Rows of the table that is asked
+    /// Rows of the queried table
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     big: u64,
     /// Seconds of the live measurement
@@ -75,18 +76,19 @@ struct Scale {
     seconds: u64,
 }
 
-/// What a measurement starts as a process of its own, so that its memory and its time are its own.
+/// A measurement that runs as a separate process, so that its memory and CPU time are measured
+/// alone.
 #[derive(Debug, Subcommand)]
 enum Child {
-    /// A program that logs
+    /// A client program
     #[command(hide = true)]
     Client {
-        /// The work, as JSON
+        /// The job, as JSON
         job: String,
     },
 }
 
-/// What a section needs.
+/// The inputs of a section.
 #[derive(Debug)]
 struct Bench {
     scale: Scale,
@@ -118,7 +120,7 @@ fn run(cli: Cli) -> Result<(), Error> {
     if let Some(unknown) =
         cli.only.iter().find(|name| !SECTIONS.iter().any(|section| section.name == **name))
     {
-        return Err(format!("there is no section {unknown:?}; --list names them").into());
+        return Err(format!("unknown section {unknown:?}; --list lists them").into());
     }
     let beside = std::env::current_exe()?.with_file_name("streamtable");
     let bench = Bench {
@@ -136,7 +138,7 @@ fn run(cli: Cli) -> Result<(), Error> {
         let figures =
             (section.run)(&bench).map_err(|error| format!("section {}: {error}", section.name))?;
         report.add(section, figures);
-        // What was measured stays, whatever becomes of the rest.
+        // Write the finished sections even if a later one failed.
         if let Some(path) = &cli.json {
             report.write(path)?;
         }

@@ -1,4 +1,4 @@
-//! A page that has a table open, as far as the server can tell.
+//! A minimal client of the live protocol, which the server treats as an open page.
 
 use std::net::TcpStream;
 
@@ -11,31 +11,30 @@ use tokio_tungstenite::tungstenite::{Message, WebSocket, connect};
 use crate::Error;
 use crate::server::Server;
 
-/// The only view of the page, as it calls it.
+/// The name of the page's only view.
 const VIEW: &str = "view";
 
 /// A page that follows one column of a table.
 ///
-/// It does what a board's panel does: it makes a view, is told that there is news, and asks for the
-/// rows that it has not got.
+/// It works as a panel of a board: it creates a view, is notified of new rows, and requests them.
 #[derive(Debug)]
 pub(crate) struct Page {
     socket: WebSocket<MaybeTlsStream<TcpStream>>,
     last: u32,
-    /// The request under whose number news comes, and whether some has come that was not looked at.
+    /// The id of the subscription request, and whether an unread notification has arrived.
     follow: u32,
     has_news: bool,
     seen: u32,
 }
 
-/// What a page sees of the column `sent`: it knows floats alone.
+/// A chunk of the column `sent`, which contains only floats.
 #[derive(Debug, Deserialize)]
 struct Shown {
     sent: Vec<f64>,
 }
 
 impl Page {
-    /// Opens a table, and looks at the rows that it has.
+    /// Opens a table and reads its current rows.
     pub(crate) fn open(server: &Server, table: &str) -> Result<Self, Error> {
         let url = format!("{}/api/live", server.url.replacen("http", "ws", 1));
         let mut request = url.into_client_request()?;
@@ -46,15 +45,15 @@ impl Page {
         let names = Names { names: vec!["sent".to_owned()] };
         let config = Config { columns: Some(Columns { these: Some(names) }) };
         let view = MakeView { view: VIEW.to_owned(), config: Some(config) };
-        page.send(table, Ask::MakeView(view))?;
+        page.send(table, ClientMessage::MakeView(view))?;
         page.answer()?;
-        page.send(VIEW, Ask::OnUpdate(Empty {}))?;
+        page.send(VIEW, ClientMessage::OnUpdate(Empty {}))?;
         page.follow = page.last;
         page.look()?;
         Ok(page)
     }
 
-    /// Waits for news, and returns the cells of the rows that are new.
+    /// Waits for a notification, and returns the cells of the new rows.
     pub(crate) fn news(&mut self) -> Result<Vec<u64>, Error> {
         while !std::mem::take(&mut self.has_news) {
             self.receive()?;
@@ -64,28 +63,28 @@ impl Page {
 
     fn look(&mut self) -> Result<Vec<u64>, Error> {
         let part = ViewPort { start_row: Some(self.seen), end_row: Some(self.seen + 10_000) };
-        self.send(VIEW, Ask::ToColumns(Part { viewport: Some(part) }))?;
-        let Some(Say::ToColumns(Text { text })) = self.answer()? else {
-            return Err("the server shows nothing".into());
+        self.send(VIEW, ClientMessage::ToColumns(Part { viewport: Some(part) }))?;
+        let Some(ServerMessage::ToColumns(Text { text })) = self.answer()? else {
+            return Err("the server returned no rows".into());
         };
         let Shown { sent } = serde_json::from_str(&text)?;
         self.seen += sent.len() as u32;
         Ok(sent.into_iter().map(|it| it as u64).collect())
     }
 
-    fn send(&mut self, entity_id: &str, ask: Ask) -> Result<(), Error> {
+    fn send(&mut self, entity_id: &str, client: ClientMessage) -> Result<(), Error> {
         self.last += 1;
         let request =
-            Request { msg_id: self.last, entity_id: entity_id.to_owned(), ask: Some(ask) };
+            Request { msg_id: self.last, entity_id: entity_id.to_owned(), client: Some(client) };
         Ok(self.socket.send(Message::Binary(request.encode_to_vec().into()))?)
     }
 
-    /// Waits for what is said in answer to the last request.
-    fn answer(&mut self) -> Result<Option<Say>, Error> {
+    /// Waits for the response to the last request.
+    fn answer(&mut self) -> Result<Option<ServerMessage>, Error> {
         loop {
             let response = self.receive()?;
             if response.msg_id == self.last {
-                return Ok(response.say);
+                return Ok(response.server_message);
             }
         }
     }
@@ -94,8 +93,8 @@ impl Page {
         loop {
             let Message::Binary(bytes) = self.socket.read()? else { continue };
             let response = Response::decode(bytes)?;
-            if let Some(Say::Error(Text { text })) = response.say {
-                return Err(format!("the server says: {text}").into());
+            if let Some(ServerMessage::Error(Text { text })) = response.server_message {
+                return Err(format!("the server returned an error: {text}").into());
             }
             self.has_news |= response.msg_id == self.follow;
             return Ok(response);
@@ -103,7 +102,7 @@ impl Page {
     }
 }
 
-/// As much of Perspective's protocol as this page needs: names and numbers are those of
+/// The part of Perspective's protocol that this page needs; names and numbers are from
 /// `perspective.proto`, version 5.6.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Request {
@@ -111,12 +110,12 @@ struct Request {
     msg_id: u32,
     #[prost(string, tag = "2")]
     entity_id: String,
-    #[prost(oneof = "Ask", tags = "6, 21, 24")]
-    ask: Option<Ask>,
+    #[prost(oneof = "ClientMessage", tags = "6, 21, 24")]
+    client: Option<ClientMessage>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-enum Ask {
+enum ClientMessage {
     #[prost(message, tag = "6")]
     MakeView(MakeView),
     #[prost(message, tag = "21")]
@@ -129,12 +128,12 @@ enum Ask {
 struct Response {
     #[prost(uint32, tag = "1")]
     msg_id: u32,
-    #[prost(oneof = "Say", tags = "24, 50")]
-    say: Option<Say>,
+    #[prost(oneof = "ServerMessage", tags = "24, 50")]
+    server_message: Option<ServerMessage>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-enum Say {
+enum ServerMessage {
     #[prost(message, tag = "24")]
     ToColumns(Text),
     #[prost(message, tag = "50")]

@@ -1,4 +1,4 @@
-//! Programs that log by other means, and where their other ends are.
+//! Runs the client programs of other projects, and a sink for their rows.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::Error;
 use crate::client::Outcome;
 
-/// How long a peer may take to say what it measured.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// Timeout for a client program.
+const TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Runs a program, and reads what it measured off the last line of its output.
+/// Runs a program, and parses the measurements in the last line of its output.
 pub(crate) fn outcome(process: &mut Command) -> Result<Outcome, Error> {
     Ok(serde_json::from_str(&last_line(process)?)?)
 }
@@ -38,10 +38,10 @@ pub(crate) fn last_line(process: &mut Command) -> Result<String, Error> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TIMEOUT {
             child.kill()?;
             child.wait()?;
-            return Err(format!("took more than {PATIENCE:?}").into());
+            return Err(format!("took more than {TIMEOUT:?}").into());
         }
         std::thread::sleep(Duration::from_millis(5));
     };
@@ -54,7 +54,7 @@ pub(crate) fn last_line(process: &mut Command) -> Result<String, Error> {
     Ok(said.lines().last().unwrap_or_default().to_owned())
 }
 
-/// Returns a Python program, if the environment that it needs is there.
+/// Returns the command of a Python program, if its environment exists.
 pub(crate) fn python(environments: Option<&Path>, name: &str, program: &str) -> Option<Command> {
     let python = environments?.join(name).join("bin/python");
     if !python.exists() {
@@ -66,8 +66,8 @@ pub(crate) fn python(environments: Option<&Path>, name: &str, program: &str) -> 
     Some(command)
 }
 
-/// Takes whatever is posted to it, and throws it away: the other end of peers whose own server is
-/// not installed by pip or cargo. Ends with this process.
+/// Starts an HTTP server that accepts and discards all requests, for clients whose own server
+/// cannot be installed by pip or cargo. It runs until this process exits.
 pub(crate) fn sink() -> Result<String, Error> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -79,7 +79,7 @@ pub(crate) fn sink() -> Result<String, Error> {
     Ok(url)
 }
 
-/// Answers requests of one connection, until it ends or is not understood.
+/// Responds to the requests of one connection until it closes or a request cannot be parsed.
 fn drain(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut buffer, mut block) = (Vec::new(), vec![0; 1 << 16]);
@@ -107,7 +107,7 @@ fn drain(mut stream: TcpStream) -> std::io::Result<()> {
                 read => left -= read,
             }
         }
-        // QuestDB's client asks first which versions of its protocol there are.
+        // QuestDB's client first requests the supported protocol versions.
         let body = match head.starts_with("get /settings") {
             true => r#"{"config":{"line.proto.support.versions":[1,2]}}"#,
             false => "{}",

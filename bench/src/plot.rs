@@ -1,4 +1,4 @@
-//! A picture of the figures that most people ask for.
+//! A chart of the most important figures.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ const BAR: u32 = 30;
 const HEAD: u32 = 70;
 const FOOT: u32 = 40;
 
-/// Bars under a title: a name and seconds each, the shortest first.
+/// A bar chart: a title, and name and seconds of each bar, the shortest first.
 struct Panel {
     title: &'static str,
     bars: Vec<(String, f64)>,
 }
 
-/// Draws what a call costs and what delivery takes, ours and the peers', on logarithmic scales.
+/// Draws the duration of a call and the cost of delivery for all clients, on logarithmic scales.
 pub(crate) fn draw(report: &Report, path: &Path) -> Result<(), Error> {
     let lines = |name| {
         let found = report.sections.iter().find(|section| section.name == name);
@@ -31,16 +31,16 @@ pub(crate) fn draw(report: &Report, path: &Path) -> Result<(), Error> {
     let others = peers.iter().filter(|line| line.what != "StreamTable from Rust");
     let panels = [
         Panel::new(
-            "What a program waits at the call, p50",
+            "Duration of a call, p50",
             one_row.chain(others).filter_map(|line| bar(line, 0)),
         ),
         Panel::new(
-            "Processor time of a client for 100,000 rows",
+            "CPU time of a client for 100,000 rows",
             peers.iter().filter_map(|line| bar(line, 4)),
         ),
     ];
     if panels.iter().any(|panel| panel.bars.is_empty()) {
-        return Err("there is nothing to draw without the sections call and peers".into());
+        return Err("the chart needs the sections call and peers".into());
     }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
@@ -114,7 +114,7 @@ impl Panel {
     }
 }
 
-/// Rows of the section `call` do not say whose they are.
+/// Rows of the section `call` do not include the client's name.
 fn name(what: &str) -> String {
     match what.strip_prefix("a ") {
         Some(rest) => format!("StreamTable, {rest}"),

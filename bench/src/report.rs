@@ -1,4 +1,4 @@
-//! What a run found: printed as it comes, kept as JSON.
+//! The report of a run: printed as it progresses, and written as JSON.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::figures::Line;
 use crate::sections::{Figures, Section};
 use crate::{Bench, Error, resources};
 
-/// What a run found.
+/// The report of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     machine: String,
@@ -16,12 +16,12 @@ pub(crate) struct Report {
     rows: u64,
     stream_rows: u64,
     big_rows: u64,
-    pub(crate) sections: Vec<Found>,
+    pub(crate) sections: Vec<SectionReport>,
 }
 
-/// What a section found.
+/// The figures of a section.
 #[derive(Debug, Serialize)]
-pub(crate) struct Found {
+pub(crate) struct SectionReport {
     pub(crate) name: &'static str,
     about: &'static str,
     columns: &'static [&'static str],
@@ -44,7 +44,7 @@ impl Report {
         })
     }
 
-    /// Prints a section as a table in Markdown, and keeps it.
+    /// Prints a section as a Markdown table, and adds it to the report.
     pub(crate) fn add(&mut self, section: &Section, figures: Figures) {
         let Figures { lines, notes } = figures;
         println!("### {}\n\n{}\n", section.name, section.about);
@@ -62,7 +62,7 @@ impl Report {
             println!();
         }
         let Section { name, about, columns, .. } = *section;
-        self.sections.push(Found { name, about, columns, lines, notes });
+        self.sections.push(SectionReport { name, about, columns, lines, notes });
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {

@@ -1,11 +1,12 @@
-//! The workload: ten mixed columns, about 220 bytes a row as JSON. Fixed, so that runs compare.
+//! The workload: ten columns of mixed types, about 220 bytes per row as JSON. Fixed, so that runs
+//! are comparable.
 //!
-//! `peers/rows.py` makes the same rows.
+//! `peers/rows.py` generates the same rows.
 
 use serde::Serialize;
 use streamtable_schema::{Row, Value};
 
-/// A row as a program has it.
+/// A row as a typed struct.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sample {
     loss: f64,
@@ -20,7 +21,7 @@ pub(crate) struct Sample {
     score: Score,
 }
 
-/// A column that holds numbers and texts.
+/// A column that contains numbers and strings.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum Score {
@@ -29,7 +30,7 @@ enum Score {
 }
 
 impl Sample {
-    /// Makes the `i`-th row.
+    /// Makes row `i`.
     pub(crate) fn new(i: u64) -> Self {
         let mix = mix(i);
         let score = match i % 2 {
@@ -50,7 +51,7 @@ impl Sample {
         }
     }
 
-    /// The same without a type of its own.
+    /// Converts it to a `Row`.
     pub(crate) fn to_row(&self) -> Row {
         let score = match &self.score {
             Score::Number(number) => Value::from(*number),
@@ -74,13 +75,13 @@ impl Sample {
     }
 }
 
-/// A row of so many float columns.
+/// Makes a row with this many float columns.
 pub(crate) fn wide(i: u64, columns: usize) -> Row {
     let value = |column: usize| (mix(i + column as u64) % 1_000_000) as f64 / 1e3;
     (0..columns).map(|column| (format!("c{column:04}"), Value::from(value(column)))).collect()
 }
 
-/// Mixes well enough for columns that do not follow from one another.
+/// A hash, so that the columns are not correlated.
 fn mix(i: u64) -> u64 {
     i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20
 }

@@ -1,4 +1,4 @@
-//! A server in a process of its own, in a folder of its own.
+//! A server process with its own data folder.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use ureq::http::Response;
 use crate::resources::Usage;
 use crate::{Bench, Error};
 
-/// How long a server may take to end.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Timeout for the server's shutdown.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A server in a process of its own; killed when this is dropped.
+/// A server process; killed on drop.
 pub(crate) struct Server {
     child: Child,
     home: TempDir,
     binary: PathBuf,
     pub(crate) url: String,
     pub(crate) key: String,
-    /// From the start of the process until it said that it serves.
+    /// Time from the start of the process until it reported that it listens.
     pub(crate) start: Duration,
 }
 
@@ -34,11 +34,11 @@ impl Server {
         let (child, url, start) = launch(&bench.server, &home)?;
         let netrc = std::fs::read_to_string(home.path().join(".netrc"))?;
         let mut words = netrc.split_whitespace().skip_while(|word| *word != "password");
-        let key = words.nth(1).ok_or("the server kept no key")?.to_owned();
+        let key = words.nth(1).ok_or("the server stored no key")?.to_owned();
         Ok(Self { child, home, binary: bench.server.clone(), url, key, start })
     }
 
-    /// Ends it, rows at rest and all, and starts another over the same folder.
+    /// Stops the server, which flushes its rows, and starts another with the same data folder.
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
         self.end()?;
         (self.child, self.url, self.start) = launch(&self.binary, &self.home)?;
@@ -49,8 +49,8 @@ impl Server {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         let start = Instant::now();
         while self.child.try_wait()?.is_none() {
-            if start.elapsed() > PATIENCE {
-                return Err("the server does not end".into());
+            if start.elapsed() > TIMEOUT {
+                return Err("the server did not stop in time".into());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -61,12 +61,12 @@ impl Server {
         Usage::of(&self.child.id().to_string())
     }
 
-    /// Where it keeps a table.
+    /// Returns the folder of a table.
     pub(crate) fn table_folder(&self, name: &str) -> PathBuf {
         self.home.path().join("data/store/tables").join(name)
     }
 
-    /// Asks in SQL; the answer as Arrow.
+    /// Runs an SQL query; returns the response in Arrow format.
     pub(crate) fn query(&self, sql: &str) -> Result<Vec<u8>, Error> {
         let answer = ureq::post(format!("{}/api/query", self.url))
             .header("authorization", format!("Bearer {}", self.key))
@@ -88,7 +88,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Whether it was still there does not matter here.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -111,7 +111,7 @@ fn launch(binary: &PathBuf, home: &TempDir) -> Result<(Child, String, Duration),
     out.read_line(&mut line)?;
     let took = start.elapsed();
     let url = line.trim().rsplit_once(" at ").ok_or("the server did not start")?.1.to_owned();
-    // Its greeting goes on, and nobody reads it.
+    // Read the rest of the greeting, so that the server is not blocked by a full pipe.
     std::thread::spawn(move || out.read_to_end(&mut Vec::new()));
     Ok((child, url, took))
 }

@@ -1,4 +1,5 @@
-//! `?exp=` of a link: a tree that prints as itself, or an error at one of the text's characters.
+//! The `?exp=` parameter of a link: gives a tree that prints as itself, or an error at the position
+//! of a character.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! The body of a post, and of its answer.
+//! The bodies of row requests and of their responses.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A row on the wire.
+//! A history line.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

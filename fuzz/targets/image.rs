@@ -1,4 +1,4 @@
-//! The head of an image: one with a size, or none.
+//! The header of an image: gives a size or an error.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -54,6 +54,23 @@ test("our own client's link opens the panel", async () => {
   await page.context().close();
 });
 
+test("a login link logs in by its button alone", async () => {
+  const page = await browser.open(server, "/");
+  await page.context().clearCookies();
+  const { url } = await (await server.ask("POST", "/api/login-links", "{}")).json();
+  await page.goto(`${url}&next=${encodeURIComponent("/me")}`);
+  await page.getByText("This link logs this browser in").waitFor();
+  assert.deepEqual(await page.context().cookies(), []);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.waitForURL(`${server.url}/me`);
+  // A browser that is logged in goes on at once.
+  const { url: again } = await (await server.ask("POST", "/api/login-links", "{}")).json();
+  await page.goto(`${again}&next=${encodeURIComponent("/me/seed")}`);
+  assert.equal(page.url(), `${server.url}/me/seed`);
+  settled(page);
+  await page.context().close();
+});
+
 test("sounds and films play", async () => {
   const table = "me/media/t";
   const page = await browser.open(server, "/");

@@ -1,35 +1,35 @@
-//! What was logged, held against what is stored.
+//! Compares the rows that were logged with the rows that are stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::json;
 
-/// How many rows each writer was told that `log` took: those numbered from 0 up to there.
+/// For each writer, the number of rows that `log` accepted: rows 0 up to that number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     writers: BTreeMap<String, u64>,
 }
 
-/// A row as the server has it.
+/// A row from the server.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredRow {
     pub(crate) writer: String,
     pub(crate) number: u64,
-    /// Whether it holds what was logged.
+    /// Whether its content is the logged one.
     pub(crate) is_whole: bool,
 }
 
-/// What became of all rows.
+/// The result of the comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Rows that were logged. The last ones of a writer may have been logged without it having had
-    /// the time to say so; they count if one of them is stored.
+    /// The number of logged rows. A writer may be killed after `log` accepted its last rows but
+    /// before it reported them; they count if one of them is stored.
     pub(crate) logged: u64,
     pub(crate) lost: u64,
     pub(crate) twice: u64,
     pub(crate) out_of_order: u64,
-    /// Rows that nobody logged so.
+    /// Stored rows with content that was never logged.
     pub(crate) strange: u64,
 }
 
@@ -40,7 +40,7 @@ impl Verdict {
 }
 
 impl Ledger {
-    /// Notes that `log` took all rows of a writer below `rows`.
+    /// Records that `log` accepted all rows of a writer below `rows`.
     pub(crate) fn took(&mut self, writer: &str, rows: u64) {
         let told = self.writers.entry(writer.to_owned()).or_default();
         *told = rows.max(*told);
@@ -50,7 +50,7 @@ impl Ledger {
         self.writers.values().sum()
     }
 
-    /// Judges rows in the order in which the server has them.
+    /// Checks rows in the order in which the server stores them.
     pub(crate) fn judge(&self, stored: impl IntoIterator<Item = StoredRow>) -> Verdict {
         let mut verdict = Verdict::default();
         let mut numbers: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
@@ -81,25 +81,25 @@ impl Ledger {
     }
 }
 
-/// All that there is to tell in the end.
+/// The report of a whole run.
 #[derive(Clone, Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Summary {
     pub(crate) seconds: f64,
     pub(crate) seed: u64,
     pub(crate) verdict: Verdict,
     pub(crate) server_kills: u64,
-    /// How many of them came while the server was coming to its end by itself.
+    /// The number of server kills while the server was shutting down.
     pub(crate) while_stopping: u64,
     pub(crate) client_kills: u64,
-    /// What the proxy did, by name.
-    pub(crate) troubles: Vec<(&'static str, u64)>,
+    /// The number of connections for each fault of the proxy.
+    pub(crate) faults: Vec<(&'static str, u64)>,
 }
 
-impl Tally {
+impl Summary {
     pub(crate) fn to_json(&self) -> String {
         let Verdict { logged, lost, twice, out_of_order, strange } = self.verdict;
-        let troubles: serde_json::Map<_, _> =
-            self.troubles.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
+        let faults: serde_json::Map<_, _> =
+            self.faults.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
         json!({
             "seconds": (self.seconds * 10.0).round() / 10.0,
             "seed": self.seed,
@@ -107,7 +107,7 @@ impl Tally {
             "server_kills": self.server_kills,
             "server_kills_while_stopping": self.while_stopping,
             "client_kills": self.client_kills,
-            "connections": troubles,
+            "connections": faults,
             "lost": lost,
             "twice": twice,
             "out_of_order": out_of_order,
@@ -117,17 +117,17 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verdict { logged, lost, twice, out_of_order, strange } = self.verdict;
         let mut line = |name: &str, value: &dyn fmt::Display| writeln!(f, "{name:<14}{value}");
         line("rows logged", &logged)?;
         let (kills, stopping) = (self.server_kills, self.while_stopping);
-        line("server kills", &format_args!("{kills}, {stopping} of them while it was stopping"))?;
+        line("server kills", &format_args!("{kills}, {stopping} of them during shutdown"))?;
         line("client kills", &self.client_kills)?;
-        let troubles: Vec<String> =
-            self.troubles.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        line("connections", &troubles.join(", "))?;
+        let faults: Vec<String> =
+            self.faults.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        line("connections", &faults.join(", "))?;
         line("lost", &lost)?;
         line("twice", &twice)?;
         line("out of order", &out_of_order)?;
@@ -154,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_counted() {
+    fn faults_are_counted() {
         check(3, &[0, 1, 2], [3, 0, 0, 0]);
-        // Logged, and killed before it could say so.
+        // Row 2 was logged, but the writer was killed before it reported the row.
         check(2, &[0, 1, 2], [3, 0, 0, 0]);
         check(3, &[0, 1], [3, 1, 0, 0]);
         check(1, &[0, 2], [3, 1, 0, 0]);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_logged_is_counted() {
+    fn rows_that_were_never_logged_are_counted() {
         let mut ledger = Ledger::default();
         ledger.took("w", 1);
         let row =

@@ -1,12 +1,12 @@
-//! Kills a server and the programs that log to it at random moments, for a while, and counts what
-//! became of their rows. `cargo xtask crash` builds what it needs and starts it.
+//! Kills a server and the programs that log to it at random moments, and compares the stored rows
+//! with the logged ones. `cargo xtask crash` builds the programs and starts this one.
 //!
-//! All processes are real: the `streamtable` command serves, this program logs when it is started
-//! as a writer, and between them [`Proxy`] makes trouble. Each writer prints how many rows `log`
-//! took; that ledger is held against what the server has in the end.
+//! All processes are real: the `streamtable` command serves, this program logs if it is started as
+//! a writer, and [`Proxy`] injects network faults between them. Each writer prints how many rows
+//! `log` accepted; this ledger is compared with the rows on the server at the end.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
-mod dice;
+mod generator;
 mod ledger;
 mod options;
 mod proxy;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(async {
         match role {
             Role::Driver(options) => drive(options).await,
-            Role::Writer(life) => writer::run(life).await.map(|()| ExitCode::SUCCESS),
+            Role::Writer(role) => writer::run(role).await.map(|()| ExitCode::SUCCESS),
         }
     });
     ended.unwrap_or_else(|reason| {
@@ -51,19 +51,20 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs to the end and prints the tally. One signal ends the killing, a second one everything.
+/// Runs to the end and prints the summary. The first signal ends the killing, the second ends the
+/// run.
 async fn drive(options: Options) -> Result<ExitCode, String> {
     let is_json = options.is_json;
     let (stop, stopped) = watch::channel(false);
-    let tally = tokio::select! {
-        tally = Run::new(options, stopped).await?.finish() => tally?,
+    let summary = tokio::select! {
+        summary = Run::new(options, stopped).await?.finish() => summary?,
         ended = second_signal(stop) => return ended,
     };
     match is_json {
-        true => println!("{}", tally.to_json()),
-        false => print!("{tally}"),
+        true => println!("{}", summary.to_json()),
+        false => print!("{summary}"),
     }
-    Ok(if tally.verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn second_signal(stop: watch::Sender<bool>) -> Result<ExitCode, String> {
@@ -76,7 +77,7 @@ async fn second_signal(stop: watch::Sender<bool>) -> Result<ExitCode, String> {
             _ = terminate.recv() => {}
         }
         if !stop.send_replace(true) {
-            eprintln!("\nenough killed; the last rows are delivered and counted");
+            eprintln!("\nkilling has ended; the remaining rows are delivered and counted");
         }
     }
     Ok(ExitCode::from(130))

@@ -3,25 +3,25 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What this process is.
+/// The role of this process.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Role {
-    /// The one that starts and kills the others.
+    /// The process that starts and kills the others.
     Driver(Options),
-    /// One of the others.
-    Writer(Life),
+    /// A process that logs.
+    Writer(WriterRole),
 }
 
-/// What a writer does.
+/// The behaviour of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum WriterRole {
     /// Logs until it is killed.
     Endless,
-    /// Delivers what all others left, and ends.
+    /// Delivers the rows that other writers left, then exits.
     Last,
 }
 
-impl Life {
+impl WriterRole {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Endless => "endless",
@@ -41,12 +41,12 @@ pub(crate) struct Options {
 
 impl Role {
     pub(crate) fn parse(args: &[String]) -> Result<Self, String> {
-        if let [flag, life] = args
+        if let [flag, role] = args
             && flag == "--writer"
         {
-            let lives = [Life::Endless, Life::Last];
-            let life = lives.into_iter().find(|it| it.name() == life);
-            return life.map(Self::Writer).ok_or_else(|| "no such life".to_owned());
+            let roles = [WriterRole::Endless, WriterRole::Last];
+            let role = roles.into_iter().find(|it| it.name() == role);
+            return role.map(Self::Writer).ok_or_else(|| "unknown writer behaviour".to_owned());
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut options = Options {
@@ -66,18 +66,18 @@ impl Role {
                 "--server" => options.server = value()?.into(),
                 "--seconds" => options.time = Duration::from_secs(number(arg, value()?)?.max(1)),
                 "--seed" => options.seed = number(arg, value()?)?,
-                _ => return Err(format!("takes no `{arg}`; `cargo xtask crash --help`")),
+                _ => return Err(format!("unknown argument `{arg}`; `cargo xtask crash --help`")),
             }
         }
         if options.server.as_os_str().is_empty() {
-            return Err("`--server` says where the streamtable command is".to_owned());
+            return Err("`--server` must give the path of the streamtable command".to_owned());
         }
         Ok(Self::Driver(options))
     }
 }
 
 fn number(name: &str, text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("`{name}` is a whole number, not {text:?}"))
+    text.parse().map_err(|_| format!("`{name}` must be a whole number, not {text:?}"))
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
         let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
         let parsed = Role::parse(&args).map(|role| match role {
             Role::Driver(options) => (options.time.as_secs(), options.seed, options.is_json),
-            Role::Writer(life) => panic!("{life:?}"),
+            Role::Writer(role) => panic!("{role:?}"),
         });
         assert_eq!(parsed, expected.map_err(str::to_owned));
     }
@@ -99,8 +99,8 @@ mod tests {
         check("--server s --seconds 7 --seed=3 --json", Ok((7, 3, true)));
         check("--server s --seed 4", Ok((60, 4, false)));
         check("--server s --seconds", Err("`--seconds` needs a value"));
-        check("--server s --seed x", Err("`--seed` is a whole number, not \"x\""));
-        check("--server s --fast", Err("takes no `--fast`; `cargo xtask crash --help`"));
-        check("", Err("`--server` says where the streamtable command is"));
+        check("--server s --seed x", Err("`--seed` must be a whole number, not \"x\""));
+        check("--server s --fast", Err("unknown argument `--fast`; `cargo xtask crash --help`"));
+        check("", Err("`--server` must give the path of the streamtable command"));
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy between writers and server that makes trouble.
+//! A proxy between writers and server that injects faults.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,42 +11,42 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::dice::Dice;
+use crate::generator::Generator;
 
-/// What happens to a connection, beside its end by somebody's death.
+/// The fault of a connection, in addition to the death of a process at either end.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
+enum ConnectionFault {
     None,
-    /// It breaks after so many bytes of requests.
+    /// Breaks after this many bytes of requests.
     CutRequest(u64),
-    /// It breaks after so many bytes of answers, at 0 before the first.
+    /// Breaks after this many bytes of responses; 0 means before the first.
     CutAnswer(u64),
-    /// Each piece waits for up to so long.
+    /// Delays each piece by up to this time.
     Delay(Duration),
-    /// It flows in pieces of so many bytes.
+    /// Splits the data into pieces of this many bytes.
     Drip(u64),
-    /// The server gets everything a second time, so much later.
+    /// Sends all requests to the server a second time, after this delay.
     Twice(Duration),
 }
 
-/// Names of troubles, for the tally.
+/// Names of the faults, for the summary.
 const NAMES: [&str; 6] =
-    ["whole", "cut in a request", "cut in an answer", "late", "slow", "doubled"];
+    ["whole", "cut in a request", "cut in a response", "late", "slow", "doubled"];
 
-impl Trouble {
-    fn draw(dice: &mut Dice) -> Self {
-        match dice.roll(8) {
-            0 | 1 => Self::CutRequest(dice.roll(30_000)),
+impl ConnectionFault {
+    fn draw(generator: &mut Generator) -> Self {
+        match generator.below(8) {
+            0 | 1 => Self::CutRequest(generator.below(30_000)),
             2 => Self::CutAnswer(0),
-            3 => Self::CutAnswer(dice.roll(3_000)),
-            4 => Self::Delay(Duration::from_millis(1 + dice.roll(300))),
-            5 => Self::Drip(1 + dice.roll(300)),
-            6 => Self::Twice(Duration::from_millis(dice.roll(500))),
+            3 => Self::CutAnswer(generator.below(3_000)),
+            4 => Self::Delay(Duration::from_millis(1 + generator.below(300))),
+            5 => Self::Drip(1 + generator.below(300)),
+            6 => Self::Twice(Duration::from_millis(generator.below(500))),
             _ => Self::None,
         }
     }
 
-    /// Its place in [`NAMES`].
+    /// Returns the fault's index in [`NAMES`].
     fn index(self) -> usize {
         match self {
             Self::None => 0,
@@ -59,7 +59,7 @@ impl Trouble {
     }
 }
 
-/// A proxy that listens for as long as it is there.
+/// A proxy that runs until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     addr: SocketAddr,
@@ -69,21 +69,21 @@ pub(crate) struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    /// Where the server is, while there is one.
+    /// The server's address, while a server runs.
     server: Mutex<Option<SocketAddr>>,
-    dice: Mutex<Dice>,
+    generator: Mutex<Generator>,
     is_calm: AtomicBool,
     counts: [AtomicU64; NAMES.len()],
 }
 
 impl Proxy {
-    pub(crate) async fn start(dice: Dice) -> Result<Self, String> {
+    pub(crate) async fn start(generator: Generator) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("no proxy: {error}");
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared {
             server: Mutex::new(None),
-            dice: Mutex::new(dice),
+            generator: Mutex::new(generator),
             is_calm: AtomicBool::new(false),
             counts: Default::default(),
         });
@@ -102,18 +102,18 @@ impl Proxy {
         format!("http://{}", self.addr)
     }
 
-    /// Says where the server is now.
-    pub(crate) fn lead_to(&self, server: Option<SocketAddr>) {
+    /// Sets the server's current address.
+    pub(crate) fn set_server(&self, server: Option<SocketAddr>) {
         *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
-    /// Makes no more trouble with new connections.
-    pub(crate) fn calm(&self) {
+    /// Stops injecting faults into new connections.
+    pub(crate) fn stop_faults(&self) {
         self.shared.is_calm.store(true, Ordering::Relaxed);
     }
 
-    /// How many connections had which trouble.
-    pub(crate) fn troubles(&self) -> Vec<(&'static str, u64)> {
+    /// Returns the number of connections with each fault.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, u64)> {
         let counts = self.shared.counts.iter().map(|count| count.load(Ordering::Relaxed));
         NAMES.into_iter().zip(counts).collect()
     }
@@ -130,39 +130,43 @@ impl Shared {
         let server = *self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(addr) = server else { return };
         let Ok(server) = TcpStream::connect(addr).await else { return };
-        let (trouble, life) = {
-            let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-            (Trouble::draw(&mut dice), Duration::from_millis(100 + dice.roll(3_000)))
+        let (fault, lifetime) = {
+            let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
+            (
+                ConnectionFault::draw(&mut generator),
+                Duration::from_millis(100 + generator.below(3_000)),
+            )
         };
-        let trouble = if self.is_calm.load(Ordering::Relaxed) { Trouble::None } else { trouble };
-        self.counts[trouble.index()].fetch_add(1, Ordering::Relaxed);
+        let fault =
+            if self.is_calm.load(Ordering::Relaxed) { ConnectionFault::None } else { fault };
+        self.counts[fault.index()].fetch_add(1, Ordering::Relaxed);
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
-        let copy = match trouble {
-            Trouble::Twice(later) => Some(repeat(addr, later)),
+        let copy = match fault {
+            ConnectionFault::Twice(later) => Some(repeat(addr, later)),
             _ => None,
         };
-        let requests = pump(from_client, to_server, Pace::of_requests(trouble), copy);
-        let answers = pump(from_server, to_client, Pace::of_answers(trouble), None);
+        let requests = pump(from_client, to_server, Pace::of_requests(fault), copy);
+        let answers = pump(from_server, to_client, Pace::of_answers(fault), None);
         let both = async {
-            // HTTP's requests and answers have no use for half a connection.
+            // Close both directions when one closes: HTTP/1.1 does not use half-closed connections.
             tokio::select! {
                 () = requests => {}
                 () = answers => {}
             }
         };
-        match trouble {
-            Trouble::None => both.await,
-            // A connection may be kept for long, and others shall have troubles, too.
-            _ => drop(timeout(life, both).await),
+        match fault {
+            ConnectionFault::None => both.await,
+            // Limit the lifetime of a connection, so that later connections get faults too.
+            _ => drop(timeout(lifetime, both).await),
         }
     }
 }
 
-/// How bytes flow in one direction.
+/// The pace of data in one direction.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
-    /// It ends after so many bytes.
+    /// The maximum number of bytes.
     most: u64,
     piece: usize,
     pause: Duration,
@@ -171,27 +175,29 @@ struct Pace {
 impl Pace {
     const QUICK: Self = Self { most: u64::MAX, piece: 64 << 10, pause: Duration::ZERO };
 
-    fn of_requests(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::CutRequest(most) => Self { most, ..Self::QUICK },
-            Trouble::Drip(bytes) => {
+    fn of_requests(fault: ConnectionFault) -> Self {
+        match fault {
+            ConnectionFault::CutRequest(most) => Self { most, ..Self::QUICK },
+            ConnectionFault::Drip(bytes) => {
                 Self { piece: bytes as usize, pause: Duration::from_millis(1), ..Self::QUICK }
             }
-            Trouble::Delay(pause) => Self { pause, ..Self::QUICK },
-            Trouble::None | Trouble::CutAnswer(_) | Trouble::Twice(_) => Self::QUICK,
+            ConnectionFault::Delay(pause) => Self { pause, ..Self::QUICK },
+            ConnectionFault::None | ConnectionFault::CutAnswer(_) | ConnectionFault::Twice(_) => {
+                Self::QUICK
+            }
         }
     }
 
-    fn of_answers(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::CutAnswer(most) => Self { most, ..Self::QUICK },
-            Trouble::CutRequest(_) => Self::QUICK,
+    fn of_answers(fault: ConnectionFault) -> Self {
+        match fault {
+            ConnectionFault::CutAnswer(most) => Self { most, ..Self::QUICK },
+            ConnectionFault::CutRequest(_) => Self::QUICK,
             other => Self::of_requests(other),
         }
     }
 }
 
-/// Passes bytes on until one side ends or the pace says so.
+/// Copies bytes until one side closes or the limit is reached.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -207,7 +213,7 @@ async fn pump(
             sleep(pace.pause).await;
         }
         if let Some(copy) = &copy {
-            // The second connection may have ended before the first.
+            // The second connection may have closed before the first.
             let _ = copy.send(piece.to_vec());
         }
         if to.write_all(piece).await.is_err() || piece.len() < count {
@@ -217,14 +223,15 @@ async fn pump(
     }
 }
 
-/// Sends what is handed to it over a connection of its own, later, and listens to no answer.
+/// Sends the bytes that it receives over a separate connection, after a delay, and ignores the
+/// responses.
 fn repeat(server: SocketAddr, later: Duration) -> mpsc::UnboundedSender<Vec<u8>> {
     let (sender, mut pieces) = mpsc::unbounded_channel::<Vec<u8>>();
     tokio::spawn(async move {
         let Ok(stream) = TcpStream::connect(server).await else { return };
         let (mut answers, mut requests) = stream.into_split();
         let listening = tokio::spawn(async move {
-            // A server whose answers nobody takes would wait.
+            // Read the responses, so that the server is not blocked.
             let mut bytes = vec![0; 64 << 10];
             let silence = Duration::from_secs(2);
             while let Ok(Ok(1..)) = timeout(silence, answers.read(&mut bytes)).await {}

@@ -1,4 +1,4 @@
-//! A run: who lives, who is killed, and the counting in the end.
+//! A run: starts and kills the processes, and counts the rows at the end.
 
 use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
@@ -19,19 +19,19 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::Proxy;
-use crate::dice::Dice;
-use crate::ledger::{Ledger, StoredRow, Tally};
-use crate::options::{Life, Options};
+use crate::generator::Generator;
+use crate::ledger::{Ledger, StoredRow, Summary};
+use crate::options::{Options, WriterRole};
 use crate::server::Server;
-use crate::writer::{self, Said, TABLE, Writer};
+use crate::writer::{self, Output, TABLE, Writer};
 
-/// How many programs log at the same time.
+/// The number of concurrent writers.
 const WRITERS: usize = 3;
 
-/// How many rows are read back at once.
+/// The number of rows per read request.
 const PAGE: usize = 20_000;
 
-/// Servers, writers and a proxy between them, in a folder of their own.
+/// Servers, writers and the proxy between them, in a temporary folder.
 #[derive(Debug)]
 pub(crate) struct Run {
     options: Options,
@@ -40,24 +40,24 @@ pub(crate) struct Run {
     key: String,
     proxy: Proxy,
     server: Option<Server>,
-    writers: Vec<Living>,
+    writers: Vec<RunningWriter>,
     ledger: Arc<Mutex<Ledger>>,
-    dice: Dice,
+    generator: Generator,
     start: Instant,
     server_kills: u64,
     while_stopping: u64,
     client_kills: u64,
 }
 
-/// A writer, and who notes what it says.
+/// A writer, and the task that records its output.
 #[derive(Debug)]
-struct Living {
+struct RunningWriter {
     kill: watch::Sender<bool>,
     noting: JoinHandle<Result<(), String>>,
 }
 
 impl Run {
-    /// Starts a server for the first time, and the proxy.
+    /// Starts the first server and the proxy.
     pub(crate) async fn new(
         options: Options,
         stopped: watch::Receiver<bool>,
@@ -66,7 +66,7 @@ impl Run {
         let folder = folder.map_err(|error| format!("no folder: {error}"))?;
         let seed = options.seed;
         let mut run = Self {
-            proxy: Proxy::start(Dice::new(!seed)).await?,
+            proxy: Proxy::start(Generator::new(!seed)).await?,
             options,
             stopped,
             folder,
@@ -74,32 +74,32 @@ impl Run {
             server: None,
             writers: Vec::new(),
             ledger: Arc::default(),
-            dice: Dice::new(seed),
+            generator: Generator::new(seed),
             start: Instant::now(),
             server_kills: 0,
             while_stopping: 0,
             client_kills: 0,
         };
         run.start_server().await?;
-        // The first start makes a key and keeps it there.
+        // The first start creates a key and stores it there.
         let netrc = std::fs::read_to_string(run.path(".netrc")).map_err(|e| e.to_string())?;
         let key = netrc.rsplit_once("password ").map(|(_, key)| key.trim().to_owned());
-        run.key = key.ok_or("the server made no key")?;
+        run.key = key.ok_or("the server created no key")?;
         Ok(run)
     }
 
-    /// Kills until the time is over or somebody has seen enough, then lets a last program deliver
-    /// what is left, and counts.
-    pub(crate) async fn finish(mut self) -> Result<Tally, String> {
+    /// Kills processes until the time is over or a signal arrives. Then a last program delivers the
+    /// remaining rows, and all rows are counted.
+    pub(crate) async fn finish(mut self) -> Result<Summary, String> {
         let outcome = self.work().await;
-        if !matches!(&outcome, Ok(tally) if tally.verdict.is_clean()) {
+        if !matches!(&outcome, Ok(summary) if summary.verdict.is_clean()) {
             self.folder.disable_cleanup(true);
-            eprintln!("what is left of it lies in {}", self.folder.path().display());
+            eprintln!("its files are in {}", self.folder.path().display());
         }
         outcome
     }
 
-    async fn work(&mut self) -> Result<Tally, String> {
+    async fn work(&mut self) -> Result<Summary, String> {
         for _ in 0..WRITERS {
             self.start_writer()?;
         }
@@ -108,12 +108,12 @@ impl Run {
         let is_terminal = std::io::stderr().is_terminal();
         let pause = if is_terminal { Duration::from_millis(300) } else { Duration::from_secs(5) };
         while self.start.elapsed() < self.options.time && !*self.stopped.borrow() {
-            let next = sleep(Duration::from_millis(20 + self.dice.roll(400)));
+            let next = sleep(Duration::from_millis(20 + self.generator.below(400)));
             tokio::select! {
                 () = next => {}
                 _ = self.stopped.changed() => continue,
             }
-            self.strike().await?;
+            self.kill_something().await?;
             if told.elapsed() >= pause {
                 told = Instant::now();
                 self.show(is_terminal);
@@ -131,28 +131,28 @@ impl Run {
         if !status.success() {
             return Err(format!("the server was asked to stop, and ended with {status}"));
         }
-        Ok(Tally {
+        Ok(Summary {
             seconds,
             seed: self.options.seed,
             verdict,
             server_kills: self.server_kills,
             while_stopping: self.while_stopping,
             client_kills: self.client_kills,
-            troubles: self.proxy.troubles(),
+            faults: self.proxy.faults(),
         })
     }
 
-    /// Kills somebody, and starts it again.
-    async fn strike(&mut self) -> Result<(), String> {
-        match self.dice.roll(10) {
+    /// Kills a process and starts it again.
+    async fn kill_something(&mut self) -> Result<(), String> {
+        match self.generator.below(10) {
             0..=3 => {
-                let which = self.dice.roll(WRITERS as u64) as usize;
+                let which = self.generator.below(WRITERS as u64) as usize;
                 self.kill_writer(which).await?;
                 self.start_writer()?;
             }
             4..=6 => self.kill_server().await?,
             7..=8 => {
-                // All at once.
+                // Kill all writers at once.
                 for writer in &self.writers {
                     writer.kill.send_replace(true);
                 }
@@ -167,26 +167,25 @@ impl Run {
                 return Ok(());
             }
             _ => {
-                // Rows come to rest when it stops: it is killed in the middle of that, or before,
-                // or after.
+                // The server flushes rows at shutdown; kill it before, during or after the flush.
                 let server = self.take_server()?;
                 server.terminate()?;
-                sleep(Duration::from_millis(self.dice.roll(60))).await;
+                sleep(Duration::from_millis(self.generator.below(60))).await;
                 server.kill().await?;
                 self.server_kills += 1;
                 self.while_stopping += 1;
             }
         }
         if self.server.is_none() {
-            sleep(Duration::from_millis(self.dice.roll(200))).await;
+            sleep(Duration::from_millis(self.generator.below(200))).await;
             self.start_server().await?;
         }
         Ok(())
     }
 
     fn take_server(&mut self) -> Result<Server, String> {
-        self.proxy.lead_to(None);
-        self.server.take().ok_or_else(|| "there is no server".to_owned())
+        self.proxy.set_server(None);
+        self.server.take().ok_or_else(|| "no server is running".to_owned())
     }
 
     async fn kill_server(&mut self) -> Result<(), String> {
@@ -202,22 +201,22 @@ impl Run {
             Server::start(&self.options.server, &data, |command| prepare(command, &home, log))
         };
         let clone = |log: &File| log.try_clone().map_err(|error| error.to_string());
-        // Now and then it is killed while it looks after what the last kill left.
+        // Sometimes kill the server during the recovery from the previous kill.
         let has_a_key = !self.key.is_empty();
-        if has_a_key && self.dice.roll(4) == 0 {
+        if has_a_key && self.generator.below(4) == 0 {
             let server = start(clone(&log)?)?;
-            sleep(Duration::from_millis(self.dice.roll(150))).await;
+            sleep(Duration::from_millis(self.generator.below(150))).await;
             server.kill().await?;
             self.server_kills += 1;
         }
         let mut server = start(log)?;
-        self.proxy.lead_to(Some(server.addr().await?));
+        self.proxy.set_server(Some(server.addr().await?));
         self.server = Some(server);
         Ok(())
     }
 
     fn start_writer(&mut self) -> Result<(), String> {
-        let mut writer = self.writer(Life::Endless)?;
+        let mut writer = self.writer(WriterRole::Endless)?;
         let (kill, mut killed) = watch::channel(false);
         let ledger = Arc::clone(&self.ledger);
         let noting = tokio::spawn(async move {
@@ -233,51 +232,51 @@ impl Run {
                     }
                 };
                 match said {
-                    Some(Said::Writer(name)) => id = name,
-                    Some(Said::Took(rows)) => {
+                    Some(Output::Writer(name)) => id = name,
+                    Some(Output::Took(rows)) => {
                         ledger.lock().unwrap_or_else(PoisonError::into_inner).took(&id, rows);
                     }
-                    Some(Said::Stats(_)) => {}
+                    Some(Output::Stats(_)) => {}
                     None if is_killed => return writer.ended().await.map(drop),
                     None => {
                         let status = writer.ended().await?;
-                        return Err(format!("a writer ended by itself: {status}"));
+                        return Err(format!("a writer exited unexpectedly: {status}"));
                     }
                 }
             }
         });
-        self.writers.push(Living { kill, noting });
+        self.writers.push(RunningWriter { kill, noting });
         Ok(())
     }
 
     async fn kill_writer(&mut self, which: usize) -> Result<(), String> {
-        let Living { kill, noting } = self.writers.swap_remove(which);
+        let RunningWriter { kill, noting } = self.writers.swap_remove(which);
         kill.send_replace(true);
         self.client_kills += 1;
         noting.await.map_err(|error| error.to_string())?
     }
 
-    fn writer(&self, life: Life) -> Result<Writer, String> {
+    fn writer(&self, role: WriterRole) -> Result<Writer, String> {
         let log = self.log("writers.log")?;
         let prepare = |command: &mut Command| prepare(command, self.folder.path(), log);
-        Writer::start(life, &self.proxy.url(), &self.key, prepare)
+        Writer::start(role, &self.proxy.url(), &self.key, prepare)
     }
 
-    /// Lets a last program deliver what all others left.
+    /// Starts a last program that delivers the rows of all others.
     async fn deliver(&mut self) -> Result<(), String> {
         while !self.writers.is_empty() {
             self.kill_writer(0).await?;
         }
-        self.proxy.calm();
-        let mut last = self.writer(Life::Last)?;
+        self.proxy.stop_faults();
+        let mut last = self.writer(WriterRole::Last)?;
         let mut stats = None;
         while let Some(said) = last.next().await? {
-            if let Said::Stats(text) = said {
+            if let Output::Stats(text) = said {
                 stats = Some(text);
             }
         }
         let status = last.ended().await?;
-        let stats = stats.ok_or_else(|| format!("the last program ended with {status}"))?;
+        let stats = stats.ok_or_else(|| format!("the last program exited with {status}"))?;
         eprintln!("the last program: {stats}");
         let left = spool::list(&self.path("state/streamtable/spool"));
         let left = left.map_err(|error| error.to_string())?;
@@ -287,9 +286,9 @@ impl Run {
         Ok(())
     }
 
-    /// Reads all rows, from a server that was killed once more.
+    /// Reads all rows after a final kill of the server.
     async fn read_back(&mut self) -> Result<Vec<StoredRow>, String> {
-        /// What is wanted of a row as the server writes it.
+        /// The relevant fields of a row in the API.
         #[derive(Deserialize)]
         struct Line {
             _position: u64,
@@ -353,7 +352,8 @@ impl Run {
     }
 }
 
-/// Gives a process a home of its own, and a group, so that Ctrl-C is the driver's alone.
+/// Gives a process its own home folder, and its own process group so that Ctrl-C reaches only the
+/// driver.
 fn prepare(command: &mut Command, home: &std::path::Path, log: File) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -1,4 +1,4 @@
-//! The server's process.
+//! The server process.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,10 +10,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// How long it may take to start, or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for starting and stopping.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A `streamtable serve` that may not listen yet.
+/// A `streamtable serve` process that may not be listening yet.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -31,39 +31,39 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command
             .spawn()
-            .map_err(|error| format!("{} does not start: {error}", program.display()))?;
+            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
         Ok(Self { child })
     }
 
-    /// Waits until it listens, and returns where.
+    /// Waits until the server listens, and returns its address.
     pub(crate) async fn addr(&mut self) -> Result<SocketAddr, String> {
         let out = self.child.stdout.take().ok_or("a server without an output")?;
         let mut out = BufReader::new(out);
         let mut line = String::new();
-        let read = timeout(PATIENCE, out.read_line(&mut line)).await;
-        let read = read.map_err(|_| "the server does not come up")?;
+        let read = timeout(TIMEOUT, out.read_line(&mut line)).await;
+        let read = read.map_err(|_| "the server did not start in time")?;
         read.map_err(|error| error.to_string())?;
-        // The greeting is long, and nobody may make it wait.
+        // Read the rest of the greeting, so that the server is not blocked by a full pipe.
         tokio::spawn(async move { while let Ok(1..) = out.read_line(&mut String::new()).await {} });
         let addr = line.trim().rsplit_once("http://").and_then(|(_, addr)| addr.parse().ok());
-        addr.ok_or_else(|| format!("the server does not say where it listens: {line:?}"))
+        addr.ok_or_else(|| format!("the server did not print its address: {line:?}"))
     }
 
     pub(crate) async fn kill(mut self) -> Result<(), String> {
-        self.child.kill().await.map_err(|error| format!("the server had ended by itself: {error}"))
+        self.child.kill().await.map_err(|error| format!("the server exited unexpectedly: {error}"))
     }
 
-    /// Asks it to stop.
+    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) -> Result<(), String> {
         let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let pid = pid.ok_or("the server had ended by itself")?;
+        let pid = pid.ok_or("the server exited unexpectedly")?;
         kill_process(pid, Signal::TERM).map_err(|error| format!("the server: {error}"))
     }
 
-    /// Asks it to stop, and waits for its end.
+    /// Sends SIGTERM and waits for the exit.
     pub(crate) async fn stop(mut self) -> Result<ExitStatus, String> {
         self.terminate()?;
-        let ended = timeout(PATIENCE, self.child.wait()).await;
-        ended.map_err(|_| "the server does not stop")?.map_err(|error| error.to_string())
+        let ended = timeout(TIMEOUT, self.child.wait()).await;
+        ended.map_err(|_| "the server did not stop in time")?.map_err(|error| error.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! A program that logs, and knows nothing of what is going to happen to it.
+//! The program that logs rows and is killed.
 
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -9,22 +9,22 @@ use streamtable_transport_hyper::HyperTransport;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::dice::Dice;
-use crate::options::Life;
+use crate::generator::Generator;
+use crate::options::WriterRole;
 
-/// The table of all rows.
+/// The table of the run.
 pub(crate) const TABLE: &str = "crash/test/rows";
 
-/// What this process has an address and a key from.
+/// The environment variables with the server's address and the key.
 const SERVER: &str = "STREAMTABLE_CRASH_SERVER";
 const KEY: &str = "STREAMTABLE_CRASH_KEY";
 
-/// How many rows `log` may be given at once.
+/// The maximum number of rows per call of `log`.
 const MOST_ROWS: u64 = 40;
 
-/// The text of a row; whoever reads it back can tell whether it is the one that was logged.
+/// Returns the text of a row. It depends only on the number, so that a stored row can be checked.
 pub(crate) fn text(number: u64) -> String {
-    let length = Dice::new(number).roll(200);
+    let length = Generator::new(number).below(200);
     format!("{number} {}", "x".repeat(length as usize))
 }
 
@@ -32,14 +32,13 @@ fn made(number: u64) -> Row {
     row! { "n" => number, "text" => text(number) }
 }
 
-/// Is a writer, until it is killed or done.
-pub(crate) async fn run(life: Life) -> Result<(), String> {
+/// Runs as a writer until it is killed or has finished.
+pub(crate) async fn run(role: WriterRole) -> Result<(), String> {
     let env = |name| std::env::var(name).map_err(|_| format!("{name} is not set"));
     end_with_the_driver();
     let table = StreamTable::builder(TABLE)
         .base_url(&env(SERVER)?)
         .api_key(&env(KEY)?)
-        .map_err(|error| error.to_string())?
         .transport(HyperTransport::new().map_err(|error| error.to_string())?)
         .when_unreachable(WhenUnreachable::LogAnyway)
         .when_full(WhenFull::Wait)
@@ -55,22 +54,22 @@ pub(crate) async fn run(life: Life) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     tell(format_args!("writer {}", table.writer()))?;
-    if life == Life::Last {
+    if role == WriterRole::Last {
         let stats = table.finish().await.map_err(|error| error.to_string())?;
         return tell(format_args!("stats {stats}"));
     }
-    let mut dice = Dice::new(std::process::id().into());
+    let mut generator = Generator::new(std::process::id().into());
     let mut number = 0;
     loop {
-        let end = number + 1 + dice.roll(MOST_ROWS);
+        let end = number + 1 + generator.below(MOST_ROWS);
         table.log((number..end).map(made)).await.map_err(|error| error.to_string())?;
         number = end;
         tell(format_args!("took {number}"))?;
-        tokio::time::sleep(Duration::from_millis(dice.roll(20))).await;
+        tokio::time::sleep(Duration::from_millis(generator.below(20))).await;
     }
 }
 
-/// Nobody reads the ledger of a writer whose driver is gone.
+/// Ends this process when its driver exits, since its output is then lost.
 fn end_with_the_driver() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -83,34 +82,34 @@ fn tell(line: std::fmt::Arguments<'_>) -> Result<(), String> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| error.to_string())
 }
 
-/// A writer as its driver sees it: a process of its own.
+/// A writer process, as seen by the driver.
 #[derive(Debug)]
 pub(crate) struct Writer {
     child: Child,
     out: Lines<BufReader<ChildStdout>>,
 }
 
-/// What a writer says.
+/// A line of a writer's output.
 #[derive(Debug)]
-pub(crate) enum Said {
-    /// Its id, before anything else.
+pub(crate) enum Output {
+    /// The writer's id; always the first line.
     Writer(String),
-    /// `log` took all rows below this number.
+    /// `log` accepted all rows below this number.
     Took(u64),
-    /// It is done.
+    /// The final statistics.
     Stats(String),
 }
 
 impl Writer {
     pub(crate) fn start(
-        life: Life,
+        role: WriterRole,
         url: &str,
         key: &str,
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(own);
-        command.args(["--writer", life.name()]);
+        command.args(["--writer", role.name()]);
         prepare(&mut command);
         command.env(SERVER, url).env(KEY, key);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -119,21 +118,21 @@ impl Writer {
         Ok(Self { child, out: BufReader::new(out).lines() })
     }
 
-    /// Returns what it says next, or nothing once it has ended.
-    pub(crate) async fn next(&mut self) -> Result<Option<Said>, String> {
+    /// Returns the next line, or `None` once the writer has exited.
+    pub(crate) async fn next(&mut self) -> Result<Option<Output>, String> {
         let Ok(Some(line)) = self.out.next_line().await else { return Ok(None) };
         let said = line.split_once(' ').and_then(|(word, rest)| match word {
-            "writer" => Some(Said::Writer(rest.to_owned())),
-            "took" => rest.parse().ok().map(Said::Took),
-            "stats" => Some(Said::Stats(rest.to_owned())),
+            "writer" => Some(Output::Writer(rest.to_owned())),
+            "took" => rest.parse().ok().map(Output::Took),
+            "stats" => Some(Output::Stats(rest.to_owned())),
             _ => None,
         });
-        said.map(Some).ok_or_else(|| format!("a writer said {line:?}"))
+        said.map(Some).ok_or_else(|| format!("unexpected output of a writer: {line:?}"))
     }
 
-    /// Kills it. What it has said may still be read.
+    /// Kills it. Its output so far can still be read.
     pub(crate) fn kill(&mut self) -> Result<(), String> {
-        self.child.start_kill().map_err(|error| format!("a writer had ended by itself: {error}"))
+        self.child.start_kill().map_err(|error| format!("a writer exited unexpectedly: {error}"))
     }
 
     pub(crate) async fn ended(&mut self) -> Result<std::process::ExitStatus, String> {

@@ -1,4 +1,5 @@
-//! Bad input, as one table: what is given, and the error at the earliest possible call.
+//! Bad input, as a table of inputs and errors. Each error is returned by the earliest possible
+//! call.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::support::{NAME, builder, mock, open};
 async fn open_error(name: &str, settings: Settings) -> OpenError {
     let mock = mock();
     let opened = StreamTable::builder(name).settings(settings).transport(mock.clone()).open().await;
-    assert_eq!(mock.count(RequestKind::Graphql), 0, "{name} was asked of the server");
+    assert_eq!(mock.count(RequestKind::Graphql), 0, "{name} was sent to the server");
     opened.unwrap_err()
 }
 
@@ -28,12 +29,12 @@ async fn names_are_refused_before_anything_is_sent() {
         ("a/b/c/d", "a table name has at most three parts, entity/project/table; this one has 4"),
         ("e/p/", "the table name is empty"),
         ("e//t", "the project is empty"),
-        ("Me/p/t", r#"the entity "Me" holds 'M'; it may hold a-z, 0-9, _ and -"#),
-        ("e/p/a b", r#"the table name "a b" holds ' '; it may hold A-Z, a-z, 0-9, _, . and -"#),
+        ("Me/p/t", r#"the entity "Me" contains 'M'; it may contain a-z, 0-9, _ and -"#),
         (
-            "t",
-            "the project is missing: write entity/project/table, or give the project beside the name",
+            "e/p/a b",
+            r#"the table name "a b" contains ' '; it may contain A-Z, a-z, 0-9, _, . and -"#,
         ),
+        ("t", "the project is missing: write entity/project/table, or give the project separately"),
     ] {
         assert_eq!(open_error(name, settings()).await.to_string(), message);
     }
@@ -54,9 +55,8 @@ async fn settings_are_refused_before_anything_is_sent() {
         assert!(matches!(error, OpenError::Address { .. }), "{base_url}: {error}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
-    let nowhere = StreamTable::builder(NAME).settings(settings()).open().await;
-    assert_eq!(nowhere.unwrap_err(), OpenError::NoTransport);
-    assert!(StreamTable::builder(NAME).api_key("").is_err());
+    let empty_key = StreamTable::builder(NAME).settings(settings()).api_key("").open().await;
+    assert!(matches!(empty_key, Err(OpenError::Key(_))), "{empty_key:?}");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_missing_entity_without_a_login() {
     let opened = StreamTable::builder("shop/requests").settings(settings()).transport(mock.clone());
     assert_eq!(opened.open().await.unwrap_err(), OpenError::NoEntity);
     assert!(mock.tables().is_empty());
-    // With a login, the server knows.
+    // After a login, the server supplies the entity.
     let opened = StreamTable::builder("shop/requests").settings(settings());
     let table = opened.transport(MockBackend::default()).open().await.unwrap();
     assert_eq!(table.path().to_string(), NAME);
@@ -98,7 +98,7 @@ async fn an_unreachable_host() {
     assert!(reason.starts_with(&format!("cannot reach 127.0.0.1:{port}")), "{reason}");
 }
 
-/// Serializes as something that no row is.
+/// Serializes as an integer, which is not a row.
 #[derive(Serialize)]
 struct NotARow(i32);
 
@@ -106,7 +106,7 @@ fn nested(depth: usize) -> Value {
     (0..depth).fold(Value::from(1), |inner, _| vec![inner].into())
 }
 
-/// A file that claims to be an image.
+/// A file with an image's extension but no image.
 fn false_image() -> Media {
     let path = std::env::temp_dir().join(format!("streamtable-{}.png", std::process::id()));
     std::fs::write(&path, "no image").unwrap();
@@ -114,7 +114,7 @@ fn false_image() -> Media {
 }
 
 #[tokio::test]
-async fn rows_are_refused_alone_with_column_and_reason() {
+async fn refused_rows_name_column_and_reason() {
     let mock = mock();
     let table = open(&mock).await;
     let good = || row! { "text" => "a", "list" => vec![1], "any" => () };
@@ -124,7 +124,7 @@ async fn rows_are_refused_alone_with_column_and_reason() {
     let bad = [
         (row! { "text" => "a", "list" => vec![1] }, Some("any"), r#"column "any" is missing"#),
         (good().with("more", 1), Some("more"), r#"column "more" is not one of the table's"#),
-        (good().with("text", "b"), Some("text"), r#"column "text" is there twice"#),
+        (good().with("text", "b"), Some("text"), r#"column "text" appears twice"#),
         (
             row! { "text" => vec!["a"], "list" => vec![1], "any" => () },
             Some("text"),
@@ -143,7 +143,7 @@ async fn rows_are_refused_alone_with_column_and_reason() {
         (
             row! { "text" => "a", "list" => vec![1], "any" => u64::MAX },
             Some("any"),
-            "the integer 18446744073709551615 does not fit 64 bits",
+            "the integer 18446744073709551615 does not fit a signed 64-bit integer",
         ),
         (good().with("_timestamp", 1), Some("_timestamp"), "is reserved by the protocol"),
         (
@@ -173,7 +173,7 @@ async fn rows_are_refused_alone_with_column_and_reason() {
         };
         assert_eq!(named, column, "{error}");
         assert!(error.to_string().contains(message), "{error}");
-        assert_eq!(refused.row.as_ref(), Some(&row), "the row comes back");
+        assert_eq!(refused.row.as_ref(), Some(&row), "the row is returned");
         assert_eq!(table.stats(), before);
     }
     let error = table.log(&NotARow(7)).await.unwrap_err();
@@ -182,7 +182,7 @@ async fn rows_are_refused_alone_with_column_and_reason() {
         "the row was refused: a row is a struct or a map of columns, not int"
     );
 
-    // Nothing of it harmed the table, nor reached it.
+    // The refused rows neither changed the table nor reached the server.
     table.log(good()).await.unwrap();
     assert_eq!(table.finish().await.unwrap().acked, 2);
     assert_eq!(mock.rows(table.path()).len(), 2);
@@ -204,7 +204,7 @@ async fn log_after_finish() {
 }
 
 #[test]
-fn images_that_are_none_fail_where_they_are_made() {
+fn invalid_images_fail_at_construction() {
     assert!(Media::image(&b"GIF8"[..]).is_err());
     assert!(Media::audio(&b""[..], "../x").is_err());
 }

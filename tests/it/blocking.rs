@@ -1,4 +1,4 @@
-//! The façade for programs without a runtime, from wherever it may be called.
+//! The blocking façade, called from threads and from inside runtimes.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -16,12 +16,11 @@ fn builder(base_url: &str) -> Builder {
     StreamTable::builder(NAME)
         .base_url(base_url)
         .api_key("local-key")
-        .unwrap()
         .transport(HyperTransport::new().unwrap())
         .quiet()
 }
 
-/// Opens, logs, flushes, finishes and drops, all over a real socket.
+/// Opens a table, logs, flushes, finishes and drops, over a real socket.
 fn use_it() {
     let mock = MockBackend::default();
     let server = mock.serve("127.0.0.1:0").unwrap();
@@ -53,7 +52,7 @@ async fn from_inside_a_multi_thread_runtime() {
 }
 
 #[test]
-fn from_many_threads_in_each_ones_order() {
+fn many_threads_keep_the_order_of_each_thread() {
     let mock = MockBackend::default();
     let server = mock.serve("127.0.0.1:0").unwrap();
     let opened =
@@ -90,8 +89,8 @@ fn drop_delivers() {
     assert!(mock.is_complete(&path));
 }
 
-/// Drops a table whose server has died in the meantime.
-fn drop_with_a_dead_server() {
+/// Drops a table whose server has been stopped.
+fn drop_without_a_server() {
     const BOUND: Duration = Duration::from_millis(300);
     let mock = MockBackend::default();
     let server = mock.serve("127.0.0.1:0").unwrap();
@@ -105,13 +104,13 @@ fn drop_with_a_dead_server() {
 }
 
 #[test]
-fn drop_is_bounded_with_a_dead_server() {
-    drop_with_a_dead_server();
+fn drop_is_bounded_without_a_server() {
+    drop_without_a_server();
 }
 
 #[tokio::test]
 async fn drop_is_bounded_inside_a_runtime() {
-    drop_with_a_dead_server();
+    drop_without_a_server();
 }
 
 #[test]
@@ -125,7 +124,7 @@ fn open_with_a_silent_server_is_bounded() {
 }
 
 #[test]
-fn a_wait_can_be_broken_off() {
+fn a_wait_can_be_cancelled() {
     let mock = MockBackend::default();
     let server = mock.serve("127.0.0.1:0").unwrap();
     let table = builder(&server.base_url())
@@ -135,7 +134,7 @@ fn a_wait_can_be_broken_off() {
         .drop_timeout(Duration::from_millis(10))
         .open_blocking()
         .unwrap();
-    // Nobody takes the rows any more.
+    // From here on, the server accepts no rows.
     drop(server);
     let mut asked = 0;
     let mut only_twice = || {
@@ -161,7 +160,7 @@ fn a_wait_can_be_broken_off() {
 }
 
 #[test]
-fn nothing_is_left_in_the_spool_when_finish_returns() {
+fn the_spool_is_empty_when_finish_returns() {
     let folder = tempfile::tempdir().unwrap();
     let mock = MockBackend::default();
     let server = mock.serve("127.0.0.1:0").unwrap();

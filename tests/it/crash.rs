@@ -1,9 +1,9 @@
-//! Real processes that are killed, over a real socket, with a spool as a program has it by default.
+//! Kills real processes that log over a real socket with the default spool.
 //!
-//! A process is this test binary again, told by its environment to log. It prints the number of
-//! each row that `log` took; what is printed must be stored. Rows that it logged and could not
-//! print any more may be.
-#![expect(clippy::print_stdout, reason = "figures are for whoever runs the tests")]
+//! A process is this test binary started again, with an environment variable that makes it log. It
+//! prints the number of each row that `log` accepted. Printed rows must be stored; rows that were
+//! logged but not yet printed may be stored.
+#![expect(clippy::print_stdout, reason = "the test prints figures")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -18,23 +18,23 @@ use streamtable_transport_hyper::HyperTransport;
 
 use crate::support::NAME;
 
-/// How many processes are killed; more by `STREAMTABLE_KILLS`.
+/// The number of kills; `STREAMTABLE_KILLS` overrides it.
 const KILLS: u64 = 24;
 
-/// What tells a process to log, and what.
+/// The environment variable that makes a process log, with its behaviour.
 const LIFE: &str = "STREAMTABLE_TEST_LIFE";
 
-/// Where it finds the server.
+/// The environment variable with the server's address.
 const SERVER: &str = "STREAMTABLE_TEST_SERVER";
 
-/// What a process does.
+/// The behaviour of a process.
 #[derive(Clone, Copy)]
 enum Life {
     /// Logs rows from this number on, until it is killed.
     Endless(u64),
-    /// Logs so many rows in calls of a hundred, and waits to be killed.
+    /// Logs this many rows in calls of a hundred, and waits to be killed.
     Many(u64),
-    /// Delivers what there is, and ends.
+    /// Delivers the rows that other processes left, then exits.
     Last,
 }
 
@@ -56,7 +56,7 @@ impl Program {
             .args(["--exact", "--ignored", "--nocapture", "crash::a_program_that_logs"])
             .env(LIFE, life)
             .env(SERVER, server)
-            // Rows are on disk without anybody asking.
+            // The spool is on by default.
             .env_remove("STREAMTABLE_SPOOL")
             .env("XDG_STATE_HOME", state)
             .stdout(Stdio::piped())
@@ -68,7 +68,7 @@ impl Program {
         program
     }
 
-    /// Reads on up to the next line with this word, and returns what follows it.
+    /// Reads up to the next line that starts with this word, and returns the rest of the line.
     fn next(&mut self, word: &str) -> Option<String> {
         self.out
             .by_ref()
@@ -76,7 +76,7 @@ impl Program {
             .find_map(|line| line.strip_prefix(word)?.strip_prefix(' ').map(str::to_owned))
     }
 
-    /// Kills it, and returns what it printed before.
+    /// Kills the process, and returns its output so far.
     fn kill(mut self) -> (String, Vec<u64>) {
         // On Unix this is SIGKILL.
         self.child.kill().unwrap();
@@ -89,9 +89,9 @@ impl Program {
     }
 }
 
-/// Not a test: what the processes of the tests here do.
+/// Not a test: the main function of the processes that the tests start.
 #[test]
-#[ignore = "a process that other tests start"]
+#[ignore = "other tests start it as a process"]
 fn a_program_that_logs() {
     let (Ok(life), Ok(server)) = (std::env::var(LIFE), std::env::var(SERVER)) else { return };
     let (what, number) = life.split_once(' ').unwrap();
@@ -100,13 +100,12 @@ fn a_program_that_logs() {
         let table = StreamTable::builder(NAME)
             .base_url(&server)
             .api_key("local-key")
-            .unwrap()
             .transport(HyperTransport::new().unwrap())
             .quiet()
             .open()
             .await
             .unwrap();
-        // The harness has begun a line of its own.
+        // Start a new line, because the test harness has printed an incomplete one.
         tell(format_args!("\nwriter {}", table.writer()));
         match what {
             "endless" => {
@@ -144,7 +143,7 @@ fn tell(line: std::fmt::Arguments<'_>) {
     out.flush().unwrap();
 }
 
-/// The numbers of the rows of each writer, in their order.
+/// Returns the row numbers of each writer, in stored order.
 fn stored(mock: &MockBackend) -> BTreeMap<String, Vec<u64>> {
     let path: TablePath = NAME.parse().unwrap();
     let mut stored = BTreeMap::<String, Vec<u64>>::new();
@@ -156,7 +155,7 @@ fn stored(mock: &MockBackend) -> BTreeMap<String, Vec<u64>> {
     stored
 }
 
-/// Lets a last program deliver what all others left.
+/// Starts a last program that delivers the rows of all others.
 fn deliver(server: &str, state: &Path) {
     let mut last = Program::start(Life::Last, server, state);
     let stats = last.next("stats").expect("the last program finishes");
@@ -166,14 +165,14 @@ fn deliver(server: &str, state: &Path) {
 }
 
 #[test]
-fn killed_programs_lose_no_row_and_double_none() {
+fn killed_programs_lose_and_duplicate_no_rows() {
     let kills = std::env::var("STREAMTABLE_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let state = tempfile::tempdir().unwrap();
     let mock = MockBackend::default();
     let served = mock.serve("127.0.0.1:0").unwrap();
     let start = Instant::now();
     let mut ledger = Vec::new();
-    // Any sequence will do that differs from run to run of the loop.
+    // Fixed seed of the random delays.
     let mut dice = 0x9e37_79b9_7f4a_7c15_u64;
     let mut roll = move |sides: u64| {
         dice ^= dice << 13;
@@ -194,11 +193,11 @@ fn killed_programs_lose_no_row_and_double_none() {
         }
         let program =
             Program::start(Life::Endless(kill * 1_000_000), &served.base_url(), state.path());
-        // Some are killed as they begin, some while they deliver what others left.
+        // Some processes are killed at their start, some while they deliver the rows of others.
         std::thread::sleep(Duration::from_millis(roll(300)));
         ledger.push(program.kill());
     }
-    // What was still to go wrong has gone wrong, or does so now.
+    // Let delayed requests and faults finish.
     mock.settle();
     deliver(&served.base_url(), state.path());
 
@@ -206,7 +205,7 @@ fn killed_programs_lose_no_row_and_double_none() {
     let (mut logged, mut told) = (0, 0);
     for (kill, (writer, taken)) in (0..).zip(&ledger) {
         let rows = stored.remove(writer).unwrap_or_default();
-        // In order, none twice, none missing before the last one that is there.
+        // In order, without duplicates, and without gaps before the last stored row.
         assert!(
             rows.iter().copied().eq((kill * 1_000_000..).take(rows.len())),
             "{writer}: {rows:?}"
@@ -215,20 +214,22 @@ fn killed_programs_lose_no_row_and_double_none() {
         logged += rows.len();
         told += taken.len();
     }
-    assert!(stored.is_empty(), "rows of writers that never were: {:?}", stored.keys());
+    assert!(stored.is_empty(), "rows of unknown writers: {:?}", stored.keys());
     mock.assert_no_violations();
     assert!(told > 100 * kills as usize, "only {told} rows were logged");
     let time = start.elapsed();
-    println!("{kills} kills in {time:.1?}: {told} rows told, {logged} stored; 0 lost, 0 twice");
+    println!(
+        "{kills} kills in {time:.1?}: {told} rows reported, {logged} stored; 0 lost, 0 duplicated"
+    );
 }
 
 #[test]
-fn a_hundred_thousand_rows_outlive_their_program() {
+fn a_hundred_thousand_rows_survive_a_kill() {
     const ROWS: u64 = 100_000;
     let state = tempfile::tempdir().unwrap();
     let mock = MockBackend::default();
     let served = mock.serve("127.0.0.1:0").unwrap();
-    // The server takes no row of the first program.
+    // The server accepts no row of the first program.
     let busy = Fault::retry_after(503, Duration::from_secs(3600));
     mock.push_fault(RequestKind::FileStream, busy).unwrap();
     let mut program = Program::start(Life::Many(ROWS), &served.base_url(), state.path());

@@ -1,4 +1,4 @@
-//! Laws that hold for any rows.
+//! Property tests: laws that hold for any rows.
 
 use std::collections::HashMap;
 
@@ -14,15 +14,15 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.enable_time().start_paused(true).build().unwrap().block_on(future)
 }
 
-/// A table as its rules describe it, written independently of the code: it remembers the names of
-/// its columns and what containers they have held.
+/// A reference model of a table, independent of the implementation: the names of its columns, and
+/// the kinds that each column has held.
 #[derive(Default)]
 struct Model {
     columns: HashMap<String, Type>,
 }
 
 impl Model {
-    /// Takes a row, or names the columns of which any may be to blame.
+    /// Accepts a row, or returns the columns that may be named in the error.
     fn admit(&mut self, row: &Row) -> Result<(), Vec<String>> {
         let mut blamed = Vec::new();
         let names: Vec<&str> = row.cells().map(|(name, _)| name).collect();
@@ -55,7 +55,7 @@ impl Model {
     }
 }
 
-/// A row as it comes back: media are references to their files by then.
+/// Returns a row as it is stored: media are references to files.
 fn stored(row: &Row) -> Row {
     fn value(v: &Value) -> Value {
         match v {
@@ -83,8 +83,8 @@ fn stored(row: &Row) -> Row {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Exactly the rows that the rules refuse are refused, with a column that is to blame; and the
-    /// table is as if they had never come.
+    /// Exactly the rows that the rules refuse are refused, and the error names an offending column.
+    /// A refused row leaves the table unchanged.
     #[test]
     fn exactly_the_bad_rows_are_refused(
         batches in prop::collection::vec(strategies::misfit(), 1..3),
@@ -131,8 +131,8 @@ proptest! {
         })?;
     }
 
-    /// A table that evolves takes any row that makes sense by itself, until a list or a struct
-    /// meets another kind; its columns are those that came, in the order in which they came.
+    /// An evolving table accepts every valid row until a list or a struct meets another kind. Its
+    /// columns are in the order in which they first appeared.
     #[test]
     fn columns_keep_the_order_of_their_first_row(rows in strategies::rows(1..6)) {
         let mock = mock();

@@ -1,4 +1,4 @@
-//! What `log` takes and answers, and what opening a table asks of the server.
+//! What `log` accepts and returns, and which requests opening a table sends.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -15,14 +15,14 @@ struct Event {
     n: i64,
 }
 
-/// The column `n` of all rows that the backend has.
+/// Returns the column `n` of all stored rows.
 fn numbers(mock: &MockBackend) -> Vec<Value> {
     let rows = mock.rows(&NAME.parse().unwrap());
     rows.iter().filter_map(|line| line.row.get("n")).cloned().collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_row_or_many_in_every_form() {
+async fn log_accepts_one_row_or_many_in_every_form() {
     let mock = mock();
     let table = open(&mock).await;
     let events = [Event { n: 1 }, Event { n: 2 }];
@@ -44,7 +44,7 @@ async fn one_row_or_many_in_every_form() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_rows_tell_where_to_look() {
+async fn the_first_call_returns_the_panel_url() {
     let mock = mock();
     let table = open(&mock).await;
     assert_eq!(table.log(Vec::<Event>::new()).await.unwrap().panel_url, None);
@@ -58,7 +58,7 @@ async fn the_first_rows_tell_where_to_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_table_takes_nine_requests_and_a_known_one_takes_one() {
+async fn opening_sends_nine_requests_for_a_new_table_and_one_for_an_existing_one() {
     let mock = mock();
     let first = open(&mock).await;
     let requests = mock.count(RequestKind::Graphql) + mock.count(RequestKind::Upload);
@@ -78,7 +78,7 @@ async fn a_new_table_takes_nine_requests_and_a_known_one_takes_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_known_table_brings_its_columns() {
+async fn opening_an_existing_table_loads_its_columns() {
     let mock = mock();
     let first = open(&mock).await;
     first.log(row! { "n" => 1, "tags" => vec!["a"], "s" => row! { "x" => 1.5 } }).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_known_table_brings_its_columns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_takes_the_good_rows_and_hands_back_the_bad_ones() {
+async fn a_call_accepts_the_valid_rows_and_returns_the_others() {
     let mock = mock();
     let table = open(&mock).await;
     let bad = row! { "m" => 1 };
@@ -111,13 +111,13 @@ async fn a_call_takes_the_good_rows_and_hands_back_the_bad_ones() {
     assert_eq!(refused, [(1, Some(&bad)), (3, Some(&bad))]);
     assert_eq!(
         error.to_string(),
-        r#"2 of 4 rows refused, the first at 1: column "m" is not one of the table's; open it with evolving columns to add some"#
+        r#"2 of 4 rows refused, the first at 1: column "m" is not one of the table's; open the table with evolving columns to add it"#
     );
     assert_eq!(table.finish().await.unwrap().acked, 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lone_row_does_not_wait_for_others() {
+async fn a_single_row_is_sent_after_the_linger_time() {
     let mock = mock();
     let table = open(&mock).await;
     table.log(row! { "n" => 1 }).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_lone_row_does_not_wait_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_go_out_together() {
+async fn rows_are_sent_in_batches() {
     let mock = mock();
     let table = open(&mock).await;
     table.log((0..1000).map(|n| Event { n })).await.unwrap();
@@ -135,13 +135,13 @@ async fn rows_go_out_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_buffer_refuses_or_waits_as_chosen() {
+async fn a_full_buffer_refuses_or_waits() {
     let mock = mock();
     mock.push_fault(RequestKind::FileStream, Fault::Delay(Duration::from_secs(5))).unwrap();
     let refusing = builder(&mock).buffer_bytes(1000).open().await.unwrap();
     let error = refusing.log((0..100).map(|n| row! { "n" => n })).await.unwrap_err();
     assert!((1..100).contains(&error.accepted), "{error}");
-    let [refused] = &error.refused[..] else { panic!("an iterator ends there: {error}") };
+    let [refused] = &error.refused[..] else { panic!("the iterator is not read further: {error}") };
     assert_eq!(refused.row, Some(row! { "n" => error.accepted }));
     assert!(matches!(refused.reason, Refusal::Full { limit: 1000, .. }));
     assert!(refused.reason.is_retryable());
@@ -159,7 +159,7 @@ async fn a_full_buffer_refuses_or_waits_as_chosen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_that_can_never_fit_is_refused_alone_and_at_once() {
+async fn a_row_larger_than_the_buffer_is_refused_at_once() {
     for when_full in [WhenFull::Refuse, WhenFull::Wait] {
         let mock = mock();
         let table = builder(&mock).buffer_bytes(1000).when_full(when_full).open().await.unwrap();
@@ -176,7 +176,7 @@ async fn a_row_that_can_never_fit_is_refused_alone_and_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_buffer_waits_for_no_further_rows() {
+async fn a_full_buffer_stops_reading_further_rows() {
     let mock = mock();
     let limits = BatchLimits { linger: Duration::from_secs(3600), ..BatchLimits::default() };
     let builder = builder(&mock).buffer_bytes(1000).limits(limits).when_full(WhenFull::Wait);
@@ -190,7 +190,7 @@ async fn a_full_buffer_waits_for_no_further_rows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_room_hears_that_the_table_is_finished() {
+async fn finish_wakes_a_call_that_waits_for_space() {
     let mock = mock();
     let table = builder(&mock).buffer_bytes(1000).when_full(WhenFull::Wait).open().await.unwrap();
     mock.push_fault(RequestKind::FileStream, Fault::Delay(Duration::from_secs(50))).unwrap();
@@ -210,23 +210,23 @@ async fn who_waits_for_room_hears_that_the_table_is_finished() {
     assert_eq!(finished.unwrap().acked, logged.accepted as u64);
 }
 
-/// Runs in a process of its own, for the test below.
+/// Runs in a separate process, for the test below.
 #[tokio::test(start_paused = true)]
 #[ignore = "prints to standard error"]
-async fn prints_where_to_look() {
+async fn prints_the_panel_url() {
     let builder = streamtable::StreamTable::builder(NAME).base_url("http://mock.invalid");
-    let builder = builder.api_key("local-key").unwrap().transport(mock());
+    let builder = builder.api_key("local-key").transport(mock());
     let table = builder.open().await.unwrap();
     assert!(table.log(row! { "n" => 1 }).await.unwrap().panel_url.is_some());
     table.finish().await.unwrap();
 }
 
 #[test]
-fn nobody_need_read_standard_error() {
+fn a_closed_standard_error_is_ignored() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "logging::prints_where_to_look", "--ignored", "--nocapture"])
+        .args(["--exact", "logging::prints_the_panel_url", "--ignored", "--nocapture"])
         .stdout(std::process::Stdio::null())
         .stderr(writer)
         .status();
@@ -234,7 +234,7 @@ fn nobody_need_read_standard_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn flush_says_what_is_not_stored_and_why() {
+async fn flush_reports_pending_rows_and_the_reason() {
     let mock = mock();
     let table = open(&mock).await;
     table.log(row! { "n" => 1 }).await.unwrap();
@@ -245,8 +245,12 @@ async fn flush_says_what_is_not_stored_and_why() {
     assert_eq!(error.stats.pending, 1);
     let FlushFailure::Timeout { waited, last_error } = error.reason else { panic!("{error}") };
     assert_eq!(waited, Duration::from_secs(3));
-    assert!(last_error.unwrap().starts_with("lost mock.invalid before its answer was whole"));
-    // Delivery goes on all the same.
+    assert!(
+        last_error
+            .unwrap()
+            .starts_with("lost the connection to mock.invalid before the response was complete")
+    );
+    // Delivery continues after the failed flush.
     assert_eq!(table.finish().await.unwrap().acked, 1);
 }
 
@@ -274,7 +278,7 @@ async fn a_custom_clock_stamps_rows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_takes_time_may_run_as_a_task() {
+async fn futures_can_be_spawned_as_tasks() {
     let mock = mock();
     let table = tokio::spawn(builder(&mock).open()).await.unwrap().unwrap();
     let theirs = table.clone();

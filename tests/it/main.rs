@@ -1,6 +1,7 @@
-//! Tests of StreamTable across crates: one binary, a module a theme.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
+//! Tests of StreamTable across crates: one binary, one module per theme.
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue must fail")]
 
+mod acks;
 mod bad_input;
 mod blocking;
 mod conformance;

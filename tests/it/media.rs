@@ -1,4 +1,4 @@
-//! Pictures and other files that rows carry.
+//! Images and other files in rows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use streamtable_schema::{MediaKind, Value};
 
 use crate::support::{NAME, builder, mock, open};
 
-/// The smallest PNG: one grey pixel, or so its header says.
+/// Returns the header of a PNG with one grey pixel.
 fn pixel(grey: u8) -> Bytes {
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0".to_vec();
     png.extend_from_slice(&[0, 0, 0, 0, grey]);
@@ -23,7 +23,7 @@ fn pixel(grey: u8) -> Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn files_lie_beside_the_rows_once_each() {
+async fn each_file_is_uploaded_once() {
     let mock = mock();
     let table = open(&mock).await;
     for n in 0..100_u8 {
@@ -61,7 +61,7 @@ async fn a_row_never_waits_for_its_image() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_is_refused_is_counted_and_blocks_nothing() {
+async fn a_rejected_file_is_counted_and_does_not_block_rows() {
     let mock = mock();
     let table = open(&mock).await;
     mock.push_fault(RequestKind::Upload, Fault::status(400)).unwrap();
@@ -73,7 +73,7 @@ async fn a_file_that_is_refused_is_counted_and_blocks_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bytes_are_those_of_the_call() {
+async fn files_are_read_during_the_call() {
     let folder = std::env::temp_dir().join(format!("streamtable-media-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("image.png");
@@ -91,7 +91,7 @@ async fn the_bytes_are_those_of_the_call() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// Takes its time with rows, and forbids files.
+/// A backend that stores rows slowly and rejects files.
 #[derive(Clone, Debug, Default)]
 struct RowsOnly {
     stored: Arc<AtomicUsize>,
@@ -111,7 +111,7 @@ impl Backend for RowsOnly {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_are_delivered_though_files_are_not() {
+async fn rows_are_delivered_if_files_are_rejected() {
     let backend = RowsOnly::default();
     let open = || {
         let builder = StreamTable::builder(NAME).settings(Settings::default());
@@ -134,7 +134,7 @@ async fn rows_are_delivered_though_files_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_waits_already_needs_no_more_room() {
+async fn a_pending_file_is_counted_once_in_the_buffer() {
     let mock = mock();
     let table = builder(&mock).media_buffer_bytes(10).open().await.unwrap();
     for _ in 0..3 {
@@ -147,7 +147,7 @@ async fn a_file_that_waits_already_needs_no_more_room() {
 
 #[cfg(unix)]
 #[tokio::test(start_paused = true)]
-async fn what_never_ends_is_not_read() {
+async fn special_files_are_refused() {
     let path = std::env::temp_dir().join(format!("streamtable-zero-{}.wav", std::process::id()));
     std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
     let mock = mock();

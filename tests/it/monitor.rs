@@ -1,4 +1,4 @@
-//! Pieces of work, spans and events as rows.
+//! Work records, spans and events as rows.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,7 +22,7 @@ fn cells(row: &Row, names: [&str; 4]) -> [Value; 4] {
 }
 
 #[tokio::test]
-async fn work_is_logged_with_its_outcome() {
+async fn work_is_logged_with_its_result() {
     let mock = mock();
     let table = table(&mock).await;
     let monitor = Monitor::new(&table);
@@ -43,7 +43,7 @@ async fn work_is_logged_with_its_outcome() {
     let error = Value::from("invalid digit found in string");
     let expected = [
         (["price".into(), tea.into(), 9.5.into(), none.clone()], none.clone()),
-        // What is no struct does not go with those that came before.
+        // Inputs that are not a struct do not fit the column of those before.
         (["parse".into(), none.clone(), none.clone(), error], r#"{"inputs":"x"}"#.into()),
         (["parse".into(), none.clone(), 7.into(), none.clone()], r#"{"inputs":"7"}"#.into()),
         (["bad".into(), none.clone(), none.clone(), panic], none),
@@ -52,7 +52,7 @@ async fn work_is_logged_with_its_outcome() {
 }
 
 #[tokio::test]
-async fn a_record_takes_its_time_and_more_columns() {
+async fn a_record_has_its_duration_and_added_columns() {
     let mock = mock();
     let table = table(&mock).await;
     let mut record = Monitor::new(&table).begin("import");
@@ -69,13 +69,13 @@ async fn a_record_takes_its_time_and_more_columns() {
 }
 
 #[tokio::test]
-async fn a_refused_record_says_so() {
+async fn a_refused_record_is_an_error() {
     let mock = mock();
     let table = table(&mock).await;
     let monitor = Monitor::new(&table);
     let mut record = monitor.begin("twice");
     record.add("name", &1);
-    assert!(record.finish().unwrap_err().to_string().contains(r#""name" is there twice"#));
+    assert!(record.finish().unwrap_err().to_string().contains(r#""name" appears twice"#));
     assert_eq!(table.stats().logged, 0);
 }
 
@@ -91,7 +91,7 @@ async fn spans_and_events_are_rows() {
             tracing::debug_span!("inner").in_scope(|| ());
         });
         outer.record("status", 404);
-        tracing::info!(target: "hyper::client", "what delivers is not logged");
+        tracing::info!(target: "hyper::client", "events of the delivery are not logged");
         tracing::info!(target: "hyperion", "but this is");
     });
     let rows = rows(&mock, table).await;

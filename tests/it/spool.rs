@@ -1,7 +1,7 @@
-//! The spool on a real disk: what earlier processes left, whole, damaged or copied.
+//! The spool on a real disk: intact, damaged and copied spools of earlier processes.
 //!
-//! A process is played by a table that is offline, or whose server is away: it leaves its rows when
-//! it ends. Processes that are killed are in `crash`.
+//! A table that is offline, or whose server is down, simulates a process that ends without
+//! delivering its rows. Tests with killed processes are in `crash`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn path() -> TablePath {
     NAME.parse().unwrap()
 }
 
-/// The numbers of the rows in a mock, in their order there.
+/// Returns the row numbers in a mock, in stored order.
 fn numbers(mock: &MockBackend) -> Vec<i64> {
     mock.rows(&path()).iter().filter_map(|line| number(line.row.get("n"))).collect()
 }
@@ -40,7 +40,7 @@ fn number(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// Lets a process log rows, and end before any was sent. Returns its writer's id.
+/// Simulates a process that logs rows and ends before any is sent. Returns its writer id.
 async fn leave(dir: &Path, rows: std::ops::Range<i64>) -> String {
     let table = builder(&mock()).spool(config(dir)).offline().open().await.unwrap();
     table.log(rows.map(|n| row! { "n" => n })).await.unwrap();
@@ -48,7 +48,7 @@ async fn leave(dir: &Path, rows: std::ops::Range<i64>) -> String {
     table.writer().to_owned()
 }
 
-/// Opens the table, lets it deliver all, and returns what it recovered.
+/// Opens the table, delivers all rows, and returns the recovered ones.
 async fn open_and_finish(builder: Builder, dir: &Path) -> Recovered {
     let table = builder.spool(config(dir)).open().await.unwrap();
     table.finish().await.unwrap().recovered
@@ -63,7 +63,7 @@ async fn sync(dir: &Path, mock: &MockBackend) -> Tally {
     spool::sync(dir, &SyncOptions::default(), connect, |_| {}).await.unwrap()
 }
 
-/// All files below a folder that have this ending.
+/// Returns all files below a folder with this ending.
 fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten() {
@@ -78,7 +78,7 @@ fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The place of a text in a file.
+/// Returns the offset of a text in a file.
 fn find(path: &Path, text: &str) -> usize {
     let bytes = fs::read(path).unwrap();
     bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap()
@@ -103,13 +103,13 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_opens_next_delivers_under_the_dead_writers_name() {
+async fn the_next_open_delivers_orphaned_rows_as_their_writer() {
     let dir = tempfile::tempdir().unwrap();
     let dead = [leave(dir.path(), 0..100).await, leave(dir.path(), 100..150).await];
     let mock = mock();
     let table = builder(&mock).spool(config(dir.path())).open().await.unwrap();
     table.log((150..200).map(|n| row! { "n" => n })).await.unwrap();
-    // It waits for the rows of the dead, too.
+    // It also waits for the rows of the earlier processes.
     let stats = table.finish().await.unwrap();
     assert_eq!((stats.logged, stats.acked), (50, 50));
     let recovered = Recovered { found: 150, acked: 150, ..Recovered::default() };
@@ -122,12 +122,12 @@ async fn who_opens_next_delivers_under_the_dead_writers_name() {
         assert!(own.filter_map(|line| number(line.row.get("n"))).eq(expected));
     }
     mock.assert_no_violations();
-    // Nothing is left but the folders.
+    // Only the folders are left.
     assert_eq!(files(dir.path(), ""), [""; 0].map(PathBuf::from));
     assert_eq!(spool::list(dir.path()).unwrap(), []);
 }
 
-/// Two tables of one process, or of two, are two writers: each delivers its own rows.
+/// Two tables in one or two processes are two writers; each delivers its own rows.
 #[tokio::test(start_paused = true)]
 async fn a_table_that_is_open_twice() {
     let dir = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ async fn a_table_that_is_open_twice() {
     let states: Vec<_> = spool::list(dir.path()).unwrap().iter().map(|e| e.state).collect();
     assert_eq!(states, [EntryState::Live; 2]);
     assert_eq!(sync(dir.path(), &mock).await, Tally { busy: 2, ..Tally::default() });
-    // Whoever finishes does not wait for whoever lives.
+    // `finish` does not wait for the rows of other live writers.
     let stats = [a.finish().await.unwrap(), b.finish().await.unwrap()];
     assert_eq!(stats.map(|stats| (stats.acked, stats.recovered.found)), [(50, 0); 2]);
     let mut stored = numbers(&mock);
@@ -147,9 +147,9 @@ async fn a_table_that_is_open_twice() {
     assert!(stored.into_iter().eq(0..100));
 }
 
-/// One that dies while another lives is delivered by the other, without a new start.
+/// If one process dies, another that is running delivers its rows without a restart.
 #[tokio::test(start_paused = true)]
-async fn a_process_that_dies_beside_another() {
+async fn a_running_process_delivers_the_rows_of_a_dead_one() {
     let dir = tempfile::tempdir().unwrap();
     let mock = mock();
     let offline = builder(&mock).spool(config(dir.path())).offline().open().await.unwrap();
@@ -164,14 +164,14 @@ async fn a_process_that_dies_beside_another() {
     assert!(numbers(&mock).into_iter().eq(0..10));
 }
 
-/// The same rows delivered from two places are the same writer's, line by line.
+/// Two copies of a spool contain the same writer's rows, which the server deduplicates by line.
 #[tokio::test(start_paused = true)]
-async fn a_copied_spool_doubles_nothing() {
+async fn a_copied_spool_duplicates_no_rows() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mock = mock();
     let table = builder(&mock).spool(config(dir.path())).offline().open().await.unwrap();
     table.log((0..30).map(|n| row! { "n" => n })).await.unwrap();
-    // While it lives.
+    // Copied while the writer is running.
     copy(dir.path(), other.path());
     table.log((30..60).map(|n| row! { "n" => n })).await.unwrap();
     table.finish().await.unwrap();
@@ -198,19 +198,19 @@ async fn a_damaged_frame_is_set_aside_and_the_others_are_delivered() {
     let recovered = open_and_finish(builder(&mock), dir.path()).await;
     assert_eq!(recovered, Recovered { found: 99, acked: 99, damaged: 1, lost: 1, rejected: 0 });
     assert!(numbers(&mock).into_iter().eq((0..40).chain(41..100)));
-    // The bytes are kept for whoever wants to look.
+    // The damaged bytes are kept for inspection.
     let aside = files(dir.path(), ".bin");
     assert!(find(&aside[0], r#"n":40,"#) > 0 && aside.len() == 1, "{aside:?}");
-    // They are not found again.
+    // They are not reported again.
     assert_eq!(open_and_finish(builder(&mock), dir.path()).await, Recovered::default());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_torn_tail_is_cut() {
+async fn a_torn_tail_is_truncated() {
     let dir = tempfile::tempdir().unwrap();
     leave(dir.path(), 0..100).await;
     let segment = files(dir.path(), ".seg").remove(0);
-    // The last frame's end was never written.
+    // Remove the end of the last frame, as if it had never been written.
     let mut bytes = fs::read(&segment).unwrap();
     bytes.truncate(find(&segment, r#""n":99,"#) + 3);
     bytes.resize(bytes.len() + 1000, 0);
@@ -223,7 +223,7 @@ async fn a_torn_tail_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_newer_version_wrote_is_left_alone() {
+async fn a_spool_of_a_newer_version_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     leave(dir.path(), 0..10).await;
     let segment = files(dir.path(), ".seg").remove(0);
@@ -239,7 +239,8 @@ async fn what_a_newer_version_wrote_is_left_alone() {
     assert_eq!(fs::read(&segment).unwrap(), bytes);
 }
 
-/// Nobody knows whose rows they are, so nobody touches them, and nobody else is kept from his.
+/// Without a header the writer is unknown: the spool is not touched, and other spools are
+/// delivered.
 #[tokio::test(start_paused = true)]
 async fn a_spool_without_a_header_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -255,9 +256,9 @@ async fn a_spool_without_a_header_is_left_alone() {
     assert_eq!(spool::list(dir.path()).unwrap()[0].state, EntryState::Unreadable);
 }
 
-/// Rows come with their files; a file that is gone or damaged keeps no row.
+/// Files are recovered with their rows; a missing or damaged file does not block its row.
 #[tokio::test(start_paused = true)]
-async fn files_lie_beside_the_rows() {
+async fn media_files_are_recovered_with_their_rows() {
     let dir = tempfile::tempdir().unwrap();
     let table = builder(&mock()).spool(config(dir.path())).offline().open().await.unwrap();
     for n in 0..3 {
@@ -278,7 +279,7 @@ async fn files_lie_beside_the_rows() {
     assert_eq!(files(&dir.path().join("http%3A%2F%2Fmock.invalid"), ".md").len(), 1, "set aside");
 }
 
-/// Refuses rows whose number is odd.
+/// Rejects rows with odd numbers.
 #[derive(Clone, Debug, Default)]
 struct Odd(Arc<Mutex<Vec<String>>>);
 
@@ -298,7 +299,7 @@ impl Backend for Odd {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_rows_are_written_down_and_hinder_nobody() {
+async fn rejected_rows_are_recorded_and_do_not_block_others() {
     let dir = tempfile::tempdir().unwrap();
     let backend = Odd::default();
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -327,7 +328,8 @@ async fn refused_rows_are_written_down_and_hinder_nobody() {
     assert!(rejected.lines().all(|line| line.contains(r#""reason":"it is odd","row":{"#)));
 }
 
-/// A folder that cannot be is an error where somebody asked for it, and else costs only safety.
+/// An unusable folder is an error if the caller chose it; otherwise the table opens without a
+/// spool.
 #[tokio::test(start_paused = true)]
 async fn a_folder_that_cannot_be_used() {
     let dir = tempfile::tempdir().unwrap();
@@ -342,7 +344,7 @@ async fn a_folder_that_cannot_be_used() {
     assert_eq!(table.finish().await.unwrap().acked, 1);
 }
 
-/// Nobody need ask for a spool, if the settings know a folder.
+/// If the settings name a folder, the spool is on by default.
 #[tokio::test(start_paused = true)]
 async fn rows_are_on_disk_by_default() {
     let dir = tempfile::tempdir().unwrap();
@@ -363,7 +365,7 @@ async fn rows_of_any_length() {
     let dir = tempfile::tempdir().unwrap();
     let small_segments = SpoolConfig { segment_bytes: 4 << 10, ..config(dir.path()) };
     let table = builder(&mock()).spool(small_segments).offline().open().await.unwrap();
-    // The longest that the protocol takes is refused by nobody, the next longer by `log`.
+    // The longest line of the protocol is accepted; a longer one is refused by `log`.
     let lengths = [1, 10_000_000, 0, 300_000, 5];
     for (n, length) in (0..).zip(lengths) {
         table.log(row! { "n" => n, "text" => "x".repeat(length) }).await.unwrap();
@@ -382,12 +384,12 @@ async fn rows_of_any_length() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bound_is_met_as_the_caller_chose() {
+async fn a_full_spool_refuses_or_waits() {
     let dir = tempfile::tempdir().unwrap();
     let mock = mock();
     let config = SpoolConfig { max_bytes: 16 << 10, ..config(dir.path()) };
     let rows = || (0..1000).map(|n| row! { "n" => n });
-    // Offline nothing makes room.
+    // An offline table never frees space.
     let table = builder(&mock).spool(config.clone()).when_full(WhenFull::Wait);
     let table = table.offline().open().await.unwrap();
     let error = table.log(rows()).await.unwrap_err();
@@ -403,9 +405,9 @@ async fn the_bound_is_met_as_the_caller_chose() {
     assert_eq!(used, 0);
 }
 
-/// A process that ends while its key is wrong, or its server away, leaves its rows to the next.
+/// A process that ends with a wrong key or without a server leaves its rows for the next one.
 #[tokio::test(start_paused = true)]
-async fn a_wrong_key_costs_no_row() {
+async fn a_wrong_key_loses_no_rows() {
     let dir = tempfile::tempdir().unwrap();
     let mock = mock();
     let open = async || builder(&mock).spool(config(dir.path())).open().await.unwrap();
@@ -420,7 +422,7 @@ async fn a_wrong_key_costs_no_row() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(spool::list(dir.path()).unwrap()[0].rows, 10);
 
-    // The next one's key is right, and then is not while it delivers.
+    // The next process starts with a valid key, which is revoked during delivery.
     mock.set_keys(None);
     let table = open().await;
     mock.set_keys(Some(Vec::new()));
@@ -435,7 +437,7 @@ async fn a_wrong_key_costs_no_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_storm_of_busy_answers_costs_time_and_no_row() {
+async fn many_503_responses_delay_but_lose_no_rows() {
     let dir = tempfile::tempdir().unwrap();
     leave(dir.path(), 0..500).await;
     let mock = mock();
@@ -465,7 +467,7 @@ async fn a_storm_of_busy_answers_costs_time_and_no_row() {
     mock.assert_no_violations();
 }
 
-/// Nothing is lost, and nothing is made safe late, by a clock that jumps back or ahead.
+/// A clock that jumps neither loses rows nor delays the sync of the spool.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_changes_no_order() {
     #[derive(Debug, Default)]
@@ -495,7 +497,7 @@ async fn a_clock_that_jumps_changes_no_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_policy_of_sync_keeps_rows() {
+async fn every_sync_policy_keeps_rows() {
     for policy in [SyncPolicy::Never, SyncPolicy::Interval(Duration::ZERO), SyncPolicy::Always] {
         let dir = tempfile::tempdir().unwrap();
         let config = SpoolConfig { sync: policy, ..config(dir.path()) };
@@ -503,7 +505,7 @@ async fn every_policy_of_sync_keeps_rows() {
         for n in 0..20 {
             offline.log(row! { "n" => n }).await.unwrap();
         }
-        // Offline a flush makes rows safe, whatever the policy.
+        // An offline flush syncs the spool, whichever policy is set.
         assert_eq!(offline.flush(Duration::from_secs(1)).await.unwrap().pending, 20);
         offline.finish().await.unwrap();
         let mock = mock();

@@ -1,4 +1,4 @@
-//! What several themes need: a table on a mock, without a socket.
+//! Shared helpers: a table on a mock, without a socket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use streamtable_transport::Timer;
 /// The table of most tests.
 pub(crate) const NAME: &str = "me/shop/requests";
 
-/// Waits in the runtime's time, which a test may have paused.
+/// Waits in the runtime's time, which a test may pause.
 #[derive(Debug)]
 pub(crate) struct RuntimeTimer;
 
@@ -22,18 +22,17 @@ impl Timer for RuntimeTimer {
     }
 }
 
-/// Returns a backend that can wait.
+/// Returns a mock backend with a timer.
 pub(crate) fn mock() -> MockBackend {
     let config = MockConfig { timer: Some(Arc::new(RuntimeTimer)), ..MockConfig::default() };
     MockBackend::new(config).unwrap()
 }
 
-/// Begins to open the table on a mock.
+/// Returns a builder for the table on a mock.
 pub(crate) fn builder(mock: &MockBackend) -> Builder {
     StreamTable::builder(NAME)
         .base_url("http://mock.invalid")
         .api_key("local-key")
-        .unwrap()
         .transport(mock.clone())
         .quiet()
 }

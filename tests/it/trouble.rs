@@ -1,4 +1,4 @@
-//! What goes wrong on the way, and what the caller hears of it.
+//! Network and server faults, and the errors that the caller gets.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::support::{NAME, builder, mock, open};
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_lost_and_found() {
+async fn a_revoked_key_stops_the_stream_until_resume() {
     let mock = mock();
     let table = open(&mock).await;
     table.log(row! { "n" => 0 }).await.unwrap();
@@ -35,7 +35,7 @@ async fn a_key_that_is_lost_and_found() {
         panic!("{error}");
     };
     assert_eq!(error.stats.pending, 1);
-    // The next calls say so at once, and hand rows back.
+    // Later calls fail at once and return the rows.
     let error = table.log(row! { "n" => 2 }).await.unwrap_err();
     assert!(matches!(error.refused[0].reason, Refusal::Stopped(StopReason::Unauthorized { .. })));
     assert_eq!(error.refused[0].row, Some(row! { "n" => 2 }));
@@ -51,7 +51,7 @@ async fn a_key_that_is_lost_and_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_stores_no_row_twice() {
+async fn a_lost_response_duplicates_no_rows() {
     let mock = mock();
     let table = open(&mock).await;
     for loss in [Loss::Interrupted, Loss::Timeout] {
@@ -77,7 +77,7 @@ async fn retry_after_is_obeyed() {
     assert_eq!(table.stats().acked, 1);
 }
 
-/// A network that is down until some time.
+/// A network that is down until a given time.
 #[derive(Debug)]
 struct Outage {
     inner: MockBackend,
@@ -106,15 +106,15 @@ async fn an_outage_of_a_week() {
     table.log((0..100).map(|n| row! { "n" => n })).await.unwrap();
     tokio::time::sleep_until(back).await;
     assert_eq!(table.stats().pending, 100);
-    // The longest wait between two attempts is a minute.
+    // The longest backoff is one minute.
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(table.stats().acked, 100);
     assert_eq!(mock.rows(table.path()).len(), 100);
 }
 
-/// Processes come and go while the server is away; the one that sees it again delivers for all.
+/// Several processes start and end during the outage; the first one after it delivers all rows.
 #[tokio::test(start_paused = true)]
-async fn an_outage_of_a_week_outlives_processes() {
+async fn rows_survive_process_restarts_during_an_outage() {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     let dir = tempfile::tempdir().unwrap();
     let mock = mock();
@@ -137,7 +137,7 @@ async fn an_outage_of_a_week_outlives_processes() {
     let path = NAME.parse().unwrap();
     let mut rows: Vec<_> =
         mock.rows(&path).iter().map(|line| line.row.get("n").cloned().unwrap()).collect();
-    // Writers come in no order, but each in its own.
+    // Each writer's rows are in order; the order of the writers is not defined.
     rows.sort_by_key(|n| if let Value::Int(n) = n { *n / 100 } else { -1 });
     assert!(rows.into_iter().eq((0..700).map(Value::from)));
     mock.assert_no_violations();
@@ -155,12 +155,12 @@ async fn a_request_that_is_too_large_is_halved() {
     let posts = mock.journal().into_iter().filter(|a| a.kind == RequestKind::FileStream);
     let sizes: Vec<usize> = posts.map(|post| post.lines).filter(|&lines| lines > 0).collect();
     assert_eq!(sizes[..5], [64, 32, 16, 8, 4]);
-    assert!(sizes.len() < 12, "it grows again: {sizes:?}");
+    assert!(sizes.len() < 12, "the batch size grows again: {sizes:?}");
     mock.assert_no_violations();
 }
 
-/// Refuses whatever holds a row whose text is `bad`, as a server might by status 400. (A writer's id may
-/// hold these letters, too.)
+/// Rejects every request that contains a row whose text is `bad`, as a server might by status 400.
+/// (A writer's id may contain these letters, too.)
 #[derive(Clone, Debug, Default)]
 struct Picky {
     stored: Arc<Mutex<Vec<(u64, String)>>>,
@@ -180,7 +180,7 @@ impl Backend for Picky {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_row_is_found_and_the_others_pass() {
+async fn a_rejected_row_is_isolated_and_the_others_are_stored() {
     let backend = Picky::default();
     let rejected = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&rejected);
@@ -230,11 +230,11 @@ async fn a_backend_to_which_everything_is_too_large_stops_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_server_refuses_a_row_alone() {
+async fn the_server_rejects_a_single_row() {
     let mock = mock();
     let rejected = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&rejected);
-    // Two programs open a table without rows, and have different columns in mind.
+    // Two programs open an empty table and log different columns.
     let first = open(&mock).await;
     let second = builder(&mock).on_reject(move |r: Rejected| sink.lock().unwrap().push(r));
     let second = second.open().await.unwrap();
@@ -248,7 +248,7 @@ async fn the_server_refuses_a_row_alone() {
     assert_eq!(mock.rows(first.path()).len(), 1);
 }
 
-/// A backend whose answers to appends are what a function says, and that likes a pause.
+/// A backend that returns the results of a function for appends, and requests a pause.
 struct Answers<F> {
     answer: F,
     pace: Duration,
@@ -284,7 +284,7 @@ fn busy(retry_after: Option<Duration>) -> AppendError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endless_limits_never_end_anything_early() {
+async fn infinite_timeouts_never_expire() {
     const EVER: Duration = Duration::MAX;
     let limits = BatchLimits { linger: EVER, append_timeout: EVER, ..BatchLimits::default() };
     let answers = Mutex::new(vec![
@@ -305,7 +305,7 @@ async fn endless_limits_never_end_anything_early() {
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(table.stats().pending, 1);
     assert_eq!(table.flush(EVER).await.unwrap().acked, 1);
-    // The backend asked for a pause without an end.
+    // The backend requested an infinite pause.
     table.log(row! { "n" => 2 }).await.unwrap();
     let error = table.flush(Duration::from_secs(3600)).await.unwrap_err();
     assert!(matches!(error.reason, FlushFailure::Timeout { .. }), "{error}");
@@ -315,7 +315,7 @@ async fn endless_limits_never_end_anything_early() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_opens_over_a_transport_however_long_it_may_take() {
+async fn a_table_opens_with_an_infinite_timeout() {
     let mock = mock();
     let table = builder(&mock).open_timeout(Duration::MAX).open().await.unwrap();
     table.log(row! { "n" => 1 }).await.unwrap();
@@ -323,7 +323,7 @@ async fn a_table_opens_over_a_transport_however_long_it_may_take() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_of_zero_are_no_busy_loop() {
+async fn zero_timeouts_cause_no_busy_loop() {
     const NONE: Duration = Duration::ZERO;
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
@@ -345,7 +345,7 @@ async fn limits_of_zero_are_no_busy_loop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repetition_keeps_the_pace_too() {
+async fn retries_obey_the_rate_limit() {
     const PACE: Duration = Duration::from_secs(100);
     let posts = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&posts);
@@ -361,7 +361,7 @@ async fn a_repetition_keeps_the_pace_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resuming_what_has_not_stopped_does_nothing() {
+async fn resume_does_nothing_if_the_stream_has_not_stopped() {
     let mock = mock();
     let table = open(&mock).await;
     let busy = Fault::retry_after(429, Duration::from_secs(120));
@@ -374,7 +374,7 @@ async fn resuming_what_has_not_stopped_does_nothing() {
     assert_eq!(table.finish().await.unwrap().acked, 1);
 }
 
-/// Stores rows, and never has time to hear that a writer has finished.
+/// Stores rows, but never confirms that a writer has finished.
 #[derive(Debug, Default)]
 struct Deaf {
     calls: AtomicUsize,
@@ -393,7 +393,7 @@ impl Backend for Deaf {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finish_that_is_not_heard_is_repeated_with_care_and_harms_no_row() {
+async fn an_unconfirmed_finish_is_retried_and_loses_no_rows() {
     let backend = Arc::new(Deaf::default());
     let builder = StreamTable::builder(NAME).settings(Settings::default());
     let table = builder.backend(Arc::clone(&backend)).open().await.unwrap();
@@ -402,7 +402,7 @@ async fn a_finish_that_is_not_heard_is_repeated_with_care_and_harms_no_row() {
     let calls = backend.calls.load(Ordering::Relaxed);
     assert!((2..20).contains(&calls), "{calls} calls");
 
-    // All rows are stored, so whoever has little patience has no reason to complain.
+    // All rows are stored, so a short timeout is not an error.
     let builder = StreamTable::builder(NAME).settings(Settings::default());
     let builder = builder.finish_patience(Duration::from_secs(1));
     let table = builder.backend(Arc::clone(&backend)).open().await.unwrap();
@@ -411,7 +411,7 @@ async fn a_finish_that_is_not_heard_is_repeated_with_care_and_harms_no_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callback_that_panics_stops_nothing() {
+async fn a_panicking_callback_does_not_stop_delivery() {
     let refused = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&refused);
     let builder = StreamTable::builder(NAME).settings(Settings::default());
@@ -429,7 +429,7 @@ async fn a_callback_that_panics_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_delivers_once_a_backend_has_panicked_and_every_call_says_so() {
+async fn after_a_panic_of_the_backend_every_call_fails() {
     let table = answering(Duration::ZERO, |_| panic!("on purpose")).open().await.unwrap();
     table.log(row! { "n" => 1 }).await.unwrap();
     let error = table.flush(Duration::from_secs(60)).await.unwrap_err();
@@ -443,7 +443,7 @@ async fn nobody_delivers_once_a_backend_has_panicked_and_every_call_says_so() {
 }
 
 #[test]
-fn a_runtime_that_ends_before_the_driver_begins() {
+fn a_runtime_that_ends_before_the_driver_starts() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let first = runtime();
     let table = first.block_on(async {
@@ -456,7 +456,7 @@ fn a_runtime_that_ends_before_the_driver_begins() {
     assert_eq!((error.reason, error.stats.pending), (FlushFailure::DriverGone, 1));
 }
 
-/// Takes lines and keeps none.
+/// A journal that accepts lines and keeps none.
 #[derive(Debug)]
 struct Forgetful;
 

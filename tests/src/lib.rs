@@ -1,1 +1,1 @@
-//! Tests of StreamTable across crates; they live in `it/`.
+//! Tests of StreamTable across crates; the tests are in `it/`.

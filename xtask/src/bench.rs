@@ -1,46 +1,47 @@
-//! `cargo xtask bench`: what it costs, beside what others cost, in one run.
+//! `cargo xtask bench`: benchmarks StreamTable and other clients in one run.
 
 use std::path::PathBuf;
 
 use crate::{Command, Failure, cargo, clients, micro, process, python, venv};
 
-/// What the peers need, beside the sets of versions of `cargo xtask clients`.
+/// The Python packages of the other clients, in addition to the environments of `cargo xtask
+/// clients`.
 const REQUIREMENTS: &str = "bench/peers/requirements.txt";
 
 pub(crate) const COMMAND: Command = Command {
     name: "bench",
-    about: "measure the client and the server beside their peers, and print one table",
+    about: "benchmark client and server, compared with other clients",
     help: "\
-Builds everything for release, installs the peers into virtual environments below
-target/, and measures: the time of a call, rows from end to end, the same rows by
-other clients, memory while the server is away, several writers, how soon a row is
-seen, growth, and questions to ten million rows beside DuckDB and Polars.
+Builds everything for release, installs the other clients into virtual environments
+in target/, and measures: the duration of a call, end-to-end throughput, the same
+rows by other clients, memory during an outage, several writers, the latency to a
+reader, larger tables, and queries of ten million rows compared with DuckDB and Polars.
 
-A whole run takes about half an hour on two cores, and 10 GiB of disk.
-Prints tables in Markdown; target/bench has them as JSON and a picture.
+A full run takes about half an hour on two cores, and needs 10 GiB of disk space.
+Prints Markdown tables, and writes JSON and a chart to target/bench.
 
 Usage: cargo xtask bench [OPTIONS] [-- OPTIONS OF THE BENCH]
 
 Options:
-      --no-peers             leave the peers out, and install nothing
-      --micro                instead of all this, time the hot paths one by one
+      --no-peers             skip the other clients, and install nothing
+      --micro                instead, time the single hot paths
       --instructions         instead, count their instructions with valgrind
-      --debug                build without optimising: to try the bench, not for figures
+      --debug                build without optimisation, to test the bench itself
   -h, --help                 print this
 
-`cargo xtask bench -- --help` says what the bench itself takes: sections and sizes.
+`cargo xtask bench -- --help` lists the options of the bench itself: sections and sizes.
 ",
     run,
 };
 
-/// What to do.
+/// The parsed arguments.
 #[derive(Debug, Default, PartialEq)]
 struct Request {
     no_peers: bool,
     is_debug: bool,
     micro: bool,
     instructions: bool,
-    /// What the bench itself is told.
+    /// Arguments that are passed to the bench itself.
     rest: Vec<String>,
 }
 
@@ -68,7 +69,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
     let mut bench = std::process::Command::new(program);
     bench.arg("--json").arg(folder.join("bench.json"));
     let rest = &request.rest;
-    // A part of the figures makes no picture.
+    // Draw the chart only if all sections run.
     if !rest.iter().any(|arg| arg.starts_with("--only")) {
         bench.arg("--svg").arg(folder.join("bench.svg"));
     }
@@ -93,7 +94,8 @@ fn parse(args: &[String]) -> Result<Request, Failure> {
             "--instructions" => request.instructions = true,
             "--" => request.rest = args.by_ref().cloned().collect(),
             _ => {
-                let message = format!("bench takes no `{arg}`; `cargo xtask bench --help`");
+                let message =
+                    format!("bench: unknown argument `{arg}`; see `cargo xtask bench --help`");
                 return Err(Failure::Usage(message));
             }
         }
@@ -118,6 +120,6 @@ mod tests {
             "--no-peers -- --only live",
             Ok(Request { no_peers: true, rest, ..Request::default() }),
         );
-        check("--fast", Err("bench takes no `--fast`; `cargo xtask bench --help`"));
+        check("--fast", Err("bench: unknown argument `--fast`; see `cargo xtask bench --help`"));
     }
 }

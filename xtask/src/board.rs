@@ -1,4 +1,4 @@
-//! `cargo xtask board`: builds the board's page.
+//! `cargo xtask board`: builds the board's web page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,22 +6,22 @@ use std::process::Command as Process;
 
 use crate::{Command, Failure, cargo, node, process};
 
-/// Where the page's sources are.
+/// The folder of the page's sources.
 const SOURCES: &str = "crates/board/web";
 
-/// Where the built files are, beside the crate that embeds them.
+/// The folder of the built files, which the crate embeds.
 const BUILT: &str = "crates/board/dist";
 
 pub(crate) const COMMAND: Command = Command {
     name: "board",
     about: "build the board's page into crates/board/dist",
     help: "\
-Builds the board's page from crates/board/web into crates/board/dist, whose files
-are checked in: building the server needs none of this.
+Builds the board's page from crates/board/web into crates/board/dist. The built files
+are checked in, so building the server does not need this command.
 
 Installs the packages of the lock file, fetches Perspective's viewer (pinned by its
-hash), checks the types, runs the page's tests and bundles. The same sources give
-the same bytes.
+hash), checks the types, runs the page's tests and bundles it. The build is
+reproducible.
 
 Usage: cargo xtask board [OPTIONS]
 
@@ -34,11 +34,11 @@ Needs Node 20 with npm, and python3 with pip.
     run: |args| match args {
         [] => build(Mode::Write),
         [flag] if flag == "--check" => build(Mode::Check),
-        [arg, ..] => Err(Failure::Usage(format!("board: takes no `{arg}`"))),
+        [arg, ..] => Err(Failure::Usage(format!("board: unknown argument `{arg}`"))),
     },
 };
 
-/// What becomes of what is built.
+/// What to do with the built files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Write,
@@ -65,7 +65,7 @@ fn try_build(mode: Mode) -> Result<(), String> {
     process::run(&mut script)
 }
 
-/// Fetches and unpacks the viewer where it is not there yet, and returns its folder.
+/// Downloads and unpacks the viewer if it is missing, and returns its folder.
 fn provide_viewer(sources: &Path) -> Result<PathBuf, String> {
     let requirement = sources.join("perspective.txt");
     let wanted = fs::read(&requirement).map_err(|error| error.to_string())?;
@@ -78,7 +78,7 @@ fn provide_viewer(sources: &Path) -> Result<PathBuf, String> {
     println!("fetching {}", requirement.display());
     let _ = fs::remove_dir_all(&folder);
     let mut pip = Process::new("python3");
-    // One wheel for whoever builds, as the hash is one wheel's.
+    // Always the same wheel, whatever the platform, because the hash is that of one wheel.
     pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
         .args(["--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.11"])
         .args(["--implementation=cp", "--abi=abi3", "--require-hashes", "--dest"])
@@ -87,7 +87,7 @@ fn provide_viewer(sources: &Path) -> Result<PathBuf, String> {
         .arg(&requirement);
     process::run(&mut pip)?;
     let mut wheels = fs::read_dir(&folder).map_err(|error| error.to_string())?;
-    let wheel = wheels.next().and_then(Result::ok).ok_or("pip fetched nothing")?.path();
+    let wheel = wheels.next().and_then(Result::ok).ok_or("pip downloaded nothing")?.path();
     process::run(Process::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
     fs::write(stamp, wanted).map_err(|error| error.to_string())?;
     Ok(unpacked)

@@ -1,30 +1,30 @@
-//! `cargo xtask browser`: the board's page in a real browser, against the real server.
+//! `cargo xtask browser`: tests the board's page in a real browser with the real server.
 
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 
 use crate::{Command, Failure, cargo, clients, node, process};
 
-/// Where the tests are.
+/// The folder of the tests.
 const TESTS: &str = "tests/browser";
 
-/// What a Chromium may be called.
+/// Possible names of the Chromium binary.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// With the workspace's features, so that nothing is compiled for this alone.
+/// With the workspace's features, to reuse the build of the tests.
 const BUILD: &str = "build --workspace --all-features --bin streamtable";
 
-/// The real client whose link is opened, as `clients` has it.
+/// The real client whose link is opened; its environment is made by `clients`.
 const CLIENT: &str = "weave-0.24";
 
 pub(crate) const COMMAND: Command = Command {
     name: "browser",
-    about: "test the board's page in Chromium, against the real server",
+    about: "test the board's page in Chromium with the real server",
     help: "\
-Tests the board's page in headless Chromium, against the real `streamtable`.
+Tests the board's page in headless Chromium with the real server.
 
-Builds the binary, installs the packages of tests/browser, the weave client and, for
-root on a system with apt-get, Chromium where they are not there yet. Screenshots go
+Builds the binary. Installs, if missing, the packages of tests/browser, the weave
+client and, for root on a system with apt-get, Chromium. Screenshots are written
 to target/browser.
 
 Usage: cargo xtask browser [OPTIONS] [PATTERN]
@@ -34,10 +34,10 @@ Arguments:
   [PATTERN]         run the tests whose names match this regular expression
 
 Options:
-      --measure     measure instead of testing: how soon rows are shown, how the page
-                    stands 20,000 rows a second, questions to ten million rows;
-                    `-- --help` says what it takes
-      --server FILE measure this binary; otherwise it is built for release
+      --measure     measure instead of testing: latency of new rows, load at
+                    20,000 rows per second, queries of ten million rows;
+                    `-- --help` lists its options
+      --server FILE measure this binary [default: a release build]
   -h, --help        print this
 
 Needs Node 20 with npm, and python3 with its venv module.
@@ -50,7 +50,7 @@ Needs Node 20 with npm, and python3 with its venv module.
     },
 };
 
-/// What to do.
+/// The parsed arguments.
 #[derive(Debug, PartialEq)]
 enum Request {
     Test { pattern: Option<String> },
@@ -58,7 +58,7 @@ enum Request {
 }
 
 fn parse(args: &[String]) -> Result<Request, Failure> {
-    let usage = |arg: &str| Failure::Usage(format!("browser: takes no `{arg}`"));
+    let usage = |arg: &str| Failure::Usage(format!("browser: unknown argument `{arg}`"));
     let (mut pattern, mut server, mut is_measure) = (None, None, false);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -66,7 +66,8 @@ fn parse(args: &[String]) -> Result<Request, Failure> {
             "--measure" => is_measure = true,
             "--server" if is_measure => {
                 let file = args.next();
-                let file = file.ok_or_else(|| Failure::Usage("browser: which server?".into()))?;
+                let file =
+                    file.ok_or_else(|| Failure::Usage("browser: `--server` needs a file".into()))?;
                 server = Some(PathBuf::from(file));
             }
             "--" if is_measure => break,
@@ -81,7 +82,7 @@ fn parse(args: &[String]) -> Result<Request, Failure> {
     })
 }
 
-/// Runs the tests, or those whose names match.
+/// Runs all tests, or those whose names match.
 pub(crate) fn run(pattern: Option<&str>) -> Result<(), Failure> {
     clients::provide_one(CLIENT)?;
     test(pattern).map_err(|why| Failure::Failed(format!("browser: {why}")))
@@ -110,7 +111,7 @@ fn measure(server: Option<PathBuf>, rest: &[String]) -> Result<(), String> {
     process::run(node.arg("measure.mjs").args(rest).env("STREAMTABLE", server))
 }
 
-/// Makes a command that runs what is in the tests' folder, once what it needs is there.
+/// Returns a command that runs Node in the tests' folder, after installing its packages.
 fn node() -> Result<Process, String> {
     let chromium = provide_chromium()?;
     let tests = cargo::root().join(TESTS);
@@ -122,16 +123,17 @@ fn node() -> Result<Process, String> {
     Ok(node)
 }
 
-/// Returns where Chromium is; for root on a system with apt-get, it is installed where it is missing.
+/// Returns the path of Chromium; installs it if it is missing and this is root with apt-get.
 pub(crate) fn provide_chromium() -> Result<PathBuf, String> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    let missing = "Chromium is missing: `apt-get install chromium`, or what your system calls it";
+    let missing =
+        "Chromium is missing: run `apt-get install chromium`, or use your system's package manager";
     if !is_root() || !answers("apt-get") {
         return Err(missing.to_owned());
     }
-    println!("Chromium is missing: apt-get installs it now");
+    println!("Chromium is missing: installing it with apt-get");
     process::run(Process::new("apt-get").args(["-qq", "update"]))?;
     let mut install = Process::new("apt-get");
     install.args(["-qq", "install", "--yes", "--no-install-recommends"]);

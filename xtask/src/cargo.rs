@@ -1,4 +1,4 @@
-//! How xtask calls cargo.
+//! Runs cargo from xtask.
 
 use std::env;
 use std::path::PathBuf;
@@ -6,17 +6,17 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// A call of the cargo that runs xtask, without what that cargo said about xtask itself.
+/// Returns a command for the cargo that runs xtask, without the environment that it set for xtask.
 pub(crate) fn command() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     forget_xtask(&mut cargo);
     cargo
 }
 
-/// Takes from a process that may call cargo what cargo said about xtask.
+/// Removes the variables that cargo set for xtask from a process's environment.
 pub(crate) fn forget_xtask(process: &mut Command) {
-    // `cargo run` describes xtask to xtask in these; build scripts that watch them (ring's does)
-    // would otherwise run again at each change between `cargo xtask` and plain `cargo`.
+    // `cargo run` sets these to describe xtask. Build scripts that watch them (ring's does) would
+    // otherwise run again at each switch between `cargo xtask` and plain `cargo`.
     for (name, _) in env::vars_os() {
         if is_about_xtask(&name.to_string_lossy()) {
             process.env_remove(name);
@@ -24,9 +24,10 @@ pub(crate) fn forget_xtask(process: &mut Command) {
     }
 }
 
-/// The folder of the workspace's manifest.
+/// Returns the folder of the workspace's manifest.
 pub(crate) fn root() -> PathBuf {
-    // What cargo says now comes first: a checkout may have moved since it was built.
+    // The environment takes precedence over the compiled path: the checkout may have moved since
+    // the build.
     let mut folder = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     folder.pop();
@@ -37,25 +38,25 @@ fn is_about_xtask(variable: &str) -> bool {
     variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
-/// Returns the folder in which cargo puts what it builds.
+/// Returns cargo's target folder.
 pub(crate) fn target() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR");
     target.map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Builds something, and returns cargo's messages about it. What it says to people is passed on.
+/// Runs a build, and returns cargo's JSON messages. Human-readable output is passed on.
 pub(crate) fn build(args: &[&str]) -> Result<String, String> {
     let mut build = command();
     build.arg("build").args(args).arg("--message-format=json-render-diagnostics");
     build.current_dir(root()).stderr(Stdio::inherit());
-    let output = build.output().map_err(|error| format!("cargo did not start: {error}"))?;
+    let output = build.output().map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
-        return Err("it could not be built".to_owned());
+        return Err("the build failed".to_owned());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Finds where cargo says that it has put a program.
+/// Returns the path of a program from cargo's messages.
 pub(crate) fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages
         .lines()

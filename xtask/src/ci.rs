@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what CI runs and what a contributor runs.
+//! `cargo xtask ci`: all checks, the same in CI and for contributors.
 
 mod report;
 mod steps;
@@ -21,16 +21,16 @@ fails. Ends with a table of the steps and their times.
 Usage: cargo xtask ci [OPTIONS]
 
 Options:
-      --only STEP[,STEP]...   run these steps alone, in their usual order
+      --only STEP[,STEP]...   run only these steps, in their usual order
       --list                  print the steps and what they check
   -h, --help                  print this
 
-cargo-nextest is installed with cargo where it is missing.
+cargo-nextest is installed with cargo if it is missing.
 ",
     run,
 };
 
-/// What the command line asks for.
+/// The parsed arguments.
 #[derive(Debug, PartialEq)]
 enum Request {
     List,
@@ -63,7 +63,7 @@ fn parse(args: &[String]) -> Result<Request, Failure> {
             "--list" => return Ok(Request::List),
             "--only" => args.next().map_or("", String::as_str),
             _ => arg.strip_prefix("--only=").ok_or_else(|| {
-                usage(format!("takes no `{arg}`; `cargo xtask ci --help` says what it takes"))
+                usage(format!("unknown argument `{arg}`; see `cargo xtask ci --help`"))
             })?,
         };
         only.get_or_insert_default().extend(names.split(',').map(str::trim));
@@ -71,14 +71,14 @@ fn parse(args: &[String]) -> Result<Request, Failure> {
     if let Some(unknown) =
         only.iter().flatten().find(|name| !STEPS.iter().any(|step| step.name == **name))
     {
-        return Err(usage(format!("no step `{unknown}`; `cargo xtask ci --list` names them")));
+        return Err(usage(format!("unknown step `{unknown}`; `cargo xtask ci --list` lists them")));
     }
     let wanted = |step: &&Step| only.as_ref().is_none_or(|only| only.contains(&step.name));
     Ok(Request::Run(STEPS.iter().filter(wanted).map(|step| step.name).collect()))
 }
 
 fn run_steps(steps: &[&Step]) -> Result<(), Failure> {
-    // Before the first step, so that what is missing is known in a second and not in ten minutes.
+    // Check for tools first, so that a missing one is reported at once and not after ten minutes.
     for tool in tools::of(steps) {
         tool.provide()?;
     }
@@ -122,9 +122,9 @@ mod tests {
         check("", Ok(&all));
         check("--only doc,fmt", Ok(&["fmt", "doc"]));
         check("--only=doc --only clippy", Ok(&["clippy", "doc"]));
-        check("--only fnt", Err("ci: no step `fnt`; `cargo xtask ci --list` names them"));
-        check("--only", Err("ci: no step ``; `cargo xtask ci --list` names them"));
-        check("--fast", Err("ci: takes no `--fast`; `cargo xtask ci --help` says what it takes"));
+        check("--only fnt", Err("ci: unknown step `fnt`; `cargo xtask ci --list` lists them"));
+        check("--only", Err("ci: unknown step ``; `cargo xtask ci --list` lists them"));
+        check("--fast", Err("ci: unknown argument `--fast`; see `cargo xtask ci --help`"));
         assert_eq!(parse(&["--list".to_owned()]), Ok(Request::List));
     }
 }

@@ -1,30 +1,30 @@
-//! `cargo xtask clients`: the real Python clients, against the server.
+//! `cargo xtask clients`: tests the real Python clients with the server.
 //!
-//! Each set of versions is a file of requirements beside the programs that use it, and lives in a
-//! virtual environment of its own below the target folder.
+//! Each set of versions is a requirements file next to the programs that use it, and has its own
+//! virtual environment in the target folder.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::{Command, Failure, cargo, venv};
 
-/// Where the sets of versions and the programs are.
+/// The folder of the requirements files and the programs.
 const FOLDER: &str = "crates/server/tests/clients";
 
-/// The variable that tells the tests where the environments are.
+/// The environment variable with the environments' folder, for the tests.
 pub(crate) const VARIABLE: &str = "STREAMTABLE_CLIENTS";
 
-/// What runs the tests, behind the environments.
+/// The cargo arguments that run the tests.
 pub(crate) const TESTS: &str = "nextest run --workspace --all-features --no-fail-fast --run-ignored only -E test(/^clients::/)";
 
 pub(crate) const COMMAND: Command = Command {
     name: "clients",
-    about: "run the real Python clients against the server",
+    about: "test the real Python clients with the server",
     help: "\
-Runs the real weave and wandb clients against the server.
+Tests the real weave and wandb clients with the server.
 
-Makes a virtual environment for each set of versions in crates/server/tests/clients,
-below target/clients, where it is not there yet; then runs the tests that use them.
+Makes the missing virtual environments in target/clients, one for each set of
+versions in crates/server/tests/clients, and runs the tests that use them.
 
 Usage: cargo xtask clients [OPTIONS]
 
@@ -35,7 +35,7 @@ Needs python3 with its venv module; pip installs the rest.
 ",
     run: |args| {
         if let Some(arg) = args.first() {
-            return Err(Failure::Usage(format!("clients: takes no `{arg}`")));
+            return Err(Failure::Usage(format!("clients: unknown argument `{arg}`")));
         }
         provide()?;
         let mut tests = cargo::command();
@@ -43,7 +43,7 @@ Needs python3 with its venv module; pip installs the rest.
         match tests.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(Failure::Failed(format!("clients: the tests ended with {status}"))),
-            Err(error) => Err(Failure::Failed(format!("clients: cargo did not start: {error}"))),
+            Err(error) => Err(Failure::Failed(format!("clients: cannot start cargo: {error}"))),
         }
     },
 };
@@ -53,11 +53,11 @@ pub(crate) fn folder() -> PathBuf {
     cargo::target().join("clients")
 }
 
-/// Makes the environments that are not there, or are of other versions.
+/// Makes the environments that are missing or outdated.
 pub(crate) fn provide() -> Result<(), Failure> {
     let failed = |message: String| Failure::Failed(format!("clients: {message}"));
     let sets = fs::read_dir(cargo::root().join(FOLDER))
-        .map_err(|error| failed(format!("{FOLDER} cannot be read: {error}")))?;
+        .map_err(|error| failed(format!("cannot read {FOLDER}: {error}")))?;
     let mut sets: Vec<PathBuf> = sets
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))

@@ -1,4 +1,4 @@
-//! `cargo xtask crash`: processes that are killed, and the count of their rows.
+//! `cargo xtask crash`: kills processes and counts their rows.
 
 use std::process::Command as Process;
 
@@ -6,38 +6,38 @@ use crate::{Command, Failure, cargo, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "crash",
-    about: "kill a server and the programs that log to it, and count what became of the rows",
+    about: "kill a server and its clients at random, and check that no row is lost",
     help: "\
-Starts `streamtable serve`, programs that log to it with a spool on disk, and a
-proxy between them that cuts, delays and doubles what goes through. Kills server
-and programs by SIGKILL at random moments. In the end a last program delivers
-what the others left, and all rows are read back and compared with what `log`
-took. Prints the tally; the exit code is 1 unless no row was lost, none is there
-twice, and each program's are in order. The first build takes some minutes.
+Starts `streamtable serve`, clients that log to it with a spool on disk, and a
+proxy between them that cuts, delays and duplicates requests. Kills server and
+clients with SIGKILL at random moments. At the end, a last client delivers the
+remaining rows, and all stored rows are compared with the rows that `log`
+accepted. Prints a summary; the exit code is 1 if a row is lost, duplicated or
+out of order. The first build takes some minutes.
 
 Usage: cargo xtask crash [OPTIONS]
 
 Options:
-      --seconds N   how long to kill, 60 by default
-      --seed N      makes the same choices as the run that printed this number;
-                    what the processes do meanwhile differs all the same
-      --json        print the tally as JSON
+      --seconds N   duration of the killing [default: 60]
+      --seed N      repeat the random choices of the run that printed this seed;
+                    the timing of the processes still differs
+      --json        print the summary as JSON
   -h, --help        print this
 
-Ctrl-C ends the killing early; the rows are delivered and counted all the same.
+Ctrl-C ends the killing early; the rows are still delivered and counted.
 ",
     run: |args| process::replace(build(args)?).map_err(failed),
 };
 
-/// Runs it for a while as a check, inside of this process.
+/// Runs it briefly as a check, inside this process.
 pub(crate) fn check(args: &[&str]) -> Result<(), Failure> {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     process::run(&mut build(&args)?).map_err(failed)
 }
 
-/// Builds both programs, and returns the call of the one that kills.
+/// Builds both programs, and returns the command of the driver.
 fn build(args: &[String]) -> Result<Process, Failure> {
-    // With the workspace's features, so that nothing is compiled for this alone. Not quiet: it may
+    // With the workspace's features, to reuse the build of the tests. Not quiet, because it may
     // take minutes.
     let what = ["--workspace", "--all-features", "--bin", "streamtable", "--example", "crash"];
     let messages = cargo::build(&what).map_err(failed)?;

@@ -1,13 +1,13 @@
-//! `cargo xtask check-layers`: the crate graph is as drawn.
+//! `cargo xtask check-layers`: checks the crate graph.
 //!
-//! The picture is data: [`LAYERS`], [`EXCEPTIONS`] and [`ABSENCES`]. What follows them compares.
+//! The rules are data: [`LAYERS`], [`EXCEPTIONS`] and [`ABSENCES`]. The code below compares.
 
 use std::path::PathBuf;
 
-use crate::metadata::{Kind, Query, Tree, Workspace};
+use crate::metadata::{Kind, Node, Query, Tree, Workspace};
 use crate::{Command, Failure};
 
-/// The layers from the top down. An edge goes from a layer to one strictly below it.
+/// The layers from the top down. A dependency goes from a layer to one strictly below it.
 const LAYERS: &[Layer] = &[
     Layer {
         name: "leaves",
@@ -29,26 +29,29 @@ const LAYERS: &[Layer] = &[
             "streamtable-digits",
             "streamtable-mock-backend",
             "streamtable-store",
-            "streamtable-transport-hyper",
         ],
     },
-    // `url` stands here because the client, a feature, builds links.
-    Layer { name: "protocol", crates: &["streamtable-url", "streamtable-wire"] },
+    // `url` and `transport-hyper` are here because the client, a feature, builds links and has a
+    // default transport.
+    Layer {
+        name: "protocol",
+        crates: &["streamtable-transport-hyper", "streamtable-url", "streamtable-wire"],
+    },
     Layer { name: "vocabulary", crates: &["streamtable-schema", "streamtable-transport"] },
     // The one crate with `unsafe` code.
     Layer { name: "system", crates: &["streamtable-mapped"] },
 ];
 
-/// The edges that may stand although they do not go down.
+/// The dependencies that are allowed although they do not go down.
 const EXCEPTIONS: &[Exception] = &[Exception {
-    // The client's own tests and examples need a backend to talk to, a way to reach it, and
-    // something to say.
+    // The client's own tests and examples need a backend and sample rows.
     from: "streamtable",
     kind: Kind::Dev,
-    to: &["streamtable-digits", "streamtable-mock-backend", "streamtable-transport-hyper"],
+    to: &["streamtable-digits", "streamtable-mock-backend"],
 }];
 
-/// What a crate's tree never holds, with all features on. A `*` ends a pattern.
+/// Crates that a crate's dependency tree must not contain, with all features enabled. A `*` ends a
+/// pattern.
 const ABSENCES: &[Absence] = &[
     Absence {
         of: Of::Crates(&[
@@ -58,18 +61,21 @@ const ABSENCES: &[Absence] = &[
             "streamtable-url",
             "streamtable-mock-backend",
         ]),
+        without: None,
         never: &["arrow*", "hyper*", "ring", "rustls*", "tokio*"],
-        rule: "vocabulary, protocol and mock know no runtime, HTTP, TLS or arrow",
+        rule: "vocabulary, protocol and mock must not depend on a runtime, HTTP, TLS or arrow",
     },
     Absence {
         of: Of::Crates(&["streamtable"]),
-        never: &["arrow*", "aws-lc*", "native-tls", "openssl*", "ring", "rustls*"],
-        rule: "the client knows no TLS or arrow; a transport is handed to it",
+        without: Some("streamtable-transport-hyper"),
+        never: &["arrow*", "aws-lc*", "hyper*", "native-tls", "openssl*", "ring", "rustls*"],
+        rule: "without its default transport the client must not depend on TLS, an HTTP client or arrow",
     },
     Absence {
         of: Of::BelowServiceExcept("streamtable-store"),
+        without: None,
         never: &["datafusion*", "deltalake*"],
-        rule: "below the service only the store knows the query engine",
+        rule: "below the service, only the store may depend on the query engine",
     },
 ];
 
@@ -86,6 +92,8 @@ struct Exception {
 
 struct Absence {
     of: Of,
+    /// A dependency whose tree is left out: the crate has it only behind a feature.
+    without: Option<&'static str>,
     never: &'static [&'static str],
     rule: &'static str,
 }
@@ -97,14 +105,15 @@ enum Of {
 
 pub(crate) const COMMAND: Command = Command {
     name: "check-layers",
-    about: "compare the crate graph with the picture of the layers",
+    about: "check the crate graph against the layers",
     help: "\
-Compares the workspace's crate graph with the picture in xtask/src/layers.rs.
+Checks the workspace's crate graph against the rules in xtask/src/layers.rs.
 
-Every crate has a place in a layer, every dependency goes strictly down, and
-crates that promise to do without something (a runtime, TLS, the query engine)
-have it nowhere in their trees, with all features on, on any platform. Prints
-every edge or chain that breaks a rule, and then ends with exit code 1.
+Every crate must be in a layer, and every dependency must go strictly down.
+Crates that promise not to depend on something (a runtime, TLS, the query engine)
+must not have it in their trees, with all features, on any platform. No crate may
+depend on one that needs a newer Rust than its own manifest promises. Prints every
+violation; the exit code is then 1.
 
 Usage: cargo xtask check-layers [OPTIONS]
 
@@ -129,8 +138,9 @@ fn run(args: &[String]) -> Result<(), Failure> {
                 query.manifest = PathBuf::from(path);
             }
             _ => {
-                let message =
-                    format!("check-layers takes no `{arg}`; `cargo xtask check-layers --help`");
+                let message = format!(
+                    "check-layers: unknown argument `{arg}`; see `cargo xtask check-layers --help`"
+                );
                 return Err(Failure::Usage(message));
             }
         }
@@ -138,42 +148,44 @@ fn run(args: &[String]) -> Result<(), Failure> {
     check(&query)
 }
 
-/// Checks the workspace and prints the outcome.
+/// Checks the workspace and prints the result.
 pub(crate) fn check(query: &Query) -> Result<(), Failure> {
     let workspace = Workspace::read(query)?;
     let mut broken = broken_edges(&workspace);
     let tree = Tree::read(query);
     if let Ok(tree) = &tree {
         broken.extend(broken_absences(&workspace, tree));
+        broken.extend(broken_rust_versions(&workspace, tree));
     }
     for line in &broken {
         eprintln!("{line}");
     }
-    // Cargo refuses a cycle of crates before it resolves; the edges above say which one is wrong.
+    // Cargo refuses a cycle of crates before it resolves; the edges printed above show the cause.
     tree?;
     if broken.is_empty() {
         let edges: usize =
             workspace.packages.iter().map(|package| package.dependencies.len()).sum();
-        println!("{} crates and {edges} edges, all as drawn", workspace.packages.len());
+        println!("{} crates and {edges} edges, no violations", workspace.packages.len());
         return Ok(());
     }
     let message =
-        format!("check-layers: {} broken; the picture is xtask/src/layers.rs", broken.len());
+        format!("check-layers: {} violations; the rules are in xtask/src/layers.rs", broken.len());
     Err(Failure::Failed(message))
 }
 
-/// One line for each crate without a place, and each edge that goes the wrong way.
+/// Returns one line for each crate without a layer, and for each dependency that does not go down.
 fn broken_edges(workspace: &Workspace) -> Vec<String> {
     let mut broken = Vec::new();
     for package in &workspace.packages {
         let from = package.name.as_str();
         let Some(from_layer) = layer_of(from) else {
-            broken.push(format!("{from}: has no place in LAYERS of xtask/src/layers.rs"));
+            broken.push(format!("{from}: is not in LAYERS of xtask/src/layers.rs"));
             continue;
         };
         for dependency in &package.dependencies {
             let on = dependency.on.as_str();
-            // One without a place has a line of its own; itself is a dev-dependency on features.
+            // Crates without a layer are reported separately. A crate may depend on itself as a
+            // dev-dependency to enable features.
             let Some(on_layer) = layer_of(on).filter(|_| on != from) else { continue };
             if on_layer > from_layer || is_exception(from, dependency.kind, on) {
                 continue;
@@ -184,7 +196,7 @@ fn broken_edges(workspace: &Workspace) -> Vec<String> {
                 Kind::Dev => " (dev)",
             };
             broken.push(format!(
-                "{from} → {on}{kind}: an edge goes strictly down, this one {} → {}",
+                "{from} → {on}{kind}: a dependency must go strictly down, this one goes {} → {}",
                 LAYERS[from_layer].name, LAYERS[on_layer].name,
             ));
         }
@@ -192,16 +204,32 @@ fn broken_edges(workspace: &Workspace) -> Vec<String> {
     broken
 }
 
-/// One line for each chain from a crate to something that its tree must not hold.
+/// Returns one line for each dependency chain to a crate that must be absent.
 fn broken_absences(workspace: &Workspace, tree: &Tree) -> Vec<String> {
     let mut broken = Vec::new();
     for absence in ABSENCES {
         for name in absence.of.crates().into_iter().filter(|name| workspace.has(name)) {
             let forbidden =
-                |package: &str| absence.never.iter().any(|pattern| matches(pattern, package));
-            for chain in tree.chains(name, forbidden) {
+                |node: &Node| absence.never.iter().any(|pattern| matches(pattern, &node.name));
+            let is_left_out = |package: &str| absence.without == Some(package);
+            for chain in tree.chains(name, forbidden, is_left_out) {
                 broken.push(format!("{}: {}", chain.join(" → "), absence.rule));
             }
+        }
+    }
+    broken
+}
+
+/// One line for each chain from a crate to one that needs a newer Rust than the first promises.
+fn broken_rust_versions(workspace: &Workspace, tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for name in workspace.packages.iter().map(|package| &package.name) {
+        let Some(promised) = tree.get(name).and_then(|node| node.rust) else { continue };
+        let is_newer = |node: &Node| node.rust > Some(promised);
+        for chain in tree.chains(name, is_newer, |_| false) {
+            let [major, minor, patch] = promised;
+            let chain = chain.join(" → ");
+            broken.push(format!("{chain}: needs a newer Rust than {major}.{minor}.{patch}"));
         }
     }
     broken
@@ -219,7 +247,7 @@ impl Of {
     }
 }
 
-/// The index in [`LAYERS`]: greater is lower.
+/// Returns the index in [`LAYERS`]; greater is lower.
 fn layer_of(name: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.crates.contains(&name))
 }
@@ -238,7 +266,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::tests::{tree, workspace};
+    use crate::metadata::tests::{tree, with_rust, workspace};
 
     #[track_caller]
     fn check_edges(edges: &[&str], expected: &[&str]) {
@@ -255,18 +283,18 @@ mod tests {
         check_edges(
             &["streamtable-wire -> streamtable"],
             &[
-                "streamtable-wire → streamtable: an edge goes strictly down, this one protocol → features",
+                "streamtable-wire → streamtable: a dependency must go strictly down, this one goes protocol → features",
             ],
         );
         check_edges(
             &["streamtable-url -> streamtable-wire"],
             &[
-                "streamtable-url → streamtable-wire: an edge goes strictly down, this one protocol → protocol",
+                "streamtable-url → streamtable-wire: a dependency must go strictly down, this one goes protocol → protocol",
             ],
         );
         check_edges(
             &["new -> streamtable-wire", "streamtable -> new"],
-            &["new: has no place in LAYERS of xtask/src/layers.rs"],
+            &["new: is not in LAYERS of xtask/src/layers.rs"],
         );
     }
 
@@ -277,14 +305,25 @@ mod tests {
         check_edges(
             &["streamtable -> streamtable-mock-backend"],
             &[
-                "streamtable → streamtable-mock-backend: an edge goes strictly down, this one features → features",
+                "streamtable → streamtable-mock-backend: a dependency must go strictly down, this one goes features → features",
             ],
         );
         check_edges(
             &["streamtable-wire => streamtable-mock-backend"],
             &[
-                "streamtable-wire → streamtable-mock-backend (dev): an edge goes strictly down, this one protocol → features",
+                "streamtable-wire → streamtable-mock-backend (dev): a dependency must go strictly down, this one goes protocol → features",
             ],
+        );
+    }
+
+    #[test]
+    fn rust_versions() {
+        let edges = ["streamtable -> a", "a -> uuid"];
+        let tree = with_rust(tree(&edges), "streamtable", [1, 88, 0]);
+        let tree = with_rust(tree, "uuid", [1, 89, 0]);
+        assert_eq!(
+            broken_rust_versions(&workspace(&edges), &tree),
+            ["streamtable → a → uuid: needs a newer Rust than 1.88.0"],
         );
     }
 
@@ -303,14 +342,25 @@ mod tests {
         check_absences(
             &["streamtable -> streamtable-wire", "streamtable-wire -> a", "a -> arrow-schema"],
             &[
-                "streamtable-wire → a → arrow-schema: vocabulary, protocol and mock know no runtime, HTTP, TLS or arrow",
-                "streamtable → streamtable-wire → a → arrow-schema: the client knows no TLS or arrow; a transport is handed to it",
+                "streamtable-wire → a → arrow-schema: vocabulary, protocol and mock must not depend on a runtime, HTTP, TLS or arrow",
+                "streamtable → streamtable-wire → a → arrow-schema: without its default transport the client must not depend on TLS, an HTTP client or arrow",
+            ],
+        );
+        check_absences(
+            &[
+                "streamtable -> streamtable-transport-hyper",
+                "streamtable-transport-hyper -> rustls",
+                "streamtable -> b",
+                "b -> ring",
+            ],
+            &[
+                "streamtable → b → ring: without its default transport the client must not depend on TLS, an HTTP client or arrow",
             ],
         );
         check_absences(
             &["streamtable-board -> b", "b -> datafusion-expr"],
             &[
-                "streamtable-board → b → datafusion-expr: below the service only the store knows the query engine",
+                "streamtable-board → b → datafusion-expr: below the service, only the store may depend on the query engine",
             ],
         );
     }

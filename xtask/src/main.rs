@@ -1,7 +1,7 @@
 //! The commands of this repository: `cargo xtask <command>`.
 //!
-//! Nearly free of dependencies, so that it is built in seconds: `std`, and `serde_json` to read
-//! what `cargo metadata` says. `cargo xtask` alone prints what there is.
+//! It has nearly no dependencies, so that it builds in seconds: `std`, and `serde_json` to parse
+//! the output of `cargo metadata`. `cargo xtask` alone lists the commands.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
@@ -13,6 +13,7 @@ mod ci;
 mod clients;
 mod crash;
 mod demo;
+mod hostile;
 mod layers;
 mod metadata;
 mod micro;
@@ -25,7 +26,7 @@ mod venv;
 use std::fmt;
 use std::process::ExitCode;
 
-/// Every command, in the order in which they are listed.
+/// All commands, in the order of the list.
 const COMMANDS: &[Command] = &[
     ci::COMMAND,
     bench::COMMAND,
@@ -34,6 +35,7 @@ const COMMANDS: &[Command] = &[
     clients::COMMAND,
     crash::COMMAND,
     demo::COMMAND,
+    hostile::COMMAND,
     layers::COMMAND,
     python::COMMAND,
     simulate::COMMAND,
@@ -42,24 +44,24 @@ const COMMANDS: &[Command] = &[
 /// One command of `cargo xtask`.
 struct Command {
     name: &'static str,
-    /// One line for the list of commands.
+    /// A one-line summary for the list of commands.
     about: &'static str,
-    /// The whole answer to `--help`, ending in a line break.
+    /// The output of `--help`, with a final line break.
     help: &'static str,
-    /// Gets what follows the command's name.
+    /// Called with the arguments after the command's name.
     run: fn(&[String]) -> Result<(), Failure>,
 }
 
-/// Why a command ended early.
+/// The reason why a command failed.
 #[derive(Debug, PartialEq)]
 enum Failure {
-    /// The command line makes no sense: exit code 2.
+    /// Invalid arguments: exit code 2.
     Usage(String),
-    /// What was asked for does not hold: exit code 1.
+    /// The command failed: exit code 1.
     Failed(String),
 }
 
-/// Checks what a command makes of its arguments.
+/// Checks the result of parsing a command's arguments.
 #[cfg(test)]
 #[track_caller]
 fn check_arguments<T: fmt::Debug + PartialEq>(
@@ -100,10 +102,10 @@ fn dispatch(args: &[String]) -> Result<(), Failure> {
         return Ok(());
     }
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-        let message = format!("no command `{name}`; `cargo xtask` alone lists them");
+        let message = format!("unknown command `{name}`; `cargo xtask` lists the commands");
         return Err(Failure::Usage(message));
     };
-    // After `--` the arguments belong to somebody else, `--help` among them.
+    // Arguments after `--` belong to another program, including `--help`.
     if rest.iter().take_while(|arg| *arg != "--").any(|arg| asks_for_help(arg)) {
         print!("{}", command.help);
         return Ok(());

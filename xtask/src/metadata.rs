@@ -1,4 +1,4 @@
-//! What `cargo metadata` says: the workspace as declared, and the tree as resolved.
+//! The output of `cargo metadata`: the workspace's manifests and the resolved dependency tree.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::{Failure, cargo};
 
-/// Which workspace to ask about, and how.
+/// Which workspace to read, and how.
 pub(crate) struct Query {
     pub(crate) manifest: PathBuf,
-    /// With `--offline`, cargo fails rather than download what is not on this machine.
+    /// With `--offline`, cargo fails instead of downloading missing crates.
     pub(crate) offline: bool,
 }
 
@@ -24,7 +24,7 @@ impl Query {
         }
         let output = command
             .output()
-            .map_err(|error| Failure::Failed(format!("cargo did not start: {error}")))?;
+            .map_err(|error| Failure::Failed(format!("cannot start cargo: {error}")))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(Failure::Failed(format!("cargo metadata failed\n{}", said.trim_end())));
@@ -40,13 +40,14 @@ impl Default for Query {
     }
 }
 
-/// The crates of the workspace as their manifests declare them, by name.
+/// The crates of the workspace with their declared dependencies, by name.
 pub(crate) struct Workspace {
     pub(crate) packages: Vec<Package>,
 }
 
 impl Workspace {
-    /// Reads the manifests alone: no resolution, so a cycle or a missing download is no error here.
+    /// Reads only the manifests, without resolution, so that a cycle or a missing download is not
+    /// an error here.
     pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
         let json = query.ask("--no-deps")?;
         let mut packages: Vec<Package> = list(&json["packages"]).map(Package::new).collect();
@@ -65,7 +66,7 @@ pub(crate) struct Package {
     /// False with `publish = false`.
     pub(crate) published: bool,
     pub(crate) has_features: bool,
-    /// Dependencies in the workspace, optional ones included.
+    /// Dependencies within the workspace, including optional ones.
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -86,7 +87,7 @@ impl Package {
     }
 }
 
-/// A declared dependency of one crate of the workspace on another.
+/// A declared dependency on another crate of the workspace.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Dependency {
     pub(crate) on: String,
@@ -111,41 +112,63 @@ impl Kind {
 }
 
 /// The resolved normal and build dependencies of the whole workspace, for every platform and with
-/// all features on.
+/// all features enabled.
 ///
-/// Features are united over the workspace, as a build of the workspace unites them: a crate here
-/// has at least the dependencies that it has alone.
+/// Features are unified over the workspace, as in a build of the workspace: a crate has at least
+/// the dependencies here that it has alone.
 pub(crate) struct Tree {
     nodes: BTreeMap<String, Node>,
 }
 
-struct Node {
-    name: String,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// The oldest Rust that its manifest names.
+    pub(crate) rust: Option<Rust>,
     /// Keys of `nodes`.
     dependencies: Vec<String>,
 }
 
+/// A version of Rust, as major, minor and patch.
+pub(crate) type Rust = [u32; 3];
+
+/// Parses `1.88` or `1.88.0`.
+fn rust(json: &Value) -> Option<Rust> {
+    let mut numbers = json.as_str()?.split('.').map(|number| number.parse().unwrap_or(0));
+    Some(std::array::from_fn(|_| numbers.next().unwrap_or(0)))
+}
+
 impl Tree {
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+        self.nodes.values().find(|node| node.name == name)
+    }
+
     pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
         let json = query.ask("--all-features")?;
-        let names: BTreeMap<&str, &str> = list(&json["packages"])
-            .filter_map(|package| Some((package["id"].as_str()?, package["name"].as_str()?)))
+        let packages: BTreeMap<&str, &Value> = list(&json["packages"])
+            .filter_map(|package| Some((package["id"].as_str()?, package)))
             .collect();
         let node = |json: &Value| {
             let id = text(&json["id"]);
-            let name = names.get(id.as_str()).map(ToString::to_string).unwrap_or_default();
+            let package = packages.get(id.as_str()).copied().unwrap_or(&Value::Null);
+            let (name, rust) = (text(&package["name"]), rust(&package["rust_version"]));
             let dependencies = list(&json["deps"])
                 .filter(|dep| list(&dep["dep_kinds"]).any(|of| Kind::new(&of["kind"]) != Kind::Dev))
                 .map(|dep| text(&dep["pkg"]))
                 .collect();
-            (id, Node { name, dependencies })
+            (id, Node { name, rust, dependencies })
         };
         Ok(Self { nodes: list(&json["resolve"]["nodes"]).map(node).collect() })
     }
 
-    /// The shortest chain of names from `name` to each package that `is_end` accepts, without the
-    /// chains that lead through another such package.
-    pub(crate) fn chains(&self, name: &str, is_end: impl Fn(&str) -> bool) -> Vec<Vec<&str>> {
+    /// Returns the shortest chain of names from `name` to each package that `is_end` accepts,
+    /// without the chains that lead through another such package or through one that `is_left_out`
+    /// accepts.
+    pub(crate) fn chains(
+        &self,
+        name: &str,
+        is_end: impl Fn(&Node) -> bool,
+        is_left_out: impl Fn(&str) -> bool,
+    ) -> Vec<Vec<&str>> {
         let Some((start, node)) = self.nodes.iter().find(|(_, node)| node.name == name) else {
             return Vec::new();
         };
@@ -155,12 +178,12 @@ impl Tree {
         while let Some((id, chain)) = queue.pop_front() {
             for next in self.nodes.get(id).into_iter().flat_map(|node| &node.dependencies) {
                 let Some(node) = self.nodes.get(next) else { continue };
-                if !seen.insert(next) {
+                if is_left_out(&node.name) || !seen.insert(next) {
                     continue;
                 }
                 let mut chain = chain.clone();
                 chain.push(node.name.as_str());
-                if is_end(&node.name) {
+                if is_end(node) {
                     chains.push(chain);
                 } else {
                     queue.push_back((next, chain));
@@ -183,8 +206,8 @@ fn text(json: &Value) -> String {
 pub(crate) mod tests {
     use super::*;
 
-    /// A workspace of the crates named in `edges`, each `from -> to`, `from => to` for a
-    /// dev-dependency, or a lone name.
+    /// Makes a workspace of the crates named in `edges`, each `from -> to`, `from => to` for a
+    /// dev-dependency, or a single name.
     pub(crate) fn workspace(edges: &[&str]) -> Workspace {
         let mut all: BTreeMap<String, Vec<Dependency>> = BTreeMap::new();
         for edge in edges {
@@ -210,21 +233,38 @@ pub(crate) mod tests {
         Workspace { packages: all.into_iter().map(package).collect() }
     }
 
-    /// The tree with the edges `from -> to`.
+    /// Makes a tree with the edges `from -> to`.
     pub(crate) fn tree(edges: &[&str]) -> Tree {
         let node = |package: Package| {
             let dependencies = package.dependencies.into_iter().map(|dep| dep.on).collect();
-            (package.name.clone(), Node { name: package.name, dependencies })
+            (package.name.clone(), Node { name: package.name, rust: None, dependencies })
         };
         Tree { nodes: workspace(edges).packages.into_iter().map(node).collect() }
     }
 
     #[test]
+    fn rust_versions() {
+        assert_eq!(rust(&"1.88".into()), Some([1, 88, 0]));
+        assert_eq!(rust(&"1.88.1".into()), Some([1, 88, 1]));
+        assert_eq!(rust(&Value::Null), None);
+        assert!(rust(&"1.100".into()) > rust(&"1.88.1".into()));
+    }
+
+    /// Sets the oldest Rust of one crate.
+    pub(crate) fn with_rust(mut tree: Tree, name: &str, version: Rust) -> Tree {
+        tree.nodes.values_mut().filter(|node| node.name == name).for_each(|node| {
+            node.rust = Some(version);
+        });
+        tree
+    }
+
+    #[test]
     fn chains_are_shortest_and_end_at_the_first_hit() {
         let tree = tree(&["a -> b", "b -> c", "c -> x", "a -> c", "x -> y", "b -> y", "c -> a"]);
-        let is_end = |name: &str| name == "x" || name == "y";
-        assert_eq!(tree.chains("a", is_end), [vec!["a", "b", "y"], vec!["a", "c", "x"]]);
-        assert!(tree.chains("y", is_end).is_empty());
-        assert!(tree.chains("unknown", is_end).is_empty());
+        let is_end = |node: &Node| node.name == "x" || node.name == "y";
+        assert_eq!(tree.chains("a", is_end, |_| false), [vec!["a", "b", "y"], vec!["a", "c", "x"]]);
+        assert_eq!(tree.chains("a", is_end, |name| name == "b"), [vec!["a", "c", "x"]]);
+        assert!(tree.chains("y", is_end, |_| false).is_empty());
+        assert!(tree.chains("unknown", is_end, |_| false).is_empty());
     }
 }

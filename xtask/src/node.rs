@@ -1,4 +1,4 @@
-//! Node, for what is written in its languages: the board's page and its tests.
+//! Runs Node for the board's page and its tests.
 
 use std::fs;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::process::Command as Process;
 
 use crate::process::run;
 
-/// Installs a folder's packages as its lock file has them, where they are not there yet.
+/// Installs a folder's packages from its lock file, if they are missing or outdated.
 pub(crate) fn provide_packages(folder: &Path) -> Result<(), String> {
     let lock = fs::read(folder.join("package-lock.json")).map_err(|error| error.to_string())?;
-    // Written last, so an installation that was cut short is made again.
+    // Written last, so that an interrupted installation is repeated.
     let stamp = folder.join("node_modules/.installed-lock.json");
     if fs::read(&stamp).is_ok_and(|there| there == lock) {
         return Ok(());
     }
-    println!("installing the packages of {}", folder.display());
+    println!("installing the npm packages of {}", folder.display());
     let mut npm = Process::new("npm");
     npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
     run(&mut npm).map_err(|why| format!("{why}; Node 20 or newer with npm is needed"))?;

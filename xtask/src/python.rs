@@ -1,4 +1,4 @@
-//! `cargo xtask python`: the Python package, built and tested.
+//! `cargo xtask python`: builds and tests the Python package.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use std::thread;
 
 use crate::{Command, Failure, browser, cargo, clients, process, venv};
 
-/// Where the package is.
+/// The package's folder.
 const FOLDER: &str = "crates/python";
 
-/// What looks at a table in JupyterLab, in an environment of its own.
+/// The test of a table in JupyterLab, in its own environment.
 const IN_JUPYTER: &str = "tests/test_jupyter.py";
 
-/// The real client that the package is compared with: the first that knew StreamTable.
+/// The real client with which the package is compared: the first version with StreamTable.
 const COMPARED: &str = "weave-0.24";
 
 pub(crate) const COMMAND: Command = Command {
@@ -23,25 +23,25 @@ pub(crate) const COMMAND: Command = Command {
 Builds the wheel of the Python package, installs it into an empty environment,
 checks its types, and runs its tests against a server that it builds as well.
 
-The wheel is in target/python/wheels, the environments beside it.
+The wheel is in target/python/wheels, the environments are in target/python.
 
 Usage: cargo xtask python [OPTIONS] [-- PYTEST-ARGUMENTS]
 
 Options:
-      --release     optimise the wheel, as one that is given away should be
+      --release     optimise the wheel, for distribution
       --wheel       only build it
-      --jupyter     install JupyterLab as well, and look at a table in it, with the
-                    system's Chromium; the picture is in target/python/screenshots
-      --clients     make the real weave client's environment too, and compare with it
+      --jupyter     also install JupyterLab, and test a table in it with the
+                    system's Chromium; screenshots are in target/python/screenshots
+      --clients     also install the real weave client, and compare with it
   -h, --help        print this
 
 Needs python3, 3.10 or later, with its venv module; pip installs the rest. For root on
-a system with apt-get, --jupyter installs Chromium where it is not there.
+a system with apt-get, --jupyter installs Chromium if it is missing.
 ",
     run: |args| run(&parse(args)?),
 };
 
-/// What to do.
+/// The parsed arguments.
 #[derive(Debug, Default, PartialEq)]
 struct Request {
     is_release: bool,
@@ -61,13 +61,13 @@ fn parse(args: &[String]) -> Result<Request, Failure> {
             "--jupyter" => request.with_jupyter = true,
             "--clients" => request.with_clients = true,
             "--" => request.pytest = args.by_ref().cloned().collect(),
-            _ => return Err(Failure::Usage(format!("python: takes no `{arg}`"))),
+            _ => return Err(Failure::Usage(format!("python: unknown argument `{arg}`"))),
         }
     }
     Ok(request)
 }
 
-/// What `cargo xtask ci` does: all of it, with the server that the tests before have built.
+/// Runs everything for `cargo xtask ci`, with the server binary that the tests have built.
 pub(crate) fn check() -> Result<(), Failure> {
     let tests = ["test", "--workspace", "--all-features", "--no-run", "--quiet"];
     test(&Request { with_clients: true, with_jupyter: true, ..Request::default() }, &tests)
@@ -79,7 +79,7 @@ fn run(request: &Request) -> Result<(), Failure> {
 
 fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     let (tools, jupyter) = (Environment::new("tools"), Environment::new("jupyter"));
-    // One waits for the network, the other for the processors.
+    // In parallel: one step is limited by the network, the other by the CPU.
     let wheel = thread::scope(|scope| {
         let installing =
             request.with_jupyter.then(|| scope.spawn(|| jupyter.provide("requirements-jupyter")));
@@ -105,7 +105,7 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     venv::make(&empty.folder).map_err(failed)?;
     empty.install(&wheel)?;
     tools.install(&wheel)?;
-    // Isolated: what lies beside the sources must not be what is tested.
+    // Isolated mode, so that the installed package is tested and not the source folder.
     start(empty.python().args(["-I", "tests/alone.py"]).env("STREAMTABLE_BIN", binary()))?;
     start(tools.python().args(["-m", "mypy"]))?;
     let stubtest = ["-m", "mypy.stubtest", "--concise", "--mypy-config-file", "pyproject.toml"];
@@ -124,7 +124,7 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes an environment that has the package alone, optimised.
+/// Makes an environment with only the optimised package.
 pub(crate) fn provide(folder: PathBuf) -> Result<(), Failure> {
     let tools = Environment::new("tools");
     tools.provide("requirements")?;
@@ -136,7 +136,7 @@ pub(crate) fn provide(folder: PathBuf) -> Result<(), Failure> {
 /// Builds the wheel.
 fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
     let folder = folder().join("wheels");
-    // One of another version must not be taken for it.
+    // Remove wheels of other versions.
     let _ = fs::remove_dir_all(&folder);
     let mut maturin = tools.python();
     maturin.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(&folder);
@@ -146,7 +146,7 @@ fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
     start(&mut maturin)?;
     let wheels = fs::read_dir(&folder).map_err(|error| failed(error.to_string()))?;
     let mut wheels = wheels.filter_map(|entry| Some(entry.ok()?.path()));
-    wheels.next().ok_or_else(|| failed("maturin made no wheel".to_owned()))
+    wheels.next().ok_or_else(|| failed("maturin built no wheel".to_owned()))
 }
 
 /// A virtual environment.
@@ -159,13 +159,13 @@ impl Environment {
         Self { folder: folder().join(name) }
     }
 
-    /// Gives it what a file beside the package names.
+    /// Installs the packages of a requirements file of the package.
     fn provide(&self, set: &str) -> Result<(), Failure> {
         let set = cargo::root().join(FOLDER).join(set).with_extension("txt");
         venv::provide(&set, &self.folder).map_err(failed)
     }
 
-    /// Its Python, in the package's folder.
+    /// Returns the environment's Python, in the package's folder.
     fn python(&self) -> Process {
         let mut python = Process::new(self.folder.join("bin/python"));
         cargo::forget_xtask(&mut python);
@@ -173,7 +173,7 @@ impl Environment {
         python
     }
 
-    /// Its pytest, which tests against the server that was built.
+    /// Returns the environment's pytest, with the server binary that was built.
     fn pytest(&self) -> Process {
         let mut python = self.python();
         python.args(["-m", "pytest"]).env("STREAMTABLE_BIN", binary());
@@ -183,7 +183,7 @@ impl Environment {
     fn install(&self, wheel: &Path) -> Result<(), Failure> {
         let mut pip = self.python();
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        // It needs nothing, and pip need not ask anybody.
+        // The package has no dependencies, so pip needs no index.
         start(pip.args(["--no-index", "--force-reinstall"]).arg(wheel))
     }
 }
@@ -192,7 +192,7 @@ fn folder() -> PathBuf {
     cargo::target().join("python")
 }
 
-/// The server's command.
+/// Returns the path of the server binary.
 fn binary() -> PathBuf {
     cargo::target().join("debug/streamtable")
 }
@@ -225,6 +225,6 @@ mod tests {
             "--clients -- -k fork",
             Ok(Request { with_clients: true, pytest, ..Request::default() }),
         );
-        check("--fast", Err("python: takes no `--fast`"));
+        check("--fast", Err("python: unknown argument `--fast`"));
     }
 }

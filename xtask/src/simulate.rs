@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: the figures of the random schedules.
+//! `cargo xtask simulate`: runs the random schedules and prints their figures.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -9,30 +9,30 @@ pub(crate) const COMMAND: Command = Command {
     name: "simulate",
     about: "run the random schedules of client and store, and print their figures",
     help: "\
-Runs what is in every test run, too: random schedules of a client with its spool
-in simulated time on simulated disks, and of a store; every call to the disk made
-to fail, one by one; and bugs that are seeded, of which each must be found.
-Prints how many schedules and faults there were, and ends with exit code 1 if a
-row was lost, doubled or out of its order.
+Runs the simulations that are part of the tests: random schedules of a client with
+its spool in simulated time on simulated disks, and of a store; a failure of every
+disk call, one by one; and seeded bugs, each of which must be found.
+Prints the numbers of schedules and faults; the exit code is 1 if a row was lost,
+duplicated or out of order.
 
 Usage: cargo xtask simulate [OPTIONS]
 
 Options:
-      --schedules N   so many schedules of the client, instead of 10,000
-      --seed N        this schedule of the client alone, as a failure names it
+      --schedules N   number of client schedules [default: 10,000]
+      --seed N        run only the client schedule that a failure printed
   -h, --help          print this
 ",
     run,
 };
 
-/// How a test begins a line that is a figure.
+/// The prefix of an output line with a figure.
 const FIGURE: &str = "figure: ";
 
 fn run(args: &[String]) -> Result<(), Failure> {
     let variables = parse(args)?;
     let failed = |reason: String| Failure::Failed(format!("simulate: {reason}"));
     let mut command = cargo::command();
-    // What the tests' build has made; with fewer packages, features differ and all is built anew.
+    // Reuse the build of the tests; with fewer packages, features differ and everything is rebuilt.
     command.args(["nextest", "run", "--workspace", "--all-features", "--no-capture"]);
     command.args(["-E", "test(/^simulation::/) + test(/^schedules::/)"]);
     command.current_dir(cargo::root()).envs(variables).stdout(Stdio::piped());
@@ -52,7 +52,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(failed(format!("the tests ended with {status}"))) }
 }
 
-/// Returns what the tests are told by their environment.
+/// Parses the arguments to environment variables for the tests.
 fn parse(args: &[String]) -> Result<Vec<(&'static str, String)>, Failure> {
     let usage = |message: String| Failure::Usage(format!("simulate: {message}"));
     let mut variables = Vec::new();
@@ -61,7 +61,11 @@ fn parse(args: &[String]) -> Result<Vec<(&'static str, String)>, Failure> {
         let variable = match arg.as_str() {
             "--schedules" => "STREAMTABLE_SCHEDULES",
             "--seed" => "STREAMTABLE_SEED",
-            _ => return Err(usage(format!("takes no `{arg}`; `cargo xtask simulate --help`"))),
+            _ => {
+                return Err(usage(format!(
+                    "unknown argument `{arg}`; see `cargo xtask simulate --help`"
+                )));
+            }
         };
         let number = args.next().filter(|number| number.parse::<u64>().is_ok());
         let number = number.ok_or_else(|| usage(format!("`{arg}` needs a number")))?;
@@ -91,6 +95,6 @@ mod tests {
         check("--schedules 10", Ok(&[("STREAMTABLE_SCHEDULES", "10")]));
         check("--schedules", Err("`--schedules` needs a number"));
         check("--seed x", Err("`--seed` needs a number"));
-        check("--fast", Err("takes no `--fast`; `cargo xtask simulate --help`"));
+        check("--fast", Err("unknown argument `--fast`; see `cargo xtask simulate --help`"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a program waits at the call.
+//! Duration of a call of `log`.
 
 use super::{Figures, Section};
 use crate::client::{Form, Job};
@@ -8,7 +8,7 @@ use crate::{Bench, Error};
 
 pub(super) const SECTION: Section = Section {
     name: "call",
-    about: "the time of one `log`, while rows are delivered to our server in the background",
+    about: "the duration of one `log` while rows are sent to the StreamTable server in the background",
     columns: &["p50", "p99", "p99.9", "until the last call returned"],
     run,
 };
@@ -37,6 +37,6 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         let cells = [outcome.p50, outcome.p99, outcome.p999, outcome.logged].map(time);
         figures.line(what, cells.into());
     }
-    figures.note("two looks at the clock are part of each time; see `clock` among the floors");
+    figures.note("each time includes two clock readings; see `clock` in the floors");
     Ok(figures)
 }

@@ -1,4 +1,4 @@
-//! From the first `log` until the server has all rows on its disk.
+//! Time from the first `log` until the server has all rows on disk.
 
 use super::{Figures, Section};
 use crate::client::{Form, Job, Outcome};
@@ -9,11 +9,11 @@ use crate::{Bench, Error};
 
 pub(super) const SECTION: Section = Section {
     name: "e2e",
-    about: "from the first `log` to the end of `finish`, one thread, one row a call, durable at the server",
+    about: "from the first `log` to the end of `finish`, one thread, one row per call, fsynced by the server",
     columns: &[
         "rows/s",
-        "client CPU a 100,000 rows",
-        "server CPU a 100,000 rows",
+        "client CPU per 100,000 rows",
+        "server CPU per 100,000 rows",
         "client memory",
         "server memory",
     ],

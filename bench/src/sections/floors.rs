@@ -1,4 +1,4 @@
-//! What cannot be had for less, on this machine and in this run.
+//! Lower bounds of any implementation on this machine.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -11,13 +11,13 @@ use crate::resources::Usage;
 use crate::rows::Sample;
 use crate::{Bench, Error, peers};
 
-/// Rows in one post.
+/// Number of rows in one request.
 const BATCH: usize = 5_000;
 
 pub(super) const SECTION: Section = Section {
     name: "floors",
-    about: "what any client and any server must pay",
-    columns: &["each", "CPU a 100,000 rows"],
+    about: "the minimum cost of any client and any server",
+    columns: &["each", "CPU per 100,000 rows"],
     run,
 };
 
@@ -30,7 +30,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         black_box(Instant::now());
     }
     let each = start.elapsed() / 500_000;
-    figures.line("clock: two looks", vec![Cell::time(each), Cell::None]);
+    figures.line("clock: two readings", vec![Cell::time(each), Cell::None]);
 
     let mut text = Vec::with_capacity(rows.len() * 256);
     let start = Instant::now();

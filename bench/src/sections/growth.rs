@@ -1,4 +1,4 @@
-//! Whether it stays as fast when there is more.
+//! Throughput for more rows and more columns.
 
 use super::{Figures, Section};
 use crate::client::{Form, Job};
@@ -8,7 +8,7 @@ use crate::{Bench, Error};
 
 pub(super) const SECTION: Section = Section {
     name: "growth",
-    about: "the same with more rows and more columns, from end to end, one row a call",
+    about: "end to end with more rows and more columns, one row per call",
     columns: &["rows/s", "cells/s", "client memory", "server memory"],
     run,
 };

@@ -1,4 +1,4 @@
-//! How many rows the server takes from several programs at once.
+//! Rows per second that the server accepts from several programs.
 
 use super::{Figures, Section};
 use crate::client::Job;
@@ -9,7 +9,7 @@ use crate::{Bench, Error};
 pub(super) const SECTION: Section = Section {
     name: "ingest",
     about: "rows of several writers into one table, every ack after an fsync",
-    columns: &["rows/s", "server CPU a 100,000 rows", "server memory"],
+    columns: &["rows/s", "server CPU per 100,000 rows", "server memory"],
     run,
 };
 

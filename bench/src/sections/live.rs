@@ -1,4 +1,4 @@
-//! How soon a row is seen.
+//! Latency from `log` to a reader.
 
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
@@ -14,26 +14,26 @@ use crate::page::Page;
 use crate::server::Server;
 use crate::{Bench, Error};
 
-/// How many rows come each second.
+/// Number of rows per second.
 const RATE: u64 = 1_000;
 
 pub(super) const SECTION: Section = Section {
     name: "live",
-    about: "from the call of `log` until the row has reached who looks at the table, at 1,000 rows a second",
+    about: "from the call of `log` until the row has reached a reader, at 1,000 rows per second",
     columns: &["p50", "p99", "longest", "rows"],
     run,
 };
 
-/// What somebody who looks sees, as it comes: when the rows that are new were logged, in
+/// The rows that a reader receives: for each batch of new rows, their times of logging in
 /// microseconds.
 type Seen = Box<dyn Iterator<Item = Result<Vec<u64>, Error>> + Send>;
 
-/// Begins to look at a table.
+/// Starts a reader of a table.
 type Look = fn(&Server, &str) -> Result<Seen, Error>;
 
 const LOOKS: &[(&str, &str, Look)] = &[
     ("to a reader of the table's tail", "tail", tail),
-    ("to an open board: told of news, it has asked for the rows and got them", "board", board),
+    ("to an open board: notified, it has requested and received the rows", "board", board),
 ];
 
 fn run(bench: &Bench) -> Result<Figures, Error> {
@@ -45,8 +45,8 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         let [p50, p99, longest] = [0.5, 0.99, 1.0].map(|part| Cell::time(times.at(part)));
         figures.line(*what, vec![p50, p99, longest, Cell::Count(rows)]);
     }
-    figures.note("the client waits 50 ms for more rows before it posts some");
-    figures.note("a board is a WebSocket with one view, without the drawing of a browser");
+    figures.note("the client waits 50 ms for more rows before each request");
+    figures.note("a board is a WebSocket with one view, without rendering in a browser");
     Ok(figures)
 }
 
@@ -55,12 +55,12 @@ fn measure(server: &Server, table: &str, rows: u64, look: Look) -> Result<Times,
     let table = StreamTable::builder(&name)
         .settings(Settings::default())
         .base_url(&server.url)
-        .api_key(&server.key)?
+        .api_key(&server.key)
         .no_spool()
         .quiet()
         .transport(HyperTransport::new()?)
         .open_blocking()?;
-    // So that there is a table to look at.
+    // The first row creates the table.
     table.log(row! { "sent" => 0 })?;
     table.flush(Duration::from_secs(10))?;
     let seen = look(server, &name)?;

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The sections of the report.
 
 mod call;
 mod end_to_end;
@@ -13,16 +13,16 @@ mod queries;
 use crate::figures::{Cell, Line};
 use crate::{Bench, Error};
 
-/// One table of the report.
+/// A section of the report, which is one table.
 pub(crate) struct Section {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// The heads of the columns behind the first, which says what was measured.
+    /// Headings of the columns after the first, which names the subject.
     pub(crate) columns: &'static [&'static str],
     pub(crate) run: fn(&Bench) -> Result<Figures, Error>,
 }
 
-/// Every section, in the order in which they run.
+/// All sections, in the order in which they run.
 pub(crate) const SECTIONS: &[Section] = &[
     floors::SECTION,
     call::SECTION,
@@ -35,11 +35,11 @@ pub(crate) const SECTIONS: &[Section] = &[
     queries::SECTION,
 ];
 
-/// What a section found.
+/// The figures of a section.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) lines: Vec<Line>,
-    /// What a reader must know, and what was not measured.
+    /// Notes for the reader, including what was not measured.
     pub(crate) notes: Vec<String>,
 }
 

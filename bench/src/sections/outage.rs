@@ -1,4 +1,4 @@
-//! Memory while nobody takes the rows.
+//! Memory use while the server is unreachable.
 
 use super::{Figures, Section};
 use crate::client::Job;
@@ -8,7 +8,7 @@ use crate::{Bench, Error};
 
 pub(super) const SECTION: Section = Section {
     name: "outage",
-    about: "memory of a program that logs while the server is away, spool on",
+    about: "memory of a program that logs while the server is unreachable, spool on",
     columns: &["memory", "rows/s"],
     run,
 };
@@ -21,7 +21,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         let rows = bench.scale.stream / part;
         let job = Job {
             spool: Some(spool.path().to_owned()),
-            is_away: true,
+            is_unreachable: true,
             ..Job::new(&server, "outage", rows)
         };
         drop(server);

@@ -1,4 +1,4 @@
-//! The same rows by other clients, in the same run.
+//! The same rows logged by other clients, in the same run.
 
 use super::{Figures, Section};
 use crate::client::{Job, Outcome};
@@ -6,23 +6,23 @@ use crate::figures::Cell;
 use crate::server::Server;
 use crate::{Bench, Error, peers};
 
-/// Where a peer sends its rows.
+/// The receiver of a client's rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Other {
-    /// Our server, durably.
+    /// The StreamTable server, which fsyncs.
     Ours,
-    /// Somebody who throws them away.
+    /// A sink that discards them.
     Sink,
-    /// It keeps them in a file of its own.
+    /// A file that the client writes itself.
     Itself,
 }
 
-/// Another client, or our own by another way.
+/// Another client, or StreamTable from another language.
 struct Peer {
     what: &'static str,
     environment: &'static str,
     program: &'static str,
-    /// What the program is told beside the table and the number of rows.
+    /// Arguments of the program after the table and the number of rows.
     args: &'static [&'static str],
     other: Other,
 }
@@ -88,16 +88,16 @@ const PEERS: &[Peer] = &[
 
 pub(super) const SECTION: Section = Section {
     name: "peers",
-    about: "the same rows by other clients, one row a call, until all are delivered",
+    about: "the same rows by other clients, one row per call, until all are delivered",
     columns: &[
         "call p50",
         "call p99",
         "call p99.9",
         "rows/s",
-        "client CPU a 100,000 rows",
+        "client CPU per 100,000 rows",
         "client memory",
-        "p50, times ours",
-        "CPU, times ours",
+        "p50, ratio",
+        "CPU, ratio",
         "rows arrived",
     ],
     run,
@@ -113,7 +113,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
     for Peer { what, environment, program, args, other } in PEERS {
         let environments = bench.environments.as_deref();
         let Some(mut process) = peers::python(environments, environment, program) else {
-            figures.note(format!("{what}: not run; its environment is missing"));
+            figures.note(format!("{what}: skipped; its environment is missing"));
             continue;
         };
         let home = tempfile::tempdir_in(&bench.folder)?;
@@ -140,17 +140,17 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         }
         if *other != Other::Ours {
             let end = if *other == Other::Sink { "to a sink" } else { "into its own file" };
-            figures.note(format!("{what}: {end}; nothing is made durable for it"));
+            figures.note(format!("{what}: {end}, without fsync"));
         }
     }
     figures.note(
-        "all clients but Rust's run in Python, one thread; the processes that they start are counted, \
-         and so is their own start",
+        "all clients except Rust run in Python with one thread; their child processes and startup \
+         are included",
     );
     Ok(figures)
 }
 
-/// How many rows of a table the server has.
+/// Returns the number of a table's rows on the server.
 fn arrived(server: &Server, table: &str) -> Result<u64, Error> {
     #[derive(serde::Deserialize)]
     struct About {
@@ -161,7 +161,7 @@ fn arrived(server: &Server, table: &str) -> Result<u64, Error> {
 }
 
 fn cells(outcome: &Outcome, ours: &Outcome, asked: u64) -> Vec<Cell> {
-    // Of whatever got lost nobody knows what it would have cost.
+    // If no row arrived, compute the rate from the logged rows.
     let rows = if outcome.rows == 0 { asked } else { outcome.rows };
     let cpu = |outcome: &Outcome| outcome.cpu / outcome.rows.max(1) as f64 * 1e5;
     vec![

@@ -1,4 +1,4 @@
-//! Questions to a large table, beside DuckDB and Polars over the same files.
+//! Queries of a large table, compared with DuckDB and Polars on the same files.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use crate::figures::Cell;
 use crate::server::Server;
 use crate::{Bench, Error, peers};
 
-/// How often each is asked: the first time for itself, the best of all counts.
+/// Number of runs of each query: the first run and the best run are reported.
 const TIMES: usize = 7;
 
-/// What is asked: a name, and SQL over the table `t`. `peers/queries.py` asks the same.
+/// The queries: a name, and SQL for the table `t`. `peers/queries.py` runs the same ones.
 const QUERIES: &[(&str, &str)] = &[
     ("count", "select count(*) from t"),
     (
@@ -36,9 +36,9 @@ const QUERIES: &[(&str, &str)] = &[
 
 pub(super) const SECTION: Section = Section {
     name: "queries",
-    about: "questions to a large table: ours over HTTP with the server just started, the others in \
+    about: "queries of a large table: ours over HTTP with a restarted server, the others in \
             their own process over the same files",
-    columns: &["ours, first", "ours", "DuckDB", "Polars", "times DuckDB", "times Polars"],
+    columns: &["ours, first", "ours", "DuckDB", "Polars", "ratio to DuckDB", "ratio to Polars"],
     run,
 };
 
@@ -50,7 +50,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
     let rate = outcome.rows as f64 / outcome.finished;
     let memory = Cell::Bytes(server.usage()?.peak_bytes).show();
     figures.note(format!(
-        "{rows} rows came at {rate:.0} a second; the server's memory meanwhile: {memory} at most"
+        "{rows} rows were ingested at {rate:.0} per second; peak memory of the server: {memory}"
     ));
     let count = server.query("select count(*) from bench.speed.t")?;
     drop(count);
@@ -71,7 +71,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
         ours.push((times[0], times.iter().min().copied().unwrap_or_default()));
     }
     figures.note(format!(
-        "the server's memory behind the questions: {} at most",
+        "peak memory of the server after the queries: {}",
         Cell::Bytes(server.usage()?.peak_bytes).show()
     ));
     let folder = server.table_folder("bench/speed/t");
@@ -89,7 +89,7 @@ fn run(bench: &Bench) -> Result<Figures, Error> {
             }
         }
         None => {
-            figures.note("DuckDB and Polars: not run; their environment is missing");
+            figures.note("DuckDB and Polars: skipped; their environment is missing");
             HashMap::new()
         }
     };

@@ -1,7 +1,7 @@
-//! The page that a table's link opens, as files to serve.
+//! The web page that a table's link opens, as built files to serve.
 //!
-//! Serves nothing itself and knows no rights: it hands out the built files, each compressed, and the
-//! shell that loads them.
+//! This crate serves nothing itself and knows nothing about access rights. It provides the built
+//! files, compressed, and the HTML shell that loads them.
 #![doc = include_str!("../README.md")]
 
 use std::io::Read;
@@ -10,15 +10,16 @@ use std::io::Read;
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Asset {
-    /// Its name below `/assets/`.
+    /// The name below `/assets/`.
     pub path: &'static str,
-    /// What it is.
+    /// The value of `Content-Type`.
     pub content_type: &'static str,
-    /// Its bytes, compressed by Brotli.
+    /// The content, compressed with Brotli.
     pub brotli: &'static [u8],
-    /// What tells it from any other, quoted as an `ETag`.
+    /// The quoted `ETag` of the content.
     pub etag: &'static str,
-    /// Whether its name holds a hash of its bytes: under that name there will never be others.
+    /// Whether the name contains a hash of the content, so that the content under this name never
+    /// changes.
     pub is_immutable: bool,
 }
 
@@ -34,17 +35,17 @@ impl std::fmt::Debug for Asset {
 }
 
 impl Asset {
-    /// Returns its bytes, for somebody who does not read Brotli. Takes some milliseconds for each
-    /// megabyte.
+    /// Returns the uncompressed content, for clients that do not accept Brotli. Takes some
+    /// milliseconds per megabyte.
     pub fn plain(&self) -> Vec<u8> {
         let mut plain = Vec::new();
         let mut reader = brotli_decompressor::Decompressor::new(self.brotli, 1 << 16);
-        reader.read_to_end(&mut plain).expect("what is built in was compressed whole");
+        reader.read_to_end(&mut plain).expect("the embedded files are complete");
         plain
     }
 }
 
-/// Finds a built file by its name below `/assets/`.
+/// Returns the built file with this name below `/assets/`.
 pub fn asset(path: &str) -> Option<&'static Asset> {
     ASSETS.binary_search_by(|asset| asset.path.cmp(path)).ok().map(|index| &ASSETS[index])
 }
@@ -54,9 +55,9 @@ pub fn assets() -> &'static [Asset] {
     ASSETS
 }
 
-/// Makes the page, with a title and with what it starts from, as JSON.
+/// Makes the HTML page, with a title and its initial data as JSON.
 ///
-/// Neither needs to be escaped: this does it.
+/// Escapes both.
 ///
 /// ```
 /// let page = streamtable_board::shell("a < b", r#"{"table":"</script>"}"#);
@@ -65,7 +66,7 @@ pub fn assets() -> &'static [Asset] {
 /// ```
 pub fn shell(title: &str, start: &str) -> String {
     let title = title.replace('&', "&amp;").replace('<', "&lt;");
-    // JSON has `<` in texts only, and there it may be written so.
+    // In JSON, `<` occurs only in strings, where it can be escaped.
     let start = start.replace('<', "\\u003c");
     let (head, rest) = SHELL.split_once("{title}").unwrap_or((SHELL, ""));
     let (middle, tail) = rest.split_once("{start}").unwrap_or((rest, ""));
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_asset_is_whole_and_found() {
+    fn every_asset_is_complete_and_found() {
         for built in assets() {
             assert_eq!(asset(built.path).map(|it| it.etag), Some(built.etag), "{}", built.path);
             assert!(built.plain().len() > built.brotli.len() / 2, "{}", built.path);
@@ -86,17 +87,17 @@ mod tests {
     }
 
     #[test]
-    fn the_shell_loads_what_there_is() {
+    fn the_shell_loads_existing_assets() {
         let shell = shell("t", "{}");
         let mut named =
             shell.split("/assets/").skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
         assert_eq!(named.clone().count(), 3);
         assert!(named.all(|path| asset(path).is_some_and(|it| it.is_immutable)), "{shell}");
-        assert!(!shell.contains("://"), "a page of ours names no other origin");
+        assert!(!shell.contains("://"), "the page must not refer to another origin");
     }
 
     #[test]
-    fn what_comes_before_the_first_paint_is_small() {
+    fn files_loaded_before_the_first_paint_are_small() {
         let sum = |wanted: &[&str]| -> usize {
             let is_wanted = |asset: &&Asset| {
                 let (stem, _) = asset.path.rsplit_once('-').unwrap_or((asset.path, ""));
@@ -112,7 +113,8 @@ mod tests {
 
     #[test]
     fn scripts_need_no_eval() {
-        // Perspective's glue has a way to find the global object that no browser of today takes.
+        // Perspective's generated code has a fallback for finding the global object that current
+        // browsers never reach.
         let app =
             assets().iter().find(|it| it.path.starts_with("app-") && it.path.ends_with(".js"));
         let script = String::from_utf8(app.unwrap().plain()).unwrap();

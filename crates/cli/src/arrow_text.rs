@@ -1,4 +1,4 @@
-//! Arrow's columns as people read them.
+//! Arrow columns as readable text.
 
 use arrow::array::{Array, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -7,10 +7,10 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::text::{Align, Grid, printable_cell};
 
-/// The members of a column that holds several kinds of things: all null but one.
+/// The fields of a mixed column's struct. At most one of them is not null.
 const MEMBERS: [&str; 6] = ["n", "s", "b", "t", "media", "json"];
 
-/// Begins a grid for rows of a schema: numbers stand to the right.
+/// Creates a grid for a schema. Numbers are aligned right.
 pub(crate) fn grid(schema: &SchemaRef) -> Grid {
     let columns: Vec<(&str, Align)> = schema
         .fields()
@@ -23,7 +23,7 @@ pub(crate) fn grid(schema: &SchemaRef) -> Grid {
     Grid::new(&columns)
 }
 
-/// Adds rows of a batch, `limit` at most.
+/// Adds the rows of a batch, at most `limit`.
 pub(crate) fn push(grid: &mut Grid, batch: &RecordBatch, limit: usize) -> Result<(), ArrowError> {
     let options = FormatOptions::default()
         .with_null("")
@@ -39,12 +39,12 @@ pub(crate) fn push(grid: &mut Grid, batch: &RecordBatch, limit: usize) -> Result
     Ok(())
 }
 
-/// How the cells of a column are written.
+/// How the cells of a column are formatted.
 enum CellText<'a> {
     Plain(ArrayFormatter<'a>),
-    /// Of a file, its path says most.
+    /// A media cell is shown as its path.
     Media(&'a StructArray, Box<Self>),
-    /// Of several kinds: the member that is there.
+    /// A mixed cell is shown as its non-null field.
     Members(Vec<(&'a dyn Array, Self)>),
 }
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn cells() {
+    fn cells_are_formatted() {
         assert_eq!(text(Arc::new(Int64Array::from(vec![Some(7), None]))), ["7", ""]);
         assert_eq!(text(Arc::new(Float64Array::from(vec![0.5, f64::NAN]))), ["0.5", "NaN"]);
         let times = TimestampMicrosecondArray::from(vec![1_000_000]).with_timezone("UTC");

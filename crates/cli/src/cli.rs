@@ -1,4 +1,4 @@
-//! The command line, as clap reads it.
+//! The command line, parsed by clap.
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
@@ -8,7 +8,7 @@ use crate::commands::{
     tail, url,
 };
 
-/// As cargo and most others colour their help; clap leaves it out where there is no terminal.
+/// The colours that cargo and many others use. Without a terminal, clap omits them.
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -17,18 +17,18 @@ const STYLES: Styles = Styles::styled()
 
 const EXAMPLES: &str = "\
 Examples:
-  streamtable demo                           see it work, with nothing to set up
-  streamtable serve --data ./tables          run a server; its first start makes a key
+  streamtable demo                           try it, without any setup
+  streamtable serve --data ./tables          run a server; its first start creates a key
   jq -c .requests[] log.json | streamtable log me/shop/requests
   streamtable query 'select path, count(*) from me.shop.requests group by path'
   streamtable tail -f me/shop/requests
 
-Where the server is and which key opens it: --base-url or WANDB_BASE_URL, and
-WANDB_API_KEY or the netrc file, as for all W&B clients. Without any of these
-the server is http://127.0.0.1:8080.
+The server URL comes from --base-url or WANDB_BASE_URL, the API key from
+WANDB_API_KEY or the netrc file, as for all W&B clients. The default server is
+http://127.0.0.1:8080.
 
-Exit codes: 0 done, 1 failed or not all of it done, 2 wrong command line,
-130 ended by Ctrl-C.";
+Exit codes: 0 success, 1 complete or partial failure, 2 invalid command line,
+130 stopped by Ctrl-C.";
 
 /// Append rows from running programs, query them, watch them live
 #[derive(Debug, Parser)]
@@ -41,15 +41,15 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
-    /// The server, instead of what WANDB_BASE_URL or the settings files say
+    /// Server URL; overrides WANDB_BASE_URL and the settings files
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) base_url: Option<String>,
 }
 
-/// The commands, in the order in which somebody new meets them.
+/// The commands, in the order in which a new user needs them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Demo),

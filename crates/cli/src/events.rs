@@ -1,16 +1,16 @@
-//! Server-sent events, as a table's tail sends them.
+//! A parser for server-sent events, as `tail` receives them.
 
-/// The most bytes of an event.
+/// Maximum size of an event in bytes.
 const MAX_EVENT_BYTES: usize = 64 << 20;
 
-/// An event: the text of its `data`, and its `id`.
+/// An event: its `data` and its `id`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) id: String,
     pub(crate) data: String,
 }
 
-/// Puts events together from the pieces in which they come.
+/// Assembles events from chunks of a response.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     buffer: Vec<u8>,
@@ -19,10 +19,10 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Takes a piece, and calls `each` with every event that it completes. `None` where an event
-    /// has no end.
+    /// Parses a chunk and calls `each` for every completed event. Returns `None` if an unfinished
+    /// event exceeds the size limit.
     pub(crate) fn push(&mut self, piece: &[u8], mut each: impl FnMut(Event)) -> Option<()> {
-        // What was there before has no line end.
+        // The bytes buffered so far contain no line end.
         let mut searched = self.buffer.len();
         self.buffer.extend_from_slice(piece);
         let mut start = 0;
@@ -41,7 +41,7 @@ impl Events {
     fn line(&mut self, line: &str) -> Option<Event> {
         if line.is_empty() {
             let event = std::mem::take(&mut self.event);
-            // An id holds until the next one.
+            // An id applies until the next one.
             self.event.id.clone_from(&event.id);
             return std::mem::take(&mut self.has_data).then_some(event);
         }
@@ -55,7 +55,7 @@ impl Events {
                 }
                 self.event.data.push_str(value);
             }
-            // A line that begins with a colon only shows that the connection lives.
+            // A line that begins with a colon is a keep-alive.
             _ => {}
         }
         None
@@ -77,12 +77,12 @@ mod tests {
             for piece in text.as_bytes().chunks(size) {
                 events.push(piece, |event| found.push(event)).unwrap();
             }
-            assert_eq!(found, expected, "in pieces of {size}");
+            assert_eq!(found, expected, "in chunks of {size}");
         }
     }
 
     #[test]
-    fn events() {
+    fn events_are_parsed_from_any_chunks() {
         check("id: 7\ndata: {\"a\":1}\n\n", &[("7", "{\"a\":1}")]);
         check("data:a\r\ndata: b\r\n\r\n", &[("", "a\nb")]);
         check(":\n\n: hello\n\nid: 1\ndata: é\n\ndata: y\n\n", &[("1", "é"), ("1", "y")]);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_end() {
+    fn oversized_events_are_rejected() {
         let piece = vec![b'x'; 1 << 20];
         let mut events = Events::default();
         let taken = (0..100).take_while(|_| events.push(&piece, |_| {}).is_some()).count();

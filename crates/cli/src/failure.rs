@@ -1,4 +1,4 @@
-//! Why a command ended early, and what the shell hears of it.
+//! Why a command ended early, and the resulting exit code.
 
 use std::fmt;
 use std::io;
@@ -9,30 +9,30 @@ use crate::style;
 /// Why a command ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// What was asked for makes no sense: code 2.
+    /// The command line is invalid: exit code 2.
     Usage(String),
-    /// What was asked for could not be done: code 1.
+    /// The command failed: exit code 1.
     Failed(String),
-    /// The same, and it was told already: code 1.
+    /// The command failed and the errors are already reported: exit code 1.
     Told,
-    /// Ctrl-C: code 130, as shells have it.
+    /// Ctrl-C: exit code 130, as in shells.
     Interrupted,
-    /// Whoever read the output wants no more, such as `head`: that is no error.
+    /// The reader of standard output closed the pipe, as `head` does. Not an error.
     NobodyReads,
 }
 
 impl Failure {
-    /// Makes the ordinary one of what went wrong.
+    /// Creates a `Failed` with this reason.
     pub(crate) fn failed(reason: impl fmt::Display) -> Self {
         Self::Failed(reason.to_string())
     }
 
-    /// Makes one of what is wrong with the command line.
+    /// Creates a `Usage` with this reason.
     pub(crate) fn usage(reason: impl fmt::Display) -> Self {
         Self::Usage(reason.to_string())
     }
 
-    /// Makes one of what an output said.
+    /// Creates the failure for an error while writing `what`. A broken pipe is not an error.
     pub(crate) fn writing(what: impl fmt::Display, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::NobodyReads;
@@ -40,7 +40,7 @@ impl Failure {
         Self::Failed(format!("cannot write {what}: {error}"))
     }
 
-    /// Tells it in one line on standard error, where there is something to tell.
+    /// Prints the reason in one line on standard error, if it is not reported yet.
     pub(crate) fn report(&self) {
         match self {
             Self::Usage(reason) | Self::Failed(reason) => style::error(reason),
@@ -48,7 +48,7 @@ impl Failure {
         }
     }
 
-    /// Returns what the shell hears.
+    /// Returns the exit code of the process.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,

@@ -1,6 +1,6 @@
-//! The `streamtable` command: a server, and all that is done with one from a shell.
+//! The `streamtable` command: a server, and tools for using one from a shell.
 //!
-//! One file a command below `commands`; what several of them need stands beside it.
+//! `commands` contains one file per command; the other modules are shared.
 
 mod arrow_text;
 mod cli;
@@ -15,6 +15,7 @@ mod remote;
 mod row_text;
 mod style;
 mod text;
+mod trouble;
 
 use std::process::ExitCode;
 
@@ -24,18 +25,19 @@ use tokio::runtime::Runtime;
 use crate::cli::Cli;
 use crate::failure::Failure;
 
-/// A server spends a fifth of its time in the system's allocator, when rows come fast. It does not ask
-/// for huge pages: many threads with a little memory each would take twice as much in them.
+/// With many rows per second, the server spends a fifth of its time in the system allocator. Huge
+/// pages are not enabled: with many threads that each use little memory, they would double the
+/// memory use.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Ends the process itself where the line makes no sense (code 2) or asks for help (code 0).
+    // Exits the process if the command line is invalid (code 2) or asks for help (code 0).
     let cli = Cli::parse();
     let ended = match Runtime::new() {
         Ok(runtime) => {
             let ended = runtime.block_on(commands::run(cli));
-            // What still reads from a pipe that nobody writes to is not waited for.
+            // Does not wait for a thread that still blocks on reading a pipe.
             runtime.shutdown_background();
             ended
         }

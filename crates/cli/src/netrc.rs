@@ -1,6 +1,6 @@
-//! The netrc file, as a place to keep keys: written as `wandb login` writes it, read by all clients.
+//! Writes API keys to the netrc file in the form that `wandb login` uses and all clients read.
 //!
-//! The client reads it (`streamtable::Settings`); this only writes.
+//! Reading is done by the client crate (`streamtable::Settings`).
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use streamtable_transport::{ApiKey, Origin};
 
 use crate::failure::Failure;
 
-/// What `wandb login` calls the user.
+/// The user name that `wandb login` writes.
 const LOGIN: &str = "user";
 
-/// Keeps a key for a server, and returns the file.
+/// Stores a key for a server and returns the path of the file.
 ///
-/// The present SDK looks its server up as `host:port`, older ones by the bare host: both entries are
-/// replaced, or made. Everything else in the file stays as it is.
+/// The current SDK looks up its server as `host:port`, older ones by the host name only: both
+/// entries are added or replaced. The rest of the file is unchanged.
 pub(crate) fn keep(origin: &Origin, key: &ApiKey) -> Result<PathBuf, Failure> {
     let path = path()?;
     let failed = |error: io::Error| {
-        Failure::failed(format!("cannot keep the key in {}: {error}", path.display()))
+        Failure::failed(format!("cannot store the key in {}: {error}", path.display()))
     };
-    // Through a link, so that a link to another place stays one.
+    // Resolve symbolic links, so that a linked netrc file stays a link.
     let path = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
     let mut text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -35,45 +35,49 @@ pub(crate) fn keep(origin: &Origin, key: &ApiKey) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// The names under which clients look a server up.
+/// Returns the machine names under which clients look up a server.
 fn machines(origin: &Origin) -> Vec<String> {
     let with_port = format!("{}:{}", origin.host(), origin.port());
     let mut names = vec![origin.host().to_owned()];
-    // Without a port in the URL the SDK looks for a name without one; ours looks for both.
+    // If the URL has no port, the SDK looks up the name without a port; our client tries both.
     if origin.authority() != origin.host() {
         names.insert(0, with_port);
     }
     names
 }
 
-/// `$NETRC`, else `~/.netrc`, else `~/_netrc` where that alone is there.
+/// Returns `$NETRC` if set, otherwise `~/.netrc`, or `~/_netrc` if only that file exists.
 fn path() -> Result<PathBuf, Failure> {
     let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(path) = var("NETRC") {
         return Ok(path.into());
     }
     let home = var("HOME").or_else(|| var("USERPROFILE"));
-    let home = PathBuf::from(home.ok_or_else(|| {
-        Failure::failed("no place to keep the key: neither NETRC nor HOME is set")
-    })?);
+    let home =
+        PathBuf::from(home.ok_or_else(|| {
+            Failure::failed("cannot store the key: neither NETRC nor HOME is set")
+        })?);
     let (usual, other) = (home.join(".netrc"), home.join("_netrc"));
     Ok(if !usual.exists() && other.exists() { other } else { usual })
 }
 
-/// Writes the file anew beside its place, for its owner's eyes only, and moves it there.
+/// Writes a temporary file with owner-only permissions and renames it to `path`.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    // Such a file comes into being with the mode 0600.
+    // Temporary files are created with mode 0600.
     let mut file = tempfile::Builder::new().prefix(".netrc-").tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    // The server's first key is nowhere else: a power cut must not bring the old file back. Only POSIX
+    // systems open folders as files.
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// Returns the file's text with one entry of the machine: in place of its first, else before the
-/// `default`, behind which many programs read no further, else at the end.
+/// Returns the text with exactly one entry for the machine. The entry replaces the machine's first
+/// one. If there is none, it goes before the `default` entry, because many programs stop reading
+/// there, or to the end.
 fn with_entry(text: &str, machine: &str, key: &str) -> String {
     let entry = format!("machine {machine}\n  login {LOGIN}\n  password {key}\n");
     let spans = spans(text);
@@ -110,7 +114,7 @@ fn with_entry(text: &str, machine: &str, key: &str) -> String {
     out
 }
 
-/// An entry of the file: from its first word up to the next entry's, or to a comment or macro.
+/// An entry of the file: from its first word to the next entry, comment or macro.
 struct Span {
     /// `None` for the `default` entry.
     machine: Option<String>,
@@ -149,7 +153,7 @@ fn spans(text: &str) -> Vec<Span> {
             _ => {}
         }
     }
-    // The line end behind an entry is its own.
+    // An entry includes the line end after it.
     for span in &mut spans {
         let rest = &text[span.end..];
         let blank = rest.len() - rest.trim_start_matches([' ', '\t', '\r']).len();
@@ -160,8 +164,8 @@ fn spans(text: &str) -> Vec<Span> {
     spans
 }
 
-/// The words of the file: parted by blanks; a `#` at the start of one begins a comment, except in a
-/// password; a word may stand in double quotes.
+/// The words of the file, separated by whitespace. `#` at the start of a word begins a comment,
+/// except in a password. A word may be enclosed in double quotes.
 struct Words<'a> {
     text: &'a str,
     at: usize,
@@ -190,7 +194,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// A macro ends at the next empty line.
+    /// Skips a macro, which ends at the next empty line.
     fn skip_macro(&mut self) {
         let rest = &self.text[self.at..];
         self.at += rest.find("\n\n").map_or(rest.len(), |end| end + 2);
@@ -209,7 +213,7 @@ mod tests {
     const ENTRY: &str = "machine h:1\n  login user\n  password KEY\n";
 
     #[test]
-    fn entries_are_made_or_replaced() {
+    fn entries_are_added_or_replaced() {
         check("", ENTRY);
         check("machine a login b password c\n", &format!("machine a login b password c\n{ENTRY}"));
         check("machine a login b password c", &format!("machine a login b password c\n{ENTRY}"));
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_of_the_machine_stays() {
+    fn other_parts_of_the_file_are_unchanged() {
         check("machine h password a\n", &format!("machine h password a\n{ENTRY}"));
         check("default login a password b\n", &format!("{ENTRY}default login a password b\n"));
         check(
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn names_under_which_clients_look() {
+    fn machine_names_include_the_port_if_the_url_has_one() {
         for (url, expected) in [
             ("http://127.0.0.1:8080", vec!["127.0.0.1:8080", "127.0.0.1"]),
             ("https://tables.example", vec!["tables.example"]),

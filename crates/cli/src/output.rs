@@ -1,4 +1,4 @@
-//! Where a command's result goes: standard output, or a file that is whole or not there.
+//! The destination of a command's result: standard output, or a file that is replaced atomically.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -8,21 +8,21 @@ use tempfile::NamedTempFile;
 
 use crate::failure::Failure;
 
-/// Where a result goes.
+/// The destination of a result.
 ///
-/// A file is written beside its place and moved there by [`finish`](Self::finish), so that nobody
-/// ever takes a part for the whole; dropped before, it leaves nothing.
+/// A file is written under a temporary name and renamed by [`finish`](Self::finish), so that a
+/// partial file is never visible. Dropping an unfinished output deletes the temporary file.
 pub(crate) enum Output {
     /// Standard output.
     Stdout(BufWriter<Stdout>),
-    /// A file.
+    /// A regular file.
     File { path: PathBuf, temporary: BufWriter<NamedTempFile> },
-    /// Something that is no file and is written to as it is, such as `/dev/null`.
+    /// A target that is not a regular file, such as `/dev/null`; it is written directly.
     Device { path: PathBuf, file: BufWriter<File> },
 }
 
 impl Output {
-    /// Opens a file, or standard output where there is none or it is called `-`.
+    /// Opens a file, or standard output if there is no path or it is `-`.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self::Stdout(BufWriter::new(io::stdout())));
@@ -42,14 +42,14 @@ impl Output {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // As any file comes into being; the user's mask takes away what it should.
+            // The default mode of new files; the umask is applied by the system.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let temporary = builder.tempfile_in(folder).map_err(failed)?;
         Ok(Self::File { path: path.to_owned(), temporary: BufWriter::new(temporary) })
     }
 
-    /// Tells whether somebody looks at it on a terminal.
+    /// Returns whether the output is a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self, Self::Stdout(stdout) if stdout.get_ref().is_terminal())
     }
@@ -59,13 +59,13 @@ impl Output {
         self.write_all(bytes).map_err(|error| self.failed(&error))
     }
 
-    /// Writes bytes that somebody waits for.
+    /// Writes bytes and flushes them.
     pub(crate) fn put_now(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.put(bytes)?;
         self.flush().map_err(|error| self.failed(&error))
     }
 
-    /// Writes what is left, and puts a file into its place.
+    /// Flushes the output and renames the temporary file to its final name.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.flush().map_err(|error| self.failed(&error))?;
         if let Self::File { path, temporary } = self {
@@ -104,7 +104,7 @@ impl Write for Output {
     }
 }
 
-/// Prints a line on standard output.
+/// Prints a line to standard output.
 pub(crate) fn print(text: impl std::fmt::Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());

@@ -1,13 +1,13 @@
-//! Bars on standard error, on a terminal only.
+//! Progress bars on standard error. They are only shown on a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a bar that waits shows that it lives.
+/// Refresh interval of the spinner.
 const TICK: Duration = Duration::from_millis(120);
 
-/// A bar of bytes; one without an end where nobody knows how many there are.
+/// Returns a bar for bytes, or a spinner if the total is unknown.
 pub(crate) fn bytes(total: Option<u64>) -> ProgressBar {
     match total.filter(|total| *total > 0) {
         Some(total) => {
@@ -18,7 +18,7 @@ pub(crate) fn bytes(total: Option<u64>) -> ProgressBar {
     }
 }
 
-/// A bar of rows; one without an end where nobody knows how many there are.
+/// Returns a bar for rows, or a spinner if the total is unknown.
 pub(crate) fn rows(total: Option<u64>) -> ProgressBar {
     match total.filter(|total| *total > 0) {
         Some(total) => styled(
@@ -29,7 +29,7 @@ pub(crate) fn rows(total: Option<u64>) -> ProgressBar {
     }
 }
 
-/// Words that change, and a sign of life.
+/// Returns a spinner with a changing message.
 pub(crate) fn words() -> ProgressBar {
     styled(ProgressBar::no_length(), "{spinner:.cyan} {msg}")
 }

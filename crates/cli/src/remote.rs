@@ -12,8 +12,8 @@ use streamtable::{Settings, TableName, TablePath, WANDB_API};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_transport_hyper::HyperTransport;
 use streamtable_url::BaseUrl;
-use streamtable_wire::GRAPHQL_PATH;
 use streamtable_wire::graphql::{WhoAmI, parse_answer, request_body};
+use streamtable_wire::{GRAPHQL_PATH, NotAnAck};
 
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -115,9 +115,13 @@ impl Remote {
         self.parse(&answer)
     }
 
-    /// Deletes what a path names.
+    /// Deletes what a path names. Only the status 204 says that this was done.
     pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
-        self.read(self.request(Method::DELETE, path, None)?).await.map(drop)
+        let answer = self.send(self.request(Method::DELETE, path, None)?).await?;
+        match answer.status() {
+            StatusCode::NO_CONTENT => Ok(()),
+            _ => Err(self.not_acked(&answer, "the status is not 204")),
+        }
     }
 
     /// Makes a request with the key; a body is JSON unless the caller says otherwise.
@@ -151,10 +155,22 @@ impl Remote {
     /// Sends a request, and returns the answer once its head is there, if it is no refusal.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Answer, Failure> {
         let answer = self.attempt(request).await?;
-        if answer.status().is_success() {
-            return Ok(answer);
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer).await);
         }
-        Err(self.refusal(answer).await)
+        // No command asks for a page, but a captive portal answers with one.
+        let content = answer.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        if content.is_some_and(|content| content.starts_with("text/html")) {
+            return Err(self.not_acked(&answer, "no page was asked for"));
+        }
+        Ok(answer)
+    }
+
+    fn not_acked(&self, answer: &Answer, reason: &str) -> Failure {
+        let mut head = Response::new(" ");
+        *head.status_mut() = answer.status();
+        head.headers_mut().clone_from(answer.headers());
+        Failure::failed(format!("{} {}", self.base, NotAnAck::new(&head, reason)))
     }
 
     /// Sends a request, and returns the answer once its head is there, whatever its status.

@@ -1,4 +1,4 @@
-//! A row as a line for people: its time, then its cells.
+//! A row as readable text: its time, then its cells.
 
 use std::io::IsTerminal;
 
@@ -7,21 +7,21 @@ use streamtable_wire::{json, write_cell};
 
 use crate::style::{self, printable};
 
-/// The most characters of a cell: a row should take a line, or a few.
+/// Maximum length of a cell in characters, so that a row takes about one line.
 const MAX_CELL_CHARS: usize = 60;
 
-/// Writes rows as lines.
+/// Formats rows as lines.
 pub(crate) struct RowText {
     colours: bool,
 }
 
 impl RowText {
-    /// Colours them where the stream is a terminal.
+    /// Uses colours if the stream is a terminal.
     pub(crate) fn for_stream(stream: &impl IsTerminal) -> Self {
         Self { colours: style::has_colours(stream) }
     }
 
-    /// Writes a row that the API sent; one that is not as it should be stays as it is.
+    /// Formats a row sent by the API. Text that is not a row is returned unchanged.
     pub(crate) fn line(&self, row: &str) -> String {
         match json::parse(row) {
             Ok(Value::Struct(row)) => self.row(row),
@@ -57,7 +57,7 @@ impl RowText {
     }
 }
 
-/// Of an instant, date and time to the millisecond.
+/// Formats an instant as date and time with milliseconds.
 fn time(text: &str) -> String {
     match text.parse::<jiff::Timestamp>() {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string(),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn rows() {
+    fn rows_are_formatted() {
         check(
             r#"{"_position":0,"_writer":"w","_line":0,"timestamp":"2026-01-02T03:04:05.006007Z",
                 "path":"/a","note":"two words","ms":7.5,"none":null,"list":[1,2],

@@ -1,32 +1,32 @@
-//! Words on standard error, coloured on a terminal only.
+//! Messages on standard error, coloured on a terminal.
 
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 
-/// Says what went wrong, in one line.
+/// Prints an error in one line.
 pub(crate) fn error(reason: impl Display) {
     say("error", "1;31", &reason);
 }
 
-/// Says what somebody should know, in one line.
+/// Prints a warning in one line.
 pub(crate) fn warn(reason: impl Display) {
     say("warning", "1;33", &reason);
 }
 
-/// Says something that is no trouble.
+/// Prints a note.
 pub(crate) fn note(text: impl Display) {
-    // Nobody hears of it if standard error is gone.
+    // Ignore the error: standard error is closed.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Tells whether a stream is a terminal whose owner likes colours.
+/// Returns whether a stream is a terminal that should be coloured.
 pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
     let refuses = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     stream.is_terminal() && !refuses && !is_dumb
 }
 
-/// A text in bold where that can be seen.
+/// A text that is bold if colours are enabled.
 pub(crate) struct Bold<'a> {
     pub(crate) text: &'a str,
     pub(crate) colours: bool,
@@ -43,7 +43,7 @@ impl Display for Bold<'_> {
 
 fn say(word: &str, colour: &str, text: &dyn Display) {
     let mut stderr = io::stderr();
-    // One line, whatever a server or a file may have put into it.
+    // One line, whatever characters a server or a file put into the text.
     let text = printable(&text.to_string());
     let _ = match has_colours(&stderr) {
         true => writeln!(stderr, "\u{1b}[{colour}m{word}\u{1b}[0m: {text}"),
@@ -51,11 +51,11 @@ fn say(word: &str, colour: &str, text: &dyn Display) {
     };
 }
 
-/// Writes out what would move a terminal's cursor or change its colours.
+/// Escapes characters that would move the cursor or change the colours of a terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        // Marks that turn the direction of writing hide what a text says.
+        // Bidirectional control characters can disguise a text.
         let is_hidden = c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         match is_hidden {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_steers_the_terminal() {
+    fn control_characters_are_escaped() {
         for (text, expected) in [
             ("plain é ✓", "plain é ✓"),
             ("a\nb\tc", "a\\nb\\tc"),

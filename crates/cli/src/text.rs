@@ -1,4 +1,4 @@
-//! How tables, numbers and times look to people.
+//! Formatting of tables, numbers and times.
 
 use std::fmt;
 
@@ -6,25 +6,26 @@ use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Row, Table
 
 use crate::style::printable;
 
-/// The most characters of a cell; more could not be taken in at a glance.
+/// Maximum length of a cell in characters.
 const MAX_CELL_CHARS: usize = 300;
 
-/// As narrow as a column may become before whole columns are left out, its frame included.
+/// Minimum width of a column, including its frame. If the terminal is too narrow, columns are
+/// hidden.
 const MIN_COLUMN_WIDTH: usize = 11;
 
-/// To which side a column's cells stand.
+/// Horizontal alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// As texts do.
+    /// Left, for text.
     Left,
-    /// As numbers do.
+    /// Right, for numbers.
     Right,
 }
 
-/// Rows and columns, drawn with a frame.
+/// A table with a frame.
 ///
-/// On a terminal each row takes one line: cells are cut, and where there are too many columns those
-/// in the middle are left out. Anywhere else all is there.
+/// On a terminal each row takes one line: cells are truncated, and columns in the middle are hidden
+/// if there are too many. Elsewhere everything is printed.
 pub(crate) struct Grid {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
@@ -32,25 +33,25 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// Begins one of columns, as wide as the terminal is.
+    /// Creates an empty grid as wide as the terminal.
     pub(crate) fn new(columns: &[(&str, Align)]) -> Self {
         let columns = columns.iter().map(|(name, align)| (printable(name), *align)).collect();
         Self { columns, rows: Vec::new(), width: Table::new().width().map(usize::from) }
     }
 
-    /// Adds a row: a cell for each column, made by [`printable_cell`].
+    /// Adds a row: one cell per column, formatted by [`printable_cell`].
     pub(crate) fn push(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
-    /// Returns which columns are left out.
+    /// Returns the range of hidden columns.
     pub(crate) fn hidden(&self) -> std::ops::Range<usize> {
         let count = self.columns.len();
         let fit = self.width.map_or(count, |width| (width / MIN_COLUMN_WIDTH).max(2));
         if count <= fit {
             return count..count;
         }
-        // One place is for the dots.
+        // One column is used for the ellipsis.
         let shown = fit - 1;
         shown.div_ceil(2)..count - shown / 2
     }
@@ -98,7 +99,7 @@ impl fmt::Display for Grid {
     }
 }
 
-/// Makes a cell of a text: nothing that steers the terminal, and not endless.
+/// Formats a text as a cell: control characters are escaped and long texts are truncated.
 pub(crate) fn printable_cell(text: &str) -> String {
     match text.char_indices().nth(MAX_CELL_CHARS) {
         Some((end, _)) => printable(&text[..end]) + "…",
@@ -106,7 +107,7 @@ pub(crate) fn printable_cell(text: &str) -> String {
     }
 }
 
-/// Writes a number with its thousands apart.
+/// Formats a number with thousands separators.
 pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
@@ -119,17 +120,17 @@ pub(crate) fn count(n: u64) -> String {
     out
 }
 
-/// Writes a number of things: `1 row`, `1,234 rows`.
+/// Formats a number with a noun: `1 row`, `1,234 rows`.
 pub(crate) fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// Writes a number of bytes.
+/// Formats a number of bytes.
 pub(crate) fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
-/// Writes a duration.
+/// Formats a duration.
 pub(crate) fn duration(taken: std::time::Duration) -> String {
     match taken.as_millis() {
         ms @ 0..10_000 => format!("{ms} ms"),
@@ -137,7 +138,7 @@ pub(crate) fn duration(taken: std::time::Duration) -> String {
     }
 }
 
-/// Writes an instant, given in RFC 3339, by the clock on the user's wall.
+/// Formats an instant, given in RFC 3339, in UTC.
 pub(crate) fn when(text: &str) -> String {
     match text.parse::<jiff::Timestamp>() {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers() {
+    fn numbers_are_formatted() {
         for (n, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(n), expected);
         }
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_in_the_middle_are_left_out() {
+    fn columns_in_the_middle_are_hidden() {
         let grid = |columns: usize, width: Option<usize>| {
             let columns = (0..columns).map(|i| (format!("c{i}"), Align::Left)).collect();
             Grid { columns, rows: Vec::new(), width }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_a_line_on_a_terminal_and_whole_elsewhere() {
+    fn rows_take_one_line_on_a_terminal_and_are_complete_elsewhere() {
         let mut grid = Grid::new(&[("n", Align::Right), ("text", Align::Left)]);
         grid.push(vec!["7".into(), "x".repeat(100)]);
         grid.push(vec!["1,000".into(), printable_cell("a\nb")]);

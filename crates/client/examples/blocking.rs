@@ -1,7 +1,7 @@
-//! Logs from a program without an async runtime, from several threads.
+//! Logs rows from several threads of a program without an async runtime.
 //!
-//! Talks to the server that your settings name; give the table's name as the argument.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to people")]
+//! Uses the server from your settings. Pass the table name as the argument.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example prints its results")]
 
 use streamtable::blocking::StreamTable;
 use streamtable::{WhenFull, row};
@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("usage: blocking ENTITY/PROJECT/TABLE")?;
     let table = StreamTable::builder(&name)
         .transport(HyperTransport::new()?)
-        // Rather wait than refuse rows when the server is slower than we are.
+        // Wait instead of rejecting rows if the server is slower than this program.
         .when_full(WhenFull::Wait)
         .open_blocking()?;
 

@@ -1,7 +1,7 @@
-//! Writes a backend: rows go to a file of JSON lines, each exactly once.
+//! Implements a backend that stores rows in a file of JSON lines, each row exactly once.
 //!
-//! Runs by itself; the file is in the folder for temporary ones.
-#![expect(clippy::print_stdout, reason = "an example talks to people")]
+//! Needs no server. The file is created in the folder for temporary files.
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use streamtable::{Append, AppendError, Appended, Backend, StreamTable, row};
 
-/// Appends rows to a file.
+/// A backend that appends rows to a file.
 #[derive(Debug)]
 struct JsonLines {
     state: Mutex<State>,
@@ -21,7 +21,7 @@ struct JsonLines {
 #[derive(Debug)]
 struct State {
     file: File,
-    /// Which line of which writer is in the file: the same may come twice.
+    /// The lines of each writer that are in the file. Retries may send a line again.
     seen: HashSet<(Arc<str>, u64)>,
 }
 
@@ -46,7 +46,7 @@ impl Backend for JsonLines {
                 new.push(id);
             }
         }
-        // Only what is safely in the file is said to be stored; all else comes again.
+        // Report only synced rows as stored; all others are sent again.
         let written = state.file.write_all(&text).and_then(|()| state.file.sync_data());
         written
             .map_err(|e| AppendError::Transient { message: e.to_string(), retry_after: None })?;

@@ -1,7 +1,7 @@
-//! Swaps the transport: decorates one, and writes one, as a test or an odd network may need.
+//! Decorates a transport and implements one, as a test or an unusual network may need.
 //!
-//! Runs by itself: what is underneath is the mock backend, called without any socket.
-#![expect(clippy::print_stdout, reason = "an example talks to people")]
+//! Needs no server: the mock backend is called directly, without a socket.
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +12,7 @@ use streamtable::{StreamTable, row};
 use streamtable_mock_backend::MockBackend;
 use streamtable_transport::{Transport, TransportError, TransportExt};
 
-/// Counts what passes, and loses the first post of rows on its way.
+/// A transport that counts requests and loses the first one with rows.
 #[derive(Debug)]
 struct Shaky<T> {
     inner: T,
@@ -25,7 +25,10 @@ impl<T: Transport> Transport for Shaky<T> {
         let is_post = request.uri().path().ends_with("/file_stream");
         if is_post && self.posts.fetch_add(1, Ordering::Relaxed) == 0 {
             let host = request.uri().host().unwrap_or_default().to_owned();
-            return Err(TransportError::Interrupted { host, reason: "a cable came loose".into() });
+            return Err(TransportError::Interrupted {
+                host,
+                reason: "the cable was unplugged".into(),
+            });
         }
         self.inner.send(request).await
     }
@@ -37,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let transport = Shaky { inner: backend.clone(), posts: AtomicU64::new(0) }.traced();
     let table = StreamTable::builder("me/shop/requests")
         .base_url("http://mock.invalid")
-        .api_key("local-key")?
+        .api_key("local-key")
         .transport(transport)
         .open()
         .await?;

@@ -1,8 +1,8 @@
-//! Streams 1,797 hand-written digits, with what a small classifier makes of them, to a table.
+//! Streams 1,797 hand-written digits and the predictions of a small classifier to a table.
 //!
-//! The backend is the strict mock of this project, served on a loopback socket; rows and pictures
-//! travel over real HTTP. See `streamtable-digits` for where the digits come from.
-#![expect(clippy::print_stdout, reason = "an example talks to people")]
+//! The backend is this project's strict mock, served on a loopback socket; rows and images use real
+//! HTTP. `streamtable-digits` describes the origin of the digits.
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use streamtable::StreamTable;
 use streamtable_digits::Digits;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = backend.serve("127.0.0.1:0")?;
     let table = StreamTable::builder("demo/mnist/digits")
         .base_url(&server.base_url())
-        .api_key("local-key")?
+        .api_key("local-key")
         .transport(HyperTransport::new()?)
         .open()
         .await?;

@@ -1,18 +1,17 @@
-//! Logs one row, then many, and says what became of them.
+//! Logs one row, then many, and prints a summary.
 //!
-//! Talks to the server that your settings name: set `WANDB_BASE_URL` and `WANDB_API_KEY`, or log in
-//! with any W&B client. Give the table's name as the argument.
-#![expect(clippy::print_stdout, reason = "an example talks to people")]
+//! Uses the server from your settings: set `WANDB_BASE_URL` and `WANDB_API_KEY`, or log in with any
+//! W&B client. Pass the table name as the argument.
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use streamtable::{StreamTable, row};
-use streamtable_transport_hyper::HyperTransport;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("usage: log_rows ENTITY/PROJECT/TABLE")?;
-    let table = StreamTable::open(&name, HyperTransport::new()?).await?;
+    let table = StreamTable::open(&name).await?;
 
-    // The first row names the table's columns, and prints where to look at them.
+    // The first row defines the table's columns. Logging it prints the URL of the table's page.
     table.log(row! { "one_column_name" => "value_a", "another_column_name" => 7 }).await?;
 
     table
@@ -23,13 +22,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ])
         .await?;
 
-    // An iterator does, too.
+    // Iterators work, too.
     let squares = (1..=100).map(|n| {
         row! { "one_column_name" => format!("square of {n}"), "another_column_name" => n * n }
     });
     table.log(squares).await?;
 
-    // A row that does not fit is refused alone, and says why.
+    // A row that does not fit is rejected alone; the error names the column and the reason.
     if let Err(error) = table.log(row! { "one_column_name" => "value_e" }).await {
         println!("{error}");
     }

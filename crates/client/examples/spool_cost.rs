@@ -1,8 +1,8 @@
-//! Measures what the spool costs: how long `log` takes without one and by each policy, and how many
-//! bytes a row takes on disk.
+//! Measures the cost of the spool: the time of `log` without a spool and with each policy, and the
+//! size of a row on disk.
 //!
-//! `cargo run --release -p streamtable --example spool_cost [FOLDER]`; the folder says which disk.
-#![expect(clippy::print_stdout, reason = "an example talks to people")]
+//! `cargo run --release -p streamtable --example spool_cost [FOLDER]`; the folder selects the disk.
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use streamtable::spool::{self, SpoolConfig, SyncPolicy};
 use streamtable::{Append, AppendError, Appended, Backend, Settings, StreamTable, WhenFull};
 
-/// A row as a web server may log it.
+/// A row that a web server may log.
 #[derive(Serialize)]
 struct Request {
     path: &'static str,
@@ -35,7 +35,7 @@ impl Request {
     }
 }
 
-/// Stores every row at once, and nowhere.
+/// A backend that acks every row at once and stores nothing.
 #[derive(Debug)]
 struct Quick;
 
@@ -46,7 +46,7 @@ impl Backend for Quick {
     }
 }
 
-/// Logs so many rows, some a call, and returns how long each call took for each of its rows.
+/// Logs `rows` rows in several calls, and returns the time of each call per row.
 async fn measure(
     dir: &Path,
     sync: Option<SyncPolicy>,
@@ -76,7 +76,7 @@ fn config(dir: &Path, sync: SyncPolicy) -> SpoolConfig {
     SpoolConfig { dir: Some(dir.to_owned()), sync, ..SpoolConfig::default() }
 }
 
-/// Leaves rows in the spool, and returns the bytes a row: as JSON, and on disk.
+/// Leaves rows in the spool, and returns the bytes per row: as JSON, and on disk.
 async fn bytes_a_row(dir: &Path, rows: u64) -> Result<(f64, f64), Error> {
     let builder = StreamTable::builder("me/cost/requests").settings(Settings::default()).offline();
     let table = builder.spool(config(dir, SyncPolicy::Never)).open().await?;
@@ -86,7 +86,7 @@ async fn bytes_a_row(dir: &Path, rows: u64) -> Result<(f64, f64), Error> {
     let entry = spool::list(dir)?.remove(0);
     let mut json = 0;
     spool::export(&entry.dir, |_, text| json += text.len())?;
-    // The last segment has room for more.
+    // The last segment contains unused space.
     let mut on_disk = 0;
     for file in std::fs::read_dir(&entry.dir)? {
         let bytes = std::fs::read(file?.path())?;

@@ -1,11 +1,10 @@
-//! Logs values of the program's own types: whatever serializes as a struct is a row.
+//! Logs values of the program's own types: every type that serializes as a struct is a row.
 //!
-//! Talks to the server that your settings name; give the table's name as the argument.
-#![expect(clippy::print_stdout, reason = "an example talks to people")]
+//! Uses the server from your settings. Pass the table name as the argument.
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use serde::Serialize;
 use streamtable::{StreamTable, Timestamp};
-use streamtable_transport_hyper::HyperTransport;
 
 #[derive(Serialize)]
 struct Request<'a> {
@@ -28,7 +27,7 @@ enum Outcome {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("usage: typed_rows ENTITY/PROJECT/TABLE")?;
-    let table = StreamTable::open(&name, HyperTransport::new()?).await?;
+    let table = StreamTable::open(&name).await?;
 
     let requests = [
         Request {
@@ -50,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             began: std::time::SystemTime::now().into(),
         },
     ];
-    // By reference: one, or many.
+    // By reference: one row, or many.
     table.log(&requests[0]).await?;
     table.log(&requests).await?;
 

@@ -1,4 +1,4 @@
-//! Where rows go: the trait that a backend implements, and what it is told and answers.
+//! The trait that backends implement, with its requests and responses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::{Lines, OpenError, StopReason};
 
 /// Stores the rows of tables.
 ///
-/// The client calls it, from one task a table; the client also decides what to repeat and when, so
-/// a backend should not. [`append`](Self::append) is all that a backend must have.
+/// The client calls it from one task per table. The client also decides what to retry and when, so
+/// a backend should not retry. Only [`append`](Self::append) is required.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -43,35 +43,36 @@ use crate::{Lines, OpenError, StopReason};
 /// ```
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync {
-    /// Makes sure that a table is there, and tells what is known of it.
+    /// Creates a table if it does not exist, and returns what is known about it.
     ///
-    /// Called once, before anything else, and again when it was [busy](OpenError::Unavailable)
-    /// until the caller's time is over. By default any table is there and nothing is known of it;
-    /// then the name must be whole.
+    /// Called once, before anything else, and again while the backend is
+    /// [busy](OpenError::Unavailable), until the caller's timeout. The default implementation
+    /// accepts every table, of which the name must be complete, and knows nothing about it.
     async fn open(&self, open: Open) -> Result<Opened, OpenError> {
         Ok(Opened::new(open.name.to_path()?))
     }
 
     /// Stores consecutive lines of one writer.
     ///
-    /// Answering `Ok` says that they are stored, except those that are named as rejected. The same
-    /// lines come again, under the same numbers, when an answer was an error or got lost: a
+    /// Answering `Ok` says that they are stored, except those that are named as rejected and those
+    /// from [`Appended::end`] on. The same lines come again, under the same numbers, when an answer was an error or got lost: a
     /// backend that tells (table, writer, line) apart stores each once. While one call for a
     /// writer runs there is no other.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// Stores media files beside a table.
+    /// Stores media files of a table.
     ///
-    /// Their names are given by their contents, so storing one twice changes nothing. Rejected
-    /// files are named by their place in `files`. By default a backend takes no media.
+    /// File names are derived from the content, so storing a file twice changes nothing. Rejected
+    /// files are identified by their index in `files`. The default implementation rejects all
+    /// files.
     async fn upload(&self, upload: Upload) -> Result<Appended, AppendError> {
         let _ = upload;
         Err(AppendError::Refused { message: "this backend takes no media".to_owned() })
     }
 
-    /// Hears that the writer has finished: all its rows are stored and no more will come.
+    /// Called when the writer has finished: all its rows are stored and no more will follow.
     ///
-    /// Other writers of the same table may go on. By default nothing is done.
+    /// Other writers of the same table may continue. The default implementation does nothing.
     async fn finish(&self, table: &TablePath) -> Result<(), AppendError> {
         let _ = table;
         Ok(())
@@ -97,34 +98,34 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     }
 }
 
-/// What a backend is asked to open.
+/// A request to open a table.
 #[derive(Clone, Debug)]
 pub struct Open {
-    /// The table, as far as the caller named it.
+    /// The table name as given by the caller; parts may be missing.
     pub name: TableName,
-    /// How long this attempt may take.
+    /// Time limit of this attempt.
     pub timeout: Duration,
 }
 
-/// What a backend knows of a table.
+/// What a backend knows about a table.
 #[derive(Clone, Debug)]
 pub struct Opened {
-    /// The table, with entity and project.
+    /// The full path of the table.
     pub table: TablePath,
-    /// The number from which the writer counts its lines.
+    /// The number of the writer's first line.
     pub first_line: u64,
-    /// The columns that the table has already, in their order.
+    /// The columns that the table already has, in order.
     pub columns: Vec<(String, Type)>,
-    /// Where people look at the table.
+    /// The URL of the table's page.
     pub panel_url: Option<String>,
-    /// Where people look at what holds the table's rows.
+    /// The URL of the page of the run that holds the table's rows.
     pub rows_url: Option<String>,
-    /// The shortest time between two appends that the backend likes.
+    /// The minimum time between two appends that the backend asks for.
     pub pace: Duration,
 }
 
 impl Opened {
-    /// Describes a table of which nothing is known but its name.
+    /// Describes a table of which only the path is known.
     pub fn new(table: TablePath) -> Self {
         Self {
             table,
@@ -137,75 +138,80 @@ impl Opened {
     }
 }
 
-/// Lines to store.
+/// A request to store lines.
 #[derive(Clone, Debug)]
 pub struct Append {
     /// The table.
     pub table: TablePath,
     /// The writer.
     pub writer: Arc<str>,
-    /// The number of the first line, counted from what the backend gave at
+    /// The number of the first line. Counting starts at the number that the backend returned from
     /// [`open`](Backend::open).
     pub first_line: u64,
-    /// The lines, in the form that [`streamtable_wire::HistoryLine`] reads.
+    /// The lines, in the format that [`streamtable_wire::HistoryLine`] parses.
     pub lines: Lines,
-    /// What the backend should do with columns that the table lacks, if it has a say.
+    /// The policy for columns that the table does not have, if the backend supports one.
     pub columns: ColumnPolicy,
-    /// How long this attempt may take. A backend that does not keep to it is cut off.
+    /// Time limit of this attempt. If the backend exceeds it, the call is dropped.
     pub timeout: Duration,
 }
 
-/// What became of an append.
+/// The result of an append.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
-    /// What is refused for good, by number, and why. It is not sent again.
+    /// Permanently rejected lines, by number, with the reason. They are not sent again.
     pub rejected: Vec<(u64, String)>,
+    /// The number after the last line that this answer covers, if that may be fewer than were sent:
+    /// the client forgets the lines before it, and sends the others again. `None` covers all.
+    ///
+    /// An answer that covers no line, or lines that were not sent, is taken for none.
+    pub end: Option<u64>,
     /// How long to wait before the next append, where the backend asks for it.
     pub pause: Duration,
 }
 
-/// Media files to store.
+/// A request to store media files.
 #[derive(Clone, Debug)]
 pub struct Upload {
     /// The table.
     pub table: TablePath,
     /// The files.
     pub files: Vec<MediaFile>,
-    /// How long this attempt may take. A backend that does not keep to it is cut off.
+    /// Time limit of this attempt. If the backend exceeds it, the call is dropped.
     pub timeout: Duration,
 }
 
-/// A media file on its way to a backend.
+/// A media file to upload.
 #[derive(Clone, Debug)]
 pub struct MediaFile {
     /// The file's path below the table's files.
     pub path: Arc<str>,
-    /// Its bytes.
+    /// The content.
     pub bytes: Bytes,
 }
 
-/// Why an append or upload did not succeed, as far as it decides what to do next.
+/// Why an append or upload failed, in the categories that determine what happens next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// It may succeed later. The lines may have been stored all the same.
+    /// A retry may succeed. The lines may already be stored.
     #[error("{message}")]
     Transient {
         /// What went wrong.
         message: String,
-        /// How long the backend asks to wait at least.
+        /// The minimum delay that the backend asks for.
         retry_after: Option<Duration>,
     },
-    /// It was too much at once: half may succeed.
+    /// The request is too large: half of it may succeed.
     #[error("the request is larger than the server takes")]
     TooLarge,
-    /// Something in it is not acceptable, and never will be: halves tell which line.
+    /// A line is not acceptable and never will be; sending halves finds it.
     #[error("the server refused ({message})")]
     Refused {
-        /// What the backend said.
+        /// The backend's message.
         message: String,
     },
-    /// Nothing will succeed until somebody puts something right.
+    /// Nothing will succeed until a problem is fixed.
     #[error(transparent)]
     Stopped(StopReason),
 }

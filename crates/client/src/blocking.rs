@@ -1,7 +1,7 @@
-//! The same table for programs without an async runtime.
+//! The table API for programs without an async runtime.
 //!
-//! A thread of its own delivers, with a runtime of its own, so that everything here may be called
-//! from anywhere: from plain threads, and from inside any runtime, which it does not touch.
+//! A dedicated thread with its own runtime delivers the rows. Everything here may be called from
+//! plain threads and from inside any runtime, which is not used.
 //!
 //! ```
 //! # use streamtable_mock_backend::MockBackend;
@@ -9,7 +9,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-//! # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open_blocking()?;
+//! # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open_blocking()?;
 //! table.log(row! { "path" => "/", "ms" => 7 })?;
 //! let stats = table.finish()?;
 //! assert_eq!(stats.acked, 1);
@@ -31,43 +31,49 @@ use crate::{
     StreamTable as AsyncTable,
 };
 
-/// How often a call that waits asks whether it should.
+/// Interval at which a waiting call asks whether to continue.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// How long to wait at most for a thread that has nothing left to do.
+/// Maximum time to wait for the thread after it has delivered everything.
 const TIDY_UP: Duration = Duration::from_secs(1);
 
 /// How a wait ended.
 enum Wait<T> {
     Done(T),
-    /// The thread has ended.
+    /// The delivery thread has ended.
     Gone,
-    /// The caller wants to wait no longer.
+    /// The caller stopped waiting.
     BrokenOff,
 }
 
-/// A table that rows are appended to, for programs without an async runtime.
+/// A table to which rows are appended, for programs without an async runtime.
 ///
-/// Shared between threads by reference or in an `Arc`. Dropping it without
-/// [`finish`](Self::finish) waits until all rows are stored, but no longer than
-/// [`Builder::drop_timeout`], and reports what is left as an error in the log.
+/// Can be shared between threads by reference or in an `Arc`. Dropping it without
+/// [`finish`](Self::finish) waits until all rows are stored, but at most [`Builder::drop_timeout`],
+/// and logs an error if rows are left.
 #[derive(Debug)]
 pub struct StreamTable {
-    /// Taken when it is dropped.
+    /// `None` only while the table is being dropped.
     table: Option<AsyncTable>,
     runtime: Handle,
-    /// Closed when the thread has ended.
+    /// Disconnected when the thread has ended.
     ended: Mutex<mpsc::Receiver<()>>,
     drop_timeout: Duration,
 }
 
 impl StreamTable {
-    /// Opens a table, and makes it if it is not there; see [`crate::StreamTable::open`].
-    pub fn open(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
+    /// Opens a table over the default transport, creating it if it does not exist; see [`crate::StreamTable::open`].
+    #[cfg(feature = "hyper")]
+    pub fn open(name: &str) -> Result<Self, OpenError> {
+        Self::builder(name).open_blocking()
+    }
+
+    /// Opens a table over another transport; see [`crate::StreamTable::open_with`].
+    pub fn open_with(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
         Self::builder(name).transport(transport).open_blocking()
     }
 
-    /// Begins to open a table with other than the default choices; ends with
+    /// Returns a builder to open a table with other options. Finish it with
     /// [`Builder::open_blocking`].
     pub fn builder(name: &str) -> Builder {
         Builder::new(name)
@@ -75,41 +81,43 @@ impl StreamTable {
 
     /// Logs one row or many; see [`crate::StreamTable::log`].
     ///
-    /// Blocks only when the buffer is full and the caller [chose](crate::WhenFull::Wait) to wait.
+    /// Blocks only if the buffer is full and the caller [chose](crate::WhenFull::Wait) to wait.
     pub fn log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
         self.log_while(rows, || true)
     }
 
-    /// Logs as [`log`](Self::log) does, and asks now and then whether to go on waiting.
+    /// Logs like [`log`](Self::log), and asks regularly whether to continue waiting.
     ///
-    /// For callers that must look at something else meanwhile, such as a signal. `keep_waiting` is
-    /// called about every 50 ms of a wait; after a no, rows that find no room are refused.
+    /// For callers that must react to something else while waiting, such as a signal. During a wait
+    /// `keep_waiting` is called about every 50 ms. If it returns `false`, rows that do not fit into
+    /// the buffer are refused.
     pub fn log_while<Kind>(
         &self,
         rows: impl IntoRows<Kind>,
         mut keep_waiting: impl FnMut() -> bool,
     ) -> Result<Logged, LogError> {
         self.table().log_with(rows, |room| match self.wait_for(room, &mut keep_waiting) {
-            // Whatever ends the waiting, the next attempt tells what it was.
+            // If the thread is gone, the next attempt returns the reason.
             Wait::Done(()) | Wait::Gone => true,
             Wait::BrokenOff => false,
         })
     }
 
-    /// Logs as [`log`](Self::log) does, but never waits: a row that finds the buffer full is
+    /// Logs like [`log`](Self::log), but never waits: a row that does not fit into the buffer is
     /// refused.
     pub fn try_log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
         self.table().try_log(rows)
     }
 
-    /// Waits until all rows logged so far, and their media, are stored, at most `timeout`.
+    /// Waits until all rows logged so far and their media are stored, at most `timeout`.
     pub fn flush(&self, timeout: Duration) -> Result<Stats, FlushError> {
         self.flush_while(timeout, || true)
     }
 
-    /// Waits as [`flush`](Self::flush) does, and asks now and then whether to go on.
+    /// Waits like [`flush`](Self::flush), and asks regularly whether to continue.
     ///
-    /// A no ends the call with [`FlushFailure::BrokenOff`]; delivery goes on.
+    /// If `keep_waiting` returns `false`, the call ends with [`FlushFailure::BrokenOff`], and
+    /// delivery continues.
     pub fn flush_while(
         &self,
         timeout: Duration,
@@ -119,42 +127,48 @@ impl StreamTable {
         self.until_stored(async move { table.flush(timeout).await }, keep_waiting)
     }
 
-    /// Ends the table: takes no more rows, and waits until all are stored; see
+    /// Closes the table: accepts no more rows and waits until all are stored; see
     /// [`crate::StreamTable::finish`].
     pub fn finish(&self) -> Result<Stats, FlushError> {
         self.finish_while(|| true)
     }
 
-    /// Ends the table as [`finish`](Self::finish) does, and asks now and then whether to go on
+    /// Closes the table like [`finish`](Self::finish), and asks regularly whether to continue
     /// waiting.
     ///
-    /// A no ends the call with [`FlushFailure::BrokenOff`]: the table takes no more rows, and
-    /// those that it took are delivered in the background.
+    /// If `keep_waiting` returns `false`, the call ends with [`FlushFailure::BrokenOff`]. The table
+    /// is closed, and its rows are delivered in the background.
     pub fn finish_while(&self, keep_waiting: impl FnMut() -> bool) -> Result<Stats, FlushError> {
         let table = self.table().clone();
         let stats = self.until_stored(async move { table.finish().await }, keep_waiting)?;
-        // The thread is about to end; what it tidies up last is done when this returns.
+        // Wait for the thread to end, so that its cleanup is done when this returns.
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = ended.recv_timeout(TIDY_UP);
         Ok(stats)
     }
 
-    /// Returns what became of the rows up to now.
+    /// Returns the current accounting of the rows.
     pub fn stats(&self) -> Stats {
         self.table().stats()
     }
 
-    /// Returns why the stream has stopped, if it has.
+    /// Returns why delivery has stopped, if it has.
     pub fn stop_reason(&self) -> Option<StopReason> {
         self.table().stop_reason()
     }
 
-    /// Starts a stopped stream again, once what stopped it was put right.
+    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. They are
+    /// retried.
+    pub fn last_error(&self) -> Option<String> {
+        self.table().last_error()
+    }
+
+    /// Resumes a stopped delivery, after the reason was fixed.
     pub fn resume(&self) {
         self.table().resume();
     }
 
-    /// Returns the table's full path.
+    /// Returns the full path of the table.
     pub fn path(&self) -> &TablePath {
         self.table().path()
     }
@@ -164,22 +178,23 @@ impl StreamTable {
         self.table().writer()
     }
 
-    /// Tells whether rows are on disk until they are stored, so that they outlive the process.
+    /// Returns whether rows are on disk until they are stored, so that they survive the end of the
+    /// process.
     pub fn is_spooled(&self) -> bool {
         self.table().is_spooled()
     }
 
-    /// Returns the address of the page that shows the table, if the backend has one.
+    /// Returns the URL of the page that shows the table, if the backend has one.
     pub fn panel_url(&self) -> Option<&str> {
         self.table().panel_url()
     }
 
-    /// Returns the address of the page of the run that holds the table's rows, if there is one.
+    /// Returns the URL of the page of the run that holds the table's rows, if there is one.
     pub fn rows_url(&self) -> Option<&str> {
         self.table().rows_url()
     }
 
-    /// Returns the table as async programs have it.
+    /// Returns the table's async handle.
     pub(crate) fn handle(&self) -> &AsyncTable {
         self.table()
     }
@@ -202,7 +217,7 @@ impl StreamTable {
         }
     }
 
-    /// Lets the thread work on a future, and waits for it for as long as the caller wants.
+    /// Runs a future on the delivery thread, and waits for it as long as the caller wants.
     fn wait_for<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
@@ -222,7 +237,7 @@ impl StreamTable {
         }
     }
 
-    /// What to say when the thread ended while somebody waited: perhaps it was just done.
+    /// Returns the result for a thread that ended during a wait: success if everything was stored.
     fn gone(&self) -> Result<Stats, FlushError> {
         let stats = self.stats();
         if stats.is_settled() {
@@ -235,7 +250,7 @@ impl StreamTable {
 impl Drop for StreamTable {
     fn drop(&mut self) {
         drop(self.table.take());
-        // The driver gives up by itself; the rest is for ending its runtime.
+        // The driver limits its own time; the extra second is for shutting down its runtime.
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = ended.recv_timeout(self.drop_timeout.saturating_add(Duration::from_secs(1)));
     }
@@ -261,18 +276,18 @@ impl Builder {
                 match self.open_with_driver().await {
                     Ok((table, driver)) => {
                         let _ = send.send(Ok((table, handle)));
-                        // Panics are told by their own hook, and by the guard in the task.
+                        // A panic is reported by the panic hook and by the guard in the task.
                         let _ = driver.await;
                     }
                     Err(error) => drop(send.send(Err(error))),
                 }
             });
-            // A name server that does not answer must not hold up anybody.
+            // Do not wait for a blocked DNS lookup.
             runtime.shutdown_background();
         };
         let spawned = std::thread::Builder::new().name("streamtable".to_owned()).spawn(deliver);
         spawned.map_err(|error| OpenError::Backend { reason: error.to_string() })?;
-        let gone = |_| OpenError::Backend { reason: "the delivering thread has ended".to_owned() };
+        let gone = |_| OpenError::Backend { reason: "the delivery thread has ended".to_owned() };
         let (table, runtime) = opened.recv().map_err(gone)??;
         Ok(StreamTable { table: Some(table), runtime, ended: Mutex::new(ended), drop_timeout })
     }

@@ -1,4 +1,4 @@
-//! The choices that an opening table offers.
+//! The options for opening a table.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -31,51 +31,50 @@ use crate::{
     Settings, StreamTable, WandbBackend,
 };
 
-/// What `log` does when rows wait for delivery as many as may.
+/// What `log` does if the buffer of waiting rows is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Refuses the row and hands it back.
+    /// Refuses the row and returns it to the caller.
     #[default]
     Refuse,
-    /// Waits until there is room.
+    /// Waits until there is space.
     Wait,
 }
 
-/// What `open` does when the server cannot be reached, or is too busy, for as long as the call may
-/// take.
+/// What `open` does if the server is unreachable or busy until the call times out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenUnreachable {
-    /// Ends with an error.
+    /// Fails with an error.
     #[default]
     Fail,
-    /// Opens the table all the same; rows wait until the server is there. The name must be whole,
-    /// entity and all, and rows are checked against the columns of this process's rows alone until
-    /// the server sees them.
+    /// Opens the table; rows wait until the server is reachable. The name must be complete,
+    /// including the entity. Until the server has seen the rows, they are only checked against the
+    /// columns of this process's rows.
     LogAnyway,
 }
 
-/// A row that the backend refused for good, after `log` had taken it.
+/// A row that the backend rejected permanently after `log` had accepted it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejected {
-    /// The row, as the backend saw it.
+    /// The row, as the backend received it.
     pub row: Row,
-    /// The same as JSON, with all that the protocol adds.
+    /// The row as JSON, including the protocol's own fields.
     pub line: String,
-    /// What the backend said.
+    /// The reason given by the backend.
     pub reason: String,
 }
 
-/// Opens a table with other than the default choices.
+/// Opens a table with options other than the defaults.
 ///
-/// Where the rows go is the one thing without a default: a [`transport`](Self::transport) to a
-/// W&B-compatible server, or any other [`backend`](Self::backend).
+/// Rows go to a W&B-compatible server: over hyper (feature `hyper`, on by default) or over another
+/// [`transport`](Self::transport). A [`backend`](Self::backend) sends them anywhere else.
 pub struct Builder {
     name: String,
     project: Option<String>,
     entity: Option<String>,
     settings: Option<Settings>,
     base_url: Option<String>,
-    api_key: Option<ApiKey>,
+    api_key: Option<Result<ApiKey, ApiKeyError>>,
     target: Option<Target>,
     columns: ColumnPolicy,
     pub(crate) when_full: WhenFull,
@@ -97,9 +96,9 @@ pub struct Builder {
     disk: Arc<dyn Disk>,
 }
 
-/// Whether rows go to disk.
+/// Whether rows are spooled to disk.
 enum SpoolChoice {
-    /// If the settings have a folder, and it can be used.
+    /// If the settings contain a folder and it is usable.
     IfPossible,
     Never,
     Must(SpoolConfig),
@@ -141,179 +140,182 @@ impl Builder {
         }
     }
 
-    /// Names the project, if the table's name does not.
+    /// Sets the project, if the table name has none.
     #[must_use]
     pub fn project(mut self, project: &str) -> Self {
         self.project = Some(project.to_owned());
         self
     }
 
-    /// Names the entity, if the table's name does not. Beats `WANDB_ENTITY`.
+    /// Sets the entity, if the table name has none. Overrides `WANDB_ENTITY`.
     #[must_use]
     pub fn entity(mut self, entity: &str) -> Self {
         self.entity = Some(entity.to_owned());
         self
     }
 
-    /// Gives all that would be looked up on this machine; then nothing is.
+    /// Sets all settings, so that nothing is read from this machine.
     ///
-    /// [`Settings::from_env`] by default, read when the table is opened.
+    /// The default is [`Settings::from_env`], read when the table is opened.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = Some(settings);
         self
     }
 
-    /// Gives the address of the server's API. Beats the settings.
+    /// Sets the base URL of the server's API. Overrides the settings.
     #[must_use]
     pub fn base_url(mut self, base_url: &str) -> Self {
         self.base_url = Some(base_url.trim_end_matches('/').to_owned());
         self
     }
 
-    /// Gives the key. Beats the settings.
-    pub fn api_key(mut self, key: &str) -> Result<Self, ApiKeyError> {
-        self.api_key = Some(ApiKey::new(key)?);
-        Ok(self)
+    /// Sets the API key. Takes precedence over the settings.
+    ///
+    /// A key that cannot be sent in a header is an [`OpenError::Key`] from [`open`](Self::open).
+    #[must_use]
+    pub fn api_key(mut self, key: &str) -> Self {
+        self.api_key = Some(ApiKey::new(key));
+        self
     }
 
-    /// Sends rows to a W&B-compatible server, over this transport.
+    /// Sends rows to a W&B-compatible server over this transport.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.target = Some(Target::Transport(AnyTransport::new(transport)));
         self
     }
 
-    /// Sends rows to a backend of any kind. Key and base URL are then its own matter.
+    /// Sends rows to another backend, which needs no API key and no base URL from here.
     #[must_use]
     pub fn backend(mut self, backend: impl Backend + 'static) -> Self {
         self.target = Some(Target::Backend(Arc::new(backend)));
         self
     }
 
-    /// Chooses what happens to a row whose columns are not the table's. [`ColumnPolicy::Strict`]
-    /// by default.
+    /// Sets what happens to a row whose columns differ from the table's. The default is
+    /// [`ColumnPolicy::Strict`].
     #[must_use]
     pub fn columns(mut self, columns: ColumnPolicy) -> Self {
         self.columns = columns;
         self
     }
 
-    /// Chooses what `log` does when the buffer is full. [`WhenFull::Refuse`] by default.
+    /// Sets what `log` does if the buffer is full. The default is [`WhenFull::Refuse`].
     #[must_use]
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Chooses how many rows go out together, and when.
+    /// Sets how many rows are sent together, and when.
     #[must_use]
     pub fn limits(mut self, limits: BatchLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Chooses how long to wait before a repetition.
+    /// Sets the delays between retries.
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Bounds the memory of rows that wait to be delivered. 64 MiB by default.
+    /// Limits the memory for rows that wait for delivery. The default is 64 MiB.
     ///
-    /// Without a spool it bounds all that waits; with one, the newest rows are in memory, too.
+    /// Without a spool, it limits all waiting rows; with a spool, it limits the newest rows, which
+    /// are in memory, too.
     #[must_use]
     pub fn buffer_bytes(mut self, bytes: u64) -> Self {
         self.buffer_bytes = bytes;
         self
     }
 
-    /// Bounds the memory of media files that wait to be delivered; the files of one row may go
-    /// beyond it alone. 256 MiB by default.
+    /// Limits the memory for media files that wait for delivery; the files of a single row may
+    /// exceed it. The default is 256 MiB.
     #[must_use]
     pub fn media_buffer_bytes(mut self, bytes: u64) -> Self {
         self.media_buffer_bytes = bytes;
         self
     }
 
-    /// Keeps rows that wait on disk, as this says; `open` fails where that cannot be.
+    /// Spools waiting rows to disk with this configuration; `open` fails if that is impossible.
     ///
-    /// Rows to a server are kept in a spool by default, if the settings
-    /// [know a folder](Settings::spool_dir) and it can be used; those to another
-    /// [`backend`](Self::backend) only if this is called.
+    /// Without this call, rows for a server are spooled if the settings [contain a
+    /// folder](Settings::spool_dir) and it is usable; rows for another [`backend`](Self::backend)
+    /// are not spooled.
     #[must_use]
     pub fn spool(mut self, config: SpoolConfig) -> Self {
         self.spool = SpoolChoice::Must(config);
         self
     }
 
-    /// Keeps rows that wait in memory only. They end with the process.
+    /// Keeps waiting rows in memory only. They are lost when the process ends.
     #[must_use]
     pub fn no_spool(mut self) -> Self {
         self.spool = SpoolChoice::Never;
         self
     }
 
-    /// Only writes rows to the spool, and needs neither server nor key. Whoever opens the table
-    /// later delivers them, or [`spool::sync`](crate::spool::sync) does.
+    /// Only writes rows to the spool; needs neither a server nor a key. They are delivered by the
+    /// next process that opens the table, or by [`spool::sync`](crate::spool::sync).
     ///
-    /// The table's name must be whole, entity and all.
+    /// The table name must be complete, including the entity.
     #[must_use]
     pub fn offline(mut self) -> Self {
         self.is_offline = true;
         self
     }
 
-    /// Chooses what happens when the server cannot be reached.
-    /// [`WhenUnreachable::Fail`] by default.
+    /// Sets what happens if the server cannot be reached. The default is [`WhenUnreachable::Fail`].
     #[must_use]
     pub fn when_unreachable(mut self, when_unreachable: WhenUnreachable) -> Self {
         self.when_unreachable = when_unreachable;
         self
     }
 
-    /// Keeps rows that wait in another journal than memory or the spool. It must be empty;
-    /// [`buffer_bytes`](Self::buffer_bytes) has no meaning then.
+    /// Uses another journal than memory or the spool for waiting rows. It must be empty;
+    /// [`buffer_bytes`](Self::buffer_bytes) is ignored.
     #[must_use]
     pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
         self.journal = Some(Box::new(journal));
         self
     }
 
-    /// Bounds how long `open` tries to reach the server. 30 s by default.
+    /// Limits how long `open` tries to reach the server. The default is 30 s.
     #[must_use]
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.open_timeout = timeout;
         self
     }
 
-    /// Bounds how long `finish` waits without any row being stored. 60 s by default.
+    /// Limits how long `finish` waits while no row is being stored. The default is 60 s.
     #[must_use]
     pub fn finish_patience(mut self, patience: Duration) -> Self {
         self.finish_patience = patience;
         self
     }
 
-    /// Bounds how long delivery goes on after the last handle is dropped without `finish`. 5 s by
-    /// default.
+    /// Limits how long delivery continues after the last handle is dropped without `finish`. The
+    /// default is 5 s.
     #[must_use]
     pub fn drop_timeout(mut self, timeout: Duration) -> Self {
         self.drop_timeout = timeout;
         self
     }
 
-    /// Stamps rows by another clock than the machine's.
+    /// Uses another clock than the system's for the timestamps of rows.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Calls `on_reject` with each row that the backend refuses for good.
+    /// Sets a callback for rows that the backend rejects permanently.
     ///
-    /// It is called on the task that delivers, so it should not take long, and must not wait for
-    /// the table itself.
+    /// It is called on the delivery task, so it should return quickly and must not wait for the
+    /// table.
     #[must_use]
     pub fn on_reject(mut self, on_reject: impl Fn(Rejected) + Send + Sync + 'static) -> Self {
         self.on_reject = Some(Box::new(on_reject));
@@ -339,17 +341,19 @@ impl Builder {
         self
     }
 
-    /// Opens the table, and makes it if it is not there.
+    /// Opens the table, creating it if it does not exist.
     ///
-    /// Names and settings are checked before anything is sent. A task of the present tokio runtime
+    /// Names and settings are checked before anything is sent. A task on the current tokio runtime
     /// delivers the rows.
     ///
-    /// Panics when it is not called from within a tokio runtime.
+    /// # Panics
+    ///
+    /// Panics if it is not called from within a tokio runtime.
     pub async fn open(self) -> Result<StreamTable, OpenError> {
         Ok(self.open_with_driver().await?.0)
     }
 
-    /// Opens the table, and returns the task that delivers, too.
+    /// Opens the table and returns it with the delivery task.
     pub(crate) async fn open_with_driver(self) -> Result<(StreamTable, JoinHandle<()>), OpenError> {
         let resolved = resolve(
             &self.name,
@@ -357,7 +361,7 @@ impl Builder {
             self.entity,
             self.settings,
             self.base_url,
-            self.api_key,
+            self.api_key.transpose()?,
             self.target,
             self.is_offline,
         )?;
@@ -385,7 +389,7 @@ impl Builder {
             _ if self.journal.is_some() => None,
             SpoolChoice::Never => None,
             SpoolChoice::Must(config) => Some(config),
-            // Another backend's rows go to disk only if somebody says where they belong.
+            // Rows for another backend are only spooled if the caller configured where.
             SpoolChoice::IfPossible if resolved.is_custom && !self.is_offline => None,
             SpoolChoice::IfPossible => Some(SpoolConfig::default()),
         };
@@ -460,7 +464,7 @@ impl Builder {
     }
 }
 
-/// Begins the spool of a table.
+/// Creates the spool of a table.
 async fn begin(
     home: &SpoolHome,
     header: Header,
@@ -485,20 +489,20 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// What is known before anything is sent.
+/// The options after resolving names and settings, before anything is sent.
 struct Resolved {
     name: TableName,
     backend: Arc<dyn Backend>,
-    /// What names the place where the rows go.
+    /// Identifies the destination of the rows.
     server: String,
     is_custom: bool,
     spool_dir: Option<PathBuf>,
 }
 
-/// What stands for a backend that has no address.
+/// Identifies a backend that has no URL.
 const CUSTOM_SERVER: &str = "backend";
 
-/// Puts together what the caller said and what the machine knows.
+/// Combines the caller's options with this machine's settings.
 #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
 fn resolve(
     name: &str,
@@ -517,9 +521,10 @@ fn resolve(
     if let Some(entity) = &entity {
         name = name.with_entity(entity)?;
     }
-    if target.is_none() && !is_offline {
-        return Err(OpenError::NoTransport);
-    }
+    let target = match target {
+        None if !is_offline => Some(Target::Transport(default_transport()?)),
+        target => target,
+    };
     // A key that nobody needs may be as bad as it likes.
     let is_to_server = matches!(target, Some(Target::Transport(_)));
     let needs_key = api_key.is_none() && is_to_server && !is_offline;
@@ -554,11 +559,28 @@ fn resolve(
         }
         _ => Arc::new(Nowhere),
     };
-    // A project cannot be asked of anybody, so its absence need not cost a request.
+    // No server knows a default project, so fail without a request.
     if name.project().is_none() {
         return Err(NameError::Missing { part: NamePart::Project }.into());
     }
     Ok(Resolved { name, backend, server, is_custom, spool_dir })
+}
+
+/// Returns the transport of a builder that was given neither transport nor backend.
+#[cfg(feature = "hyper")]
+fn default_transport() -> Result<AnyTransport, OpenError> {
+    match streamtable_transport_hyper::HyperTransport::new() {
+        Ok(transport) => Ok(AnyTransport::new(transport)),
+        Err(error) => Err(OpenError::Transport { reason: error.to_string() }),
+    }
+}
+
+/// Returns an error: without the feature `hyper` there is no default transport.
+#[cfg(not(feature = "hyper"))]
+fn default_transport() -> Result<AnyTransport, OpenError> {
+    let reason = "the crate was built without its feature `hyper`: pass a transport to \
+                  `open_with` or to the builder";
+    Err(OpenError::Transport { reason: reason.to_owned() })
 }
 
 /// What stands where rows do not go.
@@ -579,7 +601,7 @@ impl Backend for Nowhere {
     }
 }
 
-/// Opens the table, as often as the time allows.
+/// Opens the table, with retries until the timeout.
 pub(crate) async fn open(
     backend: &dyn Backend,
     name: &TableName,

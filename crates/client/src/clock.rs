@@ -1,19 +1,19 @@
-//! What time it is, for rows.
+//! The clock for the timestamps of rows.
 
 use std::fmt;
 use std::time::SystemTime;
 
 use streamtable_schema::Timestamp;
 
-/// Tells the time that rows are stamped with.
+/// Returns the time for the timestamps of rows.
 ///
-/// Only stamps come from here; waiting does not, so a clock that jumps delays nothing.
+/// Timers do not use it, so a clock that jumps delays nothing.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// Returns the present time. Called once a row, so it should be quick.
+    /// Returns the current time. Called once per row, so it should be fast.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

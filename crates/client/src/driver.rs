@@ -1,4 +1,4 @@
-//! The task that delivers: it does what the session says, and nothing of its own.
+//! The delivery task. It executes what the session decides.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,16 +16,16 @@ use crate::{AppendError, Appended, Backend, Lines};
 type Answer = Result<Appended, AppendError>;
 type InFlight<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// How long telling the backend that a writer has finished may take in all.
+/// Time limit for reporting that a writer has finished, including retries.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Delivers a table's rows until it is finished, or given up.
+/// Delivers a table's rows until the table is finished or abandoned.
 pub(crate) fn drive(
     shared: Arc<Shared>,
     backend: Arc<dyn Backend>,
     spool: Option<SpoolHome>,
 ) -> impl Future<Output = ()> {
-    // Made here, because a task may be dropped before it ever runs.
+    // Created here, because a task may be dropped before it is first polled.
     let gone = Gone(shared);
     async move {
         match spool {
@@ -35,7 +35,7 @@ pub(crate) fn drive(
     }
 }
 
-/// Does for a table that is offline what the spool needs.
+/// Runs the spool maintenance of an offline table.
 async fn keep(shared: &Shared, home: &SpoolHome) {
     loop {
         let due = match shared.next_chore() {
@@ -60,7 +60,7 @@ async fn keep(shared: &Shared, home: &SpoolHome) {
 }
 
 async fn do_chore(shared: &Shared, disk: &Arc<dyn Disk>, job: Job) {
-    // A thread that panics is a bug of ours; then the rows count as not safe.
+    // A panic in the job is a bug; the rows then count as not durable.
     if let Ok(done) = off_thread(disk, move || job.run()).await {
         shared.chore_done(done);
     }
@@ -121,8 +121,8 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
             End::GivenUp => break,
         }
         tokio::select! {
-            // The same each time, so that a schedule can be run again; what may always be ready is
-            // asked last, so that nothing else starves.
+            // The order is fixed, so that a schedule can be reproduced. Branches that may always be
+            // ready come last, so that the others do not starve.
             biased;
             () = at(due) => {}
             () = in_flight(&mut chore) => chore = None,
@@ -162,8 +162,7 @@ fn end(shared: &Shared, is_recovering: bool) -> End {
     }
 }
 
-/// Tells the backend that the writer has finished. All rows are stored by now, so that it does not
-/// hear it is worth a line in the log and no more.
+/// Reports that the writer has finished. All rows are stored by now, so a failure is only logged.
 async fn close(shared: &Shared, backend: &dyn Backend) {
     let mut delay = Duration::from_millis(100);
     let attempts = async {
@@ -185,7 +184,7 @@ async fn close(shared: &Shared, backend: &dyn Backend) {
     shared.progress.notify_waiters();
 }
 
-/// Cuts off what takes too long.
+/// Applies a timeout to an attempt.
 pub(crate) async fn within<T>(
     limit: Duration,
     attempt: impl Future<Output = Result<T, AppendError>>,
@@ -218,7 +217,7 @@ async fn in_flight<T>(future: &mut Option<InFlight<T>>) -> T {
     }
 }
 
-/// Says, when the task ends or is dropped with its runtime, that nobody delivers any more.
+/// Marks the driver as gone when the task ends or is dropped with its runtime.
 struct Gone(Arc<Shared>);
 
 impl Drop for Gone {
@@ -238,7 +237,7 @@ impl Drop for Gone {
             let table = &self.0.table;
             tracing::error!(%table, %stats, %error, "rows are left behind");
             if !tracing::dispatcher::has_been_set() {
-                // Rows are lost, and nobody else listens.
+                // Rows are lost, and no log subscriber reports it.
                 say(format_args!(
                     "streamtable: rows of {table} are left behind: {stats} ({error})"
                 ));

@@ -1,4 +1,4 @@
-//! From a row to a line, on the caller's thread and outside of any lock.
+//! Encoding of rows, on the caller's thread and without holding a lock.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -12,28 +12,28 @@ use streamtable_wire::{Logged, RowSink, media_file, write_row};
 
 use crate::MediaFile;
 
-/// The largest media file that a row may carry.
+/// Maximum size of a media file in bytes.
 const MAX_MEDIA_BYTES: u64 = 1 << 30;
 
-/// A row as it will travel, and what its table must know of it. Kept for its memory, and because
-/// the next row mostly has the same columns of the same types: what is known of them is not asked
-/// for again.
+/// An encoded row, and the names and types of its cells. It is reused to avoid allocations, and
+/// because most rows have the same columns and types as the previous one: cells that the table
+/// accepted before need no new lookup.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
     pub(crate) line: Vec<u8>,
     pub(crate) files: Vec<MediaFile>,
     cells: Cells,
-    /// The table that has taken such cells, by its number.
+    /// The id of the table that accepted these cells.
     known_to: Option<u64>,
 }
 
-/// The cells of a row by their columns' names and their types.
+/// The column names and types of a row's cells.
 #[derive(Debug, Default)]
 struct Cells {
-    /// One behind the other.
+    /// The names, concatenated.
     names: String,
     cells: Vec<KnownCell>,
-    /// So many are the row's that is being written; those behind are still of the row before.
+    /// Number of cells of the row being written. Later ones belong to the previous row.
     count: usize,
 }
 
@@ -41,7 +41,7 @@ struct Cells {
 struct KnownCell {
     name: Range<usize>,
     ty: Type,
-    /// The column that has taken it, in the table that knows the row.
+    /// The column of this cell in the table that accepted the row.
     column: Option<usize>,
 }
 
@@ -62,7 +62,7 @@ impl Cells {
         self.count += 1;
     }
 
-    /// Forgets the row before.
+    /// Removes the remaining cells of the previous row.
     fn cut(&mut self) {
         self.cells.truncate(self.count);
         self.names.truncate(self.cells.last().map_or(0, |cell| cell.name.end));
@@ -70,7 +70,7 @@ impl Cells {
 }
 
 impl Encoded {
-    /// Writes a row into memory that is clear.
+    /// Encodes a row into a cleared buffer.
     pub(crate) fn write<T: Serialize + ?Sized>(
         &mut self,
         row: &T,
@@ -84,7 +84,8 @@ impl Encoded {
     }
 
     fn clear(&mut self) {
-        /// What a thread keeps at the most, of lines and of names. Types are as long as their line.
+        /// Maximum memory that a thread keeps for lines and for names. Types need about as much as
+        /// the line.
         const KEPT_BYTES: usize = 1 << 20;
         const KEPT_CELLS: usize = 1 << 12;
 
@@ -98,7 +99,7 @@ impl Encoded {
         line.shrink_to(KEPT_BYTES);
     }
 
-    /// Checks the row against the columns of its table, which is known by a number.
+    /// Checks the row against the columns of a table, which is identified by a number.
     pub(crate) fn check(&mut self, table: u64, mut check: RowCheck<'_>) -> Result<(), SchemaError> {
         let is_known = self.known_to.take() == Some(table);
         let Cells { names, cells, .. } = &mut self.cells;
@@ -111,20 +112,20 @@ impl Encoded {
         check.finish()
     }
 
-    /// Hears that the table has taken the row that it checked last.
+    /// Called when the table has accepted the row that was checked last.
     pub(crate) fn taken_by(&mut self, table: u64) {
         self.known_to = Some(table);
     }
 }
 
-/// Calls `use_it` with memory for a row that this thread keeps from call to call.
+/// Calls `use_it` with a buffer that this thread reuses for every row.
 ///
-/// A row whose own `Serialize` logs another row gets memory of its own.
+/// If the `Serialize` implementation of a row logs another row, that row gets a buffer of its own.
 pub(crate) fn with_memory<R>(use_it: impl FnOnce(&mut Encoded) -> R) -> R {
     thread_local! {
         static MEMORY: Cell<Option<Box<Encoded>>> = const { Cell::new(None) };
     }
-    // A thread that ends may log once more, but has no memory to keep.
+    // While a thread ends, rows may still be logged, but the buffer is not kept.
     let mut memory = MEMORY.try_with(Cell::take).ok().flatten().unwrap_or_default();
     let result = use_it(&mut memory);
     memory.clear();
@@ -153,7 +154,7 @@ impl RowSink for Sink<'_> {
             _ => media.clone(),
         };
         let MediaSource::Bytes(bytes) = media.source().clone() else {
-            unreachable!("a stored file is not asked for, and a path was just read")
+            unreachable!("the file source is a path, which was just read")
         };
         check_size(bytes.len() as u64)?;
         let file = media_file(media.kind(), media.format(), &bytes);
@@ -164,14 +165,14 @@ impl RowSink for Sink<'_> {
 
 fn file_size(path: &Path) -> io::Result<u64> {
     let metadata = std::fs::metadata(path)?;
-    // What is no file may never end, or never begin.
+    // Only regular files: reading a FIFO or a device could block forever.
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
     Ok(metadata.len())
 }
 
-/// Reads a file, however it grows meanwhile: no more than a row may carry, and a byte.
+/// Reads a file, up to one byte more than the maximum, even if it is growing.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_MEDIA_BYTES + 1).read_to_end(&mut bytes)?;
@@ -196,13 +197,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_keeps_memory_but_not_much() {
+    fn a_thread_keeps_a_buffer_of_limited_size() {
         with_memory(|encoded| encoded.line.resize(20 << 20, b'x'));
         let (len, kept) = with_memory(|encoded| (encoded.line.len(), encoded.line.capacity()));
         assert!(len == 0 && (1..=1 << 20).contains(&kept), "{len} of {kept}");
     }
 
-    /// A type may have as many parts as its line has bytes, nearly.
+    /// A type may have almost as many parts as its line has bytes.
     #[test]
     fn types_of_long_rows_are_not_kept() {
         let fields = |count: usize| (0..count).map(|n| (n.to_string(), n)).collect();
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_within_a_row_has_memory_of_its_own() {
+    fn a_row_logged_by_another_row_has_its_own_buffer() {
         with_memory(|outer| {
             outer.line.push(b'x');
             with_memory(|inner| assert_eq!(inner.line, b""));
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_may_log_in_its_last_moments() {
+    fn rows_can_be_logged_while_a_thread_ends() {
         struct Last;
         impl Drop for Last {
             fn drop(&mut self) {
@@ -234,7 +235,7 @@ mod tests {
         }
         thread_local!(static LAST: OnceCell<Last> = const { OnceCell::new() });
         let thread = std::thread::spawn(|| {
-            // What is made first ends last.
+            // Thread-local values are dropped in reverse order of creation, so this is the last one.
             LAST.with(|last| assert!(last.set(Last).is_ok()));
             with_memory(|encoded| encoded.line.push(b'x'));
         });
@@ -243,7 +244,7 @@ mod tests {
 
     const LOGGED: Logged<'static> = Logged { writer: "w", at: Timestamp::from_micros(0) };
 
-    /// A few columns and kinds, so that rows often are like the one before, or nearly.
+    /// Few columns and kinds, so that rows are often equal or similar to the previous one.
     fn row() -> impl Strategy<Value = Row> {
         let value =
             select(vec![Value::from(1), 0.5.into(), "x".into(), Value::Null, vec![1].into()]);
@@ -254,10 +255,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
-        /// What a thread remembers of the row before, for whichever table it was and whatever became
-        /// of it, changes nothing.
+        /// The kept cells of the previous row never change a result, whatever its table and its
+        /// outcome.
         #[test]
-        fn memory_only_saves_time(
+        fn reused_buffers_do_not_change_results(
             policy in select(&[ColumnPolicy::Strict, ColumnPolicy::Evolve][..]),
             rows in prop::collection::vec((row(), 0..2usize, any::<bool>()), 0..30),
         ) {

@@ -1,34 +1,36 @@
-//! What a caller may ask when something failed: was the row taken? is it stored? why did it stop?
+//! Errors, by the question that they answer: was the row accepted? is it stored? why did delivery
+//! stop?
 
 use std::fmt;
 use std::time::Duration;
 
 use streamtable_schema::{NameError, Row, SchemaError};
+use streamtable_transport::ApiKeyError;
 
 use crate::{SettingsError, Stats};
 
-/// Why not every row of a call was taken, or not as safely as it should be.
+/// Why some rows of a call were not accepted, or not written to disk.
 ///
-/// The others were: a row is refused alone.
+/// Rows are refused one by one: all others were accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogError {
-    /// How many rows of the call were accepted.
+    /// Number of accepted rows.
     pub accepted: usize,
-    /// The rows that were not, in the order of the call.
+    /// The refused rows, in the order of the call.
     pub refused: Vec<Refused>,
-    /// Why the accepted rows may not survive the process: the disk does not take them. They wait in
-    /// memory, and are delivered like all others as long as the process lives; each further call
-    /// tries the disk again.
+    /// Why the accepted rows may not survive the end of the process: the disk does not accept them.
+    /// They wait in memory and are delivered like all others while the process runs; each further
+    /// call tries to write them to disk again.
     pub at_risk: Option<String>,
 }
 
-/// A row that was not taken, and why.
+/// A row that was not accepted, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
-    /// Its place in the call, from 0.
+    /// Its index in the call, starting at 0.
     pub index: usize,
-    /// The row, handed back; absent when what was given cannot be made one, such as a bare number
-    /// or a value that nests absurdly deep.
+    /// The row, returned to the caller; `None` if the value cannot be converted to a row, such as a
+    /// number or a value that is nested too deeply.
     pub row: Option<Row>,
     /// Why it was refused.
     pub reason: Refusal,
@@ -64,50 +66,50 @@ impl std::error::Error for LogError {
     }
 }
 
-/// Why a row was not taken.
+/// Why a row was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The row does not fit the table.
+    /// The row does not match the table.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The row is longer than any backend takes, or than the buffer.
+    /// The row exceeds the size limit of all backends or of the buffer.
     #[error("the row has {bytes} bytes on the wire, at most {limit} are allowed")]
     TooLong {
-        /// Its length.
+        /// The size of the row.
         bytes: usize,
-        /// The longest allowed.
+        /// The maximum.
         limit: usize,
     },
-    /// The rows that wait fill the memory or the disk that they may.
+    /// The waiting rows use all the memory or disk space that they may.
     #[error(
         "the buffer is full: {bytes} of {limit} bytes wait to be delivered; log later, or choose to wait"
     )]
     Full {
-        /// How many bytes wait.
+        /// The bytes in use.
         bytes: u64,
-        /// How many may.
+        /// The maximum.
         limit: u64,
     },
-    /// The rows' journal cannot be written.
+    /// The journal cannot be written.
     #[error("the journal cannot be written: {reason}")]
     Journal {
-        /// What the system said.
+        /// The message of the operating system.
         reason: String,
     },
-    /// The backend wants no more; rows that were taken before are kept.
+    /// The backend has stopped accepting rows; rows accepted before stay in the journal.
     #[error("the stream has stopped: {0}; put it right and call `resume`")]
     Stopped(StopReason),
-    /// The table was finished.
+    /// The table is finished.
     #[error("the table is finished; open it again to log more")]
     Finished,
-    /// Nobody delivers any more: the runtime that did has ended, or the backend has panicked.
+    /// The delivery task is gone: its runtime has ended, or the backend has panicked.
     #[error("the task that delivered the rows has ended; open the table again to log more")]
     DriverGone,
 }
 
 impl Refusal {
-    /// Tells whether the same row may be taken later.
+    /// Returns whether the same row may be accepted later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Full { .. } | Self::Journal { .. } | Self::Stopped(_) => true,
@@ -116,42 +118,42 @@ impl Refusal {
     }
 }
 
-/// Why the backend wants no more, until somebody puts something right.
+/// Why the backend stopped accepting rows, until the problem is fixed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// The key is wrong or expired: status 401.
+    /// The key is invalid or expired: status 401.
     #[error("the server does not accept the API key ({message})")]
     Unauthorized {
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
-    /// The key may not write here: status 403.
+    /// The key may not write to this table: status 403.
     #[error("the key has no right to write to this table ({message})")]
     Forbidden {
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
-    /// The table is gone: status 404 or 410.
+    /// The table does not exist any more: status 404 or 410.
     #[error("the server does not know the table ({message})")]
     NotFound {
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
-    /// Any other word that a repetition would not change.
+    /// Another permanent error.
     #[error("the server refused ({message})")]
     Refused {
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
 }
 
-/// Why rows are not, or not all, stored.
+/// Why not all rows are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlushError {
-    /// What became of the rows so far.
+    /// The accounting of the rows so far.
     pub stats: Box<Stats>,
-    /// Why the call waits no longer.
+    /// Why the call stopped waiting.
     pub reason: FlushFailure,
 }
 
@@ -172,31 +174,31 @@ impl std::error::Error for FlushError {
     }
 }
 
-/// Why a call waits no longer for rows to be stored.
+/// Why a call stopped waiting for rows to be stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushFailure {
-    /// The time that the caller gave is over; delivery goes on.
+    /// The caller's timeout has passed; delivery continues.
     #[error("not done within {waited:?}{}", because(last_error))]
     Timeout {
         /// How long the call waited.
         waited: Duration,
-        /// What went wrong last, if anything did.
+        /// The most recent error, if there was one.
         last_error: Option<String>,
     },
-    /// The caller chose not to wait any longer; delivery goes on.
+    /// The caller stopped waiting; delivery continues.
     #[error("the wait was broken off; delivery goes on")]
     BrokenOff,
-    /// The backend wants no more; the rows are kept.
+    /// The backend has stopped accepting rows; they stay in the journal.
     #[error("the stream has stopped: {0}")]
     Stopped(StopReason),
-    /// The disk does not take the rows of a table that is [offline](crate::Builder::offline).
+    /// The disk does not accept the rows of an [offline](crate::Builder::offline) table.
     #[error("the spool cannot be written: {reason}")]
     Spool {
-        /// What the system said.
+        /// The message of the operating system.
         reason: String,
     },
-    /// Nobody delivers any more: the runtime that did has ended, or the backend has panicked.
+    /// The delivery task is gone: its runtime has ended, or the backend has panicked.
     #[error("the task that delivered the rows has ended")]
     DriverGone,
 }
@@ -205,56 +207,62 @@ fn because(last_error: &Option<String>) -> String {
     last_error.as_ref().map_or(String::new(), |error| format!(", because {error}"))
 }
 
-/// Why a table cannot be opened. Nothing was made on the server when the name or the settings are
-/// at fault.
+/// Why a table cannot be opened. If the name or the settings are invalid, nothing was created on
+/// the server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The name is not one of a table.
+    /// The name is not a valid table name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The settings of this machine cannot be used.
+    /// The settings of this machine are invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// An address is not one of a server.
+    /// The server's URL is invalid.
     #[error("cannot use the server's address: {reason}")]
     Address {
-        /// What is wrong with it.
+        /// Why it is invalid.
         reason: String,
     },
-    /// Nothing says where rows go.
-    #[error("there is no transport and no backend: give the builder one, such as `HyperTransport`")]
-    NoTransport,
+    /// The API key given to the builder cannot be sent in a header.
+    #[error("the API key cannot be used: {0}")]
+    Key(#[from] ApiKeyError),
+    /// The default transport cannot be used.
+    #[error("there is no transport: {reason}")]
+    Transport {
+        /// Why not.
+        reason: String,
+    },
     /// There is no key: nothing says who logs.
     #[error("there is no API key for {host}: pass one, set WANDB_API_KEY, or put it into ~/.netrc")]
     NoKey {
         /// The server's host and port.
         host: String,
     },
-    /// There is no entity, and the server knows none for this key.
+    /// There is no entity, and the server has no default entity for this key.
     #[error("the entity is missing: write entity/project/table, or set WANDB_ENTITY")]
     NoEntity,
-    /// The server refused, as it will again.
+    /// The server refused permanently.
     #[error("cannot open the table: {0}")]
     Stopped(#[from] StopReason),
-    /// The server could not be reached, or was too busy, for as long as the call may take.
+    /// The server was unreachable or busy until the call timed out.
     #[error("cannot open the table within {waited:?}: {reason}")]
     Unavailable {
         /// How long the call tried.
         waited: Duration,
-        /// What went wrong last.
+        /// The most recent error.
         reason: String,
     },
-    /// The spool cannot be made.
+    /// The spool cannot be created.
     #[error("cannot keep rows on disk: {reason}")]
     Spool {
         /// What went wrong.
         reason: String,
     },
-    /// The backend's own trouble.
+    /// An error of the backend.
     #[error("cannot open the table: {reason}")]
     Backend {
-        /// What it said.
+        /// Its message.
         reason: String,
     },
 }

@@ -1,11 +1,11 @@
-//! What fuzz targets call: readers that nobody outside needs. Compiled for them (`--cfg fuzzing`)
-//! and for the tests.
+//! Entry points for fuzz targets: parsers that are otherwise private. Compiled for fuzzing (`--cfg
+//! fuzzing`) and for tests.
 
 use crate::spool::frame::{FRAME_OVERHEAD, Header, scan, write_frame};
 
-/// Reads bytes as a segment of the spool; then whole frames that bytes of the input damage.
+/// Parses bytes as a segment of the spool; then intact frames that bytes of the input damage.
 ///
-/// Panics where an answer breaks the reader's own rules.
+/// Panics if a result violates the parser's invariants.
 pub fn journal(data: &[u8]) {
     let _ = Header::read(data);
     check(data);

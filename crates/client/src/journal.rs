@@ -1,4 +1,4 @@
-//! Where lines wait until the backend has them.
+//! The queue of lines that wait for the backend.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,20 +6,21 @@ use std::fmt;
 use crate::lines::{Block, Lines};
 use crate::spool::journal::SpoolJournal;
 
-/// Keeps one writer's lines, in order, until they are acked.
+/// Stores one writer's lines, in order, until they are acked.
 ///
-/// Lines are numbered from 0. Whoever calls holds a lock, so nothing here should take long: a
-/// journal on disk writes to memory that the system flushes, or bounds what it does not.
+/// Lines are numbered from 0. The caller holds a lock, so no method should block for long: a
+/// journal on disk writes to memory that the operating system flushes, or limits the work that it
+/// does itself.
 pub trait Journal: fmt::Debug + Send {
-    /// Appends a line behind the others. After `Ok` it is as safe as the journal makes lines.
+    /// Appends a line. After `Ok`, the line is as durable as the journal makes lines.
     ///
-    /// After an error the journal is as before.
+    /// After an error the journal is unchanged.
     fn append(&mut self, line: &[u8]) -> Result<(), JournalError>;
 
-    /// Returns the lines from number `first` on: at least one, at most `max_lines`, and no more
-    /// than `max_bytes` unless the first alone has more.
+    /// Returns the lines starting at `first`: at least one, at most `max_lines`, and at most
+    /// `max_bytes` unless the first line alone is larger.
     ///
-    /// `first` is neither trimmed nor behind the last line.
+    /// `first` must be a line that is stored and not trimmed.
     fn read(
         &mut self,
         first: u64,
@@ -27,39 +28,39 @@ pub trait Journal: fmt::Debug + Send {
         max_bytes: usize,
     ) -> Result<Lines, JournalError>;
 
-    /// Forgets all lines before number `line`: they are settled, and will not be read again.
+    /// Removes all lines before `line`: they are settled and will not be read again.
     fn trim(&mut self, line: u64) -> Result<(), JournalError>;
 }
 
-/// Why a journal did not do what it was asked.
+/// Why a journal operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// There is no room for the line.
+    /// There is no space for the line now.
     #[error("{bytes} of {limit} bytes are in use")]
     Full {
-        /// How many bytes are in use.
+        /// The bytes in use.
         bytes: u64,
-        /// How many may be.
+        /// The maximum.
         limit: u64,
     },
-    /// There will never be room for the line.
-    #[error("a line of {bytes} bytes is longer than the {limit} that may be")]
+    /// The line is larger than the journal allows.
+    #[error("a line of {bytes} bytes exceeds the limit of {limit} bytes")]
     TooLong {
-        /// How many bytes the line has.
+        /// The size of the line.
         bytes: u64,
-        /// How many it may have.
+        /// The maximum.
         limit: u64,
     },
-    /// The system failed.
+    /// An I/O error.
     #[error("{reason}")]
     Io {
-        /// What it said.
+        /// The message of the operating system.
         reason: String,
     },
 }
 
-/// The journal of a table: the spool, or any other.
+/// The journal of a table: the spool or another one.
 #[derive(Debug)]
 pub(crate) enum Kept {
     Plain(Box<dyn Journal>),
@@ -82,32 +83,32 @@ impl Kept {
     }
 }
 
-/// What each line costs beside its bytes.
+/// Memory per line in addition to its bytes.
 const LINE_OVERHEAD: u64 = size_of::<usize>() as u64;
 
-/// Lines come together in blocks of this many bytes, which are shared with the driver whole.
+/// Size of the blocks in which lines are stored. The driver reads blocks without copying.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// A journal in memory: as safe as the process is.
+/// A journal in memory. Its lines are lost when the process ends.
 ///
-/// Counts a line's bytes and the few that it costs to find it; refuses a line that would go beyond
-/// its limit.
+/// The limit includes the bytes of the lines and a small overhead per line. A line that would
+/// exceed the limit is refused.
 pub struct MemoryJournal {
     limit: u64,
-    /// Bytes of the lines that are not settled.
+    /// Size of the unsettled lines in bytes.
     bytes: u64,
     /// The number of the first line of the first block.
     first: u64,
-    /// How many lines of the first block are settled.
+    /// Number of settled lines in the first block.
     settled: usize,
     blocks: VecDeque<Block>,
-    /// The block that still grows.
+    /// The block to which lines are appended.
     tail: Vec<u8>,
     tail_ends: Vec<usize>,
 }
 
 impl MemoryJournal {
-    /// Makes a journal that holds at most `limit` bytes.
+    /// Creates a journal of at most `limit` bytes.
     pub fn new(limit: u64) -> Self {
         Self {
             limit,
@@ -120,17 +121,18 @@ impl MemoryJournal {
         }
     }
 
-    /// The number of the first line that is here.
+    /// Returns the number of the first stored line.
     pub(crate) fn first(&self) -> u64 {
         self.first + self.settled as u64
     }
 
-    /// What the lines take.
+    /// Returns the memory that the lines use.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The end of the oldest block, of which there are more than the one that grows.
+    /// Returns the end of the oldest block, if there is one besides the block that is still
+    /// growing.
     pub(crate) fn oldest_end(&self) -> Option<u64> {
         self.blocks.front().map(|block| self.first + block.len() as u64)
     }
@@ -177,7 +179,7 @@ impl Journal for MemoryJournal {
         let mut lines = Lines::default();
         let (mut room, mut bytes_left) = (max_lines.max(1), max_bytes);
         let mut skip = usize::try_from(first - self.first).unwrap_or(usize::MAX);
-        // What is read is shared with the reader, so it must not grow any more.
+        // Lines that are read are shared with the reader, so their block must not change any more.
         if skip.saturating_add(room) > self.sealed_lines() {
             self.seal();
         }
@@ -256,11 +258,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_beyond_the_limit_is_read_alone() {
+    fn a_line_larger_than_the_limit_is_read_alone() {
         let mut journal = MemoryJournal::new(1000);
         journal.append(b"long").unwrap();
         assert_eq!(journal.read(0, 1, 1).unwrap().len(), 1);
-        // An empty one needs no room, and lies in a block of its own.
+        // An empty line fits any limit, but it is in another block.
         journal.append(b"").unwrap();
         assert_eq!(journal.read(0, 2, 1).unwrap().len(), 1);
         assert_eq!(journal.read(0, 2, 4).unwrap().len(), 2);
@@ -269,7 +271,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// A journal is a queue of lines, whatever its blocks.
+        /// A journal is a queue of lines, however they are divided into blocks.
         #[test]
         fn behaves_as_a_queue(ops in prop::collection::vec(op(), 0..60)) {
             const LIMIT: u64 = 2 << 20;

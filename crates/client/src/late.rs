@@ -1,4 +1,4 @@
-//! A backend that is opened when it can be.
+//! A backend that is opened as soon as it is reachable.
 
 use async_trait::async_trait;
 use streamtable_schema::{TableName, TablePath};
@@ -7,6 +7,10 @@ use tokio::sync::OnceCell;
 use crate::{Append, AppendError, Appended, Backend, Open, OpenError, Opened, StopReason, Upload};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long one attempt to open the table may take: shorter than an append, so that callers see soon
+/// why it fails.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes sure that the table is there before it passes anything on.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ impl Late {
 
     async fn make_sure(&self, timeout: Duration) -> Result<(), AppendError> {
         let open = || async {
+            let timeout = timeout.min(ATTEMPT_TIMEOUT);
             let open = Open { name: self.name.clone(), timeout };
             self.inner.open(open).await.map(|_| ()).map_err(append_error)
         };
@@ -30,7 +35,7 @@ impl Late {
     }
 }
 
-/// Says the same to somebody who appends.
+/// Converts an open error to an append error.
 fn append_error(error: OpenError) -> AppendError {
     match error {
         OpenError::Unavailable { reason, .. } | OpenError::Backend { reason } => {
@@ -58,7 +63,7 @@ impl Backend for Late {
     }
 
     async fn finish(&self, table: &TablePath) -> Result<(), AppendError> {
-        // A table that never got a row need not be made.
+        // A table that never got a row is not created.
         if !self.is_open.initialized() {
             return Ok(());
         }

@@ -1,34 +1,33 @@
 //! Append rows from a running application, watch them live.
 //!
-//! Open a table, [`log`](StreamTable::log) to it, and look at the page whose address the first row
-//! gives. `log` checks a row, writes it down and returns; a task in the background delivers rows
-//! in order, again and again if it must, and [`finish`](StreamTable::finish) waits until all are
-//! stored. Nothing is lost silently: [`Stats`] says at any moment what became of every row.
+//! Open a table, [`log`](StreamTable::log) rows to it, and open the page whose URL the first call
+//! returns. `log` checks a row, writes it to the spool or a buffer, and returns. A background task
+//! delivers the rows in order and retries as needed; [`finish`](StreamTable::finish) waits until
+//! all are stored. No row is lost silently: [`Stats`] accounts for every row at any moment.
 //!
-//! ```
+//! ```no_run
 //! use streamtable::{StreamTable, row};
-//! # use streamtable_mock_backend::MockBackend;
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let transport = MockBackend::default();
-//! # let builder = |name| {
-//! #     StreamTable::builder(name).base_url("http://mock.invalid").api_key("local-key")
-//! # };
-//! let table = builder("my-team/shop/requests")?.transport(transport).open().await?;
-//! table.log(row! { "path" => "/", "ms" => 7 }).await?;
-//! table.log(row! { "path" => "/cart", "ms" => 12.5 }).await?;
-//!
-//! let stats = table.finish().await?;
-//! assert_eq!((stats.logged, stats.acked), (2, 2));
-//! # Ok(())
-//! # }
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let table = StreamTable::open("my-team/shop/requests").await?;
+//!     table.log(row! { "path" => "/", "ms" => 7 }).await?;
+//!     table.log(row! { "path" => "/cart", "ms" => 12.5 }).await?;
+//!     println!("{}", table.finish().await?); // 2 logged, 2 acked, 0 pending, …
+//!     Ok(())
+//! }
 //! ```
 //!
-//! The crate knows no TLS and no socket: rows travel over any
-//! [`Transport`](streamtable_transport::Transport), such as `HyperTransport` of
-//! `streamtable-transport-hyper`, or to any [`Backend`] of your own. [`blocking`] has the same for
-//! programs without an async runtime.
+//! Rows travel over any [`Transport`](transport::Transport), or to any [`Backend`] of your own.
+//! [`blocking`] has the same API for programs without an async runtime.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `hyper` (default) | `StreamTable::open(name)`: the transport over hyper and rustls |
+//! | `tracing-layer` | `TableLayer`: spans and events of `tracing` as rows |
+//!
+//! With `default-features = false` the crate has no TLS, HTTP client or socket in its dependency
+//! tree: pass a transport to [`StreamTable::open_with`].
 
 pub mod blocking;
 #[cfg(any(fuzzing, test))]
@@ -75,6 +74,13 @@ pub use table::{Logged, StreamTable};
 #[cfg(feature = "tracing-layer")]
 pub use tracing_layer::TableLayer;
 pub use wandb::WandbBackend;
+
+/// Transports: how requests reach a server.
+pub mod transport {
+    pub use streamtable_transport::*;
+    #[cfg(feature = "hyper")]
+    pub use streamtable_transport_hyper::HyperTransport;
+}
 
 pub use streamtable_schema::{
     ColumnPolicy, Media, MediaError, MediaKind, NameError, NamePart, Row, Schema, SchemaError,

@@ -1,4 +1,4 @@
-//! Lines on their way to a backend.
+//! Lines that are sent to a backend.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// Consecutive lines of one writer: each the JSON text of a row, without a line end.
+/// Consecutive lines of one writer. Each is the JSON text of a row, without a line end.
 ///
-/// Cheap to clone; the bytes are shared with the journal that they came from.
+/// Cheap to clone; the bytes are shared with the journal.
 #[derive(Clone, Default)]
 pub struct Lines {
     parts: Vec<Part>,
 }
 
-/// Some of the lines of a block.
+/// A range of the lines of a block.
 #[derive(Clone)]
 struct Part {
     block: Block,
     lines: Range<usize>,
 }
 
-/// Lines one behind the other, and where each ends.
+/// Concatenated lines, and where each of them ends.
 #[derive(Clone)]
 pub(crate) struct Block {
     bytes: Bytes,
@@ -46,7 +46,7 @@ impl Block {
         (0..self.len()).map(|line| &self.bytes[self.start(line)..self.ends[line]])
     }
 
-    /// Returns how many lines from `first` on fit `bytes`.
+    /// Returns the number of lines, starting at `first`, that fit into `bytes`.
     pub(crate) fn fit(&self, first: usize, bytes: usize) -> usize {
         let limit = self.start(first).saturating_add(bytes);
         self.ends[first..].partition_point(|&end| end <= limit)
@@ -60,19 +60,19 @@ impl Lines {
         }
     }
 
-    /// Returns how many lines there are.
+    /// Returns the number of lines.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.lines.len()).sum()
     }
 
-    /// Returns how many bytes the lines have together. Takes no longer for many lines.
+    /// Returns the total size of the lines. The time does not depend on their number.
     pub fn bytes(&self) -> usize {
         let bytes_of =
             |Part { block, lines }: &Part| block.start(lines.end) - block.start(lines.start);
         self.parts.iter().map(bytes_of).sum()
     }
 
-    /// Tells whether there is no line.
+    /// Returns whether there are no lines.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
@@ -86,7 +86,7 @@ impl Lines {
 }
 
 impl<L: AsRef<[u8]>> FromIterator<L> for Lines {
-    /// Copies lines together, as a custom journal or a test may need.
+    /// Copies lines into one block, for custom journals and tests.
     fn from_iter<I: IntoIterator<Item = L>>(lines: I) -> Self {
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         for line in lines {

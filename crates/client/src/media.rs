@@ -1,4 +1,4 @@
-//! Media files on their way to a backend: beside the rows, never before them.
+//! The queue of media files. They are uploaded alongside the rows and never delay them.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use crate::session::{BatchLimits, RetryPolicy, Session, Step};
 use crate::{AppendError, Appended, MediaFile, MediaStats};
 
-/// So many paths of files that the backend has are remembered, lest they be sent again.
+/// Number of known paths that are remembered, so that files are not uploaded twice.
 const REMEMBERED: usize = 100_000;
 
-/// How files go out together.
+/// The size of upload batches.
 const LIMITS: BatchLimits = BatchLimits {
     max_rows: 64,
     max_bytes: 16 << 20,
@@ -18,27 +18,27 @@ const LIMITS: BatchLimits = BatchLimits {
     append_timeout: Duration::from_secs(300),
 };
 
-/// The files of one table's rows, in the order in which they were first logged.
+/// The media files of one table's rows, in the order in which they were first logged.
 ///
-/// What to send next is decided by the same machine as for rows.
+/// The same state machine as for rows decides what to send next.
 #[derive(Debug)]
 pub(crate) struct MediaQueue {
     session: Session,
     waiting: VecDeque<MediaFile>,
-    /// What the waiting files cost.
+    /// Memory used by the waiting files.
     bytes: u64,
     limit: u64,
     known: HashSet<Arc<str>>,
-    /// The known paths in the order in which they are forgotten.
+    /// The known paths, oldest first. The oldest are forgotten first.
     known_order: VecDeque<Arc<str>>,
 }
 
-/// Files that are settled now.
+/// Files that were settled by a response.
 #[derive(Debug, Default)]
 pub(crate) struct SettledFiles {
-    /// All of them.
+    /// All settled files.
     pub(crate) paths: Vec<Arc<str>>,
-    /// Those that were refused for good, and why.
+    /// Files that were rejected permanently, with the reason.
     pub(crate) refused: Vec<(Arc<str>, String)>,
 }
 
@@ -54,17 +54,18 @@ impl MediaQueue {
         }
     }
 
-    /// Tells how many bytes wait, and how many may, if the files do not fit.
+    /// Checks whether the files fit. Otherwise returns the bytes in use and the limit.
     pub(crate) fn check_room(&self, files: &[MediaFile]) -> Result<(), (u64, u64)> {
         let more: u64 = self.unknown(files).map(cost).sum();
-        // One row's files may be more than the limit; then they go alone.
+        // The files of a single row may exceed the limit; they are accepted if nothing else is
+        // waiting.
         if more > 0 && self.bytes > 0 && self.bytes + more > self.limit {
             return Err((self.bytes, self.limit));
         }
         Ok(())
     }
 
-    /// Tells which of the files it neither has nor had.
+    /// Returns the files that were never added.
     pub(crate) fn unknown<'a>(
         &self,
         files: &'a [MediaFile],
@@ -72,7 +73,8 @@ impl MediaQueue {
         files.iter().filter(|file| !self.known.contains(&file.path))
     }
 
-    /// Takes the files of a row, except those that it has or had.
+    /// Adds the files of a row, except known ones. Returns whether the session has something new to
+    /// send.
     pub(crate) fn add(&mut self, now: Instant, files: impl IntoIterator<Item = MediaFile>) -> bool {
         let mut is_news = false;
         for file in files {
@@ -92,7 +94,7 @@ impl MediaQueue {
         is_news
     }
 
-    /// Returns the files to send now, or when to ask again.
+    /// Returns the files to send now, or when to call again.
     pub(crate) fn next(&mut self, now: Instant) -> Result<Vec<MediaFile>, Option<Instant>> {
         let max_files = match self.session.poll(now) {
             Step::Append { max_lines, .. } => max_lines,
@@ -111,7 +113,7 @@ impl MediaQueue {
         Ok(files)
     }
 
-    /// Hears what became of the files in flight, and returns those that are settled.
+    /// Called with the response to an upload. Returns the files that are settled now.
     pub(crate) fn answered(
         &mut self,
         now: Instant,
@@ -120,6 +122,7 @@ impl MediaQueue {
         let first = self.session.settled();
         let number = |answer: Appended| Appended {
             rejected: answer.rejected.into_iter().map(|(n, why)| (first + n, why)).collect(),
+            end: answer.end.map(|end| first.saturating_add(end)),
             ..answer
         };
         let settled = self.session.answered(now, answer.map(number));
@@ -157,7 +160,8 @@ impl MediaQueue {
     }
 }
 
-/// What a waiting file takes of the memory: small ones come by the million.
+/// Returns the memory cost of a waiting file, including the overhead that matters for many small
+/// files.
 fn cost(file: &MediaFile) -> u64 {
     (file.bytes.len() + file.path.len() + size_of::<MediaFile>()) as u64
 }
@@ -166,9 +170,9 @@ fn cost(file: &MediaFile) -> u64 {
 mod tests {
     use super::*;
 
-    /// Small files count with what it takes to remember them.
+    /// The overhead per file counts towards the limit.
     #[test]
-    fn the_limit_bounds_memory() {
+    fn the_limit_includes_the_overhead_of_small_files() {
         let mut queue = MediaQueue::new(100_000, RetryPolicy::default(), 0);
         let mut count = 0_usize;
         loop {

@@ -1,4 +1,4 @@
-//! Pieces of work as rows: what went in, what came out, and how long it took.
+//! Logging of function calls: inputs, output, exception and time.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,13 +10,14 @@ use streamtable_schema::{Row, SchemaError, Timestamp, Value};
 use crate::shared::now;
 use crate::{LogError, Refusal, StreamTable, blocking};
 
-/// Logs pieces of work as rows.
+/// Logs calls as rows.
 ///
 /// Each row has the columns `name`, `start`, `end`, `latency` in seconds, `inputs`, `output` and
-/// `exception`, and behind them what [`Record::add`] adds. Where what came out of one piece of work
-/// does not go into a column with what came out of another, such as a list beside a number, the
-/// column is null, and the column `misfit` has the value as JSON. For both the table's columns must
-/// [evolve](crate::ColumnPolicy::Evolve). Nothing here waits: a row that finds no room is refused.
+/// `exception`, followed by the columns added with [`Record::add`]. If a value does not match the
+/// type of its column, for example a list in a column of numbers, the column is null and the value
+/// is stored as JSON in the column `misfit`. Both require that the table's columns
+/// [evolve](crate::ColumnPolicy::Evolve). Monitoring never waits: a row that does not fit into the
+/// buffer is refused.
 ///
 /// ```
 /// # use streamtable_mock_backend::MockBackend;
@@ -25,7 +26,7 @@ use crate::{LogError, Refusal, StreamTable, blocking};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let builder = StreamTable::builder("me/shop/calls").transport(MockBackend::default());
 /// # let builder = builder.columns(streamtable::ColumnPolicy::Evolve).no_spool();
-/// # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open_blocking()?;
+/// # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open_blocking()?;
 /// let monitor = Monitor::new(&table);
 /// let price = monitor.run("price", &("tea", 2), || 2.0 * 9.5);
 /// assert_eq!(price, 19.0);
@@ -46,12 +47,12 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Makes a monitor that logs to a table, which is kept open by it.
+    /// Creates a monitor that logs to a table. The monitor keeps the table open.
     pub fn new(table: &impl AsTable) -> Self {
         Self { table: table.handle() }
     }
 
-    /// Begins a piece of work. It is logged when it is [finished](Record::finish) or dropped.
+    /// Begins a record. It is logged when it is [finished](Record::finish) or dropped.
     pub fn begin(&self, name: &str) -> Record {
         Record {
             start: self.table.time(),
@@ -65,7 +66,7 @@ impl Monitor {
         }
     }
 
-    /// Does a piece of work.
+    /// Runs a function and logs the call.
     pub fn run<I: Serialize + ?Sized, O: Serialize>(
         &self,
         name: &str,
@@ -79,7 +80,8 @@ impl Monitor {
         output
     }
 
-    /// Does a piece of work that may fail; its error is the row's `exception`.
+    /// Runs a function that may fail and logs the call. The error is stored as the row's
+    /// `exception`.
     pub fn try_run<I: Serialize + ?Sized, O: Serialize, E: Display>(
         &self,
         name: &str,
@@ -97,7 +99,7 @@ impl Monitor {
     }
 }
 
-/// What a [`Monitor`] can log to: a [`StreamTable`] or a [`blocking::StreamTable`].
+/// A table that a [`Monitor`] can log to: a [`StreamTable`] or a [`blocking::StreamTable`].
 pub trait AsTable: sealed::Sealed {
     #[doc(hidden)]
     fn handle(&self) -> StreamTable;
@@ -121,10 +123,10 @@ mod sealed {
     impl Sealed for crate::blocking::StreamTable {}
 }
 
-/// A piece of work under way.
+/// A call that is being recorded.
 ///
-/// Dropped without [`finish`](Self::finish) it is logged as well, by a panic with what it was as its
-/// `exception`; then nobody hears if its row is refused, but for a line in the log.
+/// If it is dropped without [`finish`](Self::finish), it is logged as well; during a panic, its
+/// `exception` says so. A row refused in this case is only reported by a log message.
 #[derive(Debug)]
 pub struct Record {
     name: String,
@@ -134,22 +136,22 @@ pub struct Record {
     output: Value,
     exception: Value,
     data: Row,
-    /// Taken when it is logged.
+    /// `None` after the record was logged.
     table: Option<StreamTable>,
 }
 
 impl Record {
-    /// Says what went in.
+    /// Records the inputs.
     pub fn inputs(&mut self, inputs: &(impl Serialize + ?Sized)) {
         self.inputs = value(inputs);
     }
 
-    /// Says what came out.
+    /// Records the output.
     pub fn output(&mut self, output: &(impl Serialize + ?Sized)) {
         self.output = value(output);
     }
 
-    /// Says that it failed, and why.
+    /// Records that the call failed, and why.
     pub fn failed(&mut self, error: &impl Display) {
         self.exception = error.to_string().into();
     }
@@ -159,7 +161,7 @@ impl Record {
         self.data.push(name.to_owned(), value(data));
     }
 
-    /// Ends the work, and logs it.
+    /// Ends the record and logs it.
     pub fn finish(mut self) -> Result<(), LogError> {
         self.log()
     }
@@ -191,10 +193,11 @@ impl Drop for Record {
     }
 }
 
-/// The column of what does not fit its own.
+/// The column for values that do not match the types of their columns.
 const MISFIT: &str = "misfit";
 
-/// Logs a row, with those of its values elsewhere that do not fit their columns.
+/// Logs a row. Values that do not match the types of their columns are moved to the `misfit`
+/// column.
 fn log_fitting(table: &StreamTable, mut row: Row) -> Result<(), LogError> {
     let mut misfits = Row::new();
     loop {
@@ -219,7 +222,7 @@ fn log_fitting(table: &StreamTable, mut row: Row) -> Result<(), LogError> {
     }
 }
 
-/// Makes a value of anything that serializes, if only a text that says why it cannot.
+/// Converts anything that serializes to a value. If that fails, returns the error as text.
 fn value(data: &(impl Serialize + ?Sized)) -> Value {
     let row = Row::from_serialize(&BTreeMap::from([("", data)]));
     match row.map(|row| row.into_iter().next()) {

@@ -1,10 +1,10 @@
-//! What `log` takes: one row or many, in whatever form.
+//! The arguments of `log`: one row or many, in several forms.
 
 use serde::Serialize;
 use streamtable_schema::Row;
 use streamtable_wire::{TakeRow, for_each_row};
 
-/// Whatever [`log`](crate::StreamTable::log) takes as one row or many.
+/// The types that [`log`](crate::StreamTable::log) accepts as one row or many.
 ///
 /// | you have | you write |
 /// | --- | --- |
@@ -14,35 +14,35 @@ use streamtable_wire::{TakeRow, for_each_row};
 /// | a `Vec` or array of rows or such values | `log(vec![row, row])` |
 /// | an iterator over rows or such values | `log(requests.iter().filter(…))` |
 ///
-/// `Kind` only keeps these apart; it is always inferred. The trait is not meant to be implemented
-/// elsewhere.
+/// `Kind` distinguishes the implementations and is always inferred. The trait cannot be implemented
+/// outside this crate.
 pub trait IntoRows<Kind>: sealed::Sealed<Kind> {
-    /// The rows, ready to be taken one by one.
+    /// The iterator-like type that yields the rows.
     type Rows: Rows;
 
-    /// Makes rows of the value.
+    /// Converts the value to rows.
     fn into_rows(self) -> Self::Rows;
 }
 
 /// Rows that are taken one by one.
 pub trait Rows {
-    /// Whether there may be no end of them, so that a refusal that holds for all of them should
-    /// end them.
+    /// Whether there may be infinitely many rows, so that a refusal that applies to all of them
+    /// must end the loop.
     #[doc(hidden)]
     const IS_LAZY: bool;
 
-    /// Offers each row that is not taken yet; one at which `take` stops is offered again the next
-    /// time.
+    /// Calls `take` for each remaining row. If `take` stops at a row, the next call starts with
+    /// that row again.
     #[doc(hidden)]
     fn offer<T: TakeRow>(&mut self, take: &mut T) -> Result<(), T::Stop>;
 }
 
-/// What keeps the forms of [`IntoRows`] apart.
+/// Marker types that distinguish the implementations of [`IntoRows`].
 pub mod kind {
     /// One row by value.
     #[derive(Debug)]
     pub enum Single {}
-    /// A reference to what serializes as a row or as several.
+    /// A reference to a value that serializes as one row or several.
     #[derive(Debug)]
     pub enum ByRef {}
     /// A `Vec` or array.
@@ -104,11 +104,11 @@ impl<I: Iterator<Item: Serialize>> IntoRows<kind::Each> for I {
     }
 }
 
-/// Rows of an iterator.
+/// The rows of an iterator.
 #[derive(Debug)]
 pub struct Iter<I: Iterator, const IS_LAZY: bool> {
     iter: I,
-    /// A row that was offered but not taken.
+    /// The row at which `take` stopped.
     stopped_at: Option<I::Item>,
 }
 
@@ -132,7 +132,7 @@ impl<I: Iterator<Item: Serialize>, const IS_LAZY: bool> Rows for Iter<I, IS_LAZY
     }
 }
 
-/// What a reference serializes as: a row, or a sequence of rows.
+/// A reference to a value that serializes as a row or a sequence of rows.
 #[derive(Debug)]
 pub struct ByRef<'a, T: ?Sized> {
     rows: &'a T,

@@ -1,26 +1,28 @@
-//! Bugs that a test may switch on, to show that the tests would find them.
+//! Bugs that a test can switch on, to prove that the tests find them.
 //!
-//! Outside of this crate's own tests every answer is a constant `false`, and the code behind it is
-//! gone.
+//! Outside of this crate's own tests, every check is a constant `false`, and the compiler removes
+//! the code behind it.
 
 use crate::Lines;
 
-/// A promise broken on purpose.
+/// A seeded bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// A lost answer counts as an ack.
+    /// A lost response counts as an ack.
     AckOnLostReply,
+    /// Any answer with a success status counts as an ack, whatever its body.
+    AckOnAnySuccess,
     /// A repetition sends its lines in another order.
     RotatedRetry,
-    /// The lines after a repetition get the numbers that it had.
+    /// The lines after a retry get the numbers of the retry.
     OffsetNotConsumed,
-    /// A frame passes whatever its checksum.
+    /// Frames are accepted without checking the checksum.
     SkippedCrc,
-    /// A line leaves the spool when it is sent, not when it is acked.
+    /// A line is removed from the spool when it is sent, not when it is acked.
     EarlyTrim,
-    /// The spool's watermark says one line more than was acked.
+    /// The spool's watermark is one line ahead of the acks.
     EagerWatermark,
-    /// Recovered lines that are repeated count from zero instead of from where the table was.
+    /// A retry of recovered lines counts from zero instead of from the writer's first line.
     ForgottenOffset,
 }
 
@@ -29,7 +31,7 @@ pub(crate) const fn is_seeded(_: Bug) -> bool {
     false
 }
 
-/// Returns an append's first number and lines as they are, unless a bug has its way with them.
+/// Returns an append's first number and lines, changed only by a seeded bug.
 pub(crate) fn in_append(first: u64, lines: Lines, is_repeat: bool) -> (u64, Lines) {
     if is_seeded(Bug::OffsetNotConsumed) {
         return (first.saturating_sub(1), lines);
@@ -59,7 +61,7 @@ mod seeding {
         SEEDED.get() == Some(bug)
     }
 
-    /// Switches a bug on for this thread, or all off.
+    /// Switches one bug on for this thread, or all off.
     pub(crate) fn seed(bug: Option<Bug>) {
         SEEDED.set(bug);
     }

@@ -1,4 +1,4 @@
-//! What the callers of `log` and the driver share.
+//! The state shared by `log` calls and the driver.
 
 use std::fmt;
 use std::io::Write;
@@ -24,6 +24,10 @@ use crate::{
     Rejected, Stats, StopReason, Upload,
 };
 
+/// After how many failed attempts in a row a warning is logged: some seconds, by the default
+/// [`RetryPolicy`](crate::RetryPolicy).
+pub(crate) const REPORTED_ATTEMPT: u32 = 5;
+
 /// A table's state, and how its two sides wake each other.
 pub(crate) struct Shared {
     pub(crate) table: TablePath,
@@ -36,26 +40,26 @@ pub(crate) struct Shared {
     pub(crate) limits: BatchLimits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) on_reject: Option<OnReject>,
-    /// Whether rows only go to the spool.
+    /// Whether rows are only written to the spool.
     pub(crate) is_offline: bool,
-    /// Where media files wait on disk.
+    /// The media files that wait on disk.
     pictures: Option<Arc<Pictures>>,
     /// Wakes the driver.
     pub(crate) wake: Notify,
-    /// Wakes whoever delivers what earlier processes left, after a stop.
+    /// Wakes the recovery of orphaned spools after a stop.
     pub(crate) resumed: Notify,
-    /// Wakes whoever waits for rows to be stored, or for room.
+    /// Wakes calls that wait for rows to be stored, or for space.
     pub(crate) progress: Notify,
     core: Mutex<Core>,
 }
 
-/// Called with each row that the backend refuses for good.
+/// Called with each row that the backend rejects permanently.
 pub(crate) type OnReject = Box<dyn Fn(Rejected) + Send + Sync>;
 
-/// Why a row was not taken.
+/// Why a row was not accepted.
 pub(crate) enum NotTaken {
     Refused(Refusal),
-    /// There may be room for it once more than `delivered` is.
+    /// There may be space once more than `delivered` is delivered.
     NoRoom {
         bytes: u64,
         limit: u64,
@@ -76,25 +80,26 @@ pub(crate) struct Delivered {
     files: u64,
 }
 
-/// What the lock guards. No caller's code runs under it, so no event is told there either.
+/// The state protected by the lock. No user code runs under the lock, so no log event is emitted
+/// there.
 pub(crate) struct Core {
-    /// No other table of this process has it, nor had.
+    /// A number that no other table of this process has or had.
     number: u64,
     schema: Schema,
-    /// Kept for its memory.
+    /// Reused to avoid allocations.
     change: Change,
     pub(crate) journal: Kept,
     pub(crate) session: Session,
     pub(crate) media: MediaQueue,
     pub(crate) is_finished: bool,
-    /// When the driver gives up, once nobody holds the table any more.
+    /// When the driver gives up, once all handles are dropped.
     pub(crate) abandoned_at: Option<Instant>,
-    /// Whether the backend has heard that the writer has finished.
+    /// Whether the backend knows that the writer has finished.
     pub(crate) is_closed: bool,
     pub(crate) is_driver_gone: bool,
-    /// What became of the rows that earlier processes left.
+    /// Accounting of the rows of earlier processes.
     pub(crate) recovered: Recovered,
-    /// Whether none of them is under way, though some may come.
+    /// Whether no such row is being delivered at the moment, though more may follow.
     pub(crate) is_recovery_idle: bool,
     is_announced: bool,
 }
@@ -133,7 +138,7 @@ impl Core {
         }
     }
 
-    /// A number that grows with everything that is settled.
+    /// Returns a number that grows with everything that is settled.
     pub(crate) fn progress(&self) -> u64 {
         let Recovered { acked, rejected, .. } = self.recovered;
         self.session.settled() + self.media.session().settled() + acked + rejected
@@ -143,13 +148,13 @@ impl Core {
         Delivered { rows: self.session.settled(), files: self.media.session().settled() }
     }
 
-    /// Why rows or files are not delivered any more.
+    /// Returns why rows or files are not delivered any more.
     pub(crate) fn stop_reason(&self) -> Option<&StopReason> {
         self.session.stop_reason().or_else(|| self.media.session().stop_reason())
     }
 
-    /// Why nothing of what waits is delivered any more. Rows still are when only files are not, and
-    /// the other way round.
+    /// Returns why nothing that waits is delivered any more. Rows are still delivered if only files
+    /// are stopped, and the other way round.
     pub(crate) fn stuck_reason(&self) -> Option<&StopReason> {
         let sessions = [&self.session, self.media.session()].into_iter();
         let waiting = sessions.filter(|session| session.settled() < session.line_count());
@@ -158,13 +163,13 @@ impl Core {
         reasons.all(|reason| reason.is_some()).then_some(first)
     }
 
-    /// What went wrong last, while something is still on its way.
+    /// Returns the most recent error, if something is still pending.
     pub(crate) fn last_error(&self) -> Option<String> {
         let errors = [self.session.last_error(), self.media.session().last_error()];
         errors.into_iter().flatten().next().map(str::to_owned)
     }
 
-    /// Tells whether a row may be taken at all.
+    /// Checks whether a row may be accepted.
     fn check(&mut self, row: &mut Encoded) -> Result<(), Refusal> {
         if self.is_finished {
             return Err(Refusal::Finished);
@@ -178,7 +183,7 @@ impl Core {
         Ok(row.check(self.number, self.schema.check(&mut self.change))?)
     }
 
-    /// Writes a row down, if there is room for it and its files.
+    /// Stores a row in the journal, if there is space for it and its files.
     fn keep(&mut self, row: &Encoded) -> Result<(), Refusal> {
         if !row.files.is_empty() {
             let full = |(bytes, limit)| Refusal::Full { bytes, limit };
@@ -196,7 +201,7 @@ impl Core {
 
 impl Shared {
     pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
-        // A panic under the lock is a bug of ours; the state is whole at every step all the same.
+        // A panic under the lock is a bug, but the state is consistent at every step.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -232,7 +237,7 @@ impl Shared {
         }
     }
 
-    /// Takes one row, or says why not. Never waits for anything but the lock.
+    /// Accepts one row, or returns why not. Waits for nothing but the lock.
     pub(crate) fn log_row<T: Serialize + ?Sized>(&self, row: &T) -> Result<(), NotTaken> {
         let logged = Logged { writer: &self.writer, at: self.clock.now() };
         with_memory(|encoded| {
@@ -256,7 +261,7 @@ impl Shared {
             Err(Refusal::Full { bytes, limit })
                 if !core_ref.stats().is_settled() && !self.is_offline =>
             {
-                // What is full has no reason to wait for more.
+                // A full buffer has no reason to wait for more rows.
                 core_ref.flush();
                 self.wake.notify_one();
                 return Err(NotTaken::NoRoom { bytes, limit, delivered: core_ref.delivered() });
@@ -268,7 +273,7 @@ impl Shared {
         let now = now();
         let mut is_news = core_ref.session.logged(now, bytes);
         let is_offline = self.is_offline;
-        // Offline nobody sends them from memory.
+        // Offline tables never send files from memory.
         let files = row.files.drain(..).map(|file| match is_offline {
             true => MediaFile { bytes: bytes::Bytes::new(), ..file },
             false => file,
@@ -281,9 +286,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes a row's files down before the row, without the lock: they may be large.
+    /// Writes a row's files to disk before the row, without holding the lock: they may be large.
     ///
-    /// What is left of a row that is then refused all the same goes with the spool.
+    /// If the row is refused afterwards, its files are removed with the spool.
     fn put_pictures(&self, row: &mut Encoded, pictures: &Pictures) -> Result<(), Refusal> {
         let new: Vec<MediaFile> = {
             let mut core = self.core();
@@ -294,7 +299,7 @@ impl Shared {
         put.map_err(|error| Refusal::Journal { reason: error.to_string() })
     }
 
-    /// Makes the rows that were taken as safe as the journal makes rows.
+    /// Makes the accepted rows as durable as the journal does.
     pub(crate) fn commit(&self) -> Result<(), JournalError> {
         let mut core = self.core();
         let Some(spool) = core.journal.spool() else { return Ok(()) };
@@ -308,7 +313,7 @@ impl Shared {
         result
     }
 
-    /// Returns what the spool has to do now, or when to ask again.
+    /// Returns the spool's next maintenance job, or when to ask again.
     pub(crate) fn next_chore(&self) -> Result<Job, Option<Instant>> {
         match self.core().journal.spool().map(|spool| spool.chore(now())) {
             Some(Chore::Now(job)) => Ok(job),
@@ -317,7 +322,7 @@ impl Shared {
         }
     }
 
-    /// Hears what became of it.
+    /// Called with the result of a job.
     pub(crate) fn chore_done(&self, done: Done) {
         let result = self.core().journal.spool().map(|spool| spool.done(done));
         if let Some(Err(error)) = result {
@@ -325,7 +330,7 @@ impl Shared {
         }
     }
 
-    /// Ends the spool: nothing of it is left, or all that is pending.
+    /// Closes the spool: removes it, or leaves what is pending.
     pub(crate) fn close_spool(&self) {
         let mut core = self.core();
         let is_settled = core.stats().is_settled();
@@ -336,14 +341,14 @@ impl Shared {
         }
     }
 
-    /// Notes whether rows of earlier processes are under way.
+    /// Records whether rows of earlier processes are being delivered.
     pub(crate) fn set_recovery_idle(&self, is_idle: bool) {
         self.core().is_recovery_idle = is_idle;
         self.progress.notify_waiters();
         self.wake.notify_one();
     }
 
-    /// Waits until there may be room: the buffer has less in it than it had, or never will.
+    /// Waits until there may be space: the buffer has shrunk, or never will.
     pub(crate) async fn room(&self, before: Delivered) {
         loop {
             let progress = self.progress.notified();
@@ -361,7 +366,7 @@ impl Shared {
         }
     }
 
-    /// Returns the panel's address, the first time it is asked for after a row was taken.
+    /// Returns the panel's URL, the first time it is called after a row was accepted.
     pub(crate) fn announce(&self) -> Option<&str> {
         let url = self.panel_url.as_deref()?;
         let mut core = self.core();
@@ -370,7 +375,7 @@ impl Shared {
         is_first.then_some(url)
     }
 
-    /// Returns the append that is to be made now, or when to ask again.
+    /// Returns the append to send now, or when to ask again.
     pub(crate) fn next_append(&self) -> Result<Append, Option<Instant>> {
         let mut core = self.core();
         let now = now();
@@ -379,7 +384,7 @@ impl Shared {
             Step::Wait(until) => return Err(until),
         };
         if let Some(spool) = core.journal.spool() {
-            // Whoever logged the lines hears of an error.
+            // An error is reported to the `log` call of these lines.
             let _ = spool.commit();
         }
         let lines = match core.journal.journal().read(first, max_lines, self.limits.max_bytes) {
@@ -413,7 +418,7 @@ impl Shared {
         })
     }
 
-    /// Hears what became of an append whose lines were these.
+    /// Called with the response to an append of these lines.
     pub(crate) fn appended(&self, lines: &Lines, answer: Result<Appended, AppendError>) {
         if let Err(error) = &answer {
             tracing::debug!(table = %self.table, %error, "append failed");
@@ -421,6 +426,8 @@ impl Shared {
         let mut core = self.core();
         let first = core.session.settled();
         let answer = answer.map(|appended| Appended {
+            // Zero covers nothing, as every number before the first line does.
+            end: appended.end.map(|end| end.saturating_sub(self.first_line)),
             // The backend counts from where the table was when it was opened.
             rejected: appended
                 .rejected
@@ -439,7 +446,7 @@ impl Shared {
                 (line, text.unwrap_or_default(), reason)
             })
             .collect();
-        // What is trimmed is forgotten, so what was refused is written down before.
+        // Trimmed lines are gone, so rejected rows are recorded before.
         let mut kept = Ok(());
         if let Some(spool) = core.journal.spool() {
             for (line, text, reason) in &rejected {
@@ -448,8 +455,13 @@ impl Shared {
         }
         let trimmed = if until > first { core.journal.journal().trim(until) } else { Ok(()) };
         let stopped = core.session.stop_reason().cloned();
+        let trouble = core.session.last_error().map(str::to_owned);
+        let is_trouble_new = core.session.attempts() == REPORTED_ATTEMPT;
         drop(core);
         self.progress.notify_waiters();
+        if let Some(error) = trouble.filter(|_| is_trouble_new) {
+            tracing::warn!(table = %self.table, %error, "rows wait and are sent again");
+        }
         if let Err(error) = trimmed {
             tracing::warn!(table = %self.table, %error, "the journal cannot be trimmed");
         }
@@ -464,13 +476,13 @@ impl Shared {
         }
     }
 
-    /// Returns the upload that is to be made now, or when to ask again.
+    /// Returns the upload to send now, or when to ask again.
     pub(crate) fn next_upload(&self) -> Result<Upload, Option<Instant>> {
         let files = self.core().media.next(now())?;
         Ok(Upload { table: self.table.clone(), files, timeout: MediaQueue::timeout() })
     }
 
-    /// Hears what became of an upload.
+    /// Called with the response to an upload.
     pub(crate) fn uploaded(&self, answer: Result<Appended, AppendError>) {
         if let Err(error) = &answer {
             tracing::debug!(table = %self.table, %error, "upload failed");
@@ -478,14 +490,20 @@ impl Shared {
         let mut core = self.core();
         let settled = core.media.answered(now(), answer);
         let stopped = core.media.session().stop_reason().cloned();
+        let trouble = core.media.session().last_error().map(str::to_owned);
+        let is_trouble_new = core.media.session().attempts() == REPORTED_ATTEMPT;
         drop(core);
         self.progress.notify_waiters();
+        if let Some(error) = trouble.filter(|_| is_trouble_new) {
+            tracing::warn!(table = %self.table, %error, "media files wait and are sent again");
+        }
         if let Some(reason) = stopped {
             tracing::error!(table = %self.table, %reason, "media files are kept, none is sent");
         }
         if let Some(pictures) = &self.pictures {
             for path in &settled.paths {
-                // What stays is sent again by the next process, which changes nothing.
+                // A file that cannot be removed is sent again by the next process, which changes
+                // nothing.
                 let _ = pictures.remove(path);
             }
         }
@@ -499,7 +517,8 @@ impl Shared {
         if let Some(on_reject) = &self.on_reject {
             let line = String::from_utf8_lossy(line).into_owned();
             let row = HistoryLine::parse(&line).map(|line| line.row).unwrap_or_default();
-            // One bad row must not end the delivery of the others; the panic's own hook tells of it.
+            // One rejected row must not stop the delivery of the others. The panic hook reports the
+            // panic.
             let call = || on_reject(Rejected { row, line, reason });
             let _ = catch_unwind(AssertUnwindSafe(call));
         }
@@ -529,12 +548,12 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// The time by which everything here waits; a paused runtime's time in a test.
+/// The time used for all timers; in tests, the time of a paused runtime.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Writes a line to standard error, unless nobody reads it.
+/// Writes a line to standard error. Errors are ignored.
 pub(crate) fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -551,7 +570,7 @@ mod tests {
     use super::*;
     use crate::{Backend, Settings, StreamTable};
 
-    /// Logs every event to a table, as a program may that keeps its log there.
+    /// Logs every event to a table, as a program may do that stores its log there.
     struct LogToTable(Arc<OnceLock<StreamTable>>);
 
     impl Subscriber for LogToTable {

@@ -1,68 +1,68 @@
-//! What became of the rows.
+//! Accounting of rows.
 
 use std::fmt;
 
-/// What became of the rows that were logged, at one moment.
+/// Accounting of the logged rows at one moment.
 ///
-/// Always: `logged = acked + pending + rejected + dropped`. Nothing is ever in two places, and
-/// nothing in none.
+/// Invariant: `logged = acked + pending + rejected + dropped`. Every row is counted in exactly one
+/// of the four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Rows that `log` accepted.
     pub logged: u64,
     /// Rows that the backend has stored.
     pub acked: u64,
-    /// Rows that are on their way.
+    /// Rows that wait for delivery or for a response.
     pub pending: u64,
-    /// Rows that the backend refused for good. Each was handed to the
+    /// Rows that the backend rejected permanently. Each was passed to the
     /// [`on_reject`](crate::Builder::on_reject) callback.
     pub rejected: u64,
-    /// Rows given up without the backend's word. No policy of this version does so: always 0.
+    /// Rows given up without a response from the backend. No current policy does that: always 0.
     pub dropped: u64,
     /// Media files of those rows.
     pub media: MediaStats,
-    /// Rows that earlier processes left in the spool: told apart, and in none of the numbers above.
+    /// Rows that earlier processes left in the spool. They are not included in the numbers above.
     pub recovered: Recovered,
 }
 
-/// What became of the rows that earlier processes left in the spool for this table.
+/// Accounting of the rows that earlier processes left in the spool for this table.
 ///
-/// Always: `found = acked + pending + rejected`.
+/// Invariant: `found = acked + pending + rejected`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Rows that were found so far.
+    /// Rows found so far.
     pub found: u64,
-    /// Those that the backend has stored by now.
+    /// Rows that the backend has stored.
     pub acked: u64,
-    /// Those that it refused for good, each handed to the callback.
+    /// Rows that the backend rejected permanently, each passed to the callback.
     pub rejected: u64,
-    /// Places in the spool that were damaged, and set aside.
+    /// Damaged places in the spool, which were moved aside.
     pub damaged: u64,
-    /// Rows that are known to be lost with what was damaged.
+    /// Rows known to be lost in damaged places.
     pub lost: u64,
 }
 
 impl Recovered {
-    /// Returns how many are on their way.
+    /// Returns the number of rows that still wait for delivery.
     pub fn pending(&self) -> u64 {
         self.found - self.acked - self.rejected
     }
 }
 
-/// What became of the media files that the rows refer to, each counted once however often it was
-/// logged.
+/// Accounting of the media files that the rows refer to. A file that was logged several times
+/// counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MediaStats {
     /// Files that the backend has stored.
     pub uploaded: u64,
-    /// Files that are on their way.
+    /// Files that wait for upload.
     pub pending: u64,
-    /// Files that the backend refused for good; their cells show no picture.
+    /// Files that the backend rejected permanently. Their cells show no image.
     pub failed: u64,
 }
 
 impl Stats {
-    /// Tells whether nothing that was logged is on its way any more.
+    /// Returns whether nothing is pending any more.
     pub fn is_settled(&self) -> bool {
         self.pending == 0 && self.media.pending == 0
     }

@@ -1,4 +1,4 @@
-//! The handle that a program logs through.
+//! The handle through which a program logs rows.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,43 +16,54 @@ use crate::session::reachable;
 use crate::shared::{Core, Delivered, NotTaken, Shared, now, say};
 use crate::{Builder, FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, Stats};
 
-/// A table that rows are appended to.
+/// A table to which rows are appended.
 ///
-/// Cheap to clone; all clones log to the same writer, and rows keep the order in which their `log`
-/// calls returned. A task of the runtime in which the table was opened delivers them in the
+/// Cheap to clone. All clones log as the same writer, and rows keep the order in which their `log`
+/// calls returned. A task on the runtime in which the table was opened delivers the rows in the
 /// background.
 ///
-/// End with [`finish`](Self::finish), which waits until every row is stored. Dropping the last
-/// handle instead gives the background some seconds ([`Builder::drop_timeout`]) as long as the
-/// runtime lives, and reports what is left as an error in the log.
+/// Call [`finish`](Self::finish) at the end: it waits until every row is stored. If the last handle
+/// is dropped instead, delivery continues for at most [`Builder::drop_timeout`] while the runtime
+/// exists, and rows that are left are reported as an error in the log.
 #[derive(Clone, Debug)]
 pub struct StreamTable {
     handle: Arc<Handle>,
 }
 
 impl StreamTable {
-    /// Opens a table, and makes it if it is not there.
+    /// Opens a table on a W&B-compatible server over the default transport (hyper and rustls).
+    /// Creates the table if it does not exist.
     ///
-    /// `name` is `entity/project/table`, `project/table` or `table`; what it leaves out, the
-    /// settings of this machine tell ([`Settings`](crate::Settings)). The call ends with an error
-    /// after [`Builder::open_timeout`] when the server cannot be reached.
+    /// `name` is `entity/project/table`, `project/table` or `table`. Missing parts come from the
+    /// settings of this machine ([`Settings`](crate::Settings)) or from the server. If the server
+    /// cannot be reached, the call returns an error after [`Builder::open_timeout`].
     ///
     /// ```no_run
     /// use streamtable::{StreamTable, row};
-    /// use streamtable_transport_hyper::HyperTransport;
     ///
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let table = StreamTable::open("my-team/shop/requests", HyperTransport::new()?).await?;
-    /// table.log(row! { "path" => "/", "ms" => 7 }).await?;
-    /// table.finish().await?;
-    /// # Ok(())
-    /// # }
+    /// #[tokio::main]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let table = StreamTable::open("my-team/shop/requests").await?;
+    ///     table.log(row! { "path" => "/", "ms" => 7 }).await?;
+    ///     table.finish().await?;
+    ///     Ok(())
+    /// }
     /// ```
-    pub async fn open(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
+    #[cfg(feature = "hyper")]
+    pub async fn open(name: &str) -> Result<Self, OpenError> {
+        Self::builder(name).open().await
+    }
+
+    /// Opens a table as [`builder(name)`](Self::builder) with a [`transport`](Builder::transport)
+    /// does: for tests, and for programs with an HTTP stack of their own.
+    pub async fn open_with(
+        name: &str,
+        transport: impl Transport + 'static,
+    ) -> Result<Self, OpenError> {
         Self::builder(name).transport(transport).open().await
     }
 
-    /// Begins to open a table with other than the default choices.
+    /// Returns a builder for a table with options other than the defaults.
     pub fn builder(name: &str) -> Builder {
         Builder::new(name)
     }
@@ -67,18 +78,19 @@ impl StreamTable {
         Self { handle: Arc::new(handle) }
     }
 
-    /// Logs one row or many: see [`IntoRows`] for the forms that they may have.
+    /// Logs one row or many: see [`IntoRows`] for the accepted forms.
     ///
-    /// Rows that fit the table are taken, and delivered in the background; this call does no
-    /// network I/O. It waits for nothing but, when the buffer is full and the caller
-    /// [chose](crate::WhenFull::Wait) to wait, for room.
+    /// Rows that match the table are accepted and delivered in the background; this call does no
+    /// network I/O. It waits only if the buffer is full and the caller
+    /// [chose](crate::WhenFull::Wait) to wait.
     ///
-    /// A row that does not fit is refused alone, handed back in the [`LogError`], and changes
-    /// nothing. When rows cannot be taken whatever they hold (the buffer is full, the stream has
-    /// stopped, the table is finished), the rest of the call is refused too; of an iterator, only
-    /// the row at hand, and the others are not asked for.
+    /// A row that does not match the table is refused alone, returned in the [`LogError`], and
+    /// changes nothing. If no row can be accepted whatever it contains (the buffer is full, the
+    /// stream has stopped, the table is finished), the rest of the call is refused, too; of an
+    /// iterator, only the current row, and the remaining ones are not requested.
     ///
-    /// Cancel safe: rows are taken as the call proceeds, and a dropped call takes no more of them.
+    /// Cancel safe: rows are accepted as the call proceeds, and a dropped call accepts no more of
+    /// them.
     ///
     /// ```
     /// # use streamtable::{StreamTable, row};
@@ -86,7 +98,7 @@ impl StreamTable {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-    /// # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open().await?;
+    /// # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open().await?;
     /// #[derive(serde::Serialize)]
     /// struct Request { path: &'static str, ms: f64 }
     ///
@@ -110,8 +122,8 @@ impl StreamTable {
         logging.finish()
     }
 
-    /// Logs, and calls `wait` with what becomes ready when there may be room. Once it says no, a
-    /// row that finds no room is refused.
+    /// Logs rows. If the buffer is full, calls `wait` with a future that is ready when there may be
+    /// space. Once `wait` returns `false`, rows that do not fit are refused.
     pub(crate) fn log_with<Kind>(
         &self,
         rows: impl IntoRows<Kind>,
@@ -126,7 +138,7 @@ impl StreamTable {
         logging.finish()
     }
 
-    /// Logs as [`log`](Self::log) does, but never waits: a row that finds the buffer full is
+    /// Logs like [`log`](Self::log), but never waits: a row that does not fit into the buffer is
     /// refused.
     pub fn try_log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
         let mut logging = Logging::new(&self.handle.shared, false);
@@ -136,8 +148,8 @@ impl StreamTable {
 
     /// Waits until all rows logged so far, and their media, are stored, at most `timeout`.
     ///
-    /// Whatever the outcome, delivery goes on; dropping the future changes nothing. A table that is
-    /// [offline](Builder::offline) makes its rows safe from power cuts instead.
+    /// Delivery continues whatever the outcome, and dropping the future has no effect. A table that
+    /// is [offline](Builder::offline) syncs its rows to disk instead.
     pub async fn flush(&self, timeout: Duration) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
         if shared.is_offline {
@@ -154,16 +166,17 @@ impl StreamTable {
         self.wait(is_done, Patience::Total(timeout)).await
     }
 
-    /// Ends the table: takes no more rows, from any clone, and waits until all are stored.
+    /// Closes the table: accepts no more rows, from any clone, and waits until all are stored.
     ///
-    /// Waits for as long as there is progress, and gives up when there was none for
-    /// [`Builder::finish_patience`]; delivery goes on even then, and `finish` may be called again.
-    /// Rows that an earlier process left in the spool are waited for as well; when only they are
-    /// left, and patience ends, they stay there for the next who opens the table.
+    /// Waits as long as there is progress, and fails if there was none for
+    /// [`Builder::finish_patience`]. Delivery continues even then, and `finish` may be called
+    /// again. It also waits for rows that earlier processes left in the spool. If only those are
+    /// left when the time is over, they stay in the spool for the next process that opens the
+    /// table.
     ///
-    /// A table that is [offline](Builder::offline) leaves its rows in the spool, and says how many
-    /// are pending there. If the disk does not take them, that is an error, and the table goes on, so
-    /// that `finish` may be called again.
+    /// A table that is [offline](Builder::offline) leaves its rows in the spool and returns how
+    /// many are pending there. If the disk does not accept them, that is an error, the table stays
+    /// open, and `finish` may be called again.
     pub async fn finish(&self) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
         if shared.is_offline && !shared.core().is_closed {
@@ -175,20 +188,26 @@ impl StreamTable {
             core.flush();
         }
         shared.wake.notify_one();
-        // Whoever waits for room waits in vain.
+        // Wakes calls that wait for space, which is not coming any more.
         shared.progress.notify_waiters();
         self.wait(|core| core.is_closed, Patience::WithoutProgress(self.handle.finish_patience))
             .await
     }
 
-    /// Returns what became of the rows up to now.
+    /// Returns the current accounting of the rows.
     pub fn stats(&self) -> Stats {
         self.handle.shared.core().stats()
     }
 
-    /// Returns why the stream has stopped, if it has: a wrong key, a table that is gone.
+    /// Returns why delivery has stopped, if it has: for example an invalid key or a deleted table.
     pub fn stop_reason(&self) -> Option<crate::StopReason> {
         self.handle.shared.core().stop_reason().cloned()
+    }
+
+    /// Returns why the last attempts to deliver rows failed, if nothing was stored since. They are
+    /// repeated.
+    pub fn last_error(&self) -> Option<String> {
+        self.handle.shared.core().last_error()
     }
 
     /// Starts a stopped stream again, once what stopped it was put right.
@@ -201,37 +220,38 @@ impl StreamTable {
         self.handle.shared.resumed.notify_one();
     }
 
-    /// Returns the table's full path.
+    /// Returns the full path of the table.
     pub fn path(&self) -> &TablePath {
         &self.handle.shared.table
     }
 
-    /// Returns the id of this writer: unique to this opening of the table, on any machine.
+    /// Returns the id of this writer. It is unique to this opening of the table, on any machine.
     pub fn writer(&self) -> &str {
         &self.handle.shared.writer
     }
 
-    /// Tells whether rows are on disk until they are stored, so that they outlive the process.
+    /// Returns whether rows are on disk until they are stored, so that they survive the end of the
+    /// process.
     pub fn is_spooled(&self) -> bool {
         self.handle.shared.core().journal.spool().is_some()
     }
 
-    /// Returns the address of the page that shows the table, if the backend has one.
+    /// Returns the URL of the page that shows the table, if the backend has one.
     pub fn panel_url(&self) -> Option<&str> {
         self.handle.shared.panel_url.as_deref()
     }
 
-    /// Returns the address of the page of the run that holds the table's rows, if there is one.
+    /// Returns the URL of the page of the run that holds the table's rows, if there is one.
     pub fn rows_url(&self) -> Option<&str> {
         self.handle.shared.rows_url.as_deref()
     }
 
-    /// What time it is by the table's clock.
+    /// Returns the time of the table's clock.
     pub(crate) fn time(&self) -> Timestamp {
         self.handle.shared.clock.now()
     }
 
-    /// Makes rows safe that only go to the spool.
+    /// Syncs the rows of an offline table.
     fn sync_offline(&self) -> Result<Stats, FlushError> {
         let mut core = self.handle.shared.core();
         let synced = core.journal.spool().map_or(Ok(()), |spool| spool.sync_now());
@@ -242,7 +262,7 @@ impl StreamTable {
         })
     }
 
-    /// Waits until `is_done`, or until there is no more reason to.
+    /// Waits until `is_done`, or until waiting is useless.
     async fn wait(
         &self,
         is_done: impl Fn(&Core) -> bool,
@@ -261,7 +281,8 @@ impl StreamTable {
                     return Ok(core.stats());
                 }
                 let failed = |reason| match core.stats() {
-                    // The rows are safe, whether or not the backend has heard that they end here.
+                    // All rows are stored, even if the backend does not know that the writer has
+                    // finished.
                     stats if stats.is_settled() => Ok(stats),
                     stats => Err(FlushError { stats: Box::new(stats), reason }),
                 };
@@ -285,32 +306,32 @@ impl StreamTable {
                 }
                 deadline
             };
-            // Whether it was progress or the deadline shows at the next look.
+            // The next iteration checks whether there was progress or the deadline has passed.
             let _ = timeout_at(deadline, progress).await;
         }
     }
 }
 
-/// Becomes ready when there may be room.
+/// A future that is ready when there may be space.
 pub(crate) type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How long to wait.
+/// The time limit of a wait.
 #[derive(Clone, Copy)]
 enum Patience {
     Total(Duration),
     WithoutProgress(Duration),
 }
 
-/// What [`log`](StreamTable::log) took.
+/// The result of [`log`](StreamTable::log).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logged {
-    /// How many rows.
+    /// Number of accepted rows.
     pub rows: usize,
-    /// The page that shows the table: the first time only that rows are taken.
+    /// The URL of the table's page; only the first time that rows are accepted.
     pub panel_url: Option<String>,
 }
 
-/// What all clones of a table hold together.
+/// The state shared by all clones of a table.
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
@@ -320,7 +341,7 @@ struct Handle {
 }
 
 impl Drop for Handle {
-    /// Leaves the rest to the driver, for a while.
+    /// Lets the driver deliver the remaining rows for a limited time.
     fn drop(&mut self) {
         let mut core = self.shared.core();
         core.is_finished = true;
@@ -331,24 +352,24 @@ impl Drop for Handle {
     }
 }
 
-/// One call of `log` under way.
+/// A running call of `log`.
 struct Logging<'a> {
     shared: &'a Shared,
     may_wait: bool,
     accepted: usize,
     refused: Vec<Refused>,
     at_risk: Option<String>,
-    /// Why no further row of the call is taken, whatever it holds.
+    /// Why no further row of the call is accepted, whatever it contains.
     refuses_all: Option<Refusal>,
     is_lazy: bool,
 }
 
-/// Why rows are no longer offered.
+/// Why offering rows has stopped.
 #[derive(Debug)]
 enum Stop {
-    /// There is no room; there may be once more than this is delivered.
+    /// The buffer is full; there may be space once more than this is delivered.
     Full(Delivered),
-    /// No further row is taken.
+    /// No further row is accepted.
     End,
 }
 
@@ -365,8 +386,8 @@ impl<'a> Logging<'a> {
         }
     }
 
-    /// Takes rows until there are no more, or no room: then more than what it returns must be
-    /// delivered first.
+    /// Offers rows until there are no more. If the buffer is full, returns what was delivered so
+    /// far: there may be space once more is delivered.
     fn proceed<R: Rows>(&mut self, rows: &mut R) -> Option<Delivered> {
         self.is_lazy = R::IS_LAZY;
         match rows.offer(self) {
@@ -378,7 +399,7 @@ impl<'a> Logging<'a> {
         }
     }
 
-    /// Makes the rows that were taken as safe as the journal makes rows.
+    /// Makes the accepted rows as durable as the journal does.
     fn commit(&mut self) {
         if let Err(error) = self.shared.commit() {
             self.at_risk = Some(error.to_string());

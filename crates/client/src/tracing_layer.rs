@@ -1,4 +1,4 @@
-//! Spans and events of `tracing` as rows.
+//! Logging of `tracing` spans and events as rows.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,15 +16,15 @@ use crate::StreamTable;
 use crate::monitor::AsTable;
 use crate::shared::now;
 
-/// What delivers rows has spans and events of its own; as rows they would never end.
+/// Targets of the delivery's own spans and events. Logging them would create endless rows.
 const DELIVERY: [&str; 7] = ["h2", "hyper", "mio", "rustls", "streamtable", "tokio", "want"];
 
 /// A layer that logs each event, and each span when it closes, as a row.
 ///
 /// The columns are `kind` (`event` or `span`), `level`, `target`, `name`, `message`, `start`,
-/// `latency` in seconds for a span, `parent`, the name of the span around it, and `fields`. A row
-/// that is refused is dropped without a word, since the word would be an event; what delivers the
-/// rows is not logged at all, whatever the level.
+/// `latency` in seconds for a span, `parent` (the name of the enclosing span), and `fields`. A
+/// refused row is dropped silently, because a message about it would be an event again. Spans and
+/// events of the delivery itself are never logged.
 ///
 /// ```
 /// # use streamtable_mock_backend::MockBackend;
@@ -33,7 +33,7 @@ const DELIVERY: [&str; 7] = ["h2", "hyper", "mio", "rustls", "streamtable", "tok
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let builder = StreamTable::builder("me/shop/log").transport(MockBackend::default());
-/// # let table = builder.api_key("local-key")?.base_url("http://mock.invalid").quiet().open_blocking()?;
+/// # let table = builder.api_key("local-key").base_url("http://mock.invalid").quiet().open_blocking()?;
 /// let subscriber = tracing_subscriber::registry().with(TableLayer::new(&table));
 /// tracing::subscriber::with_default(subscriber, || {
 ///     let _span = tracing::info_span!("request", path = "/").entered();
@@ -49,15 +49,15 @@ pub struct TableLayer {
 }
 
 impl TableLayer {
-    /// Makes a layer that logs to a [`StreamTable`] or a [blocking](crate::blocking) one, which is kept
-    /// open by it.
+    /// Creates a layer that logs to a [`StreamTable`] or a [blocking](crate::blocking) one. The
+    /// layer keeps the table open.
     pub fn new(table: &impl AsTable) -> Self {
         Self { table: table.handle() }
     }
 
     fn log(&self, row: impl FnOnce() -> Row) {
         thread_local!(static IS_LOGGING: Cell<bool> = const { Cell::new(false) });
-        // Whatever logging itself has to say.
+        // Ignores events emitted by logging itself.
         if IS_LOGGING.try_with(|is| is.replace(true)).unwrap_or(true) {
             return;
         }
@@ -66,7 +66,7 @@ impl TableLayer {
     }
 }
 
-/// What is known of an open span.
+/// The data of an open span.
 struct Open {
     start: Timestamp,
     began: Instant,
@@ -148,7 +148,7 @@ struct Fields {
 
 impl Fields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        // Recorded again, a field has the newer value.
+        // If a field is recorded again, the newer value replaces the older one.
         let others = std::mem::take(&mut self.others).into_iter();
         self.others = others.filter(|(name, _)| name != field.name()).collect();
         self.others.push(field.name(), value);

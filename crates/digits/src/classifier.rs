@@ -1,24 +1,24 @@
-//! The nearest-centroid classifier: a digit is what its average picture is closest to.
+//! The nearest-centroid classifier: a digit is classified by its closest average image.
 
 use streamtable_schema::Row;
 
 use crate::data::Digit;
 
-/// The average picture of each digit.
+/// The average image of each digit.
 pub(crate) struct Centroids {
     means: [[f64; 64]; 10],
 }
 
-/// What the classifier makes of a picture.
+/// The classifier's result for an image.
 pub(crate) struct Judgement {
     /// The digit.
     pub(crate) prediction: u8,
-    /// How probable each digit is, by name.
+    /// The probability of each digit, by name.
     pub(crate) scores: Row,
 }
 
 impl Centroids {
-    /// Learns from examples.
+    /// Learns the average images from examples.
     pub(crate) fn learn<'a>(examples: impl Iterator<Item = &'a Digit>) -> Self {
         let (mut means, mut counts) = ([[0.0; 64]; 10], [0.0; 10]);
         for Digit { pixels, label } in examples {
@@ -34,14 +34,14 @@ impl Centroids {
         Self { means }
     }
 
-    /// Judges a picture.
+    /// Classifies an image.
     pub(crate) fn judge(&self, pixels: &[u8; 64]) -> Judgement {
         let distances = self.means.map(|mean| {
             let squares = mean.iter().zip(pixels).map(|(m, &p)| (m - f64::from(p)).powi(2));
             squares.sum::<f64>()
         });
         let nearest = distances.iter().copied().fold(f64::INFINITY, f64::min);
-        // Softmax over distances; 100 is about the spread of one digit's pictures.
+        // Softmax over distances; 100 is about the spread of one digit's images.
         let weights = distances.map(|d| ((nearest - d) / 100.0).exp());
         let total: f64 = weights.iter().sum();
         let prediction = distances.iter().position(|&d| d == nearest).unwrap_or(0) as u8;

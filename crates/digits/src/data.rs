@@ -1,24 +1,24 @@
-//! The digits, and how they become pictures.
+//! The digits and their images.
 
 use flate2::read::GzDecoder;
 
 use crate::DigitsError;
 
-/// How many pixels an image has on each side.
+/// The width and height of an image in pixels.
 const SIDE: u32 = 8;
 
 /// The darkest grey in the data.
 const MAX_INK: u8 = 16;
 
-/// A digit that somebody wrote.
+/// A hand-written digit.
 pub(crate) struct Digit {
-    /// 8×8 greys from 0 to 16, row by row.
+    /// 8×8 grey values from 0 to 16, row by row.
     pub(crate) pixels: [u8; 64],
-    /// What it shows.
+    /// The digit that it shows.
     pub(crate) label: u8,
 }
 
-/// Reads all digits, which are part of the program.
+/// Reads all digits, which are embedded in the program.
 pub(crate) fn read() -> Result<Vec<Digit>, DigitsError> {
     let packed = &include_bytes!("digits.csv.gz")[..];
     let csv = csv::ReaderBuilder::new().has_headers(false).from_reader(GzDecoder::new(packed));
@@ -29,7 +29,8 @@ pub(crate) fn read() -> Result<Vec<Digit>, DigitsError> {
             match values.split_last() {
                 Some((&label @ 0..=9, pixels)) => {
                     let pixels = pixels.try_into();
-                    let pixels = pixels.map_err(|_| damaged("a line has no 64 pixels".into()))?;
+                    let pixels =
+                        pixels.map_err(|_| damaged("a line does not have 64 pixels".into()))?;
                     Ok(Digit { pixels, label })
                 }
                 _ => Err(damaged("a line has no digit".into())),

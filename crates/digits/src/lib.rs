@@ -1,7 +1,7 @@
-//! 1,797 hand-written digits, with what a small classifier makes of them, as rows.
+//! 1,797 hand-written digits and the results of a small classifier, as rows.
 //!
-//! The digits are part of the program; nothing is read or downloaded. See the README for where they
-//! come from.
+//! The digits are embedded in the program; nothing is read or downloaded. The README names their
+//! source.
 //!
 //! ```
 //! use streamtable_digits::Digits;
@@ -26,37 +26,38 @@ use data::Digit;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The digits, and who judges them.
+/// The digits and their classifiers.
 pub struct Digits {
     digits: Vec<Digit>,
-    /// Each half is judged by what the other half taught, so no digit is judged by itself.
+    /// Each half of the digits is classified by what the other half taught, so no digit is
+    /// classified by itself.
     teachers: [Centroids; 2],
 }
 
-/// A digit and what the classifier makes of it.
+/// A digit and the classifier's result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
-    /// `image`, a picture; `truth` and `prediction`, from 0 to 9; `scores`, how probable each digit
-    /// is; `latency_ms`, how long the judging took.
+    /// `image`; `truth` and `prediction`, from 0 to 9; `scores`, the probability of each digit;
+    /// `latency_ms`, the time that classification took.
     pub row: Row,
-    /// Whether the prediction is the truth.
+    /// Whether the prediction is correct.
     pub is_right: bool,
 }
 
-/// Why there is no digit.
+/// The reason why a digit cannot be produced.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DigitsError {
-    /// The program's own data is damaged.
+    /// The embedded data is damaged.
     #[error("the digits cannot be read: {reason}")]
     Data {
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The picture cannot be made.
-    #[error("cannot encode a picture")]
+    /// The image cannot be encoded.
+    #[error("cannot encode an image")]
     Picture(#[from] png::EncodingError),
-    /// The picture is none.
+    /// The image is not valid.
     #[error(transparent)]
     Media(#[from] MediaError),
 }
@@ -68,7 +69,7 @@ impl std::fmt::Debug for Digits {
 }
 
 impl Digits {
-    /// Reads the digits, and learns from them.
+    /// Reads the digits and trains the classifiers.
     pub fn read() -> Result<Self, DigitsError> {
         let digits = data::read()?;
         let (even, odd) = (digits.iter().step_by(2), digits.iter().skip(1).step_by(2));
@@ -76,13 +77,13 @@ impl Digits {
         Ok(Self { digits, teachers })
     }
 
-    /// Returns how many there are.
-    #[expect(clippy::len_without_is_empty, reason = "they are never none")]
+    /// Returns the number of digits.
+    #[expect(clippy::len_without_is_empty, reason = "there is always at least one")]
     pub fn len(&self) -> usize {
         self.digits.len()
     }
 
-    /// Judges one of them; behind the last comes the first again.
+    /// Classifies the digit at `index`. Indexes wrap around at the end.
     pub fn judge(&self, index: usize) -> Result<Judged, DigitsError> {
         let index = index % self.len();
         let digit = &self.digits[index];

@@ -6,90 +6,94 @@ use std::ops::Range;
 
 use memmap2::{MmapOptions, MmapRaw};
 
-/// Pages are made ready for writing so many bytes at a time: one by one each would be a fault.
-const READY_BYTES: usize = 128 << 10;
+/// Pages are prefaulted in ranges of this size, because each single page would be a page fault.
+const PREFAULT_BYTES: usize = 128 << 10;
 
-/// A file that is written through memory.
+/// A file that is written through a memory map.
 ///
-/// What [`write_at`](Self::write_at) wrote is what any reader of the file sees, in this process or
-/// another, and stays when the process is killed. Against power cuts `File::sync_data` helps, as
-/// ever.
+/// Data written by [`write_at`](Self::write_at) is visible at once to every reader of the file, in
+/// this process or another, and survives if the process is killed. To survive a power cut, call
+/// `File::sync_data` as for any file.
 #[derive(Debug)]
 pub struct MappedFile {
     map: MmapRaw,
-    /// Pages of this part are ready for writing.
-    ready: Range<usize>,
+    /// The range of prefaulted pages, which can be written without a page fault.
+    prefaulted: Range<usize>,
 }
 
 impl MappedFile {
-    /// Maps all of a file that is open for reading and writing.
+    /// Maps a whole file that is open for reading and writing.
     ///
-    /// Memory has no way to tell of an error but to end the process (`SIGBUS`). So `None` is
-    /// returned for a file that has holes, is empty, or lies where room that was allocated may be
-    /// missing all the same. What is mapped must not be cut shorter by anybody, and a disk that
-    /// fails to read back a page that was begun ends the process, too. A page that the system does
-    /// not give at all, as after an error of the file system, is an error of `write_at` from Linux
-    /// 5.14 on, if [`written_away`](Self::written_away) is told.
+    /// A write error on mapped memory raises `SIGBUS`, which ends the process. Returns `None` if
+    /// that could happen: the file is empty or sparse, or its file system does not guarantee that
+    /// allocated space can be written.
+    ///
+    /// Two cases remain that end the process: if the file is truncated while it is mapped, and if
+    /// the disk fails to read back a page that was partly written. From Linux 5.14 on, a page that
+    /// the file system cannot provide, such as after an I/O error, is an error of `write_at`; this
+    /// requires calls of [`written_away`](Self::written_away) after each sync.
     pub fn new(file: &File) -> io::Result<Option<Self>> {
-        if !keeps_room(file)? {
+        if !guarantees_space(file)? {
             return Ok(None);
         }
         let map = MmapOptions::new().map_raw(file)?;
-        Ok(Some(Self { map, ready: 0..0 }))
+        Ok(Some(Self { map, prefaulted: 0..0 }))
     }
 
-    /// The file's length in bytes when it was mapped.
+    /// Returns the file's length in bytes when it was mapped.
     #[expect(clippy::len_without_is_empty, reason = "an empty file is not mapped")]
     pub fn len(&self) -> usize {
         self.map.len()
     }
 
-    /// Writes all bytes, the first first: whoever is killed in the middle leaves a beginning.
+    /// Writes all bytes in order: if the process is killed, a prefix has been written.
     ///
-    /// Fails without having written anything if the file is not long enough, or the system does not
-    /// give its pages.
+    /// Fails without writing anything if the file is too short, or the file system cannot provide
+    /// the pages.
     pub fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let end = start.saturating_add(bytes.len());
         if end > self.len() {
             return Err(ErrorKind::WriteZero.into());
         }
-        if start < self.ready.start || end > self.ready.end {
-            self.make_ready(start..end)?;
+        if start < self.prefaulted.start || end > self.prefaulted.end {
+            self.prefault(start..end)?;
         }
         copy_in_order(bytes, &mut self.map, start);
         Ok(())
     }
 
-    /// Hears that the system may have written pages away, as a sync does. It watches for the next
-    /// write to each, so they are made ready anew.
+    /// Called after a sync, or when the system may have written dirty pages to disk. The kernel
+    /// then write-protects those pages, so they must be prefaulted again before the next write.
     pub fn written_away(&mut self) {
-        self.ready = 0..0;
+        self.prefaulted = 0..0;
     }
 
-    /// Saves the faults that touching page by page would cost, and tells of those that would end
-    /// the process. Where the system cannot do that they come one by one.
-    fn make_ready(&mut self, part: Range<usize>) -> io::Result<()> {
-        let until = part.end.next_multiple_of(READY_BYTES).min(self.len());
+    /// Prefaults pages. This avoids a page fault per page, and returns an error for a page that
+    /// would raise `SIGBUS`. If the system does not support it, page faults happen one by one.
+    fn prefault(&mut self, part: Range<usize>) -> io::Result<()> {
+        let until = part.end.next_multiple_of(PREFAULT_BYTES).min(self.len());
         #[cfg(target_os = "linux")]
         {
             use rustix::io::Errno;
 
             let count = until - part.start;
             match self.map.advise_range(memmap2::Advice::PopulateWrite, part.start, count) {
-                // What it says where touching a page would raise SIGBUS.
+                // The error of a page that would raise `SIGBUS` if it were touched.
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::FAULT) => {
-                    return Err(io::Error::other("the file system does not give the file's pages"));
+                    return Err(io::Error::other(
+                        "the file system cannot provide the file's pages",
+                    ));
                 }
                 _ => {}
             }
         }
-        self.ready = part.start..until;
+        self.prefaulted = part.start..until;
         Ok(())
     }
 }
 
-/// Copies bytes into a map that has room for them from `start` on, in order.
+/// Copies bytes in order into a map that has space for them at `start`.
 fn copy_in_order(bytes: &[u8], map: &mut MmapRaw, start: usize) {
     assert!(start <= map.len() && bytes.len() <= map.len() - start, "beyond the map");
     let to = map.as_mut_ptr().wrapping_add(start);
@@ -97,15 +101,15 @@ fn copy_in_order(bytes: &[u8], map: &mut MmapRaw, start: usize) {
     let (words, tail) = rest.as_chunks();
     let words_to = to.wrapping_add(head.len()).cast::<u64>();
     let tail_to = to.wrapping_add(bytes.len() - tail.len());
-    // Volatile writes keep their order, and a process dies between two instructions.
+    // Volatile writes keep their order, and a killed process stops between two instructions.
     #[expect(
         unsafe_code,
-        reason = "memory that others may map, too, is only written to by pointer"
+        reason = "memory that other processes may map must be written through pointers"
     )]
-    // SAFETY: all bytes go to `start..start + bytes.len()`, which lies within the map, as was just
-    // asserted. The map is writable and stays while it is borrowed, no reference into it is ever
-    // made, and nobody else writes there by it, since the borrow is exclusive. `words_to` is
-    // aligned: `head` reaches up to the next word, or takes all.
+    // SAFETY: all bytes go to `start..start + bytes.len()`, which is inside the map (asserted
+    // above). The map is writable and lives as long as the borrow. No reference into it is ever
+    // made, and the exclusive borrow excludes other writers through this map. `words_to` is
+    // aligned: `head` either ends at the next word boundary or takes all bytes.
     unsafe {
         for (i, &byte) in head.iter().enumerate() {
             to.add(i).write_volatile(byte);
@@ -119,26 +123,26 @@ fn copy_in_order(bytes: &[u8], map: &mut MmapRaw, start: usize) {
     }
 }
 
-/// Tells whether a write to any place of the file will find room, however full the disk is.
+/// Returns whether a write at any offset of the file has allocated space, even if the disk is full.
 #[cfg(target_os = "linux")]
-fn keeps_room(file: &File) -> io::Result<bool> {
+fn guarantees_space(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
 
-    /// `st_blocks` counts these, whatever the file system's blocks are.
+    /// The unit of `st_blocks`, regardless of the file system's block size.
     const BLOCK_BYTES: u64 = 512;
 
-    // The kernel's numbers for ext4, XFS and tmpfs, as statfs(2) lists them: there a page of an
-    // allocated file needs no more room when it is written. Not btrfs, which may copy it, nor
-    // overlayfs, NFS or FUSE, behind which is anything. The type of the number is the machine's.
+    // The kernel's numbers for ext4, XFS and tmpfs, from statfs(2). On these, writing a page of an
+    // allocated file needs no more space. Not btrfs, which may copy the page; not overlayfs, NFS or
+    // FUSE, which have unknown storage behind them. The integer type differs between machines.
     let kind = rustix::fs::fstatfs(file)?.f_type;
-    let is_kept = matches!(kind, 0xef53 | 0x5846_5342 | 0x0102_1994);
+    let is_safe = matches!(kind, 0xef53 | 0x5846_5342 | 0x0102_1994);
     let metadata = file.metadata()?;
     let has_holes = metadata.blocks().saturating_mul(BLOCK_BYTES) < metadata.len();
-    Ok(is_kept && !has_holes && metadata.len() > 0)
+    Ok(is_safe && !has_holes && metadata.len() > 0)
 }
 
-/// Elsewhere it is not known.
+/// On other systems it is unknown.
 #[cfg(not(target_os = "linux"))]
-fn keeps_room(_: &File) -> io::Result<bool> {
+fn guarantees_space(_: &File) -> io::Result<bool> {
     Ok(false)
 }

@@ -1,6 +1,6 @@
-//! Mapped files against plain ones, and against a process that is killed.
+//! Compares mapped files with plain ones, and kills a process that writes one.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -17,7 +17,7 @@ fn open(path: &Path) -> File {
     options.read(true).write(true).create(true).truncate(false).open(path).unwrap()
 }
 
-/// Makes a file with room for so many bytes, and maps it where that is possible.
+/// Makes a file of `len` allocated bytes, and maps it if possible.
 fn try_mapped(path: &Path, len: u64) -> Option<(File, MappedFile)> {
     let file = open(path);
     fs4::FileExt::allocate(&file, len).ok()?;
@@ -26,10 +26,11 @@ fn try_mapped(path: &Path, len: u64) -> Option<(File, MappedFile)> {
 }
 
 fn mapped(path: &Path, len: u64) -> (File, MappedFile) {
-    try_mapped(path, len).expect("a folder where files are mapped")
+    try_mapped(path, len).expect("a folder in which files can be mapped")
 }
 
-/// A folder where files are mapped: containers often have their temporary one elsewhere.
+/// A folder on a file system where files can be mapped. In containers the default temporary folder
+/// often cannot.
 fn folder() -> tempfile::TempDir {
     let temporary = std::env::temp_dir();
     let places = [&*temporary, Path::new(env!("CARGO_TARGET_TMPDIR")), Path::new("/dev/shm")];
@@ -43,15 +44,15 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn only_a_file_with_room_is_mapped() {
+fn only_allocated_files_are_mapped() {
     let dir = folder();
     let file = open(&dir.path().join("f"));
     assert!(MappedFile::new(&file).unwrap().is_none(), "empty");
     file.set_len(1 << 20).unwrap();
-    assert!(MappedFile::new(&file).unwrap().is_none(), "nothing but a hole");
+    assert!(MappedFile::new(&file).unwrap().is_none(), "a file that is one hole");
     file.write_all_at(&[1; 4096], 0).unwrap();
     assert!(MappedFile::new(&file).unwrap().is_none(), "a hole at the end");
-    // What the kernel makes up is not on a disk.
+    // A file that the kernel generates is not on a disk.
     assert!(MappedFile::new(&open(Path::new("/proc/self/comm"))).unwrap().is_none());
 }
 
@@ -72,9 +73,9 @@ fn nothing_is_written_beyond_the_end() {
     assert_eq!(file.metadata().unwrap().len(), 10_000);
 }
 
-/// Somebody cut the file: it stands for all that the system does not give.
+/// Truncating the file simulates pages that the file system cannot provide.
 #[test]
-fn a_page_that_is_not_given_is_an_error() {
+fn a_page_that_cannot_be_provided_is_an_error() {
     let dir = folder();
     let (file, mut map) = mapped(&dir.path().join("f"), 1 << 20);
     map.write_at(b"begun", 0).unwrap();
@@ -86,7 +87,7 @@ fn a_page_that_is_not_given_is_an_error() {
     let mut read = vec![0; 128 << 10];
     file.read_exact_at(&mut read, 0).unwrap();
     assert_eq!((&read[..5], &read[(128 << 10) - 5..]), (&b"begun"[..], &b"ready"[..]));
-    // What was ready once need not be given twice.
+    // After a sync, a page that was prefaulted before can be missing.
     file.set_len(0).unwrap();
     map.written_away();
     map.write_at(b"again", 5).unwrap_err();
@@ -95,9 +96,9 @@ fn a_page_that_is_not_given_is_an_error() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Whatever is written, a reader of the file sees what it would see in any file.
+    /// A reader of the file sees the same content as after plain writes.
     #[test]
-    fn reads_as_if_written_by_the_system(
+    fn mapped_writes_read_back_like_plain_writes(
         writes in prop::collection::vec((0usize..300_000, 0usize..5_000, any::<u8>()), 0..30),
     ) {
         const LEN: usize = 300_000;
@@ -124,14 +125,14 @@ const CHILD: &str = "STREAMTABLE_MAPPED_CHILD";
 const KILLED_LEN: u64 = 16 << 20;
 const WRITE_BYTES: usize = 1_001;
 
-/// The process that is killed; the test below starts it.
+/// The process that the test below starts and kills.
 #[test]
-#[ignore = "a_kill_leaves_a_beginning starts it as a process of its own"]
+#[ignore = "a_kill_leaves_a_prefix starts it as a process of its own"]
 fn child() {
     let Ok(path) = std::env::var(CHILD) else { return };
     let (_, mut map) = mapped(&PathBuf::from(path), KILLED_LEN);
-    // Over and over, so that it does not end by itself: what is written last differs from round to
-    // round, and from what was there.
+    // Repeats so that it does not end by itself. The data differs in each round, so that each write
+    // can be recognised.
     for round in 1..=u8::MAX {
         for at in (0..KILLED_LEN - WRITE_BYTES as u64).step_by(WRITE_BYTES) {
             map.write_at(&[round; WRITE_BYTES], at).unwrap();
@@ -139,9 +140,9 @@ fn child() {
     }
 }
 
-/// In the middle of a write, too: the bytes that it wrote stand before those that it did not.
+/// A kill in the middle of a write must leave the written bytes before the unwritten ones.
 #[test]
-fn a_kill_leaves_a_beginning() {
+fn a_kill_leaves_a_prefix() {
     let dir = folder();
     let mut in_the_middle = 0;
     for kill in 0..20 {
@@ -165,13 +166,13 @@ fn a_kill_leaves_a_beginning() {
         child.wait().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let round = bytes[0];
-        assert!(round > 0, "it was killed before it wrote");
+        assert!(round > 0, "the process was killed before it wrote");
         let end = bytes.iter().position(|&byte| byte != round).unwrap();
         let written = KILLED_LEN as usize / WRITE_BYTES * WRITE_BYTES;
         let rest = &bytes[end..written.max(end)];
-        assert!(rest.iter().all(|&byte| byte == round - 1), "round {round}: not a beginning");
+        assert!(rest.iter().all(|&byte| byte == round - 1), "round {round}: not a prefix");
         in_the_middle += usize::from(!rest.is_empty());
         std::fs::remove_file(&path).unwrap();
     }
-    assert!(in_the_middle > 0, "no kill came in the middle of a round");
+    assert!(in_the_middle > 0, "no kill happened in the middle of a round");
 }

@@ -31,6 +31,9 @@ pub struct MockConfig {
     /// Whether a row that comes again (same table, writer and line) is stored once. Without, a
     /// repeated row is a new row, as a plain appender has it.
     pub dedupe: bool,
+    /// Whether answers state what they cover, and say so, as a StreamTable server's do. Without, they
+    /// are those of W&B's servers, and of an object store to uploads.
+    pub acks: bool,
     /// What goes wrong. More can be [pushed](crate::MockBackend::push_fault) later.
     pub faults: FaultPlan,
     /// What waits for [`Fault::Delay`](crate::Fault::Delay) and for timeouts. Without, timeouts
@@ -42,7 +45,8 @@ pub struct MockConfig {
 }
 
 impl Default for MockConfig {
-    /// Any key, the entity `me`, deduplication, no gzip, 32 MiB a body, no faults.
+    /// Any key, the entity `me`, deduplication, answers that state what they cover, no gzip, 32 MiB a
+    /// body, no faults.
     fn default() -> Self {
         Self {
             base_url: "http://mock.invalid".to_owned(),
@@ -51,6 +55,7 @@ impl Default for MockConfig {
             max_body_bytes: 32 << 20,
             gzip: false,
             dedupe: true,
+            acks: true,
             faults: FaultPlan::default(),
             timer: None,
             timeout: Duration::from_secs(30),

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
+use streamtable_wire::{FileStreamAnswer, UploadAnswer};
 
-use crate::refusal::{error_response, response};
+use crate::file_stream::{extent, first_half};
+use crate::refusal::{error_response, json_response, response};
 use crate::state::{Class, Late, State};
-use crate::{Fault, Loss, MockBackend, MockConfig, RequestKind};
+use crate::{Fault, Loss, MockBackend, MockConfig, NoAck, RequestKind};
 
 /// What comes of a request.
 #[derive(Debug)]
@@ -44,6 +46,23 @@ impl MockBackend {
                 state.handle(config, base, &request, Some(fault));
                 return (Outcome::Answer(act(&mut state)), None);
             }
+            Fault::NoAck(NoAck::Truncated) => {
+                let mut answer = act(&mut state);
+                let half = answer.body().len() / 2;
+                answer.body_mut().truncate(half);
+                return (Outcome::Answer(answer), None);
+            }
+            Fault::PartialAck => {
+                let is_plain = !request.headers().contains_key(CONTENT_ENCODING);
+                let half = (config.acks && is_plain && kind == RequestKind::FileStream)
+                    .then(|| first_half(request.body()));
+                let mut part = request.clone();
+                if let Some(half) = half.flatten() {
+                    *part.body_mut() = half.into();
+                }
+                let answer = deliver(&mut state, config, base, &part, kind, Some(fault));
+                return (Outcome::Answer(answer), None);
+            }
             Fault::CutBody => return (Outcome::Cut(act(&mut state)), None),
             Fault::StatusAfter(code) => {
                 act(&mut state);
@@ -68,6 +87,7 @@ impl MockBackend {
                     Bytes::from_static(b"<html><body><h1>502 Bad Gateway</h1></body></html>");
                 response(StatusCode::BAD_GATEWAY, "text/html", page)
             }
+            Fault::NoAck(no_ack) => false_answer(*no_ack, kind, &request),
             Fault::Redirect => {
                 let mut answer = error_response(StatusCode::TEMPORARY_REDIRECT, "go elsewhere");
                 let elsewhere = HeaderValue::from_static("http://elsewhere.invalid/");
@@ -104,6 +124,37 @@ fn deliver(
         state.handle(config, base, request, Some(&Fault::Late));
     }
     answer
+}
+
+/// Makes an answer with a success status that comes from somebody else.
+fn false_answer(no_ack: NoAck, kind: RequestKind, request: &Request<Bytes>) -> Response<Bytes> {
+    let json = |body: Vec<u8>| json_response(StatusCode::OK, body);
+    match no_ack {
+        NoAck::Page => {
+            let page = b"<html><body>Please accept our terms</body></html>";
+            response(StatusCode::OK, "text/html", Bytes::from_static(page))
+        }
+        NoAck::NoContent => {
+            let mut answer = Response::new(Bytes::new());
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            answer
+        }
+        NoAck::Empty | NoAck::Truncated => Response::new(Bytes::new()),
+        NoAck::WrongShape => json(match kind {
+            RequestKind::Graphql => br#"{"data":{}}"#.to_vec(),
+            RequestKind::FileStream => br#"{"acked":"all","rejected":7}"#.to_vec(),
+            _ => br#"["stored"]"#.to_vec(),
+        }),
+        NoAck::OtherAnswer => json(match kind {
+            RequestKind::Graphql => br#"{"data":{"other":null}}"#.to_vec(),
+            RequestKind::FileStream => {
+                let end = extent(request.body()).map(|(offset, lines)| offset + lines as u64);
+                let request = Some("another".to_owned());
+                FileStreamAnswer { acked: end, request, ..FileStreamAnswer::default() }.to_bytes()
+            }
+            _ => UploadAnswer::of(b"the bytes of another upload").to_bytes(),
+        }),
+    }
 }
 
 fn refused(code: StatusCode, retry_after: Option<Duration>) -> Response<Bytes> {

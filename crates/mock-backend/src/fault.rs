@@ -39,6 +39,30 @@ pub enum Fault {
     CutBody,
     /// The request is not acted upon but sent elsewhere, with the status 307.
     Redirect,
+    /// An answer with a success status that is not an acknowledgement.
+    NoAck(NoAck),
+    /// Of a post with several rows, only the first half arrives; the answer says so. Posts to a mock
+    /// whose answers do not [state what they cover](crate::MockConfig::acks) arrive whole.
+    PartialAck,
+}
+
+/// An answer with a success status that is not an acknowledgement. Where not said otherwise, the
+/// request is not acted upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoAck {
+    /// 200 with an HTML page, as a captive portal answers.
+    Page,
+    /// 204.
+    NoContent,
+    /// 200 with an empty body.
+    Empty,
+    /// The request is acted upon; of the answer's body only the first half comes, in an answer that
+    /// looks whole.
+    Truncated,
+    /// 200 with JSON of the wrong shape.
+    WrongShape,
+    /// The answer to another request.
+    OtherAnswer,
 }
 
 /// How a client sees that something was lost.
@@ -91,6 +115,8 @@ impl fmt::Display for Fault {
             Self::HtmlErrorPage => f.write_str("html"),
             Self::CutBody => f.write_str("cut-body"),
             Self::Redirect => f.write_str("redirect"),
+            Self::NoAck(kind) => write!(f, "no-ack({kind})"),
+            Self::PartialAck => f.write_str("partial-ack"),
         }
     }
 }
@@ -127,7 +153,38 @@ impl FromStr for Fault {
             ("html", None) => Self::HtmlErrorPage,
             ("cut-body", None) => Self::CutBody,
             ("redirect", None) => Self::Redirect,
+            ("no-ack", Some(kind)) => Self::NoAck(NoAck::parse(kind).ok_or_else(not_a_fault)?),
+            ("partial-ack", None) => Self::PartialAck,
             _ => return Err(not_a_fault()),
+        })
+    }
+}
+
+impl NoAck {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Page,
+        Self::NoContent,
+        Self::Empty,
+        Self::Truncated,
+        Self::WrongShape,
+        Self::OtherAnswer,
+    ];
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.to_string() == text)
+    }
+}
+
+impl fmt::Display for NoAck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Page => "page",
+            Self::NoContent => "no-content",
+            Self::Empty => "empty",
+            Self::Truncated => "truncated",
+            Self::WrongShape => "wrong-shape",
+            Self::OtherAnswer => "other-answer",
         })
     }
 }

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use streamtable_schema::{Row, Schema, Value};
 use streamtable_wire::{
     ASYNC_HEADER, COLUMNS_HEADER, Chunk, FileStreamAnswer, FileStreamRequest, HISTORY_FILE,
-    HistoryLine, MAX_LINE_BYTES, RejectedLine,
+    HistoryLine, MAX_LINE_BYTES, REQUEST_HEADER, RejectedLine,
 };
 
 use crate::refusal::Refusal;
@@ -67,7 +67,10 @@ pub(crate) fn post(
         Some(chunk) => read_rows(run, chunk, &mode)?,
         None => Vec::new(),
     };
-    let answer = FileStreamAnswer { rejected: store(run, rows, &mode), stopped: false };
+    let acked = post.files.get(HISTORY_FILE).map(|chunk| chunk.offset + chunk.content.len() as u64);
+    let request = header(headers, REQUEST_HEADER)?.map(str::to_owned);
+    let rejected = store(run, rows, &mode);
+    let answer = FileStreamAnswer { acked, request, rejected, stopped: false };
     run.is_complete |= post.complete == Some(true);
     Ok(answer)
 }
@@ -178,6 +181,23 @@ pub(crate) fn with_step(text: &str, step: usize) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+/// Writes an answer as W&B's servers do, which do not state what it covers.
+pub(crate) fn answer_of_wandb(answer: FileStreamAnswer) -> Vec<u8> {
+    if answer.rejected.is_empty() {
+        return br#"{"exitcode":null,"limits":{}}"#.to_vec();
+    }
+    FileStreamAnswer { acked: None, request: None, ..answer }.to_bytes()
+}
+
+/// Returns a post with the first half of its rows, if it has more than one.
+pub(crate) fn first_half(body: &[u8]) -> Option<Vec<u8>> {
+    let mut post = FileStreamRequest::parse(body).ok()?;
+    let chunk = post.files.get_mut(HISTORY_FILE)?;
+    let half = chunk.content.len() / 2;
+    chunk.content.truncate(half);
+    (half > 0).then(|| post.to_bytes())
 }
 
 /// Returns the number of the first row's line and how many rows a post carries.

@@ -70,7 +70,7 @@ mod tests;
 mod upload;
 
 pub use config::{MockConfig, NoTimer};
-pub use fault::{Fault, Loss, NotAFault};
+pub use fault::{Fault, Loss, NoAck, NotAFault};
 pub use journal::{Arrival, RequestKind};
 pub use mock::MockBackend;
 pub use plan::{FaultPlan, PlannedFault, Select};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use streamtable_schema::TablePath;
 use streamtable_transport::ApiKey;
+use streamtable_wire::ACKS_HEADER;
 
 use crate::artifact::Artifact;
 use crate::auth::{self, Who};
@@ -99,7 +100,7 @@ impl State {
         request: &Request<Bytes>,
         fault: Option<&Fault>,
     ) -> Response<Bytes> {
-        let answer = match self.act(config, base, request) {
+        let mut answer = match self.act(config, base, request) {
             Ok(answer) => answer,
             Err(refusal) => {
                 if refusal.is_violation {
@@ -110,6 +111,9 @@ impl State {
                 refusal.to_response()
             }
         };
+        if config.acks {
+            answer.headers_mut().insert(ACKS_HEADER, HeaderValue::from_static("1"));
+        }
         self.note(config, base, request, fault, Some(answer.status()));
         answer
     }
@@ -148,7 +152,11 @@ impl State {
                 })?;
                 let headers = request.headers();
                 let answer = file_stream::post(run, is_uploaded, headers, &body, config.dedupe)?;
-                Ok(json_response(StatusCode::OK, answer.to_bytes()))
+                let body = match config.acks {
+                    true => answer.to_bytes(),
+                    false => file_stream::answer_of_wandb(answer),
+                };
+                Ok(json_response(StatusCode::OK, body))
             }
             Route::File([entity, project, run], path) => {
                 let who = self.who(config, request)?;
@@ -165,8 +173,8 @@ impl State {
                     let message = format!("the body is longer than {limit} bytes");
                     return Err(Refusal::plain(StatusCode::PAYLOAD_TOO_LARGE, message));
                 }
-                upload::put(self, slot, &signature, request.headers(), bytes)?;
-                Ok(bytes_response(Bytes::new()))
+                upload::put(self, slot, &signature, request.headers(), bytes.clone())?;
+                Ok(upload::answer(&bytes, config.acks))
             }
             Route::Storage { slot, signature } => {
                 Ok(bytes_response(upload::get(self, slot, &signature)?))

@@ -1,11 +1,12 @@
 //! Bytes that go to signed addresses, and come from them.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::header::ETAG;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use streamtable_schema::{MediaKind, TablePath};
-use streamtable_wire::media_file;
+use streamtable_wire::{UploadAnswer, media_file};
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, json_response};
 use crate::route::header;
 use crate::state::State;
 
@@ -76,6 +77,20 @@ pub(crate) fn put(
         Slot::ArtifactFile { artifact, path } => state.artifacts[artifact].put(&path, bytes),
         Slot::Manifest { artifact, md5 } => state.artifacts[artifact].put_manifest(&md5, bytes),
     }
+}
+
+/// Makes the answer to an upload: as a StreamTable server's or as an object store's.
+pub(crate) fn answer(bytes: &[u8], states_coverage: bool) -> Response<Bytes> {
+    let stored = UploadAnswer::of(bytes);
+    let etag = HeaderValue::try_from(format!("\"{}\"", stored.sha256));
+    let mut answer = match states_coverage {
+        true => json_response(StatusCode::OK, stored.to_bytes()),
+        false => Response::new(Bytes::new()),
+    };
+    if let Ok(etag) = etag {
+        answer.headers_mut().insert(ETAG, etag);
+    }
+    answer
 }
 
 /// Gives bytes back.

@@ -1,9 +1,8 @@
-"""What a call of `log` costs: a dict of ten columns, timed one by one.
+"""Measures the duration of each call of `log` with a dict of ten columns.
 
     python log_cost.py ENTITY/PROJECT [ROWS]
 
-Beside it what the same row costs by weave's StreamTable and by `wandb.Run.log`, where those packages
-are installed.
+Compares it with weave's StreamTable and `wandb.Run.log` if those packages are installed.
 """
 
 from __future__ import annotations

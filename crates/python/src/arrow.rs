@@ -1,6 +1,6 @@
-//! Many rows at once, from whatever hands out Arrow data: pandas, Polars, PyArrow, DuckDB.
+//! Logs many rows at once from Arrow data: pandas, Polars, PyArrow, DuckDB and others.
 //!
-//! Rows are encoded from Arrow's columns, with the interpreter given to others.
+//! Rows are encoded from Arrow's columns without holding the GIL.
 
 use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::ArrowArrayStreamReader;
@@ -26,16 +26,16 @@ use streamtable::{Row, Timestamp, Value};
 
 use crate::value::to_python;
 
-/// Rows in Arrow's columns.
+/// Rows as Arrow record batches.
 pub(crate) enum Batches {
     Stream(ArrowArrayStreamReader),
     One(Option<RecordBatch>),
 }
 
 impl Batches {
-    /// Takes what an object hands out; `None` if it hands out nothing of the kind.
+    /// Imports an object's Arrow data; returns `None` if the object does not export any.
     ///
-    /// Fails where a column's type has no meaning in a table: then no row is taken.
+    /// Fails if the type of a column cannot be stored in a table; then no row is logged.
     pub(crate) fn of(rows: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let py = rows.py();
         let (batches, schema) = if rows.hasattr(intern!(py, "__arrow_c_stream__"))? {
@@ -53,7 +53,7 @@ impl Batches {
         Ok(Some(batches))
     }
 
-    /// Returns the next rows.
+    /// Returns the next batch.
     pub(crate) fn next(&mut self) -> Result<Option<RecordBatch>, String> {
         match self {
             Self::Stream(reader) => reader.next().transpose().map_err(|error| error.to_string()),
@@ -67,14 +67,14 @@ fn check(schema: &Schema) -> PyResult<()> {
         if let Some(ty) = without_meaning(field.data_type()) {
             let name = field.name();
             let message =
-                format!("column {name:?}: a value of Arrow type {ty} has no meaning in a table");
+                format!("column {name:?}: a value of Arrow type {ty} cannot be stored in a table");
             return Err(PyTypeError::new_err(message));
         }
     }
     Ok(())
 }
 
-/// Returns the type, or what lies inside it, that no cell can hold.
+/// Returns the type, or the type nested in it, that cannot be stored in a cell.
 fn without_meaning(ty: &DataType) -> Option<&DataType> {
     use DataType::*;
     match ty {
@@ -95,14 +95,14 @@ fn without_meaning(ty: &DataType) -> Option<&DataType> {
     }
 }
 
-/// Tells a column from the index that pandas puts beside those that have names.
+/// Returns false for the index columns that pandas adds to the named columns.
 fn is_column(field: &Field) -> bool {
     let index =
         field.name().strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
     index.is_none_or(|level| level.parse::<u32>().is_err())
 }
 
-/// Makes Python's values of an answer in Arrow's stream format.
+/// Makes Python values from a response in Arrow's stream format.
 #[pyfunction]
 #[pyo3(signature = (stream, /))]
 pub(crate) fn rows_of_arrow<'py>(
@@ -128,8 +128,8 @@ pub(crate) fn rows_of_arrow<'py>(
     Ok(rows)
 }
 
-/// Makes a Python value of a cell. One of a column of several kinds comes as a struct of which only
-/// one field is there.
+/// Makes a Python value from a cell. A cell of a column with mixed types is a struct with exactly
+/// one non-null field.
 fn cell<'py>(py: Python<'py>, value: Value, field: &Field) -> PyResult<Bound<'py, PyAny>> {
     const KINDS: [&str; 6] = ["n", "s", "b", "t", "media", "json"];
     let is_mixed = match field.data_type() {
@@ -179,8 +179,8 @@ struct Cell<'a> {
 }
 
 impl Serialize for Cell<'_> {
-    /// Dates and times of day become texts, durations seconds, decimals floats. An instant without
-    /// a zone is taken for one in UTC.
+    /// Dates and times of day become strings, durations seconds, decimals floats. A timestamp
+    /// without a time zone is interpreted as UTC.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { array, row } = *self;
         if array.is_null(row) {
@@ -206,7 +206,7 @@ impl Serialize for Cell<'_> {
             ($ty:ty, $method:ident) => {
                 match array.as_primitive::<$ty>().$method(row) {
                     Some(text) => serializer.serialize_str(&text.to_string()),
-                    None => Err(S::Error::custom("a date or time beyond what a calendar knows")),
+                    None => Err(S::Error::custom("a date or time out of range")),
                 }
             };
         }
@@ -263,7 +263,7 @@ impl Serialize for Cell<'_> {
             DataType::Decimal256(_, _) => decimal!(Decimal256Type),
             DataType::Dictionary(_, _) => {
                 let dictionary = array.as_any_dictionary();
-                // A null key was told above.
+                // Null keys were handled above.
                 let row = dictionary.normalized_keys()[row];
                 Cell { array: dictionary.values().as_ref(), row }.serialize(serializer)
             }
@@ -290,7 +290,7 @@ impl Serialize for Cell<'_> {
                 map.end()
             }
             ty => Err(S::Error::custom(format!(
-                "a value of Arrow type {ty} has no meaning in a table"
+                "a value of Arrow type {ty} cannot be stored in a table"
             ))),
         }
     }

@@ -1,4 +1,4 @@
-//! The package's exceptions, made of the client's errors.
+//! Conversion of the client's errors to the package's exceptions.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use streamtable::{
 
 use crate::stats::Stats;
 
-/// Where the exceptions are.
+/// The module that defines the exceptions.
 const MODULE: &str = "streamtable._errors";
 
-/// An exception of the package, by its class's name.
+/// Makes an exception of the package, given its class name.
 fn new<'py>(
     py: Python<'py>,
     class: &str,
@@ -22,10 +22,10 @@ fn new<'py>(
     py.import(MODULE)?.getattr(class)?.call1((message.to_string(),))
 }
 
-/// Why a table cannot be opened.
+/// Converts an error of opening a table.
 pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
     let made = match error {
-        // The words of the StreamTable that programs know.
+        // The same message as weave's StreamTable, which existing programs may check.
         OpenError::Name(NameError::Missing { part: NamePart::Project }) => new(
             py,
             "TableNameError",
@@ -42,7 +42,7 @@ pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// Why rows are not stored.
+/// Converts an error of a flush.
 pub(crate) fn flush(py: Python<'_>, error: &FlushError) -> PyErr {
     let class = match error.reason {
         FlushFailure::Timeout { .. } | FlushFailure::BrokenOff => "FlushTimeoutError",
@@ -56,17 +56,17 @@ pub(crate) fn flush(py: Python<'_>, error: &FlushError) -> PyErr {
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// A row that was not taken.
+/// A row that was not logged.
 pub(crate) struct NotTaken<'py> {
-    /// Its place in the call.
+    /// Its index in the call.
     pub(crate) index: usize,
     pub(crate) row: Bound<'py, PyAny>,
     pub(crate) why: Why,
 }
 
-/// Why a row was not taken.
+/// The reason why a row was not logged.
 pub(crate) enum Why {
-    /// It could not be made a row.
+    /// It could not be converted to a row.
     Python(PyErr),
     /// The table refused it.
     Refused(Refusal),
@@ -107,18 +107,18 @@ impl Why {
     }
 }
 
-/// What a call of `log` did not take, and what it did.
+/// The failures of a call of `log`, and the number of accepted rows.
 pub(crate) struct LogFailure<'py> {
     pub(crate) accepted: usize,
     pub(crate) not_taken: Vec<NotTaken<'py>>,
-    /// Why the accepted rows are only in memory.
+    /// The reason why the accepted rows are only in memory.
     pub(crate) at_risk: Option<String>,
-    /// Whether rows behind the last of these were not even tried.
+    /// Whether rows after the last of these were not tried.
     pub(crate) is_cut_short: bool,
 }
 
 impl LogFailure<'_> {
-    /// Makes the exception, of the class that the first row calls for.
+    /// Makes the exception. The first row decides its class.
     pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
         self.exception(py).unwrap_or_else(|error| error)
     }
@@ -165,13 +165,13 @@ impl LogFailure<'_> {
             }
         }
         if *is_cut_short {
-            text += "; the rows behind these were not tried";
+            text += "; the rows after these were not tried";
         }
         text
     }
 }
 
-/// Says that a table takes nothing any more.
+/// Makes the exception for a table that is finished.
 pub(crate) fn finished(py: Python<'_>) -> PyErr {
     new(py, "TableFinishedError", &Refusal::Finished).map_or_else(|error| error, PyErr::from_value)
 }

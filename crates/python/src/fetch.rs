@@ -1,4 +1,4 @@
-//! Reading from the table's server.
+//! Requests to the table's server for reading data.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use streamtable_transport_hyper::{HyperConfig, HyperTransport};
 use crate::open::Remote;
 use crate::process::wait;
 
-/// The most bytes of an answer, all of which are in memory.
+/// Maximum size of a response in bytes, since the whole response is held in memory.
 const MAX_ANSWER_BYTES: usize = 4 << 30;
 
-/// Sends a request to a table's server; returns the answer's status and body.
+/// Sends a request to a table's server; returns the response's status and body.
 pub(crate) fn fetch(
     py: Python<'_>,
     remote: &Remote,
@@ -30,14 +30,14 @@ pub(crate) fn fetch(
     let request = request(remote, method, path, body, accept);
     let request = request.map_err(|error| PyValueError::new_err(error.to_string()))?;
     let (send, answered) = mpsc::channel();
-    // On a thread of its own, so that an impatient caller can leave it behind.
+    // On a separate thread, so that the caller can stop waiting after a signal.
     std::thread::spawn(move || send.send(exchange(request, timeout)));
     wait(py, move |keep_waiting| {
         loop {
             match answered.recv_timeout(Duration::from_millis(50)) {
                 Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
                 Ok(answer) => return answer,
-                Err(_) => return Err("the request was broken off".to_owned()),
+                Err(_) => return Err("the request was aborted".to_owned()),
             }
         }
     })

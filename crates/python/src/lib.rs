@@ -1,10 +1,10 @@
-//! The Python package `streamtable`: its native half.
+//! The native module of the Python package `streamtable`.
 //!
-//! Thin over [`streamtable::blocking`]: rows are taken from Python objects as they are, waits give
-//! the interpreter to others. What a person sees of the package is Python, in `python/streamtable`.
+//! A thin layer over [`streamtable::blocking`]: it reads rows directly from Python objects, and
+//! releases the GIL during waits. The package's public API is Python code in `python/streamtable`.
 //!
-//! Nothing here keeps a lock while Python code runs, so that a fork, which only ever happens while
-//! the interpreter is held, finds every lock free.
+//! No lock is held while Python code runs. A fork, which happens only while the GIL is held,
+//! therefore finds every lock released.
 
 mod arrow;
 mod errors;

@@ -1,4 +1,4 @@
-//! One call of `log`.
+//! The implementation of one call of `log`.
 
 use std::sync::Arc;
 
@@ -16,13 +16,14 @@ use crate::plain::Plain;
 use crate::process::wait;
 use crate::value;
 
-/// As many rows are looked at before they are logged, so that no iterator fills the memory.
+/// Maximum number of rows that are converted before they are logged, so that an iterator cannot
+/// fill the memory.
 const CHUNK: usize = 1024;
 
-/// As many rows that are not taken are kept to be told; one more ends the call.
+/// Maximum number of failed rows that are kept for the exception; one more ends the call.
 const MAX_NOT_TAKEN: usize = 10_000;
 
-/// Logs whatever Python calls a row or rows, and returns the panel's address the first time.
+/// Logs one row or many, and returns the panel's URL in the first call.
 pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<Option<String>> {
     if !open.waits_for_disk()
         && let Some(plain) = Plain::perhaps(rows)
@@ -33,7 +34,7 @@ pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<O
             Err(error) => {
                 let mut call = Call::new(rows.py(), open);
                 let rows = std::slice::from_ref(rows);
-                call.hear(Err(error), &[0], 0, rows)?;
+                call.handle_result(Err(error), &[0], 0, rows)?;
                 return call.end();
             }
         }
@@ -87,7 +88,7 @@ impl<'a, 'py> Call<'a, 'py> {
         Err(self.failure.into_exception(self.py))
     }
 
-    /// Logs the elements of anything that can be iterated over.
+    /// Logs the elements of an iterable.
     fn each(&mut self, rows: &Bound<'py, PyAny>) -> PyResult<()> {
         let mut first = 0;
         let mut chunk = Vec::new();
@@ -110,7 +111,7 @@ impl<'a, 'py> Call<'a, 'py> {
         self.failure.not_taken.len() > MAX_NOT_TAKEN
     }
 
-    /// Logs what is neither a dict nor a list: another mapping, a frame, an iterator.
+    /// Logs a value that is neither a dict nor a list: another mapping, a frame, an iterator.
     fn other(&mut self, rows: &Bound<'py, PyAny>) -> PyResult<()> {
         static ROWS_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let rows_of = ROWS_OF.import(self.py, "streamtable._convert", "rows_of")?.call1((rows,))?;
@@ -120,7 +121,8 @@ impl<'a, 'py> Call<'a, 'py> {
         match Batches::of(rows) {
             Ok(Some(batches)) => self.batches(batches, rows),
             Ok(None) => self.each(&rows_of),
-            // pandas hands out Arrow only where pyarrow is; its rows can be had all the same.
+            // pandas exports Arrow data only if pyarrow is installed; otherwise iterate over its
+            // rows.
             Err(error) if error.is_instance_of::<PyImportError>(self.py) => self.each(&rows_of),
             Err(error) if error.is_instance_of::<PyTypeError>(self.py) => {
                 let (row, why) = (rows.clone(), Why::Python(error));
@@ -131,7 +133,7 @@ impl<'a, 'py> Call<'a, 'py> {
         }
     }
 
-    /// Logs rows of which the first has this place in the call.
+    /// Logs rows; `first` is the index of the first row in the call.
     fn rows(&mut self, first: usize, rows: &[Bound<'py, PyAny>]) -> PyResult<()> {
         let (mut ready, mut places) =
             (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
@@ -150,7 +152,7 @@ impl<'a, 'py> Call<'a, 'py> {
                         self.failure.not_taken.push(not_taken);
                         continue;
                     }
-                    // Whoever wants to stop the program wants no more rows either.
+                    // An exception such as KeyboardInterrupt ends the call.
                     Err(error) => return Err(error),
                 },
             };
@@ -161,7 +163,7 @@ impl<'a, 'py> Call<'a, 'py> {
             return Ok(());
         }
         let logged = if must_let_go {
-            // Files and disks take their time.
+            // Reading media files and writing to the spool may block, so release the GIL.
             let mut owned = Vec::with_capacity(ready.len());
             for (row, &index) in ready.into_iter().zip(&places) {
                 owned.push(match row {
@@ -173,13 +175,14 @@ impl<'a, 'py> Call<'a, 'py> {
         } else {
             self.open.table.try_log(ready)
         };
-        self.hear(logged, &places, first, rows)
+        self.handle_result(logged, &places, first, rows)
     }
 
-    /// Hears what became of rows, and waits for room for those that found none.
+    /// Handles the results of a batch of rows, and waits for space for rows that found the buffer
+    /// full.
     ///
-    /// `places` are those that the rows of the call have in `rows`.
-    fn hear(
+    /// `places` are the indexes in `rows` of the rows in the batch.
+    fn handle_result(
         &mut self,
         logged: Result<Logged, LogError>,
         places: &[usize],
@@ -241,7 +244,7 @@ impl<'a, 'py> Call<'a, 'py> {
         let table = &self.open.table;
         let mut first = 0;
         loop {
-            // Whoever made the batches may need the interpreter for the next.
+            // The exporter of the batches may need the GIL to produce the next one.
             let batch = self.py.detach(|| batches.next());
             let batch =
                 batch.map_err(|error| PyValueError::new_err(format!("{frame:?}: {error}")))?;
@@ -254,7 +257,7 @@ impl<'a, 'py> Call<'a, 'py> {
                     Ok(logged) => self.took(logged),
                     Err(error) => {
                         let is_over = error.accepted == 0;
-                        let mut told = Ok(());
+                        let mut handled = Ok(());
                         self.partly(error, |call, refused| {
                             let index = first + row + refused.index;
                             let made = refused.row.map(|row| value::row_to_python(call.py, &row));
@@ -264,10 +267,10 @@ impl<'a, 'py> Call<'a, 'py> {
                                     let row = row.map_or_else(none, Bound::into_any);
                                     call.refused(index, &row, refused.reason);
                                 }
-                                Err(error) => told = Err(error),
+                                Err(error) => handled = Err(error),
                             }
                         });
-                        told?;
+                        handled?;
                         if is_over || self.has_enough() {
                             self.failure.is_cut_short = true;
                             return Ok(());

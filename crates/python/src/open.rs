@@ -1,4 +1,4 @@
-//! Opening a table, once and again in each process that a fork makes.
+//! Opens a table, and reopens it in each forked process.
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -15,7 +15,7 @@ use streamtable_transport_hyper::HyperTransport;
 use crate::process::{generation, wait};
 use crate::{errors, process, value};
 
-/// What the caller chose.
+/// The arguments of the constructor.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) name: String,
@@ -39,12 +39,12 @@ pub(crate) struct Options {
     pub(crate) is_quiet: bool,
 }
 
-/// Where rows wait.
+/// Where rows are spooled.
 #[derive(Debug)]
 pub(crate) enum Spool {
-    /// In the folder that the settings name.
+    /// In the default folder of the settings.
     Default,
-    /// In this one.
+    /// In this folder.
     Dir(PathBuf),
     /// In memory.
     Off,
@@ -56,11 +56,11 @@ pub(crate) struct Open {
     pub(crate) table: StreamTable,
     pub(crate) options: Arc<Options>,
     pub(crate) remote: Remote,
-    /// The process that opened it.
+    /// The fork generation of the process that opened it.
     pub(crate) generation: u64,
 }
 
-/// Where the table's server is, for reading back.
+/// The address and credentials of the table's server, for reading.
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     pub(crate) base_url: String,
@@ -69,12 +69,12 @@ pub(crate) struct Remote {
 }
 
 impl Open {
-    /// Opens a table, and lets others run meanwhile.
+    /// Opens a table without holding the GIL.
     pub(crate) fn new(py: Python<'_>, options: &Arc<Options>) -> PyResult<Arc<Self>> {
         let opening = options.builder(py).and_then(|builder| Ok((builder, options.remote()?)));
         let (builder, remote) = opening.map_err(|error| errors::open(py, &error))?;
         let (send, opened) = mpsc::channel();
-        // On a thread of its own, so that an impatient caller can leave it behind.
+        // On a separate thread, so that the caller can stop waiting after a signal.
         std::thread::spawn(move || send.send(builder.open_blocking()));
         let opened = wait(py, move |keep_waiting| {
             loop {
@@ -82,7 +82,7 @@ impl Open {
                     Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
                     Ok(opened) => return opened,
                     Err(_) => {
-                        let reason = "the opening was broken off".to_owned();
+                        let reason = "the open was aborted".to_owned();
                         return Err(OpenError::Backend { reason });
                     }
                 }
@@ -95,7 +95,7 @@ impl Open {
         Ok(open)
     }
 
-    /// Tells whether logging waits until a disk has the rows.
+    /// Returns whether logging waits until rows are synced to disk.
     pub(crate) fn waits_for_disk(&self) -> bool {
         self.options.sync == SyncPolicy::Always
     }
@@ -113,7 +113,7 @@ impl Options {
             .open_timeout(self.open_timeout)
             .finish_patience(self.finish_timeout)
             .drop_timeout(self.exit_timeout)
-            // Python says it, where notebooks show it.
+            // Python prints it, so that notebooks show it.
             .quiet();
         if let Some(project) = &self.project {
             builder = builder.project(project);
@@ -125,7 +125,7 @@ impl Options {
             builder = builder.base_url(base_url);
         }
         if let Some(key) = &self.api_key {
-            builder = builder.api_key(key).map_err(|error| unusable(&error))?;
+            builder = builder.api_key(key);
         }
         if let Some(bytes) = self.buffer_bytes {
             builder = builder.buffer_bytes(bytes);
@@ -153,7 +153,7 @@ impl Options {
         }
         if let Some(call) = &self.on_reject {
             let call = call.clone_ref(py);
-            builder = builder.on_reject(move |rejected| tell(&call, &rejected));
+            builder = builder.on_reject(move |rejected| call_on_reject(&call, &rejected));
         }
         Ok(builder)
     }
@@ -165,7 +165,7 @@ impl Options {
         };
         let settings = match settings {
             Ok(settings) => settings,
-            // A key that nobody needs may be as bad as it likes.
+            // An offline table needs no key, so an invalid one is ignored.
             Err(_) if self.is_offline => Settings::default(),
             Err(error) => return Err(error.into()),
         };
@@ -176,12 +176,13 @@ impl Options {
     }
 }
 
-/// Tells Python of a row that the server refused. At the interpreter's end nobody hears it.
-fn tell(call: &Py<PyAny>, rejected: &Rejected) {
+/// Calls `on_reject` for a row that the server rejected. Does nothing while the interpreter shuts
+/// down.
+fn call_on_reject(call: &Py<PyAny>, rejected: &Rejected) {
     Python::try_attach(|py| {
-        let told = value::row_to_python(py, &rejected.row)
+        let called = value::row_to_python(py, &rejected.row)
             .and_then(|row| call.bind(py).call1((row, &rejected.reason)));
-        if let Err(error) = told {
+        if let Err(error) = called {
             error.write_unraisable(py, Some(call.bind(py)));
         }
     });

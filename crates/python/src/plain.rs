@@ -1,31 +1,31 @@
-//! Rows of plain values, encoded from the dict itself.
+//! Fast path: rows of plain values are encoded directly from the dict.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 use serde::ser::{Error, SerializeMap};
 use serde::{Serialize, Serializer};
 
-/// A row whose keys are texts and whose values are null, booleans, numbers and texts: exactly these
-/// types, so that no Python code runs while it is read.
+/// A row with string keys and values that are null, booleans, numbers or strings. Subclasses are
+/// excluded, so no Python code runs while the row is read.
 ///
-/// Nearly all rows are such, and they are what must be fast.
+/// Nearly all rows are of this kind, and they must be fast.
 pub(crate) struct Plain<'a, 'py> {
     dict: &'a Bound<'py, PyDict>,
     has_others: Flag,
 }
 
-/// Set when something that is not plain was met.
+/// Set if a value was found that is not plain.
 type Flag = std::cell::Cell<bool>;
 
 impl<'a, 'py> Plain<'a, 'py> {
-    /// Takes a dict for plain. Encoding fails if it is not, and [`has_others`](Self::has_others)
-    /// tells.
+    /// Assumes that a dict is plain. If it is not, encoding fails and
+    /// [`has_others`](Self::has_others) returns true.
     pub(crate) fn perhaps(row: &'a Bound<'py, PyAny>) -> Option<Self> {
         let dict = row.cast_exact::<PyDict>().ok()?;
         Some(Self { dict, has_others: Flag::new(false) })
     }
 
-    /// Looks whether a row is plain.
+    /// Returns the row if it is plain.
     pub(crate) fn new(row: &'a Bound<'py, PyAny>) -> Option<Self> {
         let plain = Self::perhaps(row)?;
         let is_plain = |value: &Bound<'py, PyAny>| {
@@ -42,7 +42,7 @@ impl<'a, 'py> Plain<'a, 'py> {
             .then_some(plain)
     }
 
-    /// Tells whether encoding met a key or value that is not plain.
+    /// Returns whether encoding found a key or value that is not plain.
     pub(crate) fn has_others(&self) -> bool {
         self.has_others.get()
     }
@@ -102,12 +102,14 @@ impl Serialize for Cell<'_, '_> {
     }
 }
 
-/// What is wrong with a text that is no Unicode.
+/// The error for a string that is not valid Unicode.
 pub(crate) const LONE_SURROGATE: &str =
-    "the text holds half a surrogate pair, which is no character; log it as ascii(text)";
+    "the string contains an unpaired surrogate, which is not a character; log ascii(text) instead";
 
-/// Says that an integer has more than 64 bits. Its digits may be too many to print.
+/// Makes the error for an integer that exceeds 64 bits. It may have too many digits to print.
 pub(crate) fn too_wide(int: &Bound<'_, PyAny>) -> String {
     let bits = int.call_method0("bit_length").map_or_else(|_| "?".to_owned(), |n| n.to_string());
-    format!("an integer of {bits} bits does not fit 64 with a sign; log it as a string or a float")
+    format!(
+        "an integer of {bits} bits does not fit a signed 64-bit integer; log it as a string or a float"
+    )
 }

@@ -1,4 +1,4 @@
-//! What belongs to the process: waits, signals, forks, and its end.
+//! Process-wide behaviour: waits, signals, forks and exit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
@@ -9,20 +9,20 @@ use pyo3::prelude::*;
 
 use crate::open::Open;
 
-/// How often this process's ancestors have forked since the package was loaded.
+/// The number of forks in this process's ancestry since the package was loaded.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// Tables that may have to be finished at the end. Locked only while the interpreter is held.
+/// Tables to finish at exit. Locked only while the GIL is held.
 static OPEN: Mutex<Vec<Weak<Open>>> = Mutex::new(Vec::new());
 
 pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Waits with the interpreter given to others, and looks after signals now and then.
+/// Waits without holding the GIL, and checks for signals regularly.
 ///
-/// `call` is handed what it should ask about every 50 ms. When a signal's handler raises, it hears
-/// no, and the exception is what comes out.
+/// `call` gets a function that it must call about every 50 ms. If a signal handler raises, the
+/// function returns false, and `wait` returns the exception.
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     call: impl FnOnce(&mut dyn FnMut() -> bool) -> T + Send,
@@ -43,7 +43,7 @@ pub(crate) fn wait<T: Send>(
     }
 }
 
-/// Remembers a table for the end.
+/// Registers a table to be finished at exit.
 pub(crate) fn opened(py: Python<'_>, open: &Arc<Open>) -> PyResult<()> {
     {
         let mut tables = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,29 +54,29 @@ pub(crate) fn opened(py: Python<'_>, open: &Arc<Open>) -> PyResult<()> {
     Ok(())
 }
 
-/// Goes on with a table that nobody holds any more, until its rows are stored.
+/// Keeps a table open that was dropped, until its rows are stored.
 pub(crate) fn retire(open: Arc<Open>) {
     if open.generation != generation() {
-        // Its threads live in another process, and its locks may be theirs.
+        // Its threads run in another process, and its locks may be held by them.
         std::mem::forget(open);
         return;
     }
     std::thread::spawn(move || {
-        // What is left is reported when the table is dropped.
+        // Rows that are still pending are reported when the table is dropped.
         let _ = open.table.finish();
         drop(open);
     });
 }
 
-/// Notes that this is another process now. Called in each child of a fork.
+/// Records that this is a new process. Called in each child of a fork.
 #[pyfunction]
 pub(crate) fn after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     OPEN.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
-/// Finishes every table that is open, within the time that each of them allows, and returns a
-/// sentence for each that has rows left.
+/// Finishes every open table within its exit timeout, and returns a message for each table that has
+/// pending rows.
 #[pyfunction]
 pub(crate) fn finish_all(py: Python<'_>) -> PyResult<Vec<String>> {
     let tables: Vec<Arc<Open>> = {
@@ -90,11 +90,11 @@ pub(crate) fn finish_all(py: Python<'_>) -> PyResult<Vec<String>> {
         std::thread::spawn(move || {
             let until = start + open.options.exit_timeout;
             let result = open.table.finish_while(|| Instant::now() < until);
-            // That the server has not heard of the end, when it has all rows, is no loss.
+            // If the server has all rows, a failure to report the end is harmless.
             let left = result.err().filter(|error| !error.stats.is_settled()).map(|error| {
                 let (table, stats) = (open.table.path(), error.stats);
                 let fate = match open.table.is_spooled() {
-                    true => "they wait in the spool, and the next start delivers them",
+                    true => "they are in the spool and are sent when the table is opened again",
                     false => "they are lost with this process",
                 };
                 let (pending, reason) = (stats.pending + stats.media.pending, error.reason);

@@ -1,7 +1,7 @@
-//! What the background has to say, on standard error.
+//! Warnings of background threads, on standard error.
 //!
-//! It is written from threads that Python does not know, so it cannot go through Python's `logging`:
-//! at the interpreter's end such a thread could wait for it for ever.
+//! They come from threads that Python does not know, so they cannot use Python's `logging`: while
+//! the interpreter shuts down, such a thread could wait for the GIL for ever.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use std::io::Write as _;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-/// Has warnings and errors told from now on. Whoever was there first stays.
+/// Installs the subscriber for warnings and errors, unless the program has one already.
 pub(crate) fn begin() {
     let wanted = match std::env::var("STREAMTABLE_LOG").as_deref() {
         Ok("off") => return,
@@ -43,8 +43,8 @@ impl Subscriber for Report {
         event.record(&mut line);
         let level = event.metadata().level().as_str().to_ascii_lowercase();
         let Line { message, fields } = line;
-        // One write, so that lines of several threads do not mix.
-        say(format!("streamtable {level}: {message}{fields}\n").as_bytes());
+        // A single write, so that lines of several threads do not mix.
+        write_stderr(format!("streamtable {level}: {message}{fields}\n").as_bytes());
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -56,11 +56,11 @@ impl Subscriber for Report {
     }
 }
 
-/// Writes to standard error, wherever it leads by now.
+/// Writes to the current standard error.
 ///
-/// Not by way of `std::io::stderr`, whose lock a thread may hold when the process forks.
+/// Does not use `std::io::stderr`, because another thread may hold its lock when the process forks.
 #[cfg(unix)]
-fn say(line: &[u8]) {
+fn write_stderr(line: &[u8]) {
     use std::os::fd::AsFd;
     if let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() {
         let _ = std::fs::File::from(stderr).write_all(line);
@@ -68,7 +68,7 @@ fn say(line: &[u8]) {
 }
 
 #[cfg(not(unix))]
-fn say(line: &[u8]) {
+fn write_stderr(line: &[u8]) {
     let _ = std::io::stderr().write_all(line);
 }
 

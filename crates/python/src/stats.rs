@@ -1,8 +1,8 @@
-//! What became of the rows, for Python.
+//! Row counts for Python.
 
 use pyo3::prelude::*;
 
-/// What became of the rows that were logged, at one moment.
+/// The state of the logged rows at one moment.
 ///
 /// Always `logged == acked + pending + rejected + dropped`.
 #[pyclass(frozen, eq, get_all, skip_from_py_object, module = "streamtable")]
@@ -12,45 +12,45 @@ pub(crate) struct Stats {
     logged: u64,
     /// Rows that the server has stored.
     acked: u64,
-    /// Rows that are on their way.
+    /// Rows that are not stored yet.
     pending: u64,
-    /// Rows that the server refused for good; each was handed to `on_reject`.
+    /// Rows that the server rejected; `on_reject` was called for each.
     rejected: u64,
-    /// Rows given up without the server's word: always 0.
+    /// Rows given up without a response of the server: always 0.
     dropped: u64,
     /// Media files of those rows.
     media: MediaStats,
-    /// Rows that earlier processes left in the spool; in none of the numbers above.
+    /// Rows that earlier processes left in the spool; not included in the numbers above.
     recovered: Recovered,
 }
 
-/// What became of the media files of the rows, each counted once however often it was logged.
+/// The state of the rows' media files. A file that is logged several times is counted once.
 #[pyclass(frozen, eq, get_all, skip_from_py_object, module = "streamtable")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MediaStats {
     /// Files that the server has stored.
     uploaded: u64,
-    /// Files that are on their way.
+    /// Files that are not uploaded yet.
     pending: u64,
-    /// Files that the server refused for good.
+    /// Files that the server rejected.
     failed: u64,
 }
 
-/// What became of the rows that earlier processes left in the spool for this table.
+/// The state of the rows that earlier processes left in the spool for this table.
 #[pyclass(frozen, eq, get_all, skip_from_py_object, module = "streamtable")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recovered {
-    /// Rows that were found so far.
+    /// Rows found so far.
     found: u64,
-    /// Those that the server has stored by now.
+    /// Rows that the server has stored.
     acked: u64,
-    /// Those that are on their way.
+    /// Rows that are not stored yet.
     pending: u64,
-    /// Those that it refused for good.
+    /// Rows that the server rejected.
     rejected: u64,
-    /// Places in the spool that were damaged, and set aside.
+    /// Damaged places in the spool, which were set aside.
     damaged: u64,
-    /// Rows that are known to be lost with what was damaged.
+    /// Rows known to be lost in damaged places.
     lost: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The class behind `StreamTable`.
+//! The base class of `StreamTable`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::process::{generation, retire, wait};
 use crate::stats::Stats;
 use crate::{errors, log};
 
-/// What `StreamTable` is made of; the class that programs use adds what is better said in Python.
+/// The native part of `StreamTable`; the Python class adds the rest of the API.
 #[pyclass(subclass, frozen, module = "streamtable._native")]
 #[derive(Debug)]
 pub(crate) struct Table {
     options: Arc<Options>,
     facts: Facts,
-    /// Locked only for a moment, and while the interpreter is held.
+    /// Locked only for a moment, and only while the GIL is held.
     state: Mutex<State>,
 }
 
-/// What does not change.
+/// Properties that never change.
 #[derive(Debug)]
 struct Facts {
     entity: String,
@@ -51,7 +51,7 @@ impl Table {
         spool_dir, spool, sync, offline, buffer_bytes, media_buffer_bytes, linger, open_timeout,
         finish_timeout, exit_timeout, on_reject, quiet
     ))]
-    #[expect(clippy::too_many_arguments, reason = "they are keywords, and called from one place")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments, with one caller")]
     fn new(
         py: Python<'_>,
         name: String,
@@ -133,6 +133,11 @@ impl Table {
         Ok(Self { options, facts, state: Mutex::new(State::Open(open)) })
     }
 
+    /// Logs one row or many: a mapping, a dataclass, an iterable of rows, or a frame.
+    ///
+    /// Checks and converts each row, writes it to the spool and returns; does no network I/O.
+    /// Returns the panel's URL in the first call, else `None`. Raises `LogError` if rows were
+    /// refused; the other rows of the call are accepted.
     #[pyo3(signature = (rows, /))]
     fn log(slf: &Bound<'_, Self>, rows: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         let py = slf.py();
@@ -143,11 +148,14 @@ impl Table {
             && !this.options.is_quiet
         {
             py.import("streamtable._process")?
-                .call_method1("say", (format!("View data at: {url}"),))?;
+                .call_method1("print_line", (format!("View data at: {url}"),))?;
         }
         Ok(url)
     }
 
+    /// Waits until all rows logged so far are stored, and returns the row counts.
+    ///
+    /// Raises `FlushTimeoutError` after `timeout` seconds; delivery continues.
     #[pyo3(signature = (timeout = 60.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<Stats> {
         let timeout = seconds("timeout", timeout)?;
@@ -156,6 +164,10 @@ impl Table {
         Ok(flushed.map_err(|error| errors::flush(py, &error))?.into())
     }
 
+    /// Closes the table for new rows, waits until all rows are stored, and returns the row counts.
+    ///
+    /// Raises `FlushError` if rows are not stored; with a spool, they are sent the next time the
+    /// table is opened.
     #[pyo3(signature = ())]
     fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
         let Some(open) = self.current(py)? else { return self.stats(py) };
@@ -163,11 +175,12 @@ impl Table {
         let stats = finished.map_err(|error| errors::flush(py, &error))?;
         let writer = open.table.writer().to_owned();
         let before = std::mem::replace(&mut *self.state(), State::Finished { stats, writer });
-        // The last of both waits for a thread to end.
+        // Dropping the last reference waits for a thread to end.
         py.detach(|| drop((before, open)));
         Ok(stats.into())
     }
 
+    /// Returns the current row counts.
     #[pyo3(signature = ())]
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
         match self.current(py)? {
@@ -179,6 +192,7 @@ impl Table {
         }
     }
 
+    /// Continues delivery after `StreamStoppedError`, once its cause is fixed.
     #[pyo3(signature = ())]
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(open) = self.current(py)? {
@@ -187,36 +201,43 @@ impl Table {
         Ok(())
     }
 
+    /// The user or team that owns the table.
     #[getter]
     fn entity_name(&self) -> &str {
         &self.facts.entity
     }
 
+    /// The table's project.
     #[getter]
     fn project_name(&self) -> &str {
         &self.facts.project
     }
 
+    /// The table's name within its project.
     #[getter]
     fn table_name(&self) -> &str {
         &self.facts.table
     }
 
+    /// The URL of the table's panel, or `None` if the server has none.
     #[getter]
     fn url(&self) -> Option<&str> {
         self.facts.url.as_deref()
     }
 
+    /// The URL of the page of the run that holds the rows, or `None`.
     #[getter]
     fn rows_url(&self) -> Option<&str> {
         self.facts.rows_url.as_deref()
     }
 
+    /// The server's URL.
     #[getter]
     fn base_url(&self) -> &str {
         &self.facts.remote.base_url
     }
 
+    /// The id under which this table's rows are stored.
     #[getter]
     fn writer(&self, py: Python<'_>) -> PyResult<String> {
         Ok(match self.current(py)? {
@@ -228,18 +249,20 @@ impl Table {
         })
     }
 
+    /// The reason why delivery has stopped, or `None`.
     #[getter]
     fn stop_reason(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let open = self.current(py)?;
         Ok(open.and_then(|open| open.table.stop_reason()).map(|reason| reason.to_string()))
     }
 
+    /// Whether `finish` has succeeded.
     #[getter]
     fn is_finished(&self) -> bool {
         matches!(&*self.state(), State::Finished { .. })
     }
 
-    /// Asks the table's server; returns the answer's status and body.
+    /// Sends a request to the table's server; returns the response's status and body.
     #[pyo3(signature = (method, path, body, accept, timeout, /))]
     fn _request<'py>(
         &self,
@@ -258,9 +281,9 @@ impl Table {
 }
 
 impl Table {
-    /// Returns the table as it is open in this process, or nothing if it is finished.
+    /// Returns the table as opened in this process, or `None` if it is finished.
     ///
-    /// In a child that a fork made it is opened again, with a writer of its own.
+    /// In a forked child, opens it again as another writer.
     fn current(&self, py: Python<'_>) -> PyResult<Option<Arc<Open>>> {
         match &*self.state() {
             State::Finished { .. } => return Ok(None),
@@ -272,7 +295,7 @@ impl Table {
         let again = Open::new(py, &self.options)?;
         let mut state = self.state();
         let replaced = match &*state {
-            // Another thread was faster.
+            // Another thread has opened it already.
             State::Open(open) if open.generation == generation() => {
                 let open = Arc::clone(open);
                 drop(state);
@@ -282,7 +305,7 @@ impl Table {
             _ => std::mem::replace(&mut *state, State::Open(Arc::clone(&again))),
         };
         drop(state);
-        // Its threads live in another process, and its locks may be theirs.
+        // Its threads run in another process, and its locks may be held by them.
         std::mem::forget(replaced);
         Ok(Some(again))
     }
@@ -301,7 +324,7 @@ impl Drop for Table {
     }
 }
 
-/// The panel's address, where the table was opened without a server's word.
+/// Returns the panel's URL for a table that was opened without contacting the server.
 fn address(open: &Open) -> Option<String> {
     let Remote { base_url, board_url, .. } = &open.remote;
     let board = BaseUrl::board(board_url.as_deref(), base_url).ok()?;
@@ -313,15 +336,15 @@ fn choose<T: Copy>(keyword: &str, choice: &str, choices: &[(&str, T)]) -> PyResu
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
         let names = names.join(" or ");
-        PyValueError::new_err(format!("{keyword} is {names}, not {choice:?}"))
+        PyValueError::new_err(format!("{keyword} must be {names}, not {choice:?}"))
     })
 }
 
 fn seconds(keyword: &str, seconds: f64) -> PyResult<Duration> {
-    // What does not fit is for ever, or none.
+    // Values out of range are treated as infinite.
     if seconds.is_nan() || seconds < 0.0 {
         return Err(PyValueError::new_err(format!(
-            "{keyword} is a number of seconds, not {seconds}"
+            "{keyword} must be a number of seconds, not {seconds}"
         )));
     }
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))

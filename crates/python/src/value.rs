@@ -1,4 +1,4 @@
-//! Any Python value as one that a cell can hold.
+//! Conversion of Python values to cell values.
 
 use std::path::PathBuf;
 
@@ -11,15 +11,16 @@ use streamtable::{Media, MediaKind, Row, Timestamp, Value};
 
 use crate::plain::{LONE_SURROGATE, too_wide};
 
-/// As deep as anything is followed: a little deeper than a table takes, which tells of it better.
+/// Maximum depth of the conversion: slightly more than the limit of a table, so that the table
+/// reports the error.
 const MAX_DEPTH: usize = 70;
 
-/// The module that knows the types of other packages.
+/// The module that converts types of other packages.
 const CONVERT: &str = "streamtable._convert";
 
-/// Makes a row of anything that is one in Python's eyes.
+/// Makes a row from anything that Python code treats as a row.
 ///
-/// The error names the column, and is a `TypeError` unless the value's own code raised another.
+/// The error names the column. It is a `TypeError`, unless the value's own code raised another.
 pub(crate) fn row(row: &Bound<'_, PyAny>) -> PyResult<Row> {
     if let Ok(dict) = row.cast_exact::<PyDict>() {
         return fields(dict, 0);
@@ -30,10 +31,10 @@ pub(crate) fn row(row: &Bound<'_, PyAny>) -> PyResult<Row> {
     fields(dict.cast::<PyDict>()?, 0)
 }
 
-/// Makes the cells of a row, or the fields of a struct.
+/// Makes the cells of a row or the fields of a struct.
 fn fields(dict: &Bound<'_, PyDict>, depth: usize) -> PyResult<Row> {
     let mut row = Row::new();
-    // Converting runs code that may change the dict, which the copy does not mind.
+    // Conversion may run code that changes the dict, so iterate over a copy.
     for (key, value) in dict.copy()?.iter() {
         let name = name(&key)?;
         let value = value_at(&value, depth).map_err(|error| match depth {
@@ -61,7 +62,7 @@ fn text(text: &Bound<'_, PyString>) -> PyResult<String> {
     }
 }
 
-/// Says in which column a conversion failed.
+/// Adds the column's name to a conversion error.
 fn in_column(py: Python<'_>, column: &str, error: PyErr) -> PyErr {
     if !error.is_instance_of::<PyTypeError>(py) {
         return error;
@@ -83,7 +84,7 @@ fn value_at(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     }
 }
 
-/// Makes a value of what needs no look at other packages' types.
+/// Converts a value of a built-in type; returns `None` for other types.
 fn plain(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Option<Value>> {
     Ok(Some(if value.is_none() {
         Value::Null
@@ -99,7 +100,7 @@ fn plain(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Option<Value>> {
     } else if let Ok(float) = value.cast_exact::<PyFloat>() {
         Value::Float(float.value())
     } else if let Ok(list) = value.cast_exact::<PyList>() {
-        // The elements' code may change the list.
+        // Converting the elements may run code that changes the list.
         Value::List(
             list.to_tuple().iter().map(|v| value_at(&v, depth + 1)).collect::<Result<_, _>>()?,
         )
@@ -112,7 +113,7 @@ fn plain(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Option<Value>> {
     }))
 }
 
-/// Makes a value of anything else, by way of what Python makes of it.
+/// Converts any other value through `_convert.simplify`.
 fn simplified(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     let py = value.py();
     static SIMPLIFY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -128,7 +129,7 @@ fn simplified(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     }
     plain(&simple, depth)?.ok_or_else(|| {
         let kind = value.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-        PyTypeError::new_err(format!("a value of type {kind} has no meaning in a table"))
+        PyTypeError::new_err(format!("a value of type {kind} cannot be stored in a table"))
     })
 }
 
@@ -167,7 +168,7 @@ fn utf8(bytes: Vec<u8>) -> PyResult<String> {
     String::from_utf8(bytes).map_err(|_| PyTypeError::new_err("the document is not UTF-8"))
 }
 
-/// Makes Python objects of a row, for those who get one back.
+/// Makes a Python dict from a row.
 pub(crate) fn row_to_python<'py>(py: Python<'py>, row: &Row) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for (name, value) in row.cells() {
@@ -176,7 +177,7 @@ pub(crate) fn row_to_python<'py>(py: Python<'py>, row: &Row) -> PyResult<Bound<'
     Ok(dict)
 }
 
-/// Makes a Python object of a value.
+/// Makes a Python object from a value.
 pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
     match value {
         Value::Null => Ok(py.None().into_bound(py)),

@@ -1,4 +1,4 @@
-"""Run in an environment that holds nothing but the package: it needs no other, and works."""
+"""Checks that the package works in an environment without any other package."""
 
 import os
 import sys

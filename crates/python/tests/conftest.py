@@ -1,4 +1,4 @@
-"""A server, a machine of its own for each test, and tables on both."""
+"""Fixtures: a server, an isolated environment for each test, and tables."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PATIENCE = 60
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that all tests use."""
+    """A server shared by all tests."""
     with Server(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
 def machine(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine that knows the server and nothing else."""
+    """An environment configured for the server, without other settings."""
     for name in list(os.environ):
         if name.startswith(("WANDB_", "WEAVE_", "XDG_", "STREAMTABLE_")) and name not in (
             "STREAMTABLE_BIN",
@@ -44,13 +44,13 @@ def machine(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def name() -> str:
-    """A table that nobody else has."""
+    """A unique table name."""
     return f"me/p/t{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
 def open_table(name: str) -> Iterator[Callable[..., StreamTable]]:
-    """Opens the table, quietly; it is finished when the test ends."""
+    """Opens the table without output; it is finished when the test ends."""
     tables = []
 
     def open_table(table: str = name, **options: object) -> StreamTable:
@@ -66,7 +66,7 @@ def open_table(name: str) -> Iterator[Callable[..., StreamTable]]:
 
 @pytest.fixture
 def program(machine: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a program of its own, as far as it comes."""
+    """Runs a program in a separate process until it exits."""
 
     def program(
         code: str, *args: str, code_is: int | None = 0, **env: str

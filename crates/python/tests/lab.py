@@ -1,4 +1,4 @@
-"""A server of one's own, and a proxy that spoils what it is told to."""
+"""A test server, and a proxy that injects faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 
 
 class Server:
-    """`streamtable serve`, on a free port."""
+    """`streamtable serve` on a free port."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -36,7 +36,7 @@ class Server:
         self.stop()
 
     def start(self) -> None:
-        """Start it, where it was before if it was."""
+        """Start the server, on its previous port if it had one."""
         env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "NETRC": str(self.netrc)}
         command = [os.environ["STREAMTABLE_BIN"], "serve", "--data", str(self.folder / "data")]
         greeting = self.folder / "greeting"
@@ -72,7 +72,7 @@ class Server:
             return bytes(answer.read())
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows as the API shows them."""
+        """Return a table's rows from the API."""
         lines = self.get(f"/api/tables/{quote(table)}/rows?limit=1000000").splitlines()
         return [json.loads(line) for line in lines]
 
@@ -82,15 +82,15 @@ class Server:
         return {column["name"]: column["type"] for column in columns}
 
 
-# Gets a request's number among those for rows, and says what becomes of it.
+# Called with the number of a row request; returns the action.
 Plan = Callable[[int], "str | tuple[int, dict[str, str]]"]
 
 
 class Proxy:
-    """A proxy before a server: what happens to posts of rows, a plan says.
+    """A proxy in front of a server that handles row requests by a plan.
 
-    ``"pass"`` hands on, ``"lose"`` hands on and loses the answer, ``"hang"`` never answers, and a
-    status with headers is the answer.
+    ``"pass"`` forwards the request, ``"lose"`` forwards it and drops the response, ``"hang"`` never
+    responds, and a status with headers is returned as the response.
     """
 
     def __init__(self, server: Server, plan: Plan, hangs_at_open: bool = False):

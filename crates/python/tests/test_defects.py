@@ -1,15 +1,15 @@
-"""What the legacy client got wrong, one test a defect, numbered as in the protocol notes, §17.
+"""Defects of the legacy client, one test each, numbered as in the protocol notes, §17.
 
-| defect | where it is shown gone |
+| defect | test |
 | --- | --- |
-| 1 rows end with the process | test_process.py::test_a_death_loses_nothing |
+| 1 rows are lost with the process | test_process.py::test_a_killed_process_loses_no_rows |
 | 2 to 10 | here |
 | 4 fork | test_process.py::test_fork, ::test_multiprocessing |
 | 11, 12 | here |
 | 13, 16 | test_values.py, test_table.py::test_forms_of_a_row |
 | 14, 15 | here |
 | 17 to 24 | here |
-| 25 the slow import of many packages | here, test_values.py::test_no_package_is_loaded_for_it, alone.py |
+| 25 the slow import of many packages | here, test_values.py::test_conversion_imports_no_packages, alone.py |
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def behind(proxy: Proxy, server: Server) -> dict[str, Any]:
     return {"base_url": proxy.url, "api_key": server.key}
 
 
-def test_02_a_bad_value_ends_nothing(server: Server, name: str, open_table: Open) -> None:
+def test_02_a_bad_value_does_not_stop_logging(server: Server, name: str, open_table: Open) -> None:
     table = open_table()
     for n in range(9):
         if n == 2:
@@ -72,7 +72,7 @@ def test_05_the_buffer_is_bounded(server: Server, open_table: Open) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_06_a_refusal_of_all_is_raised_and_keeps_the_rows(
+def test_06_a_stopped_stream_raises_and_keeps_the_rows(
     server: Server, name: str, open_table: Open, status: int
 ) -> None:
     with Proxy(server, lambda _: (status, {})) as proxy:
@@ -91,7 +91,7 @@ def test_06_a_refusal_of_all_is_raised_and_keeps_the_rows(
     assert [row["n"] for row in server.rows(name)] == list(range(5))
 
 
-def test_07_a_lost_answer_doubles_nothing(server: Server, name: str, open_table: Open) -> None:
+def test_07_a_lost_response_duplicates_no_rows(server: Server, name: str, open_table: Open) -> None:
     with Proxy(server, lambda n: "pass" if n else "lose") as proxy:
         table = open_table(**behind(proxy, server))
         table.log([{"n": n} for n in range(5)])
@@ -100,7 +100,7 @@ def test_07_a_lost_answer_doubles_nothing(server: Server, name: str, open_table:
     assert [row["n"] for row in server.rows(name)] == list(range(5))
 
 
-def test_08_a_silent_server_does_not_hold_up_finish(server: Server, name: str) -> None:
+def test_08_finish_is_bounded_if_the_server_is_silent(server: Server, name: str) -> None:
     with Proxy(server, lambda n: "pass" if n else "hang") as proxy:
         table = StreamTable(name, **behind(proxy, server), finish_timeout=0.5, quiet=True)
         table.log({"n": 0})
@@ -124,7 +124,7 @@ def test_09_opening_is_bounded(name: str) -> None:
         with pytest.raises(streamtable.UnavailableError, match="within"):
             StreamTable(name, base_url=url, api_key="k" * 40, open_timeout=0.5)
         assert time.monotonic() - start < 5
-    # Nobody listens there any more.
+    # The port is closed again.
     table = StreamTable(
         name, base_url=url, api_key="k" * 40, open_timeout=0.3, when_unreachable="log_anyway",
         exit_timeout=0.1, finish_timeout=0.1, quiet=True,
@@ -133,7 +133,7 @@ def test_09_opening_is_bounded(name: str) -> None:
     assert table.stats().pending == 1
 
 
-def test_10_what_is_wrong_at_opening_is_told(
+def test_10_errors_at_opening_are_raised(
     name: str, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(streamtable.AuthenticationError, match="does not accept the API key"):
@@ -146,7 +146,7 @@ def test_10_what_is_wrong_at_opening_is_told(
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
-def test_11_zones_shift_nothing(server: Server, name: str, program: Any, zone: str) -> None:
+def test_11_time_zones_do_not_shift_timestamps(server: Server, name: str, program: Any, zone: str) -> None:
     code = """
         import sys, time
         from streamtable import StreamTable
@@ -190,7 +190,7 @@ def test_12_rows_arrive_soon_and_flush_waits_for_them(
     assert len(server.rows(name)) == 2
 
 
-def test_14_each_array_and_document_is_its_own(server: Server, name: str, open_table: Open) -> None:
+def test_14_each_array_and_document_is_stored_separately(server: Server, name: str, open_table: Open) -> None:
     table = open_table()
     for n in range(3):
         table.log({"array": np.full(3, n), "image": Image(np.full((2, 2), n)), "took": np.timedelta64(n, "s")})
@@ -203,7 +203,7 @@ def test_14_each_array_and_document_is_its_own(server: Server, name: str, open_t
     assert all(server.get(f"/files/{name}/{path}").startswith(b"\x89PNG") for path in files)
 
 
-def test_15_what_changes_later_changes_nothing(server: Server, name: str, open_table: Open) -> None:
+def test_15_later_changes_of_a_row_are_ignored(server: Server, name: str, open_table: Open) -> None:
     table = open_table()
     row: dict[str, Any] = {"n": 1, "list": [1], "dict": {"a": 1}, "array": np.ones(2)}
     table.log(row)
@@ -228,7 +228,7 @@ def test_17_complete_comes_last(server: Server, open_table: Open) -> None:
     assert said_complete.count(True) == 1 and said_complete[-1]
 
 
-def test_18_a_row_that_is_too_long_is_told(server: Server, name: str, open_table: Open) -> None:
+def test_18_a_row_that_is_too_long_raises(server: Server, name: str, open_table: Open) -> None:
     table = open_table()
     table.log({"text": "a"})
     with pytest.raises(streamtable.RowError, match="at most 10383360 are allowed"):
@@ -238,7 +238,7 @@ def test_18_a_row_that_is_too_long_is_told(server: Server, name: str, open_table
     assert [(row["text"], row["_line"]) for row in server.rows(name)] == [("a", 0), ("b", 1)]
 
 
-def test_19_tables_do_not_disturb_each_other(server: Server) -> None:
+def test_19_tables_do_not_affect_each_other(server: Server) -> None:
     before = dict(os.environ)
     names = [f"me/p{i}/t{uuid.uuid4().hex[:8]}" for i in range(8)]
 
@@ -256,7 +256,7 @@ def test_19_tables_do_not_disturb_each_other(server: Server) -> None:
         assert [(row["table"], row["n"]) for row in server.rows(name)] == [(name, n) for n in range(20)]
 
 
-def test_20_a_bad_name_makes_nothing(server: Server) -> None:
+def test_20_an_invalid_name_creates_nothing(server: Server) -> None:
     project = f"p{uuid.uuid4().hex[:8]}"
     with pytest.raises(streamtable.TableNameError):
         StreamTable(f"me/{project}/no good")
@@ -264,7 +264,7 @@ def test_20_a_bad_name_makes_nothing(server: Server) -> None:
     assert (ask(server, query)["data"] or {}).get("project") is None
 
 
-def test_21_what_became_of_rows_is_known(open_table: Open) -> None:
+def test_21_stats_count_the_rows(open_table: Open) -> None:
     table = open_table()
     table.log([{"n": 0}, {"n": 1}])
     stats = table.flush()
@@ -285,7 +285,7 @@ def test_22_retry_after_is_obeyed(server: Server, open_table: Open) -> None:
     assert times[1] - times[0] >= 2
 
 
-def test_23_a_key_in_two_places_is_no_trouble(
+def test_23_a_key_in_two_places_works(
     server: Server, open_table: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", server.key)
@@ -294,11 +294,11 @@ def test_23_a_key_in_two_places_is_no_trouble(
     assert table.finish().acked == 1
 
 
-def test_24_the_writer_tells_nothing_of_the_machine(open_table: Open) -> None:
+def test_24_the_writer_id_reveals_nothing_about_the_machine(open_table: Open) -> None:
     assert uuid.UUID(open_table().writer).version == 4
 
 
-def test_25_the_import_is_light(program: Any) -> None:
+def test_25_the_import_is_fast(program: Any) -> None:
     code = """
         import sys, time
         start = time.process_time()
@@ -306,7 +306,7 @@ def test_25_the_import_is_light(program: Any) -> None:
         print(time.process_time() - start)
     """
     fastest = min(float(program(code).stdout) for _ in range(3))
-    # The legacy client takes 1.9 s at the best.
+    # The legacy client takes at least 1.9 s.
     assert fastest < 0.5
     assert re.fullmatch(r"\d+\.\d+\.\d+", streamtable.__version__)
     assert "streamtable" in sys.modules

@@ -1,7 +1,7 @@
-"""A table in JupyterLab, as a person sees it in Chromium.
+"""A table in JupyterLab, displayed in Chromium.
 
-`cargo xtask python --jupyter` and `cargo xtask ci` run it, in an environment that has JupyterLab and
-Playwright, and say in `CHROMIUM` which browser it is.
+`cargo xtask python --jupyter` and `cargo xtask ci` run it in an environment with JupyterLab and Playwright,
+and set `CHROMIUM` to the browser.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ def row(step):
 """
 CELLS = [OPEN, ROWS + "\ntable.log([row(step) for step in range(300)]);", "table"]
 
-# Questions that JupyterLab puts to whoever starts it for the first time.
+# Dialogs that JupyterLab shows at its first start.
 NOTIFICATIONS = {"fetchNews": "false", "checkForUpdates": False}
 
 
-# JupyterLab leaves its sockets to the end of its process.
+# JupyterLab closes its sockets only at exit.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_panel_grows_by_itself(
+def test_the_panel_shows_new_rows(
     machine: Path, program: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     with jupyterlab(machine) as url, sync_playwright() as playwright:
@@ -67,7 +67,7 @@ def test_the_panel_grows_by_itself(
         panel = page.frame_locator(".jp-OutputArea iframe")
         panel.get_by_text("300 rows").wait_for(timeout=60_000)
         panel.get_by_text("live").first.wait_for(timeout=30_000)
-        # Another process, while nobody touches the page.
+        # Log from another process without touching the page.
         program(OPEN + ROWS + "table.log([row(step) for step in range(300, 900)])\ntable.finish()")
         panel.get_by_text("900 rows").wait_for(timeout=30_000)
         page.wait_for_timeout(500)
@@ -77,7 +77,7 @@ def test_the_panel_grows_by_itself(
 
 @contextmanager
 def jupyterlab(machine: Path) -> Iterator[str]:
-    """Start JupyterLab over a folder with one notebook; give its address."""
+    """Start JupyterLab in a folder with one notebook; yield its URL."""
     cells = [
         {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {}, "outputs": [], "source": cell.strip()}
         for i, cell in enumerate(CELLS)
@@ -119,7 +119,7 @@ def jupyterlab(machine: Path) -> Iterator[str]:
 
 
 def screenshots() -> Path:
-    """Where pictures go that a person should look at: beside the environments."""
+    """The folder for screenshots to be checked by a person: next to the environments."""
     folder = Path(sys.prefix).parent / "screenshots"
     folder.mkdir(exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""Calls as rows."""
+"""Tests of `monitor`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def rows(server: Server, table: StreamTable) -> list[dict[str, Any]]:
 def test_a_function(server: Server, table: StreamTable) -> None:
     @monitor(table)
     def price(item: str, count: int = 1, *more: int, **options: bool) -> float:
-        """Says what it costs."""
+        """Returns the price."""
         return count * 9.5
 
     assert price("tea", 2, 3, gift=True) == 19.0
     assert price("tea") == 9.5
-    assert price.__doc__ == "Says what it costs."
+    assert price.__doc__ == "Returns the price."
     first, second = rows(server, table)
     assert first["name"] == "test_a_function.<locals>.price"
     assert first["inputs"] == {"item": "tea", "count": 2, "more": [3], "options": {"gift": True}}
@@ -77,7 +77,7 @@ def test_processors_and_methods(server: Server, table: StreamTable) -> None:
     assert (row["inputs"], row["output"]) == ({"length": 3}, "CAT")
 
 
-def test_a_record_takes_more_data(server: Server, table: StreamTable) -> None:
+def test_add_data_adds_columns(server: Server, table: StreamTable) -> None:
     @monitor(table, auto_log=False)
     def answer(question: str) -> str:
         return "42"
@@ -178,7 +178,7 @@ def test_async_generators(server: Server, table: StreamTable) -> None:
     assert row["output"] == ["a", "b", "c"]
 
 
-def test_strange_values_are_shown(server: Server, table: StreamTable) -> None:
+def test_unsupported_values_are_logged_as_repr(server: Server, table: StreamTable) -> None:
     class Strange:
         def __repr__(self) -> str:
             return "<strange>"
@@ -190,7 +190,7 @@ def test_strange_values_are_shown(server: Server, table: StreamTable) -> None:
     assert isinstance(take(Strange(), b"x", 2**70, [1, [2]], {"k": Strange()}), Strange)
     (row,) = rows(server, table)
     assert row["output"] == "<strange>"
-    # What cannot lie in one list with the others is shown as Python shows it.
+    # List items that cannot be in one list are logged as their repr.
     assert row["inputs"]["values"] == [
         "<strange>",
         "b'x'",
@@ -219,7 +219,7 @@ def test_functions_of_all_kinds_share_a_table(server: Server, table: StreamTable
     assert (third["inputs"], third["output"], third.get("misfit")) == ({"x": 2}, 2, None)
 
 
-def test_trouble_never_reaches_the_function(
+def test_table_errors_never_reach_the_function(
     table: StreamTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     def bad(_: object) -> Any:
@@ -243,7 +243,7 @@ def test_trouble_never_reaches_the_function(
     assert "the table is finished" in caplog.text
 
 
-def test_a_name_is_opened_when_it_is_needed(server: Server, name: str) -> None:
+def test_a_name_is_opened_at_the_first_row(server: Server, name: str) -> None:
     @monitor(name)
     def one() -> int:
         return 1

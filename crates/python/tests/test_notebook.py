@@ -1,4 +1,4 @@
-"""What a notebook shows, and what its file keeps."""
+"""The display in a notebook and the content of its file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_panel_and_the_last_rows(server: Server, name: str, open_table: Open) 
     assert "<td>29</td>" not in shown
 
 
-def test_ipython_shows_it(server: Server, open_table: Open) -> None:
+def test_ipython_displays_the_table(server: Server, open_table: Open) -> None:
     from IPython.core.formatters import DisplayFormatter
 
     table = open_table()
@@ -59,7 +59,7 @@ def test_no_rows(open_table: Open) -> None:
     assert "cannot be shown" in html(open_table()) or "no rows yet" in html(open_table())
 
 
-def test_a_server_that_is_gone(server: Server, name: str) -> None:
+def test_an_unreachable_server(server: Server, name: str) -> None:
     with Proxy(server, lambda _: "pass") as proxy:
         table = StreamTable(name, quiet=True, base_url=proxy.url, api_key=server.key)
         table.log({"n": 1})

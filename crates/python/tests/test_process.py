@@ -1,4 +1,4 @@
-"""Forks, signals, deaths, and the end of the process."""
+"""Forks, signals, crashes and exit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def numbers(server: Server, table: str) -> list[int]:
     return [row["n"] for row in server.rows(table)]
 
 
-def test_the_end_of_a_program_delivers(server: Server, name: str, program: Program) -> None:
+def test_exit_delivers_all_rows(server: Server, name: str, program: Program) -> None:
     code = """
         import sys
         from streamtable import StreamTable
@@ -32,7 +32,7 @@ def test_the_end_of_a_program_delivers(server: Server, name: str, program: Progr
     assert numbers(server, name) == list(range(1000))
 
 
-def test_the_end_is_bounded_and_tells_what_is_left(
+def test_exit_is_bounded_and_reports_pending_rows(
     server: Server, name: str, program: Program
 ) -> None:
     code = """
@@ -48,12 +48,12 @@ def test_the_end_is_bounded_and_tells_what_is_left(
         said = program(code, name, **env).stderr
         assert time.monotonic() - start < 6
         assert f"streamtable: {name}: 1 rows or files are not stored yet" in said
-        assert "they wait in the spool, and the next start delivers them" in said
+        assert "they are in the spool and are sent when the table is opened again" in said
         said = program(code, name, "no spool", **env).stderr
         assert "they are lost with this process" in said
 
 
-def test_a_table_that_nobody_holds_goes_on(server: Server, name: str, program: Program) -> None:
+def test_a_dropped_table_delivers_its_rows(server: Server, name: str, program: Program) -> None:
     code = """
         import sys, time
         from streamtable import StreamTable
@@ -89,18 +89,18 @@ AGAIN = """
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "_exit", "abort"])
-def test_a_death_loses_nothing(server: Server, name: str, program: Program, how: str) -> None:
+def test_a_killed_process_loses_no_rows(server: Server, name: str, program: Program, how: str) -> None:
     """The legacy client loses all rows of the last seconds (defect 1)."""
     program(DIE, name, how, code_is=None)
     program(AGAIN, name)
     assert numbers(server, name) == list(range(5000))
 
 
-def test_a_death_while_the_server_is_away(server: Server, name: str, program: Program) -> None:
+def test_a_killed_process_without_a_server_loses_no_rows(server: Server, name: str, program: Program) -> None:
     with Proxy(server, lambda _: (503, {})) as proxy:
         program(DIE, name, "SIGKILL", code_is=-signal.SIGKILL, WANDB_BASE_URL=proxy.url, WANDB_API_KEY=server.key)
         assert server.get("/api/tables").decode().count(name) == 0
-        # The same place, and now it passes on.
+        # The same address, which now forwards requests.
         proxy.plan = lambda _: "pass"
         said = program(AGAIN, name, WANDB_BASE_URL=proxy.url, WANDB_API_KEY=server.key).stdout
     assert "found=5000, acked=5000, pending=0" in said
@@ -157,7 +157,7 @@ def test_fork(server: Server, name: str, program: Program) -> None:
     assert max(Counter((row["_writer"], row["_line"]) for row in rows).values()) == 1
 
 
-def test_a_child_that_does_nothing_ends(name: str, program: Program, server: Server) -> None:
+def test_an_idle_child_exits(name: str, program: Program, server: Server) -> None:
     code = """
         import os, sys, time
         from streamtable import StreamTable
@@ -179,7 +179,7 @@ def test_a_child_that_does_nothing_ends(name: str, program: Program, server: Ser
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(server: Server, name: str, program: Program, method: str) -> None:
-    """Its children leave without a word to atexit."""
+    """Children of multiprocessing exit without calling atexit functions."""
     code = """
         import multiprocessing, sys
         from streamtable import StreamTable
@@ -213,7 +213,7 @@ def test_multiprocessing(server: Server, name: str, program: Program, method: st
 
 
 @pytest.mark.parametrize("wait", ["flush", "finish", "log", "open"])
-def test_ctrl_c_ends_a_wait(
+def test_ctrl_c_interrupts_waits(
     server: Server, name: str, machine: Path, wait: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = machine / "waits.py"
@@ -254,7 +254,7 @@ except KeyboardInterrupt:
         assert time.monotonic() - start < 4
 
 
-def test_a_daemon_thread_that_waits_does_not_hold_up_the_end(
+def test_a_waiting_daemon_thread_does_not_block_exit(
     server: Server, name: str, program: Program
 ) -> None:
     code = """

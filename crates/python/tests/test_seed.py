@@ -1,6 +1,6 @@
-"""The blocks of the page by which people know StreamTable, with the import line changed.
+"""The code blocks of W&B's StreamTable page, with the import line changed.
 
-The second one lacks its last parenthesis on the page.
+On the page, the second block lacks its last parenthesis.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a table does, from opening to finishing."""
+"""Tests of `StreamTable`, from opening to finishing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cells(server: Server, table: str) -> list[dict[str, object]]:
     return [{k: v for k, v in row.items() if k not in own} for row in server.rows(table)]
 
 
-def test_log_tells_the_panel_once(
+def test_log_returns_the_panel_url_once(
     server: Server, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = DropIn(name)
@@ -80,7 +80,7 @@ def test_forms_of_a_row(server: Server, name: str, open_table: Open, rows: objec
     assert cells(server, name) == [{"a": 1, "b": "x"}]
 
 
-def test_no_rows_are_none(open_table: Open) -> None:
+def test_empty_calls_log_nothing(open_table: Open) -> None:
     table = open_table()
     assert table.log([]) is None
     assert table.stats().logged == 0
@@ -103,14 +103,14 @@ def test_order_of_rows_and_columns(server: Server, name: str, open_table: Open) 
         ({"a": 1, "b": "x", "c": 1}, streamtable.RowError, "c", "is not one of the table's"),
         ({"a": [1], "b": "x"}, streamtable.RowError, "a", "holds int, this row has list<int>"),
         ({"a": 1, "b": "x", "_step": 1}, streamtable.RowError, "_step", "reserved"),
-        ({"a": 2**63, "b": "x"}, TypeError, "a", "64 bits does not fit 64 with a sign"),
-        ({"a": 2**63, "b": ()}, TypeError, "a", "64 bits does not fit 64 with a sign"),
-        ({"a": object(), "b": "x"}, TypeError, "a", "object has no meaning in a table"),
+        ({"a": 2**63, "b": "x"}, TypeError, "a", "64 bits does not fit a signed 64-bit integer"),
+        ({"a": 2**63, "b": ()}, TypeError, "a", "64 bits does not fit a signed 64-bit integer"),
+        ({"a": object(), "b": "x"}, TypeError, "a", "object cannot be stored in a table"),
         ({"a": 1, "b": b"x"}, streamtable.RowTypeError, "b", "wrap them in Image"),
-        ({"a": 1, "b": "\ud800"}, TypeError, "b", "half a surrogate pair"),
-        ({"a": 1, "b": ["\ud800"]}, TypeError, "b", "half a surrogate pair"),
-        ({"a": 1, ("b",): "x"}, TypeError, "", "a column's name is a text, not tuple"),
-        (7, TypeError, "", "a row is a dict or another mapping of columns, not int"),
+        ({"a": 1, "b": "\ud800"}, TypeError, "b", "unpaired surrogate"),
+        ({"a": 1, "b": ["\ud800"]}, TypeError, "b", "unpaired surrogate"),
+        ({"a": 1, ("b",): "x"}, TypeError, "", "a column name must be a string, not tuple"),
+        (7, TypeError, "", "a row must be a dict or another mapping of columns, not int"),
         ("ab", TypeError, "", "not str"),
         ([[1, 2]], TypeError, "", "not list"),
         (None, TypeError, "", "not NoneType"),
@@ -133,7 +133,7 @@ def test_a_bad_row_is_refused_alone(
     assert table.finish().acked == 2
 
 
-def test_the_others_of_a_call_are_taken(server: Server, name: str, open_table: Open) -> None:
+def test_the_other_rows_of_a_call_are_accepted(server: Server, name: str, open_table: Open) -> None:
     table = open_table()
     bad = {"n": object()}
     with pytest.raises(TypeError) as raised:
@@ -149,7 +149,7 @@ def test_the_others_of_a_call_are_taken(server: Server, name: str, open_table: O
     assert [row["n"] for row in cells(server, name)] == [0, 2, 4]
 
 
-def test_what_stops_the_program_stops_the_call(open_table: Open) -> None:
+def test_keyboard_interrupt_ends_the_call(open_table: Open) -> None:
     class Interrupting(UserDict[str, int]):
         def items(self) -> object:  # type: ignore[override]
             raise KeyboardInterrupt
@@ -161,7 +161,7 @@ def test_what_stops_the_program_stops_the_call(open_table: Open) -> None:
         table.log({"n": 1 / i} for i in (1, 0))
 
 
-def test_columns_may_evolve(server: Server, name: str, open_table: Open) -> None:
+def test_evolving_columns(server: Server, name: str, open_table: Open) -> None:
     table = open_table(columns="evolve")
     table.log([{"a": 1}, {"b": "x"}, {"a": "y", "b": None}])
     table.finish()
@@ -173,7 +173,7 @@ def test_columns_may_evolve(server: Server, name: str, open_table: Open) -> None
     ]
 
 
-def test_finished_is_finished(open_table: Open) -> None:
+def test_a_finished_table_refuses_rows(open_table: Open) -> None:
     table = open_table()
     table.log({"a": 1})
     first = table.finish()
@@ -237,11 +237,11 @@ def test_parts_of_a_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"columns": "loose"}, 'columns is "strict" or "evolve", not "loose"'),
-        ({"when_full": "drop"}, 'when_full is "refuse" or "wait", not "drop"'),
-        ({"sync": "now"}, 'sync is "never" or "interval" or "always", not "now"'),
-        ({"open_timeout": -1}, "open_timeout is a number of seconds, not -1"),
-        ({"exit_timeout": math.nan}, "exit_timeout is a number of seconds, not NaN"),
+        ({"columns": "loose"}, 'columns must be "strict" or "evolve", not "loose"'),
+        ({"when_full": "drop"}, 'when_full must be "refuse" or "wait", not "drop"'),
+        ({"sync": "now"}, 'sync must be "never" or "interval" or "always", not "now"'),
+        ({"open_timeout": -1}, "open_timeout must be a number of seconds, not -1"),
+        ({"exit_timeout": math.nan}, "exit_timeout must be a number of seconds, not NaN"),
     ],
 )
 def test_options(name: str, options: dict[str, object], words: str) -> None:
@@ -269,7 +269,7 @@ def test_many_threads(server: Server, name: str, open_table: Open) -> None:
         assert [row["n"] for row in rows if row["thread"] == i] == list(range(500))
 
 
-def test_waits_give_the_interpreter_to_others(server: Server, open_table: Open, name: str) -> None:
+def test_waits_release_the_gil(server: Server, open_table: Open, name: str) -> None:
     with Proxy(server, lambda n: "pass" if n else "hang") as proxy:
         table = open_table(base_url=proxy.url, api_key=server.key)
         table.log({"n": 0})
@@ -328,12 +328,12 @@ def test_reading_back(server: Server, name: str, open_table: Open) -> None:
     assert table.query(f"select sum(n) as s from {bare}", format="dicts") == [{"s": 6}]
     with pytest.raises(streamtable.ReadError, match="nowhere"):
         table.query("select * from nowhere")
-    with pytest.raises(ValueError, match="format is"):
+    with pytest.raises(ValueError, match="format must be"):
         table.rows(format="csv")  # type: ignore[call-overload]
 
 
-def test_a_row_refused_by_the_server_is_told(open_table: Open, server: Server, name: str) -> None:
-    """Two writers that do not know of each other's columns yet."""
+def test_on_reject_gets_rows_rejected_by_the_server(open_table: Open, server: Server, name: str) -> None:
+    """Two writers add conflicting columns at the same time."""
     told: list[tuple[dict[str, object], str]] = []
     first = open_table()
     second = open_table(on_reject=lambda row, reason: told.append((row, reason)))

@@ -1,4 +1,4 @@
-"""What each kind of value becomes."""
+"""Conversion of each kind of value."""
 
 from __future__ import annotations
 
@@ -149,22 +149,22 @@ def test_value(server: Server, name: str, open_table: Open, value: Any, type_: s
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (b"x", "bytes do not say what they are"),
-        (bytearray(b"x"), "bytearray do not say"),
-        (1j, "complex has no meaning"),
-        (int, "type has no meaning"),
-        (print, "builtin_function_or_method has no meaning"),
-        (iter([1]), "list_iterator has no meaning"),
-        (np.complex64(1), "numpy.complex64 has no meaning"),
-        (np.array([1j]), "an array of complex128 has no meaning"),
+        (b"x", "bytes has no media type"),
+        (bytearray(b"x"), "bytearray has no media type"),
+        (1j, "complex cannot be stored"),
+        (int, "type cannot be stored"),
+        (print, "builtin_function_or_method cannot be stored"),
+        (iter([1]), "list_iterator cannot be stored"),
+        (np.complex64(1), "numpy.complex64 cannot be stored"),
+        (np.array([1j]), "an array of complex128 cannot be stored"),
         (np.zeros(100_000), "an array of 100000 elements is too large"),
-        ([[object()]], "object has no meaning"),
-        ({"a": {"b": object()}}, "object has no meaning"),
+        ([[object()]], "object cannot be stored"),
+        ({"a": {"b": object()}}, "object cannot be stored"),
         ([1, [2]], "holds int, this row has list<int>"),
     ],
     ids=lambda v: repr(v)[:30],
 )
-def test_value_without_meaning(open_table: Open, value: Any, words: str) -> None:
+def test_unsupported_values(open_table: Open, value: Any, words: str) -> None:
     table = open_table()
     with pytest.raises((TypeError, ValueError)) as raised:
         table.log({"column": value})
@@ -175,7 +175,7 @@ def test_value_without_meaning(open_table: Open, value: Any, words: str) -> None
     assert table.finish().acked == 1
 
 
-def test_what_holds_itself_is_refused(open_table: Open) -> None:
+def test_recursive_values_are_refused(open_table: Open) -> None:
     endless: list[Any] = []
     endless.append(endless)
     table = open_table()
@@ -308,13 +308,13 @@ def test_many_arrow_types(server: Server, name: str, open_table: Open) -> None:
 
 def test_bad_frames(open_table: Open) -> None:
     table = open_table()
-    with pytest.raises(TypeError, match='column "b": a value of Arrow type Binary has no meaning'):
+    with pytest.raises(TypeError, match='column "b": a value of Arrow type Binary cannot be stored'):
         table.log(pa.table({"a": [1], "b": [b"x"]}))
     assert table.stats().logged == 0
     table.log({"a": 1})
     with pytest.raises(streamtable.RowError, match='"b" is not one of the table') as raised:
         table.log(pa.table({"a": range(5000), "b": range(5000)}))
-    assert "the rows behind these were not tried" in str(raised.value)
+    assert "the rows after these were not tried" in str(raised.value)
     assert raised.value.refused[0].row == {"a": 0, "b": 0}
     with pytest.raises(TypeError, match="18446744073709551615 does not fit"):
         table.log(pa.table({"a": pa.array([2**64 - 1, 3], pa.uint64())}))
@@ -335,7 +335,7 @@ def images(folder: Path) -> dict[str, Any]:
     pillow = Pillow.new("RGB", (4, 3), (200, 10, 10))
 
     class OfWandb:
-        """Duck-typed after what wandb's own class has."""
+        """Has the same attributes as wandb's class."""
 
         _log_type = "image-file"
         _path = str(path)
@@ -441,19 +441,19 @@ def test_bad_media(make: Callable[[], Any], words: str) -> None:
         make()
 
 
-def test_media_that_turn_out_bad(open_table: Open, tmp_path: Path) -> None:
+def test_invalid_media_content(open_table: Open, tmp_path: Path) -> None:
     table = open_table()
     with pytest.raises(TypeError, match='column "image": .*not an image of a known format'):
         table.log({"image": Image(b"no picture")})
     with pytest.raises(TypeError, match='column "image": cannot read .*gone.png'):
         table.log({"image": Image(tmp_path / "gone.png")})
-    with pytest.raises(ValueError, match="say which format"):
+    with pytest.raises(ValueError, match="give the format"):
         Audio(b"????")
     table.log({"image": Image(png())})
     assert table.finish().acked == 1
 
 
-def test_no_package_is_loaded_for_it(program: Any) -> None:
+def test_conversion_imports_no_packages(program: Any) -> None:
     code = """
         import sys
         import streamtable

@@ -1,4 +1,4 @@
-"""A program of the real weave's StreamTable, and the same one on ours, leave the same rows.
+"""The same program with weave's StreamTable and with ours stores the same rows.
 
 `cargo xtask python --clients` installs weave and runs this.
 """

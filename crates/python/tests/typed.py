@@ -1,4 +1,4 @@
-"""What mypy must understand of the package, and what it must refuse. Never run."""
+"""Code that mypy must accept or reject. Never run."""
 
 from __future__ import annotations
 

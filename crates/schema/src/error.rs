@@ -1,82 +1,82 @@
-//! Why a row does not fit its table.
+//! Errors for rows that do not fit their table.
 
 use crate::types::at;
 use crate::{MAX_DEPTH, MediaError, Type};
 
-/// Why a row was refused: which column, and what about it.
+/// The reason why a row was refused: the column and the problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
-    /// The table has a column that the row lacks, and its columns are strict.
+    /// The row lacks a column of the table, and the table's columns are strict.
     #[error(
-        "column {column:?} is missing: every row has the table's columns, null where it knows no value"
+        "column {column:?} is missing: every row has the table's columns, null with null for an unknown value"
     )]
     MissingColumn {
-        /// The first such column, in the table's order.
+        /// The first missing column, in the table's order.
         column: String,
     },
-    /// The row has a column that the table lacks, and its columns are strict.
+    /// The row has a column that the table lacks, and the table's columns are strict.
     #[error(
-        "column {column:?} is not one of the table's; open it with evolving columns to add some"
+        "column {column:?} is not one of the table's; open the table with evolving columns to add it"
     )]
     ExtraColumn {
-        /// The first such column, in the row's order.
+        /// The first extra column, in the row's order.
         column: String,
     },
-    /// The row has two cells of one name.
-    #[error("column {column:?} is there twice in one row; keep one")]
+    /// The row has two cells with the same name.
+    #[error("column {column:?} appears twice in one row; keep one")]
     DuplicateColumn {
         /// The column.
         column: String,
     },
-    /// The protocol gives the name a meaning of its own.
+    /// The protocol reserves the name for its own use.
     #[error("column {column:?} is reserved by the protocol; choose another name")]
     ReservedColumn {
         /// The column.
         column: String,
     },
-    /// The table would have more columns than it may.
-    #[error("column {column:?} would be one more than the {limit} that a table may have")]
+    /// The row would give the table more columns than the limit.
+    #[error("column {column:?} exceeds the limit of {limit} columns in a table")]
     TooManyColumns {
-        /// The column that is one too many.
+        /// The column that exceeds the limit.
         column: String,
-        /// How many a table may have.
+        /// The maximum number of columns of a table.
         limit: usize,
     },
-    /// The row has no cell, and its table no column to compare it with.
-    #[error("the first row of a table has no cell; log one that names the columns")]
+    /// The row has no cells, and the table has no columns yet.
+    #[error("the first row of a table has no cells; it must have at least one column")]
     EmptyRow,
-    /// A list or a struct met another kind.
+    /// A list or a struct cannot be combined with another kind.
     #[error("column {column:?} holds {held}, this row has {came}{}", at(path))]
     Mismatch {
         /// The column.
         column: String,
-        /// Where inside the cell, such as `.a[].b`; empty for the cell itself.
+        /// The path inside the cell, such as `.a[].b`; empty for the cell itself.
         path: String,
-        /// What the column holds there.
+        /// The type that the column has at this path.
         held: Type,
-        /// What the row has there.
+        /// The type that the row has at this path.
         came: Type,
     },
-    /// A value has no meaning in a table.
+    /// The value cannot be stored in a table.
     #[error("column {column:?}: {error}")]
     Value {
         /// The column.
         column: String,
-        /// What is wrong with the value.
+        /// The problem with the value.
         #[source]
         error: ValueError,
     },
-    /// What was given as a row serializes as something else than a struct or a map.
+    /// The value given as a row serializes as something other than a struct or a map.
     #[error("a row is a struct or a map of columns, not {found}")]
     NotARow {
-        /// What it serializes as.
+        /// The type that it serializes as.
         found: Type,
     },
 }
 
 impl SchemaError {
-    /// Returns the column that the error is about, where it is about one.
+    /// Returns the column that the error is about, if it is about one.
     pub fn column(&self) -> Option<&str> {
         match self {
             Self::MissingColumn { column }
@@ -91,12 +91,14 @@ impl SchemaError {
     }
 }
 
-/// Why a value has no meaning in a table.
+/// The reason why a value cannot be stored in a table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// An integer that 64 bits with a sign do not hold.
-    #[error("the integer {value} does not fit 64 bits with a sign; log it as a string or a float")]
+    /// An integer that does not fit a signed 64-bit integer.
+    #[error(
+        "the integer {value} does not fit a signed 64-bit integer; log it as a string or a float"
+    )]
     IntegerRange {
         /// The integer in decimal.
         value: String,
@@ -107,31 +109,31 @@ pub enum ValueError {
         /// [`MAX_DEPTH`].
         limit: usize,
     },
-    /// A map's key is neither a text nor a finite number nor a boolean.
-    #[error("a map's key is neither a text nor a number nor a boolean; make it a text")]
+    /// A map key is not a string, a finite number or a boolean.
+    #[error("a map's key is not a string, a number or a boolean; convert it to a string")]
     BadKey,
-    /// A struct has two fields of one name.
-    #[error("the field {name:?} is there twice in one struct; keep one")]
+    /// A struct has two fields with the same name.
+    #[error("the field {name:?} appears twice in one struct; keep one")]
     DuplicateField {
         /// The field.
         name: String,
     },
-    /// A struct has a `_type` that readers would take for a cell of the protocol's own.
-    #[error("a struct's field \"_type\" may not be {text:?}, which has a meaning in the protocol")]
+    /// A struct has a `_type` field that readers would mistake for a cell of the protocol.
+    #[error("a struct's field \"_type\" may not be {text:?}, which the protocol reserves")]
     ReservedType {
-        /// The field's text.
+        /// The value of the field.
         text: String,
     },
-    /// Bytes that say not what they are.
+    /// Bytes without a media type.
     #[error("bytes have no column type; wrap them in `Media`, or log a list of numbers")]
     BareBytes,
-    /// A media value that cannot be one.
+    /// An invalid media value.
     #[error(transparent)]
     Media(#[from] MediaError),
-    /// The value's own `Serialize` gave up, or wrote what nothing here can read.
+    /// The value's `Serialize` implementation returned an error or produced unsupported data.
     #[error("cannot be serialized: {what}")]
     Unsupported {
-        /// What it said.
+        /// The error message of the implementation.
         what: String,
     },
 }

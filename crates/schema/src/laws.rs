@@ -1,4 +1,4 @@
-//! What holds for every type, value, row and table.
+//! Property tests: laws that hold for every type, value, row and table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ fn singleton_type() -> impl Strategy<Value = Type> {
     ])
 }
 
-/// Any type, lists and structs beside anything included.
+/// Generates any type, including unions that mix lists and structs with other kinds.
 fn ty() -> impl Strategy<Value = Type> {
     singleton_type().prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -37,7 +37,7 @@ fn ty() -> impl Strategy<Value = Type> {
     })
 }
 
-/// Any type that rows make: nowhere does a list or a struct stand beside another kind.
+/// Generates any type that rows can produce: lists and structs are not mixed with other kinds.
 fn unmixed_type() -> impl Strategy<Value = Type> {
     let singletons = vec(singleton_type(), 1..3).prop_map(|members| union(&members));
     singletons.prop_recursive(2, 8, 2, |inner| {
@@ -66,7 +66,7 @@ fn singleton() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Any value, those that a table refuses included.
+/// Generates any value, including values that a table refuses.
 fn value() -> impl Strategy<Value = Value> {
     let wide = any::<u64>().prop_map(Value::from);
     let leaf = prop_oneof![19 => singleton(), 1 => wide];
@@ -78,7 +78,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A value that mostly fits what the column of this name holds elsewhere.
+/// Generates a value that usually fits what other rows hold in the column of this name.
 fn cell(name: &'static str) -> impl Strategy<Value = (&'static str, Value)> {
     let usual = match name {
         "a" => singleton().boxed(),
@@ -106,7 +106,7 @@ fn policy() -> impl Strategy<Value = ColumnPolicy> {
     select(vec![ColumnPolicy::Strict, ColumnPolicy::Evolve])
 }
 
-/// Says what it means that a value is of a type.
+/// Reference implementation: returns whether a value is of a type.
 fn is_of(ty: &Type, value: &Value) -> bool {
     match (ty, value) {
         (Type::Union(union), value) => union.members().iter().any(|member| is_of(member, value)),
@@ -131,7 +131,7 @@ fn unite_all(types: &[Type]) -> Option<Type> {
     types.iter().try_fold(Type::Unknown, |all, ty| all.unite(ty).ok())
 }
 
-/// Says whether a cell has a meaning in a table.
+/// Reference implementation: returns whether a cell can be stored in a table.
 fn has_meaning(value: &Value) -> bool {
     match value {
         Value::Int(n) => i64::try_from(*n).is_ok(),
@@ -144,7 +144,7 @@ fn has_meaning(value: &Value) -> bool {
     }
 }
 
-/// Lists the columns for which a table refuses a row, by the rules.
+/// Reference implementation: returns the columns for which a table refuses a row.
 fn faults(schema: &Schema, row: &Row) -> BTreeSet<String> {
     let count = |name: &str| row.cells().filter(|(other, _)| *other == name).count();
     let is_closed = schema.policy() == ColumnPolicy::Strict && !schema.columns().is_empty();
@@ -172,7 +172,7 @@ proptest! {
         prop_assert_eq!(&a.unite_any(&both), &both);
         prop_assert_eq!(&a.unite_any(&Type::Unknown), &a);
 
-        // The union holds both, and whatever holds both holds it.
+        // The union includes both types, and every type that includes both includes the union.
         prop_assert!(both.includes(&a) && both.includes(&b));
         prop_assert_eq!(c.includes(&a) && c.includes(&b), c.includes(&both));
     }
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn a_type_accepts_what_is_of_it(a in ty(), b in ty(), v in value()) {
+    fn a_type_accepts_its_own_values(a in ty(), b in ty(), v in value()) {
         let of_value = Type::of_any(&v);
         for ty in [&a, &of_value, &of_value.unite_any(&a), &Type::list(a.clone())] {
             prop_assert_eq!(ty.accepts(&v), is_of(ty, &v), "{} and {:?}", ty, &v);
@@ -206,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn what_unites_unites_to_the_same(a in ty(), b in ty()) {
+    fn strict_and_mixed_unions_agree_when_types_unite(a in ty(), b in ty()) {
         prop_assert_eq!(a.unite(&Type::Unknown), Ok(a.clone()));
         prop_assert_eq!(a.unite(&a), Ok(a.clone()));
         match a.unite(&b) {
@@ -223,7 +223,7 @@ proptest! {
     }
 
     #[test]
-    fn what_clashes_clashes_in_any_order(
+    fn types_clash_in_any_order(
         (types, shuffled) in vec(unmixed_type(), 1..5)
             .prop_flat_map(|types| (Just(types.clone()), Just(types).prop_shuffle())),
     ) {
@@ -247,7 +247,7 @@ proptest! {
     }
 
     #[test]
-    fn exactly_the_rows_that_the_rules_refuse_are_refused(
+    fn rows_are_refused_exactly_by_the_rules(
         policy in policy(),
         rows in vec(row(), 1..8),
     ) {
@@ -284,14 +284,14 @@ proptest! {
     }
 
     #[test]
-    fn names_that_parse_print_as_they_were(text in "([aA.é:_ -]{0,3}/){0,4}[aA.é:_ -]{0,3}") {
+    fn parsed_names_print_unchanged(text in "([aA.é:_ -]{0,3}/){0,4}[aA.é:_ -]{0,3}") {
         if let Ok(name) = text.parse::<TableName>() {
             prop_assert_eq!(name.to_string(), text);
         }
     }
 
     #[test]
-    fn any_bytes_are_an_image_or_none(
+    fn any_bytes_are_an_image_or_an_error(
         head in select(vec![
             &b""[..], b"\x89PNG", b"\xff\xd8\xff\xe0", b"GIF89a", b"BM", b"RIFF\0\0\0\0WEBPVP8",
             b"II*\0\x08\0\0\0", b"MM\0+\0\x08\0\0", b"\0\0\x01\0", b"\xff\x0a",

@@ -1,7 +1,8 @@
-//! The vocabulary of StreamTable: names, values, rows, types and how they unite.
+//! The basic types of StreamTable: names, values, rows, column types and the rules that unite
+//! types.
 //!
-//! Nothing here does I/O, reads a clock or knows how a row travels. A program that only makes or
-//! checks rows needs no other crate of the project.
+//! This crate does no I/O, reads no clock and does not know how rows are sent. A program that only
+//! builds or checks rows needs no other crate of the project.
 //!
 //! ```
 //! use streamtable_schema::{ColumnPolicy, Schema, TableName, row};
@@ -12,7 +13,7 @@
 //! schema.admit(&row! { "path" => "/cart", "ms" => None::<i64> })?;
 //! assert_eq!(schema.to_string(), "path: string, ms: int?");
 //!
-//! // A row that does not fit changes nothing and says which column, and why.
+//! // A row that does not fit changes nothing; the error names the column and the reason.
 //! let error = schema.admit(&row! { "path" => "/" }).unwrap_err();
 //! assert_eq!(error.column(), Some("ms"));
 //! # assert_eq!(name.table(), "requests");
@@ -44,7 +45,7 @@ pub use value::{MAX_DEPTH, Value};
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// What the project's own serializers need to recognise values that serde has no word for.
+/// Support for the project's own serializers, for values that serde's data model lacks.
 #[doc(hidden)]
 pub mod token {
     pub use crate::__refuse as refuse;

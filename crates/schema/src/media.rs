@@ -1,4 +1,4 @@
-//! Media cells: images, sound, films and documents that a row carries.
+//! Media cells: images, audio, video and documents in a row.
 
 mod pack;
 #[cfg(test)]
@@ -15,15 +15,15 @@ use serde::{Deserialize, Serialize};
 pub use pack::MEDIA_TOKEN;
 pub(crate) use pack::unpack;
 
-/// What a media cell shows.
+/// The kind of content in a media cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaKind {
-    /// A picture.
+    /// An image.
     Image,
-    /// Sound.
+    /// Audio.
     Audio,
-    /// A film.
+    /// Video.
     Video,
     /// An HTML document.
     Html,
@@ -62,7 +62,7 @@ impl FromStr for MediaKind {
     }
 }
 
-/// A media cell: its bytes, or where they are, and what is known of them without decoding.
+/// A media cell: its bytes or their location, and the metadata known without decoding.
 ///
 /// ```
 /// use streamtable_schema::Media;
@@ -86,33 +86,34 @@ pub struct Media {
     source: MediaSource,
 }
 
-/// Where the bytes of a media cell are.
+/// Location of a media cell's bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub enum MediaSource {
     /// In memory.
     Bytes(Bytes),
     /// In a file, which is read when the row is logged.
     Path(PathBuf),
-    /// With the table's other files, under a name that its content gives.
+    /// Stored with the table's other files, under a name derived from the content.
     Stored(StoredFile),
 }
 
-/// A file that lies beside a table, named by its content.
+/// A file stored with a table, named by its content.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StoredFile {
-    /// Its path below the table's files, with `/` between folders.
+    /// The path within the table's files, with `/` between folders.
     pub path: String,
-    /// The SHA-256 of its bytes, 64 lower-case hexadecimal digits. Legacy clients do not tell it.
+    /// The SHA-256 of the bytes, 64 lower-case hexadecimal digits. Legacy clients do not send it.
     pub sha256: Option<String>,
-    /// Its length in bytes. Legacy clients do not tell it.
+    /// The length in bytes. Legacy clients do not send it.
     pub size: Option<u64>,
 }
 
 impl Media {
-    /// Makes an image cell of an encoded image (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF, …).
+    /// Makes an image cell from an encoded image (PNG, JPEG, GIF, WebP, BMP, TIFF, AVIF, …).
     ///
-    /// Format, width and height are read from the header; the pixels are not decoded. Fails with
-    /// [`MediaError::NotAnImage`] when the header is of no known format or tells an absurd size.
+    /// Reads format, width and height from the header and does not decode the pixels. Returns
+    /// [`MediaError::NotAnImage`] if the format is unknown or the size in the header is
+    /// implausible.
     pub fn image(bytes: impl Into<Bytes>) -> Result<Self, MediaError> {
         let bytes = bytes.into();
         let Some((format, dimensions)) = header(&bytes) else {
@@ -122,12 +123,12 @@ impl Media {
         Ok(Self { dimensions: Some(dimensions), ..image })
     }
 
-    /// Makes an audio cell. `format` is the customary file extension, such as `wav` or `mp3`.
+    /// Makes an audio cell. `format` is the usual file extension, such as `wav` or `mp3`.
     pub fn audio(bytes: impl Into<Bytes>, format: &str) -> Result<Self, MediaError> {
         Self::with_format(MediaKind::Audio, format, MediaSource::Bytes(bytes.into()))
     }
 
-    /// Makes a video cell. `format` is the customary file extension, such as `mp4` or `webm`.
+    /// Makes a video cell. `format` is the usual file extension, such as `mp4` or `webm`.
     pub fn video(bytes: impl Into<Bytes>, format: &str) -> Result<Self, MediaError> {
         Self::with_format(MediaKind::Video, format, MediaSource::Bytes(bytes.into()))
     }
@@ -142,11 +143,11 @@ impl Media {
         Self::new(MediaKind::Markdown, "md", MediaSource::Bytes(text.into().into()))
     }
 
-    /// Makes a cell of a file, whose extension is its format.
+    /// Makes a cell from a file. The file extension gives the format.
     ///
-    /// The file is read when the row is logged, not here: a file that is gone by then, or an image
-    /// that is none, refuses the row. Fails with [`MediaError::BadFormat`] when the path has no
-    /// usable extension.
+    /// The file is read when the row is logged, not here. If it is missing by then, or is not a
+    /// valid image, the row is refused. Returns [`MediaError::BadFormat`] if the path has no usable
+    /// extension.
     pub fn from_path(kind: MediaKind, path: impl Into<PathBuf>) -> Result<Self, MediaError> {
         let path = path.into();
         let format = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
@@ -154,9 +155,9 @@ impl Media {
         Self::with_format(kind, &format, MediaSource::Path(path))
     }
 
-    /// Makes a cell of a file that already lies beside the table.
+    /// Makes a cell that refers to a file already stored with the table.
     ///
-    /// `dimensions` are the width and height of an image or video in pixels, where they are known.
+    /// `dimensions` are the width and height of an image or video in pixels, if known.
     pub fn stored(
         kind: MediaKind,
         format: &str,
@@ -173,7 +174,7 @@ impl Media {
         self
     }
 
-    /// Returns what the cell shows.
+    /// Returns the kind of content.
     pub fn kind(&self) -> MediaKind {
         self.kind
     }
@@ -183,7 +184,7 @@ impl Media {
         &self.format
     }
 
-    /// Returns the width and height in pixels, where they are known.
+    /// Returns the width and height in pixels, if known.
     pub fn dimensions(&self) -> Option<(u32, u32)> {
         self.dimensions
     }
@@ -193,14 +194,15 @@ impl Media {
         self.caption.as_deref()
     }
 
-    /// Returns where the bytes are.
+    /// Returns the location of the bytes.
     pub fn source(&self) -> &MediaSource {
         &self.source
     }
 
-    /// Returns the same cell with its file read: what `bytes` say of it replaces what its path did.
+    /// Returns the cell with `bytes` as its content. Metadata read from the bytes replaces metadata
+    /// derived from the path.
     ///
-    /// Fails when the cell is an image and the bytes are none.
+    /// Fails if the cell is an image and the bytes are not.
     pub fn with_bytes(self, bytes: Bytes) -> Result<Self, MediaError> {
         Ok(match self.kind {
             MediaKind::Image => Self { caption: self.caption, ..Self::image(bytes)? },
@@ -233,20 +235,20 @@ impl fmt::Debug for MediaSource {
     }
 }
 
-/// The longest side that an image is believed to have, in pixels.
+/// Maximum plausible side length of an image, in pixels.
 ///
-/// Some formats are known by two letters only: a text that begins with `BM` would be a BMP whose
-/// sides are four letters read as a number.
+/// Some formats have a magic number of only two letters: any text that begins with `BM` looks like
+/// a BMP, and four of its letters would be read as a width.
 const MAX_SIDE: u32 = 100_000_000;
 
-/// Reads the format and the size of an image from its first bytes.
+/// Reads the format and the size of an image from its header.
 fn header(bytes: &[u8]) -> Option<(&'static str, (u32, u32))> {
     let format = imagesize::image_type(bytes).ok()?;
     let size = imagesize::blob_size(bytes).ok()?;
     let side = |pixels: usize| {
         let mut pixels = u32::try_from(pixels).ok()?;
         if format == ImageType::Bmp {
-            // Negative where its lines go downwards.
+            // Negative if the rows are stored from top to bottom.
             pixels = pixels.cast_signed().unsigned_abs();
         }
         (1..=MAX_SIDE).contains(&pixels).then_some(pixels)
@@ -270,22 +272,22 @@ fn extension(format: ImageType) -> &'static str {
     }
 }
 
-/// Why bytes or a file cannot be a media cell.
+/// The reason why bytes or a file cannot become a media cell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaError {
-    /// The bytes do not begin as an image of a known format does.
+    /// The bytes do not start with the header of a known image format.
     #[error(
         "these {bytes} bytes are not an image of a known format; give an encoded one, such as PNG \
          or JPEG"
     )]
     NotAnImage {
-        /// How many bytes there are.
+        /// The number of bytes.
         bytes: usize,
     },
     /// The format is not a short file extension of lower-case letters and digits.
     #[error(
-        "{format:?} is no media format; give a lower-case file extension, such as png, wav or mp4"
+        "{format:?} is not a media format; give a lower-case file extension, such as png, wav or mp4"
     )]
     BadFormat {
         /// The format as given.
@@ -296,19 +298,21 @@ pub enum MediaError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error message of the operating system.
         reason: String,
     },
-    /// The file is larger than may be uploaded.
-    #[error("the file has {bytes} bytes, at most {limit} are allowed")]
+    /// The file is larger than the upload limit.
+    #[error("the file has {bytes} bytes; the limit is {limit}")]
     TooLarge {
-        /// Its length.
+        /// The file's length.
         bytes: u64,
-        /// The longest allowed.
+        /// The limit.
         limit: u64,
     },
-    /// The name is of no kind of media.
-    #[error("{kind:?} is no kind of media; those are image, audio, video, html and markdown")]
+    /// The name is not that of a media kind.
+    #[error(
+        "{kind:?} is not a kind of media; the kinds are image, audio, video, html and markdown"
+    )]
     UnknownKind {
         /// The name as given.
         kind: String,

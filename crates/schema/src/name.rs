@@ -1,17 +1,17 @@
-//! Names of tables: what a caller writes, and what it means once entity and project are known.
+//! Table names: as callers write them, and as full paths once entity and project are known.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Longest table or project name, in characters.
+/// Maximum length of a table or project name, in characters.
 ///
-/// Source: the check that weave 0.24–0.50 makes for artifact names.
+/// Source: the check that weave 0.24–0.50 applies to artifact names.
 const MAX_NAME_CHARS: usize = 128;
 
-/// The name of a table as a caller writes it: `table`, `project/table` or `entity/project/table`.
+/// A table name as a caller writes it: `table`, `project/table` or `entity/project/table`.
 ///
-/// The parts obey the rules that the W&B clients check (protocol notes §13), so that a name which
-/// parses is a name that can be created.
+/// The parts follow the rules that the W&B clients check (protocol notes §13), so every name that
+/// parses can be created on a server.
 ///
 /// ```
 /// use streamtable_schema::TableName;
@@ -35,25 +35,24 @@ pub struct TableName {
 }
 
 impl TableName {
-    /// Returns the entity (a user or a team), where the name has one.
+    /// Returns the entity (a user or a team), if the name has one.
     pub fn entity(&self) -> Option<&str> {
         self.entity.as_deref()
     }
 
-    /// Returns the project, where the name has one.
+    /// Returns the project, if the name has one.
     pub fn project(&self) -> Option<&str> {
         self.project.as_deref()
     }
 
-    /// Returns the table's own name.
+    /// Returns the table part.
     pub fn table(&self) -> &str {
         &self.table
     }
 
-    /// Adds a project given beside the name.
+    /// Adds a project that was given separately.
     ///
-    /// Fails when the name already has one ([`NameError::Twice`]) or the project is not a valid
-    /// one.
+    /// Fails if the name already has a project ([`NameError::Twice`]) or the project is invalid.
     pub fn with_project(mut self, project: &str) -> Result<Self, NameError> {
         if self.project.is_some() {
             return Err(NameError::Twice { part: NamePart::Project });
@@ -63,10 +62,9 @@ impl TableName {
         Ok(self)
     }
 
-    /// Adds an entity given beside the name.
+    /// Adds an entity that was given separately.
     ///
-    /// Fails when the name already has one ([`NameError::Twice`]) or the entity is not a valid
-    /// one.
+    /// Fails if the name already has an entity ([`NameError::Twice`]) or the entity is invalid.
     pub fn with_entity(mut self, entity: &str) -> Result<Self, NameError> {
         if self.entity.is_some() {
             return Err(NameError::Twice { part: NamePart::Entity });
@@ -76,9 +74,9 @@ impl TableName {
         Ok(self)
     }
 
-    /// Returns the full path, for a name whose three parts are known.
+    /// Returns the full path.
     ///
-    /// Fails with [`NameError::Missing`] naming the part that is not.
+    /// Fails with [`NameError::Missing`] if the entity or the project is unknown.
     pub fn to_path(&self) -> Result<TablePath, NameError> {
         let part = |part, value: &Option<String>| value.clone().ok_or(NameError::Missing { part });
         Ok(TablePath {
@@ -147,7 +145,7 @@ pub struct TablePath {
 }
 
 impl TablePath {
-    /// Checks the three parts and makes a path of them.
+    /// Makes a path from its three parts, which it validates.
     pub fn new(entity: &str, project: &str, table: &str) -> Result<Self, NameError> {
         check(NamePart::Entity, entity)?;
         check(NamePart::Project, project)?;
@@ -165,7 +163,7 @@ impl TablePath {
         &self.project
     }
 
-    /// Returns the table's own name.
+    /// Returns the table part.
     pub fn table(&self) -> &str {
         &self.table
     }
@@ -206,58 +204,56 @@ impl fmt::Display for NamePart {
     }
 }
 
-/// Why a text is not the name of a table.
+/// The reason why a string is not a table name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// More parts than entity, project and table.
+    /// There are more parts than entity, project and table.
     #[error("a table name has at most three parts, entity/project/table; this one has {parts}")]
     TooManyParts {
-        /// How many parts the text has.
+        /// The number of parts.
         parts: usize,
     },
-    /// A part is the empty text.
+    /// A part is empty.
     #[error("the {part} is empty")]
     Empty {
         /// The part.
         part: NamePart,
     },
-    /// A part has more characters than any backend takes.
+    /// A part is longer than any backend accepts.
     #[error("the {part} has {chars} characters, at most {MAX_NAME_CHARS} are allowed")]
     TooLong {
         /// The part.
         part: NamePart,
-        /// How many characters it has.
+        /// The number of characters in it.
         chars: usize,
     },
-    /// A part holds a character that its rules leave out.
-    #[error("the {part} {name:?} holds {character:?}; it may hold {}", allowed(*part))]
+    /// A part contains a character that is not allowed there.
+    #[error("the {part} {name:?} contains {character:?}; it may contain {}", allowed(*part))]
     Forbidden {
         /// The part.
         part: NamePart,
-        /// The part's text.
+        /// The part as given.
         name: String,
         /// The first character that is not allowed.
         character: char,
     },
-    /// A part is `.` or `..`, which paths read as a folder.
+    /// A part is `.` or `..`, which paths interpret as a folder.
     #[error("the {part} may not be {name:?}")]
     Dots {
         /// The part.
         part: NamePart,
-        /// The part's text.
+        /// The part as given.
         name: String,
     },
-    /// A part was given in the name and beside it.
-    #[error("the {part} is given twice: in the table name and beside it")]
+    /// A part was given both in the name and separately.
+    #[error("the {part} is given twice: in the table name and separately")]
     Twice {
         /// The part.
         part: NamePart,
     },
-    /// A part is given nowhere.
-    #[error(
-        "the {part} is missing: write entity/project/table, or give the {part} beside the name"
-    )]
+    /// A part was not given.
+    #[error("the {part} is missing: write entity/project/table, or give the {part} separately")]
     Missing {
         /// The part.
         part: NamePart,
@@ -326,18 +322,21 @@ mod tests {
             "a table name has at most three parts, entity/project/table; this one has 4",
         );
         refuses(&"x".repeat(129), "the table name has 129 characters, at most 128 are allowed");
-        refuses("My/p/t", r#"the entity "My" holds 'M'; it may hold a-z, 0-9, _ and -"#);
+        refuses("My/p/t", r#"the entity "My" contains 'M'; it may contain a-z, 0-9, _ and -"#);
         refuses(
             "p:q/t",
-            r#"the project "p:q" holds ':'; it may hold no control characters and none of / \ # ? % :"#,
+            r#"the project "p:q" contains ':'; it may contain no control characters and none of / \ # ? % :"#,
         );
-        refuses("a b", r#"the table name "a b" holds ' '; it may hold A-Z, a-z, 0-9, _, . and -"#);
+        refuses(
+            "a b",
+            r#"the table name "a b" contains ' '; it may contain A-Z, a-z, 0-9, _, . and -"#,
+        );
         refuses("e/p/..", r#"the table name may not be "..""#);
         refuses("./t", r#"the project may not be ".""#);
     }
 
     #[test]
-    fn parts_given_beside_the_name() {
+    fn parts_given_separately() {
         let name: TableName = "t".parse().unwrap();
         assert_eq!(name.to_path(), Err(NameError::Missing { part: NamePart::Project }));
         let name = name.with_project("p").unwrap();

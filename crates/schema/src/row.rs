@@ -1,4 +1,4 @@
-//! A row: named values in the caller's order.
+//! Rows: named values in the caller's order.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::{SchemaError, Value, serialize};
 
-/// One row of a table, or one struct in a cell: named values in the caller's order.
+/// A row of a table, or a struct in a cell: named values in the caller's order.
 ///
-/// A name given twice is kept twice and refused when the row meets its table, so that building a
-/// row cannot fail and no value vanishes. See [`row!`](crate::row!) for the shortest way to make
-/// one.
+/// A duplicate name is kept here and refused when the row is checked against its table, so that
+/// building a row cannot fail and no value is lost. [`row!`](crate::row!) is the shortest way to
+/// build one.
 ///
 /// ```
 /// use streamtable_schema::{Row, row};
@@ -25,33 +25,33 @@ pub struct Row {
 }
 
 impl Row {
-    /// Makes a row without cells.
+    /// Makes an empty row.
     pub const fn new() -> Self {
         Self { cells: Vec::new() }
     }
 
-    /// Makes a row without cells that has room for so many.
+    /// Makes an empty row with capacity for `cells` cells.
     pub fn with_capacity(cells: usize) -> Self {
         Self { cells: Vec::with_capacity(cells) }
     }
 
-    /// Adds a cell behind the others.
+    /// Appends a cell and returns the row.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
         self.push(name, value);
         self
     }
 
-    /// Adds a cell behind the others.
+    /// Appends a cell.
     pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
         self.cells.push((name.into(), value.into()));
     }
 
-    /// Makes a row of any value that serializes as a struct or as a map.
+    /// Makes a row from any value that serializes as a struct or a map.
     ///
-    /// Fields keep their order; keys that are numbers or booleans become texts. Fails with a
-    /// [`SchemaError`] that names the column when a value has no meaning in a table, such as a
-    /// bare byte string.
+    /// Fields keep their order; keys that are numbers or booleans become strings. Fails with a
+    /// [`SchemaError`] that names the column if a value cannot be stored in a table, such as a bare
+    /// byte string.
     ///
     /// ```
     /// use streamtable_schema::{Row, row};
@@ -75,17 +75,17 @@ impl Row {
         self.cells.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// Returns the value of the first cell of this name, looking at one cell after the other.
+    /// Returns the value of the first cell with this name, by linear search.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.cells().find_map(|(n, value)| (n == name).then_some(value))
     }
 
-    /// Returns how many cells the row has.
+    /// Returns the number of cells.
     pub fn len(&self) -> usize {
         self.cells.len()
     }
 
-    /// Tells whether the row has no cell.
+    /// Returns whether the row has no cells.
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
@@ -113,7 +113,7 @@ impl<N: Into<Cow<'static, str>>, V: Into<Value>> Extend<(N, V)> for Row {
 }
 
 impl From<serde_json::Map<String, serde_json::Value>> for Row {
-    /// Converts a JSON object, in the order in which its map gives its keys.
+    /// Converts a JSON object, in the iteration order of its map.
     fn from(map: serde_json::Map<String, serde_json::Value>) -> Self {
         map.into_iter().collect()
     }
@@ -121,8 +121,8 @@ impl From<serde_json::Map<String, serde_json::Value>> for Row {
 
 /// Makes a [`Row`]: `row! { "path" => "/", "ms" => 7 }`.
 ///
-/// Names are texts (`&'static str` or `String`), values anything that converts to a
-/// [`Value`](crate::Value), rows included.
+/// Names are strings (`&'static str` or `String`). Values are anything that converts to a
+/// [`Value`](crate::Value), including rows.
 #[macro_export]
 macro_rules! row {
     ($($name:expr => $value:expr),* $(,)?) => {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_macro_takes_what_converts() {
+    fn the_macro_accepts_convertible_values() {
         assert_eq!(row! {}, Row::new());
         let name = "a".to_owned();
         let row = row! {

@@ -1,4 +1,4 @@
-//! The columns of a table, and which rows they take.
+//! A table's columns, and the check of rows against them.
 
 #[cfg(test)]
 mod tests;
@@ -9,30 +9,31 @@ use std::sync::Arc;
 use crate::types::Clash;
 use crate::{Row, SchemaError, Type, Value, ValueError};
 
-/// How many columns a table may have.
+/// Maximum number of columns in a table.
 pub const MAX_COLUMNS: usize = 10_000;
 
-/// What a table does with a row whose columns are not its own.
+/// Whether rows may add or omit columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ColumnPolicy {
-    /// Refuses it: after the first row, every row has exactly the table's columns.
+    /// After the first row, every row must have exactly the table's columns; other rows are
+    /// refused.
     #[default]
     Strict,
-    /// Takes it: new columns appear behind the others, and absent ones are null.
+    /// New columns are appended to the table, and missing columns are null.
     Evolve,
 }
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
+    /// The column's name.
     pub name: Arc<str>,
-    /// The type of all that rows have put into it so far. A row without it, as
-    /// [`ColumnPolicy::Evolve`] allows, does not make it optional.
+    /// The union of the types of all cells so far. A row without this column, which
+    /// [`ColumnPolicy::Evolve`] allows, does not make the type optional.
     pub ty: Type,
 }
 
-/// The columns of a table in the order in which they were first seen, for ever.
+/// The columns of a table, always in the order in which they were first seen.
 ///
 /// ```
 /// use streamtable_schema::{ColumnPolicy, Schema, row};
@@ -53,7 +54,7 @@ pub struct Schema {
     by_name: HashMap<Arc<str>, usize>,
 }
 
-/// Two schemas are equal when they have the same columns in the same order, whatever their policy.
+/// Compares the columns and their order; the policy is ignored.
 impl PartialEq for Schema {
     fn eq(&self, other: &Self) -> bool {
         self.columns == other.columns
@@ -66,8 +67,8 @@ impl Schema {
         Self { policy, ..Self::default() }
     }
 
-    /// Makes a schema of columns that a table already has. A name given twice counts once, with
-    /// the type of both.
+    /// Makes a schema from the existing columns of a table. A duplicate name becomes one column
+    /// with the union of its types.
     pub fn with_columns<N: AsRef<str>>(
         policy: ColumnPolicy,
         columns: impl IntoIterator<Item = (N, Type)>,
@@ -82,7 +83,7 @@ impl Schema {
         schema
     }
 
-    /// Returns what the schema does with a row whose columns are not its own.
+    /// Returns the policy for rows that add or omit columns.
     pub fn policy(&self) -> ColumnPolicy {
         self.policy
     }
@@ -92,12 +93,12 @@ impl Schema {
         &self.columns
     }
 
-    /// Returns a column by its name.
+    /// Returns the column with this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.by_name.get(name).map(|&i| &self.columns[i])
     }
 
-    /// Takes a row, or refuses it and stays as it was.
+    /// Accepts a row and updates the columns, or refuses it and changes nothing.
     pub fn admit(&mut self, row: &Row) -> Result<(), SchemaError> {
         let mut change = Change::default();
         let mut check = self.check(&mut change);
@@ -111,17 +112,17 @@ impl Schema {
         Ok(())
     }
 
-    /// Begins to check a row whose cells come one by one.
+    /// Starts a check of a row whose cells arrive one by one.
     ///
-    /// `change` is where the check notes what the row would add; it is cleared first, and keeping
-    /// one from row to row saves its memory from being allocated again.
+    /// The check records in `change` what the row would add, after clearing it. Reuse one `Change`
+    /// for many rows to avoid allocations.
     pub fn check<'a>(&'a self, change: &'a mut Change) -> RowCheck<'a> {
         change.clear();
         change.seen.resize(self.columns.len().div_ceil(64), 0);
         RowCheck { schema: self, change, next: 0, count: 0, is_finished: false }
     }
 
-    /// Makes the change that a finished check of this schema noted, and clears it.
+    /// Applies the change that a finished check of this schema recorded, and clears it.
     ///
     /// The schema must not have changed since that check.
     pub fn apply(&mut self, change: &mut Change) {
@@ -138,7 +139,7 @@ impl Schema {
         self.columns.push(Column { name, ty });
     }
 
-    /// Finds a column; a row mostly has them in the table's order, so `hint` is tried first.
+    /// Finds a column by name. Tries `hint` first, because rows usually have the table's order.
     fn find(&self, name: &str, hint: usize) -> Option<usize> {
         match self.columns.get(hint) {
             Some(column) if *column.name == *name => Some(hint),
@@ -158,18 +159,18 @@ impl std::fmt::Display for Schema {
     }
 }
 
-/// What a row would add to a schema: columns, and wider types for columns that are there.
+/// The changes that a row would make to a schema: new columns, and wider types of existing columns.
 #[derive(Debug, Default)]
 pub struct Change {
     seen: Vec<u64>,
     widened: Vec<(usize, Type)>,
     added: Vec<(Arc<str>, Type)>,
-    /// Those of `added`.
+    /// The names of `added`.
     names: HashSet<Arc<str>>,
 }
 
 impl Change {
-    /// Tells whether the row adds nothing.
+    /// Returns whether the row changes nothing.
     pub fn is_empty(&self) -> bool {
         self.widened.is_empty() && self.added.is_empty()
     }
@@ -184,8 +185,8 @@ impl Change {
 
 /// A check of one row, cell by cell.
 ///
-/// A check that is dropped before [`finish`](Self::finish), or whose finish fails, leaves its
-/// [`Change`] empty.
+/// If a check is dropped before [`finish`](Self::finish), or `finish` fails, its [`Change`] is
+/// left empty.
 #[derive(Debug)]
 pub struct RowCheck<'a> {
     schema: &'a Schema,
@@ -196,8 +197,8 @@ pub struct RowCheck<'a> {
 }
 
 impl RowCheck<'_> {
-    /// Checks the row's next cell, of which the type is known, and returns the number of its
-    /// column. Columns that the row adds count on from those that are there.
+    /// Checks the row's next cell and returns its column number. Columns that the row adds are
+    /// numbered after the existing ones.
     pub fn cell(&mut self, name: &str, ty: &Type) -> Result<usize, SchemaError> {
         let Some(i) = self.schema.find(name, self.next) else {
             return self.new_column(name, ty);
@@ -211,9 +212,9 @@ impl RowCheck<'_> {
         Ok(i)
     }
 
-    /// Checks a cell of a name and a type that this schema has had before: by its number, as
-    /// [`cell`](Self::cell) returned it for a row that was then applied. A schema only grows, so
-    /// the column still takes it, and nothing need be looked up.
+    /// Checks a cell whose name and type this schema has accepted before. `column` is the number
+    /// that [`cell`](Self::cell) returned for a row that was then applied. A schema only grows, so
+    /// the column still accepts the cell, and no lookup is needed.
     ///
     /// # Panics
     ///
@@ -235,10 +236,9 @@ impl RowCheck<'_> {
         Ok(())
     }
 
-    /// Ends the row: nothing else comes.
+    /// Completes the check after the last cell.
     ///
-    /// What it would change is then in the `Change` that the check was begun with, for
-    /// [`Schema::apply`].
+    /// The `Change` given to the check then holds the row's changes, for [`Schema::apply`].
     pub fn finish(mut self) -> Result<(), SchemaError> {
         if self.schema.policy == ColumnPolicy::Strict {
             self.check_whole()?;
@@ -294,7 +294,7 @@ fn mismatch(column: &str, Clash { path, held, came }: Clash) -> SchemaError {
     SchemaError::Mismatch { column: column.to_owned(), path, held, came }
 }
 
-/// Checks what a type does not tell: depth, the range of integers, fields that are there twice.
+/// Checks what a type does not express: depth, integer range and duplicate fields.
 fn validate(column: &str, value: &Value) -> Result<(), SchemaError> {
     fn visit(value: &Value, room: usize) -> Result<(), ValueError> {
         match value {

@@ -1,4 +1,4 @@
-//! From anything that implements `serde::Serialize` to values.
+//! Conversion of anything that implements `serde::Serialize` to values.
 
 mod compound;
 mod json;
@@ -18,26 +18,26 @@ use crate::{Media, Row, SchemaError, Timestamp, Type, Value, ValueError};
 use compound::{ToList, ToStruct};
 use to_bytes::ToBytes;
 
-/// The struct name and key under which serde_json smuggles numbers when its feature
-/// `arbitrary_precision` is on anywhere in the program.
+/// The struct name and key that serde_json uses for numbers if any crate in the program enables its
+/// feature `arbitrary_precision`.
 pub const JSON_NUMBER: &str = "$serde_json::private::Number";
 
-/// The struct name and key under which serde_json smuggles text that is JSON already.
+/// The struct name and key that serde_json uses for raw JSON text.
 pub const JSON_RAW: &str = "$serde_json::private::RawValue";
 
-/// Makes a row of a value that serializes as a struct or map.
+/// Makes a row from a value that serializes as a struct or a map.
 pub(crate) fn row<T: Serialize + ?Sized>(value: &T) -> Result<Row, SchemaError> {
     row_within(value, MAX_DEPTH)
 }
 
-/// How deep a row may nest that is only handed back: far beyond any table, and still safe for a
-/// thread's stack.
-const HAND_BACK_DEPTH: usize = 4 * MAX_DEPTH;
+/// Maximum depth of a row that is only returned to the caller: far above the limit of a table, and
+/// still safe for a thread's stack.
+const MAX_RETURNED_DEPTH: usize = 4 * MAX_DEPTH;
 
-/// Makes a row to hand back, even one that nests too deeply for a table.
+/// Makes a row to return to the caller, even if it nests too deeply for a table.
 #[doc(hidden)]
 pub fn row_to_hand_back<T: Serialize + ?Sized>(value: &T) -> Option<Row> {
-    row_within(value, HAND_BACK_DEPTH).ok()
+    row_within(value, MAX_RETURNED_DEPTH).ok()
 }
 
 fn row_within<T: Serialize + ?Sized>(value: &T, depth: usize) -> Result<Row, SchemaError> {
@@ -50,14 +50,14 @@ fn row_within<T: Serialize + ?Sized>(value: &T, depth: usize) -> Result<Row, Sch
     }
 }
 
-/// Reads a [`Media`] back from what follows its token.
+/// Reads a [`Media`] from the data that follows its token.
 #[doc(hidden)]
 pub fn media_from_token<T: Serialize + ?Sized>(value: &T) -> Result<Media, ValueError> {
     let packed = value.serialize(ToBytes).map_err(|e| e.error)?;
     unpack(&packed).ok_or_else(|| ValueError::Unsupported { what: "a damaged media value".into() })
 }
 
-/// Reads a [`Timestamp`] back from what follows its token.
+/// Reads a [`Timestamp`] from the data that follows its token.
 #[doc(hidden)]
 pub fn timestamp_from_token<T: Serialize + ?Sized>(value: &T) -> Result<Timestamp, ValueError> {
     match value.serialize(ToValue { room: 0 }).map_err(|e| e.error)? {
@@ -68,27 +68,27 @@ pub fn timestamp_from_token<T: Serialize + ?Sized>(value: &T) -> Result<Timestam
     }
 }
 
-/// Makes the text that stands for a map's key: texts as they are, numbers and booleans spelled.
+/// Converts a map key to a string: strings are unchanged, numbers and booleans are formatted.
 #[doc(hidden)]
 pub fn key_from_serialize<T: Serialize + ?Sized>(key: &T) -> Result<String, ValueError> {
     match key.serialize(ToValue { room: 0 }).map_err(|e| e.error) {
         Ok(Value::String(s)) => Ok(s),
         Ok(Value::Int(n)) => Ok(n.to_string()),
         Ok(Value::Bool(b)) => Ok(b.to_string()),
-        // With the fraction that JSON and Python write.
+        // With a fraction, as JSON and Python write it.
         Ok(Value::Float(x)) if x.is_finite() => Ok(format!("{x:?}")),
         Err(error @ ValueError::Unsupported { .. }) => Err(error),
         _ => Err(ValueError::BadKey),
     }
 }
 
-/// A serializer that makes a [`Value`]. `room` is how many containers may still open.
+/// A serializer that makes a [`Value`]. `room` is the number of further nesting levels allowed.
 #[derive(Clone, Copy)]
 struct ToValue {
     room: usize,
 }
 
-/// Why a value could not be made, and in which field of the outermost struct.
+/// The reason why a value could not be made, and the field of the outermost struct.
 #[derive(Debug)]
 struct Failure {
     column: Option<String>,
@@ -100,7 +100,7 @@ impl Failure {
         Self::from(ValueError::Unsupported { what: what.into() })
     }
 
-    /// Says that it happened in this field. The outermost speaks last, so what stays is the column.
+    /// Records the field. The outermost struct calls this last, so the result is the column.
     fn inside(self, field: impl Into<String>) -> Self {
         Self { column: Some(field.into()), ..self }
     }
@@ -258,7 +258,7 @@ impl ser::Serializer for ToValue {
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<ToStruct, Failure> {
         match name {
-            // What serde_json smuggles is no struct, so it takes no depth.
+            // serde_json's wrappers are not structs, so they add no nesting level.
             JSON_NUMBER | JSON_RAW => Ok(ToStruct::smuggled(self)),
             _ => self.fields(None),
         }

@@ -1,14 +1,15 @@
-//! The instant that a timestamp cell holds.
+//! The value of a timestamp cell.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-/// An instant: microseconds since 1970-01-01T00:00:00Z, negative before it.
+/// A point in time: microseconds since 1970-01-01T00:00:00Z, negative before it.
 ///
-/// Without a time zone: a zone belongs to whoever looks. Any other `Serialize` type that holds a
-/// time arrives as what it serializes to, mostly a string; wrap it in this one to log an instant.
+/// It has no time zone: each reader chooses one for display. Other `Serialize` types that hold a
+/// time are logged as what they serialize to, usually a string; wrap them in this type to log a
+/// timestamp.
 ///
 /// ```
 /// use streamtable_schema::Timestamp;
@@ -21,17 +22,17 @@ pub struct Timestamp {
     micros: i64,
 }
 
-/// The newtype name under which a [`Timestamp`] travels through serde.
+/// The newtype name under which a [`Timestamp`] passes through serde.
 #[doc(hidden)]
 pub const TIMESTAMP_TOKEN: &str = "$streamtable::Timestamp";
 
 impl Timestamp {
-    /// Makes an instant of microseconds since the epoch.
+    /// Makes a timestamp from microseconds since the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self { micros }
     }
 
-    /// Makes an instant of milliseconds since the epoch, saturating at the ends of the range.
+    /// Makes a timestamp from milliseconds since the epoch, saturating at the ends of the range.
     pub const fn from_millis(millis: i64) -> Self {
         Self { micros: millis.saturating_mul(1000) }
     }
@@ -65,7 +66,7 @@ impl From<jiff::Timestamp> for Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// Writes the instant as RFC 3339 in UTC, or as a number of microseconds outside the years
+    /// Writes the timestamp as RFC 3339 in UTC, or as a number of microseconds outside the years
     /// −9999 to 9999.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_microsecond(self.micros) {

@@ -1,4 +1,4 @@
-//! Types of values, and how they unite.
+//! Value types, and their union.
 
 mod gather;
 #[cfg(test)]
@@ -10,14 +10,14 @@ use std::fmt;
 use crate::{MediaKind, Value};
 use gather::{Containers, of, unite};
 
-/// How many of a struct's fields its type shows when it is printed.
+/// Maximum number of struct fields that are shown when a type is printed.
 const SHOWN_FIELDS: usize = 20;
 
-/// The type of a cell, of a column, or of what lies inside one.
+/// The type of a cell, of a column, or of a value inside one.
 ///
-/// Types form a lattice: [`unite`](Self::unite) gives the narrowest type that holds all that both
-/// hold. It is commutative, associative and idempotent, so the type of a column does not depend on
-/// the order in which its rows came.
+/// Types form a lattice: [`unite`](Self::unite) returns the narrowest type that includes both. It
+/// is commutative, associative and idempotent, so the type of a column does not depend on the order
+/// of its rows.
 ///
 /// ```
 /// use streamtable_schema::{Type, row};
@@ -34,23 +34,23 @@ const SHOWN_FIELDS: usize = 20;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Type {
-    /// Nothing is known yet: the type of the elements of an empty list. Vanishes in any union.
+    /// The element type of an empty list: nothing is known yet. Disappears in any union.
     Unknown,
     /// Only nulls.
     Null,
-    /// True and false.
+    /// Booleans.
     Bool,
     /// Integers.
     Int,
-    /// Numbers; integers among them.
+    /// Numbers, including integers.
     Float,
-    /// Texts.
+    /// Strings.
     String,
-    /// Instants.
+    /// Timestamps.
     Timestamp,
     /// Media of one kind.
     Media(MediaKind),
-    /// Lists whose elements are of one type.
+    /// Lists with elements of one type.
     List(Box<Self>),
     /// Structs with these fields.
     Struct(Fields),
@@ -66,22 +66,22 @@ pub struct Fields {
 
 /// The members of a union type.
 ///
-/// Invariant: two or more, sorted, none twice, none itself a union or [`Type::Unknown`], not both
-/// [`Type::Int`] and [`Type::Float`], at most one list and at most one struct.
+/// Invariant: at least two, sorted, without duplicates; no member is a union or [`Type::Unknown`];
+/// not both [`Type::Int`] and [`Type::Float`]; at most one list and at most one struct.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Union {
     members: Vec<Type>,
 }
 
-/// Two types that do not unite: a list or a struct met another kind.
+/// Two types that cannot be united: a list or a struct, and another kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{held} and {came} do not mix{}", at(path))]
 pub struct Clash {
-    /// Where inside the value, such as `.a[].b`; empty for the value itself.
+    /// The path inside the value, such as `.a[].b`; empty for the value itself.
     pub path: String,
-    /// What was there.
+    /// The existing type at this path.
     pub held: Type,
-    /// What came.
+    /// The new type at this path.
     pub came: Type,
 }
 
@@ -92,39 +92,39 @@ pub(crate) fn at(path: &str) -> String {
 impl Type {
     /// Returns the type of a value.
     ///
-    /// Fails when a list inside it holds what does not unite. What nests deeper than a row may
-    /// ([`MAX_DEPTH`](crate::MAX_DEPTH)) is not looked at; [`Schema::admit`](crate::Schema::admit)
-    /// refuses it.
+    /// Fails if a list inside it holds elements that cannot be united. Values that nest deeper than
+    /// a row may ([`MAX_DEPTH`](crate::MAX_DEPTH)) are ignored;
+    /// [`Schema::admit`](crate::Schema::admit) refuses them.
     pub fn of(value: &Value) -> Result<Self, Clash> {
         of(value, Containers::Apart)
     }
 
-    /// Returns the type of a value, where a list may hold anything beside anything.
+    /// Returns the type of a value whose lists may mix any kinds.
     ///
-    /// Looks no deeper than [`of`](Self::of).
+    /// Ignores the same nesting levels as [`of`](Self::of).
     pub fn of_any(value: &Value) -> Self {
         of(value, Containers::Mixed).unwrap_or(Self::Unknown)
     }
 
-    /// Returns the narrowest type that holds what both hold.
+    /// Returns the narrowest type that includes both.
     ///
-    /// Singletons unite with one another and with null; an integer type widens to float. A list
-    /// unites with a list, element by element; a struct with a struct, field by field, where a
-    /// field that one side lacks may be null. A list or a struct does not unite with another kind,
-    /// unless one of the two types mixes those kinds already (see [`unite_any`](Self::unite_any)).
+    /// Scalar types unite with one another and with null; int and float give float. A list unites
+    /// with a list, element by element. A struct unites with a struct, field by field; a field that
+    /// one side lacks becomes optional. A list or a struct does not unite with another kind, unless
+    /// one of the two types already mixes those kinds (see [`unite_any`](Self::unite_any)).
     pub fn unite(&self, other: &Self) -> Result<Self, Clash> {
         unite(self, other, Containers::Apart)
     }
 
-    /// Returns the narrowest type that holds what both hold, lists and structs among singletons
-    /// included.
+    /// Returns the narrowest type that includes both, and lets lists and structs mix with other
+    /// kinds.
     ///
-    /// This is the rule for rows that cannot be refused, such as those of foreign clients.
+    /// Used for rows that cannot be refused, such as rows of foreign clients.
     pub fn unite_any(&self, other: &Self) -> Self {
         unite(self, other, Containers::Mixed).unwrap_or(Self::Unknown)
     }
 
-    /// Tells whether every value of the other type is one of this type.
+    /// Returns whether every value of the other type is also of this type.
     pub fn includes(&self, other: &Self) -> bool {
         match (self, other) {
             (_, Self::Unknown) => true,
@@ -137,18 +137,18 @@ impl Type {
         }
     }
 
-    /// Tells whether a value is one of this type, as deep as [`of`](Self::of) looks.
+    /// Returns whether a value is of this type, down to the depth that [`of`](Self::of) checks.
     pub fn accepts(&self, value: &Value) -> bool {
         self.includes(&Self::of_any(value))
     }
 
-    /// Tells whether null is one of the type's values.
+    /// Returns whether null is one of the type's values.
     pub fn is_optional(&self) -> bool {
         self.members().first() == Some(&Self::Null)
     }
 
-    /// Returns the types that this one is a union of: itself alone for any but a union, and none
-    /// for [`Type::Unknown`].
+    /// Returns the members of a union, the type itself if it is not a union, and none for
+    /// [`Type::Unknown`].
     pub fn members(&self) -> &[Self] {
         match self {
             Self::Unknown => &[],
@@ -157,7 +157,7 @@ impl Type {
         }
     }
 
-    /// Makes a struct type. A name given twice has the type of both.
+    /// Makes a struct type. A duplicate name gets the union of its types.
     pub fn fields<N: Into<String>>(fields: impl IntoIterator<Item = (N, Self)>) -> Self {
         let mut by_name: BTreeMap<String, Self> = BTreeMap::new();
         for (name, ty) in fields {
@@ -183,12 +183,12 @@ impl Fields {
         self.by_name.iter().map(|(name, ty)| (name.as_str(), ty))
     }
 
-    /// Returns how many fields there are.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Tells whether there is no field.
+    /// Returns whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
@@ -212,8 +212,8 @@ impl Union {
 }
 
 impl Clash {
-    /// Says that the clash lies inside this step of an outer value: `.name` of a struct, `[]` of a
-    /// list.
+    /// Returns the clash with its path extended by a step of an outer value: `.name` of a struct,
+    /// `[]` of a list.
     #[must_use]
     pub fn inside(self, step: &str) -> Self {
         Self { path: format!("{step}{}", self.path), ..self }
@@ -221,8 +221,8 @@ impl Clash {
 }
 
 impl fmt::Display for Type {
-    /// Writes the type as people read it: `int`, `string?`, `list<float>`, `int | string`,
-    /// `struct{a: int, b: bool?}`. Of many fields it writes the first.
+    /// Writes the type in a readable form: `int`, `string?`, `list<float>`, `int | string`,
+    /// `struct{a: int, b: bool?}`. Shows only the first fields of a large struct.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("unknown"),
@@ -248,7 +248,7 @@ impl fmt::Display for Type {
             Self::Union(Union { members }) => match &members[..] {
                 [Self::Null, one] => write!(f, "{one}?"),
                 many => {
-                    // Null sorts first and reads best last.
+                    // Null sorts first but is printed last.
                     let (null, rest) = match many {
                         [Self::Null, rest @ ..] => (true, rest),
                         rest => (false, rest),

@@ -1,4 +1,4 @@
-//! What a cell holds.
+//! Cell values.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -8,37 +8,37 @@ use serde::{Serialize, Serializer};
 
 use crate::{Media, Row, Timestamp};
 
-/// How many lists and structs may lie inside one another in a cell.
+/// Maximum nesting of lists and structs in a cell.
 ///
 /// A list of strings has depth 1.
 pub const MAX_DEPTH: usize = 64;
 
-/// What one cell holds.
+/// The value of one cell.
 ///
-/// Everything that has a natural meaning converts: `Value::from(7)`, `Value::from("x")`,
-/// `Value::from(None::<f64>)`, `Value::from(vec![1, 2])`.
+/// Common Rust types convert: `Value::from(7)`, `Value::from("x")`, `Value::from(None::<f64>)`,
+/// `Value::from(vec![1, 2])`.
 ///
-/// Two values are equal when they are the same cell: `NaN` equals `NaN`.
+/// Two values are equal if they are the same cell: `NaN` equals `NaN`.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// Nothing.
+    /// No value.
     Null,
     /// True or false.
     Bool(bool),
-    /// An integer. A column takes those of 64 bits with a sign; a wider one is refused with its
-    /// row, so that no digit is lost unseen.
+    /// An integer. Columns store signed 64-bit integers; a row with a wider one is refused, so that
+    /// no digit is lost silently.
     Int(i128),
-    /// A number, `NaN` and the infinities included.
+    /// A number, including `NaN` and the infinities.
     Float(f64),
-    /// A text.
+    /// A string.
     String(String),
-    /// An instant.
+    /// A timestamp.
     Timestamp(Timestamp),
-    /// An image, sound, film or document. Boxed, because it is four times as large as all else.
+    /// An image, audio, video or document. Boxed because it is four times as large as the others.
     Media(Box<Media>),
-    /// Values in order.
+    /// A list of values.
     List(Vec<Self>),
-    /// Named values in order.
+    /// A struct: named values in order.
     Struct(Row),
 }
 
@@ -208,8 +208,8 @@ impl<T: Into<Self>> FromIterator<T> for Value {
 }
 
 impl From<serde_json::Value> for Value {
-    /// Converts any JSON value, as deep as it nests. An integer beyond 128 bits becomes the nearest
-    /// float, as does one beyond 64 unless serde_json's `arbitrary_precision` keeps its digits.
+    /// Converts any JSON value, at any depth. An integer beyond 128 bits becomes the nearest float,
+    /// and so does one beyond 64 bits unless serde_json's `arbitrary_precision` keeps its digits.
     fn from(json: serde_json::Value) -> Self {
         match json {
             serde_json::Value::Null => Self::Null,
@@ -226,12 +226,12 @@ fn number(n: &serde_json::Number) -> Value {
     match (n.as_i128(), n.as_f64()) {
         (Some(n), _) => Value::Int(n),
         (None, Some(x)) => Value::Float(x),
-        // With `arbitrary_precision` a number may be larger than any float.
+        // With `arbitrary_precision` a number may exceed the range of floats.
         (None, None) => number_text(&n.to_string()).unwrap_or(Value::Float(f64::NAN)),
     }
 }
 
-/// Reads a number as JSON writes it.
+/// Parses a JSON number.
 pub(crate) fn number_text(text: &str) -> Option<Value> {
     let int = text.parse().map(Value::Int).ok();
     int.or_else(|| text.parse().map(Value::Float).ok())

@@ -1,7 +1,7 @@
-//! A server for tests of real clients: prints its URL and key as JSON, and serves until standard
-//! input ends.
+//! A server for tests with real clients. Prints its URL and an API key as JSON, and serves until
+//! standard input is closed.
 
-#![expect(clippy::print_stdout, reason = "a program that is spoken to by its output")]
+#![expect(clippy::print_stdout, reason = "the test reads the URL from standard output")]
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use streamtable_server::{Server, ServerConfig};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("debug").init();
-    let folder = std::env::args().nth(1).ok_or("give a folder")?;
+    let folder = std::env::args().nth(1).ok_or("missing argument: the data folder")?;
     let port = std::env::args().nth(2).map_or(Ok(0), |port| port.parse())?;
     let config = ServerConfig {
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),

@@ -1,6 +1,6 @@
 //! How a server is set up.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,8 +26,27 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// The entity in which those log who have a key for all and name none.
     pub default_entity: String,
+    /// The reaction to a catalog that is lost or damaged.
+    pub lost_catalog: LostCatalog,
+    /// How many bytes of memory the process may use. Above it new rows and queries are answered 503,
+    /// and the largest query is stopped. By default three quarters of what the machine or the
+    /// control group has.
+    pub memory_limit: Option<u64>,
     /// What is too much.
     pub limits: Limits,
+}
+
+/// The reaction to a catalog (keys, runs, boards) that is damaged or has lost its keys. Has no effect
+/// on one that is intact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LostCatalog {
+    /// Fails, and says what can be done.
+    #[default]
+    Refuse,
+    /// Moves the catalog aside and uses the newest of the daily copies.
+    UseCopy,
+    /// Moves the catalog aside and begins an empty one. Tables and files stay.
+    BeginEmpty,
 }
 
 /// A certificate and its key, as files of PEM.
@@ -57,12 +76,28 @@ pub struct Limits {
     pub max_file_bytes: u64,
     /// How many uploads may be under way. One more waits a little, and is then answered 503.
     pub max_uploads: usize,
-    /// How many connections are served. One more waits until another ends.
+    /// How many connections are served. For one more, the connection that has been longest without
+    /// a request under way is closed; if each has one, it waits until a request ends.
     pub max_connections: usize,
-    /// How long a connection may take for the head of its next request.
+    /// How many connections one address may have, or one IPv6 network (/64). For one more, the
+    /// address's connection that has been longest without a request is closed; if each has one under
+    /// way, the new one is closed. Does not apply to loopback and `trusted_proxies`.
+    pub max_connections_per_peer: usize,
+    /// Addresses of proxies, which bring the connections of many clients.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// How long the head of a request may take once its first byte has come; also how long a client
+    /// may take to agree on TLS. The connection is closed then.
     pub header_timeout: Duration,
-    /// How long a body may pause.
+    /// How long a connection may wait before the first byte of its next request. It is closed then.
+    pub idle_timeout: Duration,
+    /// How far the body of a request may fall behind `min_bytes_per_second`, which is also the
+    /// longest pause. The request fails then.
     pub body_timeout: Duration,
+    /// How far a client may fall behind `min_bytes_per_second` in reading an answer. The connection
+    /// is closed then.
+    pub write_timeout: Duration,
+    /// The rate that clients must keep up in the long run, while the server waits for them.
+    pub min_bytes_per_second: u64,
     /// How long requests that are under way when the server stops may take to end.
     pub drain_timeout: Duration,
     /// How long a signed address opens what it names.
@@ -85,6 +120,8 @@ impl Default for ServerConfig {
             frame_ancestors: Vec::new(),
             tls: None,
             default_entity: "me".to_owned(),
+            lost_catalog: LostCatalog::default(),
+            memory_limit: None,
             limits: Limits::default(),
         }
     }
@@ -101,8 +138,13 @@ impl Default for Limits {
             max_file_bytes: 5 << 30,
             max_uploads: 64,
             max_connections: 1024,
-            header_timeout: Duration::from_secs(75),
+            max_connections_per_peer: 256,
+            trusted_proxies: Vec::new(),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            min_bytes_per_second: 1024,
             drain_timeout: Duration::from_secs(20),
             signed_url_lifetime: Duration::from_secs(24 * 3600),
             session_lifetime: Duration::from_secs(14 * 24 * 3600),

@@ -1,4 +1,7 @@
 //! Answers that say no.
+//!
+//! Every error that a client gets is made here, from the errors of the stores too. Errors of the
+//! system contain paths, so they go to the log only.
 
 use std::time::Duration;
 
@@ -72,10 +75,12 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable { .. } => Self::busy(message, Duration::from_secs(1)),
             StoreError::NoTable { .. } => Self::not_found(message),
-            StoreError::Query { .. } => Self::bad_request(message),
+            StoreError::Query { .. } | StoreError::LineNumber(_) => Self::bad_request(message),
             StoreError::Limit { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
+            // The system's errors contain paths of the data folder: they are for the log only.
             _ => {
                 tracing::error!(%error, "the store failed");
+                let message = "the server cannot read what it stored; its log says why";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
             }
         }
@@ -84,11 +89,16 @@ impl From<StoreError> for ApiError {
 
 impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
-        let message = error.to_string();
         match error {
-            CatalogError::Unavailable { .. } => Self::busy(message, Duration::from_secs(1)),
-            CatalogError::Refused { .. } => Self::bad_request(message),
-            CatalogError::Newer { .. } | CatalogError::Failed { .. } => {
+            CatalogError::Unavailable { .. } => {
+                tracing::warn!(%error, "the catalog cannot be used");
+                Self::busy("the catalog cannot be used now", Duration::from_secs(1))
+            }
+            CatalogError::Refused { message } => Self::bad_request(message),
+            CatalogError::Newer { .. }
+            | CatalogError::Damaged { .. }
+            | CatalogError::Lost { .. }
+            | CatalogError::Failed { .. } => {
                 tracing::error!(%error, "the catalog failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
             }

@@ -5,11 +5,15 @@
 
 mod access;
 mod api;
+mod authority;
 mod boards;
 mod catalog;
+mod clock;
 mod config;
 mod error;
+mod folder;
 mod graphql;
+mod health;
 mod ingest;
 mod live;
 mod origin;
@@ -23,7 +27,7 @@ mod turns;
 
 pub use access::{NotARight, Principal, Right};
 pub use catalog::{Catalog, CatalogError, Key, NewKey};
-pub use config::{Limits, ServerConfig, TlsFiles};
+pub use config::{Limits, LostCatalog, ServerConfig, TlsFiles};
 pub use error::ApiError;
 pub use server::{Server, ServerError};
 pub use state::AppState;

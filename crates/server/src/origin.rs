@@ -3,13 +3,15 @@
 use std::fmt;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::HOST;
 use axum::http::request::Parts;
 
+use crate::authority::Authority;
 use crate::{ApiError, AppState};
 
 /// The URL under which the client of a request reaches the server, without a slash at the end:
-/// the configured one, else what the client called it.
+/// the configured one, else the authority to which the client sent the request.
+///
+/// `Forwarded` and `X-Forwarded-*` are never read: any client can send them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BaseUrl(pub(crate) String);
 
@@ -27,11 +29,9 @@ impl FromRequestParts<AppState> for BaseUrl {
         if let Some(public) = &config.public_url {
             return Ok(Self(public.trim_end_matches('/').to_owned()));
         }
-        let authority = parts.uri.authority().map(|authority| authority.as_str());
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = authority.or(host);
-        let host = host.ok_or_else(|| ApiError::bad_request("the request names no host"))?;
+        let authority = Authority::of_request(&parts.uri, &parts.headers)
+            .map_err(|error| ApiError::bad_request(error.to_string()))?;
         let scheme = if config.tls.is_some() { "https" } else { "http" };
-        Ok(Self(format!("{scheme}://{host}")))
+        Ok(Self(format!("{scheme}://{authority}")))
     }
 }

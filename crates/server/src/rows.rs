@@ -1,12 +1,12 @@
-//! Rows as the protocol's readers want them.
+//! Rows in the form that readers of the W&B protocol expect.
 
 use async_graphql::{Name, Value as Json};
 use streamtable_schema::Value;
 use streamtable_store::ReadRow;
 use streamtable_wire::write_cell;
 
-/// Writes a row as a history line: its cells, then what the protocol says of it. `NaN` and the
-/// infinities are bare words, as clients write them.
+/// Writes a row as a history line: its cells, then the protocol's own fields. `NaN` and the
+/// infinities are bare words, as W&B clients write them.
 pub(crate) fn history_line(row: &ReadRow, step: i64, with_writer: bool) -> String {
     let mut out = b"{".to_vec();
     let mut cell = |name: &str, value: &Value| {
@@ -32,7 +32,7 @@ pub(crate) fn history_line(row: &ReadRow, step: i64, with_writer: bool) -> Strin
     String::from_utf8(out).expect("cells are written as UTF-8")
 }
 
-/// Returns one of a row's cells, or what the protocol says of it under that name.
+/// Returns the cell with the given name, or the protocol's own field of that name.
 pub(crate) fn cell_of(row: &ReadRow, name: &str, step: i64) -> Option<Value> {
     match name {
         "_step" => Some(Value::from(step)),
@@ -52,7 +52,7 @@ fn cell_json(value: &Value) -> String {
     String::from_utf8(out).expect("cells are written as UTF-8")
 }
 
-/// Makes strict JSON of a cell. `NaN` and the infinities are texts there.
+/// Converts a cell to strict JSON. `NaN` and the infinities become strings.
 pub(crate) fn cell_to_json(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
@@ -69,7 +69,7 @@ pub(crate) fn cell_to_json(value: &Value) -> Json {
         Value::Struct(row) => Json::Object(
             row.cells().map(|(name, value)| (Name::new(name), cell_to_json(value))).collect(),
         ),
-        // Cells of the protocol hold nothing that strict JSON does not have.
+        // These kinds are written as strict JSON, which `serde_json` can parse.
         Value::Timestamp(_) | Value::Media(_) => {
             let json = serde_json::from_str(&cell_json(value)).unwrap_or_default();
             Json::from_json(json).unwrap_or_default()

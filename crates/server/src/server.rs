@@ -1,24 +1,25 @@
 //! A server, from its settings to its last connection.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
-use axum::{Json, Router};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use streamtable_store::{EmbeddedStore, FileStore, LocalFiles, Store, StoreConfig, StoreError};
+use streamtable_store::{
+    EmbeddedStore, FileStore, LocalFiles, MemoryCeiling, Store, StoreConfig, StoreError,
+};
+use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::{self, Right, guard};
-use crate::catalog::{Catalog, CatalogError, NewKey};
+use crate::catalog::{Catalog, CatalogError, MAINTENANCE_INTERVAL, NewKey};
 use crate::config::{ServerConfig, TlsFiles};
 use crate::storage::Signer;
-use crate::{AppState, api, graphql, ingest, page, serve, storage};
+use crate::{AppState, api, folder, graphql, health, ingest, page, serve, storage};
 
 /// What the first key is called.
 const FIRST_KEY: &str = "first";
@@ -91,32 +92,49 @@ impl Server {
         let failed = |reason: String| ServerError::Folder { path: folder.clone(), reason };
         let made = folder.clone();
         let files = tokio::task::spawn_blocking(move || {
-            make_folder(&made)?;
+            folder::make(&made)?;
             LocalFiles::open(made.join("files"))
         });
         let files = files.await.map_err(|error| failed(error.to_string()))??;
-        let store = EmbeddedStore::open(StoreConfig::new(folder.join("store"))).await?;
+        let memory = Arc::new(MemoryCeiling::new(config.memory_limit));
+        let store_config =
+            StoreConfig { memory: Arc::clone(&memory), ..StoreConfig::new(folder.join("store")) };
+        let store = EmbeddedStore::open(store_config).await?;
         let recovery = store.recovery();
         tracing::info!(?recovery, "the store is open");
-        Self::with_parts(config, Arc::new(store), Arc::new(files)).await
+        Self::listen(config, Arc::new(store), Arc::new(files), memory).await
     }
 
     /// Makes a server of stores that are open, and begins to listen.
     ///
-    /// Where nobody has ever had a key, it makes one for all entities, which
-    /// [`first_key`](Self::first_key) tells. Beyond loopback it does not: there, a server without
-    /// keys does not start.
+    /// If there was never a key, it makes one for all entities, which
+    /// [`first_key`](Self::first_key) returns. Beyond loopback it does not: there, a server without
+    /// keys does not start. A catalog without a key beside tables is no first start, but lost: see
+    /// [`LostCatalog`](crate::LostCatalog).
     pub async fn with_parts(
         config: ServerConfig,
         store: Arc<dyn Store>,
         files: Arc<dyn FileStore>,
     ) -> Result<Self, ServerError> {
+        let memory = Arc::new(MemoryCeiling::new(config.memory_limit));
+        Self::listen(config, store, files, memory).await
+    }
+
+    async fn listen(
+        config: ServerConfig,
+        store: Arc<dyn Store>,
+        files: Arc<dyn FileStore>,
+        memory: Arc<MemoryCeiling>,
+    ) -> Result<Self, ServerError> {
         let folder_failed =
             |reason: String| ServerError::Folder { path: config.data_dir.clone(), reason };
         let folder = config.data_dir.clone();
+        let (has_tables, lost) = (!store.tables().is_empty(), config.lost_catalog);
         let opened = tokio::task::spawn_blocking(move || {
-            make_folder(&folder)?;
-            let catalog = Catalog::open(&folder.join("catalog.db"));
+            folder::make(&folder)?;
+            folder::warn_if_open(&folder)?;
+            let path = folder.join("catalog.db");
+            let catalog = Catalog::open_for_server(&path, has_tables, lost);
             Ok::<_, std::io::Error>((catalog, Signer::open(&folder)?))
         });
         let opened = opened.await.map_err(|error| folder_failed(error.to_string()))?;
@@ -138,7 +156,7 @@ impl Server {
         let listener = TcpListener::bind(addr).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        let state = AppState::new(store, files, catalog, signer, config);
+        let state = AppState::new(store, files, catalog, signer, config, memory);
         Ok(Self { listener, local_addr, state, tls, first_key })
     }
 
@@ -178,21 +196,40 @@ impl Server {
             .map_err(|error| ServerError::Listen { addr, reason: error.to_string() })?;
         let limits = self.state.config().limits.clone();
         let store = Arc::clone(&self.state.store);
+        let catalog = self.state.catalog.clone();
         let stopping = self.state.shared.stopping.clone();
+        let maintenance = tokio::spawn(maintain(catalog.clone(), stopping.clone()));
         let shutdown = async move {
             shutdown.await;
             stopping.cancel();
         };
         serve::serve(listener, self.tls, router(self.state), &limits, shutdown).await;
-        store.close().await?;
-        Ok(())
+        // It ends by the same signal, and its own failures are logged and reported.
+        let _ = maintenance.await;
+        let closed = store.close().await;
+        // The catalog is on disk either way, if not in one file.
+        let _ = catalog.maintain().await;
+        Ok(closed?)
+    }
+}
+
+/// Maintains the catalog until the server stops.
+async fn maintain(catalog: Catalog, stopping: CancellationToken) {
+    let mut tick = tokio::time::interval(MAINTENANCE_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stopping.cancelled() => return,
+        }
+        // Logged, and reported by `/readyz`; the next try may succeed.
+        let _ = catalog.maintain().await;
     }
 }
 
 fn router(state: AppState) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
+        .merge(health::router())
         .merge(graphql::router(state.config()))
         .merge(ingest::router())
         .merge(storage::router())
@@ -203,36 +240,6 @@ fn router(state: AppState) -> Router {
         .fallback(page::elsewhere)
         .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
-}
-
-/// Says whether all stored data are served, without a key and therefore without any names.
-///
-/// The status is 200 as long as the server takes rows: damage is no reason to take a server out of
-/// service that has all other rows.
-async fn ready(State(state): State<AppState>) -> Json<serde_json::Value> {
-    let health = state.store.health();
-    let mut kinds = BTreeMap::<&str, usize>::new();
-    for (_, problem) in health.problems() {
-        *kinds.entry(problem.kind.as_str()).or_default() += 1;
-    }
-    Json(serde_json::json!({
-        "status": if health.is_ok() { "ok" } else { "degraded" },
-        "tables_with_problems": health.tables.len(),
-        "problems": kinds,
-    }))
-}
-
-fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(folder)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
 }
 
 fn read_tls(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use streamtable_store::{FileStore, Store};
+use streamtable_store::{FileStore, MemoryCeiling, Store};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,10 @@ pub(crate) struct Shared {
     pub(crate) body_memory: Arc<Semaphore>,
     /// A permit for each processor: large bodies are read on so many threads at once.
     pub(crate) body_readers: Arc<Semaphore>,
+    /// A permit for each GraphQL document that may be carried out at once.
+    pub(crate) documents: Arc<Semaphore>,
+    /// How much memory the process may use.
+    pub(crate) memory: Arc<MemoryCeiling>,
     /// A permit for each upload that may be under way.
     pub(crate) uploads: Arc<Semaphore>,
     /// When a run's last sign of life was written down.
@@ -54,6 +58,7 @@ impl AppState {
         catalog: Catalog,
         signer: Signer,
         config: ServerConfig,
+        memory: Arc<MemoryCeiling>,
     ) -> Self {
         let limits = &config.limits;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -61,6 +66,8 @@ impl AppState {
             signer,
             body_memory: Arc::new(Semaphore::new(limits.body_memory_bytes.div_ceil(1024))),
             body_readers: Arc::new(Semaphore::new(processors)),
+            documents: Arc::new(Semaphore::new((processors * 4).max(16))),
+            memory,
             uploads: Arc::new(Semaphore::new(limits.max_uploads)),
             heartbeats: Mutex::default(),
             steps: StepIndexes::default(),

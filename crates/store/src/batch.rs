@@ -1,4 +1,4 @@
-//! What goes into a store, and what it says of it.
+//! What goes into a store, and what the store answers.
 
 use bytes::Bytes;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
@@ -10,8 +10,8 @@ pub struct Batch {
     pub table: TablePath,
     /// Who wrote the lines, unless a line says so itself (its `_client_id`).
     pub writer: String,
-    /// The number of the first line.
-    pub first_line: u64,
+    /// The number of the first line; the others count on from it.
+    pub first_line: LineNumber,
     /// The lines: one JSON object each, as [`streamtable_wire::HistoryLine`] reads them.
     pub lines: Vec<Bytes>,
     /// What the line numbers mean.
@@ -20,6 +20,50 @@ pub struct Batch {
     pub columns: ColumnPolicy,
     /// When the batch came, by the server's clock.
     pub received_at: Timestamp,
+}
+
+/// The number of a line among the lines of its writer.
+///
+/// Invariant: less than [`END`](Self::END), so that it fits a signed column of 64 bits and the number
+/// after it can always be computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineNumber(u64);
+
+impl LineNumber {
+    /// One more than the highest line number: 2⁶³.
+    pub const END: u64 = 1 << 63;
+
+    /// Checks a number.
+    pub fn new(number: u64) -> Result<Self, LineNumberError> {
+        if number < Self::END { Ok(Self(number)) } else { Err(LineNumberError { number }) }
+    }
+
+    /// Returns the number as an integer.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Returns one more than the last of `count` numbers that begin with this one, if each of them is
+    /// a line number.
+    pub fn end_of(self, count: usize) -> Result<u64, LineNumberError> {
+        // A count of things in memory is less than 2⁶³, so the sum does not overflow.
+        let end = self.0.saturating_add(count as u64);
+        if end <= Self::END { Ok(end) } else { Err(LineNumberError { number: end - 1 }) }
+    }
+}
+
+impl From<u32> for LineNumber {
+    fn from(number: u32) -> Self {
+        Self(number.into())
+    }
+}
+
+/// A number is no line number, because line numbers end at 2⁶³.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{number} is not a line number: they are less than 2^63")]
+pub struct LineNumberError {
+    /// The number.
+    pub number: u64,
 }
 
 /// What a line that came before means.
@@ -53,4 +97,27 @@ pub struct RejectedLine {
     pub line: u64,
     /// Why, for people.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_numbers_end_at_2_to_the_63() {
+        #[track_caller]
+        fn check(first: u64, count: usize, expected: Result<u64, u64>) {
+            let end = LineNumber::new(first).and_then(|first| first.end_of(count));
+            assert_eq!(end.map_err(|error| error.number), expected);
+        }
+        let end = 1 << 63;
+        check(0, 0, Ok(0));
+        check(7, 3, Ok(10));
+        check(end - 2, 2, Ok(end));
+        check(end - 1, 0, Ok(end - 1));
+        check(end - 1, 2, Err(end));
+        check(end, 0, Err(end));
+        check(u64::MAX - 1, 2, Err(u64::MAX - 1));
+        check(u64::MAX, 1, Err(u64::MAX));
+    }
 }

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, Row, TablePath, Timestamp, Value, row};
 
-use crate::{Appended, Batch, Numbering, Query, ReadRow, Store, StoreError};
+use crate::{Appended, Batch, LineNumber, Numbering, Query, ReadRow, Store, StoreError};
 
 /// What a case comes to: nothing, or a sentence on what is wrong.
 type Check<T = ()> = Result<T, String>;
@@ -48,6 +48,8 @@ pub async fn run_all(store: &dyn Store, prefix: &str) -> Vec<String> {
         rows_come_back_in_order
         a_line_is_stored_once
         lines_may_leave_holes
+        line_numbers_end
+        writers_take_turns
         writers_do_not_disturb_one_another
         a_row_names_its_writer
         a_line_takes_the_place_of_another
@@ -79,11 +81,11 @@ impl<'a> Table<'a> {
         Ok(Self { store, path: path.map_err(|error| error.to_string())? })
     }
 
-    fn batch(&self, writer: &str, first_line: u64, lines: &[&str]) -> Batch {
+    fn batch(&self, writer: &str, first_line: u32, lines: &[&str]) -> Batch {
         Batch {
             table: self.path.clone(),
             writer: writer.to_owned(),
-            first_line,
+            first_line: first_line.into(),
             lines: lines.iter().map(|line| Bytes::copy_from_slice(line.as_bytes())).collect(),
             numbering: Numbering::Once,
             columns: ColumnPolicy::Evolve,
@@ -95,7 +97,7 @@ impl<'a> Table<'a> {
         self.store.append(batch).await.map_err(|error| error.to_string())
     }
 
-    async fn log(&self, writer: &str, first_line: u64, lines: &[&str]) -> Check<Appended> {
+    async fn log(&self, writer: &str, first_line: u32, lines: &[&str]) -> Check<Appended> {
         self.append(self.batch(writer, first_line, lines)).await
     }
 
@@ -123,6 +125,7 @@ impl<'a> Table<'a> {
             // No measure of speed: a machine that does much else is slow.
             timeout: Duration::from_secs(120),
             positions: false,
+            owner: None,
         }
     }
 
@@ -211,6 +214,39 @@ async fn lines_may_leave_holes(table: &Table<'_>) -> Check {
     table.log("w", 0, &[r#"{"n":0}"#]).await?;
     same("next line", table.store.next_line(&table.path, "w"), 11)?;
     same("values", table.column("n").await?, ints([10, 0]))
+}
+
+async fn line_numbers_end(table: &Table<'_>) -> Check {
+    let last = |before| LineNumber::new(LineNumber::END - before).map_err(|it| it.to_string());
+    let lines = [r#"{"n":0}"#, r#"{"n":1}"#, r#"{"n":2}"#];
+    let batch = |first_line, count| Batch { first_line, ..table.batch("w", 0, &lines[..count]) };
+    for first_line in [last(1)?, last(2)?] {
+        let refused = table.store.append(batch(first_line, 3)).await;
+        ensure!(matches!(refused, Err(StoreError::LineNumber(_))), "past the end: {refused:?}");
+    }
+    ensure!(table.read(0, 10).await?.is_empty(), "rows of a refused batch are stored");
+    same("stored", table.append(batch(last(2)?, 2)).await?.stored, 2)?;
+    same("again", table.append(batch(last(1)?, 1)).await?.repeated, 1)?;
+    let rows = table.read(0, 10).await?;
+    let numbers: Vec<u64> = rows.iter().map(|row| row.line).collect();
+    same("numbers", numbers, vec![last(2)?.get(), last(1)?.get()])?;
+    same("next line", table.store.next_line(&table.path, "w"), LineNumber::END)?;
+    let sql = r#"select _line from "table" where _line > 0"#;
+    same(sql, table.integers(sql).await?, vec![i64::MAX - 1, i64::MAX])
+}
+
+async fn writers_take_turns(table: &Table<'_>) -> Check {
+    let line = |n: usize| format!(r#"{{"n":{n},"c{}":{n},"_client_id":"w{}"}}"#, n % 7, n % 3);
+    let lines: Vec<String> = (0..100).map(line).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    same("stored", table.log("w", 0, &lines).await?.stored, 100)?;
+    same("values", table.column("n").await?, ints(0..100))?;
+    same("again", table.log("other", 50, &lines[50..]).await?.repeated, 50)?;
+    let sql =
+        r#"select count(*) from "table" where _writer = 'w1' and _line % 3 = 1 and n = _line"#;
+    same(sql, table.integers(sql).await?, vec![33])?;
+    let sql = r#"select count(*) from "table" where c3 = n"#;
+    same(sql, table.integers(sql).await?, vec![14])
 }
 
 async fn writers_do_not_disturb_one_another(table: &Table<'_>) -> Check {
@@ -356,7 +392,7 @@ async fn queries_see_what_was_acked(table: &Table<'_>) -> Check {
     for n in 0..5 {
         table.log("w", n, &[format!(r#"{{"n":{n},"g":"{}"}}"#, n % 2).as_str()]).await?;
         let counted = table.integers(r#"select count(*) from "table""#).await?;
-        same("count", counted, vec![n as i64 + 1])?;
+        same("count", counted, vec![i64::from(n) + 1])?;
     }
     let path = &table.path;
     for name in [

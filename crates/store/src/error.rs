@@ -1,6 +1,9 @@
 //! Why a store did not do what it was asked.
 
 use streamtable_schema::TablePath;
+use tokio::task::JoinError;
+
+use crate::LineNumberError;
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -13,6 +16,9 @@ pub enum StoreError {
         /// What the system said.
         reason: String,
     },
+    /// A line of the batch has a number that no line can have. Nothing of the batch is stored.
+    #[error(transparent)]
+    LineNumber(#[from] LineNumberError),
     /// There is no such table, or the caller may not see it.
     #[error("no table {table}")]
     NoTable {
@@ -50,7 +56,8 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable { .. } => true,
-            Self::NoTable { .. }
+            Self::LineNumber(_)
+            | Self::NoTable { .. }
             | Self::Query { .. }
             | Self::Limit { .. }
             | Self::Damaged { .. }
@@ -62,5 +69,16 @@ impl StoreError {
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
         Self::Io { reason: error.to_string() }
+    }
+}
+
+impl From<JoinError> for StoreError {
+    /// Converts the end of a task that panicked or was cancelled.
+    ///
+    /// The text of a panic may quote rows of any caller, so it goes to the log and not into the
+    /// error.
+    fn from(error: JoinError) -> Self {
+        tracing::error!(%error, "a task of the store did not finish");
+        Self::Io { reason: "the store failed to do its work".to_owned() }
     }
 }

@@ -20,6 +20,7 @@ pub mod fuzzing {
 mod health;
 mod live;
 mod log;
+mod memory;
 mod query;
 mod ranges;
 #[cfg(test)]
@@ -28,11 +29,12 @@ mod seeded_bug;
 mod store;
 mod table;
 
-pub use batch::{Appended, Batch, Numbering, RejectedLine};
+pub use batch::{Appended, Batch, LineNumber, LineNumberError, Numbering, RejectedLine};
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
 pub use error::StoreError;
 pub use files::{FileStore, LocalFiles, StoredObject};
 pub use health::{Health, Problem, ProblemKind};
+pub use memory::MemoryCeiling;
 pub use query::{Query, Rows, row_expression};
 pub use store::Store;
 pub use table::{ColumnInfo, ReadRow, TableInfo, TableSummary, TypeSeen};

@@ -1,74 +1,202 @@
-//! Rows in memory: those that are durable in the log and not at rest yet.
+//! The memtable: rows that are durable in the log and not flushed yet.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
 };
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::columns::fixed;
+use crate::columns::{Columns, fixed, may_share, width};
 
-/// Batches are put together until they have this many rows.
+/// Batches are merged until they have this many rows.
 const MAX_BATCH_ROWS: usize = 1 << 16;
 
-/// Batches in the order of their positions.
-///
-/// Small ones are put together so that their sizes fall by half from one to the next: a row is
-/// copied a few times at most, and there are never many batches.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Live {
-    batches: Vec<Sized>,
+/// Counts the bytes of arrays in memory, of all tables.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    bytes: AtomicUsize,
 }
 
-#[derive(Clone, Debug)]
-struct Sized {
-    batch: RecordBatch,
+impl Memory {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes until the charge is dropped.
+    pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Charge {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Charge { memory: Arc::clone(self), bytes }
+    }
+}
+
+/// Bytes that are counted as long as this exists.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    memory: Arc<Memory>,
     bytes: usize,
 }
 
+impl Charge {
+    /// Counts this many bytes instead.
+    fn resize(&mut self, bytes: usize) {
+        self.memory.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.memory.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.memory.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Rows as arrays: the fixed columns, then the slots that the rows have values in. Other slots of the
+/// table read as null.
+#[derive(Debug)]
+pub(crate) struct LiveBatch {
+    pub(crate) batch: RecordBatch,
+    /// The slots, ascending.
+    pub(crate) slots: Arc<[u32]>,
+    /// How many bytes the slots take for each row, without long texts.
+    pub(crate) width: usize,
+    /// The bytes of the lines that the rows came in.
+    pub(crate) line_bytes: usize,
+}
+
+/// Batches in the order of their positions.
+///
+/// Small ones are merged so that their sizes fall by half from one to the next: a row is copied a few
+/// times at most, and there are few batches. Rows of different columns are merged only as far as their
+/// arrays stay in proportion to their lines.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    batches: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    rows: LiveBatch,
+    charge: Charge,
+}
+
 impl Live {
-    /// Adds rows behind the others. Its schema is that of the last batch, or has columns more.
-    pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<(), ArrowError> {
-        let mut last = batch;
-        while let Some(before) = self.batches.last() {
-            let rows = before.batch.num_rows() + last.num_rows();
-            if before.batch.num_rows() > 2 * last.num_rows() || rows > MAX_BATCH_ROWS {
-                break;
+    /// Adds rows behind the others.
+    pub(crate) fn push(&mut self, rows: LiveBatch, charge: Charge) {
+        let mut last = Held { rows, charge };
+        while let Some(before) = self.batches.pop_if(|before| before.takes(&last)) {
+            match before.rows.merge(&last.rows) {
+                Ok(rows) => {
+                    last.charge.resize(rows.batch.get_array_memory_size());
+                    last.rows = rows;
+                }
+                Err(error) => {
+                    // Batches of one table fit by construction, and need not be merged to be read.
+                    tracing::error!(%error, "batches of a table cannot be merged");
+                    self.batches.push(before);
+                    break;
+                }
             }
-            let schema = last.schema();
-            last = compact(concat_batches(&schema, [&widen(&before.batch, &schema)?, &last])?)?;
-            self.batches.pop();
         }
-        let bytes = last.get_array_memory_size();
-        self.batches.push(Sized { batch: last, bytes });
-        Ok(())
+        self.batches.push(last);
     }
 
     /// Forgets the rows before a position.
     pub(crate) fn drop_before(&mut self, position: u64) {
         self.batches.retain_mut(|it| {
-            let gone = rows_before(&it.batch, position);
+            let batch = &mut it.rows.batch;
+            let gone = rows_before(batch, position);
             if gone > 0 {
-                it.batch = it.batch.slice(gone, it.batch.num_rows() - gone);
+                *batch = batch.slice(gone, batch.num_rows() - gone);
             }
-            it.batch.num_rows() > 0
+            batch.num_rows() > 0
         });
     }
 
     pub(crate) fn batches(&self) -> Vec<RecordBatch> {
-        self.batches.iter().map(|it| it.batch.clone()).collect()
+        self.batches.iter().map(|it| it.rows.batch.clone()).collect()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.batches.iter().map(|it| it.bytes).sum()
+        self.batches.iter().map(|it| it.charge.bytes).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
+}
+
+impl Held {
+    /// Returns whether the rows that follow should be merged with these.
+    fn takes(&self, next: &Self) -> bool {
+        let (own, other) = (&self.rows, &next.rows);
+        let rows = own.batch.num_rows() + other.batch.num_rows();
+        if own.batch.num_rows() > 2 * other.batch.num_rows() || rows > MAX_BATCH_ROWS {
+            return false;
+        }
+        // Slots that both have are counted twice unless all are the same.
+        let width = if own.slots == other.slots { own.width } else { own.width + other.width };
+        may_share(rows, width, own.line_bytes + other.line_bytes)
+    }
+}
+
+impl LiveBatch {
+    /// Makes rows that were read from a file of a table.
+    pub(crate) fn of_all_slots(batch: &RecordBatch, columns: &Columns) -> Result<Self, ArrowError> {
+        let schema = columns.arrow_schema();
+        let batch = conform(batch, &schema)?;
+        let own = schema.fields().iter().skip(fixed::ALL.len());
+        Ok(Self {
+            slots: (0..own.len() as u32).collect(),
+            width: own.map(|field| width(field.data_type())).sum(),
+            line_bytes: batch.get_array_memory_size(),
+            batch,
+        })
+    }
+
+    fn merge(&self, next: &Self) -> Result<Self, ArrowError> {
+        let (own, other) = (&self.batch, &next.batch);
+        let line_bytes = self.line_bytes + next.line_bytes;
+        let (schema, slots, width) = if self.slots == next.slots {
+            (own.schema(), Arc::clone(&self.slots), self.width)
+        } else {
+            union(self, next)
+        };
+        let (own, other) = (conform(own, &schema)?, conform(other, &schema)?);
+        let column = |(a, b): (&ArrayRef, &ArrayRef)| {
+            concat(&[a.as_ref(), b.as_ref()]).map(|joined| compact(&joined))
+        };
+        let columns = own.columns().iter().zip(other.columns()).map(column);
+        let columns = columns.collect::<Result<_, _>>()?;
+        let options =
+            RecordBatchOptions::new().with_row_count(Some(own.num_rows() + other.num_rows()));
+        let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        Ok(Self { batch, slots, width, line_bytes })
+    }
+}
+
+/// Returns the schema, the slots and their width of rows of two batches.
+fn union(a: &LiveBatch, b: &LiveBatch) -> (SchemaRef, Arc<[u32]>, usize) {
+    let fields = |it: &LiveBatch| -> Vec<(u32, FieldRef)> {
+        let schema = it.batch.schema();
+        let own = schema.fields().iter().skip(fixed::ALL.len()).cloned();
+        it.slots.iter().copied().zip(own).collect()
+    };
+    let mut all = fields(a);
+    all.extend(fields(b));
+    all.sort_by_key(|(slot, _)| *slot);
+    all.dedup_by_key(|(slot, _)| *slot);
+    let width = all.iter().map(|(_, field)| width(field.data_type())).sum();
+    let schema = a.batch.schema();
+    let fixed = schema.fields().iter().take(fixed::ALL.len()).cloned();
+    let slots = all.iter().map(|(slot, _)| *slot).collect();
+    let fields: Vec<FieldRef> = fixed.chain(all.into_iter().map(|(_, field)| field)).collect();
+    (Arc::new(Schema::new(fields)), slots, width)
 }
 
 /// Returns how many of a batch's rows come before a position.
@@ -81,14 +209,28 @@ pub(crate) fn positions(batch: &RecordBatch) -> Option<&arrow::array::Int64Array
     batch.column_by_name(fixed::POSITION)?.as_primitive_opt::<Int64Type>()
 }
 
-/// Gives a batch the columns that came after it, null.
-pub(crate) fn widen(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    if batch.num_columns() == schema.fields().len() {
+/// Gives a batch the columns of a schema, whichever it has itself: those that it lacks are null.
+///
+/// All null columns of a type share their memory.
+pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let own = batch.schema();
+    if Arc::ptr_eq(&own, schema) {
         return Ok(batch.clone());
     }
-    let column = |field: &Arc<arrow::datatypes::Field>| match batch.column_by_name(field.name()) {
-        Some(array) => Arc::clone(array),
-        None => new_null_array(field.data_type(), batch.num_rows()),
+    let names = own.fields().iter().map(|field| field.name().as_str());
+    let places: HashMap<&str, usize> = names.zip(0..).collect();
+    let mut nulls: Vec<ArrayRef> = Vec::new();
+    let column = |field: &FieldRef| {
+        if let Some(&place) = places.get(field.name().as_str()) {
+            return Arc::clone(batch.column(place));
+        }
+        let ty = field.data_type();
+        let shared = nulls.iter().find(|it| it.data_type() == ty).cloned();
+        shared.unwrap_or_else(|| {
+            let array = new_null_array(ty, batch.num_rows());
+            nulls.push(Arc::clone(&array));
+            array
+        })
     };
     let columns = schema.fields().iter().map(column).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -96,13 +238,7 @@ pub(crate) fn widen(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBat
 }
 
 /// Lets texts that were put together share one block of memory.
-fn compact(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let columns = batch.columns().iter().map(compact_array).collect();
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
-}
-
-fn compact_array(array: &ArrayRef) -> ArrayRef {
+fn compact(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Utf8View => match array.as_string_view_opt() {
             Some(texts) => Arc::new(texts.gc()),
@@ -110,7 +246,7 @@ fn compact_array(array: &ArrayRef) -> ArrayRef {
         },
         DataType::Struct(fields) => match array.as_struct_opt() {
             Some(parts) => {
-                let columns = parts.columns().iter().map(compact_array).collect();
+                let columns = parts.columns().iter().map(compact).collect();
                 let compacted =
                     StructArray::try_new(fields.clone(), columns, parts.nulls().cloned());
                 compacted.map_or_else(|_| Arc::clone(array), |it| Arc::new(it) as ArrayRef)

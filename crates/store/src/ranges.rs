@@ -1,8 +1,11 @@
-//! Sets of numbers that mostly follow one another.
+//! Sets of numbers that are mostly consecutive.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Up to this many ranges are added or removed one by one.
+const FEW: usize = 4;
 
 /// A set of numbers, kept as ranges.
 ///
@@ -13,31 +16,22 @@ pub(crate) struct Ranges {
 }
 
 impl Ranges {
-    /// Adds a number; tells whether it is new.
-    pub(crate) fn insert(&mut self, n: u64) -> bool {
-        // Numbers mostly come in order.
-        match self.ranges.last_mut() {
-            Some(last) if last.end == n => {
-                last.end += 1;
-                return true;
-            }
-            Some(last) if n > last.end => {
-                self.ranges.push(n..n + 1);
-                return true;
-            }
-            _ => {}
-        }
-        let is_new = !self.contains(n);
-        if is_new {
-            self.add(n..n + 1);
-        }
-        is_new
-    }
-
     /// Adds all numbers of a range.
     pub(crate) fn add(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
+        }
+        // Numbers mostly come in order.
+        match self.ranges.last_mut() {
+            Some(last) if last.end == range.start => {
+                last.end = range.end;
+                return;
+            }
+            Some(last) if range.start > last.end => {
+                self.ranges.push(range);
+                return;
+            }
+            _ => {}
         }
         let from = self.ranges.partition_point(|it| it.end < range.start);
         let to = self.ranges.partition_point(|it| it.start <= range.end);
@@ -47,7 +41,7 @@ impl Ranges {
         self.ranges.splice(from..to, [joined]);
     }
 
-    /// Takes all numbers of a range out.
+    /// Removes all numbers of a range.
     pub(crate) fn remove(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
@@ -60,6 +54,48 @@ impl Ranges {
             .filter(|it| !it.is_empty())
             .collect();
         self.ranges.splice(from..to, rest);
+    }
+
+    /// Adds all numbers of another set, in time linear in the ranges of both at most.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        if other.ranges.len() <= FEW {
+            return other.iter().for_each(|range| self.add(range));
+        }
+        let mut all = std::mem::take(&mut self.ranges);
+        all.extend(other.iter());
+        // Two sorted runs, which this sort merges.
+        all.sort_by_key(|it| it.start);
+        for range in all {
+            match self.ranges.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => self.ranges.push(range),
+            }
+        }
+    }
+
+    /// Removes all numbers of another set, in time linear in the ranges of both at most.
+    pub(crate) fn remove_all(&mut self, other: &Self) {
+        if other.ranges.len() <= FEW {
+            return other.iter().for_each(|range| self.remove(range));
+        }
+        let mut removed = other.iter().peekable();
+        for range in std::mem::take(&mut self.ranges) {
+            let mut start = range.start;
+            while removed.next_if(|it| it.end <= start).is_some() {}
+            while let Some(next) = removed.peek().filter(|it| it.start < range.end) {
+                if start < next.start {
+                    self.ranges.push(start..next.start);
+                }
+                start = next.end;
+                if next.end >= range.end {
+                    break;
+                }
+                removed.next();
+            }
+            if start < range.end {
+                self.ranges.push(start..range.end);
+            }
+        }
     }
 
     pub(crate) fn contains(&self, n: u64) -> bool {
@@ -124,17 +160,21 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Op {
-        Insert(u64),
         Add(Range<u64>),
         Remove(Range<u64>),
+        AddAll(Vec<Range<u64>>),
+        RemoveAll(Vec<Range<u64>>),
     }
 
     fn op() -> impl Strategy<Value = Op> {
         let range = || (0u64..40, 0u64..12).prop_map(|(start, length)| start..start + length);
+        let short = || (0u64..40, 0u64..3).prop_map(|(start, length)| start..start + length);
+        let many = || prop::collection::vec(short(), 0..12);
         prop_oneof![
-            (0u64..40).prop_map(Op::Insert),
             range().prop_map(Op::Add),
             range().prop_map(Op::Remove),
+            many().prop_map(Op::AddAll),
+            many().prop_map(Op::RemoveAll),
         ]
     }
 
@@ -145,9 +185,16 @@ mod tests {
             let (mut ranges, mut set) = (Ranges::default(), BTreeSet::new());
             for op in ops {
                 match op {
-                    Op::Insert(n) => prop_assert_eq!(ranges.insert(n), set.insert(n)),
                     Op::Add(range) => { ranges.add(range.clone()); set.extend(range) }
                     Op::Remove(range) => { ranges.remove(range.clone()); set.retain(|n| !range.contains(n)) }
+                    Op::AddAll(other) => {
+                        ranges.add_all(&other.iter().cloned().collect());
+                        set.extend(other.into_iter().flatten());
+                    }
+                    Op::RemoveAll(other) => {
+                        ranges.remove_all(&other.iter().cloned().collect());
+                        set.retain(|n| !other.iter().any(|range| range.contains(n)));
+                    }
                 }
                 let listed: Vec<u64> = ranges.iter().flatten().collect();
                 prop_assert_eq!(listed, set.iter().copied().collect::<Vec<_>>());

@@ -1,7 +1,7 @@
-//! Bugs that a test may switch on, to show that the tests would find them.
+//! Bugs that a test may switch on, to show that the tests would find them, and steps that a test may
+//! make fail.
 //!
-//! Outside of this crate's own tests every answer is a constant `false`, and the code behind it is
-//! gone.
+//! Outside of this crate's own tests every answer is constant, and the code behind it is gone.
 
 /// A promise broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) enum Bug {
     SkippedCrc,
     /// The lines that a table has are not known any more after a restart.
     ForgottenLines,
+    /// The contents of a run's lines are not known any more after a restart.
+    ForgottenContents,
     /// Log files go before what they hold is at rest.
     EarlyTrim,
 }
@@ -21,6 +23,12 @@ pub(crate) const fn is_seeded(_: Bug) -> bool {
     false
 }
 
+/// Marks a step of admission that a test may make fail.
+#[cfg(not(test))]
+pub(crate) const fn step() -> Result<(), arrow::error::ArrowError> {
+    Ok(())
+}
+
 /// Lets a thread that is going to be started have the bug of the one that starts it.
 #[cfg(not(test))]
 pub(crate) fn inherited<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
@@ -28,16 +36,69 @@ pub(crate) fn inherited<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
 }
 
 #[cfg(test)]
-pub(crate) use seeding::{inherited, is_seeded, seed};
+pub(crate) use seeding::{FailingStep, Failure, fail_steps, inherited, is_seeded, seed, step};
 
 #[cfg(test)]
 mod seeding {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use arrow::error::ArrowError;
 
     use super::Bug;
 
     thread_local! {
         static SEEDED: Cell<Option<Bug>> = const { Cell::new(None) };
+        static FAILING: RefCell<Option<Arc<FailingStep>>> = const { RefCell::new(None) };
+    }
+
+    /// How a step fails.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Failure {
+        Error,
+        Panic,
+    }
+
+    /// The step that fails next, of those of all threads that have this.
+    #[derive(Debug, Default)]
+    pub(crate) struct FailingStep {
+        /// How many steps are left up to the one that fails, itself included; 0 for none.
+        left: AtomicUsize,
+        panics: AtomicUsize,
+    }
+
+    impl FailingStep {
+        /// Makes the `n`-th step from here on fail, counting from 1.
+        pub(crate) fn arm(&self, n: usize, failure: Failure) {
+            self.panics.store(usize::from(failure == Failure::Panic), Ordering::SeqCst);
+            self.left.store(n, Ordering::SeqCst);
+        }
+
+        /// Lets all steps succeed, and returns whether the one that was armed has failed.
+        pub(crate) fn disarm(&self) -> bool {
+            self.left.swap(0, Ordering::SeqCst) == 0
+        }
+    }
+
+    /// Gives this thread steps that may fail.
+    pub(crate) fn fail_steps(failing: Arc<FailingStep>) {
+        FAILING.set(Some(failing));
+    }
+
+    pub(crate) fn step() -> Result<(), ArrowError> {
+        let failing = FAILING.with_borrow(Clone::clone);
+        let Some(failing) = failing else { return Ok(()) };
+        let count = |left: usize| left.checked_sub(1);
+        if failing.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count) != Ok(1) {
+            return Ok(());
+        }
+        assert_eq!(
+            failing.panics.load(Ordering::SeqCst),
+            0,
+            "a step of admission panics: a secret"
+        );
+        Err(ArrowError::MemoryError("a step of admission fails".to_owned()))
     }
 
     pub(crate) fn is_seeded(bug: Bug) -> bool {

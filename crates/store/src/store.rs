@@ -17,8 +17,8 @@ use crate::{Appended, Batch, Health, Query, ReadRow, Rows, StoreError, TableInfo
 pub trait Store: fmt::Debug + Send + Sync {
     /// Stores a batch, and returns once it is durable.
     ///
-    /// What it stored is in the next read and query. After an error nothing of the batch is stored,
-    /// and the same batch may come again.
+    /// What it stored is in the next read and query. After an error the same batch may come again:
+    /// what was stored of it is repeated then, and the rest is stored.
     async fn append(&self, batch: Batch) -> Result<Appended, StoreError>;
 
     /// Lists all tables, sorted by name.

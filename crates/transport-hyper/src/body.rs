@@ -8,9 +8,9 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::cause;
 
-/// Compresses on a thread where that may take its time.
+/// Compresses on a blocking thread.
 ///
-/// Returns `None` if the runtime is shutting down and takes no more work.
+/// Returns `None` if the runtime is shutting down and accepts no more work.
 pub(crate) async fn gzip(body: Bytes) -> Option<Bytes> {
     let compress = move || {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -19,7 +19,7 @@ pub(crate) async fn gzip(body: Bytes) -> Option<Bytes> {
     tokio::task::spawn_blocking(compress).await.ok()?.ok()
 }
 
-/// Why a body could not be read to its end.
+/// The reason why a body could not be read to its end.
 pub(crate) enum BodyError {
     TooLarge,
     Damaged(String),
@@ -27,7 +27,7 @@ pub(crate) enum BodyError {
 
 /// Reads a whole body of at most `limit` bytes.
 pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
-    // Do not fetch what was announced to be too long.
+    // Reject a body at once if its announced length exceeds the limit.
     if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > limit) {
         return Err(BodyError::TooLarge);
     }
@@ -38,7 +38,8 @@ pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyErro
     }
 }
 
-/// Reads a whole gzip body of at most `limit` bytes once unpacked, piece by piece: never holds more.
+/// Reads a whole gzip body of at most `limit` uncompressed bytes. Decompresses in pieces and never
+/// holds more than that.
 pub(crate) async fn read_gzip(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
     let mut decoder = MultiGzDecoder::new(Bounded { bytes: Vec::new(), limit });
     let mut empty = true;
@@ -49,7 +50,7 @@ pub(crate) async fn read_gzip(mut body: Incoming, limit: usize) -> Result<Bytes,
             decoder.write_all(data).map_err(unpacking)?;
         }
     }
-    // What has no body may still name its encoding.
+    // An empty body may still have a `Content-Encoding`.
     if empty {
         return Ok(Bytes::new());
     }

@@ -1,4 +1,4 @@
-//! From what the libraries report to what a caller can act upon.
+//! Conversion of library errors to [`TransportError`].
 
 use std::error::Error;
 use std::io;
@@ -8,14 +8,14 @@ use streamtable_transport::TransportError;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What a failed attempt to connect to `host` means.
+/// Converts the error of a failed attempt to connect to `host`.
 pub(crate) fn of_connecting(error: BoxError, host: String) -> TransportError {
     let error = &*error;
     match find::<rustls::Error>(error) {
         Some(tls) => {
             let hint = match tls {
                 rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
-                    "; trust its issuer on this machine or by HyperConfig::roots"
+                    "; trust its issuer on this machine or through HyperConfig::roots"
                 }
                 _ => "",
             };
@@ -25,14 +25,14 @@ pub(crate) fn of_connecting(error: BoxError, host: String) -> TransportError {
     }
 }
 
-/// What a failed exchange with `host` means.
+/// Converts the error of a failed exchange with `host`.
 pub(crate) fn of_exchange(error: &legacy::Error, host: String) -> TransportError {
     if let Some(connecting) = find::<TransportError>(error) {
         return connecting.clone();
     }
-    // hyper hands a request back as canceled only when no byte of it was written.
+    // hyper reports a request as canceled only if no byte of it was written.
     let unsent = find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
-    // The outermost says only "client error".
+    // The outermost error is only "client error".
     let reason = error.source().map_or_else(|| error.to_string(), reason);
     if unsent || error.is_connect() {
         TransportError::Unreachable { host, reason }
@@ -41,7 +41,7 @@ pub(crate) fn of_exchange(error: &legacy::Error, host: String) -> TransportError
     }
 }
 
-/// The whole chain of causes in one line.
+/// Joins the whole chain of causes in one line.
 pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -55,7 +55,7 @@ pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// The first `T` in the chain of causes.
+/// Returns the first `T` in the chain of causes.
 pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -63,7 +63,7 @@ pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
             return Some(found);
         }
         next = match error.downcast_ref::<io::Error>() {
-            // Its `source` is not what it wraps, but the source of that.
+            // `io::Error::source` skips the wrapped error and returns that error's source.
             Some(wrapper) => wrapper.get_ref().map(|inner| inner as _),
             None => error.source(),
         };

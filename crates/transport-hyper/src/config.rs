@@ -3,37 +3,37 @@ use std::time::Duration;
 
 use crate::ProxyConfig;
 
-/// How a [`HyperTransport`](crate::HyperTransport) connects, and when it gives up.
+/// How a [`HyperTransport`](crate::HyperTransport) connects, and its limits.
 ///
-/// `Debug` shows no proxy's password.
+/// `Debug` does not show proxy passwords.
 #[derive(Clone, Debug)]
 pub struct HyperConfig {
-    /// For finding the address, connecting, the proxy and the TLS handshake together. Past it, the
-    /// request fails as [`Unreachable`](streamtable_transport::TransportError::Unreachable): nothing
-    /// was sent. 10 s by default.
+    /// Limit for DNS, connecting, the proxy and the TLS handshake together. After it, the request
+    /// fails as [`Unreachable`](streamtable_transport::TransportError::Unreachable): nothing was
+    /// sent. 10 s by default.
     pub connect_timeout: Duration,
-    /// For the whole exchange, connecting and the last byte of the answer included. Past it, the
-    /// request fails as [`Timeout`](streamtable_transport::TransportError::Timeout). A request may
-    /// ask for less by [`AttemptTimeout`](streamtable_transport::AttemptTimeout). 60 s by default.
+    /// Limit for the whole exchange, from connecting to the last byte of the response. After it,
+    /// the request fails as [`Timeout`](streamtable_transport::TransportError::Timeout). A request
+    /// may lower it by [`AttemptTimeout`](streamtable_transport::AttemptTimeout). 60 s by default.
     pub request_timeout: Duration,
-    /// A connection idle for longer is closed. 50 s by default: many load balancers drop it without
-    /// a word after 60 s, and a request sent just then is lost.
+    /// A connection that is idle for longer is closed. 50 s by default: many load balancers
+    /// silently drop a connection after 60 s, and a request sent at that moment is lost.
     pub idle_timeout: Duration,
-    /// A longer answer fails as
-    /// [`BodyTooLarge`](streamtable_transport::TransportError::BodyTooLarge), whether it came
-    /// compressed or not. 64 MiB by default.
+    /// Limit for the size of a response body, before and after decompression. A longer response
+    /// fails as [`BodyTooLarge`](streamtable_transport::TransportError::BodyTooLarge). 64 MiB by
+    /// default.
     pub max_response_bytes: usize,
-    /// A shorter body is sent as it is, even where
-    /// [`GzipBody`](streamtable_transport::GzipBody) allows to compress it. 1 KiB by default.
+    /// A shorter request body is sent uncompressed, even if
+    /// [`GzipBody`](streamtable_transport::GzipBody) allows compression. 1 KiB by default.
     pub min_gzip_bytes: usize,
     /// Which requests go through a proxy. None by default.
     pub proxies: ProxyConfig,
-    /// Who may vouch for a server. The platform's roots by default.
+    /// The trusted certificate authorities. The platform's roots by default.
     pub roots: Roots,
 }
 
 impl HyperConfig {
-    /// The defaults, and the proxies that the process environment names.
+    /// Returns the defaults, with the proxies from the environment variables.
     pub fn from_env() -> Self {
         Self { proxies: ProxyConfig::from_env(), ..Self::default() }
     }
@@ -53,20 +53,20 @@ impl Default for HyperConfig {
     }
 }
 
-/// The certificate authorities that may vouch for a server.
+/// The trusted certificate authorities.
 ///
 /// PEM is text with one or more `CERTIFICATE` sections.
 #[derive(Clone, Default)]
 pub enum Roots {
-    /// Those of the operating system; on Linux also those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    /// The roots of the operating system; on Linux also `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     ///
-    /// A machine that has none can still speak plain http; https fails as
-    /// [`Tls`](streamtable_transport::TransportError::Tls) and says why.
+    /// A machine without roots can still use plain http; https fails as
+    /// [`Tls`](streamtable_transport::TransportError::Tls) with the reason.
     #[default]
     Platform,
-    /// Those of the operating system, and these in PEM.
+    /// The roots of the operating system and these in PEM.
     PlatformAnd(Vec<u8>),
-    /// These in PEM, and no others.
+    /// Only these, in PEM.
     Only(Vec<u8>),
 }
 
@@ -80,22 +80,22 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// What is wrong with a [`HyperConfig`]. Never repeats a proxy's URL.
+/// An error in a [`HyperConfig`]. Never contains a proxy's URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A proxy that requests would go through cannot be used.
+    /// A configured proxy cannot be used.
     #[error("the {scheme} proxy {reason}")]
     Proxy {
-        /// Whose proxy: that of `http` or that of `https` requests.
+        /// The scheme of the requests that would use the proxy: `http` or `https`.
         scheme: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
-    /// The PEM of [`Roots`] holds no certificate, or a damaged one.
+    /// The PEM of [`Roots`] has no certificate, or a damaged one.
     #[error("the PEM of the trusted roots {reason}")]
     Roots {
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 }

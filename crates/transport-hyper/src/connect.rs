@@ -25,8 +25,8 @@ use crate::tls::Tls;
 const NO_ROOTS: &str =
     "this machine has no trusted root certificates; install them or set HyperConfig::roots";
 
-/// Connects to servers, through a proxy where one is on the way. Its errors are final: the client
-/// above passes them on.
+/// Connects to servers, through a proxy if one is configured. Its errors are final: the client
+/// above returns them unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     tcp: HttpConnector,
@@ -40,7 +40,8 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Shared out among a host's addresses, so that one dead address does not use it all.
+        // hyper divides this among a host's addresses, so that one unreachable address does not use
+        // all of it.
         tcp.set_connect_timeout(Some(limit));
         Self { tcp, tls, proxies, limit }
     }
@@ -76,13 +77,13 @@ impl Connector {
         if !origin.is_secure() {
             return Ok(Hop { io, proxied: true });
         }
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), Already::new(io));
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), ExistingConnection::new(io));
         if let Some(credentials) = proxy.basic_auth() {
             tunnel = tunnel.with_auth(credentials.clone());
         }
         let io = tunnel.call(uri.clone()).await.map_err(|error| {
             let (host, reason) = (via.authority(), cause::reason(&error));
-            // The error's type is private.
+            // The error's type is private, so only its text can be checked.
             if reason.contains("proxy authorization required") {
                 TransportError::ProxyAuth { host }
             } else {
@@ -97,7 +98,7 @@ impl Connector {
         tcp.map_err(|error| cause::of_connecting(error.into(), origin.authority()))
     }
 
-    /// Speaks TLS over `io` if the scheme is https.
+    /// Adds TLS to `io` if the scheme is https.
     async fn secure<T: Connection + Read + Write + Send + Unpin + 'static>(
         &self,
         io: T,
@@ -112,7 +113,7 @@ impl Connector {
             host: origin.authority(),
             reason: NO_ROOTS.to_owned(),
         })?;
-        let mut https = HttpsConnector::from((Already::new(io), which(tls).clone()));
+        let mut https = HttpsConnector::from((ExistingConnection::new(io), which(tls).clone()));
         let stream = https.call(uri.clone()).await;
         stream.map_err(|error| cause::of_connecting(error, origin.authority()))
     }
@@ -135,10 +136,10 @@ impl Service<Uri> for Connector {
 type Tcp = TokioIo<TcpStream>;
 type Stream = MaybeHttpsStream<Hop>;
 
-/// The way to a server before TLS with the server itself.
+/// The connection to a server before TLS with the server itself.
 pub(crate) struct Hop {
     io: MaybeHttpsStream<Tcp>,
-    /// Whether the other end is a proxy that wants to see whole URLs.
+    /// Whether the other end is a proxy that expects absolute URLs.
     proxied: bool,
 }
 
@@ -188,16 +189,16 @@ impl Write for Hop {
     }
 }
 
-/// A connector whose connection is there already.
-struct Already<T>(Option<T>);
+/// A connector that returns an existing connection.
+struct ExistingConnection<T>(Option<T>);
 
-impl<T> Already<T> {
+impl<T> ExistingConnection<T> {
     fn new(io: T) -> Self {
         Self(Some(io))
     }
 }
 
-impl<T> Service<Uri> for Already<T> {
+impl<T> Service<Uri> for ExistingConnection<T> {
     type Response = T;
     type Error = Infallible;
     type Future = Ready<Result<T, Infallible>>;

@@ -1,11 +1,11 @@
-//! The default transport of StreamTable: hyper and rustls, on tokio.
+//! The default transport of StreamTable: hyper and rustls on tokio.
 //!
-//! [`HyperTransport`] speaks HTTP/1.1 with keep-alive and, where a server offers it, HTTP/2. It
-//! trusts the platform's roots, honours the usual proxy variables, and bounds the time to connect,
-//! the time of the whole exchange and the size of the answer: see [`HyperConfig`].
+//! [`HyperTransport`] speaks HTTP/1.1 with keep-alive and, if the server offers it, HTTP/2. It
+//! trusts the platform's roots, uses the usual proxy variables, and limits the time to connect, the
+//! time of the whole exchange and the size of the response: see [`HyperConfig`].
 //!
 //! It follows no redirects, keeps no cookies and never sends a request twice. The cryptography is
-//! ring's, handed to rustls by value: nothing process-wide is installed.
+//! ring's, passed to rustls by value: nothing process-wide is installed.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -11,10 +11,10 @@ use crate::connect::Connector;
 
 pub(crate) type Client = legacy::Client<Connector, Full<Bytes>>;
 
-/// The open connections, apart by runtime.
+/// The connection pools, one per runtime.
 ///
 /// A connection is driven by a task of the runtime that opened it. A request from another runtime
-/// must not wait on it: that one may be blocked, idle or gone.
+/// must not wait for that task: its runtime may be blocked, idle or stopped.
 #[derive(Debug)]
 pub(crate) struct Pools {
     connector: Connector,
@@ -22,11 +22,11 @@ pub(crate) struct Pools {
     by_runtime: Mutex<Vec<(Id, Client)>>,
 }
 
-/// Beyond it, the runtime that came first is forgotten with its idle connections.
+/// If this is exceeded, the pool of the oldest runtime is dropped with its idle connections.
 const MAX_RUNTIMES: usize = 8;
 
-/// A request that waits longer for its first byte makes HTTP/2 ask whether the other end is there.
-/// Otherwise a connection that died silently would swallow one request after the other.
+/// Interval of HTTP/2 pings while requests wait. Without them, each request on a silently dropped
+/// connection would wait for its timeout.
 const PING_AFTER: Duration = Duration::from_secs(10);
 
 impl Pools {
@@ -34,7 +34,7 @@ impl Pools {
         Self { connector, idle_timeout, by_runtime: Mutex::default() }
     }
 
-    /// The client for this runtime, or `None` outside of any.
+    /// Returns the client for the current runtime, or `None` outside a runtime.
     pub(crate) fn client(&self) -> Option<Client> {
         let here = Handle::try_current().ok()?.id();
         let mut pools = self.by_runtime.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ impl Pools {
             .pool_idle_timeout(self.idle_timeout)
             .http2_keep_alive_interval(PING_AFTER)
             .http2_keep_alive_timeout(PING_AFTER)
-            // Another connection is tried only if hyper hands the request back unsent.
+            // Retries on another connection only if hyper returns the request unsent.
             .retry_canceled_requests(true)
             .build(self.connector.clone())
     }

@@ -6,31 +6,32 @@ use streamtable_transport::Origin;
 
 use crate::ConfigError;
 
-/// Which requests go through a proxy, in the words of the environment variables.
+/// Which requests go through a proxy; the fields are named after the environment variables.
 ///
-/// A proxy is a URL, `http://proxy:3128` or `http://user:password@proxy:3128`; without a scheme it
-/// is taken as http. https goes through it in a `CONNECT` tunnel. A request to this machine
-/// (`localhost`, `127.0.0.0/8`, `::1`) never does.
+/// A proxy is a URL, `http://proxy:3128` or `http://user:password@proxy:3128`; without a scheme,
+/// http is assumed. https requests use a `CONNECT` tunnel. Requests to this machine (`localhost`,
+/// `127.0.0.0/8`, `::1`) never use a proxy.
 ///
-/// `Debug` tells only what is set.
+/// `Debug` shows only which fields are set.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ProxyConfig {
     /// `HTTP_PROXY`: for plain http.
     pub http: Option<String>,
     /// `HTTPS_PROXY`: for https.
     pub https: Option<String>,
-    /// `ALL_PROXY`: for whichever of the two has none of its own.
+    /// `ALL_PROXY`: used if `http` or `https` is not set.
     pub all: Option<String>,
-    /// `NO_PROXY`: hosts to reach directly, separated by commas. A name stands for its subdomains
-    /// too, an address may have a mask (`10.0.0.0/8`), and `*` stands for all.
+    /// `NO_PROXY`: hosts to reach directly, separated by commas. A name includes its subdomains, an
+    /// address may have a mask (`10.0.0.0/8`), and `*` means all.
     pub no_proxy: Option<String>,
 }
 
 impl ProxyConfig {
-    /// Reads the process environment, once.
+    /// Reads the environment variables, once.
     ///
-    /// A name in lower case (`https_proxy`) wins over the same name in upper case; empty is none.
-    /// Under CGI, `HTTP_PROXY` comes from the client of the web server and is left alone.
+    /// A lower-case name (`https_proxy`) takes precedence over the upper-case name; an empty value
+    /// counts as unset. Under CGI, `HTTP_PROXY` is ignored, because the web server's client
+    /// controls it.
     pub fn from_env() -> Self {
         Self::from_vars(|name| std::env::var(name).ok())
     }
@@ -63,7 +64,7 @@ impl fmt::Debug for ProxyConfig {
     }
 }
 
-/// A [`ProxyConfig`] that was understood.
+/// A validated [`ProxyConfig`].
 #[derive(Debug)]
 pub(crate) struct Proxies(Matcher);
 
@@ -81,7 +82,7 @@ impl Proxies {
         Ok(Self(matcher))
     }
 
-    /// The proxy on the way to `uri`, if any.
+    /// Returns the proxy for `uri`, if any.
     pub(crate) fn intercept(&self, uri: &Uri) -> Option<Intercept> {
         if Origin::try_from(uri).is_ok_and(|origin| origin.is_loopback()) {
             return None;
@@ -90,7 +91,7 @@ impl Proxies {
     }
 }
 
-/// The matcher takes a URL that it cannot use for none, and would let requests pass it by.
+/// Validates a proxy URL. The matcher ignores an invalid URL, and requests would bypass the proxy.
 fn check(scheme: &'static str, url: &str) -> Result<(), ConfigError> {
     if url.is_empty() {
         return Ok(());
@@ -101,7 +102,7 @@ fn check(scheme: &'static str, url: &str) -> Result<(), ConfigError> {
         Some(proxy) if proxy.uri().scheme_str().is_some_and(|name| name.starts_with("socks")) => {
             "speaks SOCKS, which is not supported: give an http:// proxy"
         }
-        _ => "is no URL such as http://proxy:3128",
+        _ => "is not a URL such as http://proxy:3128",
     };
     Err(ConfigError::Proxy { scheme, reason })
 }
@@ -110,7 +111,7 @@ fn check(scheme: &'static str, url: &str) -> Result<(), ConfigError> {
 mod tests {
     use super::*;
 
-    /// `NAME=value` pairs, a URL, and the proxy that it goes through.
+    /// Checks the proxy of a URL, given `NAME=value` variables.
     #[track_caller]
     fn check(vars: &[&str], url: &'static str, expected: Result<Option<&str>, ConfigError>) {
         let config = config(vars);
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variables_are_honoured() {
+    fn environment_variables_are_used() {
         let (http, https) = ("http://table.example", "https://table.example");
         let (p, q) = (Ok(Some("http://p:1/")), Ok(Some("http://q:2/")));
         check(&[], https, Ok(None));
@@ -166,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_proxy_is_an_error_and_not_passed_by() {
+    fn an_unusable_proxy_is_an_error_and_not_bypassed() {
         let error = |scheme, reason| Err(ConfigError::Proxy { scheme, reason });
-        let url = "is no URL such as http://proxy:3128";
+        let url = "is not a URL such as http://proxy:3128";
         let socks = "speaks SOCKS, which is not supported: give an http:// proxy";
         check(&["HTTPS_PROXY=http://p:x"], "http://t", error("https", url));
         check(&["HTTP_PROXY=ftp://p"], "http://t", error("http", url));

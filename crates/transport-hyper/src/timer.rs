@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use streamtable_transport::Timer;
 
-/// Waits by the clock of the tokio runtime that polls it.
+/// A timer that uses the clock of the tokio runtime that polls it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioTimer;
 

@@ -10,18 +10,18 @@ use rustls_platform_verifier::Verifier;
 
 use crate::{ConfigError, Roots};
 
-/// What rustls needs to know, for servers and for proxies.
+/// The rustls configurations for servers and for proxies.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     /// Offers HTTP/2 and HTTP/1.1.
     pub(crate) server: Arc<ClientConfig>,
-    /// Offers nothing, so HTTP/1.1: a `CONNECT` tunnel is dug in that.
+    /// Offers no ALPN protocol, so HTTP/1.1 is used: `CONNECT` tunnels need it.
     pub(crate) proxy: Arc<ClientConfig>,
 }
 
 impl Tls {
-    /// `None` on a machine without roots. That is no error before the first https request: who only
-    /// speaks plain http shall not miss them.
+    /// Returns `None` on a machine without roots. That is an error only for https requests, so that
+    /// plain http works without roots.
     pub(crate) fn new(roots: &Roots) -> Result<Option<Self>, ConfigError> {
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match roots {

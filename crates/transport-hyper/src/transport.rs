@@ -22,19 +22,19 @@ use crate::{ConfigError, HyperConfig, cause};
 
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
-/// Sends requests by hyper over rustls, and keeps connections open for the next ones.
+/// Sends requests with hyper over rustls, and keeps connections open for later requests.
 ///
-/// **Runtimes.** `send` works in any tokio runtime with its clock and network enabled. Each runtime
-/// has its own connections, which end with it; so one transport may serve several runtimes.
+/// **Runtimes.** `send` works in any tokio runtime with time and network enabled. Each runtime has
+/// its own connections, which end with it, so several runtimes may share one transport.
 ///
-/// **Repeats.** When a kept connection turns out to be closed before any byte of a request was
-/// written to it, the request goes over another one. Nothing else is ever repeated.
+/// **Retries.** If a kept connection turns out to be closed before any byte of a request was
+/// written to it, the request is sent on another connection. Nothing else is ever sent twice.
 ///
-/// **Compression.** Answers may come compressed by gzip and are unpacked, unless the request sets
-/// its own `Accept-Encoding`. Bodies of requests are compressed where [`GzipBody`] allows it.
+/// **Compression.** The transport accepts gzip responses and decompresses them, unless the request
+/// sets its own `Accept-Encoding`. Request bodies are compressed if [`GzipBody`] allows it.
 ///
-/// **Plain http** is spoken where the URL says so. The first request that carries an
-/// `Authorization` unencrypted to another machine leaves a warning in the log.
+/// **Plain http** is used if the URL says so. The first request that sends an `Authorization`
+/// header unencrypted to another machine logs a warning.
 pub struct HyperTransport {
     config: HyperConfig,
     pools: Pools,
@@ -43,14 +43,14 @@ pub struct HyperTransport {
 }
 
 impl HyperTransport {
-    /// The defaults, and the proxies that the process environment names:
+    /// Makes a transport with the defaults and the proxies from the environment variables:
     /// [`HyperConfig::from_env`].
     pub fn new() -> Result<Self, ConfigError> {
         Self::with_config(HyperConfig::from_env())
     }
 
-    /// Everything by value: the process environment is not read, except that on Linux
-    /// [`Roots::Platform`](crate::Roots::Platform) looks for `SSL_CERT_FILE`.
+    /// Makes a transport from explicit settings. The environment is not read, except that
+    /// [`Roots::Platform`](crate::Roots::Platform) on Linux looks for `SSL_CERT_FILE`.
     pub fn with_config(config: HyperConfig) -> Result<Self, ConfigError> {
         let proxies = Arc::new(Proxies::new(&config.proxies)?);
         let tls = Tls::new(&config.roots)?;
@@ -59,11 +59,11 @@ impl HyperTransport {
         Ok(Self { config, pools, proxies, warned: AtomicBool::new(false) })
     }
 
-    /// Sends a request, and returns as soon as the head of the answer is there; the body is read as
-    /// it comes, without a bound on its size or on the time it takes, and is not unpacked.
+    /// Sends a request and returns once the response head has arrived. The body is streamed without
+    /// decompression and without a limit on its size or duration.
     ///
-    /// For answers that are long or have no end, such as exports and events. The connection is
-    /// closed when the body is dropped before its end.
+    /// For long or endless responses, such as exports and event streams. The connection is closed
+    /// if the body is dropped before its end.
     pub async fn stream(
         &self,
         mut request: Request<Bytes>,
@@ -110,7 +110,7 @@ impl HyperTransport {
         }
     }
 
-    /// Keeps credentials out of logs, and adds those that a proxy for plain http wants to see.
+    /// Marks credentials as sensitive for logs, and adds the credentials for a plain-http proxy.
     fn authorize(&self, request: &mut Request<Bytes>, origin: &Origin) {
         if let Some(credentials) = request.headers_mut().get_mut(AUTHORIZATION) {
             credentials.set_sensitive(true);
@@ -163,7 +163,8 @@ fn no_runtime() -> TransportError {
     TransportError::InvalidRequest { reason: "there is no tokio runtime here".to_owned() }
 }
 
-/// Asks for gzip, and returns whether it did: a caller who asks for an encoding gets it as it comes.
+/// Requests gzip, and returns whether it did: if the caller set an encoding, the response is
+/// returned as it is.
 fn accept_gzip(headers: &mut HeaderMap) -> bool {
     match headers.entry(ACCEPT_ENCODING) {
         Entry::Occupied(_) => false,

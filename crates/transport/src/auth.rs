@@ -5,12 +5,13 @@ use http::{HeaderValue, Request, Response};
 
 use crate::{Anonymous, ApiKey, Origin, Transport, TransportError};
 
-/// Adds the API key to the requests that go to one origin; made by
+/// Adds the API key to requests to one origin; made by
 /// [`with_auth`](crate::TransportExt::with_auth).
 ///
-/// The header is `Authorization: Basic base64("api:" + key)`, marked sensitive. A request to any
-/// other scheme, host or port gets none, so that the key never reaches the storage that a server
-/// sends uploads to; nor does a request that is [`Anonymous`] or brings its own `Authorization`.
+/// The header is `Authorization: Basic base64("api:" + key)`, marked sensitive. Requests to any
+/// other scheme, host or port do not get it, so the key never reaches the storage to which a server
+/// sends uploads. Requests that are [`Anonymous`] or have their own `Authorization` do not get it
+/// either.
 #[derive(Clone, Debug)]
 pub struct BasicAuth<T> {
     inner: T,
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_origin_gets_the_key() {
+    fn only_the_own_origin_gets_the_key() {
         let base = "https://api.example/base";
         check(base, get("https://api.example/graphql"), Some(SESAME));
         check(base, get("https://API.example:443/"), Some(SESAME));
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_decides_for_itself() {
+    fn a_request_can_opt_out() {
         let mut anonymous = get("https://api.example/upload");
         anonymous.extensions_mut().insert(Anonymous);
         check("https://api.example", anonymous, None);

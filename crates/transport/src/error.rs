@@ -1,36 +1,38 @@
 use std::time::Duration;
 
-/// Why no whole answer came.
+/// The reason why no complete response arrived.
 ///
 /// `host` is `host` or `host:port`; no variant ever holds a header, a query, a body or a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// There is no connection, and nothing was sent: no such name, connection refused, no network.
+    /// No connection could be made, and nothing was sent: unknown name, connection refused, no
+    /// network.
     #[error("cannot reach {host}: {reason}")]
     Unreachable {
         /// The server, or the proxy in front of it.
         host: String,
-        /// What the network said.
+        /// The network's error message.
         reason: String,
     },
-    /// The server could not be trusted, or speaks no common TLS. Nothing was sent.
+    /// The server's certificate is not trusted, or there is no common TLS version. Nothing was
+    /// sent.
     #[error("no trusted connection to {host}: {reason}")]
     Tls {
         /// The server, or the proxy in front of it.
         host: String,
-        /// What is wrong with the certificate or the handshake.
+        /// The reason.
         reason: String,
     },
-    /// The proxy would not connect to the server. Nothing was sent.
-    #[error("the proxy {host} does not connect: {reason}")]
+    /// The proxy did not connect to the server. Nothing was sent.
+    #[error("the proxy {host} did not connect: {reason}")]
     Proxy {
         /// The proxy.
         host: String,
-        /// What it answered.
+        /// The proxy's response.
         reason: String,
     },
-    /// The proxy wants other credentials, or any. Nothing was sent.
+    /// The proxy requires credentials, or refused the given ones. Nothing was sent.
     #[error(
         "the proxy {host} refused the credentials: give them in its URL, http://user:password@{host}"
     )]
@@ -38,38 +40,38 @@ pub enum TransportError {
         /// The proxy.
         host: String,
     },
-    /// The answer took too long.
-    #[error("no answer within {after:?}")]
+    /// The response did not arrive in time.
+    #[error("no response within {after:?}")]
     Timeout {
-        /// The limit that was in force.
+        /// The effective limit.
         after: Duration,
     },
-    /// The connection was lost, or the answer was damaged, after sending began.
-    #[error("lost {host} before its answer was whole: {reason}")]
+    /// The connection was lost or the response was damaged, after sending began.
+    #[error("lost the connection to {host} before the response was complete: {reason}")]
     Interrupted {
         /// The server.
         host: String,
-        /// What the connection said.
+        /// The connection's error message.
         reason: String,
     },
-    /// The answer is longer than the transport accepts.
-    #[error("the answer is longer than {limit} bytes")]
+    /// The response exceeds the transport's size limit.
+    #[error("the response is longer than {limit} bytes")]
     BodyTooLarge {
-        /// How many bytes would have been accepted.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The request makes no sense to the transport. Nothing was sent.
+    /// The transport cannot send this request. Nothing was sent.
     #[error("cannot send this request: {reason}")]
     InvalidRequest {
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 }
 
 impl TransportError {
-    /// Whether the same request may get an answer later, with nothing changed on this machine.
+    /// Returns whether the same request may succeed later, without any change on this machine.
     ///
-    /// That says nothing on whether a repeat is harmless; see [`may_have_arrived`].
+    /// This does not mean that a retry is safe; see [`may_have_arrived`].
     ///
     /// [`may_have_arrived`]: Self::may_have_arrived
     pub fn is_retryable(&self) -> bool {
@@ -85,7 +87,7 @@ impl TransportError {
         }
     }
 
-    /// Whether the server may have acted on the request: `false` is certain, `true` is not.
+    /// Returns whether the server may have acted on the request: `false` is certain, `true` is not.
     pub fn may_have_arrived(&self) -> bool {
         match self {
             Self::Timeout { .. } | Self::Interrupted { .. } | Self::BodyTooLarge { .. } => true,
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_may_do_about_it() {
+    fn errors_are_classified() {
         let (host, reason) = (|| "api.example".to_owned(), || "because".to_owned());
         check(
             TransportError::Unreachable { host: host(), reason: reason() },
@@ -128,7 +130,7 @@ mod tests {
             TransportError::Proxy { host: host(), reason: reason() },
             true,
             false,
-            "the proxy api.example does not connect: because",
+            "the proxy api.example did not connect: because",
         );
         check(
             TransportError::ProxyAuth { host: host() },
@@ -141,19 +143,19 @@ mod tests {
             TransportError::Timeout { after: Duration::from_millis(2500) },
             true,
             true,
-            "no answer within 2.5s",
+            "no response within 2.5s",
         );
         check(
             TransportError::Interrupted { host: host(), reason: reason() },
             true,
             true,
-            "lost api.example before its answer was whole: because",
+            "lost the connection to api.example before the response was complete: because",
         );
         check(
             TransportError::BodyTooLarge { limit: 10 },
             false,
             true,
-            "the answer is longer than 10 bytes",
+            "the response is longer than 10 bytes",
         );
         check(
             TransportError::InvalidRequest { reason: reason() },

@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use crate::{AnyTransport, ApiKey, BasicAuth, Headers, Origin, Timeout, Timer, Traced, Transport};
 
-/// Wraps a transport. Each wrapper is a [`Transport`] again; what is added last sees a request
+/// Wraps a transport. Each wrapper is a [`Transport`] again; the wrapper added last sees a request
 /// first.
 ///
 /// ```
@@ -29,18 +29,18 @@ use crate::{AnyTransport, ApiKey, BasicAuth, Headers, Origin, Timeout, Timer, Tr
 /// }
 /// ```
 pub trait TransportExt: Transport + Sized {
-    /// Gives up after `limit` with [`TransportError::Timeout`](crate::TransportError::Timeout), or
-    /// earlier when the request's [`AttemptTimeout`](crate::AttemptTimeout) says so.
+    /// Fails with [`TransportError::Timeout`](crate::TransportError::Timeout) after `limit`, or
+    /// earlier if the request has a lower [`AttemptTimeout`](crate::AttemptTimeout).
     fn with_timeout(self, limit: Duration, timer: impl Timer + 'static) -> Timeout<Self> {
         Timeout::new(self, limit, timer)
     }
 
-    /// Adds `headers` to every request, except those names that the request already has.
+    /// Adds `headers` to every request; headers that the request already has are kept.
     fn with_headers(self, headers: HeaderMap) -> Headers<Self> {
         Headers::new(self, headers)
     }
 
-    /// Adds `key` to the requests that go to `origin`, and to no others.
+    /// Adds `key` to requests to `origin`, and to no others.
     fn with_auth(self, origin: Origin, key: &ApiKey) -> BasicAuth<Self> {
         BasicAuth::new(self, origin, key)
     }

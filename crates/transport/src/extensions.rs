@@ -1,18 +1,18 @@
-//! What a caller asks for by request, through `http::Request::extensions_mut`.
+//! Per-request options, set through `http::Request::extensions_mut`.
 
 use std::time::Duration;
 
 use http::Extensions;
 
-/// Asks that this request be given up earlier than the transport otherwise would.
+/// Lowers the timeout of this request.
 ///
-/// It can only lower a limit. A caller with one deadline for several attempts puts the rest of it
-/// here, so that limits do not multiply.
+/// It can only lower the transport's limit. A caller with one deadline for several attempts puts
+/// the remaining time here, so that timeouts do not multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptTimeout(pub Duration);
 
 impl AttemptTimeout {
-    /// Returns the lower of `limit` and what the request asks for.
+    /// Returns the lower of `limit` and the request's own limit.
     ///
     /// ```
     /// use std::time::Duration;
@@ -28,16 +28,16 @@ impl AttemptTimeout {
     }
 }
 
-/// Allows the transport to send this request's body compressed by gzip.
+/// Allows the transport to compress this request's body with gzip.
 ///
-/// For callers who know that the server takes it. A transport without gzip ignores it.
+/// For callers that know that the server accepts it. A transport without gzip ignores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GzipBody;
 
-/// Forbids [`BasicAuth`](crate::BasicAuth) to add the key to this request.
+/// Prevents [`BasicAuth`](crate::BasicAuth) from adding the key to this request.
 ///
 /// For URLs that carry their own permission and may share the API's origin, such as presigned
-/// uploads: some stores refuse a request that shows two.
+/// uploads: some object stores refuse a request with two kinds of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Anonymous;
 

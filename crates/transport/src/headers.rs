@@ -9,7 +9,7 @@ use crate::{Transport, TransportError};
 
 /// Adds headers to every request; made by [`with_headers`](crate::TransportExt::with_headers).
 ///
-/// `Debug` shows their names only.
+/// `Debug` shows only their names.
 #[derive(Clone)]
 pub struct Headers<T> {
     inner: T,

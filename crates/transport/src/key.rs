@@ -4,30 +4,31 @@ use std::str::FromStr;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::HeaderValue;
 
-/// The secret that says who is writing.
+/// The secret that identifies the writer.
 ///
-/// Invariant: not empty, visible ASCII only. Nothing prints it: there is no `Display`, and `Debug`
-/// shows `ApiKey(…)`.
+/// Invariant: not empty, visible ASCII only. It is never printed: there is no `Display`, and
+/// `Debug` shows `ApiKey(…)`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
-/// Why a text is no API key. Never repeats the text.
+/// The reason why a string is not an API key. Never contains the string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiKeyError {
-    /// There is nothing in it.
+    /// The string is empty.
     #[error("the API key is empty")]
     Empty,
-    /// It holds a blank, a control character or a character beyond ASCII.
-    #[error("the API key has a blank or an unusual character at byte {position}")]
+    /// The string contains white space, a control character or a non-ASCII character.
+    #[error("the API key has white space or a non-ASCII character at byte {position}")]
     Unprintable {
-        /// Where, in bytes from the start.
+        /// The byte offset of the character.
         position: usize,
     },
 }
 
 impl ApiKey {
-    /// Takes `key` as it is: blanks around it, as a pasted line has them, are refused, not cut.
+    /// Makes a key of the unchanged string. White space around it, as in a pasted line, is an error
+    /// and is not trimmed.
     pub fn new(key: impl Into<String>) -> Result<Self, ApiKeyError> {
         let key = key.into();
         if key.is_empty() {
@@ -44,7 +45,7 @@ impl ApiKey {
         &self.0
     }
 
-    /// The value of `Authorization` that every W&B client sends, marked sensitive.
+    /// Returns the `Authorization` value that every W&B client sends, marked sensitive.
     pub(crate) fn to_basic(&self) -> HeaderValue {
         let credentials = BASE64_STANDARD.encode(format!("api:{}", self.0));
         let mut value = HeaderValue::try_from(format!("Basic {credentials}"))

@@ -1,9 +1,9 @@
-//! How StreamTable speaks HTTP, without saying who speaks it.
+//! StreamTable's HTTP interface, independent of the HTTP implementation.
 //!
-//! A [`Transport`] turns one whole request into one whole answer or a [`TransportError`].
+//! A [`Transport`] turns one whole request into one whole response or a [`TransportError`].
 //! [`TransportExt`] wraps any transport with a timeout, headers, the [`ApiKey`] or tracing, and
-//! [`AnyTransport`] hides which one it is. What differs from request to request travels in the
-//! request's extensions: [`AttemptTimeout`], [`GzipBody`], [`Anonymous`].
+//! [`AnyTransport`] erases its type. Per-request options are request extensions:
+//! [`AttemptTimeout`], [`GzipBody`], [`Anonymous`].
 //!
 //! This crate opens no socket, starts no task and needs no async runtime. It does not retry either:
 //! only the caller knows whether a request may be repeated.
@@ -14,7 +14,7 @@
 //! use http::{Request, Response};
 //! use streamtable_transport::{ApiKey, Transport, TransportError, TransportExt};
 //!
-//! /// Answers every request with its own `Authorization`.
+//! /// Responds to every request with its own `Authorization`.
 //! #[derive(Debug)]
 //! struct Echo;
 //!

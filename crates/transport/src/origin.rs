@@ -7,13 +7,13 @@ use http::uri::Scheme;
 
 use crate::TransportError;
 
-/// Whom a URL speaks to: its scheme, host and port, and nothing else of it.
+/// The scheme, host and port of a URL.
 ///
-/// Invariant: http or https, the host in lower case, the port always known. So two spellings of
-/// one origin are equal: `https://API.example` and `https://api.example:443/graphql`.
+/// Invariant: http or https, lower-case host, and the port is always known. Two spellings of one
+/// origin are equal: `https://API.example` and `https://api.example:443/graphql`.
 ///
-/// Made from a URL, which must be absolute and must not carry a user name or a password: those
-/// would end up in logs. The error is [`TransportError::InvalidRequest`].
+/// Made from an absolute URL without a user name or password, which would appear in logs. The error
+/// is [`TransportError::InvalidRequest`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     secure: bool,
@@ -22,22 +22,22 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Whether the scheme is https.
+    /// Returns whether the scheme is https.
     pub fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The host; an IPv6 address stands in brackets.
+    /// Returns the host; an IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, also when it is the scheme's own.
+    /// Returns the port, even if it is the scheme's default.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Host and port as [`TransportError`] names them, without the scheme's own port.
+    /// Returns host and port as in [`TransportError`], without the scheme's default port.
     pub fn authority(&self) -> String {
         if self.port == default_port(self.secure) {
             self.host.clone()
@@ -46,7 +46,7 @@ impl Origin {
         }
     }
 
-    /// Whether what is sent there stays on this machine: `localhost`, `127.0.0.0/8`, `::1`.
+    /// Returns whether requests to it stay on this machine: `localhost`, `127.0.0.0/8`, `::1`.
     pub fn is_loopback(&self) -> bool {
         let address = self.host.trim_start_matches('[').trim_end_matches(']');
         match address.parse::<IpAddr>() {
@@ -70,17 +70,17 @@ impl TryFrom<&Uri> for Origin {
             Some(scheme) if *scheme == Scheme::HTTP => false,
             _ => return Err(invalid("its URL must start with http:// or https://")),
         };
-        let authority = uri.authority().ok_or_else(|| invalid("its URL names no host"))?;
+        let authority = uri.authority().ok_or_else(|| invalid("its URL has no host"))?;
         if authority.as_str().contains('@') {
             return Err(invalid("its URL must not hold a user name or a password"));
         }
         if authority.host().is_empty() {
-            return Err(invalid("its URL names no host"));
+            return Err(invalid("its URL has no host"));
         }
-        // Not `port_u16`: that is also `None` for a port that does not fit.
+        // Not `port_u16`, which also returns `None` for a port that is out of range.
         let port = match &authority.as_str()[authority.host().len()..] {
             "" | ":" => default_port(secure),
-            port => port[1..].parse().map_err(|_| invalid("its URL has an impossible port"))?,
+            port => port[1..].parse().map_err(|_| invalid("its URL has an invalid port"))?,
         };
         Ok(Self { secure, host: authority.host().to_ascii_lowercase(), port })
     }
@@ -132,8 +132,8 @@ mod tests {
         check("/graphql", Err("its URL must start with http:// or https://"));
         check("ftp://host/", Err("its URL must start with http:// or https://"));
         check("https://user:secret@host/", Err("its URL must not hold a user name or a password"));
-        check("https://:80/", Err("its URL names no host"));
-        check("https://host:99999/", Err("its URL has an impossible port"));
+        check("https://:80/", Err("its URL has no host"));
+        check("https://host:99999/", Err("its URL has an invalid port"));
         check("", Err("its URL cannot be read"));
     }
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_loopback() {
+    fn loopback_is_recognised() {
         check_loopback("http://localhost:8080", true);
         check_loopback("http://board.localhost", true);
         check_loopback("http://127.9.9.9", true);

@@ -1,4 +1,4 @@
-//! What the tests of the decorators share.
+//! Helpers for the tests of the decorators.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tracing::{Event, Metadata, Subscriber, span};
 
 use crate::{Transport, TransportError};
 
-/// Answers `ok`, or always the same error, and keeps what it was sent.
+/// Responds with `ok`, or always with the same error, and records the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     requests: Mutex<Vec<Request<Bytes>>>,
@@ -44,12 +44,12 @@ pub(crate) fn get(url: &str) -> Request<Bytes> {
     Request::get(url).body(Bytes::new()).unwrap()
 }
 
-/// Runs a future that waits for nothing.
+/// Runs a future that never waits.
 pub(crate) fn ready<F: Future>(future: F) -> F::Output {
     future.now_or_never().expect("the future waits for something")
 }
 
-/// The spans and events of `run`, a line each.
+/// Returns the spans and events of `run`, one per line.
 pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> Vec<String> {
     let lines = Lines::default();
     tracing::subscriber::with_default(lines.clone(), run);

@@ -8,7 +8,7 @@ use http::{Request, Response};
 
 use crate::{AttemptTimeout, Timer, Transport, TransportError};
 
-/// Gives up on a request after a while; made by
+/// Fails a request that takes too long; made by
 /// [`with_timeout`](crate::TransportExt::with_timeout).
 #[derive(Clone, Debug)]
 pub struct Timeout<T> {
@@ -42,7 +42,7 @@ mod tests {
     use crate::TransportExt;
     use crate::testing::{Recorder, get, ready};
 
-    /// Never answers.
+    /// A transport that never responds.
     #[derive(Debug)]
     struct Silent;
 
@@ -53,7 +53,7 @@ mod tests {
         }
     }
 
-    /// Time passes at once.
+    /// A timer whose time passes at once.
     #[derive(Debug)]
     struct Hurried;
 
@@ -65,14 +65,14 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn silence_ends() {
+    fn a_silent_transport_times_out() {
         let transport = Silent.with_timeout(MINUTE, Hurried);
         let error = ready(transport.send(get("https://api.example/"))).unwrap_err();
         assert_eq!(error, TransportError::Timeout { after: MINUTE });
     }
 
     #[test]
-    fn a_request_may_ask_for_less() {
+    fn a_request_can_lower_the_timeout() {
         let transport = Silent.with_timeout(MINUTE, Arc::new(Hurried));
         let mut request = get("https://api.example/");
         request.extensions_mut().insert(AttemptTimeout(Duration::from_secs(1)));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_wins_over_the_clock() {
+    fn a_ready_response_wins_over_an_expired_timer() {
         let transport = Recorder::default().with_timeout(MINUTE, Hurried);
         assert!(ready(transport.send(get("https://api.example/"))).is_ok());
     }

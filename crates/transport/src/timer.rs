@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// Waits, so that a decorator needs to know no runtime, and a test no real time.
+/// A clock to wait by, so that decorators need no runtime and tests need no real time.
 #[async_trait]
 pub trait Timer: fmt::Debug + Send + Sync {
-    /// Completes once `duration` has passed since it was first polled, never earlier.
+    /// Completes once `duration` has passed since the first poll, never earlier.
     async fn sleep(&self, duration: Duration);
 }
 

@@ -9,9 +9,9 @@ use crate::{Transport, TransportError};
 
 /// Reports every request to `tracing`; made by [`traced`](crate::TransportExt::traced).
 ///
-/// At debug level, a span `http` with `method`, `host` and `path`, and at its end one event with
+/// At debug level: a span `http` with `method`, `host` and `path`, and one event at its end with
 /// `sent` (bytes), `ms` and either `status` and `received` (bytes) or `error`. Queries, headers and
-/// bodies are never shown. Failures are no warnings here: whoever gets the error decides that.
+/// bodies are never shown. A failure is not a warning here: the caller that gets the error decides.
 #[derive(Clone, Debug)]
 pub struct Traced<T> {
     inner: T,
@@ -57,13 +57,13 @@ mod tests {
     #[track_caller]
     fn check(transport: impl Transport, request: Request<Bytes>, expected: &[&str]) {
         let lines = logged(|| ready(transport.send(request)).is_ok());
-        // The only figure that differs from run to run.
+        // The only figure that differs between runs.
         let lines: Vec<_> = lines.iter().map(|line| line.split(" ms=").next().unwrap()).collect();
         assert_eq!(lines, expected);
     }
 
     #[test]
-    fn an_answer_is_an_event_in_a_span() {
+    fn a_response_is_an_event_in_a_span() {
         let key = ApiKey::new("sesame").unwrap();
         let transport = Recorder::default().traced();
         let transport = transport.with_auth("https://api.example".parse().unwrap(), &key);
@@ -77,11 +77,11 @@ mod tests {
     }
 
     #[test]
-    fn so_is_a_failure() {
+    fn a_failure_is_an_event_in_a_span() {
         let transport = Recorder::failing(TransportError::BodyTooLarge { limit: 9 }).traced();
         let expected = [
             "http method=GET host=\"api.example\" path=\"/\"",
-            "message=failed error=the answer is longer than 9 bytes sent=0",
+            "message=failed error=the response is longer than 9 bytes sent=0",
         ];
         check(transport, get("https://api.example/"), &expected);
     }

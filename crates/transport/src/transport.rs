@@ -7,21 +7,21 @@ use http::{Request, Response};
 
 use crate::TransportError;
 
-/// Sends one HTTP request and brings back the whole answer.
+/// Sends one HTTP request and returns the complete response.
 ///
-/// Whoever holds a transport may call it concurrently, from any number of tasks.
+/// It may be called concurrently from any number of tasks.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Sends `request`, whose URI is absolute, and returns the server's answer.
+    /// Sends `request`, whose URI is absolute, and returns the server's response.
     ///
-    /// Any status is an answer, 500 as well as 200, and so is a redirect: an error means that no
-    /// whole answer came. The answer's body is whole, and the transport bounds its size
+    /// Any status is a response: 200, 500 and redirects. An error means that no complete response
+    /// arrived. The response's body is complete, and the transport limits its size
     /// ([`TransportError::BodyTooLarge`]).
     ///
-    /// A transport sends a request at most once: it may repeat only what certainly never left.
+    /// A transport sends a request at most once: it may retry only if nothing was sent.
     ///
-    /// Dropping the future cancels the call, but not what is already on its way: the request may
-    /// still arrive and be acted upon.
+    /// Dropping the future cancels the call but does not recall sent data: the server may still
+    /// receive the request and act on it.
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError>;
 }
 
@@ -39,12 +39,12 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     }
 }
 
-/// Some transport, whichever: a handle that is cheap to clone.
+/// A type-erased transport that is cheap to clone.
 #[derive(Clone)]
 pub struct AnyTransport(Arc<dyn Transport>);
 
 impl AnyTransport {
-    /// Hides the type of `transport`.
+    /// Erases the type of `transport`.
     pub fn new(transport: impl Transport + 'static) -> Self {
         Self(Arc::new(transport))
     }

@@ -1,4 +1,4 @@
-//! The address of a table in W&B's artifacts.
+//! The address of a table among W&B's artifacts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,8 @@ const FILE: &str = "obj";
 
 /// A table's address: `wandb-artifact:///ENTITY/PROJECT/TABLE:VERSION/obj`.
 ///
-/// The version is an alias or a commit hash. A suffix `#a/b` may name a part of the object.
-/// Names stand in it as they are, as Weave writes them; read are percent escapes as well, which
-/// Weave also takes.
+/// The version is an alias or a commit hash. A suffix `#a/b` may name a part of the object. Names
+/// are written without percent escapes, as Weave does; both forms are parsed, as in Weave.
 ///
 /// ```
 /// use streamtable_url::ArtifactUri;
@@ -25,7 +24,7 @@ const FILE: &str = "obj";
 /// # Ok::<(), streamtable_url::UriError>(())
 /// ```
 ///
-/// Invariant: the version is not empty and holds no control character and none of `/ \ # ? % :`.
+/// Invariant: the version is not empty and contains no control character and none of `/ \ # ? % :`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ArtifactUri {
     table: TablePath,
@@ -44,13 +43,13 @@ impl ArtifactUri {
         &self.version
     }
 
-    /// Returns what stands after `#`, where there is one.
+    /// Returns the text after `#`, if there is any.
     pub fn suffix(&self) -> Option<&str> {
         self.suffix.as_deref()
     }
 }
 
-/// Addresses the table's latest version.
+/// Makes the address of the table's latest version.
 impl From<TablePath> for ArtifactUri {
     fn from(table: TablePath) -> Self {
         Self { table, version: "latest".into(), suffix: None }
@@ -96,25 +95,25 @@ impl fmt::Display for ArtifactUri {
     }
 }
 
-/// Why a text is not the address of a table.
+/// The reason why a text is not a table's address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UriError {
     /// The text does not have the parts of a table's address.
-    #[error("a table's address reads {SCHEME}entity/project/table:version/{FILE}")]
+    #[error("a table's address has the form {SCHEME}entity/project/table:version/{FILE}")]
     Form,
-    /// A name is not one that a table can have.
+    /// A name is not a valid table name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The version is empty or holds a character that no alias can have.
+    /// The version is empty or contains a character that no alias can have.
     #[error(
-        r"the version {version:?} is empty, or holds a control character or one of / \ # ? % :"
+        r"the version {version:?} is empty, or contains a control character or one of / \ # ? % :"
     )]
     Version {
         /// The version.
         version: String,
     },
-    /// The percent escapes of a part do not give text.
+    /// The percent escapes of a part are not valid UTF-8.
     #[error("the percent escapes in a table's address are not utf-8")]
     Utf8,
 }
@@ -132,7 +131,8 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let form = "a table's address reads wandb-artifact:///entity/project/table:version/obj";
+        let form =
+            "a table's address has the form wandb-artifact:///entity/project/table:version/obj";
         for text in [
             "wandb-artifact:///stacey/mesa/my_stream_table:latest/obj",
             "wandb-artifact:///e/p/t:0123456789abcdef0123/obj",
@@ -158,17 +158,19 @@ mod tests {
         check(
             "wandb-artifact:///e/a%2Fb/t:latest/obj",
             Err(
-                r#"the project "a/b" holds '/'; it may hold no control characters and none of / \ # ? % :"#,
+                r#"the project "a/b" contains '/'; it may contain no control characters and none of / \ # ? % :"#,
             ),
         );
         check(
             "wandb-artifact:///e/p/t:/obj",
-            Err(r#"the version "" is empty, or holds a control character or one of / \ # ? % :"#),
+            Err(
+                r#"the version "" is empty, or contains a control character or one of / \ # ? % :"#,
+            ),
         );
         check(
             "wandb-artifact:///e/p/t:a:b/obj",
             Err(
-                r#"the version "a:b" is empty, or holds a control character or one of / \ # ? % :"#,
+                r#"the version "a:b" is empty, or contains a control character or one of / \ # ? % :"#,
             ),
         );
         check(

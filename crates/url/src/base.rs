@@ -1,15 +1,15 @@
-//! The addresses that links start with.
+//! Base addresses of links.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The API of W&B's own service.
+/// The API address of W&B's own service.
 const WANDB_API: &str = "https://api.wandb.ai";
 
-/// The board of W&B's own service.
+/// The board address of W&B's own service.
 const WANDB_BOARD: &str = "https://weave.wandb.ai";
 
-/// The address that links start with, such as `https://weave.wandb.ai`.
+/// The base address of links, such as `https://weave.wandb.ai`.
 ///
 /// ```
 /// use streamtable_url::{BaseUrl, BaseUrlError};
@@ -19,16 +19,16 @@ const WANDB_BOARD: &str = "https://weave.wandb.ai";
 /// # Ok::<(), BaseUrlError>(())
 /// ```
 ///
-/// Invariant: http or https, a host, perhaps a path, no slash at the end; no user, password,
-/// query or fragment, since links are printed and shared, and secrets must not be.
+/// Invariant: http or https, a host, an optional path, no slash at the end; no user, password,
+/// query or fragment, because links are printed and shared and must not contain secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BaseUrl(String);
 
 impl BaseUrl {
-    /// Chooses the address of the board, where [panels](crate::panel_url) open.
+    /// Returns the address of the board, where [panels](crate::panel_url) open.
     ///
-    /// That is the value of `WEAVE_SERVER_URL`, else the address of the API where that is not
-    /// W&B's own, else `https://weave.wandb.ai`. An empty value counts as none.
+    /// That is `WEAVE_SERVER_URL` if it is set, else the API's address if it is not W&B's own, else
+    /// `https://weave.wandb.ai`. An empty value counts as unset.
     pub fn board(weave_server_url: Option<&str>, api: &str) -> Result<Self, BaseUrlError> {
         if let Some(board) = weave_server_url.filter(|url| !url.is_empty()) {
             return board.parse();
@@ -37,11 +37,11 @@ impl BaseUrl {
         Ok(if api.0 == WANDB_API { Self(WANDB_BOARD.into()) } else { api })
     }
 
-    /// Chooses the address of the app, where [runs](crate::run_url) are shown.
+    /// Returns the address of the app, where [runs](crate::run_url) are shown.
     ///
-    /// That is the value of `WANDB_APP_URL`, else the address of the API, where, as in W&B's own
-    /// clients, the host `api.wandb.x` becomes `wandb.x` and another `api.x` becomes `app.x`. An
-    /// empty value counts as none.
+    /// That is `WANDB_APP_URL` if it is set, else the API's address with its host changed as W&B's
+    /// own clients do: `api.wandb.x` becomes `wandb.x`, and another `api.x` becomes `app.x`. An
+    /// empty value counts as unset.
     pub fn app(wandb_app_url: Option<&str>, api: &str) -> Result<Self, BaseUrlError> {
         if let Some(app) = wandb_app_url.filter(|url| !url.is_empty()) {
             return app.parse();
@@ -91,9 +91,9 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// Why a text is not an address that links can start with.
+/// The reason why a text is not a base address.
 ///
-/// It never repeats the text, which may hold a secret.
+/// It never contains the text, which may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BaseUrlError {
@@ -105,20 +105,22 @@ pub enum BaseUrlError {
     Host,
     /// It has a user or a password.
     #[error(
-        "the server's address holds a user or a password, which links would show: give the key \
+        "the server's address contains a user or a password, which would appear in links: give the key \
          in another way"
     )]
     UserInfo,
     /// It has a query.
-    #[error("the server's address holds a query; leave out `?` and what follows")]
+    #[error("the server's address contains a query; leave out `?` and what follows")]
     Query,
     /// It has a fragment.
-    #[error("the server's address holds a fragment; leave out `#` and what follows")]
+    #[error("the server's address contains a fragment; leave out `#` and what follows")]
     Fragment,
-    /// It holds a character that no URL has.
-    #[error("byte {position}: the server's address holds {character:?}, which no url does")]
+    /// It contains a character that is not allowed in a URL.
+    #[error(
+        "byte {position}: the server's address contains {character:?}, which is not allowed in a url"
+    )]
     Character {
-        /// How many bytes stand before it.
+        /// The byte offset of the character.
         position: usize,
         /// The character.
         character: char,
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_stay_unsaid() {
+    fn errors_contain_no_secrets() {
         for text in ["https://user:hunter2@x", "https://x?hunter2", "https://x#hunter2"] {
             let error = text.parse::<BaseUrl>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"));

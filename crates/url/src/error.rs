@@ -1,20 +1,19 @@
-//! Why a text is not an expression.
+//! Errors of the expression parser.
 
 use crate::{MAX_FILTER_DEPTH, MAX_TEXT_BYTES, UriError};
 
-/// Where a text stops being an expression, and why.
+/// The position and reason of a parse error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {reason}")]
 #[non_exhaustive]
 pub struct ParseError {
-    /// How many bytes of the text stand before that place; at a character's first byte, or at
-    /// the text's end.
+    /// The byte offset of the error; at the first byte of a character or at the end of the text.
     pub position: usize,
-    /// The line of that place, from 1.
+    /// The line of the error, from 1.
     pub line: usize,
     /// The character in that line, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The reason.
     pub reason: Reason,
 }
 
@@ -31,45 +30,45 @@ impl ParseError {
     }
 }
 
-/// What is wrong at one place of a text.
+/// The kind of a parse error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Something else had to stand here.
+    /// Something else was expected here.
     #[error("expected {expected}, found {}", found.map_or("the end".into(), |c| format!("{c:?}")))]
     Expected {
-        /// What can stand here, in words.
+        /// A description of what was expected.
         expected: String,
-        /// The character that stands here; none at the end of the text.
+        /// The character found here; `None` at the end of the text.
         found: Option<char>,
     },
     /// A string has no closing quote.
     #[error("this string has no closing quote")]
     OpenString,
-    /// A backslash in a string is followed by nothing that JSON knows.
+    /// A backslash in a string is not followed by a JSON escape.
     #[error("expected an escape as in JSON; a backslash itself is written `\\\\`")]
     Escape,
-    /// A number is larger than its kind can hold.
+    /// A number is out of range for its type.
     #[error("this number is too large: an integer has 128 bits, a float ends before 1.8e308")]
     NumberTooLarge,
-    /// A sort names more or fewer columns than directions.
+    /// A sort has a different number of columns and directions.
     #[error("expected one direction for each column; {columns} columns have {directions}")]
     Directions {
-        /// How many columns it names.
+        /// The number of columns.
         columns: usize,
-        /// How many directions it names.
+        /// The number of directions.
         directions: usize,
     },
-    /// The text given to `get` names no table.
+    /// The text given to `get` is not a table's address.
     #[error(transparent)]
     Uri(#[from] UriError),
-    /// Parentheses and negations lie too deep in one another.
-    #[error("at most {MAX_FILTER_DEPTH} parentheses and negations may lie in one another")]
+    /// Parentheses and negations nest too deeply.
+    #[error("parentheses and negations nest deeper than {MAX_FILTER_DEPTH}")]
     TooDeep,
     /// The text is too long.
     #[error("the expression has {bytes} bytes, at most {MAX_TEXT_BYTES} are allowed")]
     TooLong {
-        /// How many bytes it has.
+        /// The text's length in bytes.
         bytes: usize,
     },
 }

@@ -1,13 +1,13 @@
-//! The tree of an expression: a table's rows, and what is done with them.
+//! The syntax tree of an expression: a table's rows and the steps applied to them.
 
 use streamtable_schema::TablePath;
 
 use crate::{ArtifactUri, Filter};
 
-/// An expression: the rows of a table, and the steps they go through in order.
+/// An expression: the rows of a table, and the steps applied to them in order.
 ///
-/// Its text is the language of Weave's expressions, and [`Display`](std::fmt::Display) prints it
-/// byte for byte as Weave does. The grammar, with white space free between any two tokens:
+/// The text form is Weave's expression language; [`Display`](std::fmt::Display) prints it byte for
+/// byte as Weave does. The grammar, with optional white space between any two tokens:
 ///
 /// ```text
 /// expr    = "get" "(" string ")" ".rows" step*
@@ -27,11 +27,11 @@ use crate::{ArtifactUri, Filter};
 /// direction = '"asc"' | '"desc"'
 /// ```
 ///
-/// A string is written as in JSON. It may also stand between single quotes, and hold line breaks
-/// as they are: Weave prints both. A number with a point or an exponent is a float. `!` binds
-/// tightly, as in Weave, so that a negated comparison needs its parentheses: `!(row["a"] == 1)`.
+/// Strings are written as in JSON. Single quotes and unescaped line breaks are accepted too,
+/// because Weave prints both. A number with a decimal point or an exponent is a float. `!` binds
+/// tightly, as in Weave, so a negated comparison needs parentheses: `!(row["a"] == 1)`.
 ///
-/// For every tree, parsing what was printed gives the same tree, as long as the text keeps to
+/// For every tree, parsing the printed text gives the same tree, if the text is within
 /// [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES) and [`MAX_FILTER_DEPTH`](crate::MAX_FILTER_DEPTH).
 ///
 /// ```
@@ -53,9 +53,9 @@ use crate::{ArtifactUri, Filter};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
-    /// The table whose rows these are.
+    /// The table that the rows come from.
     pub source: ArtifactUri,
-    /// What is done with the rows, first step first.
+    /// The steps applied to the rows, in order.
     pub steps: Vec<Step>,
 }
 
@@ -65,37 +65,37 @@ impl Expr {
         Self { source: table.into(), steps: Vec::new() }
     }
 
-    /// Adds a step at the end.
+    /// Appends a step.
     #[must_use]
     pub fn then(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
     }
 
-    /// Returns the table whose own panel this is: all its rows, with no step and no suffix.
+    /// Returns the table if this is the expression of its own panel: all rows, no step, no suffix.
     ///
-    /// The version makes no difference: the artifact of a table holds its name, not its rows.
+    /// The version is ignored: a table's artifact holds its name, not its rows.
     pub fn panel_table(&self) -> Option<&TablePath> {
         let is_panel = self.steps.is_empty() && self.source.suffix().is_none();
         is_panel.then(|| self.source.table())
     }
 }
 
-/// One thing done with rows.
+/// A step applied to rows.
 ///
-/// The names of columns are any text, and a dot in one is only a dot. A column that the rows do
-/// not have is not an error of the text: whoever runs the expression decides.
+/// Column names are arbitrary text; a dot has no special meaning. Whether a column exists is not
+/// checked when parsing but by the program that runs the expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Keeps the rows for which the filter holds: `.filter((row) => …)`.
+    /// Keeps the rows that match the filter: `.filter((row) => …)`.
     Filter(Filter),
-    /// Keeps the first rows, at most this many: `.limit(10)`.
+    /// Keeps at most this many rows from the start: `.limit(10)`.
     Limit(u64),
-    /// Takes one column in the place of the rows: `["column"]`. Where the column holds structs,
-    /// a further step sees them as its rows.
+    /// Replaces the rows with one column: `["column"]`. If the column holds structs, the next step
+    /// treats them as rows.
     Pick(String),
-    /// Sorts by the first key, rows equal in it by the second, and so on:
-    /// `.sort((row) => [row["a"], row["b"]], ["asc", "desc"])`.
+    /// Sorts by the first key, then by the second among equal rows, and so on: `.sort((row) =>
+    /// [row["a"], row["b"]], ["asc", "desc"])`.
     Sort(Vec<SortKey>),
 }
 
@@ -104,15 +104,15 @@ pub enum Step {
 pub struct SortKey {
     /// The column's name.
     pub column: String,
-    /// Which end comes first.
+    /// The sort direction.
     pub direction: Direction,
 }
 
-/// Which end of a column comes first.
+/// A sort direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// The smallest first: `"asc"`.
+    /// Ascending: `"asc"`.
     Asc,
-    /// The largest first: `"desc"`.
+    /// Descending: `"desc"`.
     Desc,
 }

@@ -1,8 +1,8 @@
-//! The tree of a filter: what is asked of a row.
+//! The syntax tree of a filter.
 
 use std::ops::{Deref, Not};
 
-/// A question about one row, answered by yes or no.
+/// A condition on one row.
 ///
 /// ```
 /// use streamtable_url::{Comparison, Filter, Operand};
@@ -20,32 +20,32 @@ use std::ops::{Deref, Not};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
-    /// Compares two operands. Next to `null`, `==` and `!=` ask whether a cell holds nothing.
+    /// Compares two operands. With `null`, `==` and `!=` test whether a cell is null.
     Compare {
-        /// What stands before the sign.
+        /// The left operand.
         left: Operand,
-        /// The sign.
+        /// The operator.
         op: Comparison,
-        /// What stands after the sign.
+        /// The right operand.
         right: Operand,
     },
-    /// Whether a column's text contains another, letter by letter: `row["a"].contains("b")`.
+    /// Tests whether a column's text contains another, case-sensitively: `row["a"].contains("b")`.
     Contains {
         /// The column's name.
         column: String,
         /// The text to look for.
         text: String,
     },
-    /// Whether another filter does not hold.
+    /// Negates another filter.
     Not(Box<Self>),
-    /// Whether all members hold.
+    /// True if all members are true.
     And(Group),
-    /// Whether at least one member holds.
+    /// True if at least one member is true.
     Or(Group),
 }
 
 impl Filter {
-    /// Makes the filter that holds where both do.
+    /// Makes the filter that is true if both are.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let members = |filter| match filter {
@@ -57,7 +57,7 @@ impl Filter {
         Self::And(Group(all))
     }
 
-    /// Makes the filter that holds where at least one of both does.
+    /// Makes the filter that is true if at least one is.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let members = |filter| match filter {
@@ -78,10 +78,9 @@ impl Not for Filter {
     }
 }
 
-/// The members of a [`Filter::And`] or [`Filter::Or`], made by [`Filter::and`] and
-/// [`Filter::or`].
+/// The members of a [`Filter::And`] or [`Filter::Or`], made by [`Filter::and`] and [`Filter::or`].
 ///
-/// Invariant: two members or more, and none is a group of the same kind as the whole.
+/// Invariant: at least two members, and no member is a group of the same kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group(Vec<Filter>);
 
@@ -96,26 +95,26 @@ impl Deref for Group {
 /// One side of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {
-    /// What the row holds in the column of this name: `row["column"]`.
+    /// The row's cell in this column: `row["column"]`.
     Column(String),
-    /// A fixed value.
+    /// A constant.
     Literal(Literal),
 }
 
-/// A fixed value in a comparison.
+/// A constant in a comparison.
 ///
-/// Two literals are equal when they are written alike: `NaN` equals `NaN`.
+/// Two literals are equal if they are written alike: `NaN` equals `NaN`.
 #[derive(Clone, Debug)]
 pub enum Literal {
-    /// `null`: nothing.
+    /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number without point or exponent.
+    /// A number without decimal point and exponent.
     Int(i128),
-    /// A number with point or exponent, `NaN`, `Infinity` or `-Infinity`.
+    /// A number with decimal point or exponent, `NaN`, `Infinity` or `-Infinity`.
     Float(f64),
-    /// A text.
+    /// A string.
     String(String),
 }
 
@@ -132,7 +131,7 @@ impl PartialEq for Literal {
     }
 }
 
-/// How two operands are compared.
+/// A comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Comparison {
     /// `==`
@@ -150,10 +149,10 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    // A sign stands before the signs that it starts with, so that the first match is the longest.
+    // Ordered so that no operator comes after one of its prefixes: the first match is the longest.
     pub(crate) const ALL: [Self; 6] = [Self::Eq, Self::Ne, Self::Le, Self::Lt, Self::Ge, Self::Gt];
 
-    /// Returns the sign as it is written.
+    /// Returns the operator as text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Eq => "==",

@@ -1,17 +1,17 @@
-//! Form encoding, as Python's `quote_plus` and `unquote_plus` do it.
+//! Form encoding, compatible with Python's `quote_plus` and `unquote_plus`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What is encoded in any part of a URL: all but letters, digits and `_ . - ~`.
+/// The characters to escape in any part of a URL: all but letters, digits and `_ . - ~`.
 pub(crate) const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-').remove(b'~');
 
 const FORM: &AsciiSet = &ENCODED.remove(b' ');
 
-/// Encodes a text as the value of a form, byte for byte as Python's `quote_plus`.
+/// Encodes a text as a form value, byte for byte as Python's `quote_plus`.
 ///
-/// A space becomes `+`; letters, digits and `_ . - ~` stay; all else becomes the percent escapes
-/// of its UTF-8 bytes, in capitals.
+/// A space becomes `+`; letters, digits and `_ . - ~` are unchanged; all else becomes the percent
+/// escapes of its UTF-8 bytes, in capitals.
 ///
 /// ```
 /// assert_eq!(streamtable_url::form_encode("a b\n\"é\"~"), "a+b%0A%22%C3%A9%22~");
@@ -20,14 +20,14 @@ pub fn form_encode(text: &str) -> String {
     utf8_percent_encode(text, FORM).to_string().replace(' ', "+")
 }
 
-/// Decodes the value of a form: the inverse of [`form_encode`].
+/// Decodes a form value: the inverse of [`form_encode`].
 ///
-/// Characters that need not have been left as they are, such as `:` or `é`, stand for
-/// themselves. Unlike Python, which passes them on, it refuses a `%` without two hexadecimal
-/// digits and escapes that are not UTF-8: a link that was cut is better told than guessed.
+/// Unescaped characters such as `:` or `é` are accepted. Unlike Python, it returns an error for a
+/// `%` without two hexadecimal digits and for escapes that are not UTF-8: they mean that the link
+/// was truncated.
 pub fn form_decode(text: &str) -> Result<String, FormError> {
     let mut bytes = Vec::with_capacity(text.len());
-    // Where in the text each byte comes from.
+    // For each decoded byte, its position in the text.
     let mut positions = Vec::with_capacity(text.len());
     let mut rest = text.bytes().enumerate();
     while let Some((position, byte)) = rest.next() {
@@ -48,20 +48,20 @@ pub fn form_decode(text: &str) -> Result<String, FormError> {
     })
 }
 
-/// Why a text is not the value of a form.
+/// The reason why a text is not a form value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormError {
-    /// A `%` without two hexadecimal digits after it.
+    /// A `%` is not followed by two hexadecimal digits.
     #[error("byte {position}: expected two hexadecimal digits after `%`")]
     Percent {
-        /// How many bytes of the text stand before it.
+        /// The byte offset of the `%`.
         position: usize,
     },
-    /// Bytes that are not UTF-8.
+    /// The decoded bytes are not UTF-8.
     #[error("byte {position}: the percent escapes are not utf-8")]
     Utf8 {
-        /// How many bytes of the text stand before them.
+        /// The byte offset of the first invalid escape.
         position: usize,
     },
 }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_write() {
+    fn unescaped_characters_are_accepted() {
         decodes("%c3%A9 été/:", Ok("é été/:"));
         decodes("ab%", Err(FormError::Percent { position: 2 }));
         decodes("%41%4", Err(FormError::Percent { position: 3 }));

@@ -1,4 +1,4 @@
-//! What holds for every expression and for every text.
+//! Property tests: laws that hold for every expression and every text.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use streamtable_schema::TablePath;
 
 use crate::*;
 
-/// Any text, odd characters more often than not.
+/// Generates any text, often with unusual characters.
 fn text() -> impl Strategy<Value = String> {
     let odd = select(
         "\"'\\\n\r\t\0\u{7f}\u{85}\u{2028}\u{202e}/u[]()!.+%&=#é😀".chars().collect::<Vec<_>>(),
@@ -70,7 +70,7 @@ fn expr() -> impl Strategy<Value = Expr> {
     (source(), vec(step, 0..4)).prop_map(|(source, steps)| Expr { source, steps })
 }
 
-/// A text made of what expressions are made of, in any order.
+/// Generates a sequence of tokens in any order.
 fn soup() -> impl Strategy<Value = String> {
     let tokens = "get ( ) [ ] . , ! == < >= = => row rows filter sort limit contains and or && || \
         null true NaN -Infinity 1 -2.5e3 1e999 .5 \"a\" 'b' \"asc\" \" ' \\ \\u00 \n é (row) \
@@ -79,7 +79,7 @@ fn soup() -> impl Strategy<Value = String> {
     (vec(select(tokens), 0..30), select(vec!["", " "])).prop_map(|(tokens, gap)| tokens.join(gap))
 }
 
-/// An expression's text with a few characters gone, doubled or replaced.
+/// Generates an expression's text with a few characters removed, doubled or replaced.
 fn mutated() -> impl Strategy<Value = String> {
     let change = (any::<Index>(), 0..3_usize, text());
     (expr(), vec(change, 1..4)).prop_map(|(expr, changes)| {
@@ -93,8 +93,8 @@ fn mutated() -> impl Strategy<Value = String> {
     })
 }
 
-/// Checks what holds for any text: it gives an error at one of its characters, or a tree whose
-/// print gives that tree again.
+/// Checks that any text gives either an error at the position of a character, or a tree that its
+/// printed form parses to again.
 #[track_caller]
 fn check_text(text: &str) {
     match text.parse::<Expr>() {
@@ -112,7 +112,7 @@ fn check_text(text: &str) {
 
 proptest! {
     #[test]
-    fn parse_undoes_print(expr in expr()) {
+    fn parse_inverts_print(expr in expr()) {
         prop_assert_eq!(expr.to_string().parse::<Expr>(), Ok(expr));
     }
 
@@ -124,27 +124,27 @@ proptest! {
     }
 
     #[test]
-    fn addresses_are_kept(source in source()) {
+    fn addresses_round_trip(source in source()) {
         prop_assert_eq!(source.to_string().parse::<ArtifactUri>(), Ok(source));
     }
 
     #[test]
-    fn decode_undoes_encode(text in text()) {
+    fn decode_inverts_encode(text in text()) {
         prop_assert_eq!(form_decode(&form_encode(&text)), Ok(text));
     }
 
     #[test]
-    fn any_text_is_answered(text in "(?s).*") {
+    fn any_text_gives_a_tree_or_an_error(text in "(?s).*") {
         check_text(&text);
     }
 
     #[test]
-    fn any_tokens_are_answered(text in soup()) {
+    fn any_tokens_give_a_tree_or_an_error(text in soup()) {
         check_text(&text);
     }
 
     #[test]
-    fn any_mutation_is_answered(text in mutated()) {
+    fn any_mutation_gives_a_tree_or_an_error(text in mutated()) {
         check_text(&text);
     }
 }

@@ -1,14 +1,14 @@
-//! The links that open a StreamTable, and the expressions they carry.
+//! Links that open a StreamTable, and the expressions they carry.
 //!
 //! A panel's link is a server's address and `?exp=`, followed by an [expression](Expr) in the
-//! language that Weave prints: `get("…")`, `.rows`, then what is done with the rows. This crate
-//! builds such links, parses them, and says where a text stops being one. It does no I/O, reads
-//! no environment variable, and does not know what a column holds: it only reads and writes text.
+//! language that Weave prints: `get("…")`, `.rows`, then the steps. This crate builds and parses
+//! such links, and reports the position of syntax errors. It does no I/O, reads no environment
+//! variable, and does not know the types of columns: it only reads and writes text.
 //!
 //! ```
 //! use streamtable_url::{BaseUrl, Expr, panel_url, parse_link};
 //!
-//! // Where the board is: WEAVE_SERVER_URL is not set, and the API is W&B's own.
+//! // The board's address: WEAVE_SERVER_URL is not set, and the API is W&B's own.
 //! let board = BaseUrl::board(None, "https://api.wandb.ai")?;
 //! let table = "stacey/mesa/my_stream_table".parse()?;
 //! let url = panel_url(&board, &table);

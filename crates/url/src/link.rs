@@ -29,7 +29,7 @@ pub fn expr_url(board: &BaseUrl, expr: &Expr) -> String {
 
 /// Builds the link to a run's page: `{app}/{entity}/{project}/runs/{run}`.
 ///
-/// The run that holds a table's rows is named as the table.
+/// The run that holds a table's rows has the table's name.
 ///
 /// ```
 /// use streamtable_url::run_url;
@@ -46,7 +46,7 @@ pub fn run_url(app: &BaseUrl, entity: &str, project: &str, run: &str) -> String 
 
 /// Parses the expression of a whole link, `https://host/?exp=…`.
 ///
-/// Only what stands between `?` and `#` is looked at.
+/// Reads only the part between `?` and `#`.
 pub fn parse_link(url: &str) -> Result<Expr, LinkError> {
     let url = url.split('#').next().unwrap_or_default();
     let (_, query) = url.split_once('?').ok_or(LinkError::NoExpression)?;
@@ -55,18 +55,18 @@ pub fn parse_link(url: &str) -> Result<Expr, LinkError> {
 
 /// Parses the expression of a query, `exp=…&x=y`, without `?`.
 ///
-/// The first `exp` counts; everything else is left to the caller.
+/// Uses the first `exp` and ignores all other parameters.
 pub fn parse_query(query: &str) -> Result<Expr, LinkError> {
     let encoded = query.split('&').find_map(|pair| pair.strip_prefix("exp="));
     let text = form_decode(encoded.ok_or(LinkError::NoExpression)?).map_err(LinkError::Form)?;
     text.parse().map_err(|error| LinkError::Parse { text, error })
 }
 
-/// Recognises the path of a table's page in links of other Weave clients, so that a server can
-/// send them on.
+/// Returns the table whose page a path of other Weave clients shows, so that a server can redirect
+/// the request.
 ///
-/// These are `/wandb/E/P/table/T` (weave 0.25) and `/browse/wandb/E/P/table/T` (0.26 to 0.50),
-/// both also below `/weave`. Any other path, or one with impossible names, gives none.
+/// The paths are `/wandb/E/P/table/T` (weave 0.25) and `/browse/wandb/E/P/table/T` (0.26 to 0.50),
+/// each also below `/weave`. Returns `None` for any other path or for invalid names.
 ///
 /// ```
 /// use streamtable_url::table_of_path;
@@ -87,22 +87,22 @@ pub fn table_of_path(path: &str) -> Option<TablePath> {
     TablePath::new(&decode(entity)?, &decode(project)?, &decode(table)?).ok()
 }
 
-/// Why a link opens nothing.
+/// The reason why a link has no valid expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
     /// The link has no `exp=`.
-    #[error("the link holds no expression: expected `?exp=…`")]
+    #[error("the link has no expression: expected `?exp=…`")]
     NoExpression,
-    /// The value of `exp=` cannot be decoded; the position is one in that value.
+    /// The value of `exp=` cannot be decoded; the position is an offset in that value.
     #[error("the expression in the link cannot be decoded, {0}")]
     Form(FormError),
     /// The value of `exp=` is not an expression.
     #[error("{error}")]
     Parse {
-        /// The value, decoded: the text that positions are in.
+        /// The decoded value, to which the positions refer.
         text: String,
-        /// Where and why it is none.
+        /// The position and reason.
         error: ParseError,
     },
 }
@@ -139,7 +139,7 @@ mod tests {
         opens(&format!("{SEED}&x=y#part?exp=z"), "stacey/mesa/my_stream_table");
         opens(&SEED.replace("?", "?a=b&expert=1&"), "stacey/mesa/my_stream_table");
         opens(&format!("{SEED}&exp=second"), "stacey/mesa/my_stream_table");
-        // Older clients put the names in without encoding them.
+        // Older clients do not encode the names.
         opens(&SEED.replace("mesa", "été (1)"), "stacey/été (1)/my_stream_table");
         opens("?exp=get('wandb-artifact:///e/p/t:v0/obj').rows", "e/p/t");
 
@@ -158,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn links_that_open_nothing() {
-        let missing = "the link holds no expression: expected `?exp=…`";
+    fn links_without_a_valid_expression() {
+        let missing = "the link has no expression: expected `?exp=…`";
         refuses("", missing);
         refuses("https://weave.wandb.ai/", missing);
         refuses("https://weave.wandb.ai/?x=exp=y&exp", missing);

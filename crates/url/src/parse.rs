@@ -1,4 +1,4 @@
-//! The grammar of expressions, documented at [`Expr`], as a parser: one function a rule.
+//! The parser of expressions: one function per rule of the grammar that is documented at [`Expr`].
 
 use std::str::FromStr;
 
@@ -7,10 +7,10 @@ use crate::{
     Comparison, Direction, Expr, Filter, Literal, Operand, ParseError, Reason, SortKey, Step,
 };
 
-/// Longest text that is parsed as an expression, in bytes. A longer one is an error.
+/// Maximum length of an expression's text in bytes. A longer text is an error.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// How many parentheses and negations may lie in one another in a filter. More are an error.
+/// Maximum nesting depth of parentheses and negations in a filter. Deeper nesting is an error.
 pub const MAX_FILTER_DEPTH: usize = 64;
 
 type Result<T> = std::result::Result<T, ParseError>;
@@ -143,7 +143,7 @@ fn one(s: &mut Scanner<'_>, depth: usize, is_negated: bool) -> Result<Filter> {
         s.expect(")")?;
         return Ok(Filter::Contains { column: column.clone(), text });
     }
-    // `!a == b` would negate `a` in Weave; only parentheses say what is meant.
+    // In Weave, `!a == b` negates `a`; parentheses make the meaning explicit.
     if is_negated {
         return Err(s.expected("`.contains`, or parentheses around the negated comparison"));
     }

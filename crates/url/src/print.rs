@@ -1,5 +1,5 @@
-//! How expressions are written. The layout is Weave's own: a link to a table's panel must come
-//! out byte for byte as its clients print it.
+//! Printing of expressions. The layout is Weave's: a link to a table's panel must be byte for byte
+//! the same as its clients print it.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -12,7 +12,7 @@ impl Display for Expr {
     }
 }
 
-/// Prints a step with what sets it apart from the one before it.
+/// Prints a step and its separator.
 fn print_step(f: &mut Formatter<'_>, step: &Step) -> fmt::Result {
     match step {
         Step::Filter(filter) => write!(f, "\n  .filter((row) => {filter})"),
@@ -82,7 +82,7 @@ impl Display for Literal {
             Self::Float(value) if value.is_infinite() => {
                 f.write_str(if *value > 0.0 { "Infinity" } else { "-Infinity" })
             }
-            // Debug keeps the point of a whole number, and so its type.
+            // `Debug` keeps the decimal point of a whole number, so it is parsed as a float again.
             Self::Float(value) => write!(f, "{value:?}"),
             Self::String(value) => Quoted(value).fmt(f),
         }

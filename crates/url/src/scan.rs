@@ -1,10 +1,10 @@
-//! The tokens of an expression.
+//! The tokenizer for expressions.
 
 use crate::{Literal, ParseError, Reason};
 
-/// A text and how far it is read.
+/// A text and the current position in it.
 ///
-/// Invariant: `at` is the place of a character in `text`, or its end.
+/// Invariant: `at` is at a character boundary of `text`.
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
@@ -15,7 +15,7 @@ impl<'t> Scanner<'t> {
         Self { text, at: 0 }
     }
 
-    /// Skips white space and returns where the next token starts.
+    /// Skips white space and returns the position of the next token.
     pub(crate) fn position(&mut self) -> usize {
         self.at = self.text.len() - self.rest().trim_start().len();
         self.at
@@ -27,11 +27,11 @@ impl<'t> Scanner<'t> {
         self.rest().chars().next()
     }
 
-    /// Takes the token if it comes next.
+    /// Consumes the token and returns true if it comes next.
     pub(crate) fn eat(&mut self, token: &str) -> bool {
         self.position();
         let Some(after) = self.rest().strip_prefix(token) else { return false };
-        // `rowing` does not start with the word `row`.
+        // `rowing` does not start with the token `row`.
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
         if token.ends_with(is_word) && after.starts_with(is_word) {
             return false;
@@ -40,12 +40,12 @@ impl<'t> Scanner<'t> {
         true
     }
 
-    /// Takes the token, which must come next.
+    /// Consumes the token, or fails if it does not come next.
     pub(crate) fn expect(&mut self, token: &str) -> Result<(), ParseError> {
         if self.eat(token) { Ok(()) } else { Err(self.expected(format!("`{token}`"))) }
     }
 
-    /// Takes a string literal.
+    /// Consumes a string literal.
     pub(crate) fn string(&mut self) -> Result<String, ParseError> {
         let start = self.position();
         let mut chars = self.rest().char_indices();
@@ -67,7 +67,7 @@ impl<'t> Scanner<'t> {
         Err(self.error(start, Reason::OpenString))
     }
 
-    /// Takes a number.
+    /// Consumes a number.
     pub(crate) fn number(&mut self) -> Result<Literal, ParseError> {
         if self.eat("-Infinity") {
             return Ok(Literal::Float(f64::NEG_INFINITY));
@@ -95,19 +95,19 @@ impl<'t> Scanner<'t> {
         Ok(literal)
     }
 
-    /// Makes the error of something else than `expected` coming next.
+    /// Makes an error for an unexpected token at the current position.
     pub(crate) fn expected(&mut self, expected: impl Into<String>) -> ParseError {
         let position = self.position();
         self.expected_at(position, expected)
     }
 
-    /// Makes the error of something else than `expected` standing at an earlier position.
+    /// Makes an error for an unexpected token at an earlier position.
     pub(crate) fn expected_at(&self, position: usize, expected: impl Into<String>) -> ParseError {
         let found = self.text[position..].chars().next();
         self.error(position, Reason::Expected { expected: expected.into(), found })
     }
 
-    /// Makes the error of an earlier position.
+    /// Makes an error for an earlier position.
     pub(crate) fn error(&self, position: usize, reason: Reason) -> ParseError {
         ParseError::new(self.text, position, reason)
     }
@@ -117,7 +117,7 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// Reads what follows a backslash; none if JSON has no such escape.
+/// Reads the escape after a backslash; `None` if it is not a JSON escape.
 fn unescape(chars: &mut impl Iterator<Item = char>) -> Option<char> {
     Some(match chars.next()? {
         c @ ('"' | '\'' | '\\' | '/') => c,
@@ -131,7 +131,7 @@ fn unescape(chars: &mut impl Iterator<Item = char>) -> Option<char> {
             if let Some(c) = char::from_u32(unit.into()) {
                 return Some(c);
             }
-            // The first half of a pair, for a character beyond 16 bits.
+            // The first half of a surrogate pair.
             if (chars.next()?, chars.next()?) != ('\\', 'u') {
                 return None;
             }

@@ -1,5 +1,5 @@
-//! The artifact by which readers find a table: two small files and their manifest (protocol notes
-//! §11).
+//! The artifact through which readers find a table: two small files and their manifest (protocol
+//! notes §11).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,21 +10,21 @@ use streamtable_schema::TablePath;
 use crate::media_file::hex;
 use crate::{Json, python_json};
 
-/// The type of the artifact, and of the object inside it.
+/// The type of the artifact and of the object inside it.
 pub const STREAM_TABLE_TYPE: &str = "stream_table";
 
-/// The name of the manifest of a whole artifact.
+/// The file name of an artifact's manifest.
 pub const MANIFEST_NAME: &str = "wandb_manifest.json";
 
 /// The artifact's metadata, as JSON text.
 pub const STREAM_TABLE_METADATA: &str =
     r#"{"_weave_meta": {"is_weave_obj": true, "type_name": "stream_table", "is_panel": false}}"#;
 
-/// The artifact of one table, in the form that weave 0.50 writes: the same table always gives the
-/// same bytes and digests, whichever client made it first.
+/// The artifact of one table, in the form that weave 0.50 writes. The same table always gives the
+/// same bytes and digests, whichever client creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamTableArtifact {
-    /// The files in the order of their paths.
+    /// The files, sorted by path.
     pub files: [ArtifactFile; 2],
     /// The digest of the whole artifact: 32 hexadecimal digits.
     pub digest: String,
@@ -63,7 +63,8 @@ impl StreamTableArtifact {
         Self { files, digest: hex(&md5.finalize()) }
     }
 
-    /// Writes the manifest, once the server has told under which artifact the files were born.
+    /// Writes the manifest, once the server has returned the id of the artifact that first had the
+    /// files.
     ///
     /// Returns its bytes and the base64 of their MD5.
     pub fn manifest(&self, birth_artifact_id: &str) -> (Vec<u8>, String) {
@@ -81,7 +82,8 @@ impl StreamTableArtifact {
             storage_policy_config: StoragePolicyConfig { storage_layout: "V2".to_owned() },
             contents: contents.collect(),
         };
-        let bytes = serde_json::to_vec(&manifest).expect("a manifest serializes into a vector");
+        let bytes =
+            serde_json::to_vec(&manifest).expect("writing a manifest to a vector cannot fail");
         let digest = md5_base64(&bytes);
         (bytes, digest)
     }
@@ -95,7 +97,7 @@ impl ArtifactFile {
 
 const OBJECT_TYPE: &str = r#"{"type": "stream_table", "_base_type": {"type": "Object"}, "_relocatable": true, "_is_object": true, "table_name": "string", "project_name": "string", "entity_name": "string"}"#;
 
-/// An artifact's manifest: which files it holds.
+/// An artifact's manifest: the list of its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
@@ -103,13 +105,13 @@ pub struct Manifest {
     pub version: u32,
     /// How files are stored.
     pub storage_policy: String,
-    /// Details of that.
+    /// Parameters of the storage policy.
     pub storage_policy_config: StoragePolicyConfig,
     /// The files, by path.
     pub contents: std::collections::BTreeMap<String, ManifestEntry>,
 }
 
-/// How an artifact's files are laid out.
+/// The layout in which an artifact's files are stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoragePolicyConfig {
@@ -123,14 +125,14 @@ pub struct StoragePolicyConfig {
 pub struct ManifestEntry {
     /// The base64 of the MD5 of its bytes.
     pub digest: String,
-    /// The artifact that first had it.
+    /// The artifact that first had the file.
     #[serde(rename = "birthArtifactID", skip_serializing_if = "Option::is_none")]
     pub birth_artifact_id: Option<String>,
     /// Its length in bytes.
     pub size: u64,
 }
 
-/// Returns the base64 of the MD5 of some bytes, which is how the protocol names contents.
+/// Returns the base64 of the MD5 of some bytes, which the protocol uses as content digest.
 pub fn md5_base64(bytes: &[u8]) -> String {
     STANDARD.encode(Md5::digest(bytes))
 }
@@ -139,8 +141,8 @@ pub fn md5_base64(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The object's text and the three digests were computed with Python's `json` and `hashlib`,
-    /// by the rules of the protocol notes and without this code.
+    /// The expected text and digests were computed with Python's `json` and `hashlib` from the
+    /// protocol notes, without this code.
     #[track_caller]
     fn check(table: [&str; 3], object: &str, file: &str, digest: &str, manifest: &str) {
         let [entity, project, table] = table;
@@ -197,7 +199,7 @@ mod tests {
         assert_eq!(digest, "epM/pHUNixTc8lkOsnXNIw==");
     }
 
-    /// As the Go core writes them.
+    /// A manifest as the Go core writes it.
     #[test]
     fn foreign_manifest() {
         let text = r#"{"version":1,"storagePolicy":"wandb-storage-policy-v1","storagePolicyConfig":{"storageLayout":"V1"},"contents":{"t.table.json":{"digest":"d","size":3,"local_path":"/x","skip_cache":false}}}"#;

@@ -1,17 +1,17 @@
-//! Cells that plain JSON has no word for: instants and media.
+//! Timestamp and media cells, which plain JSON cannot express.
 
 use streamtable_schema::{Media, MediaKind, Row, StoredFile, Timestamp, Type, Value};
 
 use crate::json::{write_i64, write_plain, write_str};
 use crate::weave_type::WeaveType;
 
-/// How a weave cell's `_type` begins; the type follows as JSON text.
+/// The prefix of a weave cell's `_type`; the weave type follows as JSON text.
 pub(crate) const WEAVE_PREFIX: &str = "_wt_::";
 
-/// The weave type of instants, as every client writes it.
+/// The weave type of timestamps, as every client writes it.
 pub(crate) const TIMESTAMP: &str = r#"{"type": "timestamp"}"#;
 
-/// The scheme and the rest of a reference to a run's file in the legacy client's cells.
+/// The scheme of references to a run's files in cells of the legacy client.
 const RUN_FILE: &str = "wandb-run-file://";
 
 /// The weave type of the legacy client's images.
@@ -20,10 +20,10 @@ pub(crate) const PIL_IMAGE: &str = "pil_image";
 /// The `_type` of the cell that holds several images.
 pub(crate) const IMAGES: &str = "images/separated";
 
-/// Each kind of media, the `_type` of its cell, and the folder of its files.
+/// For each kind of media: the kind, the `_type` of its cell, and the folder of its files.
 ///
-/// Source: protocol notes §9 for images and documents; sound and films as the SDK names them;
-/// `markdown-file` is ours, since the SDK has no such cell.
+/// Source: protocol notes §9 for images and documents; the SDK's names for audio and video.
+/// `markdown-file` is StreamTable's own, since the SDK has no such cell.
 const MEDIA: [(MediaKind, &str, &str); 5] = [
     (MediaKind::Image, "image-file", "media/images"),
     (MediaKind::Audio, "audio-file", "media/audio"),
@@ -42,13 +42,12 @@ pub(crate) fn media_kind(ty: &str) -> Option<MediaKind> {
     MEDIA.iter().find_map(|(kind, name, _)| (*name == ty).then_some(*kind))
 }
 
-/// Returns the folder in which files of a kind of media lie.
+/// Returns the folder that stores files of a kind of media.
 pub(crate) fn media_folder(kind: MediaKind) -> &'static str {
     MEDIA[kind as usize].2
 }
 
-/// Tells whether a reader takes a struct whose `_type` is this text for a cell of the protocol's
-/// own.
+/// Returns whether readers interpret a struct with this `_type` as a cell of the protocol.
 pub(crate) fn is_reserved_type(text: &str) -> bool {
     text.starts_with(WEAVE_PREFIX)
         || text == "unknown"
@@ -56,10 +55,10 @@ pub(crate) fn is_reserved_type(text: &str) -> bool {
         || media_kind(text).is_some()
 }
 
-/// Writes an instant: epoch milliseconds as every client of the protocol has them, and beside
-/// them the microseconds that are left, where there are any.
+/// Writes a timestamp: epoch milliseconds as every client of the protocol writes them, and a second
+/// field with the remaining microseconds, if there are any.
 ///
-/// The second number is ours: readers look at `_val` alone, and one that is no integer might
+/// The second field is StreamTable's own. Readers use only `_val`, and a non-integer there might
 /// confuse them.
 pub(crate) fn write_timestamp(out: &mut Vec<u8>, t: Timestamp) {
     out.extend_from_slice(INSTANT.as_bytes());
@@ -72,14 +71,15 @@ pub(crate) fn write_timestamp(out: &mut Vec<u8>, t: Timestamp) {
     out.push(b'}');
 }
 
-/// How [`write_timestamp`] begins an instant.
+/// The start of a timestamp as [`write_timestamp`] writes it.
 const INSTANT: &str = r#"{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":"#;
 
-/// What it writes before the microseconds.
+/// The text that it writes before the microseconds.
 const MICROS: &str = r#","_micros":"#;
 
-/// Reads an instant at the start of a text if it stands there just as [`write_timestamp`] writes
-/// it, and tells how long it is. `None` says nothing: others write instants, too.
+/// Fast path: reads a timestamp from the start of a text if it has exactly the form that
+/// [`write_timestamp`] writes, and returns its length. Other clients write other forms, so `None`
+/// does not mean that there is no timestamp.
 pub(crate) fn instant(text: &str) -> Option<(Timestamp, usize)> {
     let rest = text.strip_prefix(INSTANT)?;
     let (millis, rest) = leading_integer(rest)?;
@@ -92,7 +92,7 @@ pub(crate) fn instant(text: &str) -> Option<(Timestamp, usize)> {
     Some((Timestamp::from_micros(at), text.len() - rest.len()))
 }
 
-/// Reads an integer as JSON has it: no sign but a minus, and no zero before other digits.
+/// Reads an integer in JSON syntax: no plus sign and no leading zeros.
 fn leading_integer(text: &str) -> Option<(i64, &str)> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let count = digits.bytes().take_while(u8::is_ascii_digit).count();
@@ -101,7 +101,7 @@ fn leading_integer(text: &str) -> Option<(i64, &str)> {
     Some((number.parse().ok().filter(|_| is_canonical)?, rest))
 }
 
-/// Writes a media cell whose file has its place.
+/// Writes a media cell whose file is stored.
 pub(crate) fn write_media(out: &mut Vec<u8>, media: &Media, file: &StoredFile) {
     let mut field = |name: &str, text: &str| {
         out.push(if name == "_type" { b'{' } else { b',' });
@@ -127,10 +127,10 @@ pub(crate) fn write_media(out: &mut Vec<u8>, media: &Media, file: &StoredFile) {
     out.push(b'}');
 }
 
-/// Reads the cells in a value that came as JSON, however deep they lie.
+/// Converts all cells in a JSON value, at any depth.
 ///
-/// What only looks like a cell stays the struct that it is, so that nothing of it is lost. Of an
-/// image, what the client drew over it (`boxes`, `masks`) has no place in a table and is left out.
+/// A struct that is not exactly a cell stays a struct, so that nothing is lost. Overlays of an
+/// image (`boxes`, `masks`) have no equivalent in a table and are dropped.
 pub(crate) fn read(value: Value) -> Value {
     match value {
         Value::List(items) => items.into_iter().map(read).collect(),
@@ -143,10 +143,10 @@ pub(crate) fn read(value: Value) -> Value {
     }
 }
 
-/// What a struct that is a cell stands for.
+/// The meaning of a struct that is a cell.
 enum Cell {
     Value(Value),
-    /// An object of the user's own: its fields are all there is to it.
+    /// A user-defined object, which is replaced by its fields.
     Object,
 }
 
@@ -210,7 +210,7 @@ fn read_timestamp(held: &Value, row: &Row) -> Option<Timestamp> {
 
 fn read_pil_image(ty: &WeaveType, reference: &str) -> Option<Media> {
     let path = reference.strip_prefix(RUN_FILE)?.splitn(4, '/').nth(3)?;
-    // The reference leaves out the suffix that the file has.
+    // The reference omits the file's extension.
     let file = StoredFile { path: format!("{path}.png"), ..file(path)? };
     let side = |key: &str| ty.const_int(key).and_then(|n| u32::try_from(n).ok());
     let dimensions = side("width").zip(side("height"));
@@ -232,7 +232,7 @@ fn read_media(kind: MediaKind, row: &Row) -> Option<Media> {
     })
 }
 
-/// Reads the cell that holds several images at once: a list of them.
+/// Reads a cell that holds several images as a list of them.
 fn read_images(row: &Row) -> Option<Value> {
     let Value::List(paths) = row.get("filenames")? else { return None };
     let captions = match row.get("captions") {
@@ -252,7 +252,7 @@ fn read_images(row: &Row) -> Option<Value> {
     paths.iter().enumerate().map(image).collect::<Option<Vec<_>>>().map(Value::List)
 }
 
-/// Returns the file at a path, unless the path leads out of the table's files.
+/// Returns the file at a path, unless the path leaves the folder of the table's files.
 fn file(path: &str) -> Option<StoredFile> {
     is_plain_path(path).then(|| StoredFile { path: path.to_owned(), sha256: None, size: None })
 }

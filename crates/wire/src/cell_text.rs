@@ -1,14 +1,14 @@
-//! One value as JSON text and back, for who keeps values apart from their lines.
+//! Single values as JSON text, for code that stores values outside history lines.
 
 use streamtable_schema::{MediaSource, Value};
 
 use crate::cell;
 use crate::json::{JsonError, parse, write_f64, write_plain, write_str};
 
-/// Appends a value as a history line has it: instants and media as the protocol's cells, `NaN` and
-/// the infinities as bare words, integers with all their digits.
+/// Appends a value in the form of a history line: timestamps and media as the protocol's cells,
+/// `NaN` and the infinities as bare words, integers with all their digits.
 ///
-/// Media whose bytes have no place among a table's files yet cannot be told and are null.
+/// Media whose bytes are not stored among a table's files yet are written as null.
 ///
 /// ```
 /// use streamtable_schema::{Timestamp, Value, row};
@@ -57,7 +57,7 @@ pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// Reads what [`write_cell`] wrote, or what stands behind a column's name in a history line.
+/// Parses the output of [`write_cell`], or the value of a column in a history line.
 pub fn read_cell(text: &str) -> Result<Value, JsonError> {
     parse(text).map(cell::read)
 }

@@ -1,4 +1,4 @@
-//! From a history line back to its row.
+//! Decoding of history lines to rows.
 
 #[cfg(test)]
 mod tests;
@@ -8,30 +8,29 @@ use streamtable_schema::{Row, Timestamp, Value};
 use crate::cell;
 use crate::json::{JsonError, parse_object};
 
-/// One line of a history file: a row, and what the protocol says of it.
+/// One line of a history file: a row and its protocol fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HistoryLine {
-    /// The row as it was logged, `timestamp` included, media as references to their files.
+    /// The row as it was logged, including `timestamp`; media refer to their files.
     pub row: Row,
-    /// The writer's id; clients of the present SDK send none.
+    /// The writer's id; clients of the current SDK send none.
     pub writer: Option<String>,
-    /// When the row was logged, by the writer's clock.
+    /// The time of logging, by the writer's clock.
     pub logged_at: Option<Timestamp>,
-    /// The row's number in its run, where the client counts.
+    /// The row's number in its run, if the client sends it.
     pub step: Option<i64>,
-    /// Seconds since the run began, where the client measures.
+    /// Seconds since the run began, if the client sends them.
     pub runtime: Option<f64>,
 }
 
 impl HistoryLine {
-    /// Reads a line as any client of the protocol writes it.
+    /// Parses a line as any client of the protocol writes it.
     ///
-    /// A line that is JSON but no object, and one that is no JSON at all, are errors; anything
-    /// else is a row. A column that the protocol owns but that holds something else than it should
-    /// stays a column of the row.
+    /// A line that is not a JSON object is an error; every object is a row. A protocol field with a
+    /// value of the wrong type stays a column of the row.
     ///
-    /// The time of logging travels as a float of seconds. Until the year 2242 that gives the very
-    /// microsecond that was written, beyond it the nearest that the float can tell.
+    /// The time of logging is a float of seconds on the wire. Until the year 2242 it is decoded to
+    /// the exact microsecond; later it has the float's precision.
     ///
     /// ```
     /// use streamtable_schema::row;
@@ -44,7 +43,7 @@ impl HistoryLine {
     /// ```
     pub fn parse(line: &str) -> Result<Self, JsonError> {
         let cells = parse_object(line, |parser, room| {
-            // Every row has an instant; the short way to it saves reading a struct first.
+            // Every row has a timestamp; the fast path avoids building a struct first.
             match cell::instant(parser.rest()) {
                 Some((at, bytes)) => {
                     parser.skip(bytes);
@@ -62,7 +61,7 @@ impl HistoryLine {
         Ok(this)
     }
 
-    /// Takes what the protocol says of the row, and gives back what is a cell of it.
+    /// Stores a protocol field, and returns the value if it is a cell of the row instead.
     fn take(&mut self, name: &str, value: Value) -> Option<Value> {
         match (name, value) {
             ("_client_id", Value::String(writer)) => self.writer = Some(writer),
@@ -92,7 +91,7 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// Rounds the whole seconds and the rest apart, so that the rest keeps all its digits.
+/// Rounds seconds and fraction separately, so that the fraction keeps all its digits.
 fn from_seconds(seconds: f64) -> Option<Timestamp> {
     if !seconds.is_finite() {
         return None;

@@ -90,10 +90,17 @@ pub fn history_body<L: AsRef<[u8]>>(offset: u64, lines: impl IntoIterator<Item =
 
 /// The answer to a post.
 ///
-/// Clients of the protocol take any body; what they do not know they leave. So do we.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// W&B's servers answer an object with other keys, which are ignored. Whether an answer
+/// acknowledges the post decides [`SentPost::ack`](crate::SentPost::ack).
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FileStreamAnswer {
+    /// The number after the last line of the history file that this answer covers: lines of the post
+    /// before it are stored or rejected. Only a StreamTable server says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acked: Option<u64>,
+    /// The id of the request that this answers. Only a StreamTable server says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// Lines of this post that the server refuses for good. Only a StreamTable server says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<RejectedLine>,
@@ -112,23 +119,29 @@ pub struct RejectedLine {
 }
 
 impl FileStreamAnswer {
-    /// Reads an answer. A body that says nothing known, even one that is no JSON, is an answer.
-    pub fn parse(body: &[u8]) -> Self {
+    /// Parses the body of an answer.
+    ///
+    /// A body that is not an object, has a known key with a value of another type, or reports an
+    /// error is not an answer.
+    pub fn parse(body: &[u8]) -> serde_json::Result<Self> {
         #[derive(Deserialize)]
         struct Parts<'a> {
+            acked: Option<u64>,
+            request: Option<String>,
+            rejected: Option<Vec<RejectedLine>>,
+            stopped: Option<bool>,
             #[serde(borrow)]
-            rejected: Option<&'a RawValue>,
+            error: Option<&'a RawValue>,
             #[serde(borrow)]
-            stopped: Option<&'a RawValue>,
+            errors: Option<&'a RawValue>,
         }
-        fn read<'a, T: Default + Deserialize<'a>>(part: Option<&'a RawValue>) -> T {
-            part.and_then(|part| serde_json::from_str(part.get()).ok()).unwrap_or_default()
+        let Parts { acked, request, rejected, stopped, error, errors } = object_from_slice(body)?;
+        let is_error = |part: &&RawValue| part.get() != "[]";
+        if error.or(errors).filter(is_error).is_some() {
+            return Err(serde::de::Error::custom("it reports an error"));
         }
-        // Each part by itself: one that is not as it should be takes nothing from the others.
-        object_from_slice(body).map_or(Self::default(), |Parts { rejected, stopped }| Self {
-            rejected: read(rejected),
-            stopped: read(stopped),
-        })
+        let (rejected, stopped) = (rejected.unwrap_or_default(), stopped.unwrap_or_default());
+        Ok(Self { acked, request, rejected, stopped })
     }
 
     /// Writes an answer.
@@ -240,30 +253,26 @@ mod tests {
     fn answers() {
         #[track_caller]
         fn check(body: &str, expected: &FileStreamAnswer) {
-            assert_eq!(&FileStreamAnswer::parse(body.as_bytes()), expected);
+            assert_eq!(&FileStreamAnswer::parse(body.as_bytes()).unwrap(), expected);
         }
         let nothing = FileStreamAnswer::default();
         for body in [
             r#"{"exitcode": null, "limits": {"heartbeat_seconds": 30}}"#,
-            "{}",
-            "null",
-            "",
-            "[]",
-            r#"[[{"line":1,"reason":"r"}]]"#,
-            "<html>502</html>",
-            r#"{"stopped": null, "rejected": null}"#,
-            r#"{"stopped": "no", "rejected": [{"line": -1}]}"#,
+            " {} ",
+            r#"{"stopped": null, "rejected": null, "acked": null, "error": null, "errors": []}"#,
         ] {
             check(body, &nothing);
         }
         check(r#"{"stopped":true}"#, &FileStreamAnswer { stopped: true, ..nothing.clone() });
         let rejected = vec![RejectedLine { line: 7, reason: "column \"a\"".into() }];
-        let answer = FileStreamAnswer { rejected, stopped: false };
+        let request = Some("r".to_owned());
+        let answer = FileStreamAnswer { acked: Some(9), request, rejected, stopped: false };
         let bytes = answer.to_bytes();
-        assert_eq!(text(&bytes), r#"{"rejected":[{"line":7,"reason":"column \"a\""}]}"#);
+        assert_eq!(
+            text(&bytes),
+            r#"{"acked":9,"request":"r","rejected":[{"line":7,"reason":"column \"a\""}]}"#
+        );
         check(text(&bytes), &answer);
-        // One part that is odd leaves the others.
-        check(r#"{"stopped":1,"rejected":[{"line":7,"reason":"column \"a\"","x":0}]}"#, &answer);
         assert_eq!(nothing.to_bytes(), b"{}");
     }
 }

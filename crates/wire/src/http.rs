@@ -3,20 +3,31 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use streamtable_schema::TablePath;
 
-/// Where GraphQL operations are posted.
+/// The path for GraphQL operations.
 pub const GRAPHQL_PATH: &str = "/graphql";
 
 /// The header that asks the server to append rows and number them itself; its value is `true`.
 pub const ASYNC_HEADER: &str = "x-wandb-use-async-filestream";
 
-/// The header by which our client tells how a server that knows it shall treat columns: the value
-/// is `strict` or `evolve`. Other servers ignore it.
+/// The header by which the client requests how the server handles columns: `strict` or `evolve`.
+/// Only StreamTable servers know it.
 pub const COLUMNS_HEADER: &str = "x-streamtable-columns";
 
-/// The feature under which a server says that it takes gzip bodies on file streams.
+/// The header by which a StreamTable server announces that its answers state what they cover; its
+/// value is `1`. A client that has seen it once requires such answers.
+pub const ACKS_HEADER: &str = "x-streamtable-acks";
+
+/// The header with which our client numbers its posts, so that a StreamTable server can name in its
+/// answer the request that it answers. Other servers ignore it.
+pub const REQUEST_HEADER: &str = "x-streamtable-request";
+
+/// The longest id of a request that a server repeats.
+pub const MAX_REQUEST_ID_BYTES: usize = 64;
+
+/// The feature name by which a server announces that it accepts gzip bodies on file streams.
 pub const GZIP_FEATURE: &str = "FILESTREAM_GZIP";
 
-/// What a path segment shows as it is: everything that RFC 3986 calls unreserved.
+/// Characters that are not escaped in a path segment: RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Returns the path to which a table's rows are posted.

@@ -1,4 +1,4 @@
-//! What holds for every input.
+//! Property tests: laws that hold for every input.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,19 +16,19 @@ use crate::strategies::{
 };
 use crate::{
     Chunk, FileStreamAnswer, FileStreamRequest, HISTORY_FILE, HistoryKeys, HistoryLine, Json,
-    Logged, RESERVED_COLUMNS, RowSink, TIMESTAMP_COLUMN, WeaveType, cell, history_body, json,
-    write_row,
+    Logged, RESERVED_COLUMNS, RowSink, SentPost, SentUpload, TIMESTAMP_COLUMN, WeaveType, cell,
+    history_body, is_verdict, json, write_row,
 };
 
-/// A table of its own for each row.
+/// A sink that checks each row against an empty table.
 struct Sink<'a> {
     check: RowCheck<'a>,
-    told: Vec<(String, Type)>,
+    types: Vec<(String, Type)>,
 }
 
 impl RowSink for Sink<'_> {
     fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError> {
-        self.told.push((column.to_owned(), ty.clone()));
+        self.types.push((column.to_owned(), ty.clone()));
         self.check.cell(column, ty).map(drop)
     }
 
@@ -39,21 +39,21 @@ impl RowSink for Sink<'_> {
 
 type Written = (String, Vec<(String, Type)>);
 
-/// Writes a row behind a line that must stay as it is.
+/// Writes a row after a line that must not change.
 fn write(row: &Row, logged: Logged<'_>) -> Result<Written, SchemaError> {
     let (schema, mut change) = (Schema::new(ColumnPolicy::Evolve), Change::default());
-    let mut sink = Sink { check: schema.check(&mut change), told: Vec::new() };
+    let mut sink = Sink { check: schema.check(&mut change), types: Vec::new() };
     let mut out = b"before\n".to_vec();
     let result = write_row(row, logged, &mut out, &mut sink);
-    let line = out.strip_prefix(b"before\n").expect("what was there stays");
+    let line = out.strip_prefix(b"before\n").expect("existing content is kept");
     if let Err(error) = result {
         assert_eq!(line, b"");
         return Err(error);
     }
-    Ok((String::from_utf8(line.to_vec()).expect("a line is UTF-8"), sink.told))
+    Ok((String::from_utf8(line.to_vec()).expect("a line is UTF-8"), sink.types))
 }
 
-/// Returns the first column for which a row must be refused.
+/// Reference implementation: returns the first column for which a row must be refused.
 fn refused(row: &Row) -> Option<&str> {
     let mut seen = Vec::new();
     let mut cells = row.cells();
@@ -88,7 +88,7 @@ fn weave_type() -> impl Strategy<Value = WeaveType> {
         value
     });
     let json = json.boxed();
-    let basic = name().prop_filter("`id` is another word for `string`", |name| name != "id");
+    let basic = name().prop_filter("`id` is a synonym of `string`", |name| name != "id");
     let leaf = prop_oneof![basic.prop_map(WeaveType::Basic), Just(WeaveType::Timestamp)];
     leaf.prop_recursive(4, 24, 4, move |inner| {
         let boxed = inner.clone().prop_map(Box::new);
@@ -113,7 +113,7 @@ fn weave_type() -> impl Strategy<Value = WeaveType> {
     })
 }
 
-/// Reads something as everything that comes from outside is read. Nothing but a panic is wrong.
+/// Parses the bytes with every parser for external input. Only a panic is a failure.
 fn read_as_anything(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = json::parse(&text);
@@ -123,6 +123,10 @@ fn read_as_anything(bytes: &[u8]) {
     }
     let _ = FileStreamRequest::parse(bytes);
     let _ = FileStreamAnswer::parse(bytes);
+    let answer = ::http::Response::new(bytes);
+    let _ = SentPost { rows: Some(0..9), request: "r", must_state: true }.ack(&answer);
+    let _ = SentUpload { bytes: b"", must_state: false }.ack(&answer);
+    let _ = is_verdict(&answer, false);
     if let Ok(keys) = serde_json::from_slice::<HistoryKeys>(bytes) {
         let _ = (keys.columns(), keys.next_step());
     }
@@ -177,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn a_written_value_reads_back_whenever_it_was_logged(value in value(), at in any::<i64>()) {
+    fn a_written_value_reads_back_at_any_time_of_logging(value in value(), at in any::<i64>()) {
         let logged = Logged { writer: "w", at: Timestamp::from_micros(at) };
         let (line, _) = write(&row! { "c" => value.clone() }, logged).unwrap();
         let read = HistoryLine::parse(&line).unwrap();
@@ -189,10 +193,10 @@ proptest! {
     }
 
     #[test]
-    fn a_row_is_refused_by_the_rules_and_told_by_its_types(row in odd_row()) {
+    fn rows_are_refused_by_the_rules_and_typed_by_their_values(row in odd_row()) {
         let logged = Logged { writer: "w", at: Timestamp::from_millis(0) };
         match (write(&row, logged), refused(&row)) {
-            (Ok((_, told)), None) => {
+            (Ok((_, types)), None) => {
                 let mut expected: Vec<(String, Type)> = row
                     .cells()
                     .map(|(name, value)| (name.to_owned(), Type::of(value).unwrap()))
@@ -200,7 +204,7 @@ proptest! {
                 if row.get(TIMESTAMP_COLUMN).is_none() {
                     expected.push((TIMESTAMP_COLUMN.to_owned(), Type::Timestamp));
                 }
-                prop_assert_eq!(told, expected);
+                prop_assert_eq!(types, expected);
             }
             (Err(error), Some(column)) => prop_assert_eq!(error.column(), Some(column)),
             (written, refused) => prop_assert!(false, "{written:?}, but {refused:?}"),
@@ -208,7 +212,7 @@ proptest! {
     }
 
     #[test]
-    fn any_document_is_read_as_serde_json_wrote_it(document in document()) {
+    fn documents_of_serde_json_are_parsed_unchanged(document in document()) {
         let parsed = json::parse(&document.to_string());
         prop_assert_eq!(parsed, Ok(Value::from(document.clone())));
         let parsed = json::parse(&serde_json::to_string_pretty(&document).unwrap());
@@ -216,15 +220,15 @@ proptest! {
     }
 
     #[test]
-    fn a_text_is_json_when_serde_json_says_so(text in prop_oneof![standard_soup(), typo()]) {
+    fn the_parser_accepts_the_same_texts_as_serde_json(text in prop_oneof![standard_soup(), typo()]) {
         match (json::parse(&text), serde_json::from_str::<serde_json::Value>(&text)) {
-            // Beyond all measure is infinite here, and refused there.
+            // Floats out of range are infinite here; serde_json refuses them.
             (Ok(_), Err(error)) => prop_assert!(error.to_string().contains("out of range")),
-            // What `-0` is depends on serde_json's features.
+            // The meaning of `-0` depends on serde_json's features.
             (ours, theirs) if text.contains("-0") => {
                 prop_assert_eq!(ours.is_ok(), theirs.is_ok());
             }
-            // Where a float is not short, serde_json may miss it by a bit.
+            // serde_json may be one bit off for long floats.
             (ours, theirs) => {
                 let ty = |value| Type::of_any(&value);
                 prop_assert_eq!(ours.ok().map(ty), theirs.ok().map(Value::from).map(ty));
@@ -238,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_makes_a_parser_panic(bytes in damaged(&SAMPLES)) {
+    fn no_damaged_input_makes_a_parser_panic(bytes in damaged(&SAMPLES)) {
         read_as_anything(&bytes);
     }
 
@@ -260,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn a_type_is_the_same_in_weaves_words(value in value(), other in value()) {
+    fn a_type_converts_to_a_weave_type_and_back(value in value(), other in value()) {
         let ty = Type::of_any(&value).unite_any(&Type::of_any(&other));
         let weave = WeaveType::from(&ty);
         prop_assert_eq!(weave.to_string().parse::<WeaveType>(), Ok(weave.clone()));
@@ -268,10 +272,10 @@ proptest! {
     }
 
     #[test]
-    fn a_schema_comes_back_from_its_history_keys(rows in vec(row(), 0..4)) {
+    fn a_schema_round_trips_through_history_keys(rows in vec(row(), 0..4)) {
         let mut schema = Schema::new(ColumnPolicy::Evolve);
         for row in &rows {
-            // One that clashes with those before it is left out.
+            // A row that clashes with the rows before it is skipped.
             let _ = schema.admit(row);
         }
         let text = serde_json::to_string(&HistoryKeys::new(&schema, rows.len() as u64)).unwrap();

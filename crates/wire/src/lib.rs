@@ -1,20 +1,20 @@
 //! The W&B protocol as values and bytes, in both directions.
 //!
-//! What a client writes, a server or a mock reads with the same code: history lines
+//! Servers and mocks parse with the same code that clients encode with: history lines
 //! ([`write_row`], [`HistoryLine`]), the requests that carry them ([`history_body`],
-//! [`FileStreamRequest`]), the GraphQL operations that make a table ([`graphql`]) and the artifact
-//! by which readers find it ([`StreamTableArtifact`]).
+//! [`FileStreamRequest`]), the GraphQL operations that create a table ([`graphql`]) and the
+//! artifact through which readers find it ([`StreamTableArtifact`]).
 //!
-//! Nothing here does I/O, reads a clock, or panics on what comes from outside.
+//! This crate does no I/O, reads no clock, and never panics on external input.
 //!
 //! ```
 //! use streamtable_schema::row;
 //! use streamtable_wire::{FileStreamRequest, HistoryLine, history_body};
 //!
-//! // What our client posts …
+//! // Encode a client's request …
 //! let body = history_body(0, [r#"{"path":"/","ms":7,"_client_id":"w","_timestamp":1.5}"#]);
 //!
-//! // … is read like what any other client of the protocol posts.
+//! // … and parse it, as for any client of the protocol.
 //! let request = FileStreamRequest::parse(&body)?;
 //! let line = HistoryLine::parse(&request.files["wandb-history.jsonl"].content[0])?;
 //! assert_eq!(line.row, row! { "path" => "/", "ms" => 7 });
@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ack;
 mod artifact;
 mod cell;
 mod cell_text;
@@ -41,6 +42,7 @@ mod strategies;
 mod unite;
 mod weave_type;
 
+pub use ack::{NotAnAck, SentPost, SentUpload, UploadAnswer, is_verdict, states_coverage};
 pub use artifact::{
     ArtifactFile, MANIFEST_NAME, Manifest, ManifestEntry, STREAM_TABLE_METADATA, STREAM_TABLE_TYPE,
     StoragePolicyConfig, StreamTableArtifact, md5_base64,
@@ -56,6 +58,9 @@ pub use file_stream::{
     Chunk, FileStreamAnswer, FileStreamRequest, HISTORY_FILE, RejectedLine, history_body,
 };
 pub use history_keys::{ColumnKeys, HistoryKeys, Ordered, TypeCount};
-pub use http::{ASYNC_HEADER, COLUMNS_HEADER, GRAPHQL_PATH, GZIP_FEATURE, file_stream_path};
+pub use http::{
+    ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, GRAPHQL_PATH, GZIP_FEATURE, MAX_REQUEST_ID_BYTES,
+    REQUEST_HEADER, file_stream_path,
+};
 pub use media_file::media_file;
 pub use weave_type::{Json, WeaveType};

@@ -1,12 +1,12 @@
-//! Where the files of media cells lie.
+//! Names of the files of media cells.
 
 use sha2::{Digest, Sha256};
 use streamtable_schema::{MediaKind, StoredFile};
 
 use crate::cell::media_folder;
 
-/// Returns the place of a media file among those of its table: a name that its bytes give, so that
-/// the same picture logged twice is one file.
+/// Returns the path of a media file among the files of its table. The name is derived from the
+/// content, so an image that is logged twice is stored once.
 ///
 /// ```
 /// use streamtable_schema::MediaKind;

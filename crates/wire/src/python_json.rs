@@ -1,6 +1,7 @@
-//! JSON text as Python's `json.dumps` writes it by default: `", "` and `": "`, ASCII only.
+//! JSON text as Python's `json.dumps` writes it by default: separators `", "` and `": "`, ASCII
+//! only.
 //!
-//! Digests are taken over such text, so it must be the same to the byte.
+//! Digests are computed over this text, so it must match byte for byte.
 
 use crate::json::{write_f64, write_i64, write_plain, write_str_body};
 use crate::weave_type::Json;
@@ -40,8 +41,8 @@ fn write(out: &mut Vec<u8>, json: &Json) {
     }
 }
 
-/// Writes a number with an exponent where Rust's `Debug` has one, but with its sign and in two
-/// digits or more.
+/// Writes a float with an exponent if Rust's `Debug` does; the exponent has a sign and at least two
+/// digits.
 fn write_float(out: &mut Vec<u8>, x: f64) {
     if !x.is_finite() {
         return write_f64(out, x);
@@ -79,14 +80,14 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
 mod tests {
     use super::*;
 
-    /// `python` is what `json.dumps` of Python 3.11 gave.
+    /// `python` is the output of `json.dumps` in Python 3.11.
     #[track_caller]
     fn check(json: Json, python: &str) {
         assert_eq!(to_string(&json), python);
     }
 
     #[test]
-    fn as_python_writes_it() {
+    fn output_matches_python() {
         check(Json::Null, "null");
         check(Json::Bool(true), "true");
         check(Json::Int(i64::MIN), "-9223372036854775808");

@@ -1,4 +1,4 @@
-//! What the property tests draw from.
+//! Generators for the property tests.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -9,7 +9,7 @@ use streamtable_schema::{Media, MediaKind, MediaSource, Row, StoredFile, Timesta
 
 use crate::{RESERVED_COLUMNS, media_file};
 
-/// Rows that any table without columns takes.
+/// Rows that any empty table accepts.
 pub(crate) fn row() -> impl Strategy<Value = Row> {
     vec((name(), value()), 0..8).prop_map(|cells| {
         let is_own = |name: &str| !RESERVED_COLUMNS.contains(&name);
@@ -17,7 +17,7 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
     })
 }
 
-/// Rows that break every rule now and then.
+/// Rows that sometimes break a rule.
 pub(crate) fn odd_row() -> impl Strategy<Value = Row> {
     let column = prop_oneof![
         30 => name(),
@@ -27,7 +27,7 @@ pub(crate) fn odd_row() -> impl Strategy<Value = Row> {
         .prop_map(|cells| cells.into_iter().map(|(name, value)| (Cow::from(name), value)).collect())
 }
 
-/// Names of columns and fields, those that mean something elsewhere among them.
+/// Names of columns and fields, including names with a special meaning elsewhere.
 pub(crate) fn name() -> impl Strategy<Value = String> {
     const NAMES: [&str; 16] = [
         "",
@@ -53,7 +53,7 @@ pub(crate) fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Values that any column takes.
+/// Values that any column accepts.
 pub(crate) fn value() -> impl Strategy<Value = Value> {
     singleton().prop_recursive(4, 24, 5, |inner| {
         prop_oneof![
@@ -126,7 +126,7 @@ fn media() -> impl Strategy<Value = Media> {
     })
 }
 
-/// Returns a value as it is once its media have their places.
+/// Returns a value with its media stored.
 pub(crate) fn at_rest(value: Value) -> Value {
     match value {
         Value::Media(media) => place(&media).0.into(),
@@ -136,17 +136,17 @@ pub(crate) fn at_rest(value: Value) -> Value {
     }
 }
 
-/// Returns a row as it is once its media have their places.
+/// Returns a row with its media stored.
 pub(crate) fn rows_at_rest(row: Row) -> Row {
     row.into_iter().map(|(name, value)| (name, at_rest(value))).collect()
 }
 
-/// Gives a media value its place.
+/// Stores a media value.
 pub(crate) fn place(media: &Media) -> (Media, StoredFile) {
     let file = match media.source() {
         MediaSource::Bytes(bytes) => media_file(media.kind(), media.format(), bytes),
         MediaSource::Stored(file) => file.clone(),
-        MediaSource::Path(path) => panic!("no strategy makes a path: {}", path.display()),
+        MediaSource::Path(path) => panic!("no strategy generates a path: {}", path.display()),
     };
     let placed =
         Media::stored(media.kind(), media.format(), media.dimensions(), file.clone()).unwrap();
@@ -157,7 +157,7 @@ pub(crate) fn place(media: &Media) -> (Media, StoredFile) {
     (placed, file)
 }
 
-/// Makes a list of those items that unite with the ones before them.
+/// Makes a list of those items that unite with the previous ones.
 fn uniting(items: Vec<Value>) -> Value {
     let mut kept = Vec::new();
     for item in items {
@@ -174,13 +174,13 @@ fn distinct(cells: Vec<(String, Value)>) -> Row {
     cells.into_iter().filter(|(name, _)| seen.insert(name.clone())).collect()
 }
 
-/// The words of JSON.
+/// The tokens of JSON.
 const WORDS: [&str; 26] = [
     "{", "}", "[", "]", ",", ":", " ", "\"", "\"a\"", "\"b\":", "\\", "\\n", "\n", "é", "0", "1",
     "-", "+", ".", "e", "E", "12", "true", "false", "null", "nul",
 ];
 
-/// Words that only the protocol has, or that mean something only there.
+/// Tokens that only the protocol has or gives a meaning.
 const OUR_WORDS: [&str; 8] = [
     "NaN",
     "Infinity",
@@ -192,23 +192,23 @@ const OUR_WORDS: [&str; 8] = [
     "\"_val\":null",
 ];
 
-/// Texts of the words of standard JSON in any order.
+/// Texts of standard JSON tokens in any order.
 pub(crate) fn standard_soup() -> impl Strategy<Value = String> {
     vec(proptest::sample::select(&WORDS[..]), 0..24).prop_map(|words| words.concat())
 }
 
-/// Texts of all the words that are read, in any order.
+/// Texts of all accepted tokens in any order.
 pub(crate) fn soup() -> impl Strategy<Value = String> {
     let word = proptest::sample::select([&WORDS[..], &OUR_WORDS[..]].concat());
     vec(word, 0..24).prop_map(|words| words.concat())
 }
 
-/// Documents with one word added and one character left out, anywhere.
+/// Documents with one token added and one character removed at any position.
 pub(crate) fn typo() -> impl Strategy<Value = String> {
     let place = any::<proptest::sample::Index>;
     let word = proptest::sample::select(&WORDS[..]);
     (document(), place(), word, place()).prop_map(|(document, add, word, leave_out)| {
-        // serde_json cannot read this key back when its numbers have any precision.
+        // serde_json cannot parse this key if `arbitrary_precision` is enabled.
         let text = document.to_string().replace("$serde_json::private::Number", "number");
         let mut chars: Vec<char> = text.chars().collect();
         let at = add.index(chars.len() + 1);
@@ -218,7 +218,7 @@ pub(crate) fn typo() -> impl Strategy<Value = String> {
     })
 }
 
-/// JSON documents as serde_json knows them.
+/// JSON documents that serde_json supports.
 pub(crate) fn document() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
@@ -237,7 +237,7 @@ pub(crate) fn document() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// The texts with some bytes changed, added, doubled or cut off.
+/// The texts with some bytes changed, added, doubled or removed.
 pub(crate) fn damaged(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let damage = (any::<proptest::sample::Index>(), 0..5_u8, any::<u8>());
     (proptest::sample::select(texts), vec(damage, 0..6)).prop_map(|(text, damages)| {
@@ -257,7 +257,7 @@ pub(crate) fn damaged(texts: &'static [&'static str]) -> impl Strategy<Value = V
     })
 }
 
-/// Returns the head of a PNG image, which is all that is looked at.
+/// Returns the header of a PNG image, the only part that is read.
 pub(crate) fn png(width: u8, height: u8) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
     bytes.extend([0, 0, 0, width, 0, 0, 0, height, 8, 6, 0, 0, 0]);

@@ -1,35 +1,35 @@
-//! Uniting many types, none of which is looked at more often than the logarithm of their number.
+//! Union of many types, each of which is merged only O(log n) times.
 
 use streamtable_schema::{Clash, Type};
 
-/// Returns the narrowest type that holds what any of the types holds.
+/// Returns the narrowest type that includes all the types.
 pub(crate) fn unite_all(types: impl IntoIterator<Item = Type>) -> Type {
     let mut all = Uniting::new(|a, b| Ok(a.unite_any(b)));
     let united = types.into_iter().try_for_each(|ty| all.push(ty)).and_then(|()| all.finish());
     united.unwrap_or(Type::Unknown)
 }
 
-/// Types on their way to become one.
+/// Partial unions, merged pairwise by weight.
 ///
-/// Each time two of them become one, the new one counts for both; only types that count about the
-/// same meet. So a list of structs that all have other fields costs little more than its cells.
+/// A union's weight is the number of types in it, and only unions of similar weight are merged. A
+/// list of structs with distinct fields therefore costs little more than its cells.
 #[derive(Debug)]
 pub(crate) struct Uniting {
     rule: fn(&Type, &Type) -> Result<Type, Clash>,
-    /// The type that counts for most. Nearly always it is all there is.
+    /// The heaviest union. Nearly always the only one.
     first: Type,
     count: usize,
-    /// The others, each of which counts for less than the one before it.
+    /// The other unions, in order of decreasing weight.
     others: Vec<(usize, Type)>,
 }
 
 impl Uniting {
-    /// Makes the union of nothing.
+    /// Makes an empty union.
     pub(crate) fn new(rule: fn(&Type, &Type) -> Result<Type, Clash>) -> Self {
         Self { rule, first: Type::Unknown, count: 0, others: Vec::new() }
     }
 
-    /// Adds a type. That it clashes with an earlier one may come out later.
+    /// Adds a type. A clash with an earlier type may be reported later.
     pub(crate) fn push(&mut self, ty: Type) -> Result<(), Clash> {
         if self.count > 0 && self.first.includes(&ty) {
             return Ok(());
@@ -48,7 +48,7 @@ impl Uniting {
         Ok(())
     }
 
-    /// Returns the union of all that was added.
+    /// Returns the union of all added types.
     pub(crate) fn finish(self) -> Result<Type, Clash> {
         let Some(rest) = self
             .others
@@ -90,7 +90,7 @@ mod tests {
         check(&[Type::Int, Type::String, list], "int | string and list<int> do not mix");
     }
 
-    /// One by one this would copy fifty million fields.
+    /// One by one, this would copy fifty million fields.
     #[test]
     fn many_structs_of_different_fields() {
         let types = (0..10_000).map(|i| Type::fields([(format!("f{i}"), Type::Int)]));

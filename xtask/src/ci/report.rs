@@ -1,4 +1,4 @@
-//! What `cargo xtask ci` prints around the output of its commands.
+//! The output of `cargo xtask ci` around that of its commands.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
@@ -12,9 +12,9 @@ pub(super) enum Outcome {
     Failed,
 }
 
-/// The headings, and the table at the end.
+/// Prints the headings and the final table.
 pub(super) struct Report {
-    /// A step without an outcome did not run.
+    /// A step without a result has not run.
     rows: Vec<(&'static str, Option<(Outcome, Duration)>)>,
     colours: bool,
 }

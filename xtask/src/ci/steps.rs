@@ -6,7 +6,7 @@ use std::process::{self, ExitStatus};
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Package, Query, Workspace};
-use crate::{Failure, board, browser, cargo, clients, crash, layers, python};
+use crate::{Failure, board, browser, cargo, clients, crash, hostile, layers, python};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -30,9 +30,15 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "crash",
-        about: "a server and its clients, killed for some seconds, lose and double nothing",
+        about: "a server and its clients are killed for some seconds and lose or duplicate no rows",
         needs: None,
         tasks: |_| vec![Task::Crash(&["--seconds", "10"])],
+    },
+    Step {
+        name: "hostile",
+        about: "a server that gets hostile requests for a minute lives, answers and keeps its rows",
+        needs: None,
+        tasks: |_| vec![Task::Hostile(&["--seconds", "60"])],
     },
     Step {
         name: "clients",
@@ -92,7 +98,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "check-layers",
-        about: "the crate graph is as drawn",
+        about: "the crate graph obeys the layers",
         needs: None,
         tasks: |_| vec![Task::CheckLayers],
     },
@@ -144,6 +150,8 @@ pub(super) enum Task {
     CheckLayers,
     /// Kills processes, as these arguments say; in this process for the same reason.
     Crash(&'static [&'static str]),
+    /// Sends hostile requests, as these arguments say; in this process for the same reason.
+    Hostile(&'static [&'static str]),
 }
 
 impl Task {
@@ -163,6 +171,7 @@ impl Task {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
             Self::Crash(args) => crash::check(args),
+            Self::Hostile(args) => hostile::check(args),
             Self::CheckBoard => board::build(board::Mode::Check),
             Self::Browser => browser::run(None),
             Self::ProvideClients => clients::provide(),
@@ -196,6 +205,7 @@ impl fmt::Display for Task {
         match self {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
             Self::Crash(args) => write!(f, "cargo xtask crash {}", args.join(" ")),
+            Self::Hostile(args) => write!(f, "cargo xtask hostile {}", args.join(" ")),
             Self::CheckBoard => f.write_str("cargo xtask board --check"),
             Self::Browser => f.write_str("cargo xtask browser"),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),

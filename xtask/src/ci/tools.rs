@@ -1,4 +1,4 @@
-//! The tools that steps need beyond cargo itself.
+//! The tools that the steps need in addition to cargo.
 
 use std::process::Stdio;
 
@@ -12,25 +12,25 @@ pub(super) const RUSTFMT: Tool =
 pub(super) const CLIPPY: Tool =
     Tool { name: "clippy", command: "clippy", source: Source::Component };
 
-/// A tool that cargo calls by a command of its own.
+/// A cargo subcommand.
 #[derive(PartialEq)]
 pub(super) struct Tool {
     name: &'static str,
-    /// `cargo <command> --version` succeeds where the tool is there.
+    /// `cargo <command> --version` succeeds if the tool is installed.
     command: &'static str,
     source: Source,
 }
 
-/// Where a missing tool comes from.
+/// How to install a missing tool.
 #[derive(PartialEq)]
 enum Source {
-    /// `cargo install`: done here.
+    /// By `cargo install`, which xtask runs.
     Registry,
-    /// `rustup component add`: left to the caller, who may not use rustup at all.
+    /// By `rustup component add`, which the user runs, because not everyone uses rustup.
     Component,
 }
 
-/// The tools that `steps` need, each once.
+/// Returns the tools that `steps` need, without duplicates.
 pub(super) fn of(steps: &[&Step]) -> Vec<&'static Tool> {
     let mut tools = Vec::new();
     for tool in steps.iter().filter_map(|step| step.needs) {
@@ -42,22 +42,24 @@ pub(super) fn of(steps: &[&Step]) -> Vec<&'static Tool> {
 }
 
 impl Tool {
-    /// Makes sure that the tool is there, or says in one line how to get it.
+    /// Installs the tool if it is missing, or returns an error with the command to install it.
     pub(super) fn provide(&self) -> Result<(), Failure> {
         if self.is_there() {
             return Ok(());
         }
         let Self { name, .. } = self;
         match self.source {
-            Source::Component => {
-                Err(Failure::Failed(format!("{name} is missing: `rustup component add {name}`")))
-            }
+            Source::Component => Err(Failure::Failed(format!(
+                "{name} is missing: run `rustup component add {name}`"
+            ))),
             Source::Registry => {
-                println!("{name} is missing: `cargo install {name} --locked` installs it now");
+                println!("{name} is missing: running `cargo install {name} --locked`");
                 let installed = cargo::command().args(["install", name, "--locked"]).status();
                 match installed {
                     Ok(status) if status.success() && self.is_there() => Ok(()),
-                    _ => Err(Failure::Failed(format!("{name} is missing and did not install"))),
+                    _ => Err(Failure::Failed(format!(
+                        "{name} is missing and could not be installed"
+                    ))),
                 }
             }
         }

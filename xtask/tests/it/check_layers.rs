@@ -1,4 +1,4 @@
-//! A forbidden edge, added to a copy of this workspace, is found and named.
+//! Tests that a forbidden dependency, added to a copy of this workspace, is reported.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,21 +8,21 @@ use std::process::{Command, Output};
 use crate::{root, xtask};
 
 #[test]
-fn the_workspace_is_as_drawn() {
+fn the_workspace_has_no_violations() {
     let copy = copy_of_workspace("as-drawn");
     let output = check_layers(&copy);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stdout(&output).ends_with("all as drawn\n"), "{}", stdout(&output));
+    assert!(stdout(&output).ends_with("no violations\n"), "{}", stdout(&output));
 }
 
 #[test]
-fn an_upward_edge() {
+fn an_edge_to_a_crate_that_knows_tls() {
     check(
         "url",
         "dependencies",
         "streamtable-transport-hyper",
         &[
-            "streamtable-url → streamtable-transport-hyper: an edge goes strictly down, this one protocol → features",
+            "streamtable-url → streamtable-transport-hyper: a dependency must go strictly down, this one goes protocol → protocol",
             "streamtable-url → streamtable-transport-hyper → hyper",
         ],
     );
@@ -35,7 +35,7 @@ fn an_upward_edge_that_closes_a_cycle() {
         "dependencies",
         "streamtable",
         &[
-            "streamtable-wire → streamtable: an edge goes strictly down, this one protocol → features",
+            "streamtable-wire → streamtable: a dependency must go strictly down, this one goes protocol → features",
             "xtask: cargo metadata failed",
         ],
     );
@@ -44,11 +44,11 @@ fn an_upward_edge_that_closes_a_cycle() {
 #[test]
 fn a_sideways_edge() {
     check(
-        "transport-hyper",
+        "digits",
         "dependencies",
         "streamtable-mock-backend",
         &[
-            "streamtable-transport-hyper → streamtable-mock-backend: an edge goes strictly down, this one features → features",
+            "streamtable-digits → streamtable-mock-backend: a dependency must go strictly down, this one goes features → features",
         ],
     );
 }
@@ -60,25 +60,25 @@ fn an_upward_edge_of_the_tests() {
         "dev-dependencies",
         "streamtable-mock-backend",
         &[
-            "streamtable-schema → streamtable-mock-backend (dev): an edge goes strictly down, this one vocabulary → features",
+            "streamtable-schema → streamtable-mock-backend (dev): a dependency must go strictly down, this one goes vocabulary → features",
         ],
     );
 }
 
 #[test]
-fn a_crate_without_a_place() {
+fn a_crate_without_a_layer() {
     let copy = copy_of_workspace("placeless");
     copy_manifests_and_sources(&copy.join("crates/wire"), &copy.join("crates/wires"));
     replace(&copy.join("crates/wires/Cargo.toml"), "\"streamtable-wire\"", "\"streamtable-wires\"");
     replace(&copy.join("Cargo.toml"), "members = [", "members = [\"crates/wires\", ");
     let output = check_layers(&copy);
     assert_eq!(output.status.code(), Some(1));
-    let line = "streamtable-wires: has no place in LAYERS of xtask/src/layers.rs\n";
+    let line = "streamtable-wires: is not in LAYERS of xtask/src/layers.rs\n";
     assert!(stderr(&output).starts_with(line), "{}", stderr(&output));
 }
 
 /// Adds the dependency to the crate in `crates/<folder>` of a copy, and checks that each expected
-/// line begins a line of what `check-layers` then prints.
+/// line starts a line of the output of `check-layers`.
 #[track_caller]
 fn check(folder: &str, section: &str, dependency: &str, expected: &[&str]) {
     let copy = copy_of_workspace(&format!("{folder}-{dependency}"));
@@ -98,14 +98,15 @@ fn check_layers(copy: &Path) -> Output {
     xtask(&["check-layers", "--offline", "--manifest-path", manifest.to_str().unwrap()])
 }
 
-/// Copies what `cargo metadata` reads, the manifests and the sources they name, to a new folder.
+/// Copies the files that `cargo metadata` reads, the manifests and their sources, to a new folder.
 fn copy_of_workspace(name: &str) -> PathBuf {
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if copy.exists() {
         fs::remove_dir_all(&copy).unwrap();
     }
     copy_manifests_and_sources(root(), &copy);
-    // The check reads the manifests of every platform's dependencies, a build only this one's.
+    // The check reads the manifests of every platform's dependencies; a build needs only this
+    // platform's.
     let fetch = Command::new(env!("CARGO"))
         .args(["fetch", "--quiet", "--manifest-path"])
         .arg(copy.join("Cargo.toml"))

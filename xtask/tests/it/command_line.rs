@@ -1,8 +1,8 @@
-//! What the command line prints, and its exit codes.
+//! Output and exit codes of the command line.
 
 use crate::xtask;
 
-/// Checks the exit code and how standard output and standard error begin.
+/// Checks the exit code, and the start of standard output and standard error.
 #[track_caller]
 fn check(args: &[&str], code: i32, stdout: &str, stderr: &str) {
     let output = xtask(args);
@@ -23,15 +23,15 @@ fn help() {
     check(&["help"], 0, list, "");
     check(&["ci", "--help"], 0, "Runs every check", "");
     check(&["ci", "--only", "fmt", "-h"], 0, "Runs every check", "");
-    check(&["check-layers", "--help"], 0, "Compares the workspace's crate graph", "");
+    check(&["check-layers", "--help"], 0, "Checks the workspace's crate graph", "");
     check(&["demo", "--help"], 0, "Runs `streamtable demo`", "");
     check(&["ci", "--list"], 0, "fmt           the code is formatted\nclippy  ", "");
 }
 
 #[test]
 fn bad_arguments_get_one_line_and_exit_code_2() {
-    check(&["cl"], 2, "", "xtask: no command `cl`; `cargo xtask` alone lists them");
-    check(&["ci", "--only", "cl"], 2, "", "xtask: ci: no step `cl`; ");
-    check(&["check-layers", "wire"], 2, "", "xtask: check-layers takes no `wire`; ");
+    check(&["cl"], 2, "", "xtask: unknown command `cl`; `cargo xtask` lists the commands");
+    check(&["ci", "--only", "cl"], 2, "", "xtask: ci: unknown step `cl`; ");
+    check(&["check-layers", "wire"], 2, "", "xtask: check-layers: unknown argument `wire`; ");
     check(&["check-layers", "--manifest-path"], 2, "", "xtask: check-layers: `--manifest-path`");
 }

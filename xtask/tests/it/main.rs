@@ -1,6 +1,6 @@
-//! xtask as its users call it.
+//! Tests xtask through its command line.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as a test may")]
+#![expect(clippy::unwrap_used, reason = "a test helper may panic")]
 
 mod check_layers;
 mod command_line;

@@ -44,37 +44,37 @@ enum Action {
     },
     /// Write a board's document to standard output or a file
     Get {
-        /// The board: entity/project/name
+        /// The board, entity/project/name
         board: String,
-        /// An older version; the last 100 are kept
+        /// The version to print [default: the newest]; the last 100 are stored
         #[arg(long = "board-version", value_name = "N")]
         version: Option<u64>,
-        /// The file
+        /// Write to this file [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Save a document as a board, in place of the one of this name
+    /// Save a document as a board, replacing the board of the same name
     Put {
-        /// The board: entity/project/name
+        /// The board, entity/project/name
         board: String,
-        /// The document, a file of JSON; standard input by default
+        /// The document, a JSON file; - reads standard input
         #[arg(default_value = "-")]
         file: PathBuf,
-        /// Fail where there is a board of this name
+        /// Fail if a board of this name exists
         #[arg(long, conflicts_with = "seen")]
         new: bool,
-        /// Fail where the board's version is not this one
+        /// Fail unless this is the board's current version
         #[arg(long, value_name = "N")]
         seen: Option<u64>,
     },
     /// Delete a board and its versions
     Rm {
-        /// The board: entity/project/name
+        /// The board, entity/project/name
         board: String,
     },
 }
 
-/// A board as the server tells of it.
+/// Metadata of a board, as the server returns it.
 #[derive(Debug, Serialize, Deserialize)]
 struct About {
     name: String,
@@ -85,7 +85,7 @@ struct About {
 }
 
 impl Board {
-    /// Does what is asked.
+    /// Runs the command.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let remote = Remote::new(global)?;
         match self.action {
@@ -105,7 +105,9 @@ impl Board {
 async fn list(remote: &Remote, project: &str, json: bool) -> Result<(), Failure> {
     let parts: Vec<&str> = project.split('/').collect();
     let [entity, name] = parts[..] else {
-        return Err(Failure::usage(format!("{project:?} is no project: write entity/project")));
+        return Err(Failure::usage(format!(
+            "{project:?} is not a project; expected ENTITY/PROJECT"
+        )));
     };
     let path = format!("/api/boards/{}/{}", encode(entity), encode(name));
     let boards: Vec<About> = remote.get(&path).await?;
@@ -189,7 +191,8 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(failed)
 }
 
-/// The path of a board in the native API. What its name leaves out is found as for tables.
+/// Returns the path of a board in the native API. Missing parts of the name come from the same
+/// sources as for tables.
 async fn board_path(remote: &Remote, board: &str) -> Result<String, Failure> {
     let path = remote.table(board).await?;
     let [entity, project, name] = [path.entity(), path.project(), path.table()].map(encode);

@@ -1,4 +1,4 @@
-//! `streamtable completions`: words that a shell completes.
+//! `streamtable completions`: completion scripts for shells.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -13,7 +13,7 @@ Examples:
   streamtable completions zsh > ~/.zfunc/_streamtable
   streamtable completions fish > ~/.config/fish/completions/streamtable.fish";
 
-/// Print what a shell needs to complete this command
+/// Print the completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Completions {

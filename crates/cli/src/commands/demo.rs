@@ -1,4 +1,4 @@
-//! `streamtable demo`: a server with something to look at.
+//! `streamtable demo`: a server with sample data.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,32 +22,32 @@ use crate::progress;
 use crate::style::{self, Bold};
 use crate::text::counted;
 
-/// The table that the digits go to.
+/// The table that the digits are logged to.
 const TABLE: &str = "demo/mnist/digits";
 
-/// How long the link that opens the browser's session may wait to be opened.
+/// Lifetime of the login link.
 const LINK_LIFETIME: Duration = Duration::from_secs(3600);
 
 const EXAMPLES: &str = "\
 Examples:
   streamtable demo
   streamtable demo --rate 200
-  streamtable demo --rows 1797 --data ./demo     and look at it later by `serve`";
+  streamtable demo --rows 1797 --data ./demo     keep the data; `serve` can open it later";
 
-/// See it work: a server that is filled with hand-written digits
+/// Run a demo server that receives a stream of hand-written digits
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Demo {
-    /// End after so many rows, instead of at Ctrl-C
+    /// Stop after N rows [default: run until Ctrl-C]
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
-    /// How many rows to log each second
+    /// Rows per second
     #[arg(long, value_name = "R", default_value_t = 10.0, value_parser = parse_rate)]
     rate: f64,
     /// The address to listen on [default: a free port of this machine]
     #[arg(long, value_name = "ADDR:PORT")]
     addr: Option<SocketAddr>,
-    /// Keep the rows in a folder [default: one that goes away at the end]
+    /// Folder for the server's data [default: a temporary folder, deleted at exit]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -55,12 +55,12 @@ pub(crate) struct Demo {
 fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (1e-3..=1e5).contains(&rate) => Ok(rate),
-        _ => Err("a rate is a number of rows each second, from 0.001 to 100000".to_owned()),
+        _ => Err("the rate must be between 0.001 and 100000 rows per second".to_owned()),
     }
 }
 
 impl Demo {
-    /// Streams digits until it is enough, and says what became of them.
+    /// Logs digits until the row limit or Ctrl-C, then prints a summary.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         init_log();
         let mut signals = Signals::new().map_err(Failure::failed)?;
@@ -108,10 +108,9 @@ impl Demo {
         let table = StreamTable::builder(TABLE)
             .base_url(url)
             .api_key(&key.secret)
-            .map_err(Failure::failed)?
             .transport(HyperTransport::new().map_err(Failure::failed)?)
             .when_full(WhenFull::Wait)
-            // The server that they are for ends with this process.
+            // A spool is useless here: the server stops with this process.
             .no_spool()
             .quiet()
             .open()
@@ -156,7 +155,7 @@ impl Demo {
                 bar.set_message(format!("digits, {share:.1}% recognised"));
             }
             None => bar.set_message(format!(
-                "{} logged, {} stored, {share:.1}% recognised; Ctrl-C ends it",
+                "{} logged, {} stored, {share:.1}% recognised; Ctrl-C to stop",
                 counted(logged, "digit"),
                 crate::text::count(acked)
             )),
@@ -169,18 +168,18 @@ impl Demo {
         let program = program();
         let secret = &key.secret;
         let kept = match &self.data {
-            Some(folder) => format!("rows are kept in {}", folder.display()),
-            None => "nothing is kept when it ends".to_owned(),
+            Some(folder) => format!("rows are stored in {}", folder.display()),
+            None => "all data is deleted at exit".to_owned(),
         };
         format!(
             "\
-StreamTable demo: hand-written digits go to {TABLE} at {url}; {kept}.
+StreamTable demo: logging hand-written digits to {TABLE} at {url}; {kept}.
 
-Look at them (the link opens once):
+Watch them in a browser (the link works once):
 
   {}
 
-Or ask, in another terminal:
+Or use these commands in another terminal:
 
   export WANDB_BASE_URL={url} WANDB_API_KEY={secret}
   {program} query \"select prediction, truth, count(*) as n from demo.mnist.digits \
@@ -193,7 +192,8 @@ Or ask, in another terminal:
     }
 }
 
-/// The address that opens the table's board, which the page makes when it is opened first.
+/// Returns the path and query that open the table's board. The page creates the board when it is
+/// opened first.
 fn board_link() -> Result<String, Failure> {
     let table: TablePath = TABLE.parse().map_err(Failure::failed)?;
     Ok(format!("/?exp={}#board=monitoring", form_encode(&Expr::rows_of(table).to_string())))
@@ -203,7 +203,7 @@ fn tally(right: u64, stats: &Stats) -> String {
     format!("{right} of {} recognised\n{TABLE}: {stats}", counted(stats.logged, "digit"))
 }
 
-/// The first start's key, else one of its own for a folder that was there.
+/// Returns the first key of a new data folder, or a new key for an existing folder.
 async fn key(server: &Server) -> Result<NewKey, Failure> {
     if let Some(key) = server.first_key() {
         return Ok(key.clone());
@@ -218,7 +218,7 @@ fn temporary_folder() -> Result<TempDir, Failure> {
     made.map_err(|error| Failure::failed(format!("cannot make a temporary folder: {error}")))
 }
 
-/// What somebody in another terminal, in whatever folder, types to run this program.
+/// Returns the command that runs this program from any folder.
 fn program() -> String {
     const NAME: &str = "streamtable";
     let Ok(own) = std::env::current_exe() else { return NAME.to_owned() };

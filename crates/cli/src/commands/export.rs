@@ -1,4 +1,5 @@
-//! `streamtable export`: a table or an answer as a file, with its media beside it.
+//! `streamtable export`: writes a table or a query result to a file, and the table's media next to
+//! it.
 
 use std::io::{Seek, Write};
 use std::path::{Component, Path, PathBuf};
@@ -23,10 +24,10 @@ use crate::remote::{Answer, Remote, encode, table_path};
 use crate::style;
 use crate::text::{counted, size};
 
-/// How long the server may take for the whole.
+/// Timeout of the whole export, in seconds.
 const TIMEOUT_SECONDS: f64 = 600.0;
 
-/// How many files are fetched at once.
+/// Number of concurrent downloads.
 const DOWNLOADS: usize = 8;
 
 const EXAMPLES: &str = "\
@@ -36,30 +37,30 @@ Examples:
   streamtable export --sql 'select path, ms from me.shop.requests' -o slow.arrow
   streamtable export me/shop/requests > requests.jsonl
 
-A file's name tells its form: .parquet, .arrow, .csv, .jsonl or .json. Images and
-other media of a table are written beside the file, where the paths in its cells
-lead. A file is there when it is whole, and not before.";
+The extension selects the format: .parquet, .arrow, .csv, .jsonl or .json. Images
+and other media of a table are written next to the file, under the paths in its
+cells. The file appears only when it is complete.";
 
-/// Export a table, or the answer to a question, to a file
+/// Export a table or a query result to a file
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Export {
-    /// The table: entity/project/table; what is left out, the settings or the server tell
+    /// Table name, `[[entity/]project/]table`; missing parts come from your settings or the server
     #[arg(required_unless_present = "sql", conflicts_with = "sql")]
     table: Option<String>,
-    /// Export the answer to a question instead; its media stay where they are
+    /// Export the result of a query instead, without media files
     #[arg(long, value_name = "SQL")]
     sql: Option<String>,
-    /// The file; standard output by default
+    /// Write to this file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The form [default: by the file's name, else jsonl]
+    /// Output format [default: from the file's extension, otherwise jsonl]
     #[arg(long, short, value_enum)]
     format: Option<Format>,
-    /// Leave media where they are
+    /// Do not download media files
     #[arg(long)]
     no_media: bool,
-    /// Say nothing but what went wrong
+    /// Print errors and warnings only
     #[arg(long, short)]
     quiet: bool,
 }
@@ -70,7 +71,7 @@ struct About {
 }
 
 impl Export {
-    /// Writes the file, then its media, and says how much it was.
+    /// Writes the file and its media files, then prints a summary.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let remote = Remote::new(global)?;
         let path = self.output.clone().filter(|path| path != Path::new("-"));
@@ -83,19 +84,21 @@ impl Export {
                 (Some(table), sql, Some(rows))
             }
             (None, Some(sql)) => (None, sql.clone(), None),
-            (None, None) => return Err(Failure::usage("name a table, or ask by --sql")),
+            (None, None) => {
+                return Err(Failure::usage("missing argument: name a table or pass --sql"));
+            }
         };
         let out = Output::open(path.as_deref())?;
         if matches!(format, Format::Parquet | Format::Arrow) && out.is_terminal() {
             let name = format.name();
             return Err(Failure::usage(format!(
-                "{name} is not for a terminal: name a file, -o rows.{name}"
+                "cannot print {name} on a terminal; pass a file, such as -o rows.{name}"
             )));
         }
         let answer = ask(&remote, &sql, None, format, TIMEOUT_SECONDS).await?;
         let bar = match (self.quiet, format) {
             (true, _) => ProgressBar::hidden(),
-            // Rows are packed in there, and cannot be counted as they pass.
+            // Parquet is compressed, so rows cannot be counted while they are received.
             (_, Format::Parquet) => progress::bytes(None),
             _ => progress::rows(total),
         };
@@ -105,25 +108,27 @@ impl Export {
             _ => write(&remote, answer, out, &bar, format).await?,
         };
         bar.finish_and_clear();
-        let mut told = written.to_string();
+        let mut summary = written.to_string();
         let mut missing = 0;
         if let (Some(table), Some(path), false) = (&table, &path, self.no_media) {
             let folder = path.parent().unwrap_or(Path::new(""));
             let media = Media { remote: &remote, table, folder, quiet: self.quiet };
             let fetched = media.fetch().await?;
             if fetched.files > 0 {
-                told.push_str(&format!(", {} beside it", counted(fetched.files, "media file")));
+                summary.push_str(&format!(", {} next to it", counted(fetched.files, "media file")));
             }
             missing = fetched.missing;
         }
         if let (Some(path), false) = (&path, self.quiet) {
-            style::note(format_args!("{}: {told}", path.display()));
+            style::note(format_args!("{}: {summary}", path.display()));
         }
         match missing {
             0 => Ok(()),
             missing => {
                 let files = counted(missing, "media file");
-                Err(Failure::failed(format!("{files} could not be had; the rest is there")))
+                Err(Failure::failed(format!(
+                    "{files} could not be downloaded; everything else was exported"
+                )))
             }
         }
     }
@@ -133,17 +138,20 @@ impl Export {
             (Some(format), _) => format,
             (None, None) => Format::Jsonl,
             (None, Some(path)) => Format::of(path).ok_or_else(|| {
-                Failure::usage(format!("{} does not tell the form: say --format", path.display()))
+                Failure::usage(format!(
+                    "cannot infer the format from {}; pass --format",
+                    path.display()
+                ))
             })?,
         };
         match format {
-            Format::Table => Err(Failure::usage("a table for people is what `query` prints")),
+            Format::Table => Err(Failure::usage("--format table is only supported by `query`")),
             format => Ok(format),
         }
     }
 }
 
-/// How much was written.
+/// The amount of data written.
 #[derive(Debug, Default)]
 struct Written {
     rows: Option<u64>,
@@ -159,7 +167,7 @@ impl std::fmt::Display for Written {
     }
 }
 
-/// Writes an answer as it comes.
+/// Writes a response while it is being received.
 async fn write(
     remote: &Remote,
     answer: Answer,
@@ -177,13 +185,14 @@ async fn write(
         lines += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
         bar.set_position(if format == Format::Parquet { written.bytes } else { lines });
     }
-    // A text in CSV may have lines of its own, and then they are no rows.
+    // CSV fields may contain line breaks, so lines are not rows.
     written.rows = (format == Format::Jsonl).then_some(lines);
     out.finish()?;
     Ok(written)
 }
 
-/// Makes of the stream that comes a file with an index, which is what `.arrow` promises.
+/// Converts the Arrow stream to the Arrow file format, which has an index and is what `.arrow`
+/// stands for.
 async fn write_arrow(
     remote: &Remote,
     answer: Answer,
@@ -211,7 +220,7 @@ async fn write_arrow(
         }
     }
     decoder.finish().map_err(Failure::failed)?;
-    let mut file = file.ok_or_else(|| Failure::failed("the answer has no columns"))?;
+    let mut file = file.ok_or_else(|| Failure::failed("the result has no columns"))?;
     file.finish().map_err(Failure::failed)?;
     let file = file.into_inner().map_err(Failure::failed)?;
     let mut file = file.into_inner().map_err(|error| Failure::failed(error.into_error()))?;
@@ -222,7 +231,7 @@ async fn write_arrow(
     Ok(written)
 }
 
-/// The media files of a table.
+/// Downloads the media files of a table.
 struct Media<'a> {
     remote: &'a Remote,
     table: &'a TablePath,
@@ -237,7 +246,8 @@ struct Fetched {
 }
 
 impl Media<'_> {
-    /// Writes those that the folder does not have yet: a file's name tells its content.
+    /// Downloads the files that the folder does not have yet. File names contain a hash of the
+    /// content, so an existing file is never outdated.
     async fn fetch(&self) -> Result<Fetched, Failure> {
         let mut paths = Vec::new();
         for column in self.columns().await? {
@@ -269,7 +279,7 @@ impl Media<'_> {
         Ok(fetched)
     }
 
-    /// Returns how SQL calls the paths of media in each column that has some.
+    /// Returns the SQL expression for the media path of each column that holds media.
     async fn columns(&self) -> Result<Vec<String>, Failure> {
         let sql = format!("select * from {} limit 0", quoted(self.table));
         let answer = ask(self.remote, &sql, None, Format::Arrow, TIMEOUT_SECONDS).await?;
@@ -302,7 +312,7 @@ impl Media<'_> {
 
     async fn download(&self, path: &str) -> Result<(), Failure> {
         if !is_inside(Path::new(path)) {
-            return Err(Failure::failed("the path leads out of the folder"));
+            return Err(Failure::failed("the path points outside the folder"));
         }
         let place = self.folder.join(path);
         if place.exists() {
@@ -347,13 +357,13 @@ fn media_paths(schema: &Schema) -> Vec<String> {
     schema.fields().iter().filter_map(path_of).collect()
 }
 
-/// Tells whether a path stays below the folder that it is for.
+/// Returns whether a relative path stays inside its folder.
 fn is_inside(path: &Path) -> bool {
     let mut parts = path.components().peekable();
     parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// A table's name as SQL reads it.
+/// Returns the table's name, quoted for SQL.
 fn quoted(table: &TablePath) -> String {
     [table.entity(), table.project(), table.table()].map(identifier).join(".")
 }
@@ -367,13 +377,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn table_names_are_quoted() {
         assert_eq!(quoted(&"my-team/a b/t.1".parse().unwrap()), r#""my-team"."a b"."t.1""#);
         assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
     }
 
     #[test]
-    fn paths() {
+    fn media_paths_stay_in_their_folder() {
         for (path, expected) in [
             ("media/images/a.png", true),
             ("", false),

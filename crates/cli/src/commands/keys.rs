@@ -1,4 +1,4 @@
-//! `streamtable keys`: who may come in.
+//! `streamtable keys`: API keys.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use streamtable_server::{Catalog, Key, Right};
 
 use crate::cli::Global;
+use crate::commands::serve::make_files_private;
 use crate::failure::Failure;
 use crate::output::{Output, print};
 use crate::remote::{Remote, encode};
@@ -20,55 +21,55 @@ Examples:
   streamtable keys ls
   streamtable keys revoke 3f9c01ab
   streamtable keys add --data /srv/tables --admin first
-      Without a server: before one that others reach is started, or when the last
-      key is lost.";
+      Works without a running server: before the first start of a server that
+      other machines can reach, or if the last key is lost.";
 
-/// Make, list and revoke API keys
+/// Create, list and revoke API keys
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Keys {
     #[command(subcommand)]
     action: Action,
-    /// Work on a server's data folder, on this machine, instead of asking a server
+    /// Change a server's data folder on this machine instead of using a running server
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a key, and print it: it is told this once
+    /// Create a key and print it; it is shown only once
     Add(Add),
     /// List keys
     Ls {
-        /// Show revoked keys, too
+        /// Include revoked keys
         #[arg(long)]
         all: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Revoke a key, and end all browser sessions that began with it
+    /// Revoke a key and end all browser sessions opened with it
     Revoke {
-        /// The key's id, as `keys ls` shows it
+        /// The key's id, as shown by `keys ls`
         id: String,
     },
 }
 
 #[derive(Debug, Args)]
 struct Add {
-    /// What to call it
+    /// Name of the key
     #[arg(default_value = "streamtable keys add")]
     name: String,
-    /// The entity that it opens; without one all that your own key opens
+    /// Restrict the key to an entity [default: every entity that your own key may access]
     #[arg(long)]
     entity: Option<String>,
-    /// It may only read
+    /// Allow reading only
     #[arg(long, group = "right")]
     read: bool,
-    /// It may read and write; this is the default
+    /// Allow reading and writing (default)
     #[arg(long, group = "right")]
     write: bool,
-    /// It may do everything, make keys among it
+    /// Allow everything, including managing keys
     #[arg(long, group = "right")]
     admin: bool,
 }
@@ -83,7 +84,7 @@ impl Add {
     }
 }
 
-/// A key as it is told.
+/// A key, as the server returns it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Told {
     id: String,
@@ -110,14 +111,14 @@ impl From<Key> for Told {
     }
 }
 
-/// Who is asked about keys.
+/// Where keys are managed.
 enum Keeper {
     Server(Box<Remote>),
     Folder(Catalog),
 }
 
 impl Keys {
-    /// Does what is asked, by a server or in its folder.
+    /// Runs the command against a server or a data folder.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let keeper = match &self.data {
             Some(folder) => Keeper::Folder(open(folder)?),
@@ -135,7 +136,7 @@ impl Keys {
             }
             Action::Revoke { id } => {
                 keeper.revoke(&id).await?;
-                print(format!("key {id} is revoked"))
+                print(format!("revoked key {id}"))
             }
         }
     }
@@ -153,7 +154,7 @@ impl Keeper {
                 });
                 let mut told: Told = remote.post("/api/keys", &new).await?;
                 let secret = told.key.take();
-                (told, secret.ok_or_else(|| Failure::failed("the server does not tell the key"))?)
+                (told, secret.ok_or_else(|| Failure::failed("the server did not return the key"))?)
             }
             Self::Folder(catalog) => {
                 let made = catalog.add_key(&add.name, add.entity.as_deref(), right).await;
@@ -163,7 +164,7 @@ impl Keeper {
         };
         let entity = told.entity.as_deref().unwrap_or("all entities");
         style::note(format_args!(
-            "made key {} ({}) for {}; it is told this once:",
+            "created key {} ({}) for {}; it is shown only once:",
             told.id,
             told.right,
             style::printable(entity)
@@ -187,15 +188,16 @@ impl Keeper {
             Self::Folder(catalog) => {
                 match catalog.revoke_key(id).await.map_err(Failure::failed)? {
                     true => Ok(()),
-                    false => Err(Failure::failed("there is no such key, or it was revoked before")),
+                    false => Err(Failure::failed("there is no such key, or it is already revoked")),
                 }
             }
         }
     }
 }
 
-/// Opens a server's catalog, and makes the folder for a server that is yet to start.
+/// Opens the catalog in a server's data folder. Creates the folder if it does not exist.
 fn open(folder: &Path) -> Result<Catalog, Failure> {
+    make_files_private();
     if !folder.is_dir() {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);

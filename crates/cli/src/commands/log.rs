@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use streamtable::{ColumnPolicy, OpenError, Refusal, Rejected, StreamTable, WhenFull};
+use streamtable::spool::SpoolConfig;
+use streamtable::{
+    Builder, ColumnPolicy, FlushError, OpenError, Refusal, Rejected, Stats, StreamTable, WhenFull,
+    WhenUnreachable,
+};
 use streamtable_transport_hyper::HyperTransport;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::cli::Global;
 use crate::commands::serve::Signals;
@@ -21,9 +25,17 @@ use crate::progress;
 use crate::remote::settings;
 use crate::style;
 use crate::text::{counted, printable_cell};
+use crate::trouble::Trouble;
 
 /// How long to try to reach the server before anything is read.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait after a signal for rows to be stored.
+const INTERRUPTED_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait at the end, without a row stored, for a server that did not answer at the start:
+/// long enough for one more attempt to open the table.
+const UNREACHABLE_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How many rows may wait between who reads and who logs.
 const QUEUE_ROWS: usize = 4096;
@@ -47,9 +59,13 @@ A file's name tells its form; standard input is JSON, an object a line, unless
 instants such as 2026-01-02T03:04:05Z are what they look like, an empty cell is
 null, and all else is text.
 
-Rows are sent as they come, so that a slow pipe shows its rows at once; they wait
-on disk should the server go away meanwhile. A row that is refused is told with
-its line and the reason, keeps no other from the table, and makes the exit code 1.";
+Rows are sent as they come, so that a slow pipe shows its rows at once. If the
+server is not there at the start, or goes away later, rows wait on disk. A row that
+is refused is reported with its line and the reason, keeps no other from the table,
+and makes the exit code 1; so do rows that still wait at the end.
+
+Ctrl-C and SIGTERM end the reading. Rows that were read are stored or kept on disk
+within 5 seconds; a second signal ends at once.";
 
 /// Log rows from files or standard input
 #[derive(Debug, Args)]
@@ -78,13 +94,18 @@ pub(crate) struct Log {
     /// A column that is left out; may be repeated
     #[arg(long, value_name = "COLUMN")]
     skip: Vec<String>,
+    /// How long to wait at the end while no row gets stored; those that are not wait on disk
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
     /// Say nothing but what went wrong
     #[arg(long, short)]
     quiet: bool,
 }
 
 impl Log {
-    /// Logs all rows, waits until they are stored, and prints what became of them.
+    /// Logs all rows, waits until they are stored, and prints the tally.
+    ///
+    /// A first signal ends the reading and bounds the wait; a second one ends the wait.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let sources = self.sources()?;
         let rejected: Arc<Mutex<Vec<Rejected>>> = Arc::default();
@@ -96,32 +117,44 @@ impl Log {
         let items = read(sources, options, &bytes);
 
         let told = Told { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
-        let (is_announced, quiet) = (self.quiet, self.quiet);
-        let is_offline = self.offline;
-        let mut session =
-            Session { table, bar, bytes, told, rejected, is_announced, is_offline, quiet };
+        let mut session = Session {
+            table,
+            bar,
+            bytes,
+            told,
+            rejected,
+            trouble: Trouble::default(),
+            under_way: None,
+            is_announced: self.quiet,
+            is_offline: self.offline,
+            quiet: self.quiet,
+        };
         let mut signals = Signals::new().map_err(Failure::failed)?;
-        let mut is_interrupted = false;
-        let ended = tokio::select! {
-            ended = session.log(items) => ended,
-            () = signals.next() => {
-                is_interrupted = true;
-                Ok(())
+        let (interrupt, interrupted) = watch::channel(false);
+        let done = {
+            let work = session.work(items, interrupted);
+            tokio::pin!(work);
+            tokio::select! {
+                done = &mut work => Some(done),
+                () = signals.next() => {
+                    interrupt.send_replace(true);
+                    tokio::select! {
+                        done = &mut work => Some(done),
+                        () = tokio::time::sleep(INTERRUPTED_PATIENCE) => None,
+                        () = signals.next() => None,
+                    }
+                }
             }
         };
-        let finished = tokio::select! {
-            finished = session.finish() => finished,
-            () = signals.next() => Err(Failure::Interrupted),
-        };
-        session.bar.finish_and_clear();
-        session.told.rest();
-        let kept = finished?;
-        ended?;
-        match kept {
-            Some(kept) => Err(kept),
-            None if is_interrupted => Err(Failure::Interrupted),
-            None if session.told.refused > 0 => Err(Failure::Told),
-            None => Ok(()),
+        let is_interrupted = *interrupt.borrow();
+        let (logged, finished) = done.unwrap_or((Ok(()), None));
+        session.conclude()?;
+        logged?;
+        match finished {
+            Some(Err(error)) => Err(Failure::failed(error)),
+            _ if is_interrupted => Err(Failure::Interrupted),
+            _ if session.told.refused > 0 => Err(Failure::Told),
+            _ => Ok(()),
         }
     }
 
@@ -151,11 +184,45 @@ impl Log {
         Ok(sources)
     }
 
+    /// Opens the table. If the server does not answer, rows go to the spool until it does.
     async fn open(
         &self,
         global: &Global,
         rejected: &Arc<Mutex<Vec<Rejected>>>,
     ) -> Result<StreamTable, Failure> {
+        let reason = match self.builder(global, rejected)?.open().await {
+            Err(OpenError::Unavailable { reason, .. }) => reason,
+            opened => return opened.map_err(failure),
+        };
+        let table = self
+            .builder(global, rejected)?
+            .open_timeout(Duration::ZERO)
+            .when_unreachable(WhenUnreachable::LogAnyway)
+            .spool(SpoolConfig::default())
+            .finish_patience(UNREACHABLE_PATIENCE)
+            .open()
+            .await
+            .map_err(|error| match error {
+                OpenError::Unavailable { .. } => Failure::failed(format!(
+                    "{reason}; write entity/project/table, and rows are kept on disk until the \
+                     server answers"
+                )),
+                OpenError::Spool { reason: disk } => Failure::failed(format!(
+                    "{reason}; and rows cannot be kept on disk until the server answers: {disk}"
+                )),
+                error => failure(error),
+            })?;
+        style::warn(format_args!(
+            "{reason}; logging offline: rows go to the spool until the server answers"
+        ));
+        Ok(table)
+    }
+
+    fn builder(
+        &self,
+        global: &Global,
+        rejected: &Arc<Mutex<Vec<Rejected>>>,
+    ) -> Result<Builder, Failure> {
         let columns = if self.evolve { ColumnPolicy::Evolve } else { ColumnPolicy::Strict };
         let rejected = Arc::clone(rejected);
         let table = StreamTable::builder(&self.table)
@@ -167,16 +234,17 @@ impl Log {
                 rejected.lock().unwrap_or_else(PoisonError::into_inner).push(row);
             })
             .open_timeout(OPEN_TIMEOUT)
+            .finish_patience(Duration::from_secs(self.wait))
             .quiet();
-        let table = if self.offline { table.offline() } else { table };
-        table.open().await.map_err(|error| match error {
-            OpenError::Name(error) => Failure::usage(error),
-            OpenError::NoEntity => Failure::usage(error),
-            OpenError::Unavailable { reason, .. } => Failure::failed(format!(
-                "{reason}; --offline keeps the rows on disk until `streamtable sync` delivers them"
-            )),
-            error => Failure::failed(error),
-        })
+        Ok(if self.offline { table.offline() } else { table })
+    }
+}
+
+fn failure(error: OpenError) -> Failure {
+    match error {
+        OpenError::Name(error) => Failure::usage(error),
+        OpenError::NoEntity => Failure::usage(error),
+        error => Failure::failed(error),
     }
 }
 
@@ -207,21 +275,41 @@ struct Session {
     bytes: Arc<AtomicU64>,
     told: Told,
     rejected: Arc<Mutex<Vec<Rejected>>>,
+    trouble: Trouble,
+    /// The rows of the call of `log` that has not returned, and how many were logged before it.
+    under_way: Option<(u64, u64)>,
     is_announced: bool,
     is_offline: bool,
     quiet: bool,
 }
 
+/// The results of logging the rows of all sources, and of the wait until they are stored.
+type Done = (Result<(), Failure>, Option<Result<Stats, FlushError>>);
+
 impl Session {
-    /// Logs what comes, as it comes.
+    /// Logs all rows, and waits until they are stored.
+    async fn work(
+        &mut self,
+        items: mpsc::Receiver<Result<Item, Failure>>,
+        interrupted: watch::Receiver<bool>,
+    ) -> Done {
+        let logged = self.log(items, interrupted).await;
+        (logged, Some(self.finish().await))
+    }
+
+    /// Logs rows as they come; after an interrupt, only those that were read before.
     async fn log(
         &mut self,
         mut items: mpsc::Receiver<Result<Item, Failure>>,
+        mut interrupted: watch::Receiver<bool>,
     ) -> Result<(), Failure> {
         let mut batch = Vec::with_capacity(BATCH_ROWS);
         let mut tick = tokio::time::interval(Duration::from_millis(100));
         loop {
+            // The value that `wait_for` returns holds a lock, which must not live across an await.
+            let stop = async { drop(interrupted.wait_for(|it| *it).await) };
             tokio::select! {
+                () = stop, if !items.is_closed() => items.close(),
                 count = items.recv_many(&mut batch, BATCH_ROWS) => {
                     if count == 0 {
                         return Ok(());
@@ -248,7 +336,10 @@ impl Session {
                 Err(failure) => failed = Some(failure),
             }
         }
-        if let Err(error) = self.table.log(rows).await {
+        self.under_way = Some((rows.len() as u64, self.table.stats().logged));
+        let logged = self.table.log(rows).await;
+        self.under_way = None;
+        if let Err(error) = logged {
             match (&error.at_risk, places.first()) {
                 // Nothing else will deliver them.
                 (Some(reason), Some((_, first))) if self.is_offline => {
@@ -296,6 +387,9 @@ impl Session {
         for Rejected { line, reason, .. } in rejected {
             self.told.rejected(&line, &reason);
         }
+        if let Some(error) = self.trouble.watch(self.table.last_error()) {
+            self.bar.suspend(|| style::warn(format_args!("rows wait and are sent again: {error}")));
+        }
         let stats = self.table.stats();
         self.bar.set_position(self.bytes.load(Ordering::Relaxed));
         self.bar.set_message(format!(
@@ -305,39 +399,64 @@ impl Session {
         ));
     }
 
-    /// Waits until all is stored and prints the tally; returns what is to be said of rows that are
-    /// not.
-    async fn finish(&mut self) -> Result<Option<Failure>, Failure> {
-        let finished = {
-            let table = self.table.clone();
-            let finishing = table.finish();
-            tokio::pin!(finishing);
-            let mut tick = tokio::time::interval(Duration::from_millis(100));
-            loop {
-                tokio::select! {
-                    finished = &mut finishing => break finished,
-                    _ = tick.tick() => self.show(),
-                }
+    /// Waits until all rows are stored.
+    async fn finish(&mut self) -> Result<Stats, FlushError> {
+        let table = self.table.clone();
+        let finishing = table.finish();
+        tokio::pin!(finishing);
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tokio::select! {
+                finished = &mut finishing => return finished,
+                _ = tick.tick() => self.show(),
             }
-        };
+        }
+    }
+
+    /// Prints the tally, and what becomes of rows that are not stored.
+    fn conclude(&mut self) -> Result<(), Failure> {
         self.show();
         self.bar.finish_and_clear();
-        let (stats, kept) = match finished {
-            Ok(stats) => (stats, None),
-            Err(error) => (*error.stats, Some(Failure::failed(error))),
-        };
+        self.told.rest();
+        let stats = self.table.stats();
+        if let Some((rows, before)) = self.under_way.take() {
+            let left = rows.saturating_sub(stats.logged - before);
+            if left > 0 {
+                style::error(format_args!(
+                    "{} read and not logged: there was no room",
+                    counted(left, "row")
+                ));
+            }
+        }
         if !self.quiet {
             print(format!("{}: {stats}", self.table.path()))?;
         }
-        if kept.is_some() {
-            let but =
-                if self.told.is_at_risk { ", but for what the disk did not take" } else { "" };
-            style::note(format_args!(
-                "rows that were taken wait in the spool{but}: `streamtable sync` delivers them"
-            ));
+        if stats.is_settled() || self.is_offline {
+            return Ok(());
         }
-        Ok(kept)
+        let waiting = match (stats.pending, stats.media.pending) {
+            (rows, 0) => verb(rows, "row", "waits", "wait"),
+            (0, files) => verb(files, "media file", "waits", "wait"),
+            (rows, files) => {
+                format!("{} and {} wait", counted(rows, "row"), counted(files, "media file"))
+            }
+        };
+        let but =
+            if self.told.is_at_risk { ", except those that the disk did not take" } else { "" };
+        match self.table.is_spooled() {
+            true => style::note(format_args!(
+                "{waiting} in the spool{but}: `streamtable sync` delivers them"
+            )),
+            false => style::error(format_args!(
+                "{waiting} in memory, without a spool, and are lost when this program ends"
+            )),
+        }
+        Ok(())
     }
+}
+
+fn verb(count: u64, noun: &str, singular: &str, plural: &str) -> String {
+    format!("{} {}", counted(count, noun), if count == 1 { singular } else { plural })
 }
 
 /// What was said of rows that were refused.

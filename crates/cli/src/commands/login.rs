@@ -1,4 +1,4 @@
-//! `streamtable login`: a key for this machine.
+//! `streamtable login`: stores an API key on this machine.
 
 use std::io::{IsTerminal, Read};
 
@@ -12,19 +12,20 @@ use crate::output::print;
 use crate::remote::{Remote, settings};
 use crate::style;
 
-/// The longest key that is read.
+/// Maximum length of a key read from standard input, in bytes.
 const MAX_KEY_BYTES: u64 = 4096;
 
 const EXAMPLES: &str = "\
 Examples:
-  streamtable login                                  asks for the key
+  streamtable login                                  ask for the key
   streamtable login --base-url https://tables.example.org
   pass show tables | streamtable login --key -
 
-The key is checked, and kept in the netrc file ($NETRC, else ~/.netrc), as
-`wandb login` keeps it: this command and all W&B clients find it there.";
+The key is checked with the server and stored in the netrc file ($NETRC or
+~/.netrc), like `wandb login` does. This command and all W&B clients read it
+from there.";
 
-/// Keep a key for a server in the netrc file
+/// Store an API key for a server in the netrc file
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Login {
@@ -36,14 +37,13 @@ pub(crate) struct Login {
 fn only_dash(text: &str) -> Result<(), String> {
     match text {
         "-" => Ok(()),
-        _ => {
-            Err("a key on the command line is seen by others; pipe it, and say --key -".to_owned())
-        }
+        _ => Err("a key on the command line is visible to other users; pipe it and pass --key -"
+            .to_owned()),
     }
 }
 
 impl Login {
-    /// Asks for the key, checks it with the server, and keeps it.
+    /// Asks for the key, checks it with the server, and stores it.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let mut settings = settings(global)?;
         let key = match self.key {
@@ -55,7 +55,7 @@ impl Login {
             }
             None => {
                 return Err(Failure::usage(
-                    "there is no terminal to ask at: pipe the key, --key -",
+                    "standard input is not a terminal: pipe the key and pass --key -",
                 ));
             }
         };
@@ -65,10 +65,14 @@ impl Login {
         let entity = remote.default_entity().await?;
         let path = netrc::keep(&remote.origin()?, &key)?;
         let who = entity.map_or(String::new(), |entity| format!(" as {entity}"));
-        print(format!("logged in to {}{who}; the key is in {}", remote.base(), path.display()))?;
+        print(format!(
+            "logged in to {}{who}; the key is stored in {}",
+            remote.base(),
+            path.display()
+        ))?;
         if std::env::var_os("WANDB_API_KEY").is_some_and(|key| !key.is_empty()) {
             style::warn(
-                "WANDB_API_KEY is set, and beats the netrc file; weave refuses to start with both",
+                "WANDB_API_KEY is set and overrides the netrc file; weave refuses to start with both",
             );
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The commands, one a file: its part of the command line, and what it does.
+//! The commands. Each file contains the arguments and the implementation of one command.
 
 pub(crate) mod board;
 pub(crate) mod completions;
@@ -19,7 +19,7 @@ pub(crate) mod url;
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 
-/// Carries out what the command line asks for.
+/// Runs the command selected on the command line.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     let global = cli.global;
     match cli.command {
@@ -41,13 +41,14 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// Ends a command at Ctrl-C; what it holds is dropped, half a file among it.
+/// Runs a command until Ctrl-C. On Ctrl-C the command is dropped, including any partly written
+/// file.
 async fn until_interrupted(
     command: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
     tokio::select! {
         ended = command => ended,
-        heard = tokio::signal::ctrl_c() => Err(match heard {
+        signal = tokio::signal::ctrl_c() => Err(match signal {
             Ok(()) => Failure::Interrupted,
             Err(error) => Failure::failed(format!("cannot listen for Ctrl-C: {error}")),
         }),

@@ -1,4 +1,4 @@
-//! `streamtable query`: questions in SQL.
+//! `streamtable query`: SQL queries.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::output::Output;
 use crate::remote::{Answer, Remote};
 use crate::text;
 
-/// The most bytes of SQL that come from a file or a pipe.
+/// Maximum size of SQL read from standard input, in bytes.
 const MAX_SQL_BYTES: u64 = 1 << 20;
 
 const EXAMPLES: &str = "\
@@ -29,43 +29,42 @@ Examples:
   streamtable query - < report.sql
 
 A table is entity.project.table. Every table has the columns timestamp, _writer
-and _line before its own. Rows come oldest first unless the question says
-otherwise. Names with other characters than letters, digits and _ stand in
-double quotes: \"my-team\".\"shop\".\"requests\".";
+and _line before its own. Without ORDER BY, rows are returned oldest first. Names
+that contain characters other than letters, digits and _ need double quotes: \"my-team\".\"shop\".\"requests\".";
 
-/// Ask in SQL, over all rows that were acknowledged
+/// Run an SQL query over all acknowledged rows
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Query {
-    /// The question, or - to read it from standard input
+    /// The SQL statement; - reads it from standard input
     sql: String,
-    /// The form of the answer [default: by the file's name, else table]
+    /// Output format [default: from the file's extension, otherwise table]
     #[arg(long, short, value_enum)]
     format: Option<Format>,
-    /// Write the answer to a file; its name tells the form
+    /// Write the result to this file
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Where short names of tables are looked up
+    /// Project in which short table names are looked up
     #[arg(long, value_name = "ENTITY/PROJECT")]
     home: Option<String>,
-    /// The most rows of a table on the screen
+    /// Maximum number of rows to print as a table
     #[arg(long, value_name = "ROWS", default_value_t = 1000)]
     max_rows: usize,
-    /// How many seconds the query may take, 600 at most
+    /// Time limit in seconds, at most 600
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     timeout: f64,
 }
 
-/// Forms of an answer.
+/// Output formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// A table for reading
     Table,
-    /// Comma-separated values, with a line of names
+    /// Comma-separated values with a header line
     Csv,
-    /// One array of objects
+    /// One JSON array of objects
     Json,
-    /// An object a line
+    /// One JSON object per line
     Jsonl,
     /// Apache Parquet
     Parquet,
@@ -74,7 +73,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Tells the form by a file's name.
+    /// Returns the format for a file name extension.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         Some(match extension.as_str() {
@@ -88,7 +87,7 @@ impl Format {
         })
     }
 
-    /// Returns what the server calls the form; a table is made of Arrow.
+    /// Returns the server's name of the format. A table is rendered from Arrow.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Table | Self::Arrow => "arrow",
@@ -101,7 +100,7 @@ impl Format {
 }
 
 impl Query {
-    /// Asks, and prints the answer as it comes.
+    /// Runs the query and prints the result while it is being received.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let remote = Remote::new(global)?;
         let format = self.format()?;
@@ -111,7 +110,7 @@ impl Query {
         if matches!(format, Format::Parquet | Format::Arrow) && out.is_terminal() {
             let name = format.name();
             return Err(Failure::usage(format!(
-                "{name} is not for a terminal: name a file, -o answer.{name}"
+                "cannot print {name} on a terminal; pass a file, such as -o result.{name}"
             )));
         }
         let start = Instant::now();
@@ -130,7 +129,7 @@ impl Query {
             None => Ok(Format::Table),
             Some(path) => Format::of(path).ok_or_else(|| {
                 Failure::usage(format!(
-                    "{} does not tell the form of the answer: say --format",
+                    "cannot infer the format from {}; pass --format",
                     path.display()
                 ))
             }),
@@ -140,8 +139,8 @@ impl Query {
     fn home(&self, remote: &Remote) -> Result<Option<(String, String)>, Failure> {
         if let Some(home) = &self.home {
             let parts = home.split_once('/').filter(|(e, p)| !e.is_empty() && !p.is_empty());
-            let (entity, project) =
-                parts.ok_or_else(|| Failure::usage("--home is ENTITY/PROJECT, such as me/shop"))?;
+            let (entity, project) = parts
+                .ok_or_else(|| Failure::usage("--home must be ENTITY/PROJECT, such as me/shop"))?;
             return Ok(Some((entity.to_owned(), project.to_owned())));
         }
         let settings = remote.settings();
@@ -177,11 +176,11 @@ impl Query {
         if !is_cut {
             decoder.finish().map_err(Failure::failed)?;
         }
-        let Some(grid) = grid else { return Err(Failure::failed("the answer has no columns")) };
+        let Some(grid) = grid else { return Err(Failure::failed("the result has no columns")) };
         let taken = text::duration(start.elapsed());
         let mut notes = match is_cut {
             true => format!(
-                "the first {}, {taken}; more with --max-rows, all with --format or -o",
+                "the first {}, {taken}; use --max-rows for more, --format or -o for all",
                 text::counted(self.max_rows as u64, "row")
             ),
             false => format!("{}, {taken}", text::counted(rows as u64, "row")),
@@ -195,7 +194,7 @@ impl Query {
     }
 }
 
-/// Sends a question; the answer's head is there when the server has found the first rows.
+/// Sends a query. Returns when the server has found the first rows.
 pub(crate) async fn ask(
     remote: &Remote,
     sql: &str,
@@ -205,7 +204,7 @@ pub(crate) async fn ask(
 ) -> Result<Answer, Failure> {
     let is_usable = Duration::try_from_secs_f64(timeout).is_ok_and(|timeout| !timeout.is_zero());
     if !is_usable {
-        return Err(Failure::usage("--timeout is a number of seconds above 0"));
+        return Err(Failure::usage("--timeout must be a number of seconds above 0"));
     }
     let mut question =
         serde_json::json!({ "sql": sql, "format": format.name(), "timeout": timeout });
@@ -217,7 +216,7 @@ pub(crate) async fn ask(
     remote.send(remote.request(Method::POST, "/api/query", Some(body))?).await
 }
 
-/// Writes an answer as it comes.
+/// Writes a response while it is being received.
 async fn copy(remote: &Remote, answer: Answer, mut out: Output) -> Result<(), Failure> {
     let mut body = remote.body(answer);
     while let Some(bytes) = body.next().await {
@@ -235,7 +234,7 @@ fn read_sql(given: &str) -> Result<String, Failure> {
     let read = stdin.take(MAX_SQL_BYTES + 1).read_to_string(&mut sql);
     let read = read.map_err(|error| Failure::failed(format!("standard input: {error}")))?;
     if read as u64 > MAX_SQL_BYTES {
-        return Err(Failure::failed("the question is longer than a mebibyte"));
+        return Err(Failure::failed("the SQL is longer than 1 MiB"));
     }
     Ok(sql)
 }

@@ -1,4 +1,4 @@
-//! `streamtable schema`: what a table's columns hold.
+//! `streamtable schema`: the columns of a table.
 
 use clap::Args;
 use serde::Deserialize;
@@ -12,16 +12,16 @@ use crate::text::{self, Align, Grid};
 const EXAMPLES: &str = "\
 Examples:
   streamtable schema me/shop/requests
-  streamtable schema me/shop/requests --history    which types came when
+  streamtable schema me/shop/requests --history    when each type appeared
   streamtable schema me/shop/requests --json";
 
 /// Show a table's columns and their types
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Schema {
-    /// The table: entity/project/table; what is left out, the settings or the server tell
+    /// Table name, `[[entity/]project/]table`; missing parts come from your settings or the server
     table: String,
-    /// Show each type that a column has had, and since which row
+    /// Show all types that each column has had, and the row where each started
     #[arg(long)]
     history: bool,
     /// Print JSON
@@ -51,7 +51,7 @@ struct Seen {
 }
 
 impl Schema {
-    /// Prints the columns in the order in which they first came.
+    /// Prints the columns in the order in which they first appeared.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let remote = Remote::new(global)?;
         let table = remote.table(&self.table).await?;

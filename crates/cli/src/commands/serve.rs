@@ -1,11 +1,11 @@
 //! `streamtable serve`: a server on this machine.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
-use streamtable_server::{Server, ServerConfig, ServerError, TlsFiles};
+use clap::{Args, ValueEnum};
+use streamtable_server::{Limits, LostCatalog, Server, ServerConfig, ServerError, TlsFiles};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_url::BaseUrl;
 use tokio::sync::oneshot;
@@ -28,6 +28,7 @@ Examples:
       For other machines. Make a key first: `streamtable keys add --data DIR`.
 
 Behind a proxy that does TLS: stay on 127.0.0.1, and give its URL by --public-url.
+Behind one on another machine: name its address by --trusted-proxy.
 
 Ctrl-C or SIGTERM lets what is under way end; a second one ends at once. Rows
 that were acknowledged are safe either way. RUST_LOG=info says more on standard
@@ -58,9 +59,56 @@ pub(crate) struct Serve {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// The address of a proxy on another machine, which brings many clients' connections; may be
+    /// repeated
+    #[arg(long, value_name = "IP")]
+    trusted_proxy: Vec<IpAddr>,
+    /// What to do if the catalog (keys, runs, boards) is damaged or lost [default: do not start]
+    #[arg(long, value_name = "REMEDY")]
+    lost_catalog: Option<Remedy>,
     /// The entity of those who name none [default: your user name]
     #[arg(long, value_name = "ENTITY")]
     entity: Option<String>,
+    /// How much memory the server may use, such as 2GiB or 800MB; above it, rows and queries are
+    /// refused for a while [default: three quarters of the machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory_limit: Option<u64>,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "kb" => Some(1_000),
+        "mb" => Some(1_000_000),
+        "gb" => Some(1_000_000_000),
+        "k" | "kib" => Some(1 << 10),
+        "m" | "mib" => Some(1 << 20),
+        "g" | "gib" => Some(1 << 30),
+        _ => None,
+    };
+    let size = number.parse::<u64>().ok().zip(factor).and_then(|(n, by)| n.checked_mul(by));
+    size.filter(|&size| size > 0)
+        .ok_or_else(|| "a size is a number and a unit, such as 2GiB".to_owned())
+}
+
+/// What to do if the catalog is damaged or lost. A catalog that is whole is left as it is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Remedy {
+    /// Move it aside, and use the newest daily copy
+    Copy,
+    /// Move it aside, and begin an empty one with a new key; tables and files stay
+    Empty,
+}
+
+impl From<Remedy> for LostCatalog {
+    fn from(remedy: Remedy) -> Self {
+        match remedy {
+            Remedy::Copy => Self::UseCopy,
+            Remedy::Empty => Self::BeginEmpty,
+        }
+    }
 }
 
 fn parse_url(text: &str) -> Result<BaseUrl, String> {
@@ -104,13 +152,18 @@ impl Serve {
             default_entity: self
                 .entity
                 .unwrap_or_else(|| ServerConfig::entity_of(&account.unwrap_or_default())),
+            lost_catalog: self.lost_catalog.map(Into::into).unwrap_or_default(),
+            memory_limit: self.memory_limit,
+            limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
             ..ServerConfig::default()
         }
     }
 }
 
-/// Makes a server that listens.
+/// Makes a server that listens. From now on, what the process makes is for its owner alone.
 pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
+    make_files_private();
+    raise_file_limit();
     let folder = config.data_dir.clone();
     Server::bind(config).await.map_err(|error| match error {
         // A store does not say where it is.
@@ -119,6 +172,26 @@ pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
         }
         error => Failure::failed(error),
     })
+}
+
+/// Makes every file and folder that the process makes from now on private to its owner.
+pub(crate) fn make_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+/// Allows the process as many open files as it may have. Many systems begin with 1,024, which is fewer
+/// than connections and tables need.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+        }
+    }
 }
 
 /// Keeps the first key where clients on this machine look for it, and returns where that is.
@@ -164,7 +237,7 @@ Log rows, from a shell, from Python or from Rust:
   table = StreamTable(\"{entity}/shop/requests\")
   table.log({{\"path\": \"/\", \"ms\": 7}})
 
-  let table = StreamTable::open(\"{entity}/shop/requests\", HyperTransport::new()?).await?;
+  let table = StreamTable::open(\"{entity}/shop/requests\").await?;
   table.log(row! {{ \"path\" => \"/\", \"ms\" => 7 }}).await?;
 
 Look at them:
@@ -237,6 +310,21 @@ impl Signals {
     pub(crate) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("800 MB"), Ok(800_000_000));
+        assert_eq!(parse_size("1024"), Ok(1024));
+        for wrong in ["", "0", "GiB", "-1", "1.5GiB", "1TB", "99999999999GiB"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
         }
     }
 }

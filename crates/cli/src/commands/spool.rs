@@ -1,4 +1,4 @@
-//! `streamtable spool`: what waits on disk.
+//! `streamtable spool`: rows waiting on disk.
 
 use std::path::{Path, PathBuf};
 
@@ -13,40 +13,40 @@ use crate::text::{Align, Grid, count, counted, printable_cell, size, when};
 
 const EXAMPLES: &str = "\
 Examples:
-  streamtable spool ls                          what waits, and for whom
-  streamtable spool verify                      check every byte of it
-  streamtable spool export -o rows.jsonl        read the rows, and leave them there
-  streamtable sync                              deliver them";
+  streamtable spool ls                          list waiting rows and their servers
+  streamtable spool verify                      check the files for damage
+  streamtable spool export -o rows.jsonl        copy the rows to a file
+  streamtable sync                              deliver the rows";
 
-/// Look at rows that wait on disk
+/// Inspect rows that wait on disk
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Spool {
     #[command(subcommand)]
     action: Action,
-    /// The spool, instead of the one of this machine's programs
+    /// The spool folder [default: the one that programs on this machine use]
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List what waits
+    /// List the spools and their rows
     Ls,
-    /// Check what waits, and tell what is damaged
+    /// Check all spooled rows and report damage
     Verify,
-    /// Print the rows that wait, as they go over the wire, an object a line
+    /// Print the rows in wire format, one JSON object per line
     Export {
-        /// Only those of a writer, by its id or the beginning of it
+        /// Only the rows of this writer; a prefix of its id is enough
         writer: Option<String>,
-        /// Write to a file
+        /// Write to this file [default: standard output]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
 }
 
 impl Spool {
-    /// Does what is asked; nothing changes the spool.
+    /// Runs the command. None of the actions changes the spool.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let dir = dir(self.dir)?;
         let entries = spool::list(&dir);
@@ -64,7 +64,7 @@ impl Spool {
 
 fn list(dir: &Path, entries: &[Entry]) -> Result<(), Failure> {
     if entries.is_empty() {
-        return print(format!("nothing waits in {}", dir.display()));
+        return print(format!("no rows are waiting in {}", dir.display()));
     }
     let mut grid = Grid::new(&[
         ("table", Align::Left),
@@ -104,7 +104,7 @@ fn state(entry: &Entry) -> String {
             None => "in use".to_owned(),
         },
         EntryState::Waiting => "waiting".to_owned(),
-        EntryState::Newer { version } => format!("of a newer version ({version})"),
+        EntryState::Newer { version } => format!("written by a newer version ({version})"),
         EntryState::Unreadable => "unreadable".to_owned(),
     };
     match entry.problems.len() {
@@ -122,16 +122,23 @@ fn verify(dir: &Path, entries: &[Entry]) -> Result<(), Failure> {
         }
         if entry.state == EntryState::Unreadable {
             problems += 1;
-            style::warn(format_args!("nobody knows whose rows {} holds", entry.dir.display()));
+            style::warn(format_args!(
+                "cannot identify the writer of the rows in {}",
+                entry.dir.display()
+            ));
         }
     }
     let rows: u64 = entries.iter().map(|entry| entry.rows).sum();
     let spools = counted(entries.len() as u64, "spool");
     if problems == 0 {
-        return print(format!("{}: {spools}, {}, all whole", dir.display(), counted(rows, "row")));
+        return print(format!(
+            "{}: {spools}, {}, no problems",
+            dir.display(),
+            counted(rows, "row")
+        ));
     }
     Err(Failure::failed(format!(
-        "{}: {spools}, {} whole, {}",
+        "{}: {spools}, {} intact, {}",
         dir.display(),
         counted(rows, "row"),
         counted(problems, "problem")
@@ -143,7 +150,7 @@ fn export(entries: &[Entry], writer: Option<&str>, output: Option<&Path>) -> Res
     let meant: Vec<&Entry> = entries.iter().filter(is_meant).collect();
     if let (Some(writer), true) = (writer, meant.is_empty()) {
         return Err(Failure::failed(format!(
-            "no writer {writer}; `streamtable spool ls` lists them"
+            "no writer {writer}; run `streamtable spool ls` to list the writers"
         )));
     }
     let mut out = Output::open(output)?;
@@ -167,7 +174,7 @@ fn export(entries: &[Entry], writer: Option<&str>, output: Option<&Path>) -> Res
     match damaged {
         0 => Ok(()),
         damaged => Err(Failure::failed(format!(
-            "{}, whose rows are missing",
+            "{} skipped; the rows in damaged places are not exported",
             counted(damaged, "damaged place")
         ))),
     }

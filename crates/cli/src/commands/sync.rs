@@ -14,6 +14,7 @@ use crate::output::print;
 use crate::progress;
 use crate::style;
 use crate::text::{count, counted};
+use crate::trouble::Trouble;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,7 +84,11 @@ async fn deliver(dir: &std::path::Path) -> Result<Tally, Failure> {
             .map_err(|error| OpenError::Backend { reason: error.to_string() })?;
         Ok(Arc::new(WandbBackend::new(transport, &settings)?))
     };
+    let mut trouble = Trouble::default();
     let show = |progress: spool::SyncProgress<'_>| {
+        if let Some(error) = trouble.watch(progress.trouble.map(str::to_owned)) {
+            bar.suspend(|| style::warn(format_args!("rows wait and are sent again: {error}")));
+        }
         let Tally { acked, found, .. } = progress.tally;
         bar.set_message(format!(
             "{}: {} of {} delivered",

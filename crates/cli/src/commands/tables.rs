@@ -1,4 +1,4 @@
-//! `streamtable tables`: which tables there are.
+//! `streamtable tables`: lists tables.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -15,11 +15,11 @@ Examples:
   streamtable tables me/shop
   streamtable tables --json | jq -r '.[].name'";
 
-/// List tables, with their rows, their size and their last write
+/// List tables with their row count, size and last write
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Tables {
-    /// Only the tables of an entity, or of a project of it
+    /// Only tables of this entity, or of this project
     #[arg(value_name = "ENTITY[/PROJECT]")]
     whose: Option<String>,
     /// Print JSON
@@ -27,7 +27,7 @@ pub(crate) struct Tables {
     json: bool,
 }
 
-/// A table as the server tells it.
+/// Summary of a table, as the server returns it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) name: String,

@@ -1,4 +1,4 @@
-//! `streamtable tail`: the last rows of a table, and those that come.
+//! `streamtable tail`: the last rows of a table, and new ones.
 
 use std::time::Duration;
 
@@ -16,48 +16,49 @@ use crate::remote::{Answer, Remote, table_path};
 use crate::row_text::RowText;
 use crate::style;
 
-/// The server shows every quarter of a minute that it lives.
+/// Time without data after which the connection counts as lost. The server sends a heartbeat every
+/// 15 seconds.
 const MAX_SILENCE: Duration = Duration::from_secs(45);
 
-/// How long to wait before the server is called again, at first and at most.
+/// Delay before reconnecting: the first one and the maximum.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
 
 const EXAMPLES: &str = "\
 Examples:
   streamtable tail me/shop/requests              the last 10 rows
-  streamtable tail -f me/shop/requests           and those that come, until Ctrl-C
+  streamtable tail -f me/shop/requests           and new rows, until Ctrl-C
   streamtable tail -f -n 0 me/shop/requests | jq -r .path
 
-On a terminal a row is a line of its time and its cells; in a pipe it is a JSON
-object. --follow survives a restart of the server, and shows no row twice.";
+On a terminal, a row is printed as its time and its cells; in a pipe, as a JSON
+object. --follow reconnects after a server restart and prints no row twice.";
 
-/// Show the last rows of a table, and follow it
+/// Print the last rows of a table, optionally follow it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Tail {
-    /// The table: entity/project/table; what is left out, the settings or the server tell
+    /// Table name, `[[entity/]project/]table`; missing parts come from your settings or the server
     table: String,
-    /// Show rows as they come, until Ctrl-C
+    /// Print new rows until Ctrl-C
     #[arg(long, short)]
     follow: bool,
-    /// How many of the last rows to show first
+    /// Number of existing rows to print first
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     rows: u32,
-    /// How rows look [default: text on a terminal, jsonl elsewhere]
+    /// Output format [default: text on a terminal, otherwise jsonl]
     #[arg(long, value_enum)]
     format: Option<Format>,
 }
 
-/// How rows look.
+/// Output formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A line for people
+    /// One readable line per row
     Text,
-    /// An object a line
+    /// One JSON object per line
     Jsonl,
 }
 
-/// Where rows go.
+/// Prints rows in the selected format.
 struct Lines {
     out: Output,
     text: Option<RowText>,
@@ -75,7 +76,7 @@ impl Lines {
 }
 
 impl Tail {
-    /// Prints rows; with `--follow` until somebody ends it.
+    /// Prints the rows; with `--follow`, until Ctrl-C.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let remote = Remote::new(global)?;
         let table = remote.table(&self.table).await?;
@@ -105,15 +106,14 @@ impl Tail {
     }
 }
 
-/// Shows rows as they come. When the connection is lost, goes on behind the last row that was
-/// shown.
+/// Prints new rows. If the connection is lost, reconnects and continues after the last printed row.
 async fn follow(remote: &Remote, path: &str, rows: u32, lines: &mut Lines) -> Result<(), Failure> {
     let mut last = String::new();
     let mut pause = PAUSES[0];
     let mut was_there = false;
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
-        // `-0` is the table's start, and no rows are what the server gives by itself.
+        // `-0` would mean the start of the table. Without `from`, the server sends new rows only.
         let from = if rows == 0 { String::new() } else { format!("?from=-{rows}") };
         let mut request = remote.request(Method::GET, &format!("{path}{from}"), None)?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -124,8 +124,8 @@ async fn follow(remote: &Remote, path: &str, rows: u32, lines: &mut Lines) -> Re
         }
         let lost = match remote.attempt(request).await {
             Ok(answer) if answer.status().is_success() => {
-                if std::mem::take(&mut is_told) {
-                    style::note("connected again");
+                if std::mem::take(&mut is_reported) {
+                    style::note("reconnected");
                 }
                 (was_there, pause) = (true, PAUSES[0]);
                 show(remote, answer, lines, &mut last).await?
@@ -137,10 +137,10 @@ async fn follow(remote: &Remote, path: &str, rows: u32, lines: &mut Lines) -> Re
         if !was_there {
             return Err(lost);
         }
-        if !std::mem::replace(&mut is_told, true) {
+        if !std::mem::replace(&mut is_reported, true) {
             let why = match lost {
                 Failure::Failed(why) => why,
-                _ => "the server has ended".to_owned(),
+                _ => "the server closed the connection".to_owned(),
             };
             style::note(format_args!("{}; waiting for the server", style::printable(&why)));
         }
@@ -149,7 +149,7 @@ async fn follow(remote: &Remote, path: &str, rows: u32, lines: &mut Lines) -> Re
     }
 }
 
-/// Shows the rows of one connection, and returns how it ended.
+/// Prints the rows of one connection. Returns why it ended.
 async fn show(
     remote: &Remote,
     answer: Answer,
@@ -159,8 +159,10 @@ async fn show(
     let (mut events, mut body) = (Events::default(), remote.body(answer));
     loop {
         let bytes = match timeout(MAX_SILENCE, body.next()).await {
-            Err(_) => return Ok(Failure::failed("the server says nothing any more")),
-            Ok(None) => return Ok(Failure::failed(format!("{} has ended", remote.base()))),
+            Err(_) => return Ok(Failure::failed("the server stopped responding")),
+            Ok(None) => {
+                return Ok(Failure::failed(format!("{} closed the connection", remote.base())));
+            }
             Ok(Some(Err(failure))) => return Ok(failure),
             Ok(Some(Ok(bytes))) => bytes,
         };
@@ -174,7 +176,7 @@ async fn show(
         written?;
         lines.out.put_now(b"")?;
         if whole.is_none() {
-            return Err(Failure::failed("the server sends a row without an end"));
+            return Err(Failure::failed("the server sent a row that is too large"));
         }
     }
 }

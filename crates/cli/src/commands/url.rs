@@ -1,4 +1,4 @@
-//! `streamtable url`: the link that shows a table.
+//! `streamtable url`: the link to a table's page.
 
 use clap::Args;
 use streamtable_url::{BaseUrl, panel_url};
@@ -13,16 +13,16 @@ Examples:
   streamtable url me/shop/requests
   xdg-open \"$(streamtable url me/shop/requests)\"";
 
-/// Print the link that shows a table in a browser
+/// Print the link to a table's page
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Url {
-    /// The table: entity/project/table; what is left out, the settings or the server tell
+    /// Table name, `[[entity/]project/]table`; missing parts come from your settings or the server
     table: String,
 }
 
 impl Url {
-    /// Prints the link. The table need not be there.
+    /// Prints the link. The table need not exist.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let remote = Remote::new(global)?;
         let table = remote.table(&self.table).await?;

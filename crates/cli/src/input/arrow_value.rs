@@ -1,4 +1,4 @@
-//! Cells of Arrow's columns as values.
+//! Conversion of Arrow cells to values.
 
 use arrow::array::cast::AsArray;
 use arrow::array::types::{
@@ -11,9 +11,9 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use streamtable::{Row, Timestamp, Value};
 
-/// Returns the value of a cell. Fails for bytes, which have no place in a table.
+/// Returns the value of a cell. Fails for binary data, which tables cannot store.
 ///
-/// An instant without a zone is taken for one in UTC; dates and times of day become texts, decimals
+/// A timestamp without a time zone is taken as UTC. Dates and times of day become strings, decimals
 /// become floats.
 pub(super) fn value(array: &dyn Array, row: usize) -> Result<Value, String> {
     if array.is_null(row) {
@@ -61,7 +61,7 @@ pub(super) fn value(array: &dyn Array, row: usize) -> Result<Value, String> {
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
             let Value::Int(key) = value(dictionary.keys(), row)? else { return Ok(Value::Null) };
-            let key = usize::try_from(key).map_err(|_| "a key below 0".to_owned())?;
+            let key = usize::try_from(key).map_err(|_| "a negative dictionary key".to_owned())?;
             return value(dictionary.values().as_ref(), key);
         }
         DataType::List(_) => list(&array.as_list::<i32>().value(row))?,
@@ -90,7 +90,9 @@ pub(super) fn value(array: &dyn Array, row: usize) -> Result<Value, String> {
         | DataType::LargeBinary
         | DataType::BinaryView
         | DataType::FixedSizeBinary(_)) => {
-            return Err(format!("bytes ({ty}) have no place in a table; leave it out by --skip"));
+            return Err(format!(
+                "bytes ({ty}) cannot be stored in a table; omit the column with --skip"
+            ));
         }
         _ => Value::from(text(array, row)?),
     })
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn cells() {
+    fn arrow_cells_become_values() {
         check(&BooleanArray::from(vec![true]), true.into());
         check(&UInt64Array::from(vec![u64::MAX]), u64::MAX.into());
         check(&Int64Array::from(vec![None]), Value::Null);

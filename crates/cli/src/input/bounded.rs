@@ -1,16 +1,16 @@
-//! A reader that ends where one row has no end.
+//! A reader that limits the size of a single row.
 
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-/// How much may be read until somebody says that a row was found.
+/// A reader that fails once it has read `limit` bytes since the last call of [`Renew::renew`].
 pub(super) struct Bounded<R> {
     inner: R,
     left: Rc<Cell<usize>>,
 }
 
-/// Says that a row was found.
+/// Resets the limit of a [`Bounded`] reader after each row.
 pub(super) struct Renew {
     left: Rc<Cell<usize>>,
     limit: usize,
@@ -35,7 +35,7 @@ impl<R: Read> Read for Bounded<R> {
         match self.left.get().checked_sub(read) {
             Some(left) => self.left.set(left),
             None => {
-                let message = "a row has no end; is a quote missing?";
+                let message = "a row is too large; is a closing quote missing?";
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
         }

@@ -1,4 +1,4 @@
-//! Rows as comma-separated values.
+//! Rows from comma-separated values.
 
 use std::io::{self, Read};
 
@@ -9,10 +9,10 @@ use streamtable_wire::MAX_LINE_BYTES;
 use super::Deliver;
 use super::bounded::Bounded;
 
-/// Reads rows below a line of names.
+/// Reads the rows after a header line.
 ///
-/// What stands in a cell tells what it is: see [`value`]. Cells of the columns `text` are texts. An
-/// empty cell is null.
+/// The type of a cell is inferred from its text: see [`value`]. Cells of the columns in `text` are
+/// always strings. An empty cell is null.
 pub(super) fn read(
     input: impl Read,
     delimiter: u8,
@@ -28,7 +28,7 @@ pub(super) fn read(
     let is_text: Vec<bool> =
         names.iter().map(|name| text.iter().any(|text| text == name)).collect();
     if let Some(unknown) = text.iter().find(|text| names.iter().all(|name| name != *text)) {
-        let message = format!("there is no column {unknown:?}; there are {}", list(&names));
+        let message = format!("unknown column {unknown:?}; the columns are {}", list(&names));
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     let mut record = StringRecord::new();
@@ -67,8 +67,8 @@ fn row(names: &StringRecord, record: &StringRecord, is_text: &[bool]) -> Row {
         .collect()
 }
 
-/// Tells what stands in a cell: a whole number, a number, `true` or `false`, an instant as RFC 3339
-/// has it, else a text. A number that begins with a needless 0, such as a postal code, is a text.
+/// Infers the value of a cell: an integer, a float, `true` or `false`, an RFC 3339 timestamp,
+/// otherwise a string. A number with a leading zero, such as a postal code, is a string.
 fn value(cell: &str) -> Value {
     match cell {
         "true" | "True" | "TRUE" => return Value::Bool(true),
@@ -89,14 +89,15 @@ fn value(cell: &str) -> Value {
         if let Ok(int) = cell.parse::<i64>() {
             return Value::from(int);
         }
-        // What a float cannot tell apart any more, such as a long id, stays a text.
+        // An integer too large for `i64`, such as a long id, stays a string: a float would lose
+        // digits.
         let is_whole = digits.iter().all(u8::is_ascii_digit);
         if let (false, Ok(float)) = (is_whole, cell.parse::<f64>())
             && float.is_finite()
         {
             return Value::from(float);
         }
-        // A date alone is no instant: nobody says in which zone.
+        // A date without a time is not an instant, because its time zone is unknown.
         if cell.len() > 10
             && cell.as_bytes()[4] == b'-'
             && let Ok(at) = cell.parse::<jiff::Timestamp>()
@@ -111,7 +112,7 @@ fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         ErrorKind::Io(error) => error,
         ErrorKind::Utf8 { .. } => {
-            io::Error::new(io::ErrorKind::InvalidData, "the line of names is not UTF-8")
+            io::Error::new(io::ErrorKind::InvalidData, "the header line is not valid UTF-8")
         }
         other => io::Error::other(format!("{other:?}")),
     }
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values() {
+    fn cell_types_are_inferred() {
         for (cell, expected) in [
             ("7", Value::from(7)),
             ("-7", Value::from(-7)),
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn rows() {
+    fn rows_are_read_or_reported() {
         let text = "id,zip,note\n1,12345,\"a, b\nc\"\n2,,\n3,1\n4,5,x\n";
         assert_eq!(
             read_all(text, &["zip"]),
@@ -187,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_without_end_is_found() {
+    fn a_missing_closing_quote_is_reported() {
         let text = format!("a\n\"{}", "x".repeat(2 * MAX_LINE_BYTES + 100_000));
         let error = read(text.as_bytes(), b',', &[], &mut |_, _| true).unwrap_err();
-        assert!(error.to_string().contains("is a quote missing?"), "{error}");
+        assert!(error.to_string().contains("is a closing quote missing?"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Rows as JSON objects: one a line, or one array of them.
+//! Rows from JSON objects: one per line, or one array of them.
 
 use std::io::{self, BufRead, Read};
 
@@ -8,10 +8,10 @@ use streamtable_wire::{MAX_LINE_BYTES, json};
 
 use super::Deliver;
 
-/// The most bytes of a document that is read whole.
+/// Maximum size of a JSON document in bytes. The document is read into memory.
 const MAX_DOCUMENT_BYTES: u64 = 1 << 30;
 
-/// Reads an object a line. Empty lines are none.
+/// Reads one object per line. Empty lines are skipped.
 pub(super) fn read_lines(mut input: impl BufRead, deliver: Deliver<'_>) -> io::Result<()> {
     let mut line = Vec::new();
     for number in 1.. {
@@ -29,7 +29,7 @@ pub(super) fn read_lines(mut input: impl BufRead, deliver: Deliver<'_>) -> io::R
             }
             continue;
         }
-        // A mark of byte order is no part of the first object.
+        // Skips a byte order mark before the first object.
         let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line);
         if !text.trim_ascii().is_empty() && !deliver(number, row(text.trim_ascii())) {
             break;
@@ -43,8 +43,7 @@ pub(super) fn read_document(input: impl Read, deliver: Deliver<'_>) -> io::Resul
     let mut text = Vec::new();
     let read = input.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut text)?;
     if read as u64 > MAX_DOCUMENT_BYTES {
-        let message = "a JSON document is read whole, and this one is longer than a gibibyte: make \
-                       an object a line of it";
+        let message = "the JSON document is larger than 1 GiB; convert it to one object per line";
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     if text.trim_ascii_start().first() == Some(&b'[') {
@@ -60,7 +59,7 @@ pub(super) fn read_document(input: impl Read, deliver: Deliver<'_>) -> io::Resul
     Ok(())
 }
 
-/// Passes over what is left of a line.
+/// Skips the rest of a line.
 fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
     loop {
         let chunk = input.fill_buf()?;
@@ -84,8 +83,8 @@ fn row(text: &[u8]) -> Result<Row, String> {
     let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
     match json::parse(text) {
         Ok(Value::Struct(row)) => Ok(row),
-        Ok(_) => Err("no JSON object".to_owned()),
-        Err(error) => Err(format!("no JSON: {error}")),
+        Ok(_) => Err("not a JSON object".to_owned()),
+        Err(error) => Err(format!("invalid JSON: {error}")),
     }
 }
 
@@ -106,19 +105,19 @@ mod tests {
     }
 
     #[test]
-    fn lines() {
+    fn json_lines_are_read() {
         let text = "\u{feff}{\"a\":1}\n\n{\"a\":NaN}\r\n[1]\n{\"a\":\n{\"a\":123456789012345678901234567890}";
         let found = rows(|deliver| read_lines(text.as_bytes(), deliver));
         assert_eq!(found[0], (1, Ok(row! { "a" => 1 })));
         assert_eq!(found[1], (3, Ok(row! { "a" => f64::NAN })));
-        assert_eq!(found[2], (4, Err("no JSON object".to_owned())));
+        assert_eq!(found[2], (4, Err("not a JSON object".to_owned())));
         assert!(found[3].0 == 5 && found[3].1.is_err());
         let long = 123_456_789_012_345_678_901_234_567_890_i128;
         assert_eq!(found[4], (6, Ok(row! { "a" => long })));
     }
 
     #[test]
-    fn a_line_without_end_is_refused_alone() {
+    fn an_oversized_line_is_rejected_alone() {
         let text = format!("{{\"a\":\"{}\"}}\n{{\"a\":1}}\n", "x".repeat(MAX_LINE_BYTES + 10));
         let found = rows(|deliver| read_lines(text.as_bytes(), deliver));
         assert!(found[0].1.as_ref().unwrap_err().contains("longer than"));
@@ -126,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn documents() {
+    fn json_documents_are_read() {
         let found = rows(|deliver| read_document(&b"[{\"a\":1},\n 7, {\"a\":2}]"[..], deliver));
         assert_eq!(found[0].1, Ok(row! { "a" => 1 }));
-        assert_eq!(found[1].1, Err("no JSON object".to_owned()));
+        assert_eq!(found[1].1, Err("not a JSON object".to_owned()));
         assert_eq!(found[2], (3, Ok(row! { "a" => 2 })));
         let found = rows(|deliver| read_document(&b"{\"a\":1}\n"[..], deliver));
         assert_eq!(found, [(1, Ok(row! { "a" => 1 }))]);

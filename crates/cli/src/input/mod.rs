@@ -1,4 +1,4 @@
-//! Rows from files and pipes.
+//! Rows from files and standard input.
 
 mod arrow_value;
 mod bounded;
@@ -16,23 +16,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::ValueEnum;
 use streamtable::Row;
 
-/// Forms in which rows come.
+/// Input formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// An object a line
+    /// One JSON object per line
     Jsonl,
-    /// One array of objects
+    /// One JSON array of objects
     Json,
-    /// Comma-separated values, with a line of names
+    /// Comma-separated values with a header line
     Csv,
-    /// The same with tabs
+    /// Tab-separated values with a header line
     Tsv,
     /// Apache Parquet
     Parquet,
 }
 
 impl Format {
-    /// Tells the form by a file's name; an object a line where that says nothing.
+    /// Returns the format for a file name extension. The default is one object per line.
     fn of(path: &Path) -> Self {
         let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
         match extension.to_ascii_lowercase().as_str() {
@@ -45,18 +45,18 @@ impl Format {
     }
 }
 
-/// How rows are read.
+/// Options for reading rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// The form; by the file's name where it is not told.
+    /// The format. If `None`, it is inferred from the file name.
     pub(crate) format: Option<Format>,
-    /// Columns of CSV that are texts whatever stands in them.
+    /// CSV columns whose cells are always strings.
     pub(crate) text: Vec<String>,
-    /// Columns that are left out.
+    /// Columns to omit.
     pub(crate) skip: Vec<String>,
 }
 
-/// Where rows come from.
+/// The source of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Standard input.
@@ -66,12 +66,12 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Reads an argument: `-` is standard input.
+    /// Parses an argument. `-` is standard input.
     pub(crate) fn new(path: &Path) -> Self {
         if path == Path::new("-") { Self::Stdin } else { Self::File(path.to_owned()) }
     }
 
-    /// Returns how long it is, if that is known.
+    /// Returns the size in bytes, if it is known.
     pub(crate) fn len(&self) -> Option<u64> {
         match self {
             Self::Stdin => None,
@@ -91,11 +91,11 @@ impl fmt::Display for Source {
     }
 }
 
-/// Where a row stood.
+/// The location of a row in its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     source: Arc<str>,
-    /// Of a text its line, of anything else the row's number; from 1.
+    /// The line of a text format, otherwise the number of the row. Starts at 1.
     number: u64,
 }
 
@@ -105,14 +105,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// What was read: a row, or why there is none.
+/// A row, or why it is invalid.
 pub(crate) type Item = (Place, Result<Row, String>);
 
-/// Takes what is read; `false` ends the reading.
+/// Receives the rows. Reading stops when it returns `false`.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Item) -> bool;
 
-/// Reads all rows of a source. A row that is none is passed on as such; only what keeps from
-/// reading on is an error. Counts the bytes that it reads.
+/// Reads all rows of a source and counts the bytes read. Invalid rows are passed on; an error means
+/// that reading cannot continue.
 pub(crate) fn read(
     source: &Source,
     options: &Options,
@@ -150,7 +150,7 @@ pub(crate) fn read(
     }
 }
 
-/// Takes a row's number, and the row.
+/// Receives the number of a row, and the row.
 type Deliver<'a> = &'a mut dyn FnMut(u64, Result<Row, String>) -> bool;
 
 fn without(row: Row, skip: &[String]) -> Row {
@@ -160,7 +160,7 @@ fn without(row: Row, skip: &[String]) -> Row {
     row.into_iter().filter(|(name, _)| !skip.iter().any(|skip| skip == name)).collect()
 }
 
-/// Copies what can only be read from its end into a file of its own.
+/// Copies the input to a temporary file, because Parquet is read from its end.
 fn spooled(mut input: impl Read) -> io::Result<File> {
     use std::io::{Seek, SeekFrom};
     let mut file = tempfile::tempfile()?;
@@ -169,7 +169,7 @@ fn spooled(mut input: impl Read) -> io::Result<File> {
     Ok(file)
 }
 
-/// Counts what is read.
+/// Counts the bytes read.
 struct Counting<'a, R> {
     inner: R,
     bytes: &'a AtomicU64,

@@ -1,4 +1,4 @@
-//! Rows of Parquet files.
+//! Rows from Parquet files.
 
 use std::fs::File;
 use std::io;
@@ -10,17 +10,17 @@ use streamtable::Row;
 use super::Deliver;
 use super::arrow_value::value;
 
-/// How many rows are read at once.
+/// Number of rows per batch.
 const BATCH_ROWS: usize = 1024;
 
-/// Reads a file's rows. Counts its bytes by how many of its rows were read.
+/// Reads the rows of a file. Progress in bytes is estimated from the number of rows read.
 pub(super) fn read(file: File, bytes: &AtomicU64, deliver: Deliver<'_>) -> io::Result<()> {
     let length = file.metadata()?.len();
     let is_counted = bytes.load(Ordering::Relaxed) > 0;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
     let rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(damaged)?;
-    let (mut number, mut told) = (0, 0);
+    let (mut number, mut reported) = (0, 0);
     for batch in reader {
         let batch = batch.map_err(damaged)?;
         let schema = batch.schema();
@@ -38,13 +38,13 @@ pub(super) fn read(file: File, bytes: &AtomicU64, deliver: Deliver<'_>) -> io::R
         }
         let share = (u128::from(length) * u128::from(number) / u128::from(rows)) as u64;
         if !is_counted {
-            bytes.fetch_add(share.saturating_sub(told), Ordering::Relaxed);
-            told = share;
+            bytes.fetch_add(share.saturating_sub(reported), Ordering::Relaxed);
+            reported = share;
         }
     }
     Ok(())
 }
 
 fn damaged(error: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("not readable as Parquet: {error}"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("invalid Parquet file: {error}"))
 }

@@ -14,7 +14,7 @@ fn board(title: &str) -> String {
 }
 
 #[test]
-fn boards_are_exported_and_imported() {
+fn boards_are_saved_versioned_and_restored() {
     let mut home = Home::new();
     let server = home.serve(&[]);
     assert_eq!(home.run(&["board", "ls", "me/shop"]).ok(), "no boards in me/shop\n");
@@ -30,7 +30,7 @@ fn boards_are_exported_and_imported() {
         Some(1)
     );
 
-    // Byte by byte, also after a restart, and under another name.
+    // The document is returned byte for byte, also after a restart and under another name.
     server.stop();
     let _server = home.serve(&[]);
     assert_eq!(home.run(&["board", "get", "me/shop/latency"]).ok(), board("Two"));

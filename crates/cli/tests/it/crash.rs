@@ -1,5 +1,5 @@
-//! Ends of servers and programs: asked for, and not. The programs and the server are killed for as
-//! long as one likes by `cargo xtask crash`.
+//! Planned and unplanned ends of servers and programs. `cargo xtask crash` kills programs and the
+//! server repeatedly for as long as requested.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,23 +12,24 @@ use streamtable_transport_hyper::HyperTransport;
 
 use crate::support::{Home, PATIENCE, finish, signal, until};
 
-/// What tells a process of this binary to be a program that logs, and what it does.
+/// If this variable is set, a process of this test binary acts as a logging program. The value says
+/// what it does.
 const LIFE: &str = "STREAMTABLE_TEST_LIFE";
 
-/// The address and the key of its server.
+/// The URL and the API key of the program's server.
 const SERVER: &str = "STREAMTABLE_TEST_SERVER";
 
 const TABLE: &str = "me/shop/requests";
 
-/// Starts a program in a home.
+/// Starts a logging program in a home folder.
 fn program(home: &Home, life: &str) -> (Child, BufReader<ChildStdout>) {
     let netrc = home.read(".netrc");
     let key = netrc.rsplit("password ").next().unwrap().trim();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "--nocapture", "crash::a_program_that_logs"])
+        .args(["--exact", "--ignored", "--nocapture", "crash::logging_program"])
         .env(LIFE, life)
         .env(SERVER, format!("{} {key}", home.url.as_ref().unwrap()))
-        // Rows are on disk without anybody asking.
+        // Enables the spool, which cargo's configuration turns off.
         .env_remove("STREAMTABLE_SPOOL")
         .env("XDG_STATE_HOME", home.path("state"))
         .stdout(Stdio::piped())
@@ -38,27 +39,26 @@ fn program(home: &Home, life: &str) -> (Child, BufReader<ChildStdout>) {
     (child, out)
 }
 
-/// Reads on up to the line with this word, and returns what follows it.
+/// Reads up to the line that starts with `word` and returns the rest of that line.
 #[track_caller]
-fn hear(out: &mut impl BufRead, word: &str) -> String {
+fn read_after(out: &mut impl BufRead, word: &str) -> String {
     let found = out
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix(word)?.strip_prefix(' ').map(str::to_owned));
-    found.unwrap_or_else(|| panic!("the program ended without saying {word:?}"))
+    found.unwrap_or_else(|| panic!("the program ended without printing {word:?}"))
 }
 
-/// Not a test: what the programs of the tests here do.
+/// Not a test: the program that other tests start.
 #[test]
 #[ignore = "a process that other tests start"]
-fn a_program_that_logs() {
+fn logging_program() {
     let (Ok(life), Ok(server)) = (std::env::var(LIFE), std::env::var(SERVER)) else { return };
     let (url, key) = server.split_once(' ').unwrap();
     let work = async {
         let table = StreamTable::builder(TABLE)
             .base_url(url)
             .api_key(key)
-            .unwrap()
             .transport(HyperTransport::new().unwrap())
             .when_unreachable(WhenUnreachable::LogAnyway)
             .open_timeout(Duration::from_millis(500))
@@ -75,21 +75,21 @@ fn a_program_that_logs() {
             for first in (0..rows).step_by(100) {
                 table.log((first..first + 100).map(|n| row! { "n" => n })).await.unwrap();
             }
-            tell(format_args!("\nlogged {rows}"));
+            print_line(format_args!("\nlogged {rows}"));
             std::future::pending::<()>().await;
         }
-        tell(format_args!("\nstats {}", table.finish().await.unwrap()));
+        print_line(format_args!("\nstats {}", table.finish().await.unwrap()));
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_all().build().unwrap().block_on(work);
 }
 
-fn tell(line: std::fmt::Arguments<'_>) {
+fn print_line(line: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();
 }
 
-/// The numbers of the last rows of the table, at most so many, in its order.
+/// Returns the numbers in the last rows of the table, at most `most`, in table order.
 fn numbers(home: &Home, most: u64) -> Vec<u64> {
     let rows = home.run(&["tail", "-n", &most.to_string(), TABLE]).ok();
     let number = |line: &str| {
@@ -113,8 +113,7 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Writes the first half of one more frame behind the last, as a write that was under way when the
-/// machine went down.
+/// Appends the first half of a frame to a segment, like a write interrupted by a power failure.
 fn tear(segment: &Path) {
     let mut bytes = std::fs::read(segment).unwrap();
     let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
@@ -124,11 +123,11 @@ fn tear(segment: &Path) {
     std::fs::write(segment, bytes).unwrap();
 }
 
-/// Rows are logged while no server is there, their program is killed, and a write was under way. The
-/// server comes up, somebody opens the table, and all rows are there, once and in their order; also
-/// after the server is killed in its turn.
+/// A program logs rows without a server and is killed; the end of its last segment is torn. When
+/// the server is up and the table is opened again, every row is stored once and in order, also
+/// after the server is killed.
 #[test]
-fn a_hundred_thousand_rows_outlive_their_program() {
+fn rows_of_a_killed_program_are_delivered_once_and_in_order() {
     const ROWS: u64 = 100_000;
     let mut home = Home::new();
     let server = home.serve(&[]);
@@ -136,14 +135,14 @@ fn a_hundred_thousand_rows_outlive_their_program() {
     server.stop();
 
     let (mut dead, mut out) = program(&home, &format!("log {ROWS}"));
-    assert_eq!(hear(&mut out, "logged"), ROWS.to_string());
+    assert_eq!(read_after(&mut out, "logged"), ROWS.to_string());
     dead.kill().unwrap();
     dead.wait().unwrap();
     tear(segments(&home.path("state")).last().unwrap());
 
     let server = home.serve(&["--addr", &addr]);
     let (mut next, mut out) = program(&home, "finish");
-    let stats = hear(&mut out, "stats");
+    let stats = read_after(&mut out, "stats");
     let recovered = format!("recovered: {ROWS} found, {ROWS} acked, 0 pending, 0 rejected");
     assert!(stats.ends_with(&recovered), "{stats}");
     assert!(next.wait().unwrap().success());
@@ -155,10 +154,10 @@ fn a_hundred_thousand_rows_outlive_their_program() {
     assert!(numbers(&home, ROWS + 1).into_iter().eq(0..ROWS));
 }
 
-/// A server that is asked to stop ends soon and well, whoever logs meanwhile, and has every row that
-/// it has acked.
+/// A server stops cleanly and within a time limit while rows are being logged, and has stored every
+/// acknowledged row.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_asked_to_stop_keeps_what_it_acked() {
+async fn a_stopping_server_has_stored_every_acked_row() {
     let mut home = Home::new();
     let server = home.serve(&[]);
     let addr = home.url.clone().unwrap().replace("http://", "");
@@ -166,7 +165,6 @@ async fn a_server_that_is_asked_to_stop_keeps_what_it_acked() {
     let table = StreamTable::builder(TABLE)
         .base_url(home.url.as_ref().unwrap())
         .api_key(netrc.rsplit("password ").next().unwrap().trim())
-        .unwrap()
         .transport(HyperTransport::new().unwrap())
         .no_spool()
         .drop_timeout(Duration::ZERO)
@@ -178,7 +176,7 @@ async fn a_server_that_is_asked_to_stop_keeps_what_it_acked() {
         let table = table.clone();
         async move {
             for n in 0_u64.. {
-                // When memory is full, the server is long gone.
+                // An error means that memory is full, long after the server has stopped.
                 if table.log(row! { "n" => n }).await.is_err() {
                     break;
                 }
@@ -190,7 +188,7 @@ async fn a_server_that_is_asked_to_stop_keeps_what_it_acked() {
     });
     let start = Instant::now();
     while table.stats().acked < 1000 {
-        assert!(start.elapsed() < PATIENCE, "nothing is acked");
+        assert!(start.elapsed() < PATIENCE, "too few rows were acked");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let start = Instant::now();
@@ -210,9 +208,9 @@ async fn a_server_that_is_asked_to_stop_keeps_what_it_acked() {
     assert!(stored.into_iter().enumerate().all(|(i, n)| n == i as u64));
 }
 
-/// Whoever holds a request open does not hold the server against a second signal.
+/// A second signal stops the server even if a request is still open.
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_stops_the_server_at_once() {
     let mut home = Home::new();
     home.serve(&[]).stop();
     let mut child =
@@ -223,7 +221,7 @@ fn a_second_signal_ends_at_once() {
     let addr = line.trim().rsplit_once("http://").unwrap().1.to_owned();
     std::thread::spawn(move || out.read_to_string(&mut String::new()));
     let mut held = TcpStream::connect(&addr).unwrap();
-    // With a key: who has none is refused before the body is awaited.
+    // With a key: without one, the request is rejected before the body is awaited.
     let netrc = home.read(".netrc");
     let key = netrc.split_whitespace().skip_while(|word| *word != "password").nth(1).unwrap();
     let head = format!(
@@ -231,13 +229,13 @@ fn a_second_signal_ends_at_once() {
          Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
     );
     held.write_all(head.as_bytes()).unwrap();
-    // It is being served, once another is.
-    until("it answers", || TcpStream::connect(&addr).is_ok());
+    // A later connection is accepted, so the first request is being served.
+    until("the server accepts connections", || TcpStream::connect(&addr).is_ok());
     std::thread::sleep(Duration::from_millis(100));
     let start = Instant::now();
     signal(&child, "TERM");
-    until("it takes no more connections", || TcpStream::connect(&addr).is_err());
-    assert!(child.try_wait().unwrap().is_none(), "it waits for the request that is under way");
+    until("the server accepts no more connections", || TcpStream::connect(&addr).is_err());
+    assert!(child.try_wait().unwrap().is_none(), "the server must wait for the open request");
     signal(&child, "TERM");
     let ended = finish(child);
     assert_eq!(ended.code, Some(130), "{}", ended.err);

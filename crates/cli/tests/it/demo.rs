@@ -1,4 +1,4 @@
-//! The demonstration, from beginning to end.
+//! The `demo` command.
 
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -6,20 +6,20 @@ use std::process::Command;
 use crate::support::{Home, finish, signal};
 
 #[test]
-fn fifty_rows() {
+fn the_demo_stops_after_the_requested_rows() {
     let home = Home::new();
     let ended = home.run(&["demo", "--rows", "50", "--rate", "500"]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let tally = "50 logged, 50 acked, 0 pending, 0 rejected, 0 dropped; media: 50 uploaded, 0 pending, 0 failed";
     assert!(ended.out.contains("\n48 of 50 digits recognised\n"), "{}", ended.out);
     assert!(ended.out.ends_with(&format!("demo/mnist/digits: {tally}\n")), "{}", ended.out);
-    // It leaves nothing behind, and touches no key of the user's.
+    // The demo leaves no files behind and does not change the user's netrc file.
     assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0);
 }
 
-/// What it prints works when it is pasted.
+/// The commands that the demo prints can be pasted into a shell.
 #[test]
-fn its_commands_work() {
+fn printed_commands_work() {
     let home = Home::new();
     let mut demo = home.command(&["demo", "--rate", "200"]).spawn().unwrap();
     let mut out = BufReader::new(demo.stdout.take().unwrap());
@@ -37,7 +37,7 @@ fn its_commands_work() {
         let ended = shell.output().unwrap();
         (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
     };
-    crate::support::until("there are rows", || paste(&of(" query ")).1.contains("┆"));
+    crate::support::until("the table has rows", || paste(&of(" query ")).1.contains("┆"));
     let (code, table) = paste(&of(" query "));
     assert_eq!(code, Some(0));
     assert!(table.contains("│ prediction ┆ truth ┆"), "{table}");

@@ -1,4 +1,4 @@
-//! What goes wrong is one clear line and a code.
+//! Errors are reported as one clear line and an exit code.
 
 use crate::support::Home;
 
@@ -8,7 +8,7 @@ fn check(home: &Home, args: &[&str], code: i32, error: &str) {
     let err = ended.err.trim_end();
     assert_eq!(ended.code, Some(code), "{args:?}: {err}");
     assert!(err.contains(error), "{args:?}: {err}");
-    // clap's own say more below their first line.
+    // clap prints usage hints after its first line.
     if !err.contains("For more information") && !err.contains("Usage:") {
         assert_eq!(err.lines().count(), 1, "{args:?}: {err}");
     }
@@ -16,7 +16,7 @@ fn check(home: &Home, args: &[&str], code: i32, error: &str) {
 }
 
 #[test]
-fn without_a_server() {
+fn errors_without_a_server() {
     let home = Home::new();
     let nowhere = "http://127.0.0.1:9";
     for (args, code, error) in [
@@ -24,11 +24,11 @@ fn without_a_server() {
         (&["query"], 2, "<SQL>"),
         (&["tables"], 1, "there is no API key for http://127.0.0.1:8080: set WANDB_API_KEY"),
         (&["tables", "--base-url", "ftp://x"], 2, "is no server's address"),
-        (&["login", "--key", "abc"], 2, "a key on the command line is seen by others"),
-        (&["login"], 2, "there is no terminal to ask at"),
+        (&["login", "--key", "abc"], 2, "a key on the command line is visible to other users"),
+        (&["login"], 2, "standard input is not a terminal"),
         (&["url", "a/b/c/d"], 2, "at most three parts"),
-        (&["query", "select 1", "--home", "me"], 2, "--home is ENTITY/PROJECT"),
-        (&["query", "select 1", "-o", "x.docx"], 2, "x.docx does not tell the form"),
+        (&["query", "select 1", "--home", "me"], 2, "--home must be ENTITY/PROJECT"),
+        (&["query", "select 1", "-o", "x.docx"], 2, "cannot infer the format from x.docx"),
         (&["export", "-o", "x.csv"], 2, "<TABLE>"),
         (&["export", "a/b/c", "--sql", "select 1"], 2, "cannot be used with"),
         (&["log", "me/shop/t", "nothing.csv"], 1, "nothing.csv: No such file"),
@@ -36,7 +36,7 @@ fn without_a_server() {
         (&["serve", "--addr", "here"], 2, "invalid value 'here'"),
         (&["serve", "--tls-cert", "c.pem"], 2, "--tls-key"),
         (&["serve", "--data", "/proc/none/here"], 1, "cannot use the folder"),
-        (&["demo", "--rate", "0"], 2, "a rate is a number of rows each second"),
+        (&["demo", "--rate", "0"], 2, "the rate must be between"),
         (&["sync", "nowhere"], 1, "nowhere is no folder"),
         (&["sync", "--every", "0", "--follow"], 2, "0 is not in"),
         (&["completions", "cmd"], 2, "invalid value 'cmd'"),
@@ -51,7 +51,7 @@ fn without_a_server() {
 }
 
 #[test]
-fn with_a_server() {
+fn errors_with_a_server() {
     let mut home = Home::new();
     let _server = home.serve(&[]);
     home.pipe(&["log", "--quiet", "me/shop/t"], "{\"n\":1}\n").ok();
@@ -61,7 +61,11 @@ fn with_a_server() {
         (&["query", "selec 1"][..], 1, "error: "),
         (&["query", "select nope from me.shop.t"], 1, "nope"),
         (&["query", "drop table me.shop.t"], 1, "error: "),
-        (&["query", "select 1", "--timeout", "0"], 2, "--timeout is a number of seconds above 0"),
+        (
+            &["query", "select 1", "--timeout", "0"],
+            2,
+            "--timeout must be a number of seconds above 0",
+        ),
         (&["query", "select * from me.shop.none"], 1, "none"),
         (&["query", "select 1", "-o", "no/such/folder.csv"], 1, "cannot write no/such/folder.csv"),
         (&["query", "select 1", "-o", ".", "--format", "csv"], 1, ". is a folder"),
@@ -69,18 +73,18 @@ fn with_a_server() {
         (&["tail", "-f", "me/shop/none"], 1, "none"),
         (&["schema", "me/shop/none"], 1, "none"),
         (&["export", "me/shop/none", "-o", "x.csv"], 1, "none"),
-        (&["export", "me/shop/t", "--format", "table"], 2, "`query` prints"),
+        (&["export", "me/shop/t", "--format", "table"], 2, "only supported by `query`"),
         (&["keys", "revoke", "nope"], 1, "there is no such key"),
         (&["keys", "add", "--entity", "NOT GOOD"], 1, "error: "),
         (&["log", "T/"], 2, "error: "),
     ] {
         check(&home, args, code, error);
     }
-    for (file, error) in [("broken.parquet", "not readable as Parquet"), ("broken.json", "EOF")] {
+    for (file, error) in [("broken.parquet", "invalid Parquet file"), ("broken.json", "EOF")] {
         let ended = home.run(&["log", "--quiet", "me/shop/t", file]);
         assert!(ended.code == Some(1) && ended.err.contains(error), "{file}: {}", ended.err);
     }
-    // Where it failed, there is no half file.
+    // A failed export leaves no partial file.
     assert!(!home.path("x.csv").exists());
     let files = std::fs::read_dir(home.path("")).unwrap();
     let left =

@@ -1,13 +1,14 @@
-//! What happens while something happens.
+//! Commands that run while rows arrive or a server stops.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 use crate::support::{Home, finish, signal, until};
 
-/// A slow pipe shows its rows at once; a tail shows each once, across a restart of the server.
+/// Rows of a slow pipe are visible at once. `tail -f` prints each row once, across a server
+/// restart.
 #[test]
-fn live() {
+fn slow_pipes_and_tails_survive_a_server_restart() {
     let mut home = Home::new();
     let server = home.serve(&[]);
     let addr = home.url.clone().unwrap().replace("http://", "");
@@ -17,7 +18,7 @@ fn live() {
         home.run(&["query", "--format", "csv", "select count(*) as n from me.shop.live"]).out
     };
     writeln!(pipe, "{{\"n\":1}}").unwrap();
-    until("the first row is there", || count(&home) == "n\n1\n");
+    until("the first row is stored", || count(&home) == "n\n1\n");
 
     let mut tail = home.command(&["tail", "-f", "me/shop/live"]).spawn().unwrap();
     let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
@@ -39,16 +40,16 @@ fn live() {
     signal(&tail, "INT");
     let ended = finish(tail);
     assert_eq!(ended.code, Some(130));
-    assert!(ended.err.contains("waiting for the server\nconnected again\n"), "{}", ended.err);
+    assert!(ended.err.contains("waiting for the server\nreconnected\n"), "{}", ended.err);
 
     let last = home.run(&["tail", "-n", "2", "--format", "text", "me/shop/live"]).ok();
     let last: Vec<&str> = last.lines().map(|line| line.split_once("  ").unwrap().1).collect();
     assert_eq!(last, ["n=2", "n=3"]);
 }
 
-/// Ctrl-C ends the reading, and so does whoever asks the program to end; what was read is stored.
+/// `log` stops on SIGINT and SIGTERM, and stores the rows that it has read.
 #[test]
-fn an_interrupted_log_keeps_what_it_read() {
+fn an_interrupted_log_stores_the_rows_it_has_read() {
     let mut home = Home::new();
     let _server = home.serve(&[]);
     for name in ["INT", "TERM"] {
@@ -56,7 +57,7 @@ fn an_interrupted_log_keeps_what_it_read() {
         let mut log = home.command(&["log", &table]).stdin(Stdio::piped()).spawn().unwrap();
         let mut pipe = log.stdin.take().unwrap();
         writeln!(pipe, "{{\"n\":1}}").unwrap();
-        until("the row is there", || home.run(&["tail", &table]).out.contains("\"n\":1"));
+        until("the row is stored", || home.run(&["tail", &table]).out.contains("\"n\":1"));
         signal(&log, name);
         let ended = finish(log);
         assert_eq!(ended.code, Some(130), "{}", ended.err);
@@ -65,9 +66,9 @@ fn an_interrupted_log_keeps_what_it_read() {
     }
 }
 
-/// Whoever reads no more, such as `head`, is no error.
+/// A reader that closes the pipe, such as `head`, is not an error.
 #[test]
-fn a_broken_pipe_is_quiet() {
+fn a_broken_pipe_is_not_an_error() {
     let mut home = Home::new();
     let _server = home.serve(&[]);
     let sql = "select * from generate_series(1, 300000)";

@@ -1,4 +1,4 @@
-//! What `--help` teaches.
+//! The output of `--help`, and completion scripts.
 
 use crate::support::Home;
 
@@ -44,7 +44,7 @@ fn completions() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = home.run(&["completions", shell]).ok();
         for command in ["serve", "demo", "export"] {
-            assert!(script.contains(command), "{shell} knows no {command}");
+            assert!(script.contains(command), "{command} is missing for {shell}");
         }
     }
 }

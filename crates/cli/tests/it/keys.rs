@@ -1,4 +1,4 @@
-//! Keys, and the netrc file.
+//! API keys and the netrc file.
 
 use crate::support::{Home, mode};
 
@@ -7,7 +7,7 @@ fn machines(netrc: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_first_start_keeps_its_key() {
+fn the_first_start_stores_its_key() {
     let mut home = Home::new();
     home.write(".netrc", "machine other login a password b\nmachine 127.0.0.1 password old\n");
     let server = home.serve(&[]);
@@ -26,18 +26,18 @@ fn the_first_start_keeps_its_key() {
     let secret = netrc.rsplit("password ").next().unwrap().trim();
     assert!(secret.len() == 40 && !ended.out.contains(secret) && !ended.err.contains(secret));
 
-    // A later start makes none.
+    // A later start creates no key.
     let server = home.serve(&[]);
     assert_eq!(home.read(".netrc"), netrc);
     assert!(!server.stop().out.contains("first start"));
 }
 
 #[test]
-fn netrc_in_another_place() {
+fn the_key_is_stored_in_the_file_named_by_netrc() {
     let mut home = Home::new();
     let mut command = home.command(&["serve", "--data", "data", "--addr", "127.0.0.1:0"]);
     let mut child = command.env("NETRC", home.path("keys")).spawn().unwrap();
-    crate::support::until("the key is kept", || home.path("keys").exists());
+    crate::support::until("the key is stored", || home.path("keys").exists());
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(mode(&home.path("keys")), 0o600);
@@ -46,14 +46,14 @@ fn netrc_in_another_place() {
 }
 
 #[test]
-fn keys_are_made_and_revoked() {
+fn keys_are_created_and_revoked() {
     let mut home = Home::new();
     let _server = home.serve(&[]);
     let url = home.url.clone().unwrap();
     let admin = home.read(".netrc");
 
     let made = home.run(&["keys", "add", "--entity", "you", "--read", "reader"]);
-    assert!(made.err.contains("(read) for you; it is told this once:"), "{}", made.err);
+    assert!(made.err.contains("(read) for you; it is shown only once:"), "{}", made.err);
     let key = made.ok().trim().to_owned();
     let listed = home.run(&["keys", "ls"]).ok();
     assert!(listed.contains("┆ reader ┆ you    ┆ read  ┆") && !listed.contains(&key), "{listed}");
@@ -61,7 +61,7 @@ fn keys_are_made_and_revoked() {
         serde_json::from_str(&home.run(&["keys", "ls", "--json"]).ok()).unwrap();
     let id = json[1]["id"].as_str().unwrap().to_owned();
 
-    // The key replaces the one that was there; and it may only read.
+    // The new key replaces the stored one. It may only read.
     let login = home.pipe(&["login", "--key", "-"], &format!("{key}\n"));
     assert!(login.out.starts_with(&format!("logged in to {url} as you; ")), "{login:?}");
     assert!(!login.out.contains(&key));
@@ -74,7 +74,7 @@ fn keys_are_made_and_revoked() {
         (Some(1), "error: only an admin key may look after keys\n")
     );
 
-    // In the folder itself, no key is asked for.
+    // Changing the data folder directly requires no key.
     let data = ["--data", "data"];
     home.run(&[&["keys", "revoke", &id][..], &data].concat()).ok();
     let again = home.run(&[&["keys", "revoke", &id][..], &data].concat());
@@ -87,7 +87,7 @@ fn keys_are_made_and_revoked() {
 }
 
 #[test]
-fn beyond_loopback_a_key_comes_first() {
+fn listening_beyond_loopback_requires_a_key() {
     let home = Home::new();
     let args = ["serve", "--data", "data", "--addr", "0.0.0.0:0"];
     let refused = home.run(&args);

@@ -1,8 +1,9 @@
-//! The binary as a user meets it: a server in a process of its own, and commands that speak to it.
+//! Tests of the binary: a server in its own process, and commands that use it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![expect(clippy::unwrap_used, reason = "a panic shows where the test failed")]
 
 mod board;
+mod captive;
 mod crash;
 mod demo;
 mod errors;
@@ -10,5 +11,6 @@ mod follow;
 mod help;
 mod keys;
 mod round_trips;
+mod serve;
 mod spool;
 mod support;

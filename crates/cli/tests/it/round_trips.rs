@@ -1,4 +1,4 @@
-//! Rows in, rows out, in every form.
+//! Rows logged and read back in every format.
 
 use crate::support::Home;
 
@@ -9,9 +9,9 @@ const ROWS: &str = r#"{"path":"/","ms":7.5,"n":1,"ok":true,"note":null}
 
 const COLUMNS: &str = "path, ms, n, ok, note";
 
-/// Log, ask, export, log the export again, and ask again: the same rows.
+/// Log, query, export, log the export and query again: the rows are the same.
 #[test]
-fn every_form_comes_back_as_it_went() {
+fn every_format_round_trips() {
     let mut home = Home::new();
     let server = home.serve(&[]);
     let logged = home.pipe(&["log", "me/shop/t"], ROWS);
@@ -36,7 +36,8 @@ fn every_form_comes_back_as_it_went() {
         assert_eq!(ask(&home, &table), expected, "{form}");
     }
 
-    // Whole tables, with what the server adds; and by a pipe, where a form has no need of a file.
+    // Whole tables, including the server's own columns; and through a pipe for formats that need no
+    // file.
     for form in ["jsonl", "json", "csv", "parquet", "arrow"] {
         let file = format!("all.{form}");
         home.run(&["export", "me/shop/t", "-o", &file]).ok();
@@ -56,7 +57,7 @@ fn every_form_comes_back_as_it_went() {
 }
 
 #[test]
-fn what_there_is() {
+fn tables_schemas_and_queries_are_printed() {
     let mut home = Home::new();
     let _server = home.serve(&[]);
     assert!(home.run(&["tables"]).ok().starts_with("no tables at http://127.0.0.1:"));
@@ -82,7 +83,7 @@ fn what_there_is() {
     let url = home.run(&["url", "shop/requests"]).ok();
     assert!(url.contains("/?exp=get%28%0A++++%22wandb-artifact%3A%2F%2F%2Fme%2Fshop%2Frequests"));
 
-    // The mixed column shows what is there, and numbers stand to the right.
+    // A mixed column shows the non-null field, and numbers are aligned right.
     let table =
         home.run(&["query", "select n, ms from me.shop.requests where path is null or n.n > 0"]);
     let table = table.ok();
@@ -99,29 +100,29 @@ fn without_time(table: &str) -> String {
     format!("{table}\n({}, …)", note.split_once(", ").unwrap().0)
 }
 
-/// Rows that are none are told with their line, and keep no other from the table.
+/// Invalid rows are reported with their line; all other rows are logged.
 #[test]
-fn bad_rows() {
+fn invalid_rows_are_reported_and_skipped() {
     let mut home = Home::new();
     let _server = home.serve(&[]);
     let bad = "{\"a\":1}\nnope\n\n{\"a\":2,\"b\":3}\n[1]\n{\"a\":[]}\n{\"a\":4}\n";
     let logged = home.pipe(&["log", "me/shop/bad"], bad);
     assert_eq!(logged.code, Some(1));
     assert_eq!(logged.out, "me/shop/bad: 2 logged, 2 acked, 0 pending, 0 rejected, 0 dropped\n");
-    // The link comes with the first batch, whenever the input pauses.
-    let (links, told): (Vec<&str>, Vec<&str>) =
+    // The link is printed with the first batch, which depends on when the input pauses.
+    let (links, reported): (Vec<&str>, Vec<&str>) =
         logged.err.lines().partition(|line| line.starts_with("View data at: "));
     assert_eq!(links.len(), 1, "{links:#?}");
-    for (line, start) in told.iter().zip([
-        "warning: standard input:2: no JSON",
+    for (line, start) in reported.iter().zip([
+        "warning: standard input:2: invalid JSON",
         "warning: standard input:4: column \"b\"",
-        "warning: standard input:5: no JSON object",
+        "warning: standard input:5: not a JSON object",
         "warning: standard input:6: column \"a\"",
         "error: 4 rows refused; --evolve lets the table grow",
     ]) {
-        assert!(line.starts_with(start), "{told:#?}");
+        assert!(line.starts_with(start), "{reported:#?}");
     }
-    assert_eq!(told.len(), 5);
+    assert_eq!(reported.len(), 5);
 
     home.write("a.csv", "id,zip\n1,123\n2\n");
     let logged = home.run(&["log", "--text", "zip", "me/shop/csv", "a.csv"]);
@@ -131,9 +132,9 @@ fn bad_rows() {
     assert_eq!(zip, "[\n{\"zip\":\"123\"}\n]\n");
 }
 
-/// Media are written beside the export, where the paths in its cells lead.
+/// Media files are written next to the export, under the paths in its cells.
 #[test]
-fn media_beside_the_export() {
+fn media_files_are_exported_next_to_the_rows() {
     let mut home = Home::new();
     home.run(&["demo", "--rows", "12", "--rate", "1000", "--data", "data"]).ok();
     let _server = home.serve(&[]);
@@ -146,7 +147,7 @@ fn media_beside_the_export() {
     let exported = export(&["export", "demo/mnist/digits", "-o", "out.jsonl"]);
     assert_eq!(exported.code, Some(0), "{}", exported.err);
     assert!(exported.err.starts_with("out.jsonl: 12 rows, "), "{}", exported.err);
-    assert!(exported.err.contains(", 12 media files beside it"), "{}", exported.err);
+    assert!(exported.err.contains(", 12 media files next to it"), "{}", exported.err);
     for line in home.read("out.jsonl").lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         let path = row["image"]["path"].as_str().unwrap();
@@ -154,5 +155,5 @@ fn media_beside_the_export() {
         assert_eq!(&picture[1..4], b"PNG");
     }
     let refused = export(&["log", "demo/mnist/digits", "out.jsonl"]);
-    assert!(refused.code == Some(1), "a key that may only read logs: {}", refused.out);
+    assert!(refused.code == Some(1), "a read-only key was able to log: {}", refused.out);
 }

@@ -5,15 +5,15 @@ use std::io::Write;
 use std::process::Stdio;
 
 #[test]
-fn rows_wait_until_they_are_delivered() {
+fn spooled_rows_are_delivered_once() {
     let mut home = Home::new();
     let server = home.serve(&[]);
-    assert!(home.run(&["spool", "ls"]).ok().starts_with("nothing waits in "));
+    assert!(home.run(&["spool", "ls"]).ok().starts_with("no rows are waiting in "));
     let logged = home.pipe(&["log", "--offline", "me/shop/t"], "{\"n\":1}\n{\"n\":2}\n");
     assert_eq!(logged.ok(), "me/shop/t: 2 logged, 0 acked, 2 pending, 0 rejected, 0 dropped\n");
     let listed = home.run(&["spool", "ls"]).ok();
     assert!(listed.contains("│ me/shop/t ┆ http://127.0.0.1:"), "{listed}");
-    assert!(home.run(&["spool", "verify"]).ok().ends_with(": 1 spool, 2 rows, all whole\n"));
+    assert!(home.run(&["spool", "verify"]).ok().ends_with(": 1 spool, 2 rows, no problems\n"));
     let exported = home.run(&["spool", "export"]).ok();
     assert_eq!(exported.lines().count(), 2);
     assert!(exported.starts_with("{\"n\":1,"), "{exported}");
@@ -23,17 +23,18 @@ fn rows_wait_until_they_are_delivered() {
     let rows = home.run(&["query", "--format", "csv", "select n from me.shop.t"]).ok();
     assert_eq!(rows, "n\n1\n2\n");
 
-    // A killed program's rows are delivered by whoever comes next, and once.
+    // The rows of a killed program are delivered once, by the next command that opens the table or
+    // syncs.
     server.stop();
     let addr = home.url.clone().unwrap().replace("http://", "");
     let server = home.serve(&["--addr", &addr]);
     let mut log = home.command(&["log", "me/shop/killed"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut pipe = log.stdin.take().unwrap();
     writeln!(pipe, "{{\"n\":1}}").unwrap();
-    until("the row is there", || home.run(&["tail", "me/shop/killed"]).out.contains("\"n\":1"));
+    until("the row is stored", || home.run(&["tail", "me/shop/killed"]).out.contains("\"n\":1"));
     server.stop();
     writeln!(pipe, "{{\"n\":2}}").unwrap();
-    until("the row is on disk", || home.run(&["spool", "export"]).out.contains("\"n\":2"));
+    until("the row is spooled", || home.run(&["spool", "export"]).out.contains("\"n\":2"));
     signal(&log, "KILL");
     log.wait().unwrap();
     let _server = home.serve(&["--addr", &addr]);
@@ -44,7 +45,7 @@ fn rows_wait_until_they_are_delivered() {
 }
 
 #[test]
-fn damage_is_told() {
+fn damage_is_reported() {
     let home = Home::new();
     let mut command = home.command(&["log", "--offline", "me/shop/t"]);
     command.env("WANDB_BASE_URL", "http://127.0.0.1:9").stdin(Stdio::piped());

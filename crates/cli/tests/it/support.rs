@@ -1,4 +1,4 @@
-//! A machine of its own for each test, and a server on it.
+//! An isolated home folder for each test, and a server in it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long anything may take.
+/// Timeout of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A home without anything in it.
+/// An empty home folder.
 pub(crate) struct Home {
     folder: TempDir,
-    /// The server that commands speak to.
+    /// The URL of the server that commands use.
     pub(crate) url: Option<String>,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -27,7 +27,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Returns its output, if all went well.
+    /// Returns the standard output. Panics if the command failed.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
@@ -52,7 +52,7 @@ impl Home {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// A command that sees this home alone.
+    /// Returns a command whose environment contains only this home folder.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_streamtable"));
         for (name, _) in std::env::vars_os() {
@@ -76,17 +76,17 @@ impl Home {
         finish(self.command(args).spawn().unwrap())
     }
 
-    /// Runs a command with something on its standard input.
+    /// Runs a command with the given standard input.
     pub(crate) fn pipe(&self, args: &[&str], input: &str) -> Ended {
         let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // Whoever ends early reads no more; that is for the test to judge.
+        // The command may exit before it has read everything; the test checks the result.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         finish(child)
     }
 
-    /// Starts a server, to which commands speak from now on.
+    /// Starts a server, which later commands use.
     pub(crate) fn serve(&mut self, args: &[&str]) -> Server {
         let fixed = ["serve", "--data", "data"];
         let addr: &[&str] = if args.contains(&"--addr") { &[] } else { &["--addr", "127.0.0.1:0"] };
@@ -98,7 +98,7 @@ impl Home {
             panic!("{line}{:?}", finish(child));
         };
         self.url = Some(url.to_owned());
-        // The greeting ends where the server begins to wait, so nobody waits for it here.
+        // The rest of the greeting is read on a thread, because it ends only when the server stops.
         let greeting = std::thread::spawn(move || {
             let mut text = line;
             let _ = out.read_to_string(&mut text);
@@ -108,14 +108,14 @@ impl Home {
     }
 }
 
-/// A server in a process of its own, ended when this is dropped.
+/// A server in its own process. Dropping it kills the process.
 pub(crate) struct Server {
     child: Child,
     greeting: Option<std::thread::JoinHandle<String>>,
 }
 
 impl Server {
-    /// Asks it to stop, and returns what it said.
+    /// Sends SIGTERM and returns the result, including the greeting.
     pub(crate) fn stop(mut self) -> Ended {
         signal(&self.child, "TERM");
         let mut ended = wait(&mut self.child);
@@ -137,7 +137,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
 }
 
-/// Waits for the end of a process, and reads all that it says.
+/// Waits for the end of a process and returns its output.
 pub(crate) fn finish(mut child: Child) -> Ended {
     wait(&mut child)
 }
@@ -162,7 +162,7 @@ fn wait(child: &mut Child) -> Ended {
         if start.elapsed() > PATIENCE {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("no end: {}", String::from_utf8_lossy(&err.join().unwrap()));
+            panic!("timed out: {}", String::from_utf8_lossy(&err.join().unwrap()));
         }
         std::thread::sleep(Duration::from_millis(5));
     };
@@ -175,17 +175,17 @@ fn wait(child: &mut Child) -> Ended {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition is true. Panics after [`PATIENCE`].
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Returns a file's permissions.
+/// Returns the permissions of a file.
 #[cfg(unix)]
 pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;

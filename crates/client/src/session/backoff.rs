@@ -1,16 +1,16 @@
-//! How long to wait before a repetition.
+//! Delays between retries.
 
 use std::time::Duration;
 
-/// How an append that failed is repeated.
+/// The delays between retries of a failed append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// The longest wait before the first repetition. Each further one may take twice as long. What
-    /// is really waited is drawn between a millisecond and that, so that many clients do not come
-    /// back together. 500 ms by default.
+    /// Upper bound of the first delay. It doubles with each further retry. The actual delay is
+    /// random, between one millisecond and the bound, so that many clients do not retry at the same
+    /// time. The default is 500 ms.
     pub first_delay: Duration,
-    /// The longest wait at all, unless the backend asks for more by `Retry-After`. 60 s by
-    /// default.
+    /// Maximum delay, unless the backend asks for a longer one with `Retry-After`. The default is
+    /// 60 s.
     pub max_delay: Duration,
 }
 
@@ -20,7 +20,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Draws waits: exponential growth with full jitter.
+/// Generates delays: exponential growth with full jitter.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     policy: RetryPolicy,
@@ -32,17 +32,17 @@ impl Backoff {
         Self { policy, state: seed }
     }
 
-    /// No repetition follows at once, whatever the policy: it might fail at once, for ever.
+    /// Minimum delay, whatever the policy: without one, a retry that fails at once would loop.
     const SHORTEST: Duration = Duration::from_millis(1);
 
-    /// Returns how long to wait before repetition number `attempt`, counted from 1.
+    /// Returns the delay before retry number `attempt`, counted from 1.
     pub(crate) fn delay(&mut self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         let longest = self.policy.first_delay.saturating_mul(1 << doublings);
         longest.min(self.policy.max_delay).mul_f64(self.draw()).max(Self::SHORTEST)
     }
 
-    /// Draws from 0 to 1 (splitmix64: a few lines, and the quality hardly matters here).
+    /// Returns a random number from 0 to 1 (splitmix64: short, and good enough here).
     fn draw(&mut self) -> f64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;

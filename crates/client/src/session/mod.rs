@@ -1,4 +1,4 @@
-//! What to send next, and what an answer means: the part that must be right.
+//! The delivery state machine: what to send next, and what a response means.
 
 mod backoff;
 
@@ -11,17 +11,18 @@ pub use backoff::RetryPolicy;
 use crate::seeded_bug::{Bug, is_seeded};
 use crate::{AppendError, Appended, StopReason};
 
-/// When rows go out together.
+/// Limits of the batches in which rows are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// As many rows go out at once at the most. 20,000 by default.
+    /// Maximum number of rows in a batch. The default is 20,000.
     pub max_rows: usize,
-    /// As many bytes of rows go out at once at the most, unless one row alone has more. 4 MiB by
-    /// default; the protocol's servers take 10 MiB.
+    /// Maximum size of a batch in bytes; a single larger row is sent alone. The default is 4 MiB;
+    /// servers of the protocol accept 10 MiB.
     pub max_bytes: usize,
-    /// A row waits for others at most this long, unless a request is on its way. 50 ms by default.
+    /// Maximum time that a row waits for others, unless a request is in flight. The default is 50
+    /// ms.
     pub linger: Duration,
-    /// An append that takes longer has failed, and is repeated. 60 s by default.
+    /// Timeout of an append, after which it is retried. The default is 60 s.
     pub append_timeout: Duration,
 }
 
@@ -36,37 +37,37 @@ impl Default for BatchLimits {
     }
 }
 
-/// So many lines in a row may be refused alone by a status that might mean anything, or as too
-/// large, before the stream stops rather than lose more.
+/// Maximum number of consecutive lines that may be rejected alone, with an ambiguous status or as
+/// too large. Then the stream stops, so that no more are lost.
 const MAX_LONE_REFUSALS: u32 = 16;
 
-/// One writer's rows on their way: a state machine without clock, socket, rows or `async`.
+/// The delivery of one writer's rows: a state machine without clock, socket, rows or `async`.
 ///
-/// Lines are numbered from 0 in the order in which they were logged. At any time at most one
-/// append is in flight; it covers the oldest lines that are not settled, and a repetition covers
-/// the same lines, unless it must be smaller.
+/// Lines are numbered from 0 in the order in which they were logged. At most one append is in
+/// flight. It contains the oldest lines that are not settled; a retry contains the same lines,
+/// unless it must be smaller.
 #[derive(Debug)]
 pub(crate) struct Session {
     limits: BatchLimits,
     backoff: Backoff,
-    /// Lines logged so far.
+    /// Number of lines logged so far.
     logged: u64,
     /// All lines before this one are acked or rejected.
     settled: u64,
     acked: u64,
     rejected: u64,
-    /// Bytes of lines that were never sent.
+    /// Size of the lines that were never sent.
     unsent_bytes: usize,
-    /// When the oldest line that was never sent was logged.
+    /// When the oldest of these lines was logged.
     unsent_since: Option<Instant>,
-    /// Lines before this one go out without waiting for others.
+    /// Lines before this one are sent without waiting for others.
     urgent_until: u64,
     in_flight: Option<Range<u64>>,
     retry: Option<Retry>,
-    /// No append before this.
+    /// No append is sent before this time.
     not_before: Option<Instant>,
     pace: Duration,
-    /// As many lines at once, after the backend found more too many.
+    /// Maximum number of lines, after the backend rejected a larger number as too large.
     max_lines: usize,
     lone_refusals: u32,
     stopped: Option<StopReason>,
@@ -80,20 +81,20 @@ struct Retry {
     attempts: u32,
 }
 
-/// What is to be done now.
+/// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Append lines from number `first` on, at most so many; then tell how many by
-    /// [`Session::sent`].
+    /// Append lines starting at `first`, at most `max_lines`; then call [`Session::sent`] with
+    /// their number.
     Append { first: u64, max_lines: usize },
     /// Nothing, until a line is logged or, if a time is given, until then.
     Wait(Option<Instant>),
 }
 
-/// Lines that are settled now.
+/// Lines that were settled by a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
-    /// Lines refused for good, and why.
+    /// Permanently rejected lines, with the reason.
     pub(crate) rejected: Vec<(u64, String)>,
 }
 
@@ -120,8 +121,8 @@ impl Session {
         }
     }
 
-    /// Hears that a line of `bytes` bytes was logged, and tells whether [`poll`](Self::poll) would
-    /// now answer otherwise than before.
+    /// Records a new line of `bytes` bytes. Returns whether the result of [`poll`](Self::poll)
+    /// changes.
     pub(crate) fn logged(&mut self, now: Instant, bytes: usize) -> bool {
         self.logged += 1;
         let was_full = self.is_batch_full();
@@ -131,19 +132,19 @@ impl Session {
         is_first || (self.is_batch_full() && !was_full)
     }
 
-    /// Hears that somebody waits for all lines logged so far.
+    /// Called when a caller waits for all lines logged so far.
     pub(crate) fn flush(&mut self) {
         self.urgent_until = self.logged;
     }
 
-    /// Tells what is to be done now.
+    /// Returns what to do now.
     pub(crate) fn poll(&self, now: Instant) -> Step {
         if self.stopped.is_some() || self.in_flight.is_some() {
             return Step::Wait(None);
         }
         let first = self.settled;
         let (due, max_lines) = match (&self.retry, self.unsent_since) {
-            // A repetition is never longer than what it repeats.
+            // A retry is never longer than the original append.
             (Some(retry), _) => {
                 (self.not_before, self.max_lines.min((retry.lines.end - first) as usize))
             }
@@ -162,7 +163,7 @@ impl Session {
         }
     }
 
-    /// Hears that `count` lines of `bytes` bytes went out, as [`poll`](Self::poll) asked.
+    /// Records that `count` lines of `bytes` bytes were sent, as [`poll`](Self::poll) requested.
     pub(crate) fn sent(&mut self, now: Instant, count: u64, bytes: usize) {
         let lines = self.settled..self.settled + count;
         if self.retry.is_none() {
@@ -173,7 +174,7 @@ impl Session {
         self.in_flight = Some(lines);
     }
 
-    /// Hears what became of the append in flight.
+    /// Called with the response to the append in flight.
     pub(crate) fn answered(
         &mut self,
         now: Instant,
@@ -182,17 +183,23 @@ impl Session {
         let Some(lines) = self.in_flight.take() else { return Settled::default() };
         let count = lines.end - lines.start;
         match answer {
-            Ok(appended) => self.stored(now, lines, appended),
+            Ok(Appended { end: Some(end), .. }) if end <= lines.start || end > lines.end => {
+                let Range { start, end: sent } = lines;
+                let message = format!("the answer covers lines up to {end}, not {start} to {sent}");
+                self.failed(now, lines, message, None)
+            }
+            Ok(appended) => {
+                let end = appended.end.unwrap_or(lines.end);
+                if end < lines.end {
+                    self.again(end..lines.end, 0);
+                }
+                self.stored(now, lines.start..end, appended)
+            }
             Err(AppendError::Transient { .. }) if is_seeded(Bug::AckOnLostReply) => {
                 self.stored(now, lines, Appended::default())
             }
             Err(AppendError::Transient { message, retry_after }) => {
-                self.last_error = Some(message);
-                let attempts = self.attempts() + 1;
-                let delay = self.backoff.delay(attempts).max(retry_after.unwrap_or_default());
-                self.not_before = self.not_before.max(Some(now + reachable(delay)));
-                self.again(lines, attempts);
-                Settled::default()
+                self.failed(now, lines, message, retry_after)
             }
             Err(AppendError::TooLarge | AppendError::Refused { .. }) if count > 1 => {
                 self.max_lines = (count / 2) as usize;
@@ -211,7 +218,7 @@ impl Session {
                 }
                 self.lone_refusals += 1;
                 let rejected = vec![(lines.start, message)];
-                self.settle(lines, Appended { rejected, pause: Duration::ZERO })
+                self.settle(lines, Appended { rejected, ..Appended::default() })
             }
             Err(AppendError::Stopped(reason)) => {
                 self.again(lines, self.attempts());
@@ -221,7 +228,7 @@ impl Session {
         }
     }
 
-    /// Starts again after a stop; without one, what the backend asked to wait still holds.
+    /// Continues after a stop. Otherwise, a delay that the backend asked for still applies.
     pub(crate) fn resume(&mut self) {
         if self.stopped.take().is_some() {
             self.not_before = None;
@@ -229,7 +236,7 @@ impl Session {
         }
     }
 
-    /// Stops for a reason that lies outside of an append.
+    /// Stops for a reason outside of an append.
     pub(crate) fn stop(&mut self, reason: StopReason) {
         self.last_error = Some(reason.to_string());
         self.stopped = Some(reason);
@@ -239,12 +246,12 @@ impl Session {
         self.stopped.as_ref()
     }
 
-    /// What went wrong since the backend last stored something.
+    /// Returns the most recent error since the backend last stored something.
     pub(crate) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
-    /// Tells whether the next append, or the one in flight, sends lines that were sent before.
+    /// Returns whether the next append, or the one in flight, sends lines that were sent before.
     pub(crate) fn is_repeating(&self) -> bool {
         self.retry.is_some()
     }
@@ -270,8 +277,25 @@ impl Session {
             || self.logged - self.settled >= self.max_lines as u64
     }
 
-    fn attempts(&self) -> u32 {
+    /// How often the next append, or the one in flight, was tried without an answer.
+    pub(crate) fn attempts(&self) -> u32 {
         self.retry.as_ref().map_or(0, |retry| retry.attempts)
+    }
+
+    /// Sends lines again after a while, because no acknowledgement came.
+    fn failed(
+        &mut self,
+        now: Instant,
+        lines: Range<u64>,
+        message: String,
+        retry_after: Option<Duration>,
+    ) -> Settled {
+        self.last_error = Some(message);
+        let attempts = self.attempts() + 1;
+        let delay = self.backoff.delay(attempts).max(retry_after.unwrap_or_default());
+        self.not_before = self.not_before.max(Some(now + reachable(delay)));
+        self.again(lines, attempts);
+        Settled::default()
     }
 
     fn stored(&mut self, now: Instant, lines: Range<u64>, appended: Appended) -> Settled {
@@ -282,7 +306,7 @@ impl Session {
         self.settle(lines, appended)
     }
 
-    /// Repeats lines; those behind them that were part of a longer attempt still count as sent.
+    /// Schedules a retry. Later lines that were part of a longer attempt still count as sent.
     fn again(&mut self, lines: Range<u64>, attempts: u32) {
         let end = self.retry.as_ref().map_or(lines.end, |retry| retry.lines.end.max(lines.end));
         self.retry = Some(Retry { lines: lines.start..end, attempts });
@@ -306,7 +330,7 @@ impl Session {
     }
 }
 
-/// Shortens what may be no limit at all, so that a clock reaches its end: a century.
+/// Limits a duration to a century, so that adding it to an instant cannot overflow.
 pub(crate) fn reachable(duration: Duration) -> Duration {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     duration.min(CENTURY)

@@ -1,6 +1,6 @@
 //! The settings files of the Python clients.
 
-/// Returns the value of a key in the section `[default]`, as Python's configparser would.
+/// Returns the value of a key in the section `[default]`, parsed like Python's configparser.
 pub(super) fn default_section<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let mut section = "";
     let mut found = None;
@@ -14,7 +14,7 @@ pub(super) fn default_section<'a>(text: &'a str, key: &str) -> Option<&'a str> {
             && let Some((name, value)) = line.split_once(['=', ':'])
             && name.trim().eq_ignore_ascii_case(key)
         {
-            // The last one counts.
+            // The last occurrence wins.
             found = Some(value.trim()).filter(|value| !value.is_empty());
         }
     }

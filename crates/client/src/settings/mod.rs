@@ -1,4 +1,4 @@
-//! What this machine says of servers, keys and names: environment, netrc, settings files.
+//! Settings from this machine: environment variables, netrc and settings files.
 
 mod ini;
 mod netrc;
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use streamtable_transport::{ApiKey, ApiKeyError, Origin};
 
-/// W&B's own API.
+/// The base URL of W&B's own API.
 pub const WANDB_API: &str = "https://api.wandb.ai";
 
-/// What an opening table needs to know and the caller did not say.
+/// Settings for opening a table that the caller did not specify.
 ///
-/// [`from_env`](Self::from_env) looks where the Python clients look (protocol notes §3). It reads
-/// the environment and some small files when it is called, and never writes; whoever wants other
-/// answers fills in the fields.
+/// [`from_env`](Self::from_env) uses the same sources as the Python clients (protocol notes §3). It
+/// reads the environment and some small files when it is called, and never writes. To override a
+/// setting, set its field.
 ///
 /// ```
 /// use streamtable::Settings;
@@ -24,20 +24,20 @@ pub const WANDB_API: &str = "https://api.wandb.ai";
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The server's API, without a slash at its end. W&B's by default.
+    /// The base URL of the server's API, without a trailing slash. The default is W&B's.
     pub base_url: String,
-    /// The key.
+    /// The API key.
     pub api_key: Option<ApiKey>,
-    /// The user or team to log to.
+    /// The default entity: a user or team.
     pub entity: Option<String>,
-    /// The project to log to; a table's name tells it by rights.
+    /// The default project, used when the table name has none.
     pub project: Option<String>,
-    /// Where boards are, if not where the API is.
+    /// The base URL of boards, if it differs from the API's.
     pub board_url: Option<String>,
-    /// Where run pages are, if not where the API's address says.
+    /// The base URL of run pages, if it cannot be derived from the API's.
     pub app_url: Option<String>,
-    /// The folder in which rows are kept until they are stored. Without one they are in memory
-    /// only, unless the builder is told otherwise.
+    /// The folder in which rows are spooled until they are stored. If it is `None` and the builder
+    /// sets no spool, rows are only kept in memory.
     pub spool_dir: Option<PathBuf>,
 }
 
@@ -59,21 +59,21 @@ impl Default for Settings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// A key is none.
-    #[error("the API key from {source_name} cannot be used: {error}")]
+    /// An API key is invalid.
+    #[error("the API key from {source_name} is invalid: {error}")]
     Key {
-        /// Where it came from.
+        /// The variable or file that contains the key.
         source_name: String,
-        /// What is wrong with it.
+        /// Why the key is invalid.
         #[source]
         error: ApiKeyError,
     },
-    /// A file is there but cannot be read.
+    /// A file exists but cannot be read.
     #[error("cannot read {}: {reason}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The message of the operating system.
         reason: String,
     },
 }
@@ -82,21 +82,21 @@ impl Settings {
     /// Reads the environment, `~/.netrc` and the settings files.
     ///
     /// - base URL: `WANDB_BASE_URL`, then settings files, then W&B's own;
-    /// - key: `WANDB_API_KEY`, then netrc (`$NETRC`, else `~/.netrc`, else `~/_netrc`; the entry
-    ///   for `host:port`, then the one for `host`, then `default`), then settings files;
-    /// - entity: `WANDB_ENTITY`, then settings files; project likewise, by `WANDB_PROJECT`;
+    /// - key: `WANDB_API_KEY`, then netrc (`$NETRC`, otherwise `~/.netrc`, otherwise `~/_netrc`;
+    ///   the entry for `host:port`, then the one for `host`, then `default`), then settings files;
+    /// - entity: `WANDB_ENTITY`, then settings files; the project likewise, with `WANDB_PROJECT`;
     /// - board and app: `WEAVE_SERVER_URL` and `WANDB_APP_URL`;
     /// - spool: `STREAMTABLE_SPOOL`, a folder or `off`, then `streamtable/spool` in
-    ///   `$XDG_STATE_HOME`, else in `~/.local/state`.
+    ///   `$XDG_STATE_HOME`, otherwise in `~/.local/state`.
     ///
-    /// Settings files are `./wandb/settings`, then `settings` in `$WANDB_CONFIG_DIR`, else in
-    /// `~/.config/wandb`. Only a file that is there and cannot be read is an error, and a key that
-    /// holds what no key may.
+    /// Settings files are `./wandb/settings`, then `settings` in `$WANDB_CONFIG_DIR`, otherwise in
+    /// `~/.config/wandb`. Fails only if an existing file cannot be read or a key contains invalid
+    /// characters.
     pub fn from_env() -> Result<Self, SettingsError> {
         Self::from_machine(None, true)
     }
 
-    /// Does what [`from_env`](Self::from_env) does, for the server at `base_url`.
+    /// Reads the settings like [`from_env`](Self::from_env), for the server at `base_url`.
     pub fn from_env_for(base_url: &str) -> Result<Self, SettingsError> {
         Self::from_machine(Some(base_url), true)
     }
@@ -177,14 +177,14 @@ fn spool_dir(env: &dyn Fn(&'static str) -> Option<String>, home: Option<&Path>) 
         Some(dir) => return Some(dir.into()),
         None => {}
     }
-    // The specification has relative paths ignored.
+    // The XDG specification requires ignoring relative paths.
     let state = env("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| Some(home?.join(".local/state")))?;
     Some(state.join("streamtable/spool"))
 }
 
-/// The names under which a server may stand in netrc: the present SDK writes `host:port`, older
-/// ones the bare host.
+/// Returns the machine names of a server in netrc: the current SDK writes `host:port`, older ones
+/// only the host.
 fn hosts(base_url: &str) -> Vec<String> {
     match base_url.parse::<Origin>() {
         Ok(origin) => {
@@ -204,7 +204,7 @@ fn read_file(path: &Path) -> Result<Option<String>, SettingsError> {
     use std::io::ErrorKind;
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        // A folder of that name, or a file in place of the folder, is as good as nothing.
+        // A folder of that name, or a file in place of the parent folder, counts as missing.
         Err(e)
             if matches!(
                 e.kind(),
@@ -223,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads settings on a machine that has just these variables and files.
+    /// Reads the settings of a machine with only these variables and files.
     fn read(env: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let env: HashMap<_, _> = env.iter().copied().collect();
         let files: HashMap<_, _> = files.iter().copied().collect();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn first_hit_wins() {
+    fn the_first_source_wins() {
         let home = ("HOME", "/home/me");
         let global = "/home/me/.config/wandb/settings";
         check(&[], &[], [None, None, None, None]);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn spools() {
+    fn the_spool_folder_follows_the_environment() {
         #[track_caller]
         fn check(env: &[(&str, &str)], expected: Option<&str>) {
             assert_eq!(read(env, &[]).unwrap().spool_dir, expected.map(PathBuf::from));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_from_netrc() {
+    fn keys_are_read_from_netrc() {
         let netrc = "machine h login user password bare\nmachine h:8080 login user password exact\n\
                      default login user password any\n";
         let home = ("HOME", "/home/me");
@@ -312,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_none_is_told_without_being_shown() {
+    fn invalid_keys_are_reported_but_not_shown() {
         let error = read(&[("WANDB_API_KEY", "sec\u{7}ret")], &[]).unwrap_err();
-        assert!(error.to_string().starts_with("the API key from WANDB_API_KEY cannot be used"));
+        assert!(error.to_string().starts_with("the API key from WANDB_API_KEY is invalid"));
         assert!(!error.to_string().contains("ret"));
     }
 
     #[test]
-    fn no_key_is_looked_for_that_is_not_needed() {
+    fn unneeded_keys_are_not_read() {
         let env = |name: &str| (name == "WANDB_API_KEY").then(|| "sec\u{7}ret".to_owned());
         let file = |_: &Path| Ok(Some("[default]\nentity = e\napi_key = a\u{7}".to_owned()));
         let found = Settings::read(&env, &file, None, false).unwrap();

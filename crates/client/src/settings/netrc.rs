@@ -1,9 +1,9 @@
-//! The netrc file: which password for which machine.
+//! A reader for netrc files.
 
-/// Returns the password of the entry for the first of `hosts` that has one, else that of the
+/// Returns the password for the first of `hosts` that has one, otherwise the password of the
 /// `default` entry.
 ///
-/// A file that is not well formed is read as far as it makes sense.
+/// A malformed file is parsed as far as possible.
 pub(super) fn password(text: &str, hosts: &[String]) -> Option<String> {
     let entries = entries(text);
     let of = |machine: Option<&str>| {
@@ -40,8 +40,8 @@ fn entries(text: &str) -> Vec<Entry> {
     entries
 }
 
-/// Splits the file into words. A word may stand in double quotes; `#` at the start of a word begins
-/// a comment, except in a password; a macro ends at the next empty line.
+/// Splits the file into words. A word may be enclosed in double quotes. `#` at the start of a word
+/// begins a comment, except in a password. A macro ends at the next empty line.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut in_macro = false;
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn files() {
+    fn passwords_are_found() {
         check("machine a login user password k", "a", Some("k"));
         check("machine a\n  login user\n  password k\nmachine b password l", "b", Some("l"));
         check("machine a password k", "b", None);

@@ -1,42 +1,42 @@
-//! What a schedule may hold, and the dice that choose.
+//! The operations of a schedule, and the generator that chooses them.
 
 use std::time::Duration;
 
-use streamtable_mock_backend::{Fault, Loss, RequestKind};
+use streamtable_mock_backend::{Fault, Loss, NoAck, RequestKind};
 
 use crate::spool::sim_disk::Trouble;
 
-/// In milliseconds.
+/// One year in milliseconds.
 const YEAR: i64 = 365 * 86_400_000;
 
-/// What a schedule does.
+/// An operation of a schedule.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    /// Logs so many rows in one call, of which every third may be bad.
+    /// Logs this number of rows in one call. Every third row may be invalid.
     Log { rows: u64, with_bad: bool },
     /// Waits.
     Sleep(Duration),
-    /// Waits for the rows, at most so long.
+    /// Flushes with this timeout.
     Flush(Duration),
-    /// Something goes wrong with the next request of a kind.
+    /// Injects a fault into the next request of a kind.
     Fail(RequestKind, Fault),
-    /// The key stops being accepted, and is accepted again after a while.
+    /// The API key is rejected for a while.
     LoseKey(Duration),
-    /// The machine's clock is put so many milliseconds ahead, or back.
+    /// Moves the system clock by this number of milliseconds, forwards or backwards.
     JumpClock(i64),
     /// Another program opens the same table.
     Reopen,
     /// All programs are killed, and one is started.
     Kill,
-    /// The power is cut, and one program is started.
+    /// The power fails, and one program is started.
     CutPower,
-    /// A call to the disk fails, so many calls later.
+    /// A call to the disk fails, after this number of other calls.
     FailDisk(u64, Trouble),
-    /// The disk is full for a while, in which rows are logged.
+    /// The disk is full for a while, during which rows are logged.
     FillDisk { rows: u64, time: Duration },
 }
 
-/// A source of numbers that depends on a seed alone (splitmix64).
+/// A deterministic random generator (splitmix64).
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
@@ -53,7 +53,9 @@ impl Dice {
     }
 
     fn fault(&mut self) -> Fault {
-        match self.roll(12) {
+        match self.roll(16) {
+            12..=14 => self.no_ack(),
+            15 => Fault::PartialAck,
             0 => Fault::Unreachable,
             1 => Fault::LoseRequest(Loss::Interrupted),
             2 => Fault::LoseRequest(Loss::Timeout),
@@ -65,8 +67,21 @@ impl Dice {
             8 => Fault::HtmlErrorPage,
             9 => Fault::CutBody,
             10 => Fault::retry_after(503, self.millis(10_000)),
-            // A status says nothing about the rows only if it is one of these.
+            // Only these statuses are transient: they say nothing about the rows.
             _ => Fault::status([408, 413, 429, 500, 502, 503, 504][self.roll(7) as usize]),
+        }
+    }
+
+    fn no_ack(&mut self) -> Fault {
+        Fault::NoAck(NoAck::ALL[self.roll(NoAck::ALL.len() as u64) as usize])
+    }
+
+    /// Something that goes wrong with a request: of any kind, if it is a false acknowledgement.
+    fn failure(&mut self) -> Op {
+        match self.roll(6) {
+            0 => Op::Fail(RequestKind::Upload, self.no_ack()),
+            1 => Op::Fail(RequestKind::Graphql, self.no_ack()),
+            _ => Op::Fail(RequestKind::FileStream, self.fault()),
         }
     }
 
@@ -79,7 +94,7 @@ impl Dice {
             0..=5 => Op::Log { rows: 1 + self.roll(12), with_bad: self.roll(4) == 0 },
             6..=7 => Op::Sleep(self.millis(2_000)),
             8..=9 => Op::Flush(self.millis(20_000)),
-            10..=13 => Op::Fail(RequestKind::FileStream, self.fault()),
+            10..=13 => self.failure(),
             14 => Op::LoseKey(self.millis(5_000)),
             15 => Op::Reopen,
             16 => Op::JumpClock(self.roll(2 * YEAR as u64) as i64 - YEAR),

@@ -1,9 +1,10 @@
 //! Random schedules of operations and faults, through the public API, in simulated time.
 //!
-//! A schedule is a seed: `STREAMTABLE_SEED=7 cargo nextest run -p streamtable simulation` runs that
-//! one again, and a failure prints its seed with the schedule. `STREAMTABLE_SCHEDULES` says how
-//! many to run, and `cargo xtask simulate` prints the figures. Programs of odd seeds have a spool on
-//! a simulated disk; they are killed, the power is cut, and the disk fails, too.
+//! A schedule is determined by its seed. `STREAMTABLE_SEED=7 cargo nextest run -p streamtable
+//! simulation` runs one schedule; a failure prints its seed and the schedule.
+//! `STREAMTABLE_SCHEDULES` sets the number of schedules, and `cargo xtask simulate` prints
+//! statistics. Programs with odd seeds have a spool on a simulated disk: there, programs are
+//! killed, the power fails, and the disk fails, too.
 
 mod dice;
 mod world;
@@ -33,7 +34,7 @@ fn simulate<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, Strin
     runtime.block_on(work)
 }
 
-/// Runs a schedule, and returns what it saw.
+/// Runs a schedule and returns what it covered.
 fn run(seed: u64) -> Result<Seen, String> {
     let result = simulate(async {
         let mut world = World::new(seed, false).await?;
@@ -46,9 +47,9 @@ fn run(seed: u64) -> Result<Seen, String> {
     result.map_err(|error| format!("seed {seed}: {error}\n{:#?}", schedule(seed)))
 }
 
-/// Writes a figure down where `cargo xtask simulate` finds it.
-#[expect(clippy::print_stdout, reason = "figures are for whoever runs the test")]
-fn tell(figure: std::fmt::Arguments<'_>) {
+/// Prints a figure for `cargo xtask simulate`.
+#[expect(clippy::print_stdout, reason = "`cargo xtask simulate` reads the figures")]
+fn print_figure(figure: std::fmt::Arguments<'_>) {
     println!("figure: {figure}");
 }
 
@@ -79,16 +80,19 @@ fn every_row_once_and_in_order() {
         }
     });
     let schedules = seeds.end - seeds.start;
-    tell(format_args!("{schedules} schedules: {seen}"));
-    assert!(seen.rows >= schedules, "the schedules log too little: {seen:?}");
+    print_figure(format_args!("{schedules} schedules: {seen}"));
+    assert!(seen.rows >= schedules, "the schedules log too few rows: {seen:?}");
     if schedules >= SCHEDULES {
         let kills = seen.kills.min(seen.power_cuts).min(seen.disk_failures).min(seen.clock_jumps);
-        assert!(kills > schedules / 10, "the schedules kill too little: {seen:?}");
-        assert!(seen.recovered > schedules / 10, "nothing was recovered: {seen:?}");
+        assert!(
+            kills > schedules / 10,
+            "too few kills, power failures, disk failures or clock jumps: {seen:?}"
+        );
+        assert!(seen.recovered > schedules / 10, "too few rows were recovered: {seen:?}");
     }
 }
 
-/// What a program with a spool does in its life, and after its death.
+/// The operations of a program with a spool, including a kill and a restart.
 fn life() -> Vec<Op> {
     let second = Duration::from_secs(1);
     vec![
@@ -106,7 +110,7 @@ fn life() -> Vec<Op> {
     ]
 }
 
-/// Runs that life with one call to the disk that fails, and returns how many calls there were.
+/// Runs these operations with one failing call to the disk. Returns the number of calls.
 fn run_with_failure(seed: u64, call: u64, trouble: Trouble) -> Result<u64, String> {
     let result = simulate(async {
         let mut world = World::new(seed, true).await?;
@@ -123,13 +127,13 @@ fn run_with_failure(seed: u64, call: u64, trouble: Trouble) -> Result<u64, Strin
     result.map_err(|error| format!("seed {seed}, call {call} fails by {trouble:?}: {error}"))
 }
 
-/// Fails the first call to the disk, then the second, and so on, until a run makes no more.
+/// Fails the first call to the disk, then the second, and so on, until every call has failed once.
 #[test]
 fn every_call_to_the_disk_may_fail() {
     let troubles = [Trouble::NoSpace, Trouble::Io, Trouble::Short];
     let one_by_one = |trouble| {
         let mut failed = 0;
-        // These seeds have all policies, with pictures and without.
+        // These seeds cover all sync policies, with and without media files.
         for seed in 0..4 {
             for call in 0.. {
                 if call >= run_with_failure(seed, call, trouble)? {
@@ -145,23 +149,28 @@ fn every_call_to_the_disk_may_fail() {
         let results = workers.map(|w| w.join().unwrap_or_else(|_| Err("a panic".into())));
         results.map(|result| result.unwrap_or_else(|error| panic!("{error}"))).iter().sum()
     });
-    tell(format_args!("{failed} calls to the disk failed, one by one"));
+    print_figure(format_args!("{failed} calls to the disk failed, one by one"));
     assert!(failed > 1_000, "only {failed} calls");
 }
 
-/// Shows that the schedules above find a bug of this kind, and soon.
+/// Checks that the schedules above find a seeded bug quickly.
 #[track_caller]
 fn finds(bug: Bug) {
     seeded_bug::seed(Some(bug));
     let found = (0..400).find(|&seed| run(seed).is_err());
     seeded_bug::seed(None);
     let Some(seed) = found else { panic!("400 schedules do not find {bug:?}") };
-    tell(format_args!("seeded bug {bug:?}: found by schedule {} of 400", seed + 1));
+    print_figure(format_args!("seeded bug {bug:?}: found by schedule {} of 400", seed + 1));
 }
 
 #[test]
 fn finds_an_ack_on_a_lost_reply() {
     finds(Bug::AckOnLostReply);
+}
+
+#[test]
+fn finds_an_ack_on_any_success() {
+    finds(Bug::AckOnAnySuccess);
 }
 
 #[test]
@@ -175,7 +184,7 @@ fn finds_an_offset_that_is_not_consumed() {
 }
 
 #[test]
-fn finds_a_checksum_that_is_not_looked_at() {
+fn finds_an_unverified_checksum() {
     finds(Bug::SkippedCrc);
 }
 
@@ -185,7 +194,7 @@ fn finds_a_trim_before_the_ack() {
 }
 
 #[test]
-fn finds_a_watermark_ahead_of_the_truth() {
+fn finds_a_watermark_ahead_of_the_acks() {
     finds(Bug::EagerWatermark);
 }
 

@@ -1,4 +1,5 @@
-//! A schedule under way: programs, backend, disk, and what must be true of them.
+//! The state of a running schedule: programs, backend and disk, and the invariants that are
+//! checked.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -31,7 +32,7 @@ impl Timer for SimulatedTime {
     }
 }
 
-/// A clock that somebody puts ahead and back, in milliseconds. All programs have the same.
+/// A clock that can be moved, in milliseconds. All programs share it.
 #[derive(Clone, Debug)]
 struct SimulatedClock(Arc<AtomicI64>);
 
@@ -41,29 +42,31 @@ impl Clock for SimulatedClock {
     }
 }
 
-/// One program that logs to the table, or did.
+/// A program that logs to the table, running or killed.
 struct Program {
-    /// Gone when it was killed.
+    /// `None` after the program was killed.
     alive: Option<(StreamTable, JoinHandle<()>)>,
     writer: String,
-    /// The rows that `log` took.
+    /// The rows that `log` accepted.
     taken: Vec<Taken>,
-    /// From which of them on rows are only in memory, as `log` said.
+    /// The index of the first row that is only in memory, as reported by `log`.
     at_risk_from: Option<usize>,
     /// When it was killed, and how many calls to the disk had failed by then.
     died: Option<(Instant, u64)>,
+    /// When the next program opened the table, which makes safe what this one left.
+    succeeded: Option<Instant>,
 }
 
 struct Taken {
     number: u64,
-    /// Whether it must be stored in the end. Otherwise it may.
+    /// Whether the row must be stored in the end; otherwise it may be.
     must: bool,
     at: Instant,
     /// How many calls to the disk had failed when it was logged.
     failed: u64,
 }
 
-/// What was seen, for the figures.
+/// Statistics of what the schedules covered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
     pub(super) rows: u64,
@@ -116,9 +119,14 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Begins with one program. Half of the seeds have a spool, unless all must.
+    /// Begins with one program. Half of the seeds have a spool, unless all must; a third has a server
+    /// like W&B's, which does not state what its answers cover.
     pub(super) async fn new(seed: u64, must_spool: bool) -> Result<Self, String> {
-        let config = MockConfig { timer: Some(Arc::new(SimulatedTime)), ..MockConfig::default() };
+        let config = MockConfig {
+            timer: Some(Arc::new(SimulatedTime)),
+            acks: seed % 3 != 2,
+            ..MockConfig::default()
+        };
         let backend = MockBackend::new(config).map_err(|e| e.to_string())?;
         let mut dice = Dice(seed);
         let spool = (must_spool || has_disk(seed)).then(|| SpoolConfig {
@@ -151,19 +159,26 @@ impl World {
         let (table, driver) = loop {
             attempts += 1;
             match self.builder()?.open_with_driver().await {
-                // The disk fails now and then.
+                // The disk fails sometimes.
                 Err(OpenError::Spool { .. }) if attempts < 100 => self.machine.set_full(false),
+                // Faults that are scheduled for requests of this kind may come together.
+                Err(OpenError::Unavailable { .. }) if attempts < 100 => {}
                 opened => break opened.map_err(|e| format!("open: {e}"))?,
             }
         };
+        let now = Instant::now();
+        for program in self.programs.iter_mut().filter(|program| program.died.is_some()) {
+            program.succeeded.get_or_insert(now);
+        }
         self.programs.push(Program {
             writer: table.writer().to_owned(),
             alive: Some((table, driver)),
             taken: Vec::new(),
             at_risk_from: None,
             died: None,
+            succeeded: None,
         });
-        // The first row names the columns, so it must not be a bad one.
+        // The first row defines the columns, so it must be valid.
         let last = self.programs.len() - 1;
         while self.programs[last].taken.is_empty() {
             self.log(last, 1, false).await?;
@@ -188,7 +203,6 @@ impl World {
         let builder = StreamTable::builder(NAME)
             .base_url("http://mock.invalid")
             .api_key("local-key")
-            .map_err(|e| e.to_string())?
             .transport(self.backend.clone())
             .clock(self.clock.clone())
             .limits(limits)
@@ -263,13 +277,13 @@ impl World {
         &self.programs[which].alive.as_ref().expect("only who is alive is asked").0
     }
 
-    /// Logs rows, and expects that each is taken but those that are bad or find no room.
+    /// Logs rows, and checks that all are accepted except invalid ones and those without space.
     async fn log(&mut self, which: usize, rows: u64, with_bad: bool) -> Result<(), String> {
         let numbers: Vec<u64> = (self.next_row..self.next_row + rows).collect();
         self.next_row += rows;
         let is_bad = |n: u64| with_bad && n.is_multiple_of(3);
         let made: Vec<Row> = numbers.iter().map(|&n| self.row(n, is_bad(n))).collect();
-        // Somebody who waits for room while the key is lost waits until it is back.
+        // While the key is rejected, a call that waits for space waits until the key works again.
         let result = self.table(which).log(made.clone()).await;
         let (refused, at_risk) = match result {
             Ok(_) => (Vec::new(), None),
@@ -298,7 +312,8 @@ impl World {
             ensure(self.spool.is_some(), || "there is nothing to be at risk".to_owned())?;
             program.at_risk_from.get_or_insert(before);
         } else if program.taken.len() > before {
-            // What goes to the disk takes along what did not get there, and is as young as it.
+            // A successful write to disk includes the earlier rows that were only in memory, so
+            // they count as equally old.
             let from = program.at_risk_from.take().unwrap_or(program.taken.len());
             for taken in &mut program.taken[from..] {
                 (taken.at, taken.failed) = (at, failed);
@@ -315,7 +330,7 @@ impl World {
         }
     }
 
-    /// Ends all programs at once, and notes what may be lost by that.
+    /// Ends all programs at once, and records which rows may be lost.
     async fn crash(&mut self, is_power_cut: bool) {
         let (now, failed) = (Instant::now(), self.machine.failed());
         for program in &mut self.programs {
@@ -332,9 +347,8 @@ impl World {
                     (Some(SyncPolicy::Interval(interval)), None) => {
                         is_old(taken.at, taken.failed, interval)
                     }
-                    // Who came after made safe what was there.
                     (Some(SyncPolicy::Interval(interval)), Some((died, failed_then))) => {
-                        is_old(died, failed_then, Duration::ZERO)
+                        program.succeeded.is_some_and(|at| is_old(at, failed_then, Duration::ZERO))
                             || taken.at + interval + Duration::from_millis(200) <= died
                                 && taken.failed == failed_then
                     }
@@ -355,7 +369,7 @@ impl World {
         }
     }
 
-    /// Checks what must be true at every moment.
+    /// Checks the invariants that hold at every moment.
     fn check(&mut self) -> Result<(), String> {
         for program in &self.programs {
             let Some((table, _)) = &program.alive else { continue };
@@ -368,7 +382,7 @@ impl World {
             ensure(logged == taken, || format!("{taken} rows taken, but {stats}"))?;
             let settled = recovered.acked + recovered.rejected;
             ensure(settled <= recovered.found, || format!("too many recovered: {stats}"))?;
-            // Only a power cut takes what was written from between the rest.
+            // Only a power failure can lose written rows between others.
             let is_told_lost = recovered.lost + recovered.damaged > 0;
             ensure(self.seen.power_cuts > 0 || !is_told_lost, || format!("not lost: {stats}"))?;
             let lines = self.backend.lines(table.path());
@@ -381,7 +395,7 @@ impl World {
         ensure(violations.is_empty(), || format!("the protocol was violated: {violations:?}"))
     }
 
-    /// Lets everything be delivered, and checks what must be true in the end.
+    /// Lets everything be delivered, and checks the invariants that hold in the end.
     pub(super) async fn end(mut self) -> Result<Seen, String> {
         self.seen.disk_failures = self.machine.failed();
         self.machine.heal();
@@ -390,11 +404,11 @@ impl World {
             if !self.has_segments() {
                 break;
             }
-            // What died last is delivered by who comes next.
+            // The last killed program's rows are delivered by the next one.
             self.open().await?;
             self.finish().await?;
         }
-        // What a power cut left without a beginning is nobody's.
+        // After a power failure, a spool without a header cannot be identified.
         if self.seen.power_cuts == 0 {
             let files = || self.machine.files().into_iter().map(|(path, _)| path);
             ensure(!self.has_segments(), || format!("left: {:?}", files().collect::<Vec<_>>()))?;
@@ -404,7 +418,7 @@ impl World {
         let rejected = self.rejected.lock().unwrap().clone();
         let table = path();
         for program in &self.programs {
-            // A row may be stored and its answer lost before it is refused.
+            // A row may be stored and the response lost before it is rejected.
             let mut stored = self.stored(&table, program);
             stored.retain(|n| !rejected.contains(n));
             let is_must = |taken: &&Taken| taken.must && !rejected.contains(&taken.number);
@@ -439,7 +453,7 @@ impl World {
     async fn finish(&mut self) -> Result<(), String> {
         for i in self.alive() {
             let table = self.table(i);
-            // Faults that were scheduled but not met yet may take several attempts.
+            // Faults that were scheduled but not triggered yet may need several attempts.
             let mut outcome = table.finish().await;
             for _ in 0..20 {
                 if outcome.is_ok() {
@@ -469,7 +483,7 @@ impl World {
         files.iter().any(|(path, _)| path.extension().is_some_and(|e| e == "seg"))
     }
 
-    /// The numbers of the program's rows in the backend, in their order.
+    /// Returns the numbers of the program's rows in the backend, in their order.
     fn stored(&self, table: &TablePath, program: &Program) -> Vec<u64> {
         let rows = self.backend.rows(table);
         let own = rows.iter().filter(|line| line.writer.as_deref() == Some(&program.writer));
@@ -481,7 +495,7 @@ impl World {
     }
 }
 
-/// Whether a seed's programs have a spool.
+/// Returns whether the programs of a seed have a spool.
 pub(super) fn has_disk(seed: u64) -> bool {
     seed % 2 == 1
 }

@@ -1,4 +1,4 @@
-//! How far a writer's lines are settled: a small file beside its segments.
+//! The settled watermark of a writer: a small file next to its segments.
 
 use std::io;
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::seeded_bug::{Bug, is_seeded};
 
 const SLOT_BYTES: usize = 24;
 
-/// Remembers that all lines before some number are acked or rejected.
+/// Stores that all lines before some number are settled: acked or rejected.
 ///
-/// Two places are written in turn, so that one is whole at any time. When both are lost, lines are
-/// sent again, which a server that tells them apart does not mind.
+/// The file has two slots that are written alternately, so that one of them is intact at any time.
+/// If both are damaged, settled lines are sent again, and the server ignores the duplicates.
 #[derive(Debug)]
 pub(crate) struct Acked {
     file: Arc<dyn DiskFile>,
@@ -23,14 +23,14 @@ pub(crate) struct Acked {
 }
 
 impl Acked {
-    /// Opens the file, and makes it if it is not there.
+    /// Opens the file, creating it if it does not exist.
     pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> io::Result<Self> {
         let file = disk.open(&dir.join(layout::ACKED), How::Write)?;
         let (count, settled) = read(&file.read_all(2 * SLOT_BYTES as u64)?);
         Ok(Self { file, count, settled })
     }
 
-    /// Reads how far lines are settled, and changes nothing.
+    /// Reads the watermark without changing anything.
     pub(crate) fn peek(disk: &dyn Disk, dir: &Path) -> io::Result<u64> {
         match disk.open(&dir.join(layout::ACKED), How::Read) {
             Ok(file) => Ok(read(&file.read_all(2 * SLOT_BYTES as u64)?).1),
@@ -43,12 +43,12 @@ impl Acked {
         self.settled
     }
 
-    /// The file, for whoever makes it safe.
+    /// Returns the file, so that the caller can sync it.
     pub(crate) fn file(&self) -> Arc<dyn DiskFile> {
         Arc::clone(&self.file)
     }
 
-    /// Writes down that all lines before `line` are settled.
+    /// Records that all lines before `line` are settled.
     pub(crate) fn write(&mut self, line: u64) -> io::Result<()> {
         let line = if is_seeded(Bug::EagerWatermark) { line + 1 } else { line };
         self.count += 1;
@@ -63,7 +63,7 @@ impl Acked {
     }
 }
 
-/// Returns what the newest whole slot says.
+/// Returns the counter and the watermark of the newest intact slot.
 fn read(bytes: &[u8]) -> (u64, u64) {
     let whole = bytes.chunks_exact(SLOT_BYTES).filter_map(|slot| {
         let number =
@@ -79,7 +79,7 @@ mod tests {
     use crate::spool::disk::Machine;
 
     #[test]
-    fn the_newest_whole_slot_counts() {
+    fn the_newest_intact_slot_is_used() {
         let dir = tempfile::tempdir().unwrap();
         let open = || Acked::open(&Machine, dir.path()).unwrap();
         assert_eq!(Acked::peek(&Machine, dir.path()).unwrap(), 0);
@@ -88,7 +88,7 @@ mod tests {
             acked.write(line).unwrap();
             assert_eq!((open().settled(), acked.settled()), (line, line));
         }
-        // The newest is in the second place.
+        // The newest value is in the second slot.
         let path = dir.path().join(layout::ACKED);
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[SLOT_BYTES + 9] ^= 1;

@@ -1,4 +1,4 @@
-//! What a journal has to do now and then, outside of its lock.
+//! Background maintenance of a journal, done without holding its lock.
 
 use std::io;
 use std::ops::Range;
@@ -8,31 +8,31 @@ use std::time::Instant;
 
 use super::disk::{Disk, DiskFile, gone};
 
-/// What a journal has to do that may take time.
+/// The next maintenance step of a journal.
 #[derive(Debug)]
 pub(crate) enum Chore {
-    /// Nothing, or nothing before then.
+    /// Nothing to do, or nothing before this time.
     Wait(Option<Instant>),
     Now(Job),
 }
 
-/// Work without the lock. Its outcome goes to [`SpoolJournal::done`].
+/// Work to do without the lock. Its result goes to [`SpoolJournal::done`].
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) files: Vec<Arc<dyn DiskFile>>,
     pub(super) dir: Option<PathBuf>,
     pub(super) garbage: Vec<PathBuf>,
-    /// The lines that are to be synced, and the number behind the last segment's.
+    /// The lines to sync, and the number after the last segment's.
     pub(super) sync: Option<(Range<u64>, u64)>,
 }
 
-/// What became of a job.
+/// The result of a job.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// What was to be synced.
+    /// The lines that the job had to sync, as in [`Job::sync`].
     pub(super) sync: Option<(Range<u64>, u64)>,
-    /// What was not removed.
+    /// The segments that were not removed.
     pub(super) garbage: Vec<PathBuf>,
     pub(super) result: io::Result<()>,
 }
@@ -46,10 +46,12 @@ impl Job {
         if let Some(dir) = &self.dir {
             result = result.and_then(|()| self.disk.sync_dir(dir));
         }
-        // Who wrote the lines must be known to whoever comes after a power cut.
+        // Keep the old segments until the new header is synced: after a power failure, recovery
+        // needs a header to identify the writer.
         let garbage = if result.is_ok() { Vec::new() } else { self.garbage.clone() };
         for path in self.garbage.iter().filter(|_| result.is_ok()) {
-            // What stays holds only settled lines, and goes with the folder.
+            // A segment that cannot be removed contains settled lines only, and is removed with the
+            // folder.
             let _ = gone(self.disk.remove_file(path));
         }
         Done { sync: self.sync, garbage, result }

@@ -1,4 +1,4 @@
-//! The spool that a process left behind.
+//! Orphaned spools: spools whose process has ended.
 
 use std::io::{self, ErrorKind};
 use std::ops::Range;
@@ -16,29 +16,29 @@ use super::pictures::Pictures;
 use super::refusals::Refusals;
 use crate::lines::Block;
 
-/// What is longer was not written by a spool.
+/// Maximum size of a segment file. No spool writes larger ones.
 const MAX_FILE_BYTES: u64 =
     MAX_SEGMENT_BYTES + (MAX_TEXT_BYTES + FRAME_OVERHEAD + (1 << 20)) as u64;
 
-/// Bytes that hold any header.
+/// Number of bytes that are enough for every header.
 const HEAD_BYTES: usize = (64 << 10) + 64;
 
-/// What was found in a writer's folder.
+/// The state of a writer's folder.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Rows that nobody delivers.
+    /// An orphaned spool: its process has ended.
     Dead(Box<Dead>),
-    /// A process that lives has it.
+    /// A running process holds the lock.
     Busy,
-    /// Nothing any more.
+    /// The folder does not exist any more.
     Gone,
-    /// A later version of this code wrote it.
+    /// A newer version of this library wrote the spool.
     Newer(u32),
-    /// Nobody knows whose rows they are.
+    /// The headers are damaged, so the writer and the table are unknown.
     Unreadable,
 }
 
-/// A writer's spool, held by its lock.
+/// An orphaned spool, whose lock this process holds.
 #[derive(Debug)]
 pub(crate) struct Dead {
     pub(crate) disk: Arc<dyn Disk>,
@@ -46,7 +46,7 @@ pub(crate) struct Dead {
     pub(crate) dir: PathBuf,
     pub(crate) header: Header,
     pub(crate) table: TablePath,
-    /// The numbers of the segments, growing.
+    /// The segment numbers in ascending order.
     pub(crate) segments: Vec<u64>,
     pub(crate) acked: Acked,
     pub(crate) pictures: Arc<Pictures>,
@@ -54,7 +54,7 @@ pub(crate) struct Dead {
     _lock: Box<dyn Lock>,
 }
 
-/// A segment in memory.
+/// A segment loaded into memory.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     bytes: Vec<u8>,
@@ -80,7 +80,7 @@ impl Dead {
             Identity::Known(header, table) if header.writer == writer => (header, table),
             Identity::Newer(version) => return Ok(Found::Newer(version)),
             Identity::Known(..) | Identity::Damaged => return Ok(Found::Unreadable),
-            // Whoever began it came no further.
+            // The process ended before it had written a header, and therefore before any row.
             Identity::Empty => {
                 let paths: Vec<_> =
                     segments.iter().map(|&n| dir.join(layout::segment_name(n))).collect();
@@ -102,7 +102,7 @@ impl Dead {
         })))
     }
 
-    /// What the server should do with columns that the table lacks.
+    /// Returns the column policy that the rows are sent with.
     pub(crate) fn columns(&self) -> ColumnPolicy {
         if self.header.columns == "strict" { ColumnPolicy::Strict } else { ColumnPolicy::Evolve }
     }
@@ -111,7 +111,7 @@ impl Dead {
         self.dir.join(layout::segment_name(number))
     }
 
-    /// Copies damaged bytes to where they hinder nobody, and returns the place.
+    /// Copies damaged bytes to the `set-aside` folder and returns the path of the copy.
     pub(crate) fn set_aside(&self, number: u64, at: usize, bytes: &[u8]) -> io::Result<PathBuf> {
         let to = self.aside(&format!("{number:08}-{at:08}.bin"))?;
         let file = self.disk.open(&to, How::Write)?;
@@ -119,7 +119,7 @@ impl Dead {
         Ok(to)
     }
 
-    /// Moves a damaged file there.
+    /// Moves a damaged file to the `set-aside` folder and returns its new path.
     pub(crate) fn move_aside(&self, path: &Path, name: &str) -> io::Result<PathBuf> {
         let to = self.aside(name)?;
         self.disk.rename(path, &to)?;
@@ -132,14 +132,14 @@ impl Dead {
         Ok(dir.join(format!("{}-{name}", self.header.writer)))
     }
 
-    /// Removes the spool: all that it held is settled.
+    /// Removes the spool. All its rows must be settled.
     pub(crate) fn remove(self) -> io::Result<()> {
         let paths: Vec<_> = self.segments.iter().map(|&n| self.segment_path(n)).collect();
         remove_writer(&*self.disk, &self.table_dir, &self.dir, &paths, &self.pictures)
     }
 }
 
-/// Whose spool it is.
+/// The identity of a spool.
 pub(crate) enum Identity {
     Known(Header, TablePath),
     Newer(u32),
@@ -147,7 +147,7 @@ pub(crate) enum Identity {
     Damaged,
 }
 
-/// Finds out whose spool it is, from the first segment whose header is whole.
+/// Identifies a spool from its first segment with an intact header.
 pub(crate) fn identify(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::Result<Identity> {
     let mut is_empty = true;
     for &number in segments {
@@ -169,11 +169,11 @@ pub(crate) fn identify(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::Res
 }
 
 impl Loaded {
-    /// Reads a segment; what no header begins is searched for frames all the same.
+    /// Reads a segment. Segments without a valid header are searched for frames, too.
     pub(crate) fn read(disk: &dyn Disk, path: &Path, salt: u32) -> io::Result<Self> {
         let file = disk.open(path, How::Read)?;
         if file.len()? > MAX_FILE_BYTES {
-            let message = format!("{} is longer than any segment", path.display());
+            let message = format!("{} is larger than the maximum segment size", path.display());
             return Err(io::Error::new(ErrorKind::InvalidData, message));
         }
         let bytes = file.read_all(MAX_FILE_BYTES)?;
@@ -187,22 +187,23 @@ impl Loaded {
     }
 }
 
-/// Puts the lines of a writer's segments together, one segment after the other.
+/// Merges the lines of a writer's segments, one segment at a time.
 ///
-/// What could not be made safe was written again, to a segment that begins with an earlier line
-/// than its forerunner ended with. Of the two copies either may be damaged, or not whole.
+/// Lines that could not be synced are written again, to a segment that starts at an earlier line
+/// than the one before it ended. Either copy may be damaged or incomplete.
 #[derive(Debug)]
 pub(crate) struct Merge {
-    /// With which line each segment begins, if it says so.
+    /// The first line of each segment, if its header is intact.
     starts: Vec<Option<u64>>,
-    /// Lines of earlier segments that a later one may hold, too.
+    /// Lines of earlier segments that a later segment may contain, too.
     carried: Vec<(u64, Vec<u8>)>,
     /// The number of the next line.
     pub(crate) next: u64,
 }
 
 impl Merge {
-    /// Begins with what is not settled. What was before the first segment was, and was removed.
+    /// Starts at the first line that is not settled. Missing lines before the first segment were
+    /// settled, and their segments removed.
     pub(crate) fn new(
         disk: &dyn Disk,
         dir: &Path,
@@ -215,7 +216,7 @@ impl Merge {
                     let header = Header::read(&file.read_from(0, HEAD_BYTES)?);
                     Ok(header.ok().map(|(header, _)| header.line))
                 }
-                // A process that lives removes what is settled.
+                // A running process removes settled segments.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
             }
@@ -225,13 +226,13 @@ impl Merge {
         Ok(Self { starts, carried: Vec::new(), next: settled.max(first.unwrap_or_default()) })
     }
 
-    /// Tells whether lines of earlier segments were not returned yet.
+    /// Returns whether lines of earlier segments are still to be returned.
     pub(crate) fn is_carrying(&self) -> bool {
         !self.carried.is_empty()
     }
 
-    /// Takes the segment at that place, and returns the lines that no later one holds: consecutive
-    /// lines together, each time with the first one's number.
+    /// Adds the segment with this index and returns the lines that no later segment can contain, as
+    /// runs of consecutive lines with the number of their first line.
     pub(crate) fn take(&mut self, index: usize, loaded: &Loaded) -> Vec<(u64, Block)> {
         let carried = std::mem::take(&mut self.carried);
         let own = loaded.scan.frames.iter();

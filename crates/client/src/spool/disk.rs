@@ -1,4 +1,4 @@
-//! The file system, as far as the spool needs one.
+//! The file system operations that the spool needs.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -10,13 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use forkguard::Guard;
 use streamtable_mapped::MappedFile;
 
-/// A file system: the machine's, or a simulated one that loses and refuses what a test wants.
+/// A file system: the real one, or a simulated one for tests, which loses data and fails calls.
 ///
-/// Nothing is promised to be there after a power cut unless it was synced, files by
-/// [`DiskFile::sync`] and names by [`sync_dir`](Self::sync_dir). What was written is there after
-/// the death of a process.
+/// Written data survives the end of the process. It survives a power failure only if it was synced:
+/// file contents with [`DiskFile::sync`], names with [`sync_dir`](Self::sync_dir).
 pub(crate) trait Disk: Debug + Send + Sync {
-    /// Makes a folder in one that is there.
+    /// Creates a folder. Its parent must exist.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Returns the names in a folder, sorted.
@@ -25,7 +24,7 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// Opens a file.
     fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Gives a file another name in its folder, in place of what had that name.
+    /// Renames a file within its folder, replacing a file with the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
@@ -34,19 +33,20 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// Removes an empty folder.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Waits until the names in a folder are safe.
+    /// Waits until the names in a folder are durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Locks a file, which is made if it is not there; `None` while another process has the lock.
+    /// Locks a file, which is created if it does not exist. Returns `None` if another process holds
+    /// the lock.
     ///
-    /// A process that dies loses its locks. The one who locks must be sure that the name still is
-    /// this file's, or be told `None`.
+    /// The lock is released when its process ends. After locking, an implementation must check that
+    /// the path still refers to the locked file; otherwise it returns `None`.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
 
-    /// Returns the number of this process.
+    /// Returns the id of this process.
     fn process(&self) -> u32;
 
-    /// Tells whether calls take no time worth a thread.
+    /// Returns whether calls are so fast that they need no separate thread.
     fn is_quick(&self) -> bool {
         false
     }
@@ -54,38 +54,38 @@ pub(crate) trait Disk: Debug + Send + Sync {
 
 /// An open file. Its methods may be called from several threads.
 pub(crate) trait DiskFile: Debug + Send + Sync {
-    /// Reads some bytes; none at the end.
+    /// Reads some bytes. Returns 0 at the end of the file.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Writes some of the bytes.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
-    /// Makes the file as long, and asks for the room; what is new reads as zeros.
+    /// Extends the file to this length and allocates its space. New bytes are zero.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
     /// Returns the file's length.
     fn len(&self) -> io::Result<u64>;
 
-    /// Waits until the bytes are safe.
+    /// Waits until the content is durable.
     fn sync(&self) -> io::Result<()>;
 
-    /// Hears that nothing more will be written.
+    /// Called when nothing more will be written.
     fn seal(&self) {}
 }
 
-/// Held until it is dropped.
+/// A lock, held until it is dropped.
 pub(crate) trait Lock: Debug + Send + Sync {}
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
-    /// For reading, if it is there.
+    /// Existing file, for reading.
     Read,
-    /// For both, if it is not there.
+    /// New file, for reading and writing. Fails if it exists.
     New,
-    /// For both, whether it is there or not.
+    /// New or existing file, for reading and writing.
     Write,
-    /// For writing at its end, whatever the offset, whether it is there or not.
+    /// New or existing file, for appending; offsets are ignored.
     Append,
 }
 
@@ -106,7 +106,7 @@ impl dyn DiskFile {
         Ok(())
     }
 
-    /// Reads bytes from an offset on: as many as asked for, unless the file ends before.
+    /// Reads up to `count` bytes from an offset; fewer at the end of the file.
     pub(crate) fn read_from(&self, offset: u64, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; count];
         let mut filled = 0;
@@ -122,14 +122,14 @@ impl dyn DiskFile {
         Ok(bytes)
     }
 
-    /// Reads the whole file, but no more than `limit` bytes of it.
+    /// Reads the whole file, but at most `limit` bytes.
     pub(crate) fn read_all(&self, limit: u64) -> io::Result<Vec<u8>> {
         let len = usize::try_from(self.len()?.min(limit)).unwrap_or(usize::MAX);
         self.read_from(0, len)
     }
 }
 
-/// Makes a folder and those that it lies in, and, if asked to, makes their names safe.
+/// Creates a folder and its missing parents. If `sync` is set, waits until their names are durable.
 pub(crate) fn create_dirs(disk: &dyn Disk, path: &Path, sync: bool) -> io::Result<()> {
     match disk.create_dir(path) {
         Ok(()) => {}
@@ -150,7 +150,7 @@ pub(crate) fn create_dirs(disk: &dyn Disk, path: &Path, sync: bool) -> io::Resul
     }
 }
 
-/// What is not there need not be removed.
+/// Treats a missing file as successfully removed.
 pub(crate) fn gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -158,7 +158,7 @@ pub(crate) fn gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// The names in a folder; none if it is not there.
+/// Returns the names in a folder; none if the folder does not exist.
 pub(crate) fn list_or_none(disk: &dyn Disk, path: &Path) -> io::Result<Vec<String>> {
     match disk.list(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -168,7 +168,7 @@ pub(crate) fn list_or_none(disk: &dyn Disk, path: &Path) -> io::Result<Vec<Strin
     }
 }
 
-/// Does what may take time: here, or in a thread that may wait.
+/// Runs blocking work: on a blocking thread, or here if the disk is simulated.
 pub(crate) async fn off_thread<T: Send + 'static>(
     disk: &Arc<dyn Disk>,
     work: impl FnOnce() -> T + Send + 'static,
@@ -179,7 +179,7 @@ pub(crate) async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
-/// The machine's file system.
+/// The real file system.
 #[derive(Debug)]
 pub(crate) struct Machine;
 
@@ -189,7 +189,7 @@ impl Disk for Machine {
         #[cfg(unix)]
         {
             use std::os::unix::fs::DirBuilderExt;
-            // Rows are nobody else's business.
+            // Only the owner may read the rows.
             builder.mode(0o700);
         }
         builder.create(path)
@@ -198,7 +198,7 @@ impl Disk for Machine {
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(path)? {
-            // The spool has no names that are not UTF-8.
+            // The spool uses UTF-8 names only.
             names.extend(entry?.file_name().into_string());
         }
         names.sort();
@@ -234,7 +234,7 @@ impl Disk for Machine {
         File::open(path)?.sync_all()
     }
 
-    /// Names are the file system's own matter there.
+    /// Other systems have no way to sync names.
     #[cfg(not(unix))]
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         Ok(())
@@ -250,7 +250,7 @@ impl Disk for Machine {
             Err(fs4::TryLockError::WouldBlock) => return Ok(None),
             Err(fs4::TryLockError::Error(error)) => return Err(error),
         }
-        // Whoever had the lock may have removed the file; then the lock is worth nothing.
+        // The previous holder may have removed the file; then the lock protects nothing.
         if !is_same(&file, path)? {
             return Ok(None);
         }
@@ -262,8 +262,8 @@ impl Disk for Machine {
     }
 }
 
-/// Returns the number of this process. It is asked for at each row, and asking the system takes a
-/// good part of what writing one does, so each thread remembers it until there is a fork.
+/// Returns the id of this process. The id is needed for each row, and the system call takes a
+/// noticeable part of the time of writing one, so each thread caches it until a fork.
 fn process() -> u32 {
     thread_local! {
         static KNOWN: RefCell<Option<(Guard, u32)>> = const { RefCell::new(None) };
@@ -277,7 +277,7 @@ fn process() -> u32 {
         }
         None => {
             let process = std::process::id();
-            // Without a guard the system is asked each time.
+            // Without a guard the system is asked on every call.
             *known = Guard::try_new().ok().map(|guard| (guard, process));
             process
         }
@@ -291,7 +291,7 @@ fn is_same(file: &File, path: &Path) -> io::Result<bool> {
     Ok(there.is_ok_and(|there| (ours.dev(), ours.ino()) == (there.dev(), there.ino())))
 }
 
-/// A file that is open cannot be removed there.
+/// Other systems do not allow removing an open file.
 #[cfg(not(unix))]
 fn is_same(_: &File, _: &Path) -> io::Result<bool> {
     Ok(true)
@@ -308,7 +308,8 @@ fn private(_: &mut OpenOptions) {}
 
 #[derive(Debug)]
 struct MachineLock {
-    /// The lock ends with the last handle of the file, so also with the process.
+    /// The lock is released when the last handle of the file is closed, at the latest when the
+    /// process ends.
     _file: File,
 }
 
@@ -317,7 +318,7 @@ impl Lock for MachineLock {}
 #[derive(Debug)]
 struct MachineFile {
     file: File,
-    /// What was allocated is written through memory, where that is possible.
+    /// Memory map of the allocated space, if the file can be mapped.
     map: Mutex<Option<MappedFile>>,
 }
 
@@ -353,11 +354,11 @@ impl DiskFile for MachineFile {
 
     fn allocate(&self, len: u64) -> io::Result<()> {
         match fs4::FileExt::allocate(&self.file, len) {
-            // Some file systems cannot keep room; then the length alone must do.
+            // Some file systems cannot allocate space; then only the length is set.
             Err(error) if error.kind() == ErrorKind::Unsupported => return self.file.set_len(len),
             other => other?,
         }
-        // Where it cannot be mapped, every write is a call.
+        // If the file cannot be mapped, every write is a system call.
         *self.map() = MappedFile::new(&self.file).unwrap_or_default();
         Ok(())
     }
@@ -367,7 +368,8 @@ impl DiskFile for MachineFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        // A file system may end meanwhile, and whoever writes then should hear of it.
+        // A file system may be unmounted during the sync. Unmapping before and after it turns later
+        // writes into errors instead of signals.
         self.written_away();
         let result = self.file.sync_data();
         self.written_away();
@@ -393,7 +395,7 @@ fn system_write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> 
 mod tests {
     use super::*;
 
-    /// Through memory, and again as any file once it is sealed.
+    /// Writes through the memory map, and directly after the file is sealed.
     #[test]
     fn an_allocated_file_is_written_and_read() {
         let dir = tempfile::tempdir().unwrap();
@@ -409,9 +411,10 @@ mod tests {
         assert_eq!(&bytes[4_990..4_996], b"behind");
     }
 
-    /// As if its file system had ended. Where the file is not mapped, the write may even go well.
+    /// Truncates the file, as if its file system were gone. If the file is not mapped, the write
+    /// may succeed.
     #[test]
-    fn a_file_that_is_gone_after_a_sync_ends_no_process() {
+    fn writing_to_a_truncated_file_does_not_kill_the_process() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         let file = Machine.open(&path, How::New).unwrap();

@@ -1,4 +1,4 @@
-//! Delivering what a process left behind.
+//! Delivery of orphaned spools.
 
 use std::io;
 use std::path::Path;
@@ -18,11 +18,11 @@ use crate::session::{Session, Step};
 use crate::shared::now;
 use crate::{Append, Appended, Backend, BatchLimits, Lines, RetryPolicy, StopReason, Upload};
 
-/// So many files, and no more bytes unless one alone has more, are in memory at once.
+/// Limits for the media files in memory. A single larger file is allowed.
 const FILES_AT_ONCE: usize = 64;
 const FILE_BYTES_AT_ONCE: usize = 16 << 20;
 
-/// Where rows go, and how.
+/// The destination of the rows, and how to send them.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) backend: Arc<dyn Backend>,
@@ -32,50 +32,52 @@ pub(crate) struct Target {
     pub(crate) pace: std::time::Duration,
 }
 
-/// Hears what becomes of the rows.
+/// Receives the progress of a delivery.
 #[async_trait]
 pub(crate) trait Watch: Send {
     fn hear(&mut self, event: Event<'_>);
 
-    /// Waits until it makes sense to try again after the backend wanted no more; `false` if it
-    /// never does.
+    /// Called when the backend stops accepting rows. Waits until a retry makes sense, or returns
+    /// `false` if none does.
     async fn stopped(&mut self, reason: &StopReason) -> bool;
 }
 
-/// What happened.
+/// Progress of a delivery.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
-    /// So many more rows were found.
+    /// This number of rows was found.
     Found(u64),
-    /// The backend has so many more of them.
+    /// The backend has stored this number of rows.
     Acked(u64),
-    /// It refused one for good.
+    /// The backend rejected a row permanently.
     Rejected { line: &'a [u8], reason: &'a str },
-    /// The backend has so many more media files, and refused so many.
+    /// The backend has stored some media files, and rejected others permanently.
     Media { uploaded: u64, failed: u64 },
-    /// Something was damaged, and lies there now.
+    /// Something was damaged and is now at this path.
     SetAside(&'a Path),
-    /// So many lines were lost with what was damaged.
+    /// This number of lines was lost in damaged places.
     Lost(u64),
-    /// So many bytes at the end had never become a row.
+    /// This number of bytes at the end belong to an incomplete write.
     Torn(u64),
-    /// Something went wrong that harms no row.
+    /// The last attempt brought no acknowledgement, nor did others directly before it.
+    Failed { attempts: u32, reason: &'a str },
+    /// An error that affects no row.
     Trouble(&'a io::Error),
 }
 
-/// How it ended.
+/// The outcome of a delivery.
 #[derive(Debug)]
 pub(crate) enum Drained {
-    /// All is settled, and the spool is gone.
+    /// All rows are settled and the spool is removed.
     Done,
-    /// The backend wants no more; the rest is kept.
+    /// The backend stopped accepting rows; the remaining ones stay in the spool.
     Stopped(StopReason),
 }
 
-/// Delivers a spool, from where its writer was.
+/// Delivers an orphaned spool, continuing where its writer stopped.
 ///
-/// Memory holds one segment at a time. When this is dropped, what was acked stays acked, and the
-/// rest is kept. An error leaves what could not be read where it is.
+/// At most one segment is in memory at a time. If the future is dropped, acked rows stay acked and
+/// the others stay in the spool. After an error, unreadable data stays where it is.
 pub(crate) async fn drain(
     mut dead: Dead,
     target: &Target,
@@ -106,7 +108,8 @@ pub(crate) async fn drain(
             }
             merge.next = first + block.len() as u64;
         }
-        // The last one says whose the files are.
+        // The last segment stays until the media files are delivered: its header identifies the
+        // writer.
         if !merge.is_carrying() && i + 1 < dead.segments.len() {
             for number in delivered.drain(..) {
                 if let Err(error) = gone(disk.remove_file(&dead.segment_path(number))) {
@@ -127,7 +130,7 @@ pub(crate) async fn drain(
     }
 }
 
-/// Sets damaged bytes of a segment aside, and tells of them.
+/// Copies a segment's damaged bytes to the `set-aside` folder and reports them.
 fn set_aside(dead: &Dead, number: u64, loaded: &Loaded, watch: &mut dyn Watch) -> io::Result<()> {
     for range in &loaded.scan.damaged {
         let path = dead.set_aside(number, range.start, loaded.bytes(range.clone()))?;
@@ -139,7 +142,7 @@ fn set_aside(dead: &Dead, number: u64, loaded: &Loaded, watch: &mut dyn Watch) -
     Ok(())
 }
 
-/// Delivers consecutive lines.
+/// Delivers a run of consecutive lines.
 async fn rows(
     dead: &mut Dead,
     target: &Target,
@@ -192,6 +195,7 @@ async fn rows(
             tracing::debug!(table = %target.table, %writer, %error, "append failed");
         }
         let answer = answer.map(|appended| Appended {
+            end: appended.end.map(|end| end.saturating_sub(base)),
             rejected: appended
                 .rejected
                 .into_iter()
@@ -201,6 +205,9 @@ async fn rows(
         });
         let acked = session.acked();
         let settled = session.answered(now(), answer);
+        if let Some(reason) = session.last_error() {
+            watch.hear(Event::Failed { attempts: session.attempts(), reason });
+        }
         for (line, reason) in &settled.rejected {
             let index = usize::try_from(line - first).unwrap_or(usize::MAX);
             let text = lines.iter().nth(index).unwrap_or_default();
@@ -269,8 +276,11 @@ async fn files(
             let upload = Upload { table: target.table.clone(), files, timeout };
             let answer = within(timeout, target.backend.upload(upload)).await;
             let settled = queue.answered(now(), answer);
+            if let Some(reason) = queue.session().last_error() {
+                watch.hear(Event::Failed { attempts: queue.session().attempts(), reason });
+            }
             for (path, reason) in &settled.refused {
-                tracing::warn!(table = %target.table, %path, %reason, "a media file was refused");
+                tracing::warn!(table = %target.table, %path, %reason, "a media file was rejected");
             }
             let failed = settled.refused.len() as u64;
             for path in &settled.paths {

@@ -1,12 +1,12 @@
-//! What a segment of the journal is made of: a header, then frames, one a line.
+//! The format of a segment: a header, then one frame per line.
 //!
 //! ```text
 //! segment = "STSPOOL\n" version:u32 length:u32 crc:u32 header:JSON frame* zero*
 //! frame   = length+1:u32 crc:u32 line:u64 text
 //! ```
 //!
-//! Numbers are little-endian. The CRC-32C of a frame covers all but itself, and begins with the
-//! one of the writer's id, so that no other writer's frame passes.
+//! Numbers are little-endian. The CRC-32C of a frame covers everything but itself and is seeded
+//! with the CRC of the writer's id, so that frames of other writers are not accepted.
 
 use std::ops::Range;
 
@@ -20,44 +20,44 @@ pub(crate) const VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"STSPOOL\n";
 const PREFIX_BYTES: usize = MAGIC.len() + 12;
 
-/// A header is a few hundred bytes; what says it is longer is damaged.
+/// Headers have a few hundred bytes. A larger length means damage.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
-/// What a frame takes beside its text.
+/// Size of a frame without its text.
 pub(crate) const FRAME_OVERHEAD: usize = 16;
 
-/// No line is as long, on any wire.
+/// Maximum size of a line. Every wire format has a lower limit.
 pub(crate) const MAX_TEXT_BYTES: usize = 16 << 20;
 
-/// What a segment says of itself and its lines.
+/// The header of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {
     pub(crate) writer: String,
     pub(crate) server: String,
     /// Entity, project and table.
     pub(crate) table: String,
-    /// What the server should do with new columns: `strict` or `evolve`.
+    /// The server's policy for new columns: `strict` or `evolve`.
     pub(crate) columns: String,
-    /// The number on the wire of the writer's first line.
+    /// The wire number of the writer's first line.
     pub(crate) base: u64,
     /// The number of the segment's first line, counted from the writer's first.
     pub(crate) line: u64,
-    /// When the journal was begun, in microseconds since 1970.
+    /// When the journal was created, in microseconds since 1970.
     pub(crate) created: i64,
-    /// The process that began it.
+    /// The process that created the journal.
     pub(crate) process: u32,
 }
 
 /// Why a segment's header cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoHeader {
-    /// A later version of this code wrote it.
+    /// A newer version of this library wrote it.
     Newer(u32),
     Damaged,
 }
 
 impl Header {
-    /// What the checksums of the writer's frames begin with.
+    /// Returns the seed of the frames' checksums.
     pub(crate) fn salt(&self) -> u32 {
         crc32c::crc32c(self.writer.as_bytes())
     }
@@ -72,7 +72,7 @@ impl Header {
         bytes.extend_from_slice(&json);
     }
 
-    /// Reads a segment's header, and tells how long it is.
+    /// Reads a segment's header and returns it with its length.
     pub(crate) fn read(bytes: &[u8]) -> Result<(Self, usize), NoHeader> {
         let prefix = bytes.get(..PREFIX_BYTES).ok_or(NoHeader::Damaged)?;
         if prefix[..8] != MAGIC {
@@ -100,7 +100,7 @@ fn header_crc(version: u32, json: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&version.to_le_bytes()), json)
 }
 
-/// Writes a line's frame behind others.
+/// Appends the frame of a line.
 pub(crate) fn write_frame(bytes: &mut Vec<u8>, salt: u32, line: u64, text: &[u8]) {
     let mut head = [0; FRAME_OVERHEAD];
     head[..4].copy_from_slice(&(text.len() as u32 + 1).to_le_bytes());
@@ -111,8 +111,8 @@ pub(crate) fn write_frame(bytes: &mut Vec<u8>, salt: u32, line: u64, text: &[u8]
     bytes.extend_from_slice(text);
 }
 
-/// Returns how many of these frames, which are whole, have no more than `max_bytes` together, and
-/// how many they have: of one frame at least.
+/// Returns how many of these intact frames fit into `max_bytes`, at least one, and their total
+/// size.
 pub(crate) fn frames_within(bytes: &[u8], max_bytes: usize) -> (u64, usize) {
     let (mut count, mut end) = (0, 0);
     while let Some(next) = extent(bytes, end)
@@ -130,27 +130,27 @@ fn frame_crc(salt: u32, head: &[u8], text: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(salt, &covered), text)
 }
 
-/// A frame that was found whole.
+/// An intact frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) line: u64,
     pub(crate) text: Range<usize>,
 }
 
-/// What lies in a segment behind its header.
+/// The content of a segment after its header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
-    /// Whole frames, their line numbers growing.
+    /// Intact frames, with ascending line numbers.
     pub(crate) frames: Vec<Frame>,
-    /// Bytes that were once frames, and are not any more.
+    /// Damaged bytes that used to be frames.
     pub(crate) damaged: Vec<Range<usize>>,
-    /// Bytes at the end that never became a whole frame.
+    /// Bytes at the end that belong to an incomplete write.
     pub(crate) torn: Range<usize>,
 }
 
-/// Finds the frames among bytes of any kind, from `start` on.
+/// Finds the frames in arbitrary bytes, starting at `start`.
 ///
-/// Takes time in proportion to the bytes, whatever they hold.
+/// The time is proportional to the number of bytes, whatever they contain.
 pub(crate) fn scan(bytes: &[u8], start: usize, salt: u32) -> Scan {
     let mut reader = Reader { bytes, salt, budget: bytes.len().saturating_mul(4) + (32 << 20) };
     let mut scan = Scan { torn: bytes.len()..bytes.len(), ..Scan::default() };
@@ -173,8 +173,8 @@ pub(crate) fn scan(bytes: &[u8], start: usize, salt: u32) -> Scan {
                 scan.damaged.push(at..next);
                 at = next;
             }
-            // A frame that was written to its end has lost its bytes later; one that was not
-            // never counted.
+            // The frame was written completely, so its bytes were damaged later. An incomplete
+            // frame was never committed.
             None if extent(bytes, at).is_some_and(|end| end <= written) => {
                 scan.damaged.push(at..written);
                 break;
@@ -188,7 +188,7 @@ pub(crate) fn scan(bytes: &[u8], start: usize, salt: u32) -> Scan {
     scan
 }
 
-/// Where a frame would end, if it is one.
+/// Returns the end of the frame at `at`, if there may be one.
 fn extent(bytes: &[u8], at: usize) -> Option<usize> {
     let head = bytes.get(at..at + FRAME_OVERHEAD)?;
     let length = (u32_at(head, 0) as usize).checked_sub(1)?;
@@ -199,7 +199,7 @@ fn extent(bytes: &[u8], at: usize) -> Option<usize> {
 struct Reader<'a> {
     bytes: &'a [u8],
     salt: u32,
-    /// So many bytes may still be hashed in search of a frame.
+    /// Number of bytes that may still be hashed while searching for a frame.
     budget: usize,
 }
 
@@ -216,10 +216,10 @@ impl Reader<'_> {
         Some((Frame { line: u64::from_le_bytes(line), text }, end))
     }
 
-    /// Finds the next whole frame behind a place where there is none.
+    /// Returns the next intact frame after a position without one.
     fn next_frame(&mut self, at: usize) -> Option<usize> {
-        // A length that is there may be what is damaged, so every place is tried. Text looks like
-        // no length, so that few need to be hashed.
+        // The damaged part may be a length, so every position is tried. Text rarely looks like a
+        // valid length, so few positions need to be hashed.
         for next in at + 1..self.bytes.len().saturating_sub(FRAME_OVERHEAD - 1) {
             let Some(end) = extent(self.bytes, next) else { continue };
             self.budget = self.budget.checked_sub(end - next)?;
@@ -271,7 +271,7 @@ mod tests {
     const TEXTS: &[&[u8]] = &[b"{\"a\":1}", b"", b"{\"a\":333}", b"{}"];
 
     #[test]
-    fn a_header_comes_back() {
+    fn headers_round_trip() {
         let (mut bytes, start) = segment(&[]);
         assert_eq!(Header::read(&bytes), Ok((header(), start)));
         bytes[8] = 9;
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_behind_the_frames_are_room() {
+    fn zeros_after_the_frames_are_free_space() {
         let (mut bytes, start) = segment(TEXTS);
         bytes.resize(bytes.len() + 1000, 0);
         let scan = scan(&bytes, start, header().salt());
@@ -292,9 +292,9 @@ mod tests {
         assert!(scan.damaged.is_empty() && scan.torn.is_empty(), "{scan:?}");
     }
 
-    /// Cuts the file anywhere: what is whole stays, the rest is a torn tail.
+    /// Truncates the file at every position: complete frames are found, the rest is a torn tail.
     #[test]
-    fn a_torn_tail_is_cut() {
+    fn a_torn_tail_is_recognised() {
         let (whole, start) = segment(TEXTS);
         for len in start..whole.len() {
             for room in [0, 100] {
@@ -309,9 +309,9 @@ mod tests {
         }
     }
 
-    /// Flips any bit: the frame that it is in is set aside, no other.
+    /// Flips every bit: only the frame that contains it is reported as damaged.
     #[test]
-    fn a_damaged_frame_costs_no_other() {
+    fn damage_affects_one_frame_only() {
         let (whole, start) = segment(TEXTS);
         let salt = header().salt();
         let all = scan(&whole, start, salt);
@@ -324,14 +324,14 @@ mod tests {
                 let mut expected = vec![0, 1, 2, 3];
                 expected.remove(hit);
                 assert_eq!(lines(&scan), expected, "byte {at}, bit {bit}");
-                let told = scan.damaged.len() == 1 || hit == 3 && !scan.torn.is_empty();
-                assert!(told, "byte {at}, bit {bit}: {scan:?}");
+                let is_reported = scan.damaged.len() == 1 || hit == 3 && !scan.torn.is_empty();
+                assert!(is_reported, "byte {at}, bit {bit}: {scan:?}");
             }
         }
     }
 
     #[test]
-    fn another_writers_frames_do_not_pass() {
+    fn frames_of_other_writers_are_rejected() {
         let (bytes, start) = segment(TEXTS);
         assert_eq!(scan(&bytes, start, 1).frames, []);
     }
@@ -340,15 +340,15 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        fn arbitrary_bytes_can_be_scanned(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
             let _ = Header::read(&bytes);
             let scan = scan(&bytes, 0, 0);
             prop_assert!(scan.frames.len() <= bytes.len() / FRAME_OVERHEAD);
         }
 
-        /// Whole frames among rubbish are found, in order; all bytes have a place.
+        /// Intact frames among garbage are found in order, and every byte is accounted for.
         #[test]
-        fn frames_among_rubbish_are_found(
+        fn frames_among_garbage_are_found(
             parts in prop::collection::vec(
                 prop_oneof![
                     prop::collection::vec(any::<u8>(), 0..40).prop_map(Ok),
@@ -372,8 +372,8 @@ mod tests {
         }
 
         #[test]
-        fn hostile_lengths_cost_little(seed in any::<u32>()) {
-            // Every place looks like the head of a long frame.
+        fn scanning_hostile_lengths_takes_linear_time(seed in any::<u32>()) {
+            // Every position looks like the head of a long frame.
             let bytes: Vec<u8> = (0..100_000u32)
                 .flat_map(|i| (40_000 + i.wrapping_mul(seed) % 3).to_le_bytes())
                 .collect();

@@ -1,4 +1,4 @@
-//! What lies in a spool, for people: nothing here changes anything.
+//! Read-only inspection of spools.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,83 +12,83 @@ use super::frame::Header;
 use super::layout;
 use super::recover::writers_of;
 
-/// How many folders a writer's lies in, below the spool's: server, entity, project, table.
+/// Depth of a writer's folder below the spool's: server, entity, project, table.
 const DEPTH: usize = 4;
 
-/// One writer's spool.
+/// The spool of one writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its folder.
+    /// The writer's folder.
     pub dir: PathBuf,
     /// The writer's id.
     pub writer: String,
-    /// What may be done with it.
+    /// The state of the spool.
     pub state: EntryState,
-    /// Where its rows go; absent when nobody knows.
+    /// The server that the rows are for; `None` if it is unknown.
     pub server: Option<String>,
-    /// The table that they are for.
+    /// The table that the rows are for; `None` if it is unknown.
     pub table: Option<TablePath>,
-    /// When its process began it.
+    /// When the spool was created.
     pub created: Option<Timestamp>,
-    /// The process that did, on the machine where it did.
+    /// The id of the process that created it, on the machine where it ran.
     pub process: Option<u32>,
-    /// How many rows wait.
+    /// Number of rows that wait for delivery.
     pub rows: u64,
-    /// How many media files wait.
+    /// Number of media files that wait for delivery.
     pub media_files: u64,
-    /// What its files hold, room included.
+    /// Size of the files in bytes, including allocated but unused space.
     pub bytes: u64,
-    /// What is damaged.
+    /// The damage that was found.
     pub problems: Vec<Problem>,
 }
 
-/// What may be done with a spool.
+/// The state of a spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryState {
-    /// A process that lives writes or delivers it.
+    /// A running process writes or delivers it.
     Live,
-    /// Nobody does; who opens the table will, or [`sync`](super::sync()).
+    /// Orphaned. The next process that opens the table delivers it, or [`sync`](super::sync()).
     Waiting,
-    /// A later version of this code wrote it, which must deliver it, too.
+    /// A newer version of this library wrote it, and only such a version can deliver it.
     Newer {
-        /// Which format it has.
+        /// The version of the format.
         version: u32,
     },
-    /// Nobody knows whose rows it holds.
+    /// The headers are damaged, so the writer and the table are unknown.
     Unreadable,
 }
 
-/// Something in a spool that is not as it was written.
+/// Damage in a spool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Bytes between frames, or in place of them.
+    /// Damaged bytes between frames or inside them.
     #[error("{bytes} bytes at {offset} of {} are damaged", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// The position in the file.
         offset: u64,
-        /// How many.
+        /// The number of damaged bytes.
         bytes: u64,
     },
-    /// The end of a file, where a row began that was never whole.
-    #[error("{bytes} bytes at the end of {} were never a row", path.display())]
+    /// An incomplete row at the end of a file.
+    #[error("{bytes} bytes at the end of {} are an incomplete row", path.display())]
     Torn {
         /// The file.
         path: PathBuf,
-        /// How many.
+        /// The number of bytes.
         bytes: u64,
     },
-    /// Rows whose numbers say that they were there.
+    /// Rows that are missing according to the line numbers.
     #[error("{rows} rows before row {line} are missing")]
     Missing {
-        /// The number of the row behind them, counted from the writer's first.
+        /// The number of the row after them, counted from the writer's first.
         line: u64,
-        /// How many.
+        /// The number of missing rows.
         rows: u64,
     },
-    /// A media file that is not whole.
+    /// A damaged media file.
     #[error("the media file {} is damaged", path.display())]
     Media {
         /// The file.
@@ -96,19 +96,19 @@ pub enum Problem {
     },
 }
 
-/// What [`export`] read.
+/// The result of [`export`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// Rows.
+    /// The number of exported rows.
     pub rows: u64,
-    /// Damaged places, whose rows are not among them.
+    /// The number of damaged places, whose rows are not exported.
     pub damaged: u64,
 }
 
-/// Lists the spools below a folder, sorted by their own, and checks every byte of them.
+/// Lists the spools below a folder, sorted by their folders, and checks all their bytes.
 ///
-/// An empty list stands for a folder that is not there. Of a spool that is [live](EntryState::Live)
-/// the answer may be out of date, and the last row torn.
+/// Returns an empty list if the folder does not exist. The entry of a [live](EntryState::Live)
+/// spool may be out of date, and its last row may look torn.
 pub fn list(root: &Path) -> io::Result<Vec<Entry>> {
     let disk: &dyn Disk = &Machine;
     let mut entries = Vec::new();
@@ -118,7 +118,7 @@ pub fn list(root: &Path) -> io::Result<Vec<Entry>> {
             let names = list_or_none(disk, &dir)?;
             if !names.is_empty() {
                 match entry(disk, &table_dir, dir, writer, &names) {
-                    // Its process has finished meanwhile.
+                    // The process has finished in the meantime and removed the spool.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     entry => entries.push(entry?),
                 }
@@ -128,8 +128,8 @@ pub fn list(root: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Reads the rows of one spool, a writer's folder, that are not settled: calls `each` with the
-/// number on the wire and the JSON of each. The spool stays as it is.
+/// Reads the unsettled rows of one spool, given the writer's folder. Calls `each` with the wire
+/// number and the JSON of each row. The spool is not changed.
 pub fn export(dir: &Path, mut each: impl FnMut(u64, &[u8])) -> io::Result<Exported> {
     let disk: &dyn Disk = &Machine;
     let segments = segments(&disk.list(dir)?);
@@ -140,7 +140,9 @@ pub fn export(dir: &Path, mut each: impl FnMut(u64, &[u8])) -> io::Result<Export
             let message = format!("format {version} is newer than this program");
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
-        Identity::Damaged => return Err(io::Error::other("nobody knows whose rows these are")),
+        Identity::Damaged => {
+            return Err(io::Error::other("the headers are damaged: the writer is unknown"));
+        }
     };
     let mut exported = Exported::default();
     walk(disk, dir, &segments, &header, |event| match event {
@@ -156,7 +158,7 @@ pub fn export(dir: &Path, mut each: impl FnMut(u64, &[u8])) -> io::Result<Export
     Ok(exported)
 }
 
-/// The folders of tables below a spool's.
+/// Returns the table folders below a spool folder.
 pub(crate) fn table_dirs(disk: &dyn Disk, root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut dirs = vec![root.to_owned()];
     for _ in 0..DEPTH {
@@ -181,7 +183,7 @@ fn entry(
     names: &[String],
 ) -> io::Result<Entry> {
     let segments = segments(names);
-    // Held only for this look.
+    // Released at the end of this function.
     let lock = disk.lock(&layout::lock(table_dir, &writer))?;
     let state = if lock.is_some() { EntryState::Waiting } else { EntryState::Live };
     let mut entry = Entry {
@@ -243,12 +245,12 @@ fn bytes(disk: &dyn Disk, dir: &Path) -> io::Result<u64> {
 }
 
 enum Walk<'a> {
-    /// Consecutive rows, and the first one's number.
+    /// Consecutive rows, with the number of the first.
     Rows(u64, Vec<&'a [u8]>),
     Problem(Problem),
 }
 
-/// Goes through what is not settled.
+/// Visits all lines that are not settled.
 fn walk(
     disk: &dyn Disk,
     dir: &Path,
@@ -260,7 +262,7 @@ fn walk(
     for (i, &number) in segments.iter().enumerate() {
         let path = dir.join(layout::segment_name(number));
         let loaded = match Loaded::read(disk, &path, header.salt()) {
-            // A process that lives removes what is settled.
+            // A running process removes settled segments.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             loaded => loaded?,
         };

@@ -1,11 +1,11 @@
-//! Where in the spool's folder things lie.
+//! The layout of the spool's folder.
 //!
 //! ```text
 //! <spool>/<server>/<entity>/<project>/<table>/
 //!     <writer>.lock       held by the process that writes or delivers
 //!     <writer>/           00000000.seg …, acked, media/
-//!     rejected.jsonl      rows that the server refused for good
-//!     set-aside/          what was damaged
+//!     rejected.jsonl      rows that the server rejected permanently
+//!     set-aside/          damaged data
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -19,18 +19,18 @@ pub(crate) const MEDIA: &str = "media";
 const LOCK_SUFFIX: &str = ".lock";
 const SEGMENT_SUFFIX: &str = ".seg";
 
-/// The folder of a table's spools.
+/// Returns the folder of a table's spools.
 pub(crate) fn table_dir(root: &Path, server: &str, table: &TablePath) -> PathBuf {
     let parts = [server, table.entity(), table.project(), table.table()];
     parts.iter().fold(root.to_owned(), |path, part| path.join(folder_name(part)))
 }
 
-/// The lock of a writer's folder.
+/// Returns the lock file of a writer.
 pub(crate) fn lock(table_dir: &Path, writer: &str) -> PathBuf {
     table_dir.join(format!("{writer}{LOCK_SUFFIX}"))
 }
 
-/// The writer whose lock this is.
+/// Returns the writer of a lock file.
 pub(crate) fn writer_of_lock(name: &str) -> Option<&str> {
     name.strip_suffix(LOCK_SUFFIX)
 }
@@ -39,22 +39,22 @@ pub(crate) fn segment_name(number: u64) -> String {
     format!("{number:08}{SEGMENT_SUFFIX}")
 }
 
-/// The number of a segment of that name.
+/// Returns the number of a segment file.
 pub(crate) fn segment_number(name: &str) -> Option<u64> {
     name.strip_suffix(SEGMENT_SUFFIX)?.parse().ok()
 }
 
-/// The names in a table's folder that may be writers' folders.
+/// Returns the names in a table's folder that may be writers' folders.
 pub(crate) fn writers(names: &[String]) -> impl Iterator<Item = &str> {
     let is_writer =
         |name: &&str| !name.ends_with(LOCK_SUFFIX) && ![REJECTED, SET_ASIDE].contains(name);
     names.iter().map(String::as_str).filter(is_writer)
 }
 
-/// Makes a name of any text that every file system takes: what is not harmless is written as `%` and
-/// two hex digits, and what is then too long is cut and gets a checksum.
+/// Converts any text to a name that every file system accepts: unusual characters are written as
+/// `%` and two hex digits, and long names are truncated and get a checksum.
 ///
-/// Two texts may in theory get one name; whoever opens a spool looks into its header.
+/// Two texts may get the same name, so readers must check the header of a spool.
 pub(crate) fn folder_name(text: &str) -> String {
     const LONGEST: usize = 200;
 
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn names_are_escaped() {
         check("requests", "requests");
         check("http://127.0.0.1:8080", "http%3A%2F%2F127.0.0.1%3A8080");
         check("..", "%2E.");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_and_stay_apart() {
+    fn long_names_are_truncated_and_stay_distinct() {
         let (a, b) = ("ü".repeat(128), "ü".repeat(127) + "u");
         assert!(folder_name(&a).len() < 255);
         assert_ne!(folder_name(&a), folder_name(&b));

@@ -1,8 +1,8 @@
 //! The spool: rows on disk until the server has them.
 //!
-//! A table that is opened keeps its rows here ([`Builder::spool`](crate::Builder::spool)), and
-//! delivers what earlier processes left for it. Without a program, [`sync`](sync()) delivers, [`list`]
-//! tells what lies there, and [`export`] reads it.
+//! An open table stores its rows here ([`Builder::spool`](crate::Builder::spool)) and delivers the
+//! orphaned spools of earlier processes. Without an open table, [`sync`](sync()) delivers orphaned
+//! spools, [`list`] lists them, and [`export`] reads their rows.
 //!
 //! ```
 //! use streamtable::spool::{self, SpoolConfig, SyncOptions};
@@ -64,7 +64,7 @@ use std::time::Duration;
 pub use inspect::{Entry, EntryState, Exported, Problem, export, list};
 pub use sync::{Left, SyncOptions, SyncProgress, Tally, sync};
 
-/// How rows that wait are kept on disk.
+/// Configuration of the spool: rows on disk that wait for delivery.
 ///
 /// ```
 /// use streamtable::spool::{SpoolConfig, SyncPolicy};
@@ -74,18 +74,18 @@ pub use sync::{Left, SyncOptions, SyncProgress, Tally, sync};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpoolConfig {
-    /// The folder of all spools. By default what [`Settings::spool_dir`](crate::Settings) says.
+    /// The folder of all spools. The default is [`Settings::spool_dir`](crate::Settings).
     pub dir: Option<PathBuf>,
-    /// Names the place where the rows go, so that nobody else gets them: the server's address by
-    /// default, or `backend` if that is of another kind.
+    /// Identifies the destination of the rows, so that they are never delivered to another one. The
+    /// default is the server's URL, or `backend` for other kinds of backends.
     pub server: Option<String>,
-    /// As many bytes may wait on disk for each writer, and a segment more; then `log` does what
-    /// [`WhenFull`](crate::WhenFull) says. A gibibyte by default.
+    /// Maximum size on disk for each writer; the files may be larger by one segment. When it is
+    /// reached, `log` behaves as set by [`WhenFull`](crate::WhenFull). The default is 1 GiB.
     pub max_bytes: u64,
-    /// Rows are written to files of this length, which are removed when all their rows are
-    /// settled. 8 MiB by default, 64 at the most.
+    /// Size of the files that rows are written to. A file is removed when all its rows are settled.
+    /// The default is 8 MiB, the maximum 64 MiB.
     pub segment_bytes: u64,
-    /// When rows are made safe from power cuts. Every second by default.
+    /// When rows are synced to disk. The default is once per second.
     pub sync: SyncPolicy,
 }
 
@@ -101,16 +101,17 @@ impl Default for SpoolConfig {
     }
 }
 
-/// When the spool waits until the disk itself has the rows.
+/// When the spool syncs rows to disk.
 ///
-/// Whatever the policy, the system has them before `log` returns, so that they survive the death
-/// of the process.
+/// With every policy, rows are written to the operating system before `log` returns, so that they
+/// survive the end of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncPolicy {
-    /// Never: a power cut may take what the system has not written by itself.
+    /// Never. A power failure loses rows that the operating system has not written by itself.
     Never,
-    /// In the background: a power cut takes what was logged within about this time.
+    /// In the background. A power failure loses rows that were logged within about this time.
     Interval(Duration),
-    /// Before `log` returns, once a call: milliseconds on most disks. A power cut takes nothing.
+    /// Before `log` returns, once per call; takes milliseconds on most disks. A power failure loses
+    /// nothing.
     Always,
 }

@@ -1,4 +1,4 @@
-//! Media files that wait in the spool, beside the rows that refer to them.
+//! The spool of media files, next to the rows that refer to them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use super::frame::u32_at;
 use super::layout;
 use crate::MediaFile;
 
-/// What is not finished yet has a name of this kind, and is nothing.
+/// Prefix of temporary files, which are not valid yet.
 const PART: &str = ".part-";
 
-/// Behind a file's bytes stands its path, and behind that its length, the path's, and a checksum.
+/// A file's content is followed by its path, and then by both lengths and a checksum.
 const FOOTER_BYTES: usize = 16;
 
-/// No media file is longer: a row carries at most a gigabyte.
+/// Maximum size of a media file. A row carries at most 1 GiB.
 const MAX_FILE_BYTES: u64 = (1 << 30) + (1 << 16);
 
-/// A writer's media files on disk. Not locked: files are known by their content.
+/// The media files of a writer on disk. No lock is needed: file names are derived from the content.
 #[derive(Debug)]
 pub(crate) struct Pictures {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    /// Whether a file must survive a power cut before a row may refer to it.
+    /// Whether a file must survive a power failure before a row may refer to it.
     sync: bool,
     parts: AtomicU64,
     process: u32,
@@ -38,9 +38,9 @@ impl Pictures {
         Self { process: disk.process(), disk, dir, sync, parts }
     }
 
-    /// Writes a file down, wholly or not at all.
+    /// Writes a file atomically.
     pub(crate) fn put(&self, file: &MediaFile) -> io::Result<()> {
-        // A fork would give its parts the same names.
+        // A forked process would use the same temporary names.
         if self.disk.process() != self.process {
             return Err(io::Error::other("this process is a fork; open the table again"));
         }
@@ -73,25 +73,25 @@ impl Pictures {
         gone(self.disk.remove_file(&self.path_of(path)))
     }
 
-    /// The names of the files that are there.
+    /// Returns the names of the complete files.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = list_or_none(&*self.disk, &self.dir)?;
         names.retain(|name| !name.starts_with(PART));
         Ok(names)
     }
 
-    /// Reads a file; `None` if it is damaged.
+    /// Reads a file. Returns `None` if it is damaged.
     pub(crate) fn read(&self, name: &str) -> io::Result<Option<MediaFile>> {
         let file = self.disk.open(&self.dir.join(name), How::Read)?;
         Ok(parse(file.read_all(MAX_FILE_BYTES)?))
     }
 
-    /// Where a file of that name lies.
+    /// Returns the path of a file.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// Removes all that is there, finished or not.
+    /// Removes all files, including temporary ones.
     pub(crate) fn clear(&self) -> io::Result<()> {
         for name in list_or_none(&*self.disk, &self.dir)? {
             gone(self.disk.remove_file(&self.dir.join(name)))?;
@@ -124,7 +124,7 @@ mod tests {
     use crate::spool::disk::Machine;
 
     #[test]
-    fn files_come_back_or_are_found_damaged() {
+    fn files_round_trip_and_damage_is_detected() {
         let dir = tempfile::tempdir().unwrap();
         let pictures = Pictures::new(Arc::new(Machine), dir.path(), true);
         assert_eq!(pictures.names().unwrap(), [""; 0]);

@@ -1,4 +1,4 @@
-//! What an opening table does with what earlier processes left.
+//! Recovery: an open table delivers the orphaned spools of earlier processes.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,10 +12,10 @@ use super::dead::{Dead, Found};
 use super::disk::{Disk, How, list_or_none, off_thread};
 use super::drain::{Drained, Event, Target, Watch, drain};
 use super::layout;
-use crate::shared::Shared;
+use crate::shared::{REPORTED_ATTEMPT, Shared};
 use crate::{Backend, Recovered, RetryPolicy, StopReason};
 
-/// Where a table's spools are.
+/// The location of a table's spools.
 #[derive(Clone, Debug)]
 pub(crate) struct SpoolHome {
     pub(crate) disk: Arc<dyn Disk>,
@@ -23,16 +23,16 @@ pub(crate) struct SpoolHome {
     pub(crate) server: String,
     pub(crate) retry: RetryPolicy,
     pub(crate) pace: Duration,
-    /// Whether rows are to survive power cuts.
+    /// Whether rows must survive power failures.
     pub(crate) sync: bool,
 }
 
-/// While other processes log to the table, who of them has died is looked up this often.
+/// Interval of checking whether other processes that log to the table have ended.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// Delivers what dead processes left for this table, one after the other.
+/// Delivers the orphaned spools of this table, one after the other.
 ///
-/// Ends when no other process is left that could die.
+/// Returns when no other process holds a spool of the table.
 pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home: SpoolHome) {
     let mut left_alone = BTreeSet::new();
     while deliver_dead(&shared, &backend, &home, &mut left_alone).await {
@@ -42,8 +42,8 @@ pub(crate) async fn recover(shared: Arc<Shared>, backend: Arc<dyn Backend>, home
     }
 }
 
-/// Delivers what is there now; `true` if others hold more, who live. What cannot be delivered is
-/// told once.
+/// Delivers the spools that are orphaned now. Returns `true` if running processes hold others. A
+/// spool that cannot be delivered is reported once.
 async fn deliver_dead(
     shared: &Shared,
     backend: &Arc<dyn Backend>,
@@ -54,7 +54,7 @@ async fn deliver_dead(
     let writers = match find(shared, home).await {
         Ok(writers) => writers,
         Err(error) => {
-            tracing::warn!(%table, %error, "cannot look for what earlier processes left");
+            tracing::warn!(%table, %error, "cannot search for orphaned spools");
             return false;
         }
     };
@@ -77,19 +77,19 @@ async fn deliver_dead(
             }
             Ok(Found::Gone) => continue,
             Ok(Found::Newer(version)) => {
-                tracing::warn!(%table, %writer, version, "rows in the spool are left to a newer version");
+                tracing::warn!(%table, %writer, version, "a newer version wrote this spool; its rows are not delivered");
                 continue;
             }
             Ok(Found::Unreadable) => {
-                tracing::error!(%table, %writer, "a spool is damaged, and left alone");
+                tracing::error!(%table, %writer, "a spool is damaged and cannot be delivered");
                 continue;
             }
             Err(error) => {
-                tracing::warn!(%table, %writer, %error, "a spool cannot be opened");
+                tracing::warn!(%table, %writer, %error, "cannot open a spool");
                 continue;
             }
         };
-        // Two tables whose names were cut may share a folder.
+        // Two tables with truncated folder names may share a folder.
         if dead.table != *table || dead.header.server != home.server {
             continue;
         }
@@ -102,37 +102,37 @@ async fn deliver_dead(
         };
         match drain(*dead, &target, &mut Watching { shared }).await {
             Ok(Drained::Done) => {
-                tracing::info!(%table, %writer, "an earlier process's rows are delivered");
+                tracing::info!(%table, %writer, "delivered the rows of an earlier process");
             }
             Ok(Drained::Stopped(reason)) => {
-                tracing::error!(%table, %writer, %reason, "an earlier process's rows are kept");
+                tracing::error!(%table, %writer, %reason, "rows of an earlier process were not delivered and stay in the spool");
             }
             Err(error) => {
-                tracing::error!(%table, %writer, %error, "a spool is not delivered whole");
+                tracing::error!(%table, %writer, %error, "a spool was not delivered completely");
             }
         }
     }
     is_any_busy
 }
 
-/// Finds the other writers, and makes safe what the dead among them left.
+/// Returns the other writers of the table. Syncs the orphaned ones.
 async fn find(shared: &Shared, home: &SpoolHome) -> io::Result<Vec<String>> {
     let (disk, dir, sync) = (Arc::clone(&home.disk), home.table_dir.clone(), home.sync);
     let own = Arc::clone(&shared.writer);
     let look = move || {
         let mut writers = writers_of(&*disk, &dir)?;
         writers.retain(|writer| **writer != *own);
-        // Whoever died before he could is not asked any more.
+        // A dead writer cannot sync its segments, so this is done here.
         writers.iter().filter(|_| sync).for_each(|writer| make_safe(&*disk, &dir, writer));
         Ok(writers)
     };
     off_thread(&home.disk, look).await?
 }
 
-/// Makes a dead writer's rows safe from power cuts, as far as the disk lets it.
+/// Syncs an orphaned spool. Errors are ignored.
 fn make_safe(disk: &dyn Disk, table_dir: &Path, writer: &str) {
     let dir = table_dir.join(writer);
-    // Whoever lives does it himself, and must be the one who hears of an error.
+    // A running process syncs its own spool, and must see the errors itself.
     let Ok(Some(_lock)) = disk.lock(&layout::lock(table_dir, writer)) else { return };
     for name in list_or_none(disk, &dir).unwrap_or_default() {
         if layout::segment_number(&name).is_some()
@@ -144,7 +144,7 @@ fn make_safe(disk: &dyn Disk, table_dir: &Path, writer: &str) {
     let _ = disk.sync_dir(&dir);
 }
 
-/// The writers that have a folder or a lock.
+/// Returns the writers that have a folder or a lock.
 pub(crate) fn writers_of(disk: &dyn Disk, table_dir: &Path) -> io::Result<Vec<String>> {
     let names = list_or_none(disk, table_dir)?;
     let locked = names.iter().filter_map(|name| layout::writer_of_lock(name));
@@ -178,22 +178,28 @@ impl Watch for Watching<'_> {
             Event::SetAside(path) => {
                 count(&|recovered| recovered.damaged += 1);
                 let path = path.display();
-                tracing::error!(%table, %path, "a part of the spool was damaged, and is set aside");
+                tracing::error!(%table, %path, "moved a damaged part of the spool aside");
             }
             Event::Lost(rows) => {
                 count(&|recovered| recovered.lost += rows);
-                tracing::error!(%table, rows, "rows of an earlier process are lost");
+                tracing::error!(%table, rows, "rows of an earlier process are damaged and lost");
             }
             Event::Torn(bytes) => {
-                tracing::info!(%table, bytes, "the spool's torn end is cut: no row was there yet");
+                tracing::info!(%table, bytes, "ignored an incomplete row at the end of the spool");
             }
-            Event::Trouble(error) => tracing::warn!(%table, %error, "trouble with the spool"),
+            Event::Trouble(error) => {
+                tracing::warn!(%table, %error, "an operation on the spool failed")
+            }
+            Event::Failed { attempts: REPORTED_ATTEMPT, reason } => {
+                tracing::warn!(%table, reason, "an earlier process's rows wait and are sent again");
+            }
+            Event::Failed { .. } => {}
         }
     }
 
     async fn stopped(&mut self, reason: &StopReason) -> bool {
         let table = &self.shared.table;
-        tracing::error!(%table, %reason, "an earlier process's rows are kept for now");
+        tracing::error!(%table, %reason, "delivery of an earlier process's rows has stopped; they stay in the spool");
         self.shared.set_recovery_idle(true);
         self.shared.resumed.notified().await;
         self.shared.set_recovery_idle(false);

@@ -1,4 +1,4 @@
-//! Rows that the server refused for good, kept for people.
+//! The record of rows that the server rejected permanently.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 use super::disk::{Disk, How, create_dirs};
 use super::layout;
 
-/// Adds to a table's `rejected.jsonl`: an object a line, with writer, line, reason and row.
+/// Appends rejected rows to a table's `rejected.jsonl`: one object per line with writer, line,
+/// reason and row.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     disk: Arc<dyn Disk>,
@@ -23,7 +24,7 @@ struct Refused<'a> {
     writer: &'a str,
     line: u64,
     reason: &'a str,
-    /// The row as it was sent; as text if it is not JSON as everybody reads it.
+    /// The row as it was sent, or as text if it is not standard JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,9 +36,9 @@ impl Refusals {
         Self { disk, dir: table_dir.to_owned(), max_bytes }
     }
 
-    /// Adds a row. One that a crash lets be refused twice may stand there twice.
+    /// Appends a row. After a crash, the same row may be appended twice.
     ///
-    /// Fails when the file would grow beyond what a spool may have.
+    /// Fails if the file would exceed the maximum size of a spool.
     pub(crate) fn add(&self, writer: &str, line: u64, text: &[u8], reason: &str) -> io::Result<()> {
         let row: Option<&RawValue> = serde_json::from_slice(text).ok();
         let text = row.is_none().then(|| String::from_utf8_lossy(text).into_owned());
@@ -47,7 +48,7 @@ impl Refusals {
         let file = self.disk.open(&self.dir.join(layout::REJECTED), How::Append)?;
         let length = file.len()?;
         if length + bytes.len() as u64 > self.max_bytes {
-            return Err(io::Error::other("the file of refused rows is full"));
+            return Err(io::Error::other("the file of rejected rows is full"));
         }
         file.write_all_at(&bytes, length)
     }
@@ -59,7 +60,7 @@ mod tests {
     use crate::spool::disk::Machine;
 
     #[test]
-    fn refused_rows_are_kept_whatever_they_are() {
+    fn all_rejected_rows_are_recorded() {
         let dir = tempfile::tempdir().unwrap();
         let refusals = Refusals::new(Arc::new(Machine), dir.path(), 200);
         refusals.add("w", 7, b"{\"a\":1}", "no \"b\"").unwrap();

@@ -1,4 +1,4 @@
-//! A file system in memory that forgets, tears and refuses what a test wants.
+//! An in-memory file system for tests, which can lose data, tear writes and fail calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -7,18 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, DiskFile, How, Lock};
 
-/// What is to go wrong.
+/// A fault to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// The disk is full.
     NoSpace,
-    /// The disk is ill.
+    /// An I/O error.
     Io,
-    /// A write takes half of the bytes; everything else fails.
+    /// A write takes only half of the bytes; any other call fails.
     Short,
 }
 
-/// A machine with a disk. Clones are the same machine.
+/// A machine with a disk. Clones share the same machine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SimMachine {
     state: Arc<Mutex<State>>,
@@ -26,24 +26,24 @@ pub(crate) struct SimMachine {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the system shows.
+    /// The names that running processes see.
     nodes: BTreeMap<PathBuf, Node>,
-    /// What survives a power cut: folders and names.
+    /// The names that survive a power failure.
     safe_names: BTreeMap<PathBuf, Node>,
     files: Vec<Content>,
     locks: BTreeSet<PathBuf>,
-    /// Processes before this one are dead.
+    /// Processes with a lower number are dead.
     alive_from: u64,
     processes: u64,
     calls: u64,
-    /// The calls that fail.
+    /// The calls that fail, by number.
     plan: BTreeMap<u64, Trouble>,
-    /// From then on, all that writes fails.
+    /// If set, every call that needs space fails.
     full_from: Option<u64>,
     failed: u64,
-    /// So many bytes may still be allocated.
+    /// Number of bytes that can still be allocated.
     room: Option<u64>,
-    /// Every sync of a file fails.
+    /// Whether every sync of a file fails.
     fails_syncs: bool,
 }
 
@@ -55,15 +55,15 @@ enum Node {
 
 #[derive(Clone, Debug, Default)]
 struct Content {
-    /// What the system shows.
+    /// The content that running processes see.
     bytes: Vec<u8>,
-    /// What survives a power cut.
+    /// The content that survives a power failure.
     safe: Vec<u8>,
-    /// A sync failed: what was written before it is never written again.
+    /// A sync failed: data written before it never becomes durable.
     is_poisoned: bool,
 }
 
-/// A process on the machine: its disk, until it dies.
+/// A process on the machine: its view of the disk, until it is killed.
 #[derive(Debug)]
 pub(crate) struct SimDisk {
     machine: SimMachine,
@@ -82,21 +82,21 @@ impl SimMachine {
         Arc::new(SimDisk { machine: self.clone(), process: state.processes })
     }
 
-    /// Kills all processes: what they do from now on does nothing. The system lives on.
+    /// Kills all processes: their later calls have no effect. The system keeps running.
     pub(crate) fn kill(&self) {
         let mut state = self.state();
         state.alive_from = state.processes + 1;
         state.locks.clear();
     }
 
-    /// Cuts the power: of what was not synced, some or all is lost, as `roll` says.
+    /// Simulates a power failure: `roll` decides how much of the unsynced data is lost.
     pub(crate) fn cut_power(&self, mut roll: impl FnMut(u64) -> u64) {
         self.kill();
         let mut state = self.state();
         for content in &mut state.files {
             let survives = std::mem::take(&mut content.bytes);
             let mut bytes = content.safe.clone();
-            // Up to some place what was written survives, with a hole now and then.
+            // Written data survives up to some position, sometimes with a hole.
             if survives != bytes && !content.is_poisoned {
                 let upto = roll(survives.len() as u64 + 1) as usize;
                 let hole = roll(3) == 0;
@@ -113,7 +113,7 @@ impl SimMachine {
             content.safe = bytes;
             content.is_poisoned = false;
         }
-        // A name may be there before anybody made it safe; one that is safe stays unless removed.
+        // A name may survive without a sync. A synced name survives unless it was removed.
         let names = std::mem::take(&mut state.nodes);
         let mut kept = state.safe_names.clone();
         for (path, node) in names {
@@ -121,7 +121,7 @@ impl SimMachine {
                 kept.insert(path, node);
             }
         }
-        // Nothing is in a folder that is not there.
+        // Names in lost folders are lost, too.
         let folders: BTreeSet<PathBuf> = kept
             .iter()
             .filter(|(_, node)| **node == Node::Folder)
@@ -135,31 +135,31 @@ impl SimMachine {
         state.safe_names = kept;
     }
 
-    /// Lets a call fail, counted from the next one.
+    /// Makes a call fail, counted from the next one.
     pub(crate) fn fail(&self, call: u64, trouble: Trouble) {
         let mut state = self.state();
         let number = state.calls + call;
         state.plan.insert(number, trouble);
     }
 
-    /// Lets all that needs room fail, or no more.
+    /// Sets whether every call that needs space fails.
     pub(crate) fn set_full(&self, is_full: bool) {
         let mut state = self.state();
         state.full_from = is_full.then_some(state.calls);
     }
 
-    /// Lets no more bytes than these be allocated from now on. Who asks for more gets them all, and
-    /// an error, as from ext4; a file that is removed gives its own back.
+    /// Limits the bytes that can be allocated from now on. As on ext4, a larger request takes all
+    /// remaining space and fails; removing a file frees its space.
     pub(crate) fn set_room(&self, bytes: u64) {
         self.state().room = Some(bytes);
     }
 
-    /// Lets every sync of a file fail, or no more.
+    /// Sets whether every sync of a file fails.
     pub(crate) fn set_fails_syncs(&self, fails: bool) {
         self.state().fails_syncs = fails;
     }
 
-    /// Nothing goes wrong any more.
+    /// Clears all faults.
     pub(crate) fn heal(&self) {
         let mut state = self.state();
         state.plan.clear();
@@ -170,12 +170,12 @@ impl SimMachine {
         self.state().calls
     }
 
-    /// How many calls were made to fail.
+    /// Returns the number of calls that failed by injection.
     pub(crate) fn failed(&self) -> u64 {
         self.state().failed
     }
 
-    /// The files there are, with their bytes.
+    /// Returns all files with their contents.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let state = self.state();
         let file = |(path, node): (&PathBuf, &Node)| match node {
@@ -185,7 +185,7 @@ impl SimMachine {
         state.nodes.iter().filter_map(file).collect()
     }
 
-    /// Begins a call of a process.
+    /// Begins a call of a process, which may fail by injection.
     fn call(&self, process: u64, needs_room: bool) -> io::Result<(MutexGuard<'_, State>, bool)> {
         let mut state = self.state();
         if process < state.alive_from {
@@ -432,7 +432,8 @@ impl DiskFile for SimFile {
         Ok(state.files[self.file].bytes.len() as u64)
     }
 
-    /// After a failure the next call says yes, and what was written before is not safe.
+    /// After a failed sync, later ones succeed, but data written before the failure never becomes
+    /// durable.
     fn sync(&self) -> io::Result<()> {
         match self.machine.call(self.process, false) {
             Ok((mut state, false)) if !state.fails_syncs => {

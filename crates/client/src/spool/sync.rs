@@ -1,4 +1,4 @@
-//! Delivering what lies in a spool, without the programs that wrote it.
+//! Delivery of orphaned spools without the programs that wrote them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,16 +16,17 @@ use super::inspect::table_dirs;
 use super::recover::writers_of;
 use crate::builder::open;
 use crate::session::Backoff;
+use crate::shared::REPORTED_ATTEMPT;
 use crate::{Backend, BatchLimits, OpenError, RetryPolicy, StopReason};
 
-/// How [`sync`] delivers.
+/// Options of [`sync`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncOptions {
-    /// How rows go out together.
+    /// Limits of the batches that are sent.
     pub limits: BatchLimits,
-    /// How long to wait before a repetition.
+    /// Delays between retries.
     pub retry: RetryPolicy,
-    /// How long to try to reach a server before its spools are left. 30 s by default.
+    /// How long to try to reach a server before its spools are skipped. The default is 30 s.
     pub open_timeout: Duration,
 }
 
@@ -39,58 +40,61 @@ impl Default for SyncOptions {
     }
 }
 
-/// What [`sync`] did.
+/// The result of [`sync`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Spools that were delivered wholly, and are gone.
+    /// Number of spools that were delivered completely and removed.
     pub spools: u64,
-    /// Spools of processes that live: they deliver their rows themselves.
+    /// Number of spools held by running processes, which deliver their rows themselves.
     pub busy: u64,
-    /// Spools that were not, or not wholly, delivered.
+    /// Spools that were not delivered, or not completely.
     pub left: Vec<Left>,
-    /// Rows that were found.
+    /// Number of rows found.
     pub found: u64,
-    /// Those that a server has stored.
+    /// Number of rows that a server has stored.
     pub acked: u64,
-    /// Those that a server refused for good; they are in the table's `rejected.jsonl`.
+    /// Number of rows that a server rejected permanently; they are in the table's `rejected.jsonl`.
     pub rejected: u64,
-    /// Media files that a server has stored.
+    /// Number of media files that a server has stored.
     pub media_uploaded: u64,
-    /// Media files that a server refused for good.
+    /// Number of media files that a server rejected permanently.
     pub media_failed: u64,
-    /// Damaged places that were set aside.
+    /// Number of damaged places that were moved aside.
     pub damaged: u64,
-    /// Rows that are known to be lost with them.
+    /// Number of rows known to be lost with them.
     pub lost: u64,
 }
 
-/// A spool that was left, and why.
+/// A spool that was not delivered, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// Its folder.
+    /// The folder of the spool.
     pub dir: PathBuf,
-    /// What stood in the way.
+    /// Why the spool was not delivered.
     pub reason: String,
 }
 
-/// How far [`sync`] is.
+/// The progress of [`sync`].
 #[derive(Debug)]
 pub struct SyncProgress<'a> {
-    /// The table whose rows are under way.
+    /// The table whose rows are being delivered.
     pub table: &'a TablePath,
-    /// Who wrote them.
+    /// The id of the writer.
     pub writer: &'a str,
-    /// What was done so far.
+    /// The totals so far.
     pub tally: &'a Tally,
+    /// Why the last attempt to deliver brought no acknowledgement; it is repeated.
+    pub trouble: Option<&'a str>,
 }
 
-/// Delivers all that dead processes left below a folder, one spool after the other.
+/// Delivers all orphaned spools below a folder, one after the other.
 ///
-/// `connect` makes the backend for a server's address, once each; `progress` hears of every step.
-/// A spool that cannot be delivered does not keep others from it. While a server is busy this
-/// waits, without an end; whoever has not the time drops the future: what is acked stays acked.
+/// `connect` creates the backend for a server's URL and is called once for each server. `progress`
+/// is called after every step. A spool that cannot be delivered does not prevent the delivery of
+/// others. While a server is busy, this retries without a time limit; drop the future to stop. Rows
+/// that were acked stay acked.
 ///
-/// Only a folder that cannot be read is an error; one that is not there holds nothing.
+/// Fails only if the folder cannot be read. A missing folder contains no spools.
 pub async fn sync<C, P>(
     root: &Path,
     options: &SyncOptions,
@@ -130,7 +134,7 @@ where
                 continue;
             }
             Ok(Found::Unreadable) => {
-                let reason = "it is damaged: nobody knows whose rows it holds".to_owned();
+                let reason = "the headers are damaged: the writer is unknown".to_owned();
                 tally.left.push(Left { dir, reason });
                 continue;
             }
@@ -177,7 +181,7 @@ async fn deliver(
     match drain(dead, &target, &mut watch).await {
         Ok(Drained::Done) => {
             if let Err(error) = backend.finish(&table).await {
-                tracing::debug!(%table, %error, "the server did not hear of the finish");
+                tracing::debug!(%table, %error, "the finish request failed");
             }
             Ok(())
         }
@@ -197,11 +201,18 @@ struct Tallying<'a> {
 impl Watch for Tallying<'_> {
     fn hear(&mut self, event: Event<'_>) {
         let table = self.table;
+        let mut trouble = None;
         match event {
+            Event::Failed { attempts, reason } => {
+                if attempts == REPORTED_ATTEMPT {
+                    tracing::warn!(%table, reason, "rows wait and are sent again");
+                }
+                trouble = Some(reason);
+            }
             Event::Found(rows) => self.tally.found += rows,
             Event::Acked(rows) => self.tally.acked += rows,
             Event::Rejected { reason, .. } => {
-                tracing::warn!(%table, %reason, "a row was refused");
+                tracing::warn!(%table, %reason, "a row was rejected");
                 self.tally.rejected += 1;
             }
             Event::Media { uploaded, failed } => {
@@ -210,15 +221,17 @@ impl Watch for Tallying<'_> {
             }
             Event::SetAside(path) => {
                 let path = path.display();
-                tracing::error!(%table, %path, "a part of the spool was damaged, and is set aside");
+                tracing::error!(%table, %path, "moved a damaged part of the spool aside");
                 self.tally.damaged += 1;
             }
             Event::Lost(rows) => self.tally.lost += rows,
             Event::Torn(_) => {}
-            Event::Trouble(error) => tracing::warn!(%table, %error, "trouble with the spool"),
+            Event::Trouble(error) => {
+                tracing::warn!(%table, %error, "an operation on the spool failed")
+            }
         }
         let Self { table, writer, tally, .. } = self;
-        (self.progress)(SyncProgress { table, writer, tally });
+        (self.progress)(SyncProgress { table, writer, tally, trouble });
     }
 
     async fn stopped(&mut self, _: &StopReason) -> bool {

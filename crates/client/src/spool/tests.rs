@@ -1,4 +1,4 @@
-//! The journal by itself: a queue, on a disk that is killed now and then.
+//! Tests of the journal alone: a queue on a disk that fails and processes that are killed.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -38,12 +38,12 @@ fn create(disk: Arc<dyn Disk>, config: &SpoolConfig, memory: u64) -> SpoolJourna
     SpoolJournal::create(disk, table_dir(), header(), config, memory).unwrap()
 }
 
-/// What a process that comes later finds: the lines that are not settled.
+/// Returns the unsettled lines that a later process finds.
 fn left(machine: &SimMachine) -> Vec<Vec<u8>> {
     machine.kill();
     let disk = machine.process();
     let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() else {
-        panic!("there is no spool");
+        panic!("found no orphaned spool");
     };
     let settled = dead.acked.settled();
     let mut merge = Merge::new(&*disk, &dead.dir, &dead.segments, settled).unwrap();
@@ -92,8 +92,8 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// A spool is a queue of lines, whatever is in memory, and a killed process leaves what was
-    /// committed and not settled.
+    /// The spool is a queue of lines, however much memory it has. A killed process leaves the lines
+    /// that were committed and not settled.
     #[test]
     fn behaves_as_a_queue(
         ops in prop::collection::vec(op(), 0..80),
@@ -115,7 +115,7 @@ proptest! {
                     let line = vec![n as u8 | 0x80; len];
                     match journal.append(&line) {
                         Ok(()) => model.push_back(line),
-                        // What the disk does not take must fit the memory.
+                        // Lines that the disk does not accept must fit into memory.
                         Err(JournalError::Full { .. }) => {}
                         Err(error) => return Err(TestCaseError::fail(error.to_string())),
                     }
@@ -148,16 +148,16 @@ proptest! {
         machine.heal();
         let left = left(&machine);
         let expected: Vec<_> = model.into_iter().collect();
-        // What was not committed may be there all the same, what was must.
+        // Committed lines must be found; uncommitted ones may be.
         prop_assert!(left.len() as u64 >= committed.saturating_sub(first), "{}", left.len());
         prop_assert!(left.len() <= expected.len());
         prop_assert_eq!(&left[..], &expected[..left.len()]);
     }
 }
 
-/// Segments whose lines are settled go, and the folder with the last of them.
+/// Segments with settled lines are removed; the folder is removed with the last one.
 #[test]
-fn what_is_settled_leaves_nothing() {
+fn settled_segments_are_removed() {
     let machine = SimMachine::default();
     let config =
         SpoolConfig { segment_bytes: 4 << 10, sync: SyncPolicy::Never, ..SpoolConfig::default() };
@@ -181,9 +181,9 @@ fn what_is_settled_leaves_nothing() {
     assert_eq!(machine.files(), []);
 }
 
-/// A chore that is late, or never ends, leaves no settled line to whoever comes next.
+/// If a job finishes late or never, a later process still finds no settled line.
 #[test]
-fn a_late_chore_leaves_nothing_either() {
+fn a_late_job_leaves_no_settled_lines() {
     let machine = SimMachine::default();
     let config = SpoolConfig { segment_bytes: 4 << 10, ..SpoolConfig::default() };
     let mut journal = create(machine.process(), &config, 0);
@@ -192,7 +192,7 @@ fn a_late_chore_leaves_nothing_either() {
         journal.commit().unwrap();
     }
     journal.trim(300).unwrap();
-    let Chore::Now(job) = journal.chore(Instant::now()) else { panic!("there is nothing to do") };
+    let Chore::Now(job) = journal.chore(Instant::now()) else { panic!("no job is due") };
     journal.close(true).unwrap();
     assert_eq!(machine.files(), []);
     let _ = job.run();
@@ -200,7 +200,7 @@ fn a_late_chore_leaves_nothing_either() {
 }
 
 #[test]
-fn the_bound_holds_and_what_is_delivered_makes_room() {
+fn the_size_limit_holds_and_delivered_rows_free_space() {
     let machine = SimMachine::default();
     let config = SpoolConfig { max_bytes: 20_000, ..SpoolConfig::default() };
     let mut journal = create(machine.process(), &config, 1 << 20);
@@ -225,46 +225,47 @@ fn the_bound_holds_and_what_is_delivered_makes_room() {
     }
 }
 
-/// A file whose sync failed gets no more lines, and what is not safe is written to another.
+/// A file whose sync failed gets no more lines, and its unsynced lines are rewritten to another
+/// file.
 #[test]
-fn nothing_is_claimed_of_a_file_whose_sync_failed() {
+fn lines_are_rewritten_after_a_failed_sync() {
     let machine = SimMachine::default();
     let config = SpoolConfig { sync: SyncPolicy::Always, ..SpoolConfig::default() };
     let mut journal = create(machine.process(), &config, 1 << 20);
     journal.append(b"{\"n\":0}").unwrap();
     journal.commit().unwrap();
-    // The write, the sync of the watermark, the sync of the segment.
+    // Fails the sync of the segment, which follows the write and the sync of the watermark.
     machine.fail(2, Trouble::Io);
     journal.append(b"{\"n\":1}").unwrap();
     journal.commit().unwrap();
     assert_eq!(machine.failed(), 1);
-    // Of what was not synced nothing survives.
+    // No unsynced data survives.
     machine.cut_power(|_| 0);
     assert_eq!(left(&machine), [b"{\"n\":0}".to_vec(), b"{\"n\":1}".to_vec()]);
 }
 
-/// What was written again is found, whatever a power cut leaves of the first copy.
+/// Rewritten lines are found, whatever a power failure leaves of the first copy.
 #[test]
-fn of_two_copies_either_will_do() {
+fn either_of_two_copies_is_recovered() {
     for eighths in 0..=8 {
         let machine = SimMachine::default();
         let config = SpoolConfig { sync: SyncPolicy::Always, ..SpoolConfig::default() };
         let mut journal = create(machine.process(), &config, 1 << 20);
         let lines: Vec<Vec<u8>> = (0..20).map(|n| format!("{{\"n\":{n}}}").into_bytes()).collect();
         lines.iter().for_each(|line| journal.append(line).unwrap());
-        // The write, and the sync of the watermark.
+        // Fails the sync of the watermark, which follows the write.
         machine.fail(1, Trouble::Io);
         journal.commit().unwrap();
         assert_eq!(machine.failed(), 1);
-        // Each file survives up to a place, with a hole before.
+        // Each file survives up to some position, with a hole before it.
         machine.cut_power(|sides| if sides <= 3 { 0 } else { sides * eighths / 8 });
         assert_eq!(left(&machine), lines, "{eighths}");
     }
 }
 
-/// Media files are safe before any row is, so whose they are must be, too.
+/// Media files are durable before any row, so the header that identifies their writer must be, too.
 #[test]
-fn a_power_cut_leaves_nobody_s_files_behind() {
+fn media_files_are_recovered_after_a_power_failure() {
     let machine = SimMachine::default();
     let journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
     let picture = crate::MediaFile { path: "media/a.png".into(), bytes: "picture".into() };
@@ -272,14 +273,15 @@ fn a_power_cut_leaves_nobody_s_files_behind() {
     machine.cut_power(|_| 1);
     let disk = machine.process();
     let Found::Dead(dead) = Dead::open(&disk, &table_dir(), "w").unwrap() else {
-        panic!("there is no spool");
+        panic!("found no orphaned spool");
     };
     assert_eq!(dead.pictures.names().unwrap().len(), 1);
 }
 
-/// A disk that takes writes and fails every sync is not filled with copies, and may get well.
+/// If every sync fails, the disk is not filled with copies, and the journal recovers when syncs
+/// work again.
 #[test]
-fn a_disk_that_never_syncs_stays_within_the_bound() {
+fn failing_syncs_do_not_fill_the_disk() {
     for sync in [SyncPolicy::Always, SyncPolicy::Interval(Duration::ZERO)] {
         let machine = SimMachine::default();
         let config = SpoolConfig { sync, max_bytes: 4 << 20, ..SpoolConfig::default() };
@@ -301,13 +303,13 @@ fn a_disk_that_never_syncs_stays_within_the_bound() {
         journal.commit().unwrap();
         do_chores(&mut journal, at + Duration::from_secs(3600));
         machine.cut_power(|_| 0);
-        // Of the lines before, whose watermark may be lost, some may be there, too.
+        // The watermark may be lost, so some of the earlier lines may be found again.
         assert_eq!(left(&machine).last(), Some(&b"{\"n\":1}".to_vec()));
     }
 }
 
 #[test]
-fn a_spool_has_one_holder() {
+fn a_spool_is_locked_by_one_process() {
     let machine = SimMachine::default();
     let journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
     let open = || Dead::open(&machine.process(), &table_dir(), "w").unwrap();
@@ -321,9 +323,9 @@ fn a_spool_has_one_holder() {
     assert!(matches!(open(), Found::Dead(_)));
 }
 
-/// Rows that waited in memory for a disk that was full go to segments that can be read.
+/// Rows that waited in memory while the disk was full are written to segments of normal size.
 #[test]
-fn what_waited_for_room_goes_to_disk_in_pieces() {
+fn rows_that_waited_for_space_fit_normal_segments() {
     let machine = SimMachine::default();
     let config = SpoolConfig { segment_bytes: 1 << 20, ..SpoolConfig::default() };
     let mut journal = create(machine.process(), &config, 256 << 20);
@@ -340,10 +342,10 @@ fn what_waited_for_room_goes_to_disk_in_pieces() {
     assert!(left(&machine) == lines);
 }
 
-/// A disk that was full for a while takes rows again, though memory is at its bound and the server is
-/// still away.
+/// After the disk was full for a while, it accepts rows again, even if memory is at its limit and
+/// the server is still unreachable.
 #[test]
-fn a_disk_that_was_full_takes_rows_again() {
+fn a_disk_that_was_full_accepts_rows_again() {
     let machine = SimMachine::default();
     let mut journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
     let line = [b'x'; 1000];
@@ -364,9 +366,9 @@ fn a_disk_that_was_full_takes_rows_again() {
     assert!(left(&machine).len() >= 10_000);
 }
 
-/// Where no whole segment finds room, a short one may.
+/// If there is no space for a full segment, a short one is created.
 #[test]
-fn the_last_room_of_a_disk_is_used() {
+fn the_remaining_space_of_a_disk_is_used() {
     let machine = SimMachine::default();
     let mut journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
     machine.set_room(1 << 20);
@@ -374,14 +376,14 @@ fn the_last_room_of_a_disk_is_used() {
     let taken =
         (0..5_000).take_while(|_| journal.append(&line).and_then(|()| journal.commit()).is_ok());
     let taken = taken.count();
-    // The first segment was there before, and others are as short.
+    // The first segment existed before, and the others are as short.
     assert!((1_200..1_300).contains(&taken), "{taken} rows of a kilobyte");
     assert!(left(&machine).len() >= taken);
 }
 
-/// Two processes after a fork share files and lock, so only the one that began may write.
+/// After a fork, both processes share files and lock, so only the original process may write.
 #[test]
-fn a_fork_writes_nothing() {
+fn a_forked_process_writes_nothing() {
     let machine = SimMachine::default();
     let mut journal = create(machine.process(), &SpoolConfig::default(), 1 << 20);
     journal.append(b"{}").unwrap();
@@ -395,9 +397,9 @@ fn a_fork_writes_nothing() {
     assert_eq!(machine.files(), before);
 }
 
-/// Whoever looks into the folder holds locks for a moment, and keeps nobody from beginning.
+/// Inspecting the folder holds locks for a moment, and prevents no process from creating a spool.
 #[test]
-fn who_looks_hinders_nobody() {
+fn inspection_does_not_block_new_spools() {
     let dir = tempfile::tempdir().unwrap();
     let table_dir = dir.path().join("server/e/p/t");
     let is_over = std::sync::atomic::AtomicBool::new(false);
@@ -407,7 +409,7 @@ fn who_looks_hinders_nobody() {
             while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
                 list(dir.path()).unwrap();
                 for writer in super::recover::writers_of(&*disk, &table_dir).unwrap() {
-                    // A folder that is made or goes meanwhile may be an error; it is no harm.
+                    // An error is fine: the folder may be created or removed at the same time.
                     let _ = Dead::open(&disk, &table_dir, &writer);
                 }
             }
@@ -429,9 +431,10 @@ fn who_looks_hinders_nobody() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever becomes of the bytes of a spool, what is read of it was written to it, in order.
+    /// Whatever happens to the bytes of a spool, only lines that were written to it are read, in
+    /// order.
     #[test]
-    fn any_bytes_in_any_file(
+    fn damaged_files_yield_only_written_lines(
         texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2000), 1..20),
         damage in prop::collection::vec(
             (any::<prop::sample::Index>(), any::<prop::sample::Index>(),
@@ -482,10 +485,10 @@ proptest! {
     }
 }
 
-/// Offline nobody else has the rows, so a program that ends hears that they would be lost; it may
-/// make room, and end once more.
+/// Offline, no server has the rows, so `finish` reports rows that would be lost. The program may
+/// free disk space and call `finish` again.
 #[tokio::test]
-async fn who_ends_offline_hears_of_rows_that_the_disk_does_not_take() {
+async fn finish_offline_reports_rows_that_are_not_on_disk() {
     let machine = SimMachine::default();
     let builder = StreamTable::builder("e/p/t").base_url("http://mock.invalid").quiet().offline();
     let builder =
@@ -501,5 +504,5 @@ async fn who_ends_offline_hears_of_rows_that_the_disk_does_not_take() {
     assert_eq!(table.finish().await.unwrap().pending, 1);
     let files = machine.files();
     let has_row = |(_, bytes): &(PathBuf, Vec<u8>)| bytes.windows(6).any(|it| it == b"\"n\":1,");
-    assert!(files.iter().any(has_row), "the row is in no file");
+    assert!(files.iter().any(has_row), "the row is not on disk");
 }

@@ -1,23 +1,39 @@
-//! What an answer of the server means for what was asked (protocol notes §7).
+//! Interpretation of the server's responses (protocol notes §7).
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{HeaderMap, RETRY_AFTER};
+use http::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use streamtable_transport::TransportError;
-use streamtable_wire::graphql::error_messages;
+use streamtable_wire::graphql::{GraphqlError, error_messages};
+use streamtable_wire::{NotAnAck, is_verdict};
 
+use crate::seeded_bug::{Bug, is_seeded};
 use crate::{AppendError, OpenError, StopReason};
 
-/// The longest that a server may ask to wait: more is a mistake of somebody's clock.
+/// Maximum delay that a server may ask for. A longer one is probably a clock error.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Passes an answer on if it says yes, and says what to do if not.
+/// Who answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answerer<'a> {
+    /// Its host and port.
+    pub(super) host: &'a str,
+    /// Whether it is known to be a StreamTable server, whose answers state what they cover.
+    pub(super) must_state: bool,
+    /// Whether the server was reached before, with the certificate that it has.
+    pub(super) was_reached: bool,
+}
+
+/// Returns an answer with a success status, and says for every other what to do.
+///
+/// Whether a success is an acknowledgement is for [`acked`] to judge.
 pub(super) fn check(
     response: Result<Response<Bytes>, TransportError>,
+    from: Answerer<'_>,
 ) -> Result<Response<Bytes>, AppendError> {
-    let response = response.map_err(transport_error)?;
+    let response = response.map_err(|error| transport_error(error, from))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -25,7 +41,20 @@ pub(super) fn check(
     let message = message(&response);
     Err(match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            if !is_verdict(&response, from.must_state) {
+                return Err(not_acked(NotAnAck::new(&response, message), from));
+            }
             AppendError::Refused { message }
+        }
+        StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => {
+            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            let to = to.map_or(String::new(), |to| format!(" to {}", short(to)));
+            let message = format!("{message}: {} has moved{to}", from.host);
+            AppendError::Stopped(StopReason::Refused { message })
+        }
+        // A portal that wants a login.
+        status if status.is_redirection() || status.is_informational() => {
+            not_acked(NotAnAck::new(&response, message), from)
         }
         StatusCode::PAYLOAD_TOO_LARGE => AppendError::TooLarge,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
@@ -42,17 +71,50 @@ pub(super) fn check(
     })
 }
 
-/// Says what a failed exchange means.
-pub(super) fn transport_error(error: TransportError) -> AppendError {
+/// Returns what was parsed from an answer, or the reason to repeat the request if the answer is not
+/// an acknowledgement.
+pub(super) fn acked<T: Default>(
+    parsed: Result<T, NotAnAck>,
+    from: Answerer<'_>,
+) -> Result<T, AppendError> {
+    match parsed {
+        Err(_) if is_seeded(Bug::AckOnAnySuccess) => Ok(T::default()),
+        parsed => parsed.map_err(|error| not_acked(error, from)),
+    }
+}
+
+/// Returns what an error of a GraphQL answer means.
+pub(super) fn graphql_error(error: GraphqlError, from: Answerer<'_>) -> AppendError {
+    match error {
+        GraphqlError::Refused { messages } => AppendError::Refused { message: messages.join("; ") },
+        GraphqlError::NotAnAck(error) => not_acked(error, from),
+        error => AppendError::Transient { message: error.to_string(), retry_after: None },
+    }
+}
+
+fn not_acked(error: NotAnAck, from: Answerer<'_>) -> AppendError {
+    AppendError::Transient { message: format!("{} {error}", from.host), retry_after: None }
+}
+
+/// Returns what a failed exchange means.
+///
+/// An answer that is too long may be a portal's page, and so may be a certificate that is not
+/// trusted, if there was another one before.
+fn transport_error(error: TransportError, from: Answerer<'_>) -> AppendError {
     let message = error.to_string();
-    if error.is_retryable() {
+    let is_portal = match error {
+        TransportError::Tls { .. } => from.was_reached,
+        TransportError::BodyTooLarge { .. } => true,
+        _ => false,
+    };
+    if error.is_retryable() || is_portal {
         AppendError::Transient { message, retry_after: None }
     } else {
         AppendError::Stopped(StopReason::Refused { message })
     }
 }
 
-/// Says the same to somebody who waits for a table to open.
+/// Converts an append error to an open error.
 pub(super) fn open_error(error: AppendError) -> OpenError {
     match error {
         AppendError::Transient { message, .. } => {
@@ -64,8 +126,8 @@ pub(super) fn open_error(error: AppendError) -> OpenError {
     }
 }
 
-/// Returns how long the server asks to wait before the next request, going by its rate limit: what
-/// is left of the window, spread over the requests that are left in it.
+/// Returns the delay that the server's rate limit implies: the rest of the window, divided by the
+/// remaining requests.
 pub(super) fn pause(headers: &HeaderMap) -> Duration {
     let number = |name: &str| -> Option<f64> {
         let number: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
@@ -83,7 +145,7 @@ fn transient(message: String, headers: &HeaderMap) -> AppendError {
     AppendError::Transient { message, retry_after: retry_after(headers) }
 }
 
-/// Reads `Retry-After`: seconds, fractions too, or a date.
+/// Parses `Retry-After`: seconds, including fractions, or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<f64>() {
@@ -99,26 +161,31 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(MAX_WAIT))
 }
 
-/// Returns what the server said, for people: its messages, or the status alone when the body is a
-/// page or the like.
+/// Returns the server's message for people: its error messages, or only the status if the body is a
+/// page or similar.
 fn message(response: &Response<Bytes>) -> String {
     let messages = error_messages(response.body());
     let status = response.status();
     if messages.is_empty() {
         return format!("status {status}");
     }
-    let mut text = format!("status {}: {}", status.as_u16(), messages.join("; "));
-    if text.len() > 1000 {
-        let end = (0..=1000).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
+    short(&format!("status {}: {}", status.as_u16(), messages.join("; ")))
+}
+
+/// Cuts a text that a server may have made long.
+fn short(text: &str) -> String {
+    if text.len() <= 1000 {
+        return text.to_owned();
     }
-    text
+    let end = (0..=1000).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+    format!("{}…", &text[..end])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ANYBODY: Answerer<'_> = Answerer { host: "h:1", must_state: false, was_reached: false };
 
     #[track_caller]
     fn check_wait(value: &str, expected: Option<Duration>) {
@@ -161,8 +228,8 @@ mod tests {
     fn statuses() {
         let verdict = |status: u16| {
             let response = Response::builder().status(status).body(Bytes::new()).unwrap();
-            match check(Ok(response)) {
-                Ok(_) => "stored",
+            match check(Ok(response), ANYBODY) {
+                Ok(_) => "look",
                 Err(AppendError::Transient { .. }) => "again",
                 Err(AppendError::TooLarge) => "halve",
                 Err(AppendError::Refused { .. }) => "halve, refuse the last",
@@ -170,16 +237,56 @@ mod tests {
             }
         };
         for (statuses, expected) in [
-            (&[200, 201, 204][..], "stored"),
-            (&[408, 425, 429, 500, 502, 503, 504, 507, 520], "again"),
+            (&[200, 201, 204][..], "look"),
+            (&[100, 300, 302, 303, 307, 408, 425, 429, 500, 502, 503, 504, 507, 520], "again"),
             (&[413], "halve"),
             (&[400, 422], "halve, refuse the last"),
-            (&[301, 307, 401, 402, 403, 404, 405, 409, 410, 415, 501], "stop"),
+            (&[301, 308, 401, 402, 403, 404, 405, 409, 410, 415, 501], "stop"),
         ] {
             for &status in statuses {
                 assert_eq!(verdict(status), expected, "{status}");
             }
         }
+    }
+
+    #[test]
+    fn a_page_with_a_client_error_is_not_a_verdict() {
+        let is_verdict = |body: &'static str, must_state| {
+            let response = Response::builder().status(400).body(Bytes::from(body)).unwrap();
+            match check(Ok(response), Answerer { must_state, ..ANYBODY }).unwrap_err() {
+                AppendError::Refused { .. } => true,
+                AppendError::Transient { message, .. } => {
+                    assert!(message.starts_with("h:1 answered 400 with "), "{message}");
+                    false
+                }
+                other => panic!("{other}"),
+            }
+        };
+        assert!(is_verdict(r#"{"errors":["no"]}"#, true));
+        assert!(is_verdict("no", false) && !is_verdict("no", true));
+        assert!(!is_verdict("<html>no</html>", false));
+    }
+
+    #[test]
+    fn a_move_names_the_new_address() {
+        let response = Response::builder().status(308).header("location", "https://h/x");
+        let error = check(Ok(response.body(Bytes::new()).unwrap()), ANYBODY).unwrap_err();
+        assert!(error.to_string().contains("h:1 has moved to https://h/x"), "{error}");
+    }
+
+    #[test]
+    fn failed_exchanges() {
+        let (host, reason) = ("h".to_owned(), "r".to_owned());
+        let is_transient_from = |error, from| {
+            matches!(check(Err(error), from).unwrap_err(), AppendError::Transient { .. })
+        };
+        let is_transient = |error| is_transient_from(error, ANYBODY);
+        let tls = TransportError::Tls { host: host.clone(), reason: reason.clone() };
+        assert!(!is_transient(tls.clone()));
+        assert!(is_transient_from(tls, Answerer { was_reached: true, ..ANYBODY }));
+        assert!(is_transient(TransportError::BodyTooLarge { limit: 7 }));
+        assert!(is_transient(TransportError::Interrupted { host: host.clone(), reason }));
+        assert!(!is_transient(TransportError::ProxyAuth { host }));
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! The backend that speaks the W&B protocol, to W&B's own servers and to StreamTable's.
+//! The backend for the W&B protocol, for W&B's own servers and StreamTable's.
 
 mod answer;
 mod open;
 mod upload;
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,38 +18,59 @@ use streamtable_transport::{
 };
 use streamtable_url::BaseUrl;
 use streamtable_wire::{
-    ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, FileStreamRequest, file_stream_path,
-    history_body,
+    ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, FileStreamRequest, GRAPHQL_PATH,
+    REQUEST_HEADER, SentPost, file_stream_path, graphql, history_body, states_coverage,
 };
+use uuid::Uuid;
 
 use crate::settings::WANDB_API;
 use crate::{Append, AppendError, Appended, Backend, Open, OpenError, Opened, Settings, Upload};
+use answer::Answerer;
 
 /// A W&B-compatible server, reached over any transport.
 ///
-/// Rows go out in the protocol's asynchronous mode, as the legacy StreamTable sent them: each with
-/// the writer's id, in line-numbered posts that repeat exactly when an answer was lost.
+/// Rows are sent in the protocol's asynchronous mode, like the legacy StreamTable did: each row
+/// contains the writer's id, and posts have line numbers and are repeated exactly if a response was
+/// lost.
 #[derive(Debug)]
 pub struct WandbBackend {
     transport: AnyTransport,
     base: BaseUrl,
+    origin: Origin,
+    /// The server's host and port, for messages.
+    host: String,
     board: BaseUrl,
     app: BaseUrl,
-    /// The shortest time between two posts.
+    /// The minimum time between two posts.
     pace: Duration,
     gzip: bool,
+    /// Whether the server has said that its answers state what they cover. Once set, it stays: a
+    /// proxy that answers later cannot take it back.
+    must_state: AtomicBool,
+    /// Whether the server was reached at least once, with the certificate that it has.
+    was_reached: AtomicBool,
+    /// The beginning of the ids of requests.
+    id: String,
+    /// How many ids were given out.
+    requests: AtomicU64,
 }
 
-/// W&B's own service takes a post every two seconds from a legacy client, no more.
+/// An acknowledged post to a file stream.
+struct Posted {
+    answer: FileStreamAnswer,
+    pause: Duration,
+}
+
+/// W&B's own service accepts one post every two seconds from a legacy client.
 ///
 /// Source: protocol notes §7.
 const WANDB_PACE: Duration = Duration::from_secs(2);
 
-/// How long telling the server of something that is not a row may take.
+/// Timeout of requests that contain no rows.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl WandbBackend {
-    /// Makes the backend for the server, and with the key, that the settings name.
+    /// Creates a backend for the server and the API key in the settings.
     pub fn new(
         transport: impl Transport + 'static,
         settings: &Settings,
@@ -63,19 +86,27 @@ impl WandbBackend {
         let mut headers = HeaderMap::new();
         let agent = HeaderValue::from_static(concat!("streamtable/", env!("CARGO_PKG_VERSION")));
         headers.insert(USER_AGENT, agent);
+        let transport = transport.with_headers(headers).with_auth(origin.clone(), key);
         Ok(Self {
-            transport: transport.with_headers(headers).with_auth(origin, key).traced().erased(),
+            transport: transport.traced().erased(),
+            host: origin.authority(),
+            origin,
             board: BaseUrl::board(settings.board_url.as_deref(), api).map_err(|e| address(&e))?,
             app: BaseUrl::app(settings.app_url.as_deref(), api).map_err(|e| address(&e))?,
             pace: if base.as_str() == WANDB_API { WANDB_PACE } else { Duration::ZERO },
             base,
             gzip: false,
+            must_state: AtomicBool::new(false),
+            was_reached: AtomicBool::new(false),
+            id: Uuid::new_v4().simple().to_string(),
+            requests: AtomicU64::new(0),
         })
     }
 
-    /// Compresses rows on their way: worth it on a slow line, not on a fast one.
+    /// Compresses rows. This helps on a slow network, but not on a fast one.
     ///
-    /// Only for a server that says it takes them (`FILESTREAM_GZIP` among its features), over a
+    /// Requires a server that supports it (`FILESTREAM_GZIP` among its features), and a transport
+    /// that does.
     /// transport that can.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {
@@ -100,30 +131,82 @@ impl WandbBackend {
         request.headers_mut().insert(CONTENT_TYPE, json);
         request.extensions_mut().insert(AttemptTimeout(timeout));
         adorn(&mut request);
-        self.transport.send(request).await
+        let response = self.transport.send(request).await;
+        if response.is_ok() {
+            self.was_reached.store(true, Ordering::Relaxed);
+        }
+        response
     }
 
+    /// Posts an operation, and returns its parsed answer.
+    async fn post_graphql<O: graphql::Operation + Sync>(
+        &self,
+        operation: &O,
+        timeout: Duration,
+    ) -> Result<O::Answer, AppendError> {
+        let body = graphql::request_body(operation);
+        let response = self.post_json(GRAPHQL_PATH, body, timeout, |_| ()).await;
+        let response = answer::check(response, self.answerer())?;
+        self.learn(&response);
+        let parsed = graphql::acked_answer::<O, _>(&response);
+        parsed.map_err(|error| answer::graphql_error(error, self.answerer()))
+    }
+
+    /// Posts to a table's file stream, and returns the answer if it acknowledges the post.
     async fn post_file_stream(
         &self,
         table: &TablePath,
         body: Vec<u8>,
+        rows: Option<Range<u64>>,
         timeout: Duration,
         columns: ColumnPolicy,
-    ) -> Result<Response<Bytes>, AppendError> {
+    ) -> Result<Posted, AppendError> {
         let columns = HeaderValue::from_static(match columns {
             ColumnPolicy::Strict => "strict",
             ColumnPolicy::Evolve => "evolve",
         });
-        let adorn = |request: &mut Request<Bytes>| {
-            let headers = request.headers_mut();
+        let request = format!("{}-{}", self.id, self.requests.fetch_add(1, Ordering::Relaxed));
+        let adorn = |sent: &mut Request<Bytes>| {
+            let headers = sent.headers_mut();
             headers.insert(ASYNC_HEADER, HeaderValue::from_static("true"));
             headers.insert(COLUMNS_HEADER, columns);
+            if let Ok(request) = HeaderValue::try_from(&request) {
+                headers.insert(REQUEST_HEADER, request);
+            }
             if self.gzip {
-                request.extensions_mut().insert(GzipBody);
+                sent.extensions_mut().insert(GzipBody);
             }
         };
         let response = self.post_json(&file_stream_path(table), body, timeout, adorn).await;
-        answer::check(response)
+        let response = answer::check(response, self.answerer())?;
+        self.learn(&response);
+        let must_state = self.answerer().must_state;
+        let sent = SentPost { rows, request: &request, must_state };
+        let answer = answer::acked(sent.ack(&response), self.answerer())?;
+        if answer.request.is_some() {
+            self.must_state.store(true, Ordering::Relaxed);
+        }
+        Ok(Posted { answer, pause: answer::pause(response.headers()) })
+    }
+
+    /// Remembers that the server states what its answers cover.
+    fn learn(&self, response: &Response<Bytes>) {
+        if states_coverage(response) {
+            self.must_state.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns a seed for waits that differ from those of other clients.
+    fn seed(&self) -> u64 {
+        self.id.bytes().fold(0, |seed, byte| (seed << 5) ^ (seed >> 59) ^ u64::from(byte))
+    }
+
+    fn answerer(&self) -> Answerer<'_> {
+        Answerer {
+            host: &self.host,
+            must_state: self.must_state.load(Ordering::Relaxed),
+            was_reached: self.was_reached.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -134,13 +217,15 @@ impl Backend for WandbBackend {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let body = history_body(append.first_line, append.lines.iter());
-        let response =
-            self.post_file_stream(&append.table, body, append.timeout, append.columns).await?;
-        let rejected = FileStreamAnswer::parse(response.body()).rejected;
+        let Append { table, first_line, lines, columns, timeout, .. } = append;
+        let body = history_body(first_line, lines.iter());
+        let rows = first_line..first_line.saturating_add(lines.len() as u64);
+        let posted = self.post_file_stream(&table, body, Some(rows), timeout, columns).await?;
+        let FileStreamAnswer { rejected, acked, .. } = posted.answer;
         Ok(Appended {
             rejected: rejected.into_iter().map(|row| (row.line, row.reason)).collect(),
-            pause: answer::pause(response.headers()),
+            end: acked,
+            pause: posted.pause,
         })
     }
 
@@ -156,7 +241,7 @@ impl Backend for WandbBackend {
             ..FileStreamRequest::default()
         };
         let body = request.to_bytes();
-        self.post_file_stream(table, body, SHORT_TIMEOUT, ColumnPolicy::Evolve).await?;
+        self.post_file_stream(table, body, None, SHORT_TIMEOUT, ColumnPolicy::Evolve).await?;
         Ok(())
     }
 }

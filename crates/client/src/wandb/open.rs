@@ -1,40 +1,50 @@
-//! Making sure that a table is there: one request for one that is, nine for a new one.
+//! Opening tables: one request for an existing table, nine for a new one.
 
-use http::Uri;
 use std::time::Duration;
+
+use bytes::Bytes;
+use http::Uri;
 use streamtable_schema::TablePath;
 use streamtable_url::{panel_url, run_url};
 use streamtable_wire::graphql::{
-    CommitArtifact, CreateArtifactFiles, CreateManifest, CreateTable, FindTable, GraphqlError,
-    Operation, ServerFeatures, WhoAmI, parse_answer, request_body,
+    CommitArtifact, CreateArtifactFiles, CreateManifest, CreateTable, FindTable, Operation,
+    ServerFeatures, WhoAmI,
 };
-use streamtable_wire::{GRAPHQL_PATH, GZIP_FEATURE, HistoryKeys, StreamTableArtifact};
+use streamtable_wire::{GZIP_FEATURE, HistoryKeys, StreamTableArtifact};
 use tokio::time::Instant;
 
 use super::upload::header_pairs;
 use super::{WandbBackend, answer};
-use crate::session::reachable;
-use crate::{Open, OpenError, Opened, StopReason};
+use crate::session::{Backoff, RetryPolicy, reachable};
+use crate::{AppendError, Open, OpenError, Opened};
+
+/// The shortest and the longest time that the first attempt at a request of an opening may take.
+/// Between them it is an eighth of the whole, so that one lost answer does not use it up; each
+/// further attempt at the same request may take twice as long.
+const FIRST_ATTEMPT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(20));
+
+/// How often an opening puts bytes to one address.
+const MAX_PUT_ATTEMPTS: u32 = 4;
 
 impl WandbBackend {
     pub(super) async fn open_table(&self, open: Open) -> Result<Opened, OpenError> {
-        let deadline = Instant::now() + reachable(open.timeout);
+        let budget = &mut Budget::new(open.timeout, self.seed());
         let name = match open.name.entity() {
             Some(_) => open.name,
-            None => open.name.with_entity(&self.default_entity(deadline).await?)?,
+            None => open.name.with_entity(&self.default_entity(budget).await?)?,
         };
         let table = name.to_path()?;
         if self.gzip {
-            let features = self.ask(&ServerFeatures {}, deadline).await?;
+            let features = self.ask(&ServerFeatures {}, budget).await?;
             if !features.has(GZIP_FEATURE) {
                 let reason = "the server does not take compressed rows".to_owned();
                 return Err(OpenError::Backend { reason });
             }
         }
         let artifact = StreamTableArtifact::new(&table);
-        let found = self.ask(&FindTable::new(&table, &artifact), deadline).await?;
+        let found = self.ask(&FindTable::new(&table, &artifact), budget).await?;
         if found.run().is_none() || !found.has_artifact() {
-            self.create(&table, &artifact, deadline).await?;
+            self.create(&table, &artifact, budget).await?;
         }
         let keys: Option<&HistoryKeys> = found.run().and_then(|run| run.history_keys.as_ref());
         Ok(Opened {
@@ -47,29 +57,29 @@ impl WandbBackend {
         })
     }
 
-    async fn default_entity(&self, deadline: Instant) -> Result<String, OpenError> {
-        let answer = self.ask(&WhoAmI {}, deadline).await?;
+    async fn default_entity(&self, budget: &mut Budget) -> Result<String, OpenError> {
+        let answer = self.ask(&WhoAmI {}, budget).await?;
         let entity = answer.viewer.and_then(|viewer| viewer.default_entity);
         entity.map(|entity| entity.name).ok_or(OpenError::NoEntity)
     }
 
-    /// Makes project, run and artifact. Every step finds what an earlier attempt made.
+    /// Creates project, run and artifact. Every step finds what an earlier attempt created.
     async fn create(
         &self,
         table: &TablePath,
         content: &StreamTableArtifact,
-        deadline: Instant,
+        budget: &mut Budget,
     ) -> Result<(), OpenError> {
-        let created = self.ask(&CreateTable::new(table, content), deadline).await?;
+        let created = self.ask(&CreateTable::new(table, content), budget).await?;
         let artifact = created.artifact().ok_or_else(|| incomplete("no artifact"))?;
         if artifact.is_committed() {
             return Ok(());
         }
-        let manifest = self.ask(&CreateManifest::new(table, artifact, None), deadline).await?;
+        let manifest = self.ask(&CreateManifest::new(table, artifact, None), budget).await?;
         let manifest = manifest.manifest().ok_or_else(|| incomplete("no manifest"))?;
 
         let announce = CreateArtifactFiles::new(&artifact.id, &manifest.id, content);
-        let files = self.ask(&announce, deadline).await?.create_artifact_files;
+        let files = self.ask(&announce, budget).await?.create_artifact_files;
         let files = files.ok_or_else(|| incomplete("no artifact files"))?.files.edges;
         let mut birth = artifact.id.clone();
         for file in &content.files {
@@ -83,57 +93,105 @@ impl WandbBackend {
             }
             if let Some(url) = &node.upload_url {
                 let headers = node.upload_headers.as_deref().unwrap_or_default();
-                self.put_until(url, headers, &file.bytes, deadline).await?;
+                self.put_until(url, headers, &file.bytes, budget).await?;
             }
         }
 
         let (bytes, digest) = content.manifest(&birth);
         let stored = CreateManifest::new(table, artifact, Some(&digest));
-        let stored = self.ask(&stored, deadline).await?;
+        let stored = self.ask(&stored, budget).await?;
         let file = stored.manifest().and_then(|manifest| manifest.file.as_ref());
         let file = file.ok_or_else(|| incomplete("no address for the manifest"))?;
         if let Some(url) = &file.upload_url {
             let headers = file.upload_headers.as_deref().unwrap_or_default();
-            self.put_until(url, headers, &bytes, deadline).await?;
+            self.put_until(url, headers, &bytes, budget).await?;
         }
-        self.ask(&CommitArtifact { artifact: artifact.id.clone() }, deadline).await?;
-        Ok(())
+        let commit = CommitArtifact { artifact: artifact.id.clone() };
+        let committed = self.ask(&commit, budget).await?.commit_artifact;
+        let committed = committed.and_then(|committed| committed.artifact);
+        committed.map(drop).ok_or_else(|| incomplete("the artifact's commit is not confirmed"))
     }
 
+    /// Puts bytes to an address that the server gave, until that is acknowledged.
     async fn put_until(
         &self,
         url: &str,
         headers: &[String],
         bytes: &[u8],
-        deadline: Instant,
+        budget: &mut Budget,
     ) -> Result<(), OpenError> {
-        let uri: Uri = url.parse().map_err(|_| incomplete("an upload address is none"))?;
-        let bytes = bytes.to_vec().into();
-        let put = self.put(uri, &header_pairs(headers), bytes, left(deadline)).await;
-        put.map_err(answer::open_error)
+        let uri: Uri = url.parse().map_err(|_| incomplete("an upload address is not a URL"))?;
+        let (headers, bytes) = (header_pairs(headers), Bytes::copy_from_slice(bytes));
+        let mut attempts = 0;
+        loop {
+            let timeout = budget.timeout(attempts);
+            match self.put(uri.clone(), &headers, bytes.clone(), timeout).await {
+                Ok(()) => return Ok(()),
+                // The address may have expired: the next opening is given another.
+                Err(error) if attempts + 1 >= MAX_PUT_ATTEMPTS => {
+                    return Err(answer::open_error(error));
+                }
+                Err(error) => budget.wait(&mut attempts, error).await?,
+            }
+        }
     }
 
-    /// Sends one operation and reads its answer.
+    /// Sends one operation until it is answered. Every operation may be repeated.
     async fn ask<O: Operation + Sync>(
         &self,
         operation: &O,
-        deadline: Instant,
+        budget: &mut Budget,
     ) -> Result<O::Answer, OpenError> {
-        let body = request_body(operation);
-        let response = self.post_json(GRAPHQL_PATH, body, left(deadline), |_| ()).await;
-        let response = answer::check(response).map_err(answer::open_error)?;
-        parse_answer::<O>(response.body()).map_err(|error| match error {
-            GraphqlError::Refused { messages } => {
-                StopReason::Refused { message: messages.join("; ") }.into()
+        let mut attempts = 0;
+        loop {
+            match self.post_graphql(operation, budget.timeout(attempts)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => budget.wait(&mut attempts, error).await?,
             }
-            error => OpenError::Backend { reason: format!("{}: {error}", O::NAME) },
-        })
+        }
     }
 }
 
-/// The time that is left for one step: the deadline is one for all.
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
+/// The time that an opening may take, which all of its requests share.
+struct Budget {
+    start: Instant,
+    deadline: Instant,
+    first_attempt: Duration,
+    backoff: Backoff,
+}
+
+impl Budget {
+    fn new(timeout: Duration, seed: u64) -> Self {
+        let (shortest, longest) = FIRST_ATTEMPT;
+        let start = Instant::now();
+        Self {
+            start,
+            deadline: start + reachable(timeout),
+            first_attempt: (timeout / 8).clamp(shortest, longest),
+            backoff: Backoff::new(RetryPolicy::default(), seed),
+        }
+    }
+
+    /// Returns how long an attempt may take after this number of failed ones.
+    fn timeout(&self, attempts: u32) -> Duration {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        left.min(self.first_attempt.saturating_mul(1 << attempts.min(16)))
+    }
+
+    /// Waits before the next attempt at a request, or returns why there is none.
+    async fn wait(&mut self, attempts: &mut u32, error: AppendError) -> Result<(), OpenError> {
+        let AppendError::Transient { message, retry_after } = error else {
+            return Err(answer::open_error(error));
+        };
+        *attempts += 1;
+        let delay = self.backoff.delay(*attempts).max(retry_after.unwrap_or_default());
+        let next = Instant::now() + reachable(delay);
+        if next >= self.deadline {
+            return Err(OpenError::Unavailable { waited: self.start.elapsed(), reason: message });
+        }
+        tokio::time::sleep_until(next).await;
+        Ok(())
+    }
 }
 
 fn incomplete(what: &str) -> OpenError {

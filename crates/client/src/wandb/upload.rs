@@ -1,4 +1,4 @@
-//! Storing media files beside a table.
+//! Uploading media files.
 
 use std::time::Duration;
 
@@ -6,29 +6,26 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
-use streamtable_transport::{Anonymous, AttemptTimeout, Transport};
-use streamtable_wire::graphql::{CreateRunFiles, GraphqlError, parse_answer, request_body};
-use streamtable_wire::{FileStreamRequest, GRAPHQL_PATH};
+use streamtable_transport::{Anonymous, AttemptTimeout, Origin, Transport};
+use streamtable_wire::graphql::CreateRunFiles;
+use streamtable_wire::{FileStreamRequest, SentUpload};
 
-use super::{SHORT_TIMEOUT, WandbBackend, answer};
+use super::answer::{self, Answerer};
+use super::{SHORT_TIMEOUT, WandbBackend};
 use crate::{AppendError, Appended, StopReason, Upload};
 
-/// So many files of one upload are under way at once.
+/// Number of concurrent uploads per request.
 const PARALLEL: usize = 8;
 
-/// A header as a server hands it out.
+/// A header from a server's response.
 type Header = (HeaderName, HeaderValue);
 
 impl WandbBackend {
-    /// Announces the files in one request, puts each to its address, and reports those that are
-    /// there.
+    /// Announces the files in one request, uploads each to its URL, and reports the rejected ones.
     pub(super) async fn upload_files(&self, upload: Upload) -> Result<Appended, AppendError> {
         let Upload { table, files, timeout } = upload;
         let paths = files.iter().map(|file| file.path.to_string()).collect();
-        let body = request_body(&CreateRunFiles::new(&table, paths));
-        let response = self.post_json(GRAPHQL_PATH, body, timeout, |_| ()).await;
-        let response = answer::check(response)?;
-        let answer = parse_answer::<CreateRunFiles>(response.body()).map_err(graphql_error)?;
+        let answer = self.post_graphql(&CreateRunFiles::new(&table, paths), timeout).await?;
         let Some(addresses) = answer.create_run_files else {
             return Err(AppendError::Refused { message: "the server takes no files".to_owned() });
         };
@@ -50,7 +47,7 @@ impl WandbBackend {
                 Err(error @ (AppendError::Refused { .. } | AppendError::TooLarge)) => {
                     rejected.push((i as u64, error.to_string()));
                 }
-                // What is stored stays stored, and storing it again changes nothing.
+                // Stored files stay stored, and storing them again changes nothing.
                 Err(other) => return Err(other),
             }
         }
@@ -59,12 +56,13 @@ impl WandbBackend {
             stored.sort();
             let report = FileStreamRequest { uploaded: stored, ..FileStreamRequest::default() };
             let columns = streamtable_schema::ColumnPolicy::Evolve;
-            self.post_file_stream(&table, report.to_bytes(), SHORT_TIMEOUT, columns).await?;
+            let report = report.to_bytes();
+            self.post_file_stream(&table, report, None, SHORT_TIMEOUT, columns).await?;
         }
         Ok(Appended { rejected, ..Appended::default() })
     }
 
-    /// Puts one of several files, where the server said.
+    /// Uploads one file to the URL that the server returned for it.
     async fn put_file(
         &self,
         index: usize,
@@ -73,20 +71,23 @@ impl WandbBackend {
         bytes: Bytes,
         timeout: Duration,
     ) -> (usize, Result<(), AppendError>) {
-        let refused = |message: &str| Err(AppendError::Refused { message: message.to_owned() });
+        // An answer that is not as it must be gives no reason to forget the file.
+        let unusable = |message: &str| {
+            Err(AppendError::Transient { message: message.to_owned(), retry_after: None })
+        };
         let result = match address {
-            None => refused("the server does not answer for it"),
+            None => unusable("the server's answer does not name the file"),
             // The server has it.
             Some(None) => Ok(()),
             Some(Some(url)) => match url.parse() {
                 Ok(uri) => self.put(uri, headers, bytes, timeout).await,
-                Err(_) => refused("the server's address for it is none"),
+                Err(_) => unusable("the server's address for the file is not a URL"),
             },
         };
         (index, result)
     }
 
-    /// Puts bytes to an address that the server gave; the address itself is the permission.
+    /// Uploads bytes to a URL from the server. The URL itself grants the permission.
     pub(super) async fn put(
         &self,
         uri: Uri,
@@ -94,14 +95,25 @@ impl WandbBackend {
         bytes: Bytes,
         timeout: Duration,
     ) -> Result<(), AppendError> {
-        let mut request = Request::new(bytes);
+        let origin = Origin::try_from(&uri).map_err(|error| AppendError::Transient {
+            message: format!("the server's address for the file cannot be used: {error}"),
+            retry_after: None,
+        })?;
+        // An address elsewhere is an object store's, with other answers than our server's.
+        let known = self.answerer();
+        let must_state = origin == self.origin && known.must_state;
+        let host = origin.authority();
+        let from = Answerer { host: &host, must_state, ..known };
+        let mut request = Request::new(bytes.clone());
         *request.method_mut() = Method::PUT;
         *request.uri_mut() = uri;
         request.headers_mut().extend(headers.iter().cloned());
         request.extensions_mut().insert(Anonymous);
         request.extensions_mut().insert(AttemptTimeout(timeout));
-        match answer::check(self.transport.send(request).await) {
-            Ok(_) => Ok(()),
+        match answer::check(self.transport.send(request).await, from) {
+            Ok(response) => {
+                answer::acked(SentUpload { bytes: &bytes, must_state }.ack(&response), from)
+            }
             // An address that has expired is given anew.
             Err(AppendError::Stopped(
                 StopReason::Unauthorized { message }
@@ -113,19 +125,11 @@ impl WandbBackend {
     }
 }
 
-/// Reads headers of the form `Name:Value`; what is none is left out.
+/// Parses headers of the form `Name:Value`; invalid ones are skipped.
 pub(super) fn header_pairs(headers: &[String]) -> Vec<Header> {
     let pair = |text: &String| {
         let (name, value) = text.split_once(':')?;
         Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
     };
     headers.iter().filter_map(pair).collect()
-}
-
-fn graphql_error(error: GraphqlError) -> AppendError {
-    match error {
-        GraphqlError::Refused { messages } => AppendError::Refused { message: messages.join("; ") },
-        // A proxy's page, or half an answer.
-        error => AppendError::Transient { message: error.to_string(), retry_after: None },
-    }
 }

@@ -12,8 +12,8 @@ use streamtable_wire::graphql::{
     FindTable, FindTableAnswer, Operation, ReadRows, WhoAmI,
 };
 use streamtable_wire::{
-    ASYNC_HEADER, FileStreamAnswer, GRAPHQL_PATH, HistoryKeys, HistoryLine, Logged, RowSink,
-    StreamTableArtifact, file_stream_path, history_body, write_row,
+    ASYNC_HEADER, FileStreamAnswer, GRAPHQL_PATH, HistoryKeys, HistoryLine, Logged, REQUEST_HEADER,
+    RowSink, SentPost, SentUpload, StreamTableArtifact, file_stream_path, history_body, write_row,
 };
 
 use super::compare::same_row;
@@ -105,7 +105,7 @@ impl Client {
         let answer = self.send(self.key(), request).await?;
         let status = answer.status();
         ensure!(status == StatusCode::OK, "{} is answered {status}", O::NAME);
-        graphql::parse_answer::<O>(answer.body()).map_err(|error| format!("{}: {error}", O::NAME))
+        graphql::acked_answer::<O, _>(&answer).map_err(|error| format!("{}: {error}", O::NAME))
     }
 
     /// Asks what the backend knows of the table.
@@ -167,9 +167,11 @@ impl Client {
         bytes: &[u8],
     ) -> Check {
         let request = upload_request(url, upload_headers, bytes)?;
-        let status = self.send(None, request).await?.status();
+        let answer = self.send(None, request).await?;
+        let status = answer.status();
         ensure!(status.is_success(), "an upload is answered {status}");
-        Ok(())
+        let acked = SentUpload { bytes, must_state: false }.ack(&answer);
+        acked.map_err(|error| format!("an upload is {error}"))
     }
 
     /// Posts a body to the table's file stream.
@@ -183,7 +185,7 @@ impl Client {
         self.send(self.key(), request).await
     }
 
-    /// Posts rows, which must be taken: lines of the history file from number `offset` on.
+    /// Posts rows, which must be acknowledged: lines of the history file from number `offset` on.
     pub(super) async fn post<L: AsRef<str> + Sync>(
         &self,
         headers: &[Header<'_>],
@@ -191,11 +193,17 @@ impl Client {
         lines: &[L],
     ) -> Check<FileStreamAnswer> {
         let body = history_body(offset, lines.iter().map(|line| line.as_ref().as_bytes()));
-        let headers = [headers, &[(ASYNC_HEADER, "true")]].concat();
-        let answer = self.post_bytes(&headers, body).await?;
+        let request = format!("post-{offset}");
+        let own = [(ASYNC_HEADER, "true"), (REQUEST_HEADER, request.as_str())];
+        let answer = self.post_bytes(&[headers, &own].concat(), body).await?;
         let status = answer.status();
         ensure!(status == StatusCode::OK, "rows are answered {status}");
-        Ok(FileStreamAnswer::parse(answer.body()))
+        let end = offset + lines.len() as u64;
+        let sent = SentPost { rows: Some(offset..end), request: &request, must_state: false };
+        let answer = sent.ack(&answer).map_err(|error| format!("rows are {error}"))?;
+        let acked = answer.acked.unwrap_or(end);
+        ensure!(acked == end, "rows up to {end} are acknowledged up to {acked}");
+        Ok(answer)
     }
 
     /// Reads rows back: those from number `min` on, before `max`, as many as `limit`.

@@ -23,6 +23,7 @@
 //!
 //! [`Transport`]: streamtable_transport::Transport
 
+mod acks;
 mod client;
 mod compare;
 mod files;
@@ -87,7 +88,7 @@ impl fmt::Debug for Case {
 
 /// Returns all cases.
 pub fn cases() -> Vec<Case> {
-    [opening::CASES, rows::CASES, once::CASES, files::CASES, refusals::CASES].concat()
+    [opening::CASES, rows::CASES, once::CASES, acks::CASES, files::CASES, refusals::CASES].concat()
 }
 
 /// Runs all cases, one after another, and returns those that failed.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::StatusCode;
 use proptest::prelude::*;
 
-use crate::{Fault, FaultPlan, Loss, PlannedFault, RequestKind, Select};
+use crate::{Fault, FaultPlan, Loss, NoAck, PlannedFault, RequestKind, Select};
 
 /// Faults that pass: a client that goes on loses no row by them, and stores none twice.
 ///
@@ -30,6 +30,8 @@ pub fn passing_fault(delays: bool) -> impl Strategy<Value = Fault> {
         2 => code.prop_map(Fault::StatusAfter),
         1 => Just(Fault::HtmlErrorPage),
         2 => Just(Fault::CutBody),
+        3 => prop::sample::select(NoAck::ALL.to_vec()).prop_map(Fault::NoAck),
+        1 => Just(Fault::PartialAck),
     ]
 }
 

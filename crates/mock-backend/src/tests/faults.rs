@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use streamtable_transport::Timer;
+use streamtable_wire::{REQUEST_HEADER, SentPost, SentUpload};
 
 use super::*;
-use crate::{Fault, FaultPlan, NoTimer, RequestKind};
+use crate::{Fault, FaultPlan, NoAck, NoTimer, RequestKind};
 
 const ROW: &str = r#"{"x":1,"_client_id":"w"}"#;
 
@@ -55,6 +56,75 @@ fn what_client_and_backend_see() {
     check("html", "502", 1, 0);
     check("cut-body", "interrupted", 1, 1);
     check("redirect", "307", 1, 0);
+    check("no-ack(page)", "200", 1, 0);
+    check("no-ack(no-content)", "204", 1, 0);
+    check("no-ack(empty)", "200", 1, 0);
+    check("no-ack(truncated)", "200", 1, 1);
+    check("no-ack(wrong-shape)", "200", 1, 0);
+    check("no-ack(other-answer)", "200", 1, 0);
+    // One row has no half.
+    check("partial-ack", "200", 1, 1);
+}
+
+/// Posts two rows under a fault, and returns what the one rule makes of the answer.
+fn ack_under(fault: Option<Fault>, acks: bool) -> Result<Option<u64>, String> {
+    let bench = Bench::with(MockConfig { acks, ..MockConfig::default() });
+    if let Some(fault) = fault {
+        bench.mock.push_fault(RequestKind::FileStream, fault).unwrap();
+    }
+    let path = file_stream_path(&bench.table);
+    let body = streamtable_wire::history_body(3, [ROW, r#"{"x":2,"_client_id":"w"}"#]);
+    let request = Request::post(format!("{}{path}", bench.mock.base_url()))
+        .header(AUTHORIZATION.0, AUTHORIZATION.1)
+        .header(JSON.0, JSON.1)
+        .header(ASYNC.0, ASYNC.1)
+        .header(REQUEST_HEADER, "r");
+    let answer = ready(bench.mock.send(request.body(body.into()).unwrap())).unwrap();
+    let sent = SentPost { rows: Some(3..5), request: "r", must_state: acks };
+    let acked = sent.ack(&answer).map(|answer| answer.acked).map_err(|error| error.to_string());
+    if let Ok(end) = acked {
+        assert_eq!(bench.texts().len() as u64, end.map_or(2, |end| end - 3));
+    }
+    acked
+}
+
+#[test]
+fn no_false_answer_is_an_ack() {
+    assert_eq!(ack_under(None, true), Ok(Some(5)));
+    assert_eq!(ack_under(None, false), Ok(None));
+    assert_eq!(ack_under(Some(Fault::PartialAck), true), Ok(Some(4)));
+    assert_eq!(ack_under(Some(Fault::PartialAck), false), Ok(None));
+    for kind in NoAck::ALL {
+        for acks in [false, true] {
+            let error = ack_under(Some(Fault::NoAck(kind)), acks).unwrap_err();
+            assert!(error.contains("not an acknowledgement"), "{kind}: {error}");
+        }
+    }
+}
+
+#[test]
+fn no_false_answer_to_an_upload_is_an_ack() {
+    for acks in [false, true] {
+        let bench = Bench::with(MockConfig { acks, ..MockConfig::default() });
+        let names = vec!["media/html/a.html".to_owned()];
+        let create = streamtable_wire::graphql::CreateRunFiles::new(&bench.table, names);
+        let files = bench.ask(&create).create_run_files.unwrap().files;
+        let url = files[0].upload_url.clone().unwrap();
+        let put = || {
+            let (name, value) = crate::upload::UPLOAD_HEADER;
+            let request = Request::put(&url).header(name, value).body("bytes".into()).unwrap();
+            let answer = ready(bench.mock.send(request)).unwrap();
+            SentUpload { bytes: b"bytes", must_state: acks }.ack(&answer)
+        };
+        for kind in NoAck::ALL {
+            // An object store answers without a body, of which nothing can be missing.
+            if kind != NoAck::Truncated || acks {
+                bench.mock.push_fault(RequestKind::Upload, Fault::NoAck(kind)).unwrap();
+                assert!(put().is_err(), "{kind}");
+            }
+        }
+        assert_eq!(put(), Ok(()));
+    }
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn strict_columns_forget_no_refusal() {
     let body = history_body(0, [r#"{"a":1,"_client_id":"w"}"#, r#"{"b":1,"_client_id":"w"}"#]);
     let rejected = || {
         let (_, answer) = bench.post(&strict, body.clone()).unwrap();
-        FileStreamAnswer::parse(&answer).rejected
+        FileStreamAnswer::parse(&answer).unwrap().rejected
     };
     let first = rejected();
     assert_eq!((first.len(), first[0].line), (1, 1));

@@ -12,7 +12,7 @@ use streamtable_transport::TransportExt;
 use super::suite::{key, strict_config};
 use super::*;
 use crate::conformance::{self, Target};
-use crate::{Fault, Loss, RequestKind, Served, SleepTimer};
+use crate::{Fault, Loss, NoAck, RequestKind, Served, SleepTimer};
 
 /// A transport that blocks.
 #[derive(Debug)]
@@ -94,6 +94,10 @@ fn faults_on_a_socket() {
     check(Fault::status(429), "429");
     check(Fault::HtmlErrorPage, "502");
     check(Fault::Redirect, "307");
+    check(Fault::NoAck(NoAck::Page), "200");
+    check(Fault::NoAck(NoAck::NoContent), "204");
+    check(Fault::NoAck(NoAck::Empty), "200");
+    check(Fault::NoAck(NoAck::Truncated), "200");
     check(Fault::Delay(Duration::from_millis(10)), "200");
     check(Fault::Delay(Duration::from_millis(1000)), "timeout");
 }

@@ -79,6 +79,40 @@ fn the_mock_passes() {
 }
 
 #[test]
+fn a_mock_of_wandb_passes() {
+    let mock = MockBackend::new(MockConfig { acks: false, ..strict_config() }).unwrap();
+    let base_url = mock.base_url().to_owned();
+    check(mock, &base_url, &[]);
+}
+
+/// Every case that posts rows fails with a backend whose answers are not what it announces, or not
+/// its own.
+#[test]
+fn false_acks_are_found_out() {
+    let breaks: [fn(&mut Response<Bytes>); 5] = [
+        |answer| replace(answer, "\"acked\"", "\"stored\""),
+        |answer| replace(answer, "\"request\"", "\"id\""),
+        |answer| replace(answer, "\"request\":\"post", "\"request\":\"get"),
+        |answer| replace(answer, "{\"acked\":", "{\"acked\":9"),
+        |answer| {
+            if answer.body().starts_with(b"{\"acked\"") {
+                *answer.body_mut() = Bytes::from_static(b"<html>Please log in</html>");
+            }
+        },
+    ];
+    for answer in breaks {
+        let mock = MockBackend::new(strict_config()).unwrap();
+        let base_url = mock.base_url().to_owned();
+        let broken = Broken { mock, request: |_| {}, answer };
+        let failures = ready(conformance::run_all(&target(broken, &base_url)));
+        let is_found = |name: &str| failures.iter().any(|failure| failure.case == name);
+        assert!(is_found("rows_come_back_in_order"), "{failures:#?}");
+        assert!(is_found("a_repeated_post_is_acked_whole"), "{failures:#?}");
+        assert!(!is_found("a_new_table_is_empty"), "{failures:#?}");
+    }
+}
+
+#[test]
 fn below_a_path() {
     let base_url = "http://mock.invalid/base".to_owned();
     let mock = MockBackend::new(MockConfig { base_url, ..strict_config() }).unwrap();
@@ -98,6 +132,7 @@ fn an_appender_is_found_out() {
             "two_writers_do_not_overwrite_each_other",
             "the_same_line_of_another_writer_is_another_row",
             "a_writer_named_by_the_header",
+            "a_repeated_post_is_acked_whole",
             "strict_columns_refuse_again_what_they_refused",
         ],
     );

@@ -1,4 +1,4 @@
-"""Append rows from a running program, watch them live.
+"""Append rows from a running program and watch them live.
 
 >>> from streamtable import StreamTable
 >>> table = StreamTable("me/shop/requests")                             # doctest: +SKIP
@@ -7,7 +7,7 @@ View data at: http://127.0.0.1:8080/?exp=…
 >>> table.finish()                                                      # doctest: +SKIP
 Stats(logged=1, acked=1, pending=0, …)
 
-A program that knows the StreamTable of Weave changes one line: ``from weave.monitoring import
+A program that uses Weave's StreamTable changes one line: ``from weave.monitoring import
 StreamTable`` becomes ``from streamtable.monitoring import StreamTable``.
 """
 

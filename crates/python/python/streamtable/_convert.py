@@ -1,7 +1,7 @@
-"""What Python's values are in a table.
+"""Conversion of Python values for tables.
 
-The native half takes plain values by itself, and asks here about all others. No package is loaded
-for that: a value can only be of a type whose module is loaded already.
+The native module handles plain values itself and calls this module for all others. Conversion never
+imports another package: a value's type comes from a module that is already loaded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _PLAIN = frozenset((type(None), bool, int, float, str, list, tuple, dict))
 
 MAX_ARRAY = 65_536
-"""As many elements may an array in a cell have."""
+"""Maximum number of elements of an array in a cell."""
 
 
 class Instant:
@@ -36,13 +36,13 @@ class Instant:
 
 
 def simplify(value: Any) -> object:
-    """Make a plain value, an ``Instant`` or ``Media`` of any value that has a meaning in a table.
+    """Convert a value to a plain value, an ``Instant`` or ``Media``.
 
-    What lies inside a list, tuple or dict may need it again.
+    The elements of a list, tuple or dict are not converted.
     """
     if type(value) in _PLAIN or isinstance(value, (Media, Instant)):
         return value
-    # Before texts and numbers, which its members may be as well.
+    # Before str and int, because enum members may be both.
     if isinstance(value, Enum):
         return simplify(value.value)
     if isinstance(value, str):
@@ -66,7 +66,7 @@ def simplify(value: Any) -> object:
     if isinstance(value, (bytes, bytearray, memoryview)):
         kind = type(value).__qualname__
         raise TypeError(
-            f"{kind} do not say what they are; wrap them in Image, Audio, Video, Html or Markdown"
+            f"{kind} has no media type; wrap it in Image, Audio, Video, Html or Markdown"
         )
     if isinstance(value, Mapping):
         return dict(value.items())
@@ -86,24 +86,24 @@ def simplify(value: Any) -> object:
         return list(value)
     kind = type(value).__qualname__
     raise TypeError(
-        f"a value of type {kind} has no meaning in a table; log a number, a text, a list, a dict "
-        "or media of it"
+        f"a value of type {kind} cannot be stored in a table; convert it to a number, a string, a list, "
+        "a dict or media"
     )
 
 
 def as_row(row: Any) -> dict[Any, Any]:
-    """Make a dict of anything that is a row."""
+    """Convert a row to a dict."""
     if isinstance(row, Mapping):
         return dict(row.items())
     fields = _row_fields(row)
     if fields is None:
         kind = type(row).__qualname__
-        raise TypeError(f"a row is a dict or another mapping of columns, not {kind}")
+        raise TypeError(f"a row must be a dict or another mapping of columns, not {kind}")
     return fields
 
 
 def rows_of(rows: Any) -> Iterable[object] | None:
-    """Return the rows of what holds several, and ``None`` for one row."""
+    """Return the rows of a collection of rows, or ``None`` if it is a single row."""
     if isinstance(rows, Mapping):
         return None
     pandas = sys.modules.get("pandas")
@@ -117,12 +117,12 @@ def rows_of(rows: Any) -> Iterable[object] | None:
         rows, (str, bytes, bytearray, memoryview)
     ):
         return rows
-    # One row, which then is told to be none.
+    # Treat it as one row, which then fails with an error.
     return None
 
 
 def as_name(key: object) -> str:
-    """Make a column's name of a key, as JSON does."""
+    """Convert a key to a column name, as JSON does."""
     if isinstance(key, Enum):
         return as_name(key.value)
     if isinstance(key, str):
@@ -136,19 +136,19 @@ def as_name(key: object) -> str:
     if isinstance(key, float):
         return float.__repr__(float(key))
     kind = type(key).__qualname__
-    raise TypeError(f"a column's name is a text, not {kind}")
+    raise TypeError(f"a column name must be a string, not {kind}")
 
 
 def from_micros(micros: int) -> datetime:
-    """Return an instant as Python has it."""
+    """Return a timestamp as a datetime."""
     return _EPOCH + timedelta(microseconds=micros)
 
 
 def _instant(value: datetime) -> Instant | None:
-    # pandas has one that is no time.
+    # pandas.NaT is a datetime that does not equal itself.
     if value != value:
         return None
-    # One without a zone is local time.
+    # A datetime without a time zone is local time.
     since = value.astimezone(timezone.utc) - _EPOCH
     return Instant((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
@@ -158,7 +158,7 @@ def _seconds(value: timedelta) -> float | None:
 
 
 def _in_order(values: Set[Any]) -> list[Any]:
-    """Return the elements in an order that is the same in each run, where they have one."""
+    """Return the elements sorted if possible, so that the order is the same in each run."""
     try:
         return sorted(values)
     except TypeError:
@@ -217,7 +217,7 @@ def _numpy_scalar(value: Any, numpy: Any) -> object:
         return float(value)
     if isinstance(value, (numpy.bool_, numpy.integer)):
         return value.item()
-    raise TypeError(f"a value of type numpy.{type(value).__name__} has no meaning in a table")
+    raise TypeError(f"a value of type numpy.{type(value).__name__} cannot be stored in a table")
 
 
 def _array(value: Any, numpy: Any) -> object:
@@ -233,7 +233,7 @@ def _array(value: Any, numpy: Any) -> object:
         return simplify(value.astype("float64").tolist())
     if kind == "V" and value.dtype.names:
         return [dict(zip(value.dtype.names, item.tolist())) for item in value.reshape(-1)]
-    raise TypeError(f"an array of {value.dtype} has no meaning in a table")
+    raise TypeError(f"an array of {value.dtype} cannot be stored in a table")
 
 
 def _check_size(shape: Iterable[int]) -> None:
@@ -243,7 +243,7 @@ def _check_size(shape: Iterable[int]) -> None:
     if size > MAX_ARRAY:
         raise TypeError(
             f"an array of {size} elements is too large for a cell, at most {MAX_ARRAY} are allowed; "
-            "log figures of it, or an Image"
+            "log a summary of it, or an Image"
         )
 
 
@@ -253,7 +253,7 @@ def _row_fields(row: Any) -> dict[Any, Any] | None:
     fields = _fields(row)
     if fields is not None:
         return fields
-    # Rows of databases, such as sqlite3's.
+    # Database rows, such as sqlite3.Row.
     keys = getattr(row, "keys", None)
     if callable(keys) and hasattr(row, "__getitem__") and not isinstance(row, type):
         return {key: row[key] for key in keys()}
@@ -266,7 +266,7 @@ def _fields(value: Any) -> dict[Any, Any] | None:
         return None
     names = getattr(value, "__dataclass_fields__", None)
     if names is not None:
-        # Not what only the class has, nor what only `__init__` takes.
+        # Excludes class variables and init-only fields.
         from dataclasses import fields
 
         return {field.name: getattr(value, field.name) for field in fields(value)}
@@ -281,10 +281,10 @@ def _fields(value: Any) -> dict[Any, Any] | None:
 
 
 def _frame_rows(frame: Any) -> Iterator[dict[str, object]]:
-    """Give the rows of a pandas frame, where there is no Arrow to do it faster."""
+    """Iterate over the rows of a pandas frame if pyarrow is not installed."""
     columns = {str(name): frame.iloc[:, place] for place, name in enumerate(frame.columns)}
     if len(columns) < frame.shape[1]:
-        raise TypeError("two columns of the frame have one name; keep one")
+        raise TypeError("two columns of the frame have the same name; keep one")
     for place, name in enumerate(frame.index.names):
         if name is not None:
             columns[str(name)] = frame.index.get_level_values(place).to_series()

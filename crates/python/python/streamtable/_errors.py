@@ -1,4 +1,4 @@
-"""What can go wrong, by what a program may want to do about it."""
+"""The package's exceptions, one class per way to handle them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class StreamTableError(Exception):
-    """Whatever the package raises on its own account."""
+    """Base class of the package's exceptions."""
 
 
 class OpenError(StreamTableError):
@@ -19,7 +19,7 @@ class OpenError(StreamTableError):
 
 
 class TableNameError(OpenError, ValueError):
-    """The name is not one of a table; nothing was made on the server."""
+    """The table name is invalid; nothing was created on the server."""
 
 
 class AuthenticationError(OpenError):
@@ -27,59 +27,59 @@ class AuthenticationError(OpenError):
 
 
 class UnavailableError(OpenError):
-    """The server cannot be reached, or has too much to do."""
+    """The server cannot be reached, or is overloaded."""
 
 
 @dataclass(frozen=True)
 class RefusedRow:
-    """A row that was not taken, and why."""
+    """A row that was not accepted, and the reason."""
 
     index: int
-    """Its place in the call, from 0."""
+    """The row's index in the call, from 0."""
     row: object
-    """The row as it was given; of a frame, a dict of its cells."""
+    """The row as passed; for a row of a frame, a dict of its cells."""
     reason: str
-    """What is wrong, in words."""
+    """The reason, as text."""
     column: str | None = None
-    """The column that is at fault, where it is one."""
+    """The column that caused the error, if it was one column."""
 
 
 class FlushError(StreamTableError):
     """Not all rows are stored."""
 
     stats: Stats
-    """What became of the rows so far."""
+    """The row counts so far."""
 
 
 class FlushTimeoutError(FlushError, TimeoutError):
-    """Not all rows are stored within the time given; delivery goes on."""
+    """Not all rows were stored within the timeout; delivery continues."""
 
 
 class LogError(StreamTableError):
-    """Not every row of a call was taken. The others were: a row is refused alone."""
+    """Some rows of a call were refused. The other rows were accepted."""
 
     accepted: int = 0
-    """How many rows of the call were taken."""
+    """The number of accepted rows."""
     refused: Sequence[RefusedRow] = ()
-    """Those that were not, in the order of the call."""
+    """The refused rows, in the order of the call."""
 
 
 class RowError(LogError, ValueError):
-    """A row does not fit the table: a column too many or too few, or of another kind."""
+    """A row does not fit the table: an extra or missing column, or a cell of another type."""
 
 
 class RowTypeError(LogError, TypeError):
-    """A row holds a value that has no meaning in a table."""
+    """A row contains a value that cannot be stored in a table."""
 
 
 class BufferFullError(LogError):
-    """As many rows wait to be delivered as may: log later, or open with ``when_full="wait"``."""
+    """The buffer of pending rows is full: log later, or open with ``when_full="wait"``."""
 
 
 class StreamStoppedError(LogError, FlushError):
-    """The server wants no more until something is put right: then call ``resume()``.
+    """The server rejects all rows until a problem is fixed; then call ``resume()``.
 
-    Rows that were taken are kept.
+    Accepted rows are kept.
     """
 
 
@@ -88,8 +88,8 @@ class TableFinishedError(LogError):
 
 
 class SpoolError(LogError):
-    """The rows were taken, but are only in memory, since the disk does not take them."""
+    """The rows were accepted but are only in memory, because they could not be written to disk."""
 
 
 class ReadError(StreamTableError):
-    """The server did not answer a question about a table."""
+    """A request that reads a table failed."""

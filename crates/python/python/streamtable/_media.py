@@ -1,4 +1,4 @@
-"""Images, sound, films and documents as cells."""
+"""Images, audio, video and documents as cells."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Source = Union[bytes, bytearray, memoryview, str, "os.PathLike[str]", _Readable,
 
 
 class Media:
-    """A file in a cell: its bytes, or where they are.
+    """A file in a cell: its bytes or its path.
 
-    The file is uploaded once beside the rows, however often it is logged. A file given by its path
-    is read when its row is logged.
+    The file is uploaded once, even if it is logged several times. A file given by its path is read
+    when its row is logged.
     """
 
     __slots__ = ("caption", "data", "format", "path")
@@ -35,7 +35,7 @@ class Media:
 
     def __init__(self, source: Source, *, caption: str | None = None, format: str | None = None):
         if type(self) is Media:
-            raise TypeError("Media is none by itself; make an Image, Audio, Video, Html or Markdown")
+            raise TypeError("Media is abstract; make an Image, Audio, Video, Html or Markdown")
         self.data, self.path = None, None
         self.caption = caption
         self._take(source)
@@ -64,7 +64,7 @@ class Media:
         for offset, magic, format in _MAGIC:
             if data[offset : offset + len(magic)] == magic:
                 return format
-        raise ValueError(f"{self._name()}: say which format these bytes have, such as format='wav'")
+        raise ValueError(f"{self._name()}: give the format of these bytes, such as format='wav'")
 
     @classmethod
     def _name(cls) -> str:
@@ -96,7 +96,7 @@ _MAGIC = [
 
 
 class Image(Media):
-    """A picture.
+    """An image.
 
     Takes encoded bytes (PNG, JPEG, …), a path, an open file, a PIL image, a matplotlib figure, a
     ``wandb.Image``, or a NumPy array of height × width (× 1 to 4 channels): integers from 0 to 255,
@@ -117,14 +117,14 @@ class Image(Media):
             super()._take(source)
 
     def _guess(self) -> str:
-        # The bytes say it when the row is logged.
+        # Detected from the bytes when the row is logged.
         return "png" if self.path is None else super()._guess()
 
 
 class Audio(Media):
-    """Sound: bytes of a known format, a path, an open file, or a NumPy array with a sample rate.
+    """Audio: bytes of a known format, a path, an open file, or a NumPy array with a sample rate.
 
-    An array is of samples, or of samples × channels; integers of 16 bits, or floats from -1 to 1.
+    An array has the shape samples or samples × channels, of 16-bit integers or floats from -1 to 1.
     """
 
     __slots__ = ()
@@ -146,7 +146,7 @@ class Audio(Media):
 
 
 class Video(Media):
-    """A film: bytes of a known format, a path, or an open file."""
+    """A video: bytes of a known format, a path, or an open file."""
 
     __slots__ = ()
     kind = "video"
@@ -183,7 +183,7 @@ class Markdown(_Document):
 
 
 def media_of(value: object) -> Media | None:
-    """Make media of what other packages call such; ``None`` for anything else."""
+    """Convert media of other packages; return ``None`` for anything else."""
     if _is_instance(value, "PIL.Image", "Image") or _is_instance(
         value, "matplotlib.figure", "Figure"
     ):
@@ -191,7 +191,7 @@ def media_of(value: object) -> Media | None:
     return _of_wandb(value)
 
 
-# wandb's media tell what they are by this name, and lie in a file.
+# wandb's media classes have this attribute, and their content is in a file.
 _WANDB: dict[str, type[Media]] = {
     "image-file": Image,
     "audio-file": Audio,
@@ -216,7 +216,7 @@ def _of_wandb(value: object) -> Media | None:
 
 
 def _is_instance(value: object, module: str, name: str) -> bool:
-    """Tell whether a value is of a class of a module that is loaded, without loading it."""
+    """Return whether a value is of a module's class, without importing the module."""
     loaded = sys.modules.get(module)
     kind = getattr(loaded, name, None)
     return isinstance(kind, type) and isinstance(value, kind)
@@ -240,7 +240,7 @@ def _png_of(source: Any) -> bytes | None:
         import io
 
         out = io.BytesIO()
-        # Without the time of day, so that the same figure is the same file.
+        # Without version metadata, so that the same figure gives the same file.
         source.savefig(out, format="png", metadata={"Software": None})
         return out.getvalue()
     of_wandb = _of_wandb(source)
@@ -252,19 +252,19 @@ def _png(array: Any) -> bytes:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
-        raise TypeError(f"an image is height × width (× 1 to 4 channels), not {array.shape}")
+        raise TypeError(f"an image must have the shape height × width (× 1 to 4 channels), not {array.shape}")
     if array.dtype.kind == "b":
         array = array.astype("uint8") * 255
     elif array.dtype.kind == "f":
         array = (array.clip(0, 1) * 255).round()
     elif array.dtype.kind not in "iu":
-        raise TypeError(f"an image is of numbers, not {array.dtype}")
+        raise TypeError(f"an image must consist of numbers, not {array.dtype}")
     elif array.size and (array.min() < 0 or array.max() > 255):
-        raise TypeError("an image's integers are from 0 to 255")
+        raise TypeError("an image's integers must be from 0 to 255")
     height, width, channels = array.shape
     lines = array.astype("uint8").tobytes()
     stride = width * channels
-    # Each line begins with how it is filtered: not at all.
+    # Each line begins with its filter type; 0 means none.
     raw = b"".join(b"\0" + lines[y * stride : (y + 1) * stride] for y in range(height))
     color = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
 
@@ -281,11 +281,11 @@ def _wav(array: Any, sample_rate: int) -> bytes:
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] == 0:
-        raise TypeError(f"sound is samples (× channels), not {array.shape}")
+        raise TypeError(f"audio must have the shape samples (× channels), not {array.shape}")
     if array.dtype.kind == "f":
         array = (array.clip(-1, 1) * 32767).round()
     elif array.dtype.kind not in "iu" or array.dtype.itemsize > 2:
-        raise TypeError(f"sound is of integers of 16 bits or floats, not {array.dtype}")
+        raise TypeError(f"audio samples must be integers of 16 bits or floats, not {array.dtype}")
     samples: bytes = array.astype("<i2").tobytes()
     channels = array.shape[1]
     head = struct.pack(

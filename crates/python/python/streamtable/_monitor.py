@@ -1,4 +1,4 @@
-"""Calls of functions as rows."""
+"""Logs function calls as rows."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _log = logging.getLogger("streamtable")
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_ITEMS = 1000
-"""Of a generator, as many items are kept as its output."""
+"""Maximum number of items of a generator that are logged as its output."""
 
 _OWN = ("name", "start", "end", "latency", "inputs", "output", "exception")
 
 
 class Record:
-    """One call, or one ``with`` block, on its way to a row.
+    """One call or one ``with`` block that becomes a row.
 
     Its columns are ``name``, ``start``, ``end``, ``latency`` in seconds, ``inputs``, ``output`` and
-    ``exception``, and behind them what :meth:`add_data` adds.
+    ``exception``, followed by the columns of :meth:`add_data`.
     """
 
     def __init__(self, owner: monitor, name: str, inputs: Mapping[str, Any] | None = None):
@@ -52,7 +52,7 @@ class Record:
         self._lock = threading.Lock()
 
     def add_data(self, data: Mapping[str, Any] | None = None, /, **more: Any) -> Record:
-        """Add columns to the row. A name given again replaces what was there."""
+        """Add columns to the row. A repeated name replaces the earlier value."""
         for name, value in {**(data or {}), **more}.items():
             if name in _OWN:
                 raise ValueError(f"{name!r} is a column of every record; choose another name")
@@ -64,8 +64,8 @@ class Record:
         return self.output
 
     def finalize(self) -> None:
-        """Log the row, once. Never raises on the table's account: what goes wrong is a warning of
-        the logger ``streamtable``.
+        """Log the row, once. Never raises an exception of the table: errors are warnings of the
+        logger ``streamtable``.
         """
         self._stop()
         with self._lock:
@@ -97,22 +97,22 @@ class monitor:
     >>> with monitor("me/shop/steps", name="import") as record:         # doctest: +SKIP
     ...     record.add_data(files=3)
 
-    Works for plain and async functions and for generators, whose row is logged when they end, with
-    the first thousand items as output. An exception is logged and raised as ever.
+    Works for plain functions, async functions and generators. A generator's row is logged when it
+    ends, with the first thousand items as output. Exceptions are logged and raised again.
 
-    A value that has no meaning in a table is logged as its ``repr``. Where what one function returns
-    does not go into a column with what another does, such as a list beside a number, the column is
-    null, and the column ``misfit`` has the value as JSON. Trouble with the table never reaches the
-    function: it is a warning of the logger ``streamtable``.
+    A value that cannot be stored in a table is logged as its ``repr``. If two functions return values
+    that cannot share a column, such as a list and a number, the cell of the later one is null and its
+    value is JSON in the column ``misfit``. Errors of the table never reach the function: they are
+    warnings of the logger ``streamtable``.
 
     Args:
-        table: The table, or its name; then it is opened at the first row, with evolving columns.
-        name: What the column ``name`` says; the function's qualified name by default.
-        input_preprocessor: Gets the arguments by name, and returns what to log of them.
-        output_postprocessor: Gets what the function returned, and returns what to log of it.
-        auto_log: When ``False``, the function returns its :class:`Record`, which takes more data
-            before :meth:`Record.finalize` logs it; :meth:`Record.get` has what it returned. Not for
-            generators.
+        table: The table or its name. A name is opened at the first row, with evolving columns.
+        name: The value of the column ``name``; the function's qualified name by default.
+        input_preprocessor: Called with the arguments by name; returns the value to log as ``inputs``.
+        output_postprocessor: Called with the function's result; returns the value to log as ``output``.
+        auto_log: If ``False``, the function returns a :class:`Record`. Add data to it, then call
+            :meth:`Record.finalize` to log it; :meth:`Record.get` returns the function's result. Not
+            for generators.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class monitor:
         auto_log: bool = True,
     ):
         if not isinstance(table, (str, StreamTable)):
-            raise TypeError("monitor is called with a table or its name: @monitor('me/shop/calls')")
+            raise TypeError("call monitor with a table or its name: @monitor('me/shop/calls')")
         self._table = table
         self._name = name
         self._inputs = input_preprocessor
@@ -162,7 +162,7 @@ class monitor:
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError:
-                # The call itself says it best.
+                # The call itself raises the better error.
                 return Record(self, name)
             bound.apply_defaults()
             inputs = dict(bound.arguments)
@@ -173,7 +173,7 @@ class monitor:
 
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             if not self._auto_log:
-                raise TypeError("a generator has no result to wait for; monitor it with auto_log")
+                raise TypeError("a generator has no single result; monitor it with auto_log=True")
             follow = _AsyncItems if inspect.isasyncgenfunction(function) else _Items
 
             @functools.wraps(function)
@@ -240,7 +240,7 @@ class monitor:
             _log.warning("a call of %s was not logged: %s", record.name, error)
 
     def _log_fitting(self, row: dict[str, Any]) -> None:
-        """Log a row, with those of its values elsewhere that do not fit their columns."""
+        """Log a row. Move values that do not fit their columns to the column ``misfit``."""
         misfits: dict[str, Any] = {}
         while True:
             try:
@@ -255,7 +255,7 @@ class monitor:
 
     @property
     def table(self) -> StreamTable:
-        """The table; opened when it is first asked for."""
+        """The table; opened at the first access."""
         if isinstance(self._table, str):
             with self._opening:
                 if isinstance(self._table, str):
@@ -264,7 +264,7 @@ class monitor:
 
 
 class _Items(Generator[Any, Any, Any]):
-    """A generator whose items are noted."""
+    """A generator whose items are recorded."""
 
     def __init__(self, inner: Generator[Any, Any, Any], record: Record):
         self._inner = inner
@@ -296,7 +296,7 @@ class _Items(Generator[Any, Any, Any]):
 
 
 class _AsyncItems(AsyncGenerator[Any, Any]):
-    """An async generator whose items are noted."""
+    """An async generator whose items are recorded."""
 
     def __init__(self, inner: AsyncGenerator[Any, Any], record: Record):
         self._inner = inner
@@ -336,7 +336,7 @@ def _note(record: Record, item: Any) -> None:
 
 
 def _loggable(value: Any, depth: int = 0) -> Any:
-    """Make a value that a table takes of any value."""
+    """Convert any value to one that a table accepts."""
     if depth > 20:
         return _repr(value)
     try:
@@ -362,7 +362,7 @@ def _loggable(value: Any, depth: int = 0) -> Any:
 
 
 def _alike(items: list[Any]) -> list[Any]:
-    """Make texts of items that cannot be in one list: a list or dict beside another kind."""
+    """Convert items to strings if they cannot be in one list: lists or dicts mixed with other kinds."""
     kinds = {_kind(item) for item in items} - {None}
     if len(kinds) > 1 and kinds & {"list", "dict"}:
         return [item if item is None or isinstance(item, str) else _repr(item) for item in items]

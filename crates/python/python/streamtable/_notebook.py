@@ -1,7 +1,7 @@
-"""What a notebook shows of a table.
+"""Display of a table in a notebook.
 
-An iframe of the server's own panel follows the table, in any notebook that shows HTML. The rows of
-the moment go beside it, for whoever reads the saved file without the server.
+An iframe with the server's live panel, in any notebook that shows HTML, and a copy of the last rows for
+readers of the saved file without access to the server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HEIGHT = 460
 
 
 def bundle(table: StreamTable) -> dict[str, str]:
-    """Make what ``_repr_mimebundle_`` returns."""
+    """Make the result of ``_repr_mimebundle_``."""
     return {"text/plain": repr(table), "text/html": _html(table)}
 
 
@@ -32,7 +32,7 @@ def _html(table: StreamTable) -> str:
         if not table.is_finished:
             table.flush(2.0)
     except StreamTableError:
-        # What is stored by now is shown.
+        # Show the rows that are stored.
         pass
     title = escape(table.path)
     link = ""
@@ -48,20 +48,20 @@ def _html(table: StreamTable) -> str:
         shown = f"the last {len(rows)} of {count}" if count > len(rows) else str(count)
         noun = "row" if shown == "1" else "rows"
         summary = f"<code>{title}</code>: {shown} {noun} when this was shown{link}"
-        # Without the panel there is nothing to fold it behind.
+        # Without a panel, the copy is expanded.
         is_open = "" if frame else " open"
         copy = f"<details{is_open}><summary>{summary}</summary>{_static(rows)}</details>"
     return f'<div class="streamtable">{frame}{copy}</div>'
 
 
 def _frame(table: StreamTable) -> str:
-    """Return the iframe of the panel, or nothing where the server has none."""
+    """Return the iframe of the panel, or an empty string if the server has none."""
     if table.url is None:
         return ""
     at = urlsplit(table.url)
     place = f"/embed?{at.query}"
     try:
-        # Lets the browser in, once, so that no key is in the notebook.
+        # A one-time login link, so that the notebook contains no key.
         answer = json.loads(table._ask("POST", "/api/login-links", b"{}", timeout=5.0))
         source = f"{answer['url']}&next={quote(place, safe='')}"
     except (StreamTableError, ValueError, LookupError):

@@ -1,4 +1,4 @@
-"""What the package does at a fork and at the end of the process."""
+"""Fork and exit handling."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from . import _native
 _is_known_to_multiprocessing = False
 
 
-def say(line: str) -> None:
-    """Print a line on standard error, where notebooks show it; a broken one changes nothing."""
+def print_line(line: str) -> None:
+    """Print a line on Python's standard error, which notebooks show. Ignore errors."""
     try:
         print(line, file=sys.stderr, flush=True)
     except Exception:
@@ -20,9 +20,9 @@ def say(line: str) -> None:
 
 
 def opened() -> None:
-    """See to it that the tables of this process are finished, whatever way it ends."""
+    """Make sure that the tables of this process are finished at exit."""
     global _is_known_to_multiprocessing
-    # Its children leave without a word to `atexit`.
+    # Children of multiprocessing exit without calling `atexit` functions.
     if not _is_known_to_multiprocessing and "multiprocessing.util" in sys.modules:
         from multiprocessing import process, util
 
@@ -34,9 +34,9 @@ def opened() -> None:
 def _finish_all() -> None:
     try:
         for sentence in _native.finish_all():
-            say(f"streamtable: {sentence}")
+            print_line(f"streamtable: {sentence}")
     except KeyboardInterrupt:
-        say("streamtable: the wait for rows that are not stored yet was broken off")
+        print_line("streamtable: stopped waiting for rows that are not stored yet")
 
 
 def _after_fork() -> None:

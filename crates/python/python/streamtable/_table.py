@@ -1,4 +1,4 @@
-"""The class that programs log to."""
+"""The class ``StreamTable``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from . import _native
 from ._errors import ReadError, TableNameError
-from ._process import say
+from ._process import print_line
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     class _Frame(Protocol):
-        """Anything that hands out Arrow data: frames of pandas, Polars, PyArrow, DuckDB."""
+        """Anything that exports Arrow data: frames of pandas, Polars, PyArrow, DuckDB."""
 
         def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
@@ -29,58 +29,60 @@ if TYPE_CHECKING:
 
 
 class StreamTable(_native.Table):
-    """A table that rows are appended to.
+    """A table to which rows are appended.
 
-    The table is made with its first row. Rows are written down on disk before ``log`` returns, and
-    delivered in the background, in order, each once; what a killed program leaves, its next start
-    delivers.
+    The table is created with its first row. Rows are written to the local spool before ``log`` returns,
+    and sent in the background, in order and exactly once. Rows left by a killed process are sent the next
+    time the table is opened.
 
     >>> table = StreamTable("me/shop/requests")                         # doctest: +SKIP
     >>> table.log({"path": "/", "ms": 7})                               # doctest: +SKIP
     >>> table.log([{"path": "/a", "ms": 1.5}, {"path": "/b", "ms": 2}]) # doctest: +SKIP
     >>> table.finish()                                                  # doctest: +SKIP
 
-    Used with ``with``, it is finished at the end of the block. At the end of the program it is
-    finished as well, within ``exit_timeout``; what is left then is told on standard error.
+    As a context manager, the table is finished at the end of the block. At exit, it is finished within
+    ``exit_timeout``; rows that are not stored by then are reported on standard error.
 
-    It may be used from many threads. A child of ``os.fork`` opens the table anew when it first uses
-    it, and is another writer.
+    A table may be used from many threads. A child of ``os.fork`` opens the table again at its first use,
+    as another writer.
 
     Args:
         table_name: ``entity/project/table``, ``project/table`` or ``table``.
-        project_name: The project, if the name does not say it; else ``WANDB_PROJECT``.
-        entity_name: The user or team, if the name does not say it; else ``WANDB_ENTITY``, else the
-            one to whom the key belongs.
-        base_url: The server; else ``WANDB_BASE_URL``, else W&B's.
-        api_key: The key; else ``WANDB_API_KEY``, else the one in netrc.
-        columns: ``"strict"`` refuses a row whose columns are not exactly the table's; with
-            ``"evolve"`` new columns appear, and absent ones are null.
-        when_full: What ``log`` does when as many rows wait as may: ``"refuse"`` raises
-            :class:`BufferFullError`, ``"wait"`` waits for room.
-        when_unreachable: What happens when the server is away: ``"fail"`` raises
-            :class:`UnavailableError` after ``open_timeout``, ``"log_anyway"`` keeps rows until it is
-            back. The name must be whole for that, entity and all.
-        spool_dir: The folder in which rows wait; else ``STREAMTABLE_SPOOL``, else one in
-            ``~/.local/state``. ``False`` keeps them in memory, where they end with the process.
-        sync: When a power cut takes no row: ``"interval"`` within a second, ``"always"`` before
-            ``log`` returns, which takes milliseconds; ``"never"`` leaves it to the system.
-        offline: Only writes rows to the spool, and needs neither server nor key;
-            ``streamtable sync`` delivers them, or the next who opens the table.
-        buffer_bytes: As many bytes of rows wait in memory at the most, 64 MiB by default.
-        media_buffer_bytes: The same for files, 256 MiB by default.
-        linger: As many seconds a row waits for others to go with, 0.05 by default.
-        open_timeout: As many seconds opening may take.
-        finish_timeout: As many seconds ``finish`` waits without any row being stored.
-        exit_timeout: As many seconds the end of the program may take.
-        on_reject: Called with each row that the server refuses for good after ``log`` took it, and
-            its reason. It is called on another thread, and must not wait for the table.
-        quiet: Does not print where to look at the table.
+        project_name: The project, if it is not part of the name; default: ``WANDB_PROJECT``.
+        entity_name: The user or team, if it is not part of the name; default: ``WANDB_ENTITY``, else
+            the owner of the API key.
+        base_url: The server's URL; default: ``WANDB_BASE_URL``, else W&B's service.
+        api_key: The API key; default: ``WANDB_API_KEY``, else the key in netrc.
+        columns: ``"strict"`` refuses a row that does not have exactly the table's columns; with
+            ``"evolve"``, new columns are added and missing ones are null.
+        when_full: What ``log`` does if the buffer of pending rows is full: ``"refuse"`` raises
+            :class:`BufferFullError`, ``"wait"`` waits for space.
+        when_unreachable: What happens if the server cannot be reached: ``"fail"`` raises
+            :class:`UnavailableError` after ``open_timeout``; ``"log_anyway"`` keeps rows until it is
+            reachable, which requires a full name including the entity.
+        spool_dir: The folder of the spool; default: ``STREAMTABLE_SPOOL``, else a folder in
+            ``~/.local/state``. ``False`` keeps pending rows only in memory; they are lost if the
+            process dies.
+        sync: When the spool is synced to disk, to survive a power cut: ``"interval"`` within a second;
+            ``"always"`` before ``log`` returns, which takes milliseconds; ``"never"`` leaves it to
+            the operating system.
+        offline: Only write rows to the spool, without server or key. ``streamtable sync`` sends them, or
+            the next process that opens the table.
+        buffer_bytes: Maximum size of pending rows in memory; default: 64 MiB.
+        media_buffer_bytes: Maximum size of pending media files in memory; default: 256 MiB.
+        linger: Seconds that a row waits for others to share its request; default: 0.05.
+        open_timeout: Maximum seconds for opening.
+        finish_timeout: Seconds without progress after which ``finish`` gives up.
+        exit_timeout: Maximum seconds that the table may delay the exit of the program.
+        on_reject: Called with each row that the server rejects after ``log`` accepted it, and the
+            reason. It is called on another thread and must not wait for the table.
+        quiet: Do not print the URL of the table.
 
     Raises:
-        TableNameError: The name is not one of a table.
+        TableNameError: The name is invalid.
         AuthenticationError: There is no key, or the server does not accept it.
         UnavailableError: The server cannot be reached.
-        OpenError: Anything else is wrong.
+        OpenError: Opening failed for another reason.
     """
 
     def __new__(
@@ -111,7 +113,7 @@ class StreamTable(_native.Table):
         parts = table_name.count("/")
         for name, value, first in (("project_name", project_name, 1), ("entity_name", entity_name, 2)):
             if value is not None and parts >= first:
-                raise TableNameError(f"Cannot specify {name}: {table_name!r} says it already")
+                raise TableNameError(f"Cannot specify {name}: {table_name!r} already contains it")
         return super().__new__(  # type: ignore[return-value]
             cls,
             table_name,
@@ -139,7 +141,7 @@ class StreamTable(_native.Table):
     if TYPE_CHECKING:
 
         def log(self, rows: _Rows, /) -> str | None:
-            """Log one row, or many. Documented below, where it is made."""
+            """Log one row or many. Return the panel's URL in the first call, else ``None``."""
 
     def __enter__(self) -> Self:
         return self
@@ -156,8 +158,8 @@ class StreamTable(_native.Table):
         try:
             self.finish()
         except Exception as why:
-            # What ended the block is what the caller must hear of.
-            say(f"streamtable: {self!r}: {why}")
+            # Report this error, and let the exception that ended the block propagate.
+            print_line(f"streamtable: {self!r}: {why}")
 
     def __repr__(self) -> str:
         return f"StreamTable({self.path!r})"
@@ -186,11 +188,11 @@ class StreamTable(_native.Table):
         format: Literal["arrow", "dicts"] | None = None,
         timeout: float = 60.0,
     ) -> Any:
-        """Read the table's rows back, oldest first, those of other writers among them.
+        """Read the table's rows, oldest first, including rows of other writers.
 
-        Waits first until what was logged here is stored.
-        Returns a ``pyarrow.Table`` where pyarrow is installed, else a list of dicts; ``format``
-        chooses. Beside the table's columns there are ``timestamp``, ``_writer`` and ``_line``.
+        First waits until the rows logged here are stored.
+        Returns a ``pyarrow.Table`` if pyarrow is installed, else a list of dicts, unless ``format``
+        is given. Adds the columns ``timestamp``, ``_writer`` and ``_line``.
         """
         table = ".".join(
             f'"{name}"' for name in (self.entity_name, self.project_name, self.table_name)
@@ -217,16 +219,15 @@ class StreamTable(_native.Table):
         format: Literal["arrow", "dicts"] | None = None,
         timeout: float = 60.0,
     ) -> Any:
-        """Ask the table's server in SQL.
+        """Run an SQL query on the table's server.
 
-        Waits first until what was logged here is stored, so that it is in the answer.
-        A table of the same project is called by its name alone, any other by
-        ``entity.project.table``:
+        First waits until the rows logged here are stored, so that the result includes them.
+        Tables of the same project need only their name; for others use ``entity.project.table``:
 
         >>> table.query("select path, avg(ms) from requests group by path") # doctest: +SKIP
         """
         if format not in (None, "arrow", "dicts"):
-            raise ValueError(f'format is "arrow" or "dicts", not {format!r}')
+            raise ValueError(f'format must be "arrow" or "dicts", not {format!r}')
         if not self.is_finished:
             self.flush(timeout)
         ipc: Any = None
@@ -271,9 +272,9 @@ class StreamTable(_native.Table):
         try:
             said = "; ".join(error["message"] for error in json.loads(answer)["errors"])
         except (ValueError, LookupError, TypeError):
-            said = f"{self.base_url} answers {status} to {method} {path}"
+            said = f"{self.base_url} returned {status} for {method} {path}"
             if status == 404:
-                said += "; only a StreamTable server can be asked"
+                said += "; only a StreamTable server supports this"
         raise ReadError(said)
 
     def _api_path(self, rest: str = "") -> str:
@@ -283,7 +284,7 @@ class StreamTable(_native.Table):
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> dict[str, str]:
-        """Show the table in a notebook: a panel that follows it, and its last rows for the file."""
+        """Show the table in a notebook: a live panel, and a copy of the last rows."""
         from ._notebook import bundle
 
         return bundle(self)

@@ -1,4 +1,4 @@
-"""The names that programs know from ``weave.monitoring``."""
+"""The same names as in ``weave.monitoring``."""
 
 from ._monitor import Record, monitor
 from ._table import StreamTable

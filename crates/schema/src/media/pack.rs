@@ -1,4 +1,4 @@
-//! How media cells pass through serde, which has no word for them.
+//! Serde support for media cells, which serde's data model lacks.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Media, MediaKind, MediaSource, StoredFile};
 
-/// The newtype name under which [`Media`] travels through serde.
+/// The newtype name under which [`Media`] passes through serde.
 #[doc(hidden)]
 pub const MEDIA_TOKEN: &str = "$streamtable::Media";
 
-/// All of a [`Media`] but its bytes: the head of its serialized form.
+/// All fields of a [`Media`] except its bytes: the header of the serialized form.
 #[derive(Serialize, Deserialize)]
 struct Head {
     kind: MediaKind,
@@ -23,8 +23,8 @@ struct Head {
 }
 
 impl Serialize for Media {
-    /// Serializes as a newtype around bytes that `unpack` reads; only this project's serializers
-    /// give them a meaning.
+    /// Serializes as a newtype around bytes that `unpack` reads. Only this project's serializers
+    /// understand them.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (path, stored, bytes) = match &self.source {
             MediaSource::Bytes(bytes) => (None, None, &bytes[..]),
@@ -56,7 +56,7 @@ impl Serialize for PackedBytes<'_> {
     }
 }
 
-/// Reads a cell back from the bytes that its `Serialize` wrote: one line of JSON, then the content.
+/// Reads a cell from the bytes that its `Serialize` wrote: one line of JSON, then the content.
 pub(crate) fn unpack(packed: &[u8]) -> Option<Media> {
     let end = packed.iter().position(|&b| b == b'\n')?;
     let head: Head = serde_json::from_slice(&packed[..end]).ok()?;

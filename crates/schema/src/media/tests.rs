@@ -70,7 +70,7 @@ fn kinds_and_formats() {
     assert!(MediaKind::ALL.is_sorted());
     assert_eq!(
         "Image".parse::<MediaKind>().unwrap_err().to_string(),
-        r#""Image" is no kind of media; those are image, audio, video, html and markdown"#
+        r#""Image" is not a kind of media; the kinds are image, audio, video, html and markdown"#
     );
 
     #[track_caller]
@@ -89,7 +89,7 @@ fn kinds_and_formats() {
     check("wäv", false);
     assert_eq!(
         Media::video("", "MP4").unwrap_err().to_string(),
-        r#""MP4" is no media format; give a lower-case file extension, such as png, wav or mp4"#
+        r#""MP4" is not a media format; give a lower-case file extension, such as png, wav or mp4"#
     );
 }
 
@@ -112,7 +112,7 @@ fn files() {
 }
 
 #[test]
-fn a_file_is_read() {
+fn with_bytes_reads_the_file() {
     let file = Media::from_path(MediaKind::Image, "x.jpeg").unwrap().with_caption("c");
     let read = file.clone().with_bytes(png(4, 3).into()).unwrap();
     assert_eq!(read, Media::image(png(4, 3)).unwrap().with_caption("c"));
@@ -131,7 +131,7 @@ fn bytes_stay_out_of_debug() {
 }
 
 #[test]
-fn what_passes_through_serde() {
+fn media_passes_through_serde() {
     let head = r#""dimensions":[4,3],"caption":"c","path":null,"stored":null"#;
     let packed =
         |kind, format| format!(r#"{{"kind":"{kind}","format":"{format}",{head}}}"#) + "\n\nbytes\n";

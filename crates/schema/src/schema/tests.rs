@@ -4,7 +4,7 @@ use crate::row;
 const STRICT: ColumnPolicy = ColumnPolicy::Strict;
 const EVOLVE: ColumnPolicy = ColumnPolicy::Evolve;
 
-/// Admits rows one by one; each line below says what the schema is then, or why it refused.
+/// Admits rows one by one. Each text is the schema after the row, or the error.
 #[track_caller]
 fn check<const N: usize>(policy: ColumnPolicy, cases: [(Row, &str); N]) {
     let mut schema = Schema::new(policy);
@@ -14,7 +14,7 @@ fn check<const N: usize>(policy: ColumnPolicy, cases: [(Row, &str); N]) {
             Ok(()) => assert_eq!(schema.to_string(), expected, "{row:?}"),
             Err(error) => {
                 assert_eq!(error.to_string(), expected, "{row:?}");
-                assert_eq!(schema, before, "{row:?} was refused and left something");
+                assert_eq!(schema, before, "{row:?} was refused but changed the schema");
             }
         }
         for (i, column) in schema.columns().iter().enumerate() {
@@ -28,27 +28,27 @@ fn strict_columns() {
     check(
         STRICT,
         [
-            (row! {}, "the first row of a table has no cell; log one that names the columns"),
+            (row! {}, "the first row of a table has no cells; it must have at least one column"),
             (
                 row! { "a" => 1, "b" => 2, "a" => 3 },
-                r#"column "a" is there twice in one row; keep one"#,
+                r#"column "a" appears twice in one row; keep one"#,
             ),
             (row! { "a" => 1, "" => "x" }, "a: int, : string"),
             (row! { "" => (), "a" => 2 }, "a: int, : string?"),
             (
                 row! {},
-                r#"column "a" is missing: every row has the table's columns, null where it knows no value"#,
+                r#"column "a" is missing: every row has the table's columns, null with null for an unknown value"#,
             ),
             (
                 row! { "a" => 1 },
-                r#"column "" is missing: every row has the table's columns, null where it knows no value"#,
+                r#"column "" is missing: every row has the table's columns, null with null for an unknown value"#,
             ),
             (
                 row! { "a" => 1, "" => (), "c" => (), "d" => () },
-                r#"column "c" is not one of the table's; open it with evolving columns to add some"#,
+                r#"column "c" is not one of the table's; open the table with evolving columns to add it"#,
             ),
-            (row! { "a" => 1, "a" => 1 }, r#"column "a" is there twice in one row; keep one"#),
-            // The cell that would widen comes before the one that is refused.
+            (row! { "a" => 1, "a" => 1 }, r#"column "a" appears twice in one row; keep one"#),
+            // The cell that would widen a column comes before the cell that is refused.
             (
                 row! { "a" => 0.5, "" => ["x"] },
                 r#"column "" holds string?, this row has list<string>"#,
@@ -71,11 +71,11 @@ fn evolving_columns() {
             (row! {}, "b: int, a: null"),
             (
                 row! { "c" => 1, "b" => 0.5, "c" => 2 },
-                r#"column "c" is there twice in one row; keep one"#,
+                r#"column "c" appears twice in one row; keep one"#,
             ),
             (
                 row! { "c" => 1, "b" => 0.5, "b" => 2 },
-                r#"column "b" is there twice in one row; keep one"#,
+                r#"column "b" appears twice in one row; keep one"#,
             ),
             (row! { "c" => 1, "b" => row! {} }, r#"column "b" holds int, this row has struct{}"#),
             (
@@ -95,22 +95,22 @@ fn evolving_columns() {
 }
 
 #[test]
-fn values_without_a_meaning() {
+fn values_that_cannot_be_stored() {
     check(
         EVOLVE,
         [
             (row! { "n" => i64::MAX, "m" => i64::MIN }, "n: int, m: int"),
             (
                 row! { "n" => 1, "m" => i128::from(i64::MAX) + 1 },
-                r#"column "m": the integer 9223372036854775808 does not fit 64 bits with a sign; log it as a string or a float"#,
+                r#"column "m": the integer 9223372036854775808 does not fit a signed 64-bit integer; log it as a string or a float"#,
             ),
             (
                 row! { "n" => 1, "o" => [row! { "x" => u64::MAX }] },
-                r#"column "o": the integer 18446744073709551615 does not fit 64 bits with a sign; log it as a string or a float"#,
+                r#"column "o": the integer 18446744073709551615 does not fit a signed 64-bit integer; log it as a string or a float"#,
             ),
             (
                 row! { "o" => row! { "x" => row! { "a" => 1, "b" => 2, "a" => 3 } } },
-                r#"column "o": the field "a" is there twice in one struct; keep one"#,
+                r#"column "o": the field "a" appears twice in one struct; keep one"#,
             ),
             (
                 row! { "o" => [Value::from(1), row! {}.into()] },
@@ -135,7 +135,7 @@ fn check_depth(levels: usize, is_taken: bool) {
         assert_eq!(result, Err(SchemaError::Value { column: "deep".to_owned(), error }));
         assert!(Row::from_serialize(&row).is_err());
     }
-    // To drop it would take as many calls as it has levels.
+    // Dropping it would recurse as deep as the value nests.
     std::mem::forget(row);
 }
 
@@ -167,7 +167,7 @@ fn many_columns() {
 }
 
 #[test]
-fn columns_that_a_table_has_already() {
+fn existing_columns() {
     let columns = [
         ("a", Type::Int),
         ("b", Type::Unknown),
@@ -184,7 +184,7 @@ fn columns_that_a_table_has_already() {
 }
 
 #[test]
-fn cells_that_were_there_before_are_known_by_their_numbers() {
+fn known_cells_are_checked_by_column_number() {
     let mut schema = Schema::new(EVOLVE);
     let mut change = Change::default();
     let mut check = schema.check(&mut change);
@@ -202,7 +202,7 @@ fn cells_that_were_there_before_are_known_by_their_numbers() {
 }
 
 #[test]
-fn a_check_leaves_nothing_unless_it_finishes() {
+fn an_unfinished_check_changes_nothing() {
     let mut schema = Schema::new(EVOLVE);
     schema.admit(&row! { "a" => 1 }).unwrap();
     let before = schema.clone();

@@ -1,4 +1,4 @@
-//! Lists and structs that are being made.
+//! Serializers for lists and structs.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::{Failure, JSON_NUMBER, ToValue, key_from_serialize};
 use crate::value::number_text;
 use crate::{Row, Value};
 
-/// A list, alone or inside an enum's variant.
+/// A list under construction, alone or inside an enum variant.
 pub(super) struct ToList {
     variant: Option<&'static str>,
     items: Vec<Value>,
@@ -36,12 +36,12 @@ impl ToList {
     }
 }
 
-/// A struct or map, alone or inside an enum's variant.
+/// A struct or map under construction, alone or inside an enum variant.
 pub(super) struct ToStruct {
     variant: Option<&'static str>,
     row: Row,
     key: Option<String>,
-    /// The value, when the struct is one that serde_json smuggles.
+    /// The value, if the struct is a wrapper of serde_json.
     smuggled: Option<Value>,
     inner: ToValue,
 }
@@ -78,7 +78,7 @@ impl ToStruct {
             return number_text(text).ok_or_else(|| Failure::unsupported("a damaged number"));
         }
         let parsed = json::parse(text).map_err(<Failure as ser::Error>::custom)?;
-        // Once more, for its depth.
+        // Serializes the parsed value again to check its depth.
         parsed.serialize(self.inner)
     }
 

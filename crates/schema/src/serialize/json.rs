@@ -1,5 +1,4 @@
-//! Reading JSON that comes as text, so that its keys keep their order whatever features serde_json
-//! has.
+//! Parses JSON text so that object keys keep their order, whichever features serde_json has.
 
 use std::fmt;
 
@@ -9,7 +8,7 @@ use super::JSON_NUMBER;
 use crate::value::number_text;
 use crate::{Row, Value};
 
-/// Reads one JSON document.
+/// Parses one JSON document.
 pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str::<Json>(text).map(|json| json.0)
 }

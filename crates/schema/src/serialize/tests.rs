@@ -11,7 +11,7 @@ struct Outer<T> {
     cell: T,
 }
 
-/// Checks what becomes of a value that is one cell of a row.
+/// Checks the cell that a value becomes.
 #[track_caller]
 fn check(value: impl Serialize, cell: impl Into<Value>) {
     let row = Row::from_serialize(&Outer { cell: value }).unwrap();
@@ -62,7 +62,7 @@ impl Serialize for Moody {
     }
 }
 
-/// A map of one entry.
+/// A map with one entry.
 struct Entry<K, V>(K, V);
 
 impl<K: Serialize, V: Serialize> Serialize for Entry<K, V> {
@@ -131,7 +131,7 @@ fn keys_of_maps() {
     check_refused(Entry(Moody, ()), unsupported("not today"));
 }
 
-/// Checks what serializes as a row of its own.
+/// Checks the row that a value becomes.
 #[track_caller]
 fn check_row(value: impl Serialize, row: Row) {
     assert_eq!(Row::from_serialize(&value), Ok(row));
@@ -156,7 +156,7 @@ fn rows() {
     check_no_row(Shape::Dot, "a row is a struct or a map of columns, not string");
     check_no_row(
         Entry(Unit, 1),
-        r#"column "": a map's key is neither a text nor a number nor a boolean; make it a text"#,
+        r#"column "": a map's key is not a string, a number or a boolean; convert it to a string"#,
     );
     check_no_row(Moody, r#"column "": cannot be serialized: not today"#);
 }
@@ -178,7 +178,7 @@ fn the_column_is_named() {
 }
 
 #[test]
-fn wide_integers_wait_for_the_table() {
+fn wide_integers_are_checked_by_the_table() {
     let row = Row::from_serialize(&Outer { cell: [u64::MAX] }).unwrap();
     assert_eq!(row, row! { "cell" => [u64::MAX] });
     let error = ValueError::IntegerRange { value: u64::MAX.to_string() };
@@ -196,7 +196,7 @@ fn depth() {
         Struct { a: Box<Self> },
         List([Box<Self>; 1]),
     }
-    /// Checks a variant of so many containers that is put into itself.
+    /// Checks an enum variant nested in itself that uses `containers` levels each time.
     #[track_caller]
     fn check_depth(containers: usize, wrap: impl Fn(Box<Nested>) -> Nested) {
         for times in [MAX_DEPTH / containers, MAX_DEPTH / containers + 1] {
@@ -217,7 +217,7 @@ fn depth() {
 }
 
 #[test]
-fn values_that_serde_has_no_word_for() {
+fn timestamps_and_media_pass_through_serde() {
     let now = Timestamp::from_micros(-1);
     check(now, now);
     check(Some([now]), [now]);
@@ -237,7 +237,7 @@ fn values_that_serde_has_no_word_for() {
     #[derive(Serialize)]
     #[serde(rename = "$streamtable::Media")]
     struct Forged<T>(T);
-    check_refused(Forged(7), unsupported("a media value that is no bytes"));
+    check_refused(Forged(7), unsupported("a media value that is not bytes"));
     check_refused(Forged(Bytes), unsupported("a damaged media value"));
     assert_eq!(
         "mime".parse::<MediaKind>(),
@@ -245,7 +245,7 @@ fn values_that_serde_has_no_word_for() {
     );
 }
 
-/// Checks JSON by each of its ways into a cell, whatever features serde_json has.
+/// Checks JSON through each way into a cell, whichever features serde_json has.
 #[track_caller]
 fn check_json(text: &str, cell: impl Into<Value>) {
     let cell = cell.into();
@@ -282,7 +282,7 @@ fn json_text_keeps_its_order() {
     check(&raw, row.clone());
     check_row(&raw, row);
 
-    // The order of a map is what serde_json's `preserve_order` makes it.
+    // serde_json's `preserve_order` decides the order of the map.
     let json: serde_json::Value = serde_json::from_str(r#"{"b": 1, "a": 2}"#).unwrap();
     let serde_json::Value::Object(map) = json else { panic!("an object") };
     let names: Vec<String> = map.keys().cloned().collect();
@@ -292,7 +292,7 @@ fn json_text_keeps_its_order() {
 }
 
 #[test]
-fn json_text_is_no_way_around_the_depth() {
+fn json_text_obeys_the_depth_limit() {
     let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
     let raw = |text| serde_json::value::RawValue::from_string(text).unwrap();
     Row::from_serialize(&Outer { cell: raw(nested(MAX_DEPTH)) }).unwrap();
@@ -300,7 +300,7 @@ fn json_text_is_no_way_around_the_depth() {
     check_refused([raw(nested(MAX_DEPTH))], ValueError::too_deep());
 }
 
-/// What only serde_json's `arbitrary_precision` lets in.
+/// Numbers that only serde_json's `arbitrary_precision` lets through.
 #[test]
 fn numbers_beyond_floats_and_integers() {
     for (text, exact) in [

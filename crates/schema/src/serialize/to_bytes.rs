@@ -1,4 +1,4 @@
-//! Taking the bytes that follow the token of a media value.
+//! Serializer for the bytes that follow the token of a media value.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -6,12 +6,12 @@ use serde::ser::{self, Impossible};
 
 use super::Failure;
 
-/// A serializer that takes a byte string and nothing else.
+/// A serializer that accepts only a byte string.
 pub(super) struct ToBytes;
 
 /// Writes the methods of a `serde::Serializer` that all fail in the same way.
 ///
-/// Each method is named with its arguments' types; those of compound kinds end in `-> Kind`.
+/// Each method is given with its argument types; methods of compound kinds end in `-> Kind`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __refuse {
@@ -42,7 +42,7 @@ impl ser::Serializer for ToBytes {
     }
 
     __refuse! {
-        Failure::unsupported("a media value that is no bytes");
+        Failure::unsupported("a media value that is not bytes");
         serialize_bool(bool);
         serialize_i8(i8);
         serialize_i16(i16);

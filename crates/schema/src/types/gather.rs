@@ -1,11 +1,11 @@
-//! The one way in which types come together, from values and from other types.
+//! Accumulates types from values and from other types; all unions are computed here.
 
 use std::collections::BTreeMap;
 
 use super::{Clash, Fields, Type, Union};
 use crate::{MAX_DEPTH, Value};
 
-/// Whether lists and structs may stand beside other kinds in a union.
+/// Whether a union may mix lists and structs with other kinds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Containers {
     Apart,
@@ -23,7 +23,7 @@ pub(super) fn of(value: &Value, rule: Containers) -> Result<Type, Clash> {
     Ok(all.finish())
 }
 
-/// Returns the narrowest type that holds what both hold.
+/// Returns the narrowest type that includes both.
 pub(super) fn unite(a: &Type, b: &Type, rule: Containers) -> Result<Type, Clash> {
     let mut all = Gathered::default();
     all.ty(a, Containers::Mixed)?;
@@ -31,10 +31,10 @@ pub(super) fn unite(a: &Type, b: &Type, rule: Containers) -> Result<Type, Clash>
     Ok(all.finish())
 }
 
-/// All that some values and types hold, gathered one by one.
+/// The union of some values and types, accumulated one by one.
 ///
-/// A list of structs costs what its cells cost, however many fields its structs have between them:
-/// that a field may be null is found at the end, by counting.
+/// The cost for a list of structs is proportional to its cells, not to its distinct fields:
+/// optional fields are found at the end, by counting.
 #[derive(Default)]
 struct Gathered<'a> {
     /// Without duplicates.
@@ -45,7 +45,7 @@ struct Gathered<'a> {
 
 #[derive(Default)]
 struct GatheredFields<'a> {
-    /// How many structs came.
+    /// The number of structs so far.
     structs: usize,
     by_name: BTreeMap<&'a str, GatheredField<'a>>,
 }
@@ -53,13 +53,13 @@ struct GatheredFields<'a> {
 #[derive(Default)]
 struct GatheredField<'a> {
     all: Gathered<'a>,
-    /// In how many structs the field was.
+    /// The number of structs that have this field.
     structs: usize,
-    /// The last of them, counted from 1.
+    /// The last struct that has it, counted from 1.
     last: usize,
 }
 
-/// Sets of the kinds that do not mix. Null is none of them.
+/// Bit flags for the kinds that do not mix. Null has none.
 const SINGLETON: u8 = 1;
 const LIST: u8 = 2;
 const STRUCT: u8 = 4;
@@ -79,7 +79,7 @@ fn singleton(value: &Value) -> Option<Type> {
     Some(match value {
         Value::Null => Type::Null,
         Value::Bool(_) => Type::Bool,
-        // What 64 bits do not hold is as good as a float to every reader.
+        // Readers treat an integer that does not fit 64 bits as a float.
         Value::Int(n) if i64::try_from(*n).is_err() => Type::Float,
         Value::Int(_) => Type::Int,
         Value::Float(_) => Type::Float,
@@ -91,7 +91,7 @@ fn singleton(value: &Value) -> Option<Type> {
 }
 
 impl<'a> Gathered<'a> {
-    /// Adds a value, and what is inside it down to `room` containers.
+    /// Adds a value, and its content down to `room` levels.
     fn value(&mut self, value: &'a Value, room: usize, rule: Containers) -> Result<(), Clash> {
         match value {
             Value::List(items) => {
@@ -121,7 +121,7 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    /// Adds all that a type holds.
+    /// Adds another type.
     fn ty(&mut self, ty: &'a Type, rule: Containers) -> Result<(), Clash> {
         self.meet(kinds(ty), rule, || ty.clone())?;
         for member in ty.members() {
@@ -150,7 +150,7 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// Fails where kinds would come together that neither side holds both.
+    /// Fails if this would mix kinds that neither side already mixes.
     fn meet(
         &mut self,
         coming: u8,
@@ -190,7 +190,7 @@ impl<'a> Gathered<'a> {
 }
 
 impl<'a> GatheredFields<'a> {
-    /// Returns a field of the struct that came last.
+    /// Returns a field of the latest struct.
     fn field(&mut self, name: &'a str) -> &mut Gathered<'a> {
         let field = self.by_name.entry(name).or_default();
         if field.last != self.structs {

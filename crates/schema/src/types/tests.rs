@@ -17,7 +17,7 @@ fn optional(ty: Type) -> Type {
     ty.unite_any(&Type::Null)
 }
 
-/// Checks what two types unite to, both ways round.
+/// Checks the union of two types in both orders.
 #[track_caller]
 fn check(a: Type, b: Type, both: &str) {
     for (a, b) in [(&a, &b), (&b, &a)] {
@@ -26,7 +26,7 @@ fn check(a: Type, b: Type, both: &str) {
     }
 }
 
-/// Checks that two types clash, both ways round, and what they unite to where anything mixes.
+/// Checks that two types clash in both orders, and their union under the mixed rule.
 #[track_caller]
 fn check_clash(held: Type, came: Type, message: &str, mixed: &str) {
     assert_eq!(held.unite(&came).unwrap_err().to_string(), message);
@@ -116,7 +116,7 @@ fn containers_of_different_kinds() {
 }
 
 #[test]
-fn what_is_mixed_already() {
+fn types_that_already_mix_kinds() {
     let mixed = || any(&[Type::Int, list(Type::Int)]);
     check(mixed(), mixed(), "int | list<int>");
     check(mixed(), Type::Unknown, "int | list<int>");
@@ -138,7 +138,7 @@ fn check_of(value: impl Into<Value>, ty: &str) {
     assert_eq!(Type::of_any(&value), Type::of(&value).unwrap());
 }
 
-/// Checks a value that holds what does not mix.
+/// Checks a value that holds kinds which do not mix.
 #[track_caller]
 fn check_of_mixed(value: impl Into<Value>, message: &str, ty: &str) {
     let value = value.into();
@@ -169,7 +169,7 @@ fn types_of_values() {
         "list<struct{a: int?, b: string?}>",
     );
     check_of([row! { "a" => () }, row! { "a" => 1 }], "list<struct{a: int?}>");
-    // Until its table refuses it, a name given twice has the type of both, and is there once.
+    // Until the table refuses it, a duplicate name is one field with the union of its types.
     check_of([row! { "a" => 1, "a" => "x" }, row! {}], "list<struct{a: int | string | null}>");
 
     check_of_mixed(
@@ -198,7 +198,7 @@ fn structs_with_many_fields() {
     );
     assert!(Type::fields(names(20)).to_string().ends_with("f00019: int}"));
 
-    // Each element has a field of its own: the work must not grow with their square.
+    // Each element has a field of its own: the work must not grow quadratically.
     let rows: Value = names(20_000).map(|(name, _)| row! { name => 1 }).collect();
     let Type::List(element) = Type::of(&rows).unwrap() else { panic!("it is a list") };
     let Type::Struct(all) = *element else { panic!("of structs") };
@@ -266,7 +266,7 @@ fn acceptance() {
 fn values_that_nest_too_deeply() {
     let nested = |levels: usize| (0..levels).fold(Value::Null, |v, _| Value::List(vec![v]));
 
-    // A whole row around the deepest cell that it may have is looked at to the end.
+    // A whole row around the deepest allowed cell is fully checked.
     let row = Value::from(row! { "a" => nested(crate::MAX_DEPTH) });
     assert!(Type::of(&row).unwrap().to_string().contains("null"));
 
@@ -274,6 +274,6 @@ fn values_that_nest_too_deeply() {
     let ty = Type::of(&deep).unwrap();
     assert_eq!(ty.to_string().matches("list").count(), crate::MAX_DEPTH + 2);
     assert!(!list(Type::Null).accepts(&deep));
-    // To drop it would take as many calls as it has levels.
+    // Dropping it would recurse as deep as the value nests.
     std::mem::forget(deep);
 }

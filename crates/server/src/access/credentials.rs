@@ -41,10 +41,8 @@ impl FromRequestParts<AppState> for Key {
         let Some(token) = session_token(&parts.headers, state) else {
             return refuse("the request has no API key");
         };
-        // A page elsewhere makes a browser send its cookie, but not without an Origin, which was
-        // looked at before.
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if !is_safe && !parts.headers.contains_key(ORIGIN) && !is_same_origin(&parts.headers) {
+        if !is_safe && !is_own_page(&parts.headers) {
             return refuse("a change by a browser session needs an Origin");
         }
         match state.catalog.key_of_session(&token).await? {
@@ -54,8 +52,13 @@ impl FromRequestParts<AppState> for Key {
     }
 }
 
-fn is_same_origin(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin")
+/// Returns whether a browser says that a change was asked for by a page of this server.
+///
+/// A page elsewhere can make a browser send a change, but not without an `Origin`, and the guard
+/// has refused every foreign one before.
+pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
+    let is_same_origin = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    headers.contains_key(ORIGIN) || is_same_origin()
 }
 
 /// Reads the secret of an `Authorization`. Only the password counts, whatever the user's name.

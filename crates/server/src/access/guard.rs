@@ -1,16 +1,17 @@
 //! What every request must pass, and every answer carries.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, UPGRADE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::authority::{Authority, WebOrigin};
 use crate::config::ServerConfig;
 use crate::{ApiError, AppState};
 
@@ -30,6 +31,9 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// Makes a browser use only TLS for the host, for a year.
+const STRICT_TRANSPORT: &str = "max-age=31536000";
+
 /// Refuses requests that a foreign page made a browser send, and gives every answer the headers
 /// that keep pages apart.
 ///
@@ -37,14 +41,16 @@ const HEADERS: [(HeaderName, &str); 5] = [
 /// a browser believes it speaks to must be one of ours; and a change must not come from a page of
 /// another origin.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let checked = check(state.config(), &request);
+    let config = state.config();
+    let checked = check(config, &request);
+    let is_strict = checked.as_ref().is_ok_and(|authority| is_strict(config, authority));
     let mut response = match checked {
-        Ok(()) => next.run(request).await,
+        Ok(_) => next.run(request).await,
         Err((status, why)) => {
             let (method, path) = (request.method(), request.uri().path());
             let peer = request.extensions().get::<Peer>().map(|peer| peer.0.to_string());
-            let host = request.headers().get(HOST);
-            let origin = request.headers().get(ORIGIN);
+            let host: Vec<_> = request.headers().get_all(HOST).iter().collect();
+            let origin: Vec<_> = request.headers().get_all(ORIGIN).iter().collect();
             tracing::warn!(target: "audit", %method, path, peer, ?host, ?origin, why, "refused");
             ApiError::new(status, why).into_response()
         }
@@ -52,82 +58,80 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
+    if is_strict {
+        let value = HeaderValue::from_static(STRICT_TRANSPORT);
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value);
+    }
     response
 }
 
-fn check(config: &ServerConfig, request: &Request) -> Result<(), (StatusCode, &'static str)> {
+/// Returns whether browsers are to use TLS alone for this host. They apply that to every port of it,
+/// so for this machine it would break other servers.
+fn is_strict(config: &ServerConfig, authority: &Authority) -> bool {
+    config.tls.is_some() && !authority.is_loopback()
+}
+
+fn check(config: &ServerConfig, request: &Request) -> Result<Authority, (StatusCode, String)> {
     let headers = request.headers();
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    let host = authority.or_else(|| text(headers, &HOST));
-    let host = host.ok_or((StatusCode::BAD_REQUEST, "the request names no host"))?;
-    if !is_own_host(config, host) {
+    let authority = Authority::of_request(request.uri(), headers)
+        .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    if !is_own_host(config, &authority) {
         let why = "the server is not known by this host name; allow it in its settings";
-        return Err((StatusCode::FORBIDDEN, why));
+        return Err((StatusCode::FORBIDDEN, why.to_owned()));
     }
     let method = request.method();
     let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if is_safe && !headers.contains_key(UPGRADE) {
-        return Ok(());
+        return Ok(authority);
     }
-    let foreign = (StatusCode::FORBIDDEN, "the request comes from a page of another origin");
-    match headers.get(ORIGIN) {
-        Some(origin) if !is_own_origin(config, host, origin) => Err(foreign),
-        None if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") => {
-            Err(foreign)
-        }
-        _ => Ok(()),
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let is_own = match (origins.next(), origins.next()) {
+        (Some(origin), None) => is_own_origin(config, &authority, origin),
+        (Some(_), Some(_)) => false,
+        (None, _) => headers.get("sec-fetch-site").is_none_or(|site| site != "cross-site"),
+    };
+    if is_own {
+        return Ok(authority);
     }
+    let why = "the request comes from a page of another origin";
+    Err((StatusCode::FORBIDDEN, why.to_owned()))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// Returns whether an origin is the one that the browser speaks to, or the public one.
+fn is_own_origin(config: &ServerConfig, authority: &Authority, origin: &HeaderValue) -> bool {
+    let Some(origin) = origin.to_str().ok().and_then(|origin| origin.parse::<WebOrigin>().ok())
+    else {
+        return false;
+    };
+    origin.is_at(authority) || public_origin(config).is_some_and(|public| public == origin)
 }
 
-/// Tells whether an origin is the one that the browser speaks to, or the public one.
-fn is_own_origin(config: &ServerConfig, host: &str, origin: &HeaderValue) -> bool {
-    let Ok(origin) = origin.to_str() else { return false };
-    if config.public_url.as_deref().is_some_and(|public| origin_of(public) == Some(origin)) {
-        return true;
-    }
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+fn public_origin(config: &ServerConfig) -> Option<WebOrigin> {
+    WebOrigin::of_url(config.public_url.as_deref()?).ok()
 }
 
-fn origin_of(url: &str) -> Option<&str> {
-    let start = url.find("://")? + 3;
-    let end = url[start..].find('/').map_or(url.len(), |slash| start + slash);
-    Some(&url[..end])
-}
-
-fn is_own_host(config: &ServerConfig, authority: &str) -> bool {
-    let host = host_of(authority);
+fn is_own_host(config: &ServerConfig, authority: &Authority) -> bool {
+    // An address in place of a name cannot be given to another server.
     let bound = config.addr.ip();
-    if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        // An address in place of a name cannot be given to another server.
-        return ip.is_loopback() || bound.is_unspecified() || ip == bound || is_named(config, host);
-    }
-    let lower = host.to_ascii_lowercase();
-    lower == "localhost" || lower.ends_with(".localhost") || is_named(config, host)
+    authority.is_loopback()
+        || authority.ip().is_some_and(|ip| bound.is_unspecified() || ip == bound)
+        || is_named(config, authority.host())
 }
 
 fn is_named(config: &ServerConfig, host: &str) -> bool {
-    let public = config.public_url.as_deref().and_then(origin_of);
-    let public = public.and_then(|origin| origin.split_once("://")).map(|(_, rest)| host_of(rest));
-    let mut names = config.allowed_hosts.iter().map(String::as_str).chain(public);
-    names.any(|name| name.eq_ignore_ascii_case(host))
-}
-
-/// Returns an authority without its port.
-fn host_of(authority: &str) -> &str {
-    if authority.starts_with('[') {
-        return authority.find(']').map_or(authority, |end| &authority[..=end]);
-    }
-    authority.split_once(':').map_or(authority, |(host, _)| host)
+    let is_allowed = |name: &String| match name.parse::<Authority>() {
+        Ok(name) => name.host() == host,
+        // An IPv6 address without its brackets.
+        Err(_) => name.eq_ignore_ascii_case(host.trim_matches(['[', ']'])),
+    };
+    config.allowed_hosts.iter().any(is_allowed)
+        || public_origin(config).is_some_and(|public| public.authority().host() == host)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TlsFiles;
 
     fn config(addr: &str) -> ServerConfig {
         ServerConfig {
@@ -140,7 +144,8 @@ mod tests {
 
     #[track_caller]
     fn check_host(addr: &str, host: &str, expected: bool) {
-        assert_eq!(is_own_host(&config(addr), host), expected, "{host} at {addr}");
+        let is_own = host.parse().is_ok_and(|host| is_own_host(&config(addr), &host));
+        assert_eq!(is_own, expected, "{host} at {addr}");
     }
 
     #[test]
@@ -160,6 +165,23 @@ mod tests {
         check_host("10.0.0.1:1", "10.0.0.2:1", false);
         check_host("0.0.0.0:1", "10.0.0.2:1", true);
         check_host("0.0.0.0:1", "evil.example", false);
+    }
+
+    #[test]
+    fn tls_alone_is_for_servers_with_tls_on_other_machines() {
+        let plain = config("0.0.0.0:443");
+        let files = TlsFiles { certificate: "c".into(), key: "k".into() };
+        let tls = ServerConfig { tls: Some(files), ..plain.clone() };
+        for (config, host, expected) in [
+            (&tls, "tables.example.org", true),
+            (&tls, "10.0.0.1:443", true),
+            (&tls, "localhost:443", false),
+            (&tls, "127.0.0.1", false),
+            (&tls, "[::1]:443", false),
+            (&plain, "tables.example.org", false),
+        ] {
+            assert_eq!(is_strict(config, &host.parse().unwrap()), expected, "{host}");
+        }
     }
 
     #[track_caller]
@@ -184,6 +206,16 @@ mod tests {
         check_request("POST", &[host, ("origin", "http://localhost:81")], false);
         check_request("POST", &[host, ("origin", "http://evil.example")], false);
         check_request("POST", &[host, ("origin", "null")], false);
+        check_request("POST", &[host, ("origin", "http://localhost:80@evil.example")], false);
+        let own = ("origin", "http://localhost:80");
+        check_request("POST", &[host, own, own], false);
+        check_request("POST", &[host, own, ("origin", "http://evil.example")], false);
+        check_request("GET", &[host, host], false);
+        check_request("GET", &[("host", "localhost:80@evil.example")], false);
+        // Other headers that name a host count for nothing.
+        for name in ["x-forwarded-host", "forwarded", "x-original-host"] {
+            check_request("GET", &[("host", "evil.example"), (name, "localhost:80")], false);
+        }
         check_request("DELETE", &[host, ("sec-fetch-site", "cross-site")], false);
         let upgrade = ("upgrade", "websocket");
         check_request("GET", &[host, upgrade, ("origin", "http://evil.example")], false);

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
+use super::credentials::is_own_page;
 use super::session_token;
 use crate::catalog::Key;
 use crate::page;
@@ -26,9 +27,13 @@ pub(crate) fn router() -> Router<AppState> {
         .layer(limit)
 }
 
-/// Shows where to give a key; or, with the token of a link, begins the session at once.
+/// Shows a form for a key; or, with the token of a link, a button that begins the session.
+///
+/// Changes nothing: mail scanners and link previews open links too, and a page elsewhere can send a
+/// browser here. A browser that is logged in with the link's key already goes on at once.
 async fn show(
     State(state): State<AppState>,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = query.unwrap_or_default();
@@ -36,14 +41,39 @@ async fn show(
     let Some(token) = form_value(&query, "token") else {
         return Ok(page::login(StatusCode::OK, &next, None));
     };
-    match state.catalog.use_login_token(&token).await? {
-        Some(key) => begin(&state, &key, &next).await,
-        None => {
-            tracing::warn!(target: "audit", "a login link that is used up or not known");
-            let why = "This link has been used, or is too old. Give your key instead.";
-            Ok(page::login(StatusCode::UNAUTHORIZED, &next, Some(why)))
-        }
+    let Some(key) = state.catalog.key_of_login_token(&token).await? else {
+        return Ok(used_link(&next));
+    };
+    if let Some(session) = session_token(&headers, &state)
+        && state.catalog.key_of_session(&session).await?.is_some_and(|own| own.id == key.id)
+    {
+        return Ok((StatusCode::SEE_OTHER, [(LOCATION, next)]).into_response());
     }
+    Ok(page::confirm_login(state.config(), &token, &key, &next))
+}
+
+/// Begins the session of a link, for its own page alone.
+async fn open_link(
+    state: &AppState,
+    headers: &HeaderMap,
+    token: &str,
+    next: &str,
+) -> Result<Response, ApiError> {
+    if !is_own_page(headers) {
+        tracing::warn!(target: "audit", "a login link was not opened by its own page");
+        let why = "a login link is opened by the button of its page";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, why));
+    }
+    match state.catalog.use_login_token(token).await? {
+        Some(key) => begin(state, &key, next).await,
+        None => Ok(used_link(next)),
+    }
+}
+
+fn used_link(next: &str) -> Response {
+    tracing::warn!(target: "audit", "a login link that is used up or not known");
+    let why = "This link has been used, or is too old. Give your key instead.";
+    page::login(StatusCode::UNAUTHORIZED, next, Some(why))
 }
 
 #[derive(Deserialize)]
@@ -51,7 +81,7 @@ struct Login {
     key: String,
 }
 
-/// Begins a session for a key, in a form or in JSON.
+/// Begins a session for a key, in a form or in JSON; or for the token of a link, in a form.
 async fn log_in(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -65,6 +95,10 @@ async fn log_in(
         (login.key, None)
     } else {
         let form = std::str::from_utf8(&body).unwrap_or_default();
+        if let Some(token) = form_value(form, "token") {
+            let next = local_path(form_value(form, "next"));
+            return open_link(&state, &headers, &token, &next).await;
+        }
         (form_value(form, "key").unwrap_or_default(), Some(form_value(form, "next")))
     };
     let found = state.catalog.key_of(secret.trim()).await?;

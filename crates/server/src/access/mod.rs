@@ -59,6 +59,11 @@ impl Principal {
         Err(ApiError::not_found(format!("there is no entity {entity:?}")))
     }
 
+    /// Returns the name under which its queries are counted.
+    pub(crate) fn owner(&self) -> String {
+        format!("key {:?} of {:?}", self.name, self.entity)
+    }
+
     /// Returns the entities it may read; `None` for all. For [`Query`](streamtable_store::Query).
     pub fn entities(&self) -> Option<Vec<String>> {
         self.entity.clone().map(|entity| vec![entity])

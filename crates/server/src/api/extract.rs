@@ -1,4 +1,4 @@
-//! What handlers take from a request.
+//! Extractors for the handlers of the API.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
@@ -10,7 +10,7 @@ use streamtable_url::BaseUrl;
 
 use crate::{ApiError, AppState, Principal, Right, origin};
 
-/// The parameters behind the `?`. Refuses what cannot be read as every other error is told.
+/// Query parameters. Invalid ones are rejected with the API's usual error format.
 #[derive(Debug)]
 pub(super) struct Params<T>(pub(super) T);
 
@@ -23,7 +23,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     }
 }
 
-/// Where links to tables begin.
+/// The base URL of links to tables.
 #[derive(Debug)]
 pub(super) struct Board(pub(super) BaseUrl);
 
@@ -36,7 +36,7 @@ impl FromRequestParts<AppState> for Board {
     }
 }
 
-/// The table that a path names. Who may do what with it is asked separately.
+/// The table named in the path. The caller's rights are checked by [`Table::require`].
 #[derive(Debug)]
 pub(super) struct Table(TablePath);
 
@@ -54,9 +54,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Table {
 }
 
 impl Table {
-    /// Returns the table's path to somebody who may do this with it.
+    /// Returns the table's path if the principal has the right.
     ///
-    /// To whoever may not even read, the table is not there.
+    /// If the principal may not even read the table, the error says that the table does not exist.
     pub(super) fn require(
         self,
         right: Right,

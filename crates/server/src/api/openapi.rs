@@ -1,12 +1,12 @@
-//! `GET /api/openapi.json`: the API, described for programs.
+//! `GET /api/openapi.json`: the API description.
 
 use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 
-/// The description, an OpenAPI 3.1 document.
+/// The OpenAPI 3.1 document.
 const DOCUMENT: &str = include_str!("openapi.json");
 
-/// Answers with the description.
+/// Returns the document.
 pub(super) async fn document() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], DOCUMENT)
 }
@@ -19,7 +19,7 @@ mod tests {
     use crate::api::ROUTES;
 
     #[test]
-    fn describes_each_route_and_no_other() {
+    fn document_describes_exactly_the_existing_routes() {
         let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();
         let mut described = BTreeSet::new();
         for (path, item) in document["paths"].as_object().unwrap() {
@@ -32,9 +32,9 @@ mod tests {
         assert_eq!(described, routes);
     }
 
-    /// Each `$ref` leads somewhere.
+    /// Checks that each `$ref` has a target.
     #[test]
-    fn has_no_loose_ends() {
+    fn references_have_targets() {
         fn walk(at: &serde_json::Value, document: &serde_json::Value) {
             match at {
                 serde_json::Value::Object(fields) => {

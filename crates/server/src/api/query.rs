@@ -64,6 +64,7 @@ pub(super) async fn query(
         entities: principal.entities(),
         timeout: timeout(question.timeout)?,
         positions: false,
+        owner: Some(principal.owner()),
     };
     let rows = state.store.query(query).await?;
     answer(rows, format).await

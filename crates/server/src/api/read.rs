@@ -1,4 +1,4 @@
-//! `GET …/rows`: rows as they lie in the table.
+//! `GET …/rows`: rows in table order.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use super::json::write_row;
 use super::pager::{Pager, position_of_last};
 use crate::{ApiError, AppState, Principal, Right};
 
-/// How many rows come where the request does not say.
+/// Default number of rows.
 const DEFAULT_LIMIT: u64 = 1000;
 
-/// Which rows.
+/// Selects rows.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
@@ -39,9 +39,10 @@ enum Order {
     Newest,
 }
 
-/// Answers with rows as JSON lines, from a position on in one of two directions.
+/// Returns rows as JSON lines, starting at a position and going in one of two directions.
 ///
-/// `from` below 0 counts from the table's end. Rows are read as the caller takes them.
+/// A negative `from` counts from the end of the table. Rows are read as fast as the client receives
+/// them.
 pub(super) async fn rows(
     State(state): State<AppState>,
     principal: Principal,
@@ -56,7 +57,7 @@ pub(super) async fn rows(
         (None, Order::Newest) => info.end,
         (from, Order::Oldest) => resolve(&store, &table, from.unwrap_or(0)).await?,
     };
-    // Rows that come in the meantime may be read too; going backwards there are none.
+    // Going forwards, rows that arrive during the response are included. Backwards, there are none.
     let start = if matches!(which.order, Order::Newest) { start.min(info.end) } else { start };
     let pager = Pager::new(store, table, start);
     let left = which.limit.unwrap_or(DEFAULT_LIMIT);
@@ -66,7 +67,7 @@ pub(super) async fn rows(
             Order::Oldest => pager.forwards(left).await,
             Order::Newest => pager.backwards(left).await,
         };
-        let rows = rows.inspect_err(|error| tracing::warn!(%error, "an answer was broken off"))?;
+        let rows = rows.inspect_err(|error| tracing::warn!(%error, "a response was aborted"))?;
         if rows.is_empty() {
             return Ok::<_, StoreError>(None);
         }
@@ -86,7 +87,7 @@ pub(super) async fn rows(
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-/// Returns the position that a caller means; below 0 it counts the last rows.
+/// Resolves a requested position. A negative one counts from the end of the table.
 pub(super) async fn resolve(
     store: &Arc<dyn Store>,
     table: &TablePath,

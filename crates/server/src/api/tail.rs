@@ -1,4 +1,4 @@
-//! `GET …/tail`: rows as they come, by server-sent events or a WebSocket.
+//! `GET …/tail`: new rows over server-sent events or a WebSocket.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,25 +25,25 @@ use super::pager::Pager;
 use super::read::resolve;
 use crate::{ApiError, AppState, Principal, Right};
 
-/// Where a reader that comes back was.
+/// The header with the position where a reconnecting reader stopped.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// How often a quiet connection shows that it lives.
+/// Interval of keep-alive messages on an idle connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long a WebSocket's reader may take nothing at all.
+/// Time after which a WebSocket is closed if its reader accepts no data.
 const MAX_STALL: Duration = Duration::from_secs(60);
 
-/// Where to begin.
+/// Selects the start position.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Where {
     from: Option<i64>,
 }
 
-/// Follows a table: from a position, or from the last rows, or from now on.
+/// Follows a table: from a position, from the last rows, or from now on.
 ///
-/// Each reader reads the store at its own pace; a slow one holds up nobody.
+/// Each reader reads the store at its own pace, so a slow one delays no other reader.
 pub(super) async fn tail(
     State(state): State<AppState>,
     principal: Principal,
@@ -63,7 +63,7 @@ pub(super) async fn tail(
     let follow = Follow::new(&state.store, table, start, state.shared.stopping.clone());
     if headers.contains_key(UPGRADE) {
         let socket = socket.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
-        // A reader has nothing to say.
+        // Readers send no data, so large messages are rejected.
         let socket = socket.max_message_size(1 << 10).max_frame_size(1 << 10);
         return Ok(socket.on_upgrade(|socket| send(socket, follow)));
     }
@@ -75,14 +75,14 @@ fn last_seen(headers: &HeaderMap) -> Option<u64> {
     headers.get(LAST_EVENT_ID).map(HeaderValue::to_str)?.ok()?.trim().parse().ok()
 }
 
-/// Waits for rows of a table and reads them.
+/// Waits for new rows of a table and reads them.
 struct Follow {
     pager: Pager,
     end: watch::Receiver<u64>,
     shutdown: CancellationToken,
 }
 
-/// A row as it is sent.
+/// A row to send.
 struct Sent {
     position: u64,
     json: String,
@@ -99,8 +99,8 @@ impl Follow {
         Self { pager: Pager::new(Arc::clone(store), table, start), end, shutdown }
     }
 
-    /// Returns the next rows as soon as there are any; `None` when the server stops. Cancel safe:
-    /// rows that were not returned are read again.
+    /// Returns the next rows as soon as there are any, or `None` when the server shuts down. Cancel
+    /// safe: rows that were not returned are read again.
     async fn next(&mut self) -> Option<Vec<Sent>> {
         loop {
             if self.shutdown.is_cancelled() {
@@ -128,7 +128,7 @@ impl Follow {
                     return Some(sent);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a tail was broken off");
+                    tracing::warn!(%error, "a tail was aborted");
                     return None;
                 }
             }
@@ -149,7 +149,7 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Event, Infallible>> {
     })
 }
 
-/// Sends each row as a text, until the server stops or the reader goes.
+/// Sends each row as a text message until the server shuts down or the reader disconnects.
 async fn send(mut socket: WebSocket, mut follow: Follow) {
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -159,7 +159,7 @@ async fn send(mut socket: WebSocket, mut follow: Follow) {
                 Some(rows) => rows.into_iter().map(|row| Message::Text(row.json.into())).collect(),
                 None => break,
             },
-            // Pings are answered, and closing is noticed, only where somebody reads.
+            // Pings are answered and a close is noticed only while the socket is being read.
             received = socket.recv() => match received {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => continue,
@@ -173,6 +173,6 @@ async fn send(mut socket: WebSocket, mut follow: Follow) {
             }
         }
     }
-    let bye = CloseFrame { code: close_code::AWAY, reason: "the server stops".into() };
+    let bye = CloseFrame { code: close_code::AWAY, reason: "the server is shutting down".into() };
     let _ = timeout(Duration::from_secs(1), socket.send(Message::Close(Some(bye)))).await;
 }

@@ -1,4 +1,4 @@
-//! A board's document: what must be so for it to be kept.
+//! Validation of board documents.
 
 use std::collections::HashSet;
 
@@ -9,27 +9,27 @@ use streamtable_schema::TablePath;
 
 use crate::ApiError;
 
-/// The largest document, in bytes.
+/// Maximum size of a document in bytes.
 const MAX_BYTES: usize = 1 << 20;
 
-/// How many panels a board may have.
+/// Maximum number of panels on a board.
 const MAX_PANELS: usize = 200;
 
-/// The longest title, in characters.
+/// Maximum length of a title in characters.
 const MAX_TITLE: usize = 200;
 
-/// The farthest that a panel may stand or reach.
+/// Maximum coordinate and maximum extent of a panel.
 const MAX_PLACE: u32 = 10_000;
 
-/// A document that may be kept.
+/// A validated board document.
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) title: String,
-    /// As its author sent it, with all that a newer page may have put into it.
+    /// The text as the author sent it, with any fields that only a newer page knows.
     pub(super) text: String,
 }
 
-/// What the server looks at.
+/// The fields that the server validates.
 #[derive(Debug, Deserialize)]
 struct Form {
     format: u32,
@@ -37,17 +37,17 @@ struct Form {
     #[serde(default)]
     range: Option<Range>,
     #[serde(default)]
-    #[expect(dead_code, reason = "its form is checked where it is read")]
+    #[expect(dead_code, reason = "deserializing it checks its form")]
     refresh: Refresh,
     #[serde(default)]
-    #[expect(dead_code, reason = "its form is checked where it is read")]
+    #[expect(dead_code, reason = "deserializing it checks its form")]
     theme: Theme,
     #[serde(default)]
     workspace: Value,
     panels: Vec<Panel>,
 }
 
-/// Which rows a board shows: the last ones, or those between two instants.
+/// The rows that a board shows: a trailing time span, or the rows between two instants.
 #[derive(Debug, Deserialize)]
 struct Range {
     last: Option<String>,
@@ -80,7 +80,7 @@ struct Panel {
     table: Option<String>,
     kind: Kind,
     #[serde(default)]
-    #[expect(dead_code, reason = "its form is checked where it is read")]
+    #[expect(dead_code, reason = "deserializing it checks its form")]
     config: serde_json::Map<String, Value>,
     layout: Layout,
 }
@@ -104,13 +104,13 @@ struct Layout {
 }
 
 impl Document {
-    /// Reads a document, or tells what is wrong with it.
+    /// Parses and validates a document. The error says what is wrong with it.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ApiError> {
         if bytes.len() > MAX_BYTES {
-            let message = format!("a board has at most {MAX_BYTES} bytes");
+            let message = format!("a board may have at most {MAX_BYTES} bytes");
             return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
         }
-        let wrong = |what: String| ApiError::bad_request(format!("this is no board: {what}"));
+        let wrong = |what: String| ApiError::bad_request(format!("invalid board: {what}"));
         let text = std::str::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
         let form: Form = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         form.check().map_err(wrong)?;
@@ -121,26 +121,26 @@ impl Document {
 impl Form {
     fn check(&self) -> Result<(), String> {
         if self.format != 1 {
-            return Err(format!("format {} is not known to this server", self.format));
+            return Err(format!("format {} is not supported by this server", self.format));
         }
         check_title("the board", &self.title)?;
         if let Some(range) = &self.range {
             range.check()?;
         }
         if !matches!(self.workspace, Value::Null | Value::Object(_)) {
-            return Err("`workspace` is an object".to_owned());
+            return Err("`workspace` must be an object".to_owned());
         }
         if self.panels.len() > MAX_PANELS {
-            return Err(format!("it has more than {MAX_PANELS} panels"));
+            return Err(format!("more than {MAX_PANELS} panels"));
         }
         let mut ids = HashSet::new();
         for panel in &self.panels {
             let id = panel.id.as_str();
             if id.is_empty() || id.len() > 64 {
-                return Err("a panel's `id` has 1 to 64 bytes".to_owned());
+                return Err("a panel's `id` must have 1 to 64 bytes".to_owned());
             }
             if !ids.insert(id) {
-                return Err(format!("two panels are called {id:?}"));
+                return Err(format!("two panels have the id {id:?}"));
             }
             panel.check().map_err(|error| format!("panel {id:?}: {error}"))?;
         }
@@ -159,16 +159,16 @@ impl Range {
                     matches!(number.len(), 1..=6) && number.bytes().all(|it| it.is_ascii_digit());
                 match is_number && "smhdw".contains(unit) {
                     true => Ok(()),
-                    false => Err(format!("{last:?} is no span of time such as \"15m\"")),
+                    false => Err(format!("{last:?} is not a time span such as \"15m\"")),
                 }
             }
             (None, from, to) if from.is_some() || to.is_some() => {
                 match from.iter().chain(to).all(is_instant) {
                     true => Ok(()),
-                    false => Err("a range begins and ends with an instant".to_owned()),
+                    false => Err("the bounds of a range must be RFC 3339 instants".to_owned()),
                 }
             }
-            _ => Err("a range has `last`, or `from` and `to`".to_owned()),
+            _ => Err("a range needs either `last`, or `from` and `to`".to_owned()),
         }
     }
 }
@@ -181,11 +181,11 @@ impl Panel {
                 table.parse::<TablePath>().map_err(|error| format!("{table:?}: {error}"))?;
             }
             None if self.kind == Kind::Text => {}
-            None => return Err("it shows no `table`".to_owned()),
+            None => return Err("missing `table`".to_owned()),
         }
         let Layout { x, y, w, h } = self.layout;
         if [x, y, w, h].iter().any(|&it| it > MAX_PLACE) || w == 0 || h == 0 {
-            return Err("its `layout` has no such place".to_owned());
+            return Err("`layout` is out of bounds".to_owned());
         }
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Panel {
 
 fn check_title(whose: &str, title: &str) -> Result<(), String> {
     match title.chars().count() > MAX_TITLE || title.chars().any(char::is_control) {
-        true => Err(format!("{whose} has a title that is too long, or has control characters")),
+        true => Err(format!("{whose} has a title that is too long or contains control characters")),
         false => Ok(()),
     }
 }
@@ -225,12 +225,12 @@ mod tests {
         match (Document::read(text.as_bytes()), error) {
             (Ok(document), None) => assert_eq!(document.text, text),
             (Err(found), Some(error)) => assert!(found.message().contains(error), "{found}"),
-            (found, error) => panic!("{found:?} in place of {error:?}"),
+            (found, error) => panic!("expected {error:?}, got {found:?}"),
         }
     }
 
     #[test]
-    fn documents() {
+    fn documents_are_validated() {
         check("/title", json!("Läden"), None);
         check("/range", Value::Null, None);
         check("/range", json!({"from": "2024-05-01T00:00:00Z"}), None);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes() {
+    fn oversized_documents_are_rejected() {
         let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
         let text = board().to_string().replace(r#"{"sizes":[1]}"#, &format!(r#"{{"a":{deep}}}"#));
         assert!(Document::read(text.as_bytes()).is_err());

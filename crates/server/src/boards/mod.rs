@@ -1,4 +1,4 @@
-//! `/api/boards`: boards, kept as documents with versions.
+//! `/api/boards`: boards, stored as versioned documents.
 
 mod document;
 
@@ -17,7 +17,7 @@ use crate::catalog::{BoardPath, BoardVersion, Changed, Expected};
 use crate::{ApiError, AppState, Principal, Right};
 use document::Document;
 
-/// What is told of a board.
+/// The metadata of a board.
 #[derive(Debug, Serialize)]
 struct About {
     name: String,
@@ -40,7 +40,7 @@ impl From<BoardVersion> for About {
     }
 }
 
-/// Which version.
+/// Selects a version of a board.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
@@ -56,7 +56,7 @@ pub(crate) struct Rename {
 
 type Named = Path<(String, String, String)>;
 
-/// Lists a project's boards.
+/// Lists the boards of a project.
 pub(crate) async fn list(
     State(state): State<AppState>,
     principal: Principal,
@@ -67,7 +67,7 @@ pub(crate) async fn list(
     Ok(Json(boards.into_iter().map(About::from).collect::<Vec<_>>()).into_response())
 }
 
-/// Returns a board's document.
+/// Returns the document of a board.
 pub(crate) async fn get(
     State(state): State<AppState>,
     principal: Principal,
@@ -87,7 +87,7 @@ pub(crate) async fn get(
     Ok(([(ETAG, etag), (CONTENT_TYPE, json)], document).into_response())
 }
 
-/// Lists the versions of a board that are kept, the newest first.
+/// Lists the stored versions of a board, newest first.
 pub(crate) async fn versions(
     State(state): State<AppState>,
     principal: Principal,
@@ -104,8 +104,8 @@ pub(crate) async fn versions(
 /// Saves a board.
 ///
 /// `If-Match` with the version that the author has seen, or `If-None-Match: *` for a new board,
-/// keeps what others have saved in the meantime: then the answer is 412 and tells what that is.
-/// Without either, the last one wins.
+/// prevents overwriting somebody else's changes: on a conflict the response is 412 and describes
+/// the current version. Without either header, the last write wins.
 pub(crate) async fn put(
     State(state): State<AppState>,
     principal: Principal,
@@ -147,7 +147,7 @@ pub(crate) async fn delete(
     }
 }
 
-/// Gives a board another name.
+/// Renames a board.
 pub(crate) async fn rename(
     State(state): State<AppState>,
     principal: Principal,
@@ -163,13 +163,14 @@ pub(crate) async fn rename(
         }
         Changed::Unexpected(None) => Err(no_board(&path)),
         Changed::Unexpected(Some(_)) => {
-            let message = format!("there is a board {to} already");
+            let message = format!("a board named {to} already exists");
             Err(ApiError::new(StatusCode::CONFLICT, message))
         }
     }
 }
 
-/// Names a board to somebody who may do this with it. Names follow the rules of tables' names.
+/// Returns the path of a board if the principal has the right. Board names follow the rules for
+/// table names.
 fn path_of(
     principal: &Principal,
     right: Right,
@@ -189,15 +190,15 @@ fn path_of(
 
 fn no_board(path: &BoardPath) -> ApiError {
     let BoardPath { entity, project, name } = path;
-    ApiError::not_found(format!("no board {entity}/{project}/{name}, or not in this version"))
+    ApiError::not_found(format!("no board {entity}/{project}/{name}, or no such version"))
 }
 
 fn etag(version: i64) -> HeaderValue {
-    // Digits in quotes are always a header's value.
+    // A quoted number is always a valid header value.
     HeaderValue::try_from(format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Reads what a change expects to find.
+/// Parses the preconditions of a change.
 fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
     let text = |name: &HeaderName| -> Result<Option<&str>, ApiError> {
         let text = headers.get(name).map(HeaderValue::to_str).transpose();
@@ -209,20 +210,20 @@ fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
         (None, Some("*")) => Ok(Expected::Nothing),
         (Some(etag), None) => {
             let digits = etag.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
-            // What is no version of ours is no version of the board.
+            // An `ETag` that the server never issued matches no version.
             Ok(Expected::Version(digits.and_then(|it| it.parse().ok()).unwrap_or(-1)))
         }
-        _ => Err(ApiError::bad_request("If-Match takes a version, If-None-Match takes `*`")),
+        _ => Err(ApiError::bad_request("If-Match requires a version, If-None-Match requires `*`")),
     }
 }
 
-/// Tells what there is in place of what was expected.
+/// Returns a 412 response that describes the current version.
 fn unexpected(found: Option<BoardVersion>) -> Response {
     let message = match &found {
         Some(it) => {
             format!("the board was changed by {}; version {} is newer", it.author, it.version)
         }
-        None => "there is no such board any more".to_owned(),
+        None => "the board does not exist any more".to_owned(),
     };
     let mut body = json!({ "errors": [{ "message": message }] });
     if let Some(About { version, updated, author, .. }) = found.map(About::from) {

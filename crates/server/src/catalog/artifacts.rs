@@ -7,10 +7,10 @@ use super::keys::hex;
 use super::runs::{Project, Run, read_project, run_where, texts_from_json, texts_to_json};
 use super::{Catalog, CatalogError, now};
 
-/// The longest name of an artifact's collection, type, alias or file.
+/// Maximum length of the name of an artifact's collection, type, alias or file, in characters.
 const MAX_NAME_CHARS: usize = 1024;
 
-/// A collection of artifacts: the versions under one name.
+/// An artifact collection: all versions under one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Collection {
     pub(crate) project: Project,
@@ -25,14 +25,14 @@ pub(crate) struct Collection {
     pub(crate) type_created_at: i64,
 }
 
-/// An artifact: one version.
+/// An artifact: one version of a collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Artifact {
     pub(crate) collection: Collection,
     pub(crate) id: i64,
     pub(crate) run_id: Option<i64>,
     pub(crate) digest: String,
-    /// The number of the version, once the artifact is whole.
+    /// The version number, once the artifact is committed.
     pub(crate) version: Option<i64>,
     pub(crate) commit_hash: Option<String>,
     pub(crate) description: Option<String>,
@@ -46,7 +46,7 @@ pub(crate) struct Artifact {
     pub(crate) updated_at: i64,
 }
 
-/// An artifact that a client is about to fill.
+/// Parameters for creating an artifact.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NewArtifact {
     pub(crate) entity: String,
@@ -61,17 +61,17 @@ pub(crate) struct NewArtifact {
     pub(crate) ttl_seconds: Option<i64>,
     pub(crate) aliases: Vec<String>,
     pub(crate) tags: Vec<String>,
-    /// Whether one of the same content is to be found instead of a new one made.
+    /// Whether to return an existing artifact with the same content instead of creating one.
     pub(crate) dedupe: bool,
     pub(crate) client_id: Option<String>,
     pub(crate) sequence_client_id: Option<String>,
 }
 
-/// An alias of an artifact: its id and its text.
+/// An alias: its id and its text.
 pub(crate) type Alias = (i64, String);
 
 impl Catalog {
-    /// Makes sure that a project has a type of artifacts, and returns its id.
+    /// Creates an artifact type in a project if it does not exist, and returns its id.
     pub(crate) async fn upsert_artifact_type(
         &self,
         project: &Project,
@@ -83,7 +83,7 @@ impl Catalog {
         self.write(move |db| upsert_type(db, project, &name, description.as_deref())).await
     }
 
-    /// Finds the artifact that a client wants to make, or makes it.
+    /// Returns the artifact with the given content, creating it if it does not exist.
     pub(crate) async fn create_artifact(&self, new: NewArtifact) -> Result<Artifact, CatalogError> {
         check_name("type", &new.type_name)?;
         check_name("artifact", &new.collection)?;
@@ -123,7 +123,7 @@ impl Catalog {
         .await
     }
 
-    /// Lists the collections of a project, or those of one type.
+    /// Lists the collections of a project, optionally only those of one type.
     pub(crate) async fn collections(
         &self,
         project: i64,
@@ -141,7 +141,7 @@ impl Catalog {
         .await
     }
 
-    /// Lists the types of artifacts of a project: id, name, description, time of making.
+    /// Lists the artifact types of a project: id, name, description, creation time.
     pub(crate) async fn artifact_types(
         &self,
         project: i64,
@@ -159,7 +159,7 @@ impl Catalog {
         .await
     }
 
-    /// Finds a whole artifact by an alias, its commit's hash or its digest.
+    /// Returns the committed artifact with the given alias, commit hash or digest.
     pub(crate) async fn artifact_named(
         &self,
         collection: i64,
@@ -180,18 +180,18 @@ impl Catalog {
         .await
     }
 
-    /// Lists the whole artifacts of a collection, newest first.
+    /// Lists the committed artifacts of a collection, newest first.
     pub(crate) async fn versions(&self, collection: i64) -> Result<Vec<Artifact>, CatalogError> {
         let condition = "a.collection_id = ?1 AND a.version IS NOT NULL ORDER BY a.version DESC";
         self.artifacts(condition, collection).await
     }
 
-    /// Returns the newest whole artifact of a collection.
+    /// Returns the newest committed artifact of a collection.
     pub(crate) async fn latest(&self, collection: i64) -> Result<Option<Artifact>, CatalogError> {
         self.read(move |db| latest(db, collection)).await
     }
 
-    /// Lists the whole artifacts that a run made.
+    /// Lists the committed artifacts that a run created.
     pub(crate) async fn artifacts_of_run(&self, run: i64) -> Result<Vec<Artifact>, CatalogError> {
         let condition = "a.run_id = ?1 AND a.version IS NOT NULL ORDER BY a.id";
         self.artifacts(condition, run).await
@@ -217,7 +217,7 @@ impl Catalog {
         .await
     }
 
-    /// Lists the aliases of an artifact, the version's own among them.
+    /// Lists the aliases of an artifact, including its version alias.
     pub(crate) async fn aliases(&self, artifact: i64) -> Result<Vec<Alias>, CatalogError> {
         let sql = "SELECT id, alias FROM aliases WHERE artifact_id = ?1 ORDER BY id";
         self.alias_list(sql, artifact).await
@@ -241,7 +241,7 @@ impl Catalog {
         .await
     }
 
-    /// Gives a whole artifact aliases, and takes others from it.
+    /// Adds aliases to a committed artifact and removes others.
     pub(crate) async fn change_aliases(
         &self,
         artifact: Artifact,
@@ -264,7 +264,7 @@ impl Catalog {
         .await
     }
 
-    /// Changes what is said of an artifact. What is `None` stays as it is.
+    /// Updates the metadata of an artifact. Fields that are `None` stay unchanged.
     pub(crate) async fn describe_artifact(
         &self,
         artifact: i64,
@@ -285,7 +285,7 @@ impl Catalog {
         .await
     }
 
-    /// Takes note that a run uses an artifact.
+    /// Records that a run uses an artifact.
     pub(crate) async fn use_artifact(&self, run: i64, artifact: i64) -> Result<(), CatalogError> {
         self.write(move |db| {
             db.execute(
@@ -311,8 +311,8 @@ impl Catalog {
         .await
     }
 
-    /// Finds the artifact, or the newest of the collection, that a client made under an id of its
-    /// own.
+    /// Returns the artifact that was created under a client id, or the newest one of the collection
+    /// with that client id.
     pub(crate) async fn artifact_of_client_id(
         &self,
         client_id: &str,
@@ -358,7 +358,7 @@ fn create(db: &Connection, project: &Project, new: &NewArtifact) -> Result<Artif
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     if found_type != type_id {
-        let message = format!("{:?} is an artifact of another type", new.collection);
+        let message = format!("{:?} is an artifact collection of another type", new.collection);
         return Err(CatalogError::refused(message));
     }
     let known = if new.dedupe {
@@ -409,7 +409,7 @@ fn create(db: &Connection, project: &Project, new: &NewArtifact) -> Result<Artif
         }
     }
     let artifact = artifact_where(db, "a.id = ?1", params![id])?;
-    artifact.ok_or_else(|| CatalogError::refused("the artifact is gone"))
+    artifact.ok_or_else(|| CatalogError::refused("the artifact no longer exists"))
 }
 
 fn upsert_type(
@@ -431,7 +431,7 @@ fn upsert_type(
     )?)
 }
 
-/// Makes an artifact whole: gives it the next version, its commit's hash and its aliases.
+/// Commits an artifact: assigns the next version number, its commit hash and its aliases.
 pub(super) fn seal(
     db: &Connection,
     artifact: &Artifact,
@@ -482,7 +482,7 @@ fn insert_alias(db: &Connection, artifact: &Artifact, alias: &str) -> Result<(),
     Ok(())
 }
 
-/// Tells whether an alias is one that only the server gives: the number of a version.
+/// Returns whether an alias is reserved for the server: `v` and a version number.
 fn is_version(alias: &str) -> bool {
     let digits = alias.strip_prefix('v');
     digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
@@ -491,8 +491,9 @@ fn is_version(alias: &str) -> bool {
 fn check_name(what: &str, name: &str) -> Result<(), CatalogError> {
     let chars = name.chars().count();
     if chars == 0 || chars > MAX_NAME_CHARS || name.contains(|c: char| c.is_control()) {
-        let message =
-            format!("the {what}'s name has 1 to {MAX_NAME_CHARS} characters and no control ones");
+        let message = format!(
+            "the {what}'s name must have 1 to {MAX_NAME_CHARS} characters, none of them control ones"
+        );
         return Err(CatalogError::refused(message));
     }
     Ok(())

@@ -1,16 +1,16 @@
-//! Boards: documents with versions.
+//! Boards: versioned documents.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{Catalog, CatalogError, now};
 
-/// How many versions of a board are kept.
+/// Number of versions stored per board.
 const MAX_VERSIONS: i64 = 100;
 
-/// How many boards a project may have.
+/// Maximum number of boards per project.
 const MAX_BOARDS: i64 = 10_000;
 
-/// Which board.
+/// The path of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BoardPath {
     pub(crate) entity: String,
@@ -18,35 +18,35 @@ pub(crate) struct BoardPath {
     pub(crate) name: String,
 }
 
-/// What is known of a version of a board.
+/// The metadata of one version of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BoardVersion {
     pub(crate) name: String,
     pub(crate) title: String,
-    /// Grows with each change. No two documents of one name ever have the same.
+    /// Increases with each change. Two documents under one name never have the same version.
     pub(crate) version: i64,
     /// In milliseconds since 1970.
     pub(crate) saved_at: i64,
     pub(crate) author: String,
 }
 
-/// What a change expects to find.
+/// The precondition of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     Anything,
-    /// No board of this name.
+    /// There must be no board with this name.
     Nothing,
-    /// Some board of this name.
+    /// There must be a board with this name.
     Something,
     Version(i64),
 }
 
-/// What came of a change.
+/// The outcome of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Changed {
-    /// It was made; whether the board is new.
+    /// The change was made; `is_new` says whether the board was created.
     Done { board: BoardVersion, is_new: bool },
-    /// What was expected is not there, but this, if anything.
+    /// The precondition failed. Holds the current version, if the board exists.
     Unexpected(Option<BoardVersion>),
 }
 
@@ -83,7 +83,7 @@ impl Catalog {
         .await
     }
 
-    /// Returns a board and its document: the newest version, or an older one that is still kept.
+    /// Returns a board and its document: the newest version, or an older one that is still stored.
     pub(crate) async fn board(
         &self,
         path: &BoardPath,
@@ -102,7 +102,7 @@ impl Catalog {
         .await
     }
 
-    /// Lists the versions of a board that are kept, the newest first.
+    /// Lists the stored versions of a board, newest first.
     pub(crate) async fn board_versions(
         &self,
         path: &BoardPath,
@@ -120,7 +120,7 @@ impl Catalog {
         .await
     }
 
-    /// Saves a version of a board behind those that there are.
+    /// Saves a new version of a board.
     pub(crate) async fn save_board(
         &self,
         path: &BoardPath,
@@ -188,7 +188,7 @@ impl Catalog {
         .await
     }
 
-    /// Gives a board another name, with all its versions. A board that has the name is in the way.
+    /// Renames a board, including all its versions. Fails if a board with the new name exists.
     pub(crate) async fn rename_board(
         &self,
         path: &BoardPath,
@@ -201,7 +201,7 @@ impl Catalog {
             if let Some(other) = newest(db, &new)? {
                 return Ok(Changed::Unexpected(Some(other)));
             }
-            // Where a board of the new name was deleted, its versions are not given again.
+            // If a board with the new name was deleted, its version numbers are not used again.
             let values = params![new.entity, new.project, new.name];
             let used: Option<i64> = db
                 .query_row(
@@ -225,7 +225,7 @@ impl Catalog {
                 "UPDATE board_versions SET version = ?3 WHERE board_id = ?1 AND version = ?2",
                 params![id, board.version, version],
             )?;
-            // Who still has the old name open must not take a new board for it.
+            // A page that still has the old name open must not mistake a new board for this one.
             db.execute(
                 "INSERT INTO boards (entity, project, name, version, is_deleted)
                  VALUES (?1, ?2, ?3, ?4, 1)",
@@ -263,7 +263,9 @@ fn check_room(db: &Transaction<'_>, path: &BoardPath) -> Result<(), CatalogError
         |row| row.get(0),
     )?;
     if count >= MAX_BOARDS {
-        return Err(CatalogError::refused(format!("a project has at most {MAX_BOARDS} boards")));
+        return Err(CatalogError::refused(format!(
+            "a project may have at most {MAX_BOARDS} boards"
+        )));
     }
     Ok(())
 }

@@ -1,33 +1,45 @@
-//! Why the catalog did not do what it was asked.
+//! Errors of the catalog.
 
 use rusqlite::ErrorCode;
 
-/// Why the catalog did not do what it was asked.
+/// Why a catalog operation failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
-    /// It cannot be read or written now; the same call may succeed later.
-    #[error("the catalog cannot be used now: {reason}")]
+    /// The catalog cannot be read or written now; a retry may succeed.
+    #[error("the catalog is unavailable: {reason}")]
     Unavailable {
-        /// What the system said.
+        /// The message of the operating system or the database.
         reason: String,
     },
-    /// What was asked makes no sense, or is not there.
+    /// The request is invalid, or its target does not exist.
     #[error("{message}")]
     Refused {
-        /// Why, for people.
+        /// The reason, for people.
         message: String,
     },
-    /// A newer version of the program wrote it.
-    #[error("the catalog has version {version}, which this program does not know")]
+    /// A newer version of the program wrote the catalog.
+    #[error("the catalog has version {version}, which is newer than this program supports")]
     Newer {
-        /// Its version.
+        /// The version of the catalog.
         version: i64,
     },
-    /// It failed.
+    /// The catalog's files are damaged.
+    #[error("the catalog is damaged: {reason}")]
+    Damaged {
+        /// The damage that was found.
+        reason: String,
+    },
+    /// The catalog has no keys, although it had some.
+    #[error("the catalog is lost: {reason}")]
+    Lost {
+        /// How this was noticed, and what can be done.
+        reason: String,
+    },
+    /// The catalog failed in a way that a retry does not fix.
     #[error("the catalog failed: {reason}")]
     Failed {
-        /// What the system said.
+        /// The message of the operating system or the database.
         reason: String,
     },
 }
@@ -35,6 +47,12 @@ pub enum CatalogError {
 impl CatalogError {
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::Refused { message: message.into() }
+    }
+}
+
+impl From<std::io::Error> for CatalogError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unavailable { reason: error.to_string() }
     }
 }
 
@@ -50,6 +68,7 @@ impl From<rusqlite::Error> for CatalogError {
                 | ErrorCode::CannotOpen
                 | ErrorCode::OutOfMemory,
             ) => Self::Unavailable { reason },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { reason },
             _ => Self::Failed { reason },
         }
     }

@@ -1,4 +1,4 @@
-//! Files of runs, such as images: which content has which path.
+//! Files of runs, such as images: the content of each path.
 
 use rusqlite::{OptionalExtension, Row, params};
 use streamtable_store::StoredObject;
@@ -18,17 +18,17 @@ pub(crate) struct RunFile {
     pub(crate) updated_at: i64,
 }
 
-/// A file that a client is about to upload, and whether its bytes are there already.
+/// A file that a client is about to upload, and whether its content is already stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AnnouncedFile {
     pub(crate) id: i64,
-    /// The artifact that first had the file.
+    /// The artifact in which the file first appeared.
     pub(crate) birth_id: i64,
     pub(crate) is_there: bool,
 }
 
 impl Catalog {
-    /// Takes note of a run's file, in the place of one that has its path.
+    /// Records a run's file, replacing the one with the same path.
     pub(crate) async fn put_run_file(
         &self,
         run: i64,
@@ -65,7 +65,7 @@ impl Catalog {
         .await
     }
 
-    /// Lists the files of a run, by path.
+    /// Lists the files of a run, sorted by path.
     pub(crate) async fn run_files(&self, run: i64) -> Result<Vec<RunFile>, CatalogError> {
         self.read(move |db| {
             let mut query =

@@ -1,9 +1,9 @@
-//! The ids under which clients know what the catalog holds.
+//! Ids of catalog entries, as clients see them.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// What an [`Id`] is of.
+/// The kind of entry that an [`Id`] identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Alias,
@@ -45,8 +45,7 @@ impl Kind {
     }
 }
 
-/// The id of something: the base64 of `Kind:number`, which clients turn into hexadecimal digits
-/// and back.
+/// An id: `Kind:number` in base64. Clients convert it to hexadecimal and back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id {
     pub(crate) kind: Kind,
@@ -58,7 +57,7 @@ impl Id {
         Self { kind, number }
     }
 
-    /// Reads an id of a kind.
+    /// Parses an id of the given kind.
     pub(crate) fn parse(kind: Kind, text: &str) -> Option<i64> {
         let bytes = BASE64_STANDARD.decode(text).ok()?;
         let (name, number) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids() {
+    fn ids_round_trip() {
         for kind in Kind::ALL {
             for number in [0, 7, i64::MAX] {
                 let text = Id::new(kind, number).to_string();

@@ -133,6 +133,13 @@ impl Catalog {
         .await
     }
 
+    /// Returns whether a key with an id exists and was not revoked.
+    pub(crate) async fn is_key_valid(&self, id: &str) -> Result<bool, CatalogError> {
+        let id = id.to_owned();
+        let key = self.read(move |db| key_where(db, "id = ?1 AND revoked_at IS NULL", id));
+        Ok(key.await?.is_some())
+    }
+
     /// Finds the key of a secret, unless it was revoked.
     pub(crate) async fn key_of(&self, secret: &str) -> Result<Option<Key>, CatalogError> {
         let hash = hash(secret);

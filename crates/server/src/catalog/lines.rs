@@ -1,23 +1,23 @@
-//! Lines that a run writes beside its rows: system metrics and what it printed.
+//! Lines that a run writes beside its rows: system metrics and console output.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Catalog, CatalogError};
 
-/// How many lines of one file are kept of a run. Those behind are dropped: they are no rows.
+/// Maximum number of stored lines per file and run. Later lines are dropped: they are not rows.
 const MAX_LINES: u64 = 1_000_000;
 
 /// A file of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineFile {
-    /// System metrics, a JSON object a line.
+    /// System metrics, one JSON object per line.
     Events,
-    /// What the program printed.
+    /// Console output.
     Output,
 }
 
 impl LineFile {
-    /// Returns the file of a name.
+    /// Returns the file with the given name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "wandb-events.jsonl" => Some(Self::Events),
@@ -35,7 +35,7 @@ impl LineFile {
 }
 
 impl Catalog {
-    /// Returns the number that the next line of a file has.
+    /// Returns the number of the file's next line.
     pub(crate) async fn line_count(&self, run: i64, file: LineFile) -> Result<i64, CatalogError> {
         self.read(move |db| {
             let mut query = db.prepare_cached(
@@ -62,7 +62,7 @@ impl Catalog {
         .await
     }
 
-    /// Reads lines from a number on.
+    /// Reads lines from a line number on.
     pub(crate) async fn lines(
         &self,
         run: i64,
@@ -84,7 +84,7 @@ impl Catalog {
     }
 }
 
-/// Writes lines, each in the place of one that has its number.
+/// Writes lines. A line replaces the one with the same number.
 pub(super) fn write_lines(
     db: &Connection,
     run: i64,
@@ -99,7 +99,12 @@ pub(super) fn write_lines(
     for (i, text) in texts.iter().enumerate() {
         let line = offset.saturating_add(i as u64);
         if line >= MAX_LINES {
-            tracing::warn!(run, ?file, line, "a run has more lines than are kept");
+            tracing::warn!(
+                run,
+                ?file,
+                line,
+                "dropped a line: the run has reached the maximum number of lines"
+            );
             break;
         }
         insert.execute(params![run, file.number(), line as i64, text])?;

@@ -10,29 +10,29 @@ use super::{AnnouncedFile, Artifact, Catalog, CatalogError, now};
 /// How a manifest describes its artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ManifestKind {
-    /// Wholly.
+    /// Completely.
     Full,
-    /// What it has beyond the artifact that it is based on.
+    /// Relative to the base artifact.
     Incremental,
-    /// What one of several writers adds to it.
+    /// One of several writers' additions to the artifact.
     Patch,
 }
 
-/// A manifest that a client announced.
+/// An announced manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Manifest {
     pub(crate) id: i64,
     pub(crate) artifact_id: i64,
     pub(crate) name: String,
     pub(crate) kind: ManifestKind,
-    /// The base64 of the MD5 of its bytes; empty as long as they are not known.
+    /// MD5 of the content in base64; empty as long as it is unknown.
     pub(crate) digest: String,
     pub(crate) base_id: Option<i64>,
-    /// Its bytes, once they are there.
+    /// SHA-256 of the content, once it is uploaded.
     pub(crate) sha256: Option<String>,
 }
 
-/// A manifest that a client announces.
+/// Parameters for announcing a manifest.
 #[derive(Clone, Debug)]
 pub(crate) struct NewManifest {
     pub(crate) artifact_id: i64,
@@ -42,18 +42,18 @@ pub(crate) struct NewManifest {
     pub(crate) base_id: Option<i64>,
 }
 
-/// What an artifact consists of, once it is whole.
+/// The content of a committed artifact.
 #[derive(Clone, Debug)]
 pub(crate) struct WholeArtifact {
-    /// The manifest that describes all of it.
+    /// The merged manifest of the complete artifact.
     pub(crate) manifest: StoredObject,
-    /// Its files that are kept here.
+    /// The files whose content this server stores.
     pub(crate) files: Vec<ManifestFile>,
     pub(crate) file_count: i64,
     pub(crate) size: i64,
 }
 
-/// A file of a manifest.
+/// A file listed in a manifest.
 #[derive(Clone, Debug)]
 pub(crate) struct ManifestFile {
     pub(crate) name: String,
@@ -75,7 +75,8 @@ pub(crate) struct ArtifactFile {
 }
 
 impl Catalog {
-    /// Takes note of a manifest. An artifact has one of a name, which may be announced again.
+    /// Records a manifest. Names are unique per artifact; announcing the same name again updates
+    /// it.
     pub(crate) async fn announce_manifest(
         &self,
         new: NewManifest,
@@ -94,14 +95,14 @@ impl Catalog {
                 )?;
                 let id = db.last_insert_rowid();
                 let made = manifest_where(db, "id = ?1", params![id])?;
-                return made.ok_or_else(|| CatalogError::refused("the manifest is gone"));
+                return made.ok_or_else(|| CatalogError::refused("the manifest no longer exists"));
             };
             redigest(db, &artifact, known, &new.digest, new.base_id)
         })
         .await
     }
 
-    /// Tells a manifest's digest, once its client knows it.
+    /// Sets a manifest's digest, once its client knows it.
     pub(crate) async fn update_manifest(
         &self,
         id: i64,
@@ -122,7 +123,7 @@ impl Catalog {
         self.read(move |db| manifest_where(db, "id = ?1", params![id])).await
     }
 
-    /// Lists the manifests of an artifact, in the order in which they were announced.
+    /// Lists the manifests of an artifact in the order in which they were announced.
     pub(crate) async fn manifests(&self, artifact: i64) -> Result<Vec<Manifest>, CatalogError> {
         self.read(move |db| {
             let sql = format!("{SELECT_MANIFEST} WHERE artifact_id = ?1 ORDER BY id");
@@ -133,7 +134,7 @@ impl Catalog {
         .await
     }
 
-    /// Returns the manifest that describes a whole artifact.
+    /// Returns the manifest of the complete artifact, once it is committed.
     pub(crate) async fn current_manifest(
         &self,
         artifact: i64,
@@ -142,7 +143,7 @@ impl Catalog {
         self.read(move |db| manifest_where(db, condition, params![artifact])).await
     }
 
-    /// Takes note of a manifest's bytes, which must be those of its digest.
+    /// Records the content of a manifest. It must match the announced digest.
     pub(crate) async fn put_manifest(
         &self,
         id: i64,
@@ -154,14 +155,14 @@ impl Catalog {
                 params![id, object.sha256, object.md5],
             )?;
             if count == 0 {
-                return Err(CatalogError::refused("the bytes are not those of the digest"));
+                return Err(CatalogError::refused("the content does not match the digest"));
             }
             Ok(())
         })
         .await
     }
 
-    /// Takes note of a file of an artifact that is not whole yet.
+    /// Records a file of an artifact that is not committed yet.
     pub(crate) async fn announce_file(
         &self,
         artifact: i64,
@@ -201,7 +202,7 @@ impl Catalog {
         .await
     }
 
-    /// Takes note of a file's bytes, which must be those of its digest.
+    /// Records the content of a file. It must match the announced digest.
     pub(crate) async fn put_artifact_file(
         &self,
         id: i64,
@@ -214,7 +215,7 @@ impl Catalog {
                 params![id, object.sha256, size(&object), object.md5, now()],
             )?;
             if count == 0 {
-                return Err(CatalogError::refused("the bytes are not those of the digest"));
+                return Err(CatalogError::refused("the content does not match the digest"));
             }
             Ok(())
         })
@@ -228,7 +229,7 @@ impl Catalog {
         self.read(move |db| file_where(db, "id = ?1", params![id])).await
     }
 
-    /// Lists the files of an artifact, by name.
+    /// Lists the files of an artifact, sorted by name.
     pub(crate) async fn artifact_files(
         &self,
         artifact: i64,
@@ -242,7 +243,7 @@ impl Catalog {
         .await
     }
 
-    /// Finds the content of an entity's artifact file by its digest.
+    /// Returns the content of an artifact file of an entity, given its digest.
     pub(crate) async fn file_of_entity(
         &self,
         entity: &str,
@@ -258,7 +259,7 @@ impl Catalog {
         .await
     }
 
-    /// Makes an artifact whole, unless it is.
+    /// Commits an artifact if it is not committed yet.
     pub(crate) async fn commit_artifact(
         &self,
         id: i64,
@@ -275,7 +276,8 @@ impl Catalog {
             }
             let missing = file_where(db, "artifact_id = ?1 AND sha256 IS NULL", params![id])?;
             if let Some(missing) = missing {
-                let message = format!("the artifact lacks the bytes of {:?}", missing.name);
+                let message =
+                    format!("the file {:?} of the artifact is not uploaded", missing.name);
                 return Err(CatalogError::refused(message));
             }
             set_current(db, &artifact, &whole.manifest)?;
@@ -298,7 +300,7 @@ impl ManifestKind {
 
 fn check_open(artifact: &Artifact) -> Result<(), CatalogError> {
     match artifact.version {
-        Some(_) => Err(CatalogError::refused("the artifact is whole, nothing can be added to it")),
+        Some(_) => Err(CatalogError::refused("the artifact is committed and cannot be changed")),
         None => Ok(()),
     }
 }
@@ -310,7 +312,7 @@ fn redigest(
     digest: &str,
     base_id: Option<i64>,
 ) -> Result<Manifest, CatalogError> {
-    // A client that repeats itself takes nothing back.
+    // A client that repeats the announcement must not discard an uploaded manifest.
     if !digest.is_empty() && digest != known.digest {
         check_open(artifact)?;
         db.execute(
@@ -325,10 +327,10 @@ fn redigest(
         )?;
     }
     let manifest = manifest_where(db, "id = ?1", params![known.id])?;
-    manifest.ok_or_else(|| CatalogError::refused("the manifest is gone"))
+    manifest.ok_or_else(|| CatalogError::refused("the manifest no longer exists"))
 }
 
-/// Finds a file of the same content in the artifact's collection.
+/// Returns a file with the same content in the artifact's collection.
 fn twin(
     db: &Connection,
     artifact: &Artifact,
@@ -339,13 +341,13 @@ fn twin(
     file_where(db, condition, params![md5, artifact.collection.id])
 }
 
-/// Gives an artifact a file that its manifest names and that another artifact brought.
+/// Adds a file to an artifact whose manifest names content that another artifact uploaded.
 fn adopt(db: &Connection, artifact: &Artifact, file: &ManifestFile) -> Result<(), CatalogError> {
     let own = params![artifact.id, file.name];
     if file_where(db, "artifact_id = ?1 AND name = ?2", own)?.is_some() {
         return Ok(());
     }
-    // Only what the same entity has: a digest that somebody guessed opens nothing.
+    // Only content of the same entity: guessing a digest must not give access to foreign content.
     let born = file.birth_id.unwrap_or(artifact.id);
     let condition = "md5 = ?1 AND sha256 IS NOT NULL AND artifact_id IN
         (SELECT a.id FROM artifacts a JOIN collections c ON c.id = a.collection_id

@@ -7,10 +7,10 @@ use streamtable_schema::{NameError, TablePath};
 use super::keys::hex;
 use super::{Catalog, CatalogError, LineFile, now};
 
-/// The project of runs that name none, as the SDK calls it.
+/// The SDK's project name for runs that name no project.
 pub(crate) const NO_PROJECT: &str = "uncategorized";
 
-/// The longest id of a run.
+/// Maximum length of a run id in characters.
 const MAX_RUN_CHARS: usize = 256;
 
 /// A project.
@@ -40,9 +40,9 @@ pub(crate) struct Run {
     pub(crate) program: Option<String>,
     pub(crate) repo: Option<String>,
     pub(crate) sweep: Option<String>,
-    /// JSON text of an object, as clients of the protocol write JSON.
+    /// A JSON object as text, in the JSON dialect of W&B clients.
     pub(crate) config: Option<String>,
-    /// The same.
+    /// A JSON object as text, like `config`.
     pub(crate) summary: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) owner: Option<String>,
@@ -53,13 +53,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Returns the table that holds the run's rows.
+    /// Returns the path of the table that holds the run's rows.
     pub(crate) fn table(&self) -> Result<TablePath, NameError> {
         TablePath::new(&self.project.entity, &self.project.name, &self.table_name)
     }
 }
 
-/// Where a run is, as clients say it.
+/// The location of a run, as clients specify it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RunLocation {
     pub(crate) entity: String,
@@ -73,7 +73,7 @@ impl RunLocation {
     }
 }
 
-/// What is to change in a run. What is `None` stays as it is.
+/// Changes to a run. Fields that are `None` stay unchanged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunChange {
     pub(crate) display_name: Option<String>,
@@ -92,26 +92,26 @@ pub(crate) struct RunChange {
     pub(crate) state: Option<String>,
 }
 
-/// What a post to a run's file stream says, beside its rows.
+/// The content of a post to a run's file stream, except its rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunEvent {
-    /// Lines, from a number on.
+    /// Lines of each file, with the number of the first one.
     pub(crate) lines: Vec<(LineFile, u64, Vec<String>)>,
     pub(crate) summary: Option<String>,
-    /// The state that the run is in from now on.
+    /// The new state of the run.
     pub(crate) state: Option<&'static str>,
     pub(crate) exit_code: Option<i64>,
 }
 
 impl RunEvent {
-    /// Tells whether there is nothing but that the client lives.
+    /// Returns whether the post only signals that the client is alive.
     pub(crate) fn is_heartbeat(&self) -> bool {
         self.lines.is_empty() && self.summary.is_none() && self.state.is_none()
     }
 }
 
 impl Catalog {
-    /// Makes sure that a project is there.
+    /// Creates a project if it does not exist.
     pub(crate) async fn upsert_project(
         &self,
         entity: &str,
@@ -153,8 +153,8 @@ impl Catalog {
         .await
     }
 
-    /// Makes a run, or changes it, and tells whether it is new. Its project comes into being with
-    /// it.
+    /// Creates or updates a run, and returns whether it is new. Creates the project if it does not
+    /// exist.
     pub(crate) async fn upsert_run(
         &self,
         at: &RunLocation,
@@ -179,17 +179,17 @@ impl Catalog {
                 params![project.id, at.run],
                 |row| row.get(0),
             )?;
-            // Who opens a run by its name is about to log to it.
+            // A client that opens a run by its name is about to log to it.
             let state = change.state.clone().or_else(|| Some("running".to_owned()));
             change_run(db, id, &RunChange { state, ..change })?;
             let run = run_where(db, "r.id = ?1", params![id])?;
-            let run = run.ok_or_else(|| CatalogError::refused("the run is gone"))?;
+            let run = run.ok_or_else(|| CatalogError::refused("the run no longer exists"))?;
             Ok((run, inserted))
         })
         .await
     }
 
-    /// Changes a run that is there.
+    /// Updates an existing run.
     pub(crate) async fn change_run(
         &self,
         id: i64,
@@ -226,7 +226,7 @@ impl Catalog {
         .await
     }
 
-    /// Takes note of what a post says of its run.
+    /// Records the content of a post to the run's file stream.
     pub(crate) async fn record(&self, run: i64, event: RunEvent) -> Result<(), CatalogError> {
         self.write(move |db| {
             for (file, offset, texts) in &event.lines {
@@ -251,7 +251,7 @@ impl Catalog {
     }
 }
 
-/// Refuses what cannot be the name of a project before anything is made.
+/// Checks entity and project names before anything is created.
 fn check_project(entity: &str, project: &str) -> Result<(), CatalogError> {
     TablePath::new(entity, project, "t").map_err(|e| CatalogError::refused(e.to_string()))?;
     Ok(())
@@ -261,19 +261,19 @@ fn check_run(name: &str) -> Result<(), CatalogError> {
     let is_odd = |c: char| c.is_control() || ":;,#?/\\'".contains(c);
     let refused = |what: String| Err(CatalogError::refused(what));
     if name.is_empty() || name.trim() != name || matches!(name, "." | "..") {
-        return refused(format!("{name:?} is no id of a run"));
+        return refused(format!("{name:?} is not a valid run id"));
     }
     if name.chars().count() > MAX_RUN_CHARS {
-        return refused(format!("a run's id has at most {MAX_RUN_CHARS} characters"));
+        return refused(format!("a run id may have at most {MAX_RUN_CHARS} characters"));
     }
     match name.chars().find(|&c| is_odd(c)) {
-        Some(c) => refused(format!("a run's id may not hold {c:?}")),
+        Some(c) => refused(format!("a run id may not contain {c:?}")),
         None => Ok(()),
     }
 }
 
-/// Returns the name of the table for a run's rows: the run's own, or one made of it and its hash
-/// where a table cannot have that name.
+/// Returns the table name for a run's rows: the run id if it is a valid table name, otherwise a
+/// name derived from the id and its hash.
 fn table_name(run: &str) -> String {
     if TablePath::new("e", "p", run).is_ok() {
         return run.to_owned();
@@ -294,7 +294,7 @@ fn upsert_project(
         params![entity, name, now()],
     )? > 0;
     let found = project(db, entity, name)?;
-    Ok((found.ok_or_else(|| CatalogError::refused("the project is gone"))?, inserted))
+    Ok((found.ok_or_else(|| CatalogError::refused("the project no longer exists"))?, inserted))
 }
 
 fn project(db: &Connection, entity: &str, name: &str) -> Result<Option<Project>, CatalogError> {
@@ -402,7 +402,7 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
-/// Writes a list of texts as it is kept.
+/// Serializes a list of strings for storage.
 pub(super) fn texts_to_json(texts: &[String]) -> String {
     serde_json::to_string(texts).expect("texts serialize into a string")
 }
@@ -416,7 +416,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_of_runs() {
+    fn run_ids_become_valid_table_names() {
         #[track_caller]
         fn check(run: &str, expected: &str) {
             let name = table_name(run);

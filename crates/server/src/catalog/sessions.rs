@@ -50,16 +50,28 @@ impl Catalog {
 
     /// Finds the key with which a session began.
     pub(crate) async fn key_of_session(&self, token: &str) -> Result<Option<Key>, CatalogError> {
+        self.key_of_token(token, false).await
+    }
+
+    async fn key_of_token(&self, token: &str, is_link: bool) -> Result<Option<Key>, CatalogError> {
         let hash = hash(token);
         self.read(move |db| {
             let now = now();
             let condition = format!(
                 "revoked_at IS NULL AND id = (SELECT key_id FROM sessions
-                 WHERE hash = ?1 AND is_link = 0 AND expires_at > {now})"
+                 WHERE hash = ?1 AND is_link = {is_link} AND expires_at > {now})"
             );
             key_where(db, &condition, hash)
         })
         .await
+    }
+
+    /// Finds the key of a link's token, which stays usable.
+    pub(crate) async fn key_of_login_token(
+        &self,
+        token: &str,
+    ) -> Result<Option<Key>, CatalogError> {
+        self.key_of_token(token, true).await
     }
 
     /// Takes the token of a link, which opens nothing from then on.

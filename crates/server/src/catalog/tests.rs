@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
+use super::copies::Copies;
 use super::{Catalog, CatalogError, MAX_READERS, SCHEMA};
 use crate::access::Right;
 
@@ -86,4 +87,159 @@ async fn few_work_at_once_however_many_ask() {
     most.store(0, Ordering::SeqCst);
     join_all(writes).await.into_iter().for_each(Result::unwrap);
     assert_eq!(most.load(Ordering::SeqCst), 1);
+}
+
+/// The files of a catalog that was killed: nothing of its log is in the database.
+struct Killed {
+    files: Vec<(&'static str, Vec<u8>)>,
+    secrets: Vec<String>,
+}
+
+impl Killed {
+    async fn with_keys(count: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("catalog.db")).unwrap();
+        let mut secrets = Vec::new();
+        for n in 0..count {
+            let key = catalog.add_key(&format!("k{n}"), None, Right::Read).await.unwrap();
+            secrets.push(key.secret);
+        }
+        let files = ["catalog.db", "catalog.db-wal", "catalog.generation"];
+        let read = |name| (name, std::fs::read(folder.path().join(name)).unwrap());
+        Self { files: files.into_iter().map(read).collect(), secrets }
+    }
+
+    fn file(&mut self, name: &str) -> &mut Vec<u8> {
+        let (_, bytes) = self.files.iter_mut().find(|(found, _)| *found == name).unwrap();
+        bytes
+    }
+
+    /// Opens the catalog, and returns how many keys are in it, and what it says is wrong.
+    async fn open(&self) -> Result<(usize, Vec<String>), CatalogError> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in &self.files {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let catalog = Catalog::open(&folder.path().join("catalog.db"))?;
+        let mut found = 0;
+        for secret in &self.secrets {
+            found += usize::from(catalog.key_of(secret).await?.is_some());
+        }
+        Ok((found, catalog.problems()))
+    }
+}
+
+#[tokio::test]
+async fn no_flipped_bit_of_the_log_loses_a_key_silently() {
+    let mut killed = Killed::with_keys(3).await;
+    let (found, problems) = killed.open().await.unwrap();
+    assert_eq!((found, problems.len()), (3, 0));
+    let (mut lost, mut refused) = (0, 0);
+    for at in (0..killed.file("catalog.db-wal").len()).step_by(211) {
+        killed.file("catalog.db-wal")[at] ^= 1;
+        match killed.open().await {
+            Ok((3, _)) => {}
+            Ok((_, problems)) => {
+                assert_eq!(problems.len(), 1, "byte {at}");
+                lost += 1;
+            }
+            Err(CatalogError::Lost { .. } | CatalogError::Damaged { .. }) => refused += 1,
+            Err(error) => panic!("byte {at}: {error}"),
+        }
+        killed.file("catalog.db-wal")[at] ^= 1;
+    }
+    assert!(lost > 0 && refused > 0, "{lost} {refused}");
+}
+
+#[tokio::test]
+async fn a_log_that_is_gone_or_cut_is_noticed() {
+    let mut killed = Killed::with_keys(3).await;
+    let whole = killed.file("catalog.db-wal").clone();
+    for end in [0, 32, whole.len() / 2, whole.len() - 1] {
+        *killed.file("catalog.db-wal") = whole[..end].to_vec();
+        match killed.open().await {
+            Ok((found, problems)) => {
+                assert!(found < 3 && problems.len() == 1, "{end}: {found} {problems:?}");
+            }
+            Err(error) => assert!(matches!(error, CatalogError::Lost { .. }), "{end}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_noticed_is_said_once() {
+    let mut killed = Killed::with_keys(3).await;
+    let end = killed.file("catalog.db-wal").len() - 1;
+    killed.file("catalog.db-wal").truncate(end);
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in &killed.files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let path = folder.path().join("catalog.db");
+    for expected in [1, 0] {
+        assert_eq!(Catalog::open(&path).unwrap().problems().len(), expected);
+    }
+}
+
+/// `keys add` opens the catalog of a server that runs.
+#[tokio::test]
+async fn two_processes_change_one_catalog() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    let server = Catalog::open(&path).unwrap();
+    for n in 0..5 {
+        let command = Catalog::open(&path).unwrap();
+        let name = format!("k{n}");
+        let key = command.add_key(&name, None, Right::Read).await.unwrap();
+        drop(command);
+        assert!(server.key_of(&key.secret).await.unwrap().is_some());
+        server.revoke_key(&key.key.id).await.unwrap();
+        server.maintain().await.unwrap();
+    }
+    drop(server);
+    assert_eq!(Catalog::open(&path).unwrap().problems(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_copy_a_day_and_the_last_few() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    let catalog = Catalog::open(&path).unwrap();
+    let copies = Copies::of(&path);
+    let files = || {
+        let entries = std::fs::read_dir(folder.path().join("catalog-copies")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    };
+    catalog.maintain().await.unwrap();
+    catalog.maintain().await.unwrap();
+    assert_eq!(files(), ["000001.db"]);
+    // A catalog without a key is of no use as a copy.
+    assert!(copies.newest_usable().unwrap().is_none());
+
+    let key = catalog.add_key("k", None, Right::Read).await.unwrap();
+    let day = Duration::from_secs(25 * 3600);
+    let shifts: [fn(std::time::SystemTime, Duration) -> std::time::SystemTime; 2] =
+        [|now, day| now - day, |now, day| now + day];
+    for n in 0..6 {
+        let newest = folder.path().join("catalog-copies").join(files().pop().unwrap());
+        let file = std::fs::File::options().write(true).open(newest).unwrap();
+        file.set_modified(shifts[n % 2](crate::clock::now(), day)).unwrap();
+        catalog.maintain().await.unwrap();
+    }
+    let kept = ["000003.db", "000004.db", "000005.db", "000006.db", "000007.db"];
+    assert_eq!(files(), kept);
+
+    // The newest may be damaged.
+    std::fs::write(folder.path().join("catalog-copies/000007.db"), "damaged").unwrap();
+    let copy = copies.newest_usable().unwrap().unwrap();
+    assert!(copy.path.ends_with("000006.db"), "{copy:?}");
+    drop(catalog);
+    copies.set_catalog_aside(false).unwrap();
+    copies.restore(&copy).unwrap();
+    let restored = Catalog::open(&path).unwrap();
+    assert!(restored.key_of(&key.secret).await.unwrap().is_some());
+    assert_eq!(restored.problems(), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Artifacts.
+//! GraphQL types of artifacts.
 
 use async_graphql::{Context, Enum, ID, Interface, Object, SimpleObject};
 
@@ -10,12 +10,12 @@ use super::scalar::{DateTime, JsonString};
 use super::{Asker, asker};
 use crate::catalog::{self, Id, Kind};
 
-/// Splits an artifact's name, `collection:alias`.
+/// Splits an artifact's name, `collection:alias`. The default alias is `latest`.
 pub(super) fn split_name(name: &str) -> (&str, &str) {
     name.split_once(':').unwrap_or((name, "latest"))
 }
 
-/// Whether an artifact is whole.
+/// The upload state of an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(super) enum ArtifactState {
     Pending,
@@ -23,17 +23,17 @@ pub(super) enum ArtifactState {
     Deleted,
 }
 
-/// How an artifact's digest is made.
+/// The algorithm that computed an artifact's digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(super) enum ArtifactDigestAlgorithm {
     #[graphql(name = "MANIFEST_MD5")]
     ManifestMd5,
 }
 
-/// An artifact: one version of a collection.
+/// One version of an artifact collection.
 pub(super) struct Artifact(pub(super) catalog::Artifact);
 
-/// An artifact: one version of a collection.
+/// One version of an artifact collection.
 #[Object]
 impl Artifact {
     async fn id(&self) -> ID {
@@ -121,7 +121,7 @@ impl Artifact {
         Ok(to_aliases(&self.0.collection, aliases))
     }
 
-    /// The manifest that describes all of it, once it is whole.
+    /// The full manifest, once the artifact is committed.
     async fn current_manifest(
         &self,
         ctx: &Context<'_>,
@@ -140,14 +140,14 @@ impl Artifact {
         files(asker(ctx), &self.0, names, after.as_deref(), first).await
     }
 
-    /// The run that made it.
+    /// The run that created the artifact.
     async fn created_by(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Run>> {
         let Some(run) = self.0.run_id else { return Ok(None) };
         Ok(asker(ctx).state.catalog.run_by_id(run).await?.map(Run::new))
     }
 
-    /// The runs that use it.
-    #[expect(unused_variables, reason = "arguments that clients give and that change nothing")]
+    /// The runs that use the artifact.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
     async fn used_by(
         &self,
         ctx: &Context<'_>,
@@ -188,7 +188,7 @@ fn to_aliases(collection: &catalog::Collection, aliases: Vec<(i64, String)>) -> 
     aliases.map(|(id, alias)| ArtifactAlias { id, alias, collection: collection.clone() }).collect()
 }
 
-/// A word on an artifact.
+/// A tag of an artifact.
 #[derive(SimpleObject)]
 pub(super) struct Tag {
     id: ID,
@@ -197,14 +197,14 @@ pub(super) struct Tag {
 
 connection!(TagConnection, TagEdge, Tag);
 
-/// A name of one version in its collection.
+/// An alias of one version in its collection.
 pub(super) struct ArtifactAlias {
     id: i64,
     alias: String,
     collection: catalog::Collection,
 }
 
-/// A name of one version in its collection.
+/// An alias of one version in its collection.
 #[Object]
 impl ArtifactAlias {
     async fn id(&self) -> ID {
@@ -226,10 +226,10 @@ impl ArtifactAlias {
 
 connection!(AliasConnection, AliasEdge, ArtifactAlias);
 
-/// The versions under one name.
+/// A collection: all versions of an artifact.
 #[expect(
     clippy::duplicated_attributes,
-    reason = "two fields have arguments of one name; the lint takes those for repetitions"
+    reason = "two fields have arguments with the same name, which the lint reports as duplicates"
 )]
 #[derive(Interface)]
 #[graphql(
@@ -275,10 +275,10 @@ impl From<catalog::Collection> for ArtifactCollection {
 
 connection!(CollectionConnection, CollectionEdge, ArtifactCollection);
 
-/// The versions under one name, in their order.
+/// The versions of a collection, ordered by version index.
 pub(super) struct ArtifactSequence(pub(super) catalog::Collection);
 
-/// The versions under one name, in their order.
+/// The versions of a collection, ordered by version index.
 #[Object]
 impl ArtifactSequence {
     async fn id(&self) -> ID {
@@ -327,7 +327,7 @@ impl ArtifactSequence {
         Ok(AliasConnection::page(to_aliases(&self.0, aliases), after.as_deref(), first))
     }
 
-    #[expect(unused_variables, reason = "arguments that clients give and that change nothing")]
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
     async fn artifacts(
         &self,
         ctx: &Context<'_>,
@@ -340,7 +340,7 @@ impl ArtifactSequence {
         Ok(VersionConnection::page(all, after.as_deref(), first))
     }
 
-    /// The place of an artifact by an alias, its commit's hash or its digest.
+    /// The membership of the version with the given alias, commit hash or digest.
     async fn artifact_membership(
         &self,
         ctx: &Context<'_>,
@@ -350,7 +350,7 @@ impl ArtifactSequence {
         Ok(found.map(Membership))
     }
 
-    /// The newest whole artifact.
+    /// The newest committed version.
     async fn latest_artifact(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Artifact>> {
         Ok(asker(ctx).state.catalog.latest(self.0.id).await?.map(Artifact))
     }
@@ -364,7 +364,7 @@ pub(super) struct VersionConnection {
     total_count: i32,
 }
 
-/// A version in a list.
+/// An edge of a version connection.
 #[derive(SimpleObject)]
 pub(super) struct VersionEdge {
     node: Artifact,
@@ -388,10 +388,10 @@ impl VersionConnection {
     }
 }
 
-/// An artifact's place in its collection.
+/// The membership of an artifact in its collection.
 pub(super) struct Membership(pub(super) catalog::Artifact);
 
-/// An artifact's place in its collection.
+/// The membership of an artifact in its collection.
 #[Object(name = "ArtifactCollectionMembership")]
 impl Membership {
     async fn id(&self) -> ID {
@@ -436,7 +436,7 @@ impl Membership {
 
 connection!(MembershipConnection, MembershipEdge, Membership);
 
-/// A type of artifacts in a project.
+/// An artifact type of a project.
 pub(super) struct ArtifactType {
     pub(super) id: i64,
     pub(super) name: String,
@@ -493,7 +493,7 @@ impl ArtifactType {
     }
 }
 
-/// A type of artifacts in a project.
+/// An artifact type of a project.
 #[Object]
 impl ArtifactType {
     async fn id(&self) -> ID {
@@ -543,7 +543,7 @@ impl ArtifactType {
         Ok(self.collection(ctx, &name).await?.map(ArtifactCollection::from))
     }
 
-    #[expect(unused_variables, reason = "arguments that clients give and that change nothing")]
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
     async fn artifact_collections(
         &self,
         ctx: &Context<'_>,

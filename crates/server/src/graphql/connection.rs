@@ -1,18 +1,18 @@
-//! Lists by pages.
+//! Pagination of lists.
 
 use async_graphql::SimpleObject;
 
-/// The most that one page holds.
+/// Maximum number of elements on a page.
 const MAX_PAGE: usize = 10_000;
 
-/// Where a page of a list ends.
+/// The end cursor of a page.
 #[derive(Clone, Debug, SimpleObject)]
 pub(super) struct PageInfo {
     pub(super) end_cursor: Option<String>,
     pub(super) has_next_page: bool,
 }
 
-/// A part of a list, with the number of its first element.
+/// A page of a list, with the index of its first element.
 pub(super) struct Paged<T> {
     pub(super) nodes: Vec<T>,
     pub(super) start: usize,
@@ -20,7 +20,7 @@ pub(super) struct Paged<T> {
     pub(super) total_count: i32,
 }
 
-/// Takes a page out of a list: what stands behind the cursor `after`, at most `first`.
+/// Returns the page that starts after the cursor `after` and has at most `first` elements.
 pub(super) fn page<T>(all: Vec<T>, after: Option<&str>, first: Option<i32>) -> Paged<T> {
     let start = after.and_then(|cursor| cursor.parse::<usize>().ok()).map_or(0, |i| i + 1);
     let limit = first.map_or(MAX_PAGE, |first| usize::try_from(first).unwrap_or(0)).min(MAX_PAGE);
@@ -34,7 +34,7 @@ pub(super) fn page<T>(all: Vec<T>, after: Option<&str>, first: Option<i32>) -> P
     Paged { nodes, start, page_info, total_count: i32::try_from(total).unwrap_or(i32::MAX) }
 }
 
-/// Defines a connection and its edge.
+/// Defines a connection type and its edge type.
 macro_rules! connection {
     ($connection:ident, $edge:ident, $node:ty) => {
         #[derive(async_graphql::SimpleObject)]
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages() {
+    fn pages_start_after_the_cursor() {
         #[track_caller]
         fn check(after: Option<&str>, first: Option<i32>, nodes: &[i32], more: bool) {
             let page = page(vec![0, 1, 2, 3], after, first);

@@ -1,4 +1,4 @@
-//! Files of runs and artifacts, and manifests.
+//! Files of runs and artifacts, and artifact manifests.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
@@ -9,18 +9,18 @@ use super::{Asker, asker};
 use crate::catalog::{self, Id, Kind};
 use crate::storage::{Slot, mimetype};
 
-/// A file.
+/// A file of a run, of an artifact, or a manifest.
 pub(super) struct File {
     id: Id,
     name: String,
     slot: Slot,
     size: i64,
     updated_at: Option<i64>,
-    /// The base64 of the MD5 of its bytes.
+    /// MD5 of the content, in base64.
     md5: Option<String>,
-    /// Whether its bytes are there.
+    /// Whether the server has the content.
     is_there: bool,
-    /// Whether its client is to upload it.
+    /// Whether the client should upload the content.
     wants_upload: bool,
     birth_id: Option<i64>,
 }
@@ -40,7 +40,7 @@ impl File {
         }
     }
 
-    /// Makes one of a file that a run is still to get.
+    /// Returns a file of a run that is not uploaded yet.
     pub(super) fn to_come(run: i64, path: String) -> Self {
         Self {
             id: Id::new(Kind::RunFile, 0),
@@ -79,17 +79,17 @@ impl File {
             updated_at: None,
             md5: Some(manifest.digest.clone()),
             is_there: manifest.sha256.is_some(),
-            // A client that uploads it again does no harm, one that gets no address fails.
+            // A second upload is idempotent; without a URL the client would fail.
             wants_upload: true,
             birth_id: None,
         }
     }
 
-    /// Returns the address at which the file may be had for a while, or put.
+    /// Returns a signed URL for `method`, valid for the configured lifetime.
     fn signed(&self, asker: &Asker, method: &str) -> String {
         let shared = &asker.state.shared;
         let lifetime = shared.config.limits.signed_url_lifetime;
-        shared.signer.url(&asker.base.0, method, &self.slot, lifetime)
+        shared.signer.url(&asker.base.0, method, &self.slot, &asker.key.id, lifetime)
     }
 
     pub(super) fn upload_address(&self, asker: &Asker) -> Option<String> {
@@ -97,7 +97,7 @@ impl File {
     }
 }
 
-/// A file.
+/// A file of a run, of an artifact, or a manifest.
 #[Object]
 impl File {
     async fn id(&self) -> ID {
@@ -112,7 +112,7 @@ impl File {
         &self.name
     }
 
-    /// Where the file is, or with `upload` where to put it.
+    /// The download URL, or with `upload: true` the upload URL.
     async fn url(&self, ctx: &Context<'_>, upload: Option<bool>) -> Option<String> {
         match upload {
             Some(true) => Some(self.signed(asker(ctx), "PUT")),
@@ -148,7 +148,7 @@ impl File {
         self.id.to_string()
     }
 
-    /// Where to put the bytes; null where they are there already.
+    /// The upload URL. Null if the server already has the content.
     async fn upload_url(&self, ctx: &Context<'_>) -> Option<String> {
         self.upload_address(asker(ctx))
     }
@@ -157,19 +157,19 @@ impl File {
         Vec::new()
     }
 
-    /// A file is put as a whole here, however large.
+    /// Always null: the server has no multipart uploads.
     async fn upload_multipart_urls(&self) -> Option<UploadMultipartUrls> {
         None
     }
 
-    /// The artifact that first had the file.
+    /// The artifact in which the file first appeared.
     async fn artifact(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Artifact>> {
         let Some(id) = self.birth_id else { return Ok(None) };
         Ok(asker(ctx).state.catalog.artifact(id).await?.map(Artifact))
     }
 }
 
-/// Where to put the parts of a file.
+/// The upload URLs of a file's parts.
 #[derive(SimpleObject)]
 pub(super) struct UploadMultipartUrls {
     #[graphql(name = "uploadID")]
@@ -177,14 +177,14 @@ pub(super) struct UploadMultipartUrls {
     upload_url_parts: Vec<UploadUrlPart>,
 }
 
-/// Where to put one part of a file.
+/// The upload URL of one part of a file.
 #[derive(SimpleObject)]
 pub(super) struct UploadUrlPart {
     part_number: Int64,
     upload_url: String,
 }
 
-/// A page of files, and what to send along with uploads.
+/// A page of files, with the headers that uploads must send.
 #[derive(SimpleObject)]
 pub(super) struct FileConnection {
     edges: Vec<FileEdge>,
@@ -193,7 +193,7 @@ pub(super) struct FileConnection {
     upload_headers: Vec<String>,
 }
 
-/// A file in a list.
+/// An edge of a file connection.
 #[derive(SimpleObject)]
 pub(super) struct FileEdge {
     node: File,
@@ -214,10 +214,10 @@ impl FileConnection {
     }
 }
 
-/// What says which files an artifact has.
+/// A manifest: the list of an artifact's files.
 pub(super) struct ArtifactManifest(pub(super) catalog::Manifest);
 
-/// What says which files an artifact has.
+/// A manifest: the list of an artifact's files.
 #[Object]
 impl ArtifactManifest {
     async fn id(&self) -> ID {

@@ -1,4 +1,4 @@
-//! Which runs a client asks for, and in which order.
+//! Filters and sort orders for lists of runs.
 
 use std::cmp::Ordering;
 
@@ -7,21 +7,23 @@ use serde_json::{Map, Value};
 use super::run::Run;
 use crate::catalog;
 
-/// How deep conditions may lie in one another.
+/// Maximum nesting depth of conditions.
 const MAX_DEPTH: usize = 16;
 
-/// A condition on runs, in the form of MongoDB's that the public API uses.
+/// A condition on runs, in the MongoDB-like syntax of the public API.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Filter(Map<String, Value>);
 
 impl Filter {
-    /// Reads a filter; none is one that every run passes.
+    /// Parses a filter. An absent or empty one accepts every run.
     pub(super) fn parse(text: Option<&str>) -> Result<Self, String> {
         let text = text.map(str::trim).filter(|text| !text.is_empty() && *text != "null");
         let Some(text) = text else { return Ok(Self(Map::new())) };
-        let filter: Value = serde_json::from_str(text)
-            .map_err(|error| format!("the filter cannot be read: {error}"))?;
-        let Value::Object(filter) = filter else { return Err("a filter is an object".to_owned()) };
+        let filter: Value =
+            serde_json::from_str(text).map_err(|error| format!("invalid filter: {error}"))?;
+        let Value::Object(filter) = filter else {
+            return Err("a filter must be an object".to_owned());
+        };
         check(&filter, MAX_DEPTH)?;
         Ok(Self(filter))
     }
@@ -34,12 +36,13 @@ impl Filter {
 const COMPARISONS: [&str; 8] = ["$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin"];
 
 fn check(filter: &Map<String, Value>, room: usize) -> Result<(), String> {
-    let room = room.checked_sub(1).ok_or("the filter nests too deep")?;
+    let room = room.checked_sub(1).ok_or("the filter is nested too deeply")?;
     for (key, value) in filter {
         match (key.as_str(), value) {
             ("$and" | "$or" | "$nor", Value::Array(parts)) => {
                 for part in parts {
-                    let part = part.as_object().ok_or(format!("{key} takes a list of filters"))?;
+                    let part =
+                        part.as_object().ok_or(format!("{key} requires a list of filters"))?;
                     check(part, room)?;
                 }
             }
@@ -47,22 +50,22 @@ fn check(filter: &Map<String, Value>, room: usize) -> Result<(), String> {
                 check_conditions(conditions, room)?;
             }
             (key, _) if !key.starts_with('$') => {}
-            _ => return Err(format!("the filter's {key} is not understood")),
+            _ => return Err(format!("unknown filter operator {key}")),
         }
     }
     Ok(())
 }
 
 fn check_conditions(conditions: &Map<String, Value>, room: usize) -> Result<(), String> {
-    let room = room.checked_sub(1).ok_or("the filter nests too deep")?;
+    let room = room.checked_sub(1).ok_or("the filter is nested too deeply")?;
     for (operator, operand) in conditions {
         match (operator.as_str(), operand) {
             ("$not", Value::Object(inner)) => check_conditions(inner, room)?,
             ("$in" | "$nin", Value::Array(_)) | ("$exists", Value::Bool(_)) => {}
-            ("$in" | "$nin", _) => return Err(format!("{operator} takes a list")),
+            ("$in" | "$nin", _) => return Err(format!("{operator} requires a list")),
             (operator, _) if COMPARISONS.contains(&operator) => {}
             (operator, _) if operator.starts_with('$') => {
-                return Err(format!("the filter's {operator} is not understood"));
+                return Err(format!("unknown filter operator {operator}"));
             }
             _ => {}
         }
@@ -127,7 +130,7 @@ fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     }
 }
 
-/// Returns a run as the public API's filters see it.
+/// Returns a run as the JSON document that filters are applied to.
 fn document(run: &catalog::Run) -> Value {
     let json = |text: &Option<String>| -> Value {
         text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
@@ -152,7 +155,7 @@ fn document(run: &catalog::Run) -> Value {
     })
 }
 
-/// Finds what a name of a filter or an order means.
+/// Returns the value of a run's field, given its path in a filter or a sort order.
 fn lookup<'a>(run: &'a Value, key: &str) -> Option<&'a Value> {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     let own = match first {
@@ -168,7 +171,7 @@ fn lookup<'a>(run: &'a Value, key: &str) -> Option<&'a Value> {
     match (own, rest) {
         (_, "") => Some(found),
         ("config", rest) => {
-            // `config.lr`, or `config.lr.value` as it is kept.
+            // Accepts `config.lr` and the stored form `config.lr.value`.
             let (path, _) =
                 rest.rsplit_once(".value").filter(|(_, end)| end.is_empty()).unwrap_or((rest, ""));
             let (name, inner) = path.split_once('.').unwrap_or((path, ""));
@@ -182,7 +185,8 @@ fn descend<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').filter(|part| !part.is_empty()).try_fold(value, |value, part| value.get(part))
 }
 
-/// Sorts runs: `+created_at` and its like, `-` for the last first. Newest last without an order.
+/// Sorts runs by a key such as `+created_at`; `-` sorts in descending order. Without an order, the
+/// runs are left as they are: newest last.
 pub(super) fn sort_runs(runs: &mut [catalog::Run], order: Option<&str>) {
     let Some(order) = order.filter(|order| !order.is_empty()) else { return };
     let (key, is_descending) = match order.strip_prefix('-') {
@@ -195,7 +199,7 @@ pub(super) fn sort_runs(runs: &mut [catalog::Run], order: Option<&str>) {
     }
 }
 
-/// What runs are sorted by: nothing comes first, then numbers, then texts.
+/// Sort key of a run. Null and missing values come first, then booleans, numbers and strings.
 #[derive(PartialEq)]
 struct SortKey(Option<Value>);
 
@@ -222,7 +226,7 @@ impl Ord for SortKey {
     }
 }
 
-/// Tells whether a text is as a pattern of SQL's `LIKE` says, in which `%` stands for anything.
+/// Returns whether `text` matches an SQL `LIKE` pattern, in which `%` matches any text.
 pub(super) fn like(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('%');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_are_applied() {
         check("{}", true);
         check(r#"{"name":"r1"}"#, true);
         check(r#"{"display_name":"r1"}"#, false);
@@ -279,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_that_are_none() {
+    fn invalid_filters_are_rejected() {
         let deep = format!("{}{{}}{}", r#"{"$and":["#.repeat(20), "]}".repeat(20));
         for text in ["[]", "x", r#"{"$where":"1"}"#, r#"{"a":{"$regex":"x"}}"#, &deep] {
             assert!(Filter::parse(Some(text)).is_err(), "{text}");
@@ -289,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns() {
+    fn like_patterns() {
         for (pattern, text, expected) in [
             ("a", "a", true),
             ("a", "ab", false),

@@ -1,4 +1,4 @@
-//! A run's rows, read back.
+//! Reading the rows of a run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,33 +14,33 @@ use crate::catalog::Run;
 use crate::rows::{cell_of, cell_to_json, history_line};
 use crate::{ApiError, AppState};
 
-/// The most rows of one answer.
+/// Maximum number of rows in one response.
 pub(super) const MAX_ROWS: usize = 100_000;
 
-/// The most specifications of one question.
+/// Maximum number of specifications in one request.
 pub(super) const MAX_SPECS: usize = 64;
 
-/// How many bytes of rows one answer holds at most.
+/// Maximum size of the rows in one response, in bytes.
 const MAX_BYTES: usize = 256 << 20;
 
-/// How many rows are read at a time.
+/// Number of rows per read from the store.
 const CHUNK: usize = 1024;
 
-/// Up to how many rows a sample looks at each of them.
+/// Number of rows above which sampling reads only evenly spaced blocks.
 const MAX_SCANNED: u64 = 200_000;
 
-/// For how many tables the steps of their rows are kept in mind.
+/// Number of tables for which a step index is cached.
 const MAX_INDEXES: usize = 64;
 
-/// A run's rows.
+/// The rows of a run.
 pub(super) struct History {
     table: TablePath,
-    /// `None` as long as there is no row.
+    /// `None` if the table has no rows yet.
     info: Option<TableInfo>,
     next_line: u64,
 }
 
-/// A row and the number that clients know it by.
+/// A row with the step under which clients see it.
 type Numbered = (i64, ReadRow);
 
 impl History {
@@ -51,8 +51,8 @@ impl History {
         Ok(Self { table, info, next_line })
     }
 
-    /// Returns where a client of the present SDK goes on: at the run's own next line, or behind
-    /// the rows of all who wrote the table.
+    /// Returns the line at which a client of the current SDK continues: the run's own next line, or
+    /// the number of rows if other writers wrote the table.
     pub(super) fn line_count(&self) -> i64 {
         let rows = self.info.as_ref().map_or(0, |info| info.summary.rows);
         let count = if self.next_line > 0 { self.next_line } else { rows };
@@ -72,7 +72,7 @@ impl History {
         keys
     }
 
-    /// Returns the last row, by its step where rows have them.
+    /// Returns the row with the highest step, or the newest row if rows have no steps.
     pub(super) async fn last(&self, state: &AppState) -> Result<Option<String>, ApiError> {
         let Some(info) = &self.info else { return Ok(None) };
         let rows = state.store.read(&self.table, info.end.saturating_sub(32), 32).await?;
@@ -81,7 +81,7 @@ impl History {
         Ok(last.map(|(step, row)| self.line(info, &row, step)))
     }
 
-    /// Returns the rows whose step is in a range, in its order, as lines.
+    /// Returns the rows with a step in `min..max` as JSON lines, in step order.
     pub(super) async fn lines(
         &self,
         state: &AppState,
@@ -99,7 +99,7 @@ impl History {
         within_bounds(rows.iter().map(|(step, row)| self.line(info, row, *step)))
     }
 
-    /// Returns some of all rows, evenly, as lines.
+    /// Returns an evenly spaced sample of all rows, as JSON lines.
     pub(super) async fn sample_lines(
         &self,
         state: &AppState,
@@ -110,8 +110,8 @@ impl History {
         within_bounds(rows.iter().map(|(step, row)| self.line(info, row, *step)))
     }
 
-    /// Returns some of the rows that have all keys of a specification, evenly, as objects with
-    /// these keys.
+    /// Returns an evenly spaced sample of the rows that have all keys of the specification, as
+    /// objects with these keys.
     pub(super) async fn sample(&self, state: &AppState, spec: &str) -> Result<Vec<Json>, ApiError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -126,14 +126,14 @@ impl History {
             max_step: Option<i64>,
         }
 
-        let spec: Spec = serde_json::from_str(spec).map_err(|error| {
-            ApiError::bad_request(format!("the specification cannot be read: {error}"))
-        })?;
+        let spec: Spec = serde_json::from_str(spec)
+            .map_err(|error| ApiError::bad_request(format!("invalid specification: {error}")))?;
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let limit = spec.samples.unwrap_or(500).min(MAX_ROWS);
         let (min, max) = (spec.min_step.unwrap_or(i64::MIN), spec.max_step.unwrap_or(i64::MAX));
-        // Legacy clients name the step behind the last, the present SDK the last. Both ask for no
-        // more samples than that leaves steps, or do not mind.
+        // Legacy clients send an exclusive upper bound, the current SDK an inclusive one. Legacy
+        // clients never ask for more samples than the range has steps; if the limit is larger than
+        // the range, treat the bound as inclusive.
         let is_inclusive = i128::try_from(limit).unwrap_or(0) > i128::from(max) - i128::from(min);
         let steps = min..max.saturating_add(is_inclusive.into());
         let rows = self
@@ -165,14 +165,14 @@ impl History {
         if self.has_steps(info) { row.step.unwrap_or(position) } else { position }
     }
 
-    /// Tells whether rows are known by the steps that they bring. Those of several writers overlap,
-    /// so such rows are counted instead.
+    /// Returns whether rows are identified by their own steps. The steps of several writers
+    /// overlap, so the rows of such tables are numbered by position.
     fn has_steps(&self, info: &TableInfo) -> bool {
         info.has_steps && self.next_line > 0
     }
 
-    /// Looks at all rows, or where there are very many at some, evenly; and keeps of those that
-    /// fit so many, evenly.
+    /// Returns an evenly spaced sample of at most `limit` rows that satisfy `fits`. Very large
+    /// tables are only read in evenly spaced blocks.
     async fn scan(
         &self,
         state: &AppState,
@@ -198,7 +198,7 @@ impl History {
         Ok(kept.finish())
     }
 
-    /// Reads rows by their place among all.
+    /// Reads rows by their index in the table.
     async fn without_steps(
         &self,
         state: &AppState,
@@ -209,7 +209,7 @@ impl History {
     ) -> Result<Vec<Numbered>, ApiError> {
         let (min, max) = (min.max(0), max.max(0));
         let has_holes = info.end != info.summary.rows;
-        // Only rows that took the place of others leave holes: then the places must be counted.
+        // Only replaced rows leave holes. With holes, rows must be counted from the start.
         let (mut from, mut index) = if has_holes { (0, 0) } else { (min as u64, min) };
         let mut found = Vec::new();
         let mut budget = Budget::default();
@@ -229,7 +229,7 @@ impl History {
         Ok(found)
     }
 
-    /// Reads rows by the steps that they have.
+    /// Reads rows by their own steps.
     async fn with_steps(
         &self,
         state: &AppState,
@@ -262,7 +262,7 @@ impl History {
     }
 }
 
-/// How much an answer may still hold.
+/// Number of bytes that the response may still grow by.
 struct Budget(usize);
 
 impl Default for Budget {
@@ -280,7 +280,7 @@ impl Budget {
     }
 }
 
-/// Returns about how many bytes a value takes.
+/// Returns the approximate size of a value in bytes.
 fn rough(value: &streamtable_schema::Value) -> usize {
     use streamtable_schema::Value;
     match value {
@@ -304,10 +304,10 @@ fn within_bounds(lines: impl Iterator<Item = String>) -> Result<Vec<String>, Api
 }
 
 fn too_much() -> ApiError {
-    ApiError::bad_request("these rows are more than one answer may hold: ask for fewer")
+    ApiError::bad_request("the response would be too large: request fewer rows")
 }
 
-/// For some tables, which steps their rows have.
+/// The step indexes of the most recently read tables.
 #[derive(Debug, Default)]
 pub(crate) struct StepIndexes(Mutex<HashMap<TablePath, Arc<tokio::sync::Mutex<StepIndex>>>>);
 
@@ -321,11 +321,11 @@ impl StepIndexes {
     }
 }
 
-/// Which steps the rows of a table have: for each block of places the smallest and the largest.
+/// Index from steps to positions: the smallest and largest step of each block of positions.
 #[derive(Debug, Default)]
 struct StepIndex {
     blocks: Vec<Option<(i64, i64)>>,
-    /// Up to which place it is known.
+    /// The first position that is not indexed yet.
     end: u64,
 }
 
@@ -365,7 +365,7 @@ impl StepIndex {
     }
 }
 
-/// Keeps of many at most so many, evenly, without ever holding more than twice as many.
+/// Keeps an evenly spaced sample of at most `limit` items, and never holds more than twice as many.
 struct Thinning<T> {
     limit: usize,
     stride: usize,
@@ -401,7 +401,7 @@ impl<T> Thinning<T> {
     }
 }
 
-/// Takes at most so many out of a list, evenly, the first among them.
+/// Returns at most `limit` evenly spaced items, including the first.
 pub(super) fn thin<T>(items: Vec<T>, limit: usize) -> Vec<T> {
     let count = items.len();
     if count <= limit {
@@ -421,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thinning() {
+    fn thinning_keeps_an_even_sample() {
         #[track_caller]
         fn check(count: usize, limit: usize) {
             let mut thinning = Thinning::new(limit);
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_by_block() {
+    fn steps_are_indexed_by_block() {
         let mut index = StepIndex::default();
         index.note(0, 5);
         index.note(1, 2);

@@ -1,4 +1,4 @@
-//! What clients put into changes. Null is as good as absent everywhere: what it is for stays.
+//! Input types of mutations. A null field has the same meaning as an absent one: no change.
 
 use async_graphql::{Enum, ID, InputObject};
 
@@ -6,7 +6,7 @@ use super::artifact::ArtifactDigestAlgorithm;
 use super::scalar::{DurationMillis, Int64, JsonString};
 use crate::catalog::{ManifestKind, RunChange};
 
-/// A project to be made or described.
+/// Input of a mutation that creates or updates a project.
 #[derive(InputObject)]
 pub(super) struct UpsertModelInput {
     pub(super) id: Option<String>,
@@ -16,7 +16,7 @@ pub(super) struct UpsertModelInput {
     pub(super) repo: Option<String>,
 }
 
-/// A run to be made or changed.
+/// Input of a mutation that creates or updates a run.
 #[derive(InputObject)]
 pub(super) struct UpsertBucketInput {
     pub(super) id: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct UpsertBucketInput {
 }
 
 impl UpsertBucketInput {
-    /// Returns what is to change in the run.
+    /// Returns the changes to the run.
     pub(super) fn change(self) -> RunChange {
         RunChange {
             display_name: self.display_name,
@@ -62,7 +62,7 @@ impl UpsertBucketInput {
     }
 }
 
-/// Files of a run that are about to be uploaded.
+/// Input of a mutation that announces uploads of a run's files.
 #[derive(InputObject)]
 pub(super) struct CreateRunFilesInput {
     pub(super) entity_name: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct CreateRunFilesInput {
     pub(super) files: Vec<String>,
 }
 
-/// How much a message matters.
+/// The severity of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(super) enum AlertSeverity {
     Info,
@@ -79,7 +79,7 @@ pub(super) enum AlertSeverity {
     Error,
 }
 
-/// A message from a run.
+/// An alert from a run.
 #[derive(InputObject)]
 pub(super) struct NotifyScriptableRunAlertInput {
     pub(super) entity_name: Option<String>,
@@ -91,7 +91,7 @@ pub(super) struct NotifyScriptableRunAlertInput {
     pub(super) wait_duration: Option<DurationMillis>,
 }
 
-/// A type of artifacts to be made.
+/// Input of a mutation that creates an artifact type.
 #[derive(InputObject)]
 pub(super) struct CreateArtifactTypeInput {
     pub(super) entity_name: Option<String>,
@@ -100,20 +100,20 @@ pub(super) struct CreateArtifactTypeInput {
     pub(super) description: Option<String>,
 }
 
-/// A name for an artifact.
+/// An alias for an artifact.
 #[derive(InputObject)]
 pub(super) struct ArtifactAliasInput {
     pub(super) artifact_collection_name: Option<String>,
     pub(super) alias: String,
 }
 
-/// A word for an artifact.
+/// A tag for an artifact.
 #[derive(InputObject)]
 pub(super) struct TagInput {
     pub(super) tag_name: String,
 }
 
-/// An artifact to be made.
+/// Input of a mutation that creates an artifact.
 #[derive(InputObject)]
 pub(super) struct CreateArtifactInput {
     pub(super) entity_name: Option<String>,
@@ -141,7 +141,7 @@ pub(super) struct CreateArtifactInput {
     pub(super) storage_region: Option<String>,
 }
 
-/// How a manifest describes its artifact.
+/// The kind of a manifest: complete, or relative to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(super) enum ArtifactManifestType {
     Full,
@@ -159,7 +159,7 @@ impl From<ArtifactManifestType> for ManifestKind {
     }
 }
 
-/// A manifest to be announced.
+/// Input of a mutation that announces a manifest.
 #[derive(InputObject)]
 pub(super) struct CreateArtifactManifestInput {
     #[graphql(name = "artifactID")]
@@ -175,7 +175,7 @@ pub(super) struct CreateArtifactManifestInput {
     pub(super) kind: Option<ArtifactManifestType>,
 }
 
-/// A manifest that is known by now.
+/// Input of a mutation that completes an announced manifest.
 #[derive(InputObject)]
 pub(super) struct UpdateArtifactManifestInput {
     #[graphql(name = "artifactManifestID")]
@@ -185,14 +185,14 @@ pub(super) struct UpdateArtifactManifestInput {
     pub(super) base_artifact_id: Option<ID>,
 }
 
-/// How artifacts' files are laid out.
+/// The storage layout of an artifact's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub(super) enum ArtifactStorageLayout {
     V1,
     V2,
 }
 
-/// A file of an artifact that is about to be uploaded.
+/// An announced upload of an artifact's file.
 #[derive(InputObject)]
 pub(super) struct CreateArtifactFileSpecInput {
     #[graphql(name = "artifactID")]
@@ -204,21 +204,21 @@ pub(super) struct CreateArtifactFileSpecInput {
     pub(super) mimetype: Option<String>,
 }
 
-/// Files of an artifact that are about to be uploaded.
+/// Input of a mutation that announces uploads of an artifact's files.
 #[derive(InputObject)]
 pub(super) struct CreateArtifactFilesInput {
     pub(super) artifact_files: Vec<CreateArtifactFileSpecInput>,
     pub(super) storage_layout: Option<ArtifactStorageLayout>,
 }
 
-/// An artifact of which all is there.
+/// Input of a mutation that commits an artifact.
 #[derive(InputObject)]
 pub(super) struct CommitArtifactInput {
     #[graphql(name = "artifactID")]
     pub(super) artifact_id: ID,
 }
 
-/// An artifact that a run uses.
+/// Input of a mutation that records that a run uses an artifact.
 #[derive(InputObject)]
 pub(super) struct UseArtifactInput {
     pub(super) entity_name: Option<String>,
@@ -229,7 +229,7 @@ pub(super) struct UseArtifactInput {
     pub(super) used_as: Option<String>,
 }
 
-/// What is to be said of an artifact.
+/// Input of a mutation that updates an artifact's metadata.
 #[derive(InputObject)]
 pub(super) struct UpdateArtifactInput {
     #[graphql(name = "artifactID")]
@@ -240,7 +240,7 @@ pub(super) struct UpdateArtifactInput {
     pub(super) aliases: Option<Vec<ArtifactAliasInput>>,
 }
 
-/// A name in a collection.
+/// An alias in a collection.
 #[derive(InputObject)]
 pub(super) struct ArtifactCollectionAliasInput {
     pub(super) entity_name: Option<String>,
@@ -249,7 +249,7 @@ pub(super) struct ArtifactCollectionAliasInput {
     pub(super) alias: String,
 }
 
-/// Names to give an artifact.
+/// Input of a mutation that adds aliases to an artifact.
 #[derive(InputObject)]
 pub(super) struct AddAliasesInput {
     #[graphql(name = "artifactID")]
@@ -257,7 +257,7 @@ pub(super) struct AddAliasesInput {
     pub(super) aliases: Vec<ArtifactCollectionAliasInput>,
 }
 
-/// Names to take from an artifact.
+/// Input of a mutation that removes aliases from an artifact.
 #[derive(InputObject)]
 pub(super) struct DeleteAliasesInput {
     #[graphql(name = "artifactID")]

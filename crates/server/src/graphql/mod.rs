@@ -9,6 +9,7 @@ mod file;
 mod filter;
 mod history;
 mod input;
+mod limits;
 mod mutation;
 mod mutation_artifact;
 mod project;
@@ -17,29 +18,36 @@ mod run;
 mod scalar;
 mod user;
 
+use std::time::Duration;
+
 use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
+use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use serde::Serialize;
 use streamtable_store::StoreError;
-use streamtable_wire::GRAPHQL_PATH;
 use streamtable_wire::graphql::GraphqlRequest;
+use streamtable_wire::{ACKS_HEADER, GRAPHQL_PATH};
+use tokio::time::timeout;
 
 use crate::access::{Principal, Right};
 use crate::catalog::{CatalogError, Key, RunLocation};
 use crate::config::ServerConfig;
-use crate::ingest::{on_blocking_thread, read_body};
+use crate::ingest::read_body;
 use crate::origin::BaseUrl;
+use crate::turns::in_turn_soon;
 use crate::{ApiError, AppState};
 
 pub(crate) use history::StepIndexes;
 use mutation::Mutation;
 use query::Query;
+
+/// How long a document may take.
+const MAX_TIME: Duration = Duration::from_secs(60);
 
 type ControlSchema = Schema<Query, Mutation, EmptySubscription>;
 
@@ -106,9 +114,29 @@ async fn graphql(
     let (mut parts, body) = request.into_parts();
     let key = Key::from_request_parts(&mut parts, &state).await?;
     let base = BaseUrl::from_request_parts(&mut parts, &state).await?;
-    let request = read(&state, &parts.headers, body).await?;
-    let asker = Asker { principal: key.principal(), state, key, base };
-    let answer = schema.execute(request.data(asker)).await;
+    let limit = state.config().limits.max_graphql_bytes;
+    let (body, _memory) = read_body(&state, &parts.headers, body, limit).await?;
+    let asker = Asker { principal: key.principal(), state: state.clone(), key, base };
+    let runtime = tokio::runtime::Handle::current();
+    // Not on a thread of the runtime: what a document costs is bounded, but it is not little.
+    let work = move || {
+        let mut request = read(&body)?;
+        match limits::parse(&request.query, &asker.state.config().limits) {
+            Ok(document) => request.set_parsed_query(document),
+            Err(error) => {
+                let error = ServerError::new(error.message(), None);
+                return Ok(async_graphql::Response::from_errors(vec![error]));
+            }
+        }
+        let request = request.data(asker);
+        let answer = runtime.block_on(async { timeout(MAX_TIME, schema.execute(request)).await });
+        answer.map_err(|_| {
+            let message = format!("the request took longer than {MAX_TIME:?}");
+            ApiError::busy(message, Duration::from_secs(5))
+        })
+    };
+    let limits = &state.config().limits;
+    let answer = in_turn_soon(&state.shared.documents, limits.max_wait, work).await??;
     let errors = answer.errors.into_iter().map(to_entry).collect::<Result<Vec<_>, _>>()?;
     if !errors.is_empty() {
         tracing::debug!(?errors, "a GraphQL request was refused");
@@ -118,32 +146,26 @@ async fn graphql(
         tracing::error!(%error, "an answer cannot be written");
         ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
     })?;
-    Ok(([(CONTENT_TYPE, "application/json")], Bytes::from(body)).into_response())
+    let acks = (HeaderName::from_static(ACKS_HEADER), "1");
+    Ok(([(CONTENT_TYPE, "application/json"), acks], Bytes::from(body)).into_response())
 }
 
-async fn read(
-    state: &AppState,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<async_graphql::Request, ApiError> {
-    let limit = state.config().limits.max_graphql_bytes;
-    let (body, _memory) = read_body(state, headers, body, limit).await?;
-    on_blocking_thread(state, body.len(), move || {
-        let unreadable = |error: serde_json::Error| {
-            ApiError::bad_request(format!("no GraphQL request: {error}"))
-        };
-        let request = GraphqlRequest::parse(&body).map_err(unreadable)?;
-        let mut read = async_graphql::Request::new(request.query);
-        if let Some(name) = request.operation_name.filter(|name| !name.is_empty()) {
-            read = read.operation_name(name);
-        }
-        if let Some(variables) = request.variables {
-            let variables = serde_json::from_str(variables.get()).map_err(unreadable)?;
-            read = read.variables(Variables::from_json(variables));
-        }
-        Ok(read)
-    })
-    .await
+fn read(body: &[u8]) -> Result<async_graphql::Request, ApiError> {
+    let unreadable = |error: serde_json::Error| {
+        ApiError::bad_request(limits::shortened(&format!("no GraphQL request: {error}")))
+    };
+    let request = GraphqlRequest::parse(body).map_err(unreadable)?;
+    let mut read = async_graphql::Request::new(request.query);
+    if let Some(name) = request.operation_name.filter(|name| !name.is_empty()) {
+        read = read.operation_name(name);
+    }
+    if let Some(variables) = request.variables {
+        let variables = serde_json::from_str(variables.get()).map_err(unreadable)?;
+        let variables = Variables::from_json(variables);
+        limits::check_variables(&variables)?;
+        read = read.variables(variables);
+    }
+    Ok(read)
 }
 
 #[derive(Serialize)]
@@ -169,8 +191,10 @@ fn to_entry(error: ServerError) -> Result<ErrorEntry, ApiError> {
         .or_else(|| error.source::<StoreError>().cloned().map(ApiError::from));
     match known {
         Some(error) if error.status().is_server_error() => Err(error),
-        Some(known) => Ok(ErrorEntry { message: known.message().to_owned(), path: error.path }),
-        None => Ok(ErrorEntry { message: error.message, path: error.path }),
+        Some(known) => {
+            Ok(ErrorEntry { message: limits::shortened(known.message()), path: error.path })
+        }
+        None => Ok(ErrorEntry { message: limits::shortened(&error.message), path: error.path }),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Changes to projects and runs.
+//! Mutations of projects and runs.
 
 use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
 
@@ -15,20 +15,20 @@ use crate::ApiError;
 use crate::catalog::{Id, Kind, NO_PROJECT, RunLocation, random_hex};
 use crate::storage::{is_file_path, named_sha256};
 
-/// How many files one request announces at most.
+/// Maximum number of files that one request announces.
 pub(super) const MAX_FILES: usize = 10_000;
 
-/// Changes.
+/// All mutations.
 #[derive(Default, MergedObject)]
 pub(super) struct Mutation(RunMutation, ArtifactMutation);
 
 #[derive(Default)]
 struct RunMutation;
 
-/// Changes to projects and runs.
+/// Mutations of projects and runs.
 #[Object]
 impl RunMutation {
-    /// Makes sure that a project is there.
+    /// Creates a project if it does not exist.
     async fn upsert_model(
         &self,
         ctx: &Context<'_>,
@@ -47,7 +47,7 @@ impl RunMutation {
         }))
     }
 
-    /// Makes a run, or changes it. What is null stays as it is.
+    /// Creates or updates a run. Null fields stay unchanged.
     async fn upsert_bucket(
         &self,
         ctx: &Context<'_>,
@@ -56,7 +56,7 @@ impl RunMutation {
         let asker = asker(ctx);
         let catalog = &asker.state.catalog;
         if let (Some(id), None) = (&input.id, &input.name) {
-            let unknown = || ApiError::not_found("there is no such run");
+            let unknown = || ApiError::not_found("run not found");
             let id = Id::parse(Kind::Run, id).ok_or_else(unknown)?;
             let run = catalog.run_by_id(id).await?.ok_or_else(unknown)?;
             asker.check_write(&run.project.entity)?;
@@ -74,7 +74,7 @@ impl RunMutation {
         Ok(Some(UpsertBucketPayload::new(run, inserted)))
     }
 
-    /// Tells where to put files of a run.
+    /// Announces files of a run and returns their upload URLs.
     async fn create_run_files(
         &self,
         ctx: &Context<'_>,
@@ -86,15 +86,18 @@ impl RunMutation {
         let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
         let run = asker.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
         if input.files.len() > MAX_FILES {
-            let message = format!("a request announces at most {MAX_FILES} files");
+            let message = format!("a request may announce at most {MAX_FILES} files");
             return Err(ApiError::bad_request(message).into());
         }
         let mut files = Vec::new();
         for path in input.files {
             if !is_file_path(&path) {
-                return Err(ApiError::bad_request(format!("{path:?} is no path of a file")).into());
+                return Err(
+                    ApiError::bad_request(format!("{path:?} is not a valid file path")).into()
+                );
             }
-            // Under a name that its content gives, the bytes that are there are the right ones.
+            // If the path contains the content's hash, an existing file already has the right
+            // content.
             let is_there = named_sha256(&path).is_some()
                 && asker.state.catalog.run_file(run.id, &path).await?.is_some();
             let to_come = File::to_come(run.id, path.clone());
@@ -108,7 +111,7 @@ impl RunMutation {
         }))
     }
 
-    /// Takes a message from a run, for whoever reads the server's log.
+    /// Writes an alert from a run to the server's log.
     async fn notify_scriptable_run_alert(
         &self,
         ctx: &Context<'_>,
@@ -125,7 +128,7 @@ impl RunMutation {
     }
 }
 
-/// What became of a project.
+/// The created or existing project.
 #[derive(SimpleObject)]
 struct UpsertModelPayload {
     model: Option<Project>,
@@ -133,7 +136,7 @@ struct UpsertModelPayload {
     inserted: bool,
 }
 
-/// What became of a run.
+/// The created or updated run.
 #[derive(SimpleObject)]
 struct UpsertBucketPayload {
     bucket: Option<Run>,
@@ -148,7 +151,7 @@ impl UpsertBucketPayload {
     }
 }
 
-/// Where to put files.
+/// The upload URLs of announced files.
 #[derive(SimpleObject)]
 struct CreateRunFilesPayload {
     #[graphql(name = "runID")]
@@ -157,14 +160,14 @@ struct CreateRunFilesPayload {
     files: Vec<RunFileAddress>,
 }
 
-/// Where to put a file.
+/// The upload URL of one file.
 #[derive(SimpleObject)]
 struct RunFileAddress {
     name: String,
     upload_url: Option<String>,
 }
 
-/// Whether a message was taken.
+/// Whether the alert was accepted.
 #[derive(SimpleObject)]
 struct NotifyScriptableRunAlertPayload {
     success: bool,

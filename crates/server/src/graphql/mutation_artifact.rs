@@ -1,4 +1,4 @@
-//! Changes to artifacts.
+//! Mutations of artifacts.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use base64::Engine;
@@ -22,13 +22,13 @@ use crate::catalog::{
 };
 use crate::storage::{MAX_MANIFEST_BYTES, is_file_path, merge_manifests};
 
-/// The base64 of the MD5 of nothing. Clients do not upload files without bytes.
+/// MD5 of the empty string, in base64. Clients do not upload empty files.
 const MD5_OF_NOTHING: &str = "1B2M2Y8AsgTpgAmY7PhCfg==";
 
 #[derive(Default)]
 pub(super) struct ArtifactMutation;
 
-/// Changes to artifacts.
+/// Mutations of artifacts.
 #[Object]
 impl ArtifactMutation {
     async fn create_artifact_type(
@@ -47,7 +47,7 @@ impl ArtifactMutation {
         Ok(Some(CreateArtifactTypePayload { artifact_type }))
     }
 
-    /// Finds the artifact that a client wants to make, or makes it.
+    /// Returns the artifact with the given content, creating it if it does not exist.
     async fn create_artifact(
         &self,
         ctx: &Context<'_>,
@@ -59,7 +59,7 @@ impl ArtifactMutation {
         let names = input.artifact_collection_names.into_iter().flatten();
         let collection = input.artifact_collection_name.into_iter().chain(names).next();
         let collection =
-            collection.ok_or_else(|| ApiError::bad_request("the artifact has no name"))?;
+            collection.ok_or_else(|| ApiError::bad_request("missing artifact name"))?;
         let aliases = input.aliases.into_iter().flatten();
         let own = aliases.filter(|alias| {
             alias.artifact_collection_name.as_ref().is_none_or(|name| *name == collection)
@@ -85,7 +85,7 @@ impl ArtifactMutation {
         Ok(Some(CreateArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
 
-    /// Announces a manifest, and tells where to put it.
+    /// Announces a manifest and returns its upload URL.
     async fn create_artifact_manifest(
         &self,
         ctx: &Context<'_>,
@@ -96,7 +96,7 @@ impl ArtifactMutation {
         let base_id = base(asker, input.base_artifact_id.as_ref()).await?;
         check_digest(&input.digest)?;
         if !is_file_path(&input.name) {
-            return Err(ApiError::bad_request("the manifest's name is none").into());
+            return Err(ApiError::bad_request("invalid manifest name").into());
         }
         let new = NewManifest {
             artifact_id: artifact.id,
@@ -110,14 +110,14 @@ impl ArtifactMutation {
         Ok(Some(CreateArtifactManifestPayload { artifact_manifest }))
     }
 
-    /// Tells the digest of a manifest that was announced without, and where to put it.
+    /// Sets the digest of a manifest that was announced without one, and returns its upload URL.
     async fn update_artifact_manifest(
         &self,
         ctx: &Context<'_>,
         input: UpdateArtifactManifestInput,
     ) -> async_graphql::Result<Option<UpdateArtifactManifestPayload>> {
         let asker = asker(ctx);
-        let unknown = || ApiError::not_found("there is no such manifest");
+        let unknown = || ApiError::not_found("manifest not found");
         let id = Id::parse(Kind::Manifest, &input.artifact_manifest_id).ok_or_else(unknown)?;
         let manifest = asker.state.catalog.manifest(id).await?.ok_or_else(unknown)?;
         let artifact_id = ID(Id::new(Kind::Artifact, manifest.artifact_id).to_string());
@@ -132,7 +132,7 @@ impl ArtifactMutation {
         Ok(Some(UpdateArtifactManifestPayload { artifact_manifest }))
     }
 
-    /// Announces files, and tells where to put them, in their order.
+    /// Announces files and returns their upload URLs, in the order of the request.
     async fn create_artifact_files(
         &self,
         ctx: &Context<'_>,
@@ -140,14 +140,14 @@ impl ArtifactMutation {
     ) -> async_graphql::Result<Option<CreateArtifactFilesPayload>> {
         let asker = asker(ctx);
         if input.artifact_files.len() > MAX_FILES {
-            let message = format!("a request announces at most {MAX_FILES} files");
+            let message = format!("a request may announce at most {MAX_FILES} files");
             return Err(ApiError::bad_request(message).into());
         }
         let mut files = Vec::new();
         for spec in input.artifact_files {
             let artifact = writable(asker, &spec.artifact_id).await?;
             if !is_file_path(&spec.name) {
-                let message = format!("{:?} is no path of a file", spec.name);
+                let message = format!("{:?} is not a valid file path", spec.name);
                 return Err(ApiError::bad_request(message).into());
             }
             check_digest(&spec.md5)?;
@@ -160,7 +160,7 @@ impl ArtifactMutation {
         Ok(Some(CreateArtifactFilesPayload { files }))
     }
 
-    /// Makes an artifact whole, now that all of it is there.
+    /// Commits an artifact, once its manifest and all its files are uploaded.
     async fn commit_artifact(
         &self,
         ctx: &Context<'_>,
@@ -175,7 +175,7 @@ impl ArtifactMutation {
         Ok(Some(CommitArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
 
-    /// Takes note that a run uses an artifact.
+    /// Records that a run uses an artifact.
     async fn use_artifact(
         &self,
         ctx: &Context<'_>,
@@ -191,7 +191,7 @@ impl ArtifactMutation {
         Ok(Some(UseArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
 
-    /// Changes what is said of an artifact. What is null stays as it is.
+    /// Updates an artifact's metadata. Null fields stay unchanged.
     async fn update_artifact(
         &self,
         ctx: &Context<'_>,
@@ -239,22 +239,22 @@ impl ArtifactMutation {
     }
 }
 
-/// Finds an artifact that may be seen.
+/// Returns an artifact if the caller may read it.
 async fn readable(asker: &Asker, id: &str) -> Result<catalog::Artifact, ApiError> {
-    let unknown = || ApiError::not_found("there is no such artifact");
+    let unknown = || ApiError::not_found("artifact not found");
     let id = Id::parse(Kind::Artifact, id).ok_or_else(unknown)?;
     let artifact = asker.state.catalog.artifact(id).await?;
     artifact.filter(|found| asker.sees(&found.collection.project.entity)).ok_or_else(unknown)
 }
 
-/// Finds an artifact that may be changed.
+/// Returns an artifact if the caller may write it.
 async fn writable(asker: &Asker, id: &str) -> Result<catalog::Artifact, ApiError> {
     let artifact = readable(asker, id).await?;
     asker.check_write(&artifact.collection.project.entity)?;
     Ok(artifact)
 }
 
-/// Finds the artifact that another one is based on.
+/// Returns the id of the artifact that another one is based on.
 async fn base(asker: &Asker, id: Option<&ID>) -> Result<Option<i64>, ApiError> {
     match id.filter(|id| !id.is_empty()) {
         Some(id) => readable(asker, id).await.map(|base| Some(base.id)),
@@ -262,12 +262,12 @@ async fn base(asker: &Asker, id: Option<&ID>) -> Result<Option<i64>, ApiError> {
     }
 }
 
-/// Refuses what is not the base64 of an MD5, and not empty either.
+/// Checks that a digest is an MD5 in base64, or empty.
 fn check_digest(digest: &str) -> Result<(), ApiError> {
     if digest.is_empty() || BASE64_STANDARD.decode(digest).is_ok_and(|bytes| bytes.len() == 16) {
         return Ok(());
     }
-    Err(ApiError::bad_request(format!("{digest:?} is not the base64 of an MD5")))
+    Err(ApiError::bad_request(format!("{digest:?} is not an MD5 in base64")))
 }
 
 async fn commit(
@@ -303,7 +303,7 @@ async fn commit(
     Ok(state.catalog.commit_artifact(artifact.id, whole).await?)
 }
 
-/// Reads the manifest of what an artifact is based on: of the one it names, else of the newest.
+/// Reads the manifest of the base version: the one that the artifact names, otherwise the newest.
 async fn base_manifest(
     state: &AppState,
     artifact: &catalog::Artifact,
@@ -341,21 +341,21 @@ macro_rules! payload {
     };
 }
 
-payload!(CreateArtifactTypePayload, artifact_type: Option<ArtifactType>, "A type that was made.");
-payload!(CreateArtifactPayload, artifact: Option<Artifact>, "An artifact to be filled.");
+payload!(CreateArtifactTypePayload, artifact_type: Option<ArtifactType>, "The created artifact type.");
+payload!(CreateArtifactPayload, artifact: Option<Artifact>, "The created or existing artifact.");
 payload!(
     CreateArtifactManifestPayload,
     artifact_manifest: Option<ArtifactManifest>,
-    "A manifest to be put."
+    "The announced manifest."
 );
 payload!(
     UpdateArtifactManifestPayload,
     artifact_manifest: Option<ArtifactManifest>,
-    "A manifest to be put."
+    "The updated manifest."
 );
-payload!(CreateArtifactFilesPayload, files: FileConnection, "Files to be put, in their order.");
-payload!(CommitArtifactPayload, artifact: Option<Artifact>, "An artifact that is whole.");
-payload!(UseArtifactPayload, artifact: Option<Artifact>, "An artifact that a run uses.");
-payload!(UpdateArtifactPayload, artifact: Option<Artifact>, "An artifact that was described.");
-payload!(AddAliasesPayload, success: bool, "Whether names were given.");
-payload!(DeleteAliasesPayload, success: bool, "Whether names were taken.");
+payload!(CreateArtifactFilesPayload, files: FileConnection, "The announced files, in the order of the request.");
+payload!(CommitArtifactPayload, artifact: Option<Artifact>, "The committed artifact.");
+payload!(UseArtifactPayload, artifact: Option<Artifact>, "The artifact that the run uses.");
+payload!(UpdateArtifactPayload, artifact: Option<Artifact>, "The updated artifact.");
+payload!(AddAliasesPayload, success: bool, "Whether the aliases were added.");
+payload!(DeleteAliasesPayload, success: bool, "Whether the aliases were removed.");

@@ -1,4 +1,4 @@
-//! Projects.
+//! GraphQL type of projects.
 
 use async_graphql::{Context, ID, Object};
 
@@ -19,7 +19,7 @@ use crate::catalog::{self, Id, Kind, NO_PROJECT, RunLocation};
 pub(super) struct Project(pub(super) catalog::Project);
 
 impl Project {
-    /// Finds a project, if it may be seen.
+    /// Returns a project if the caller may read it.
     pub(super) async fn find(
         asker: &Asker,
         name: Option<String>,
@@ -114,8 +114,8 @@ impl Project {
         Ok(self.find_run(ctx, &name).await?.map(Run::new))
     }
 
-    /// A run, as older clients call it. They ask it where to upload files, too.
-    #[expect(unused_variables, reason = "arguments that clients give and that change nothing")]
+    /// A run, under the name that older clients use. They also ask it for upload URLs.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
     async fn bucket(
         &self,
         ctx: &Context<'_>,
@@ -148,7 +148,7 @@ impl Project {
         Ok(RunConnection::page(runs, after.as_deref(), first))
     }
 
-    /// An artifact by its name, `collection:alias`.
+    /// The artifact with the given name, `collection:alias`.
     async fn artifact(
         &self,
         ctx: &Context<'_>,
@@ -162,7 +162,7 @@ impl Project {
         Ok(catalog.artifact_named(collection.id, alias).await?.map(Artifact))
     }
 
-    /// An artifact's place in its collection, by its name, `collection:alias`.
+    /// The collection membership of the artifact with the given name, `collection:alias`.
     async fn artifact_collection_membership(
         &self,
         ctx: &Context<'_>,
@@ -181,7 +181,7 @@ impl Project {
         Ok(found.map(ArtifactCollection::from))
     }
 
-    #[expect(unused_variables, reason = "arguments that clients give and that change nothing")]
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
     async fn artifact_collections(
         &self,
         ctx: &Context<'_>,
@@ -204,7 +204,7 @@ impl Project {
         Ok(all.into_iter().find(|ty| ty.name == name))
     }
 
-    #[expect(unused_variables, reason = "arguments that clients give and that change nothing")]
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
     async fn artifact_types(
         &self,
         ctx: &Context<'_>,

@@ -1,4 +1,4 @@
-//! Questions.
+//! Queries.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
@@ -11,10 +11,10 @@ use crate::catalog::{Id, Kind};
 
 pub(super) struct Query;
 
-/// Questions.
+/// All queries.
 #[Object]
 impl Query {
-    /// Who asks.
+    /// The authenticated user.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<User> {
         let asker = asker(ctx);
         Some(User {
@@ -47,7 +47,7 @@ impl Query {
         Project::find(asker(ctx), name, entity_name).await
     }
 
-    /// A project, as older clients call it.
+    /// A project, under the name that older clients use.
     async fn model(
         &self,
         ctx: &Context<'_>,
@@ -96,7 +96,7 @@ impl Query {
         Ok(found.map(ArtifactCollection::from))
     }
 
-    /// The id of an artifact that a client made under an id of its own.
+    /// The server's id of an artifact, given the id that the client chose.
     #[graphql(name = "clientIDMapping")]
     async fn client_id_mapping(
         &self,
@@ -112,7 +112,7 @@ impl Query {
     }
 }
 
-/// The id of an artifact that a client made under an id of its own.
+/// The server's id of an artifact, given the id that the client chose.
 #[derive(SimpleObject)]
 #[graphql(name = "ClientIDMapping")]
 struct ClientIdMapping {

@@ -1,7 +1,6 @@
-//! Runs.
+//! GraphQL type of runs.
 
 use async_graphql::{Context, ID, Object, SimpleObject, Value as Json_};
-use streamtable_schema::Timestamp;
 
 use super::artifact::VersionConnection;
 use super::asker;
@@ -16,15 +15,15 @@ use crate::access::Right;
 use crate::catalog::{self, Id, Kind, LineFile};
 use crate::storage::is_file_path;
 
-/// After how long without a sign of life a run counts as crashed.
+/// Time without a heartbeat after which a running run counts as crashed.
 const CRASHED_AFTER_MILLIS: i64 = 5 * 60 * 1000;
 
-/// How many rows a client gets that does not say how many it wants.
+/// Default number of rows in a history response.
 const SAMPLES: i32 = 500;
 
 pub(super) struct Run {
     run: catalog::Run,
-    /// Whether the client asked for it in the old way, to upload files.
+    /// Whether the client asked for the run as `bucket`, which offers upload URLs.
     is_bucket: bool,
 }
 
@@ -41,9 +40,9 @@ impl Run {
         History::of(&asker(ctx).state, &self.run)
     }
 
-    /// Returns the state, as far as it can be told from when the run was last heard of.
+    /// Returns the state of a run. A running run without a recent heartbeat counts as crashed.
     pub(super) fn state_of(run: &catalog::Run) -> &str {
-        let now = Timestamp::from(std::time::SystemTime::now()).as_millis();
+        let now = crate::clock::timestamp().as_millis();
         if run.state == "running" && now - run.heartbeat_at > CRASHED_AFTER_MILLIS {
             return "crashed";
         }
@@ -51,7 +50,7 @@ impl Run {
     }
 }
 
-/// A run: a table, or what the present SDK logs.
+/// A run: a table, or a run of the current SDK.
 #[Object]
 impl Run {
     async fn id(&self) -> ID {
@@ -110,7 +109,7 @@ impl Run {
         Self::state_of(&self.run)
     }
 
-    /// Whether somebody asked the run to stop; nobody can here.
+    /// Whether a stop was requested. Always false: the server has no stop request.
     async fn stopped(&self) -> bool {
         false
     }
@@ -159,12 +158,12 @@ impl Run {
         Ok(json_or_empty(&last))
     }
 
-    /// Of the configuration's inner part some keys, by which clients tell a run that was used.
+    /// The given keys of the configuration's `_wandb` part. Clients check them for a used run.
     async fn wandb_config(&self, keys: Option<Vec<String>>) -> JsonString {
         JsonString(wandb_config(self.run.config.as_deref(), keys.as_deref()))
     }
 
-    /// The number of the run's own next line; of a table that many wrote, how many rows it has.
+    /// The run's own next line. For a table with other writers, its number of rows.
     async fn history_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
         Ok(Int64(self.rows(ctx)?.line_count()))
     }
@@ -179,13 +178,13 @@ impl Run {
         Ok(Int64(catalog.line_count(self.run.id, LineFile::Output).await?))
     }
 
-    /// The last row, in a list of texts.
+    /// The last row, as a list of JSON texts.
     async fn history_tail(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
         let last = self.rows(ctx)?.last(&asker(ctx).state).await?;
         Ok(list_of_texts(last))
     }
 
-    /// The last system metrics, in a list of texts.
+    /// The last system metrics, as a list of JSON texts.
     async fn events_tail(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
         let catalog = &asker(ctx).state.catalog;
         let last = catalog.last_line(self.run.id, LineFile::Events).await?;
@@ -193,12 +192,12 @@ impl Run {
     }
 
     async fn history_keys(&self, ctx: &Context<'_>) -> async_graphql::Result<Json> {
-        // Not by way of serde_json's value, which does not keep the order of columns.
+        // Not through `serde_json::Value`, which does not keep the column order.
         Ok(Json(async_graphql::to_value(self.rows(ctx)?.keys())?))
     }
 
-    /// Rows as texts: those with a step from `minStep` on and before `maxStep`, or where neither is
-    /// given some of all, evenly.
+    /// Rows as JSON texts: those with a step in `minStep..maxStep`, or an evenly spaced sample of
+    /// all rows if neither bound is given.
     async fn history(
         &self,
         ctx: &Context<'_>,
@@ -217,7 +216,7 @@ impl Run {
         Ok(history.lines(state, min, max, limit).await?)
     }
 
-    /// Rows as objects with some keys, for each specification a list.
+    /// Sampled rows as objects with the requested keys, one list per specification.
     async fn sampled_history(
         &self,
         ctx: &Context<'_>,
@@ -232,13 +231,13 @@ impl Run {
         Ok(lists)
     }
 
-    /// Rows in files of Parquet, of which there are none for clients: they read pages instead.
-    #[expect(unused_variables, reason = "an argument that clients give and that changes nothing")]
+    /// Parquet files of the run. Always empty: clients fall back to reading pages.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
     async fn parquet_history(&self, live_keys: Option<Vec<String>>) -> ParquetHistory {
         ParquetHistory { parquet_urls: Vec::new(), live_data: Json(Json_::List(Vec::new())) }
     }
 
-    /// System metrics as texts.
+    /// System metrics as JSON texts.
     async fn events(
         &self,
         ctx: &Context<'_>,
@@ -309,7 +308,7 @@ impl Run {
 
 connection!(RunConnection, RunEdge, Run);
 
-/// Rows in files of Parquet.
+/// Parquet files of a run.
 #[derive(SimpleObject)]
 pub(super) struct ParquetHistory {
     parquet_urls: Vec<String>,
@@ -339,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inner_configuration() {
+    fn wandb_config_returns_the_requested_keys() {
         #[track_caller]
         fn check(config: Option<&str>, expected: &str) {
             assert_eq!(wandb_config(config, Some(&["t".to_owned()])), expected);

@@ -1,12 +1,12 @@
-//! Scalars of the protocol.
+//! Custom scalars of the W&B schema.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
-/// JSON as a text.
+/// JSON as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct JsonString(pub(super) String);
 
-/// JSON as a text.
+/// JSON as text.
 #[Scalar(name = "JSONString")]
 impl ScalarType for JsonString {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -21,11 +21,11 @@ impl ScalarType for JsonString {
     }
 }
 
-/// Any JSON.
+/// Any JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Json(pub(super) Value);
 
-/// Any JSON.
+/// Any JSON value.
 #[Scalar(name = "JSON")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -37,11 +37,11 @@ impl ScalarType for Json {
     }
 }
 
-/// An integer of 64 bits. One that is larger counts as the largest.
+/// A 64-bit integer. Larger values are clamped to the maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Int64(pub(super) i64);
 
-/// An integer of 64 bits.
+/// A 64-bit integer.
 #[Scalar(name = "Int64")]
 impl ScalarType for Int64 {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -63,11 +63,11 @@ impl ScalarType for Int64 {
     }
 }
 
-/// A time span in milliseconds.
+/// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DurationMillis(pub(super) i64);
 
-/// A time span in milliseconds.
+/// A duration in milliseconds.
 #[Scalar(name = "Duration")]
 impl ScalarType for DurationMillis {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -79,19 +79,19 @@ impl ScalarType for DurationMillis {
     }
 }
 
-/// An instant, as RFC 3339 in UTC.
+/// An instant in RFC 3339 format, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DateTime(pub(super) String);
 
 impl DateTime {
-    /// Makes one of milliseconds since 1970, to the second.
+    /// Converts milliseconds since 1970, truncated to seconds.
     pub(super) fn of_millis(millis: i64) -> Self {
         let time = jiff::Timestamp::from_second(millis.div_euclid(1000)).unwrap_or_default();
         Self(time.to_string())
     }
 }
 
-/// An instant, as RFC 3339 in UTC.
+/// An instant in RFC 3339 format, in UTC.
 #[Scalar(name = "DateTime")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {

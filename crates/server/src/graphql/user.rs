@@ -1,4 +1,4 @@
-//! Who asks, and entities.
+//! GraphQL types of users and entities.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use streamtable_wire::GZIP_FEATURE;
@@ -9,14 +9,14 @@ use super::project::Project;
 use super::scalar::{DateTime, Json};
 use crate::access::Right;
 
-/// The owner of a key.
+/// The owner of an API key.
 pub(super) struct User {
     pub(super) name: String,
     pub(super) entity: Option<String>,
     pub(super) is_admin: bool,
 }
 
-/// The owner of a key.
+/// The owner of an API key.
 #[Object]
 impl User {
     async fn id(&self) -> ID {
@@ -27,7 +27,7 @@ impl User {
         &self.name
     }
 
-    /// The name in addresses: the entity's.
+    /// The name used in URLs: the entity's name if there is one.
     async fn username(&self) -> &str {
         self.entity.as_deref().unwrap_or(&self.name)
     }
@@ -40,12 +40,12 @@ impl User {
         self.is_admin
     }
 
-    /// JSON as a text.
+    /// Feature flags, as JSON text.
     async fn flags(&self) -> &str {
         "{}"
     }
 
-    /// The name of the entity in which the owner logs when none is named.
+    /// The user's default entity.
     async fn entity(&self) -> Option<&str> {
         self.entity.as_deref()
     }
@@ -67,12 +67,12 @@ impl User {
     }
 }
 
-/// Whose projects these are.
+/// An entity: the owner of projects.
 pub(super) struct Entity {
     pub(super) name: String,
 }
 
-/// Whose projects these are.
+/// An entity: the owner of projects.
 #[Object]
 impl Entity {
     async fn id(&self) -> ID {
@@ -106,7 +106,7 @@ impl Entity {
 
 connection!(EntityConnection, EntityEdge, Entity);
 
-/// What entities may belong to; none does here.
+/// An organization. The server has none.
 #[derive(SimpleObject)]
 pub(super) struct Organization {
     id: ID,
@@ -114,7 +114,7 @@ pub(super) struct Organization {
     core_weave_organization_id: Option<ID>,
 }
 
-/// A key, without its secret.
+/// An API key, without its secret.
 #[derive(SimpleObject)]
 pub(super) struct ApiKey {
     id: ID,
@@ -124,13 +124,13 @@ pub(super) struct ApiKey {
 
 connection!(ApiKeyConnection, ApiKeyEdge, ApiKey);
 
-/// What the server is.
+/// Information about the server.
 pub(super) struct ServerInfo;
 
-/// What the server is.
+/// Information about the server.
 #[Object]
 impl ServerInfo {
-    /// Only what there is: clients use what they find here.
+    /// Lists supported features only, because clients use every listed feature.
     async fn features(&self) -> Vec<ServerFeature> {
         vec![ServerFeature { name: GZIP_FEATURE.to_owned(), is_enabled: true }]
     }
@@ -143,20 +143,20 @@ impl ServerInfo {
         None
     }
 
-    /// Where the pages are.
+    /// The base URL of the web pages.
     async fn frontend_host(&self, ctx: &Context<'_>) -> String {
         asker(ctx).base.to_string()
     }
 }
 
-/// Something that servers may have.
+/// An optional feature of the server.
 #[derive(SimpleObject)]
 pub(super) struct ServerFeature {
     name: String,
     is_enabled: bool,
 }
 
-/// How new a server is.
+/// Whether a newer server version exists.
 #[derive(SimpleObject)]
 pub(super) struct LocalVersionInfo {
     out_of_date: bool,
@@ -164,7 +164,7 @@ pub(super) struct LocalVersionInfo {
     version_on_this_instance_string: String,
 }
 
-/// Settings of which clients ask for the names only: where there is none, they ask no further.
+/// Settings. Clients query only the names of the fields; without fields they query nothing else.
 #[derive(SimpleObject)]
 pub(super) struct ServerSettings {
     #[graphql(visible = false)]

@@ -26,6 +26,7 @@ pub(crate) async fn read_body(
     body: Body,
     limit: usize,
 ) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
+    state.shared.memory.check()?;
     let is_gzip = match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
         None | Some(b"identity") => false,
         Some(b"gzip" | b"x-gzip") => true,

@@ -7,12 +7,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
+use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_store::{Batch, Numbering};
-use streamtable_wire::{ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, RejectedLine};
+use streamtable_wire::{
+    ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, MAX_REQUEST_ID_BYTES,
+    REQUEST_HEADER, RejectedLine,
+};
 
 use crate::access::{Principal, Right};
 use crate::catalog::{Run, RunLocation};
@@ -54,6 +57,7 @@ async fn file_stream(
         read_body(&state, &headers, body, state.config().limits.max_body_bytes).await?;
     let limits = state.config().limits.clone();
     let post = on_blocking_thread(&state, body.len(), move || Post::parse(&body, &limits)).await?;
+    let acked = post.rows.as_ref().map(|rows| rows.end);
     let rejected = match &post.rows {
         Some(rows) => append(&state, &run, &mode, rows).await?,
         None => Vec::new(),
@@ -62,9 +66,17 @@ async fn file_stream(
     if !event.is_heartbeat() || is_heartbeat_due(&state, run.id) {
         state.catalog.record(run.id, event).await?;
     }
-    let answer = FileStreamAnswer { rejected, stopped: false };
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(CONTENT_TYPE, json)], answer.to_bytes()).into_response())
+    let answer =
+        FileStreamAnswer { acked, request: request_id(&headers), rejected, stopped: false };
+    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let acks = (HeaderName::from_static(ACKS_HEADER), HeaderValue::from_static("1"));
+    Ok(([json, acks], answer.to_bytes()).into_response())
+}
+
+/// Returns the id that the client gave its request, for the answer to repeat.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_HEADER)?.to_str().ok()?;
+    (id.len() <= MAX_REQUEST_ID_BYTES).then(|| id.to_owned())
 }
 
 /// How a post wants its rows to be treated.
@@ -122,7 +134,7 @@ async fn append(
             lines: lines.clone(),
             numbering: if mode.is_async { Numbering::Once } else { Numbering::Overwrite },
             columns: mode.columns,
-            received_at: Timestamp::from(std::time::SystemTime::now()),
+            received_at: crate::clock::timestamp(),
         };
         let appended = state.store.append(batch).await?;
         rejected.extend(

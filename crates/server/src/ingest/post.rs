@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
+use streamtable_store::{LineNumber, LineNumberError};
 use streamtable_wire::{Chunk, FileStreamRequest, HISTORY_FILE, MAX_LINE_BYTES, RejectedLine};
 
 use crate::ApiError;
@@ -29,8 +30,10 @@ pub(super) struct Post {
 pub(super) struct Lines {
     /// Consecutive lines, with the number of the first. More than one part where a line that is
     /// too long had to be left out between.
-    pub(super) parts: Vec<(u64, Vec<Bytes>)>,
+    pub(super) parts: Vec<(LineNumber, Vec<Bytes>)>,
     pub(super) rejected: Vec<RejectedLine>,
+    /// The number after the last line.
+    pub(super) end: u64,
 }
 
 impl Post {
@@ -49,12 +52,13 @@ impl Post {
             ..Self::default()
         };
         for (name, chunk) in request.files {
-            let end = chunk.offset.checked_add(chunk.content.len() as u64);
-            if end.is_none_or(|end| i64::try_from(end).is_err()) {
-                return Err(ApiError::bad_request("line numbers end at 2^63"));
-            }
+            let out_of_range = |error| {
+                ApiError::bad_request(format!("the offset of {name:?} is too large: {error}"))
+            };
+            let first = LineNumber::new(chunk.offset).map_err(out_of_range)?;
+            first.end_of(chunk.content.len()).map_err(out_of_range)?;
             if name == HISTORY_FILE {
-                this.rows = Some(rows(body, chunk));
+                this.rows = Some(rows(body, chunk).map_err(out_of_range)?);
             } else if name == SUMMARY_FILE {
                 this.summary = chunk.content.into_iter().last().map(Cow::into_owned);
             } else if let Some(file) = LineFile::named(&name) {
@@ -85,8 +89,9 @@ impl Post {
     }
 }
 
-fn rows(body: &Bytes, chunk: Chunk<'_>) -> Lines {
-    let mut rows = Lines::default();
+fn rows(body: &Bytes, chunk: Chunk<'_>) -> Result<Lines, LineNumberError> {
+    let end = chunk.offset.saturating_add(chunk.content.len() as u64);
+    let mut rows = Lines { end, ..Lines::default() };
     let mut is_open = false;
     for (i, text) in chunk.content.into_iter().enumerate() {
         let line = chunk.offset + i as u64;
@@ -102,11 +107,11 @@ fn rows(body: &Bytes, chunk: Chunk<'_>) -> Lines {
         };
         match rows.parts.last_mut().filter(|_| is_open) {
             Some((_, lines)) => lines.push(bytes),
-            None => rows.parts.push((line, vec![bytes])),
+            None => rows.parts.push((LineNumber::new(line)?, vec![bytes])),
         }
         is_open = true;
     }
-    rows
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -125,8 +130,10 @@ mod tests {
         );
         let rows = parse(body).unwrap().rows.unwrap();
         let lines = |lines: &[&str]| lines.iter().map(|l| Bytes::from(l.to_string())).collect();
-        assert_eq!(rows.parts, [(7, lines(&["{}"])), (9, lines(&[r#"{"a":1}"#, "b"]))]);
+        let parts = [(7.into(), lines(&["{}"])), (9.into(), lines(&[r#"{"a":1}"#, "b"]))];
+        assert_eq!(rows.parts, parts);
         assert_eq!(rows.rejected.iter().map(|r| r.line).collect::<Vec<_>>(), [8]);
+        assert_eq!(rows.end, 11);
     }
 
     #[test]
@@ -137,7 +144,8 @@ mod tests {
             assert_eq!(parse(body).unwrap_err().status().as_u16(), status);
         }
         check(r#"{"offset":0,"content":["","","","",""]}"#, 413);
-        check(r#"{"offset":9223372036854775807,"content":["a"]}"#, 400);
+        check(r#"{"offset":9223372036854775807,"content":["a","b"]}"#, 400);
+        check(r#"{"offset":9223372036854775808,"content":[]}"#, 400);
         check(r#"{"offset":18446744073709551615,"content":["a"]}"#, 400);
         check(r#"{"offset":-1,"content":[]}"#, 400);
         check(&format!(r#"{{"offset":0,"content":{}"#, "[".repeat(100_000)), 400);

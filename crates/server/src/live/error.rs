@@ -2,6 +2,8 @@
 
 use streamtable_store::StoreError;
 
+use crate::ApiError;
+
 /// Why a page was not told what it asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LiveError {
@@ -34,16 +36,12 @@ impl LiveError {
 
 impl From<StoreError> for LiveError {
     fn from(error: StoreError) -> Self {
-        let message = error.to_string();
-        match error {
-            StoreError::Query { .. } | StoreError::Limit { .. } | StoreError::NoTable { .. } => {
-                Self::Refused { message }
-            }
-            _ => {
-                tracing::error!(%error, "a live view failed");
-                Self::Failed { message }
-            }
-        }
+        let is_refusal = matches!(
+            error,
+            StoreError::Query { .. } | StoreError::Limit { .. } | StoreError::NoTable { .. }
+        );
+        let message = ApiError::from(error).message().to_owned();
+        if is_refusal { Self::Refused { message } } else { Self::Failed { message } }
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) async fn export(
     Path((entity, project, table)): Path<(String, String, String)>,
     body: Result<Json<Export>, JsonRejection>,
 ) -> Result<Response, ApiError> {
+    state.shared.memory.check()?;
     let Json(Export { config, format }) =
         body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
     let source = source(&state, &principal, &entity, &project, &table)?;

@@ -62,7 +62,7 @@ fn check(names: &BTreeSet<String>, values: &[String]) {
         let batch = Batch {
             table: table.clone(),
             writer: "w".to_owned(),
-            first_line: 0,
+            first_line: 0.into(),
             lines: values.iter().map(line).collect(),
             numbering: Numbering::Once,
             columns: ColumnPolicy::Evolve,

@@ -89,7 +89,15 @@ impl Source {
 
     pub(super) fn query(&self, sql: String) -> Query {
         let entity = self.table.entity().to_owned();
-        Query { sql, home: None, entities: Some(vec![entity]), timeout: TIMEOUT, positions: true }
+        let owner = Some(format!("views of {}", self.table));
+        Query {
+            sql,
+            home: None,
+            entities: Some(vec![entity]),
+            timeout: TIMEOUT,
+            positions: true,
+            owner,
+        }
     }
 
     /// Tells the table's columns: `timestamp`, its own in first-seen order, then what the server

@@ -73,7 +73,19 @@ fn policy(config: &ServerConfig, frame: Frame) -> HeaderValue {
         Frame::Never => "'none'".to_owned(),
         Frame::Allowed => frame_ancestors(config),
     };
-    let policy = format!("{POLICY}{ancestors}");
+    header(format!("{POLICY}{ancestors}"))
+}
+
+/// Returns the policy of a page without scripts that may be shown in the frames of others.
+pub(super) fn policy_of_forms(config: &ServerConfig) -> HeaderValue {
+    let ancestors = frame_ancestors(config);
+    header(format!(
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
+         frame-ancestors {ancestors}"
+    ))
+}
+
+fn header(policy: String) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 

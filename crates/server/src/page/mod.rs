@@ -6,7 +6,7 @@ mod html;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,7 +15,8 @@ use streamtable_schema::TablePath;
 use streamtable_url::{Expr, LinkError, form_encode, parse_query, table_of_path};
 
 use crate::access::{Principal, Right, form_value};
-use crate::catalog::RunLocation;
+use crate::catalog::{Key, RunLocation};
+use crate::config::ServerConfig;
 use crate::{ApiError, AppState};
 use app::{Frame, Start};
 use html::{Html, escape};
@@ -251,6 +252,30 @@ pub(crate) fn login(status: StatusCode, next: &str, why: Option<&str>) -> Respon
         escape(next)
     ))
     .respond(status)
+}
+
+/// Returns the page of a login link: its button begins the session and goes on to `next`.
+pub(crate) fn confirm_login(config: &ServerConfig, token: &str, key: &Key, next: &str) -> Response {
+    // A notebook shows panels in frames, and its link opens one there.
+    let is_frame = next.starts_with("/embed?");
+    let page = Html::new("Log in").raw(&format!(
+        "<form method=\"post\" action=\"/login\">\
+         <input type=\"hidden\" name=\"token\" value=\"{}\">\
+         <input type=\"hidden\" name=\"next\" value=\"{}\">\
+         <p id=\"who\">This link logs this browser in with the key <b>{}</b>.</p>\
+         <button autofocus aria-describedby=\"who\">Log in</button></form>\
+         <p>If you did not ask for it, close this page.</p>",
+        escape(token),
+        escape(next),
+        escape(&key.name)
+    ));
+    let mut response = page.respond(StatusCode::OK);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if is_frame {
+        headers.insert(CONTENT_SECURITY_POLICY, app::policy_of_forms(config));
+    }
+    response
 }
 
 /// Sends links of other Weave clients on to the table's page.

@@ -1,9 +1,9 @@
-//! What a file is shown as.
+//! The media type under which a file is served.
 
-/// The type of what nobody knows.
+/// Media type of unknown files.
 const UNKNOWN: &str = "application/octet-stream";
 
-/// Types by the end of a file's name.
+/// Media types by file name extension.
 const TYPES: [(&str, &str); 37] = [
     ("aac", "audio/aac"),
     ("avif", "image/avif"),
@@ -44,20 +44,20 @@ const TYPES: [(&str, &str); 37] = [
     ("zip", "application/zip"),
 ];
 
-/// Returns the type of a file by its name. The bytes have no say: a browser that is told not to
-/// guess does not.
+/// Returns the media type for a file name. The content is ignored: responses tell browsers not to
+/// guess the type from it.
 pub(crate) fn mimetype(path: &str) -> &'static str {
     let Some((_, end)) = path.rsplit_once('.') else { return UNKNOWN };
     let end = end.to_ascii_lowercase();
     TYPES.iter().find(|(known, _)| *known == end).map_or(UNKNOWN, |(_, ty)| ty)
 }
 
-/// Tells whether a browser that opens the file by itself would run what is in it.
+/// Returns whether a browser would run code in the file if it opened the file directly.
 pub(super) fn is_active(mimetype: &str) -> bool {
     ["text/html", "image/svg+xml", "application/pdf"].iter().any(|ty| mimetype.starts_with(ty))
 }
 
-/// Tells whether a browser may show the file in its place.
+/// Returns whether a browser may show the file inline.
 pub(super) fn is_shown(mimetype: &str) -> bool {
     ["image/", "audio/", "video/", "text/plain", "application/json"]
         .iter()
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types() {
+    fn media_types_follow_the_extension() {
         #[track_caller]
         fn check(path: &str, ty: &str, shown: bool, active: bool) {
             let found = mimetype(path);

@@ -1,4 +1,4 @@
-//! Downloads.
+//! Downloads of files.
 
 use std::ops::Range;
 
@@ -19,18 +19,18 @@ use crate::access::{Principal, Right};
 use crate::catalog::RunLocation;
 use crate::{ApiError, AppState};
 
-/// What a document of somebody else may do: look as it looks.
+/// Content security policy for uploaded documents: styles and inline media only, no scripts.
 const SANDBOX: &str = "sandbox; default-src 'none'; img-src data:; media-src data:; \
     style-src 'unsafe-inline'; font-src data:";
 
-/// Serves what a signed address leads to. Whatever `Authorization` says is not looked at.
+/// Serves the file of a signed URL. The `Authorization` header is ignored.
 pub(super) async fn signed(
     State(state): State<AppState>,
     Path(slot): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    let (name, sha256) = match check(&state, "GET", &slot, query.as_deref())? {
+    let (name, sha256) = match check(&state, "GET", &slot, query.as_deref()).await? {
         Slot::RunFile { run, path } => {
             let file = state.catalog.run_file(run, &path).await?;
             (path, file.map(|file| file.sha256))
@@ -47,8 +47,8 @@ pub(super) async fn signed(
     serve(&state, &name, &sha256.ok_or_else(no_file)?, &headers).await
 }
 
-/// Serves a run's file by its path. Whoever knows its digest too, and asks for `?sha256=…`, may keep
-/// it.
+/// Serves a run's file by its path. If `?sha256=…` names its digest, the response may be cached
+/// forever.
 pub(super) async fn run_file(
     State(state): State<AppState>,
     principal: Principal,
@@ -63,7 +63,7 @@ pub(super) async fn run_file(
     let mut response = serve(&state, &path, &file.sha256, &headers).await?;
     let asked = query.as_deref().and_then(|query| query.strip_prefix("sha256="));
     if asked.is_some_and(|asked| asked == file.sha256) {
-        // An address with these bytes' digest has no other bytes.
+        // A URL with this digest can never have other content.
         let forever = HeaderValue::from_static("private, max-age=31536000, immutable");
         response.headers_mut().insert(CACHE_CONTROL, forever);
     }
@@ -80,8 +80,8 @@ pub(super) async fn artifact_v1(
     artifact(&state, &principal, &entity, &digest, &headers).await
 }
 
-/// The same in the newer layout, which each version of the SDK writes in another way: the digest
-/// is what counts.
+/// Serves an artifact's file under the newer URL layout. SDK versions build the path differently;
+/// only the digest is used.
 pub(super) async fn artifact_v2(
     State(state): State<AppState>,
     principal: Principal,
@@ -104,7 +104,7 @@ async fn artifact(
     serve(state, &file.name, &file.sha256.ok_or_else(no_file)?, headers).await
 }
 
-/// Turns the hexadecimal digits of an MD5 into base64.
+/// Converts an MD5 from hexadecimal to base64.
 fn digest_of_hex(text: &str) -> Option<String> {
     if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
@@ -115,10 +115,10 @@ fn digest_of_hex(text: &str) -> Option<String> {
 }
 
 fn no_file() -> ApiError {
-    ApiError::not_found("there is no such file")
+    ApiError::not_found("file not found")
 }
 
-/// Answers with a file, or the part of it that is asked for.
+/// Returns a file, or the requested range of it.
 pub(crate) async fn serve(
     state: &AppState,
     name: &str,
@@ -139,7 +139,7 @@ pub(crate) async fn serve(
     };
     set(ETAG, &etag);
     set(ACCEPT_RANGES, "bytes");
-    // What is under a path may change, so a browser asks, and mostly hears 304.
+    // The content under a path may change, so browsers must revalidate; the usual response is 304.
     set(CACHE_CONTROL, "private, no-cache");
     set(CONTENT_TYPE, mimetype);
     set(CONTENT_SECURITY_POLICY, SANDBOX);
@@ -177,13 +177,13 @@ pub(crate) async fn serve(
     Ok(response)
 }
 
-/// What a `Range` asks for.
+/// The result of parsing a `Range` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wanted {
-    /// The whole: there is no range, or one that need not be understood.
+    /// The whole file: there is no range, or one that may be ignored.
     All,
     Part(Range<u64>),
-    /// What is not there.
+    /// The range is not satisfiable.
     Nothing,
 }
 
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges() {
+    fn range_headers_are_parsed() {
         #[track_caller]
         fn check(text: &str, expected: Wanted) {
             assert_eq!(parse_range(text, 10), expected);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn digests() {
+    fn hexadecimal_digests_are_converted() {
         let hex = "5d41402abc4b2a76b9719d911017c592";
         assert_eq!(digest_of_hex(hex).as_deref(), Some("XUFAKrxLKna5cZ2REBfFkg=="));
         assert_eq!(digest_of_hex(&hex[1..]), None);

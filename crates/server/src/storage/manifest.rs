@@ -1,4 +1,4 @@
-//! Manifests of artifacts, put together.
+//! Merging of artifact manifests.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use serde_json::{Map, Value};
 
 use crate::catalog::{CatalogError, Id, Kind, ManifestFile, ManifestKind};
 
-/// The longest manifest.
+/// Maximum size of a manifest in bytes.
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
-/// What the manifests of an artifact say together.
+/// The result of merging an artifact's manifests.
 #[derive(Clone, Debug)]
 pub(crate) struct Merged {
-    /// The manifest of the whole artifact.
+    /// The manifest of the complete artifact.
     pub(crate) bytes: Vec<u8>,
     pub(crate) files: Vec<ManifestFile>,
     pub(crate) file_count: i64,
     pub(crate) size: i64,
 }
 
-/// A manifest, as far as it is looked into. The rest stays as it came.
+/// A manifest, as far as the server parses it. All other fields are preserved.
 #[derive(Serialize, Deserialize)]
 struct Document {
     #[serde(default)]
@@ -29,14 +29,14 @@ struct Document {
     rest: Map<String, Value>,
 }
 
-/// Puts the manifests of an artifact together: what it is based on, where one of its own does not
-/// say all, and then its own in their order.
+/// Merges the manifests of an artifact. If its last manifest is not a full one, the result is the
+/// base version's manifest with the artifact's own manifests applied in order.
 pub(crate) fn merge(
     base: Option<&[u8]>,
     own: &[(ManifestKind, bytes::Bytes)],
 ) -> Result<Merged, CatalogError> {
     let Some((last_kind, last)) = own.last() else {
-        return Err(CatalogError::refused("the artifact lacks its manifest"));
+        return Err(CatalogError::refused("the artifact has no manifest"));
     };
     let is_whole = *last_kind == ManifestKind::Full;
     let mut whole = parse(last)?;
@@ -55,7 +55,7 @@ pub(crate) fn merge(
     for (name, entry) in &whole.contents {
         size = size.saturating_add(entry.get("size").and_then(Value::as_i64).unwrap_or(0));
         let text = |key: &str| entry.get(key).and_then(Value::as_str);
-        // What lies elsewhere is not kept here.
+        // Referenced files are stored elsewhere.
         if let (Some(md5), None) = (text("digest"), text("ref")) {
             files.push(ManifestFile {
                 name: name.clone(),
@@ -75,7 +75,7 @@ pub(crate) fn merge(
 
 fn parse(bytes: &[u8]) -> Result<Document, CatalogError> {
     serde_json::from_slice(bytes)
-        .map_err(|error| CatalogError::refused(format!("the manifest cannot be read: {error}")))
+        .map_err(|error| CatalogError::refused(format!("invalid manifest: {error}")))
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn manifests() {
+    fn manifests_are_merged() {
         use ManifestKind::{Full, Incremental, Patch};
         let (a, b) = (manifest(&[("a", "1", 3), ("b", "2", 4)]), manifest(&[("b", "3", 5)]));
         let whole = merge(None, &[(Full, a.clone())]).unwrap();

@@ -45,7 +45,7 @@ impl Slot {
             "run" => {
                 let (run, path) = rest.split_once('/')?;
                 is_file_path(path).then_some(())?;
-                Some(Self::RunFile { run: run.parse().ok()?, path: path.to_owned() })
+                Some(Self::RunFile { run: canonical_number(run)?, path: path.to_owned() })
             }
             "artifact-file" => Some(Self::ArtifactFile { id: file_number(rest)? }),
             "manifest" => Some(Self::Manifest { id: file_number(rest)? }),
@@ -63,9 +63,14 @@ impl Slot {
     }
 }
 
-/// Reads the number of a file, behind which a name for people may stand.
+/// Reads the number of a file. A name for people may follow it.
 fn file_number(text: &str) -> Option<i64> {
-    text.split('/').next()?.parse().ok()
+    canonical_number(text.split('/').next()?)
+}
+
+/// Reads a number, if it is written as this module writes it: one slot has one path.
+fn canonical_number(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|number: &i64| number.to_string() == text)
 }
 
 /// What a path shows as it is.
@@ -110,6 +115,16 @@ mod tests {
         }
         for text in ["", "run/7", "run/x/a", "run/7/../a", "run/7//a", "manifest/", "other/1"] {
             assert_eq!(Slot::parse(text), None, "{text}");
+        }
+        for number in ["+7", "07", "-0", "7 ", "\u{663}", "9223372036854775808"] {
+            for text in [
+                format!("run/{number}/a"),
+                format!("artifact-file/{number}"),
+                format!("artifact-file/{number}/name"),
+                format!("manifest/{number}"),
+            ] {
+                assert_eq!(Slot::parse(&text), None, "{text}");
+            }
         }
     }
 

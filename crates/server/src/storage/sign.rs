@@ -2,18 +2,20 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::{Slot, encode};
 use crate::catalog::{hex, random_hex};
+use crate::{clock, folder};
 
 /// Where the secret is, in the data folder.
 const FILE_NAME: &str = "signing-key";
 
-/// Signs addresses of files, so that whoever has one needs nothing else, for a while.
+/// Signs addresses of files: for a while, and as long as the key that asked for it is not revoked,
+/// an address needs no other permission.
 #[derive(Clone)]
 pub(crate) struct Signer {
     secret: Vec<u8>,
@@ -38,7 +40,7 @@ impl Signer {
     fn new(secret: Vec<u8>) -> Self {
         let mut this = Self { secret, cookie_name: String::new() };
         // Servers on other ports of the same host share a browser's cookies.
-        this.cookie_name = format!("streamtable_{}", &this.sign("COOKIE", "", 0)[..8]);
+        this.cookie_name = format!("streamtable_{}", &this.sign("COOKIE\n0\n")[..8]);
         this
     }
 
@@ -47,26 +49,42 @@ impl Signer {
         &self.cookie_name
     }
 
-    /// Makes the address below `base` under which a method is allowed for a while.
-    pub(crate) fn url(&self, base: &str, method: &str, slot: &Slot, lifetime: Duration) -> String {
-        let text = slot.text();
-        let expires = seconds_now().saturating_add(lifetime.as_secs());
-        let signature = self.sign(method, &text, expires);
-        format!("{base}/storage/{}?expires={expires}&signature={signature}", encode(&text))
+    /// Returns the address below `base` under which a method is allowed for `lifetime`, on behalf
+    /// of a key.
+    pub(crate) fn url(
+        &self,
+        base: &str,
+        method: &str,
+        slot: &Slot,
+        key_id: &str,
+        lifetime: Duration,
+    ) -> String {
+        let expires = clock::unix_seconds().saturating_add(lifetime.as_secs());
+        let signature = self.sign(&message(method, slot, key_id, expires));
+        let path = encode(&slot.text());
+        format!("{base}/storage/{path}?expires={expires}&key={key_id}&signature={signature}")
     }
 
-    /// Tells whether a signature is right and has not expired. Takes the same time for every
-    /// wrong one.
-    pub(super) fn allows(&self, method: &str, slot: &Slot, expires: u64, signature: &str) -> bool {
+    /// Returns whether a signature is right and has not expired. Takes the same time for every
+    /// wrong one. Whether the key was revoked is for the caller to check.
+    pub(super) fn allows(
+        &self,
+        method: &str,
+        slot: &Slot,
+        key_id: &str,
+        expires: u64,
+        signature: &str,
+    ) -> bool {
         let mut mac = self.mac();
-        mac.update(message(method, &slot.text(), expires).as_bytes());
+        mac.update(message(method, slot, key_id, expires).as_bytes());
         let Some(bytes) = unhex(signature) else { return false };
-        mac.verify_slice(&bytes).is_ok() && expires >= seconds_now()
+        let is_id = !key_id.is_empty() && key_id.bytes().all(|b| b.is_ascii_alphanumeric());
+        is_id && mac.verify_slice(&bytes).is_ok() && expires >= clock::unix_seconds()
     }
 
-    fn sign(&self, method: &str, text: &str, expires: u64) -> String {
+    fn sign(&self, message: &str) -> String {
         let mut mac = self.mac();
-        mac.update(message(method, text, expires).as_bytes());
+        mac.update(message.as_bytes());
         hex(&mac.finalize().into_bytes())
     }
 
@@ -81,12 +99,9 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-fn message(method: &str, text: &str, expires: u64) -> String {
-    format!("{method}\n{expires}\n{text}")
-}
-
-fn seconds_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// Unambiguous, because no part has a line feed.
+fn message(method: &str, slot: &Slot, key_id: &str, expires: u64) -> String {
+    format!("{method}\n{expires}\n{key_id}\n{}", slot.text())
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -108,6 +123,8 @@ fn write_new(folder: &Path, path: &Path) -> io::Result<Vec<u8>> {
     file.write_all(&secret)?;
     file.sync_all()?;
     std::fs::rename(beside, path)?;
+    // Without this a power cut may bring the old name back, and end every session.
+    folder::sync(folder)?;
     Ok(secret)
 }
 
@@ -117,8 +134,8 @@ mod tests {
 
     fn parts(url: &str) -> (u64, String) {
         let (_, query) = url.split_once("?expires=").unwrap();
-        let (expires, signature) = query.split_once("&signature=").unwrap();
-        (expires.parse().unwrap(), signature.to_owned())
+        let (expires, rest) = query.split_once("&key=k1&signature=").unwrap();
+        (expires.parse().unwrap(), rest.to_owned())
     }
 
     #[test]
@@ -126,26 +143,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let signer = Signer::open(folder.path()).unwrap();
         let slot = Slot::RunFile { run: 7, path: "a b/é.png".into() };
-        let url = signer.url("http://h:1", "PUT", &slot, Duration::from_secs(60));
+        let url = signer.url("http://h:1", "PUT", &slot, "k1", Duration::from_secs(60));
         assert!(url.starts_with("http://h:1/storage/run/7/a%20b/%C3%A9.png?expires="), "{url}");
         let (expires, signature) = parts(&url);
-        assert!(signer.allows("PUT", &slot, expires, &signature));
+        assert!(signer.allows("PUT", &slot, "k1", expires, &signature));
+        for key in ["k2", "", "k1\n", "k1\nrun"] {
+            assert!(!signer.allows("PUT", &slot, key, expires, &signature), "{key:?}");
+        }
 
         let other = Slot::RunFile { run: 7, path: "a b/e.png".into() };
-        assert!(!signer.allows("PUT", &other, expires, &signature));
-        assert!(!signer.allows("GET", &slot, expires, &signature));
-        assert!(!signer.allows("PUT", &slot, expires + 1, &signature));
+        assert!(!signer.allows("PUT", &other, "k1", expires, &signature));
+        assert!(!signer.allows("GET", &slot, "k1", expires, &signature));
+        assert!(!signer.allows("PUT", &slot, "k1", expires + 1, &signature));
         for forged in ["", "0", "zz", "é", &"0".repeat(64), &signature[..62]] {
-            assert!(!signer.allows("PUT", &slot, expires, forged));
+            assert!(!signer.allows("PUT", &slot, "k1", expires, forged));
         }
-        let old = signer.sign("PUT", &slot.text(), 1);
-        assert!(!signer.allows("PUT", &slot, 1, &old));
+        let old = signer.sign(&message("PUT", &slot, "k1", 1));
+        assert!(!signer.allows("PUT", &slot, "k1", 1, &old));
 
         // The secret outlives the process, and is not another server's.
-        assert!(Signer::open(folder.path()).unwrap().allows("PUT", &slot, expires, &signature));
+        assert!(
+            Signer::open(folder.path()).unwrap().allows("PUT", &slot, "k1", expires, &signature)
+        );
         let elsewhere = tempfile::tempdir().unwrap();
         let elsewhere = Signer::open(elsewhere.path()).unwrap();
-        assert!(!elsewhere.allows("PUT", &slot, expires, &signature));
+        assert!(!elsewhere.allows("PUT", &slot, "k1", expires, &signature));
         assert_ne!(elsewhere.cookie_name(), signer.cookie_name());
     }
 

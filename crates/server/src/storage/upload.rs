@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, TryStreamExt};
 use streamtable_store::{StoreError, StoredObject};
+use streamtable_wire::UploadAnswer;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{MAX_MANIFEST_BYTES, Slot, mimetype};
@@ -21,8 +23,8 @@ pub(super) async fn put(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
-) -> Result<StatusCode, ApiError> {
-    let slot = check(&state, "PUT", &slot, query.as_deref())?;
+) -> Result<Response, ApiError> {
+    let slot = check(&state, "PUT", &slot, query.as_deref()).await?;
     let limit = match slot {
         Slot::Manifest { .. } => MAX_MANIFEST_BYTES,
         _ => state.config().limits.max_file_bytes,
@@ -42,12 +44,21 @@ pub(super) async fn put(
         }
         other => other.into(),
     })?;
+    let answer = stored(&object);
     match slot {
         Slot::RunFile { run, path } => put_run_file(&state, run, &path, &object).await?,
         Slot::ArtifactFile { id } => state.catalog.put_artifact_file(id, object).await?,
         Slot::Manifest { id } => state.catalog.put_manifest(id, object).await?,
     }
-    Ok(StatusCode::OK)
+    Ok(answer)
+}
+
+/// States what was stored, so that the client can tell the answer from a proxy's.
+fn stored(object: &StoredObject) -> Response {
+    let answer = UploadAnswer { sha256: object.sha256.clone(), size: object.size };
+    let json = (CONTENT_TYPE, "application/json".to_owned());
+    let etag = (ETAG, format!("\"{}\"", object.sha256));
+    ([json, etag], answer.to_bytes()).into_response()
 }
 
 async fn put_run_file(
@@ -74,8 +85,8 @@ pub(crate) fn named_sha256(path: &str) -> Option<&str> {
     is_hash.then_some(hash)
 }
 
-/// Checks a signed address.
-pub(super) fn check(
+/// Checks a signed address, and that the key that asked for it was not revoked since.
+pub(super) async fn check(
     state: &AppState,
     method: &str,
     slot: &str,
@@ -83,15 +94,23 @@ pub(super) fn check(
 ) -> Result<Slot, ApiError> {
     let query = query.unwrap_or_default();
     let expires = form_value(query, "expires").and_then(|expires| expires.parse().ok());
+    let key = form_value(query, "key");
     let signature = form_value(query, "signature");
-    let allowed =
-        Slot::parse(slot).zip(expires).zip(signature).and_then(|((slot, expires), signature)| {
-            state.shared.signer.allows(method, &slot, expires, &signature).then_some(slot)
-        });
-    allowed.ok_or_else(|| {
-        tracing::warn!(target: "audit", method, slot, "a signed address that is wrong or old");
-        ApiError::new(StatusCode::FORBIDDEN, "the signature is wrong, or the address has expired")
-    })
+    let parts = Slot::parse(slot).zip(expires).zip(key.zip(signature));
+    let allowed = parts.and_then(|((slot, expires), (key, signature))| {
+        let is_allowed = state.shared.signer.allows(method, &slot, &key, expires, &signature);
+        is_allowed.then_some((slot, key))
+    });
+    let refuse = |why: &'static str| {
+        tracing::warn!(target: "audit", method, slot, why, "a signed address was refused");
+        ApiError::new(StatusCode::FORBIDDEN, why)
+    };
+    let (slot, key) =
+        allowed.ok_or_else(|| refuse("the signature is wrong, or the address has expired"))?;
+    if !state.catalog.is_key_valid(&key).await? {
+        return Err(refuse("the key that asked for this address was revoked"));
+    }
+    Ok(slot)
 }
 
 async fn turn(state: &AppState) -> Result<OwnedSemaphorePermit, ApiError> {

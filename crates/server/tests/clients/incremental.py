@@ -1,4 +1,4 @@
-"""Logs a table bit by bit."""
+"""Logs an incremental table."""
 import sys
 
 import wandb

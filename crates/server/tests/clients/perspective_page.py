@@ -1,6 +1,6 @@
-"""Looks at a table as a page does, with Perspective's own client, and says what it sees.
+"""Opens a table with Perspective's own client, as the page does, and prints what it reads.
 
-Arguments: the address of the server's socket, the table, how many rows to wait for.
+Arguments: the URL of the server's WebSocket, the table, the number of rows to wait for.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Reads a run back with the public API, and prints what it finds as one line of JSON."""
+"""Reads a run with the public API and prints the result as one line of JSON."""
 import json
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Logs with the present SDK all that it can log; with `resume`, goes on with the run."""
+"""Logs every kind of data that the current SDK supports; with `resume`, continues the run."""
 import sys
 
 import numpy as np

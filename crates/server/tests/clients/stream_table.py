@@ -1,6 +1,6 @@
-"""Logs rows of every kind that the legacy StreamTable can carry.
+"""Logs rows with every kind of value that the legacy StreamTable supports.
 
-Arguments: entity, project, table, how many rows, a name for the writer.
+Arguments: entity, project, table, number of rows, name of the writer.
 """
 import datetime
 import math
@@ -32,12 +32,12 @@ for i in range(int(count)):
     )
 if "--image" in sys.argv:
     stream.log({"i": -1, "who": who, "image": Image.new("RGB", (4, 3), (200, 10, 10))})
-    # `finish` deletes the client's copies of pictures before it waits for their uploads: one that
-    # was not begun by then ends the uploading thread, and `finish` waits for that one for ever.
+    # `finish` deletes the client's copies of images before it waits for their uploads. If an upload
+    # has not started by then, the upload thread fails and `finish` waits forever.
     stream.queue.join()
     deadline = time.monotonic() + 60
-    while not 0 < (told := stream._lite_run.pusher._stats.summary()).total_bytes == told.uploaded_bytes:
+    while not 0 < (summary := stream._lite_run.pusher._stats.summary()).total_bytes == summary.uploaded_bytes:
         if time.monotonic() > deadline:
-            sys.exit(f"the picture is not uploaded: {told}")
+            sys.exit(f"the image was not uploaded: {summary}")
         time.sleep(0.05)
 stream.finish()

@@ -1,4 +1,4 @@
-//! Boards, and views as files.
+//! Boards, and exports of views.
 
 use serde_json::{Value, json};
 use streamtable_server::Right;
@@ -44,21 +44,21 @@ impl Running {
 }
 
 #[tokio::test]
-async fn nobody_loses_a_board_unawares() {
+async fn conflicting_board_saves_are_rejected() {
     let mut server = Running::start().await;
     let new = [("if-none-match", "*")];
     let made = server.own("PUT", BOARD, &new, &board("One")).await;
     assert_eq!((made.status, made.header("etag")), (201, "\"1\""));
     assert_eq!(server.own("PUT", BOARD, &new, &board("Other")).await.status, 412);
 
-    // Two have seen version 1; one saves first.
+    // Two authors have read version 1; one of them saves first.
     let seen = [("if-match", "\"1\"")];
     assert_eq!(server.own("PUT", BOARD, &seen, &board("Two")).await.status, 200);
     let late = server.own("PUT", BOARD, &seen, &board("Lost?")).await;
     assert_eq!((late.status, &late.json()["version"]), (412, &json!(2)));
     assert_eq!(late.json()["author"], "first");
     assert!(late.json()["updated"].as_str().unwrap().ends_with('Z'));
-    // Who asks for it wins.
+    // A save without a precondition wins.
     assert_eq!(server.own("PUT", BOARD, &[], &board("Three")).await.header("etag"), "\"3\"");
 
     server.restart().await;
@@ -72,7 +72,7 @@ async fn nobody_loses_a_board_unawares() {
     let versions: Vec<_> = versions.as_array().unwrap().iter().map(|it| &it["version"]).collect();
     assert_eq!(versions, [3, 2, 1]);
 
-    // Renamed, with its past; the old name is free, and begins where it ended.
+    // Renaming keeps the history. A new board under the old name continues its version numbers.
     let rename = format!("{BOARD}/rename");
     let renamed = server.own("POST", &rename, &[], &json!({"to": "speed"})).await;
     assert_eq!((renamed.status, &renamed.json()["name"]), (200, &json!("speed")));
@@ -90,14 +90,14 @@ async fn nobody_loses_a_board_unawares() {
     assert_eq!(stale.status, 412);
     assert_eq!(server.own("DELETE", BOARD, &[], &Value::Null).await.status, 204);
     assert_eq!(server.own("DELETE", BOARD, &[], &Value::Null).await.status, 404);
-    // No version is ever another's.
+    // A version number is never used for two documents.
     let seen = [("if-match", "\"4\"")];
     assert_eq!(server.own("PUT", BOARD, &seen, &board("Late")).await.status, 412);
     assert_eq!(server.own("PUT", BOARD, &new, &board("New")).await.header("etag"), "\"5\"");
 }
 
 #[tokio::test]
-async fn boards_are_for_those_who_may() {
+async fn board_requests_check_rights_and_names() {
     let server = Running::start().await;
     server.own("PUT", BOARD, &[], &board("Mine")).await;
     let key = async |entity, right| {
@@ -120,12 +120,12 @@ async fn boards_are_for_those_who_may() {
     }
     let bad = server.own("PUT", BOARD, &[], &json!({"format": 1, "title": 7})).await;
     assert_eq!(bad.status, 400);
-    assert!(bad.text().contains("this is no board"), "{}", bad.text());
+    assert!(bad.text().contains("invalid board"), "{}", bad.text());
     let large = json!({"format": 1, "title": "x", "panels": [], "more": "x".repeat(1 << 20)});
     assert_eq!(server.own("PUT", BOARD, &[], &large).await.status, 413);
 }
 
-/// Thirty predictions, every fifth wrong.
+/// Thirty predictions, every fifth of them wrong.
 async fn predictions(server: &Running) {
     let lines: Vec<String> = (0..30)
         .map(|n| {
@@ -144,7 +144,7 @@ async fn predictions(server: &Running) {
 }
 
 #[tokio::test]
-async fn a_first_board_is_made_of_the_table() {
+async fn suggested_boards_fit_the_table() {
     let server = Running::start().await;
     predictions(&server).await;
     for (template, kinds) in [
@@ -156,7 +156,7 @@ async fn a_first_board_is_made_of_the_table() {
             let panels = document["panels"].as_array().unwrap();
             assert!(panels.iter().any(|panel| panel["kind"] == kind), "{template} {kind}");
         }
-        // It can be saved as it is, and each of its views is one.
+        // The board can be saved unchanged, and each of its views is valid.
         assert_eq!(
             server.own("PUT", BOARD, &[], &document).await.status,
             200 + u16::from(template == "overview")
@@ -166,7 +166,7 @@ async fn a_first_board_is_made_of_the_table() {
             let rows = server.own("POST", &format!("{TABLE}/export"), &[], &body).await;
             assert_eq!(rows.status, 200, "{panel}: {}", rows.text());
             assert!(!rows.text().is_empty(), "{panel}");
-            // What is counted is called what it is.
+            // Counts have a readable name instead of a column's name.
             assert_ne!(panel["config"]["columns"], json!(["_pos"]), "{panel}");
         }
     }
@@ -184,7 +184,7 @@ async fn a_first_board_is_made_of_the_table() {
 }
 
 #[tokio::test]
-async fn views_are_exported() {
+async fn views_are_exported_in_every_format() {
     let server = Running::start().await;
     predictions(&server).await;
     let export = async |config: Value, format: &str| {

@@ -1,7 +1,7 @@
-//! The real Python clients, against the server.
+//! Tests with the real Python clients.
 //!
-//! Each set of versions lives in a virtual environment, in the folder that
-//! `STREAMTABLE_CLIENTS` names; `cargo xtask clients` makes them and runs these tests.
+//! Each set of client versions has a virtual environment in the folder named by
+//! `STREAMTABLE_CLIENTS`. `cargo xtask clients` creates the environments and runs these tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,10 +16,10 @@ use tokio::process::Command;
 use crate::proxy::{Fault, Proxy};
 use crate::support::Running;
 
-/// How long a program may take.
+/// Timeout of a Python script.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// A server, a proxy that counts, and a home folder for programs.
+/// A server, a proxy that counts requests, and a home folder for the scripts.
 struct Lab {
     server: Running,
     proxy: Proxy,
@@ -28,7 +28,7 @@ struct Lab {
 }
 
 impl Lab {
-    /// Makes one for a set of versions.
+    /// Creates the environment for a set of client versions.
     async fn new(venv: &str, plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static) -> Self {
         let clients = std::env::var_os("STREAMTABLE_CLIENTS").unwrap_or_default();
         let venv = PathBuf::from(clients).join(venv);
@@ -38,7 +38,7 @@ impl Lab {
         Self { server, proxy, venv, home: tempfile::tempdir().unwrap() }
     }
 
-    /// Runs a program, which must end well, and returns what it says.
+    /// Runs a script and returns its output. Panics if the script fails.
     async fn run(&self, script: &str, args: &[&str]) -> String {
         let mut command = Command::new(self.venv.join("bin/python"));
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -60,7 +60,7 @@ impl Lab {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let output = tokio::time::timeout(PATIENCE, command.output()).await;
-        let output = output.unwrap_or_else(|_| panic!("{script} {args:?} does not end")).unwrap();
+        let output = output.unwrap_or_else(|_| panic!("{script} {args:?} timed out")).unwrap();
         let text = format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
@@ -79,7 +79,7 @@ impl Lab {
         lines.collect()
     }
 
-    /// Checks that a table has the rows of some writers, each from 0 to `count`, in their order.
+    /// Checks that a table has the rows of the given writers, each numbered 0 to `count`, in order.
     async fn expect(&self, table: &str, writers: &[(&str, i64)]) -> Vec<HistoryLine> {
         let rows = self.rows(table).await;
         let total: i64 = writers.iter().map(|(_, count)| count).sum();
@@ -95,7 +95,7 @@ impl Lab {
 }
 
 async fn stream_table(venv: &str, prints_link: bool) {
-    // Now and then an answer is lost, or the server has too much to do.
+    // Some responses are lost, and sometimes the server is busy.
     let posts = Arc::new(AtomicUsize::new(0));
     let plan = move |_, path: &str| match path.ends_with("/file_stream") {
         true if posts.fetch_add(1, Ordering::SeqCst) == 1 => Fault::LoseAnswer,
@@ -125,11 +125,11 @@ async fn stream_table(venv: &str, prints_link: bool) {
         assert!(page.text().contains("me/p/t"), "{}", page.text());
     }
 
-    // A second session goes on behind the first.
+    // A second session continues after the first one.
     lab.run("stream_table.py", &["me", "p", "t", "5", "second"]).await;
     lab.expect("t", &[("first", 7), ("second", 5)]).await;
 
-    // Two at once do not overwrite each other.
+    // Two concurrent writers do not overwrite each other's rows.
     let (a, b) = (["me", "p", "both", "40", "a"], ["me", "p", "both", "40", "b"]);
     tokio::join!(lab.run("stream_table.py", &a), lab.run("stream_table.py", &b));
     lab.expect("both", &[("a", 40), ("b", 40)]).await;
@@ -137,20 +137,20 @@ async fn stream_table(venv: &str, prints_link: bool) {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn weave_0_24_stream_table() {
     stream_table("weave-0.24", true).await;
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn weave_0_50_stream_table() {
     stream_table("weave-0.50", false).await;
 }
 
-/// The oldest client uploads pictures, by addresses that it asks for in the old way.
+/// The oldest client uploads images to URLs that it requests with an older query.
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn weave_0_24_images() {
     let lab = Lab::new("weave-0.24", |_, _| Fault::None).await;
     lab.run("stream_table.py", &["me", "p", "pictures", "1", "w", "--image"]).await;
@@ -166,7 +166,7 @@ async fn weave_0_24_images() {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn wandb_0_31_logs_resumes_and_reads_back() {
     let lab = Lab::new("wandb-0.31", |_, _| Fault::None).await;
     lab.run("sdk.py", &["me", "p", "r1", "new"]).await;
@@ -215,7 +215,7 @@ async fn wandb_0_31_logs_resumes_and_reads_back() {
     assert!(artifacts.to_string().contains("run-r1-table:v0"), "{artifacts}");
     assert!(lab.proxy.count() < 300, "{} requests", lab.proxy.count());
 
-    // Each version of a table that was logged bit by bit is all of it.
+    // Each version of an incrementally logged table is complete.
     let query = "{ project(name: \"p\", entityName: \"me\") { artifactCollection(
         name: \"run-r2-incr-table\") { artifacts { edges { version node { fileCount state } } } } } }";
     let data = lab.server.ask(query, json!({})).await;
@@ -235,7 +235,7 @@ async fn wandb_0_31_logs_resumes_and_reads_back() {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn wandb_0_31_survives_a_bad_network() {
     let plan = |number, _: &str| match number % 6 {
         2 => Fault::LoseAnswer,
@@ -251,7 +251,7 @@ async fn wandb_0_31_survives_a_bad_network() {
 }
 
 #[tokio::test]
-#[ignore = "cargo xtask clients installs what it needs, and runs it"]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn perspective_5_6() {
     let lab = Lab::new("perspective-5.6", |_, _| Fault::None).await;
     let log = async |i: u32| {
@@ -265,7 +265,7 @@ async fn perspective_5_6() {
     for i in 0..5 {
         log(i).await;
     }
-    // Rows come while it looks.
+    // Rows are added while the page is open.
     let more = async {
         for i in 5.. {
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -276,7 +276,7 @@ async fn perspective_5_6() {
     let arguments = [socket.as_str(), "me/p/t", "9"];
     let said = tokio::select! {
         said = lab.run("perspective_page.py", &arguments) => said,
-        () = more => unreachable!("rows without end"),
+        () = more => unreachable!("the writer never stops"),
     };
     let seen = said.lines().find_map(|line| line.strip_prefix("SEEN ")).unwrap();
     let seen: Value = serde_json::from_str(seen).unwrap();

@@ -1,10 +1,11 @@
-//! Files, pages and sessions.
+//! Files, pages and browser sessions.
 
 use serde_json::{Value, json};
+use streamtable_server::Right;
 
 use crate::support::{Running, basic, send};
 
-/// Announces a run's file and returns where to put it.
+/// Announces a run's file and returns its upload URL.
 async fn announce(server: &Running, path: &str) -> String {
     let query = "mutation F($files: [String!]!) { createRunFiles(input: {entityName: \"me\",
         projectName: \"p\", runName: \"r\", files: $files}) { runID uploadHeaders
@@ -14,7 +15,7 @@ async fn announce(server: &Running, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn files_are_put_and_served() {
+async fn uploaded_files_are_served() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let url = announce(&server, "media/a b.png").await;
@@ -41,7 +42,7 @@ async fn files_are_put_and_served() {
     assert_eq!((head.status, head.header("content-length")), (200, "10"));
     assert_eq!(send("GET", &at, &[], "").await.status, 401);
 
-    // Asked for by its digest too, it may be kept for ever.
+    // If the URL contains the digest, the response may be cached forever.
     let digest = etag.trim_matches('"');
     assert_eq!(whole.header("cache-control"), "private, no-cache");
     let kept = server.get(&format!("{path}?sha256={digest}")).await;
@@ -49,14 +50,14 @@ async fn files_are_put_and_served() {
     let other = server.get(&format!("{path}?sha256={}", "0".repeat(64))).await;
     assert_eq!(other.header("cache-control"), "private, no-cache");
 
-    // Another content under the same path is another file.
+    // A new upload under the same path replaces the content.
     let url = announce(&server, "media/a b.png").await;
     assert_eq!(send("PUT", &url, &[], "new").await.status, 200);
     assert_eq!(server.get(path).await.text(), "new");
 }
 
 #[tokio::test]
-async fn documents_are_shown_in_a_box() {
+async fn html_files_are_served_in_a_sandbox() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     for name in ["a.html", "a.svg"] {
@@ -69,7 +70,7 @@ async fn documents_are_shown_in_a_box() {
 }
 
 #[tokio::test]
-async fn signed_addresses_open_what_they_name_and_no_more() {
+async fn signed_urls_are_valid_for_one_file_and_method() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let url = announce(&server, "a.txt").await;
@@ -87,23 +88,56 @@ async fn signed_addresses_open_what_they_name_and_no_more() {
         let status = send("PUT", &forged, &[], "x").await.status;
         assert!(matches!(status, 403 | 404), "{forged}: {status}");
     }
-    // What may be put may not be had.
+    // An upload URL does not allow a download.
     assert_eq!(send("GET", &url, &[], "").await.status, 403);
+    // One slot has one path.
+    for number in ["+1", "01"] {
+        let other = url.replace("/run/1/", &format!("/run/{number}/"));
+        assert_eq!(send("PUT", &other, &[], "x").await.status, 403, "{other}");
+    }
 }
 
 #[tokio::test]
-async fn files_are_bounded() {
+async fn signed_addresses_end_with_the_key_that_asked_for_them() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let made = server.catalog.add_key("k", Some("me"), Right::Write).await.unwrap();
+    let query = "mutation { createRunFiles(input: {entityName: \"me\", projectName: \"p\",
+        runName: \"r\", files: [\"a\"]}) { files { uploadUrl } } }";
+    let answer = server.ask_as(&made.secret, query, json!({})).await.json();
+    let put =
+        answer["data"]["createRunFiles"]["files"][0]["uploadUrl"].as_str().unwrap().to_owned();
+    assert_eq!(send("PUT", &put, &[], "x").await.status, 200);
+    let query = "{ model(name: \"p\", entityName: \"me\") { bucket(name: \"r\") {
+        files(names: [\"a\"]) { edges { node { directUrl } } } } } }";
+    let answer = server.ask_as(&made.secret, query, json!({})).await.json();
+    let node = &answer["data"]["model"]["bucket"]["files"]["edges"][0]["node"];
+    let get = node["directUrl"].as_str().unwrap().to_owned();
+    assert_eq!(send("GET", &get, &[], "").await.text(), "x");
+
+    assert!(server.catalog.revoke_key(&made.key.id).await.unwrap());
+    assert_eq!(send("PUT", &put, &[], "y").await.status, 403);
+    assert_eq!(send("GET", &get, &[], "").await.status, 403);
+    // Another key's id does not help: it is signed.
+    let other = server.catalog.add_key("other", Some("me"), Right::Write).await.unwrap();
+    let forged = put.replace(&made.key.id, &other.key.id);
+    assert_ne!(forged, put);
+    assert_eq!(send("PUT", &forged, &[], "y").await.status, 403);
+}
+
+#[tokio::test]
+async fn uploads_are_checked_for_size_and_hash() {
     let server = Running::start_with(|config| config.limits.max_file_bytes = 4).await;
     server.make_run("me", "p", "r").await;
     let url = announce(&server, "a.txt").await;
     assert_eq!(send("PUT", &url, &[], "12345").await.status, 413);
     assert_eq!(server.get("/files/me/p/r/a.txt").await.status, 404);
-    // Our own client names a file by its content.
+    // Our own client puts the content's hash into the file name.
     let url = announce(&server, &format!("media/images/{}.png", "0".repeat(64))).await;
     assert_eq!(send("PUT", &url, &[], "1234").await.status, 400);
 }
 
-/// The link that weave 0.24 prints.
+/// The link printed by weave 0.24.
 fn link(server: &Running) -> String {
     let expression = "get%28%0A++++%22wandb-artifact%3A%2F%2F%2Fme%2Fp%2Fr%3Alatest%2Fobj%22%29%0A\
         ++.rows";
@@ -111,7 +145,7 @@ fn link(server: &Running) -> String {
 }
 
 #[tokio::test]
-async fn a_link_opens_the_page_of_its_table() {
+async fn weave_links_open_the_page_of_their_table() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let rows = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"note\":\"<b>x</b>\",\"n\":7,\"_client_id\":\"w\"}"]}}}"#;
@@ -149,14 +183,14 @@ async fn a_link_opens_the_page_of_its_table() {
     assert!(wrong.text().contains("line 1, column 5"), "{}", wrong.text());
 }
 
-/// What a page starts from.
+/// Returns the start data embedded in a page.
 fn start_of(page: &str) -> Value {
     let (_, rest) = page.split_once(r#"<script type="application/json" id="start">"#).unwrap();
     serde_json::from_str(rest.split("</script>").next().unwrap()).unwrap()
 }
 
 #[tokio::test]
-async fn pages_of_lists_boards_and_frames() {
+async fn pages_contain_their_start_data() {
     let server = Running::start().await;
     server.make_run("me", "p", "r").await;
     let auth = basic(&server.key);
@@ -188,7 +222,7 @@ async fn pages_of_lists_boards_and_frames() {
         "{policy}"
     );
 
-    // What nothing can be called is nowhere, and nothing is told without a key.
+    // Invalid names are not found, and nothing is revealed without a key.
     assert_eq!(get("/me/p%3Fq/boards/x/y").await.status, 404);
     assert_eq!(get("/NO").await.status, 404);
     for path in ["/", "/me", "/me/p", "/me/p/boards/b", "/embed?board=me/p/b"] {
@@ -198,7 +232,7 @@ async fn pages_of_lists_boards_and_frames() {
 }
 
 #[tokio::test]
-async fn files_of_the_page() {
+async fn page_assets_are_served_and_cached() {
     let server = Running::start().await;
     let (root, auth) = (format!("{}/", server.url), basic(&server.key));
     let page = send("GET", &root, &[("authorization", &auth)], "").await.text();
@@ -228,7 +262,7 @@ async fn files_of_the_page() {
 }
 
 #[tokio::test]
-async fn links_of_other_clients_are_sent_on() {
+async fn links_of_other_clients_are_redirected() {
     let server = Running::start().await;
     for path in ["/weave/wandb/me/p/table/r", "/browse/wandb/me/p/table/r", "/me/p/runs/r"] {
         let answer = server.get(path).await;
@@ -240,7 +274,7 @@ async fn links_of_other_clients_are_sent_on() {
 }
 
 #[tokio::test]
-async fn sessions_of_browsers() {
+async fn browser_sessions_log_in_and_out() {
     let server = Running::start().await;
     let login = format!("{}/login", server.url);
     let form = ("content-type", "application/x-www-form-urlencoded");
@@ -276,15 +310,74 @@ async fn sessions_of_browsers() {
 }
 
 #[tokio::test]
-async fn a_login_link_opens_one_session() {
+async fn a_login_link_opens_only_one_session() {
     let server = Running::start().await;
     let auth = basic(&server.key);
     let links = format!("{}/api/login-links", server.url);
     let made = send("POST", &links, &[("authorization", &auth)], "").await;
     let link = made.json()["url"].as_str().unwrap().to_owned();
-    let first = send("GET", &link, &[], "").await;
-    assert_eq!(first.status, 303);
-    assert!(!first.header("set-cookie").is_empty());
-    let second = send("GET", &link, &[], "").await;
+    // Mail scanners and previews open links too.
+    for method in ["HEAD", "GET", "GET"] {
+        let page = send(method, &link, &[], "").await;
+        assert_eq!((page.status, page.header("set-cookie")), (200, ""));
+        assert_eq!(page.header("cache-control"), "no-store");
+        assert!(page.header("content-security-policy").ends_with("frame-ancestors 'none'"));
+    }
+    let page = send("GET", &format!("{link}&next=%2F%3Fa%22b"), &[], "").await.text();
+    let token = link.split_once("token=").unwrap().1;
+    for part in [
+        "<form method=\"post\" action=\"/login\">",
+        &format!("name=\"token\" value=\"{token}\""),
+        "name=\"next\" value=\"/?a&quot;b\"",
+        "<button autofocus",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+
+    // Only the button of that page opens it.
+    let login = format!("{}/login", server.url);
+    let open = async |headers: &[(&str, &str)]| {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let body = format!("token={token}&next=%2Fme%2Fp");
+        send("POST", &login, &[&form, headers].concat(), body).await
+    };
+    assert_eq!(open(&[]).await.status, 403);
+    assert_eq!(open(&[("origin", "http://evil.example")]).await.status, 403);
+    assert_eq!(open(&[("origin", "null")]).await.status, 403);
+    let own = [("origin", server.url.as_str())];
+    let first = open(&own).await;
+    assert_eq!((first.status, first.header("location")), (303, "/me/p"));
+    let cookie = first.header("set-cookie").split(';').next().unwrap();
+    assert_eq!(send("GET", &server.url, &[("cookie", cookie)], "").await.status, 200);
+    let second = open(&own).await;
     assert_eq!((second.status, second.header("set-cookie")), (401, ""));
+    assert_eq!(send("GET", &link, &[], "").await.status, 401);
+
+    // A browser that is logged in already goes on, and keeps the link.
+    let made = send("POST", &links, &[("authorization", &auth)], "").await;
+    let link =
+        format!("{}&next=%2Fembed%3Fboard%3Dme%2Fp%2Fb", made.json()["url"].as_str().unwrap());
+    let on = send("GET", &link, &[("cookie", cookie)], "").await;
+    assert_eq!((on.status, on.header("location")), (303, "/embed?board=me/p/b"));
+    // A link of a frame may be confirmed in one.
+    let framed = send("GET", &link, &[], "").await;
+    let policy = framed.header("content-security-policy");
+    assert!(policy.ends_with("'self' http://localhost:* http://127.0.0.1:*"), "{policy}");
+}
+
+#[tokio::test]
+async fn every_answer_has_one_date() {
+    let server = Running::start().await;
+    for path in ["/healthz", "/nothing/here/at/all", "/style.css"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.headers.get_all("date").iter().count(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_whole_is_ready() {
+    let server = Running::start().await;
+    let answer = send("GET", &format!("{}/readyz", server.url), &[], "").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json(), json!({ "ready": true, "problems": [] }));
 }

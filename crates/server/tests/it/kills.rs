@@ -73,7 +73,6 @@ async fn write(port: u16, key: String, stop: Arc<AtomicBool>) -> (String, u64) {
     let table = StreamTable::builder("me/kills/rows")
         .base_url(&format!("http://127.0.0.1:{port}"))
         .api_key(&key)
-        .unwrap()
         .transport(HyperTransport::new().unwrap())
         .no_spool()
         .retry(RetryPolicy {

@@ -1,13 +1,16 @@
 //! The server over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
 
+mod admission;
 mod boards;
 mod clients;
 mod conformance;
+mod connections;
 mod damage;
 mod http;
 mod kills;
 mod live;
+mod lost_catalog;
 mod proxy;
 mod reading;
 mod security;

@@ -1,4 +1,4 @@
-//! A proxy that loses things.
+//! A proxy that injects faults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -6,28 +6,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What becomes of a request.
+/// The fault injected into a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing: it goes through.
+    /// None: the request passes through.
     None,
-    /// It never arrives.
+    /// The request is lost.
     LoseRequest,
-    /// It arrives, its answer does not.
+    /// The request arrives, but its response is lost.
     LoseAnswer,
-    /// It arrives twice.
+    /// The request is sent twice.
     Twice,
-    /// It is answered 503 without arriving.
+    /// The proxy responds 503 without forwarding the request.
     Busy,
+    /// It is answered 200 with an HTML page without arriving, as by a captive portal.
+    Page,
 }
 
-/// A proxy in front of a server, which it calls by its own name.
+/// A proxy in front of a server. The `Host` header is forwarded unchanged.
 pub(crate) struct Proxy {
     pub(crate) url: String,
     pub(crate) requests: Arc<AtomicUsize>,
@@ -36,8 +39,8 @@ pub(crate) struct Proxy {
 type Plan = Arc<dyn Fn(usize, &str) -> Fault + Send + Sync>;
 
 impl Proxy {
-    /// Serves until the runtime ends. `plan` says by the number and the path of a request what
-    /// becomes of it.
+    /// Serves until the runtime ends. `plan` chooses the fault from the number and the path of a
+    /// request.
     pub(crate) async fn start(
         upstream: &str,
         plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static,
@@ -57,7 +60,7 @@ impl Proxy {
                         let fault = plan(number, request.uri().path());
                         forward(upstream, request, fault)
                     });
-                    // An error is how an answer is lost.
+                    // An error makes hyper drop the connection, which loses the response.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
@@ -86,6 +89,11 @@ async fn forward(
             let mut answer = Response::new(Full::default());
             *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             answer.headers_mut().insert("retry-after", "0".parse().unwrap());
+            return Ok(answer);
+        }
+        Fault::Page => {
+            let mut answer = Response::new(Full::from("<html>Please log in</html>"));
+            answer.headers_mut().insert("content-type", HeaderValue::from_static("text/html"));
             return Ok(answer);
         }
         Fault::Twice => drop(send(upstream, &parts, body.clone()).await?),

@@ -1,4 +1,4 @@
-//! What real clients ask, as they ask it.
+//! Queries of the real clients, in their original form.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn rows(offset: u64, lines: &[&str]) -> String {
 const ASYNC: (&str, &str) = ("x-wandb-use-async-filestream", "true");
 
 #[tokio::test]
-async fn probes_of_the_legacy_client() {
+async fn legacy_client_probes_are_answered() {
     let server = Running::start().await;
     let query = "query Probe { \
         S: __type(name: \"ServerSettings\") { fields { name } } \
@@ -22,7 +22,7 @@ async fn probes_of_the_legacy_client() {
         A: __type(name: \"Artifact\") { fields { name } } \
         C: __type(name: \"CreateArtifactInput\") { inputFields { name } } \
         F: __type(name: \"CreateArtifactFileSpecInput\") { inputFields { name } } }";
-    // With a variable that nobody declared, and without the operation's name.
+    // The query passes an undeclared variable and has no operation name.
     let data = server.ask(query, json!({ "historyStep": null })).await;
     let names = |ty: &str, list: &str| -> Vec<String> {
         let names = data[ty][list].as_array().unwrap_or_else(|| panic!("{ty}: {data}"));
@@ -42,7 +42,7 @@ async fn probes_of_the_legacy_client() {
 }
 
 #[tokio::test]
-async fn steps_of_asynchronous_rows() {
+async fn rows_of_async_writers_are_numbered_by_position() {
     let server = Running::start().await;
     server.make_run("me", "p", "t").await;
     let last_step = async || {
@@ -85,7 +85,7 @@ async fn steps_of_asynchronous_rows() {
 }
 
 #[tokio::test]
-async fn a_run_of_the_present_sdk_is_resumed() {
+async fn runs_of_the_current_sdk_are_resumed() {
     let server = Running::start().await;
     let query = "mutation U($config: JSONString) { upsertBucket(input: {entityName: \"me\",
         modelName: \"p\", name: \"r\", config: $config, tags: [\"a\"]}) {
@@ -93,7 +93,7 @@ async fn a_run_of_the_present_sdk_is_resumed() {
     let config = r#"{"lr":{"value":0.1},"_wandb":{"value":{"t":{"1":[1]}}}}"#;
     let data = server.ask(query, json!({ "config": config })).await;
     assert_eq!(data["upsertBucket"]["inserted"], true);
-    // What is null stays.
+    // Null fields stay unchanged.
     let data = server.ask(query, json!({ "config": null })).await;
     assert_eq!(data["upsertBucket"]["bucket"]["config"], config);
     assert_eq!(data["upsertBucket"]["inserted"], false);
@@ -134,20 +134,19 @@ async fn a_run_of_the_present_sdk_is_resumed() {
     let tail: Value = serde_json::from_str(&tail[0]).unwrap();
     assert_eq!((&tail["_step"], &tail["loss"]), (&json!(3), &json!(0.5)));
 
-    // Pages go by steps, which may have holes.
+    // Pages are selected by step; steps may have gaps.
     let query = "{ project(name: \"p\", entityName: \"me\") { run(name: \"r\") {
         history(minStep: 1, maxStep: 4, samples: 10) historyKeys } } }";
     let data = server.ask(query, json!({})).await;
     let run = &data["project"]["run"];
     assert_eq!(run["history"].as_array().unwrap().len(), 1);
     assert_eq!(run["historyKeys"]["lastStep"], 3);
-    // Who has never logged is no run yet.
     let data = server.ask(query, json!({})).await;
     assert!(data["project"]["run"].is_object());
 }
 
 #[tokio::test]
-async fn runs_are_filtered_and_sorted() {
+async fn runs_are_filtered_sorted_and_paged() {
     let server = Running::start().await;
     for (name, lr) in [("a", 0.1), ("b", 0.2), ("c", 0.3)] {
         let query = "mutation U($name: String, $config: JSONString) { upsertBucket(input: {
@@ -175,7 +174,7 @@ async fn runs_are_filtered_and_sorted() {
 }
 
 #[tokio::test]
-async fn a_restart_forgets_nothing() {
+async fn a_restart_loses_nothing() {
     let mut server = Running::start().await;
     server.make_run("me", "p", "t").await;
     let line = r#"{"i":1,"_client_id":"w"}"#;

@@ -1,6 +1,7 @@
 //! What is refused.
 
 use std::io::Write;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -149,6 +150,71 @@ async fn forged_hosts_and_origins() {
     assert_eq!(status(&[("origin", "http://evil.example")]).await, 403);
     assert_eq!(status(&[("origin", "null")]).await, 403);
     assert_eq!(status(&[("origin", &server.url)]).await, 200);
+    for host in ["127.0.0.1:1@evil.example", "localhost:1, evil.example", "localhost evil", "a/b"] {
+        assert_eq!(status(&[("host", host)]).await, 400, "{host}");
+    }
+    assert_eq!(status(&[("host", "localhost"), ("host", "localhost")]).await, 400);
+}
+
+#[tokio::test]
+async fn links_begin_with_a_host_and_nothing_else() {
+    let server = Running::start().await;
+    let auth = basic(&server.key);
+    let links = format!("{}/api/login-links", server.url);
+    let forged = [("x-forwarded-host", "evil.example"), ("forwarded", "host=evil.example")];
+    for (host, expected) in [
+        ("LOCALHOST:7", "http://localhost:7/login?token="),
+        ("[0::1]:7", "http://[::1]:7/login?token="),
+    ] {
+        let headers = [&[("authorization", auth.as_str()), ("host", host)], &forged[..]].concat();
+        let answer = send("POST", &links, &headers, "").await;
+        assert!(answer.json()["url"].as_str().unwrap().starts_with(expected), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn nobody_learns_where_the_data_is() {
+    let mut server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let mode = ("x-wandb-use-async-filestream", "true");
+    assert_eq!(server.post("me/p/r", &[mode], ROWS).await.status, 200);
+    // A stop writes the rows to Parquet.
+    server.restart().await;
+    let folder = server.folder.path().to_str().unwrap().to_owned();
+    let name = server.folder.path().file_name().unwrap().to_str().unwrap().to_owned();
+    let ask = async |server: &Running, sql: &str| {
+        let auth = basic(&server.key);
+        let headers = [("authorization", auth.as_str()), ("content-type", "application/json")];
+        let body = json!({ "sql": sql }).to_string();
+        send("POST", &format!("{}/api/query", server.url), &headers, body).await
+    };
+    for how in ["explain", "explain verbose", "explain analyze"] {
+        let plan = ask(&server, &format!("{how} select * from me.p.r")).await;
+        assert_eq!(plan.status, 200, "{}", plan.text());
+        let text = plan.text();
+        assert!(text.contains("me/p/r/") && !text.contains(&name), "{how}: {text}");
+    }
+
+    // A file that is gone, and one that is none.
+    let tables = server.folder.path().join("store/tables/me/p/r");
+    let files = || {
+        let entries = std::fs::read_dir(&tables).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|end| end == "parquet"))
+    };
+    let damages: [fn(&Path); 2] = [
+        |path| std::fs::write(path, "no file").unwrap(),
+        |path| std::fs::remove_file(path).unwrap(),
+    ];
+    for damage in damages {
+        files().for_each(|path| damage(&path));
+        let auth = basic(&server.key);
+        let rows = format!("{}/api/tables/me/p/r/rows", server.url);
+        let rows = send("GET", &rows, &[("authorization", &auth)], "").await;
+        let answer = ask(&server, "select * from me.p.r").await;
+        for text in [rows.text(), answer.text()] {
+            assert!(!text.contains(&folder) && !text.contains(&name), "{text}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -243,6 +309,42 @@ async fn bombs_and_depths() {
         let told = answer.json();
         assert!(told["errors"][0]["message"].is_string(), "{query:.100}: {told:.300}");
     }
+}
+
+#[tokio::test]
+async fn fragments_that_double_are_refused() {
+    let server = Running::start().await;
+    let mut document = "query{...f0}".to_owned();
+    for i in 0..30 {
+        let next = i + 1;
+        document.push_str(&format!(" fragment f{i} on Query{{...f{next} ...f{next}}}"));
+    }
+    document.push_str(" fragment f30 on Query{viewer{id}}");
+    // More of them at once than there are threads: a server that walked them would be silent.
+    let asked = (0..64).map(|_| server.ask_as(&server.key, &document, json!({})));
+    for answer in futures_util::future::join_all(asked).await {
+        let message = answer.json()["errors"][0]["message"].to_string();
+        assert!(message.contains("more than 2000 fields"), "{message}");
+    }
+    let answer = server.ask_as(&server.key, &"{".repeat(100_000), json!({})).await;
+    assert!(answer.body.len() < 1000, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn above_the_memory_limit_requests_wait() {
+    let server = Running::start_with(|config| config.memory_limit = Some(1)).await;
+    if streamtable_store::MemoryCeiling::default().used() == 0 {
+        // Nothing is measured on this system.
+        return;
+    }
+    let auth = basic(&server.key);
+    let headers = [("authorization", auth.as_str())];
+    for (path, body) in [("/api/tables/me/p/t/rows", "{\"x\":1}"), ("/api/query", "select 1")] {
+        let answer = send("POST", &format!("{}{path}", server.url), &headers, body).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "{path}");
+    }
+    assert_eq!(server.get("/healthz").await.status, 200);
 }
 
 #[tokio::test]

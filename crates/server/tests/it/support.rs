@@ -1,19 +1,19 @@
-//! A server for one test.
+//! A running server for tests.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use streamtable_server::{Catalog, Server, ServerConfig};
+use streamtable_server::{Catalog, Server, ServerConfig, ServerError};
 use streamtable_store::{EmbeddedStore, LocalFiles, Store, StoreConfig};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A server that is served until this is dropped.
+/// A server that runs until this value is dropped.
 pub(crate) struct Running {
     pub(crate) url: String,
-    /// The key that the first start made: it opens all.
+    /// The key created by the first start. It has all rights.
     pub(crate) key: String,
     pub(crate) catalog: Catalog,
     pub(crate) folder: TempDir,
@@ -43,7 +43,25 @@ impl Running {
         Self { url, key, catalog, folder, config, stop, served }
     }
 
-    /// Starts a server on what somebody makes of its store.
+    /// Stops the server and starts another one in its folder.
+    pub(crate) async fn start_again(
+        &mut self,
+        change: impl Fn(&mut ServerConfig),
+    ) -> Result<(), ServerError> {
+        self.stop().await;
+        let mut config = self.config.clone();
+        change(&mut config);
+        let server = Server::bind(config).await?;
+        if let Some(key) = server.first_key() {
+            self.key = key.secret.clone();
+        }
+        (self.url, self.catalog) = (server.local_url(), server.catalog().clone());
+        let (stop, served) = serve(server);
+        (self.stop, self.served) = (Some(stop), Some(served));
+        Ok(())
+    }
+
+    /// Starts a server whose store is wrapped by `wrap`.
     pub(crate) async fn start_on(wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config_in(&folder);
@@ -54,7 +72,7 @@ impl Running {
         Self::of(server, folder, config)
     }
 
-    /// Stops the server, and starts another one in its folder.
+    /// Restarts the server on the same folder.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         let server = Server::bind(self.config.clone()).await.unwrap();
@@ -64,7 +82,7 @@ impl Running {
         (self.stop, self.served) = (Some(stop), Some(served));
     }
 
-    /// Stops the server as a signal would, and waits for its end.
+    /// Shuts the server down as a signal would, and waits until it has stopped.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(served) = self.served.take() {
@@ -94,7 +112,7 @@ fn serve(server: Server) -> (oneshot::Sender<()>, JoinHandle<()>) {
     (stop, served)
 }
 
-/// An answer, read whole.
+/// A response with its complete body.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: http::HeaderMap,
@@ -115,7 +133,7 @@ impl Answer {
     }
 }
 
-/// Sends a request exactly as it is told, `Host` included where it is given.
+/// Sends a request with exactly these headers, including `Host` if given.
 pub(crate) async fn send(
     method: &str,
     url: &str,
@@ -143,7 +161,7 @@ pub(crate) async fn send(
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
-/// The `Authorization` of a key.
+/// Returns the `Authorization` header for a key.
 pub(crate) fn basic(key: &str) -> String {
     use base64::Engine;
     format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("api:{key}")))
@@ -155,7 +173,7 @@ impl Running {
         send("GET", &format!("{}{path}", self.url), &[("authorization", &auth)], "").await
     }
 
-    /// Carries out a GraphQL operation with a key, and returns its data.
+    /// Runs a GraphQL operation with a key and returns its data.
     pub(crate) async fn ask_as(
         &self,
         key: &str,
@@ -174,7 +192,7 @@ impl Running {
         json["data"].clone()
     }
 
-    /// Makes a run.
+    /// Creates a run.
     pub(crate) async fn make_run(
         &self,
         entity: &str,

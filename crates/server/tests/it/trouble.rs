@@ -19,7 +19,6 @@ fn builder(url: &str, key: &str) -> Builder {
     StreamTable::builder(TABLE)
         .base_url(url)
         .api_key(key)
-        .unwrap()
         .transport(HyperTransport::new().unwrap())
         .no_spool()
         .retry(RetryPolicy {

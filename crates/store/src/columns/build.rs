@@ -1,94 +1,88 @@
 //! From rows to arrays.
+//!
+//! Every array is allocated for the rows and texts that it holds: with room for a default number of
+//! rows, a row of ten thousand columns would take a hundred megabytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
-    RecordBatchOptions, StringViewBuilder, StructBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBufferBuilder, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder,
+    RecordBatch, RecordBatchOptions, StringViewArray, StringViewBuilder, StructArray,
+    TimestampMicrosecondBuilder,
 };
+use arrow::buffer::NullBuffer;
 use arrow::error::ArrowError;
 use streamtable_schema::{Media, MediaSource, Value};
-use streamtable_wire::{HistoryLine, write_cell};
+use streamtable_wire::write_cell;
 
-use super::slot::{is_exact, media_fields};
-use super::{Columns, Kind, MediaField};
+use super::slot::media_fields;
+use super::taken::{NO_SLOT, Piece, TakenRow, TakenRows};
+use super::{Columns, Kind};
+use crate::live::LiveBatch;
+use crate::seeded_bug::step;
 
-/// A row that its table has taken.
-#[derive(Debug)]
-pub(crate) struct BuildRow {
-    pub(crate) position: u64,
-    pub(crate) line: u64,
-    /// When it was logged, in microseconds.
-    pub(crate) at: i64,
-    pub(crate) parsed: HistoryLine,
-    /// The column of each cell.
-    pub(crate) places: Vec<usize>,
+/// Builds arrays of rows: only for the slots that the rows have values in, since a slot that is absent
+/// reads as null.
+///
+/// `columns` has all slots that the rows were given.
+pub(crate) fn build(columns: &Columns, rows: &TakenRows) -> Result<Vec<LiveBatch>, ArrowError> {
+    // The place of each slot among those of the piece at hand.
+    let mut places = vec![0; columns.slot_count()];
+    rows.pieces.iter().map(|piece| build_piece(columns, rows, piece, &mut places)).collect()
 }
 
-/// Makes a batch of rows of one writer, giving columns the slots that they lack.
-pub(crate) fn build(
-    columns: &mut Arc<Columns>,
-    writer: &str,
-    rows: &[BuildRow],
-) -> Result<RecordBatch, ArrowError> {
-    let count = rows.len();
+fn build_piece(
+    columns: &Columns,
+    rows: &TakenRows,
+    piece: &Piece,
+    places: &mut [usize],
+) -> Result<LiveBatch, ArrowError> {
+    step()?;
+    let count = piece.rows.len();
+    let mut slots = piece.slots.clone();
+    slots.sort_unstable();
+    for (place, &slot) in slots.iter().enumerate() {
+        places[slot as usize] = place;
+    }
     let mut fixed = Fixed::new(count);
-    let mut slots: Vec<SlotBuilder> = columns.slots().map(|(_, it)| it.kind.builder()).collect();
-    for (at, row) in rows.iter().enumerate() {
-        fixed.push(row, writer);
-        for ((_, value), &column) in row.parsed.row.cells().zip(&row.places) {
-            if let Some(place) = place(columns, &mut slots, column, value) {
-                slots[place].pad(at);
-                slots[place].push(value);
+    let mut builders: Vec<SlotBuilder<'_>> =
+        slots.iter().map(|&slot| SlotBuilder::new(columns.kind(slot), count)).collect();
+    let mut cells = rows.cells[piece.cells..].iter();
+    for (at, row) in rows.rows[piece.rows.clone()].iter().enumerate() {
+        fixed.push(row, &rows.writers[row.writer]);
+        for ((_, value), &slot) in row.parsed.row.cells().zip(&mut cells) {
+            if slot != NO_SLOT {
+                let builder = &mut builders[places[slot as usize]];
+                builder.pad(at);
+                builder.push(value);
             }
         }
     }
     let mut arrays = fixed.finish();
-    for mut slot in slots {
-        slot.pad(count);
-        arrays.push(slot.finish());
+    for mut builder in builders {
+        builder.pad(count);
+        arrays.push(builder.finish()?);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(count));
-    RecordBatch::try_new_with_options(columns.arrow_schema(), arrays, &options)
+    let batch = RecordBatch::try_new_with_options(columns.schema_of(&slots), arrays, &options)?;
+    Ok(LiveBatch { batch, slots: slots.into(), width: piece.width, line_bytes: piece.line_bytes })
 }
 
-/// Finds the slot of a value, and makes it where the column has none of its kind.
-fn place(
-    columns: &mut Arc<Columns>,
-    slots: &mut Vec<SlotBuilder>,
-    column: usize,
-    value: &Value,
-) -> Option<usize> {
-    let kind = Kind::of(value)?;
-    let own = &columns.columns[column].slots;
-    let find = |kind| own.iter().find(|slot| slot.kind == kind).map(|slot| slot.place);
-    let found = find(kind).or_else(|| match value {
-        // Among floats an integer is one of them, unless digits would be lost.
-        Value::Int(n) if is_exact(*n) => find(Kind::Float),
-        _ => None,
-    });
-    Some(found.unwrap_or_else(|| {
-        let place = Arc::make_mut(columns).add_slot(column, kind);
-        slots.push(kind.builder());
-        place
-    }))
-}
-
-struct Fixed {
+struct Fixed<'a> {
     position: Int64Builder,
-    writer: StringViewBuilder,
+    writer: Texts<'a>,
     line: Int64Builder,
     time: TimestampMicrosecondBuilder,
     step: Int64Builder,
     runtime: Float64Builder,
 }
 
-impl Fixed {
+impl<'a> Fixed<'a> {
     fn new(rows: usize) -> Self {
         Self {
             position: Int64Builder::with_capacity(rows),
-            // One copy of the writer's id for all its rows.
-            writer: StringViewBuilder::new().with_deduplicate_strings(),
+            writer: Texts::with_capacity(rows),
             line: Int64Builder::with_capacity(rows),
             time: TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"),
             step: Int64Builder::with_capacity(rows),
@@ -96,10 +90,10 @@ impl Fixed {
         }
     }
 
-    fn push(&mut self, row: &BuildRow, writer: &str) {
-        // Positions and lines count rows from 0: they never come near the sign.
+    fn push(&mut self, row: &TakenRow, writer: &'a str) {
+        // Positions and lines are less than 2⁶³.
         self.position.append_value(row.position as i64);
-        self.writer.append_value(writer);
+        self.writer.push(Some(writer));
         self.line.append_value(row.line as i64);
         self.time.append_value(row.at);
         self.step.append_option(row.parsed.step);
@@ -109,7 +103,7 @@ impl Fixed {
     fn finish(mut self) -> Vec<ArrayRef> {
         vec![
             Arc::new(self.position.finish()),
-            Arc::new(self.writer.finish()),
+            Arc::new(self.writer.finish_repeated()),
             Arc::new(self.line.finish()),
             Arc::new(self.time.finish()),
             Arc::new(self.step.finish()),
@@ -118,120 +112,222 @@ impl Fixed {
     }
 }
 
-enum SlotBuilder {
+/// Texts that are copied into one block, which is as long as they are.
+struct Texts<'a> {
+    texts: Vec<Option<&'a str>>,
+    bytes: usize,
+}
+
+impl<'a> Texts<'a> {
+    fn with_capacity(rows: usize) -> Self {
+        Self { texts: Vec::with_capacity(rows), bytes: 0 }
+    }
+
+    fn push(&mut self, text: Option<&'a str>) {
+        self.bytes += text.map_or(0, str::len);
+        self.texts.push(text);
+    }
+
+    fn finish(self) -> StringViewArray {
+        let mut builder = builder(self.texts.len(), self.bytes);
+        self.texts.into_iter().for_each(|text| builder.append_option(text));
+        builder.finish()
+    }
+
+    /// Copies texts once that are repeated, the very same memory, one after the other.
+    fn finish_repeated(self) -> StringViewArray {
+        let mut bytes = 0;
+        let mut last: Option<&str> = None;
+        let is_same = |a: Option<&str>, b: Option<&str>| match (a, b) {
+            (Some(a), Some(b)) => std::ptr::eq(a, b),
+            _ => false,
+        };
+        for &text in &self.texts {
+            if !is_same(text, last) {
+                bytes += text.map_or(0, str::len);
+                last = text;
+            }
+        }
+        let (count, texts) = (self.texts.len(), self.texts);
+        if bytes >= self.bytes {
+            return Texts { texts, bytes }.finish();
+        }
+        let mut builder = builder(count, bytes).with_deduplicate_strings();
+        texts.into_iter().for_each(|text| builder.append_option(text));
+        builder.finish()
+    }
+}
+
+/// Makes a builder whose only block has room for `bytes` bytes of texts.
+fn builder(rows: usize, bytes: usize) -> StringViewBuilder {
+    // Texts beyond the longest block get further blocks.
+    let block = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
+    StringViewBuilder::with_capacity(rows).with_fixed_block_size(block)
+}
+
+enum SlotBuilder<'a> {
     Bool(BooleanBuilder),
     Int(Int64Builder),
     Float(Float64Builder),
-    Text(StringViewBuilder),
+    Text(Texts<'a>),
     Time(TimestampMicrosecondBuilder),
-    Media(StructBuilder),
-    Json(StringViewBuilder, Vec<u8>),
+    Media(Box<MediaBuilder<'a>>),
+    Json(Json),
 }
 
-impl Kind {
-    fn builder(self) -> SlotBuilder {
-        match self {
-            Self::Bool => SlotBuilder::Bool(BooleanBuilder::new()),
-            Self::Int => SlotBuilder::Int(Int64Builder::new()),
-            Self::Float => SlotBuilder::Float(Float64Builder::new()),
-            Self::Text => SlotBuilder::Text(StringViewBuilder::new()),
-            Self::Time => {
-                SlotBuilder::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+/// JSON texts, one behind the other.
+struct Json {
+    text: Vec<u8>,
+    cells: Vec<Option<Range<usize>>>,
+}
+
+impl<'a> SlotBuilder<'a> {
+    fn new(kind: Kind, rows: usize) -> Self {
+        match kind {
+            Kind::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
+            Kind::Int => Self::Int(Int64Builder::with_capacity(rows)),
+            Kind::Float => Self::Float(Float64Builder::with_capacity(rows)),
+            Kind::Text => Self::Text(Texts::with_capacity(rows)),
+            Kind::Time => {
+                Self::Time(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"))
             }
-            Self::Media => SlotBuilder::Media(StructBuilder::from_fields(media_fields(), 0)),
-            Self::Json => SlotBuilder::Json(StringViewBuilder::new(), Vec::new()),
+            Kind::Media => Self::Media(Box::new(MediaBuilder::with_capacity(rows))),
+            Kind::Json => Self::Json(Json { text: Vec::new(), cells: Vec::with_capacity(rows) }),
         }
     }
-}
 
-macro_rules! each {
-    ($this:expr, $builder:ident => $action:expr, $media:ident => $otherwise:expr) => {
-        match $this {
-            SlotBuilder::Bool($builder) => $action,
-            SlotBuilder::Int($builder) => $action,
-            SlotBuilder::Float($builder) => $action,
-            SlotBuilder::Text($builder) | SlotBuilder::Json($builder, _) => $action,
-            SlotBuilder::Time($builder) => $action,
-            SlotBuilder::Media($media) => $otherwise,
+    fn len(&self) -> usize {
+        use arrow::array::ArrayBuilder as _;
+        match self {
+            Self::Bool(builder) => builder.len(),
+            Self::Int(builder) => builder.len(),
+            Self::Float(builder) => builder.len(),
+            Self::Text(builder) => builder.texts.len(),
+            Self::Time(builder) => builder.len(),
+            Self::Media(builder) => builder.is_present.len(),
+            Self::Json(builder) => builder.cells.len(),
         }
-    };
-}
+    }
 
-impl SlotBuilder {
     /// Adds nulls up to a row.
     fn pad(&mut self, row: usize) {
-        use arrow::array::ArrayBuilder as _;
-        each!(self, builder => {
-            for _ in builder.len()..row {
-                builder.append_null();
-            }
-        }, media => {
-            for _ in media.len()..row {
-                push_media(media, None);
-            }
-        });
+        let missing = row.saturating_sub(self.len());
+        if missing == 0 {
+            return;
+        }
+        match self {
+            Self::Bool(builder) => builder.append_nulls(missing),
+            Self::Int(builder) => builder.append_nulls(missing),
+            Self::Float(builder) => builder.append_nulls(missing),
+            Self::Text(builder) => builder.texts.resize(row, None),
+            Self::Time(builder) => builder.append_nulls(missing),
+            Self::Media(builder) => (0..missing).for_each(|_| builder.push(None)),
+            Self::Json(builder) => builder.cells.resize(row, None),
+        }
     }
 
-    fn push(&mut self, value: &Value) {
+    fn push(&mut self, value: &'a Value) {
         match (self, value) {
             (Self::Bool(builder), Value::Bool(b)) => builder.append_value(*b),
             (Self::Int(builder), Value::Int(n)) => builder.append_option(i64::try_from(*n).ok()),
             (Self::Float(builder), Value::Int(n)) => builder.append_value(*n as f64),
             (Self::Float(builder), Value::Float(x)) => builder.append_value(*x),
-            (Self::Text(builder), Value::String(text)) => builder.append_value(text),
+            (Self::Text(builder), Value::String(text)) => builder.push(Some(text)),
             (Self::Time(builder), Value::Timestamp(at)) => builder.append_value(at.as_micros()),
-            (Self::Media(builder), Value::Media(media)) => push_media(builder, Some(media)),
-            (Self::Json(builder, text), value) => {
-                text.clear();
-                write_cell(text, value);
-                // What was written from texts and numbers is UTF-8.
-                builder.append_option(std::str::from_utf8(text).ok());
+            (Self::Media(builder), Value::Media(media)) => builder.push(Some(media)),
+            (Self::Json(builder), value) => {
+                let start = builder.text.len();
+                write_cell(&mut builder.text, value);
+                builder.cells.push(Some(start..builder.text.len()));
             }
             // A slot's kind is that of the value, or `Float` for an integer.
-            (slot, _) => {
-                use arrow::array::ArrayBuilder as _;
-                let next = each!(&slot, builder => builder.len(), media => media.len()) + 1;
-                slot.pad(next);
-            }
+            (slot, _) => slot.pad(slot.len() + 1),
         }
     }
 
-    fn finish(self) -> ArrayRef {
-        each!(self, builder => {
-            let mut builder = builder;
-            Arc::new(builder.finish())
-        }, media => {
-            let mut media = media;
-            Arc::new(media.finish())
+    fn finish(self) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            Self::Bool(mut builder) => Arc::new(builder.finish()),
+            Self::Int(mut builder) => Arc::new(builder.finish()),
+            Self::Float(mut builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Time(mut builder) => Arc::new(builder.finish()),
+            Self::Media(builder) => Arc::new(builder.finish()?),
+            Self::Json(builder) => Arc::new(builder.finish()?),
         })
     }
 }
 
-fn push_media(builder: &mut StructBuilder, media: Option<&Media>) {
-    let file = media.and_then(|media| match media.source() {
-        MediaSource::Stored(file) => Some(file),
-        MediaSource::Bytes(_) | MediaSource::Path(_) => None,
-    });
-    let dimensions = media.and_then(Media::dimensions);
-    let side = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok());
-    let mut text = |field: MediaField, value: Option<&str>| {
-        if let Some(builder) = builder.field_builder::<StringViewBuilder>(field as usize) {
-            builder.append_option(value);
+impl Json {
+    fn finish(self) -> Result<StringViewArray, ArrowError> {
+        let text = std::str::from_utf8(&self.text)
+            .map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?;
+        let mut texts = Texts::with_capacity(self.cells.len());
+        for cell in self.cells {
+            texts.push(cell.and_then(|cell| text.get(cell)));
         }
-    };
-    text(MediaField::Kind, media.map(|media| media.kind().as_str()));
-    text(MediaField::Path, file.map(|file| file.path.as_str()));
-    text(MediaField::Hash, file.and_then(|file| file.sha256.as_deref()));
-    text(MediaField::Format, media.map(Media::format));
-    text(MediaField::Caption, media.and_then(Media::caption));
-    if let Some(builder) = builder.field_builder::<Int64Builder>(MediaField::Size as usize) {
-        builder.append_option(file.and_then(|file| i64::try_from(file.size?).ok()));
+        Ok(texts.finish())
     }
-    let sides = dimensions.map_or((None, None), |(width, height)| (Some(width), Some(height)));
-    for (field, value) in [(MediaField::Width, sides.0), (MediaField::Height, sides.1)] {
-        if let Some(builder) = builder.field_builder::<Int32Builder>(field as usize) {
-            builder.append_option(side(value));
+}
+
+struct MediaBuilder<'a> {
+    kind: Texts<'a>,
+    path: Texts<'a>,
+    hash: Texts<'a>,
+    size: Int64Builder,
+    width: Int32Builder,
+    height: Int32Builder,
+    format: Texts<'a>,
+    caption: Texts<'a>,
+    is_present: BooleanBufferBuilder,
+}
+
+impl<'a> MediaBuilder<'a> {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            kind: Texts::with_capacity(rows),
+            path: Texts::with_capacity(rows),
+            hash: Texts::with_capacity(rows),
+            size: Int64Builder::with_capacity(rows),
+            width: Int32Builder::with_capacity(rows),
+            height: Int32Builder::with_capacity(rows),
+            format: Texts::with_capacity(rows),
+            caption: Texts::with_capacity(rows),
+            is_present: BooleanBufferBuilder::new(rows),
         }
     }
-    builder.append(media.is_some());
+
+    fn push(&mut self, media: Option<&'a Media>) {
+        let file = media.and_then(|media| match media.source() {
+            MediaSource::Stored(file) => Some(file),
+            MediaSource::Bytes(_) | MediaSource::Path(_) => None,
+        });
+        let (width, height) = media.and_then(Media::dimensions).unzip();
+        let side = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok());
+        self.kind.push(media.map(|media| media.kind().as_str()));
+        self.path.push(file.map(|file| file.path.as_str()));
+        self.hash.push(file.and_then(|file| file.sha256.as_deref()));
+        self.size.append_option(file.and_then(|file| i64::try_from(file.size?).ok()));
+        self.width.append_option(side(width));
+        self.height.append_option(side(height));
+        self.format.push(media.map(Media::format));
+        self.caption.push(media.and_then(Media::caption));
+        self.is_present.append(media.is_some());
+    }
+
+    /// Puts the parts together, in the order of [`MediaField`](super::MediaField).
+    fn finish(mut self) -> Result<StructArray, ArrowError> {
+        let parts: Vec<ArrayRef> = vec![
+            Arc::new(self.kind.finish_repeated()),
+            Arc::new(self.path.finish()),
+            Arc::new(self.hash.finish()),
+            Arc::new(self.size.finish()),
+            Arc::new(self.width.finish()),
+            Arc::new(self.height.finish()),
+            Arc::new(self.format.finish()),
+            Arc::new(self.caption.finish()),
+        ];
+        let nulls = NullBuffer::new(self.is_present.finish());
+        StructArray::try_new(media_fields(), parts, Some(nulls))
+    }
 }

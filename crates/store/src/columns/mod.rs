@@ -9,21 +9,23 @@ mod build;
 mod fit;
 mod read;
 mod slot;
+mod taken;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
-use streamtable_schema::{Timestamp, Type};
+use streamtable_schema::{Timestamp, Type, Value};
 use streamtable_wire::WeaveType;
 
 use crate::{ColumnInfo, TypeSeen};
 
-pub(crate) use build::{BuildRow, build};
+pub(crate) use build::build;
 pub(crate) use fit::Fit;
 pub(crate) use read::read_rows;
 pub(crate) use slot::{Kind, KnownSlot, MediaField};
+pub(crate) use taken::{TakenRow, TakenRows, may_share, width};
 
 /// The columns that every table has at rest, before the slots of its own.
 pub(crate) mod fixed {
@@ -43,7 +45,11 @@ pub(crate) struct Columns {
     by_name: HashMap<Arc<str>, usize>,
     /// Every slot in the order in which it came: column, and slot of the column.
     slots: Vec<(usize, usize)>,
-    /// The names of the slots at rest, in lower case: some readers do not tell cases apart.
+    /// The Arrow field of each slot, in the same order.
+    at_rest: Vec<FieldRef>,
+    /// The fixed columns and `at_rest`, once somebody has asked for them.
+    schema: OnceLock<SchemaRef>,
+    /// The names of the slots in flushed files, in lower case: some readers ignore case.
     fields: HashSet<String>,
 }
 
@@ -96,12 +102,25 @@ impl Columns {
     /// Returns the schema of the table at rest: the fixed columns, then the slots in the order in
     /// which they came.
     pub(crate) fn arrow_schema(&self) -> SchemaRef {
-        let mut fields = fixed_fields();
-        for &(column, slot) in &self.slots {
-            let slot = &self.columns[column].slots[slot];
-            fields.push(Field::new(&slot.field, slot.kind.arrow_type(), true));
+        let schema = || {
+            let fields: Vec<FieldRef> = FIXED.iter().chain(&self.at_rest).cloned().collect();
+            Arc::new(ArrowSchema::new(fields))
+        };
+        Arc::clone(self.schema.get_or_init(schema))
+    }
+
+    /// Returns the schema of some slots, ascending: the fixed columns, then those slots.
+    pub(crate) fn schema_of(&self, slots: &[u32]) -> SchemaRef {
+        if slots.len() == self.slots.len() {
+            return self.arrow_schema();
         }
-        Arc::new(ArrowSchema::new(fields))
+        let own = slots.iter().map(|&slot| &self.at_rest[slot as usize]);
+        Arc::new(ArrowSchema::new(FIXED.iter().chain(own).cloned().collect::<Vec<FieldRef>>()))
+    }
+
+    fn kind(&self, slot: u32) -> Kind {
+        let (column, slot) = self.slots[slot as usize];
+        self.columns[column].slots[slot].kind
     }
 
     /// Returns each slot's column and kind, in the order of [`arrow_schema`](Self::arrow_schema).
@@ -140,8 +159,23 @@ impl Columns {
         let place = self.slots.len();
         let own = &mut self.columns[column];
         self.fields.insert(field.to_lowercase());
+        self.at_rest.push(Arc::new(Field::new(&field, kind.arrow_type(), true)));
+        self.schema = OnceLock::new();
         self.slots.push((column, own.slots.len()));
         own.slots.push(Slot { kind, field, place });
+    }
+
+    /// Returns where a value of a column goes.
+    fn slot_of(&self, column: usize, value: &Value) -> SlotOf {
+        let Some(kind) = Kind::of(value) else { return SlotOf::Null };
+        let own = &self.columns[column].slots;
+        let find = |kind| own.iter().find(|slot| slot.kind == kind).map(|slot| slot.place);
+        let found = find(kind).or_else(|| match value {
+            // Among floats an integer is one of them, unless digits would be lost.
+            Value::Int(n) if slot::is_exact(*n) => find(Kind::Float),
+            _ => None,
+        });
+        found.map_or(SlotOf::Missing(kind), SlotOf::Place)
     }
 
     /// Takes over slots that the table at rest has and the state did not tell: a crash came between.
@@ -169,16 +203,27 @@ impl Columns {
     }
 }
 
-fn fixed_fields() -> Vec<Field> {
-    vec![
-        Field::new(fixed::POSITION, DataType::Int64, false),
-        Field::new(fixed::WRITER, DataType::Utf8View, false),
-        Field::new(fixed::LINE, DataType::Int64, false),
-        Field::new(fixed::TIME, timestamp_type(), false),
-        Field::new(fixed::STEP, DataType::Int64, true),
-        Field::new(fixed::RUNTIME, DataType::Float64, true),
-    ]
+/// Where a value goes.
+enum SlotOf {
+    /// Nowhere: it is null.
+    Null,
+    /// Into the slot at this place.
+    Place(usize),
+    /// Into a slot of this kind, which its column lacks.
+    Missing(Kind),
 }
+
+static FIXED: LazyLock<[FieldRef; fixed::ALL.len()]> = LazyLock::new(|| {
+    let field = |name, ty, is_nullable| Arc::new(Field::new(name, ty, is_nullable));
+    [
+        field(fixed::POSITION, DataType::Int64, false),
+        field(fixed::WRITER, DataType::Utf8View, false),
+        field(fixed::LINE, DataType::Int64, false),
+        field(fixed::TIME, timestamp_type(), false),
+        field(fixed::STEP, DataType::Int64, true),
+        field(fixed::RUNTIME, DataType::Float64, true),
+    ]
+});
 
 /// Instants: microseconds, UTC.
 pub(crate) fn timestamp_type() -> DataType {
@@ -273,6 +318,10 @@ impl Columns {
         }
         slots.sort_unstable();
         this.slots = slots.into_iter().map(|(_, column, slot)| (column, slot)).collect();
+        let field = |(_, slot): (&Column, &Slot)| {
+            Arc::new(Field::new(&slot.field, slot.kind.arrow_type(), true))
+        };
+        this.at_rest = this.slots().map(field).collect();
         this
     }
 }

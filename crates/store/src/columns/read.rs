@@ -1,5 +1,7 @@
 //! From arrays back to rows.
 
+use std::collections::HashMap;
+
 use arrow::array::{Array, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use streamtable_schema::{Media, MediaKind, Row, StoredFile, Timestamp, Value};
@@ -8,20 +10,25 @@ use streamtable_wire::read_cell;
 use super::{Column, Columns, Kind, MediaField, fixed};
 use crate::ReadRow;
 
-/// Reads all rows of a batch that has the table's columns at rest, or the first of them: a batch
-/// that is older than a slot lacks it.
+/// Reads all rows of a batch that has the fixed columns and some slots of the table. A slot that is
+/// absent reads as null.
 ///
 /// A cell that is null is there if the column has been told a null; otherwise the row did not have
 /// it.
 pub(crate) fn read_rows(columns: &Columns, batch: &RecordBatch) -> Vec<ReadRow> {
     let Some(fixed) = Fixed::of(batch) else { return Vec::new() };
+    let schema = batch.schema();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let places: HashMap<&str, usize> = names.zip(0..).collect();
+    let array = |slot: &super::Slot| {
+        let place = *places.get(slot.field.as_str())?;
+        Some((slot.kind, batch.column(place).as_ref()))
+    };
+    // A column that has neither a value nor a null here is left out once and not for each row.
     let arrays: Vec<_> = columns
         .iter()
-        .map(|column| {
-            let array =
-                |slot: &super::Slot| Some((slot.kind, batch.column_by_name(&slot.field)?.as_ref()));
-            (column, column.slots.iter().filter_map(array).collect::<Vec<_>>())
-        })
+        .map(|column| (column, column.slots.iter().filter_map(array).collect::<Vec<_>>()))
+        .filter(|(column, slots)| !slots.is_empty() || may_be_null(column))
         .collect();
     let row = |i: usize| {
         let cells = arrays.iter().filter_map(|(column, slots)| {

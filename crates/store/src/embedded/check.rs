@@ -23,17 +23,20 @@ impl Table {
         Ok(lost)
     }
 
-    /// Reads the files that queries could not read. Returns whether there were any.
+    /// Checks the files that queries could not read. Returns whether one of them has left the table,
+    /// so that a query can be repeated without it.
     pub(super) async fn check_suspects(&self) -> bool {
         let suspects = self.sums.take_suspects();
         if suspects.is_empty() {
             return false;
         }
+        let is_suspect = |file: &&DataFile| suspects.contains(&file.name);
         let files = Arc::clone(&self.state.lock().files);
-        let files: Vec<DataFile> =
-            files.iter().filter(|file| suspects.contains(&file.name)).cloned().collect();
+        let files: Vec<DataFile> = files.iter().filter(is_suspect).cloned().collect();
         self.check(&files).await;
-        true
+        // Another query may have found the same damage first.
+        let remaining = Arc::clone(&self.state.lock().files);
+        remaining.iter().filter(is_suspect).count() < suspects.len()
     }
 
     /// Takes those of some files that are damaged or missing out of the table, and returns their

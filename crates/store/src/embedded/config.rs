@@ -1,7 +1,10 @@
 //! How the embedded store is kept.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::MemoryCeiling;
 
 /// How an [`EmbeddedStore`](crate::EmbeddedStore) is kept.
 #[derive(Clone, Debug)]
@@ -29,6 +32,11 @@ pub struct StoreConfig {
     pub scrub_every: Duration,
     /// How many tables are flushed at the same time. 4 by default.
     pub flushes: usize,
+    /// How many queries of one [owner](crate::Query::owner) run at a time. 16 by default; more wait.
+    pub max_queries_per_owner: usize,
+    /// How much memory the process may use. Above it queries are refused, and the largest one is
+    /// stopped.
+    pub memory: Arc<MemoryCeiling>,
 }
 
 impl StoreConfig {
@@ -44,6 +52,8 @@ impl StoreConfig {
             keep_replaced: Duration::from_secs(3600),
             scrub_every: Duration::from_secs(24 * 3600),
             flushes: 4,
+            max_queries_per_owner: 16,
+            memory: Arc::default(),
         }
     }
 }

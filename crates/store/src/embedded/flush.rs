@@ -133,7 +133,6 @@ impl Table {
             state.version = Some(version);
             state.flushed = end;
             state.live.drop_before(end);
-            self.recount(&mut state);
             state.is_unwritten = true;
             for range in dead.within(0..end).collect::<Vec<_>>() {
                 state.dead.remove(range);
@@ -284,10 +283,10 @@ fn small_files(files: &[DataFile]) -> Option<Vec<DataFile>> {
 mod tests {
     use std::time::SystemTime;
 
-    use streamtable_schema::ColumnPolicy;
+    use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 
     use super::*;
-    use crate::{Batch, EmbeddedStore, Numbering, Store as _, StoreConfig};
+    use crate::{Batch, EmbeddedStore, LineNumber, Numbering, Store as _, StoreConfig};
 
     #[tokio::test]
     async fn what_was_replaced_a_moment_ago_is_swept_later_however_old_it_is() {
@@ -298,7 +297,7 @@ mod tests {
             let batch = Batch {
                 table: path.clone(),
                 writer: "w".to_owned(),
-                first_line: line,
+                first_line: LineNumber::new(line).unwrap(),
                 lines: vec![r#"{"n":1}"#.into()],
                 numbering: Numbering::Once,
                 columns: ColumnPolicy::Strict,

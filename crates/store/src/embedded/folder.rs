@@ -11,7 +11,7 @@ use super::state::{DataFile, StoredState};
 use crate::copies::{Copies, has_copy};
 
 /// The folder of tables, below that of the store.
-const TABLES: &str = "tables";
+pub(crate) const TABLES: &str = "tables";
 
 /// The folder of what this store alone knows about a table. Other readers of the folder skip names
 /// that begin with `_`.

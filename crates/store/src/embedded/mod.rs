@@ -29,22 +29,24 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use config::StoreConfig;
+pub(crate) use folder::TABLES;
 pub(crate) use parquet::{BLOCK, block_sums};
 pub use recover::Recovery;
 pub(crate) use state::DataFile;
 pub(crate) use sums::Sums;
 pub(crate) use table::Snapshot;
 
+use crate::live::{Charge, Memory};
 use crate::log::{Log, Outcome};
 use crate::query::Engine;
 use crate::{
-    Appended, Batch, Health, Numbering, Query, ReadRow, Rows, Store, StoreError, TableInfo,
-    TableSummary,
+    Appended, Batch, Health, Numbering, Query, ReadRow, RejectedLine, Rows, Store, StoreError,
+    TableInfo, TableSummary,
 };
-use admit::{Admitted, Parsed, parse, parse_apart};
+use admit::{Waiting, parse, parse_apart};
 use rest::Which;
 use state::TableState;
-use table::{Table, Totals};
+use table::{OpenSegment, Table};
 
 /// Batches up to this size are read on the caller's task, larger ones beside it.
 const SMALL_BATCH: usize = 16 << 10;
@@ -68,7 +70,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// use streamtable_schema::{ColumnPolicy, Timestamp};
-/// use streamtable_store::{Batch, EmbeddedStore, Numbering, Store, StoreConfig};
+/// use streamtable_store::{Batch, EmbeddedStore, LineNumber, Numbering, Store, StoreConfig};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,7 +79,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// let batch = Batch {
 ///     table: "me/shop/requests".parse()?,
 ///     writer: "w".to_owned(),
-///     first_line: 0,
+///     first_line: LineNumber::default(),
 ///     lines: vec![r#"{"path":"/","ms":7}"#.into(), r#"{"path":"/a","ms":8.5}"#.into()],
 ///     numbering: Numbering::Once,
 ///     columns: ColumnPolicy::Strict,
@@ -100,16 +102,20 @@ struct Inner {
     config: StoreConfig,
     log: Log,
     tables: RwLock<BTreeMap<TablePath, Arc<Table>>>,
-    totals: Arc<Totals>,
+    open_segment: Arc<OpenSegment>,
     /// Who waits for the first row of tables that are not there yet.
     awaited: Mutex<BTreeMap<TablePath, watch::Sender<u64>>>,
     engine: Engine,
     recovery: Recovery,
+    /// Counts the arrays of rows that are not flushed.
+    memory: Arc<Memory>,
     /// Bytes handed to the log since the last flush.
     logged: AtomicUsize,
     is_closed: AtomicBool,
     /// A permit for each KiB of lines that may be read now.
     reading: Semaphore,
+    /// A permit for each thread that may admit a large batch now: more would not be done sooner.
+    builders: Semaphore,
     /// Wakes the background task.
     wake: Notify,
     /// Notified when a table was flushed.
@@ -142,7 +148,7 @@ impl EmbeddedStore {
 
     /// Returns how many bytes the rows take that are in memory.
     pub fn live_bytes(&self) -> usize {
-        self.inner.totals.live_bytes.load(Ordering::Relaxed)
+        self.inner.memory.bytes()
     }
 
     /// Reads every Parquet file and Delta log. Files that are damaged or missing are taken out of
@@ -175,13 +181,28 @@ impl Inner {
         self.tables.read().values().cloned().collect()
     }
 
-    /// Reads the files that queries could not read. Returns whether there were any.
+    /// Checks the files that queries could not read. Returns whether one of them has left its table.
     async fn check_suspects(&self) -> bool {
-        let mut had_any = false;
+        let mut is_any_gone = false;
         for table in self.all_tables() {
-            had_any |= table.check_suspects().await;
+            is_any_gone |= table.check_suspects().await;
         }
-        had_any
+        is_any_gone
+    }
+
+    /// Starts a query, and waits for its first rows: most queries that meet a damaged file do so
+    /// before them.
+    async fn start_query(self: &Arc<Self>, query: Query) -> Result<Rows, StoreError> {
+        let catalog = Arc::new(Catalog(Arc::clone(self)));
+        let Rows { schema, mut batches } = self.engine.query(catalog, query).await?;
+        let first = batches.next().await.transpose()?;
+        let inner = Arc::clone(self);
+        let batches = futures_util::stream::iter(first.map(Ok)).chain(batches);
+        let batches = batches.inspect_err(move |_| {
+            let inner = Arc::clone(&inner);
+            tokio::spawn(async move { inner.check_suspects().await });
+        });
+        Ok(Rows { schema, batches: batches.boxed() })
     }
 
     fn find(&self, path: &TablePath) -> Option<Arc<Table>> {
@@ -195,8 +216,8 @@ impl Inner {
         let mut tables = self.tables.write();
         let table = tables.entry(path.clone()).or_insert_with(|| {
             let folder = folder::table_folder(&self.config.folder, path);
-            let totals = Arc::clone(&self.totals);
-            let mut table = Table::new(path.clone(), folder, TableState::default(), totals);
+            let open_segment = Arc::clone(&self.open_segment);
+            let mut table = Table::new(path.clone(), folder, TableState::default(), open_segment);
             if let Some(end) = self.awaited.lock().remove(path) {
                 table.end = end;
             }
@@ -211,8 +232,9 @@ impl Inner {
         tables.map(|table| table.state.lock().live_bytes()).sum()
     }
 
-    /// Waits until there is room in memory for rows of a table.
-    async fn wait_for_room(&self, path: &TablePath) -> Result<(), StoreError> {
+    /// Waits until there is room in memory for arrays of `bytes` bytes of a table's rows, and counts
+    /// them as long as the charge exists.
+    async fn wait_for_room(&self, path: &TablePath, bytes: usize) -> Result<Charge, StoreError> {
         let unavailable = |reason: &str| StoreError::Unavailable { reason: reason.to_owned() };
         if self.is_closed.load(Ordering::Acquire) {
             return Err(unavailable("the server is shutting down"));
@@ -220,6 +242,7 @@ impl Inner {
         if self.log.waiting_bytes() > MAX_WAITING {
             return Err(unavailable("the disk is behind"));
         }
+        self.config.memory.check()?;
         let max = self.config.live_bytes;
         // Tables that cannot be flushed must leave room for the others.
         if let Some(reason) = self.find(path).and_then(|table| table.fault())
@@ -231,8 +254,10 @@ impl Inner {
         let wait = async {
             loop {
                 let rested = self.rested.notified();
-                if self.totals.live_bytes.load(Ordering::Relaxed) < max {
-                    return;
+                let taken = self.memory.bytes();
+                // Arrays that are larger than all of memory may be are taken alone.
+                if taken == 0 || taken.saturating_add(bytes) < max {
+                    return self.memory.charge(bytes);
                 }
                 self.wake.notify_one();
                 rested.await;
@@ -242,69 +267,131 @@ impl Inner {
         waited.map_err(|_| unavailable("rows come faster than they can be flushed"))
     }
 
-    /// Admits the rows of a batch and hands them to the log; returns once they are durable.
+    /// Admits the rows of a batch and submits them to the log; returns once they are durable.
+    ///
+    /// A batch whose arrays are large is admitted in parts, so that there is room for each in memory.
     async fn append(
         self: &Arc<Self>,
-        batch: Batch,
-        parsed: Vec<Parsed>,
+        mut waiting: Waiting,
+        is_small: bool,
         reading: SemaphorePermit<'_>,
     ) -> Result<Appended, StoreError> {
-        let table = self.find_or_make(&batch.table);
-        let (appended, failures, settled) = self.submit(&table, &batch, parsed)?;
-        drop(reading);
-        let outcome = settled.await.map_err(|_| ended())?;
-        let state = table.state.lock();
-        // What is told here is what stands behind the frames. Any of them, and any that a repeated
-        // line came in, may have failed before; then the whole batch comes again, and does no harm.
-        match outcome {
-            Outcome::Durable if state.failures == failures => {
-                Ok(Appended { end: state.end, ..appended })
+        let table = self.find_or_make(waiting.table());
+        let mut reading = Some(reading);
+        let mut appended = Appended::default();
+        loop {
+            let (submitted, rest) = self.submit(&table, waiting, is_small).await?;
+            let is_last = rest.is_empty();
+            waiting = rest;
+            if is_last {
+                drop(reading.take());
             }
-            Outcome::Durable => {
-                Err(StoreError::Unavailable { reason: "a write to the disk has failed".to_owned() })
+            let outcome = submitted.settled.await.map_err(|_| ended())?;
+            let state = table.state.lock();
+            // This outcome is that of all frames before. Any of them, and any that a repeated line
+            // came in, may have failed; then the batch comes again, and its stored rows are repeated.
+            match outcome {
+                Outcome::Durable if state.failures == submitted.failures => {}
+                Outcome::Durable => {
+                    let reason = "a write to the disk has failed".to_owned();
+                    return Err(StoreError::Unavailable { reason });
+                }
+                Outcome::Failed(error) => {
+                    return Err(StoreError::Unavailable { reason: error.to_string() });
+                }
             }
-            Outcome::Failed(error) => Err(StoreError::Unavailable { reason: error.to_string() }),
+            appended.stored += submitted.stored;
+            appended.repeated += submitted.repeated;
+            appended.rejected.extend(submitted.rejected);
+            appended.end = state.end;
+            if is_last {
+                return Ok(appended);
+            }
         }
     }
 
-    fn submit(
+    /// Admits as many of the lines that wait as there is room for.
+    ///
+    /// Whatever can fail does so before the state of the table changes. If this returns an error, or
+    /// panics, the lines may come again as if they had never come.
+    async fn submit(
         self: &Arc<Self>,
         table: &Arc<Table>,
-        batch: &Batch,
-        parsed: Vec<Parsed>,
-    ) -> Result<(Appended, u64, oneshot::Receiver<Outcome>), StoreError> {
+        mut waiting: Waiting,
+        is_small: bool,
+    ) -> Result<(Submitted, Waiting), StoreError> {
+        let failed = |error: arrow::error::ArrowError| StoreError::Io { reason: error.to_string() };
+        // Held until the rows are submitted, so that frames are in the log in the order of their
+        // positions.
+        let _turn = table.admission.lock().await;
+        let of = Arc::clone(table);
+        let plan = move || {
+            let plan = of.state.lock().plan(&mut waiting);
+            (plan, waiting)
+        };
+        let (plan, waiting) = self.compute(is_small, plan).await?;
+        let plan = plan.map_err(failed)?;
+        let room = self.wait_for_room(&table.path, plan.array_bytes()).await?;
+        let memory = Arc::clone(&self.memory);
+        let admitted =
+            self.compute(is_small, move || plan.build(&memory)).await?.map_err(failed)?;
+        drop(room);
+        // Nothing fails from here on.
         let (settle, settled) = oneshot::channel();
-        let mut state = table.state.lock();
-        let admitted = state.admit(batch, parsed);
-        let Admitted { groups, repeated, rejected, spent } =
-            admitted.map_err(|error| StoreError::Io { reason: error.to_string() })?;
-        let stored = groups.iter().map(|group| group.frame.rows.len() as u64).sum();
-        let appended = Appended { stored, repeated, rejected, end: state.end };
-        let failures = state.failures;
-        state.pending += groups.len() as u64;
-        for group in groups {
-            let bytes = group.frame.encode();
-            self.logged.fetch_add(bytes.len(), Ordering::Relaxed);
-            let table = Arc::clone(table);
-            self.log.submit(bytes, Box::new(move |outcome| table.settle(group, &outcome)));
+        let submitted = Submitted {
+            stored: admitted.group.rows(),
+            repeated: admitted.repeated,
+            rejected: admitted.rejected,
+            failures: admitted.failures,
+            settled,
+        };
+        let bytes: usize = admitted.frames.iter().map(Vec::len).sum();
+        self.logged.fetch_add(bytes, Ordering::Relaxed);
+        let group = (!admitted.frames.is_empty()).then_some(admitted.group);
+        if let Some(group) = &group {
+            table.state.lock().commit(admitted.columns, group);
         }
-        // Behind all frames of this table that are on their way, those that are repeated included.
-        self.log.submit(
-            Vec::new(),
-            Box::new(move |outcome| {
-                // Whoever waited may have gone away; the rows are stored all the same.
-                let _ = settle.send(outcome);
-            }),
-        );
-        drop(state);
-        drop(spent);
+        let of = Arc::clone(table);
+        let done = move |outcome: Outcome| {
+            if let Some(group) = group {
+                of.settle(group, &outcome);
+            }
+            // The caller may have gone away, which changes nothing for the rows.
+            let _ = settle.send(outcome);
+        };
+        // Without frames too: the outcome comes after that of all frames of this table that are on
+        // their way, and those of repeated lines are among them.
+        self.log.submit(admitted.frames, Box::new(done));
         if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize
-            || self.totals.live_bytes.load(Ordering::Relaxed) > self.config.live_bytes / 2
+            || self.memory.bytes() > self.config.live_bytes / 2
         {
             self.wake.notify_one();
         }
-        Ok((appended, failures, settled))
+        Ok((submitted, waiting))
     }
+
+    /// Computes something, on a thread that may block unless it is a moment's work.
+    async fn compute<T: Send + 'static>(
+        &self,
+        is_small: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if is_small {
+            return Ok(work());
+        }
+        let _turn = self.builders.acquire().await.map_err(|_| ended())?;
+        Ok(tokio::task::spawn_blocking(work).await?)
+    }
+}
+
+/// Lines that were submitted to the log.
+struct Submitted {
+    stored: u64,
+    repeated: u64,
+    rejected: Vec<RejectedLine>,
+    /// How often the log had failed the table when the lines were looked up.
+    failures: u64,
+    settled: oneshot::Receiver<Outcome>,
 }
 
 fn ended() -> StoreError {
@@ -312,15 +399,13 @@ fn ended() -> StoreError {
 }
 
 impl Table {
-    /// Called on the log's thread with the outcome of writing rows.
+    /// Shows rows that are durable or gives them up. Called on the log's thread.
     fn settle(&self, group: admit::Group, outcome: &Outcome) {
         let mut state = self.state.lock();
-        state.pending -= 1;
         match outcome {
             Outcome::Durable => {
                 state.publish(group);
                 self.need_log(&mut state);
-                self.recount(&mut state);
             }
             Outcome::Failed(_) => {
                 state.give_up(&group);
@@ -336,14 +421,15 @@ impl Table {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn append(&self, mut batch: Batch) -> Result<Appended, StoreError> {
-        self.inner.wait_for_room(&batch.table).await?;
+        batch.first_line.end_of(batch.lines.len())?;
+        drop(self.inner.wait_for_room(&batch.table, 0).await?);
         if batch.numbering == Numbering::Overwrite {
             // A line that may be written again may change its kind as well.
             batch.columns = ColumnPolicy::Evolve;
         }
         let bytes: usize = batch.lines.iter().map(bytes::Bytes::len).sum();
         let inner = Arc::clone(&self.inner);
-        // The rows are stored whole or not at all, also when whoever asked goes away.
+        // A caller that goes away does not interrupt what was begun.
         let task = tokio::spawn(async move {
             let is_small = bytes <= SMALL_BATCH;
             let least = if is_small { 1 } else { MIN_READING };
@@ -352,12 +438,11 @@ impl Store for EmbeddedStore {
             let parsed = if is_small {
                 parse(&batch.lines)
             } else {
-                let read = parse_apart(&batch.lines, bytes).await;
-                read.map_err(|error| StoreError::Io { reason: error.to_string() })?
+                parse_apart(&batch.lines, bytes).await?
             };
-            inner.append(batch, parsed, reading).await
+            inner.append(Waiting::new(batch, parsed), is_small, reading).await
         });
-        task.await.map_err(|error| StoreError::Io { reason: error.to_string() })?
+        task.await?
     }
 
     fn tables(&self) -> Vec<TableSummary> {
@@ -387,11 +472,13 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError> {
         let Some(table) = self.inner.find(path) else { return Ok(Vec::new()) };
-        let read = self.inner.engine.read(table.snapshot(), from, limit).await;
-        if read.is_err() && table.check_suspects().await {
-            return self.inner.engine.read(table.snapshot(), from, limit).await;
+        loop {
+            match self.inner.engine.read(table.snapshot(), from, limit).await {
+                // Each repetition has at least one file less.
+                Err(_) if table.check_suspects().await => {}
+                read => return read,
+            }
         }
-        read
     }
 
     fn watch(&self, path: &TablePath) -> watch::Receiver<u64> {
@@ -408,31 +495,14 @@ impl Store for EmbeddedStore {
     }
 
     async fn query(&self, query: Query) -> Result<Rows, StoreError> {
-        let ask = |query| {
-            let catalog = Arc::new(Catalog(Arc::clone(&self.inner)));
-            self.inner.engine.query(catalog, query)
-        };
-        let again = query.clone();
-        let failed = match ask(query).await {
-            Ok(rows) => {
-                // Most queries that meet a damaged file do so before their first rows.
-                let (schema, mut batches) = (rows.schema, rows.batches);
-                match batches.next().await {
-                    Some(Err(error)) => error,
-                    first => {
-                        let first = futures_util::stream::iter(first);
-                        let inner = Arc::clone(&self.inner);
-                        let batches = first.chain(batches).inspect_err(move |_| {
-                            let inner = Arc::clone(&inner);
-                            tokio::spawn(async move { inner.check_suspects().await });
-                        });
-                        return Ok(Rows { schema, batches: batches.boxed() });
-                    }
-                }
+        loop {
+            match self.inner.start_query(query.clone()).await {
+                Ok(rows) => return Ok(rows),
+                // Each repetition has at least one file less.
+                Err(_) if self.inner.check_suspects().await => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => error,
-        };
-        if self.inner.check_suspects().await { ask(again).await } else { Err(failed) }
+        }
     }
 
     fn health(&self) -> Health {
@@ -459,8 +529,8 @@ impl Store for EmbeddedStore {
             tracing::error!(%error, "some rows could not be flushed and stay in the log");
         }
         let inner = Arc::clone(&self.inner);
-        let closed = tokio::task::spawn_blocking(move || inner.log.close()).await;
-        closed.map_err(|error| StoreError::Io { reason: error.to_string() })
+        tokio::task::spawn_blocking(move || inner.log.close()).await?;
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ use super::state::{DataFile, Tail};
 use crate::StoreError;
 use crate::columns::{Columns, Kind, KnownSlot, fixed};
 use crate::disk::{create_dir_all_synced, sync_file};
-use crate::live::{positions, rows_before, widen};
+use crate::live::{conform, positions, rows_before};
 use crate::ranges::Ranges;
 
 /// The number of rows in a row group, which a query skips as a whole.
@@ -60,7 +60,7 @@ pub(super) fn write_file(
         ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties())).map_err(failed)?;
     let (mut rows, mut first, mut end) = (0, None, 0);
     for batch in batches {
-        let batch = without(widen(batch, &schema).map_err(failed)?, dead).map_err(failed)?;
+        let batch = without(conform(batch, &schema).map_err(failed)?, dead).map_err(failed)?;
         let Some(positions) = positions(&batch) else { continue };
         let (Some(&low), Some(&high)) = (positions.values().first(), positions.values().last())
         else {
@@ -235,7 +235,7 @@ pub(super) fn state_of(folder: &Path, file: &DataFile) -> io::Result<FileState> 
     use std::io::Read as _;
     /// What a disk returns for a sector that it cannot read.
     const EIO: i32 = 5;
-    let read = || {
+    let read = || -> io::Result<bool> {
         let mut input = fs::File::open(folder.join(&file.name))?;
         let (mut crc, mut buffer) = (0, vec![0; 1 << 18]);
         loop {

@@ -11,7 +11,7 @@ use super::parquet::{FileState, about, read_file, read_lines, state_of, within};
 use super::state::DataFile;
 use super::table::{Table, sorted};
 use crate::columns::{KnownSlot, Seen};
-use crate::live::widen;
+use crate::live::{LiveBatch, Memory};
 use crate::{Problem, ProblemKind, StoreError};
 
 impl Table {
@@ -176,7 +176,7 @@ impl Table {
         };
         let mut state = self.state.lock();
         for (writer, line, position) in lines {
-            let replaced = state.learn(&writer, line, position);
+            let replaced = state.note_line(&writer, line, position);
             // Only a rebuild finds both rows in files: a commit leaves the replaced one out.
             if let Some(old) = replaced.filter(|_| is_rebuild) {
                 state.dead.add(old..old + 1);
@@ -191,7 +191,7 @@ impl Table {
 
     /// Takes over files whose rows neither the state nor the log knows. There are some if both lost
     /// their newest part.
-    pub(super) async fn adopt(&self) -> Result<(), StoreError> {
+    pub(super) async fn adopt(&self, memory: &Arc<Memory>) -> Result<(), StoreError> {
         let end = self.state.lock().end;
         let files = self.blocking(move |folder| {
             let files = data_files(folder)?.into_iter().filter(|file| file.end > end);
@@ -218,24 +218,24 @@ impl Table {
                 state.empty += file.end - file.first - file.rows;
                 state.flushed = file.end;
             } else {
-                let schema = state.columns.arrow_schema();
+                let columns = Arc::clone(&state.columns);
                 let mut rows = 0;
                 for batch in batches {
-                    let batch = widen(&within(&batch, end..file.end), &schema);
-                    let batch =
-                        batch.map_err(|error| StoreError::Io { reason: error.to_string() })?;
-                    rows += batch.num_rows() as u64;
-                    if batch.num_rows() > 0 {
-                        let pushed = state.live.push(batch);
-                        pushed.map_err(|error| StoreError::Io { reason: error.to_string() })?;
+                    let batch = within(&batch, end..file.end);
+                    if batch.num_rows() == 0 {
+                        continue;
                     }
+                    let batch = LiveBatch::of_all_slots(&batch, &columns)
+                        .map_err(|error| StoreError::Io { reason: error.to_string() })?;
+                    rows += batch.batch.num_rows() as u64;
+                    let charge = memory.charge(batch.batch.get_array_memory_size());
+                    state.live.push(batch, charge);
                 }
                 state.empty += file.end - file.first.max(end) - rows;
             }
             state.end = file.end;
             state.next_position = state.next_position.max(file.end);
             state.is_unwritten = true;
-            self.recount(&mut state);
             drop(state);
             self.end.send_replace(file.end);
             self.rest.lock().await.must_commit = true;

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -19,8 +19,9 @@ use super::delta::DeltaFolder;
 use super::folder::{data_files, read_state, table_folder, table_folders, table_of};
 use super::rebuild::table_of_files;
 use super::state::TableState;
-use super::table::{Table, Totals};
+use super::table::{OpenSegment, Table};
 use crate::disk::{create_dir_all_synced, sync_folder};
+use crate::live::Memory;
 use crate::log::{
     Frame, Log, LogConfig, Mark, Marker, SegmentId, first_sequence, list_segments, read_bytes,
     read_segment,
@@ -62,19 +63,22 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     let lock = own(&config)?;
     create_dir_all_synced(&log_folder(&config))?;
     let mut recovery = Recovery::default();
-    let totals = Arc::<Totals>::default();
-    let (mut tables, rebuilt) = read_tables(&config, &totals, &mut recovery).await?;
+    let open_segment = Arc::<OpenSegment>::default();
+    let (mut tables, rebuilt) = read_tables(&config, &open_segment, &mut recovery).await?;
     for table in tables.values().filter(|it| !rebuilt.contains(&it.path)) {
         table.catch_up().await?;
     }
+    let memory = Arc::new(Memory::default());
     let (mut recovery, next, sequence, marker, tables) = {
-        let (config, totals) = (config.clone(), Arc::clone(&totals));
+        let (config, memory) = (config.clone(), Arc::clone(&memory));
+        let open_segment = Arc::clone(&open_segment);
         let replayed = tokio::task::spawn_blocking(move || {
-            let mut replay = Replay { config: &config, totals: &totals, recovery, next: None };
+            let (config, open_segment, memory) = (&config, &open_segment, &memory);
+            let mut replay = Replay { config, open_segment, memory, recovery, next: None };
             let (next, sequence, marker) = replay.run(&mut tables)?;
             Ok::<_, StoreError>((replay.recovery, next, sequence, marker, tables))
         });
-        replayed.await.map_err(|error| StoreError::Io { reason: error.to_string() })??
+        replayed.await??
     };
     for path in rebuilt {
         let Some(table) = tables.get(&path) else { continue };
@@ -88,25 +92,27 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
         }
     }
     for table in tables.values() {
-        if let Err(error) = table.adopt().await {
+        if let Err(error) = table.adopt(&memory).await {
             let detail = format!("files of {} cannot be taken over: {error}", table.path);
             recovery.report(Problem::new(ProblemKind::FileLost, detail));
         }
     }
-    totals.open_segment.store(next.0, Ordering::Release);
+    open_segment.set(next);
     let log_config = LogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
     let log = Log::start(log_config, next, sequence, marker)?;
     let engine = Engine::new(&config)?;
     Ok(Inner {
         log,
         tables: RwLock::new(tables),
-        totals,
+        open_segment,
         awaited: Mutex::default(),
         engine,
         recovery,
+        memory,
         logged: AtomicUsize::new(0),
         is_closed: AtomicBool::new(false),
         reading: Semaphore::new(super::MAX_READING as usize),
+        builders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         wake: Notify::new(),
         rested: Notify::new(),
         _lock: lock,
@@ -132,14 +138,14 @@ fn own(config: &StoreConfig) -> Result<File, StoreError> {
 /// their files.
 async fn read_tables(
     config: &StoreConfig,
-    totals: &Arc<Totals>,
+    open_segment: &Arc<OpenSegment>,
     recovery: &mut Recovery,
 ) -> Result<(Tables, Vec<TablePath>), StoreError> {
     /// How many folders are read at the same time.
     const READERS: usize = 4;
     let folders = table_folders(&config.folder)?;
     let mut read = futures_util::stream::iter(folders)
-        .map(|folder| read_table(config, totals, folder))
+        .map(|folder| read_table(config, open_segment, folder))
         .buffer_unordered(READERS);
     let (mut tables, mut rebuilt) = (Tables::new(), Vec::new());
     while let Some(found) = read.try_next().await? {
@@ -166,7 +172,7 @@ enum Found {
 
 async fn read_table(
     config: &StoreConfig,
-    totals: &Arc<Totals>,
+    open_segment: &Arc<OpenSegment>,
     folder: PathBuf,
 ) -> Result<Found, StoreError> {
     let root = &config.folder;
@@ -191,7 +197,7 @@ async fn read_table(
         state.writes = found.count;
         state.is_copy_damaged = !found.damaged.is_empty();
         state.is_unwritten = state.is_copy_damaged;
-        let table = Table::new(path, folder, state, Arc::clone(totals));
+        let table = Table::new(path, folder, state, Arc::clone(open_segment));
         report(&table, &found.damaged);
         return Ok(Found::Table { table, is_rebuilt: false });
     }
@@ -203,8 +209,9 @@ async fn read_table(
     let Some(path) = path.filter(|path| table_folder(root, path) == folder) else {
         return set_table_aside(config, &folder, "its name is not known").map(Found::Lost);
     };
-    let state = TableState { writes: found.count, ..TableState::default() };
-    let table = Table::new(path, folder.clone(), state, Arc::clone(totals));
+    let mut state = TableState::default();
+    state.writes = found.count;
+    let table = Table::new(path, folder.clone(), state, Arc::clone(open_segment));
     match table.rebuild().await {
         Ok(()) => {
             report(&table, &found.damaged);
@@ -233,7 +240,8 @@ fn set_table_aside(
 /// Brings back what is in the log. Runs where it may block.
 struct Replay<'a> {
     config: &'a StoreConfig,
-    totals: &'a Arc<Totals>,
+    open_segment: &'a Arc<OpenSegment>,
+    memory: &'a Arc<Memory>,
     recovery: Recovery,
     /// The number that the next frame should have; `None` before the first one.
     next: Option<u64>,
@@ -335,7 +343,7 @@ impl Replay<'_> {
         let table = tables.entry(frame.table.clone()).or_insert_with(|| {
             let folder = table_folder(&self.config.folder, &frame.table);
             let (path, state) = (frame.table.clone(), TableState::default());
-            Arc::new(Table::new(path, folder, state, Arc::clone(self.totals)))
+            Arc::new(Table::new(path, folder, state, Arc::clone(self.open_segment)))
         });
         let table = Arc::clone(table);
         let mut state = table.state.lock();
@@ -343,12 +351,11 @@ impl Replay<'_> {
             state.oldest_segment.get_or_insert(id);
         }
         let gap = state.next_position..frame.first_position;
-        let group = state.replay(frame);
+        let group = state.replay(frame, self.memory);
         let group = group.map_err(|error| StoreError::Io { reason: error.to_string() })?;
-        let rows = group.as_ref().map_or(0, |group| group.frame.rows.len() as u64);
+        let rows = group.as_ref().map_or(0, |group| group.rows());
         if let Some(group) = group {
             state.publish(group);
-            table.recount(&mut state);
         }
         let end = state.end;
         drop(state);

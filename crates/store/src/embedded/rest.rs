@@ -100,7 +100,7 @@ impl Inner {
         }
         let tables = chosen(dirty, which);
         if tables.is_empty() {
-            return self.trim(SegmentId(self.totals.open_segment.load(Ordering::Acquire))).await;
+            return self.trim(self.open_segment.get()).await;
         }
         let next = self.rotate().await?;
         if is_seeded(Bug::EarlyTrim) {
@@ -132,9 +132,9 @@ impl Inner {
     /// Closes the current log file, and returns the number of the next one.
     async fn rotate(&self) -> Result<SegmentId, StoreError> {
         let (send, next) = oneshot::channel();
-        let totals = Arc::clone(&self.totals);
+        let open_segment = Arc::clone(&self.open_segment);
         self.log.rotate(move |next| {
-            totals.open_segment.store(next.0, Ordering::Release);
+            open_segment.set(next);
             let _ = send.send(next);
         });
         next.await.map_err(|_| StoreError::Unavailable { reason: "the log has ended".to_owned() })

@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use streamtable_schema::{TablePath, Timestamp};
 
 use super::admit::Group;
-use super::lines::{StoredWriter, Writer};
+use super::lines::{Placed, StoredWriter, Writer};
 use crate::columns::{Columns, StoredColumn};
-use crate::live::{Live, positions};
-use crate::log::{Frame, SegmentId};
+use crate::live::Live;
+use crate::log::SegmentId;
 use crate::ranges::Ranges;
 use crate::seeded_bug::{Bug, is_seeded};
-use crate::{Numbering, Problem, TableInfo, TableSummary};
+use crate::{Problem, TableInfo, TableSummary};
 
 /// How many problems of a table are remembered.
 const MAX_PROBLEMS: usize = 100;
@@ -38,8 +37,6 @@ pub(super) struct TableState {
     pub(super) empty: u64,
     pub(super) live: Live,
     pub(super) files: Arc<Vec<DataFile>>,
-    /// How many frames were handed to the log and are not settled.
-    pub(super) pending: u64,
     /// How often the log failed this table.
     pub(super) failures: u64,
     pub(super) created_at: Option<Timestamp>,
@@ -56,8 +53,6 @@ pub(super) struct TableState {
     pub(super) is_copy_damaged: bool,
     /// The oldest log file that has rows of this table which are not flushed.
     pub(super) oldest_segment: Option<SegmentId>,
-    /// The bytes of `live` as the store's counter has them.
-    pub(super) counted_bytes: usize,
     /// Damage that was found in the table's files.
     pub(super) problems: Vec<Problem>,
 }
@@ -139,39 +134,28 @@ impl TableState {
         self.writers.get(writer).is_some_and(|it| it.seen.contains(line))
     }
 
+    /// Returns a writer and its id, if it has any line here.
+    pub(super) fn writer(&self, id: &str) -> Option<(&Arc<str>, &Writer)> {
+        self.writers.get_key_value(id)
+    }
+
     pub(super) fn see(&mut self, writer: &Arc<str>, line: u64) {
-        self.writers.entry(Arc::clone(writer)).or_default().seen.insert(line);
-    }
-
-    /// Takes a line that is on its way to the log.
-    pub(super) fn take(&mut self, writer: &Arc<str>, line: u64) {
         let writer = self.writers.entry(Arc::clone(writer)).or_default();
-        writer.seen.insert(line);
-        writer.pending.insert(line);
+        // A number that has no successor is in no frame.
+        writer.seen.add(line..line.saturating_add(1));
     }
 
-    /// Hears that the lines of a frame are on their way no longer.
-    fn settle(&mut self, frame: &Frame) -> Option<&mut Writer> {
-        let writer = self.writers.get_mut(frame.writer.as_str())?;
-        for (line, _) in &frame.rows {
-            writer.pending.remove(*line..*line + 1);
-        }
-        Some(writer)
-    }
-
-    /// Tells whether a line is there already, or was taken and is on its way.
-    pub(super) fn is_repeated(
-        &self,
-        writer: &str,
-        line: u64,
-        text: &Bytes,
-        numbering: Numbering,
-    ) -> bool {
-        let Some(known) = self.writers.get(writer) else { return false };
-        match numbering {
-            Numbering::Once => known.seen.contains(line),
-            Numbering::Overwrite => {
-                known.places.as_ref().is_some_and(|places| places.is_same(line, text))
+    /// Takes the rows of a group, which is submitted to the log next. Cannot fail: all that can was
+    /// done to make the group.
+    pub(super) fn commit(&mut self, columns: Arc<Columns>, group: &Group) {
+        self.columns = columns;
+        self.next_position = group.positions.end;
+        for lines in &group.writers {
+            let writer = self.writers.entry(Arc::clone(&lines.writer)).or_default();
+            writer.seen.add_all(&lines.numbers);
+            writer.pending.add_all(&lines.numbers);
+            for &placed in &lines.placed {
+                writer.places.get_or_insert_default().submit(placed);
             }
         }
     }
@@ -182,23 +166,21 @@ impl TableState {
 
     /// Shows rows that are durable now.
     pub(super) fn publish(&mut self, group: Group) {
-        let Group { frame, batch, last_step } = group;
-        self.settle(&frame);
-        let rows = positions(&batch).map(|it| it.values().to_vec()).unwrap_or_default();
-        if frame.numbering == Numbering::Overwrite {
-            let writer = self.writers.entry(frame.writer.as_str().into()).or_default();
-            let places = writer.places.get_or_insert_default();
-            for ((line, text), &position) in frame.rows.iter().zip(&rows) {
-                if let Some(old) = places.put(*line, text, position as u64) {
+        for lines in &group.writers {
+            let writer = self.writers.entry(Arc::clone(&lines.writer)).or_default();
+            writer.pending.remove_all(&lines.numbers);
+            for &placed in &lines.placed {
+                let places = writer.places.get_or_insert_default();
+                places.settle(placed);
+                if let Some(old) = places.put(placed) {
                     self.dead.add(old..old + 1);
                 }
             }
         }
-        self.end = self.end.max(rows.last().map_or(0, |&last| last as u64 + 1));
-        self.note(frame.received_at, last_step);
-        if let Err(error) = self.live.push(batch) {
-            // Batches of one table fit together by construction.
-            tracing::error!(table = %frame.table, %error, "rows are durable but cannot be shown");
+        self.end = self.end.max(group.positions.end);
+        self.note(group.received_at, group.last_step);
+        for (rows, charge) in group.batches {
+            self.live.push(rows, charge);
         }
     }
 
@@ -209,24 +191,30 @@ impl TableState {
         self.last_step = self.last_step.max(step);
     }
 
-    /// Hears from the log where a line went that is at rest already.
-    pub(super) fn put_again(&mut self, writer: &Arc<str>, line: u64, text: &Bytes, position: u64) {
+    /// Puts a line that is flushed at the position that the log has for it.
+    pub(super) fn put_again(&mut self, writer: &Arc<str>, placed: Placed) {
         let writer = self.writers.entry(Arc::clone(writer)).or_default();
-        writer.places.get_or_insert_default().put(line, text, position);
+        writer.places.get_or_insert_default().put(placed);
+    }
+
+    /// Takes the content of a line that the state knows from the log.
+    pub(super) fn learn(&mut self, writer: &Arc<str>, placed: Placed) {
+        let writer = self.writers.entry(Arc::clone(writer)).or_default();
+        writer.places.get_or_insert_default().learn(placed);
     }
 
     /// Forgets rows that did not become durable: their places stay empty, and they may come again.
     pub(super) fn give_up(&mut self, group: &Group) {
-        let frame = &group.frame;
-        let first = frame.first_position;
-        let end = first + frame.rows.len() as u64;
-        if let Some(writer) = self.settle(frame) {
-            for (line, _) in &frame.rows {
-                writer.seen.remove(*line..*line + 1);
+        for lines in &group.writers {
+            let Some(writer) = self.writers.get_mut(&lines.writer) else { continue };
+            writer.pending.remove_all(&lines.numbers);
+            writer.seen.remove_all(&lines.numbers);
+            for &placed in &lines.placed {
+                writer.places.get_or_insert_default().settle(placed);
             }
         }
-        self.dead.add(first..end);
-        self.end = self.end.max(end);
+        self.dead.add(group.positions.clone());
+        self.end = self.end.max(group.positions.end);
     }
 
     /// Returns how many rows there are.
@@ -260,12 +248,12 @@ impl TableState {
 
     /// Learns from a flushed row that its line is stored. Returns the position of the row that it
     /// replaced, if it is of a writer whose lines may be written again.
-    pub(super) fn learn(&mut self, writer: &str, line: u64, position: u64) -> Option<u64> {
+    pub(super) fn note_line(&mut self, writer: &str, line: u64, position: u64) -> Option<u64> {
         let id = self.writer_id(writer);
         let writer = self.writers.entry(id).or_default();
         // Which kind of writer it is shows only later; places do no harm to the other kind.
-        let may_replace = writer.places.is_some() || writer.seen.is_empty();
-        writer.seen.insert(line);
+        let may_replace = writer.places.is_some() || writer.seen.end() == 0;
+        writer.seen.add(line..line.saturating_add(1));
         may_replace.then(|| writer.places.get_or_insert_default().place(line, position))?
     }
 
@@ -354,7 +342,7 @@ pub(super) struct StoredState {
     last_step: Option<i64>,
     pub(super) version: Option<u64>,
     #[serde(default)]
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl StoredState {

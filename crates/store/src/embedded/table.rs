@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -30,21 +30,30 @@ pub(super) struct Table {
     pub(super) folder: PathBuf,
     pub(super) state: Mutex<TableState>,
     pub(super) end: watch::Sender<u64>,
+    /// Held by the batch that is admitted, from the decision on its lines until it is submitted to
+    /// the log.
+    pub(super) admission: tokio::sync::Mutex<()>,
     pub(super) rest: tokio::sync::Mutex<Rest>,
     /// The checksums of its files.
     pub(super) sums: Arc<Sums>,
     fault: Mutex<Option<Fault>>,
-    totals: Arc<Totals>,
+    open_segment: Arc<OpenSegment>,
 }
 
-/// What all tables count together.
+/// The number of the log file behind those that were closed by the last rotation.
+///
+/// Rows that become durable now are in this file or a later one.
 #[derive(Debug, Default)]
-pub(super) struct Totals {
-    /// The bytes of all rows in memory.
-    pub(super) live_bytes: AtomicUsize,
-    /// The number of the log file behind those that were closed by the last rotation. Rows that
-    /// become durable now are in this file or a later one.
-    pub(super) open_segment: AtomicU64,
+pub(super) struct OpenSegment(AtomicU64);
+
+impl OpenSegment {
+    pub(super) fn get(&self) -> SegmentId {
+        SegmentId(self.0.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set(&self, id: SegmentId) {
+        self.0.store(id.0, Ordering::Release);
+    }
 }
 
 /// What only one task at a time may change.
@@ -88,7 +97,7 @@ impl Table {
         path: TablePath,
         folder: PathBuf,
         state: TableState,
-        totals: Arc<Totals>,
+        open_segment: Arc<OpenSegment>,
     ) -> Self {
         let rest = Rest {
             delta: DeltaFolder::new(folder.clone()),
@@ -101,10 +110,11 @@ impl Table {
             folder,
             end: watch::Sender::new(state.end),
             state: Mutex::new(state),
+            admission: tokio::sync::Mutex::new(()),
             rest: tokio::sync::Mutex::new(rest),
             sums: Arc::default(),
             fault: Mutex::default(),
-            totals,
+            open_segment,
         }
     }
 
@@ -122,17 +132,9 @@ impl Table {
         }
     }
 
-    /// Brings the store's counter up to date after the rows in memory have changed.
-    pub(super) fn recount(&self, state: &mut TableState) {
-        let bytes = state.live_bytes();
-        let counted = std::mem::replace(&mut state.counted_bytes, bytes);
-        // Wraps around if there are fewer now; the sum over all tables is right all the same.
-        self.totals.live_bytes.fetch_add(bytes.wrapping_sub(counted), Ordering::Relaxed);
-    }
-
     /// Notes that rows that have just become durable are in the log only.
     pub(super) fn need_log(&self, state: &mut TableState) {
-        let open = SegmentId(self.totals.open_segment.load(Ordering::Acquire));
+        let open = self.open_segment.get();
         state.oldest_segment.get_or_insert(open);
     }
 
@@ -197,8 +199,7 @@ impl Table {
         work: impl FnOnce(&Path) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let folder = self.folder.clone();
-        let done = tokio::task::spawn_blocking(move || work(&folder)).await;
-        done.map_err(|error| StoreError::Io { reason: error.to_string() })?
+        tokio::task::spawn_blocking(move || work(&folder)).await?
     }
 }
 

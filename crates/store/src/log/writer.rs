@@ -57,8 +57,8 @@ struct Queue {
 }
 
 enum Entry {
-    Frame {
-        bytes: Vec<u8>,
+    Frames {
+        frames: Vec<Vec<u8>>,
         done: Done,
     },
     /// Closes the file that is written now, and passes the number of the next one.
@@ -87,20 +87,21 @@ impl Log {
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Hands over an encoded frame, or none, to hear when all frames before are settled. Frames are
-    /// written in the order in which they are submitted;
-    /// whoever needs an order between two holds a lock around both calls.
+    /// Submits encoded frames, which are written together and have one outcome. Without a frame,
+    /// `done` is called after the outcome of all frames submitted before.
     ///
-    /// After [`close`](Self::close) the frame fails.
-    pub(crate) fn submit(&self, bytes: Vec<u8>, done: Done) {
+    /// Frames are written in the order in which they are submitted; a caller that needs an order
+    /// between two calls holds a lock around both. After [`close`](Self::close) the frames fail, and
+    /// `done` is called by this function.
+    pub(crate) fn submit(&self, frames: Vec<Vec<u8>>, done: Done) {
         let mut queue = self.shared.queue.lock();
         if queue.is_closed {
             drop(queue);
             done(Outcome::Failed(Arc::new(io::Error::other("the store is closed"))));
             return;
         }
-        queue.bytes += bytes.len();
-        queue.entries.push_back(Entry::Frame { bytes, done });
+        queue.bytes += frames.iter().map(Vec::len).sum::<usize>();
+        queue.entries.push_back(Entry::Frames { frames, done });
         self.shared.wake.notify_one();
     }
 
@@ -124,12 +125,14 @@ impl Log {
     pub(crate) fn trim(&self, before: SegmentId) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || {
+            // One at a time, so that none finds that its files are gone.
+            let mut marker = shared.marker.lock();
             let mut old = list_segments(&shared.folder)?;
             old.retain(|&id| id < before);
             if old.is_empty() {
                 return Ok(());
             }
-            shared.marker.lock().trimmed(before)?;
+            marker.trimmed(before)?;
             for id in old {
                 std::fs::remove_file(id.path(&shared.folder))?;
             }
@@ -190,7 +193,7 @@ impl Writer {
         let mut group = Vec::new();
         for entry in entries {
             match entry {
-                Entry::Frame { bytes, done } => group.push((bytes, done)),
+                Entry::Frames { frames, done } => group.push((frames, done)),
                 Entry::Rotate(then) => {
                     self.commit(std::mem::take(&mut group), shared);
                     self.seal(shared);
@@ -202,12 +205,12 @@ impl Writer {
     }
 
     /// Makes a group of frames durable with one sync, and reports the outcome to each.
-    fn commit(&mut self, mut group: Vec<(Vec<u8>, Done)>, shared: &Shared) {
+    fn commit(&mut self, mut group: Vec<(Vec<Vec<u8>>, Done)>, shared: &Shared) {
         if group.is_empty() {
             return;
         }
         let first = self.sequence;
-        for (frame, _) in group.iter_mut().filter(|(frame, _)| !frame.is_empty()) {
+        for frame in group.iter_mut().flat_map(|(frames, _)| frames) {
             seal(frame, self.sequence);
             self.sequence += 1;
         }
@@ -238,7 +241,7 @@ impl Writer {
     /// nothing written to it may be believed.
     fn write_elsewhere(
         &mut self,
-        group: &[(Vec<u8>, Done)],
+        group: &[(Vec<Vec<u8>>, Done)],
         first: u64,
         error: io::Error,
         shared: &Shared,
@@ -277,8 +280,13 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, group: &[(Vec<u8>, Done)], first: u64, shared: &Shared) -> io::Result<()> {
-        if group.iter().all(|(frame, _)| frame.is_empty()) {
+    fn write(
+        &mut self,
+        group: &[(Vec<Vec<u8>>, Done)],
+        first: u64,
+        shared: &Shared,
+    ) -> io::Result<()> {
+        if group.iter().all(|(frames, _)| frames.is_empty()) {
             return Ok(());
         }
         let segment = match &mut self.segment {
@@ -291,7 +299,7 @@ impl Writer {
             }
         };
         let is_new = segment.synced == 0;
-        for (frame, _) in group {
+        for frame in group.iter().flat_map(|(frames, _)| frames) {
             segment.write(frame)?;
         }
         segment.sync()?;

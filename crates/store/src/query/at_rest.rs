@@ -1,5 +1,7 @@
 //! A table's rows as the query engine reads them: files at rest, then what is in memory.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,13 +16,17 @@ use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::Operator;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, NotExpr, lit};
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule as _;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
@@ -28,19 +34,54 @@ use super::checked::CheckedReaders;
 use super::in_order::InOrder;
 use crate::columns::fixed;
 use crate::embedded::{DataFile, Snapshot};
-use crate::live::widen;
+use crate::live::conform;
 
 /// A table at a moment, with its columns as they are at rest.
 #[derive(Debug)]
 pub(super) struct AtRest {
     snapshot: Snapshot,
+    /// Positions, and those of the other columns that are needed, in the table's order.
     schema: SchemaRef,
 }
 
+/// Returns what the engine calls the folder of all tables. Explanations of queries show paths below
+/// it, and not where the folder is.
+pub(super) fn place() -> ObjectStoreUrl {
+    ObjectStoreUrl::parse("tables://").expect("a scheme alone is an object store's URL")
+}
+
+/// Returns the path of a table's file below the folder of all tables.
+fn path_in_tables(
+    folder: &Path,
+    file: &str,
+) -> std::result::Result<object_store::path::Path, object_store::path::Error> {
+    // A table's folder is `entity/project/table` there.
+    let mut parts: Vec<_> = folder.iter().rev().take(3).map(OsStr::to_string_lossy).collect();
+    parts.reverse();
+    object_store::path::Path::parse(format!("{}/{file}", parts.join("/")))
+}
+
 impl AtRest {
-    pub(super) fn new(snapshot: Snapshot) -> Self {
-        let schema = snapshot.columns.arrow_schema();
+    pub(super) fn new(snapshot: Snapshot, schema: SchemaRef) -> Self {
         Self { snapshot, schema }
+    }
+
+    /// Plans to read at most `limit` rows from a position on, in order.
+    ///
+    /// A logical plan would say the same, but takes time that grows with the square of the columns.
+    pub(super) async fn rows_from(
+        &self,
+        state: &SessionState,
+        from: u64,
+        limit: usize,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.scan(state, None, &[], None).await?;
+        let position = Arc::new(Column::new(fixed::POSITION, 0));
+        let from = BinaryExpr::new(position, Operator::GtEq, lit(from as i64));
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(Arc::new(from), plan)?);
+        // What files hold before the position is not read.
+        let plan = FilterPushdown::new().optimize(plan, state.config_options())?;
+        Ok(Arc::new(GlobalLimitExec::new(plan, 0, Some(limit))))
     }
 
     fn files(
@@ -49,7 +90,7 @@ impl AtRest {
         partitions: usize,
         columns: &[usize],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let place = ObjectStoreUrl::local_filesystem();
+        let place = place();
         // A file never changes under its name, so what it says of itself is read once. To read it
         // for each query takes longer than many a query.
         let readers = CheckedReaders::new(
@@ -77,8 +118,7 @@ impl AtRest {
     }
 
     fn file(&self, file: &DataFile) -> Result<PartitionedFile> {
-        let path = self.snapshot.folder.join(&file.name);
-        let path = object_store::path::Path::from_absolute_path(&path)
+        let path = path_in_tables(&self.snapshot.folder, &file.name)
             .map_err(|error| DataFusionError::External(error.into()))?;
         let exact = |n: u64| Precision::Exact(usize::try_from(n).unwrap_or(usize::MAX));
         let mut columns = vec![ColumnStatistics::new_unknown(); self.schema.fields().len()];
@@ -91,14 +131,17 @@ impl AtRest {
             total_byte_size: Precision::Absent,
             column_statistics: columns,
         };
-        Ok(PartitionedFile::new(path.to_string(), file.bytes).with_statistics(Arc::new(statistics)))
+        let mut file = PartitionedFile::new(String::new(), file.bytes);
+        // As it is: made from a text, the path would have its `~` encoded.
+        file.object_meta.location = path;
+        Ok(file.with_statistics(Arc::new(statistics)))
     }
 
     fn live(&self, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
-        let widened = self.snapshot.live.iter().map(|batch| widen(batch, &self.schema));
-        let batches = widened.collect::<std::result::Result<Vec<_>, _>>()?;
-        let schema = Arc::clone(&self.schema);
-        let plan = MemorySourceConfig::try_new_exec(&[batches], schema, Some(columns.to_vec()))?;
+        let schema = Arc::new(self.schema.project(columns)?);
+        let projected = self.snapshot.live.iter().map(|batch| conform(batch, &schema));
+        let batches = projected.collect::<std::result::Result<Vec<_>, _>>()?;
+        let plan = MemorySourceConfig::try_new_exec(&[batches], schema, None)?;
         Ok(plan)
     }
 

@@ -8,6 +8,7 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::common::{DataFusionError, Result};
 use streamtable_schema::TablePath;
 
+use super::named::Named;
 use super::view::view;
 use crate::embedded::Snapshot;
 
@@ -29,6 +30,8 @@ pub(super) struct Visible {
     pub(super) entities: Option<Vec<String>>,
     /// Whether tables show the positions of their rows.
     pub(super) positions: bool,
+    /// The columns that are needed of wide tables.
+    pub(super) named: Arc<Named>,
 }
 
 impl Visible {
@@ -118,8 +121,8 @@ impl SchemaProvider for Project {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let positions = self.visible.positions;
-        self.find(name).map(|table| view(table, positions)).transpose()
+        let Visible { positions, named, .. } = &self.visible;
+        self.find(name).map(|table| view(table, *positions, named)).transpose()
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -13,30 +13,48 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::registry::FunctionRegistry as _;
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF, ident, lit};
-use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::{collect, execute_stream};
+use datafusion::prelude::SessionConfig;
 use futures_util::{Stream, StreamExt as _};
+use object_store::local::LocalFileSystem;
 use streamtable_schema::TablePath;
-use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::at_rest::AtRest;
+use super::at_rest::{self, AtRest};
 use super::catalog::{Tables, Visible};
+use super::functions::BoundFunctions;
 use super::icontains::IContains;
+use super::named::Named;
 use super::newest_first::NewestFirst;
-use super::{Query, Rows};
-use crate::columns::{fixed, read_rows};
-use crate::embedded::{Snapshot, StoreConfig};
+use super::plan_limits::{Guarded, batch_rows, check_size};
+use super::running::{RunningQueries, RunningQuery, too_long, watch};
+use super::{Query, Rows, sql_limits};
+use crate::columns::read_rows;
+use crate::embedded::{Snapshot, StoreConfig, TABLES};
 use crate::live::rows_before;
-use crate::{ReadRow, StoreError};
+use crate::{MemoryCeiling, ReadRow, StoreError};
 
-/// The longest query, in bytes.
-const MAX_SQL_BYTES: usize = 1 << 20;
+/// The stack of a thread that plans and runs queries. Plans are trees, and much of the engine
+/// recurses into them. Only the used part takes memory.
+const STACK_BYTES: usize = 32 << 20;
 
-/// So many batches of an answer wait for whoever reads it.
+/// How many threads plan queries, or read files for them.
+const MAX_BLOCKING_THREADS: usize = 64;
+
+/// How many queries are planned at a time: more than one owner may have, and fewer than there are
+/// threads.
+const MAX_PLANNING: usize = 32;
+
+/// How long one page of rows may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How many batches of an answer wait for its reader.
 const WAITING_BATCHES: usize = 2;
 
 /// Answers queries; all of them share its memory and its threads.
@@ -47,6 +65,11 @@ pub(crate) struct Engine {
     /// Where queries run: an operator may compute for seconds without a pause, and rows that come
     /// in shall not wait for it.
     pool: Option<Runtime>,
+    queries: Arc<RunningQueries>,
+    max_queries_per_owner: usize,
+    /// A permit for each query that may be planned now.
+    planning: Arc<Semaphore>,
+    memory: Arc<MemoryCeiling>,
 }
 
 impl Drop for Engine {
@@ -72,39 +95,76 @@ impl Engine {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(failed)?;
+        let tables = config.folder.join(TABLES);
+        std::fs::create_dir_all(&tables)?;
+        let tables = LocalFileSystem::new_with_prefix(tables).map_err(|e| failed(e.into()))?;
+        resources.register_object_store(at_rest::place().as_ref(), Arc::new(tables));
         let threads = config.query_threads.max(1);
         let pool = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("streamtable-query")
+            .thread_stack_size(STACK_BYTES)
+            .max_blocking_threads(MAX_BLOCKING_THREADS)
             .enable_all()
             .build()?;
-        Ok(Self { resources, threads, pool: Some(pool) })
+        let queries = Arc::default();
+        watch(&queries, &config.memory)?;
+        Ok(Self {
+            resources,
+            threads,
+            pool: Some(pool),
+            queries,
+            max_queries_per_owner: config.max_queries_per_owner,
+            planning: Arc::new(Semaphore::new(MAX_PLANNING)),
+            memory: Arc::clone(&config.memory),
+        })
     }
 
-    /// Answers a question in SQL.
+    /// Answers a query in SQL. Everything that depends on its text runs on the engine's own threads.
     pub(crate) async fn query(
         &self,
         tables: Arc<dyn Tables>,
         query: Query,
     ) -> Result<Rows, StoreError> {
-        let deadline = Instant::now() + query.timeout;
-        let too_long = too_long(query.timeout);
-        if query.sql.len() > MAX_SQL_BYTES {
-            let message = format!("a query has at most {MAX_SQL_BYTES} bytes");
-            return Err(StoreError::Query { message });
-        }
-        let positions = query.positions;
-        let visible = Visible { tables, entities: query.entities, positions };
-        let state = self.session(visible, query.home.as_ref(), self.threads)?;
-        let (tell, told) = oneshot::channel();
+        self.memory.check()?;
+        let timeout = query.timeout;
+        let deadline = Instant::now() + timeout;
+        let permit = match &query.owner {
+            Some(owner) => {
+                Some(self.queries.permit(owner, self.max_queries_per_owner, deadline).await?)
+            }
+            None => None,
+        };
+        let state = Arc::new(RunningQuery::new(timeout, &self.resources.memory_pool));
+        self.queries.add(&state);
+        let (resources, threads) = (Arc::clone(&self.resources), self.threads);
+        let (send_schema, schema) = oneshot::channel();
         let (send, receive) = mpsc::channel(WAITING_BATCHES);
-        let running = self.spawn(async move {
-            let mut rows = match run(state, &query.sql).await {
-                Ok(rows) => rows,
-                Err(error) => return drop(tell.send(Err(error))),
+        let running = Arc::clone(&state);
+        let planning = Arc::clone(&self.planning);
+        let task = self.spawn(async move {
+            let Ok(turn) = planning.acquire_owned().await else { return };
+            // Planning does not pause: beside the threads that run queries, it cannot hold them up.
+            let planned = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                running.check().map_err(failed)?;
+                sql_limits::QUERY.check(&query.sql)?;
+                let positions = query.positions;
+                let named = Arc::new(Named::in_query(&query.sql));
+                let visible = Visible { tables, entities: query.entities, positions, named };
+                let session = session(&resources, visible, query.home.as_ref(), threads, &running)?;
+                Handle::current().block_on(run(session, &query.sql))
+            });
+            let mut rows = match planned.await {
+                Ok(Ok(rows)) => rows,
+                Ok(Err(error)) => return drop(send_schema.send(Err(error))),
+                Err(error) => {
+                    tracing::error!(%error, "the query engine panicked");
+                    return drop(send_schema.send(Err(engine_failed())));
+                }
             };
-            // Whoever asked may have gone away: then nothing more is computed.
-            if tell.send(Ok(rows.schema())).is_err() {
+            // The caller may have gone away: then nothing more is computed.
+            if send_schema.send(Ok(rows.schema())).is_err() {
                 return;
             }
             while let Some(batch) = rows.next().await {
@@ -113,9 +173,14 @@ impl Engine {
                 }
             }
         })?;
-        let schema = timeout_at(deadline, told).await.map_err(|_| too_long.clone())?;
-        let schema = schema.map_err(|_| ended())??;
-        Ok(Rows { schema, batches: until(deadline, too_long, receive, running).boxed() })
+        state.set_task(task.abort_handle());
+        let mut running = Running { task, query: state, _permit: permit };
+        let schema = timeout_at(deadline, schema).await.map_err(|_| too_long(timeout))?;
+        let schema = match schema {
+            Ok(schema) => schema?,
+            Err(_) => return Err(running.end().await.err().unwrap_or_else(ended)),
+        };
+        Ok(Rows { schema, batches: until(deadline, timeout, receive, running).boxed() })
     }
 
     /// Reads at most `limit` rows of a table from a position on, in order.
@@ -138,69 +203,107 @@ impl Engine {
         if first_live.is_some_and(|first| first <= from) {
             return Ok(rows(read_memory(&snapshot, from, limit)));
         }
-        let state = self.session(Visible::none(), None, 1)?;
-        let (tell, told) = oneshot::channel();
-        let _running = self.spawn(async move {
+        let query = Arc::new(RunningQuery::new(READ_TIMEOUT, &self.resources.memory_pool));
+        let state = session(&self.resources, Visible::none(), None, 1, &query)?;
+        let (send, batches) = oneshot::channel();
+        let task = self.spawn(async move {
             let batches = read_files(state, snapshot, from, limit).await;
-            // Whoever asked may have gone away.
-            let _ = tell.send(batches);
+            // The caller may have gone away.
+            let _ = send.send(batches);
         })?;
-        Ok(rows(told.await.map_err(|_| ended())??))
+        let mut running = Running { task, query, _permit: None };
+        match timeout(READ_TIMEOUT, batches).await.map_err(|_| too_long(READ_TIMEOUT))? {
+            Ok(batches) => Ok(rows(batches?)),
+            Err(_) => Err(running.end().await.err().unwrap_or_else(ended)),
+        }
     }
 
     fn spawn(
         &self,
         work: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<Running, StoreError> {
+    ) -> Result<JoinHandle<()>, StoreError> {
         let pool = self.pool.as_ref().ok_or_else(ended)?;
-        Ok(Running(pool.spawn(work)))
-    }
-
-    fn session(
-        &self,
-        visible: Visible,
-        home: Option<&(String, String)>,
-        partitions: usize,
-    ) -> Result<SessionState, StoreError> {
-        // A name that no table has, so that a short name without a home finds nothing.
-        let (entity, project) = home.map_or(("-", "-"), |(entity, project)| (entity, project));
-        let mut config = SessionConfig::new()
-            .with_target_partitions(partitions)
-            .with_create_default_catalog_and_schema(false)
-            .with_default_catalog_and_schema(entity, project)
-            .with_information_schema(true);
-        let options = config.options_mut();
-        // Columns are called what the program that logged them called them.
-        options.sql_parser.enable_ident_normalization = false;
-        options.execution.parquet.pushdown_filters = true;
-        options.execution.parquet.reorder_filters = true;
-        // The rule takes a view's column and the one it is made of for two of the same name.
-        options.optimizer.enable_leaf_expression_pushdown = false;
-        options.execution.time_zone = Some("+00:00".to_owned());
-        let mut state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(&self.resources))
-            .with_catalog_list(Arc::new(visible))
-            .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(NewestFirst))
-            .build();
-        datafusion_functions_json::register_all(&mut state).map_err(failed)?;
-        state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
-        Ok(state)
+        Ok(pool.spawn(work))
     }
 }
 
-/// A query under way; it ends with whoever waits for it.
-struct Running(JoinHandle<()>);
+/// Makes what one query is planned and run with.
+fn session(
+    resources: &Arc<RuntimeEnv>,
+    visible: Visible,
+    home: Option<&(String, String)>,
+    partitions: usize,
+    query: &Arc<RunningQuery>,
+) -> Result<SessionState, StoreError> {
+    // A name that no table has, so that a short name without a home finds nothing.
+    let (entity, project) = home.map_or(("-", "-"), |(entity, project)| (entity, project));
+    let mut config = SessionConfig::new()
+        .with_target_partitions(partitions)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(entity, project)
+        .with_information_schema(true);
+    let options = config.options_mut();
+    // Columns are called what the program that logged them called them.
+    options.sql_parser.enable_ident_normalization = false;
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    // The rule takes a view's column and the one it is made of for two of the same name.
+    options.optimizer.enable_leaf_expression_pushdown = false;
+    options.execution.time_zone = Some("+00:00".to_owned());
+    let resources =
+        RuntimeEnv { memory_pool: Arc::clone(query.pool()), ..RuntimeEnv::clone(resources) };
+    let optimizer = Optimizer::new().rules.into_iter().map(|rule| Guarded::wrap(rule, query));
+    let mut physical = PhysicalOptimizer::new().rules;
+    physical.push(Arc::new(NewestFirst));
+    let physical = physical.into_iter().map(|rule| Guarded::wrap_physical(rule, query));
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::new(resources))
+        .with_catalog_list(Arc::new(visible))
+        .with_default_features()
+        .with_analyzer_rule(Arc::new(BoundFunctions::new(query, partitions)))
+        .with_optimizer_rules(optimizer.collect())
+        .with_physical_optimizer_rules(physical.collect())
+        .build();
+    datafusion_functions_json::register_all(&mut state).map_err(failed)?;
+    state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
+    Ok(state)
+}
+
+/// A running query, for the caller that waits for its answer. It ends when this is dropped.
+struct Running {
+    task: JoinHandle<()>,
+    query: Arc<RunningQuery>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Running {
+    /// Waits for the end of the task, and fails if it did not end by itself. It is called once.
+    async fn end(&mut self) -> Result<(), StoreError> {
+        match (&mut self.task).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_panic() => {
+                tracing::error!("the query engine panicked");
+                Err(engine_failed())
+            }
+            Err(_) => Err(self.query.stop_reason().unwrap_or_else(ended)),
+        }
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.abort();
+        self.query.abandon();
     }
 }
 
 async fn run(mut state: SessionState, sql: &str) -> Result<SendableRecordBatchStream, StoreError> {
-    let plan = state.create_logical_plan(sql).await.map_err(failed)?;
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
+    sql_limits::check_selects(&statement)?;
+    let plan = state.statement_to_plan(statement).await.map_err(failed)?;
+    // Before anything else walks it.
+    check_size(&plan)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -211,7 +314,11 @@ async fn run(mut state: SessionState, sql: &str) -> Result<SendableRecordBatchSt
         // Rows that are neither sorted nor put together come oldest first.
         *state.config_mut() = state.config().clone().with_target_partitions(1);
     }
-    let plan = state.create_physical_plan(&plan).await.map_err(failed)?;
+    let plan = state.optimize(&plan).map_err(failed)?;
+    let rows = batch_rows(&plan, state.config().batch_size()).map_err(failed)?;
+    *state.config_mut() = state.config().clone().with_batch_size(rows);
+    let planner = Arc::clone(state.query_planner());
+    let plan = planner.create_physical_plan(&plan, &state).await.map_err(failed)?;
     execute_stream(plan, state.task_ctx()).map_err(failed)
 }
 
@@ -234,13 +341,13 @@ async fn read_files(
         snapshot.live.clear();
     }
     snapshot.files = Arc::new(files);
-    let context = SessionContext::new_with_state(state);
-    let frame = context
-        .read_table(Arc::new(AtRest::new(snapshot)))
-        .and_then(|frame| frame.filter(ident(fixed::POSITION).gt_eq(lit(from as i64))))
-        .and_then(|frame| frame.limit(0, Some(limit)))
-        .map_err(failed)?;
-    frame.collect().await.map_err(failed)
+    let schema = snapshot.columns.arrow_schema();
+    let plan = AtRest::new(snapshot, schema).rows_from(&state, from, limit).await;
+    collect(plan.map_err(failed)?, state.task_ctx()).await.map_err(failed)
+}
+
+fn engine_failed() -> StoreError {
+    StoreError::Io { reason: "the query engine failed on this query".to_owned() }
 }
 
 fn ended() -> StoreError {
@@ -249,7 +356,8 @@ fn ended() -> StoreError {
 
 impl Visible {
     fn none() -> Self {
-        Self { tables: Arc::new(NoTables), entities: Some(Vec::new()), positions: false }
+        let named = Arc::new(Named::All);
+        Self { tables: Arc::new(NoTables), entities: Some(Vec::new()), positions: false, named }
     }
 }
 
@@ -311,33 +419,26 @@ fn is_plain(plan: &LogicalPlan) -> bool {
 /// Passes batches on, and ends with an error when their time is over.
 fn until(
     deadline: Instant,
-    too_long: StoreError,
+    timeout: Duration,
     batches: mpsc::Receiver<Result<RecordBatch, StoreError>>,
     running: Running,
 ) -> impl Stream<Item = Result<RecordBatch, StoreError>> + Send + 'static {
-    futures_util::stream::unfold(Some((batches, running)), move |state| {
-        let too_long = too_long.clone();
-        async move {
-            let (mut batches, mut running) = state?;
-            match timeout_at(deadline, batches.recv()).await {
-                Ok(Some(Ok(batch))) => Some((Ok(batch), Some((batches, running)))),
-                Ok(Some(Err(error))) => Some((Err(error), None)),
-                // An end that nobody meant must not look like one.
-                Ok(None) => match (&mut running.0).await {
-                    Ok(()) => None,
-                    Err(_) => Some((Err(ended()), None)),
-                },
-                Err(_) => Some((Err(too_long), None)),
-            }
+    futures_util::stream::unfold(Some((batches, running)), move |state| async move {
+        let (mut batches, mut running) = state?;
+        match timeout_at(deadline, batches.recv()).await {
+            Ok(Some(Ok(batch))) => Some((Ok(batch), Some((batches, running)))),
+            Ok(Some(Err(error))) => Some((Err(error), None)),
+            // A task that was stopped must not look like the end of the rows.
+            Ok(None) => running.end().await.err().map(|error| (Err(error), None)),
+            Err(_) => Some((Err(too_long(timeout)), None)),
         }
     })
 }
 
-fn too_long(timeout: Duration) -> StoreError {
-    StoreError::Limit { message: format!("the query took longer than {timeout:?}") }
-}
-
 fn failed(error: DataFusionError) -> StoreError {
+    if let Some(error) = own(&error) {
+        return error.clone();
+    }
     let error = match error.find_root() {
         DataFusionError::ResourcesExhausted(message) => {
             return StoreError::Limit {
@@ -352,4 +453,16 @@ fn failed(error: DataFusionError) -> StoreError {
         _ => error,
     };
     StoreError::Query { message: error.strip_backtrace() }
+}
+
+/// Returns the error of ours that the engine has wrapped.
+fn own(error: &DataFusionError) -> Option<&StoreError> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(own) = error.downcast_ref() {
+            return Some(own);
+        }
+        cause = error.source();
+    }
+    None
 }

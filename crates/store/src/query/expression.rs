@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::StoreError;
 
-/// The longest expression, in bytes.
-const MAX_BYTES: usize = 16 << 10;
+/// The stack that the parser may use. Only the used part takes memory.
+const STACK_BYTES: usize = 16 << 20;
 
 /// Puts a text in parentheses if it is one expression over the cells of a row, so that it can stand
 /// in a query and stays what it is there.
@@ -18,10 +18,15 @@ const MAX_BYTES: usize = 16 << 10;
 /// It may hold no query of its own, no window and no star. Columns and functions are looked up when
 /// the query is planned.
 pub fn row_expression(text: &str) -> Result<String, StoreError> {
+    super::sql_limits::EXPRESSION.check(text)?;
+    // The caller's thread may have a small stack, and the parser's tree is dropped recursively.
+    stacker::grow(STACK_BYTES, || check(text))?;
+    // Anything left open in it was found above, but for a comment that ends with its line.
+    Ok(format!("({text}\n)"))
+}
+
+fn check(text: &str) -> Result<(), StoreError> {
     let refuse = |message: String| StoreError::Query { message };
-    if text.len() > MAX_BYTES {
-        return Err(refuse(format!("an expression has at most {MAX_BYTES} bytes")));
-    }
     let failed = |error: &dyn std::fmt::Display| refuse(error.to_string());
     let mut parser =
         Parser::new(&GenericDialect {}).try_with_sql(text).map_err(|error| failed(&error))?;
@@ -30,8 +35,7 @@ pub fn row_expression(text: &str) -> Result<String, StoreError> {
     if let ControlFlow::Break(what) = expr.visit(&mut Plain) {
         return Err(refuse(format!("an expression holds no {what}")));
     }
-    // What is left open in it was found above, but for a comment that ends with its line.
-    Ok(format!("({text}\n)"))
+    Ok(())
 }
 
 /// Finds what an expression over one row has no use for.

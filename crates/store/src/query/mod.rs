@@ -5,9 +5,16 @@ mod catalog;
 mod checked;
 mod engine;
 mod expression;
+mod functions;
+mod growth;
 mod icontains;
 mod in_order;
+mod named;
 mod newest_first;
+mod plan_limits;
+mod running;
+mod sql_limits;
+mod text_concat;
 mod view;
 
 use std::time::Duration;
@@ -39,6 +46,9 @@ pub struct Query {
     pub timeout: Duration,
     /// Whether each table has a last column more: `_pos`, the row's position.
     pub positions: bool,
+    /// On whose behalf it runs. A few queries of one owner run at a time, and the others wait; those
+    /// without an owner are not counted.
+    pub owner: Option<String>,
 }
 
 /// The answer to a [`Query`]. Dropping it cancels the query.

@@ -13,8 +13,13 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit, when}
 use streamtable_wire::TIMESTAMP_COLUMN;
 
 use super::at_rest::AtRest;
+use super::named::Named;
 use crate::columns::{Column, Columns, Kind, Slot, fixed};
 use crate::embedded::Snapshot;
+
+/// A table of more columns than this is planned with the columns that a query names: with more than
+/// a hundred, planning takes longer than many a query.
+const WIDE: usize = 100;
 
 /// Makes the view of a table: `timestamp`, `_writer`, `_line`, where clients count them `_step` and
 /// `_runtime`, then the table's columns in first-seen order; where they are asked for, positions come
@@ -28,8 +33,15 @@ use crate::embedded::Snapshot;
 /// | lists and structs | JSON text |
 /// | several of these | a struct with a field a kind, all null but one: `n`, `s`, `b`, `t`, `media`, `json` |
 /// | nothing but nulls | text |
-pub(super) fn view(snapshot: Snapshot, positions: bool) -> Result<Arc<dyn TableProvider>> {
+///
+/// Of a table of more than [`WIDE`] columns it has only those of its own columns that are `named`.
+pub(super) fn view(
+    snapshot: Snapshot,
+    positions: bool,
+    named: &Named,
+) -> Result<Arc<dyn TableProvider>> {
     let (columns, has_steps) = (Arc::clone(&snapshot.columns), snapshot.has_steps);
+    let is_narrow = columns.len() <= WIDE;
     let mut names = Names::default();
     // A row's own `timestamp`, or when it was logged.
     let mut exprs = vec![names.give(ident(fixed::TIME), TIMESTAMP_COLUMN)];
@@ -41,13 +53,20 @@ pub(super) fn view(snapshot: Snapshot, positions: bool) -> Result<Arc<dyn TableP
             exprs.push(names.give(ident(name), name));
         }
     }
+    let mut slots = Vec::new();
     for column in rest(&columns) {
-        exprs.push(names.give(value(column)?, &column.name));
+        let name = names.unique(&column.name);
+        if is_narrow || named.has(&name) {
+            exprs.push(value(column)?.alias(name));
+            slots.extend(column.slots.iter().map(|slot| slot.place as u32));
+        }
     }
     if positions {
         exprs.push(names.give(ident(fixed::POSITION), fixed::POSITION));
     }
-    let source = provider_as_source(Arc::new(AtRest::new(snapshot)));
+    slots.sort_unstable();
+    let schema = columns.schema_of(&slots);
+    let source = provider_as_source(Arc::new(AtRest::new(snapshot, schema)));
     // The name is seen in explanations alone.
     let plan = LogicalPlanBuilder::scan(TableReference::bare("at_rest"), source, None)?
         .project(exprs)?
@@ -66,11 +85,15 @@ struct Names(HashSet<String>);
 
 impl Names {
     fn give(&mut self, expr: Expr, name: &str) -> Expr {
+        expr.alias(self.unique(name))
+    }
+
+    fn unique(&mut self, name: &str) -> String {
         let mut unique = name.to_owned();
         while !self.0.insert(unique.clone()) {
             unique.push('_');
         }
-        expr.alias(unique)
+        unique
     }
 }
 

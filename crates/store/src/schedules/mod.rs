@@ -3,6 +3,7 @@
 //! They are among the unit tests so that bugs can be seeded, of which each must be found.
 //! `STREAMTABLE_STORE_SCHEDULES` says how many to run.
 
+mod steps;
 mod world;
 
 use std::cell::Cell;
@@ -45,7 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (batch(), 0u8..5)
             .prop_map(|((writer, first, count), kind)| Op::Append { writer, first, count, kind }),
-        2 => (0u64..20, 1u64..6, 0u8..3)
+        4 => (0u64..8, 1u64..6, 0u8..2)
             .prop_map(|(line, count, value)| Op::Overwrite { line, count, value }),
         2 => Just(Op::Rest),
         1 => Just(Op::Crash),
@@ -136,6 +137,11 @@ fn finds_a_checksum_that_is_not_looked_at() {
 #[test]
 fn finds_lines_that_are_forgotten_after_a_restart() {
     finds(Bug::ForgottenLines);
+}
+
+#[test]
+fn finds_contents_that_are_forgotten_after_a_restart() {
+    finds(Bug::ForgottenContents);
 }
 
 #[test]

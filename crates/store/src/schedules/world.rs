@@ -1,6 +1,5 @@
 //! A schedule under way: a store in a folder, and what it should hold.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,13 +14,16 @@ use tempfile::TempDir;
 
 use super::Op;
 use crate::log::{list_segments, read_segment};
-use crate::{Batch, EmbeddedStore, Numbering, Query, ReadRow, Store, StoreConfig, StoreError};
+use crate::{
+    Batch, EmbeddedStore, LineNumber, Numbering, Query, ReadRow, Store, StoreConfig, StoreError,
+};
 
 /// What a table should hold: lines of writers in the order in which they came, and the run's lines.
 #[derive(Clone, Default)]
 struct Model {
     once: Vec<Line>,
-    run: BTreeMap<u64, Value>,
+    /// The run's lines in the order in which their contents came.
+    run: Vec<(u64, Value)>,
     /// How many batches brought something new.
     batches: usize,
 }
@@ -39,6 +41,16 @@ struct Line {
 impl Model {
     fn has(&self, writer: &str, number: u64) -> bool {
         self.once.iter().any(|it| it.writer == writer && it.number == number)
+    }
+
+    /// A line whose content is the same stays where it is.
+    fn overwrite(&mut self, first: u64, values: Vec<Value>) {
+        for written in (first..).zip(values) {
+            if !self.run.contains(&written) {
+                self.run.retain(|(line, _)| *line != written.0);
+                self.run.push(written);
+            }
+        }
     }
 
     fn append(&mut self, writer: &str, first: u64, values: Vec<Value>) {
@@ -68,19 +80,7 @@ impl World {
     }
 
     async fn open(&mut self) {
-        // One that was dropped a moment ago may not have let go of its lock yet.
-        for _ in 0..200 {
-            match EmbeddedStore::open(StoreConfig::new(self.folder.path())).await {
-                Err(StoreError::Io { reason }) if reason.contains("another process owns") => {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                opened => {
-                    self.store = Some(opened.unwrap());
-                    return;
-                }
-            }
-        }
-        panic!("the folder stays owned");
+        self.store = Some(open(self.folder.path()).await);
     }
 
     async fn crash(&mut self) {
@@ -107,7 +107,7 @@ impl World {
                 let (batch, values) = lines("run", line..line + count, kind);
                 let batch = Batch { numbering: Numbering::Overwrite, ..batch };
                 self.store().append(batch).await.unwrap();
-                self.model.run.extend((line..).zip(values));
+                self.model.overwrite(line, values);
             }
             Op::Rest => self.rest().await,
             Op::Crash => self.crash().await,
@@ -154,7 +154,7 @@ impl World {
         let told = |line: &Line| (line.writer.clone(), line.number, line.value.clone());
         let expected: Vec<_> = self.model.once.iter().map(told).collect();
         prop_assert_eq!(&once(&rows), &expected);
-        let run: BTreeMap<u64, Value> = rows
+        let run: Vec<(u64, Value)> = rows
             .iter()
             .filter(|row| row.writer == "run")
             .map(|row| (row.line, read(row)))
@@ -225,6 +225,7 @@ impl World {
             entities: None,
             timeout: Duration::from_secs(30),
             positions: false,
+            owner: None,
         };
         let batches: Vec<_> =
             self.store().query(query).await.unwrap().batches.try_collect().await.unwrap();
@@ -232,7 +233,21 @@ impl World {
     }
 }
 
-fn table() -> TablePath {
+/// Opens the store in a folder.
+pub(super) async fn open(folder: &Path) -> EmbeddedStore {
+    // One that was dropped a moment ago may not have released its lock yet.
+    for _ in 0..200 {
+        match EmbeddedStore::open(StoreConfig::new(folder)).await {
+            Err(StoreError::Io { reason }) if reason.contains("another process owns") => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the folder stays owned");
+}
+
+pub(super) fn table() -> TablePath {
     "me/shop/requests".parse().unwrap()
 }
 
@@ -248,7 +263,7 @@ fn lines(writer: &str, numbers: std::ops::Range<u64>, kind: u8) -> (Batch, Vec<V
     let batch = Batch {
         table: table(),
         writer: writer.to_owned(),
-        first_line,
+        first_line: LineNumber::new(first_line).unwrap(),
         lines: texts,
         numbering: Numbering::Once,
         columns: ColumnPolicy::Evolve,

@@ -6,6 +6,8 @@ mod crashes;
 mod damage;
 mod flush;
 mod full;
+mod hostile_sql;
 mod matrix;
 mod order;
 mod support;
+mod wide;

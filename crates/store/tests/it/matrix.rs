@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 use streamtable_schema::TablePath;
-use streamtable_store::{Batch, EmbeddedStore, Health, Query, Store, StoreConfig};
+use streamtable_store::{Batch, EmbeddedStore, Health, Query, Store};
 
 use crate::support::{Folder, batch};
 
@@ -96,23 +96,21 @@ async fn append(store: &EmbeddedStore, table: &str, lines: std::ops::Range<u64>)
 impl Original {
     async fn make() -> Self {
         let folder = Folder::new();
-        // A log file for each batch.
-        let config = StoreConfig { segment_bytes: 1, ..folder.config() };
-        let store = folder.open_with(config).await;
         let mut before = BTreeMap::new();
         for part in 0..3 {
             if part == 2 {
                 before = contents(folder.path());
             }
+            let store = folder.open().await;
             for table in TABLES {
                 append(&store, table, part * FLUSHED / 3..(part + 1) * FLUSHED / 3).await;
             }
             store.put_to_rest().await.unwrap();
         }
         for table in TABLES {
-            append(&store, table, FLUSHED..FLUSHED + LOGGED).await;
+            // Each start begins a new file of the log.
+            append(&folder.open().await, table, FLUSHED..FLUSHED + LOGGED).await;
         }
-        drop(store);
         let now = contents(folder.path());
         let targets = now.keys().filter_map(|path| target(path)).collect();
         Self { now, before, targets }
@@ -221,6 +219,7 @@ async fn lines(store: &EmbeddedStore, table: &str) -> BTreeSet<u64> {
              from {entity}.{project}.{name}"
         ),
         home: None,
+        owner: None,
         entities: None,
         timeout: std::time::Duration::from_secs(60),
         positions: false,

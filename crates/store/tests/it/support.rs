@@ -9,7 +9,8 @@ use arrow::datatypes::Int64Type;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 use streamtable_store::{
-    Appended, Batch, EmbeddedStore, Numbering, Query, ReadRow, Store, StoreConfig, StoreError,
+    Appended, Batch, EmbeddedStore, LineNumber, Numbering, Query, ReadRow, Store, StoreConfig,
+    StoreError,
 };
 
 /// No failure of a suite.
@@ -103,7 +104,7 @@ pub(crate) fn batch(writer: &str, first_line: u64, lines: Vec<String>) -> Batch 
     Batch {
         table: table(),
         writer: writer.to_owned(),
-        first_line,
+        first_line: LineNumber::new(first_line).unwrap(),
         lines: lines.into_iter().map(Into::into).collect(),
         numbering: Numbering::Once,
         columns: ColumnPolicy::Evolve,
@@ -148,6 +149,7 @@ pub(crate) async fn ask(store: &EmbeddedStore, sql: &str) -> Vec<RecordBatch> {
         entities: None,
         timeout: Duration::from_secs(30),
         positions: false,
+        owner: None,
     };
     store.query(query).await.unwrap().batches.try_collect().await.unwrap()
 }

@@ -34,7 +34,7 @@ async fn a_request_arrives_as_it_was_built() {
     assert_eq!(answer.headers()["x"], "y");
 }
 
-/// Sends a request for each outcome, one after the other, and tells which connection each took.
+/// Sends one request per outcome, and checks which connection each of them used.
 #[track_caller]
 fn check(connections: Vec<Vec<Step>>, outcomes: &[&str], taken: &[usize]) {
     let found = run(async {
@@ -45,7 +45,7 @@ fn check(connections: Vec<Vec<Step>>, outcomes: &[&str], taken: &[usize]) {
         for _ in outcomes {
             let outcome = send(&transport, post(server.url(), "rows")).await;
             found.push(outcome.replace(&server.address.to_string(), "HOST"));
-            // Lets a closed connection be noticed.
+            // Gives the client time to notice a closed connection.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         (found, server.connections())
@@ -54,7 +54,7 @@ fn check(connections: Vec<Vec<Step>>, outcomes: &[&str], taken: &[usize]) {
 }
 
 #[test]
-fn every_status_is_an_answer() {
+fn every_status_is_a_response() {
     let status = |status: &str| Step::answer(status, &["location: http://x.invalid/"], b"text");
     let steps = vec![status("302 Found"), status("404 Not Found"), status("503 Busy")];
     check(vec![steps], &["302 text", "404 text", "503 text"], &[0, 0, 0]);
@@ -66,23 +66,23 @@ fn connections_are_kept_and_replaced() {
     let close = Step::answer("200 OK", &["connection: close"], b"b");
     check(vec![vec![ok.clone(), ok.clone(), ok.clone()]], &["200 a"; 3], &[0, 0, 0]);
     check(vec![vec![close], vec![ok.clone()]], &["200 b", "200 a"], &[0, 1]);
-    // Closed without a word: noticed before anything is sent.
+    // The server closes the connection: noticed before anything is sent.
     check(vec![vec![ok.clone()], vec![ok]], &["200 a"; 2], &[0, 1]);
 }
 
 #[test]
 fn a_request_that_was_sent_is_never_repeated() {
     let ok = Step::ok("a");
-    let lost = "lost HOST before its answer was whole: connection closed before message completed";
+    let lost = "lost the connection to HOST before the response was complete: connection closed before message completed";
     check(vec![vec![Step::Read], vec![ok.clone()]], &[lost, "200 a"], &[0, 1]);
-    // The same on a connection that was kept.
+    // The same on a kept connection.
     check(vec![vec![ok.clone(), Step::Read], vec![ok]], &["200 a", lost], &[0, 0]);
 }
 
 #[test]
-fn half_an_answer_is_none() {
+fn an_incomplete_response_is_an_error() {
     let cut = Step::raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf");
-    let lost = "lost HOST before its answer was whole: ";
+    let lost = "lost the connection to HOST before the response was complete: ";
     let body = "error reading a body from connection: end of file before message length reached";
     check(vec![vec![cut]], &[&format!("{lost}{body}")], &[0]);
     let head = Step::raw("HTTP/1.1 200 OK\r\ncontent-le");
@@ -92,8 +92,8 @@ fn half_an_answer_is_none() {
 }
 
 #[test]
-fn a_long_answer_is_refused() {
-    let too_long = "the answer is longer than 100 bytes";
+fn a_long_response_is_refused() {
+    let too_long = "the response is longer than 100 bytes";
     let announced = Step::raw("HTTP/1.1 200 OK\r\ncontent-length: 101\r\n\r\n");
     check(vec![vec![announced]], &[too_long], &[0]);
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -104,7 +104,7 @@ fn a_long_answer_is_refused() {
 }
 
 #[tokio::test]
-async fn an_early_answer_counts_though_the_body_was_not_read() {
+async fn an_early_response_is_returned_if_the_body_was_not_read() {
     let Step::Answer(answer) = Step::answer("413 Too Large", &["connection: close"], b"no") else {
         unreachable!()
     };
@@ -115,7 +115,7 @@ async fn an_early_answer_counts_though_the_body_was_not_read() {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn unreachable_servers_are_reported() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let transport = transport(HyperConfig::default());
     let error = transport.send(get(format!("http://{address}/"))).await.unwrap_err();
@@ -127,7 +127,7 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
-async fn a_request_must_make_sense() {
+async fn an_invalid_request_is_an_error() {
     let transport = transport(HyperConfig::default());
     for url in ["/graphql", "ftp://host/", "http://user:sesame@127.0.0.1/"] {
         let error = transport.send(get(url)).await.unwrap_err();
@@ -136,7 +136,7 @@ async fn a_request_must_make_sense() {
 }
 
 #[tokio::test]
-async fn silence_ends_in_a_timeout() {
+async fn a_silent_server_causes_a_timeout() {
     let silent = vec![Step::Read, Step::Wait];
     let halting = vec![Step::raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"), Step::Wait];
     let server = Server::start(vec![silent, halting, vec![Step::ok("a")]]).await;
@@ -147,13 +147,13 @@ async fn silence_ends_in_a_timeout() {
     let timeout = TransportError::Timeout { after: short };
     assert_eq!(patient.send(get(server.url())).await.unwrap_err(), timeout);
     assert_eq!(patient.send(get(server.url())).await.unwrap_err(), timeout);
-    // The silent connection is not tried again.
+    // The silent connection is not used again.
     assert_eq!(send(&patient, get(server.url())).await, "200 a");
     assert_eq!(server.connections(), [0, 1, 2]);
 }
 
 #[tokio::test]
-async fn a_request_may_be_less_patient() {
+async fn a_request_can_lower_the_timeout() {
     let server = Server::start(vec![vec![Step::Read, Step::Wait]; 2]).await;
     let short = Duration::from_millis(20);
     let mut request = get(server.url());
@@ -166,9 +166,9 @@ async fn a_request_may_be_less_patient() {
     assert_eq!(transport.send(get(server.url())).await.unwrap_err(), timeout);
 }
 
-/// TLS with a server that never says a word: connected, and yet not.
+/// A server that accepts the connection but never answers the TLS handshake.
 #[tokio::test]
-async fn connecting_has_a_limit_of_its_own() {
+async fn connecting_has_its_own_timeout() {
     let server = Server::start(vec![vec![Step::Wait]]).await;
     let limit = Duration::from_millis(50);
     let transport = transport(HyperConfig { connect_timeout: limit, ..HyperConfig::default() });
@@ -177,7 +177,7 @@ async fn connecting_has_a_limit_of_its_own() {
     assert_eq!(error, TransportError::Unreachable { host, reason });
 }
 
-/// A connection lives in the runtime that opened it, and nobody drives that one any more.
+/// A connection is driven by the runtime that opened it, and that runtime is no longer running.
 #[test]
 fn each_runtime_has_its_own_connections() {
     let here = tokio::runtime::Runtime::new().unwrap();
@@ -193,7 +193,7 @@ fn each_runtime_has_its_own_connections() {
 }
 
 #[test]
-fn outside_of_a_runtime_is_an_error_and_no_panic() {
+fn sending_outside_a_runtime_is_an_error_and_not_a_panic() {
     let transport = transport(HyperConfig::default());
     let mut sending = transport.send(get("http://127.0.0.1/"));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -207,7 +207,7 @@ fn outside_of_a_runtime_is_an_error_and_no_panic() {
 }
 
 #[tokio::test]
-async fn a_version_asked_for_does_not_matter() {
+async fn the_requested_http_version_is_ignored() {
     let server = Server::start(vec![vec![Step::ok("a")]]).await;
     let request = Request::get(server.url()).version(Version::HTTP_2).body(Bytes::new()).unwrap();
     assert_eq!(send(&transport(HyperConfig::default()), request).await, "200 a");

@@ -24,7 +24,7 @@ fn unpack(bytes: &[u8]) -> String {
     text
 }
 
-/// An answer with this body, and what a caller sees of it.
+/// Checks what a caller receives for a response with this body.
 #[track_caller]
 fn check_answer(encoding: &str, body: &[u8], expected: &str) {
     let header = format!("content-encoding: {encoding}");
@@ -39,7 +39,7 @@ fn check_answer(encoding: &str, body: &[u8], expected: &str) {
 }
 
 #[test]
-fn answers_are_unpacked() {
+fn responses_are_decompressed() {
     check_answer("gzip", &pack(b"rows"), "200 rows");
     check_answer("X-GZIP", &pack(b"rows"), "200 rows");
     check_answer("gzip", &[pack(b"ro"), pack(b"ws")].concat(), "200 rows");
@@ -49,17 +49,17 @@ fn answers_are_unpacked() {
 }
 
 #[test]
-fn a_bomb_does_not_go_off() {
+fn a_gzip_bomb_is_refused() {
     let bomb = pack(&vec![0; 50_000_000]);
     assert!(bomb.len() < 100_000);
-    check_answer("gzip", &bomb, "the answer is longer than 100000 bytes");
-    check_answer("gzip", &pack(&[0; 100_001]), "the answer is longer than 100000 bytes");
+    check_answer("gzip", &bomb, "the response is longer than 100000 bytes");
+    check_answer("gzip", &pack(&[0; 100_001]), "the response is longer than 100000 bytes");
 }
 
 #[test]
-fn damage_is_found() {
+fn damaged_gzip_is_an_error() {
     let whole = pack(b"rows");
-    let lost = "lost HOST before its answer was whole: damaged gzip: ";
+    let lost = "lost the connection to HOST before the response was complete: damaged gzip: ";
     check_answer("gzip", b"rows, not packed", &format!("{lost}invalid gzip header"));
     check_answer("gzip", &whole[..12], &format!("{lost}incomplete deflate stream"));
     let mut flipped = whole.clone();
@@ -72,7 +72,7 @@ fn damage_is_found() {
 }
 
 #[tokio::test]
-async fn who_asks_for_an_encoding_gets_it() {
+async fn a_requested_encoding_is_not_decompressed() {
     let packed = pack(b"rows");
     let gzip = Step::answer("200 OK", &["content-encoding: gzip"], &packed);
     let server = Server::start(vec![vec![gzip.clone(), gzip]]).await;
@@ -92,7 +92,7 @@ async fn who_asks_for_an_encoding_gets_it() {
 }
 
 #[tokio::test]
-async fn a_head_has_the_headers_of_a_body_and_none() {
+async fn a_head_response_has_body_headers_but_no_body() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\ncontent-encoding: gzip\r\n\r\n";
     let server = Server::start(vec![vec![Step::raw(head)]]).await;
     let request = Request::builder().method(Method::HEAD).uri(server.url()).body(Bytes::new());
@@ -103,7 +103,7 @@ async fn a_head_has_the_headers_of_a_body_and_none() {
     );
 }
 
-/// Whether a body of `length` bytes is packed, if the request and its headers are these.
+/// Checks whether a body of `length` bytes is compressed for this request and these headers.
 #[track_caller]
 fn check_request(length: usize, allowed: bool, encoding: Option<&str>, packed: bool) {
     let body = "row ".repeat(length / 4);
@@ -116,7 +116,7 @@ fn check_request(length: usize, allowed: bool, encoding: Option<&str>, packed: b
         if allowed {
             request.extensions_mut().insert(GzipBody);
         }
-        // As some callers do; it must not survive packing.
+        // Some callers set it; it must not survive compression.
         request.headers_mut().insert("content-length", length.into());
         assert_eq!(send(&transport(HyperConfig::default()), request).await, "200");
         server.arrived().remove(0)
@@ -131,7 +131,7 @@ fn check_request(length: usize, allowed: bool, encoding: Option<&str>, packed: b
 }
 
 #[test]
-fn requests_are_packed_when_allowed() {
+fn requests_are_compressed_if_allowed() {
     check_request(4096, true, None, true);
     check_request(1024, true, None, true);
     check_request(1020, true, None, false);

@@ -1,6 +1,6 @@
-//! What a real server, a real proxy and a bad network do to [`HyperTransport`].
+//! Tests [`HyperTransport`] against a real server, a real proxy and network faults.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up shall fail")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 mod exchange;
 mod gzip;
@@ -28,7 +28,7 @@ fn post(url: impl AsRef<str>, body: impl Into<Bytes>) -> Request<Bytes> {
     Request::post(url.as_ref()).body(body.into()).unwrap()
 }
 
-/// An answer as one line: its status and body, or its error.
+/// Formats a response as one line: its status and body, or its error.
 fn shown(answer: Answer) -> String {
     match answer {
         Ok(answer) => {

@@ -8,7 +8,7 @@ use crate::script::{self, Server, Step};
 use crate::tls::TlsServer;
 use crate::{get, post, run, send, transport};
 
-/// `Basic user:sesame`, in lower case as the script reads heads.
+/// `Basic user:sesame`, in lower case because the script converts heads to lower case.
 const CREDENTIALS: &str = "proxy-authorization: basic dxnlcjpzzxnhbwu=\r\n";
 
 fn through(proxy: &str, roots: Roots) -> HyperTransport {
@@ -19,7 +19,7 @@ fn through(proxy: &str, roots: Roots) -> HyperTransport {
 }
 
 #[tokio::test]
-async fn plain_http_is_handed_to_the_proxy() {
+async fn plain_http_goes_through_the_proxy() {
     let proxy = Server::start(vec![vec![Step::ok("a"), Step::ok("b")]]).await;
     let transport = through(&proxy.address.to_string(), Roots::Platform);
     assert_eq!(send(&transport, get("http://table.example/rows?a=1")).await, "200 a");
@@ -42,7 +42,7 @@ async fn some_hosts_are_reached_directly() {
     assert!(text.starts_with("cannot reach direct.example: dns error"), "{text}");
 }
 
-/// A proxy that connects every tunnel to `server`, and tells the requests for tunnels.
+/// A proxy that connects every tunnel to `server` and records the `CONNECT` requests.
 async fn tunnel_to(server: &TlsServer) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -76,7 +76,7 @@ async fn https_goes_through_a_tunnel() {
     assert!(head.contains(CREDENTIALS), "{head}");
 }
 
-/// What becomes of an https request when the proxy answers so.
+/// Checks the result of an https request if the proxy answers with this step.
 #[track_caller]
 fn check(answer: Step, expected: fn(String) -> TransportError) {
     let (error, proxy) = run(async {
@@ -89,7 +89,7 @@ fn check(answer: Step, expected: fn(String) -> TransportError) {
 }
 
 #[test]
-fn a_proxy_may_refuse() {
+fn a_refusing_proxy_is_an_error() {
     check(Step::answer("407 Who Are You", &[], b""), |host| TransportError::ProxyAuth { host });
     check(Step::answer("502 Bad Gateway", &[], b""), |host| TransportError::Proxy {
         host,
@@ -102,7 +102,7 @@ fn a_proxy_may_refuse() {
 }
 
 #[tokio::test]
-async fn the_proxy_may_be_gone() {
+async fn an_unreachable_proxy_is_an_error() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let transport = through(&address.to_string(), Roots::Platform);
     for url in ["http://table.example/", "https://table.example/"] {

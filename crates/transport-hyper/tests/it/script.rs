@@ -1,4 +1,4 @@
-//! A server that does, connection by connection, what a test tells it to.
+//! A scripted server: each test defines its steps per connection.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -7,21 +7,21 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the server does next on a connection. After the last step it closes the connection.
+/// A step of the server on a connection. After the last step it closes the connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// Reads one request and writes these bytes.
     Answer(Vec<u8>),
-    /// Writes these bytes once the head of a request is there, whatever becomes of its body.
+    /// Writes these bytes once the head of a request has arrived, without waiting for the body.
     AnswerHead(Vec<u8>),
-    /// Reads one request and leaves it without an answer.
+    /// Reads one request and does not respond.
     Read,
-    /// Lets a minute pass.
+    /// Waits for a minute.
     Wait,
 }
 
 impl Step {
-    /// A whole answer with status 200.
+    /// Makes a whole response with status 200.
     pub(crate) fn ok(body: &str) -> Self {
         Self::answer("200 OK", &[], body.as_bytes())
     }
@@ -42,7 +42,7 @@ impl Step {
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
-    /// On which connection, counted from 0.
+    /// The number of the connection, counted from 0.
     pub(crate) connection: usize,
     /// The request line and the headers, in lower case.
     pub(crate) head: String,
@@ -56,8 +56,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves `connections`, each one step after the other; further connections are refused by
-    /// closing them.
+    /// Serves `connections`, each step by step; closes further connections at once.
     pub(crate) async fn start(connections: Vec<Vec<Step>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -85,7 +84,7 @@ impl Server {
         self.arrived.lock().unwrap().clone()
     }
 
-    /// The connection of each request that arrived.
+    /// Returns the connection of each request that arrived.
     pub(crate) fn connections(&self) -> Vec<usize> {
         self.arrived().iter().map(|arrived| arrived.connection).collect()
     }
@@ -103,7 +102,7 @@ async fn play(stream: &mut TcpStream, step: Step, connection: usize, log: &Mutex
     stream.write_all(&answer).await.unwrap();
 }
 
-/// Reads a request's head, and its body too if asked for; `None` if none comes.
+/// Reads a request's head, and its body if `whole`; returns `None` if none arrives.
 pub(crate) async fn read(stream: &mut TcpStream, whole: bool) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let end = loop {

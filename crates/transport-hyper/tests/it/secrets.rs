@@ -10,10 +10,10 @@ use crate::script::{Server, Step};
 use crate::tls::TlsServer;
 use crate::{get, run, shown, transport};
 
-/// Everything that hyper, its helpers and this crate log at any level while requests succeed and
-/// fail, and all that `Debug` and errors show.
+/// Captures everything that hyper, its dependencies and this crate log at any level while requests
+/// succeed and fail, and the output of `Debug` and errors.
 #[test]
-fn no_secret_is_ever_shown() {
+fn secrets_are_never_logged_or_displayed() {
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
         run(async {
@@ -51,7 +51,7 @@ fn no_secret_is_ever_shown() {
 }
 
 #[test]
-fn one_warning_for_credentials_in_the_clear() {
+fn unencrypted_credentials_cause_one_warning() {
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || {
         run(async {
@@ -74,7 +74,7 @@ fn one_warning_for_credentials_in_the_clear() {
     );
 }
 
-/// Keeps all spans and events.
+/// A subscriber that keeps all spans and events.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 

@@ -19,10 +19,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::script::{Server, Step};
 use crate::{get, run, send, transport};
 
-/// A server for `localhost` and `table.example` that answers with the path.
+/// A server for `localhost` and `table.example` that responds with the path.
 pub(crate) struct TlsServer {
     pub(crate) address: SocketAddr,
-    /// Its certificate, which nobody else vouches for.
+    /// Its self-signed certificate.
     pub(crate) pem: Vec<u8>,
 }
 
@@ -44,7 +44,7 @@ impl TlsServer {
                 let (stream, _) = listener.accept().await.unwrap();
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    // A client that does not trust this server hangs up.
+                    // A client that does not trust this server closes the connection.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let builder = auto::Builder::new(TokioExecutor::new());
                     let _ = builder.serve_connection(TokioIo::new(stream), service_fn(path)).await;
@@ -59,7 +59,7 @@ impl TlsServer {
     }
 }
 
-/// By an issuer of its own name, as every real one has.
+/// Issued under its own name, as real certificates are.
 fn self_signed(address: SocketAddr) -> (rcgen::Certificate, PrivateKeyDer<'static>) {
     let names = ["localhost".to_owned(), "table.example".to_owned()];
     let mut params = rcgen::CertificateParams::new(names).unwrap();
@@ -96,7 +96,7 @@ fn the_server_chooses_the_version() {
 }
 
 #[tokio::test]
-async fn many_at_once_over_http2() {
+async fn concurrent_requests_share_http2() {
     let server = TlsServer::start(&["h2"]).await;
     let transport = Arc::new(trusting(&server.pem));
     let mut sending = tokio::task::JoinSet::new();
@@ -117,9 +117,10 @@ fn refused(error: TransportError, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_stranger_is_refused() {
+async fn an_untrusted_server_is_refused() {
     let (server, other) = (TlsServer::start(&["h2"]).await, TlsServer::start(&["h2"]).await);
-    let unknown = "invalid peer certificate: UnknownIssuer; trust its issuer on this machine or by";
+    let unknown =
+        "invalid peer certificate: UnknownIssuer; trust its issuer on this machine or through";
 
     let transport_of_other = trusting(&other.pem);
     refused(transport_of_other.send(get(server.url())).await.unwrap_err(), unknown);
@@ -155,10 +156,10 @@ fn roots_must_be_certificates() {
     check_roots(&noise, "the PEM of the trusted roots is damaged: ");
 }
 
-/// The roots come from the environment of the process, so this is one of its own.
+/// The roots come from the environment variables, so this needs a process of its own.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_machine_without_roots_still_speaks_plain_http() {
+fn plain_http_works_without_roots() {
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "tls::without_roots", "--ignored"])
         .env("SSL_CERT_FILE", "/dev/null")
@@ -169,7 +170,7 @@ fn a_machine_without_roots_still_speaks_plain_http() {
     assert!(child.status.success() && shown.contains("1 passed"), "{shown}");
 }
 
-#[ignore = "run by a_machine_without_roots_still_speaks_plain_http"]
+#[ignore = "run by plain_http_works_without_roots"]
 #[tokio::test]
 async fn without_roots() {
     let (server, plain) =

@@ -2,7 +2,7 @@ use super::*;
 
 const ROWS: &str = "get(\n    \"wandb-artifact:///e/p/t:latest/obj\")\n  .rows";
 
-/// Checks that rows followed by `steps` print as rows followed by `printed`.
+/// Checks that `steps` print as `printed`.
 #[track_caller]
 fn check(steps: &str, printed: &str) {
     let expr: Expr = format!("{ROWS}{steps}").parse().unwrap();
@@ -94,22 +94,22 @@ fn refuses(text: &str, message: &str) {
 }
 
 #[test]
-fn starts_that_are_wrong() {
+fn invalid_starts() {
     refuses("", "line 1, column 1: expected `get`, found the end");
     refuses("\n getter()", "line 2, column 2: expected `get`, found 'g'");
     refuses("get 'x'", "line 1, column 5: expected `(`, found '\\''");
     refuses("get(\n  x)", "line 2, column 3: expected a string, found 'x'");
     refuses("get(\"é", "line 1, column 5: this string has no closing quote");
-    // What could garble a terminal is escaped.
+    // Characters that could garble a terminal are escaped.
     refuses("\u{202e}get", r"line 1, column 1: expected `get`, found '\u{202e}'");
     refuses(
         "get('')",
-        "line 1, column 5: a table's address reads \
+        "line 1, column 5: a table's address has the form \
              wandb-artifact:///entity/project/table:version/obj",
     );
     refuses(
         "get('wandb-artifact:///E/p/t:latest/obj')",
-        "line 1, column 5: the entity \"E\" holds 'E'; it may hold a-z, 0-9, _ and -",
+        "line 1, column 5: the entity \"E\" contains 'E'; it may contain a-z, 0-9, _ and -",
     );
     let get = "get('wandb-artifact:///e/p/t:latest/obj'";
     refuses(get, "line 1, column 41: expected `)`, found the end");
@@ -121,14 +121,14 @@ fn starts_that_are_wrong() {
     );
 }
 
-/// Checks the message for `steps` on a line of their own, which is line 4.
+/// Checks the error of `steps` on a line of their own, which is line 4.
 #[track_caller]
 fn refuses_step(steps: &str, message: &str) {
     refuses(&format!("{ROWS}\n{steps}"), &format!("line 4, {message}"));
 }
 
 #[test]
-fn steps_that_are_wrong() {
+fn invalid_steps() {
     refuses_step("x", "column 1: expected `.`, `[` or the end, found 'x'");
     refuses_step(".x", "column 2: expected `filter`, `limit` or `sort`, found 'x'");
     refuses_step(".limits(1)", "column 2: expected `filter`, `limit` or `sort`, found 'l'");
@@ -151,7 +151,7 @@ fn steps_that_are_wrong() {
     refuses_step(".sort((row) => [row['a'] 1", "column 26: expected `,` or `]`, found '1'");
 }
 
-/// Checks the message for a filter on a line of its own, which is line 5.
+/// Checks the error of a filter on a line of its own, which is line 5.
 #[track_caller]
 fn refuses_filter(filter: &str, message: &str) {
     let text = format!("{ROWS}\n.filter((row) =>\n{filter}");
@@ -159,7 +159,7 @@ fn refuses_filter(filter: &str, message: &str) {
 }
 
 #[test]
-fn filters_that_are_wrong() {
+fn invalid_filters() {
     refuses_filter("", "column 1: expected a column or a value, found the end");
     refuses_filter(")", "column 1: expected a column or a value, found ')'");
     refuses_filter("nullable", "column 1: expected a column or a value, found 'n'");
@@ -199,13 +199,13 @@ fn depth() {
     filters(&nested(MAX_FILTER_DEPTH), "1 == 1");
     refuses_filter(
         &nested(MAX_FILTER_DEPTH + 1),
-        "column 66: at most 64 parentheses and negations may lie in one another",
+        "column 66: parentheses and negations nest deeper than 64",
     );
     refuses_filter(
         &"!".repeat(MAX_TEXT_BYTES / 2),
-        "column 66: at most 64 parentheses and negations may lie in one another",
+        "column 66: parentheses and negations nest deeper than 64",
     );
-    // A long chain is not a deep one.
+    // A long chain is not nested.
     let chain = ["1 == 1"; 5000].join(" or ");
     filters(&chain, &chain);
 }

@@ -4,20 +4,20 @@ use super::HistoryLine;
 
 const NONE: Option<(u32, u32)> = None;
 
-/// Checks what a line's cells are, when the protocol says nothing else of the row.
+/// Checks the cells of a line without protocol fields.
 #[track_caller]
 fn check(line: &str, expected: Row) {
     let read = HistoryLine::parse(line);
     assert_eq!(read, Ok(HistoryLine { row: expected, ..HistoryLine::default() }));
 }
 
-/// Checks what a cell is.
+/// Checks the value of a cell.
 #[track_caller]
 fn check_cell(json: &str, expected: impl Into<Value>) {
     check(&format!(r#"{{"c":{json}}}"#), row! { "c" => expected.into() });
 }
 
-/// Checks that a cell stays the struct that it is as plain JSON.
+/// Checks that JSON which resembles a cell stays a struct.
 #[track_caller]
 fn stays(json: &str) {
     check_cell(json, crate::json::parse(json).unwrap());
@@ -37,7 +37,7 @@ fn image(path: &str) -> Media {
     stored(MediaKind::Image, "png", NONE, path)
 }
 
-/// As Python's json writes it.
+/// As Python's json module writes it.
 #[test]
 fn rows_of_the_legacy_client() {
     let line = r#"{"": null, "a/b.c": true, "x y": "caf\u00e9 \ud83d\ude00", "n": 2.0, "e": 1e-07, "nan": NaN, "inf": [Infinity, -Infinity], "big": 9223372036854775808, "3": {"deep": [1, [], {}]}, "_client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "timestamp": {"_type": "_wt_::{\"type\": \"timestamp\"}", "_val": 1704164645678}, "_timestamp": 1704164645.678901}"#;
@@ -63,7 +63,7 @@ fn rows_of_the_legacy_client() {
     assert_eq!(HistoryLine::parse(line), Ok(expected));
 }
 
-/// As Go's encoder writes it: raw UTF-8, whole floats without a point, exponents with two digits.
+/// As Go's encoder writes it: raw UTF-8, whole floats without a decimal point, two-digit exponents.
 #[test]
 fn rows_of_the_present_sdk() {
     let line = r#"{"loss":1,"é":-0,"big":1.7953500882148914e+09,"tiny":5e-324,"nan":NaN,"inf":-Infinity,"nested":{"lr":1e-05},"_timestamp":1.7041646456789e+09,"_runtime":3,"_step":12}"#;
@@ -87,7 +87,7 @@ fn rows_of_the_present_sdk() {
 }
 
 #[test]
-fn what_the_protocol_says_of_a_row() {
+fn protocol_fields() {
     #[track_caller]
     fn check(line: &str, expected: HistoryLine) {
         assert_eq!(HistoryLine::parse(line), Ok(expected));
@@ -103,7 +103,7 @@ fn what_the_protocol_says_of_a_row() {
     check(r#"{"_step":-1}"#, HistoryLine { step: Some(-1), ..none() });
     check(r#"{"_runtime":7}"#, HistoryLine { runtime: Some(7.0), ..none() });
 
-    // What is not as the protocol has it belongs to the user.
+    // Protocol fields of the wrong type are columns of the user.
     let own = |row| HistoryLine { row, ..none() };
     check(r#"{"_timestamp":"noon"}"#, own(row! { "_timestamp" => "noon" }));
     check(r#"{"_timestamp":NaN}"#, own(row! { "_timestamp" => f64::NAN }));
@@ -128,12 +128,12 @@ fn what_the_protocol_says_of_a_row() {
     check(r#"{"timestamp":"noon"}"#, own(row! { "timestamp" => "noon" }));
     check(r#"{"_wandb":true,"a":1}"#, own(row! { "_wandb" => true, "a" => 1 }));
 
-    // Only at the top.
+    // Only top-level fields are protocol fields.
     let inner = row! { "_client_id" => "x", "_step" => 1, "_timestamp" => 2, "_runtime" => 3 };
     let line = r#"{"c":{"_client_id":"x","_step":1,"_timestamp":2,"_runtime":3}}"#;
     check(line, own(row! { "c" => inner }));
 
-    // Twice: the last one counts, as everywhere.
+    // The last duplicate counts, as everywhere.
     check(
         r#"{"_step":1,"a":1,"_step":2,"a":2}"#,
         HistoryLine { step: Some(2), ..own(row! { "a" => 2 }) },
@@ -147,7 +147,7 @@ fn refusals() {
     refuses("null", "at byte 0: expected an object");
     refuses(r#"{"a":1"#, "at byte 6: expected a comma or the end of the object");
     refuses(r#"{"a":1} {}"#, "at byte 8: expected the end");
-    refuses(&r#"{"a":"#.repeat(1000), "at byte 800: expected less deep nesting");
+    refuses(&r#"{"a":"#.repeat(1000), "at byte 800: expected a smaller nesting depth");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn instants() {
     is(&cell(r#""_val":0.5"#), 500);
     is(&cell(r#""_val":9223372036854775,"_micros":807"#), i64::MAX);
     is(&cell(r#""_val":-9223372036854776,"_micros":192"#), i64::MIN);
-    // Without the spaces, with the order changed, and with the name alone.
+    // Without spaces, in another order, and as a bare name.
     is(r#"{"_val":7,"_type":"_wt_::{\"type\":\"timestamp\"}"}"#, 7000);
     is(r#"{"_type":"_wt_::\"timestamp\"","_val":7}"#, 7000);
     is(r#"{"_type":"\u005fwt_::\"timestamp\"","_v\u0061l":7}"#, 7000);
@@ -198,7 +198,7 @@ fn instants() {
 
 #[test]
 fn cells_that_stay_structs() {
-    // What weave could not write, and only that, is nothing.
+    // Only the exact cell that weave writes for unsupported values is null.
     check_cell(r#"{"_type":"unknown","_val":null}"#, ());
     stays(r#"{"_type":"unknown","_val":1}"#);
     stays(r#"{"_type":"unknown","_val":null,"a":1}"#);
@@ -223,7 +223,7 @@ fn cells_that_stay_structs() {
 }
 
 #[test]
-fn objects_are_inline() {
+fn objects_are_replaced_by_their_fields() {
     let ty = r#"_wt_::{\"type\": \"LabObj\", \"_base_type\": {\"type\": \"Object\"}, \"_relocatable\": true, \"_is_object\": true, \"a\": \"int\", \"t\": {\"type\": \"timestamp\"}}"#;
     let at = r#"{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":7}"#;
     check_cell(
@@ -254,7 +254,7 @@ fn images() {
     check_cell(&named("JPEG", "a.JPEG"), jpeg.clone());
     check_cell(r#"{"_type":"image-file","path":"a.JPEG"}"#, jpeg);
     check_cell(&named("png", "a"), image("a"));
-    // Sides that are none are left out, as are things drawn over the image.
+    // Invalid dimensions are dropped, and so are overlays.
     check_cell(r#"{"_type":"image-file","path":"a.png","width":-1,"height":3}"#, image("a.png"));
     check_cell(r#"{"_type":"image-file","path":"a.png","masks":{"m":{}}}"#, image("a.png"));
 
@@ -359,7 +359,7 @@ fn images_of_the_legacy_client() {
     }
 }
 
-/// A cell directly in a row may be read in a short way, one in a list is not; they must agree.
+/// A cell directly in a row may take the fast path, a cell in a list does not; both must agree.
 #[track_caller]
 fn reads_alike(cell: &str) {
     let one = HistoryLine::parse(&format!(r#"{{"c":{cell}}}"#)).map(|line| line.row);
@@ -373,13 +373,13 @@ fn reads_alike(cell: &str) {
 }
 
 #[test]
-fn the_short_way_to_instants() {
+fn the_fast_path_for_timestamps() {
     let around = [0, 1, 999, 1000, 1_704_164_645_678_901, i64::MAX];
     for at in around.into_iter().flat_map(|at| [at, -at, at.wrapping_add(1), i64::MIN]) {
         let mut cell = Vec::new();
         crate::cell::write_timestamp(&mut cell, Timestamp::from_micros(at));
         let cell = String::from_utf8(cell).unwrap();
-        // At the very end of time the long way is good enough.
+        // At the ends of the range, the slow path is sufficient.
         if at.unsigned_abs() < i64::MAX as u64 - 1_000_000 {
             let short = crate::cell::instant(&cell);
             assert_eq!(short, Some((Timestamp::from_micros(at), cell.len())), "{cell}");
@@ -417,7 +417,7 @@ fn the_short_way_to_instants() {
     }
 }
 
-/// Each of these is a line near the limit. What is not linear in it would take minutes.
+/// Each of these lines is near the size limit. Quadratic code would take minutes.
 #[test]
 fn large_lines() {
     let keys = |n: usize| (0..n).map(|i| format!(r#""k{i}":{i},"#)).collect::<String>();
@@ -427,7 +427,7 @@ fn large_lines() {
     let twice = keys(100_000) + &keys(100_000);
     assert_eq!(read(&format!("{{{twice}\"_step\":1}}")).len(), 100_000);
 
-    // Structs of many fields that look like cells until the end.
+    // Structs with many fields that resemble a cell until the last one.
     for cell in [
         r#""_type":"image-file""#,
         r#""_type":"_wt_::{\"type\": \"LabObj\"}","_val":{}"#,
@@ -445,7 +445,7 @@ fn large_lines() {
         format!(r#"{{"c":{{{}"_type":"images/separated","filenames":[{paths}]}}}}"#, keys(100_000));
     assert!(matches!(read(&many).get("c"), Some(Value::List(images)) if images.len() == 100_000));
 
-    // Objects in objects, as deep as they may lie.
+    // Objects nested as deep as allowed.
     let (open, close) = (r#"{"_type":"_wt_::{\"type\":\"O\"}","_val":{"a":"#, "}}");
     let payload = vec!["0"; 300_000].join(",");
     let deep = format!(r#"{{"c":{}[{payload}]{}}}"#, open.repeat(78), close.repeat(78));

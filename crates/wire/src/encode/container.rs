@@ -1,4 +1,4 @@
-//! Writing lists and structs.
+//! Serializers for lists and structs.
 
 use serde::Serialize;
 use serde::ser;
@@ -10,12 +10,12 @@ use crate::cell::is_reserved_type;
 use crate::json::{parse, write_str};
 use crate::unite::Uniting;
 
-/// A container whose opening bracket is written.
+/// A container whose opening bracket has been written.
 struct Open<'a, S> {
     out: &'a mut Vec<u8>,
     sink: &'a mut S,
     room: usize,
-    /// The variant whose content the container is; it lies in a struct of that one field.
+    /// The enum variant that contains the container; it is written as a struct with one field.
     variant: Option<&'static str>,
 }
 
@@ -92,7 +92,7 @@ pub(super) struct StructWriter<'a, S> {
     open: Open<'a, S>,
     fields: Vec<(String, Type)>,
     key: Option<String>,
-    /// The type of what serde_json smuggles, when the struct is only its disguise.
+    /// The type of the value, if the struct is a wrapper of serde_json.
     smuggled: Option<Type>,
 }
 
@@ -102,8 +102,7 @@ impl<'a, S: RowSink> StructWriter<'a, S> {
         Ok(Self { open, fields: Vec::new(), key: None, smuggled: None })
     }
 
-    /// Makes a writer for a number or text of serde_json's that comes disguised as a struct of one
-    /// field.
+    /// Makes a writer for a number or raw JSON text that serde_json wraps in a struct of one field.
     pub(super) fn smuggled(to: ToBytes<'a, S>) -> Self {
         let open = Open { out: to.out, sink: to.sink, room: to.room, variant: None };
         Self { open, fields: Vec::new(), key: None, smuggled: Some(Type::Null) }
@@ -149,8 +148,7 @@ impl<'a, S: RowSink> StructWriter<'a, S> {
     }
 }
 
-/// Refuses a `_type`, as it was written, that would make readers take its struct for a cell of the
-/// protocol's.
+/// Refuses a `_type` that readers would interpret as a cell of the protocol.
 fn refuse_reserved_type(written: &[u8]) -> Result<(), ValueError> {
     if written.first() != Some(&b'"') {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The keys of maps.
+//! Serializer for map keys.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde::ser;
 use streamtable_schema::token::refuse;
 
-/// A serializer for the keys of a map that are texts, which nearly all are.
+/// A serializer for map keys that are strings, which nearly all are.
 pub(super) struct ToKey<'a>(pub(super) &'a mut String);
 
-/// The key is no text.
+/// The key is not a string.
 #[derive(Debug, thiserror::Error)]
-#[error("the key is no text")]
+#[error("the key is not a string")]
 pub(super) struct NotText;
 
 impl ser::Error for NotText {

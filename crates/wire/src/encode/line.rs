@@ -1,4 +1,4 @@
-//! The outermost serializer: a row's cells.
+//! The outermost serializer, for the cells of a row.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::value::{Failure, ToBytes};
 use super::{RESERVED_COLUMNS, RowSink, TIMESTAMP_COLUMN};
 use crate::json::write_str;
 
-/// Why a row could not be written.
+/// The reason why a row could not be written.
 #[derive(Debug)]
 pub(super) enum RowFailure {
     Schema(SchemaError),
@@ -40,8 +40,8 @@ impl ser::Error for RowFailure {
     }
 }
 
-/// A serializer that writes each cell of a row with a comma behind it, and returns whether one of
-/// them was the timestamp.
+/// A serializer that writes each cell of a row followed by a comma, and returns whether one of them
+/// was the timestamp.
 pub(super) struct ToLine<'a, S> {
     pub(super) out: &'a mut Vec<u8>,
     pub(super) sink: &'a mut S,
@@ -95,7 +95,7 @@ impl<'a, S: RowSink> ser::Serializer for ToLine<'a, S> {
         }
     }
 
-    /// Writes a row of one cell, as any variant that carries something is elsewhere.
+    /// Writes a row with one cell, as an enum variant with content.
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
         _: &'static str,
@@ -138,10 +138,10 @@ impl<'a, S: RowSink> ser::Serializer for ToLine<'a, S> {
     }
 }
 
-/// A row whose opening brace is written.
+/// A row whose opening brace has been written.
 pub(super) struct CellWriter<'a, S> {
     line: ToLine<'a, S>,
-    /// The key of the map entry that is being written; kept for its memory.
+    /// The key of the map entry that is being written; reused to avoid allocations.
     key: String,
     has_timestamp: bool,
 }

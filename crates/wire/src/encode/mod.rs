@@ -1,4 +1,4 @@
-//! From a row to the bytes of a history line, in one pass that also tells the types.
+//! Encoding of rows to history lines and their cell types in one pass.
 
 mod container;
 mod key;
@@ -16,34 +16,35 @@ use crate::json::{write_i64, write_str};
 use line::{RowFailure, ToLine};
 use rows::{RowsFailure, ToRows};
 
-/// The columns that the protocol fills by itself. A row may not use their names.
+/// The columns that the protocol fills. A row may not use their names.
 ///
 /// `_client_id`, `_timestamp`, `_step`, `_runtime` and `_wandb` belong to the protocol (notes §8);
-/// `_writer` and `_line` are what a StreamTable server shows beside a row.
+/// a StreamTable server adds `_writer` and `_line` to the rows that it returns.
 pub const RESERVED_COLUMNS: [&str; 7] =
     ["_client_id", "_line", "_runtime", "_step", "_timestamp", "_wandb", "_writer"];
 
-/// The column that says when a row was logged. A row that lacks it gets it.
+/// The column with the time of logging. It is added to rows that lack it.
 pub const TIMESTAMP_COLUMN: &str = "timestamp";
 
-/// The longest history line that the protocol's servers take, in bytes: 10 MiB less 100 KiB.
+/// Maximum length of a history line that the protocol's servers accept, in bytes: 10 MiB less 100
+/// KiB.
 ///
 /// Source: protocol notes §7.
 pub const MAX_LINE_BYTES: usize = 10_383_360;
 
-/// What the encoder asks and tells while it writes a row.
+/// Callbacks of the encoder while it writes a row.
 pub trait RowSink {
-    /// Called once for each column, in the row's order, with the type of what was written.
+    /// Called once for each column, in the row's order, with the type that was written.
     ///
-    /// An error ends the row and is what the encoder returns.
+    /// An error stops the encoder, which returns it.
     fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError>;
 
     /// Called for each media value that is not [stored](streamtable_schema::MediaSource::Stored)
-    /// yet: finds the place of its file, and gives the value back as that file tells it.
+    /// yet. Returns its file, and the value with the metadata of that file.
     fn media(&mut self, media: &Media) -> Result<(Media, StoredFile), MediaError>;
 }
 
-/// Who logs a row, and when.
+/// The writer of a row and the time of logging.
 #[derive(Clone, Copy, Debug)]
 pub struct Logged<'a> {
     /// The writer's id.
@@ -54,9 +55,10 @@ pub struct Logged<'a> {
 
 /// Appends a row to `out` as one history line, without a line end.
 ///
-/// A row is what [`Row::from_serialize`] takes for one: a struct, a map, or an enum's variant that
-/// carries something. The line has the row's cells in its order, then the writer's id, a `timestamp` cell in
-/// milliseconds if the row has none, and the time of logging. On an error `out` is as it was.
+/// `row` may be anything that [`Row::from_serialize`] accepts: a struct, a map, or an enum variant
+/// with content. The line contains the row's cells in order, then the writer's id, a `timestamp`
+/// cell in milliseconds if the row has none, and the time of logging. On an error, `out` is
+/// unchanged.
 ///
 /// ```
 /// use streamtable_schema::{Media, MediaError, SchemaError, StoredFile, Timestamp, Type, row};
@@ -110,13 +112,13 @@ fn write_cells<T: Serialize + ?Sized, S: RowSink>(
         Ok(has_timestamp) => has_timestamp,
         Err(RowFailure::Schema(error)) => return Err(error),
         Err(RowFailure::NotARow) => {
-            // Cold: an enum's variant, or JSON as text, that is a row only when looked at closely.
-            // Anything else is refused here, by what it is.
+            // Rare: an enum variant or raw JSON text may still be a row. For anything else this
+            // returns the error.
             out.truncate(start);
             return write_cells(&Row::from_serialize(row)?, logged, out, sink);
         }
     };
-    // Every cell ends in a comma.
+    // Every cell ends with a comma.
     out.extend_from_slice(br#""_client_id":"#);
     write_str(out, logged.writer);
     if !has_timestamp {
@@ -130,13 +132,13 @@ fn write_cells<T: Serialize + ?Sized, S: RowSink>(
     Ok(())
 }
 
-/// Writes an instant as seconds with six decimals.
+/// Writes a timestamp as seconds with six decimals.
 fn write_seconds(out: &mut Vec<u8>, t: Timestamp) {
     if t.as_micros() < 0 {
         out.push(b'-');
     }
     let micros = t.as_micros().unsigned_abs();
-    // At most 9,223,372,036,854.
+    // The seconds are at most 9,223,372,036,854.
     write_i64(out, (micros / 1_000_000) as i64);
     out.push(b'.');
     let mut rest = micros % 1_000_000;
@@ -148,8 +150,8 @@ fn write_seconds(out: &mut Vec<u8>, t: Timestamp) {
     out.extend_from_slice(&digits);
 }
 
-/// Calls `take` with each row that `rows` serializes as: each element when it serializes as a
-/// sequence, and `rows` itself when it does not.
+/// Calls `take` with each row in `rows`: each element if it serializes as a sequence, otherwise
+/// `rows` itself.
 ///
 /// Stops at the first error.
 pub fn for_each_row<T: Serialize + ?Sized, R: TakeRow>(
@@ -163,9 +165,9 @@ pub fn for_each_row<T: Serialize + ?Sized, R: TakeRow>(
     }
 }
 
-/// What [`for_each_row`] calls.
+/// The callback of [`for_each_row`].
 pub trait TakeRow {
-    /// What ends the rows early.
+    /// The error that stops the iteration.
     type Stop: std::fmt::Debug;
 
     /// Takes one row.

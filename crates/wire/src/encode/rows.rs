@@ -1,4 +1,4 @@
-//! The rows of a sequence.
+//! Serializer for a sequence of rows.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use streamtable_schema::token::refuse;
 
 use super::TakeRow;
 
-/// Why the rows of a sequence ended early.
+/// The reason why the iteration over a sequence stopped early.
 #[derive(Debug)]
 pub(super) enum RowsFailure<Stop> {
-    /// What takes them said so.
+    /// The callback returned an error.
     Stop(Stop),
-    /// There is no sequence.
+    /// The value is not a sequence.
     OneRow,
 }
 
@@ -29,13 +29,14 @@ impl<Stop> fmt::Display for RowsFailure<Stop> {
 impl<Stop: fmt::Debug> std::error::Error for RowsFailure<Stop> {}
 
 impl<Stop: fmt::Debug> ser::Error for RowsFailure<Stop> {
-    /// A sequence that cannot even begin is looked at as one row, which then tells why.
+    /// If a sequence fails before its first element, it is handled as one row, which then fails
+    /// with the error.
     fn custom<T: fmt::Display>(_: T) -> Self {
         Self::OneRow
     }
 }
 
-/// A serializer that takes a sequence row by row.
+/// A serializer that passes a sequence to the callback row by row.
 pub(super) struct ToRows<'a, R> {
     pub(super) take: &'a mut R,
 }

@@ -1,4 +1,4 @@
-//! What serializes as what, and what is refused.
+//! Tests of the encoder: accepted and refused values.
 
 mod cases;
 mod golden;
@@ -36,15 +36,15 @@ impl RowSink for Sink<'_> {
     }
 }
 
-/// Writes a row for a table and, if it is taken, adds it.
+/// Writes a row for a table and, if it is accepted, updates the table's schema.
 fn write<T: Serialize + ?Sized>(schema: &mut Schema, row: &T) -> Result<String, SchemaError> {
     let mut change = Change::default();
     let mut out = b"before".to_vec();
     let mut sink = Sink(schema.check(&mut change));
     let result = write_row(row, LOGGED, &mut out, &mut sink);
-    let line = out.strip_prefix(b"before").expect("what was there stays");
+    let line = out.strip_prefix(b"before").expect("existing content is kept");
     if let Err(error) = result {
-        assert_eq!(line, b"", "an error leaves nothing");
+        assert_eq!(line, b"", "an error leaves `out` unchanged");
         return Err(error);
     }
     sink.finish()?;
@@ -52,7 +52,7 @@ fn write<T: Serialize + ?Sized>(schema: &mut Schema, row: &T) -> Result<String, 
     Ok(String::from_utf8(line.to_vec()).unwrap())
 }
 
-/// Checks the cells that a row is written as, and that they are those of `Row::from_serialize`.
+/// Checks the cells that a row is written as, and that `Row::from_serialize` gives the same.
 #[track_caller]
 fn check<T: Serialize + ?Sized>(row: &T, cells: &str) {
     let evolve = || Schema::new(ColumnPolicy::Evolve);
@@ -66,7 +66,7 @@ fn check<T: Serialize + ?Sized>(row: &T, cells: &str) {
     assert_eq!(other, schema);
 }
 
-/// Checks what a cell is written as.
+/// Checks the JSON of a cell.
 #[track_caller]
 fn check_cell<T: Serialize>(value: T, json: &str) {
     check(&BTreeMap::from([("c", value)]), &format!(r#""c":{json}"#));
@@ -119,7 +119,7 @@ struct Record<'a, T> {
     note: Option<&'a str>,
 }
 
-/// Serializes as a failure.
+/// A value whose serialization fails.
 struct Broken;
 
 impl Serialize for Broken {
@@ -128,7 +128,7 @@ impl Serialize for Broken {
     }
 }
 
-/// Serializes as a byte string.
+/// A value that serializes as a byte string.
 struct Bytes;
 
 impl Serialize for Bytes {

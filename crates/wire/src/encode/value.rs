@@ -1,4 +1,4 @@
-//! Writing one value and telling its type.
+//! Serializer for one value, which also returns its type.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::container::{ListWriter, StructWriter};
 use crate::cell::{write_media, write_timestamp};
 use crate::json::{write_f64, write_i64, write_str};
 
-/// Why a value could not be written.
+/// The reason why a value could not be written.
 #[derive(Debug)]
 pub(super) enum Failure {
     Value(ValueError),
@@ -19,7 +19,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Says that it happened inside this step of a container, and that container in this variant.
+    /// Adds a step of the container, and the enum variant that contains the container, to the path.
     pub(super) fn inside(self, step: &str, variant: Option<&str>) -> Self {
         match (self, variant) {
             (Self::Clash(clash), None) => Self::Clash(clash.inside(step)),
@@ -58,7 +58,7 @@ impl ser::Error for Failure {
 pub(super) struct ToBytes<'a, S> {
     pub(super) out: &'a mut Vec<u8>,
     pub(super) sink: &'a mut S,
-    /// How many containers may still open.
+    /// The number of further nesting levels allowed.
     pub(super) room: usize,
 }
 

@@ -1,31 +1,34 @@
-//! The control requests: GraphQL operations, each a document with its variables and its answer
-//! (protocol notes §5).
+//! The control requests: GraphQL operations with their documents, variables and responses (protocol
+//! notes §5).
 //!
-//! The documents are our own. One that makes several changes lists them as fields of one mutation,
-//! which GraphQL carries out in their order; so opening a table takes as few requests as the ids
-//! that one answer gives to the next allow.
+//! The documents are StreamTable's own. A document with several changes lists them as fields of one
+//! mutation, which GraphQL executes in order. Opening a table therefore needs only as many requests
+//! as there are ids that one response must pass to the next request.
 
 mod operations;
 #[cfg(test)]
 mod tests;
 
+use http::Response;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::NotAnAck;
+use crate::ack::success_body;
 use crate::json::object_from_slice;
 
 pub use operations::*;
 
-/// How much of what is wrong with an answer is told.
+/// Maximum length of the reason in an error about an unreadable response.
 const MAX_REASON_CHARS: usize = 200;
 
-/// An operation: its variables are the value, the rest is the type.
+/// A GraphQL operation. The value holds the variables; the type holds the rest.
 pub trait Operation: Serialize + DeserializeOwned {
     /// The operation's name, as in its document.
     const NAME: &'static str;
     /// The document.
     const DOCUMENT: &'static str;
-    /// What the server answers under `data`.
+    /// The type of the response's `data`.
     type Answer: Serialize + DeserializeOwned;
 }
 
@@ -37,11 +40,11 @@ struct OutgoingRequest<'a, O> {
     variables: &'a O,
 }
 
-/// A request to the GraphQL endpoint whose operation is not known yet.
+/// A request to the GraphQL endpoint whose operation is not yet known.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GraphqlRequest {
-    /// The operation's name. Legacy clients leave it out.
+    /// The operation's name. Legacy clients omit it.
     #[serde(default)]
     pub operation_name: Option<String>,
     /// The document.
@@ -52,16 +55,16 @@ pub struct GraphqlRequest {
 }
 
 impl GraphqlRequest {
-    /// Reads the body of a request.
+    /// Parses the body of a request.
     pub fn parse(body: &[u8]) -> serde_json::Result<Self> {
         object_from_slice(body)
     }
 
-    /// Reads the variables, if the request is for this operation with the very document that
-    /// [`request_body`] writes.
+    /// Parses the variables if the request has exactly the document that [`request_body`] writes
+    /// for this operation.
     ///
-    /// Returns `None` for another operation; variables that are not exactly the operation's are an
-    /// error.
+    /// Returns `None` for any other document. Returns an error if the variables do not match the
+    /// operation.
     pub fn variables_of<O: Operation>(&self) -> Option<serde_json::Result<O>> {
         if self.operation_name.as_deref() != Some(O::NAME) || self.query != O::DOCUMENT {
             return None;
@@ -73,19 +76,19 @@ impl GraphqlRequest {
 /// Writes the body of a request.
 pub fn request_body<O: Operation>(variables: &O) -> Vec<u8> {
     let request = OutgoingRequest { operation_name: O::NAME, query: O::DOCUMENT, variables };
-    serde_json::to_vec(&request).expect("texts and numbers serialize into a vector")
+    serde_json::to_vec(&request).expect("writing strings and numbers to a vector cannot fail")
 }
 
-/// Writes the body of an answer.
+/// Writes the body of a response.
 pub fn answer_body<O: Operation>(answer: &O::Answer) -> Vec<u8> {
     #[derive(Serialize)]
     struct Data<'a, A> {
         data: &'a A,
     }
-    serde_json::to_vec(&Data { data: answer }).expect("an answer serializes into a vector")
+    serde_json::to_vec(&Data { data: answer }).expect("writing a response to a vector cannot fail")
 }
 
-/// Reads the body of an answer.
+/// Parses the body of a response.
 pub fn parse_answer<O: Operation>(body: &[u8]) -> Result<O::Answer, GraphqlError> {
     #[derive(Deserialize)]
     struct Envelope<'a> {
@@ -95,7 +98,7 @@ pub fn parse_answer<O: Operation>(body: &[u8]) -> Result<O::Answer, GraphqlError
         errors: Option<Vec<ErrorEntry>>,
     }
     let unreadable = |e: serde_json::Error| GraphqlError::Unreadable {
-        // It may quote the answer.
+        // The message may quote the response, so its length is limited.
         reason: e.to_string().chars().take(MAX_REASON_CHARS).collect(),
     };
     let envelope: Envelope<'_> = object_from_slice(body).map_err(unreadable)?;
@@ -104,10 +107,23 @@ pub fn parse_answer<O: Operation>(body: &[u8]) -> Result<O::Answer, GraphqlError
     if !messages.is_empty() {
         return Err(GraphqlError::Refused { messages });
     }
-    serde_json::from_str(envelope.data.map_or("null", |data| data.get())).map_err(unreadable)
+    let data = envelope.data.map_or("null", |data| data.get());
+    object_from_slice(data.as_bytes()).map_err(unreadable)
 }
 
-/// Reads the messages of an error answer, `{"errors": [{"message"}]}`; none for any other body.
+/// Parses an answer with its status: one that is not a success of a GraphQL server is
+/// [`GraphqlError::NotAnAck`].
+pub fn acked_answer<O: Operation, B: AsRef<[u8]>>(
+    answer: &Response<B>,
+) -> Result<O::Answer, GraphqlError> {
+    parse_answer::<O>(success_body(answer)?).map_err(|error| match error {
+        GraphqlError::Unreadable { reason } => NotAnAck::new(answer, reason).into(),
+        error => error,
+    })
+}
+
+/// Returns the messages of an error response, `{"errors": [{"message"}]}`; empty for any other
+/// body.
 pub fn error_messages(body: &[u8]) -> Vec<String> {
     #[derive(Deserialize)]
     struct Errors {
@@ -118,7 +134,7 @@ pub fn error_messages(body: &[u8]) -> Vec<String> {
         .map_or(Vec::new(), |body| body.errors.into_iter().map(ErrorEntry::into_message).collect())
 }
 
-/// Writes an error answer, which clients read for every status but 200, and inside 200 too.
+/// Writes an error response. Clients read it for every status other than 200, and inside 200 too.
 pub fn error_body(message: &str) -> Vec<u8> {
     #[derive(Serialize)]
     struct Errors<'a> {
@@ -129,10 +145,10 @@ pub fn error_body(message: &str) -> Vec<u8> {
         message: &'a str,
     }
     let body = Errors { errors: [ErrorMessage { message }] };
-    serde_json::to_vec(&body).expect("a text serializes into a vector")
+    serde_json::to_vec(&body).expect("writing a string to a vector cannot fail")
 }
 
-/// An entry of an error list: an object with a message, or just the message.
+/// An entry of an error list: an object with a message, or a plain string.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ErrorEntry {
@@ -150,20 +166,23 @@ impl ErrorEntry {
     }
 }
 
-/// Why an answer gives no data.
+/// The reason why a response contains no data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphqlError {
     /// The server refused the operation.
     #[error("the server refused: {}", messages.join("; "))]
     Refused {
-        /// What it said.
+        /// The server's messages.
         messages: Vec<String>,
     },
-    /// The answer is not what the operation asks for.
-    #[error("the answer cannot be read: {reason}")]
+    /// The response does not match the operation.
+    #[error("cannot read the response: {reason}")]
     Unreadable {
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
+    /// The answer is not from a GraphQL server, or not whole.
+    #[error(transparent)]
+    NotAnAck(#[from] NotAnAck),
 }

@@ -1,4 +1,4 @@
-//! From the `historyKeys` document to the columns of a table.
+//! Conversion of a `historyKeys` document to a table's columns.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::{HistoryKeys, TypeCount};
 use crate::unite::unite_all;
 use crate::{RESERVED_COLUMNS, WeaveType, cell};
 
-/// Returns the columns of a document, but for those that the protocol fills itself.
+/// Returns the columns of a document, without those that the protocol fills.
 pub(super) fn columns(document: &HistoryKeys) -> Vec<(String, Type)> {
     let mut all = Branch::default();
     for (key, column) in document.keys.iter() {
@@ -25,12 +25,12 @@ pub(super) fn columns(document: &HistoryKeys) -> Vec<(String, Type)> {
     all.children.into_iter().map(|(name, branch)| (name, branch.into_type())).collect()
 }
 
-/// Writes a column's name as a key of the document.
+/// Escapes a column's name for use as a key of the document.
 pub(super) fn escape(name: &str) -> String {
     name.replace('.', r"\.")
 }
 
-/// Splits a dotted name; a dot behind a backslash is part of a name.
+/// Splits a dotted name; a dot after a backslash is part of a name.
 fn split(key: &str) -> Vec<String> {
     let mut path = vec![String::new()];
     let mut chars = key.chars().peekable();
@@ -45,11 +45,11 @@ fn split(key: &str) -> Vec<String> {
     path
 }
 
-/// What is said of one column or field, and of those below it.
+/// The types of one column or field, and of its sub-fields.
 #[derive(Default)]
 struct Branch {
     types: Vec<Type>,
-    /// In the order in which they came.
+    /// In order of appearance.
     children: Vec<(String, Self)>,
     by_name: HashMap<String, usize>,
 }
@@ -70,7 +70,7 @@ impl Branch {
         }
         let below = self.children.into_iter().map(|(name, branch)| (name, branch.into_type()));
         let below = Type::fields(below);
-        // What came under dotted names is part of the struct that came whole, not another one.
+        // Fields with dotted names are merged into the column's struct type, if it has one.
         let (structs, mut others): (Vec<Type>, Vec<Type>) =
             own.members().iter().cloned().partition(|member| matches!(member, Type::Struct(_)));
         others.push(structs.iter().fold(below, |below, whole| merge_fields(whole, &below)));
@@ -78,7 +78,7 @@ impl Branch {
     }
 }
 
-/// Puts the fields of two structs together as those of one.
+/// Merges the fields of two structs into one.
 fn merge_fields(a: &Type, b: &Type) -> Type {
     let (Type::Struct(x), Type::Struct(y)) = (a, b) else { return a.unite_any(b) };
     let all = x.iter().chain(y.iter().filter(|(name, _)| x.get(name).is_none()));
@@ -103,7 +103,7 @@ fn to_type(count: &TypeCount) -> Type {
                 ty.unwrap_or(Type::Unknown)
             }
             (None, Some(kind)) => Type::Media(kind),
-            // A struct of a user who has a `_type` of their own.
+            // A user's struct that has a field `_type` of its own.
             (None, None) if !count.keys.is_empty() => fields(count),
             (None, None) => Type::Unknown,
         },

@@ -1,4 +1,5 @@
-//! What a server tells of a run's columns: the `historyKeys` document (protocol notes §5.3, §10).
+//! The columns of a run as a server describes them: the `historyKeys` document (protocol notes
+//! §5.3, §10).
 
 mod columns;
 mod ordered;
@@ -12,67 +13,67 @@ use crate::cell;
 
 pub use ordered::Ordered;
 
-/// How many lists and structs inside one another a document describes.
+/// Maximum nesting of lists and structs in a document.
 ///
-/// Each is up to three JSON levels, and readers stop at 128 (serde_json does). What lies deeper is
-/// told as an empty list or struct, which anything unites with.
-const MAX_TOLD_DEPTH: usize = 32;
+/// Each takes up to three JSON levels, and readers stop at 128 (as serde_json does). Deeper levels
+/// are described as an empty list or struct, which unites with anything.
+const MAX_DESCRIBED_DEPTH: usize = 32;
 
 /// The columns of a run, and the number of its last row.
 ///
-/// Parts that are absent or null are as good as empty.
+/// Absent and null parts are treated as empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryKeys {
     /// The number of the last row; −1 for a run without rows.
     #[serde(default = "before_the_first", deserialize_with = "null_is_before_the_first")]
     pub last_step: i64,
-    /// The columns, in the order in which the server gives them. A column inside a struct may have
-    /// a dotted name.
+    /// The columns, in the server's order. A field of a struct may appear as a dotted name.
     #[serde(default, deserialize_with = "null_is_default")]
     pub keys: Ordered<ColumnKeys>,
 }
 
-/// What types a column has held.
+/// The types of a column.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ColumnKeys {
-    /// Each type, and how often it came.
+    /// Each type and the number of its cells.
     #[serde(default, deserialize_with = "null_is_default")]
     pub type_counts: Vec<TypeCount>,
 }
 
-/// A type that a column has held, and how often.
+/// A type of a column's cells, and their number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TypeCount {
     /// `string`, `number`, `nil`, `bool`, `map`, `list`, a media cell's `_type`, or a weave type as
-    /// text behind `_wt_::`. Empty where the server knows none.
+    /// text after `_wt_::`. Empty if the server does not know it.
     #[serde(rename = "type", default, deserialize_with = "null_is_default")]
     pub name: String,
-    /// How many rows had it. −1 where the server has not counted.
+    /// The number of rows with this type; −1 if the server has not counted.
     #[serde(default, deserialize_with = "null_is_default")]
     pub count: i64,
-    /// What a `map` holds: the types of each field.
+    /// The field types of a `map`.
     #[serde(
         default,
         deserialize_with = "null_is_default",
         skip_serializing_if = "Ordered::is_empty"
     )]
     pub keys: Ordered<Vec<Self>>,
-    /// What a `list` holds.
+    /// The element types of a `list`.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Self>,
 }
 
 impl HistoryKeys {
-    /// Describes a table of `rows` rows.
+    /// Describes a table with `rows` rows.
     ///
-    /// Each type is named without being counted, and integers are numbers, as the protocol has it.
+    /// Each type is listed without a count, and integers are described as numbers, as the protocol
+    /// requires.
     pub fn new(schema: &Schema, rows: u64) -> Self {
         let columns = schema.columns().iter().map(|column| {
             (
                 columns::escape(&column.name),
-                ColumnKeys { type_counts: counts(&column.ty, MAX_TOLD_DEPTH) },
+                ColumnKeys { type_counts: counts(&column.ty, MAX_DESCRIBED_DEPTH) },
             )
         });
         Self {
@@ -81,16 +82,16 @@ impl HistoryKeys {
         }
     }
 
-    /// Returns the number that the next row has.
+    /// Returns the number of the next row.
     pub fn next_step(&self) -> u64 {
         u64::try_from(self.last_step.saturating_add(1)).unwrap_or(0)
     }
 
-    /// Returns the table's columns with their types, in the order in which the server gives them,
-    /// without those that the protocol fills itself.
+    /// Returns the table's columns with their types, in the server's order, without those that the
+    /// protocol fills.
     ///
-    /// Dotted names are put together to structs again. A type that the vocabulary has no word for
-    /// counts as unknown, so that any value fits it.
+    /// Dotted names are combined into structs. A type without an equivalent in the schema counts as
+    /// unknown, so that any value fits it.
     pub fn columns(&self) -> Vec<(String, Type)> {
         columns::columns(self)
     }

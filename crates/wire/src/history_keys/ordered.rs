@@ -8,9 +8,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A JSON object that keeps the order of its keys, whatever features serde_json has.
+/// A JSON object that keeps the order of its keys, whichever features serde_json has.
 ///
-/// Where a key comes twice, the last value stays, at the place of the first.
+/// A duplicate key keeps the position of the first and the value of the last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ordered<T> {
     entries: Vec<(String, T)>,
@@ -22,7 +22,7 @@ impl<T> Ordered<T> {
         self.entries.iter()
     }
 
-    /// Tells whether there is no entry.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -61,7 +61,7 @@ fn types() {
         r#"[{"type":"map"},{"type":"list"},{"type":"string"}]"#,
         "string | list<unknown> | struct{}",
     );
-    // A struct of a user who has a `_type`, and what nobody knows.
+    // A user's struct with a `_type`, and unknown types.
     check_types(r#"[{"type":"mine","keys":{"a":[{"type":"bool"}]}}]"#, "struct{a: bool}");
     for name in
         [r#""histogram""#, r#""table-file""#, r#""_wt_::{oops""#, r#""_wt_::\"any\"""#, "null"]
@@ -94,12 +94,12 @@ fn names() {
         "_x: float",
     );
     check(&keys(&["timestamp", "a._step"]), "timestamp: float, a: struct{_step: float}");
-    // What comes whole and in parts is one struct.
+    // A struct given both as a whole and by dotted names is one struct.
     check(
         r#"{"a":{"typeCounts":[{"type":"map","keys":{"x":[{"type":"bool"}]}},{"type":"nil"}]},"a.y":{"typeCounts":[{"type":"string"}]},"a.x":{"typeCounts":[{"type":"bool"}]}}"#,
         "a: struct{x: bool, y: string}?",
     );
-    // The last of two.
+    // The last duplicate counts.
     check(
         r#"{"a":{"typeCounts":[{"type":"string"}]},"a":{"typeCounts":[{"type":"bool"}]}}"#,
         "a: bool",
@@ -126,7 +126,7 @@ fn of_a_table() {
     );
 }
 
-/// What is not linear in these would take minutes, and what is as deep would end the program.
+/// Quadratic code would take minutes on these, and recursion would overflow the stack.
 #[test]
 fn large_documents() {
     let number = r#"{"typeCounts":[{"type":"number"}]}"#;

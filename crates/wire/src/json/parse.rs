@@ -1,4 +1,4 @@
-//! Reading one JSON document into a [`Value`].
+//! Parser from one JSON document to a [`Value`].
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,28 +7,29 @@ use streamtable_schema::Value;
 
 use super::scan::plain_len;
 
-/// How deep a document may nest before it is refused.
+/// Maximum nesting of a document; deeper documents are refused.
 ///
-/// More than [`streamtable_schema::MAX_DEPTH`], because a row and its cells' own wrapping count.
+/// More than [`streamtable_schema::MAX_DEPTH`], because the row and the protocol's cell wrappers
+/// add levels.
 const MAX_NESTING: usize = 160;
 
-/// Why a text is not a JSON document.
+/// The reason why a text is not a JSON document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("at byte {position}: expected {expected}")]
 pub struct JsonError {
-    /// Where, in bytes from the start.
+    /// The byte offset of the error.
     pub position: usize,
-    /// What should have stood there.
+    /// A description of the expected token.
     pub expected: &'static str,
 }
 
-/// Reads one JSON document, and nothing after it but white space.
+/// Parses one JSON document, which only white space may follow.
 ///
-/// Beyond the standard it takes what the protocol's clients write: the bare words `NaN`,
-/// `Infinity` and `-Infinity`, half a surrogate pair (it becomes U+FFFD), and integers of any length
-/// (those beyond 128 bits become the nearest float). `-0` is the float that it must have been.
-/// Where a key comes twice, the last value stays, at the place of the first. Objects become
-/// structs; the protocol's own cells are not looked into.
+/// Also accepts non-standard JSON that the protocol's clients write: the bare words `NaN`,
+/// `Infinity` and `-Infinity`, unpaired surrogates (they become U+FFFD), and integers of any length
+/// (beyond 128 bits they become the nearest float). `-0` is a float. A duplicate key keeps the
+/// position of the first and the value of the last. Objects become structs; the protocol's cells
+/// are not converted.
 ///
 /// ```
 /// use streamtable_schema::{Value, row};
@@ -45,8 +46,8 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
     Ok(value)
 }
 
-/// Reads a document that is an object, each value by `read`, and returns what it holds, by the rules
-/// of [`parse`]; an error of `read` ends it.
+/// Parses a document that is an object, each value by `read`, and returns its entries by the rules
+/// of [`parse`]. Stops at the first error of `read`.
 pub(crate) fn parse_object<'a>(
     text: &'a str,
     mut read: impl FnMut(&mut Parser<'a>, usize) -> Result<Value, JsonError>,
@@ -54,7 +55,7 @@ pub(crate) fn parse_object<'a>(
     let mut parser = Parser { text, at: 0 };
     parser.skip_space();
     if parser.peek() != Some(b'{') {
-        // What is no JSON at all is told first.
+        // If the document is not valid JSON, report that error first.
         parser.value(MAX_NESTING)?;
         parser.end()?;
         return Err(JsonError { position: 0, expected: "an object" });
@@ -64,19 +65,19 @@ pub(crate) fn parse_object<'a>(
     Ok(cells)
 }
 
-/// A place in a document.
+/// A position in a document.
 pub(crate) struct Parser<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Parser<'a> {
-    /// Returns what is not read yet.
+    /// Returns the unread text.
     pub(crate) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
-    /// Goes on behind so many bytes.
+    /// Advances by `bytes` bytes.
     pub(crate) fn skip(&mut self, bytes: usize) {
         self.at += bytes;
     }
@@ -86,7 +87,7 @@ impl<'a> Parser<'a> {
         if self.at < self.text.len() { Err(self.expected("the end")) } else { Ok(()) }
     }
 
-    /// Reads a value that may nest so deep.
+    /// Parses a value with at most `room` nesting levels.
     pub(crate) fn value(&mut self, room: usize) -> Result<Value, JsonError> {
         self.skip_space();
         match self.peek() {
@@ -109,7 +110,7 @@ impl<'a> Parser<'a> {
         Ok(Value::Struct(cells.into_iter().map(owned).collect()))
     }
 
-    /// Reads an object from its opening brace to its closing one.
+    /// Parses an object from its opening to its closing brace.
     fn cells(
         &mut self,
         room: usize,
@@ -164,7 +165,7 @@ impl<'a> Parser<'a> {
         Ok(Value::List(items))
     }
 
-    /// Reads a text from its opening quote to its closing one.
+    /// Parses a string from its opening to its closing quote.
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.at += 1;
         let plain = self.unescaped()?;
@@ -182,7 +183,7 @@ impl<'a> Parser<'a> {
         Ok(owned.into())
     }
 
-    /// Reads what stands before the next quote or backslash.
+    /// Parses the text up to the next quote or backslash.
     fn unescaped(&mut self) -> Result<&'a str, JsonError> {
         let start = self.at;
         self.at += plain_len(&self.text.as_bytes()[start..]);
@@ -192,7 +193,7 @@ impl<'a> Parser<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    /// Reads what follows a backslash.
+    /// Parses the escape after a backslash.
     fn escape(&mut self) -> Result<char, JsonError> {
         let c = match self.peek() {
             Some(c @ (b'"' | b'\\' | b'/')) => char::from(c),
@@ -208,7 +209,7 @@ impl<'a> Parser<'a> {
         Ok(c)
     }
 
-    /// Reads `uXXXX`, and the second half behind it if this is the first of a pair.
+    /// Parses `uXXXX`, and the second half of a surrogate pair if this is the first.
     fn escaped_unit(&mut self) -> Result<char, JsonError> {
         self.at += 1;
         let unit = self.hex4()?;
@@ -252,7 +253,7 @@ impl<'a> Parser<'a> {
             self.digits()?;
         }
         let text = &self.text[start..self.at];
-        // No integer is −0: a client that leaves out the point of whole floats wrote this one.
+        // `-0` is a float of a client that omits the decimal point of whole floats.
         if is_integer && text != "-0" {
             let short = if text.len() <= 18 { text.parse::<i64>().ok() } else { None };
             if let Some(n) = short.map(i128::from).or_else(|| text.parse().ok()) {
@@ -279,7 +280,7 @@ impl<'a> Parser<'a> {
     }
 
     fn deeper(&self, room: usize) -> Result<usize, JsonError> {
-        room.checked_sub(1).ok_or_else(|| self.expected("less deep nesting"))
+        room.checked_sub(1).ok_or_else(|| self.expected("a smaller nesting depth"))
     }
 
     fn skip_space(&mut self) {
@@ -303,10 +304,10 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Objects up to this size are looked through pair by pair, which needs no memory.
+/// In objects up to this size, duplicates are found by comparing pairs, which needs no memory.
 const FEW: usize = 24;
 
-/// Keeps the last value of a key that comes more than once, at the place of the first.
+/// Removes duplicate keys: keeps the position of the first and the value of the last.
 fn keep_last<'a>(cells: Vec<(Cow<'a, str>, Value)>) -> Vec<(Cow<'a, str>, Value)> {
     if !has_twice(&cells) {
         return cells;
@@ -328,7 +329,7 @@ fn keep_last<'a>(cells: Vec<(Cow<'a, str>, Value)>) -> Vec<(Cow<'a, str>, Value)
 fn has_twice(cells: &[(Cow<'_, str>, Value)]) -> bool {
     if cells.len() <= FEW {
         return cells.iter().enumerate().any(|(i, (name, _))| {
-            // Most names differ in their length already.
+            // Compare lengths first, because most names differ in length.
             cells[..i].iter().any(|(other, _)| other.len() == name.len() && other == name)
         });
     }
@@ -407,6 +408,6 @@ mod tests {
         refuses(r#""\"#, 2, "an escape");
         refuses(r#""é\x""#, 4, "an escape");
         refuses(r#""\u12""#, 3, "four hexadecimal digits");
-        refuses(&"[".repeat(100_000), MAX_NESTING, "less deep nesting");
+        refuses(&"[".repeat(100_000), MAX_NESTING, "a smaller nesting depth");
     }
 }

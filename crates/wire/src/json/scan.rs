@@ -1,12 +1,12 @@
-//! Finding the bytes of a text that JSON escapes, eight at a time.
+//! Finds the bytes of a text that JSON escapes, eight bytes at a time.
 
-/// Each byte of a word.
+/// A word with every byte set to 1.
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x80 * ONES;
 const WORD_BYTES: usize = size_of::<u64>();
 
-/// Returns how many bytes stand before the first that cannot stand in a JSON text as it is: a
-/// quote, a backslash or a control character.
+/// Returns the number of bytes before the first that must be escaped in a JSON string: a quote, a
+/// backslash or a control character.
 pub(super) fn plain_len(bytes: &[u8]) -> usize {
     let (words, tail) = bytes.as_chunks();
     for (i, &word) in words.iter().enumerate() {
@@ -18,11 +18,11 @@ pub(super) fn plain_len(bytes: &[u8]) -> usize {
     in_words + tail.iter().position(|&byte| is_special(byte)).unwrap_or(tail.len())
 }
 
-/// Returns how many of eight bytes stand before the first special one, if there is one.
+/// Returns the index of the first special byte among eight, if there is one.
 fn first_special(bytes: [u8; WORD_BYTES]) -> Option<usize> {
     let word = u64::from_le_bytes(bytes);
-    // The lowest bit that is set is right. Those above may be wrong, as each difference may have
-    // borrowed from the byte before.
+    // The lowest set bit is correct. Higher ones may be wrong, because a subtraction may have
+    // borrowed from the previous byte.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     let quotes = zeros(word ^ (ONES * u64::from(b'"')));
     let backslashes = zeros(word ^ (ONES * u64::from(b'\\')));
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_byte_at_each_place() {
+    fn every_byte_at_every_position() {
         for place in 0..8 {
             for byte in 0..=u8::MAX {
                 for other in [b'a', 0x80, 0xff, b'!', b'#', b'[', b']', b' '] {

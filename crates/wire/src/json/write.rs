@@ -4,14 +4,14 @@ use std::io::Write;
 
 use super::scan::plain_len;
 
-/// Writes a text with its quotes.
+/// Writes a string with its quotes.
 pub(crate) fn write_str(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     write_str_body(out, text.as_bytes());
     out.push(b'"');
 }
 
-/// Writes what stands between the quotes of a text.
+/// Writes the escaped content of a string without quotes.
 pub(crate) fn write_str_body(out: &mut Vec<u8>, mut text: &[u8]) {
     loop {
         let (plain, rest) = text.split_at(plain_len(text));
@@ -28,7 +28,7 @@ pub(crate) fn write_str_body(out: &mut Vec<u8>, mut text: &[u8]) {
     }
 }
 
-/// What follows the backslash for a byte that needs one.
+/// For each byte that needs an escape, the character after the backslash.
 static ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -46,7 +46,7 @@ static ESCAPES: [u8; 256] = {
     table
 };
 
-/// Writes a number. It reads back as a float, never as an integer, and as the same bits.
+/// Writes a float. It is parsed back as a float with the same bits, never as an integer.
 pub(crate) fn write_f64(out: &mut Vec<u8>, x: f64) {
     if x.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(x).as_bytes());
@@ -64,7 +64,7 @@ pub(crate) fn write_i64(out: &mut Vec<u8>, n: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
-/// Writes anything that has a `Display`, unescaped.
+/// Writes the `Display` form of a value, unescaped.
 pub(crate) fn write_plain(out: &mut Vec<u8>, what: impl std::fmt::Display) {
     // Writing to a vector cannot fail.
     let _ = write!(out, "{what}");

@@ -7,18 +7,18 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use streamtable_schema::{Value, token};
 
-/// A JSON value whose objects keep the order of their keys, whatever features serde_json has.
+/// A JSON value whose objects keep the order of their keys, whichever features serde_json has.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
     /// `null`.
     Null,
     /// A boolean.
     Bool(bool),
-    /// An integer of 64 bits with a sign.
+    /// A signed 64-bit integer.
     Int(i64),
     /// Any other number.
     Float(f64),
-    /// A text.
+    /// A string.
     String(String),
     /// An array.
     Array(Vec<Self>),
@@ -27,7 +27,7 @@ pub enum Json {
 }
 
 impl Json {
-    /// Returns the text, if it is one.
+    /// Returns the string, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::String(s) => Some(s),
@@ -35,7 +35,7 @@ impl Json {
         }
     }
 
-    /// Converts what [`json::parse`](crate::json::parse) read, which knows no other kinds.
+    /// Converts the output of [`json::parse`](crate::json::parse), which contains no other kinds.
     pub(super) fn from_value(value: Value) -> Self {
         match value {
             Value::Null | Value::Timestamp(_) | Value::Media(_) => Self::Null,
@@ -130,8 +130,8 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
-/// Undoes what serde_json makes of a number when its feature `arbitrary_precision` is on anywhere
-/// in the program: an object of one secret key.
+/// Restores a number from the object with one private key that serde_json makes of it if any crate
+/// in the program enables the feature `arbitrary_precision`.
 fn number_from_text(fields: Vec<(String, Json)>) -> Json {
     if let [(key, Json::String(digits))] = &fields[..]
         && key == token::JSON_NUMBER

@@ -1,4 +1,4 @@
-//! Weave's types, as they are written on the wire and stored (protocol notes §10).
+//! Weave's types in their JSON form (protocol notes §10).
 
 mod json;
 #[cfg(test)]
@@ -32,24 +32,24 @@ pub use json::Json;
 #[derive(Clone, Debug, PartialEq)]
 pub enum WeaveType {
     /// A type without parameters: `none`, `boolean`, `int`, `float`, `number`, `string`, `any`,
-    /// `unknown`, … A name nobody knows is a type all the same.
+    /// `unknown`, … Unknown names are accepted.
     Basic(String),
-    /// An instant.
+    /// A timestamp.
     Timestamp,
-    /// Values in order, all of one type.
+    /// A list with elements of one type.
     List(Box<Self>),
-    /// Named values, each of its own type.
+    /// A struct: named values, each with its own type.
     TypedDict {
-        /// The type of each, in the order in which they are written.
+        /// The type of each field, in the written order.
         properties: Vec<(String, Self)>,
-        /// Those that may be left out.
+        /// The fields that may be missing.
         not_required: Vec<String>,
     },
-    /// Named values, all of one type.
+    /// A map: named values of one type.
     Dict(Box<Self>),
     /// Any of several types.
     Union(Vec<Self>),
-    /// One value only.
+    /// A single constant value.
     Const {
         /// The value's type.
         ty: Box<Self>,
@@ -60,7 +60,7 @@ pub enum WeaveType {
     Other {
         /// Its name.
         name: String,
-        /// What it has beside its name, in order; a value that is itself a type stays JSON.
+        /// Its other fields in order; a value that is itself a type stays JSON.
         rest: Vec<(String, Json)>,
     },
 }
@@ -86,7 +86,7 @@ impl WeaveType {
         }
     }
 
-    /// Returns the same type in the table's own words, where these have one for it.
+    /// Returns the equivalent schema type, if there is one.
     pub fn to_type(&self) -> Option<Type> {
         Some(match self {
             Self::Basic(name) => match name.as_str() {
@@ -119,7 +119,7 @@ impl WeaveType {
             Self::Other { name, .. } => match cell::media_kind(name) {
                 Some(kind) => Type::Media(kind),
                 None if name == cell::PIL_IMAGE => Type::Media(MediaKind::Image),
-                // A name that needs no parameters, written as an object all the same.
+                // A name without parameters, written as an object.
                 None => Self::basic(name).to_type()?,
             },
             Self::Dict(_) => return None,
@@ -128,7 +128,7 @@ impl WeaveType {
 
     fn from_json(json: &Json) -> Self {
         let (name, fields) = match json {
-            // The web pages write `id` where they mean a text.
+            // The web pages write `id` for a string.
             Json::String(name) if name == "id" => return Self::basic("string"),
             Json::String(name) => return Self::Basic(name.clone()),
             Json::Object(fields) => match get(fields, "type") {
@@ -236,15 +236,15 @@ impl From<&Type> for WeaveType {
 impl FromStr for WeaveType {
     type Err = JsonError;
 
-    /// Reads a type from its JSON text. Any JSON is a type, if only an unknown one.
+    /// Parses a type from its JSON text. Accepts any JSON; what is not a type becomes an unknown
+    /// type.
     fn from_str(text: &str) -> Result<Self, JsonError> {
         Ok(Self::from_json(&Json::from_value(parse(text)?)))
     }
 }
 
 impl fmt::Display for WeaveType {
-    /// Writes the type as JSON text, in the form that Python gives it: a space after each colon
-    /// and comma.
+    /// Writes the type as JSON text in Python's format: a space after each colon and comma.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&crate::python_json::to_string(&self.to_json()))
     }

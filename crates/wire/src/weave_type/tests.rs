@@ -2,8 +2,7 @@ use streamtable_schema::Type;
 
 use super::{Json, WeaveType};
 
-/// Checks that a type is written back as it was read, with Python's spaces, and what it is in the
-/// table's own words.
+/// Checks that a type is written as it was read, with Python's spaces, and its schema type.
 #[track_caller]
 fn check(text: &str, ty: Option<&str>) {
     let weave = check_type(text, ty);
@@ -14,7 +13,7 @@ fn check(text: &str, ty: Option<&str>) {
     assert_eq!(serde_json::from_str::<WeaveType>(text).unwrap(), weave);
 }
 
-/// Checks what a type is in the table's own words.
+/// Checks the schema type of a type.
 #[track_caller]
 fn check_type(text: &str, ty: Option<&str>) -> WeaveType {
     let weave: WeaveType = text.parse().unwrap();
@@ -92,7 +91,7 @@ fn grammar() {
     check(r#""Markdown""#, None);
 }
 
-/// What is not as the grammar has it is read all the same, and written as it should have been.
+/// Types that violate the grammar are accepted and written in the correct form.
 #[test]
 fn odd_types() {
     #[track_caller]
@@ -167,7 +166,7 @@ fn types_of_tables() {
     prints(&Type::Media(streamtable_schema::MediaKind::Markdown), r#"{"type": "markdown-file"}"#);
 }
 
-/// What is not linear in these would take minutes.
+/// Quadratic code would take minutes on these.
 #[test]
 fn large_types() {
     let keys = |n: usize| (0..n).map(|i| format!(r#""k{i}":"int""#)).collect::<Vec<_>>().join(",");

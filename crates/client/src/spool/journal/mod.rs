@@ -1,4 +1,4 @@
-//! The journal that a process writes.
+//! The journal of a running process.
 
 mod safety;
 
@@ -23,23 +23,25 @@ use crate::spool::segment::Segment;
 use crate::spool::{SpoolConfig, SyncPolicy, layout};
 use crate::{Journal, JournalError, Lines, MemoryJournal};
 
-/// Frames of one call go to the system together, but no more than this at once.
+/// Maximum size of one write to the operating system. Frames are buffered until then or until a
+/// commit.
 const STAGED_BYTES: usize = 256 << 10;
 
-/// What is read back from disk at once, under the lock.
+/// Maximum number of bytes read from disk at once, under the lock.
 const READ_BYTES: usize = 1 << 20;
 
-/// The first segment is small, since most tables are.
+/// Size of the first segment. It is small because most tables are small.
 const FIRST_SEGMENT_BYTES: u64 = 256 << 10;
 
-/// Segments are never longer, so that whoever reads them knows what to expect.
+/// Maximum size of a segment, so that readers can bound their memory.
 pub(crate) const MAX_SEGMENT_BYTES: u64 = 64 << 20;
 
-/// One writer's lines on disk, with the newest in memory too.
+/// The lines of one writer on disk. The newest lines are in memory, too.
 ///
-/// `append` only stages a line; [`commit`](Self::commit) hands what is staged to the system, in one
-/// call. From then on the death of the process harms it no more. A chore that the driver does now
-/// and then makes it safe from power cuts, and removes what is settled.
+/// `append` buffers a line; [`commit`](Self::commit) writes the buffered lines to the operating
+/// system in one call. From then on they survive the end of the process. The driver runs
+/// maintenance jobs that sync the lines, so that they survive a power failure, and remove settled
+/// segments.
 pub(crate) struct SpoolJournal {
     disk: Arc<dyn Disk>,
     table_dir: PathBuf,
@@ -50,43 +52,43 @@ pub(crate) struct SpoolJournal {
     max_bytes: u64,
     segment_bytes: u64,
     memory_bytes: u64,
-    /// The newest lines, at least all that are not written.
+    /// The newest lines, including all that are not written yet.
     memory: MemoryJournal,
     /// The number of the next line.
     next: u64,
-    /// All lines before are with the system.
+    /// All lines before this one are written to the operating system.
     written: u64,
-    /// All lines before survive a power cut.
+    /// All lines before this one survive a power failure.
     synced: u64,
-    /// Frames of the lines from `written` on.
+    /// The frames of the lines from `written` on.
     staged: Vec<u8>,
     segments: VecDeque<Segment>,
     next_segment: u64,
-    /// The headers of all segments before are safe.
+    /// The headers of all segments before this one are durable.
     safe_segments: u64,
-    /// Whether the last segment is to get no more frames, since one failed.
+    /// Whether a write to the last segment failed, so that it gets no more frames.
     is_broken: bool,
-    /// Whether what was not synced must be written anew.
+    /// Whether the lines that are not synced must be written again to another segment.
     needs_rescue: bool,
     is_dir_dirty: bool,
     unsynced_since: Option<Instant>,
-    /// What the chore that is under way removes.
+    /// The segments that the running job removes.
     under_way: Option<Vec<PathBuf>>,
-    /// Chores that failed are not tried again before then.
+    /// After a failure, no job runs before this time.
     rests_until: Option<Instant>,
-    /// Segments whose lines are settled.
+    /// Segments that contain settled lines only.
     garbage: Vec<PathBuf>,
     acked: Acked,
     refusals: Refusals,
     pictures: Arc<Pictures>,
     process: u32,
     is_closed: bool,
-    /// Held as long as this lives.
+    /// Held as long as the journal exists.
     lock: Option<Box<dyn Lock>>,
 }
 
 impl SpoolJournal {
-    /// Begins the journal of a writer that has none.
+    /// Creates the journal of a new writer.
     pub(crate) fn create(
         disk: Arc<dyn Disk>,
         table_dir: PathBuf,
@@ -134,7 +136,8 @@ impl SpoolJournal {
         };
         this.roll(0, 0)?;
         if sync {
-            // Media files are safe before any row is, and need one who knows whose they are.
+            // Media files become durable before any row. To recover them, the header that
+            // identifies the writer must be durable, too.
             let done = this.job(true).run();
             this.settle_sync(done)?;
             this.disk.sync_dir(&this.table_dir)?;
@@ -142,20 +145,21 @@ impl SpoolJournal {
         Ok(this)
     }
 
-    /// Plays a fork of the process that began it.
+    /// Simulates a fork of the process.
     #[cfg(test)]
     pub(crate) fn fork(&mut self) {
         self.process = self.process.wrapping_add(1);
     }
 
-    /// Where the media files of the rows go.
+    /// Returns the store of the rows' media files.
     pub(crate) fn pictures(&self) -> Arc<Pictures> {
         Arc::clone(&self.pictures)
     }
 
-    /// Hands all lines to the system, and, if that is the policy, waits until they are safe.
+    /// Writes all lines to the operating system. If the policy is [`SyncPolicy::Always`], waits
+    /// until they are durable.
     ///
-    /// After an error lines stay in memory, and the next call tries again.
+    /// After an error, the lines stay in memory and the next call tries again.
     pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
         if self.written == self.next {
             return Ok(());
@@ -167,13 +171,13 @@ impl SpoolJournal {
         Ok(())
     }
 
-    /// Writes down a row that the server refused for good.
+    /// Records a row that the server rejected permanently.
     pub(crate) fn refused(&mut self, line: u64, text: &[u8], reason: &str) -> io::Result<()> {
         self.refusals.add(&self.header.writer, self.header.base + line, text, reason)
     }
 
-    /// Ends the journal. What is settled wholly leaves nothing behind; the rest is kept for the
-    /// next who opens the table.
+    /// Closes the journal. If all lines are settled, removes its files. Otherwise they stay for the
+    /// next process that opens the table.
     pub(crate) fn close(&mut self, is_settled: bool) -> Result<(), JournalError> {
         if self.is_closed || self.disk.process() != self.process {
             return Ok(());
@@ -187,7 +191,8 @@ impl SpoolJournal {
             self.lock = None;
             return Ok(());
         }
-        // The chore that is under way may never end, and nothing may outlive the watermark.
+        // The running job may never finish, and no segment may be left after the watermark is
+        // removed.
         let under_way = self.under_way.take().unwrap_or_default();
         let segments = self.segments.drain(..).map(|segment| segment.path);
         let segments: Vec<_> = segments.chain(self.garbage.drain(..)).chain(under_way).collect();
@@ -201,7 +206,7 @@ impl SpoolJournal {
             return Ok(());
         }
         self.check_process()?;
-        // A disk that is full or ill in one place may not be in another.
+        // If the segment's place on disk is full or broken, a new segment may work.
         if self.write_once().is_ok() {
             return Ok(());
         }
@@ -213,7 +218,7 @@ impl SpoolJournal {
         let mut result = Ok(());
         while from < self.staged.len() && result.is_ok() {
             let (lines, length) = frames_within(&self.staged[from..], STAGED_BYTES);
-            debug_assert!(length > 0, "what is staged is frames");
+            debug_assert!(length > 0, "the buffer contains complete frames");
             result = self.write_frames(from..from + length, lines);
             if result.is_ok() {
                 from += length;
@@ -224,17 +229,17 @@ impl SpoolJournal {
         result
     }
 
-    /// Writes some of the staged frames, which are the next lines'.
+    /// Writes some of the buffered frames, which belong to the next lines.
     fn write_frames(&mut self, range: Range<usize>, lines: u64) -> io::Result<()> {
         let length = range.len() as u64;
         let has_room = self.segments.back().is_some_and(|last| last.used + length <= last.capacity);
         if self.is_broken || !has_room {
-            // Without a segment to go to, the lines count as memory, which has its own bound.
+            // Until a segment is available, the lines count as memory, which has its own limit.
             self.is_broken = true;
             self.roll(self.written, length)?;
         }
         let Some(last) = self.segments.back_mut() else {
-            return Err(io::Error::other("there is no segment"));
+            return Err(io::Error::other("the journal has no segment"));
         };
         if let Err(error) = last.file.write_all_at(&self.staged[range], last.used) {
             self.is_broken = true;
@@ -248,7 +253,7 @@ impl SpoolJournal {
         Ok(())
     }
 
-    /// Begins a segment whose first line is `line`, with room for so many bytes.
+    /// Starts a segment whose first line is `line`, with space for `room` bytes.
     fn roll(&mut self, line: u64, room: u64) -> io::Result<()> {
         let mut bytes = Vec::new();
         Header { line, ..self.header.clone() }.write(&mut bytes);
@@ -261,7 +266,7 @@ impl SpoolJournal {
         self.next_segment += 1;
         let mut begun = begin_segment(&*self.disk, &path, capacity, &bytes);
         if begun.is_err() && short < capacity {
-            // A disk that has no room for a whole one may have some for a short one.
+            // A disk without space for a full segment may have space for a short one.
             capacity = short;
             begun = begin_segment(&*self.disk, &path, capacity, &bytes);
         }
@@ -296,12 +301,13 @@ impl SpoolJournal {
     fn read_disk(&self, first: u64, max_lines: usize, max_bytes: usize) -> io::Result<Lines> {
         let holds = |segment: &&Segment| (segment.first..segment.end).contains(&first);
         let segment = self.segments.iter().rev().find(holds);
-        let segment = segment.ok_or_else(|| io::Error::other(format!("line {first} is gone")))?;
+        let segment = segment
+            .ok_or_else(|| io::Error::other(format!("line {first} is not in the journal")))?;
         let mark = segment.marks.partition_point(|&(line, _)| line <= first);
         let (_, offset) = segment.marks[mark.saturating_sub(1)];
         let most = usize::try_from(segment.used - offset).unwrap_or(usize::MAX);
         let (mut ends, mut texts) = (Vec::new(), Vec::new());
-        // What follows a mark may be one long frame, or some before the one that is wanted.
+        // After the mark there may be one long frame, or several frames before the wanted one.
         let mut want = max_bytes.clamp(4 << 10, READ_BYTES) + STAGED_BYTES;
         loop {
             let bytes = segment.file.read_from(offset, want.min(most))?;
@@ -329,7 +335,7 @@ impl SpoolJournal {
         Ok(lines)
     }
 
-    /// Two processes must not write to the same place.
+    /// A forked process must not write to the same files.
     fn check_process(&self) -> io::Result<()> {
         if self.disk.process() == self.process {
             return Ok(());
@@ -343,7 +349,7 @@ impl SpoolJournal {
         written + self.staged.len() as u64
     }
 
-    /// Makes sure that a line finds room.
+    /// Ensures that a line fits the limits of disk and memory.
     fn check_room(&mut self, line: &[u8]) -> Result<(), JournalError> {
         let bytes = line.len() as u64;
         let cost = bytes + FRAME_OVERHEAD as u64;
@@ -360,7 +366,7 @@ impl SpoolJournal {
                 return Err(JournalError::Full { bytes: self.used(), limit: self.max_bytes });
             }
         }
-        // What the disk does not take must stay in memory.
+        // Lines that the disk does not accept must stay in memory.
         if self.is_broken && !self.staged.is_empty() {
             self.evict(cost)?;
             let in_memory = self.memory.bytes();
@@ -371,7 +377,7 @@ impl SpoolJournal {
         Ok(())
     }
 
-    /// Makes room in memory, as far as lines are on disk.
+    /// Frees memory by dropping lines that are on disk.
     fn evict(&mut self, room: u64) -> Result<(), JournalError> {
         while self.memory.bytes() + room > self.memory_bytes
             && let Some(end) = self.memory.oldest_end().filter(|&end| end <= self.written)
@@ -384,7 +390,8 @@ impl SpoolJournal {
 
 impl Drop for SpoolJournal {
     fn drop(&mut self) {
-        // Whoever did not close it has lines left, and nobody to tell of an error.
+        // The journal still has lines if it was not closed before. There is no caller to report an
+        // error to.
         let _ = self.close(false);
     }
 }
@@ -399,7 +406,7 @@ impl Journal for SpoolJournal {
         write_frame(&mut self.staged, self.salt, self.next, line);
         self.next += 1;
         if self.staged.len() >= STAGED_BYTES && !self.is_broken {
-            // Whether it failed shows when the call ends.
+            // A failure is reported when the call ends: `commit` tries again.
             let _ = self.write_staged();
         }
         self.evict(0)
@@ -427,8 +434,8 @@ impl Journal for SpoolJournal {
     }
 }
 
-/// Makes a segment's file with its header in it. What fails leaves no file: the system may have
-/// given it all the room that was left, and so to nobody else.
+/// Creates a segment file with its header. Removes the file on failure, because it may already
+/// occupy all the remaining space of the disk.
 fn begin_segment(
     disk: &dyn Disk,
     path: &Path,
@@ -445,11 +452,11 @@ fn begin_segment(
     }
 }
 
-/// Locks what nobody else has a reason to hold for long.
+/// Locks a new writer's lock file, which other processes hold only briefly.
 fn lock_new(disk: &dyn Disk, path: &Path) -> io::Result<Box<dyn Lock>> {
     const ATTEMPTS: u32 = 50;
 
-    // Whoever looks what lies in the folder holds each lock for a moment, this one, too.
+    // Processes that inspect the folder hold each lock for a moment, including this one.
     for attempt in 0..ATTEMPTS {
         if let Some(lock) = disk.lock(path)? {
             return Ok(lock);
@@ -461,7 +468,7 @@ fn lock_new(disk: &dyn Disk, path: &Path) -> io::Result<Box<dyn Lock>> {
     Err(io::Error::other("another process holds this writer"))
 }
 
-/// Removes all that is a writer's, its lock last.
+/// Removes all files of a writer, its lock last.
 pub(crate) fn remove_writer(
     disk: &dyn Disk,
     table_dir: &Path,

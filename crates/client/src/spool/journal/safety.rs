@@ -1,4 +1,4 @@
-//! Making lines safe from power cuts, and making room.
+//! Syncing lines to disk and removing settled segments.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::spool::frame::write_frame;
 use crate::{Journal, JournalError};
 
 impl SpoolJournal {
-    /// Waits until all lines that were committed are safe, whatever the policy.
+    /// Waits until all committed lines are durable, whatever the policy.
     pub(crate) fn sync_now(&mut self) -> Result<(), JournalError> {
         self.check_process()?;
         self.write_staged()?;
@@ -31,12 +31,12 @@ impl SpoolJournal {
         Ok(result?)
     }
 
-    /// Tells whether something waits to be made safe.
+    /// Returns whether lines are waiting for a sync.
     pub(crate) fn is_sync_due(&self) -> bool {
         self.unsynced_since.is_some()
     }
 
-    /// Tells what is to be done without the lock.
+    /// Returns the next maintenance step.
     pub(crate) fn chore(&mut self, now: Instant) -> Chore {
         if self.under_way.is_some() || self.is_closed {
             return Chore::Wait(None);
@@ -57,7 +57,8 @@ impl SpoolJournal {
         let first = self.segments.front().map_or(0, |segment| segment.number);
         let is_unsafe = self.sync != SyncPolicy::Never && first >= self.safe_segments;
         let must_sync = is_due || is_unsafe;
-        // Where the rescue fails, its lines are as safe as they were; the next time it may not.
+        // If rewriting fails, the lines are no less durable than before; a later attempt may
+        // succeed.
         if must_sync && self.needs_rescue && self.rescue().is_err() {
             return Chore::Wait(Some(self.rest(now)));
         }
@@ -66,7 +67,7 @@ impl SpoolJournal {
         Chore::Now(job)
     }
 
-    /// Hears what became of a chore; an error is worth telling.
+    /// Called with the result of a job. Returns an error that should be reported.
     pub(crate) fn done(&mut self, done: Done) -> io::Result<()> {
         self.under_way = None;
         let result = self.settle_sync(done);
@@ -76,14 +77,15 @@ impl SpoolJournal {
         result
     }
 
-    /// Leaves a disk that fails alone for a moment, and returns until when.
+    /// Pauses maintenance after a failure and returns when it continues.
     fn rest(&mut self, now: Instant) -> Instant {
         let until = now + Duration::from_secs(1);
         self.rests_until = Some(until);
         until
     }
 
-    /// What is to be removed, and, if asked for, synced: all that was written since the last time.
+    /// Creates a job that removes settled segments and, if `sync` is set, syncs everything written
+    /// since the last sync.
     pub(super) fn job(&mut self, sync: bool) -> Job {
         let (disk, garbage) = (Arc::clone(&self.disk), std::mem::take(&mut self.garbage));
         if !sync {
@@ -107,7 +109,8 @@ impl SpoolJournal {
             self.synced = self.synced.max(lines.end);
             self.safe_segments = self.safe_segments.max(segments);
         } else {
-            // The system may have forgotten what it failed to write, and say yes the next time.
+            // After a failed fsync the system may drop the dirty pages and report success the next
+            // time.
             self.synced = self.synced.min(lines.start);
             self.is_broken = true;
             self.needs_rescue = true;
@@ -117,16 +120,16 @@ impl SpoolJournal {
         done.result
     }
 
-    /// Writes lines anew, elsewhere, that may not survive a power cut where they are.
+    /// Writes all lines that may not survive a power failure to a new segment.
     fn rescue(&mut self) -> io::Result<()> {
-        // A disk that takes writes and fails every sync must not be filled with copies.
+        // If every sync of a disk fails, it must not be filled with copies.
         let allocated: u64 = self.segments.iter().map(|segment| segment.capacity).sum();
         let has_lines = self.synced.max(self.acked.settled()) < self.written;
         if has_lines && allocated > self.max_bytes {
-            return Err(io::Error::other("there is no room to write rows anew"));
+            return Err(io::Error::other("not enough space to rewrite rows whose sync failed"));
         }
         let result = self.write_anew();
-        // What is written next must not follow lines that were written anew only in part.
+        // New lines must not follow lines that were only partly rewritten.
         self.is_broken |= result.is_err();
         self.needs_rescue &= result.is_err();
         result

@@ -1,4 +1,4 @@
-//! CSV, as RFC 4180 has it, with `\n` between lines.
+//! CSV as defined by RFC 4180, but with `\n` between lines.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -6,7 +6,7 @@ use arrow::error::ArrowError;
 
 use crate::api::json::Columns;
 
-/// Returns the line of column names.
+/// Returns the header line with the column names.
 pub(super) fn header(schema: &SchemaRef) -> Vec<u8> {
     let mut out = Vec::new();
     for (i, field) in schema.fields().iter().enumerate() {
@@ -19,7 +19,7 @@ pub(super) fn header(schema: &SchemaRef) -> Vec<u8> {
     out
 }
 
-/// Writes a batch's rows.
+/// Writes the rows of a batch.
 pub(super) fn rows(
     out: &mut Vec<u8>,
     columns: &Columns,
@@ -40,7 +40,7 @@ pub(super) fn rows(
                 None => {
                     json.clear();
                     cells.write_cell(&mut json, column, row);
-                    // What stands in JSON's quotes (an instant, a NaN) needs none of them here.
+                    // Values that JSON shows as strings (instants, NaN) need no quotes in CSV.
                     match serde_json::from_slice::<String>(&json) {
                         Ok(plain) => write_text(out, plain.as_bytes()),
                         Err(_) => write_text(out, &json),
@@ -53,7 +53,7 @@ pub(super) fn rows(
     Ok(())
 }
 
-/// Returns the text of a cell that is one.
+/// Returns the text of a cell in a string column.
 fn text(array: &dyn Array, row: usize) -> Option<&str> {
     match array.data_type() {
         DataType::Utf8 => Some(array.as_string::<i32>().value(row)),
@@ -63,7 +63,7 @@ fn text(array: &dyn Array, row: usize) -> Option<&str> {
     }
 }
 
-/// Writes a field, in quotes where it must be, or where it would look like null.
+/// Writes a field, quoted if needed. An empty text is quoted because an empty field means null.
 fn write_text(out: &mut Vec<u8>, text: &[u8]) {
     let is_plain = !text.is_empty()
         && !text.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))

@@ -1,4 +1,4 @@
-//! Answers to queries as bytes, batch by batch.
+//! Streaming encoders for query results.
 
 mod csv;
 mod shared_buffer;
@@ -14,27 +14,27 @@ use parquet::file::properties::WriterProperties;
 use self::shared_buffer::SharedBuffer;
 use super::json::Columns;
 
-/// How many bytes of a Parquet file's row group are gathered in memory.
+/// Buffered bytes above which a Parquet row group is flushed.
 const ROW_GROUP_BYTES: usize = 32 << 20;
 
-/// The form of an answer.
+/// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// An array of objects.
+    /// One JSON array of objects.
     Json,
-    /// An object a line.
+    /// One JSON object per line.
     Ndjson,
-    /// A header line, then a line a row. Null is nothing, an empty text is `""`, and what is
-    /// neither a text nor a number is JSON.
+    /// A header line, then one line per row. Null is an empty field, an empty string is `""`, and
+    /// values other than strings and numbers are JSON.
     Csv,
-    /// Arrow's IPC stream.
+    /// An Arrow IPC stream.
     Arrow,
     /// A Parquet file.
     Parquet,
 }
 
 impl Format {
-    /// All forms; the first is the one of whoever takes any.
+    /// All formats. The first is the default.
     pub(super) const ALL: [Self; 5] =
         [Self::Json, Self::Ndjson, Self::Csv, Self::Arrow, Self::Parquet];
 
@@ -49,7 +49,7 @@ impl Format {
         }
     }
 
-    /// Returns the names by which a request asks for it: media types, and what `?format=` takes.
+    /// Returns the names of the format in requests: media types and values of `?format=`.
     pub(super) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Json => &["application/json", "json"],
@@ -68,7 +68,7 @@ impl Format {
     }
 }
 
-/// Turns batches into bytes.
+/// Encodes batches as bytes.
 pub(super) enum Encoder {
     Json { columns: Columns, is_first: bool },
     Ndjson(Columns),
@@ -78,7 +78,7 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    /// Begins an answer. Fails where the form has no place for one of the columns.
+    /// Starts a response. Fails if the format does not support the type of a column.
     pub(super) fn new(format: Format, schema: &SchemaRef) -> Result<Self, ArrowError> {
         let columns = Columns::default();
         let buffer = SharedBuffer::default();
@@ -100,7 +100,7 @@ impl Encoder {
         })
     }
 
-    /// Returns what stands before all rows.
+    /// Returns the bytes before the first row.
     pub(super) fn begin(&mut self) -> Vec<u8> {
         match self {
             Self::Json { .. } => b"[".to_vec(),
@@ -110,7 +110,7 @@ impl Encoder {
         }
     }
 
-    /// Returns the bytes of some rows, or of some that came before.
+    /// Encodes a batch. The returned bytes may also contain rows buffered from earlier batches.
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
         let mut out = Vec::new();
         match self {
@@ -144,7 +144,7 @@ impl Encoder {
         Ok(out)
     }
 
-    /// Returns what stands behind all rows.
+    /// Returns the bytes after the last row.
     pub(super) fn finish(&mut self) -> Result<Vec<u8>, ArrowError> {
         Ok(match self {
             Self::Json { is_first: true, .. } => b"]\n".to_vec(),

@@ -1,16 +1,16 @@
-//! A place for bytes that a writer owns and somebody else empties.
+//! A byte buffer that a writer fills and another owner empties.
 
 use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// A place for bytes that a writer owns and somebody else empties.
+/// A byte buffer that a writer fills and another owner empties.
 #[derive(Clone, Debug, Default)]
 pub(in crate::api) struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
 impl SharedBuffer {
-    /// Takes what was written since the last time.
+    /// Returns the bytes written since the last call.
     pub(super) fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.lock())
     }

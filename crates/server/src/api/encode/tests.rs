@@ -56,7 +56,7 @@ fn text(format: Format, batches: &[RecordBatch]) -> String {
 }
 
 #[test]
-fn lines() {
+fn rows_are_encoded_as_json_lines() {
     assert_eq!(
         text(Format::Ndjson, &[batch()]),
         concat!(
@@ -71,7 +71,7 @@ fn lines() {
 }
 
 #[test]
-fn array() {
+fn rows_are_encoded_as_a_json_array() {
     assert_eq!(text(Format::Json, &[]), "[]\n");
     let twice: serde_json::Value =
         serde_json::from_str(&text(Format::Json, &[batch(), batch().slice(0, 0), batch()]))
@@ -81,7 +81,7 @@ fn array() {
 }
 
 #[test]
-fn csv() {
+fn rows_are_encoded_as_csv() {
     assert_eq!(
         text(Format::Csv, &[batch()]),
         concat!(
@@ -95,7 +95,7 @@ fn csv() {
 }
 
 #[test]
-fn arrow_stream() {
+fn rows_are_encoded_as_an_arrow_stream() {
     let bytes = encode(Format::Arrow, &[batch(), batch()]);
     let reader = arrow::ipc::reader::StreamReader::try_new(&bytes[..], None).unwrap();
     assert_eq!(reader.collect::<Result<Vec<_>, _>>().unwrap(), [batch(), batch()]);
@@ -105,7 +105,7 @@ fn arrow_stream() {
 }
 
 #[test]
-fn parquet_file() {
+fn rows_are_encoded_as_a_parquet_file() {
     let read = |bytes: Vec<u8>| {
         let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(
             Bytes::from(bytes),
@@ -118,7 +118,7 @@ fn parquet_file() {
 }
 
 #[test]
-fn no_columns() {
+fn results_without_columns_are_encoded() {
     let schema = Arc::new(Schema::empty());
     let mut encoder = Encoder::new(Format::Json, &schema).unwrap();
     assert_eq!(encoder.begin(), b"[");

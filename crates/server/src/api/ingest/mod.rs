@@ -11,13 +11,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use streamtable_schema::ColumnPolicy;
+use streamtable_store::LineNumber;
 use streamtable_wire::COLUMNS_HEADER;
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use self::body::{BodyError, Inflated};
 use self::split::{SplitError, Splitter};
-use self::upload::Upload;
+use self::upload::{Upload, out_of_range};
 use super::extract::{Board, Table};
 use super::{STREAM_OFFSET, STREAM_WRITER};
 use crate::{ApiError, AppState, Principal, Right};
@@ -82,9 +83,9 @@ async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiErro
 }
 
 /// Returns the writer and the number of its first row: a fresh writer where the request names none.
-fn writer(headers: &HeaderMap) -> Result<(String, u64), ApiError> {
+fn writer(headers: &HeaderMap) -> Result<(String, LineNumber), ApiError> {
     match (text(headers, &STREAM_WRITER)?, text(headers, &STREAM_OFFSET)?) {
-        (None, None) => Ok((Uuid::new_v4().to_string(), 0)),
+        (None, None) => Ok((Uuid::new_v4().to_string(), LineNumber::default())),
         (Some(writer), Some(offset)) => {
             let is_usable = matches!(writer.len(), 1..=128)
                 && writer.bytes().all(|byte| byte.is_ascii_graphic());
@@ -96,7 +97,7 @@ fn writer(headers: &HeaderMap) -> Result<(String, u64), ApiError> {
             let offset = offset.parse().map_err(|_| {
                 ApiError::bad_request("Stream-Offset is the number of the body's first row, from 0")
             })?;
-            Ok((writer.to_owned(), offset))
+            Ok((writer.to_owned(), LineNumber::new(offset).map_err(out_of_range)?))
         }
         _ => Err(ApiError::bad_request(
             "Stream-Writer and Stream-Offset go together: which writer, and the number of its first \

@@ -1,7 +1,6 @@
 //! The rows of one body on their way into the store.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
 use streamtable_schema::{ColumnPolicy, TablePath, Value};
-use streamtable_store::{Batch, Numbering, Store};
+use streamtable_store::{Batch, LineNumber, LineNumberError, Numbering, Store};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::{MAX_LINE_BYTES, json};
 use tokio::time::Instant;
@@ -78,12 +77,12 @@ impl Upload {
         store: Arc<dyn Store>,
         table: TablePath,
         writer: String,
-        next: u64,
+        first: LineNumber,
         columns: ColumnPolicy,
     ) -> Self {
         let end = store.table(&table).map_or(0, |info| info.end);
         let tally = Tally { end, ..Tally::default() };
-        let (lines, refused) = (Vec::new(), Vec::new());
+        let (lines, refused, next) = (Vec::new(), Vec::new(), first.get());
         Self { store, table, writer, columns, next, lines, bytes: 0, since: None, refused, tally }
     }
 
@@ -95,6 +94,7 @@ impl Upload {
     /// Takes a row; stores those that wait once there are enough.
     pub(super) async fn push(&mut self, piece: Piece) -> Result<(), ApiError> {
         let number = self.next + self.lines.len() as u64;
+        LineNumber::new(number).map_err(out_of_range)?;
         let line = match piece {
             Piece::Row(line) => match refusal(&line) {
                 None => line,
@@ -127,11 +127,11 @@ impl Upload {
         let batch = Batch {
             table: self.table.clone(),
             writer: self.writer.clone(),
-            first_line: self.next,
+            first_line: LineNumber::new(self.next).map_err(out_of_range)?,
             lines: self.lines.clone(),
             numbering: Numbering::Once,
             columns: self.columns,
-            received_at: SystemTime::now().into(),
+            received_at: crate::clock::timestamp(),
         };
         let appended = self.store.append(batch).await?;
         self.next += self.lines.len() as u64;
@@ -179,6 +179,11 @@ impl Upload {
         }
         response
     }
+}
+
+/// Refuses rows whose numbers, counted from the `Stream-Offset`, are no line numbers.
+pub(super) fn out_of_range(error: LineNumberError) -> ApiError {
+    ApiError::bad_request(format!("Stream-Offset is too large: {error}"))
 }
 
 /// Tells why a row is refused that a store would take: it says who wrote it, which is for the

@@ -1,4 +1,4 @@
-//! Columns of a query's answer.
+//! JSON encoding of query result columns.
 
 use arrow::array::cast::AsArray;
 use arrow::array::types::{
@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use super::{structs, write_f64, write_instant, write_non_finite, write_str};
 
-/// How columns become JSON.
+/// Options for encoding columns as JSON.
 #[derive(Debug)]
 pub(crate) struct Columns {
     options: EncoderOptions,
 }
 
-/// A batch's columns, ready to be written cell by cell.
+/// The encoders of a batch's columns.
 pub(crate) struct Cells<'a> {
     columns: Vec<(Vec<u8>, NullableEncoder<'a>)>,
 }
@@ -35,7 +35,7 @@ impl Default for Columns {
 }
 
 impl Columns {
-    /// Looks at a batch. Fails where a column is of a kind that JSON cannot show.
+    /// Creates the encoders for a batch. Fails if the type of a column has no JSON form.
     pub(crate) fn of<'a>(&'a self, batch: &'a RecordBatch) -> Result<Cells<'a>, ArrowError> {
         let fields = batch.schema_ref().fields();
         let columns = fields.iter().zip(batch.columns()).map(|(field, column)| {
@@ -49,12 +49,12 @@ impl Columns {
 }
 
 impl Cells<'_> {
-    /// Returns how many columns there are.
+    /// Returns the number of columns.
     pub(crate) fn len(&self) -> usize {
         self.columns.len()
     }
 
-    /// Writes a row as an object.
+    /// Writes a row as a JSON object.
     pub(crate) fn write_row(&mut self, out: &mut Vec<u8>, row: usize) {
         out.push(b'{');
         for column in 0..self.columns.len() {
@@ -77,13 +77,13 @@ impl Cells<'_> {
         }
     }
 
-    /// Tells whether a cell is null.
+    /// Returns whether a cell is null.
     pub(crate) fn is_null(&self, column: usize, row: usize) -> bool {
         self.columns[column].1.is_null(row)
     }
 }
 
-/// What we write otherwise than arrow does.
+/// The encoders that differ from arrow's own.
 #[derive(Debug)]
 struct Ours;
 
@@ -100,7 +100,7 @@ impl EncoderFactory for Ours {
             }
             DataType::Float32 => primitive::<Float32Type>(array, write_f32),
             DataType::Float64 => primitive::<Float64Type>(array, write_f64),
-            // One without a zone is taken for one in UTC, as everywhere here.
+            // A timestamp without a time zone is taken as UTC, as everywhere in StreamTable.
             DataType::Timestamp(TimeUnit::Second, _) => {
                 primitive::<TimestampSecondType>(array, |out, t| {
                     write_instant(out, t.saturating_mul(1_000_000));

@@ -1,13 +1,13 @@
-//! Cells as JSON, the same wherever the API shows them.
+//! Cells as JSON, in the same form everywhere in the API.
 //!
 //! | cell | JSON |
 //! | --- | --- |
-//! | integer | a number, exact however long |
-//! | float | a number; `"NaN"`, `"Infinity"`, `"-Infinity"` as texts |
+//! | integer | a number, always exact |
+//! | float | a number, or one of the strings `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | timestamp | RFC 3339 in UTC, with microseconds |
 //! | media | an object, `{"_type":"image-file","path":…}` |
-//! | list, struct | an array, an object; from SQL, which knows them as texts, their JSON as a text |
-//! | of a column of several kinds | the value itself |
+//! | list, struct | an array, an object; in SQL results a string that holds their JSON |
+//! | cell of a column with several types | the value itself |
 
 mod columns;
 mod rows;
@@ -18,13 +18,13 @@ use std::io::Write;
 pub(crate) use columns::Columns;
 pub(super) use rows::write_row;
 
-/// Writes a text with its quotes.
+/// Writes a JSON string.
 pub(crate) fn write_str(out: &mut Vec<u8>, text: &str) {
-    // Writing a text to a vector cannot fail.
+    // Writing to a vector cannot fail.
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Writes a number; those that JSON has none for as texts.
+/// Writes a number. `NaN` and the infinities are written as strings.
 pub(crate) fn write_f64(out: &mut Vec<u8>, x: f64) {
     if x.is_finite() {
         let _ = serde_json::to_writer(out, &x);
@@ -47,7 +47,7 @@ fn write_non_finite(out: &mut Vec<u8>, x: f64) {
 fn write_instant(out: &mut Vec<u8>, micros: i64) {
     let _ = match jiff::Timestamp::from_microsecond(micros) {
         Ok(time) => write!(out, "\"{time:.6}\""),
-        // Beyond the year 9999, which RFC 3339 has no text for.
+        // RFC 3339 has no form for years after 9999.
         Err(_) => write!(out, "{micros}"),
     };
 }

@@ -1,4 +1,4 @@
-//! Rows as a store reads them back.
+//! JSON encoding of rows read from the store.
 
 use std::io::Write;
 
@@ -8,8 +8,8 @@ use streamtable_wire::{TIMESTAMP_COLUMN, media_type};
 
 use super::{write_f64, write_instant, write_str};
 
-/// Writes a row as one JSON object, without a line end: first where it stands, who wrote it and
-/// when, then its cells in the table's order.
+/// Writes a row as one JSON object without a line end: position, writer, line and time, then the
+/// cells in the order of the table's columns.
 pub(in crate::api) fn write_row(out: &mut Vec<u8>, row: &ReadRow) {
     let ReadRow { position, writer, line, logged_at, step, row, .. } = row;
     let _ = write!(out, r#"{{"_position":{position},"_writer":"#);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn cells() {
+    fn cells_are_encoded() {
         check(row! {}, r#""1970-01-01T00:00:01.500000Z"}"#);
         check(row! { "_writer" => "me", "timestamp" => "noon" }, r#""noon"}"#);
         let t = Timestamp::from_micros;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn media() {
+    fn media_cells_are_encoded() {
         let file = StoredFile { path: "media/images/a.png".into(), sha256: None, size: None };
         let full = StoredFile { sha256: Some("00".into()), size: Some(9), ..file.clone() };
         let image = |file| Media::stored(MediaKind::Image, "png", Some((2, 3)), file).unwrap();

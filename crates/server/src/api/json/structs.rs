@@ -1,4 +1,4 @@
-//! The structs by which SQL sees media and columns of several kinds.
+//! JSON encoding of the structs that represent media and mixed columns in SQL.
 
 use arrow::array::types::{Int32Type, Int64Type};
 use arrow::array::{Array, AsArray, StringViewArray, StructArray};
@@ -14,13 +14,13 @@ use streamtable_wire::{media_type, read_cell};
 use super::rows::write_value;
 use super::write_str;
 
-/// The fields of a media cell.
+/// The fields of a media struct.
 const MEDIA: [&str; 8] = ["kind", "path", "hash", "size", "width", "height", "format", "caption"];
 
-/// The fields of a cell of several kinds, of which it has two or more.
+/// The possible fields of a mixed column's struct, which has at least two of them.
 const MIXED: [&str; 6] = ["n", "s", "b", "t", "media", "json"];
 
-/// Returns what writes these structs otherwise than others, where they are such.
+/// Returns the encoder for a media or mixed struct, or `None` for any other struct.
 pub(super) fn encoder<'a>(
     array: &'a StructArray,
     options: &'a EncoderOptions,
@@ -58,7 +58,7 @@ fn is_mixed(fields: &Fields) -> bool {
             .all(|field| field.name() != "json" || *field.data_type() == DataType::Utf8View)
 }
 
-/// Writes media as the protocol's cells.
+/// Writes a media struct in the form of the protocol's media cells.
 struct Media<'a>(&'a StructArray);
 
 impl Encoder for Media<'_> {
@@ -97,7 +97,7 @@ fn text(array: &StructArray, place: usize, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
 }
 
-/// Writes the one member that is there.
+/// Writes the one non-null field.
 struct Mixed<'a>(Vec<Member<'a>>);
 
 enum Member<'a> {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn media() {
+    fn media_structs_become_media_cells() {
         let sides: ArrayRef = Arc::new(Int32Array::from(vec![Some(2), None]));
         check(
             vec![
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn mixed() {
+    fn mixed_structs_become_their_value() {
         let n: ArrayRef = Arc::new(Float64Array::from(vec![Some(f64::NAN), None, None, None]));
         check(
             vec![
@@ -186,7 +186,7 @@ mod tests {
             ],
             &[r#""NaN""#, r#""x""#, r#"[1,"NaN"]"#, "null"],
         );
-        // A struct of somebody's own.
+        // A struct from the query itself.
         check(vec![("n", n.clone())], &[r#"{"n":"NaN"}"#, r#"{"n":null}"#]);
         check(vec![("s", n.clone()), ("n", n)], &[r#"{"s":"NaN","n":"NaN"}"#]);
     }

@@ -1,4 +1,4 @@
-//! What serializes as what.
+//! Values and the JSON that they are written as.
 
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ fn cells() {
         r#"{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":0,"_micros":1}"#,
     );
     check_cell(std::net::Ipv4Addr::LOCALHOST, r#""127.0.0.1""#);
-    // A foreign type that holds a time is what it serializes to.
+    // A foreign time type is logged as what it serializes to.
     check_cell(std::time::Duration::new(1, 2), r#"{"secs":1,"nanos":2}"#);
 }
 

@@ -1,4 +1,4 @@
-//! Rows of every kind of value, to the byte.
+//! Golden bytes of rows with every kind of value.
 
 use streamtable_schema::{
     Media, MediaError, MediaKind, SchemaError, StoredFile, Timestamp, Type, row,
@@ -63,7 +63,7 @@ fn every_kind_of_value() {
 }
 
 #[test]
-fn when_it_was_logged() {
+fn the_time_of_logging() {
     #[track_caller]
     fn check(micros: i64, end: &str) {
         let logged = Logged { writer: "w", at: Timestamp::from_micros(micros) };

@@ -1,4 +1,4 @@
-//! Rows that are refused, and why.
+//! Rows that are refused, with the reason.
 
 use streamtable_schema::{MAX_DEPTH, MediaKind, Value, row};
 
@@ -9,7 +9,7 @@ fn deep(depth: usize) -> Value {
 }
 
 #[test]
-fn what_is_no_row() {
+fn values_that_are_not_rows() {
     #[track_caller]
     fn not_a_row<T: Serialize + ?Sized>(row: &T, found: Type) {
         refuses(row, SchemaError::NotARow { found });
@@ -37,7 +37,7 @@ fn depth() {
     check_cell(deep(MAX_DEPTH), &format!("{}null{}", "[".repeat(64), "]".repeat(64)));
     refuses_cell(deep(MAX_DEPTH + 1), ValueError::too_deep());
     refuses_cell(deep(1000), ValueError::too_deep());
-    // A variant that carries something is a struct around it.
+    // An enum variant with content adds a struct level.
     let nested = |n| (0..n).fold(row! { "k" => 1 }, |inner, _| row! { "k" => inner });
     check_cell(nested(63), &format!("{}1{}", r#"{"k":"#.repeat(64), "}".repeat(64)));
     refuses_cell(nested(64), ValueError::too_deep());
@@ -98,12 +98,12 @@ fn reserved_types() {
         let json = serde_json::to_string(text).unwrap();
         check_cell(cell(text), &format!(r#"{{"a":1,"_type":{json}}}"#));
     }
-    // Only a text is one, and only in a struct.
+    // Only a string in a struct is reserved.
     check_cell(row! { "_type" => ["unknown"] }, r#"{"_type":["unknown"]}"#);
     check(&row! { "_type" => "unknown", "_val" => () }, r#""_type":"unknown","_val":null"#);
 
     #[derive(Serialize)]
-    #[expect(non_camel_case_types, reason = "the name is what counts")]
+    #[expect(non_camel_case_types, reason = "the name decides")]
     enum Sly {
         _type(&'static str),
         unknown,
@@ -157,7 +157,7 @@ fn clashes() {
     clashes([E::N((1, [1]))], "[].N[]", "int", "list<int>");
 }
 
-/// What the table says reaches the caller, and the row leaves nothing.
+/// An error of the sink reaches the caller, and nothing of the row is written.
 #[test]
 fn refusals_of_the_table() {
     let mut table = Schema::new(ColumnPolicy::Strict);

@@ -1,11 +1,11 @@
-//! Rows that come one by one out of something else.
+//! Sequences that yield rows one by one.
 
 use streamtable_schema::{Value, row};
 
 use super::*;
 use crate::{TakeRow, for_each_row};
 
-/// Row by row, as a client takes them.
+/// Collects row by row, as a client does.
 struct Rows {
     lines: Vec<Result<String, String>>,
     stop_after: usize,

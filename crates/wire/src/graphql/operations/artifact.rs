@@ -1,13 +1,13 @@
-//! Filling a table's artifact.
+//! Operations that create and commit a table's artifact.
 
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Artifact, Identified, Operation, answer, variables};
+use super::{Artifact, Identified, Operation, answer, present, variables};
 use crate::{MANIFEST_NAME, StreamTableArtifact};
 
 variables! {
-    /// Makes an artifact's manifest, first without its content, then with its digest.
+    /// Creates an artifact's manifest, first without content, then with its digest.
     CreateManifest {
         /// The entity.
         entity: String,
@@ -21,15 +21,15 @@ variables! {
         base_artifact: Option<String>,
         /// The manifest's name.
         name: String,
-        /// The base64 of the MD5 of its bytes; empty while it has none.
+        /// The base64 of the MD5 of its bytes; empty until it has content.
         digest: String,
-        /// Whether to answer with an address for the bytes.
+        /// Whether to return an upload URL for the bytes.
         with_upload: bool,
     }
 }
 
 impl CreateManifest {
-    /// Asks for the manifest of an artifact, with its digest if it has one.
+    /// Requests the manifest of an artifact, with its digest if known.
     pub fn new(table: &TablePath, artifact: &Artifact, digest: Option<&str>) -> Self {
         Self {
             entity: table.entity().to_owned(),
@@ -51,15 +51,16 @@ impl Operation for CreateManifest {
 }
 
 answer! {
-    /// The answer to [`CreateManifest`].
+    /// The response to [`CreateManifest`].
     CreateManifestAnswer {
-        /// What was made.
+        /// The created manifest.
+        #[serde(deserialize_with = "present")]
         create_artifact_manifest: Option<CreatedManifest>,
     }
 }
 
 answer! {
-    /// What [`CreateManifest`] made.
+    /// The result of [`CreateManifest`].
     CreatedManifest {
         /// The manifest.
         artifact_manifest: Option<ArtifactManifest>,
@@ -71,26 +72,26 @@ answer! {
     ArtifactManifest {
         /// Its id.
         id: String,
-        /// Where its bytes go, when that was asked.
+        /// The upload URL, if it was requested.
         #[serde(default)]
         file: Option<Upload>,
     }
 }
 
 answer! {
-    /// Where bytes go.
+    /// An upload URL.
     Upload {
-        /// The address to put them to; none when the server has them.
+        /// The URL to PUT the bytes to; `None` if the server already has them.
         #[serde(default)]
         upload_url: Option<String>,
-        /// Headers of that request, each as `Name:Value`.
+        /// Headers of the upload request, each as `Name:Value`.
         #[serde(default)]
         upload_headers: Option<Vec<String>>,
     }
 }
 
 impl CreateManifestAnswer {
-    /// Returns the manifest, if the server answered as it must.
+    /// Returns the manifest, if the response is complete.
     pub fn manifest(&self) -> Option<&ArtifactManifest> {
         self.create_artifact_manifest.as_ref()?.artifact_manifest.as_ref()
     }
@@ -136,15 +137,16 @@ impl Operation for CreateArtifactFiles {
 }
 
 answer! {
-    /// The answer to [`CreateArtifactFiles`].
+    /// The response to [`CreateArtifactFiles`].
     CreateArtifactFilesAnswer {
         /// The files.
+        #[serde(deserialize_with = "present")]
         create_artifact_files: Option<CreatedFiles>,
     }
 }
 
 answer! {
-    /// What [`CreateArtifactFiles`] made.
+    /// The result of [`CreateArtifactFiles`].
     CreatedFiles {
         /// The files.
         files: Edges<ArtifactFileNode>,
@@ -154,29 +156,29 @@ answer! {
 answer! {
     /// A file of an artifact.
     ArtifactFileNode {
-        /// Its path, as it was announced.
+        /// Its path, as announced.
         display_name: Option<String>,
         /// The artifact that first had it.
         artifact: Option<Identified>,
-        /// The address to put its bytes to; none when the server has them.
+        /// The URL to PUT its bytes to; `None` if the server already has them.
         upload_url: Option<String>,
-        /// Headers of that request, each as `Name:Value`.
+        /// Headers of the upload request, each as `Name:Value`.
         #[serde(default)]
         upload_headers: Option<Vec<String>>,
     }
 }
 
-/// A list in the manner of GraphQL: edges with nodes.
+/// A GraphQL connection: edges with nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Edges<T> {
     /// The edges.
     pub edges: Vec<Edge<T>>,
 }
 
-/// An edge of a list.
+/// An edge of a connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Edge<T> {
-    /// What it leads to.
+    /// The node.
     pub node: T,
 }
 
@@ -187,7 +189,7 @@ impl<T> FromIterator<T> for Edges<T> {
 }
 
 variables! {
-    /// Declares an artifact whole.
+    /// Commits an artifact.
     CommitArtifact {
         /// The artifact.
         artifact: String,
@@ -201,15 +203,16 @@ impl Operation for CommitArtifact {
 }
 
 answer! {
-    /// The answer to [`CommitArtifact`].
+    /// The response to [`CommitArtifact`].
     CommitArtifactAnswer {
-        /// What was committed.
+        /// The committed artifact.
+        #[serde(deserialize_with = "present")]
         commit_artifact: Option<CommittedArtifact>,
     }
 }
 
 answer! {
-    /// What [`CommitArtifact`] committed.
+    /// The result of [`CommitArtifact`].
     CommittedArtifact {
         /// The artifact.
         artifact: Option<Identified>,

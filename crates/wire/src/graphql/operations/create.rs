@@ -1,13 +1,13 @@
-//! Making a table, and beginning its artifact.
+//! Operation that creates a table and its artifact.
 
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Identified, Named, Operation, answer, variables};
+use super::{Identified, Named, Operation, answer, present, variables};
 use crate::{STREAM_TABLE_METADATA, StreamTableArtifact};
 
 variables! {
-    /// Makes sure of a table's project and run, and begins its artifact.
+    /// Creates a table's project and run if they do not exist, and starts its artifact.
     CreateTable {
         /// The entity.
         entity: String,
@@ -17,13 +17,13 @@ variables! {
         table: String,
         /// The digest of the table's artifact.
         digest: String,
-        /// The artifact's metadata, JSON as text.
+        /// The artifact's metadata as JSON text.
         metadata: String,
     }
 }
 
 impl CreateTable {
-    /// Asks for a table with this artifact.
+    /// Requests a table with this artifact.
     pub fn new(table: &TablePath, artifact: &StreamTableArtifact) -> Self {
         Self {
             entity: table.entity().to_owned(),
@@ -42,17 +42,19 @@ impl Operation for CreateTable {
 }
 
 answer! {
-    /// The answer to [`CreateTable`].
+    /// The response to [`CreateTable`].
     CreateTableAnswer {
         /// The run.
+        #[serde(deserialize_with = "present")]
         upsert_bucket: Option<UpsertedRun>,
         /// The artifact.
+        #[serde(deserialize_with = "present")]
         create_artifact: Option<CreatedArtifact>,
     }
 }
 
 answer! {
-    /// A run that was made or was there.
+    /// A created or existing run.
     UpsertedRun {
         /// The run.
         bucket: Option<Named>,
@@ -60,7 +62,7 @@ answer! {
 }
 
 answer! {
-    /// An artifact that was made or was there.
+    /// A created or existing artifact.
     CreatedArtifact {
         /// The artifact.
         artifact: Option<Artifact>,
@@ -72,9 +74,9 @@ answer! {
     Artifact {
         /// Its id.
         id: String,
-        /// `PENDING`, or `COMMITTED` when one of the same content was there.
+        /// `PENDING`, or `COMMITTED` if an artifact with the same content existed.
         state: String,
-        /// The sequence of its versions.
+        /// The sequence that contains the artifact's versions.
         artifact_sequence: Option<ArtifactSequence>,
     }
 }
@@ -82,25 +84,25 @@ answer! {
 answer! {
     /// The versions of an artifact.
     ArtifactSequence {
-        /// The newest that is whole.
+        /// The newest committed version.
         latest_artifact: Option<Identified>,
     }
 }
 
 impl CreateTableAnswer {
-    /// Returns the artifact, if the server answered as it must.
+    /// Returns the artifact, if the response is complete.
     pub fn artifact(&self) -> Option<&Artifact> {
         self.create_artifact.as_ref()?.artifact.as_ref()
     }
 }
 
 impl Artifact {
-    /// Tells whether the artifact is whole, so that nothing is left to upload.
+    /// Returns whether the artifact is committed, so that nothing is left to upload.
     pub fn is_committed(&self) -> bool {
         self.state == "COMMITTED"
     }
 
-    /// Returns the id of the version before this one.
+    /// Returns the id of the previous version.
     pub fn base_id(&self) -> Option<String> {
         let latest = self.artifact_sequence.as_ref()?.latest_artifact.as_ref();
         latest.map(|latest| latest.id.clone())

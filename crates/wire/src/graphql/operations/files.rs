@@ -1,12 +1,12 @@
-//! Uploading the files of media cells.
+//! Operation that uploads the files of media cells.
 
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 
 variables! {
-    /// Announces files of a table, and asks where their bytes go.
+    /// Announces files of a table and requests their upload URLs.
     CreateRunFiles {
         /// The entity.
         entity: String,
@@ -38,17 +38,18 @@ impl Operation for CreateRunFiles {
 }
 
 answer! {
-    /// The answer to [`CreateRunFiles`].
+    /// The response to [`CreateRunFiles`].
     CreateRunFilesAnswer {
-        /// Where the bytes go.
+        /// The upload URLs.
+        #[serde(deserialize_with = "present")]
         create_run_files: Option<CreatedRunFiles>,
     }
 }
 
 answer! {
-    /// Where the bytes of a table's files go.
+    /// The upload URLs of a table's files.
     CreatedRunFiles {
-        /// Headers of every upload, each as `Name:Value`.
+        /// Headers of every upload request, each as `Name:Value`.
         #[serde(default)]
         upload_headers: Option<Vec<String>>,
         /// The files, in any order.
@@ -59,9 +60,9 @@ answer! {
 answer! {
     /// A file of a table.
     RunFile {
-        /// Its path, as it was announced.
+        /// Its path, as announced.
         name: String,
-        /// The address to put its bytes to; none when the server has them.
+        /// The URL to PUT its bytes to; `None` if the server already has them.
         upload_url: Option<String>,
     }
 }

@@ -1,14 +1,13 @@
-//! Whether a table is there.
+//! Operation that looks up a table.
 
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 use crate::{HistoryKeys, StreamTableArtifact};
 
 variables! {
-    /// Asks what the server knows of a table: its rows, its columns, and whether its artifact is
-    /// there.
+    /// Looks up a table: its rows, its columns, and whether its artifact is committed.
     FindTable {
         /// The entity.
         entity: String,
@@ -22,7 +21,7 @@ variables! {
 }
 
 impl FindTable {
-    /// Asks for a table with this artifact.
+    /// Looks up a table with this artifact.
     pub fn new(table: &TablePath, artifact: &StreamTableArtifact) -> Self {
         Self {
             entity: table.entity().to_owned(),
@@ -40,15 +39,16 @@ impl Operation for FindTable {
 }
 
 answer! {
-    /// The answer to [`FindTable`].
+    /// The response to [`FindTable`].
     FindTableAnswer {
-        /// The project, if it is there.
+        /// The project, if it exists.
+        #[serde(deserialize_with = "present")]
         project: Option<FoundProject>,
     }
 }
 
 answer! {
-    /// A project, in the answer to [`FindTable`].
+    /// A project in the response to [`FindTable`].
     FoundProject {
         /// The table's run.
         run: Option<FoundRun>,
@@ -58,7 +58,7 @@ answer! {
 }
 
 answer! {
-    /// A table's run, in the answer to [`FindTable`].
+    /// A table's run in the response to [`FindTable`].
     FoundRun {
         /// Its rows and columns.
         history_keys: Option<HistoryKeys>,
@@ -66,28 +66,28 @@ answer! {
 }
 
 answer! {
-    /// A table's collection of artifacts, in the answer to [`FindTable`].
+    /// A table's artifact collection in the response to [`FindTable`].
     FoundCollection {
-        /// The artifact with the digest that was asked for.
+        /// The artifact with the requested digest.
         artifact_membership: Option<FoundMembership>,
     }
 }
 
 answer! {
-    /// An artifact in its collection, in the answer to [`FindTable`].
+    /// An artifact's membership in its collection, in the response to [`FindTable`].
     FoundMembership {
-        /// The hash by which it was committed; absent while it is not.
+        /// The hash of the commit; absent until the artifact is committed.
         commit_hash: Option<String>,
     }
 }
 
 impl FindTableAnswer {
-    /// Returns the table's run, if it is there.
+    /// Returns the table's run, if it exists.
     pub fn run(&self) -> Option<&FoundRun> {
         self.project.as_ref()?.run.as_ref()
     }
 
-    /// Tells whether the artifact is there and whole.
+    /// Returns whether the artifact is committed.
     pub fn has_artifact(&self) -> bool {
         let project = self.project.as_ref();
         let collection = project.and_then(|project| project.artifact_collection.as_ref());

@@ -1,11 +1,11 @@
-//! Who the caller is, and what the server can do.
+//! Operations that return the key's owner and the server's features.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Named, Operation, answer, variables};
+use super::{Named, Operation, answer, present, variables};
 
 variables! {
-    /// Asks to whom the key belongs.
+    /// Requests the owner of the API key.
     WhoAmI {}
 }
 
@@ -16,9 +16,10 @@ impl Operation for WhoAmI {
 }
 
 answer! {
-    /// The answer to [`WhoAmI`].
+    /// The response to [`WhoAmI`].
     WhoAmIAnswer {
-        /// The key's owner; absent when the server does not know the key.
+        /// The key's owner; absent if the server does not know the key.
+        #[serde(deserialize_with = "present")]
         viewer: Option<Viewer>,
     }
 }
@@ -26,13 +27,13 @@ answer! {
 answer! {
     /// The owner of a key.
     Viewer {
-        /// The entity that the owner logs to when none is named.
+        /// The entity that is used if the owner logs without naming one.
         default_entity: Option<Named>,
     }
 }
 
 variables! {
-    /// Asks what the server can do.
+    /// Requests the server's features.
     ServerFeatures {}
 }
 
@@ -43,17 +44,18 @@ impl Operation for ServerFeatures {
 }
 
 answer! {
-    /// The answer to [`ServerFeatures`].
+    /// The response to [`ServerFeatures`].
     ServerFeaturesAnswer {
-        /// What the server says of itself.
+        /// The server's self-description.
+        #[serde(deserialize_with = "present")]
         server_info: Option<ServerInfo>,
     }
 }
 
 answer! {
-    /// What a server says of itself.
+    /// A server's self-description.
     ServerInfo {
-        /// The features that it names.
+        /// The features.
         features: Vec<Feature>,
     }
 }
@@ -63,13 +65,13 @@ answer! {
     Feature {
         /// Its name.
         name: String,
-        /// Whether it is on.
+        /// Whether the feature is enabled.
         is_enabled: bool,
     }
 }
 
 impl ServerFeaturesAnswer {
-    /// Tells whether a feature is on.
+    /// Returns whether a feature is enabled.
     pub fn has(&self, feature: &str) -> bool {
         let features = self.server_info.iter().flat_map(|info| &info.features);
         features.into_iter().any(|f| f.name == feature && f.is_enabled)

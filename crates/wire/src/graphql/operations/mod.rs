@@ -1,4 +1,4 @@
-//! The operations that opening a table and uploading its media take.
+//! The operations for opening a table and uploading its media.
 
 mod artifact;
 mod create;
@@ -7,7 +7,7 @@ mod find;
 mod login;
 mod read;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Operation;
 
@@ -19,7 +19,7 @@ pub use login::*;
 pub use read::*;
 
 /// Declares the variables of an operation: a struct whose fields are named as in the document and
-/// which takes no others.
+/// which rejects unknown fields.
 macro_rules! variables {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
@@ -29,7 +29,7 @@ macro_rules! variables {
     };
 }
 
-/// Declares a part of an answer. Servers may send more than is asked for here.
+/// Declares a part of a response. Unknown fields from the server are ignored.
 macro_rules! answer {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
@@ -40,8 +40,14 @@ macro_rules! answer {
 }
 use {answer, variables};
 
+/// Reads a field that an answer must have, even if it is null: an answer without the fields that
+/// the operation asks for is not an answer to it.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(deserializer)
+}
+
 answer! {
-    /// Something of which only the name matters.
+    /// An object of which only the name is needed.
     Named {
         /// The name.
         name: String,
@@ -49,7 +55,7 @@ answer! {
 }
 
 answer! {
-    /// Something of which only the id matters.
+    /// An object of which only the id is needed.
     Identified {
         /// The id.
         id: String,

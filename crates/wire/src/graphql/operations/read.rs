@@ -1,12 +1,12 @@
-//! Reading rows back.
+//! Operation that reads rows.
 
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-use super::{Operation, answer, variables};
+use super::{Operation, answer, present, variables};
 
 variables! {
-    /// Reads rows back.
+    /// Reads rows of a table.
     ReadRows {
         /// The entity.
         entity: String,
@@ -16,17 +16,18 @@ variables! {
         table: String,
         /// The number of the first row.
         min: u64,
-        /// The number behind the last row.
+        /// The number after the last row.
         max: u64,
-        /// How many rows to answer with at the most.
+        /// Maximum number of rows to return.
         limit: u64,
     }
 }
 
 impl ReadRows {
-    /// Reads the rows of a table from number `min` on, before `max`, as many as `limit`.
+    /// Reads at most `limit` rows of a table with numbers from `min` up to, but not including,
+    /// `max`.
     ///
-    /// Numbers beyond those that GraphQL's integers hold become the largest that they do.
+    /// Numbers that exceed GraphQL's integer range are clamped to its maximum.
     pub fn new(table: &TablePath, min: u64, max: u64, limit: u64) -> Self {
         Self {
             entity: table.entity().to_owned(),
@@ -46,25 +47,26 @@ impl Operation for ReadRows {
 }
 
 answer! {
-    /// The answer to [`ReadRows`].
+    /// The response to [`ReadRows`].
     ReadRowsAnswer {
-        /// The project, if it is there.
+        /// The project, if it exists.
+        #[serde(deserialize_with = "present")]
         project: Option<ReadProject>,
     }
 }
 
 answer! {
-    /// A project, in the answer to [`ReadRows`].
+    /// A project in the response to [`ReadRows`].
     ReadProject {
-        /// The table's run, if it is there.
+        /// The table's run, if it exists.
         run: Option<ReadRun>,
     }
 }
 
 answer! {
-    /// A table's run, in the answer to [`ReadRows`].
+    /// A table's run in the response to [`ReadRows`].
     ReadRun {
-        /// Its rows, oldest first: each a history line, for [`HistoryLine`](crate::HistoryLine).
+        /// Its rows, oldest first; each is a history line for [`HistoryLine`](crate::HistoryLine).
         history: Vec<String>,
     }
 }

@@ -1,0 +1,178 @@
+//! Copies of a catalog: one a day, the last few kept, and how one is used again.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::record::Record;
+use super::{CatalogError, check_pages, generation};
+use crate::{clock, folder};
+
+/// How many copies are kept.
+const KEPT: usize = 5;
+
+/// How old the newest copy gets.
+const INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// The copies of a catalog, in a folder beside it.
+#[derive(Clone, Debug)]
+pub(super) struct Copies {
+    catalog: PathBuf,
+    folder: PathBuf,
+}
+
+/// A copy that can be used.
+#[derive(Debug)]
+pub(super) struct UsableCopy {
+    pub(super) path: PathBuf,
+    /// How many changes are in it.
+    pub(super) generation: u64,
+}
+
+impl Copies {
+    pub(super) fn of(catalog: &Path) -> Self {
+        let folder = catalog.with_file_name("catalog-copies");
+        Self { catalog: catalog.to_owned(), folder }
+    }
+
+    /// Returns whether there is no copy of the last day. A copy from a day ahead counts as old: the
+    /// clock was wrong.
+    pub(super) fn are_due(&self) -> io::Result<bool> {
+        let Some((_, newest)) = self.list()?.pop() else { return Ok(true) };
+        let (made, now) = (fs::metadata(newest)?.modified()?, clock::now());
+        let age = now.duration_since(made).or_else(|_| made.duration_since(now));
+        Ok(age.is_ok_and(|age| age >= INTERVAL))
+    }
+
+    /// Makes a copy, and removes those beyond [`KEPT`].
+    pub(super) fn make(&self, catalog: &Connection) -> Result<(), CatalogError> {
+        let last = self.list()?.last().map_or(0, |(number, _)| *number);
+        folder::make_private(&self.folder)?;
+        let beside = self.folder.join("new");
+        remove_if_there(&beside)?;
+        make_private_file(&beside)?;
+        if let Err(error) = catalog.execute("VACUUM INTO ?1", [path_text(&beside)?]) {
+            // Half a copy on a full disk helps nobody.
+            remove_if_there(&beside)?;
+            return Err(error.into());
+        }
+        File::open(&beside)?.sync_all()?;
+        fs::rename(&beside, self.folder.join(format!("{:06}.db", last + 1)))?;
+        folder::sync(&self.folder)?;
+        let mut copies = self.list()?;
+        for (_, path) in copies.drain(..copies.len().saturating_sub(KEPT)) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the newest copy that is whole and has a key.
+    pub(super) fn newest_usable(&self) -> io::Result<Option<UsableCopy>> {
+        let check = |path: &Path| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let copy = Connection::open_with_flags(path, flags)?;
+            check_pages(&copy)?;
+            let keys: i64 = copy.query_row("SELECT count(*) FROM keys", [], |row| row.get(0))?;
+            let generation = generation(&copy)?;
+            Ok::<_, CatalogError>((keys > 0).then_some(generation))
+        };
+        for (_, path) in self.list()?.into_iter().rev() {
+            match check(&path) {
+                Ok(Some(generation)) => return Ok(Some(UsableCopy { path, generation })),
+                Ok(None) => {}
+                Err(error) => tracing::error!(copy = ?path.file_name(), %error, "a damaged copy"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts a copy in the catalog's place, which must be free.
+    pub(super) fn restore(&self, copy: &UsableCopy) -> io::Result<()> {
+        let beside = self.catalog.with_extension("restored");
+        remove_if_there(&beside)?;
+        fs::copy(&copy.path, &beside)?;
+        File::open(&beside)?.sync_all()?;
+        fs::rename(beside, &self.catalog)?;
+        sync_parent(&self.catalog)
+    }
+
+    /// Moves the catalog's files into a folder of their own, and returns it. The copies may go with
+    /// it: a new catalog that has had fewer changes than they must not look lost.
+    pub(super) fn set_catalog_aside(&self, with_copies: bool) -> io::Result<PathBuf> {
+        let aside = (1..)
+            .map(|n: u32| self.catalog.with_file_name(format!("catalog-aside-{n}")))
+            .find(|folder| !folder.exists())
+            .ok_or_else(|| io::Error::other("no name is free"))?;
+        folder::make_private(&aside)?;
+        let name = self.catalog.as_os_str();
+        let beside = ["-wal", "-shm"].map(|end| {
+            let mut name = name.to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        });
+        let record = Record::path(&self.catalog);
+        // The log before the database: without it, what is left is an older catalog, which its record
+        // shows, and not a log that belongs to another one.
+        let [log, index] = &beside;
+        let copies = with_copies.then_some(&self.folder);
+        for path in [log, index, &self.catalog, &record].into_iter().chain(copies) {
+            let Some(name) = path.file_name() else { continue };
+            match fs::rename(path, aside.join(name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
+            }
+        }
+        folder::sync(&aside)?;
+        sync_parent(&self.catalog)?;
+        Ok(aside)
+    }
+
+    /// Returns the copies with their numbers, the oldest first.
+    fn list(&self) -> io::Result<Vec<(u64, PathBuf)>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut copies = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".db"));
+            if let Some(number) = number.and_then(|number| number.parse().ok()) {
+                copies.push((number, path));
+            }
+        }
+        copies.sort();
+        Ok(copies)
+    }
+}
+
+/// Makes an empty file for its owner alone; SQLite keeps its mode.
+pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?;
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    folder::sync(parent.unwrap_or(Path::new(".")))
+}
+
+fn path_text(path: &Path) -> Result<&str, CatalogError> {
+    let reason = "the data folder's name is not UTF-8, so no copy of the catalog can be made";
+    path.to_str().ok_or_else(|| CatalogError::Failed { reason: reason.to_owned() })
+}

@@ -1,0 +1,49 @@
+//! Whether the server is alive and ready, for those who run it.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use crate::AppState;
+
+/// Needs no key: what it answers has no names, paths or rows in it.
+pub(crate) fn router() -> Router<AppState> {
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    /// Whether requests are answered.
+    ready: bool,
+    /// What somebody should look at. A server may be ready nevertheless.
+    problems: Vec<String>,
+    /// How many tables have problems with their stored data.
+    tables_with_problems: usize,
+    /// How many problems of each kind the stored data have.
+    store_problems: BTreeMap<&'static str, usize>,
+}
+
+async fn ready(State(state): State<AppState>) -> impl IntoResponse {
+    // What cannot be read is in the problems below, or passes.
+    let can_read = state.catalog.has_keys().await.is_ok();
+    let ready = can_read && !state.shared.stopping.is_cancelled();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let health = state.store.health();
+    let mut store_problems = BTreeMap::<&'static str, usize>::new();
+    for (_, problem) in health.problems() {
+        *store_problems.entry(problem.kind.as_str()).or_default() += 1;
+    }
+    // Damage is no reason to take a server out of service that has all other rows.
+    let readiness = Readiness {
+        ready,
+        problems: state.catalog.problems(),
+        tables_with_problems: health.tables.len(),
+        store_problems,
+    };
+    (status, Json(readiness))
+}

@@ -1,0 +1,201 @@
+//! Connections.
+
+mod activity;
+mod pace;
+mod places;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::DATE;
+use axum::response::Response;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::access::Peer;
+use crate::clock;
+use crate::config::Limits;
+use activity::{UnderWay, WatchedIo};
+use pace::{PacedBody, PacedIo};
+use places::{Place, Places};
+
+/// How long to wait if the system has no socket left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves connections until `shutdown` is done and those that are open have ended.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    limits: &Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let stopping = CancellationToken::new();
+    let places = Arc::new(Places::new(limits));
+    let limits = Arc::new(limits.clone());
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let Some((stream, peer, place)) = accepted else { continue };
+        let connection = Connection {
+            router: router.clone(),
+            peer,
+            limits: Arc::clone(&limits),
+            place,
+            stopping: stopping.clone(),
+        };
+        let tls = tls.clone();
+        connections.spawn(async move {
+            match tls {
+                None => connection.run(stream).await,
+                Some(tls) => connection.run_tls(&tls, stream).await,
+            }
+        });
+    }
+    drop(listener);
+    stopping.cancel();
+    connections.close();
+    if tokio::time::timeout(limits.drain_timeout, connections.wait()).await.is_err() {
+        tracing::warn!(open = connections.len(), "connections that did not end in time");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Places>,
+) -> Option<(TcpStream, SocketAddr, Place)> {
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%peer, %error, "no TCP_NODELAY");
+            }
+            let Some(place) = places.take(peer.ip()).await else {
+                tracing::warn!(target: "audit", %peer, "too many connections from this address");
+                return None;
+            };
+            Some((stream, peer, place))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            // The process may have fewer sockets than there are places.
+            places.make_room();
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+struct Connection {
+    router: Router,
+    peer: SocketAddr,
+    limits: Arc<Limits>,
+    place: Place,
+    stopping: CancellationToken,
+}
+
+impl Connection {
+    async fn run_tls(self, tls: &TlsAcceptor, stream: TcpStream) {
+        let peer = self.peer;
+        let handshake = tokio::time::timeout(self.limits.header_timeout, tls.accept(stream));
+        let stream = tokio::select! {
+            stream = handshake => stream,
+            () = self.place.evicted() => return,
+            () = self.stopping.cancelled() => return,
+        };
+        match stream {
+            Ok(Ok(stream)) => self.run(stream).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+            Err(_) => tracing::debug!(%peer, "no TLS in time"),
+        }
+    }
+
+    async fn run<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(self, stream: S) {
+        let Self { router, peer, limits, place, stopping } = self;
+        let activity = Arc::clone(place.activity());
+        activity.begin_idle();
+        let evicted = place.eviction();
+        let rate = limits.min_bytes_per_second;
+        let stream = PacedIo::new(stream, limits.write_timeout, rate);
+        // The place belongs to the stream, which outlives the HTTP connection if it is upgraded.
+        let stream = WatchedIo::new(stream, place);
+        let service = {
+            let (activity, limits) = (Arc::clone(&activity), Arc::clone(&limits));
+            hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+                let under_way = activity.begin_request();
+                let mut request: Request = request.map(|body| {
+                    axum::body::Body::new(PacedBody::new(body, limits.body_timeout, rate))
+                });
+                request.extensions_mut().insert(Peer(peer));
+                answer(router.clone(), request, under_way)
+            })
+        };
+        // hyper's timeout for heads would count idle time too, and its `Date` panics before 1970.
+        let connection = http1::Builder::new()
+            .header_read_timeout(None::<Duration>)
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let mut is_last = false;
+        let result = loop {
+            tokio::select! {
+                result = connection.as_mut() => break result,
+                () = stopping.cancelled(), if !is_last => is_last = true,
+                () = evicted.cancelled(), if !is_last => {
+                    if !activity.is_under_way() {
+                        tracing::debug!(%peer, "a connection was closed to make room");
+                        return;
+                    }
+                    is_last = true;
+                }
+                () = activity.overdue(limits.header_timeout, limits.idle_timeout) => {
+                    tracing::debug!(%peer, "a connection sent no request in time");
+                    return;
+                }
+            }
+            connection.as_mut().graceful_shutdown();
+        };
+        if let Err(error) = result {
+            tracing::debug!(%peer, %error, "a connection ended");
+        }
+    }
+}
+
+/// Answers a request, which is under way until the answer's body has been sent or dropped.
+async fn answer(
+    router: Router,
+    request: Request,
+    mut under_way: UnderWay,
+) -> Result<
+    Response<impl hyper::body::Body<Data = axum::body::Bytes, Error = axum::Error>>,
+    Infallible,
+> {
+    let Ok(mut response) = router.oneshot(request).await;
+    response.headers_mut().entry(DATE).or_insert_with(clock::http_date);
+    if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+        under_way.never_ends();
+    }
+    // Not `map_frame`, which hides the body's length.
+    Ok(response.map(|body| {
+        body.map_err(move |error| {
+            let _is_part_of_the_body = &under_way;
+            error
+        })
+    }))
+}

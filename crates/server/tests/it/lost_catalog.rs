@@ -1,0 +1,126 @@
+//! A catalog that is lost or damaged: it never looks like a first start.
+
+use std::path::PathBuf;
+
+use streamtable_server::{CatalogError, LostCatalog, ServerError};
+
+use crate::support::Running;
+
+const ROWS: &str = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"a\":1,\"_client_id\":\"w\"}"]}}}"#;
+
+/// Starts a server, and stops it when it has a row.
+async fn stopped_with_a_row() -> Running {
+    let mut server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let posted = server.post("me/p/r", &[("x-wandb-use-async-filestream", "true")], ROWS).await;
+    assert_eq!(posted.status, 200);
+    server.stop().await;
+    server
+}
+
+impl Running {
+    fn catalog_file(&self) -> PathBuf {
+        self.folder.path().join("catalog.db")
+    }
+
+    /// Starts again, and returns why it does not.
+    async fn refused(&mut self, lost: LostCatalog) -> String {
+        let again = self.start_again(|config| config.lost_catalog = lost).await;
+        match again.expect_err("the server starts") {
+            ServerError::Catalog(error @ CatalogError::Lost { .. }) => error.to_string(),
+            other => panic!("{other}"),
+        }
+    }
+
+    async fn has_its_row(&self) -> bool {
+        let rows = self.get("/api/tables/me/p/r/rows").await;
+        rows.status == 200 && rows.text().contains("\"a\":1")
+    }
+}
+
+#[tokio::test]
+async fn a_catalog_that_is_gone() {
+    let mut server = stopped_with_a_row().await;
+    let old_key = server.key.clone();
+    let folder = server.folder.path().to_owned();
+    // Its record, if only that is left, tells that there was one; else the tables do.
+    for name in ["catalog.db", "catalog.generation"] {
+        std::fs::remove_file(folder.join(name)).unwrap();
+        let said = server.refused(LostCatalog::Refuse).await;
+        assert!(said.contains("`--lost-catalog copy`") && said.contains("empty`"), "{said}");
+        std::fs::remove_file(folder.join("catalog.db")).unwrap();
+    }
+
+    let copy = async |server: &mut Running| {
+        server.start_again(|config| config.lost_catalog = LostCatalog::UseCopy).await.unwrap();
+    };
+    copy(&mut server).await;
+    assert!(server.has_its_row().await);
+    let ready = server.get("/readyz").await.json();
+    assert_eq!(ready["ready"], true);
+    assert!(ready["problems"][0].as_str().unwrap().contains("replaced"), "{ready}");
+    // From then on there is nothing to do, with or without the flag.
+    let lines = ready["problems"].as_array().unwrap().len();
+    assert_eq!(lines, 1);
+    copy(&mut server).await;
+    assert_eq!(server.get("/readyz").await.json()["problems"].as_array().unwrap().len(), 0);
+    server.start_again(|_| {}).await.unwrap();
+    assert_eq!(server.key, old_key);
+}
+
+#[tokio::test]
+async fn an_empty_catalog_is_begun_if_somebody_says_so() {
+    let mut server = stopped_with_a_row().await;
+    let old_key = server.key.clone();
+    let folder = server.folder.path().to_owned();
+    std::fs::write(server.catalog_file(), "").unwrap();
+    std::fs::remove_dir_all(folder.join("catalog-copies")).unwrap();
+    let said = server.refused(LostCatalog::Refuse).await;
+    assert!(said.contains("no copy that can be used"), "{said}");
+    server.refused(LostCatalog::UseCopy).await;
+    server.start_again(|config| config.lost_catalog = LostCatalog::BeginEmpty).await.unwrap();
+    assert_ne!(server.key, old_key);
+    assert!(server.has_its_row().await);
+    assert!(folder.join("catalog-aside-1/catalog.generation").exists());
+    server.start_again(|_| {}).await.unwrap();
+    assert!(server.has_its_row().await);
+}
+
+#[tokio::test]
+async fn damaged_pages_are_found_at_the_start() {
+    let mut server = stopped_with_a_row().await;
+    let path = server.catalog_file();
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.len() > 8192, "the catalog is in its file after a stop");
+    bytes[4096..].fill(0x5a);
+    std::fs::write(&path, &bytes).unwrap();
+    let said = server.refused(LostCatalog::Refuse).await;
+    assert!(said.contains("`--lost-catalog copy`"), "{said}");
+    server.start_again(|config| config.lost_catalog = LostCatalog::UseCopy).await.unwrap();
+    assert!(server.has_its_row().await);
+    // What was damaged is kept.
+    let aside = server.folder.path().join("catalog-aside-1/catalog.db");
+    assert_eq!(std::fs::read(aside).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_stop_leaves_the_catalog_in_one_file() {
+    let server = stopped_with_a_row().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("catalog.db");
+    std::fs::copy(server.catalog_file(), &copy).unwrap();
+    let catalog = streamtable_server::Catalog::open(&copy).unwrap();
+    assert_eq!(catalog.keys().await.unwrap().len(), 1);
+}
+
+/// The daily copy and the files beside it are for their owner alone, without any umask.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_catalogs_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = stopped_with_a_row().await;
+    for name in ["catalog.db", "catalog.generation", "catalog-copies/000001.db", "signing-key"] {
+        let metadata = std::fs::metadata(server.folder.path().join(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}

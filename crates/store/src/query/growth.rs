@@ -1,0 +1,425 @@
+//! How large the results of functions can be, estimated from their arguments.
+
+use std::ops::Add;
+
+use arrow::array::{Array, ArrayRef, AsArray as _};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Date32Type, Date64Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
+use datafusion::common::Result;
+use datafusion::logical_expr::ColumnarValue;
+
+/// To find all matches of a regular expression may take as many steps as the square of the text's
+/// length; that many of them take as long as one step of another function.
+const REGEX_STEPS: u64 = 16;
+
+/// What a row needs at the most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Need {
+    pub(super) bytes: u64,
+    pub(super) steps: u64,
+}
+
+impl Add for Need {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            steps: self.steps.saturating_add(other.steps),
+        }
+    }
+}
+
+/// How the result of a function grows with its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Growth {
+    /// As many times the first argument as the second says.
+    Times,
+    /// As many characters as the second argument says.
+    Padded,
+    /// As many elements as the second argument says, each as large as the third.
+    Resized,
+    /// Each occurrence of the second argument becomes the third.
+    Replaced,
+    /// Each match of the second argument becomes the third, which may hold what was matched.
+    RegexReplaced,
+    /// Each match of the second argument is counted.
+    RegexCounted,
+    /// Each character becomes another.
+    Translated,
+    /// All arguments in a row.
+    Sum,
+    /// All arguments after the first, with the first between them.
+    Joined,
+    /// The elements of the first argument as text, with the second between them.
+    ListJoined,
+    /// A list of the first argument's parts.
+    Split,
+    /// A list of numbers or instants from the first argument to the second.
+    Series,
+    /// Each letter of the second argument becomes a few.
+    Formatted,
+    /// A number, after as many steps as the product of two lengths.
+    Compared,
+}
+
+impl Growth {
+    /// Returns how a function grows; `None` if its results are about as large as its arguments and
+    /// it does not have to be bounded.
+    pub(super) fn of(function: &str) -> Option<Self> {
+        Some(match function {
+            "array_repeat" | "repeat" => Self::Times,
+            "array_resize" => Self::Resized,
+            "lpad" | "rpad" => Self::Padded,
+            "replace" => Self::Replaced,
+            "regexp_replace" => Self::RegexReplaced,
+            "regexp_count" | "regexp_instr" | "regexp_match" => Self::RegexCounted,
+            "translate" => Self::Translated,
+            "array_append" | "array_concat" | "array_prepend" | "array_replace"
+            | "array_replace_all" | "array_replace_n" | "array_union" | "arrays_zip" | "concat"
+            | "make_array" | "map" | "map_entries" | "overlay" => Self::Sum,
+            "concat_ws" => Self::Joined,
+            "array_to_string" => Self::ListJoined,
+            "string_to_array" => Self::Split,
+            "generate_series" | "range" => Self::Series,
+            "to_char" => Self::Formatted,
+            "find_in_set" | "levenshtein" => Self::Compared,
+            _ => return None,
+        })
+    }
+
+    /// Returns what each row needs.
+    pub(super) fn needs(self, args: &[ColumnarValue], rows: usize) -> Result<Needs> {
+        let size_of = |at: usize| args.get(at).map_or(Ok(Values::Same(0)), sizes);
+        let count_of = |at: usize| args.get(at).map_or(Ok(Values::Same(0)), counts);
+        let all_sizes = || args.iter().map(sizes).collect::<Result<Vec<_>>>();
+        let of = |bytes: &dyn Fn(usize) -> u64, steps: &dyn Fn(usize) -> u64| {
+            let need = |row| Need { bytes: bytes(row), steps: steps(row) };
+            Needs((0..rows).map(need).collect())
+        };
+        let none = |_: usize| -> u64 { 0 };
+        Ok(match self {
+            Self::Times => {
+                let (value, times) = (size_of(0)?, count_of(1)?);
+                of(&|row| value.of(row).saturating_mul(times.of(row)), &none)
+            }
+            Self::Padded | Self::Resized => {
+                let (value, length, fill) = (size_of(0)?, count_of(1)?, size_of(2)?);
+                // A character has four bytes at the most.
+                let each = |fill: u64| if self == Self::Padded { 4 } else { fill.max(16) };
+                let padded = |row| {
+                    let filled = length.of(row).saturating_mul(each(fill.of(row)));
+                    filled.saturating_add(value.of(row))
+                };
+                of(&padded, &none)
+            }
+            Self::Replaced => {
+                let (text, from, to) = (size_of(0)?, size_of(1)?, size_of(2)?);
+                let replaced = |row| {
+                    let text = text.of(row);
+                    let times = (text / from.of(row).max(1)).saturating_add(1);
+                    times.saturating_mul(to.of(row)).saturating_add(text)
+                };
+                of(&replaced, &none)
+            }
+            Self::RegexReplaced => {
+                let (text, to) = (size_of(0)?, size_of(2)?);
+                let replaced = |row| {
+                    let each = to.of(row).saturating_mul(2).saturating_add(1);
+                    text.of(row).saturating_add(1).saturating_mul(each)
+                };
+                of(&replaced, &|row| regex_steps(text.of(row)))
+            }
+            Self::RegexCounted => {
+                let text = size_of(0)?;
+                of(&|row| text.of(row), &|row| regex_steps(text.of(row)))
+            }
+            Self::Translated => {
+                let text = size_of(0)?;
+                of(&|row| text.of(row).saturating_mul(4), &none)
+            }
+            Self::Sum => {
+                let all = all_sizes()?;
+                let sum = |row| all.iter().fold(0_u64, |sum, it| sum.saturating_add(it.of(row)));
+                of(&sum, &none)
+            }
+            Self::Joined => {
+                let all = all_sizes()?;
+                let between = size_of(0)?;
+                let sum = |row| {
+                    let each =
+                        all.iter().skip(1).map(|it| it.of(row).saturating_add(between.of(row)));
+                    each.fold(0_u64, u64::saturating_add)
+                };
+                of(&sum, &none)
+            }
+            Self::ListJoined => {
+                let (list, between) = (size_of(0)?, size_of(1)?);
+                let joined = |row| list.of(row).saturating_mul(between.of(row).saturating_add(3));
+                of(&joined, &none)
+            }
+            Self::Split => {
+                let text = size_of(0)?;
+                of(&|row| text.of(row).saturating_add(1).saturating_mul(17), &none)
+            }
+            Self::Series => {
+                let ticks = args.iter().map(ticks).collect::<Result<Vec<_>>>()?;
+                let series = |row| series_length(&ticks, row).saturating_mul(8);
+                of(&series, &none)
+            }
+            Self::Formatted => {
+                let format = size_of(1)?;
+                of(&|row| format.of(row).saturating_mul(32), &none)
+            }
+            Self::Compared => {
+                let (a, b) = (size_of(0)?, size_of(1)?);
+                of(&|_| 8, &|row| a.of(row).saturating_mul(b.of(row)))
+            }
+        })
+    }
+}
+
+fn regex_steps(bytes: u64) -> u64 {
+    bytes.saturating_mul(bytes) / REGEX_STEPS
+}
+
+/// What each row of a batch needs.
+#[derive(Debug)]
+pub(super) struct Needs(Vec<Need>);
+
+impl Needs {
+    pub(super) fn of(&self, row: usize) -> Need {
+        self.0.get(row).copied().unwrap_or_default()
+    }
+}
+
+/// A number for each row.
+#[derive(Debug)]
+enum Values<T> {
+    Same(T),
+    Each(Vec<T>),
+}
+
+impl<T: Copy + Default> Values<T> {
+    fn of(&self, row: usize) -> T {
+        match self {
+            Self::Same(value) => *value,
+            Self::Each(values) => values.get(row).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// Calls a function with the argument as an array: of one row if it is the same for all.
+fn values<T: Copy + Default>(
+    value: &ColumnarValue,
+    read: impl FnOnce(&ArrayRef) -> Result<Vec<T>>,
+) -> Result<Values<T>> {
+    Ok(match value {
+        ColumnarValue::Array(array) => Values::Each(read(array)?),
+        ColumnarValue::Scalar(value) => {
+            Values::Same(read(&value.to_array()?)?.first().copied().unwrap_or_default())
+        }
+    })
+}
+
+/// Returns how many bytes each row's value has.
+fn sizes(value: &ColumnarValue) -> Result<Values<u64>> {
+    values(value, |array| Ok(row_bytes(array.as_ref())))
+}
+
+/// Returns each row's count; what is negative or null counts as none.
+fn counts(value: &ColumnarValue) -> Result<Values<u64>> {
+    values(value, |array| {
+        let numbers = cast(array, &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>();
+        Ok(numbers.iter().map(|n| u64::try_from(n.unwrap_or(0)).unwrap_or(0)).collect())
+    })
+}
+
+fn row_bytes(array: &dyn Array) -> Vec<u64> {
+    let rows = array.len();
+    let lengths = |offsets: &[i32]| -> Vec<u64> {
+        offsets.windows(2).map(|pair| (pair[1] - pair[0]) as u64).collect()
+    };
+    let long = |offsets: &[i64]| -> Vec<u64> {
+        offsets.windows(2).map(|pair| (pair[1] - pair[0]) as u64).collect()
+    };
+    // The length of a view is in its first four bytes.
+    let views = |views: &[u128]| views.iter().map(|view| u64::from(*view as u32)).collect();
+    match array.data_type() {
+        DataType::Utf8 => lengths(array.as_string::<i32>().value_offsets()),
+        DataType::LargeUtf8 => long(array.as_string::<i64>().value_offsets()),
+        DataType::Binary => lengths(array.as_binary::<i32>().value_offsets()),
+        DataType::LargeBinary => long(array.as_binary::<i64>().value_offsets()),
+        DataType::Utf8View => views(array.as_string_view().views()),
+        DataType::BinaryView => views(array.as_binary_view().views()),
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let offsets = list.value_offsets().iter().map(|&at| at as usize);
+            inner_bytes(&offsets.collect::<Vec<_>>(), list.values().as_ref())
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let offsets = list.value_offsets().iter().map(|&at| at as usize);
+            inner_bytes(&offsets.collect::<Vec<_>>(), list.values().as_ref())
+        }
+        DataType::FixedSizeList(_, size) => {
+            let size = *size as usize;
+            let offsets: Vec<usize> = (0..=rows).map(|row| row * size).collect();
+            inner_bytes(&offsets, array.as_fixed_size_list().values().as_ref())
+        }
+        DataType::Struct(_) => {
+            let mut sum = vec![0_u64; rows];
+            for column in array.as_struct().columns() {
+                for (sum, bytes) in sum.iter_mut().zip(row_bytes(column.as_ref())) {
+                    *sum = sum.saturating_add(bytes.max(16));
+                }
+            }
+            sum
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let offsets = map.value_offsets().iter().map(|&at| at as usize);
+            inner_bytes(&offsets.collect::<Vec<_>>(), map.entries())
+        }
+        DataType::Null => vec![0; rows],
+        ty => match ty.primitive_width() {
+            Some(width) => vec![width as u64; rows],
+            None if *ty == DataType::Boolean => vec![1; rows],
+            // The size of one row of another type is not known: it may be all of it.
+            None => vec![array.get_array_memory_size() as u64; rows],
+        },
+    }
+}
+
+/// Returns how many bytes lists have, of which each has the elements between two offsets.
+fn inner_bytes(offsets: &[usize], elements: &dyn Array) -> Vec<u64> {
+    let (Some(&first), Some(&last)) = (offsets.first(), offsets.last()) else { return Vec::new() };
+    let bytes = row_bytes(elements.slice(first, last - first).as_ref());
+    let list = |pair: &[usize]| {
+        let elements = &bytes[pair[0] - first..pair[1] - first];
+        // An element is a view or an offset, too.
+        elements.iter().fold(16_u64, |sum, bytes| sum.saturating_add(*bytes).saturating_add(16))
+    };
+    offsets.windows(2).map(list).collect()
+}
+
+/// Returns each row's number, or instant or interval in nanoseconds.
+fn ticks(value: &ColumnarValue) -> Result<Values<i128>> {
+    const MILLISECOND: i128 = 1_000_000;
+    const DAY: i128 = 86_400_000 * MILLISECOND;
+    values(value, |array| {
+        Ok(match array.data_type() {
+            DataType::Interval(IntervalUnit::MonthDayNano) => array
+                .as_primitive::<IntervalMonthDayNanoType>()
+                .iter()
+                .map(|it| {
+                    it.map_or(0, |it| {
+                        // The shortest month makes the most steps.
+                        let days = i128::from(it.months) * 28 + i128::from(it.days);
+                        days * DAY + i128::from(it.nanoseconds)
+                    })
+                })
+                .collect(),
+            DataType::Date32 => {
+                let days = array.as_primitive::<Date32Type>();
+                days.iter().map(|it| i128::from(it.unwrap_or(0)) * DAY).collect()
+            }
+            DataType::Date64 => {
+                let millis = array.as_primitive::<Date64Type>();
+                millis.iter().map(|it| i128::from(it.unwrap_or(0)) * MILLISECOND).collect()
+            }
+            ty => {
+                let unit = match ty {
+                    DataType::Timestamp(TimeUnit::Second, _) => 1_000 * MILLISECOND,
+                    DataType::Timestamp(TimeUnit::Millisecond, _) => MILLISECOND,
+                    DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000,
+                    _ => 1,
+                };
+                let numbers = cast(array, &DataType::Int64)?;
+                let numbers = numbers.as_primitive::<Int64Type>();
+                numbers.iter().map(|it| i128::from(it.unwrap_or(0)) * unit).collect()
+            }
+        })
+    })
+}
+
+fn series_length(ticks: &[Values<i128>], row: usize) -> u64 {
+    let tick = |at: usize| ticks.get(at).map(|it| it.of(row));
+    let (start, end) = match (tick(0), tick(1)) {
+        (Some(end), None) => (0, end),
+        (start, end) => (start.unwrap_or(0), end.unwrap_or(0)),
+    };
+    let step = tick(2).unwrap_or(1).unsigned_abs().max(1);
+    u64::try_from(start.abs_diff(end) / step).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ListArray, StringViewArray};
+    use datafusion::common::ScalarValue;
+
+    use super::*;
+
+    fn text(text: &str) -> ColumnarValue {
+        ColumnarValue::Scalar(ScalarValue::from(text))
+    }
+
+    fn number(n: i64) -> ColumnarValue {
+        ColumnarValue::Scalar(ScalarValue::from(n))
+    }
+
+    #[track_caller]
+    fn check(function: &str, args: &[ColumnarValue], bytes: u64, steps: u64) {
+        let need = Growth::of(function).unwrap().needs(args, 1).unwrap().of(0);
+        assert_eq!(need, Need { bytes, steps }, "{function}");
+    }
+
+    #[test]
+    fn needs_of_one_row() {
+        check("repeat", &[text("abc"), number(10)], 30, 0);
+        check("repeat", &[text("abc"), number(-1)], 0, 0);
+        check("repeat", &[text("abc"), number(i64::MAX)], u64::MAX, 0);
+        check("lpad", &[text("abc"), number(10), text("x")], 43, 0);
+        check("replace", &[text("aaaa"), text("a"), text("bb")], 14, 0);
+        check("regexp_replace", &[text("aaa"), text("a"), text("b")], 12, 0);
+        check("regexp_count", &[text(&"a".repeat(1 << 10)), text("a")], 1 << 10, 1 << 16);
+        check("translate", &[text("aa"), text("a"), text("b")], 8, 0);
+        check("concat", &[text("aa"), text("b"), number(1)], 11, 0);
+        check("concat_ws", &[text(", "), text("a"), text("b")], 6, 0);
+        check("array_repeat", &[number(1), number(1000)], 8000, 0);
+        check("range", &[number(10)], 88, 0);
+        check("range", &[number(i64::MIN), number(i64::MAX)], u64::MAX, 0);
+        check("generate_series", &[number(10), number(0), number(-5)], 24, 0);
+        check("to_char", &[number(1), text("%Y")], 64, 0);
+        check("levenshtein", &[text("abc"), text("abcd")], 8, 12);
+        assert_eq!(Growth::of("upper"), None);
+    }
+
+    #[test]
+    fn an_hour_has_sixty_minutes() {
+        let at = |seconds| ColumnarValue::Scalar(ScalarValue::TimestampSecond(Some(seconds), None));
+        let minute = arrow::datatypes::IntervalMonthDayNano::new(0, 0, 60_000_000_000);
+        let minute = ColumnarValue::Scalar(ScalarValue::IntervalMonthDayNano(Some(minute)));
+        check("generate_series", &[at(0), at(3600), minute], 61 * 8, 0);
+    }
+
+    #[test]
+    fn each_row_has_its_own_need() {
+        let texts: ArrayRef = Arc::new(StringViewArray::from(vec!["", "a", "a longer text here"]));
+        let needs =
+            Growth::Times.needs(&[ColumnarValue::Array(Arc::clone(&texts)), number(2)], 3).unwrap();
+        assert_eq!([0, 1, 2].map(|row| needs.of(row).bytes), [0, 2, 36]);
+        let list = ListArray::from_iter_primitive::<Int64Type, _, _>([
+            Some(vec![Some(1), Some(2)]),
+            None,
+            Some(vec![]),
+        ]);
+        assert_eq!(row_bytes(&list), [64, 16, 16]);
+        assert_eq!(row_bytes(&list.slice(1, 2)), [16, 16]);
+    }
+}

@@ -1,0 +1,166 @@
+//! Which columns of its tables a query may name.
+
+use std::collections::HashSet;
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+/// The columns that a query may name.
+///
+/// To plan a query takes time that grows with the square of the columns of its tables, so that wide
+/// tables are planned with these columns alone. They are found in the tokens of the query, which takes
+/// no recursion: every word counts as a name, and syntax that may mean columns without naming them
+/// counts as all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    All,
+    Only(HashSet<String>),
+}
+
+impl Named {
+    /// Reads the text of a query.
+    pub(super) fn in_query(sql: &str) -> Self {
+        // The parser reports text that is not SQL.
+        let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
+            return Self::All;
+        };
+        let is_space = |token: &Token| matches!(token, Token::Whitespace(_));
+        let tokens: Vec<Token> = tokens.into_iter().filter(|token| !is_space(token)).collect();
+        if stands_for_all(&tokens) {
+            return Self::All;
+        }
+        let name = |token| match token {
+            Token::Word(word) => Some(word.value),
+            _ => None,
+        };
+        Self::Only(tokens.into_iter().filter_map(name).collect())
+    }
+
+    pub(super) fn has(&self, column: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(column),
+        }
+    }
+}
+
+/// Returns whether tokens may mean columns that they do not name.
+fn stands_for_all(tokens: &[Token]) -> bool {
+    use Keyword::{
+        COLUMNS, DESCRIBE, DISTINCT, EXCEPT, EXPLAIN, FROM, INTERSECT, NATURAL, ON, PIVOT, SELECT,
+        SHOW, TABLE, TOP, UNION, UNPIVOT, WITH,
+    };
+    if !matches!(tokens.first().map(keyword), Some(SELECT | WITH | EXPLAIN)) {
+        return true;
+    }
+    // Whether a SELECT comes before the FROM, at each depth of parentheses: `FROM t` alone is all of t.
+    let mut selects = vec![false];
+    for (i, token) in tokens.iter().enumerate() {
+        let before = |n: usize| i.checked_sub(n).map(|at| &tokens[at]);
+        match token {
+            Token::LParen => selects.push(false),
+            Token::RParen => {
+                selects.pop();
+                if selects.is_empty() {
+                    return true;
+                }
+            }
+            Token::Mul => {
+                let is_count = before(1) == Some(&Token::LParen)
+                    && before(2).is_some_and(|it| is_word(it, "count"))
+                    && tokens.get(i + 1) == Some(&Token::RParen);
+                if !is_count && !before(1).is_some_and(is_operand) {
+                    return true;
+                }
+            }
+            _ => match keyword(token) {
+                SELECT => *selects.last_mut().unwrap_or(&mut false) = true,
+                UNION | EXCEPT | INTERSECT => *selects.last_mut().unwrap_or(&mut false) = false,
+                FROM if selects.last() != Some(&true) => return true,
+                // `distinct on (a) *`
+                ON if before(1).map(keyword) == Some(DISTINCT) => return true,
+                COLUMNS | DESCRIBE | NATURAL | PIVOT | SHOW | TABLE | TOP | UNPIVOT => return true,
+                _ if is_word(token, "information_schema") => return true,
+                _ => {}
+            },
+        }
+    }
+    false
+}
+
+fn keyword(token: &Token) -> Keyword {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
+    }
+}
+
+fn is_word(token: &Token, text: &str) -> bool {
+    matches!(token, Token::Word(word) if word.value.eq_ignore_ascii_case(text))
+}
+
+/// Returns whether a token ends an operand, so that `*` behind it multiplies.
+fn is_operand(token: &Token) -> bool {
+    match token {
+        Token::Word(_) => !matches!(
+            keyword(token),
+            Keyword::SELECT | Keyword::DISTINCT | Keyword::ALL | Keyword::STRUCT | Keyword::VALUE
+        ),
+        Token::Number(..) | Token::RParen | Token::RBracket => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found() {
+        #[track_caller]
+        fn check(sql: &str, expected: &[&str]) {
+            let Named::Only(names) = Named::in_query(sql) else { panic!("{sql} names all") };
+            for name in expected {
+                assert!(names.contains(*name), "{sql} names {name}: {names:?}");
+            }
+        }
+        check("select c1 from t", &["c1"]);
+        check(
+            "select a*2, \"Big Name\" from t where b > 1 order by c desc",
+            &["a", "Big Name", "b", "c"],
+        );
+        check("select count(*) from t where t.mixed.n is null group by g", &["mixed", "g"]);
+        check("select 2*(a)*b from (select a, b from t) s join u using (k)", &["a", "b", "k"]);
+        check("with w as (select a from t) select a from w union select b from t", &["a", "b"]);
+        check("explain select json_get(o, 'a') -> 'b' from t", &["o"]);
+    }
+
+    #[test]
+    fn what_stands_for_all_is_all() {
+        for sql in [
+            "select * from t",
+            "select t.* from t",
+            "select a, * from t",
+            "select distinct * from t",
+            "select distinct on (a) * from t",
+            "select * exclude (a) from t",
+            "select a from (select * from t)",
+            "select a from (from t)",
+            "select a from t union from t",
+            "with w as (select a from t) from w",
+            "from t",
+            "table t",
+            "select count(x.*) from t",
+            "select a from t natural join u",
+            "select column_name from information_schema.columns",
+            "describe t",
+            "show columns from t",
+            "select '",
+            "",
+            ")",
+        ] {
+            assert_eq!(Named::in_query(sql), Named::All, "{sql}");
+        }
+    }
+}
