@@ -194,7 +194,8 @@ impl Inner {
     /// before them.
     async fn start_query(self: &Arc<Self>, query: Query) -> Result<Rows, StoreError> {
         let catalog = Arc::new(Catalog(Arc::clone(self)));
-        let Rows { schema, mut batches } = self.engine.query(catalog, query).await?;
+        let Rows { schema, batches } = self.engine.query(catalog, query).await?;
+        let mut batches = batches.fuse();
         let first = batches.next().await.transpose()?;
         let inner = Arc::clone(self);
         let batches = futures_util::stream::iter(first.map(Ok)).chain(batches);
