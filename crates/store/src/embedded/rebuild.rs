@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use streamtable_schema::{TablePath, Timestamp};
 
 use super::delta::{AtRest, DeltaFolder};
@@ -209,34 +210,7 @@ impl Table {
             });
             let (slots, batches) = found.await?;
             self.learn_lines_of(&file, end, false).await?;
-            let mut state = self.state.lock();
-            self.add_slots(&mut state, slots);
-            state.empty += file.first.saturating_sub(end);
-            if state.live.is_empty() && file.first >= end {
-                state.files =
-                    Arc::new(sorted(state.files.iter().cloned().chain([file.clone()]).collect()));
-                state.empty += file.end - file.first - file.rows;
-                state.flushed = file.end;
-            } else {
-                let columns = Arc::clone(&state.columns);
-                let mut rows = 0;
-                for batch in batches {
-                    let batch = within(&batch, end..file.end);
-                    if batch.num_rows() == 0 {
-                        continue;
-                    }
-                    let batch = LiveBatch::of_all_slots(&batch, &columns)
-                        .map_err(|error| StoreError::Io { reason: error.to_string() })?;
-                    rows += batch.batch.num_rows() as u64;
-                    let charge = memory.charge(batch.batch.get_array_memory_size());
-                    state.live.push(batch, charge);
-                }
-                state.empty += file.end - file.first.max(end) - rows;
-            }
-            state.end = file.end;
-            state.next_position = state.next_position.max(file.end);
-            state.is_unwritten = true;
-            drop(state);
+            self.adopt_rows(&file, slots, &batches, memory)?;
             self.end.send_replace(file.end);
             self.rest.lock().await.must_commit = true;
             self.report(Problem::new(
@@ -244,6 +218,45 @@ impl Table {
                 format!("the state and the log did not know {}; it was taken over", file.name),
             ));
         }
+        Ok(())
+    }
+
+    /// Adds the rows of a file behind all others.
+    fn adopt_rows(
+        &self,
+        file: &DataFile,
+        slots: Vec<KnownSlot>,
+        batches: &[RecordBatch],
+        memory: &Arc<Memory>,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        let end = state.end;
+        self.add_slots(&mut state, slots);
+        state.empty += file.first.saturating_sub(end);
+        if state.live.is_empty() && file.first >= end {
+            state.files =
+                Arc::new(sorted(state.files.iter().cloned().chain([file.clone()]).collect()));
+            state.empty += file.end - file.first - file.rows;
+            state.flushed = file.end;
+        } else {
+            let columns = Arc::clone(&state.columns);
+            let mut rows = 0;
+            for batch in batches {
+                let batch = within(batch, end..file.end);
+                if batch.num_rows() == 0 {
+                    continue;
+                }
+                let batch = LiveBatch::of_all_slots(&batch, &columns)
+                    .map_err(|error| StoreError::Io { reason: error.to_string() })?;
+                rows += batch.batch.num_rows() as u64;
+                let charge = memory.charge(batch.batch.get_array_memory_size());
+                state.live.push(batch, charge);
+            }
+            state.empty += file.end - file.first.max(end) - rows;
+        }
+        state.end = file.end;
+        state.next_position = state.next_position.max(file.end);
+        state.is_unwritten = true;
         Ok(())
     }
 }

@@ -156,7 +156,7 @@ async fn read_tables(
                 if is_rebuilt {
                     rebuilt.push(table.path.clone());
                 }
-                tables.insert(table.path.clone(), Arc::new(table));
+                tables.insert(table.path.clone(), table);
             }
         }
     }
@@ -166,7 +166,7 @@ async fn read_tables(
 /// What is in a folder for a table.
 enum Found {
     Nothing,
-    Table { table: Table, is_rebuilt: bool },
+    Table { table: Arc<Table>, is_rebuilt: bool },
     Lost(Problem),
 }
 
@@ -199,7 +199,7 @@ async fn read_table(
         state.is_unwritten = state.is_copy_damaged;
         let table = Table::new(path, folder, state, Arc::clone(open_segment));
         report(&table, &found.damaged);
-        return Ok(Found::Table { table, is_rebuilt: false });
+        return Ok(Found::Table { table: Arc::new(table), is_rebuilt: false });
     }
     let has_files = !data_files(&folder)?.is_empty();
     if !has_files && DeltaFolder::newest_version(&folder).is_none() && found.damaged.is_empty() {
@@ -215,7 +215,7 @@ async fn read_table(
     match table.rebuild().await {
         Ok(()) => {
             report(&table, &found.damaged);
-            Ok(Found::Table { table, is_rebuilt: true })
+            Ok(Found::Table { table: Arc::new(table), is_rebuilt: true })
         }
         Err(error) => set_table_aside(config, &folder, &error.to_string()).map(Found::Lost),
     }
