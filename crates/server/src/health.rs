@@ -1,5 +1,7 @@
 //! Whether the server is alive and ready, for those who run it.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -20,6 +22,10 @@ struct Readiness {
     ready: bool,
     /// What somebody should look at. A server may be ready nevertheless.
     problems: Vec<String>,
+    /// How many tables have problems with their stored data.
+    tables_with_problems: usize,
+    /// How many problems of each kind the stored data have.
+    store_problems: BTreeMap<&'static str, usize>,
 }
 
 async fn ready(State(state): State<AppState>) -> impl IntoResponse {
@@ -27,5 +33,17 @@ async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     let can_read = state.catalog.has_keys().await.is_ok();
     let ready = can_read && !state.shared.stopping.is_cancelled();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, problems: state.catalog.problems() }))
+    let health = state.store.health();
+    let mut store_problems = BTreeMap::<&'static str, usize>::new();
+    for (_, problem) in health.problems() {
+        *store_problems.entry(problem.kind.as_str()).or_default() += 1;
+    }
+    // Damage is no reason to take a server out of service that has all other rows.
+    let readiness = Readiness {
+        ready,
+        problems: state.catalog.problems(),
+        tables_with_problems: health.tables.len(),
+        store_problems,
+    };
+    (status, Json(readiness))
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::disk::create_dir_all_synced;
 
 /// How much of a file is read at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -80,7 +81,7 @@ impl LocalFiles {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        std::fs::create_dir_all(&incoming)?;
+        create_dir_all_synced(&incoming)?;
         Ok(Self { root })
     }
 
@@ -127,7 +128,9 @@ impl FileStore for LocalFiles {
             return Ok(object);
         }
         let folder = self.root.join(&object.sha256[..2]);
-        fs::create_dir_all(&folder).await.map_err(unavailable)?;
+        let made = folder.clone();
+        let made = tokio::task::spawn_blocking(move || create_dir_all_synced(&made)).await;
+        made.map_err(io::Error::other).flatten().map_err(unavailable)?;
         fs::rename(&incoming.0, &place).await.map_err(unavailable)?;
         sync_folder(&folder).await?;
         sync_folder(&self.root).await?;

@@ -6,6 +6,8 @@
 mod batch;
 mod columns;
 pub mod conformance;
+mod copies;
+mod disk;
 mod embedded;
 mod error;
 mod files;
@@ -15,6 +17,7 @@ pub mod fuzzing {
     //! What fuzz targets call: readers that nobody outside needs.
     pub use crate::log::fuzz as log;
 }
+mod health;
 mod live;
 mod log;
 mod memory;
@@ -30,6 +33,7 @@ pub use batch::{Appended, Batch, LineNumber, LineNumberError, Numbering, Rejecte
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
 pub use error::StoreError;
 pub use files::{FileStore, LocalFiles, StoredObject};
+pub use health::{Health, Problem, ProblemKind};
 pub use memory::MemoryCeiling;
 pub use query::{Query, Rows, row_expression};
 pub use store::Store;

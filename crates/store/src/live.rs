@@ -11,7 +11,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::columns::{fixed, may_share, width};
+use crate::columns::{Columns, fixed, may_share, width};
 
 /// Batches are merged until they have this many rows.
 const MAX_BATCH_ROWS: usize = 1 << 16;
@@ -146,6 +146,19 @@ impl Held {
 }
 
 impl LiveBatch {
+    /// Makes rows that were read from a file of a table.
+    pub(crate) fn of_all_slots(batch: &RecordBatch, columns: &Columns) -> Result<Self, ArrowError> {
+        let schema = columns.arrow_schema();
+        let batch = conform(batch, &schema)?;
+        let own = schema.fields().iter().skip(fixed::ALL.len());
+        Ok(Self {
+            slots: (0..own.len() as u32).collect(),
+            width: own.map(|field| width(field.data_type())).sum(),
+            line_bytes: batch.get_array_memory_size(),
+            batch,
+        })
+    }
+
     fn merge(&self, next: &Self) -> Result<Self, ArrowError> {
         let (own, other) = (&self.batch, &next.batch);
         let line_bytes = self.line_bytes + next.line_bytes;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use streamtable_schema::TablePath;
 use tokio::sync::watch;
 
-use crate::{Appended, Batch, Query, ReadRow, Rows, StoreError, TableInfo, TableSummary};
+use crate::{Appended, Batch, Health, Query, ReadRow, Rows, StoreError, TableInfo, TableSummary};
 
 /// Keeps tables of rows.
 ///
@@ -45,6 +45,11 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Answers a question over the newest state of the tables. Reads only.
     async fn query(&self, query: Query) -> Result<Rows, StoreError>;
+
+    /// Returns what is wrong with the stored data.
+    fn health(&self) -> Health {
+        Health::default()
+    }
 
     /// Finishes what is under way. What comes afterwards fails with [`StoreError::Unavailable`].
     async fn close(&self) -> Result<(), StoreError>;

@@ -2,6 +2,8 @@
 
 use streamtable_schema::{Row, TablePath, Timestamp, Type};
 
+use crate::Problem;
+
 /// A table in a list of tables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableSummary {
@@ -15,6 +17,8 @@ pub struct TableSummary {
     pub created_at: Timestamp,
     /// When its last row came.
     pub last_write: Timestamp,
+    /// What is wrong with it: damage that was found, rows that cannot be flushed.
+    pub problems: Vec<Problem>,
 }
 
 /// What is known of one table.

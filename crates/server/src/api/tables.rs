@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use streamtable_schema::{Timestamp, Type};
-use streamtable_store::{StoreError, TableInfo, TableSummary};
+use streamtable_store::{Problem, StoreError, TableInfo, TableSummary};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::WeaveType;
 
@@ -36,6 +36,9 @@ struct Summary {
     created_at: String,
     last_write: String,
     url: String,
+    /// What is wrong with the table's stored data; not there if nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Problem>,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,7 +133,7 @@ fn info(state: &AppState, principal: Principal, table: Table) -> Result<TableInf
 }
 
 fn summary(summary: TableSummary, board: &BaseUrl) -> Summary {
-    let TableSummary { path, rows, bytes, created_at, last_write } = summary;
+    let TableSummary { path, rows, bytes, created_at, last_write, problems } = summary;
     Summary {
         name: path.to_string(),
         entity: path.entity().to_owned(),
@@ -141,6 +144,7 @@ fn summary(summary: TableSummary, board: &BaseUrl) -> Summary {
         created_at: text(created_at),
         last_write: text(last_write),
         url: panel_url(board, &path),
+        problems,
     }
 }
 

@@ -379,5 +379,8 @@ async fn an_intact_server_is_ready() {
     let server = Running::start().await;
     let answer = send("GET", &format!("{}/readyz", server.url), &[], "").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.json(), json!({ "ready": true, "problems": [] }));
+    let expected = json!({
+        "ready": true, "problems": [], "tables_with_problems": 0, "store_problems": {},
+    });
+    assert_eq!(answer.json(), expected);
 }

@@ -6,6 +6,7 @@ mod boards;
 mod clients;
 mod conformance;
 mod connections;
+mod damage;
 mod http;
 mod kills;
 mod live;

@@ -27,6 +27,11 @@ pub struct StoreConfig {
     /// Files at rest that were replaced are deleted after this long, so that readers that have
     /// opened the table before can finish. 1 hour by default.
     pub keep_replaced: Duration,
+    /// How often all Parquet files and Delta logs are read and compared with their checksums, beside
+    /// the check after each start. 1 day by default.
+    pub scrub_every: Duration,
+    /// How many tables are flushed at the same time. 4 by default.
+    pub flushes: usize,
     /// How many queries of one [owner](crate::Query::owner) run at a time. 16 by default; more wait.
     pub max_queries_per_owner: usize,
     /// How much memory the process may use. Above it queries are refused, and the largest one is
@@ -45,6 +50,8 @@ impl StoreConfig {
             query_bytes: 512 << 20,
             query_threads: std::thread::available_parallelism().map_or(2, usize::from),
             keep_replaced: Duration::from_secs(3600),
+            scrub_every: Duration::from_secs(24 * 3600),
+            flushes: 4,
             max_queries_per_owner: 16,
             memory: Arc::default(),
         }

@@ -14,24 +14,32 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures_util::TryStreamExt as _;
 
-use super::folder::sync_file;
 use super::state::DataFile;
 use crate::StoreError;
 use crate::columns::{Columns, Kind, KnownSlot};
+use crate::disk::{create_dir_all_synced, sync_file, sync_folder};
 
-/// The name under which this store tells, in each commit, how far a table's rows are at rest: the
-/// version of its transaction is the position of the next row. So a commit that was made before a
-/// crash is known after it.
+/// The name under which each commit says how far a table's rows are flushed: the version of its
+/// transaction is the position of the next row. So a commit that was made before a crash is
+/// recognized after it.
 const APPLICATION: &str = "streamtable";
 
+/// The folder of a Delta table's log.
+const LOG: &str = "_delta_log";
+
 /// A table's folder as a Delta table.
+///
+/// The table's state says what is flushed, and the Delta log repeats it for other readers: each
+/// commit after the log was opened removes from it what the state does not have, and adds what it
+/// lacks.
 #[derive(Debug)]
 pub(super) struct DeltaFolder {
     folder: PathBuf,
+    /// The log as it was read; `None` if it must be read before the next commit.
     table: Option<DeltaTable>,
 }
 
-/// What is at rest, as the Delta log tells it.
+/// What is flushed according to the Delta log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AtRest {
     pub(super) version: u64,
@@ -42,14 +50,16 @@ pub(super) struct AtRest {
 }
 
 /// What a commit changes.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Change<'a> {
     pub(super) columns: &'a Columns,
     pub(super) add: &'a [DataFile],
     pub(super) remove: &'a [DataFile],
-    /// All rows before this position are in the table afterwards.
+    /// All files of the table after the commit.
+    pub(super) all: &'a [DataFile],
+    /// All rows before this position are in the table after the commit.
     pub(super) flushed: u64,
-    /// Whether the commit only puts the same rows into other files.
+    /// Whether the commit only moves the same rows into other files.
     pub(super) is_compaction: bool,
 }
 
@@ -58,13 +68,24 @@ impl DeltaFolder {
         Self { folder, table: None }
     }
 
-    /// Tells whether there is a commit that a state of this version does not know.
-    pub(super) fn is_ahead(folder: &Path, version: Option<u64>) -> bool {
-        let next = version.map_or(0, |version| version + 1);
-        folder.join(format!("_delta_log/{next:020}.json")).exists()
+    /// Returns the newest version that the log's file names show.
+    pub(super) fn newest_version(folder: &Path) -> Option<u64> {
+        let entries = std::fs::read_dir(folder.join(LOG)).ok()?;
+        let version = |entry: std::io::Result<std::fs::DirEntry>| {
+            let name = entry.ok()?.file_name();
+            let (number, ending) = name.to_str()?.split_once('.')?;
+            let is_version = ending == "json" || ending.ends_with("checkpoint.parquet");
+            is_version.then(|| number.parse::<u64>().ok())?
+        };
+        entries.filter_map(version).max()
     }
 
-    /// Reads what is at rest, `None` where nothing ever was.
+    /// Frees the memory that the log takes. The next commit reads it again.
+    pub(super) fn release(&mut self) {
+        self.table = None;
+    }
+
+    /// Reads what the log says. Returns `None` if there is no log.
     pub(super) async fn read(&mut self) -> Result<Option<AtRest>, StoreError> {
         self.open().await?;
         let Some(table) = &self.table else { return Ok(None) };
@@ -72,7 +93,17 @@ impl DeltaFolder {
         let log_store = table.log_store();
         let flushed =
             state.transaction_version(log_store.as_ref(), APPLICATION).await.map_err(failed)?;
-        let views: Vec<(String, i64)> = state
+        let files = self.files(table).await?;
+        let flushed = flushed.and_then(|flushed| u64::try_from(flushed).ok()).unwrap_or(0);
+        let slots = state.schema().fields().filter_map(known_slot).collect();
+        Ok(Some(AtRest { version: state.version(), flushed, files, slots }))
+    }
+
+    async fn files(&self, table: &DeltaTable) -> Result<Vec<DataFile>, StoreError> {
+        let log_store = table.log_store();
+        let views: Vec<(String, i64)> = table
+            .snapshot()
+            .map_err(failed)?
             .snapshot()
             .file_views(log_store.as_ref(), None)
             .map_ok(|file| (file.path().into_owned(), file.size()))
@@ -91,19 +122,17 @@ impl DeltaFolder {
             }
         }
         files.sort_by_key(|file| file.first);
-        let flushed = flushed.and_then(|flushed| u64::try_from(flushed).ok()).unwrap_or(0);
-        let slots = state.schema().fields().filter_map(known_slot).collect();
-        Ok(Some(AtRest { version: state.version(), flushed, files, slots }))
+        Ok(files)
     }
 
     /// Commits a change, durably, and returns the version that it makes.
     pub(super) async fn commit(&mut self, change: Change<'_>) -> Result<u64, StoreError> {
         let version = self.try_commit(change).await.inspect_err(|_| {
-            // Whether it was made is not known now; what the folder says must be read anew.
+            // Whether it was made is not known now, so the log must be read again.
             self.table = None;
         })?;
-        let log = self.folder.join(format!("_delta_log/{version:020}.json"));
-        sync_file(&log)?;
+        let entry = self.folder.join(LOG).join(format!("{version:020}.json"));
+        sync_file(&entry).inspect_err(|_| self.table = None)?;
         Ok(version)
     }
 
@@ -112,17 +141,25 @@ impl DeltaFolder {
         let properties = CommitProperties::default()
             .with_application_transaction(Transaction::new(APPLICATION, flushed));
         let now = now_millis();
+        let (mut add, mut remove) = (change.add.to_vec(), change.remove.to_vec());
+        if self.table.is_none() {
+            self.open().await?;
+            let present = match &self.table {
+                Some(table) => self.files(table).await?,
+                None => Vec::new(),
+            };
+            (add, remove) = difference(change.all, &present);
+        }
         let mut actions: Vec<Action> = Vec::new();
-        for file in change.remove {
+        for file in &remove {
             actions.push(Action::Remove(remove_action(file, now, change.is_compaction)));
         }
-        for file in change.add {
+        for file in &add {
             actions.push(Action::Add(add_action(file, now, change.is_compaction)));
         }
         let schema = delta_schema(change.columns)?;
-        self.open().await?;
         if self.table.is_none() {
-            tokio::fs::create_dir_all(&self.folder).await?;
+            create_dir_all_synced(&self.folder.join(LOG))?;
             let table = CreateBuilder::new()
                 .with_log_store(self.builder()?.build().map_err(failed)?.log_store())
                 .with_columns(schema.fields().cloned())
@@ -158,8 +195,22 @@ impl DeltaFolder {
         Ok(version as u64)
     }
 
+    /// Moves the log into a folder, so that the next commit begins a new one.
+    pub(super) fn set_aside(&mut self, damaged: &Path) -> std::io::Result<()> {
+        self.table = None;
+        let log = self.folder.join(LOG);
+        if !log.exists() {
+            return Ok(());
+        }
+        create_dir_all_synced(damaged)?;
+        let unique = uuid::Uuid::new_v4().simple();
+        std::fs::rename(log, damaged.join(format!("delta_log-{unique}")))?;
+        sync_folder(damaged)?;
+        sync_folder(&self.folder)
+    }
+
     async fn open(&mut self) -> Result<(), StoreError> {
-        if self.table.is_none() && self.folder.join("_delta_log").exists() {
+        if self.table.is_none() && self.folder.join(LOG).exists() {
             match self.builder()?.load().await {
                 Ok(table) => self.table = Some(table),
                 Err(DeltaTableError::NotATable(_)) => {}
@@ -175,6 +226,13 @@ impl DeltaFolder {
         })?;
         DeltaTableBuilder::from_url(url).map_err(failed)
     }
+}
+
+/// Returns the files to add and those to remove so that `present` becomes `wanted`.
+fn difference(wanted: &[DataFile], present: &[DataFile]) -> (Vec<DataFile>, Vec<DataFile>) {
+    let is_wanted = |file: &DataFile| wanted.iter().any(|it| it.name == file.name);
+    let add = wanted.iter().filter(|file| !present.contains(file)).cloned().collect();
+    (add, present.iter().filter(|file| !is_wanted(file)).cloned().collect())
 }
 
 fn failed(error: DeltaTableError) -> StoreError {
@@ -209,8 +267,8 @@ fn remove_action(file: &DataFile, now: i64, is_compaction: bool) -> Remove {
     }
 }
 
-/// Under these names a field tells which column's values it holds, and of which kind: all that is
-/// needed to read the folder without anything else.
+/// The names under which a field's metadata say which column's values it holds, and of which kind: all
+/// that is needed to read the folder without anything else.
 const COLUMN: &str = "streamtable.column";
 const KIND: &str = "streamtable.kind";
 

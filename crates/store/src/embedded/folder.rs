@@ -1,20 +1,33 @@
 //! Where a table lies on disk.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use streamtable_schema::TablePath;
 
-use super::state::StoredState;
-use crate::log::sync_folder;
+use super::state::{DataFile, StoredState};
+use crate::copies::{Copies, has_copy};
 
 /// The folder of tables, below that of the store.
 pub(crate) const TABLES: &str = "tables";
 
-/// A table's own state, beside what other readers of the folder know. They pass over names that
-/// begin with `_`.
-const STATE: &str = "_streamtable/state.json";
+/// The folder of what this store alone knows about a table. Other readers of the folder skip names
+/// that begin with `_`.
+const OWN: &str = "_streamtable";
+
+/// The name of a table's state in [`OWN`].
+const STATE: &str = "state";
+
+/// The name that the state had before it was kept as two copies with checksums.
+const OLD_STATE: &str = "state.json";
+
+/// The longest name of a folder in bytes, on every common file system.
+const MAX_NAME: usize = 255;
+
+/// How much of a longer name is kept in front of its hash, in bytes.
+const KEPT_NAME: usize = 160;
 
 /// Returns a table's folder: `tables/entity/project/table`.
 pub(super) fn table_folder(root: &Path, table: &TablePath) -> PathBuf {
@@ -25,10 +38,21 @@ pub(super) fn table_folder(root: &Path, table: &TablePath) -> PathBuf {
     folder
 }
 
-/// Turns a name into one that every file system takes, and no other name has: signs that are not
-/// plain, and a dot in front, become `~` and their number.
+/// Returns the table whose folder this is. `None` if a name in it is shortened, or not ours.
+pub(super) fn table_of(root: &Path, folder: &Path) -> Option<TablePath> {
+    let names = folder.strip_prefix(root.join(TABLES)).ok()?;
+    let names = names.iter().map(|name| name_of(name.to_str()?)).collect::<Option<Vec<_>>>()?;
+    let [entity, project, table] = &names[..] else { return None };
+    let table = TablePath::new(entity, project, table).ok()?;
+    (table_folder(root, &table) == folder).then_some(table)
+}
+
+/// Turns a name into one that every file system takes, and no other name has: characters that are
+/// not plain, and a dot or underscore in front, become `~` and their number. What is longer than a
+/// file system takes ends in `~~` and a hash of the name.
 fn file_name(name: &str) -> String {
     let mut out = String::new();
+    let mut kept = 0;
     for (i, byte) in name.bytes().enumerate() {
         let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let is_hidden = i == 0 && matches!(byte, b'.' | b'_');
@@ -37,46 +61,108 @@ fn file_name(name: &str) -> String {
         } else {
             out.push_str(&format!("~{byte:02X}"));
         }
+        if out.len() <= KEPT_NAME {
+            kept = out.len();
+        }
+    }
+    if out.len() > MAX_NAME {
+        out.truncate(kept);
+        out.push_str("~~");
+        out.extend(Sha256::digest(name).iter().take(16).map(|byte| format!("{byte:02x}")));
     }
     out
 }
 
-/// Writes a table's state down; either all of it is there afterwards, or all of what was.
-pub(super) fn write_state(folder: &Path, state: &StoredState) -> io::Result<()> {
-    let path = folder.join(STATE);
-    let parent = path.parent().unwrap_or(folder);
-    fs::create_dir_all(parent)?;
-    let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(&serde_json::to_vec(state).map_err(io::Error::other)?)?;
-    file.sync_all()?;
-    fs::rename(&temporary, &path)?;
-    sync_folder(parent)
+/// Returns the name that [`file_name`] was given, unless it was shortened.
+fn name_of(file_name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = file_name.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'~' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
-/// Reads the states of all tables, each with its folder.
-pub(super) fn read_states(root: &Path) -> io::Result<Vec<(PathBuf, StoredState)>> {
-    let mut states = Vec::new();
-    for entity in subfolders(&root.join(TABLES))? {
-        for project in subfolders(&entity)? {
-            for table in subfolders(&project)? {
-                let path = table.join(STATE);
-                let text = match fs::read(&path) {
-                    Ok(text) => text,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(error),
-                };
-                match serde_json::from_slice(&text) {
-                    Ok(state) => states.push((table, state)),
-                    Err(error) => {
-                        let message = format!("{} cannot be read: {error}", path.display());
-                        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-                    }
-                }
-            }
+/// Writes a table's state durably. Afterwards this state or the one before is there.
+pub(super) fn write_state(folder: &Path, count: u64, state: &StoredState) -> io::Result<()> {
+    let own = folder.join(OWN);
+    let content = serde_json::to_vec(state).map_err(io::Error::other)?;
+    Copies::new(&own, STATE).write(count, &content)?;
+    match fs::remove_file(own.join(OLD_STATE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The result of reading a table's state.
+#[derive(Debug, Default)]
+pub(super) struct FoundState {
+    /// `None` if there is no valid one.
+    pub(super) state: Option<StoredState>,
+    /// How often it was written.
+    pub(super) count: u64,
+    /// Files of the state that are damaged or missing.
+    pub(super) damaged: Vec<PathBuf>,
+}
+
+/// Reads a table's state. A state that cannot be read counts as damaged.
+pub(super) fn read_state(folder: &Path) -> FoundState {
+    let own = folder.join(OWN);
+    let mut found = Copies::new(&own, STATE).read();
+    let count = found.newest.as_ref().map_or(0, |it| it.count);
+    let mut state =
+        found.newest.and_then(|it| serde_json::from_slice::<StoredState>(&it.content).ok());
+    let old = own.join(OLD_STATE);
+    if state.is_none() && old.exists() {
+        let text = fs::read(&old).unwrap_or_default();
+        state = serde_json::from_slice(&text).ok();
+        if state.is_none() {
+            found.damaged.push(old);
+        } else if !has_copy(&own, STATE) {
+            found.damaged.clear();
         }
     }
-    Ok(states)
+    FoundState { state, count, damaged: found.damaged }
+}
+
+/// Returns the folders of all tables.
+pub(super) fn table_folders(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entity in subfolders(&root.join(TABLES))? {
+        for project in subfolders(&entity)? {
+            folders.extend(subfolders(&project)?);
+        }
+    }
+    Ok(folders)
+}
+
+/// Returns the Parquet files in a table's folder that are this store's, whether the table needs them
+/// or not, in the order of their rows.
+pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let Some(file) = entry.file_name().to_str().and_then(|name| DataFile::from_name(name, 0))
+        else {
+            continue;
+        };
+        // A file that is gone by now is no file.
+        if let Ok(metadata) = entry.metadata() {
+            files.push(DataFile { bytes: metadata.len(), ..file });
+        }
+    }
+    files.sort_by(|a, b| (a.first, b.end, &a.name).cmp(&(b.first, a.end, &b.name)));
+    Ok(files)
 }
 
 fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -96,14 +182,10 @@ fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Makes a file that another library wrote durable, and its name with it.
-pub(super) fn sync_file(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -111,14 +193,39 @@ mod tests {
         #[track_caller]
         fn check(name: &str, expected: &str) {
             assert_eq!(file_name(name), expected);
+            assert_eq!(name_of(expected).as_deref(), Some(name));
         }
         check("requests.v1", "requests.v1");
         check("..", "~2E.");
         check("a b~/c", "a~20b~7E~2Fc");
         check("_delta_log", "~5Fdelta_log");
         check("é", "~C3~A9");
+        // As long as a file system takes: such folders are there since earlier versions.
+        check(&"é".repeat(42), &"~C3~A9".repeat(42));
         let path = TablePath::new("me", "my project", "t").unwrap();
         let folder = table_folder(Path::new("/d"), &path);
         assert_eq!(folder, Path::new("/d/tables/me/my~20project/t"));
+        assert_eq!(table_of(Path::new("/d"), &folder), Some(path));
+        assert_eq!(table_of(Path::new("/d"), Path::new("/d/tables/me/my project/t")), None);
+    }
+
+    #[test]
+    fn long_names_end_in_a_hash() {
+        let (one, other) = ("漢".repeat(100), format!("{}字", "漢".repeat(99)));
+        assert_ne!(file_name(&one), file_name(&other));
+        assert_eq!(file_name(&one).len(), 159 + 2 + 32);
+        assert_eq!(name_of(&file_name(&one)), None);
+    }
+
+    proptest! {
+        /// Every name becomes the name of one folder.
+        #[test]
+        fn any_name(name in "\\PC{1,128}") {
+            let file_name = file_name(&name);
+            prop_assert!(file_name.len() <= MAX_NAME && !file_name.contains('/'));
+            if !file_name.contains("~~") {
+                prop_assert_eq!(name_of(&file_name), Some(name));
+            }
+        }
     }
 }

@@ -78,6 +78,11 @@ impl Places {
     pub(super) fn put(&mut self, placed: Placed) -> Option<u64> {
         let Placed { line, content, position } = placed;
         self.remember(line, content);
+        self.place(line, position)
+    }
+
+    /// Puts a line whose content is not known at a position, and returns where it was before.
+    pub(super) fn place(&mut self, line: u64, position: u64) -> Option<u64> {
         let before = self.take(line);
         match self.runs.range_mut(..line).next_back() {
             Some((first, (count, at))) if first + *count == line && *at + *count == position => {

@@ -1,14 +1,18 @@
 //! The store of one machine: a folder, and a process that owns it.
 
 mod admit;
+mod check;
 mod config;
 mod delta;
+mod flush;
 mod folder;
 mod lines;
 mod parquet;
+mod rebuild;
 mod recover;
 mod rest;
 mod state;
+mod sums;
 mod table;
 
 use std::collections::BTreeMap;
@@ -18,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use parking_lot::{Mutex, RwLock};
 use streamtable_schema::{ColumnPolicy, TablePath};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
@@ -25,20 +30,23 @@ use tokio::task::JoinHandle;
 
 pub use config::StoreConfig;
 pub(crate) use folder::TABLES;
+pub(crate) use parquet::{BLOCK, block_sums};
 pub use recover::Recovery;
 pub(crate) use state::DataFile;
+pub(crate) use sums::Sums;
 pub(crate) use table::Snapshot;
 
 use crate::live::{Charge, Memory};
 use crate::log::{Log, Outcome};
 use crate::query::Engine;
 use crate::{
-    Appended, Batch, Numbering, Query, ReadRow, RejectedLine, Rows, Store, StoreError, TableInfo,
-    TableSummary,
+    Appended, Batch, Health, Numbering, Query, ReadRow, RejectedLine, Rows, Store, StoreError,
+    TableInfo, TableSummary,
 };
 use admit::{Waiting, parse, parse_apart};
+use rest::Which;
 use state::TableState;
-use table::Table;
+use table::{OpenSegment, Table};
 
 /// Batches up to this size are read on the caller's task, larger ones beside it.
 const SMALL_BATCH: usize = 16 << 10;
@@ -94,13 +102,14 @@ struct Inner {
     config: StoreConfig,
     log: Log,
     tables: RwLock<BTreeMap<TablePath, Arc<Table>>>,
+    open_segment: Arc<OpenSegment>,
     /// Who waits for the first row of tables that are not there yet.
     awaited: Mutex<BTreeMap<TablePath, watch::Sender<u64>>>,
     engine: Engine,
     recovery: Recovery,
     /// Counts the arrays of rows that are not flushed.
     memory: Arc<Memory>,
-    /// Bytes handed to the log since rows were put to rest.
+    /// Bytes handed to the log since the last flush.
     logged: AtomicUsize,
     is_closed: AtomicBool,
     /// A permit for each KiB of lines that may be read now.
@@ -109,7 +118,7 @@ struct Inner {
     builders: Semaphore,
     /// Wakes the background task.
     wake: Notify,
-    /// Tells that rows were put to rest.
+    /// Notified when a table was flushed.
     rested: Notify,
     /// Held as long as the folder is owned.
     _lock: File,
@@ -118,8 +127,9 @@ struct Inner {
 impl EmbeddedStore {
     /// Opens the store in a folder, and brings back what a crash left in its log.
     ///
-    /// Fails when another process owns the folder, or what lies there cannot be read at all; a
-    /// damaged part alone is set aside and told by [`recovery`](Self::recovery).
+    /// Fails if another process owns the folder, if a newer version wrote it, or if the system denies
+    /// access. Damage is no reason to fail: what cannot be read is set aside or rebuilt, and reported
+    /// by [`health`](Store::health).
     pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
         let inner = Arc::new(recover::open(config).await?);
         let background = tokio::spawn(rest::run(Arc::clone(&inner)));
@@ -131,18 +141,18 @@ impl EmbeddedStore {
         &self.inner.recovery
     }
 
-    /// Returns how many bytes of memory are counted for rows.
-    #[cfg(test)]
-    pub(crate) fn memory_bytes(&self) -> usize {
+    /// Flushes all durable rows now. Fails if a table cannot be flushed, after all others are.
+    pub async fn put_to_rest(&self) -> Result<(), StoreError> {
+        self.inner.flush(Which::All).await
+    }
+
+    /// Returns how many bytes the rows take that are in memory.
+    pub fn live_bytes(&self) -> usize {
         self.inner.memory.bytes()
     }
 
-    /// Puts all rows that are durable to rest now.
-    pub async fn put_to_rest(&self) -> Result<(), StoreError> {
-        self.inner.put_to_rest().await
-    }
-
-    /// Reads every file at rest, sets those aside whose checksum is wrong, and returns their names.
+    /// Reads every Parquet file and Delta log. Files that are damaged or missing are taken out of
+    /// their tables; returns their names.
     pub async fn verify(&self) -> Result<Vec<String>, StoreError> {
         let mut damaged = Vec::new();
         for table in self.inner.all_tables() {
@@ -171,6 +181,31 @@ impl Inner {
         self.tables.read().values().cloned().collect()
     }
 
+    /// Checks the files that queries could not read. Returns whether one of them has left its table.
+    async fn check_suspects(&self) -> bool {
+        let mut is_any_gone = false;
+        for table in self.all_tables() {
+            is_any_gone |= table.check_suspects().await;
+        }
+        is_any_gone
+    }
+
+    /// Starts a query, and waits for its first rows: most queries that meet a damaged file do so
+    /// before them.
+    async fn start_query(self: &Arc<Self>, query: Query) -> Result<Rows, StoreError> {
+        let catalog = Arc::new(Catalog(Arc::clone(self)));
+        let Rows { schema, batches } = self.engine.query(catalog, query).await?;
+        let mut batches = batches.fuse();
+        let first = batches.next().await.transpose()?;
+        let inner = Arc::clone(self);
+        let batches = futures_util::stream::iter(first.map(Ok)).chain(batches);
+        let batches = batches.inspect_err(move |_| {
+            let inner = Arc::clone(&inner);
+            tokio::spawn(async move { inner.check_suspects().await });
+        });
+        Ok(Rows { schema, batches: batches.boxed() })
+    }
+
     fn find(&self, path: &TablePath) -> Option<Arc<Table>> {
         self.tables.read().get(path).cloned()
     }
@@ -182,7 +217,8 @@ impl Inner {
         let mut tables = self.tables.write();
         let table = tables.entry(path.clone()).or_insert_with(|| {
             let folder = folder::table_folder(&self.config.folder, path);
-            let mut table = Table::new(path.clone(), folder, TableState::default());
+            let open_segment = Arc::clone(&self.open_segment);
+            let mut table = Table::new(path.clone(), folder, TableState::default(), open_segment);
             if let Some(end) = self.awaited.lock().remove(path) {
                 table.end = end;
             }
@@ -191,9 +227,15 @@ impl Inner {
         Arc::clone(table)
     }
 
-    /// Waits until there is room in memory for arrays of `bytes` bytes, and counts them as long as
-    /// the charge exists.
-    async fn wait_for_room(&self, bytes: usize) -> Result<Charge, StoreError> {
+    /// Returns the bytes that rows of tables take in memory which cannot be flushed.
+    fn faulty_bytes(&self) -> usize {
+        let tables = self.all_tables().into_iter().filter(|table| table.fault().is_some());
+        tables.map(|table| table.state.lock().live_bytes()).sum()
+    }
+
+    /// Waits until there is room in memory for arrays of `bytes` bytes of a table's rows, and counts
+    /// them as long as the charge exists.
+    async fn wait_for_room(&self, path: &TablePath, bytes: usize) -> Result<Charge, StoreError> {
         let unavailable = |reason: &str| StoreError::Unavailable { reason: reason.to_owned() };
         if self.is_closed.load(Ordering::Acquire) {
             return Err(unavailable("the server is shutting down"));
@@ -202,12 +244,20 @@ impl Inner {
             return Err(unavailable("the disk is behind"));
         }
         self.config.memory.check()?;
+        let max = self.config.live_bytes;
+        // Tables that cannot be flushed must leave room for the others.
+        if let Some(reason) = self.find(path).and_then(|table| table.fault())
+            && self.faulty_bytes() > max / 2
+        {
+            self.wake.notify_one();
+            return Err(unavailable(&format!("the table cannot be flushed: {reason}")));
+        }
         let wait = async {
             loop {
                 let rested = self.rested.notified();
                 let taken = self.memory.bytes();
                 // Arrays that are larger than all of memory may be are taken alone.
-                if taken == 0 || taken.saturating_add(bytes) < self.config.live_bytes {
+                if taken == 0 || taken.saturating_add(bytes) < max {
                     return self.memory.charge(bytes);
                 }
                 self.wake.notify_one();
@@ -215,7 +265,7 @@ impl Inner {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, wait).await;
-        waited.map_err(|_| unavailable("rows come faster than they can be put to rest"))
+        waited.map_err(|_| unavailable("rows come faster than they can be flushed"))
     }
 
     /// Admits the rows of a batch and submits them to the log; returns once they are durable.
@@ -282,7 +332,7 @@ impl Inner {
         };
         let (plan, waiting) = self.compute(is_small, plan).await?;
         let plan = plan.map_err(failed)?;
-        let room = self.wait_for_room(plan.array_bytes()).await?;
+        let room = self.wait_for_room(&table.path, plan.array_bytes()).await?;
         let memory = Arc::clone(&self.memory);
         let admitted =
             self.compute(is_small, move || plan.build(&memory)).await?.map_err(failed)?;
@@ -313,7 +363,9 @@ impl Inner {
         // Without frames too: the outcome comes after that of all frames of this table that are on
         // their way, and those of repeated lines are among them.
         self.log.submit(admitted.frames, Box::new(done));
-        if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize {
+        if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize
+            || self.memory.bytes() > self.config.live_bytes / 2
+        {
             self.wake.notify_one();
         }
         Ok((submitted, waiting))
@@ -352,7 +404,10 @@ impl Table {
     fn settle(&self, group: admit::Group, outcome: &Outcome) {
         let mut state = self.state.lock();
         match outcome {
-            Outcome::Durable => state.publish(group),
+            Outcome::Durable => {
+                state.publish(group);
+                self.need_log(&mut state);
+            }
             Outcome::Failed(_) => {
                 state.give_up(&group);
                 state.failures += 1;
@@ -368,7 +423,7 @@ impl Table {
 impl Store for EmbeddedStore {
     async fn append(&self, mut batch: Batch) -> Result<Appended, StoreError> {
         batch.first_line.end_of(batch.lines.len())?;
-        drop(self.inner.wait_for_room(0).await?);
+        drop(self.inner.wait_for_room(&batch.table, 0).await?);
         if batch.numbering == Numbering::Overwrite {
             // A line that may be written again may change its kind as well.
             batch.columns = ColumnPolicy::Evolve;
@@ -392,14 +447,19 @@ impl Store for EmbeddedStore {
     }
 
     fn tables(&self) -> Vec<TableSummary> {
-        let summary = |table: Arc<Table>| table.state.lock().summary(&table.path);
+        let summary = |table: Arc<Table>| {
+            let problems = table.problems();
+            let summary = table.state.lock().summary(&table.path)?;
+            Some(TableSummary { problems, ..summary })
+        };
         self.inner.all_tables().into_iter().filter_map(summary).collect()
     }
 
     fn table(&self, path: &TablePath) -> Option<TableInfo> {
         let table = self.inner.find(path)?;
-        let state = table.state.lock();
-        state.info(path)
+        let problems = table.problems();
+        let info = table.state.lock().info(path)?;
+        Some(TableInfo { summary: TableSummary { problems, ..info.summary }, ..info })
     }
 
     fn next_line(&self, path: &TablePath, writer: &str) -> u64 {
@@ -412,9 +472,13 @@ impl Store for EmbeddedStore {
         from: u64,
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError> {
-        match self.inner.find(path) {
-            Some(table) => self.inner.engine.read(table.snapshot(), from, limit).await,
-            None => Ok(Vec::new()),
+        let Some(table) = self.inner.find(path) else { return Ok(Vec::new()) };
+        loop {
+            match self.inner.engine.read(table.snapshot(), from, limit).await {
+                // Each repetition has at least one file less.
+                Err(_) if table.check_suspects().await => {}
+                read => return read,
+            }
         }
     }
 
@@ -432,8 +496,23 @@ impl Store for EmbeddedStore {
     }
 
     async fn query(&self, query: Query) -> Result<Rows, StoreError> {
-        let catalog = Arc::new(Catalog(Arc::clone(&self.inner)));
-        self.inner.engine.query(catalog, query).await
+        loop {
+            match self.inner.start_query(query.clone()).await {
+                Ok(rows) => return Ok(rows),
+                // Each repetition has at least one file less.
+                Err(_) if self.inner.check_suspects().await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        let problems = |table: Arc<Table>| (table.path.clone(), table.problems());
+        let tables = self.inner.all_tables().into_iter().map(problems);
+        Health {
+            store: self.inner.recovery.problems.clone(),
+            tables: tables.filter(|(_, problems)| !problems.is_empty()).collect(),
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -446,10 +525,13 @@ impl Store for EmbeddedStore {
             // The task ends by itself once the store is closed.
             let _ = task.await;
         }
-        let result = self.inner.put_to_rest().await;
+        if let Err(error) = self.inner.flush(Which::Large).await {
+            // Nothing is lost: the next start reads the rows from the log.
+            tracing::error!(%error, "some rows could not be flushed and stay in the log");
+        }
         let inner = Arc::clone(&self.inner);
         tokio::task::spawn_blocking(move || inner.log.close()).await?;
-        result
+        Ok(())
     }
 }
 

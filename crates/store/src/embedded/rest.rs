@@ -1,42 +1,72 @@
-//! The task that puts rows to rest.
+//! The task that flushes rows and looks after the files.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
 use super::Inner;
+use super::table::Table;
 use crate::StoreError;
-use crate::log::{SegmentId, remove_through};
+use crate::log::SegmentId;
 use crate::seeded_bug::{Bug, is_seeded};
 
-/// How long the task waits after a failure before it tries again.
+/// How long the task waits after a failure before it looks for tables to try again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// Looks after what earlier processes left; then puts rows to rest whenever enough have come, or
-/// some have waited long enough.
-pub(super) async fn run(inner: Arc<Inner>) {
-    let tending = tokio::spawn(tend(Arc::clone(&inner)));
-    put_to_rest_for_ever(inner).await;
-    tending.abort();
+/// How many tables a stop flushes, the largest first. The log keeps the rows of the others, which
+/// the next start reads.
+const FLUSHED_AT_STOP: usize = 128;
+
+/// A stop flushes tables with this many bytes in memory in any case.
+const LARGE_AT_STOP: usize = 1 << 20;
+
+/// If more tables are flushed at once, the memory for their Delta logs is freed at once, and not only
+/// after they were idle for a round.
+const MANY_TABLES: usize = 64;
+
+/// Which tables to flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// All.
+    All,
+    /// All but those that failed a short time ago.
+    Due,
+    /// The largest, so that a stop does not take long.
+    Large,
 }
 
-/// Reads all that is at rest once, so that damage is known before somebody asks for it, and deletes
-/// what nobody needs.
-async fn tend(inner: Arc<Inner>) {
-    for table in inner.all_tables() {
-        let tended = async {
-            table.verify().await?;
-            table.sweep(inner.config.keep_replaced).await
-        };
-        if let Err(error) = tended.await {
-            tracing::error!(table = %table.path, %error, "a table at rest cannot be looked after");
-        }
+/// Looks after what earlier processes left; then flushes rows whenever there are enough, or some have
+/// waited long enough.
+pub(super) async fn run(inner: Arc<Inner>) {
+    // In one task, so that both end if the store is dropped, and release its folder.
+    tokio::select! {
+        () = tend(Arc::clone(&inner)) => {}
+        () = flush_for_ever(inner) => {}
     }
 }
 
-async fn put_to_rest_for_ever(inner: Arc<Inner>) {
+/// Reads all flushed rows after the start and then once in a while, so that damage is found before
+/// somebody asks for them, and deletes files that are not needed.
+async fn tend(inner: Arc<Inner>) {
+    loop {
+        for table in inner.all_tables() {
+            let tended = async {
+                table.verify().await?;
+                table.sweep(inner.config.keep_replaced).await
+            };
+            if let Err(error) = tended.await {
+                tracing::error!(table = %table.path, %error, "a table's files cannot be checked");
+            }
+        }
+        tokio::time::sleep(inner.config.scrub_every).await;
+    }
+}
+
+async fn flush_for_ever(inner: Arc<Inner>) {
     let mut pause = inner.config.rest_after;
     loop {
         tokio::select! {
@@ -46,37 +76,105 @@ async fn put_to_rest_for_ever(inner: Arc<Inner>) {
         if inner.is_closed.load(Ordering::Acquire) {
             return;
         }
-        pause = match inner.put_to_rest().await {
-            Ok(()) => inner.config.rest_after,
-            Err(error) => {
-                tracing::error!(%error, "rows cannot be put to rest; they stay in the log");
-                AFTER_FAILURE
+        pause = match inner.flush(Which::Due).await {
+            Ok(()) if inner.all_tables().iter().all(|table| table.fault().is_none()) => {
+                inner.config.rest_after
             }
+            // Each failure was logged with its table.
+            _ => AFTER_FAILURE.min(inner.config.rest_after),
         };
     }
 }
 
 impl Inner {
-    /// Puts all rows that are durable to rest, and deletes the log files that held them.
-    pub(super) async fn put_to_rest(&self) -> Result<(), StoreError> {
+    /// Flushes the durable rows of tables, and deletes the log files that nobody needs afterwards.
+    ///
+    /// A table that cannot be flushed stops no other. Fails if there is one, after all others are
+    /// flushed.
+    pub(super) async fn flush(&self, which: Which) -> Result<(), StoreError> {
         self.logged.store(0, Ordering::Relaxed);
-        let (tell, told) = oneshot::channel::<SegmentId>();
-        self.log.rotate(move |last| {
-            let _ = tell.send(last);
-        });
-        let last = told
-            .await
-            .map_err(|_| StoreError::Unavailable { reason: "the log has ended".to_owned() })?;
+        let (dirty, idle): (Vec<_>, Vec<_>) =
+            self.all_tables().into_iter().partition(|table| table.state.lock().is_dirty());
+        for table in idle {
+            table.release();
+        }
+        let tables = chosen(dirty, which);
+        if tables.is_empty() {
+            return self.trim(self.open_segment.get()).await;
+        }
+        let next = self.rotate().await?;
         if is_seeded(Bug::EarlyTrim) {
-            remove_through(&super::recover::log_folder(&self.config), last)?;
+            self.log.trim(next)()?;
         }
-        for table in self.all_tables() {
-            table.put_to_rest(self.config.keep_replaced).await?;
-            self.rested.notify_waiters();
+        let (keep, release) = (self.config.keep_replaced, tables.len() > MANY_TABLES);
+        let count = tables.len();
+        let failures: Vec<String> = futures_util::stream::iter(tables)
+            .map(|table| async move {
+                let flushed = table.flush(next, keep, release).await;
+                self.rested.notify_waiters();
+                flushed.err().map(|error| format!("{}: {error}", table.path))
+            })
+            .buffer_unordered(self.config.flushes.max(1))
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        self.trim(next).await?;
+        match failures.first() {
+            None => Ok(()),
+            Some(first) => {
+                let failed = failures.len();
+                let reason = format!("{failed} of {count} tables cannot be flushed: {first}");
+                Err(StoreError::Io { reason })
+            }
         }
-        let folder = super::recover::log_folder(&self.config);
-        let removed = tokio::task::spawn_blocking(move || remove_through(&folder, last)).await;
-        removed.map_err(|error| StoreError::Io { reason: error.to_string() })??;
-        Ok(())
+    }
+
+    /// Closes the current log file, and returns the number of the next one.
+    async fn rotate(&self) -> Result<SegmentId, StoreError> {
+        let (send, next) = oneshot::channel();
+        let open_segment = Arc::clone(&self.open_segment);
+        self.log.rotate(move |next| {
+            open_segment.set(next);
+            let _ = send.send(next);
+        });
+        next.await.map_err(|_| StoreError::Unavailable { reason: "the log has ended".to_owned() })
+    }
+
+    /// Deletes the log files before one, but none that a table needs.
+    async fn trim(&self, next: SegmentId) -> Result<(), StoreError> {
+        let tables = self.all_tables();
+        let needed = tables.iter().filter_map(|table| table.state.lock().oldest_segment).min();
+        let trim = self.log.trim(needed.map_or(next, |needed| needed.min(next)));
+        let trimmed = tokio::task::spawn_blocking(trim).await;
+        Ok(trimmed.map_err(|error| StoreError::Io { reason: error.to_string() })??)
+    }
+}
+
+fn chosen(mut tables: Vec<Arc<Table>>, which: Which) -> Vec<Arc<Table>> {
+    match which {
+        Which::All => {}
+        Which::Due => {
+            let now = Instant::now();
+            tables.retain(|table| !table.is_backing_off(now));
+        }
+        Which::Large => {
+            let bytes = |table: &Arc<Table>| table.state.lock().live_bytes();
+            tables.sort_by_cached_key(|table| Reverse(bytes(table)));
+            let mut place = 0;
+            tables.retain(|table| {
+                place += 1;
+                place <= FLUSHED_AT_STOP || bytes(table) >= LARGE_AT_STOP
+            });
+        }
+    }
+    tables
+}
+
+impl Table {
+    /// Frees the memory that a table needs only to be flushed, unless it is being flushed.
+    fn release(&self) {
+        if let Ok(mut rest) = self.rest.try_lock() {
+            rest.delta.release();
+        }
     }
 }

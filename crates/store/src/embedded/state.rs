@@ -10,9 +10,13 @@ use super::admit::Group;
 use super::lines::{Placed, StoredWriter, Writer};
 use crate::columns::{Columns, StoredColumn};
 use crate::live::Live;
+use crate::log::SegmentId;
 use crate::ranges::Ranges;
 use crate::seeded_bug::{Bug, is_seeded};
-use crate::{TableInfo, TableSummary};
+use crate::{Problem, TableInfo, TableSummary};
+
+/// How many problems of a table are remembered.
+const MAX_PROBLEMS: usize = 100;
 
 /// What a table is at a moment. Whoever looks at it holds its lock.
 #[derive(Debug, Default)]
@@ -40,9 +44,17 @@ pub(super) struct TableState {
     pub(super) last_step: Option<i64>,
     /// The version of the Delta table that `files` are of.
     pub(super) version: Option<u64>,
-    /// Whether a commit was found that the state on disk does not know: it must be written before
-    /// the log forgets.
+    /// Whether the state on disk lacks something that must be written before the log is trimmed: a
+    /// commit that was found, a file that was set aside.
     pub(super) is_unwritten: bool,
+    /// How often the state was written.
+    pub(super) writes: u64,
+    /// Whether a copy of the state on disk is damaged, so that both must be written.
+    pub(super) is_copy_damaged: bool,
+    /// The oldest log file that has rows of this table which are not flushed.
+    pub(super) oldest_segment: Option<SegmentId>,
+    /// Damage that was found in the table's files.
+    pub(super) problems: Vec<Problem>,
 }
 
 /// A file of rows at rest.
@@ -61,21 +73,50 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
-    /// Names a file by all that is told of it, so that its name alone says what it holds. The number
-    /// at the end keeps it apart from any other that was ever written.
-    pub(super) fn name(rows: u64, first: u64, end: u64, crc: u32, unique: uuid::Uuid) -> String {
-        format!("part-{first:012}-{end:012}-{rows}-{crc:08x}-{}.parquet", unique.simple())
+    /// Names a file by its content, so that its name alone says what it holds: the range of
+    /// positions, the number of rows, the checksum of all bytes, a unique number, and where the
+    /// file's metadata begins, with their checksum.
+    pub(super) fn name(
+        rows: u64,
+        span: std::ops::Range<u64>,
+        crc: u32,
+        unique: uuid::Uuid,
+        tail: Tail,
+    ) -> String {
+        let (first, end, unique) = (span.start, span.end, unique.simple());
+        let Tail { start, crc: tail_crc } = tail;
+        format!(
+            "part-{first:012}-{end:012}-{rows}-{crc:08x}-{unique}-{start:x}-{tail_crc:08x}.parquet"
+        )
     }
 
-    /// Reads what [`name`](Self::name) says.
-    pub(super) fn from_name(name: &str, bytes: u64) -> Option<Self> {
+    /// Parses what [`name`](Self::name) returns. Files of earlier versions have no [`tail`](Self::tail).
+    pub(crate) fn from_name(name: &str, bytes: u64) -> Option<Self> {
         let mut parts = name.strip_prefix("part-")?.strip_suffix(".parquet")?.split('-');
         let mut next = || parts.next();
-        let (first, end, rows) =
+        let (first, end, rows): (u64, u64, u64) =
             (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
         let crc = u32::from_str_radix(next()?, 16).ok()?;
-        Some(Self { name: name.to_owned(), bytes, rows, first, end, crc })
+        let is_possible = first < end && rows <= end - first;
+        is_possible.then(|| Self { name: name.to_owned(), bytes, rows, first, end, crc })
     }
+
+    /// Returns where the file's metadata begins, and their checksum.
+    pub(crate) fn tail(&self) -> Option<Tail> {
+        let mut parts = self.name.strip_suffix(".parquet")?.split('-').skip(6);
+        let start = u64::from_str_radix(parts.next()?, 16).ok()?;
+        let crc = u32::from_str_radix(parts.next()?, 16).ok()?;
+        Some(Tail { start, crc })
+    }
+}
+
+/// The part of a file behind its rows: indexes and metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// Where it begins.
+    pub(crate) start: u64,
+    /// The CRC32C of its bytes.
+    pub(crate) crc: u32,
 }
 
 impl TableState {
@@ -194,7 +235,26 @@ impl TableState {
             bytes: at_rest + self.live_bytes() as u64,
             created_at: self.created_at?,
             last_write: self.last_write?,
+            problems: self.problems.clone(),
         })
+    }
+
+    /// Remembers a problem, unless it is known.
+    pub(super) fn report(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) && self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Learns from a flushed row that its line is stored. Returns the position of the row that it
+    /// replaced, if it is of a writer whose lines may be written again.
+    pub(super) fn note_line(&mut self, writer: &str, line: u64, position: u64) -> Option<u64> {
+        let id = self.writer_id(writer);
+        let writer = self.writers.entry(id).or_default();
+        // Which kind of writer it is shows only later; places do no harm to the other kind.
+        let may_replace = writer.places.is_some() || writer.seen.end() == 0;
+        writer.seen.add(line..line.saturating_add(1));
+        may_replace.then(|| writer.places.get_or_insert_default().place(line, position))?
     }
 
     pub(super) fn info(&self, path: &TablePath) -> Option<TableInfo> {
@@ -226,6 +286,7 @@ impl TableState {
             last_write: self.last_write.map(Timestamp::as_micros),
             last_step: self.last_step,
             version: self.version,
+            problems: self.problems.clone(),
         }
     }
 
@@ -249,11 +310,12 @@ impl TableState {
             last_write: stored.last_write.map(Timestamp::from_micros),
             last_step: stored.last_step,
             version: stored.version,
+            problems: stored.problems,
             ..Self::default()
         }
     }
 
-    /// Tells whether something is in memory that should be at rest.
+    /// Returns whether something is in memory that should be flushed.
     pub(super) fn is_dirty(&self) -> bool {
         self.is_unwritten
             || !self.live.is_empty()
@@ -262,7 +324,7 @@ impl TableState {
 }
 
 /// The version of the file that [`StoredState`] is.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A table's state as it is written down when rows were put to rest.
 #[derive(Debug, Serialize, Deserialize)]
@@ -279,15 +341,19 @@ pub(super) struct StoredState {
     last_write: Option<i64>,
     last_step: Option<i64>,
     pub(super) version: Option<u64>,
+    #[serde(default)]
+    pub(super) problems: Vec<Problem>,
 }
 
 impl StoredState {
-    /// Returns the table that it is of, if this program knows its format.
-    pub(super) fn path(&self) -> Result<TablePath, String> {
-        if self.format > FORMAT {
-            return Err(format!("format {} is newer than this program", self.format));
-        }
+    /// Returns whether a later version of this program wrote it.
+    pub(super) fn is_newer(&self) -> bool {
+        self.format > FORMAT
+    }
+
+    /// Returns the table that it belongs to.
+    pub(super) fn path(&self) -> Option<TablePath> {
         let [entity, project, table] = &self.table;
-        TablePath::new(entity, project, table).map_err(|error| error.to_string())
+        TablePath::new(entity, project, table).ok()
     }
 }

@@ -57,6 +57,13 @@ pub(crate) fn read_segment(file: &Bytes) -> Found {
     found
 }
 
+/// Returns the number that the first frame of a file claims to have, and reads no further. The claim
+/// is not checked: it only says in which order to read files.
+pub(crate) fn first_sequence(header: &[u8]) -> Option<u64> {
+    let header = header.get(..HEADER).filter(|header| header[..4] == MAGIC)?;
+    Some(u64::from_le_bytes(header[12..20].try_into().ok()?))
+}
+
 /// Finds where the next whole frame begins.
 fn next_frame(file: &Bytes, mut from: usize) -> Option<usize> {
     loop {

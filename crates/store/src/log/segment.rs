@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use fs4::FileExt as _;
 
+use crate::disk::sync_folder;
+
 /// The number of a log file: they are read in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SegmentId(pub(crate) u64);
@@ -29,6 +31,26 @@ pub(crate) fn list_segments(folder: &Path) -> io::Result<Vec<SegmentId>> {
     Ok(ids)
 }
 
+/// Reads a log file. Sectors that the disk cannot read become zeros, like any other damage.
+pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    /// What a disk returns for a sector that it cannot read.
+    const EIO: i32 = 5;
+    const SECTOR: usize = 4096;
+    match fs::read(path) {
+        Err(error) if error.raw_os_error() == Some(EIO) => {}
+        read => return read,
+    }
+    let file = File::open(path)?;
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
+    for (i, sector) in bytes.chunks_mut(SECTOR).enumerate() {
+        match file.read_exact_at(sector, (i * SECTOR) as u64) {
+            Err(error) if error.raw_os_error() == Some(EIO) => sector.fill(0),
+            read => read?,
+        }
+    }
+    Ok(bytes)
+}
+
 /// A log file that frames are appended to.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -37,7 +59,7 @@ pub(super) struct Segment {
     /// Where the next frame begins.
     pub(super) length: u64,
     /// How much of it is known to be on disk.
-    synced: u64,
+    pub(super) synced: u64,
 }
 
 impl Segment {
@@ -68,15 +90,19 @@ impl Segment {
         Ok(())
     }
 
-    /// Cuts off what may or may not be on disk, as far as the system lets us.
-    pub(super) fn abandon(self) {
-        if let Err(error) = self.file.set_len(self.synced).and_then(|()| self.file.sync_all()) {
+    /// Cuts off what may or may not be on disk. If this succeeds, the frames written since the last
+    /// sync are certainly not there.
+    pub(super) fn abandon(self) -> io::Result<()> {
+        self.file.set_len(self.synced).and_then(|()| self.file.sync_all()).inspect_err(|error| {
             tracing::warn!(segment = self.id.0, %error, "a failed log file could not be cut");
+        })
+    }
+
+    /// Closes the file, and gives back the room behind its last frame.
+    pub(super) fn seal(self) {
+        if let Err(error) = self.file.set_len(self.length).and_then(|()| self.file.sync_all()) {
+            // The zeros behind the last frame do no harm.
+            tracing::warn!(segment = self.id.0, %error, "a log file could not be cut to its length");
         }
     }
-}
-
-/// Makes what a folder lists durable.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

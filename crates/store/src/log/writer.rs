@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::Marker;
 use super::frame::seal;
-use super::segment::{Segment, SegmentId, sync_folder};
+use super::segment::{Segment, SegmentId, list_segments};
+use crate::disk::sync_folder;
 use crate::seeded_bug::{Bug, inherited, is_seeded};
 
 /// How the log is kept.
@@ -41,8 +43,10 @@ pub(crate) struct Log {
 }
 
 struct Shared {
+    folder: PathBuf,
     queue: Mutex<Queue>,
     wake: Condvar,
+    marker: Mutex<Marker>,
 }
 
 #[derive(Default)]
@@ -57,14 +61,24 @@ enum Entry {
         frames: Vec<Vec<u8>>,
         done: Done,
     },
-    /// Close the file that is written now, and tell its number.
+    /// Closes the file that is written now, and passes the number of the next one.
     Rotate(Box<dyn FnOnce(SegmentId) + Send>),
 }
 
 impl Log {
     /// Starts a log whose next file is `next` and whose next frame is `sequence`.
-    pub(crate) fn start(config: LogConfig, next: SegmentId, sequence: u64) -> io::Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::new(Queue::default()), wake: Condvar::new() });
+    pub(crate) fn start(
+        config: LogConfig,
+        next: SegmentId,
+        sequence: u64,
+        marker: Marker,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            folder: config.folder.clone(),
+            queue: Mutex::new(Queue::default()),
+            wake: Condvar::new(),
+            marker: Mutex::new(marker),
+        });
         let writer = Writer { config, next, sequence, segment: None };
         let thread = std::thread::Builder::new().name("streamtable-log".to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -96,11 +110,34 @@ impl Log {
         self.shared.queue.lock().bytes
     }
 
-    /// Closes the file that is written now; `then` hears the last number of the closed files, after
-    /// the outcome of all frames submitted before.
+    /// Closes the file that is written now. `then` is called with the number of the next file, after
+    /// the outcome of all frames submitted before; it is dropped if the log is closed.
     pub(crate) fn rotate(&self, then: impl FnOnce(SegmentId) + Send + 'static) {
-        self.shared.queue.lock().entries.push_back(Entry::Rotate(Box::new(then)));
-        self.shared.wake.notify_one();
+        let mut queue = self.shared.queue.lock();
+        if !queue.is_closed {
+            queue.entries.push_back(Entry::Rotate(Box::new(then)));
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Returns a function that deletes the files before one, all of whose rows are flushed. It
+    /// blocks.
+    pub(crate) fn trim(&self, before: SegmentId) -> impl FnOnce() -> io::Result<()> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || {
+            // One at a time, so that none finds that its files are gone.
+            let mut marker = shared.marker.lock();
+            let mut old = list_segments(&shared.folder)?;
+            old.retain(|&id| id < before);
+            if old.is_empty() {
+                return Ok(());
+            }
+            marker.trimmed(before)?;
+            for id in old {
+                std::fs::remove_file(id.path(&shared.folder))?;
+            }
+            sync_folder(&shared.folder)
+        }
     }
 
     /// Writes what waits, then ends the thread.
@@ -108,7 +145,7 @@ impl Log {
         self.shared.queue.lock().is_closed = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.lock().take() {
-            // A panic of the thread was told by its own message; there is nothing left to do.
+            // A panic of the thread has printed its own message; there is nothing left to do.
             let _ = thread.join();
         }
     }
@@ -145,32 +182,34 @@ impl Writer {
             let is_last = queue.is_closed && entries.is_empty();
             drop(queue);
             if is_last {
+                self.seal(shared);
                 return;
             }
-            self.take(entries);
+            self.take(entries, shared);
         }
     }
 
-    fn take(&mut self, entries: VecDeque<Entry>) {
+    fn take(&mut self, entries: VecDeque<Entry>, shared: &Shared) {
         let mut group = Vec::new();
         for entry in entries {
             match entry {
                 Entry::Frames { frames, done } => group.push((frames, done)),
                 Entry::Rotate(then) => {
-                    self.commit(std::mem::take(&mut group));
-                    self.segment = None;
-                    then(SegmentId(self.next.0 - 1));
+                    self.commit(std::mem::take(&mut group), shared);
+                    self.seal(shared);
+                    then(self.next);
                 }
             }
         }
-        self.commit(group);
+        self.commit(group, shared);
     }
 
-    /// Makes a group of frames durable with one sync, and tells each.
-    fn commit(&mut self, mut group: Vec<(Vec<Vec<u8>>, Done)>) {
+    /// Makes a group of frames durable with one sync, and reports the outcome to each.
+    fn commit(&mut self, mut group: Vec<(Vec<Vec<u8>>, Done)>, shared: &Shared) {
         if group.is_empty() {
             return;
         }
+        let first = self.sequence;
         for frame in group.iter_mut().flat_map(|(frames, _)| frames) {
             seal(frame, self.sequence);
             self.sequence += 1;
@@ -180,8 +219,10 @@ impl Writer {
                 std::mem::replace(done, Box::new(drop))(Outcome::Durable);
             }
         }
-        let outcome = match self.write(&group).or_else(|error| self.write_elsewhere(&group, error))
-        {
+        let written = self
+            .write(&group, first, shared)
+            .or_else(|error| self.write_elsewhere(&group, first, error, shared));
+        let outcome = match written {
             Ok(()) => Outcome::Durable,
             Err(error) => {
                 tracing::error!(%error, "rows cannot be made durable");
@@ -192,7 +233,7 @@ impl Writer {
             done(outcome.clone());
         }
         if self.segment.as_ref().is_some_and(|it| it.length >= self.config.segment_bytes) {
-            self.segment = None;
+            self.seal(shared);
         }
     }
 
@@ -201,20 +242,50 @@ impl Writer {
     fn write_elsewhere(
         &mut self,
         group: &[(Vec<Vec<u8>>, Done)],
+        first: u64,
         error: io::Error,
+        shared: &Shared,
     ) -> io::Result<()> {
         tracing::warn!(%error, "a log file failed; trying another");
-        if let Some(segment) = self.segment.take() {
-            segment.abandon();
+        let is_cut = self.abandon(first, shared);
+        let written = self.write(group, first, shared);
+        if written.is_err() && self.abandon(first, shared) && is_cut {
+            // None of the frames is on disk, so their numbers leave no gap.
+            self.sequence = first;
         }
-        self.write(group).inspect_err(|_| {
-            if let Some(segment) = self.segment.take() {
-                segment.abandon();
-            }
-        })
+        written
     }
 
-    fn write(&mut self, group: &[(Vec<Vec<u8>>, Done)]) -> io::Result<()> {
+    /// Gives up the current file, whose synced frames end before `next`; returns whether it holds no
+    /// others.
+    fn abandon(&mut self, next: u64, shared: &Shared) -> bool {
+        let Some(segment) = self.segment.take() else { return true };
+        if segment.synced > 0
+            && let Err(error) = shared.marker.lock().closed(next)
+        {
+            tracing::warn!(%error, "the extent of the log could not be written down");
+        }
+        segment.abandon().is_ok()
+    }
+
+    /// Closes the current file.
+    fn seal(&mut self, shared: &Shared) {
+        let Some(segment) = self.segment.take() else { return };
+        match shared.marker.lock().closed(self.sequence) {
+            Ok(()) => segment.seal(),
+            // Without the note, a file that is shorter than it was looks damaged.
+            Err(error) => {
+                tracing::warn!(%error, "the extent of the log could not be written down");
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        group: &[(Vec<Vec<u8>>, Done)],
+        first: u64,
+        shared: &Shared,
+    ) -> io::Result<()> {
         if group.iter().all(|(frames, _)| frames.is_empty()) {
             return Ok(());
         }
@@ -227,19 +298,18 @@ impl Writer {
                 self.segment.insert(segment)
             }
         };
+        let is_new = segment.synced == 0;
         for frame in group.iter().flat_map(|(frames, _)| frames) {
             segment.write(frame)?;
         }
-        segment.sync()
-    }
-}
-
-/// Deletes the log files up to one: all they hold is elsewhere.
-pub(crate) fn remove_through(folder: &std::path::Path, last: SegmentId) -> io::Result<()> {
-    for id in super::list_segments(folder)? {
-        if id <= last {
-            std::fs::remove_file(id.path(folder))?;
+        segment.sync()?;
+        if is_new {
+            let opened = shared.marker.lock().opened(segment.id, first, self.config.segment_bytes);
+            if let Err(error) = opened {
+                // The rows are durable all the same.
+                tracing::warn!(%error, "the extent of the log could not be written down");
+            }
         }
+        Ok(())
     }
-    sync_folder(folder)
 }

@@ -13,7 +13,6 @@ use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -31,6 +30,7 @@ use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
+use super::checked::CheckedReaders;
 use super::in_order::InOrder;
 use crate::columns::fixed;
 use crate::embedded::{DataFile, Snapshot};
@@ -93,9 +93,10 @@ impl AtRest {
         let place = place();
         // A file never changes under its name, so what it says of itself is read once. To read it
         // for each query takes longer than many a query.
-        let readers = CachedParquetFileReaderFactory::new(
+        let readers = CheckedReaders::new(
             resources.object_store(&place)?,
             resources.cache_manager.get_file_metadata_cache(),
+            Arc::clone(&self.snapshot.sums),
         );
         let files =
             self.snapshot.files.iter().map(|file| self.file(file)).collect::<Result<_>>()?;
@@ -130,7 +131,10 @@ impl AtRest {
             total_byte_size: Precision::Absent,
             column_statistics: columns,
         };
-        Ok(PartitionedFile::new(path.to_string(), file.bytes).with_statistics(Arc::new(statistics)))
+        let mut file = PartitionedFile::new(String::new(), file.bytes);
+        // As it is: made from a text, the path would have its `~` encoded.
+        file.object_meta.location = path;
+        Ok(file.with_statistics(Arc::new(statistics)))
     }
 
     fn live(&self, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {

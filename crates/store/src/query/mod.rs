@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod catalog;
+mod checked;
 mod engine;
 mod expression;
 mod functions;

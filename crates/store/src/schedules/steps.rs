@@ -63,7 +63,7 @@ async fn fails(
     let earlier = Batch { first_line: 0.into(), lines: batch.lines[..2].to_vec(), ..batch.clone() };
     store.append(earlier).await.unwrap();
     let before = visible(&store).await;
-    let charged = store.memory_bytes();
+    let charged = store.live_bytes();
     failing.arm(n, failure);
     let appended = store.append(batch.clone()).await;
     if !failing.disarm() {
@@ -73,7 +73,7 @@ async fn fails(
     let error = appended.unwrap_err().to_string();
     assert!(!error.contains("secret"), "the text of a panic is in {error:?}");
     assert_eq!(visible(&store).await, before, "step {n} leaves a trace");
-    assert_eq!(store.memory_bytes(), charged, "step {n} leaves memory charged");
+    assert_eq!(store.live_bytes(), charged, "step {n} leaves memory charged");
     let again = store.append(batch.clone()).await.unwrap();
     assert_eq!((again.stored, again.repeated, again.end), (6, 0, 8), "after step {n}");
     let once_more = store.append(batch).await.unwrap();

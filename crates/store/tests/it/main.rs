@@ -4,8 +4,10 @@
 mod conformance;
 mod crashes;
 mod damage;
+mod flush;
 mod full;
 mod hostile_sql;
+mod matrix;
 mod order;
 mod support;
 mod wide;

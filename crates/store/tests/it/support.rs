@@ -76,16 +76,18 @@ pub(crate) struct Kept(Vec<(PathBuf, Vec<u8>)>);
 impl Kept {
     /// Remembers the log and the states of tables, as they are.
     pub(crate) fn of(folder: &Folder) -> Self {
-        let mut paths = folder.files("log", ".log");
-        paths.extend(folder.files("tables", "state.json"));
+        let paths = Self::paths(folder);
         Self(paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect())
+    }
+
+    fn paths(folder: &Folder) -> Vec<PathBuf> {
+        let states = ["state-0", "state-1"].map(|name| folder.files("tables", name));
+        folder.files("log", "").into_iter().chain(states.into_iter().flatten()).collect()
     }
 
     /// Puts them back, as if a process had ended between a commit and what comes after it.
     pub(crate) fn put_back(self, folder: &Folder) {
-        for path in
-            folder.files("log", ".log").into_iter().chain(folder.files("tables", "state.json"))
-        {
+        for path in Self::paths(folder) {
             fs::remove_file(path).unwrap();
         }
         for (path, bytes) in self.0 {

@@ -1,0 +1,158 @@
+//! A small file that is kept as two copies with checksums, written in turn.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{create_dir_all_synced, replace};
+
+/// The first word of every copy.
+const MAGIC: &str = "streamtable-1";
+
+/// A small file that is kept as two copies, `NAME-0` and `NAME-1`.
+///
+/// Each write replaces the older copy, so that one valid copy remains whatever happens to the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Copies {
+    folder: PathBuf,
+    name: &'static str,
+}
+
+/// The content of the newest valid copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Newest {
+    /// How often the file was written. The next write must pass a larger number.
+    pub(crate) count: u64,
+    pub(crate) content: Vec<u8>,
+}
+
+/// The result of reading both copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// `None` if no copy is valid.
+    pub(crate) newest: Option<Newest>,
+    /// Copies that should be there and are missing, damaged or too old.
+    pub(crate) damaged: Vec<PathBuf>,
+}
+
+impl Copies {
+    pub(crate) fn new(folder: impl Into<PathBuf>, name: &'static str) -> Self {
+        Self { folder: folder.into(), name }
+    }
+
+    fn path(&self, slot: u64) -> PathBuf {
+        self.folder.join(format!("{}-{slot}", self.name))
+    }
+
+    /// Reads both copies. A copy that cannot be read counts as damaged.
+    pub(crate) fn read(&self) -> Found {
+        let slots = [0, 1].map(|slot| {
+            let path = self.path(slot);
+            let bytes = fs::read(&path);
+            let is_missing = matches!(&bytes, Err(e) if e.kind() == io::ErrorKind::NotFound);
+            let valid =
+                bytes.ok().and_then(|bytes| decode(&bytes)).filter(|it| it.count % 2 == slot);
+            (path, is_missing, valid)
+        });
+        let newest =
+            slots.iter().filter_map(|(_, _, valid)| valid.clone()).max_by_key(|it| it.count);
+        let count = newest.as_ref().map_or(0, |it| it.count);
+        let is_damaged = |(path, is_missing, valid): (PathBuf, bool, Option<Newest>)| {
+            let is_well = match valid {
+                Some(valid) => valid.count + 1 >= count,
+                // The very first write leaves the other copy missing.
+                None => is_missing && count <= 1,
+            };
+            (!is_well).then_some(path)
+        };
+        Found { newest, damaged: slots.into_iter().filter_map(is_damaged).collect() }
+    }
+
+    /// Writes the content durably in the place of the older copy.
+    ///
+    /// `count` must be one more than that of the newest copy, and 1 for the first write.
+    pub(crate) fn write(&self, count: u64, content: &[u8]) -> io::Result<()> {
+        create_dir_all_synced(&self.folder)?;
+        replace(&self.path(count % 2), &encode(count, content))
+    }
+}
+
+fn encode(count: u64, content: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{MAGIC} {count} {:08x}\n", sum(count, content)).into_bytes();
+    bytes.extend_from_slice(content);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Newest> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let mut words = std::str::from_utf8(&bytes[..end]).ok()?.split(' ');
+    let (magic, count, crc) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
+    let content = &bytes[end + 1..];
+    let is_valid = magic == MAGIC && crc == format!("{:08x}", sum(count, content));
+    is_valid.then(|| Newest { count, content: content.to_vec() })
+}
+
+fn sum(count: u64, content: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&count.to_le_bytes()), content)
+}
+
+/// Returns whether a folder has a copy of this name, valid or not.
+pub(crate) fn has_copy(folder: &Path, name: &'static str) -> bool {
+    let copies = Copies::new(folder, name);
+    (0..2).any(|slot| copies.path(slot).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_valid_copy_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let copies = Copies::new(folder.path().join("deep"), "state");
+        assert_eq!(copies.read(), Found::default());
+        for count in 1..5 {
+            copies.write(count, format!("content {count}").as_bytes()).unwrap();
+            let found = copies.read();
+            assert_eq!(found.damaged, Vec::<PathBuf>::new());
+            let content = format!("content {count}").into_bytes();
+            assert_eq!(found.newest, Some(Newest { count, content }));
+        }
+        let third = fs::read(copies.path(1)).unwrap();
+        copies.write(5, b"content 5").unwrap();
+        // An older copy in the place of the newest one, then none at all.
+        fs::write(copies.path(1), third).unwrap();
+        assert_eq!(copies.read().newest.unwrap().count, 4);
+        fs::remove_file(copies.path(1)).unwrap();
+        assert_eq!(copies.read().newest.unwrap().count, 4);
+        assert_eq!(copies.read().damaged, [copies.path(1)]);
+        fs::write(copies.path(0), "").unwrap();
+        assert_eq!(copies.read().newest, None);
+        assert!(has_copy(&copies.folder, "state"));
+    }
+
+    #[test]
+    fn a_copy_in_the_wrong_place_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let copies = Copies::new(folder.path(), "state");
+        copies.write(1, b"1").unwrap();
+        copies.write(2, b"2").unwrap();
+        fs::copy(copies.path(0), copies.path(1)).unwrap();
+        let found = copies.read();
+        assert_eq!((found.newest.unwrap().count, found.damaged), (2, vec![copies.path(1)]));
+    }
+
+    proptest! {
+        /// No flipped bit goes unnoticed.
+        #[test]
+        fn a_flipped_bit_is_found(content: Vec<u8>, count: u64, at: prop::sample::Index, bit in 0u8..8) {
+            let mut bytes = encode(count, &content);
+            prop_assert_eq!(decode(&bytes), Some(Newest { count, content }));
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert_eq!(decode(&bytes), None);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is wrong with stored data.
+
+use serde::{Deserialize, Serialize};
+use streamtable_schema::TablePath;
+
+/// The problems of a store and of its tables. Data that no problem names is served completely.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Problems that belong to no single table.
+    pub store: Vec<Problem>,
+    /// The tables that have problems, sorted by name.
+    pub tables: Vec<(TablePath, Vec<Problem>)>,
+}
+
+impl Health {
+    /// Returns whether there is no problem.
+    pub fn is_ok(&self) -> bool {
+        self.store.is_empty() && self.tables.is_empty()
+    }
+
+    /// Returns all problems, with the table of each.
+    pub fn problems(&self) -> impl Iterator<Item = (Option<&TablePath>, &Problem)> {
+        let tables = self.tables.iter().flat_map(|(table, problems)| {
+            problems.iter().map(move |problem| (Some(table), problem))
+        });
+        self.store.iter().map(|problem| (None, problem)).chain(tables)
+    }
+}
+
+/// Something that is wrong with stored data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What kind of problem it is.
+    pub kind: ProblemKind,
+    /// What was found and what was done about it. Names files relative to the data folder.
+    pub detail: String,
+    /// How many rows cannot be served because of it; 0 if that is not known.
+    pub rows: u64,
+}
+
+/// A kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// The table's rows cannot be flushed. They are served, and stay in the log until they can.
+    NotFlushed,
+    /// A Parquet file was damaged or missing. Its rows are not served.
+    FileLost,
+    /// A copy of the table's state was damaged. The other copy was used, or the state was rebuilt
+    /// from the files.
+    StateDamaged,
+    /// The Delta log was damaged or missing. It is written again from the table's state.
+    DeltaLogDamaged,
+    /// A part of the log was damaged, and set aside.
+    LogDamaged,
+    /// Frames of the log are missing, or its files are not in order.
+    LogIncomplete,
+    /// A table's folder could not be read at all, and was set aside.
+    TableLost,
+}
+
+impl ProblemKind {
+    /// Returns its name, as reports write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFlushed => "not_flushed",
+            Self::FileLost => "file_lost",
+            Self::StateDamaged => "state_damaged",
+            Self::DeltaLogDamaged => "delta_log_damaged",
+            Self::LogDamaged => "log_damaged",
+            Self::LogIncomplete => "log_incomplete",
+            Self::TableLost => "table_lost",
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), rows: 0 }
+    }
+
+    pub(crate) fn with_rows(self, rows: u64) -> Self {
+        Self { rows, ..self }
+    }
+}
