@@ -264,7 +264,7 @@ impl Serialize for Cell<'_> {
             DataType::Dictionary(_, _) => {
                 let dictionary = array.as_any_dictionary();
                 // Null keys were handled above.
-                let row = dictionary.normalized_keys()[row];
+                let row = integer(dictionary.keys(), row);
                 Cell { array: dictionary.values().as_ref(), row }.serialize(serializer)
             }
             DataType::List(_) => list(array.as_list::<i32>().value(row).as_ref(), serializer),
@@ -293,6 +293,25 @@ impl Serialize for Cell<'_> {
                 "a value of Arrow type {ty} cannot be stored in a table"
             ))),
         }
+    }
+}
+
+/// Returns an element of an array of integers that are indexes.
+fn integer(array: &dyn Array, row: usize) -> usize {
+    macro_rules! index {
+        ($ty:ty) => {
+            array.as_primitive::<$ty>().value(row) as usize
+        };
+    }
+    match array.data_type() {
+        DataType::Int8 => index!(Int8Type),
+        DataType::Int16 => index!(Int16Type),
+        DataType::Int32 => index!(Int32Type),
+        DataType::Int64 => index!(Int64Type),
+        DataType::UInt8 => index!(UInt8Type),
+        DataType::UInt16 => index!(UInt16Type),
+        DataType::UInt32 => index!(UInt32Type),
+        _ => index!(UInt64Type),
     }
 }
 

@@ -7,6 +7,7 @@ import enum
 import io
 import math
 import sys
+import time
 import uuid
 from collections import deque, namedtuple
 from collections.abc import Callable
@@ -304,6 +305,29 @@ def test_many_arrow_types(server: Server, name: str, open_table: Open) -> None:
         "view": "x",
         "null": None,
     }
+
+
+def test_the_cost_of_a_dictionary_column_is_linear(open_table: Open) -> None:
+    """A cell is read by its key, so that twice the rows do not cost four times the time."""
+    rows = 200_000
+    keys = pa.array(np.arange(rows) % 3, pa.int32())
+    column = pa.DictionaryArray.from_arrays(keys, ["a", "b", None])
+    table = open_table(buffer_bytes=256 << 20, spool_dir=False)
+    start = time.process_time()
+    table.log(pa.table({"category": column}))
+    # A quadratic cost is more than a minute.
+    assert time.process_time() - start < 20
+    assert table.finish().acked == rows
+
+
+def test_dictionary_columns(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    kinds = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
+    for kind in kinds:
+        keys = pa.array([1, None, 0, 2], kind)
+        table.log(pa.table({"c": pa.DictionaryArray.from_arrays(keys, ["a", "b", None])}))
+    table.finish()
+    assert [row["c"] for row in server.rows(name)] == ["b", None, "a", None] * len(kinds)
 
 
 def test_bad_frames(open_table: Open) -> None:
