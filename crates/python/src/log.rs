@@ -24,7 +24,11 @@ const CHUNK: usize = 1024;
 const MAX_NOT_TAKEN: usize = 10_000;
 
 /// Logs one row or many, and returns the panel's URL in the first call.
-pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<Option<String>> {
+pub(crate) fn log<'py>(
+    open: &Arc<Open>,
+    rows: &Bound<'py, PyAny>,
+    when_full: WhenFull,
+) -> PyResult<Option<String>> {
     if !open.waits_for_disk()
         && let Some(plain) = Plain::perhaps(rows)
     {
@@ -32,14 +36,14 @@ pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<O
             Ok(logged) => return Ok(logged.panel_url),
             Err(_) if plain.has_others() => {}
             Err(error) => {
-                let mut call = Call::new(rows.py(), open);
+                let mut call = Call::new(rows.py(), open, when_full);
                 let rows = std::slice::from_ref(rows);
                 call.handle_result(Err(error), &[0], 0, rows)?;
                 return call.end();
             }
         }
     }
-    let mut call = Call::new(rows.py(), open);
+    let mut call = Call::new(rows.py(), open, when_full);
     if rows.is_exact_instance_of::<PyDict>() {
         call.rows(0, std::slice::from_ref(rows))?;
     } else if rows.is_exact_instance_of::<PyList>() || rows.is_exact_instance_of::<PyTuple>() {
@@ -68,15 +72,16 @@ impl Serialize for Ready<'_, '_> {
 struct Call<'a, 'py> {
     py: Python<'py>,
     open: &'a Arc<Open>,
+    when_full: WhenFull,
     url: Option<String>,
     failure: LogFailure<'py>,
 }
 
 impl<'a, 'py> Call<'a, 'py> {
-    fn new(py: Python<'py>, open: &'a Arc<Open>) -> Self {
+    fn new(py: Python<'py>, open: &'a Arc<Open>, when_full: WhenFull) -> Self {
         let failure =
             LogFailure { accepted: 0, not_taken: Vec::new(), at_risk: None, is_cut_short: false };
-        Self { py, open, url: None, failure }
+        Self { py, open, when_full, url: None, failure }
     }
 
     fn end(mut self) -> PyResult<Option<String>> {
@@ -196,7 +201,7 @@ impl<'a, 'py> Call<'a, 'py> {
             }
             Err(error) => error,
         };
-        let may_wait = self.open.options.when_full == WhenFull::Wait;
+        let may_wait = self.when_full == WhenFull::Wait;
         let mut waiting = Vec::new();
         self.partly(error, |call, refused| {
             let place = places[refused.index];

@@ -43,6 +43,12 @@ pub(crate) fn wait<T: Send>(
     }
 }
 
+/// Prints a line on Python's standard error.
+pub(crate) fn print_line(py: Python<'_>, line: &str) -> PyResult<()> {
+    py.import("streamtable._process")?.call_method1(intern!(py, "print_line"), (line,))?;
+    Ok(())
+}
+
 /// Registers a table to be finished at exit.
 pub(crate) fn opened(py: Python<'_>, open: &Arc<Open>) -> PyResult<()> {
     {

@@ -12,7 +12,7 @@ use streamtable_url::{BaseUrl, panel_url};
 
 use crate::fetch::fetch;
 use crate::open::{Open, Options, Remote, Spool};
-use crate::process::{generation, retire, wait};
+use crate::process::{generation, print_line, retire, wait};
 use crate::stats::Stats;
 use crate::{errors, log};
 
@@ -143,14 +143,28 @@ impl Table {
         let py = slf.py();
         let this = slf.get();
         let Some(open) = this.current(py)? else { return Err(errors::finished(py)) };
-        let url = log::log(&open, rows)?;
-        if let Some(url) = &url
-            && !this.options.is_quiet
-        {
-            py.import("streamtable._process")?
-                .call_method1("print_line", (format!("View data at: {url}"),))?;
-        }
+        let url = log::log(&open, rows, open.options.when_full)?;
+        this.announce(py, url.as_deref())?;
         Ok(url)
+    }
+
+    /// Logs a row like `log`, but never waits: neither for space in the buffer, nor until a table
+    /// that was inherited by a forked process is open again. In the latter case, returns false.
+    #[pyo3(signature = (row, /))]
+    fn _log_now(slf: &Bound<'_, Self>, row: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = slf.py();
+        let this = slf.get();
+        let open = match &*this.state() {
+            State::Finished { .. } => None,
+            State::Open(open) => Some(Arc::clone(open)),
+        };
+        let Some(open) = open else { return Err(errors::finished(py)) };
+        if open.generation != generation() {
+            return Ok(false);
+        }
+        let url = log::log(&open, row, WhenFull::Refuse)?;
+        this.announce(py, url.as_deref())?;
+        Ok(true)
     }
 
     /// Waits until all rows logged so far are stored, and returns the row counts.
@@ -308,6 +322,14 @@ impl Table {
         // Its threads run in another process, and its locks may be held by them.
         std::mem::forget(replaced);
         Ok(Some(again))
+    }
+
+    /// Prints the URL that the first call of `log` returns.
+    fn announce(&self, py: Python<'_>, url: Option<&str>) -> PyResult<()> {
+        match url {
+            Some(url) if !self.options.is_quiet => print_line(py, &format!("View data at: {url}")),
+            _ => Ok(()),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from lab import Server
+from lab import Proxy, Server
 
-from streamtable import Record, StreamTable, monitor
+from streamtable import AuthenticationError, Record, StreamTable, TableNameError, monitor
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 COLUMNS = ["name", "start", "end", "latency", "inputs", "output", "exception", "timestamp"]
 
@@ -255,3 +259,186 @@ def test_a_name_is_opened_at_the_first_row(server: Server, name: str) -> None:
     monitored.table.finish()
     with pytest.raises(TypeError, match="a table or its name"):
         monitor(one)  # type: ignore[arg-type]
+
+
+def silent(server: Server) -> Proxy:
+    """A server that answers no request until its `hang` event is set."""
+    return Proxy(server, lambda _: "hang", hangs_at_open=True)
+
+
+def test_a_call_does_not_wait_for_a_silent_server(server: Server, name: str, program: Program) -> None:
+    code = """
+        import sys, time
+        from streamtable import monitor
+
+        @monitor(sys.argv[1])
+        def double(n):
+            return 2 * n
+
+        start = time.monotonic()
+        assert [double(n) for n in range(100)] == [2 * n for n in range(100)]
+        assert time.monotonic() - start < 1
+    """
+    with silent(server) as proxy:
+        program(code, name, WANDB_BASE_URL=proxy.url, WANDB_API_KEY=server.key)
+        proxy.hang.set()
+        # The rows are in the spool, and the next process delivers them.
+        again = """
+            import sys
+            from streamtable import StreamTable
+            with StreamTable(sys.argv[1], columns="evolve"):
+                pass
+        """
+        proxy.hangs_at_open = False
+        proxy.plan = lambda _: "pass"
+        program(again, name, WANDB_BASE_URL=proxy.url, WANDB_API_KEY=server.key)
+    assert [row["output"] for row in server.rows(name)] == [2 * n for n in range(100)]
+
+
+def test_an_event_loop_runs_while_a_table_is_opened(
+    server: Server, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with silent(server) as proxy:
+        monkeypatch.setenv("WANDB_BASE_URL", proxy.url)
+        monkeypatch.setenv("WANDB_API_KEY", server.key)
+        watch = monitor(name)
+
+        @watch
+        async def double(n: int) -> int:
+            return 2 * n
+
+        async def main() -> list[int]:
+            return [await double(n) for n in range(3)]
+
+        # The server answers only after all calls are done.
+        assert asyncio.run(main()) == [0, 2, 4]
+        proxy.hangs_at_open = False
+        proxy.plan = lambda _: "pass"
+        proxy.hang.set()
+        table = watch.table
+        assert [row["output"] for row in rows(server, table)] == [0, 2, 4]
+        table.finish()
+
+
+def test_rows_keep_their_order_while_a_table_is_opened(server: Server, name: str) -> None:
+    watch = monitor(name)
+
+    @watch
+    def step(n: int) -> int:
+        return n
+
+    for n in range(2000):
+        step(n)
+    table = watch.table
+    assert [row["output"] for row in rows(server, table)] == list(range(2000))
+    table.finish()
+
+
+@pytest.mark.parametrize(
+    ("bad_name", "key", "error"),
+    [("a/b/c/d", None, TableNameError), ("me/p/t", "wrong" * 8, AuthenticationError)],
+)
+def test_a_table_that_cannot_be_opened_is_tried_once(
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    bad_name: str,
+    key: str | None,
+    error: type[Exception],
+) -> None:
+    if key is not None:
+        monkeypatch.setenv("WANDB_API_KEY", key)
+    watch = monitor(bad_name)
+
+    @watch
+    def double(n: int) -> int:
+        return 2 * n
+
+    with caplog.at_level(logging.WARNING, "streamtable"):
+        assert double(1) == 2
+        with pytest.raises(error):
+            watch.table  # noqa: B018
+        assert [double(n) for n in range(100)] == [2 * n for n in range(100)]
+    assert caplog.text.count("calls are not logged to") == 1
+    with pytest.raises(error):
+        watch.table  # noqa: B018
+
+
+def test_a_full_buffer_drops_the_row_and_does_not_wait(
+    server: Server, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Proxy(server, lambda n: "pass" if n > 1 else "hang") as proxy:
+        options: dict[str, Any] = {"base_url": proxy.url, "api_key": server.key, "quiet": True}
+        table = StreamTable(
+            name, **options, columns="evolve", when_full="wait", buffer_bytes=3000, spool_dir=False
+        )
+
+        @monitor(table)
+        def double(n: int) -> int:
+            return 2 * n
+
+        # The buffer stays full until the event is set, so a wait would never end.
+        with caplog.at_level(logging.WARNING, "streamtable"):
+            assert [double(n) for n in range(100)] == [2 * n for n in range(100)]
+        assert "the buffer is full" in caplog.text
+        proxy.hang.set()
+        assert 0 < table.finish().acked < 100
+
+
+def test_a_forked_child_does_not_wait_for_a_silent_server(
+    server: Server, name: str, program: Program
+) -> None:
+    code = """
+        import os, sys, time
+        from streamtable import StreamTable, monitor
+
+        table = StreamTable(sys.argv[1], columns="evolve", exit_timeout=0.1, open_timeout=5)
+
+        @monitor(table)
+        def double(n):
+            return 2 * n
+
+        double(1)
+        table.flush()
+        print("ready", flush=True)
+        sys.stdin.readline()
+        pid = os.fork()
+        if pid == 0:
+            start = time.monotonic()
+            double(2)
+            os._exit(0 if time.monotonic() - start < 1 else 5)
+        assert os.waitpid(pid, 0)[1] == 0
+    """
+    import os
+    import sys
+    import textwrap
+
+    with Proxy(server, lambda _: "pass") as proxy:
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "WANDB_BASE_URL": proxy.url, "WANDB_API_KEY": server.key},
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        proxy.hangs_at_open = True
+        proxy.plan = lambda _: "hang"
+        process.communicate("go\n", timeout=60)
+        assert process.returncode == 0
+
+
+def test_a_signal_handler_may_log_while_a_row_is_put(name: str) -> None:
+    """The outbox's lock is re-entrant."""
+    watch = monitor(name)
+    outbox = watch._outbox
+    done = threading.Event()
+
+    def nested() -> None:
+        with outbox._changed, watch:
+            pass
+        done.set()
+
+    threading.Thread(target=nested, daemon=True).start()
+    assert done.wait(20)
+    watch.table.finish()

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from ._convert import as_name, simplify
 from ._errors import RowError
 from ._media import Media
+from ._outbox import Outbox
 from ._table import StreamTable
 
 _log = logging.getLogger("streamtable")
@@ -102,11 +103,16 @@ class monitor:
 
     A value that cannot be stored in a table is logged as its ``repr``. If two functions return values
     that cannot share a column, such as a list and a number, the cell of the later one is null and its
-    value is JSON in the column ``misfit``. Errors of the table never reach the function: they are
-    warnings of the logger ``streamtable``.
+    value is JSON in the column ``misfit``.
+
+    Neither errors of the table nor its waits reach the function: errors are warnings of the logger
+    ``streamtable``, a full buffer drops the row, and a table is opened in the background. If the server
+    cannot be reached, rows wait in the spool. The processors run in the call, and a table opened with
+    ``sync="always"`` still waits for its disk.
 
     Args:
-        table: The table or its name. A name is opened at the first row, with evolving columns.
+        table: The table or its name. A name is opened in the background at the first row, with evolving
+            columns.
         name: The value of the column ``name``; the function's qualified name by default.
         input_preprocessor: Called with the arguments by name; returns the value to log as ``inputs``.
         output_postprocessor: Called with the function's result; returns the value to log as ``output``.
@@ -126,12 +132,11 @@ class monitor:
     ):
         if not isinstance(table, (str, StreamTable)):
             raise TypeError("call monitor with a table or its name: @monitor('me/shop/calls')")
-        self._table = table
+        self._outbox = Outbox(table, _log_fitting)
         self._name = name
         self._inputs = input_preprocessor
         self._output = output_postprocessor
         self._auto_log = auto_log
-        self._opening = threading.Lock()
         self._within: ContextVar[tuple[Record, ...]] = ContextVar("streamtable_within", default=())
 
     def __enter__(self) -> Record:
@@ -235,32 +240,31 @@ class monitor:
                 "exception": record.exception,
             }
             row.update((name, _loggable(value)) for name, value in record.data.items())
-            self._log_fitting(row)
+            self._outbox.put(row)
         except Exception as error:
             _log.warning("a call of %s was not logged: %s", record.name, error)
 
-    def _log_fitting(self, row: dict[str, Any]) -> None:
-        """Log a row. Move values that do not fit their columns to the column ``misfit``."""
-        misfits: dict[str, Any] = {}
-        while True:
-            try:
-                self.table.log(row)
-                return
-            except RowError as error:
-                column = error.refused[0].column
-                if column == "misfit" or column is None or row.get(column) is None:
-                    raise
-                misfits[column] = row[column]
-                row = {**row, column: None, "misfit": json.dumps(misfits, default=_repr)}
-
     @property
     def table(self) -> StreamTable:
-        """The table; opened at the first access."""
-        if isinstance(self._table, str):
-            with self._opening:
-                if isinstance(self._table, str):
-                    self._table = StreamTable(self._table, columns="evolve")
-        return self._table
+        """The table. Waits until it is open and has the rows of all calls so far."""
+        return self._outbox.opened()
+
+
+def _log_fitting(table: StreamTable, row: dict[str, Any]) -> bool:
+    """Log a row without waiting. Move values that do not fit their columns to the column ``misfit``.
+
+    Returns ``False`` if the table must be opened first.
+    """
+    misfits: dict[str, Any] = {}
+    while True:
+        try:
+            return table._log_now(row)
+        except RowError as error:
+            column = error.refused[0].column
+            if column == "misfit" or column is None or row.get(column) is None:
+                raise
+            misfits[column] = row[column]
+            row = {**row, column: None, "misfit": json.dumps(misfits, default=_repr)}
 
 
 class _Items(Generator[Any, Any, Any]):
