@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from ._convert import as_name, simplify
+from ._convert import Instant, as_name, simplify
 from ._errors import RowError
 from ._media import Media
 from ._outbox import Outbox
@@ -50,6 +50,8 @@ class Record:
         self._owner = owner
         self._began = time.perf_counter()
         self._is_logged = False
+        # Inputs of a call are converted before it, because the function may change them.
+        self._has_converted_inputs = inputs is not None
         self._lock = threading.Lock()
 
     def add_data(self, data: Mapping[str, Any] | None = None, /, **more: Any) -> Record:
@@ -165,16 +167,14 @@ class monitor:
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Record:
             try:
-                bound = signature.bind(*args, **kwargs)
+                inputs = _by_name(signature, args, kwargs)
             except TypeError:
                 # The call itself raises the better error.
                 return Record(self, name)
-            bound.apply_defaults()
-            inputs = dict(bound.arguments)
-            first = next(iter(signature.parameters), None)
-            if first in ("self", "cls"):
-                inputs.pop(first, None)
-            return Record(self, name, inputs)
+            except Exception as error:
+                _log.warning("the inputs of %s are not logged: %r", name, error)
+                return Record(self, name)
+            return Record(self, name, self._processed("input_preprocessor", self._inputs, inputs, name))
 
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             if not self._auto_log:
@@ -222,21 +222,41 @@ class monitor:
         record.finalize()
         return record.output
 
+    def _processed(
+        self, kind: str, processor: Callable[[Any], Any] | None, value: Any, name: str
+    ) -> Any:
+        """Convert a value to one that a table accepts. Return ``None`` if its processor fails."""
+        if processor is None:
+            return _loggable(value)
+        try:
+            return _loggable(processor(value))
+        except Exception as error:
+            # Not the value itself, because a processor may have to remove secrets from it.
+            _log.warning("the %s of %s failed, and null is logged: %r", kind, name, error)
+            return None
+
     def _log(self, record: Record) -> None:
         try:
             inputs: Any = record.inputs
-            if self._inputs is not None and inputs is not None:
-                inputs = self._inputs(dict(inputs))
+            if record._has_converted_inputs and self._auto_log:
+                pass
+            elif record._has_converted_inputs:
+                # The caller has the record, and may have changed them.
+                inputs = _loggable(inputs)
+            elif inputs is not None:
+                inputs = self._processed("input_preprocessor", self._inputs, dict(inputs), record.name)
             output = record.output
-            if self._output is not None and record.exception is None:
-                output = self._output(output)
+            if record.exception is None:
+                output = self._processed("output_postprocessor", self._output, output, record.name)
+            else:
+                output = _loggable(output)
             row = {
                 "name": record.name,
                 "start": record.start,
                 "end": record.end,
                 "latency": record.latency,
-                "inputs": _loggable(inputs),
-                "output": _loggable(output),
+                "inputs": inputs,
+                "output": output,
                 "exception": record.exception,
             }
             row.update((name, _loggable(value)) for name, value in record.data.items())
@@ -248,6 +268,19 @@ class monitor:
     def table(self) -> StreamTable:
         """The table. Waits until it is open and has the rows of all calls so far."""
         return self._outbox.opened()
+
+
+def _by_name(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of a call by the names of the function's parameters."""
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    inputs = dict(bound.arguments)
+    first = next(iter(signature.parameters), None)
+    if first in ("self", "cls"):
+        inputs.pop(first, None)
+    return inputs
 
 
 def _log_fitting(table: StreamTable, row: dict[str, Any]) -> bool:
@@ -336,7 +369,8 @@ class _AsyncItems(AsyncGenerator[Any, Any]):
 
 def _note(record: Record, item: Any) -> None:
     if len(record.output) < MAX_ITEMS:
-        record.output.append(item)
+        # Converted now, because the caller may change the item. A postprocessor gets the items themselves.
+        record.output.append(item if record._owner._output is not None else _loggable(item))
 
 
 def _loggable(value: Any, depth: int = 0) -> Any:
@@ -344,12 +378,15 @@ def _loggable(value: Any, depth: int = 0) -> Any:
     if depth > 20:
         return _repr(value)
     try:
-        value = simplify(value)
+        simple = simplify(value)
     except Exception:
         return _repr(value)
+    # A point in time cannot change, so it is converted when the row is logged.
+    value = value if isinstance(simple, Instant) else simple
     if isinstance(value, dict):
         fields = {}
-        for name, field in value.items():
+        # A copy, because another thread may change the dict.
+        for name, field in list(value.items()):
             try:
                 name = as_name(name)
             except TypeError:
