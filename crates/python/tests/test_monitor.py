@@ -275,6 +275,101 @@ def test_a_failing_processor_keeps_the_row(
     assert (row["inputs"], row["output"], row["exception"]) == (None, None, None)
 
 
+def test_methods_of_classes(server: Server, table: StreamTable) -> None:
+    class Model:
+        @monitor(table, name="outer class")
+        @classmethod
+        def one(cls, n: int) -> tuple[str, int]:
+            return cls.__name__, n
+
+        @classmethod
+        @monitor(table, name="inner class")
+        def two(cls, n: int) -> int:
+            return n
+
+        @monitor(table, name="outer static")
+        @staticmethod
+        def three(n: int) -> int:
+            return n
+
+        @staticmethod
+        @monitor(table, name="inner static")
+        def four(n: int) -> int:
+            return n
+
+        @monitor(table, name="init")
+        def __init__(self, n: int = 0) -> None:
+            self.n = n
+
+    assert Model.one(1) == ("Model", 1)
+    assert [Model.two(2), Model.three(3), Model.four(4)] == [2, 3, 4]
+    model = Model(5)
+    assert (model.one(6), model.three(7), model.four(8)) == (("Model", 6), 7, 8)
+    logged = [(row["name"], row["inputs"]["n"]) for row in rows(server, table)]
+    assert logged == [
+        ("outer class", 1),
+        ("inner class", 2),
+        ("outer static", 3),
+        ("inner static", 4),
+        ("init", 5),
+        ("outer class", 6),
+        ("outer static", 7),
+        ("inner static", 8),
+    ]
+    with pytest.raises(TypeError, match="functions, not classes"):
+        monitor(table)(Model)
+
+
+def test_callables_of_all_kinds(server: Server, table: StreamTable) -> None:
+    import functools
+
+    class Adder:
+        def __call__(self, n: int) -> int:
+            return n + 1
+
+    assert monitor(table)(Adder())(1) == 2
+    assert monitor(table)(functools.partial(int, base=2))("11") == 3
+    # These builtins have no signature.
+    assert monitor(table)(max)(1, 2) == 2
+    assert monitor(table)(dict.update)({}, {"a": 1}) is None
+    first, second, third, fourth = rows(server, table)
+    assert (first["name"], first["inputs"]) == ("test_callables_of_all_kinds.<locals>.Adder", {"n": 1})
+    assert (second["name"], second["output"]) == ("int", 3)
+    assert (third["name"], third["inputs"]["args"], third["output"]) == ("max", [1, 2], 2)
+    assert fourth["name"] == "dict.update"
+
+
+def test_returned_coroutines_and_generators_are_followed(server: Server, table: StreamTable) -> None:
+    async def later(n: int) -> int:
+        await asyncio.sleep(0)
+        return n
+
+    def count(to: int) -> Iterator[int]:
+        yield from range(to)
+
+    async def count_later(to: int) -> AsyncIterator[int]:
+        for n in range(to):
+            yield n
+
+    follow = monitor(table)
+    stored = count(5)
+
+    async def main() -> list[int]:
+        assert await follow(lambda n: later(n))(7) == 7
+        return [n async for n in follow(lambda n: count_later(n))(2)]
+
+    assert asyncio.run(main()) == [0, 1]
+    assert list(follow(lambda n: count(n))(3)) == [0, 1, 2]
+    part = follow(lambda: stored)()
+    assert next(part) == 0
+    del part
+    # The function's own generator is not closed.
+    assert list(stored) == [1, 2, 3, 4]
+    # The first row's column is a number, so the lists are misfits.
+    found = [row["output"] if row["output"] is not None else json.loads(row["misfit"])["output"] for row in rows(server, table)]
+    assert found == [7, [0, 1], [0, 1, 2], [0]]
+
+
 def test_table_errors_never_reach_the_function(
     table: StreamTable, caplog: pytest.LogCaptureFixture
 ) -> None:

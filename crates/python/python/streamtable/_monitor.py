@@ -9,10 +9,10 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from types import TracebackType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, TypeVar, cast
 
 from ._convert import Instant, as_name, simplify
@@ -100,8 +100,10 @@ class monitor:
     >>> with monitor("me/shop/steps", name="import") as record:         # doctest: +SKIP
     ...     record.add_data(files=3)
 
-    Works for plain functions, async functions and generators. A generator's row is logged when it
-    ends, with the first thousand items as output. Exceptions are logged and raised again.
+    Works for plain functions, async functions and generators, for methods above or below
+    ``classmethod`` and ``staticmethod``, and for functions that return a coroutine or a generator. A
+    generator's row is logged when it ends, with the first thousand items as output. Exceptions are
+    logged and raised again.
 
     A value that cannot be stored in a table is logged as its ``repr``. If two functions return values
     that cannot share a column, such as a list and a number, the cell of the later one is null and its
@@ -161,9 +163,16 @@ class monitor:
             record.finalize()
 
     def __call__(self, function: F) -> F:
-        own: Any = getattr(function, "__qualname__", None)
-        name = str(self._name or own or function)
-        signature = inspect.signature(function)
+        if isinstance(function, (classmethod, staticmethod)):
+            return cast(F, type(function)(self(function.__func__)))
+        if isinstance(function, type):
+            raise TypeError("monitor watches functions, not classes; decorate a method, such as __init__")
+        name = self._name or _name_of(function)
+        try:
+            signature = inspect.signature(function)
+        except ValueError:
+            # Some builtins do not say their parameters.
+            signature = _ANY_SIGNATURE
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Record:
             try:
@@ -193,12 +202,12 @@ class monitor:
             async def awaited(*args: Any, **kwargs: Any) -> Any:
                 record = begin(args, kwargs)
                 try:
-                    record.output = await function(*args, **kwargs)
+                    coroutine = function(*args, **kwargs)
                 except BaseException as error:
                     record._failed(error)
                     record.finalize()
                     raise
-                return self._done(record)
+                return await self._awaited(record, coroutine)
 
             return cast(F, awaited)
 
@@ -216,11 +225,28 @@ class monitor:
         return cast(F, called)
 
     def _done(self, record: Record) -> Any:
+        output = record.output
+        # A function may return what an async function or a generator returns.
+        if isinstance(output, CoroutineType):
+            return self._awaited(record, output)
+        if self._auto_log and isinstance(output, GeneratorType):
+            return _Items(output, record)
+        if self._auto_log and isinstance(output, AsyncGeneratorType):
+            return _AsyncItems(output, record)
         record._stop()
         if not self._auto_log:
             return record
         record.finalize()
-        return record.output
+        return output
+
+    async def _awaited(self, record: Record, coroutine: Awaitable[Any]) -> Any:
+        try:
+            record.output = await coroutine
+        except BaseException as error:
+            record._failed(error)
+            record.finalize()
+            raise
+        return self._done(record)
 
     def _processed(
         self, kind: str, processor: Callable[[Any], Any] | None, value: Any, name: str
@@ -268,6 +294,19 @@ class monitor:
     def table(self) -> StreamTable:
         """The table. Waits until it is open and has the rows of all calls so far."""
         return self._outbox.opened()
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    if isinstance(function, functools.partial):
+        return _name_of(function.func)
+    name = getattr(function, "__qualname__", None)
+    return name if isinstance(name, str) else type(function).__qualname__
+
+
+def _any(*args: Any, **kwargs: Any) -> None: ...
+
+
+_ANY_SIGNATURE = inspect.signature(_any)
 
 
 def _by_name(
@@ -328,7 +367,7 @@ class _Items(Generator[Any, Any, Any]):
         return item
 
     def __del__(self) -> None:
-        self.close()
+        # Does not close the generator, because the function may use it further.
         self._record.finalize()
 
 
