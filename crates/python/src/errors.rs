@@ -9,6 +9,7 @@ use streamtable::{
 };
 
 use crate::stats::Stats;
+use crate::value::BadRow;
 
 /// The module that defines the exceptions.
 const MODULE: &str = "streamtable._errors";
@@ -67,7 +68,7 @@ pub(crate) struct NotTaken<'py> {
 /// The reason why a row was not logged.
 pub(crate) enum Why {
     /// It could not be converted to a row.
-    Python(PyErr),
+    Python(BadRow),
     /// The table refused it.
     Refused(Refusal),
 }
@@ -76,7 +77,7 @@ impl Why {
     fn class(&self, py: Python<'_>) -> &'static str {
         use pyo3::exceptions::PyTypeError;
         match self {
-            Self::Python(error) if error.is_instance_of::<PyTypeError>(py) => "RowTypeError",
+            Self::Python(bad) if bad.error.is_instance_of::<PyTypeError>(py) => "RowTypeError",
             Self::Python(_) => "RowError",
             Self::Refused(Refusal::Schema(
                 SchemaError::Value { .. } | SchemaError::NotARow { .. },
@@ -91,18 +92,19 @@ impl Why {
 
     fn text(&self, py: Python<'_>) -> String {
         match self {
-            Self::Python(error) if error.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => {
-                error.value(py).to_string()
+            Self::Python(bad) if bad.error.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => {
+                bad.error.value(py).to_string()
             }
-            Self::Python(error) => error.to_string(),
+            Self::Python(bad) => bad.error.to_string(),
             Self::Refused(refusal) => refusal.to_string(),
         }
     }
 
     fn column(&self) -> Option<&str> {
         match self {
+            Self::Python(bad) => bad.column.as_deref(),
             Self::Refused(Refusal::Schema(error)) => error.column(),
-            _ => None,
+            Self::Refused(_) => None,
         }
     }
 }
@@ -142,9 +144,21 @@ impl LogFailure<'_> {
         made.setattr("refused", refused)?;
         let exception = PyErr::from_value(made);
         if let Some(NotTaken { why: Why::Python(cause), .. }) = self.not_taken.first() {
-            exception.set_cause(py, Some(cause.clone_ref(py)));
+            exception.set_cause(py, Some(cause.error.clone_ref(py)));
         }
         Ok(exception)
+    }
+
+    /// Adds a note to the exception of an iterator of rows: how many of its rows were logged.
+    pub(crate) fn note(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        let mut text = format!("streamtable: {} rows were logged before this error", self.accepted);
+        if let Some(first) = self.not_taken.first() {
+            let (refused, index, why) = (self.not_taken.len(), first.index, first.why.text(py));
+            text += &format!("; {refused} were refused, the first at {index}: {why}");
+        }
+        let noted =
+            py.import(MODULE).and_then(|m| m.call_method1("add_note", (error.value(py), text)));
+        noted.map_or_else(|failed| failed, |_| error)
     }
 
     fn message(&self, py: Python<'_>) -> String {

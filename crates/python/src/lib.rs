@@ -9,6 +9,7 @@
 mod arrow;
 mod errors;
 mod fetch;
+mod local;
 mod log;
 mod open;
 mod plain;

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict, UserDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -159,6 +160,59 @@ def test_keyboard_interrupt_ends_the_call(open_table: Open) -> None:
         table.log([{"n": 0}, Interrupting()])
     with pytest.raises(ZeroDivisionError):
         table.log({"n": 1 / i} for i in (1, 0))
+
+
+def test_rows_of_an_iterator_are_logged_as_they_come(open_table: Open) -> None:
+    table = open_table()
+    seen = []
+
+    def rows() -> object:
+        for n in range(5):
+            seen.append(table.stats().logged)
+            yield {"n": n}
+
+    table.log(rows())
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_an_iterator_that_fails_says_how_many_rows_were_logged(
+    server: Server, name: str, open_table: Open
+) -> None:
+    def rows() -> object:
+        for n in range(1500):
+            yield {"n": object() if n == 3 else n}
+        raise OSError("the source is gone")
+
+    table = open_table()
+    with pytest.raises(OSError, match="the source is gone") as raised:
+        table.log(rows())
+    (note,) = raised.value.__notes__
+    assert note.startswith("streamtable: 1499 rows were logged before this error")
+    assert '1 were refused, the first at 3: column "n": a value of type object' in note
+    assert table.finish().acked == 1499
+    assert [row["n"] for row in cells(server, name)] == [n for n in range(1500) if n != 3]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (object(), "object cannot be stored"),
+        (2**70, "does not fit a signed 64-bit integer"),
+        (b"x", "bytes has no media type"),
+        (Fraction(10**400), "OverflowError: "),
+        ([{"x": object()}], "object cannot be stored"),
+    ],
+    ids=["object", "int", "bytes", "fraction", "nested"],
+)
+@pytest.mark.parametrize("others", [{}, {"list": []}], ids=["plain", "other"])
+def test_a_refused_value_names_its_column(
+    open_table: Open, value: object, words: str, others: dict[str, object]
+) -> None:
+    table = open_table()
+    with pytest.raises(streamtable.RowTypeError, match=words) as raised:
+        table.log({"good": 1, **others, "bad": value})
+    assert 'column "bad": ' in str(raised.value)
+    assert raised.value.refused[0].column == "bad"
 
 
 def test_evolving_columns(server: Server, name: str, open_table: Open) -> None:

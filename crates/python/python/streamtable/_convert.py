@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -27,12 +28,16 @@ MAX_ARRAY = 65_536
 
 
 class Instant:
-    """A point in time: microseconds since 1970 in UTC."""
+    """A point in time: microseconds since 1970 in UTC, or of local time if ``fold`` is given.
 
-    __slots__ = ("micros",)
+    ``fold`` is true for the second of two times that are equal because clocks were set back.
+    """
 
-    def __init__(self, micros: int):
+    __slots__ = ("fold", "micros")
+
+    def __init__(self, micros: int, fold: bool | None = None):
         self.micros = micros
+        self.fold = fold
 
 
 def simplify(value: Any) -> object:
@@ -148,9 +153,14 @@ def _instant(value: datetime) -> Instant | None:
     # pandas.NaT is a datetime that does not equal itself.
     if value != value:
         return None
-    # A datetime without a time zone is local time.
-    since = value.astimezone(timezone.utc) - _EPOCH
-    return Instant((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+    fold = None
+    if value.utcoffset() is None:
+        # Without a time zone, it is local time.
+        fold = bool(value.fold)
+        value = value.replace(tzinfo=timezone.utc)
+    since = value - _EPOCH
+    micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return Instant(micros, fold)
 
 
 def _seconds(value: timedelta) -> float | None:
@@ -210,7 +220,8 @@ def _numpy_scalar(value: Any, numpy: Any) -> object:
     if isinstance(value, numpy.datetime64):
         if numpy.isnat(value):
             return None
-        return Instant(int(value.astype("datetime64[us]").astype("int64")))
+        # It has no time zone, so it is local time.
+        return Instant(int(value.astype("datetime64[us]").astype("int64")), False)
     if isinstance(value, numpy.timedelta64):
         return None if numpy.isnat(value) else float(value / numpy.timedelta64(1, "s"))
     if isinstance(value, numpy.floating):
@@ -280,8 +291,25 @@ def _fields(value: Any) -> dict[Any, Any] | None:
     return None
 
 
+def frame_rows(frame: Any, first: int) -> Iterator[object] | None:
+    """Iterate over a frame's rows from ``first`` on, if its Arrow data cannot be used.
+
+    Returns ``None`` if they cannot be read in another way.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(frame, pandas.DataFrame):
+        return islice(_frame_rows(frame), first, None)
+    if callable(getattr(frame, "iter_rows", None)):
+        return islice(frame.iter_rows(named=True), first, None)
+    for method in ("to_pylist", "to_list"):
+        convert = getattr(frame, method, None)
+        if callable(convert):
+            return islice(convert(), first, None)
+    return None
+
+
 def _frame_rows(frame: Any) -> Iterator[dict[str, object]]:
-    """Iterate over the rows of a pandas frame if pyarrow is not installed."""
+    """Iterate over the rows of a pandas frame without pyarrow."""
     columns = {str(name): frame.iloc[:, place] for place, name in enumerate(frame.columns)}
     if len(columns) < frame.shape[1]:
         raise TypeError("two columns of the frame have the same name; keep one")
@@ -292,5 +320,4 @@ def _frame_rows(frame: Any) -> Iterator[dict[str, object]]:
         [None if gone else cell for cell, gone in zip(column, column.isna())]
         for column in columns.values()
     ]
-    for row in zip(*cells):
-        yield dict(zip(columns, row))
+    return (dict(zip(columns, row)) for row in zip(*cells))
