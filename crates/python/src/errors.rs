@@ -4,6 +4,7 @@ use std::fmt;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyList;
 use streamtable::{
     FlushError, FlushFailure, NameError, NamePart, OpenError, Refusal, SchemaError, StopReason,
 };
@@ -188,4 +189,20 @@ impl LogFailure<'_> {
 /// Makes the exception for a table that is finished.
 pub(crate) fn finished(py: Python<'_>) -> PyErr {
     new(py, "TableFinishedError", &Refusal::Finished).map_or_else(|error| error, PyErr::from_value)
+}
+
+/// Returns the refused rows of the exception for a table that is finished.
+pub(crate) fn refused_as_finished<'py>(
+    py: Python<'py>,
+    error: &PyErr,
+) -> PyResult<Option<Bound<'py, PyList>>> {
+    let class = py.import(MODULE)?.getattr("TableFinishedError")?;
+    if !error.value(py).is_instance(&class)? {
+        return Ok(None);
+    }
+    let rows = PyList::empty(py);
+    for refused in error.value(py).getattr("refused")?.try_iter()? {
+        rows.append(refused?.getattr("row")?)?;
+    }
+    Ok(Some(rows))
 }

@@ -1,6 +1,7 @@
 //! Opens a table, and reopens it in each forked process.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub(crate) struct Open {
     pub(crate) remote: Remote,
     /// The fork generation of the process that opened it.
     pub(crate) generation: u64,
+    /// Whether it was finished because the program ends.
+    pub(crate) has_ended: AtomicBool,
 }
 
 /// The address and credentials of the table's server, for reading.
@@ -71,7 +74,24 @@ pub(crate) struct Remote {
 impl Open {
     /// Opens a table without holding the GIL.
     pub(crate) fn new(py: Python<'_>, options: &Arc<Options>) -> PyResult<Arc<Self>> {
-        let opening = options.builder(py).and_then(|builder| Ok((builder, options.remote()?)));
+        let open = Self::open(py, options, options.builder(py))?;
+        process::opened(py, &open)?;
+        Ok(open)
+    }
+
+    /// Opens a table's spool for rows that are logged after the table was finished at exit. They
+    /// are sent when the table is opened the next time.
+    pub(crate) fn after_end(&self, py: Python<'_>) -> PyResult<Arc<Self>> {
+        let builder = self.options.whole_builder(py, &self.table.path().to_string());
+        Self::open(py, &self.options, builder.map(Builder::offline))
+    }
+
+    fn open(
+        py: Python<'_>,
+        options: &Arc<Options>,
+        builder: Result<Builder, OpenError>,
+    ) -> PyResult<Arc<Self>> {
+        let opening = builder.and_then(|builder| Ok((builder, options.remote()?)));
         let (builder, remote) = opening.map_err(|error| errors::open(py, &error))?;
         let (send, opened) = mpsc::channel();
         // On a separate thread, so that the caller can stop waiting after a signal.
@@ -89,10 +109,9 @@ impl Open {
             }
         })?;
         let table = opened.map_err(|error| errors::open(py, &error))?;
-        let open = Self { table, options: Arc::clone(options), remote, generation: generation() };
-        let open = Arc::new(open);
-        process::opened(py, &open)?;
-        Ok(open)
+        let options = Arc::clone(options);
+        let has_ended = AtomicBool::new(false);
+        Ok(Arc::new(Self { table, options, remote, generation: generation(), has_ended }))
     }
 
     /// Returns whether logging waits until rows are synced to disk.
@@ -103,9 +122,21 @@ impl Open {
 
 impl Options {
     fn builder(&self, py: Python<'_>) -> Result<Builder, OpenError> {
+        let mut builder = self.whole_builder(py, &self.name)?;
+        if let Some(project) = &self.project {
+            builder = builder.project(project);
+        }
+        if let Some(entity) = &self.entity {
+            builder = builder.entity(entity);
+        }
+        Ok(builder)
+    }
+
+    /// Makes the builder of a table whose name contains project and entity, if they are given.
+    fn whole_builder(&self, py: Python<'_>, name: &str) -> Result<Builder, OpenError> {
         let unusable =
             |error: &dyn std::fmt::Display| OpenError::Backend { reason: error.to_string() };
-        let mut builder = StreamTable::builder(&self.name)
+        let mut builder = StreamTable::builder(name)
             .transport(HyperTransport::new().map_err(|error| unusable(&error))?)
             .columns(self.columns)
             .when_full(self.when_full)
@@ -115,12 +146,6 @@ impl Options {
             .drop_timeout(self.exit_timeout)
             // Python prints it, so that notebooks show it.
             .quiet();
-        if let Some(project) = &self.project {
-            builder = builder.project(project);
-        }
-        if let Some(entity) = &self.entity {
-            builder = builder.entity(entity);
-        }
         if let Some(base_url) = &self.base_url {
             builder = builder.base_url(base_url);
         }

@@ -82,7 +82,7 @@ pub(crate) fn after_fork() {
 }
 
 /// Finishes every open table within its exit timeout, and returns a message for each table that has
-/// pending rows.
+/// pending rows. Rows that threads or exit functions log later go to the spool.
 #[pyfunction]
 pub(crate) fn finish_all(py: Python<'_>) -> PyResult<Vec<String>> {
     let tables: Vec<Arc<Open>> = {
@@ -93,6 +93,7 @@ pub(crate) fn finish_all(py: Python<'_>) -> PyResult<Vec<String>> {
     let start = Instant::now();
     for open in tables {
         let send = send.clone();
+        open.has_ended.store(true, Ordering::Relaxed);
         std::thread::spawn(move || {
             let until = start + open.options.exit_timeout;
             let result = open.table.finish_while(|| Instant::now() < until);

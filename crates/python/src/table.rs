@@ -1,6 +1,7 @@
 //! The base class of `StreamTable`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyConnectionError, PyValueError};
@@ -24,6 +25,9 @@ pub(crate) struct Table {
     facts: Facts,
     /// Locked only for a moment, and only while the GIL is held.
     state: Mutex<State>,
+    /// The table for rows that are logged after this one was finished at exit; `None` inside if
+    /// there is no spool for them.
+    after_end: OnceLock<Option<Arc<Open>>>,
 }
 
 /// Properties that never change.
@@ -130,7 +134,8 @@ impl Table {
             rows_url: open.table.rows_url().map(str::to_owned),
             remote: open.remote.clone(),
         };
-        Ok(Self { options, facts, state: Mutex::new(State::Open(open)) })
+        let state = Mutex::new(State::Open(open));
+        Ok(Self { options, facts, state, after_end: OnceLock::new() })
     }
 
     /// Logs one row or many: a mapping, a dataclass, an iterable of rows, or a frame.
@@ -143,9 +148,7 @@ impl Table {
         let py = slf.py();
         let this = slf.get();
         let Some(open) = this.current(py)? else { return Err(errors::finished(py)) };
-        let url = log::log(&open, rows, open.options.when_full)?;
-        this.announce(py, url.as_deref())?;
-        Ok(url)
+        this.log_to(py, &open, rows, open.options.when_full)
     }
 
     /// Logs a row like `log`, but never waits: neither for space in the buffer, nor until a table
@@ -162,8 +165,7 @@ impl Table {
         if open.generation != generation() {
             return Ok(false);
         }
-        let url = log::log(&open, row, WhenFull::Refuse)?;
-        this.announce(py, url.as_deref())?;
+        this.log_to(py, &open, row, WhenFull::Refuse)?;
         Ok(true)
     }
 
@@ -324,12 +326,56 @@ impl Table {
         Ok(Some(again))
     }
 
-    /// Prints the URL that the first call of `log` returns.
-    fn announce(&self, py: Python<'_>, url: Option<&str>) -> PyResult<()> {
-        match url {
-            Some(url) if !self.options.is_quiet => print_line(py, &format!("View data at: {url}")),
-            _ => Ok(()),
+    fn log_to(
+        &self,
+        py: Python<'_>,
+        open: &Arc<Open>,
+        rows: &Bound<'_, PyAny>,
+        when_full: WhenFull,
+    ) -> PyResult<Option<String>> {
+        if open.has_ended.load(Ordering::Relaxed) {
+            self.log_after_end(py, open, rows)?;
+            return Ok(None);
         }
+        let url = match log::log(open, rows, when_full) {
+            // The program has ended meanwhile.
+            Err(error) if open.has_ended.load(Ordering::Relaxed) => {
+                let Some(rows) = errors::refused_as_finished(py, &error)? else {
+                    return Err(error);
+                };
+                self.log_after_end(py, open, &rows)?;
+                None
+            }
+            logged => logged?,
+        };
+        if let Some(url) = &url
+            && !self.options.is_quiet
+        {
+            print_line(py, &format!("View data at: {url}"))?;
+        }
+        Ok(url)
+    }
+
+    /// Logs rows after the table was finished because the program ends: into the spool, from which
+    /// the next opening of the table sends them.
+    fn log_after_end(&self, py: Python<'_>, open: &Open, rows: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.after_end.get().is_none() {
+            // No lock is held, so two threads may open it; the second is not used.
+            let (late, reason) = match open.after_end(py) {
+                Ok(late) => (Some(late), None),
+                Err(error) => (None, Some(error.value(py).to_string())),
+            };
+            let is_first = self.after_end.set(late).is_ok();
+            if let Some(reason) = reason.filter(|_| is_first) {
+                let table = open.table.path();
+                let lost = "rows that are logged while the program ends are lost";
+                print_line(py, &format!("streamtable: {table}: {lost}: {reason}"))?;
+            }
+        }
+        if let Some(Some(late)) = self.after_end.get() {
+            log::log(late, rows, WhenFull::Refuse)?;
+        }
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -342,6 +388,9 @@ impl Drop for Table {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let State::Open(open) = state {
             retire(Arc::clone(open));
+        }
+        if let Some(Some(late)) = self.after_end.take() {
+            retire(late);
         }
     }
 }
