@@ -7,6 +7,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyList;
 use streamtable::{
     FlushError, FlushFailure, NameError, NamePart, OpenError, Refusal, SchemaError, StopReason,
+    WANDB_API,
 };
 
 use crate::stats::Stats;
@@ -34,6 +35,10 @@ pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
             &"Must specify project_name: give it, write project/table, or set WANDB_PROJECT",
         ),
         OpenError::Name(_) => new(py, "TableNameError", error),
+        // Without any setting, the server is W&B's.
+        OpenError::NoKey { host } if WANDB_API.ends_with(host.trim_end_matches(":443")) => {
+            new(py, "AuthenticationError", &format!("{error}; {START_A_SERVER}"))
+        }
         OpenError::NoKey { .. }
         | OpenError::Stopped(StopReason::Unauthorized { .. } | StopReason::Forbidden { .. }) => {
             new(py, "AuthenticationError", error)
@@ -42,6 +47,19 @@ pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
         _ => new(py, "OpenError", error),
     };
     made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// How to log without W&B's cloud.
+const START_A_SERVER: &str = "to log to a server of your own, start one with `streamtable serve` and \
+                              set WANDB_BASE_URL to its address";
+
+/// Makes the exception for a server on this machine that does not run.
+pub(crate) fn nobody_listens(py: Python<'_>, base_url: &str) -> PyErr {
+    let message = format!(
+        "nothing listens at {base_url}: start a server with `streamtable serve`, or set \
+         WANDB_BASE_URL to another address"
+    );
+    new(py, "UnavailableError", &message).map_or_else(|error| error, PyErr::from_value)
 }
 
 /// Converts an error of a flush.

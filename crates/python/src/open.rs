@@ -1,7 +1,9 @@
 //! Opens a table, and reopens it in each forked process.
 
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -9,11 +11,12 @@ use pyo3::prelude::*;
 use streamtable::blocking::StreamTable;
 use streamtable::spool::{SpoolConfig, SyncPolicy};
 use streamtable::{
-    BatchLimits, Builder, ColumnPolicy, OpenError, Rejected, Settings, WhenFull, WhenUnreachable,
+    BatchLimits, Builder, ColumnPolicy, OpenError, Rejected, Settings, WANDB_API, WhenFull,
+    WhenUnreachable,
 };
 use streamtable_transport_hyper::HyperTransport;
 
-use crate::process::{generation, wait};
+use crate::process::{Announcement, generation, print_line, wait};
 use crate::{errors, process, value};
 
 /// The arguments of the constructor.
@@ -76,6 +79,7 @@ impl Open {
     pub(crate) fn new(py: Python<'_>, options: &Arc<Options>) -> PyResult<Arc<Self>> {
         let open = Self::open(py, options, options.builder(py))?;
         process::opened(py, &open)?;
+        open.announce_cloud(py)?;
         Ok(open)
     }
 
@@ -92,12 +96,24 @@ impl Open {
         builder: Result<Builder, OpenError>,
     ) -> PyResult<Arc<Self>> {
         let opening = builder.and_then(|builder| Ok((builder, options.remote()?)));
-        let (builder, remote) = opening.map_err(|error| errors::open(py, &error))?;
+        let (mut builder, remote) = opening.map_err(|error| errors::open(py, &error))?;
+        if !options.is_offline && py.detach(|| nobody_listens(&remote.base_url)) {
+            if options.when_unreachable == WhenUnreachable::Fail {
+                return Err(errors::nobody_listens(py, &remote.base_url));
+            }
+            // It need not wait for a server, and rows wait for it in the background.
+            builder = builder.open_timeout(options.open_timeout.min(LISTEN_TIMEOUT));
+        }
         let (send, opened) = mpsc::channel();
         // On a separate thread, so that the caller can stop waiting after a signal.
         std::thread::spawn(move || send.send(builder.open_blocking()));
+        let (base_url, limit) = (remote.base_url.clone(), options.open_timeout.as_secs_f64());
+        let mut announcement = Announcement::new(options.is_quiet, move || {
+            format!("streamtable: waiting for {base_url}, at most {limit} s")
+        });
         let opened = wait(py, move |keep_waiting| {
             loop {
+                announcement.print_if_slow();
                 match opened.recv_timeout(Duration::from_millis(50)) {
                     Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
                     Ok(opened) => return opened,
@@ -112,6 +128,23 @@ impl Open {
         let options = Arc::clone(options);
         let has_ended = AtomicBool::new(false);
         Ok(Arc::new(Self { table, options, remote, generation: generation(), has_ended }))
+    }
+
+    /// Prints, once in a process, that rows go to W&B's cloud if no setting names a server.
+    fn announce_cloud(&self, py: Python<'_>) -> PyResult<()> {
+        static IS_ANNOUNCED: AtomicBool = AtomicBool::new(false);
+        let is_default = self.remote.base_url == WANDB_API
+            && self.options.base_url.is_none()
+            && std::env::var_os("WANDB_BASE_URL").is_none();
+        let Options { is_offline, is_quiet, .. } = *self.options;
+        if !is_default || is_offline || is_quiet || IS_ANNOUNCED.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let line = format!(
+            "streamtable: rows go to {WANDB_API}, because no server is set; to log to another, pass \
+             base_url or set WANDB_BASE_URL"
+        );
+        print_line(py, &line)
     }
 
     /// Returns whether logging waits until rows are synced to disk.
@@ -199,6 +232,31 @@ impl Options {
         let Settings { base_url, board_url, api_key, .. } = settings;
         Ok(Remote { base_url, board_url, api_key: own.or(api_key) })
     }
+}
+
+/// The longest time to find out whether a server listens on this machine.
+const LISTEN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Returns whether the server is on this machine and nothing listens on its port.
+fn nobody_listens(base_url: &str) -> bool {
+    let Ok(uri) = base_url.parse::<http::Uri>() else { return false };
+    let Some(host) = uri.host() else { return false };
+    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let port = uri.port_u16().unwrap_or(default);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    // Looking up the address of another machine could take long.
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if !is_here {
+        return false;
+    }
+    let Ok(addresses) = (host, port).to_socket_addrs() else { return false };
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let is_refused = |address: &SocketAddr| {
+        address.ip().is_loopback()
+            && TcpStream::connect_timeout(address, LISTEN_TIMEOUT)
+                .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    };
+    !addresses.is_empty() && addresses.iter().all(is_refused)
 }
 
 /// Calls `on_reject` for a row that the server rejected. Does nothing while the interpreter shuts

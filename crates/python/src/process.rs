@@ -49,6 +49,32 @@ pub(crate) fn print_line(py: Python<'_>, line: &str) -> PyResult<()> {
     Ok(())
 }
 
+/// The time after which a wait is announced.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// A line that is printed once if a wait is slow.
+pub(crate) struct Announcement<F> {
+    start: Instant,
+    line: Option<F>,
+}
+
+impl<F: FnOnce() -> String> Announcement<F> {
+    pub(crate) fn new(is_quiet: bool, line: F) -> Self {
+        Self { start: Instant::now(), line: (!is_quiet).then_some(line) }
+    }
+
+    /// Prints the line if the wait takes longer than a second. Called without the GIL.
+    pub(crate) fn print_if_slow(&mut self) {
+        if self.start.elapsed() < SLOW {
+            return;
+        }
+        if let Some(line) = self.line.take() {
+            let line = line();
+            Python::try_attach(|py| print_line(py, &line));
+        }
+    }
+}
+
 /// Registers a table to be finished at exit.
 pub(crate) fn opened(py: Python<'_>, open: &Arc<Open>) -> PyResult<()> {
     {

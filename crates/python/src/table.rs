@@ -13,7 +13,7 @@ use streamtable_url::{BaseUrl, panel_url};
 
 use crate::fetch::fetch;
 use crate::open::{Open, Options, Remote, Spool};
-use crate::process::{generation, print_line, retire, wait};
+use crate::process::{Announcement, generation, print_line, retire, wait};
 use crate::stats::Stats;
 use crate::{errors, log};
 
@@ -187,7 +187,20 @@ impl Table {
     #[pyo3(signature = ())]
     fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
         let Some(open) = self.current(py)? else { return self.stats(py) };
-        let finished = wait(py, |keep_waiting| open.table.finish_while(keep_waiting))?;
+        let mut announcement = Announcement::new(self.options.is_quiet, || {
+            let (table, stats) = (open.table.path(), open.table.stats());
+            let pending = stats.pending + stats.media.pending;
+            let reason = open.table.last_error().map_or(String::new(), |why| format!(" ({why})"));
+            format!(
+                "streamtable: {table}: waiting until {pending} rows or files are stored{reason}"
+            )
+        });
+        let finished = wait(py, |keep_waiting| {
+            open.table.finish_while(|| {
+                announcement.print_if_slow();
+                keep_waiting()
+            })
+        })?;
         let stats = finished.map_err(|error| errors::flush(py, &error))?;
         let writer = open.table.writer().to_owned();
         let before = std::mem::replace(&mut *self.state(), State::Finished { stats, writer });
