@@ -19,13 +19,13 @@ use arrow_schema::{DataType, Field, TimeUnit};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use streamtable::{Row, Timestamp, Value};
 
-use crate::local;
 use crate::value::to_python;
+use crate::{local, views};
 
 /// Rows as Arrow record batches.
 pub(crate) enum Batches {
@@ -60,6 +60,19 @@ fn is_column(field: &Field) -> bool {
     let index =
         field.name().strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
     index.is_none_or(|level| level.parse::<u32>().is_err())
+}
+
+/// Replaces views of strings and bytes in a response in Arrow's stream format by plain arrays, which
+/// all versions of pyarrow support.
+#[pyfunction]
+#[pyo3(signature = (stream, /))]
+pub(crate) fn arrow_without_views<'py>(
+    py: Python<'py>,
+    stream: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let stream = py.detach(|| views::replace(stream));
+    let stream = stream.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(PyBytes::new(py, &stream))
 }
 
 /// Makes Python values from a response in Arrow's stream format.

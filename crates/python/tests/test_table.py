@@ -8,9 +8,10 @@ import time
 from collections import OrderedDict, UserDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from fractions import Fraction
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from lab import Proxy, Server
@@ -20,6 +21,8 @@ from streamtable import StreamTable
 from streamtable.monitoring import StreamTable as DropIn
 
 Open = Callable[..., StreamTable]
+
+NOON = datetime(2024, 1, 2, 12, 0, 0, 678_901, tzinfo=timezone.utc)
 
 
 def cells(server: Server, table: str) -> list[dict[str, object]]:
@@ -384,6 +387,49 @@ def test_reading_back(server: Server, name: str, open_table: Open) -> None:
         table.query("select * from nowhere")
     with pytest.raises(ValueError, match="format must be"):
         table.rows(format="csv")  # type: ignore[call-overload]
+
+
+NESTED: list[dict[str, Any]] = [
+    {"list": [1, 2], "struct": {"x": 1, "when": NOON}, "deep": [{"a": [1.5, math.inf]}], "text": "[1]"},
+    {"list": [], "struct": {"x": None, "when": None}, "deep": [], "text": '{"a": 1}'},
+    {"list": None, "struct": None, "deep": None, "text": None},
+]
+
+
+def test_lists_and_structs_are_read_as_such(open_table: Open) -> None:
+    table = open_table()
+    table.log(NESTED)
+    rows = table.rows(format="dicts")
+    assert [{name: row[name] for name in NESTED[0]} for row in rows] == NESTED
+    arrow = table.rows(format="arrow")
+    assert arrow.select(list(NESTED[0])).to_pylist() == NESTED
+    assert str(arrow.schema.field("list").type) == "list<item: int64>"
+    mixed = open_table(table.path + "b")
+    mixed.log([{"v": [1, "x"]}, {"v": ["y", 2]}])
+    assert [row["v"] for row in mixed.rows(format="dicts")] == [[1, "x"], ["y", 2]]
+    # Arrow has no type for it.
+    assert mixed.rows(format="arrow")["v"].to_pylist() == ['[1,"x"]', '["y",2]']
+
+
+def test_arrow_results_have_no_views(open_table: Open) -> None:
+    """Old versions of pyarrow cannot read them, and new ones cannot sort or join by them."""
+    table = open_table()
+    table.log([{"text": "b", "mixed": 1}, {"text": None, "mixed": "x" * 50}, {"text": "a" * 30, "mixed": 2}])
+    for arrow in (table.rows(format="arrow"), table.query(f"select * from {table.table_name}", format="arrow")):
+        assert not [field for field in arrow.schema if "view" in str(field.type)]
+        assert str(arrow.schema.field("text").type) == "string"
+        assert arrow.sort_by("text")["text"].to_pylist() == ["a" * 30, "b", None]
+
+
+def test_a_table_without_rows_is_empty(open_table: Open) -> None:
+    table = open_table()
+    assert table.rows(format="dicts") == []
+    assert table.rows(format="arrow").num_rows == 0
+
+
+def test_a_table_name_is_a_string() -> None:
+    with pytest.raises(TypeError, match="table_name must be a string, not int"):
+        StreamTable(5)  # type: ignore[arg-type]
 
 
 def test_on_reject_gets_rows_rejected_by_the_server(open_table: Open, server: Server, name: str) -> None:
