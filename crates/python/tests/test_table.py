@@ -427,6 +427,16 @@ def test_a_table_without_rows_is_empty(open_table: Open) -> None:
     assert table.rows(format="arrow").num_rows == 0
 
 
+def test_exceptions_are_named_as_programs_import_them() -> None:
+    import traceback
+
+    for name in streamtable.__all__:
+        if isinstance(class_ := getattr(streamtable, name), type):
+            assert class_.__module__ == "streamtable", name
+    error = streamtable.RowError("x")
+    assert traceback.format_exception_only(type(error), error) == ["streamtable.RowError: x\n"]
+
+
 def test_a_table_name_is_a_string() -> None:
     with pytest.raises(TypeError, match="table_name must be a string, not int"):
         StreamTable(5)  # type: ignore[arg-type]

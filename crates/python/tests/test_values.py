@@ -176,6 +176,61 @@ def test_unsupported_values(open_table: Open, value: Any, words: str) -> None:
     assert table.finish().acked == 1
 
 
+class Odd(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+    url: pydantic.HttpUrl = pydantic.HttpUrl("http://example.com/a")
+    address: pydantic.IPvAnyAddress = "127.0.0.1"  # type: ignore[assignment]
+    password: pydantic.SecretStr = pydantic.SecretStr("hidden")
+    raw: bytes = b"text"
+    urls: list[pydantic.HttpUrl] = [pydantic.HttpUrl("http://example.com/b")]
+    when: dt.datetime = NOON
+
+
+class Root(pydantic.RootModel[list[int]]):
+    pass
+
+
+def test_fields_of_models_that_only_json_can_express(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log(Odd(address="127.0.0.1"))  # type: ignore[arg-type]
+    table.log({**Odd(address="127.0.0.1").model_dump(mode="json"), "when": NOON})  # type: ignore[arg-type]
+    table.finish()
+    first, second = server.rows(name)
+    assert {k: first[k] for k in Odd.model_fields} == {k: second[k] for k in Odd.model_fields}
+    assert "hidden" not in str(first)
+    assert first["when"] == "2024-01-02T12:00:00.678901Z"
+
+
+def test_root_models(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log({"v": Root([1, 2])})
+    table.finish()
+    assert server.rows(name)[0]["v"] == [1, 2]
+
+
+def test_rows_of_a_structured_array(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log(np.array([(1, "x"), (2, "y")], dtype=[("n", "i8"), ("s", "U4")]))
+    table.finish()
+    assert [(row["n"], row["s"]) for row in server.rows(name)] == [(1, "x"), (2, "y")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([pd.DataFrame({"a": [1]})], "not DataFrame; log each frame by a call of its own"),
+        ([pl.DataFrame({"a": [1]})], "not DataFrame; log each frame by a call of its own"),
+        (pl.LazyFrame({"a": [1]}), "not LazyFrame; call its method collect first"),
+        (np.zeros((2, 2)), "not ndarray; name the columns"),
+    ],
+    ids=["pandas", "polars", "lazy", "array"],
+)
+def test_what_is_no_row_says_what_to_do(open_table: Open, rows: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        open_table().log(rows)
+
+
 def test_recursive_values_are_refused(open_table: Open) -> None:
     endless: list[Any] = []
     endless.append(endless)

@@ -81,6 +81,8 @@ def simplify(value: Any) -> object:
         return list(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if hasattr(type(value), "__pydantic_root_model__") and value.__pydantic_root_model__:
+        return simplify(value.root)
     found = _of_other_packages(value)
     if found is not _NOTHING:
         return found
@@ -100,11 +102,29 @@ def as_row(row: Any) -> dict[Any, Any]:
     """Convert a row to a dict."""
     if isinstance(row, Mapping):
         return dict(row.items())
-    fields = _row_fields(row)
+    # Before the fields, because the columns of a frame look like those of a row.
+    fields = None if _is_frame(row) else _row_fields(row)
     if fields is None:
         kind = type(row).__qualname__
-        raise TypeError(f"a row must be a dict or another mapping of columns, not {kind}")
+        raise TypeError(f"a row must be a dict or another mapping of columns, not {kind}{_hint(row)}")
     return fields
+
+
+def _is_frame(value: Any) -> bool:
+    """Return whether a value is a pandas or Polars frame, a PyArrow table or similar."""
+    exports = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
+    return exports and (hasattr(value, "num_columns") or len(getattr(value, "shape", ())) == 2)
+
+
+def _hint(value: Any) -> str:
+    """Return what to do with a value that is not a row."""
+    if _is_frame(value):
+        return "; log each frame by a call of its own"
+    if callable(getattr(value, "collect", None)):
+        return "; call its method collect first"
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return "; name the columns, as in log(dict(zip(names, row)) for row in array)"
+    return ""
 
 
 def rows_of(rows: Any) -> Iterable[object] | None:
@@ -264,6 +284,10 @@ def _row_fields(row: Any) -> dict[Any, Any] | None:
     fields = _fields(row)
     if fields is not None:
         return fields
+    # Rows of a structured array.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(row, numpy.void) and row.dtype.names:
+        return {name: row[name] for name in row.dtype.names}
     # Database rows, such as sqlite3.Row.
     keys = getattr(row, "keys", None)
     if callable(keys) and hasattr(row, "__getitem__") and not isinstance(row, type):
@@ -282,13 +306,39 @@ def _fields(value: Any) -> dict[Any, Any] | None:
 
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if hasattr(value, "__pydantic_fields__") or hasattr(value, "__fields__"):
-        dump = getattr(value, "model_dump", None) or getattr(value, "dict", None)
+        dump = getattr(value, "model_dump", None)
+        if callable(dump):
+            return _model_fields(dump)
+        dump = getattr(value, "dict", None)
         if callable(dump):
             return dict(dump())
     attributes = getattr(value, "__attrs_attrs__", None)
     if attributes is not None:
         return {attribute.name: getattr(value, attribute.name) for attribute in attributes}
     return None
+
+
+def _model_fields(dump: Any) -> dict[Any, Any] | None:
+    """Return the fields of a pydantic model. A field that has no value of a table is as in JSON."""
+    fields = dump()
+    if not isinstance(fields, dict):
+        return None
+    odd = [name for name, value in fields.items() if not _is_simple(value)]
+    if odd:
+        as_json = dump(mode="json")
+        fields.update((name, as_json[name]) for name in odd if name in as_json)
+    return fields
+
+
+def _is_simple(value: Any) -> bool:
+    """Return whether a value and all its elements can be stored in a table."""
+    try:
+        value = simplify(value)
+    except Exception:
+        return False
+    if isinstance(value, dict):
+        return all(map(_is_simple, value.values()))
+    return not isinstance(value, list) or all(map(_is_simple, value))
 
 
 def frame_rows(frame: Any, first: int) -> Iterator[object] | None:

@@ -53,6 +53,14 @@ def _decoded(cell: Any) -> Any:
 
 
 def _revive(fields: dict[str, Any]) -> Any:
-    if fields.get("_type") == _TIMESTAMP and isinstance(fields.get("_micros"), int):
-        return from_micros(fields["_micros"])
-    return fields
+    if fields.get("_type") != _TIMESTAMP:
+        return fields
+    # Milliseconds, and the microseconds of the last one.
+    millis, micros = fields.get("_val"), fields.get("_micros", 0)
+    if not isinstance(millis, (int, float)) or not isinstance(micros, int):
+        return fields
+    try:
+        return from_micros(round(millis * 1000) + micros)
+    except OverflowError:
+        # Python's dates end with the year 9999.
+        return fields
