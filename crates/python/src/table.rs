@@ -351,7 +351,7 @@ impl Table {
             return Ok(None);
         }
         let url = match log::log(open, rows, when_full) {
-            // The program has ended meanwhile.
+            // The program ended during this call.
             Err(error) if open.has_ended.load(Ordering::Relaxed) => {
                 let Some(rows) = errors::refused_as_finished(py, &error)? else {
                     return Err(error);

@@ -134,7 +134,9 @@ class Proxy:
                 if what == "lose":
                     self.close_connection = True
                     return
-                kept = {k: v for k, v in answer.getheaders() if k.lower() == "content-type"}
+                # The client requires headers of the server, for example in responses to uploads.
+                own = ("connection", "content-length", "date", "server", "transfer-encoding")
+                kept = {k: v for k, v in answer.getheaders() if k.lower() not in own}
                 self.answer(answer.status, kept, content)
 
             do_GET = do_PUT = do_POST

@@ -131,16 +131,15 @@ class Outbox:
                 # Opens it again after a fork.
                 table.stats()
         except Exception as error:
+            has_failed = not isinstance(error, UnavailableError)
+            if self._error is None or has_failed:
+                _log.warning("calls are not logged to %s: %s", self, error)
             with self._changed:
-                has_warned = self._error is not None
-                self._error = error
-                self._has_failed = not isinstance(error, UnavailableError)
-                if self._has_failed:
+                self._error, self._has_failed = error, has_failed
+                if has_failed:
                     self._waiting.clear()
                     self._thread = None
                 self._changed.notify_all()
-            if not has_warned or self._has_failed:
-                _log.warning("calls are not logged to %s: %s", self, error)
             return None
         with self._changed:
             self._table, self._error = table, None

@@ -16,7 +16,7 @@ from ._errors import ReadError, TableNameError
 from ._process import print_line
 
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import ClassVar, Protocol
 
     import pyarrow as _pyarrow
     from typing_extensions import Self
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
         def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
-    _Rows = Mapping[str, Any] | Iterable[Any] | _Frame
+    class _Dataclass(Protocol):
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    class _Attrs(Protocol):
+        __attrs_attrs__: ClassVar[Any]
+
+    _Rows = Mapping[str, Any] | Iterable[Any] | _Frame | _Dataclass | _Attrs
 
 
 class StreamTable(_native.Table):
