@@ -4,9 +4,9 @@ use chrono::{DateTime, Local, MappedLocalTime, NaiveDateTime, Offset, TimeDelta,
 
 /// Converts a local time to UTC, both in microseconds since 1970 on their own clock.
 ///
-/// Follows Python's `datetime`: of a time that occurs twice when clocks are set back, it takes the
-/// first, or the second if `fold` is set. A time that clocks skip has the offset before the change,
-/// or the one after it if `fold` is set.
+/// Follows the method `astimezone` of Python's `datetime`: of a time that occurs twice because clocks
+/// are set back, it takes the first, or the second if `fold` is set. A time that clocks skip has the
+/// offset after the change, or the one before it if `fold` is set.
 pub(crate) fn to_utc(local: i64, fold: bool) -> i64 {
     // All times that a table can store are in range.
     let Some(time) = DateTime::from_timestamp_micros(local) else { return local };
@@ -20,7 +20,7 @@ pub(crate) fn to_utc(local: i64, fold: bool) -> i64 {
             }
         }
         MappedLocalTime::None => {
-            let day = TimeDelta::days(if fold { 1 } else { -1 });
+            let day = TimeDelta::days(if fold { -1 } else { 1 });
             let nearby = time.naive_utc().checked_add_signed(day);
             nearby.and_then(|time| seconds_east(time).earliest()).unwrap_or(0)
         }

@@ -110,7 +110,7 @@ def test_order_of_rows_and_columns(server: Server, name: str, open_table: Open) 
         ({"a": 2**63, "b": "x"}, TypeError, "a", "64 bits does not fit a signed 64-bit integer"),
         ({"a": 2**63, "b": ()}, TypeError, "a", "64 bits does not fit a signed 64-bit integer"),
         ({"a": object(), "b": "x"}, TypeError, "a", "object cannot be stored in a table"),
-        ({"a": 1, "b": b"x"}, streamtable.RowTypeError, "b", "wrap them in Image"),
+        ({"a": 1, "b": b"x"}, streamtable.RowTypeError, "b", "wrap it in Image"),
         ({"a": 1, "b": "\ud800"}, TypeError, "b", "unpaired surrogate"),
         ({"a": 1, "b": ["\ud800"]}, TypeError, "b", "unpaired surrogate"),
         ({"a": 1, ("b",): "x"}, TypeError, "", "a column name must be a string, not tuple"),

@@ -463,7 +463,7 @@ def test_frames_that_do_not_fit(open_table: Open) -> None:
 
 def test_a_null_is_a_value_of_every_arrow_type(server: Server, name: str, open_table: Open) -> None:
     table = open_table()
-    with pytest.raises(TypeError, match='column "b": a value of Arrow type Binary cannot be stored') as raised:
+    with pytest.raises(TypeError, match='column "b": .*Arrow type Binary cannot be stored') as raised:
         table.log(pa.table({"a": [1, 2, 3], "b": pa.array([None, b"x", None], pa.binary())}))
     assert [row.index for row in raised.value.refused] == [1]
     table.finish()

@@ -133,7 +133,8 @@ def rows_of(rows: Any) -> Iterable[object] | None:
         return None
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(rows, pandas.DataFrame):
-        return _frame_rows(rows)
+        # Old versions of pandas export no Arrow data.
+        return rows if hasattr(rows, "__arrow_c_stream__") else _frame_rows(rows)
     if _row_fields(rows) is not None:
         return None
     if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     _Rows = Mapping[str, Any] | Iterable[Any] | _Frame | _Dataclass | _Attrs
 
 
+class _NotFoundError(ReadError):
+    """The server has no such table."""
+
+
 class StreamTable(_native.Table):
     """A table to which rows are appended.
 
@@ -206,12 +210,13 @@ class StreamTable(_native.Table):
         """
         _check_format(format)
         self._wait_for_rows(timeout)
-        schema = self._ask("GET", self._api_path("/schema"), timeout=timeout)
-        names = _read.nested_columns(schema)
         ipc = _import_ipc(format)
-        if not json.loads(schema)["columns"]:
+        try:
+            schema = self._ask("GET", self._api_path("/schema"), timeout=timeout)
+        except _NotFoundError:
             # The server creates a table with its first row.
             return [] if ipc is None else import_module("pyarrow").table({})
+        names = _read.nested_columns(schema)
         table = ".".join(
             f'"{name}"' for name in (self.entity_name, self.project_name, self.table_name)
         )
@@ -295,13 +300,16 @@ class StreamTable(_native.Table):
             raise ReadError(str(error)) from None
         if 200 <= status < 300:
             return answer
+        kind = ReadError
         try:
             said = "; ".join(error["message"] for error in json.loads(answer)["errors"])
+            if status == 404:
+                kind = _NotFoundError
         except (ValueError, LookupError, TypeError):
             said = f"{self.base_url} returned {status} for {method} {path}"
             if status == 404:
                 said += "; only a StreamTable server supports this"
-        raise ReadError(said)
+        raise kind(said)
 
     def _api_path(self, rest: str = "") -> str:
         names = (self.entity_name, self.project_name, self.table_name)
