@@ -12,13 +12,9 @@ pub(crate) fn to_utc(local: i64, fold: bool) -> i64 {
     let Some(time) = DateTime::from_timestamp_micros(local) else { return local };
     let offset = match seconds_east(time.naive_utc()) {
         MappedLocalTime::Single(offset) => offset,
-        MappedLocalTime::Ambiguous(first, second) => {
-            if fold {
-                second
-            } else {
-                first
-            }
-        }
+        // The first of the two times is further east.
+        MappedLocalTime::Ambiguous(one, other) if fold => one.min(other),
+        MappedLocalTime::Ambiguous(one, other) => one.max(other),
         MappedLocalTime::None => {
             let day = TimeDelta::days(if fold { -1 } else { 1 });
             let nearby = time.naive_utc().checked_add_signed(day);

@@ -77,7 +77,7 @@ pub(crate) struct Remote {
 impl Open {
     /// Opens a table without holding the GIL.
     pub(crate) fn new(py: Python<'_>, options: &Arc<Options>) -> PyResult<Arc<Self>> {
-        let open = Self::open(py, options, options.builder(py))?;
+        let open = Self::with_builder(py, options, options.builder(py))?;
         process::opened(py, &open)?;
         open.announce_cloud(py)?;
         Ok(open)
@@ -87,10 +87,10 @@ impl Open {
     /// are sent when the table is opened the next time.
     pub(crate) fn after_end(&self, py: Python<'_>) -> PyResult<Arc<Self>> {
         let builder = self.options.whole_builder(py, &self.table.path().to_string());
-        Self::open(py, &self.options, builder.map(Builder::offline))
+        Self::with_builder(py, &self.options, builder.map(Builder::offline))
     }
 
-    fn open(
+    fn with_builder(
         py: Python<'_>,
         options: &Arc<Options>,
         builder: Result<Builder, OpenError>,
