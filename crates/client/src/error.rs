@@ -181,7 +181,7 @@ impl std::error::Error for FlushError {
 #[non_exhaustive]
 pub enum FlushFailure {
     /// The caller's timeout has passed; delivery continues.
-    #[error("not done within {waited:?}{}", because(last_error))]
+    #[error("not done within {}{}", seconds(*waited), because(last_error))]
     Timeout {
         /// How long the call waited.
         waited: Duration,
@@ -207,6 +207,12 @@ pub enum FlushFailure {
 
 fn because(last_error: &Option<String>) -> String {
     last_error.as_ref().map_or(String::new(), |error| format!(", because {error}"))
+}
+
+/// Returns a duration as text, rounded to tenths of a second.
+fn seconds(duration: Duration) -> String {
+    let tenths = (duration.as_secs_f64() * 10.0).round();
+    format!("{} s", tenths / 10.0)
 }
 
 /// Why a table cannot be opened. If the name or the settings are invalid, nothing was created on
@@ -248,7 +254,7 @@ pub enum OpenError {
     #[error("cannot open the table: {0}")]
     Stopped(#[from] StopReason),
     /// The server was unreachable or busy until the call timed out.
-    #[error("cannot open the table within {waited:?}: {reason}")]
+    #[error("cannot open the table within {}: {reason}", seconds(*waited))]
     Unavailable {
         /// How long the call tried.
         waited: Duration,

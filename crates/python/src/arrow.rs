@@ -12,19 +12,20 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch, RecordBatchReader};
+use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::StreamReader;
 use arrow_pyarrow::FromPyArrow;
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use arrow_schema::{DataType, Field, TimeUnit};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use streamtable::{Row, Timestamp, Value};
 
 use crate::value::to_python;
+use crate::{local, views};
 
 /// Rows as Arrow record batches.
 pub(crate) enum Batches {
@@ -34,23 +35,15 @@ pub(crate) enum Batches {
 
 impl Batches {
     /// Imports an object's Arrow data; returns `None` if the object does not export any.
-    ///
-    /// Fails if the type of a column cannot be stored in a table; then no row is logged.
     pub(crate) fn of(rows: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let py = rows.py();
-        let (batches, schema) = if rows.hasattr(intern!(py, "__arrow_c_stream__"))? {
-            let reader = ArrowArrayStreamReader::from_pyarrow_bound(rows)?;
-            let schema = reader.schema();
-            (Self::Stream(reader), schema)
+        if rows.hasattr(intern!(py, "__arrow_c_stream__"))? {
+            Ok(Some(Self::Stream(ArrowArrayStreamReader::from_pyarrow_bound(rows)?)))
         } else if rows.hasattr(intern!(py, "__arrow_c_array__"))? {
-            let batch = RecordBatch::from_pyarrow_bound(rows)?;
-            let schema = batch.schema();
-            (Self::One(Some(batch)), schema)
+            Ok(Some(Self::One(Some(RecordBatch::from_pyarrow_bound(rows)?))))
         } else {
-            return Ok(None);
-        };
-        check(&schema)?;
-        Ok(Some(batches))
+            Ok(None)
+        }
     }
 
     /// Returns the next batch.
@@ -62,44 +55,24 @@ impl Batches {
     }
 }
 
-fn check(schema: &Schema) -> PyResult<()> {
-    for field in schema.fields().iter().filter(|field| is_column(field)) {
-        if let Some(ty) = without_meaning(field.data_type()) {
-            let name = field.name();
-            let message =
-                format!("column {name:?}: a value of Arrow type {ty} cannot be stored in a table");
-            return Err(PyTypeError::new_err(message));
-        }
-    }
-    Ok(())
-}
-
-/// Returns the type, or the type nested in it, that cannot be stored in a cell.
-fn without_meaning(ty: &DataType) -> Option<&DataType> {
-    use DataType::*;
-    match ty {
-        Binary
-        | LargeBinary
-        | BinaryView
-        | FixedSizeBinary(_)
-        | Interval(_)
-        | Union(_, _)
-        | RunEndEncoded(_, _)
-        | ListView(_)
-        | LargeListView(_) => Some(ty),
-        List(item) | LargeList(item) | FixedSizeList(item, _) => without_meaning(item.data_type()),
-        Struct(fields) => fields.iter().find_map(|field| without_meaning(field.data_type())),
-        Dictionary(_, value) => without_meaning(value),
-        Map(entries, _) => without_meaning(entries.data_type()),
-        _ => None,
-    }
-}
-
 /// Returns false for the index columns that pandas adds to the named columns.
 fn is_column(field: &Field) -> bool {
     let index =
         field.name().strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
     index.is_none_or(|level| level.parse::<u32>().is_err())
+}
+
+/// Replaces views of strings and bytes in a response in Arrow's stream format by plain arrays, which
+/// all versions of pyarrow support.
+#[pyfunction]
+#[pyo3(signature = (stream, /))]
+pub(crate) fn arrow_without_views<'py>(
+    py: Python<'py>,
+    stream: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let stream = py.detach(|| views::replace(stream));
+    let stream = stream.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(PyBytes::new(py, &stream))
 }
 
 /// Makes Python values from a response in Arrow's stream format.
@@ -115,7 +88,7 @@ pub(crate) fn rows_of_arrow<'py>(
     for batch in reader {
         let batch = batch.map_err(|error| wrong(&error))?;
         for row in 0..batch.num_rows() {
-            let row = Row::from_serialize(&ArrowRow { batch: &batch, row });
+            let row = Row::from_serialize(&ArrowRow { batch: &batch, row, naive: Naive::Utc });
             let row = row.map_err(|error| wrong(&error))?;
             let dict = PyDict::new(py);
             let schema = batch.schema_ref();
@@ -154,35 +127,62 @@ fn cell<'py>(py: Python<'py>, value: Value, field: &Field) -> PyResult<Bound<'py
     }
 }
 
+/// The time zone of timestamps whose type has none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Naive {
+    /// The local time zone, in rows that a program logs.
+    Local,
+    /// UTC, in results of the server.
+    Utc,
+}
+
 /// One row of a batch.
 pub(crate) struct ArrowRow<'a> {
     pub(crate) batch: &'a RecordBatch,
     pub(crate) row: usize,
+    pub(crate) naive: Naive,
 }
 
 impl Serialize for ArrowRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { batch, row } = *self;
+        let Self { batch, row, naive } = *self;
         let mut map = serializer.serialize_map(Some(batch.num_columns()))?;
         let schema = batch.schema_ref();
         let columns = schema.fields().iter().zip(batch.columns());
         for (field, column) in columns.filter(|(field, _)| is_column(field)) {
-            map.serialize_entry(field.name(), &Cell { array: column.as_ref(), row })?;
+            map.serialize_entry(field.name(), &Cell { array: column.as_ref(), row, naive })?;
         }
         map.end()
     }
 }
 
+#[derive(Clone, Copy)]
 struct Cell<'a> {
     array: &'a dyn Array,
     row: usize,
+    naive: Naive,
+}
+
+impl Cell<'_> {
+    /// Returns the cell of a nested array.
+    fn nested<'b>(&self, array: &'b dyn Array, row: usize) -> Cell<'b> {
+        Cell { array, row, naive: self.naive }
+    }
+
+    /// Serializes all elements of a nested array.
+    fn list<S: Serializer>(&self, items: &dyn Array, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(items.len()))?;
+        for row in 0..items.len() {
+            list.serialize_element(&self.nested(items, row))?;
+        }
+        list.end()
+    }
 }
 
 impl Serialize for Cell<'_> {
-    /// Dates and times of day become strings, durations seconds, decimals floats. A timestamp
-    /// without a time zone is interpreted as UTC.
+    /// Dates and times of day become strings, durations seconds, decimals floats.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { array, row } = *self;
+        let Self { array, row, naive } = *self;
         if array.is_null(row) {
             return serializer.serialize_unit();
         }
@@ -194,6 +194,10 @@ impl Serialize for Cell<'_> {
         macro_rules! instant {
             ($ty:ty, $to_micros:expr) => {{
                 let micros = $to_micros(array.as_primitive::<$ty>().value(row));
+                let micros = match (naive, array.data_type()) {
+                    (Naive::Local, DataType::Timestamp(_, None)) => local::to_utc(micros, false),
+                    _ => micros,
+                };
                 Timestamp::from_micros(micros).serialize(serializer)
             }};
         }
@@ -264,18 +268,40 @@ impl Serialize for Cell<'_> {
             DataType::Dictionary(_, _) => {
                 let dictionary = array.as_any_dictionary();
                 // Null keys were handled above.
-                let row = dictionary.normalized_keys()[row];
-                Cell { array: dictionary.values().as_ref(), row }.serialize(serializer)
+                let row = integer(dictionary.keys(), row);
+                self.nested(dictionary.values().as_ref(), row).serialize(serializer)
             }
-            DataType::List(_) => list(array.as_list::<i32>().value(row).as_ref(), serializer),
-            DataType::LargeList(_) => list(array.as_list::<i64>().value(row).as_ref(), serializer),
+            DataType::List(_) => self.list(array.as_list::<i32>().value(row).as_ref(), serializer),
+            DataType::LargeList(_) => {
+                self.list(array.as_list::<i64>().value(row).as_ref(), serializer)
+            }
             DataType::FixedSizeList(_, _) => {
-                list(array.as_fixed_size_list().value(row).as_ref(), serializer)
+                self.list(array.as_fixed_size_list().value(row).as_ref(), serializer)
+            }
+            DataType::ListView(_) => {
+                self.list(array.as_list_view::<i32>().value(row).as_ref(), serializer)
+            }
+            DataType::LargeListView(_) => {
+                self.list(array.as_list_view::<i64>().value(row).as_ref(), serializer)
+            }
+            DataType::RunEndEncoded(ends, _) => {
+                macro_rules! run {
+                    ($ty:ty) => {{
+                        let runs = array.as_run::<$ty>();
+                        let row = runs.get_physical_index(row);
+                        self.nested(runs.values().as_ref(), row).serialize(serializer)
+                    }};
+                }
+                match ends.data_type() {
+                    DataType::Int16 => run!(Int16Type),
+                    DataType::Int32 => run!(Int32Type),
+                    _ => run!(Int64Type),
+                }
             }
             DataType::Struct(fields) => {
                 let mut map = serializer.serialize_map(Some(fields.len()))?;
                 for (field, column) in fields.iter().zip(array.as_struct().columns()) {
-                    map.serialize_entry(field.name(), &Cell { array: column.as_ref(), row })?;
+                    map.serialize_entry(field.name(), &self.nested(column.as_ref(), row))?;
                 }
                 map.end()
             }
@@ -283,8 +309,7 @@ impl Serialize for Cell<'_> {
                 let entries = array.as_map().value(row);
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
                 for row in 0..entries.len() {
-                    let [key, value] =
-                        [0, 1].map(|i| Cell { array: entries.column(i).as_ref(), row });
+                    let [key, value] = [0, 1].map(|i| self.nested(entries.column(i).as_ref(), row));
                     map.serialize_entry(&key, &value)?;
                 }
                 map.end()
@@ -296,10 +321,21 @@ impl Serialize for Cell<'_> {
     }
 }
 
-fn list<S: Serializer>(items: &dyn Array, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut list = serializer.serialize_seq(Some(items.len()))?;
-    for row in 0..items.len() {
-        list.serialize_element(&Cell { array: items, row })?;
+/// Returns an element of an array of integers that are indexes.
+fn integer(array: &dyn Array, row: usize) -> usize {
+    macro_rules! index {
+        ($ty:ty) => {
+            array.as_primitive::<$ty>().value(row) as usize
+        };
     }
-    list.end()
+    match array.data_type() {
+        DataType::Int8 => index!(Int8Type),
+        DataType::Int16 => index!(Int16Type),
+        DataType::Int32 => index!(Int32Type),
+        DataType::Int64 => index!(Int64Type),
+        DataType::UInt8 => index!(UInt8Type),
+        DataType::UInt16 => index!(UInt16Type),
+        DataType::UInt32 => index!(UInt32Type),
+        _ => index!(UInt64Type),
+    }
 }

@@ -4,11 +4,14 @@ use std::fmt;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyList;
 use streamtable::{
     FlushError, FlushFailure, NameError, NamePart, OpenError, Refusal, SchemaError, StopReason,
+    WANDB_API,
 };
 
 use crate::stats::Stats;
+use crate::value::BadRow;
 
 /// The module that defines the exceptions.
 const MODULE: &str = "streamtable._errors";
@@ -32,6 +35,10 @@ pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
             &"Must specify project_name: give it, write project/table, or set WANDB_PROJECT",
         ),
         OpenError::Name(_) => new(py, "TableNameError", error),
+        // Without any setting, the server is W&B's.
+        OpenError::NoKey { host } if WANDB_API.ends_with(host.trim_end_matches(":443")) => {
+            new(py, "AuthenticationError", &format!("{error}; {START_A_SERVER}"))
+        }
         OpenError::NoKey { .. }
         | OpenError::Stopped(StopReason::Unauthorized { .. } | StopReason::Forbidden { .. }) => {
             new(py, "AuthenticationError", error)
@@ -40,6 +47,19 @@ pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
         _ => new(py, "OpenError", error),
     };
     made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// How to log without W&B's cloud.
+const START_A_SERVER: &str = "to log to a server of your own, start one with `streamtable serve` and \
+                              set WANDB_BASE_URL to its address";
+
+/// Makes the exception for a server on this machine that does not run.
+pub(crate) fn nobody_listens(py: Python<'_>, base_url: &str) -> PyErr {
+    let message = format!(
+        "nothing listens at {base_url}: start a server with `streamtable serve`, or set \
+         WANDB_BASE_URL to another address"
+    );
+    new(py, "UnavailableError", &message).map_or_else(|error| error, PyErr::from_value)
 }
 
 /// Converts an error of a flush.
@@ -67,7 +87,7 @@ pub(crate) struct NotTaken<'py> {
 /// The reason why a row was not logged.
 pub(crate) enum Why {
     /// It could not be converted to a row.
-    Python(PyErr),
+    Python(BadRow),
     /// The table refused it.
     Refused(Refusal),
 }
@@ -76,7 +96,7 @@ impl Why {
     fn class(&self, py: Python<'_>) -> &'static str {
         use pyo3::exceptions::PyTypeError;
         match self {
-            Self::Python(error) if error.is_instance_of::<PyTypeError>(py) => "RowTypeError",
+            Self::Python(bad) if bad.error.is_instance_of::<PyTypeError>(py) => "RowTypeError",
             Self::Python(_) => "RowError",
             Self::Refused(Refusal::Schema(
                 SchemaError::Value { .. } | SchemaError::NotARow { .. },
@@ -91,18 +111,19 @@ impl Why {
 
     fn text(&self, py: Python<'_>) -> String {
         match self {
-            Self::Python(error) if error.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => {
-                error.value(py).to_string()
+            Self::Python(bad) if bad.error.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => {
+                bad.error.value(py).to_string()
             }
-            Self::Python(error) => error.to_string(),
+            Self::Python(bad) => bad.error.to_string(),
             Self::Refused(refusal) => refusal.to_string(),
         }
     }
 
     fn column(&self) -> Option<&str> {
         match self {
+            Self::Python(bad) => bad.column.as_deref(),
             Self::Refused(Refusal::Schema(error)) => error.column(),
-            _ => None,
+            Self::Refused(_) => None,
         }
     }
 }
@@ -142,9 +163,21 @@ impl LogFailure<'_> {
         made.setattr("refused", refused)?;
         let exception = PyErr::from_value(made);
         if let Some(NotTaken { why: Why::Python(cause), .. }) = self.not_taken.first() {
-            exception.set_cause(py, Some(cause.clone_ref(py)));
+            exception.set_cause(py, Some(cause.error.clone_ref(py)));
         }
         Ok(exception)
+    }
+
+    /// Adds a note to the exception of an iterator of rows: how many of its rows were logged.
+    pub(crate) fn note(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        let mut text = format!("streamtable: {} rows were logged before this error", self.accepted);
+        if let Some(first) = self.not_taken.first() {
+            let (refused, index, why) = (self.not_taken.len(), first.index, first.why.text(py));
+            text += &format!("; {refused} were refused, the first at {index}: {why}");
+        }
+        let noted =
+            py.import(MODULE).and_then(|m| m.call_method1("add_note", (error.value(py), text)));
+        noted.map_or_else(|failed| failed, |_| error)
     }
 
     fn message(&self, py: Python<'_>) -> String {
@@ -174,4 +207,20 @@ impl LogFailure<'_> {
 /// Makes the exception for a table that is finished.
 pub(crate) fn finished(py: Python<'_>) -> PyErr {
     new(py, "TableFinishedError", &Refusal::Finished).map_or_else(|error| error, PyErr::from_value)
+}
+
+/// Returns the refused rows of the exception for a table that is finished.
+pub(crate) fn refused_as_finished<'py>(
+    py: Python<'py>,
+    error: &PyErr,
+) -> PyResult<Option<Bound<'py, PyList>>> {
+    let class = py.import(MODULE)?.getattr("TableFinishedError")?;
+    if !error.value(py).is_instance(&class)? {
+        return Ok(None);
+    }
+    let rows = PyList::empty(py);
+    for refused in error.value(py).getattr("refused")?.try_iter()? {
+        rows.append(refused?.getattr("row")?)?;
+    }
+    Ok(Some(rows))
 }

@@ -9,6 +9,7 @@
 mod arrow;
 mod errors;
 mod fetch;
+mod local;
 mod log;
 mod open;
 mod plain;
@@ -17,6 +18,7 @@ mod report;
 mod stats;
 mod table;
 mod value;
+mod views;
 
 use pyo3::prelude::*;
 
@@ -24,7 +26,7 @@ use pyo3::prelude::*;
 mod _native {
     use super::*;
     #[pymodule_export]
-    use crate::arrow::rows_of_arrow;
+    use crate::arrow::{arrow_without_views, rows_of_arrow};
     #[pymodule_export]
     use crate::process::{after_fork, finish_all};
     #[pymodule_export]

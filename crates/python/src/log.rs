@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyException, PyImportError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use serde::{Serialize, Serializer};
 use streamtable::{LogError, Logged, Refusal, Refused, Row, Value, WhenFull};
 
-use crate::arrow::{ArrowRow, Batches};
+use crate::arrow::{ArrowRow, Batches, Naive};
 use crate::errors::{LogFailure, NotTaken, Why};
 use crate::open::Open;
 use crate::plain::Plain;
@@ -24,7 +24,11 @@ const CHUNK: usize = 1024;
 const MAX_NOT_TAKEN: usize = 10_000;
 
 /// Logs one row or many, and returns the panel's URL in the first call.
-pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<Option<String>> {
+pub(crate) fn log<'py>(
+    open: &Arc<Open>,
+    rows: &Bound<'py, PyAny>,
+    when_full: WhenFull,
+) -> PyResult<Option<String>> {
     if !open.waits_for_disk()
         && let Some(plain) = Plain::perhaps(rows)
     {
@@ -32,18 +36,18 @@ pub(crate) fn log<'py>(open: &Arc<Open>, rows: &Bound<'py, PyAny>) -> PyResult<O
             Ok(logged) => return Ok(logged.panel_url),
             Err(_) if plain.has_others() => {}
             Err(error) => {
-                let mut call = Call::new(rows.py(), open);
+                let mut call = Call::new(rows.py(), open, when_full);
                 let rows = std::slice::from_ref(rows);
                 call.handle_result(Err(error), &[0], 0, rows)?;
                 return call.end();
             }
         }
     }
-    let mut call = Call::new(rows.py(), open);
+    let mut call = Call::new(rows.py(), open, when_full);
     if rows.is_exact_instance_of::<PyDict>() {
         call.rows(0, std::slice::from_ref(rows))?;
     } else if rows.is_exact_instance_of::<PyList>() || rows.is_exact_instance_of::<PyTuple>() {
-        call.each(rows)?;
+        call.each(rows, 0, CHUNK, None)?;
     } else {
         call.other(rows)?;
     }
@@ -68,15 +72,16 @@ impl Serialize for Ready<'_, '_> {
 struct Call<'a, 'py> {
     py: Python<'py>,
     open: &'a Arc<Open>,
+    when_full: WhenFull,
     url: Option<String>,
     failure: LogFailure<'py>,
 }
 
 impl<'a, 'py> Call<'a, 'py> {
-    fn new(py: Python<'py>, open: &'a Arc<Open>) -> Self {
+    fn new(py: Python<'py>, open: &'a Arc<Open>, when_full: WhenFull) -> Self {
         let failure =
             LogFailure { accepted: 0, not_taken: Vec::new(), at_risk: None, is_cut_short: false };
-        Self { py, open, url: None, failure }
+        Self { py, open, when_full, url: None, failure }
     }
 
     fn end(mut self) -> PyResult<Option<String>> {
@@ -88,13 +93,34 @@ impl<'a, 'py> Call<'a, 'py> {
         Err(self.failure.into_exception(self.py))
     }
 
-    /// Logs the elements of an iterable.
-    fn each(&mut self, rows: &Bound<'py, PyAny>) -> PyResult<()> {
-        let mut first = 0;
-        let mut chunk = Vec::new();
+    /// Logs the elements of an iterable, `size` of them at a time; `first` is the index of the
+    /// first element in the call.
+    ///
+    /// If the iterable raises, the rows before are logged. `frame` is the frame whose rows they
+    /// are, if they are rows of a frame: then the exception is the reason why rows are refused, and
+    /// otherwise it is raised with a note that says how many rows were logged.
+    fn each(
+        &mut self,
+        rows: &Bound<'py, PyAny>,
+        mut first: usize,
+        size: usize,
+        frame: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let mut chunk = Vec::with_capacity(size);
         for row in rows.try_iter()? {
-            chunk.push(row?);
-            if chunk.len() == CHUNK {
+            match (row, frame) {
+                (Ok(row), _) => chunk.push(row),
+                (Err(error), Some(frame)) if error.is_instance_of::<PyException>(self.py) => {
+                    self.rows(first, &chunk)?;
+                    self.unreadable(frame, first + chunk.len(), &error);
+                    return Ok(());
+                }
+                (Err(error), _) => {
+                    self.rows(first, &chunk)?;
+                    return Err(self.failure.note(self.py, error));
+                }
+            }
+            if chunk.len() == size {
                 self.rows(first, &chunk)?;
                 first += chunk.len();
                 chunk.clear();
@@ -105,6 +131,17 @@ impl<'a, 'py> Call<'a, 'py> {
             }
         }
         self.rows(first, &chunk)
+    }
+
+    /// Refuses the rest of a frame, from the row at `index` on.
+    fn unreadable(&mut self, frame: &Bound<'py, PyAny>, index: usize, error: &PyErr) {
+        let kind = frame.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        let message = format!("the rows of this {kind} cannot be read: {error}");
+        let reason = PyTypeError::new_err(message);
+        reason.set_cause(self.py, Some(error.clone_ref(self.py)));
+        let why = Why::Python(reason.into());
+        self.failure.not_taken.push(NotTaken { index, row: frame.clone(), why });
+        self.failure.is_cut_short = index > 0;
     }
 
     fn has_enough(&self) -> bool {
@@ -120,17 +157,33 @@ impl<'a, 'py> Call<'a, 'py> {
         }
         match Batches::of(rows) {
             Ok(Some(batches)) => self.batches(batches, rows),
-            Ok(None) => self.each(&rows_of),
-            // pandas exports Arrow data only if pyarrow is installed; otherwise iterate over its
-            // rows.
-            Err(error) if error.is_instance_of::<PyImportError>(self.py) => self.each(&rows_of),
-            Err(error) if error.is_instance_of::<PyTypeError>(self.py) => {
-                let (row, why) = (rows.clone(), Why::Python(error));
-                self.failure.not_taken.push(NotTaken { index: 0, row, why });
-                Ok(())
-            }
-            Err(error) => Err(error),
+            // The rows of an iterator may come slowly, so each is logged when it comes.
+            Ok(None) => self.each(&rows_of, 0, 1, None),
+            Err(error) => self.frame_rows(rows, 0, error),
         }
+    }
+
+    /// Logs a frame's rows from `first` on without Arrow, because its Arrow data cannot be read.
+    fn frame_rows(
+        &mut self,
+        frame: &Bound<'py, PyAny>,
+        first: usize,
+        error: PyErr,
+    ) -> PyResult<()> {
+        if !error.is_instance_of::<PyException>(self.py) {
+            return Err(error);
+        }
+        static FRAME_ROWS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let frame_rows = FRAME_ROWS.import(self.py, "streamtable._convert", "frame_rows")?;
+        match frame_rows.call1((frame, first)) {
+            Ok(rows) if rows.is_none() => self.unreadable(frame, first, &error),
+            Ok(rows) => return self.each(&rows, first, CHUNK, Some(frame)),
+            Err(error) if error.is_instance_of::<PyException>(self.py) => {
+                self.unreadable(frame, first, &error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Logs rows; `first` is the index of the first row in the call.
@@ -146,14 +199,13 @@ impl<'a, 'py> Call<'a, 'py> {
                         must_let_go |= row.cells().any(|(_, value)| has_media(value));
                         Ready::Owned(row)
                     }
-                    Err(error) if error.is_instance_of::<PyException>(self.py) => {
-                        let why = Why::Python(error);
-                        let not_taken = NotTaken { index: first + index, row: row.clone(), why };
-                        self.failure.not_taken.push(not_taken);
+                    Err(bad) if bad.error.is_instance_of::<PyException>(self.py) => {
+                        let (row, why) = (row.clone(), Why::Python(bad));
+                        self.failure.not_taken.push(NotTaken { index: first + index, row, why });
                         continue;
                     }
                     // An exception such as KeyboardInterrupt ends the call.
-                    Err(error) => return Err(error),
+                    Err(bad) => return Err(bad.error),
                 },
             };
             ready.push(row);
@@ -168,7 +220,7 @@ impl<'a, 'py> Call<'a, 'py> {
             for (row, &index) in ready.into_iter().zip(&places) {
                 owned.push(match row {
                     Ready::Owned(row) => row,
-                    Ready::Plain(_) => value::row(&rows[index])?,
+                    Ready::Plain(_) => value::row(&rows[index]).map_err(|bad| bad.error)?,
                 });
             }
             self.py.detach(|| self.open.table.try_log(owned))
@@ -196,7 +248,7 @@ impl<'a, 'py> Call<'a, 'py> {
             }
             Err(error) => error,
         };
-        let may_wait = self.open.options.when_full == WhenFull::Wait;
+        let may_wait = self.when_full == WhenFull::Wait;
         let mut waiting = Vec::new();
         self.partly(error, |call, refused| {
             let place = places[refused.index];
@@ -246,17 +298,21 @@ impl<'a, 'py> Call<'a, 'py> {
         loop {
             // The exporter of the batches may need the GIL to produce the next one.
             let batch = self.py.detach(|| batches.next());
-            let batch =
-                batch.map_err(|error| PyValueError::new_err(format!("{frame:?}: {error}")))?;
-            let Some(batch) = batch else { return Ok(()) };
+            let batch = match batch {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    return self.frame_rows(frame, first, PyValueError::new_err(error));
+                }
+            };
             let mut row = 0;
             while row < batch.num_rows() {
                 let end = batch.num_rows().min(row + CHUNK);
-                let rows = (row..end).map(|row| ArrowRow { batch: &batch, row });
+                let rows =
+                    (row..end).map(|row| ArrowRow { batch: &batch, row, naive: Naive::Local });
                 match wait(self.py, |keep_waiting| table.log_while(rows, keep_waiting))? {
                     Ok(logged) => self.took(logged),
                     Err(error) => {
-                        let is_over = error.accepted == 0;
                         let mut handled = Ok(());
                         self.partly(error, |call, refused| {
                             let index = first + row + refused.index;
@@ -271,7 +327,7 @@ impl<'a, 'py> Call<'a, 'py> {
                             }
                         });
                         handled?;
-                        if is_over || self.has_enough() {
+                        if self.has_enough() {
                             self.failure.is_cut_short = true;
                             return Ok(());
                         }

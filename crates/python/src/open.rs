@@ -1,6 +1,9 @@
 //! Opens a table, and reopens it in each forked process.
 
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -8,12 +11,12 @@ use pyo3::prelude::*;
 use streamtable::blocking::StreamTable;
 use streamtable::spool::{SpoolConfig, SyncPolicy};
 use streamtable::{
-    BatchLimits, Buffering, Builder, ColumnPolicy, OpenError, Rejected, Settings, WhenFull,
-    WhenUnreachable,
+    BatchLimits, Buffering, Builder, ColumnPolicy, OpenError, Rejected, Settings, WANDB_API,
+    WhenFull, WhenUnreachable,
 };
 use streamtable_transport_hyper::HyperTransport;
 
-use crate::process::{generation, wait};
+use crate::process::{Announcement, generation, print_line, wait};
 use crate::{errors, process, value};
 
 /// The arguments of the constructor.
@@ -59,6 +62,8 @@ pub(crate) struct Open {
     pub(crate) remote: Remote,
     /// The fork generation of the process that opened it.
     pub(crate) generation: u64,
+    /// Whether it was finished because the program ends.
+    pub(crate) has_ended: AtomicBool,
 }
 
 /// The address and credentials of the table's server, for reading.
@@ -72,13 +77,43 @@ pub(crate) struct Remote {
 impl Open {
     /// Opens a table without holding the GIL.
     pub(crate) fn new(py: Python<'_>, options: &Arc<Options>) -> PyResult<Arc<Self>> {
-        let opening = options.builder(py).and_then(|builder| Ok((builder, options.remote()?)));
-        let (builder, remote) = opening.map_err(|error| errors::open(py, &error))?;
+        let open = Self::with_builder(py, options, options.builder(py))?;
+        process::opened(py, &open)?;
+        open.announce_cloud(py)?;
+        Ok(open)
+    }
+
+    /// Opens a table's spool for rows that are logged after the table was finished at exit. They
+    /// are sent when the table is opened the next time.
+    pub(crate) fn after_end(&self, py: Python<'_>) -> PyResult<Arc<Self>> {
+        let builder = self.options.whole_builder(py, &self.table.path().to_string());
+        Self::with_builder(py, &self.options, builder.map(Builder::offline))
+    }
+
+    fn with_builder(
+        py: Python<'_>,
+        options: &Arc<Options>,
+        builder: Result<Builder, OpenError>,
+    ) -> PyResult<Arc<Self>> {
+        let opening = builder.and_then(|builder| Ok((builder, options.remote()?)));
+        let (mut builder, remote) = opening.map_err(|error| errors::open(py, &error))?;
+        if !options.is_offline && py.detach(|| nobody_listens(&remote.base_url)) {
+            if options.when_unreachable == WhenUnreachable::Fail {
+                return Err(errors::nobody_listens(py, &remote.base_url));
+            }
+            // It need not wait for a server, and rows wait for it in the background.
+            builder = builder.open_timeout(options.open_timeout.min(LISTEN_TIMEOUT));
+        }
         let (send, opened) = mpsc::channel();
         // On a separate thread, so that the caller can stop waiting after a signal.
         std::thread::spawn(move || send.send(builder.open_blocking()));
+        let (base_url, limit) = (remote.base_url.clone(), options.open_timeout.as_secs_f64());
+        let mut announcement = Announcement::new(options.is_quiet, move || {
+            format!("streamtable: waiting for {base_url}, at most {limit} s")
+        });
         let opened = wait(py, move |keep_waiting| {
             loop {
+                announcement.print_if_slow();
                 match opened.recv_timeout(Duration::from_millis(50)) {
                     Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
                     Ok(opened) => return opened,
@@ -90,10 +125,26 @@ impl Open {
             }
         })?;
         let table = opened.map_err(|error| errors::open(py, &error))?;
-        let open = Self { table, options: Arc::clone(options), remote, generation: generation() };
-        let open = Arc::new(open);
-        process::opened(py, &open)?;
-        Ok(open)
+        let options = Arc::clone(options);
+        let has_ended = AtomicBool::new(false);
+        Ok(Arc::new(Self { table, options, remote, generation: generation(), has_ended }))
+    }
+
+    /// Prints, once in a process, that rows go to W&B's cloud if no setting names a server.
+    fn announce_cloud(&self, py: Python<'_>) -> PyResult<()> {
+        static IS_ANNOUNCED: AtomicBool = AtomicBool::new(false);
+        let is_default = self.remote.base_url == WANDB_API
+            && self.options.base_url.is_none()
+            && std::env::var_os("WANDB_BASE_URL").is_none();
+        let Options { is_offline, is_quiet, .. } = *self.options;
+        if !is_default || is_offline || is_quiet || IS_ANNOUNCED.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let line = format!(
+            "streamtable: rows go to {WANDB_API}, because no server is set; to log to another, pass \
+             base_url or set WANDB_BASE_URL"
+        );
+        print_line(py, &line)
     }
 
     /// Returns whether logging waits until rows are synced to disk.
@@ -104,9 +155,21 @@ impl Open {
 
 impl Options {
     fn builder(&self, py: Python<'_>) -> Result<Builder, OpenError> {
+        let mut builder = self.whole_builder(py, &self.name)?;
+        if let Some(project) = &self.project {
+            builder = builder.project(project);
+        }
+        if let Some(entity) = &self.entity {
+            builder = builder.entity(entity);
+        }
+        Ok(builder)
+    }
+
+    /// Makes the builder of a table whose name contains project and entity, if they are given.
+    fn whole_builder(&self, py: Python<'_>, name: &str) -> Result<Builder, OpenError> {
         let unusable =
             |error: &dyn std::fmt::Display| OpenError::Backend { reason: error.to_string() };
-        let mut builder = StreamTable::builder(&self.name)
+        let mut builder = StreamTable::builder(name)
             .transport(HyperTransport::new().map_err(|error| unusable(&error))?)
             .columns(self.columns)
             .when_full(self.when_full)
@@ -116,12 +179,6 @@ impl Options {
             .drop_timeout(self.exit_timeout)
             // Python prints it, so that notebooks show it.
             .print_url(false);
-        if let Some(project) = &self.project {
-            builder = builder.project(project);
-        }
-        if let Some(entity) = &self.entity {
-            builder = builder.entity(entity);
-        }
         if let Some(base_url) = &self.base_url {
             builder = builder.base_url(base_url);
         }
@@ -179,6 +236,31 @@ impl Options {
         let Settings { base_url, board_url, api_key, .. } = settings;
         Ok(Remote { base_url, board_url, api_key: own.or(api_key) })
     }
+}
+
+/// The longest time to find out whether a server listens on this machine.
+const LISTEN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Returns whether the server is on this machine and nothing listens on its port.
+fn nobody_listens(base_url: &str) -> bool {
+    let Ok(uri) = base_url.parse::<http::Uri>() else { return false };
+    let Some(host) = uri.host() else { return false };
+    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let port = uri.port_u16().unwrap_or(default);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    // Looking up the address of another machine could take long.
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if !is_here {
+        return false;
+    }
+    let Ok(addresses) = (host, port).to_socket_addrs() else { return false };
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let is_refused = |address: &SocketAddr| {
+        address.ip().is_loopback()
+            && TcpStream::connect_timeout(address, LISTEN_TIMEOUT)
+                .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    };
+    !addresses.is_empty() && addresses.iter().all(is_refused)
 }
 
 /// Calls `on_reject` for a row that the server rejected. Does nothing while the interpreter shuts

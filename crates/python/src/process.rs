@@ -43,6 +43,38 @@ pub(crate) fn wait<T: Send>(
     }
 }
 
+/// Prints a line on Python's standard error.
+pub(crate) fn print_line(py: Python<'_>, line: &str) -> PyResult<()> {
+    py.import("streamtable._process")?.call_method1(intern!(py, "print_line"), (line,))?;
+    Ok(())
+}
+
+/// The time after which a wait is announced.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// A line that is printed once if a wait is slow.
+pub(crate) struct Announcement<F> {
+    start: Instant,
+    line: Option<F>,
+}
+
+impl<F: FnOnce() -> String> Announcement<F> {
+    pub(crate) fn new(is_quiet: bool, line: F) -> Self {
+        Self { start: Instant::now(), line: (!is_quiet).then_some(line) }
+    }
+
+    /// Prints the line if the wait takes longer than a second. Called without the GIL.
+    pub(crate) fn print_if_slow(&mut self) {
+        if self.start.elapsed() < SLOW {
+            return;
+        }
+        if let Some(line) = self.line.take() {
+            let line = line();
+            Python::try_attach(|py| print_line(py, &line));
+        }
+    }
+}
+
 /// Registers a table to be finished at exit.
 pub(crate) fn opened(py: Python<'_>, open: &Arc<Open>) -> PyResult<()> {
     {
@@ -76,7 +108,7 @@ pub(crate) fn after_fork() {
 }
 
 /// Finishes every open table within its exit timeout, and returns a message for each table that has
-/// pending rows.
+/// pending rows. Rows that threads or exit functions log later go to the spool.
 #[pyfunction]
 pub(crate) fn finish_all(py: Python<'_>) -> PyResult<Vec<String>> {
     let tables: Vec<Arc<Open>> = {
@@ -87,6 +119,7 @@ pub(crate) fn finish_all(py: Python<'_>) -> PyResult<Vec<String>> {
     let start = Instant::now();
     for open in tables {
         let send = send.clone();
+        open.has_ended.store(true, Ordering::Relaxed);
         std::thread::spawn(move || {
             let until = start + open.options.exit_timeout;
             let result = open.table.finish_while(|| Instant::now() < until);

@@ -1,6 +1,7 @@
 //! The base class of `StreamTable`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyConnectionError, PyValueError};
@@ -12,7 +13,7 @@ use streamtable_url::{BaseUrl, panel_url};
 
 use crate::fetch::fetch;
 use crate::open::{Open, Options, Remote, Spool};
-use crate::process::{generation, retire, wait};
+use crate::process::{Announcement, generation, print_line, retire, wait};
 use crate::stats::Stats;
 use crate::{errors, log};
 
@@ -24,6 +25,9 @@ pub(crate) struct Table {
     facts: Facts,
     /// Locked only for a moment, and only while the GIL is held.
     state: Mutex<State>,
+    /// The table for rows that are logged after this one was finished at exit; `None` inside if
+    /// there is no spool for them.
+    after_end: OnceLock<Option<Arc<Open>>>,
 }
 
 /// Properties that never change.
@@ -130,7 +134,8 @@ impl Table {
             rows_url: open.table.rows_url().map(str::to_owned),
             remote: open.remote.clone(),
         };
-        Ok(Self { options, facts, state: Mutex::new(State::Open(open)) })
+        let state = Mutex::new(State::Open(open));
+        Ok(Self { options, facts, state, after_end: OnceLock::new() })
     }
 
     /// Logs one row or many: a mapping, a dataclass, an iterable of rows, or a frame.
@@ -143,14 +148,25 @@ impl Table {
         let py = slf.py();
         let this = slf.get();
         let Some(open) = this.current(py)? else { return Err(errors::finished(py)) };
-        let url = log::log(&open, rows)?;
-        if let Some(url) = &url
-            && !this.options.is_quiet
-        {
-            py.import("streamtable._process")?
-                .call_method1("print_line", (format!("View data at: {url}"),))?;
+        this.log_to(py, &open, rows, open.options.when_full)
+    }
+
+    /// Logs a row like `log`, but never waits: neither for space in the buffer, nor until a table
+    /// that was inherited by a forked process is open again. In the latter case, returns false.
+    #[pyo3(signature = (row, /))]
+    fn _log_now(slf: &Bound<'_, Self>, row: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = slf.py();
+        let this = slf.get();
+        let open = match &*this.state() {
+            State::Finished { .. } => None,
+            State::Open(open) => Some(Arc::clone(open)),
+        };
+        let Some(open) = open else { return Err(errors::finished(py)) };
+        if open.generation != generation() {
+            return Ok(false);
         }
-        Ok(url)
+        this.log_to(py, &open, row, WhenFull::Refuse)?;
+        Ok(true)
     }
 
     /// Waits until all rows logged so far are stored, and returns the row counts.
@@ -171,7 +187,20 @@ impl Table {
     #[pyo3(signature = ())]
     fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
         let Some(open) = self.current(py)? else { return self.stats(py) };
-        let finished = wait(py, |keep_waiting| open.table.finish_while(keep_waiting))?;
+        let mut announcement = Announcement::new(self.options.is_quiet, || {
+            let (table, stats) = (open.table.path(), open.table.stats());
+            let pending = stats.pending + stats.media.pending;
+            let reason = open.table.last_error().map_or(String::new(), |why| format!(" ({why})"));
+            format!(
+                "streamtable: {table}: waiting until {pending} rows or files are stored{reason}"
+            )
+        });
+        let finished = wait(py, |keep_waiting| {
+            open.table.finish_while(|| {
+                announcement.print_if_slow();
+                keep_waiting()
+            })
+        })?;
         let stats = finished.map_err(|error| errors::flush(py, &error))?;
         let writer = open.table.writer().to_owned();
         let before = std::mem::replace(&mut *self.state(), State::Finished { stats, writer });
@@ -310,6 +339,58 @@ impl Table {
         Ok(Some(again))
     }
 
+    fn log_to(
+        &self,
+        py: Python<'_>,
+        open: &Arc<Open>,
+        rows: &Bound<'_, PyAny>,
+        when_full: WhenFull,
+    ) -> PyResult<Option<String>> {
+        if open.has_ended.load(Ordering::Relaxed) {
+            self.log_after_end(py, open, rows)?;
+            return Ok(None);
+        }
+        let url = match log::log(open, rows, when_full) {
+            // The program ended during this call.
+            Err(error) if open.has_ended.load(Ordering::Relaxed) => {
+                let Some(rows) = errors::refused_as_finished(py, &error)? else {
+                    return Err(error);
+                };
+                self.log_after_end(py, open, &rows)?;
+                None
+            }
+            logged => logged?,
+        };
+        if let Some(url) = &url
+            && !self.options.is_quiet
+        {
+            print_line(py, &format!("View data at: {url}"))?;
+        }
+        Ok(url)
+    }
+
+    /// Logs rows after the table was finished because the program ends: into the spool, from which
+    /// the next opening of the table sends them.
+    fn log_after_end(&self, py: Python<'_>, open: &Open, rows: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.after_end.get().is_none() {
+            // No lock is held, so two threads may open it; the second is not used.
+            let (late, reason) = match open.after_end(py) {
+                Ok(late) => (Some(late), None),
+                Err(error) => (None, Some(error.value(py).to_string())),
+            };
+            let is_first = self.after_end.set(late).is_ok();
+            if let Some(reason) = reason.filter(|_| is_first) {
+                let table = open.table.path();
+                let lost = "rows that are logged while the program ends are lost";
+                print_line(py, &format!("streamtable: {table}: {lost}: {reason}"))?;
+            }
+        }
+        if let Some(Some(late)) = self.after_end.get() {
+            log::log(late, rows, WhenFull::Refuse)?;
+        }
+        Ok(())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -320,6 +401,9 @@ impl Drop for Table {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let State::Open(open) = state {
             retire(Arc::clone(open));
+        }
+        if let Some(Some(late)) = self.after_end.take() {
+            retire(late);
         }
     }
 }

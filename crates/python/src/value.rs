@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use pyo3::{IntoPyObjectExt, intern};
 use streamtable::{Media, MediaKind, Row, Timestamp, Value};
 
+use crate::local;
 use crate::plain::{LONE_SURROGATE, too_wide};
 
 /// Maximum depth of the conversion: slightly more than the limit of a table, so that the table
@@ -18,30 +19,64 @@ const MAX_DEPTH: usize = 70;
 /// The module that converts types of other packages.
 const CONVERT: &str = "streamtable._convert";
 
-/// Makes a row from anything that Python code treats as a row.
-///
-/// The error names the column. It is a `TypeError`, unless the value's own code raised another.
-pub(crate) fn row(row: &Bound<'_, PyAny>) -> PyResult<Row> {
-    if let Ok(dict) = row.cast_exact::<PyDict>() {
-        return fields(dict, 0);
-    }
-    let py = row.py();
-    static AS_ROW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let dict = AS_ROW.import(py, CONVERT, "as_row")?.call1((row,))?;
-    fields(dict.cast::<PyDict>()?, 0)
+/// Why a Python value is not a row.
+#[derive(Debug)]
+pub(crate) struct BadRow {
+    /// The column whose value is the reason, if it is one column.
+    pub(crate) column: Option<String>,
+    /// The error, which names the column.
+    pub(crate) error: PyErr,
 }
 
-/// Makes the cells of a row or the fields of a struct.
+impl BadRow {
+    /// Adds the column's name to the error of a conversion. The result is a `TypeError`, whatever
+    /// the value's own code raised, unless that is no `Exception`, such as `KeyboardInterrupt`.
+    fn in_column(py: Python<'_>, column: String, error: PyErr) -> Self {
+        if !error.is_instance_of::<PyException>(py) {
+            return Self { column: Some(column), error };
+        }
+        let is_type_error = error.is_instance_of::<PyTypeError>(py);
+        let reason = if is_type_error { error.value(py).to_string() } else { error.to_string() };
+        let in_column = PyTypeError::new_err(format!("column {column:?}: {reason}"));
+        in_column.set_cause(py, if is_type_error { error.cause(py) } else { Some(error) });
+        Self { column: Some(column), error: in_column }
+    }
+}
+
+impl From<PyErr> for BadRow {
+    fn from(error: PyErr) -> Self {
+        Self { column: None, error }
+    }
+}
+
+/// Makes a row from anything that Python code treats as a row.
+pub(crate) fn row(row: &Bound<'_, PyAny>) -> Result<Row, BadRow> {
+    let py = row.py();
+    let dict = match row.cast_exact::<PyDict>() {
+        Ok(dict) => dict.copy()?,
+        Err(_) => {
+            static AS_ROW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            let dict = AS_ROW.import(py, CONVERT, "as_row")?.call1((row,))?;
+            dict.cast_into::<PyDict>().map_err(PyErr::from)?
+        }
+    };
+    let mut row = Row::new();
+    for (key, value) in dict.iter() {
+        let name = name(&key)?;
+        match value_at(&value, 0) {
+            Ok(value) => row.push(name, value),
+            Err(error) => return Err(BadRow::in_column(py, name, error)),
+        }
+    }
+    Ok(row)
+}
+
+/// Makes the fields of a struct.
 fn fields(dict: &Bound<'_, PyDict>, depth: usize) -> PyResult<Row> {
     let mut row = Row::new();
     // Conversion may run code that changes the dict, so iterate over a copy.
     for (key, value) in dict.copy()?.iter() {
-        let name = name(&key)?;
-        let value = value_at(&value, depth).map_err(|error| match depth {
-            0 => in_column(value.py(), &name, error),
-            _ => error,
-        })?;
-        row.push(name, value);
+        row.push(name(&key)?, value_at(&value, depth)?);
     }
     Ok(row)
 }
@@ -60,16 +95,6 @@ fn text(text: &Bound<'_, PyString>) -> PyResult<String> {
         Ok(text) => Ok(text.to_owned()),
         Err(_) => Err(PyTypeError::new_err(LONE_SURROGATE)),
     }
-}
-
-/// Adds the column's name to a conversion error.
-fn in_column(py: Python<'_>, column: &str, error: PyErr) -> PyErr {
-    if !error.is_instance_of::<PyTypeError>(py) {
-        return error;
-    }
-    let in_column = PyTypeError::new_err(format!("column {column:?}: {}", error.value(py)));
-    in_column.set_cause(py, error.cause(py));
-    in_column
 }
 
 fn value_at(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
@@ -122,6 +147,8 @@ fn simplified(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     static MEDIA: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     if simple.is_instance(INSTANT.import(py, CONVERT, "Instant")?)? {
         let micros = simple.getattr(intern!(py, "micros"))?.extract()?;
+        let fold: Option<bool> = simple.getattr(intern!(py, "fold"))?.extract()?;
+        let micros = fold.map_or(micros, |fold| local::to_utc(micros, fold));
         return Ok(Timestamp::from_micros(micros).into());
     }
     if simple.is_instance(MEDIA.import(py, "streamtable._media", "Media")?)? {

@@ -95,6 +95,7 @@ class Proxy:
 
     def __init__(self, server: Server, plan: Plan, hangs_at_open: bool = False):
         self.plan = plan
+        self.hangs_at_open = hangs_at_open
         posts = 0
         lock = threading.Lock()
         self.hang = threading.Event()
@@ -110,7 +111,7 @@ class Proxy:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 if self.path.endswith("/file_stream"):
                     proxy.all_bodies.append(body)
-                what: str | tuple[int, dict[str, str]] = "hang" if hangs_at_open else "pass"
+                what: str | tuple[int, dict[str, str]] = "hang" if proxy.hangs_at_open else "pass"
                 if self.path.endswith("/file_stream") and b'"files"' in body:
                     with lock:
                         number, posts = posts, posts + 1
@@ -133,7 +134,9 @@ class Proxy:
                 if what == "lose":
                     self.close_connection = True
                     return
-                kept = {k: v for k, v in answer.getheaders() if k.lower() == "content-type"}
+                # The client requires headers of the server, for example in responses to uploads.
+                own = ("connection", "content-length", "date", "server", "transfer-encoding")
+                kept = {k: v for k, v in answer.getheaders() if k.lower() not in own}
                 self.answer(answer.status, kept, content)
 
             do_GET = do_PUT = do_POST

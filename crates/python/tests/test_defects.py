@@ -133,6 +133,58 @@ def test_09_opening_is_bounded(name: str) -> None:
     assert table.stats().pending == 1
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_09_a_refused_connection_on_this_machine_fails_at_once(name: str, host: str) -> None:
+    url = f"http://{host}:{free_port()}"
+    start = time.monotonic()
+    with pytest.raises(streamtable.UnavailableError, match="start a server with `streamtable serve`") as raised:
+        StreamTable(name, base_url=url, api_key="k" * 40)
+    assert f"nothing listens at {url}" in str(raised.value)
+    # The limit is 30 seconds.
+    assert time.monotonic() - start < 10
+    table = StreamTable(
+        name, base_url=url, api_key="k" * 40, when_unreachable="log_anyway",
+        exit_timeout=0.1, finish_timeout=0.1, quiet=True,
+    )  # fmt: skip
+    assert time.monotonic() - start < 20
+    table.log({"n": 0})
+    assert table.stats().pending == 1
+
+
+def test_09_a_wait_is_announced_after_a_second(
+    name: str, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(streamtable.UnavailableError, match=r"within \d(\.\d)? s: "):
+            StreamTable(name, base_url=url, api_key="k" * 40, open_timeout=2.5)
+        assert capsys.readouterr().err == f"streamtable: waiting for {url}, at most 2.5 s\n"
+        with pytest.raises(streamtable.UnavailableError):
+            StreamTable(name, base_url=url, api_key="k" * 40, open_timeout=1.5, quiet=True)
+        assert capsys.readouterr().err == ""
+    with Proxy(server, lambda n: "pass" if n else "hang") as proxy:
+        table = StreamTable(name, **behind(proxy, server))
+        table.log({"n": 0})
+        capsys.readouterr()
+        threading.Timer(2, proxy.hang.set).start()
+        table.finish()
+        assert capsys.readouterr().err == f"streamtable: {name}: waiting until 1 rows or files are stored\n"
+
+
+def test_10_without_any_setting_the_error_says_how_to_start_a_server(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("WANDB_BASE_URL")
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    with pytest.raises(streamtable.AuthenticationError, match="start one with `streamtable serve`"):
+        StreamTable(name)
+
+
 def test_10_errors_at_opening_are_raised(
     name: str, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -269,3 +269,51 @@ def test_a_waiting_daemon_thread_does_not_block_exit(
         start = time.monotonic()
         program(code, name, WANDB_BASE_URL=proxy.url, WANDB_API_KEY=server.key)
         assert time.monotonic() - start < 6
+
+
+LATE = """
+    import atexit, sys, threading, time
+    # Exit functions that are registered first run last.
+    late = []
+    atexit.register(lambda: [function() for function in late])
+    from streamtable import StreamTable
+
+    options = {"spool_dir": False} if sys.argv[2:] else {}
+    table = StreamTable(sys.argv[1], quiet=True, **options)
+    table.log({"who": "main", "n": 0})
+
+    def work():
+        n = 0
+        while True:
+            table.log([{"who": "thread", "n": n}])
+            n += 1
+            time.sleep(0.001)
+
+    threading.Thread(target=work, daemon=True).start()
+
+    def at_exit():
+        for n in range(10):
+            table.log({"who": "exit", "n": n})
+        # The thread logs some rows, too.
+        time.sleep(0.1)
+
+    late.append(at_exit)
+"""
+
+
+def test_rows_that_are_logged_at_the_end_go_to_the_spool(server: Server, name: str, program: Program) -> None:
+    assert program(LATE, name).stderr == ""
+    program(AGAIN, name)
+    rows = server.rows(name)
+    assert [row["n"] for row in rows if row["who"] == "exit"] == list(range(10))
+    thread = [row["n"] for row in rows if row["who"] == "thread"]
+    assert len(thread) > 20
+    assert thread == list(range(len(thread)))
+
+
+def test_rows_that_are_logged_at_the_end_without_a_spool_are_reported(
+    name: str, program: Program
+) -> None:
+    said = program(LATE, name, "no spool").stderr
+    assert said.count("rows that are logged while the program ends are lost") == 1
+    assert "Traceback" not in said

@@ -8,8 +8,10 @@ import time
 from collections import OrderedDict, UserDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from fractions import Fraction
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from lab import Proxy, Server
@@ -19,6 +21,8 @@ from streamtable import StreamTable
 from streamtable.monitoring import StreamTable as DropIn
 
 Open = Callable[..., StreamTable]
+
+NOON = datetime(2024, 1, 2, 12, 0, 0, 678_901, tzinfo=timezone.utc)
 
 
 def cells(server: Server, table: str) -> list[dict[str, object]]:
@@ -106,7 +110,7 @@ def test_order_of_rows_and_columns(server: Server, name: str, open_table: Open) 
         ({"a": 2**63, "b": "x"}, TypeError, "a", "64 bits does not fit a signed 64-bit integer"),
         ({"a": 2**63, "b": ()}, TypeError, "a", "64 bits does not fit a signed 64-bit integer"),
         ({"a": object(), "b": "x"}, TypeError, "a", "object cannot be stored in a table"),
-        ({"a": 1, "b": b"x"}, streamtable.RowTypeError, "b", "wrap them in Image"),
+        ({"a": 1, "b": b"x"}, streamtable.RowTypeError, "b", "wrap it in Image"),
         ({"a": 1, "b": "\ud800"}, TypeError, "b", "unpaired surrogate"),
         ({"a": 1, "b": ["\ud800"]}, TypeError, "b", "unpaired surrogate"),
         ({"a": 1, ("b",): "x"}, TypeError, "", "a column name must be a string, not tuple"),
@@ -159,6 +163,59 @@ def test_keyboard_interrupt_ends_the_call(open_table: Open) -> None:
         table.log([{"n": 0}, Interrupting()])
     with pytest.raises(ZeroDivisionError):
         table.log({"n": 1 / i} for i in (1, 0))
+
+
+def test_rows_of_an_iterator_are_logged_as_they_come(open_table: Open) -> None:
+    table = open_table()
+    seen = []
+
+    def rows() -> object:
+        for n in range(5):
+            seen.append(table.stats().logged)
+            yield {"n": n}
+
+    table.log(rows())
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_an_iterator_that_fails_says_how_many_rows_were_logged(
+    server: Server, name: str, open_table: Open
+) -> None:
+    def rows() -> object:
+        for n in range(1500):
+            yield {"n": object() if n == 3 else n}
+        raise OSError("the source is gone")
+
+    table = open_table()
+    with pytest.raises(OSError, match="the source is gone") as raised:
+        table.log(rows())
+    (note,) = raised.value.__notes__
+    assert note.startswith("streamtable: 1499 rows were logged before this error")
+    assert '1 were refused, the first at 3: column "n": a value of type object' in note
+    assert table.finish().acked == 1499
+    assert [row["n"] for row in cells(server, name)] == [n for n in range(1500) if n != 3]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (object(), "object cannot be stored"),
+        (2**70, "does not fit a signed 64-bit integer"),
+        (b"x", "bytes has no media type"),
+        (Fraction(10**400), "OverflowError: "),
+        ([{"x": object()}], "object cannot be stored"),
+    ],
+    ids=["object", "int", "bytes", "fraction", "nested"],
+)
+@pytest.mark.parametrize("others", [{}, {"list": []}], ids=["plain", "other"])
+def test_a_refused_value_names_its_column(
+    open_table: Open, value: object, words: str, others: dict[str, object]
+) -> None:
+    table = open_table()
+    with pytest.raises(streamtable.RowTypeError, match=words) as raised:
+        table.log({"good": 1, **others, "bad": value})
+    assert 'column "bad": ' in str(raised.value)
+    assert raised.value.refused[0].column == "bad"
 
 
 def test_evolving_columns(server: Server, name: str, open_table: Open) -> None:
@@ -330,6 +387,59 @@ def test_reading_back(server: Server, name: str, open_table: Open) -> None:
         table.query("select * from nowhere")
     with pytest.raises(ValueError, match="format must be"):
         table.rows(format="csv")  # type: ignore[call-overload]
+
+
+NESTED: list[dict[str, Any]] = [
+    {"list": [1, 2], "struct": {"x": 1, "when": NOON}, "deep": [{"a": [1.5, math.inf]}], "text": "[1]"},
+    {"list": [], "struct": {"x": None, "when": None}, "deep": [], "text": '{"a": 1}'},
+    {"list": None, "struct": None, "deep": None, "text": None},
+]
+
+
+def test_lists_and_structs_are_read_as_such(open_table: Open) -> None:
+    table = open_table()
+    table.log(NESTED)
+    rows = table.rows(format="dicts")
+    assert [{name: row[name] for name in NESTED[0]} for row in rows] == NESTED
+    arrow = table.rows(format="arrow")
+    assert arrow.select(list(NESTED[0])).to_pylist() == NESTED
+    assert str(arrow.schema.field("list").type) == "list<item: int64>"
+    mixed = open_table(table.path + "b")
+    mixed.log([{"v": [1, "x"]}, {"v": ["y", 2]}])
+    assert [row["v"] for row in mixed.rows(format="dicts")] == [[1, "x"], ["y", 2]]
+    # Arrow has no type for it.
+    assert mixed.rows(format="arrow")["v"].to_pylist() == ['[1,"x"]', '["y",2]']
+
+
+def test_arrow_results_have_no_views(open_table: Open) -> None:
+    """Old versions of pyarrow cannot read them, and new ones cannot sort or join by them."""
+    table = open_table()
+    table.log([{"text": "b", "mixed": 1}, {"text": None, "mixed": "x" * 50}, {"text": "a" * 30, "mixed": 2}])
+    for arrow in (table.rows(format="arrow"), table.query(f"select * from {table.table_name}", format="arrow")):
+        assert not [field for field in arrow.schema if "view" in str(field.type)]
+        assert str(arrow.schema.field("text").type) == "string"
+        assert arrow.sort_by("text")["text"].to_pylist() == ["a" * 30, "b", None]
+
+
+def test_a_table_without_rows_is_empty(open_table: Open) -> None:
+    table = open_table()
+    assert table.rows(format="dicts") == []
+    assert table.rows(format="arrow").num_rows == 0
+
+
+def test_exceptions_are_named_as_programs_import_them() -> None:
+    import traceback
+
+    for name in streamtable.__all__:
+        if isinstance(class_ := getattr(streamtable, name), type):
+            assert class_.__module__ == "streamtable", name
+    error = streamtable.RowError("x")
+    assert traceback.format_exception_only(type(error), error) == ["streamtable.RowError: x\n"]
+
+
+def test_a_table_name_is_a_string() -> None:
+    with pytest.raises(TypeError, match="table_name must be a string, not int"):
+        StreamTable(5)  # type: ignore[arg-type]
 
 
 def test_on_reject_gets_rows_rejected_by_the_server(open_table: Open, server: Server, name: str) -> None:

@@ -7,6 +7,7 @@ import enum
 import io
 import math
 import sys
+import time
 import uuid
 from collections import deque, namedtuple
 from collections.abc import Callable
@@ -175,6 +176,61 @@ def test_unsupported_values(open_table: Open, value: Any, words: str) -> None:
     assert table.finish().acked == 1
 
 
+class Odd(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+    url: pydantic.HttpUrl = pydantic.HttpUrl("http://example.com/a")
+    address: pydantic.IPvAnyAddress = "127.0.0.1"  # type: ignore[assignment]
+    password: pydantic.SecretStr = pydantic.SecretStr("hidden")
+    raw: bytes = b"text"
+    urls: list[pydantic.HttpUrl] = [pydantic.HttpUrl("http://example.com/b")]
+    when: dt.datetime = NOON
+
+
+class Root(pydantic.RootModel[list[int]]):
+    pass
+
+
+def test_fields_of_models_that_only_json_can_express(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log(Odd(address="127.0.0.1"))  # type: ignore[arg-type]
+    table.log({**Odd(address="127.0.0.1").model_dump(mode="json"), "when": NOON})  # type: ignore[arg-type]
+    table.finish()
+    first, second = server.rows(name)
+    assert {k: first[k] for k in Odd.model_fields} == {k: second[k] for k in Odd.model_fields}
+    assert "hidden" not in str(first)
+    assert first["when"] == "2024-01-02T12:00:00.678901Z"
+
+
+def test_root_models(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log({"v": Root([1, 2])})
+    table.finish()
+    assert server.rows(name)[0]["v"] == [1, 2]
+
+
+def test_rows_of_a_structured_array(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log(np.array([(1, "x"), (2, "y")], dtype=[("n", "i8"), ("s", "U4")]))
+    table.finish()
+    assert [(row["n"], row["s"]) for row in server.rows(name)] == [(1, "x"), (2, "y")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([pd.DataFrame({"a": [1]})], "not DataFrame; log each frame by a call of its own"),
+        ([pl.DataFrame({"a": [1]})], "not DataFrame; log each frame by a call of its own"),
+        (pl.LazyFrame({"a": [1]}), "not LazyFrame; call its method collect first"),
+        (np.zeros((2, 2)), "not ndarray; name the columns"),
+    ],
+    ids=["pandas", "polars", "lazy", "array"],
+)
+def test_what_is_no_row_says_what_to_do(open_table: Open, rows: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        open_table().log(rows)
+
+
 def test_recursive_values_are_refused(open_table: Open) -> None:
     endless: list[Any] = []
     endless.append(endless)
@@ -189,19 +245,60 @@ def test_recursive_values_are_refused(open_table: Open) -> None:
         table.log({"v": [deep]})
 
 
-def test_naive_times_are_local(program: Any, server: Server, name: str) -> None:
-    code = """
-        import datetime, sys
-        from streamtable import StreamTable
-        with StreamTable(sys.argv[1]) as table:
-            table.log({"t": datetime.datetime(2024, 1, 2, 3, 4, 5, 678901)})
-            table.log({"t": datetime.datetime(2024, 7, 2, 3, 4, 5)})
-    """
-    program(code, name, TZ="America/New_York")
-    assert [row["t"] for row in server.rows(name)] == [
-        "2024-01-02T08:04:05.678901Z",
-        "2024-07-02T07:04:05.000000Z",
+NAIVE = """
+    import datetime, sys
+    import numpy as np, pandas as pd, polars as pl, pyarrow as pa
+    from streamtable import StreamTable
+
+    times = [
+        datetime.datetime(2024, 1, 2, 3, 4, 5, 678901),
+        datetime.datetime(2024, 7, 2, 3, 4, 5),
+        datetime.datetime(1969, 7, 20, 20, 17, 40),
+        # Skipped, and twice, in New York.
+        datetime.datetime(2024, 3, 10, 2, 30),
+        datetime.datetime(2024, 11, 3, 1, 30),
     ]
+    frame = pd.DataFrame({"t": times})
+    ways = [
+        [{"t": t} for t in times],
+        [{"t": pd.Timestamp(t)} for t in times],
+        [{"t": np.datetime64(t)} for t in times],
+        frame.to_dict("records"),
+        [row for _, row in frame.iterrows()],
+        frame,
+        pl.DataFrame({"t": times}),
+        pa.table({"t": times}),
+        pa.table({"t": pa.array(times, pa.timestamp("ns"))}),
+    ]
+    with StreamTable(sys.argv[1], quiet=True) as table:
+        for rows in ways:
+            table.log(rows)
+        table.log({"t": datetime.datetime(2024, 11, 3, 1, 30, fold=1)})
+    for t in times:
+        print(t.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    print(len(ways))
+"""
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"])
+def test_naive_times_are_local_in_every_form(program: Any, server: Server, name: str, zone: str) -> None:
+    *expected, ways = program(NAIVE, name, TZ=zone).stdout.split()
+    *stored, later = [row["t"] for row in server.rows(name)]
+    assert stored == expected * int(ways)
+    if zone == "America/New_York":
+        assert expected[0] == "2024-01-02T08:04:05.678901Z"
+        assert expected[4] == "2024-11-03T05:30:00.000000Z"
+        assert later == "2024-11-03T06:30:00.000000Z"
+
+
+def test_frames_of_naive_times_in_a_cell(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    frame = pd.DataFrame({"t": [pd.Timestamp("2024-01-02"), pd.NaT]})
+    table.log({"series": frame["t"], "frame": frame})
+    table.finish()
+    row = server.rows(name)[0]
+    assert row["series"][1] is None
+    assert row["frame"][0] == {"t": row["series"][0]}
 
 
 FRAME = {
@@ -283,6 +380,8 @@ def test_many_arrow_types(server: Server, name: str, open_table: Open) -> None:
         "large": pa.array(["x"], pa.large_string()),
         "view": pa.array(["x"], pa.string_view()),
         "null": pa.nulls(1),
+        "runs": pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), ["x"]),
+        "list_view": pa.array([[1, 2]], pa.list_view(pa.int64())),
     }
     table = open_table()
     table.log(pa.table(columns))
@@ -303,22 +402,126 @@ def test_many_arrow_types(server: Server, name: str, open_table: Open) -> None:
         "large": "x",
         "view": "x",
         "null": None,
+        "runs": "x",
+        "list_view": [1, 2],
     }
 
 
-def test_bad_frames(open_table: Open) -> None:
+def test_the_cost_of_a_dictionary_column_is_linear(open_table: Open) -> None:
+    """A cell is read by its key, so that twice the rows do not cost four times the time."""
+    rows = 200_000
+    keys = pa.array(np.arange(rows) % 3, pa.int32())
+    column = pa.DictionaryArray.from_arrays(keys, ["a", "b", None])
+    table = open_table(buffer_bytes=256 << 20, spool_dir=False)
+    start = time.process_time()
+    table.log(pa.table({"category": column}))
+    # A quadratic cost is more than a minute.
+    assert time.process_time() - start < 20
+    assert table.finish().acked == rows
+
+
+def test_dictionary_columns(server: Server, name: str, open_table: Open) -> None:
     table = open_table()
-    with pytest.raises(TypeError, match='column "b": a value of Arrow type Binary cannot be stored'):
-        table.log(pa.table({"a": [1], "b": [b"x"]}))
-    assert table.stats().logged == 0
+    kinds = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
+    for kind in kinds:
+        keys = pa.array([1, None, 0, 2], kind)
+        table.log(pa.table({"c": pa.DictionaryArray.from_arrays(keys, ["a", "b", None])}))
+    table.finish()
+    assert [row["c"] for row in server.rows(name)] == ["b", None, "a", None] * len(kinds)
+
+
+def test_the_rows_of_a_frame_are_refused_alone(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    table.log({"n": 0, "x": "first"})
+    # More rows than are encoded at a time do not fit, and then come others that do.
+    frame = pl.DataFrame({"n": [2**63 + n if n < 3000 else n for n in range(5000)], "x": ["a"] * 5000}, {"n": pl.UInt64, "x": pl.String})
+    with pytest.raises(TypeError, match="3000 of 5000 rows refused, the first at 0") as raised:
+        table.log(frame)
+    assert isinstance(raised.value, streamtable.RowTypeError)
+    assert raised.value.accepted == 2000
+    assert [row.index for row in raised.value.refused] == list(range(3000))
+    assert {row.column for row in raised.value.refused} == {"n"}
+    assert table.finish().acked == 2001
+    assert [row["n"] for row in server.rows(name)] == [0, *range(3000, 5000)]
+
+
+def test_frames_that_do_not_fit(open_table: Open) -> None:
+    table = open_table()
     table.log({"a": 1})
     with pytest.raises(streamtable.RowError, match='"b" is not one of the table') as raised:
-        table.log(pa.table({"a": range(5000), "b": range(5000)}))
-    assert "the rows after these were not tried" in str(raised.value)
+        table.log(pa.table({"a": range(50), "b": range(50)}))
     assert raised.value.refused[0].row == {"a": 0, "b": 0}
+    assert len(raised.value.refused) == 50
+    # The number of refused rows of a call is bounded.
+    with pytest.raises(streamtable.RowError, match="the rows after these were not tried") as raised:
+        table.log(pa.table({"a": range(50_000), "b": range(50_000)}))
+    assert 10_000 < len(raised.value.refused) < 12_000
     with pytest.raises(TypeError, match="18446744073709551615 does not fit"):
         table.log(pa.table({"a": pa.array([2**64 - 1, 3], pa.uint64())}))
     assert table.finish().acked == 2
+
+
+def test_a_null_is_a_value_of_every_arrow_type(server: Server, name: str, open_table: Open) -> None:
+    table = open_table()
+    with pytest.raises(TypeError, match='column "b": .*Arrow type Binary cannot be stored') as raised:
+        table.log(pa.table({"a": [1, 2, 3], "b": pa.array([None, b"x", None], pa.binary())}))
+    assert [row.index for row in raised.value.refused] == [1]
+    table.finish()
+    assert [(row["a"], row["b"]) for row in server.rows(name)] == [(1, None), (3, None)]
+
+
+class Unreadable:
+    """A frame whose Arrow data breaks off."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        def batches() -> Any:
+            yield pa.record_batch({"a": [1, 2]})
+            raise OSError("the disk is gone")
+
+        reader = pa.RecordBatchReader.from_batches(pa.schema({"a": pa.int64()}), batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+
+class Broken:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        raise OSError("there is no stream")
+
+
+def test_a_frame_without_usable_arrow_data_is_logged_by_rows(
+    server: Server, name: str, open_table: Open
+) -> None:
+    frames = {
+        # pyarrow refuses to convert each of these.
+        "mixed": pd.DataFrame({"v": [1, "x", 2.5]}, dtype=object),
+        "sparse": pd.DataFrame({"v": pd.arrays.SparseArray([0, 0, 7])}),
+        "polars of nulls": pl.DataFrame({"v": [None, None]}),
+        "polars series of structs": pl.Series([{"v": 1}, {"v": 2}]),
+    }
+    shown = {"mixed": [1, "x", 2.5], "sparse": [0, 0, 7], "polars of nulls": [None, None], "polars series of structs": [1, 2]}
+    for kind, frame in frames.items():
+        table = open_table(name + kind.replace(" ", "_"))
+        table.log(frame)
+        table.finish()
+        assert [row["v"] for row in server.rows(table.path)] == shown[kind], kind
+
+
+@pytest.mark.parametrize(
+    ("frame", "words", "accepted"),
+    [
+        (pd.DataFrame({"v": [1j, 2j]}), "complex cannot be stored", 0),
+        (pl.Series([1, 2]), "a row must be a dict", 0),
+        (Broken(), "the rows of this Broken cannot be read: .*there is no stream", 0),
+        (Unreadable(), "the rows of this Unreadable cannot be read: .*the disk is gone", 2),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns of the frame have the same name", 0),
+    ],
+    ids=["complex", "series", "broken", "unreadable", "duplicates"],
+)
+def test_errors_of_frames_are_log_errors(open_table: Open, frame: Any, words: str, accepted: int) -> None:
+    table = open_table()
+    with pytest.raises(streamtable.RowTypeError, match=words) as raised:
+        table.log(frame)
+    assert raised.value.accepted == accepted
+    assert table.finish().acked == accepted
 
 
 def png(width: int = 4, height: int = 3) -> bytes:

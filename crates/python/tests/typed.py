@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow
@@ -16,6 +17,15 @@ assert_type(table.log({"a": 1}), "str | None")
 table.log([{"a": 1}, {"a": Image(b"")}])
 table.log({"a": n} for n in range(3))
 table.log(pyarrow.table({"a": [1]}))
+
+
+@dataclass
+class Point:
+    x: int
+
+
+table.log(Point(1))
+table.log([Point(1)])
 assert_type(table.flush(1.5), Stats)
 assert_type(table.finish().media.uploaded, int)
 assert_type(table.rows(format="dicts"), "list[dict[str, Any]]")

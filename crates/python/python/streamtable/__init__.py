@@ -65,3 +65,14 @@ __all__ = [
     "__version__",
     "monitor",
 ]
+
+# Tracebacks and documentation name the classes as programs import them.
+for _name in __all__:
+    _class = globals()[_name]
+    if isinstance(_class, type) and _class.__module__.startswith("streamtable._"):
+        try:
+            _class.__module__ = "streamtable"
+        except TypeError:
+            # A class of the native module names its module itself.
+            pass
+del _name, _class

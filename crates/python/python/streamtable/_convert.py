@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -27,12 +28,16 @@ MAX_ARRAY = 65_536
 
 
 class Instant:
-    """A point in time: microseconds since 1970 in UTC."""
+    """A point in time: microseconds since 1970 in UTC, or of local time if ``fold`` is given.
 
-    __slots__ = ("micros",)
+    ``fold`` is true for the second of two times that are equal because clocks were set back.
+    """
 
-    def __init__(self, micros: int):
+    __slots__ = ("fold", "micros")
+
+    def __init__(self, micros: int, fold: bool | None = None):
         self.micros = micros
+        self.fold = fold
 
 
 def simplify(value: Any) -> object:
@@ -76,6 +81,8 @@ def simplify(value: Any) -> object:
         return list(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if hasattr(type(value), "__pydantic_root_model__") and value.__pydantic_root_model__:
+        return simplify(value.root)
     found = _of_other_packages(value)
     if found is not _NOTHING:
         return found
@@ -95,11 +102,29 @@ def as_row(row: Any) -> dict[Any, Any]:
     """Convert a row to a dict."""
     if isinstance(row, Mapping):
         return dict(row.items())
-    fields = _row_fields(row)
+    # Before the fields, because the columns of a frame look like those of a row.
+    fields = None if _is_frame(row) else _row_fields(row)
     if fields is None:
         kind = type(row).__qualname__
-        raise TypeError(f"a row must be a dict or another mapping of columns, not {kind}")
+        raise TypeError(f"a row must be a dict or another mapping of columns, not {kind}{_hint(row)}")
     return fields
+
+
+def _is_frame(value: Any) -> bool:
+    """Return whether a value is a pandas or Polars frame, a PyArrow table or similar."""
+    exports = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
+    return exports and (hasattr(value, "num_columns") or len(getattr(value, "shape", ())) == 2)
+
+
+def _hint(value: Any) -> str:
+    """Return what to do with a value that is not a row."""
+    if _is_frame(value):
+        return "; log each frame by a call of its own"
+    if callable(getattr(value, "collect", None)):
+        return "; call its method collect first"
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return "; name the columns, as in log(dict(zip(names, row)) for row in array)"
+    return ""
 
 
 def rows_of(rows: Any) -> Iterable[object] | None:
@@ -108,7 +133,8 @@ def rows_of(rows: Any) -> Iterable[object] | None:
         return None
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(rows, pandas.DataFrame):
-        return _frame_rows(rows)
+        # Old versions of pandas export no Arrow data.
+        return rows if hasattr(rows, "__arrow_c_stream__") else _frame_rows(rows)
     if _row_fields(rows) is not None:
         return None
     if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
@@ -148,9 +174,14 @@ def _instant(value: datetime) -> Instant | None:
     # pandas.NaT is a datetime that does not equal itself.
     if value != value:
         return None
-    # A datetime without a time zone is local time.
-    since = value.astimezone(timezone.utc) - _EPOCH
-    return Instant((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+    fold = None
+    if value.utcoffset() is None:
+        # Without a time zone, it is local time.
+        fold = bool(value.fold)
+        value = value.replace(tzinfo=timezone.utc)
+    since = value - _EPOCH
+    micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return Instant(micros, fold)
 
 
 def _seconds(value: timedelta) -> float | None:
@@ -210,7 +241,8 @@ def _numpy_scalar(value: Any, numpy: Any) -> object:
     if isinstance(value, numpy.datetime64):
         if numpy.isnat(value):
             return None
-        return Instant(int(value.astype("datetime64[us]").astype("int64")))
+        # It has no time zone, so it is local time.
+        return Instant(int(value.astype("datetime64[us]").astype("int64")), False)
     if isinstance(value, numpy.timedelta64):
         return None if numpy.isnat(value) else float(value / numpy.timedelta64(1, "s"))
     if isinstance(value, numpy.floating):
@@ -253,6 +285,10 @@ def _row_fields(row: Any) -> dict[Any, Any] | None:
     fields = _fields(row)
     if fields is not None:
         return fields
+    # Rows of a structured array.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(row, numpy.void) and row.dtype.names:
+        return {name: row[name] for name in row.dtype.names}
     # Database rows, such as sqlite3.Row.
     keys = getattr(row, "keys", None)
     if callable(keys) and hasattr(row, "__getitem__") and not isinstance(row, type):
@@ -271,7 +307,10 @@ def _fields(value: Any) -> dict[Any, Any] | None:
 
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if hasattr(value, "__pydantic_fields__") or hasattr(value, "__fields__"):
-        dump = getattr(value, "model_dump", None) or getattr(value, "dict", None)
+        dump = getattr(value, "model_dump", None)
+        if callable(dump):
+            return _model_fields(dump)
+        dump = getattr(value, "dict", None)
         if callable(dump):
             return dict(dump())
     attributes = getattr(value, "__attrs_attrs__", None)
@@ -280,8 +319,48 @@ def _fields(value: Any) -> dict[Any, Any] | None:
     return None
 
 
+def _model_fields(dump: Any) -> dict[Any, Any] | None:
+    """Return the fields of a pydantic model. A field that has no value of a table is as in JSON."""
+    fields = dump()
+    if not isinstance(fields, dict):
+        return None
+    odd = [name for name, value in fields.items() if not _is_simple(value)]
+    if odd:
+        as_json = dump(mode="json")
+        fields.update((name, as_json[name]) for name in odd if name in as_json)
+    return fields
+
+
+def _is_simple(value: Any) -> bool:
+    """Return whether a value and all its elements can be stored in a table."""
+    try:
+        value = simplify(value)
+    except Exception:
+        return False
+    if isinstance(value, dict):
+        return all(map(_is_simple, value.values()))
+    return not isinstance(value, list) or all(map(_is_simple, value))
+
+
+def frame_rows(frame: Any, first: int) -> Iterator[object] | None:
+    """Iterate over a frame's rows from ``first`` on, if its Arrow data cannot be used.
+
+    Returns ``None`` if they cannot be read in another way.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(frame, pandas.DataFrame):
+        return islice(_frame_rows(frame), first, None)
+    if callable(getattr(frame, "iter_rows", None)):
+        return islice(frame.iter_rows(named=True), first, None)
+    for method in ("to_pylist", "to_list"):
+        convert = getattr(frame, method, None)
+        if callable(convert):
+            return islice(convert(), first, None)
+    return None
+
+
 def _frame_rows(frame: Any) -> Iterator[dict[str, object]]:
-    """Iterate over the rows of a pandas frame if pyarrow is not installed."""
+    """Iterate over the rows of a pandas frame without pyarrow."""
     columns = {str(name): frame.iloc[:, place] for place, name in enumerate(frame.columns)}
     if len(columns) < frame.shape[1]:
         raise TypeError("two columns of the frame have the same name; keep one")
@@ -292,5 +371,4 @@ def _frame_rows(frame: Any) -> Iterator[dict[str, object]]:
         [None if gone else cell for cell, gone in zip(column, column.isna())]
         for column in columns.values()
     ]
-    for row in zip(*cells):
-        yield dict(zip(columns, row))
+    return (dict(zip(columns, row)) for row in zip(*cells))

@@ -93,3 +93,8 @@ class SpoolError(LogError):
 
 class ReadError(StreamTableError):
     """A request that reads a table failed."""
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an exception, as ``BaseException.add_note`` of Python 3.11 does."""
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]  # type: ignore[attr-defined, unused-ignore]

@@ -9,15 +9,16 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from types import TracebackType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, TypeVar, cast
 
-from ._convert import as_name, simplify
+from ._convert import Instant, as_name, simplify
 from ._errors import RowError
 from ._media import Media
+from ._outbox import Outbox
 from ._table import StreamTable
 
 _log = logging.getLogger("streamtable")
@@ -49,6 +50,8 @@ class Record:
         self._owner = owner
         self._began = time.perf_counter()
         self._is_logged = False
+        # Inputs of a call are converted before it, because the function may change them.
+        self._has_converted_inputs = inputs is not None
         self._lock = threading.Lock()
 
     def add_data(self, data: Mapping[str, Any] | None = None, /, **more: Any) -> Record:
@@ -97,16 +100,23 @@ class monitor:
     >>> with monitor("me/shop/steps", name="import") as record:         # doctest: +SKIP
     ...     record.add_data(files=3)
 
-    Works for plain functions, async functions and generators. A generator's row is logged when it
-    ends, with the first thousand items as output. Exceptions are logged and raised again.
+    Works for plain functions, async functions and generators, for methods above or below
+    ``classmethod`` and ``staticmethod``, and for functions that return a coroutine or a generator. A
+    generator's row is logged when it ends, with the first thousand items as output. Exceptions are
+    logged and raised again.
 
     A value that cannot be stored in a table is logged as its ``repr``. If two functions return values
     that cannot share a column, such as a list and a number, the cell of the later one is null and its
-    value is JSON in the column ``misfit``. Errors of the table never reach the function: they are
-    warnings of the logger ``streamtable``.
+    value is JSON in the column ``misfit``.
+
+    Neither errors of the table nor its waits reach the function: errors are warnings of the logger
+    ``streamtable``, a full buffer drops the row, and a table is opened in the background. If the server
+    cannot be reached, rows wait in the spool. The processors run in the call, and a table opened with
+    ``sync="always"`` still waits for its disk.
 
     Args:
-        table: The table or its name. A name is opened at the first row, with evolving columns.
+        table: The table or its name. A name is opened in the background at the first row, with evolving
+            columns.
         name: The value of the column ``name``; the function's qualified name by default.
         input_preprocessor: Called with the arguments by name; returns the value to log as ``inputs``.
         output_postprocessor: Called with the function's result; returns the value to log as ``output``.
@@ -126,12 +136,11 @@ class monitor:
     ):
         if not isinstance(table, (str, StreamTable)):
             raise TypeError("call monitor with a table or its name: @monitor('me/shop/calls')")
-        self._table = table
+        self._outbox = Outbox(table, _log_fitting)
         self._name = name
         self._inputs = input_preprocessor
         self._output = output_postprocessor
         self._auto_log = auto_log
-        self._opening = threading.Lock()
         self._within: ContextVar[tuple[Record, ...]] = ContextVar("streamtable_within", default=())
 
     def __enter__(self) -> Record:
@@ -154,22 +163,27 @@ class monitor:
             record.finalize()
 
     def __call__(self, function: F) -> F:
-        own: Any = getattr(function, "__qualname__", None)
-        name = str(self._name or own or function)
-        signature = inspect.signature(function)
+        if isinstance(function, (classmethod, staticmethod)):
+            return cast(F, type(function)(self(function.__func__)))
+        if isinstance(function, type):
+            raise TypeError("monitor watches functions, not classes; decorate a method, such as __init__")
+        name = self._name or _name_of(function)
+        try:
+            signature = inspect.signature(function)
+        except ValueError:
+            # Some builtins do not say their parameters.
+            signature = _ANY_SIGNATURE
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Record:
             try:
-                bound = signature.bind(*args, **kwargs)
+                inputs = _by_name(signature, args, kwargs)
             except TypeError:
                 # The call itself raises the better error.
                 return Record(self, name)
-            bound.apply_defaults()
-            inputs = dict(bound.arguments)
-            first = next(iter(signature.parameters), None)
-            if first in ("self", "cls"):
-                inputs.pop(first, None)
-            return Record(self, name, inputs)
+            except Exception as error:
+                _log.warning("the inputs of %s are not logged: %r", name, error)
+                return Record(self, name)
+            return Record(self, name, self._processed("input_preprocessor", self._inputs, inputs, name))
 
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             if not self._auto_log:
@@ -188,12 +202,12 @@ class monitor:
             async def awaited(*args: Any, **kwargs: Any) -> Any:
                 record = begin(args, kwargs)
                 try:
-                    record.output = await function(*args, **kwargs)
+                    coroutine = function(*args, **kwargs)
                 except BaseException as error:
                     record._failed(error)
                     record.finalize()
                     raise
-                return self._done(record)
+                return await self._awaited(record, coroutine)
 
             return cast(F, awaited)
 
@@ -211,56 +225,118 @@ class monitor:
         return cast(F, called)
 
     def _done(self, record: Record) -> Any:
+        output = record.output
+        # A function may return what an async function or a generator returns.
+        if isinstance(output, CoroutineType):
+            return self._awaited(record, output)
+        if self._auto_log and isinstance(output, GeneratorType):
+            return _Items(output, record)
+        if self._auto_log and isinstance(output, AsyncGeneratorType):
+            return _AsyncItems(output, record)
         record._stop()
         if not self._auto_log:
             return record
         record.finalize()
-        return record.output
+        return output
+
+    async def _awaited(self, record: Record, coroutine: Awaitable[Any]) -> Any:
+        try:
+            record.output = await coroutine
+        except BaseException as error:
+            record._failed(error)
+            record.finalize()
+            raise
+        return self._done(record)
+
+    def _processed(
+        self, kind: str, processor: Callable[[Any], Any] | None, value: Any, name: str
+    ) -> Any:
+        """Convert a value to one that a table accepts. Return ``None`` if its processor fails."""
+        if processor is None:
+            return _loggable(value)
+        try:
+            return _loggable(processor(value))
+        except Exception as error:
+            # Not the value itself, because a processor may have to remove secrets from it.
+            _log.warning("the %s of %s failed, and null is logged: %r", kind, name, error)
+            return None
 
     def _log(self, record: Record) -> None:
         try:
             inputs: Any = record.inputs
-            if self._inputs is not None and inputs is not None:
-                inputs = self._inputs(dict(inputs))
+            if record._has_converted_inputs and self._auto_log:
+                pass
+            elif record._has_converted_inputs:
+                # The caller has the record, and may have changed them.
+                inputs = _loggable(inputs)
+            elif inputs is not None:
+                inputs = self._processed("input_preprocessor", self._inputs, dict(inputs), record.name)
             output = record.output
-            if self._output is not None and record.exception is None:
-                output = self._output(output)
+            if record.exception is None:
+                output = self._processed("output_postprocessor", self._output, output, record.name)
+            else:
+                output = _loggable(output)
             row = {
                 "name": record.name,
                 "start": record.start,
                 "end": record.end,
                 "latency": record.latency,
-                "inputs": _loggable(inputs),
-                "output": _loggable(output),
+                "inputs": inputs,
+                "output": output,
                 "exception": record.exception,
             }
             row.update((name, _loggable(value)) for name, value in record.data.items())
-            self._log_fitting(row)
+            self._outbox.put(row)
         except Exception as error:
             _log.warning("a call of %s was not logged: %s", record.name, error)
 
-    def _log_fitting(self, row: dict[str, Any]) -> None:
-        """Log a row. Move values that do not fit their columns to the column ``misfit``."""
-        misfits: dict[str, Any] = {}
-        while True:
-            try:
-                self.table.log(row)
-                return
-            except RowError as error:
-                column = error.refused[0].column
-                if column == "misfit" or column is None or row.get(column) is None:
-                    raise
-                misfits[column] = row[column]
-                row = {**row, column: None, "misfit": json.dumps(misfits, default=_repr)}
-
     @property
     def table(self) -> StreamTable:
-        """The table; opened at the first access."""
-        if isinstance(self._table, str):
-            with self._opening:
-                if isinstance(self._table, str):
-                    self._table = StreamTable(self._table, columns="evolve")
-        return self._table
+        """The table. Waits until it is open and has the rows of all calls so far."""
+        return self._outbox.opened()
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    if isinstance(function, functools.partial):
+        return _name_of(function.func)
+    name = getattr(function, "__qualname__", None)
+    return name if isinstance(name, str) else type(function).__qualname__
+
+
+def _any(*args: Any, **kwargs: Any) -> None: ...
+
+
+_ANY_SIGNATURE = inspect.signature(_any)
+
+
+def _by_name(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of a call by the names of the function's parameters."""
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    inputs = dict(bound.arguments)
+    first = next(iter(signature.parameters), None)
+    if first in ("self", "cls"):
+        inputs.pop(first, None)
+    return inputs
+
+
+def _log_fitting(table: StreamTable, row: dict[str, Any]) -> bool:
+    """Log a row without waiting. Move values that do not fit their columns to the column ``misfit``.
+
+    Returns ``False`` if the table must be opened first.
+    """
+    misfits: dict[str, Any] = {}
+    while True:
+        try:
+            return table._log_now(row)
+        except RowError as error:
+            column = error.refused[0].column
+            if column == "misfit" or column is None or row.get(column) is None:
+                raise
+            misfits[column] = row[column]
+            row = {**row, column: None, "misfit": json.dumps(misfits, default=_repr)}
 
 
 class _Items(Generator[Any, Any, Any]):
@@ -291,7 +367,7 @@ class _Items(Generator[Any, Any, Any]):
         return item
 
     def __del__(self) -> None:
-        self.close()
+        # Does not close the generator, because the function may use it further.
         self._record.finalize()
 
 
@@ -332,7 +408,8 @@ class _AsyncItems(AsyncGenerator[Any, Any]):
 
 def _note(record: Record, item: Any) -> None:
     if len(record.output) < MAX_ITEMS:
-        record.output.append(item)
+        # Converted now, because the caller may change the item. A postprocessor gets the items themselves.
+        record.output.append(item if record._owner._output is not None else _loggable(item))
 
 
 def _loggable(value: Any, depth: int = 0) -> Any:
@@ -340,12 +417,15 @@ def _loggable(value: Any, depth: int = 0) -> Any:
     if depth > 20:
         return _repr(value)
     try:
-        value = simplify(value)
+        simple = simplify(value)
     except Exception:
         return _repr(value)
+    # A point in time cannot change, so it is converted when the row is logged.
+    value = value if isinstance(simple, Instant) else simple
     if isinstance(value, dict):
         fields = {}
-        for name, field in value.items():
+        # A copy, because another thread may change the dict.
+        for name, field in list(value.items()):
             try:
                 name = as_name(name)
             except TypeError:

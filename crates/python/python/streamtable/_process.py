@@ -5,10 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Callable
 
 from . import _native
 
 _is_known_to_multiprocessing = False
+
+before_exit: list[Callable[[], None]] = []
+"""Functions that log rows that are still waiting when the program exits."""
 
 
 def print_line(line: str) -> None:
@@ -33,6 +37,8 @@ def opened() -> None:
 
 def _finish_all() -> None:
     try:
+        for function in before_exit:
+            function()
         for sentence in _native.finish_all():
             print_line(f"streamtable: {sentence}")
     except KeyboardInterrupt:

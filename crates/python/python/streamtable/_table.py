@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
-from . import _native
+from . import _native, _read
 from ._errors import ReadError, TableNameError
 from ._process import print_line
 
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import ClassVar, Protocol
 
     import pyarrow as _pyarrow
     from typing_extensions import Self
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
 
         def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
-    _Rows = Mapping[str, Any] | Iterable[Any] | _Frame
+    class _Dataclass(Protocol):
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    class _Attrs(Protocol):
+        __attrs_attrs__: ClassVar[Any]
+
+    _Rows = Mapping[str, Any] | Iterable[Any] | _Frame | _Dataclass | _Attrs
+
+
+class _NotFoundError(ReadError):
+    """The server has no such table."""
 
 
 class StreamTable(_native.Table):
@@ -108,6 +119,8 @@ class StreamTable(_native.Table):
         on_reject: Callable[[dict[str, Any], str], object] | None = None,
         quiet: bool = False,
     ) -> Self:
+        if not isinstance(table_name, str):
+            raise TypeError(f"table_name must be a string, not {type(table_name).__qualname__}")
         if not table_name:
             raise TableNameError("Must specify table_name")
         parts = table_name.count("/")
@@ -190,15 +203,28 @@ class StreamTable(_native.Table):
     ) -> Any:
         """Read the table's rows, oldest first, including rows of other writers.
 
-        First waits until the rows logged here are stored.
+        First waits until the rows logged here are stored, and those left by earlier processes.
         Returns a ``pyarrow.Table`` if pyarrow is installed, else a list of dicts, unless ``format``
-        is given. Adds the columns ``timestamp``, ``_writer`` and ``_line``.
+        is given. Adds the columns ``timestamp``, ``_writer`` and ``_line``. Lists and structs are
+        returned as such; in a ``pyarrow.Table``, a column whose values have no common type is JSON text.
         """
+        _check_format(format)
+        self._wait_for_rows(timeout)
+        ipc = _import_ipc(format)
+        try:
+            schema = self._ask("GET", self._api_path("/schema"), timeout=timeout)
+        except _NotFoundError:
+            # The server creates a table with its first row.
+            return [] if ipc is None else import_module("pyarrow").table({})
+        names = _read.nested_columns(schema)
         table = ".".join(
             f'"{name}"' for name in (self.entity_name, self.project_name, self.table_name)
         )
         clause = "" if limit is None else f" limit {int(limit)}"
-        return self.query(f"select * from {table}{clause}", format=format, timeout=timeout)
+        answer = self._answer(f"select * from {table}{clause}", timeout)
+        if ipc is None:
+            return _read.decode_rows(_native.rows_of_arrow(answer), names)
+        return _read.decode_arrow(import_module("pyarrow"), _open_stream(ipc, answer), names)
 
     @overload
     def query(
@@ -225,34 +251,39 @@ class StreamTable(_native.Table):
         Tables of the same project need only their name; for others use ``entity.project.table``:
 
         >>> table.query("select path, avg(ms) from requests group by path") # doctest: +SKIP
+
+        Lists and structs are returned as JSON text.
         """
-        if format not in (None, "arrow", "dicts"):
-            raise ValueError(f'format must be "arrow" or "dicts", not {format!r}')
-        if not self.is_finished:
-            self.flush(timeout)
-        ipc: Any = None
-        if format != "dicts":
-            try:
-                ipc = import_module("pyarrow.ipc")
-            except ImportError:
-                if format == "arrow":
-                    raise
+        _check_format(format)
+        self._wait_for_rows(timeout)
+        ipc = _import_ipc(format)
+        answer = self._answer(sql, timeout)
+        return _native.rows_of_arrow(answer) if ipc is None else _open_stream(ipc, answer)
+
+    def _wait_for_rows(self, timeout: float) -> None:
+        """Wait until the rows logged here are stored, and those left by earlier processes."""
+        if self.is_finished:
+            return
+        until = time.monotonic() + timeout
+        stats = self.flush(timeout)
+        while stats.recovered.pending and time.monotonic() < until and self.stop_reason is None:
+            time.sleep(0.05)
+            stats = self.stats()
+
+    def _answer(self, sql: str, timeout: float) -> bytes:
         question = {
             "sql": sql,
             "entity": self.entity_name,
             "project": self.project_name,
             "timeout": timeout,
         }
-        answer = self._ask(
+        return self._ask(
             "POST",
             "/api/query",
             json.dumps(question).encode(),
             accept="application/vnd.apache.arrow.stream",
             timeout=timeout,
         )
-        if ipc is None:
-            return _native.rows_of_arrow(answer)
-        return ipc.open_stream(answer).read_all()
 
     def _ask(
         self,
@@ -269,13 +300,16 @@ class StreamTable(_native.Table):
             raise ReadError(str(error)) from None
         if 200 <= status < 300:
             return answer
+        kind = ReadError
         try:
             said = "; ".join(error["message"] for error in json.loads(answer)["errors"])
+            if status == 404:
+                kind = _NotFoundError
         except (ValueError, LookupError, TypeError):
             said = f"{self.base_url} returned {status} for {method} {path}"
             if status == 404:
                 said += "; only a StreamTable server supports this"
-        raise ReadError(said)
+        raise kind(said)
 
     def _api_path(self, rest: str = "") -> str:
         names = (self.entity_name, self.project_name, self.table_name)
@@ -288,3 +322,24 @@ class StreamTable(_native.Table):
         from ._notebook import bundle
 
         return bundle(self)
+
+
+def _check_format(format: str | None) -> None:
+    if format not in (None, "arrow", "dicts"):
+        raise ValueError(f'format must be "arrow" or "dicts", not {format!r}')
+
+
+def _import_ipc(format: str | None) -> Any:
+    """Return ``pyarrow.ipc``, or ``None`` if the result is a list of dicts."""
+    if format == "dicts":
+        return None
+    try:
+        return import_module("pyarrow.ipc")
+    except ImportError:
+        if format == "arrow":
+            raise
+        return None
+
+
+def _open_stream(ipc: Any, answer: bytes) -> Any:
+    return ipc.open_stream(_native.arrow_without_views(answer)).read_all()
