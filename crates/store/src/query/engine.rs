@@ -30,6 +30,7 @@ use super::at_rest::{self, AtRest};
 use super::catalog::{Tables, Visible};
 use super::functions::BoundFunctions;
 use super::icontains::IContains;
+use super::interrupt::Interrupt;
 use super::named::Named;
 use super::newest_first::NewestFirst;
 use super::plan_limits::{Guarded, batch_rows, check_size};
@@ -255,6 +256,7 @@ fn session(
     let optimizer = Optimizer::new().rules.into_iter().map(|rule| Guarded::wrap(rule, query));
     let mut physical = PhysicalOptimizer::new().rules;
     physical.push(Arc::new(NewestFirst));
+    physical.push(Arc::new(Interrupt::new(query)));
     let physical = physical.into_iter().map(|rule| Guarded::wrap_physical(rule, query));
     let mut state = SessionStateBuilder::new()
         .with_config(config)

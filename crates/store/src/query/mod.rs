@@ -9,6 +9,7 @@ mod functions;
 mod growth;
 mod icontains;
 mod in_order;
+mod interrupt;
 mod named;
 mod newest_first;
 mod plan_limits;

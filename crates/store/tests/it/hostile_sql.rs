@@ -137,6 +137,30 @@ async fn queries_that_double_are_refused() {
     }
 }
 
+#[tokio::test]
+async fn joins_that_never_pause_end_with_their_time() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    let squares = each(5, ",", |i| {
+        let next = i + 1;
+        format!("c{next} as (select a.x from c{i} a cross join c{i} b)")
+    });
+    // 2^32 rows, in batches of two, on the side of the join that is collected first.
+    let sql = format!(
+        "with c0(x) as (values (1), (2)), {squares} select count(*) from c5 a cross join c5 b"
+    );
+    for _ in 0..4 {
+        let short = Query { timeout: Duration::from_millis(300), ..query(&sql) };
+        let error = match store.query(short).await {
+            Ok(rows) => rows.batches.try_collect::<Vec<_>>().await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert!(matches!(error, StoreError::Limit { .. }), "{error}");
+    }
+    // None of them still holds a thread of the engine.
+    assert!(outcome(&store, "select count(*) from requests").await.is_ok());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn large_results_are_refused() {
     let folder = Folder::new();
