@@ -87,7 +87,9 @@ impl Open {
     /// are sent when the table is opened the next time.
     pub(crate) fn after_end(&self, py: Python<'_>) -> PyResult<Arc<Self>> {
         let builder = self.options.whole_builder(py, &self.table.path().to_string());
-        Self::with_builder(py, &self.options, builder.map(Builder::offline))
+        let offline =
+            builder.and_then(|builder| Ok(builder.buffering(self.options.buffering(true)?)));
+        Self::with_builder(py, &self.options, offline)
     }
 
     fn with_builder(
@@ -194,7 +196,7 @@ impl Options {
         if let Some(linger) = self.linger {
             builder = builder.limits(BatchLimits { linger, ..BatchLimits::default() });
         }
-        builder = builder.buffering(self.buffering()?);
+        builder = builder.buffering(self.buffering(self.is_offline)?);
         if let Some(call) = &self.on_reject {
             let call = call.clone_ref(py);
             builder = builder.on_reject(move |rejected| call_on_reject(&call, &rejected));
@@ -203,19 +205,19 @@ impl Options {
     }
 
     /// Returns where the rows wait.
-    fn buffering(&self) -> Result<Buffering, OpenError> {
+    fn buffering(&self, is_offline: bool) -> Result<Buffering, OpenError> {
         let default = SpoolConfig::default();
         let config = |dir| SpoolConfig { dir, sync: self.sync, ..SpoolConfig::default() };
         Ok(match &self.spool {
-            Spool::Off if self.is_offline => {
+            Spool::Off if is_offline => {
                 let reason = "an offline table needs a spool".to_owned();
                 return Err(OpenError::Spool { reason });
             }
             Spool::Off => Buffering::Memory,
-            Spool::Default if self.is_offline => Buffering::Offline(config(None)),
+            Spool::Default if is_offline => Buffering::Offline(config(None)),
             Spool::Default if self.sync == default.sync => Buffering::SpoolIfPossible,
             Spool::Default => Buffering::Spool(config(None)),
-            Spool::Dir(dir) if self.is_offline => Buffering::Offline(config(Some(dir.clone()))),
+            Spool::Dir(dir) if is_offline => Buffering::Offline(config(Some(dir.clone()))),
             Spool::Dir(dir) => Buffering::Spool(config(Some(dir.clone()))),
         })
     }
