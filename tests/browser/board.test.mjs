@@ -199,6 +199,7 @@ test("the details of a row have exact values", async () => {
   const page = await browser.open(server, server.link(table));
   await gridOf(page);
   const shown = async (name) => (await column(page, name))[0];
+  await until("the first row is drawn", () => shown("big"));
   assert.equal(await shown("big"), "9007199254740993");
   assert.equal(await shown("huge"), "18446744073709551617");
   assert.equal(await shown("nan"), "NaN");
