@@ -1,4 +1,5 @@
-//! Laws of admission that need no store: memory stays in proportion, and rows read as they came.
+//! Laws of admission that need no store: memory stays in proportion, and rows are read back
+//! unchanged.
 
 use std::collections::BTreeMap;
 
