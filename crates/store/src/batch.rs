@@ -14,7 +14,7 @@ pub struct Batch {
     pub first_line: LineNumber,
     /// The lines: one JSON object each, as [`streamtable_wire::HistoryLine`] reads them.
     pub lines: Vec<Bytes>,
-    /// What the line numbers mean.
+    /// How line numbers that were used before are handled.
     pub numbering: Numbering,
     /// How rows that do not fit the table's columns are handled.
     pub columns: ColumnPolicy,

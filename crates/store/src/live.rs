@@ -34,7 +34,7 @@ impl Memory {
     }
 }
 
-/// Bytes that are counted as long as this exists.
+/// Bytes that are counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     memory: Arc<Memory>,
@@ -65,7 +65,7 @@ pub(crate) struct LiveBatch {
     pub(crate) slots: Arc<[u32]>,
     /// How many bytes the slots take for each row, without long texts.
     pub(crate) width: usize,
-    /// The bytes of the lines that the rows came in.
+    /// The bytes of the lines that the rows were parsed from.
     pub(crate) line_bytes: usize,
 }
 
@@ -200,7 +200,7 @@ fn union(a: &LiveBatch, b: &LiveBatch) -> (SchemaRef, Arc<[u32]>, usize) {
     (Arc::new(Schema::new(fields)), slots, width)
 }
 
-/// Returns how many of a batch's rows come before a position.
+/// Returns how many of a batch's rows are before a position.
 pub(crate) fn rows_before(batch: &RecordBatch, position: u64) -> usize {
     let position = i64::try_from(position).unwrap_or(i64::MAX);
     positions(batch).map_or(0, |it| it.values().partition_point(|&row| row < position))

@@ -31,7 +31,7 @@ pub struct TableInfo {
     /// The user's columns in first-seen order, without those that the server adds (`_writer`,
     /// `_line`).
     pub columns: Vec<ColumnInfo>,
-    /// Whether the table has rows with steps, which present SDKs count.
+    /// Whether the table has rows with a step, as current SDKs send it.
     pub has_steps: bool,
     /// The highest step of a row.
     pub last_step: Option<i64>,

@@ -38,7 +38,7 @@ pub(super) struct DeltaFolder {
     table: Option<DeltaTable>,
 }
 
-/// What is flushed according to the Delta log.
+/// The flushed rows and files according to the Delta log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AtRest {
     pub(super) version: u64,
@@ -48,7 +48,7 @@ pub(super) struct AtRest {
     pub(super) slots: Vec<KnownSlot>,
 }
 
-/// What a commit changes.
+/// The change that a commit makes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change<'a> {
     pub(super) columns: &'a Columns,

@@ -358,7 +358,7 @@ impl Inner {
             if let Some(group) = group {
                 of.settle(group, &outcome);
             }
-            // The caller may be gone; the rows are stored anyway.
+            // The caller may have been dropped; the rows are stored anyway.
             let _ = settle.send(outcome);
         };
         // Submitted even without frames: the outcome follows those of all earlier frames of this

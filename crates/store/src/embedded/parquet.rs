@@ -113,14 +113,14 @@ fn note<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     notes.iter().find(|it| it.key == key)?.value.as_deref()
 }
 
-/// What a file says about the table that it belongs to.
+/// A file's description of the table that it belongs to.
 #[derive(Debug, Default)]
 pub(super) struct About {
     pub(super) table: Option<TablePath>,
     pub(super) slots: Vec<KnownSlot>,
 }
 
-/// Returns what an undamaged file says about its table. Files of earlier versions have no column
+/// Returns an undamaged file's description of its table. Files of earlier versions have no column
 /// names; their field names are used instead.
 pub(super) fn about(folder: &Path, file: &DataFile) -> Result<About, StoreError> {
     let input = fs::File::open(folder.join(&file.name))?;

@@ -69,7 +69,7 @@ impl Table {
 
     fn take_over(&self, found: AtRest) {
         let mut state = self.state.lock();
-        // Rows after the last file are in the log, whatever the commit says.
+        // Rows after the last file are in the log, even if the commit claims that they are flushed.
         let last = found.files.iter().map(|file| file.end).max().unwrap_or(0);
         state.flushed = state.flushed.max(last);
         state.end = state.end.max(state.flushed);

@@ -29,7 +29,7 @@ use crate::log::{
 use crate::query::Engine;
 use crate::{Problem, ProblemKind, StoreError};
 
-/// What was found when a store was opened.
+/// The result of recovery when a store was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Rows that were in the log and not flushed.
@@ -163,7 +163,7 @@ async fn read_tables(
     Ok((tables, rebuilt))
 }
 
-/// What was found in a table's folder.
+/// The content of a table's folder.
 enum Found {
     Nothing,
     Table { table: Arc<Table>, is_rebuilt: bool },

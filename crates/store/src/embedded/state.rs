@@ -253,7 +253,7 @@ impl TableState {
     pub(super) fn note_line(&mut self, writer: &str, line: u64, position: u64) -> Option<u64> {
         let id = self.writer_id(writer);
         let writer = self.writers.entry(id).or_default();
-        // The kind of the writer is known only later; places have no effect on the other kind.
+        // Whether lines may be overwritten is known only later; `places` has no effect if not.
         let may_replace = writer.places.is_some() || writer.seen.end() == 0;
         writer.seen.add(line..line.saturating_add(1));
         may_replace.then(|| writer.places.get_or_insert_default().place(line, position))?

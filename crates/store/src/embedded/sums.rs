@@ -15,7 +15,7 @@ pub(crate) struct Sums {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The metadata whose checksum was right, while they are in memory.
+    /// The metadata whose checksum was right, while it is in memory.
     metadata: Vec<Weak<ParquetMetaData>>,
     blocks: Arc<[u32]>,
 }

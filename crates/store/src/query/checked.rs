@@ -87,7 +87,7 @@ impl CheckedReader {
         Ok(metadata)
     }
 
-    /// Returns the checksums of the file's blocks; `None` for a file of an earlier version.
+    /// Verifies the metadata, and returns the block checksums; none for a file of an earlier version.
     async fn check_metadata(
         &mut self,
         metadata: &ParquetMetaData,

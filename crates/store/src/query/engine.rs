@@ -164,7 +164,7 @@ impl Engine {
                     return drop(send_schema.send(Err(engine_failed())));
                 }
             };
-            // If the caller is gone, nothing more is computed.
+            // If the caller was dropped, nothing more is computed.
             if send_schema.send(Ok(rows.schema())).is_err() {
                 return;
             }
@@ -209,7 +209,7 @@ impl Engine {
         let (send, batches) = oneshot::channel();
         let task = self.spawn(async move {
             let batches = read_files(state, snapshot, from, limit).await;
-            // The caller may be gone.
+            // The caller may have been dropped.
             let _ = send.send(batches);
         })?;
         let mut running = Running { task, query, _permit: None };

@@ -35,11 +35,11 @@ impl Add for Need {
 /// How the result of a function grows with its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Growth {
-    /// The first argument, repeated the second argument's number of times.
+    /// The first argument, repeated as often as the value of the second argument.
     Times,
-    /// The number of characters in the second argument.
+    /// As many characters as the value of the second argument.
     Padded,
-    /// The number of elements in the second argument, each as large as the third.
+    /// As many elements as the value of the second argument, each as large as the third.
     Resized,
     /// Each occurrence of the second argument is replaced by the third.
     Replaced,

@@ -59,7 +59,7 @@ impl PhysicalOptimizerRule for NewestFirst {
     }
 }
 
-/// Returns the column whose greatest values a sort keeps, if it has a small limit.
+/// Returns the column whose greatest values a sort keeps, if it is descending and has a limit.
 fn greatest(sort: &SortExec) -> Option<usize> {
     let first = sort.expr().first();
     let column = first.expr.downcast_ref::<Column>()?;

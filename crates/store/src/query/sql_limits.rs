@@ -186,7 +186,7 @@ struct Shape {
     dots: usize,
 }
 
-/// The maximum number of operators on a path, and how many of them access JSON.
+/// The maximum number of operators on a path, and the maximum number that access JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Depth {
     operators: usize,
