@@ -39,8 +39,8 @@ pub(super) enum Which {
     Large,
 }
 
-/// Runs until the store is dropped: scrubs and collects garbage, and flushes when enough rows are
-/// in memory or rows have waited for long enough.
+/// Runs until the store is closed or dropped: scrubs and collects garbage, and flushes when enough
+/// rows are in memory or rows have waited for long enough.
 pub(super) async fn run(inner: Arc<Inner>) {
     // In one task, so that dropping the store ends both and releases its folder.
     tokio::select! {

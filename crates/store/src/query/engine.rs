@@ -280,8 +280,7 @@ struct Running {
 }
 
 impl Running {
-    /// Waits for the end of the task, and returns an error if it was stopped. Must be called only
-    /// once.
+    /// Waits for the end of the task. Fails if the task panicked or was stopped. Called at most once.
     async fn end(&mut self) -> Result<(), StoreError> {
         match (&mut self.task).await {
             Ok(()) => Ok(()),

@@ -31,7 +31,7 @@ const WIDE: usize = 100;
 /// | integers and floats | `Float64` |
 /// | media | a struct: `kind`, `path`, `hash`, `size`, `width`, `height`, `format`, `caption` |
 /// | lists and structs | JSON text |
-/// | several of these | a struct with a field a kind, all null but one: `n`, `s`, `b`, `t`, `media`, `json` |
+/// | several of these | a struct with a field for each kind, all null except one: `n`, `s`, `b`, `t`, `media`, `json` |
 /// | nothing but nulls | text |
 ///
 /// For a table with more than [`WIDE`] columns, the view has only those of the table's own columns
