@@ -1,4 +1,4 @@
-//! What goes into a store, and what the store answers.
+//! The batches that a store accepts, and its answers.
 
 use bytes::Bytes;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
@@ -6,19 +6,19 @@ use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 /// Consecutive lines of one writer, as a client sent them.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The table. It comes into being with its first batch.
+    /// The table. It is created by its first batch.
     pub table: TablePath,
-    /// Who wrote the lines, unless a line says so itself (its `_client_id`).
+    /// The writer of the lines, unless a line names another one (its `_client_id`).
     pub writer: String,
-    /// The number of the first line; the others count on from it.
+    /// The number of the first line; the others are numbered consecutively.
     pub first_line: LineNumber,
     /// The lines: one JSON object each, as [`streamtable_wire::HistoryLine`] reads them.
     pub lines: Vec<Bytes>,
-    /// What the line numbers mean.
+    /// How line numbers that were used before are handled.
     pub numbering: Numbering,
-    /// What becomes of a row that does not fit the table's columns.
+    /// How rows that do not fit the table's columns are handled.
     pub columns: ColumnPolicy,
-    /// When the batch came, by the server's clock.
+    /// When the batch arrived, by the server's clock.
     pub received_at: Timestamp,
 }
 
@@ -46,7 +46,7 @@ impl LineNumber {
     /// Returns one more than the last of `count` numbers that begin with this one, if each of them is
     /// a line number.
     pub fn end_of(self, count: usize) -> Result<u64, LineNumberError> {
-        // A count of things in memory is less than 2⁶³, so the sum does not overflow.
+        // The number of items in memory is less than 2⁶³, so the sum does not overflow.
         let end = self.0.saturating_add(count as u64);
         if end <= Self::END { Ok(end) } else { Err(LineNumberError { number: end - 1 }) }
     }
@@ -58,7 +58,7 @@ impl From<u32> for LineNumber {
     }
 }
 
-/// A number is no line number, because line numbers end at 2⁶³.
+/// The error for a number that is not a line number, because line numbers end at 2⁶³.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{number} is not a line number: they are less than 2^63")]
 pub struct LineNumberError {
@@ -66,36 +66,36 @@ pub struct LineNumberError {
     pub number: u64,
 }
 
-/// What a line that came before means.
+/// How a line number that was used before is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numbering {
-    /// A line comes once: the same writer and number again are the same row, which is acked and not
-    /// stored again.
+    /// Line numbers are unique: a line with the same writer and number is the same row, which is
+    /// acked and not stored again.
     Once,
-    /// A line may be written again: the same number with other content takes the place of what was
-    /// there (the protocol's plain mode).
+    /// A line may be overwritten: the same number with other content replaces the earlier row (the
+    /// protocol's plain mode).
     Overwrite,
 }
 
-/// What became of a batch. All that is not rejected is durable.
+/// The result of a batch. All lines that are not rejected are durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
-    /// How many rows are new.
+    /// The number of new rows.
     pub stored: u64,
-    /// How many were there already.
+    /// The number of rows that were already stored.
     pub repeated: u64,
-    /// Lines refused for good, in order. No other line suffers by it.
+    /// Lines that are rejected permanently, in order. Other lines are not affected.
     pub rejected: Vec<RejectedLine>,
     /// The table's end: one more than the position of its last row.
     pub end: u64,
 }
 
-/// A line that a store refuses for good.
+/// A line that a store rejects permanently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedLine {
     /// The line's number.
     pub line: u64,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
 }
 

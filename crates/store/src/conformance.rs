@@ -1,6 +1,6 @@
-//! What any [`Store`] must do, as a suite of cases.
+//! A conformance suite for implementations of [`Store`].
 //!
-//! Each case works in a project of its own, so that the suite runs against a store that lives on.
+//! Each case uses its own project, so that the suite can run against a store with existing data.
 //!
 //! ```
 //! use streamtable_store::{EmbeddedStore, StoreConfig, conformance};
@@ -24,11 +24,11 @@ use streamtable_schema::{ColumnPolicy, Row, TablePath, Timestamp, Value, row};
 
 use crate::{Appended, Batch, LineNumber, Numbering, Query, ReadRow, Store, StoreError};
 
-/// What a case comes to: nothing, or a sentence on what is wrong.
+/// The result of a case: success, or a sentence that describes the failure.
 type Check<T = ()> = Result<T, String>;
 
-/// Runs all cases in projects whose names begin with `prefix`, which the store must not have seen
-/// before, and returns what is wrong, each with its case in front.
+/// Runs all cases in projects whose names begin with `prefix`, which must be new to the store.
+/// Returns the failures, each with the name of its case in front.
 pub async fn run_all(store: &dyn Store, prefix: &str) -> Vec<String> {
     let mut failures = Vec::new();
     macro_rules! cases {
@@ -105,7 +105,7 @@ impl<'a> Table<'a> {
         self.store.read(&self.path, from, limit).await.map_err(|error| error.to_string())
     }
 
-    /// The values of one column, read in pages of odd sizes.
+    /// Returns the values of one column, read in pages of odd sizes.
     async fn column(&self, name: &str) -> Check<Vec<Value>> {
         let mut values = Vec::new();
         let mut from = 0;
@@ -122,7 +122,7 @@ impl<'a> Table<'a> {
             sql: sql.to_owned(),
             home: Some((self.path.entity().to_owned(), self.path.project().to_owned())),
             entities: Some(vec![self.path.entity().to_owned()]),
-            // No measure of speed: a machine that does much else is slow.
+            // Not a speed limit: the machine may be busy.
             timeout: Duration::from_secs(120),
             positions: false,
             owner: None,
@@ -347,7 +347,7 @@ async fn every_kind_of_value_comes_back(table: &Table<'_>) -> Check {
         r#"{"b":true,"i":-9007199254740993,"big":123456789012345678901234567890,"f":0.1,"#,
         r#""nan":NaN,"inf":-Infinity,"s":"é\u0000","t":{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":1500},"#,
         r#""m":{"_type":"image-file","path":"media/images/a.png","sha256":"00","format":"png","width":3,"height":2,"size":9,"caption":"c"},"#,
-        // Legacy clients tell neither the hash nor the size.
+        // Legacy clients send neither the hash nor the size.
         r#""legacy":{"_type":"image-file","path":"media/images/b.png","format":"png"},"#,
         r#""l":[1,[NaN,"x"],{"k":{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":7}}],"o":{"z":1,"a":null}}"#
     );

@@ -1,4 +1,4 @@
-//! A small file that is kept as two copies with checksums, written in turn.
+//! A small file that is kept as two copies with checksums, written alternately.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ const MAGIC: &str = "streamtable-1";
 
 /// A small file that is kept as two copies, `NAME-0` and `NAME-1`.
 ///
-/// Each write replaces the older copy, so that one valid copy remains whatever happens to the other.
+/// Each write replaces the older copy, so that one valid copy remains if the other is damaged.
 #[derive(Clone, Debug)]
 pub(crate) struct Copies {
     folder: PathBuf,
@@ -31,7 +31,7 @@ pub(crate) struct Newest {
 pub(crate) struct Found {
     /// `None` if no copy is valid.
     pub(crate) newest: Option<Newest>,
-    /// Copies that should be there and are missing, damaged or too old.
+    /// Expected copies that are missing, damaged or too old.
     pub(crate) damaged: Vec<PathBuf>,
 }
 
@@ -60,7 +60,7 @@ impl Copies {
         let is_damaged = |(path, is_missing, valid): (PathBuf, bool, Option<Newest>)| {
             let is_well = match valid {
                 Some(valid) => valid.count + 1 >= count,
-                // The very first write leaves the other copy missing.
+                // After the very first write the other copy does not exist.
                 None => is_missing && count <= 1,
             };
             (!is_well).then_some(path)
@@ -68,9 +68,9 @@ impl Copies {
         Found { newest, damaged: slots.into_iter().filter_map(is_damaged).collect() }
     }
 
-    /// Writes the content durably in the place of the older copy.
+    /// Writes the content durably, replacing the older copy.
     ///
-    /// `count` must be one more than that of the newest copy, and 1 for the first write.
+    /// `count` must be one more than that of the newest copy, or 1 for the first write.
     pub(crate) fn write(&self, count: u64, content: &[u8]) -> io::Result<()> {
         create_dir_all_synced(&self.folder)?;
         replace(&self.path(count % 2), &encode(count, content))
@@ -122,7 +122,7 @@ mod tests {
         }
         let third = fs::read(copies.path(1)).unwrap();
         copies.write(5, b"content 5").unwrap();
-        // An older copy in the place of the newest one, then none at all.
+        // Replace the newest copy by an older one, then remove both.
         fs::write(copies.path(1), third).unwrap();
         assert_eq!(copies.read().newest.unwrap().count, 4);
         fs::remove_file(copies.path(1)).unwrap();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     proptest! {
-        /// No flipped bit goes unnoticed.
+        /// Every flipped bit is detected.
         #[test]
         fn a_flipped_bit_is_found(content: Vec<u8>, count: u64, at: prop::sample::Index, bit in 0u8..8) {
             let mut bytes = encode(count, &content);

@@ -1,4 +1,4 @@
-//! Durable files and folders: what these functions return survives a power cut.
+//! Durable writes of files and folders: when these functions return, the data survives a power cut.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -6,18 +6,18 @@ use std::path::Path;
 
 use parking_lot::Mutex;
 
-/// Makes the names in a folder durable.
+/// Syncs the names in a folder.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Makes an existing file durable, and its name with it.
+/// Syncs an existing file and its name.
 pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Creates a folder and the folders above it if they are missing, and makes their names durable.
+/// Creates a folder and missing parent folders, and makes their names durable.
 pub(crate) fn create_dir_all_synced(folder: &Path) -> io::Result<()> {
     // Without the lock a second caller could see a folder whose name is not durable yet.
     static CREATING: Mutex<()> = Mutex::new(());
@@ -41,7 +41,7 @@ fn create(folder: &Path) -> io::Result<()> {
     sync_folder(parent)
 }
 
-/// Writes a file durably: afterwards it has the new content, or the content from before.
+/// Replaces a file durably: afterwards, also after a power cut, it has the new content or the old.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let mut file = File::create(&temporary)?;

@@ -1,58 +1,57 @@
-//! Why a store did not do what it was asked.
+//! The errors of a store.
 
 use streamtable_schema::TablePath;
 use tokio::task::JoinError;
 
 use crate::LineNumberError;
 
-/// Why a store did not do what it was asked.
+/// The error of a store's operation.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Rows cannot be made durable now; the same call may succeed later. Nothing of the batch is
-    /// stored.
+    /// Rows cannot be made durable now; a retry may succeed. Nothing of the batch is stored.
     #[error("rows cannot be stored now: {reason}")]
     Unavailable {
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
-    /// A line of the batch has a number that no line can have. Nothing of the batch is stored.
+    /// A line of the batch has an invalid number. Nothing of the batch is stored.
     #[error(transparent)]
     LineNumber(#[from] LineNumberError),
-    /// There is no such table, or the caller may not see it.
+    /// The table does not exist, or the caller may not see it.
     #[error("no table {table}")]
     NoTable {
         /// The table.
         table: TablePath,
     },
-    /// The query is not one that the store answers.
+    /// The store cannot answer the query as it is written.
     #[error("{message}")]
     Query {
-        /// What is wrong with it, for its author.
+        /// What is wrong with the query, for its author.
         message: String,
     },
-    /// The query took more time or memory than it may.
+    /// The query exceeded its time or memory limit.
     #[error("{message}")]
     Limit {
         /// Which limit, and how to stay below it.
         message: String,
     },
-    /// What was stored cannot be read.
+    /// Stored data cannot be read.
     #[error("{reason}")]
     Damaged {
-        /// What, and where it lies now.
+        /// What cannot be read, and where it is now.
         reason: String,
     },
     /// The system failed.
     #[error("{reason}")]
     Io {
-        /// What it said.
+        /// The system's error.
         reason: String,
     },
 }
 
 impl StoreError {
-    /// Tells whether the same call may succeed later.
+    /// Returns whether a retry may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable { .. } => true,
@@ -73,7 +72,7 @@ impl From<std::io::Error> for StoreError {
 }
 
 impl From<JoinError> for StoreError {
-    /// Converts the end of a task that panicked or was cancelled.
+    /// Converts the error of a task that panicked or was cancelled.
     ///
     /// The text of a panic may quote rows of any caller, so it goes to the log and not into the
     /// error.

@@ -1,4 +1,4 @@
-//! Files beside the tables, named by their content.
+//! Content-addressed files, stored next to the tables.
 
 use std::fmt;
 use std::io;
@@ -22,26 +22,26 @@ use crate::disk::create_dir_all_synced;
 /// How much of a file is read at a time.
 const READ_BYTES: usize = 64 << 10;
 
-/// Where files are while they come. What is there when a folder is opened came never whole.
+/// The folder of incoming files. Files found in it at start are incomplete.
 const INCOMING: &str = "incoming";
 
-/// Keeps bytes under the SHA-256 of their content.
+/// Stores bytes under the SHA-256 of their content.
 #[async_trait]
 pub trait FileStore: fmt::Debug + Send + Sync {
-    /// Stores what the stream gives, durably, and tells its name and length.
+    /// Stores the bytes of a stream durably, and returns their name and length.
     ///
-    /// Storing the same content again changes nothing. Fails with [`StoreError::Limit`] when there
-    /// is more than `limit` bytes, and leaves nothing behind then.
+    /// Idempotent: storing the same content again changes nothing. Fails with [`StoreError::Limit`]
+    /// if there are more than `limit` bytes, and then leaves nothing behind.
     async fn put(
         &self,
         content: BoxStream<'_, Result<Bytes, std::io::Error>>,
         limit: u64,
     ) -> Result<StoredObject, StoreError>;
 
-    /// Returns the length of what is stored under a name, `None` where nothing is.
+    /// Returns the length of the file with a name, or `None` if there is none.
     async fn len(&self, sha256: &str) -> Result<Option<u64>, StoreError>;
 
-    /// Reads a part of what is stored under a name.
+    /// Reads a part of the file with a name.
     async fn read(
         &self,
         sha256: &str,
@@ -54,26 +54,26 @@ pub trait FileStore: fmt::Debug + Send + Sync {
 pub struct StoredObject {
     /// The SHA-256 of its bytes, 64 lower-case hexadecimal digits.
     pub sha256: String,
-    /// The MD5 of its bytes in base64, by which the W&B protocol names them.
+    /// The MD5 of its bytes in base64, which is the file's name in the W&B protocol.
     pub md5: String,
     /// Its length in bytes.
     pub size: u64,
 }
 
-/// Files in a folder: each under its name, in a folder of the name's first two digits.
+/// Files in a folder, each under its name in a subfolder named by the first two digits.
 ///
-/// A file is written beside its place, synced, and then moved there, so that what has a name is
-/// whole.
+/// A file is written to a temporary place, synced, and then renamed, so that a file under its final
+/// name is always complete.
 #[derive(Clone, Debug)]
 pub struct LocalFiles {
     root: PathBuf,
 }
 
 impl LocalFiles {
-    /// Opens a folder, which comes into being if it is not there, and removes what a process that
-    /// was killed has left half written.
+    /// Opens a folder, which is created if it does not exist, and removes incomplete files of a
+    /// killed process.
     ///
-    /// Blocks. Only one process may have the folder open.
+    /// Blocks. Only one process may open the folder at a time.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root = root.into();
         let incoming = root.join(INCOMING);
@@ -85,7 +85,7 @@ impl LocalFiles {
         Ok(Self { root })
     }
 
-    /// Returns where the file of a name is, `None` for what is no name.
+    /// Returns the path of the file with a name, or `None` if the name is invalid.
     fn place(&self, sha256: &str) -> Option<PathBuf> {
         let is_name = sha256.len() == 64
             && sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -164,17 +164,17 @@ impl FileStore for LocalFiles {
     }
 }
 
-/// A file that is being written; it goes when this is dropped, unless it was moved to its place.
+/// A file that is being written. It is deleted on drop unless it was moved to its place.
 struct Incoming(PathBuf);
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        // It is not there any more, or the next start removes it.
+        // It was moved, or the next start removes it.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// Makes the names in a folder as durable as the files.
+/// Syncs the names in a folder.
 async fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).await.map_err(unavailable)?.sync_all().await.map_err(unavailable)
 }
@@ -232,7 +232,7 @@ mod tests {
         assert!(files.put(broken.boxed(), 9).await.is_err());
         assert_eq!(incoming(&files), 0);
 
-        // What a killed process left is gone with the next start.
+        // Incomplete files of a killed process are removed at the next start.
         std::fs::write(folder.path().join(INCOMING).join("half"), "hel").unwrap();
         let files = LocalFiles::open(folder.path()).unwrap();
         assert_eq!(incoming(&files), 0);

@@ -1,9 +1,9 @@
-//! What is wrong with stored data.
+//! Reports of problems with stored data.
 
 use serde::{Deserialize, Serialize};
 use streamtable_schema::TablePath;
 
-/// The problems of a store and of its tables. Data that no problem names is served completely.
+/// The problems of a store and of its tables. Data without a reported problem is served completely.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Problems that belong to no single table.
@@ -27,12 +27,12 @@ impl Health {
     }
 }
 
-/// Something that is wrong with stored data.
+/// A problem with stored data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// What kind of problem it is.
     pub kind: ProblemKind,
-    /// What was found and what was done about it. Names files relative to the data folder.
+    /// What was found and what was done about it. File names are relative to the data folder.
     pub detail: String,
     /// How many rows cannot be served because of it; 0 if that is not known.
     pub rows: u64,
@@ -43,25 +43,26 @@ pub struct Problem {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// The table's rows cannot be flushed. They are served, and stay in the log until they can.
+    /// The table's rows cannot be flushed. They are served, and stay in the log until a flush
+    /// succeeds.
     NotFlushed,
     /// A Parquet file was damaged or missing. Its rows are not served.
     FileLost,
     /// A copy of the table's state was damaged. The other copy was used, or the state was rebuilt
     /// from the files.
     StateDamaged,
-    /// The Delta log was damaged or missing. It is written again from the table's state.
+    /// The Delta log was damaged or missing. It is rewritten from the table's state.
     DeltaLogDamaged,
-    /// A part of the log was damaged, and set aside.
+    /// A part of the log was damaged and set aside.
     LogDamaged,
     /// Frames of the log are missing, or its files are not in order.
     LogIncomplete,
-    /// A table's folder could not be read at all, and was set aside.
+    /// A table's folder could not be read at all and was set aside.
     TableLost,
 }
 
 impl ProblemKind {
-    /// Returns its name, as reports write it.
+    /// Returns the kind's name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotFlushed => "not_flushed",

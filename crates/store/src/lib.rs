@@ -1,7 +1,7 @@
-//! Where StreamTable's rows live.
+//! The storage of StreamTable's rows.
 //!
-//! [`Store`] is what a server needs of storage; [`EmbeddedStore`] keeps it on one machine, in a
-//! folder. Nothing here knows HTTP, keys or users.
+//! [`Store`] is the interface that a server uses; [`EmbeddedStore`] implements it on one machine,
+//! in a folder. This crate knows nothing of HTTP, keys or users.
 
 mod batch;
 mod columns;
@@ -14,7 +14,7 @@ mod files;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing {
-    //! What fuzz targets call: readers that nobody outside needs.
+    //! Entry points of fuzz targets, which are not part of the public API.
     pub use crate::log::fuzz as log;
 }
 mod health;

@@ -16,7 +16,7 @@ use crate::columns::{Columns, fixed, may_share, width};
 /// Batches are merged until they have this many rows.
 const MAX_BATCH_ROWS: usize = 1 << 16;
 
-/// Counts the bytes of arrays in memory, of all tables.
+/// The number of bytes of the arrays in memory, of all tables.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     bytes: AtomicUsize,
@@ -34,7 +34,7 @@ impl Memory {
     }
 }
 
-/// Bytes that are counted as long as this exists.
+/// Bytes that are counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     memory: Arc<Memory>,
@@ -42,7 +42,7 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
-    /// Counts this many bytes instead.
+    /// Changes the number of bytes.
     fn resize(&mut self, bytes: usize) {
         self.memory.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.memory.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -56,24 +56,24 @@ impl Drop for Charge {
     }
 }
 
-/// Rows as arrays: the fixed columns, then the slots that the rows have values in. Other slots of the
-/// table read as null.
+/// Rows as arrays: the fixed columns, then the slots that the rows have values in. Other slots of
+/// the table are read as null.
 #[derive(Debug)]
 pub(crate) struct LiveBatch {
     pub(crate) batch: RecordBatch,
-    /// The slots, ascending.
+    /// The slots, in ascending order.
     pub(crate) slots: Arc<[u32]>,
     /// How many bytes the slots take for each row, without long texts.
     pub(crate) width: usize,
-    /// The bytes of the lines that the rows came in.
+    /// The bytes of the lines that the rows were parsed from.
     pub(crate) line_bytes: usize,
 }
 
 /// Batches in the order of their positions.
 ///
-/// Small ones are merged so that their sizes fall by half from one to the next: a row is copied a few
-/// times at most, and there are few batches. Rows of different columns are merged only as far as their
-/// arrays stay in proportion to their lines.
+/// Small batches are merged so that each is at most about half as large as the one before: a row is
+/// copied only a few times, and there are few batches. Rows with different columns are merged only
+/// if their arrays stay in proportion to their lines.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     batches: Vec<Held>,
@@ -86,7 +86,7 @@ struct Held {
 }
 
 impl Live {
-    /// Adds rows behind the others.
+    /// Adds rows after the others.
     pub(crate) fn push(&mut self, rows: LiveBatch, charge: Charge) {
         let mut last = Held { rows, charge };
         while let Some(before) = self.batches.pop_if(|before| before.takes(&last)) {
@@ -96,7 +96,8 @@ impl Live {
                     last.rows = rows;
                 }
                 Err(error) => {
-                    // Batches of one table fit by construction, and need not be merged to be read.
+                    // Batches of one table are compatible by construction, and can be read without
+                    // being merged.
                     tracing::error!(%error, "batches of a table cannot be merged");
                     self.batches.push(before);
                     break;
@@ -106,7 +107,7 @@ impl Live {
         self.batches.push(last);
     }
 
-    /// Forgets the rows before a position.
+    /// Removes the rows before a position.
     pub(crate) fn drop_before(&mut self, position: u64) {
         self.batches.retain_mut(|it| {
             let batch = &mut it.rows.batch;
@@ -132,21 +133,21 @@ impl Live {
 }
 
 impl Held {
-    /// Returns whether the rows that follow should be merged with these.
+    /// Returns whether the next batch should be merged into this one.
     fn takes(&self, next: &Self) -> bool {
         let (own, other) = (&self.rows, &next.rows);
         let rows = own.batch.num_rows() + other.batch.num_rows();
         if own.batch.num_rows() > 2 * other.batch.num_rows() || rows > MAX_BATCH_ROWS {
             return false;
         }
-        // Slots that both have are counted twice unless all are the same.
+        // Common slots are counted twice unless all slots are the same.
         let width = if own.slots == other.slots { own.width } else { own.width + other.width };
         may_share(rows, width, own.line_bytes + other.line_bytes)
     }
 }
 
 impl LiveBatch {
-    /// Makes rows that were read from a file of a table.
+    /// Creates a batch from rows that were read from a file of the table.
     pub(crate) fn of_all_slots(batch: &RecordBatch, columns: &Columns) -> Result<Self, ArrowError> {
         let schema = columns.arrow_schema();
         let batch = conform(batch, &schema)?;
@@ -180,7 +181,7 @@ impl LiveBatch {
     }
 }
 
-/// Returns the schema, the slots and their width of rows of two batches.
+/// Returns the union of the schemas and slots of two batches, and its width.
 fn union(a: &LiveBatch, b: &LiveBatch) -> (SchemaRef, Arc<[u32]>, usize) {
     let fields = |it: &LiveBatch| -> Vec<(u32, FieldRef)> {
         let schema = it.batch.schema();
@@ -199,7 +200,7 @@ fn union(a: &LiveBatch, b: &LiveBatch) -> (SchemaRef, Arc<[u32]>, usize) {
     (Arc::new(Schema::new(fields)), slots, width)
 }
 
-/// Returns how many of a batch's rows come before a position.
+/// Returns how many of a batch's rows are before a position.
 pub(crate) fn rows_before(batch: &RecordBatch, position: u64) -> usize {
     let position = i64::try_from(position).unwrap_or(i64::MAX);
     positions(batch).map_or(0, |it| it.values().partition_point(|&row| row < position))
@@ -209,7 +210,7 @@ pub(crate) fn positions(batch: &RecordBatch) -> Option<&arrow::array::Int64Array
     batch.column_by_name(fixed::POSITION)?.as_primitive_opt::<Int64Type>()
 }
 
-/// Gives a batch the columns of a schema, whichever it has itself: those that it lacks are null.
+/// Gives a batch the columns of a schema: columns that it lacks are null.
 ///
 /// All null columns of a type share their memory.
 pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
@@ -237,7 +238,7 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
-/// Lets texts that were put together share one block of memory.
+/// Copies concatenated texts into one shared block of memory.
 fn compact(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Utf8View => match array.as_string_view_opt() {

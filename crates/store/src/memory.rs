@@ -1,4 +1,4 @@
-//! The memory that the process may use.
+//! The limit on the memory of the process.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +12,12 @@ const MAX_AGE: Duration = Duration::from_millis(50);
 /// The share of the machine's memory that the process may use by default, in percent.
 const DEFAULT_PERCENT: u64 = 75;
 
-/// A ceiling on the memory of the whole process, for everything that can be refused or stopped:
-/// above it new queries and new rows are refused for a while, and the largest query is stopped.
+/// A ceiling on the memory of the whole process, enforced on everything that can be refused or
+/// stopped: above it, new queries and new rows are refused until memory is freed, and the largest
+/// query is stopped.
 ///
-/// It is measured, not reserved: the anonymous memory that the system counts for the process, at
-/// most 50 ms old. On systems without `/proc` nothing is measured, and nothing refused.
+/// Memory is measured, not reserved: the anonymous memory that the system reports for the process,
+/// at most 50 ms old. On systems without `/proc`, nothing is measured and nothing is refused.
 #[derive(Debug)]
 pub struct MemoryCeiling {
     limit: u64,
@@ -27,8 +28,8 @@ pub struct MemoryCeiling {
 }
 
 impl MemoryCeiling {
-    /// Makes a ceiling of `limit` bytes; by default, of three quarters of the memory of the machine
-    /// or of the control group that the process is in, whichever is less.
+    /// Creates a ceiling of `limit` bytes. The default is three quarters of the memory of the
+    /// machine or of the process's control group, whichever is less.
     pub fn new(limit: Option<u64>) -> Self {
         Self {
             limit: limit.or_else(default_limit).unwrap_or(u64::MAX),
@@ -56,12 +57,13 @@ impl MemoryCeiling {
         used
     }
 
-    /// Returns whether the process uses more than it may.
+    /// Returns whether the process uses more memory than the ceiling.
     pub fn is_exceeded(&self) -> bool {
         self.used() > self.limit
     }
 
-    /// Fails as [unavailable](StoreError::Unavailable) while the process uses more than it may.
+    /// Returns an [unavailable](StoreError::Unavailable) error while the process exceeds the
+    /// ceiling.
     pub fn check(&self) -> Result<(), StoreError> {
         let used = self.used();
         if used <= self.limit {
@@ -88,12 +90,12 @@ impl fmt::Display for Mebibytes {
     }
 }
 
-/// Returns the resident memory of the process without what files back.
+/// Returns the resident memory of the process without file-backed pages.
 fn resident() -> Option<u64> {
     field(&std::fs::read_to_string("/proc/self/status").ok()?, "RssAnon:")
 }
 
-/// Returns a field of a file in `/proc` that is given in kB, in bytes.
+/// Returns a field of a file in `/proc` in bytes; the file has it in kB.
 fn field(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -115,8 +117,8 @@ fn default_limit() -> Option<u64> {
     Some(memory / 100 * DEFAULT_PERCENT)
 }
 
-/// Returns the files that may hold the limit of the process's control group or of one around it, of
-/// both versions.
+/// Returns the files that may hold the memory limit of the process's control group or of one of its
+/// parents, for both versions of control groups.
 fn group_files(cgroup: &str) -> Vec<String> {
     let mut files = Vec::new();
     for line in cgroup.lines() {

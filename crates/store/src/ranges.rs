@@ -1,4 +1,4 @@
-//! Sets of numbers that are mostly consecutive.
+//! Sets of mostly consecutive numbers.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ impl Ranges {
         if range.is_empty() {
             return;
         }
-        // Numbers mostly come in order.
+        // Numbers mostly arrive in order.
         match self.ranges.last_mut() {
             Some(last) if last.end == range.start => {
                 last.end = range.end;
@@ -63,7 +63,7 @@ impl Ranges {
         }
         let mut all = std::mem::take(&mut self.ranges);
         all.extend(other.iter());
-        // Two sorted runs, which this sort merges.
+        // The sort merges the two sorted runs.
         all.sort_by_key(|it| it.start);
         for range in all {
             match self.ranges.last_mut() {
@@ -117,7 +117,7 @@ impl Ranges {
             .map(move |it| it.start.max(range.start)..it.end.min(range.end))
     }
 
-    /// Returns one more than the highest number; 0 for none.
+    /// Returns one more than the highest number; 0 if the set is empty.
     pub(crate) fn end(&self) -> u64 {
         self.ranges.last().map_or(0, |it| it.end)
     }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     proptest! {
-        /// Ranges are a set.
+        /// Ranges behave like a set.
         #[test]
         fn behaves_as_a_set(ops in prop::collection::vec(op(), 0..40), within in (0u64..40, 0u64..20)) {
             let (mut ranges, mut set) = (Ranges::default(), BTreeSet::new());

@@ -1,20 +1,20 @@
-//! Bugs that a test may switch on, to show that the tests would find them, and steps that a test may
-//! make fail.
+//! Bugs that a test can enable, to show that the tests find them, and steps that a test can make
+//! fail.
 //!
-//! Outside of this crate's own tests every answer is constant, and the code behind it is gone.
+//! Outside of this crate's own tests every function is constant, and the code is compiled out.
 
-/// A promise broken on purpose.
+/// A guarantee that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// Rows are acked when they are handed over, not when they are on disk.
+    /// Rows are acked when they are submitted, not when they are on disk.
     EarlyAck,
-    /// A frame of the log passes whatever its checksum.
+    /// Frames of the log are accepted with any checksum.
     SkippedCrc,
-    /// The lines that a table has are not known any more after a restart.
+    /// The lines of a table are forgotten at a restart.
     ForgottenLines,
-    /// The contents of a run's lines are not known any more after a restart.
+    /// The contents of a run's lines are forgotten at a restart.
     ForgottenContents,
-    /// Log files go before what they hold is at rest.
+    /// Log files are deleted before their rows are flushed.
     EarlyTrim,
 }
 
@@ -29,7 +29,7 @@ pub(crate) const fn step() -> Result<(), arrow::error::ArrowError> {
     Ok(())
 }
 
-/// Lets a thread that is going to be started have the bug of the one that starts it.
+/// Passes the bug of the current thread on to a thread that it starts.
 #[cfg(not(test))]
 pub(crate) fn inherited<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     work
@@ -60,28 +60,28 @@ mod seeding {
         Panic,
     }
 
-    /// The step that fails next, of those of all threads that have this.
+    /// The next step that fails, counted over all threads that share this.
     #[derive(Debug, Default)]
     pub(crate) struct FailingStep {
-        /// How many steps are left up to the one that fails, itself included; 0 for none.
+        /// The number of steps up to and including the one that fails; 0 if none does.
         left: AtomicUsize,
         panics: AtomicUsize,
     }
 
     impl FailingStep {
-        /// Makes the `n`-th step from here on fail, counting from 1.
+        /// Makes the `n`-th step from now on fail, counting from 1.
         pub(crate) fn arm(&self, n: usize, failure: Failure) {
             self.panics.store(usize::from(failure == Failure::Panic), Ordering::SeqCst);
             self.left.store(n, Ordering::SeqCst);
         }
 
-        /// Lets all steps succeed, and returns whether the one that was armed has failed.
+        /// Lets all steps succeed, and returns whether the armed step has failed.
         pub(crate) fn disarm(&self) -> bool {
             self.left.swap(0, Ordering::SeqCst) == 0
         }
     }
 
-    /// Gives this thread steps that may fail.
+    /// Sets the steps of this thread that may fail.
     pub(crate) fn fail_steps(failing: Arc<FailingStep>) {
         FAILING.set(Some(failing));
     }
@@ -113,7 +113,7 @@ mod seeding {
         }
     }
 
-    /// Switches a bug on for this thread, or all off.
+    /// Enables a bug for this thread, or disables all.
     pub(crate) fn seed(bug: Option<Bug>) {
         SEEDED.set(bug);
     }

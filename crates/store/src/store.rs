@@ -1,4 +1,4 @@
-//! What a server needs of storage.
+//! The storage interface of a server.
 
 use std::fmt;
 
@@ -8,31 +8,32 @@ use tokio::sync::watch;
 
 use crate::{Appended, Batch, Health, Query, ReadRow, Rows, StoreError, TableInfo, TableSummary};
 
-/// Keeps tables of rows.
+/// A store of tables of rows.
 ///
-/// Every row is identified by (table, writer, line) and stored once, however often it comes. Its
-/// position in the table is its place among all rows, in the order in which they arrived; rows of
-/// one writer keep their order.
+/// Every row is identified by (table, writer, line) and stored once, however often it is sent. Its
+/// position in the table is its index among all rows in order of arrival; rows of one writer keep
+/// their order.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// Stores a batch, and returns once it is durable.
     ///
-    /// What it stored is in the next read and query. After an error the same batch may come again:
-    /// what was stored of it is repeated then, and the rest is stored.
+    /// The stored rows are visible to the next read and query. Idempotent: after an error the same
+    /// batch can be retried; rows that were already stored are counted as repeated, and the others
+    /// are stored.
     async fn append(&self, batch: Batch) -> Result<Appended, StoreError>;
 
     /// Lists all tables, sorted by name.
     fn tables(&self) -> Vec<TableSummary>;
 
-    /// Tells what is known of a table, `None` where it has never had a row.
+    /// Returns what is known of a table, or `None` if it has never had a row.
     fn table(&self, table: &TablePath) -> Option<TableInfo>;
 
-    /// Returns the number that the writer's next line has: one more than the highest that is
-    /// stored, 0 for a writer that is not known.
+    /// Returns the number of the writer's next line: one more than the highest stored number, or 0
+    /// for an unknown writer.
     fn next_line(&self, table: &TablePath, writer: &str) -> u64;
 
-    /// Reads at most `limit` rows from a position on, in order. An empty answer says that there is
-    /// no row at or behind `from`.
+    /// Reads at most `limit` rows from a position on, in order. An empty result means that there is
+    /// no row at or after `from`.
     async fn read(
         &self,
         table: &TablePath,
@@ -40,10 +41,10 @@ pub trait Store: fmt::Debug + Send + Sync {
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError>;
 
-    /// Watches the table's end, which is 0 as long as there is no table.
+    /// Watches the table's end, which is 0 while the table does not exist.
     fn watch(&self, table: &TablePath) -> watch::Receiver<u64>;
 
-    /// Answers a question over the newest state of the tables. Reads only.
+    /// Answers a query over the newest state of the tables. Read-only.
     async fn query(&self, query: Query) -> Result<Rows, StoreError>;
 
     /// Returns what is wrong with the stored data.
@@ -51,6 +52,6 @@ pub trait Store: fmt::Debug + Send + Sync {
         Health::default()
     }
 
-    /// Finishes what is under way. What comes afterwards fails with [`StoreError::Unavailable`].
+    /// Completes pending work. Later calls fail with [`StoreError::Unavailable`].
     async fn close(&self) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! What a store tells of its tables.
+//! Descriptions of tables.
 
 use streamtable_schema::{Row, TablePath, Timestamp, Type};
 
@@ -11,28 +11,29 @@ pub struct TableSummary {
     pub path: TablePath,
     /// How many rows it has.
     pub rows: u64,
-    /// How many bytes they take, at rest and in memory.
+    /// How many bytes they take, in files and in memory.
     pub bytes: u64,
-    /// When its first row came.
+    /// When its first row arrived.
     pub created_at: Timestamp,
-    /// When its last row came.
+    /// When its last row arrived.
     pub last_write: Timestamp,
-    /// What is wrong with it: damage that was found, rows that cannot be flushed.
+    /// Its problems: damage that was found, rows that cannot be flushed.
     pub problems: Vec<Problem>,
 }
 
-/// What is known of one table.
+/// The description of one table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableInfo {
-    /// What a list of tables says.
+    /// The table's entry in a list of tables.
     pub summary: TableSummary,
     /// One more than the position of its last row.
     pub end: u64,
-    /// The user's columns in first-seen order, without what the server adds (`_writer`, `_line`).
+    /// The user's columns in first-seen order, without those that the server adds (`_writer`,
+    /// `_line`).
     pub columns: Vec<ColumnInfo>,
-    /// Whether rows came that count their steps (those of the present SDK).
+    /// Whether the table has rows with a step, as current SDKs send it.
     pub has_steps: bool,
-    /// The highest step that a row has told.
+    /// The highest step of a row.
     pub last_step: Option<i64>,
 }
 
@@ -41,40 +42,41 @@ pub struct TableInfo {
 pub struct ColumnInfo {
     /// Its name.
     pub name: String,
-    /// The type of all that it has held.
+    /// The type of all its values so far.
     pub ty: Type,
-    /// Which types came when, in order.
+    /// The types that the column has had, in order.
     pub history: Vec<TypeSeen>,
-    /// Whether it has held an integer that no 64-bit float is: one beyond ±2⁵³.
+    /// Whether it has held an integer that a 64-bit float cannot hold: one beyond ±2⁵³.
     pub has_inexact: bool,
 }
 
-/// The first row of a type in a column.
+/// The first row after which a column has a type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TypeSeen {
     /// The column's type from this row on.
     pub ty: Type,
     /// The row's position.
     pub position: u64,
-    /// When the row came.
+    /// When the row arrived.
     pub at: Timestamp,
 }
 
 /// A row as it is read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadRow {
-    /// Its place in the table. Places only grow; a row that was overwritten leaves its place empty.
+    /// Its position in the table. Positions only grow; a row that was overwritten leaves its
+    /// position empty.
     pub position: u64,
-    /// Who wrote it.
+    /// Its writer.
     pub writer: String,
     /// Its number among the writer's lines.
     pub line: u64,
-    /// When it was logged, by the writer's clock; when it came, where the writer does not tell.
+    /// When it was logged, by the writer's clock; when it arrived, if the writer does not say.
     pub logged_at: Timestamp,
-    /// Its step, where the client counts.
+    /// Its step, if the client counts steps.
     pub step: Option<i64>,
-    /// Seconds since the run began, where the client measures.
+    /// Seconds since the run began, if the client measures them.
     pub runtime: Option<f64>,
-    /// Its cells, in the table's column order; cells that the row did not have are not there.
+    /// Its cells, in the table's column order, without those that the row did not have.
     pub row: Row,
 }

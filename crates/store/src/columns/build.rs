@@ -1,7 +1,7 @@
-//! From rows to arrays.
+//! Converts rows to arrays.
 //!
-//! Every array is allocated for the rows and texts that it holds: with room for a default number of
-//! rows, a row of ten thousand columns would take a hundred megabytes.
+//! Every array is allocated for exactly the rows and texts that it holds: with room for a default
+//! number of rows, a row of ten thousand columns would take a hundred megabytes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use super::{Columns, Kind};
 use crate::live::LiveBatch;
 use crate::seeded_bug::step;
 
-/// Builds arrays of rows: only for the slots that the rows have values in, since a slot that is absent
-/// reads as null.
+/// Builds arrays of rows, only for the slots that the rows have values in: a missing slot is read
+/// as null.
 ///
-/// `columns` has all slots that the rows were given.
+/// `columns` has all slots of the rows.
 pub(crate) fn build(columns: &Columns, rows: &TakenRows) -> Result<Vec<LiveBatch>, ArrowError> {
-    // The place of each slot among those of the piece at hand.
+    // The index of each slot among those of the current piece.
     let mut places = vec![0; columns.slot_count()];
     rows.pieces.iter().map(|piece| build_piece(columns, rows, piece, &mut places)).collect()
 }
@@ -112,7 +112,7 @@ impl<'a> Fixed<'a> {
     }
 }
 
-/// Texts that are copied into one block, which is as long as they are.
+/// Texts that are copied into one block of exactly their length.
 struct Texts<'a> {
     texts: Vec<Option<&'a str>>,
     bytes: usize,
@@ -134,7 +134,7 @@ impl<'a> Texts<'a> {
         builder.finish()
     }
 
-    /// Copies texts once that are repeated, the very same memory, one after the other.
+    /// Copies consecutive texts that share the same memory only once.
     fn finish_repeated(self) -> StringViewArray {
         let mut bytes = 0;
         let mut last: Option<&str> = None;
@@ -158,9 +158,9 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Makes a builder whose only block has room for `bytes` bytes of texts.
+/// Creates a builder whose only block has room for `bytes` bytes of texts.
 fn builder(rows: usize, bytes: usize) -> StringViewBuilder {
-    // Texts beyond the longest block get further blocks.
+    // Texts that exceed the longest possible block get further blocks.
     let block = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
     StringViewBuilder::with_capacity(rows).with_fixed_block_size(block)
 }
@@ -175,7 +175,7 @@ enum SlotBuilder<'a> {
     Json(Json),
 }
 
-/// JSON texts, one behind the other.
+/// Concatenated JSON texts.
 struct Json {
     text: Vec<u8>,
     cells: Vec<Option<Range<usize>>>,
@@ -315,7 +315,7 @@ impl<'a> MediaBuilder<'a> {
         self.is_present.append(media.is_some());
     }
 
-    /// Puts the parts together, in the order of [`MediaField`](super::MediaField).
+    /// Builds the struct from its parts, in the order of [`MediaField`](super::MediaField).
     fn finish(mut self) -> Result<StructArray, ArrowError> {
         let parts: Vec<ArrayRef> = vec![
             Arc::new(self.kind.finish_repeated()),

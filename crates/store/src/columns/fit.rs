@@ -1,29 +1,31 @@
-//! Whether a row fits its table.
+//! Checks whether a row fits its table.
 
 use streamtable_schema::{Clash, ColumnPolicy, MAX_COLUMNS, Row, SchemaError, Type, Value};
 
 use super::slot::is_exact;
 use super::{Columns, Seen};
 
-/// A column whose type has more parts than this grows no more: rows are still taken, and the type
-/// says less than it could. Otherwise rows of ever new keys would cost more and more.
+/// A column whose type has more parts than this is no longer widened: rows are still taken, and the
+/// type is less precise than it could be. Otherwise rows with ever new keys would cost more and
+/// more.
 const MAX_TYPE_PARTS: usize = 2_000;
 
-/// Where the cells of a row belong, and what the row adds to the columns. Kept for its memory.
+/// The column of each cell of a row, and the changes that the row makes to the columns. Reused to
+/// avoid allocations.
 #[derive(Debug, Default)]
 pub(crate) struct Fit {
-    /// The column of each cell, in the row's order. Columns that the row adds count on from those
-    /// that are there.
+    /// The column of each cell, in the row's order. Columns that the row adds are numbered after
+    /// the existing ones.
     places: Vec<usize>,
     seen: Vec<u64>,
     widened: Vec<(usize, Type)>,
     added: Vec<(String, Type)>,
-    /// Columns that get their first integer that is no float.
+    /// Columns that get their first integer that a float cannot hold.
     inexact: Vec<usize>,
 }
 
 impl Columns {
-    /// Tells where a row's cells belong, or why the table refuses it. Changes nothing.
+    /// Finds the column of each cell of a row, or the reason to reject the row. Changes nothing.
     pub(crate) fn fit(
         &self,
         row: &Row,
@@ -109,7 +111,7 @@ impl Columns {
         }
     }
 
-    /// Adds what a row brings that [`fit`](Self::fit) let in.
+    /// Applies the changes of a row that [`fit`](Self::fit) accepted.
     pub(crate) fn grow(&mut self, fit: &mut Fit, seen: Seen) {
         for (column, ty) in fit.widened.drain(..) {
             self.widen(column, ty, seen);
@@ -129,7 +131,7 @@ impl Fit {
         &self.places
     }
 
-    /// Tells whether the row adds something to the columns.
+    /// Returns whether the row changes the columns.
     pub(crate) fn is_growth(&self) -> bool {
         !self.widened.is_empty() || !self.added.is_empty() || !self.inexact.is_empty()
     }
@@ -147,7 +149,7 @@ fn mismatch(column: &str, Clash { path, held, came }: Clash) -> SchemaError {
     SchemaError::Mismatch { column: column.to_owned(), path, held, came }
 }
 
-/// Counts the types that a type is made of.
+/// Returns the number of types that a type consists of.
 fn parts(ty: &Type) -> usize {
     1 + match ty {
         Type::List(element) => parts(element),

@@ -1,9 +1,9 @@
-//! A table's columns: what rows they take, and where their values are kept.
+//! The columns of a table: which rows they accept, and where their values are stored.
 //!
-//! A column's values lie in *slots*, one a kind of value. Most columns have one, which bears the
-//! column's own name at rest, so that any reader of the folder sees the column it expects. A column
-//! that holds several kinds has a slot more for each, and no slot ever changes its type: widening a
-//! column rewrites nothing.
+//! The values of a column are stored in *slots*, one for each kind of value. Most columns have one
+//! slot, which has the column's own name in files, so that any reader of the folder sees the column
+//! it expects. A column that holds several kinds has another slot for each further kind. No slot
+//! ever changes its type, so widening a column rewrites nothing.
 
 mod build;
 mod fit;
@@ -27,7 +27,7 @@ pub(crate) use read::read_rows;
 pub(crate) use slot::{Kind, KnownSlot, MediaField};
 pub(crate) use taken::{TakenRow, TakenRows, may_share, width};
 
-/// The columns that every table has at rest, before the slots of its own.
+/// The columns that every table has in its files, before the slots of its own columns.
 pub(crate) mod fixed {
     pub(crate) const POSITION: &str = "_pos";
     pub(crate) const WRITER: &str = "_writer";
@@ -43,11 +43,11 @@ pub(crate) mod fixed {
 pub(crate) struct Columns {
     columns: Vec<Column>,
     by_name: HashMap<Arc<str>, usize>,
-    /// Every slot in the order in which it came: column, and slot of the column.
+    /// Every slot in the order of creation: the column, and the slot's index in the column.
     slots: Vec<(usize, usize)>,
     /// The Arrow field of each slot, in the same order.
     at_rest: Vec<FieldRef>,
-    /// The fixed columns and `at_rest`, once somebody has asked for them.
+    /// The fixed columns and `at_rest`, computed on first use.
     schema: OnceLock<SchemaRef>,
     /// The names of the slots in flushed files, in lower case: some readers ignore case.
     fields: HashSet<String>,
@@ -57,21 +57,21 @@ pub(crate) struct Columns {
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: Arc<str>,
-    /// The type of all that it has held, unless that grew beyond all measure.
+    /// The type of all values so far, unless it became too large to widen further.
     pub(crate) ty: Type,
     pub(crate) history: Vec<TypeSeen>,
     pub(crate) slots: Vec<Slot>,
-    /// Whether it has held an integer beyond those that floats have.
+    /// Whether the column has held an integer that a float cannot hold.
     pub(crate) has_inexact: bool,
 }
 
-/// Where a column's values of one kind are kept.
+/// The storage of a column's values of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Slot {
     pub(crate) kind: Kind,
-    /// Its name at rest.
+    /// The field name in files.
     pub(crate) field: String,
-    /// Its place among the table's slots.
+    /// The index among the table's slots.
     pub(crate) place: usize,
 }
 
@@ -88,7 +88,7 @@ impl Columns {
         self.slots.len()
     }
 
-    /// Returns what a caller of the store is told.
+    /// Returns the public description of the columns.
     pub(crate) fn infos(&self) -> Vec<ColumnInfo> {
         let info = |column: &Column| ColumnInfo {
             name: column.name.to_string(),
@@ -99,8 +99,8 @@ impl Columns {
         self.columns.iter().map(info).collect()
     }
 
-    /// Returns the schema of the table at rest: the fixed columns, then the slots in the order in
-    /// which they came.
+    /// Returns the schema of the table's files: the fixed columns, then the slots in the order of
+    /// creation.
     pub(crate) fn arrow_schema(&self) -> SchemaRef {
         let schema = || {
             let fields: Vec<FieldRef> = FIXED.iter().chain(&self.at_rest).cloned().collect();
@@ -109,7 +109,7 @@ impl Columns {
         Arc::clone(self.schema.get_or_init(schema))
     }
 
-    /// Returns the schema of some slots, ascending: the fixed columns, then those slots.
+    /// Returns the schema of some slots, in ascending order: the fixed columns, then those slots.
     pub(crate) fn schema_of(&self, slots: &[u32]) -> SchemaRef {
         if slots.len() == self.slots.len() {
             return self.arrow_schema();
@@ -144,7 +144,7 @@ impl Columns {
         column.ty = ty;
     }
 
-    /// Gives a column a slot of a kind that it has none of yet, and returns its place.
+    /// Adds a slot of a new kind to a column, and returns its index.
     fn add_slot(&mut self, column: usize, kind: Kind) -> usize {
         let place = self.slots.len();
         let own = &self.columns[column];
@@ -165,20 +165,21 @@ impl Columns {
         own.slots.push(Slot { kind, field, place });
     }
 
-    /// Returns where a value of a column goes.
+    /// Returns the slot for a value of a column.
     fn slot_of(&self, column: usize, value: &Value) -> SlotOf {
         let Some(kind) = Kind::of(value) else { return SlotOf::Null };
         let own = &self.columns[column].slots;
         let find = |kind| own.iter().find(|slot| slot.kind == kind).map(|slot| slot.place);
         let found = find(kind).or_else(|| match value {
-            // Among floats an integer is one of them, unless digits would be lost.
+            // In a float column, an integer becomes a float unless digits would be lost.
             Value::Int(n) if slot::is_exact(*n) => find(Kind::Float),
             _ => None,
         });
         found.map_or(SlotOf::Missing(kind), SlotOf::Place)
     }
 
-    /// Takes over slots that the table at rest has and the state did not tell: a crash came between.
+    /// Takes over slots that the Delta table has and the state lacks because of a crash between the
+    /// two writes.
     pub(crate) fn restore(&mut self, slots: Vec<KnownSlot>, seen: Seen) {
         for KnownSlot { column, kind, field } in slots {
             if self.fields.contains(&field.to_lowercase()) {
@@ -186,7 +187,7 @@ impl Columns {
             }
             let found = self.find(&column, 0);
             let column = found.unwrap_or_else(|| {
-                // What rows of it there are tell the type.
+                // The type follows from the rows.
                 self.add_column(&column, Type::Unknown, seen);
                 self.columns.len() - 1
             });
@@ -194,7 +195,7 @@ impl Columns {
         }
     }
 
-    /// Finds a column; a row mostly has them in the table's order, so `hint` is tried first.
+    /// Finds a column. A row usually has them in the table's order, so `hint` is tried first.
     fn find(&self, name: &str, hint: usize) -> Option<usize> {
         match self.columns.get(hint) {
             Some(column) if *column.name == *name => Some(hint),
@@ -203,13 +204,13 @@ impl Columns {
     }
 }
 
-/// Where a value goes.
+/// The slot for a value.
 enum SlotOf {
-    /// Nowhere: it is null.
+    /// None: the value is null.
     Null,
-    /// Into the slot at this place.
+    /// The slot at this index.
     Place(usize),
-    /// Into a slot of this kind, which its column lacks.
+    /// A new slot of this kind.
     Missing(Kind),
 }
 
@@ -225,12 +226,12 @@ static FIXED: LazyLock<[FieldRef; fixed::ALL.len()]> = LazyLock::new(|| {
     ]
 });
 
-/// Instants: microseconds, UTC.
+/// Returns the Arrow type of instants: microseconds, UTC.
 pub(crate) fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// The row that brings a type for the first time.
+/// The first row with a type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) position: u64,
@@ -243,7 +244,7 @@ impl Seen {
     }
 }
 
-/// A column as it is written down.
+/// A column as it is stored on disk.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct StoredColumn {
     name: String,
@@ -251,7 +252,7 @@ pub(crate) struct StoredColumn {
     ty: String,
     history: Vec<StoredType>,
     slots: Vec<Slot>,
-    /// A state that is older than this says nothing, and the column is taken for one that has.
+    /// Missing in the states of older versions; then the column is assumed to have one.
     #[serde(default = "unknown")]
     has_inexact: bool,
 }

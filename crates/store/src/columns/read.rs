@@ -1,4 +1,4 @@
-//! From arrays back to rows.
+//! Converts arrays back to rows.
 
 use std::collections::HashMap;
 
@@ -10,11 +10,11 @@ use streamtable_wire::read_cell;
 use super::{Column, Columns, Kind, MediaField, fixed};
 use crate::ReadRow;
 
-/// Reads all rows of a batch that has the fixed columns and some slots of the table. A slot that is
-/// absent reads as null.
+/// Reads all rows of a batch that has the fixed columns and some slots of the table. A missing slot
+/// is read as null.
 ///
-/// A cell that is null is there if the column has been told a null; otherwise the row did not have
-/// it.
+/// A null cell is part of its row if the column ever got an explicit null; otherwise the row did
+/// not have the cell.
 pub(crate) fn read_rows(columns: &Columns, batch: &RecordBatch) -> Vec<ReadRow> {
     let Some(fixed) = Fixed::of(batch) else { return Vec::new() };
     let schema = batch.schema();
@@ -24,7 +24,7 @@ pub(crate) fn read_rows(columns: &Columns, batch: &RecordBatch) -> Vec<ReadRow> 
         let place = *places.get(slot.field.as_str())?;
         Some((slot.kind, batch.column(place).as_ref()))
     };
-    // A column that has neither a value nor a null here is left out once and not for each row.
+    // Columns that have neither a value nor a null here are skipped once, not for each row.
     let arrays: Vec<_> = columns
         .iter()
         .map(|column| (column, column.slots.iter().filter_map(array).collect::<Vec<_>>()))
@@ -80,7 +80,7 @@ impl<'a> Fixed<'a> {
     }
 }
 
-/// Reads a slot's value; none where it is null.
+/// Reads a slot's value; `None` if it is null.
 fn value(kind: Kind, array: &dyn Array, i: usize) -> Option<Value> {
     if array.is_null(i) {
         return None;

@@ -1,4 +1,4 @@
-//! Kinds of values, and what they are at rest.
+//! The kinds of values, and how they are stored.
 
 use arrow::datatypes::{DataType, Field, Fields};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use streamtable_schema::Value;
 
 use super::timestamp_type;
 
-/// A kind of values that lie in one slot.
+/// A kind of values that share a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
@@ -20,11 +20,11 @@ pub(crate) enum Kind {
     Json,
 }
 
-/// The largest integer up to which every integer is a float.
+/// The limit up to which a float can hold every integer.
 const EXACT: i128 = 1 << 53;
 
 impl Kind {
-    /// Returns the kind of a value; none for null.
+    /// Returns the kind of a value; `None` for null.
     pub(super) fn of(value: &Value) -> Option<Self> {
         Some(match value {
             Value::Null => return None,
@@ -55,7 +55,7 @@ impl Kind {
         all.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// Returns its name, also that behind the names of slots.
+    /// Returns the kind's name, which is also the suffix of slot names.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Bool => "bool",
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// A slot as the table at rest tells of it.
+/// A slot as the Delta table describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KnownSlot {
     pub(crate) column: String,
@@ -77,12 +77,12 @@ pub(crate) struct KnownSlot {
     pub(crate) field: String,
 }
 
-/// Tells whether an integer loses nothing as a float.
+/// Returns whether a float can hold an integer exactly.
 pub(super) fn is_exact(n: i128) -> bool {
     (-EXACT..=EXACT).contains(&n)
 }
 
-/// The parts of a media cell at rest, in their order.
+/// The fields of a stored media cell, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MediaField {
     Kind,
@@ -113,8 +113,8 @@ pub(super) fn media_fields() -> Fields {
 /// The longest name of a slot, in bytes.
 const MAX_NAME: usize = 120;
 
-/// Returns the name that a slot should have at rest: the column's own for its first, with the kind
-/// behind it for others. What tables at rest forbid in names becomes `_`.
+/// Returns the preferred name of a slot in files: the column's own name for its first slot, with
+/// the kind as a suffix for others. Characters that Delta forbids in names become `_`.
 pub(super) fn field_name(column: &str, first: Option<Kind>, kind: Kind) -> String {
     let clean = |c: char| match c {
         ' ' | ',' | ';' | '{' | '}' | '(' | ')' | '=' => '_',
@@ -138,7 +138,7 @@ pub(super) fn field_name(column: &str, first: Option<Kind>, kind: Kind) -> Strin
     name
 }
 
-/// Puts a number behind a name until it is not taken, whatever its case.
+/// Appends a number to a name until it is not taken, ignoring case.
 pub(super) fn unique(name: String, is_taken: impl Fn(&str) -> bool) -> String {
     let is_taken = |name: &str| is_taken(&name.to_lowercase());
     if !is_taken(&name) {

@@ -1,4 +1,4 @@
-//! Rows that a table takes, cut into pieces from which arrays are built.
+//! The rows that a table takes, split into pieces from which arrays are built.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,17 +11,18 @@ use super::{Columns, Fit, Kind, SlotOf};
 /// The slot of a cell that is null.
 pub(super) const NO_SLOT: u32 = u32::MAX;
 
-/// Arrays may take this many bytes for each byte of the lines that they are built from.
+/// The number of bytes that arrays may take for each byte of the lines that they are built from.
 ///
 /// Every array has room for every row of its piece, so rows of many different columns would need
 /// memory in proportion to rows × columns. 32 lets all but the sparsest rows share a piece.
 const ARRAY_BYTES_PER_LINE_BYTE: usize = 32;
 
-/// Arrays may take this many bytes however short their lines are, so that a few small rows share a
-/// piece.
+/// The number of bytes that arrays may always take, however short their lines are, so that a few
+/// small rows share a piece.
 const SMALL_ARRAYS: usize = 64 << 10;
 
-/// What an array takes beside its values: its structs, and the ends of its allocations.
+/// The bytes of an array in addition to its values: its structs, and the padding of its
+/// allocations.
 const ARRAY_OVERHEAD: usize = 640;
 
 /// Returns whether rows that have values in slots of `width` bytes a row may share one set of arrays.
@@ -80,9 +81,9 @@ pub(crate) struct TakenRows {
     /// The slot of each cell of each row, or [`NO_SLOT`].
     pub(super) cells: Vec<u32>,
     pub(super) pieces: Vec<Piece>,
-    /// For each slot of the table one more than the index of the last piece that has it.
+    /// For each slot of the table, one more than the index of the last piece that has the slot.
     marks: Vec<u32>,
-    /// About how many bytes the arrays of all pieces but the last take.
+    /// An estimate of the bytes that the arrays of all pieces but the last take.
     complete_bytes: usize,
 }
 
@@ -90,7 +91,7 @@ pub(crate) struct TakenRows {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) rows: Range<usize>,
-    /// Where the cells of the rows begin.
+    /// The index of the first cell of the rows.
     pub(super) cells: usize,
     /// The slots that the rows have values in.
     pub(super) slots: Vec<u32>,
@@ -103,7 +104,8 @@ pub(super) struct Piece {
 
 impl Piece {
     fn array_bytes(&self) -> usize {
-        /// The fixed columns: five of 8 bytes and one of texts, with their null bits.
+        /// The bytes a row of the fixed columns: five columns of 8 bytes and one of texts, with
+        /// their null bits.
         const FIXED_WIDTH: usize = 64;
         let fixed = super::FIXED.len() * ARRAY_OVERHEAD;
         self.rows.len() * (self.width + FIXED_WIDTH) + self.line_bytes + self.overhead + fixed
@@ -121,13 +123,13 @@ impl TakenRows {
         self.rows.is_empty()
     }
 
-    /// Returns about how many bytes the arrays of all rows will take.
+    /// Returns an estimate of the bytes that the arrays of all rows will take.
     pub(crate) fn array_bytes(&self) -> usize {
         self.complete_bytes + self.pieces.last().map_or(0, Piece::array_bytes)
     }
 
-    /// Adds a row of `line_bytes` bytes whose cells belong to columns as `fit` says, and gives columns
-    /// the slots that they lack for it.
+    /// Adds a row of `line_bytes` bytes whose cells have the columns in `fit`, and adds the slots
+    /// that the columns need for it.
     pub(crate) fn push(
         &mut self,
         columns: &mut Arc<Columns>,
@@ -149,7 +151,7 @@ impl TakenRows {
         self.rows.push(row);
     }
 
-    /// Finds the piece of a row whose cells begin at `first_cell`.
+    /// Finds the piece for a row whose cells begin at `first_cell`.
     fn place(&mut self, columns: &Columns, first_cell: usize, line_bytes: usize) {
         let cells = self.cells[first_cell..].iter().copied().filter(|&cell| cell != NO_SLOT);
         let current = self.pieces.len() as u32;

@@ -1,8 +1,9 @@
-//! From a batch to rows that a table takes.
+//! Admission: turns a batch into rows of a table.
 //!
-//! A batch is admitted in three steps. [`TableState::plan`] decides whether each line is taken, repeated or rejected, and
-//! changes nothing. [`Plan::build`] makes arrays and frames. [`TableState::commit`] takes the rows, and
-//! cannot fail. An error or a panic in the first two steps therefore leaves no trace.
+//! A batch is admitted in three steps. [`TableState::plan`] decides whether each line is taken,
+//! repeated or rejected, and changes nothing. [`Plan::build`] makes arrays and frames.
+//! [`TableState::commit`] takes the rows, and cannot fail. An error or a panic in the first two
+//! steps therefore has no effect on the table.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,16 +25,16 @@ use crate::ranges::Ranges;
 use crate::seeded_bug::step;
 use crate::{Batch, Numbering, RejectedLine};
 
-/// A line that was read.
+/// The result of parsing a line.
 pub(super) type Parsed = Result<HistoryLine, String>;
 
-/// Lines of this many bytes are worth a thread.
+/// The number of bytes of lines that justify a thread.
 const THREAD_BYTES: usize = 64 << 10;
 
 /// A batch is admitted in parts whose arrays take about this many bytes.
 const MAX_PART_BYTES: usize = 16 << 20;
 
-/// Reads the lines of a large batch on as many threads as there are processors and work for.
+/// Parses the lines of a large batch on up to as many threads as there are processors.
 pub(super) async fn parse_apart(lines: &[Bytes], bytes: usize) -> Result<Vec<Parsed>, JoinError> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let parts = (bytes / THREAD_BYTES).clamp(1, processors);
@@ -49,7 +50,7 @@ pub(super) async fn parse_apart(lines: &[Bytes], bytes: usize) -> Result<Vec<Par
     Ok(parsed)
 }
 
-/// Reads the lines of a batch. This is most of the work of an append, and needs no lock.
+/// Parses the lines of a batch. This is most of the work of an append, and needs no lock.
 pub(super) fn parse(lines: &[Bytes]) -> Vec<Parsed> {
     let read = |line: &Bytes| {
         let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
@@ -58,7 +59,7 @@ pub(super) fn parse(lines: &[Bytes]) -> Vec<Parsed> {
     lines.iter().map(read).collect()
 }
 
-/// The lines of a batch that were read and are not admitted yet.
+/// The lines of a batch that were parsed and are not admitted yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
     batch: Batch,
@@ -78,7 +79,8 @@ impl Waiting {
         self.parsed.len() == 0
     }
 
-    /// Returns the index of the next line and the row that was read, or why there is none.
+    /// Returns the index of the next line and the parsed row, or the reason why it cannot be
+    /// parsed.
     fn next(&mut self) -> Option<(usize, Parsed)> {
         let index = self.batch.lines.len() - self.parsed.len();
         Some((index, self.parsed.next()?))
@@ -98,7 +100,7 @@ pub(super) struct Plan {
     failures: u64,
 }
 
-/// Lines of which all is known, ready to be committed and submitted to the log.
+/// Lines that are ready to be committed and submitted to the log.
 #[derive(Debug)]
 pub(super) struct Admitted {
     /// The encoded frames; none if no row is taken.
@@ -107,7 +109,7 @@ pub(super) struct Admitted {
     pub(super) columns: Arc<Columns>,
     pub(super) repeated: u64,
     pub(super) rejected: Vec<RejectedLine>,
-    /// How often the log had failed the table when the lines were looked up.
+    /// The table's count of log failures at the time when the lines were looked up.
     pub(super) failures: u64,
 }
 
@@ -126,7 +128,7 @@ pub(super) struct Group {
 pub(super) struct WriterLines {
     pub(super) writer: Arc<str>,
     pub(super) numbers: Ranges,
-    /// The lines again, if they may be overwritten.
+    /// The same lines with positions and contents, if they may be overwritten.
     pub(super) placed: Vec<Placed>,
 }
 
@@ -158,7 +160,7 @@ impl Group {
 }
 
 impl Plan {
-    /// Returns about how many bytes the arrays will take.
+    /// Returns an estimate of the bytes that the arrays will take.
     pub(super) fn array_bytes(&self) -> usize {
         self.rows.array_bytes()
     }
@@ -193,7 +195,7 @@ impl Plan {
     }
 }
 
-/// The writers of the lines at hand, and what their table knows of them.
+/// The writers of the current lines, and the state of each in the table.
 #[derive(Default)]
 struct Writers<'a> {
     known: Vec<Option<&'a Writer>>,
@@ -202,7 +204,7 @@ struct Writers<'a> {
 }
 
 impl<'a> Writers<'a> {
-    /// Returns the index of a writer, which is added to a plan if it is new there.
+    /// Returns the index of a writer. A new writer is added to the plan.
     fn index(&mut self, state: &'a TableState, plan: &mut Plan, id: &str) -> usize {
         let last = self.last.filter(|&last| *plan.group.writers[last].writer == *id);
         let found = last.or_else(|| self.by_id.get(id).copied());
@@ -292,7 +294,7 @@ impl TableState {
         Ok(plan)
     }
 
-    /// Makes rows of a frame that was in the log, except those that are there already.
+    /// Restores the rows of a log frame, except those that are already in the table.
     pub(super) fn replay(
         &mut self,
         frame: &Frame,
@@ -305,7 +307,7 @@ impl TableState {
         let first = frame.first_position;
         let mut group = Group::new(first, frame.received_at);
         let mut placed_rows = Vec::new();
-        // Frames between are damaged or were given up: their positions are empty.
+        // Frames between them are damaged or were given up: their positions are empty.
         if self.next_position < first {
             self.dead.add(self.next_position..first);
         }
@@ -327,7 +329,8 @@ impl TableState {
                 self.dead.add(position..position + 1);
                 continue;
             }
-            // A frame has what was taken once, so only damage that the checksum missed ends here.
+            // The frame's lines were parsed once before, so this happens only if the checksum
+            // missed damage.
             let Ok(parsed) = parsed else { continue };
             if self.columns.fit(&parsed.row, ColumnPolicy::Evolve, &mut fit).is_err() {
                 continue;
@@ -354,14 +357,14 @@ impl TableState {
             return Ok(None);
         }
         group.build(&self.columns, &rows, memory)?;
-        // Its lines are seen already, and none of them is pending.
+        // Its lines are already recorded as seen, and none of them is pending.
         let (numbers, placed) = (Ranges::default(), placed_rows);
         group.writers.push(WriterLines { writer, numbers, placed });
         Ok(Some(group))
     }
 }
 
-/// When a row was logged: as its `timestamp` says, or the client beside it; otherwise when it came.
+/// Returns when a row was logged: its own `timestamp`, else the client's, else the time of arrival.
 fn logged_at(parsed: &HistoryLine, received_at: Timestamp) -> Timestamp {
     match parsed.row.get(TIMESTAMP_COLUMN) {
         Some(Value::Timestamp(at)) => *at,

@@ -1,4 +1,4 @@
-//! How a table's files are compared with their checksums.
+//! The scrub: compares a table's files with their checksums.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,8 +14,9 @@ use crate::disk::{create_dir_all_synced, sync_folder};
 use crate::{Problem, ProblemKind, StoreError};
 
 impl Table {
-    /// Reads every file of the table and its Delta log. Files that are damaged or missing leave the
-    /// table; a Delta log that differs from the state is corrected. Returns the names of the files.
+    /// Reads every file of the table and its Delta log. Files that are damaged or missing are
+    /// removed from the table; a Delta log that differs from the state is corrected. Returns the
+    /// names of the removed files.
     pub(super) async fn verify(&self) -> Result<Vec<String>, StoreError> {
         let files = Arc::clone(&self.state.lock().files);
         let lost = self.check(&files).await;
@@ -23,8 +24,8 @@ impl Table {
         Ok(lost)
     }
 
-    /// Checks the files that queries could not read. Returns whether one of them has left the table,
-    /// so that a query can be repeated without it.
+    /// Checks the files that queries could not read. Returns whether one of them was removed from
+    /// the table, so that a query can be retried without it.
     pub(super) async fn check_suspects(&self) -> bool {
         let suspects = self.sums.take_suspects();
         if suspects.is_empty() {
@@ -39,8 +40,7 @@ impl Table {
         remaining.iter().filter(is_suspect).count() < suspects.len()
     }
 
-    /// Takes those of some files that are damaged or missing out of the table, and returns their
-    /// names.
+    /// Removes those files that are damaged or missing from the table, and returns their names.
     async fn check(&self, files: &[DataFile]) -> Vec<String> {
         let mut suspects = Vec::new();
         for file in files {
@@ -60,11 +60,11 @@ impl Table {
         found.is_ok_and(|found| found != FileState::Whole)
     }
 
-    /// Does what [`check`](Self::check) does for a caller that changes the table's files.
+    /// Like [`check`](Self::check), for a caller that already holds the right to change the files.
     pub(super) async fn check_locked(&self, rest: &mut Rest, files: &[DataFile]) -> Vec<String> {
         let mut lost = Vec::new();
         for file in files {
-            // It may have been replaced while it was read.
+            // It may have been replaced while it was being read.
             if !self.state.lock().files.contains(file) {
                 continue;
             }
@@ -88,10 +88,10 @@ impl Table {
         lost
     }
 
-    /// Takes a file out of the table, so that all other rows can be read.
+    /// Removes a file from the table, so that all other rows can be read.
     ///
-    /// Succeeds in memory whatever the disk does. What could not be written is written by the next
-    /// flush.
+    /// Always succeeds in memory, even if the disk fails. If something could not be written, the
+    /// next flush writes it.
     async fn set_aside(&self, rest: &mut Rest, file: &DataFile, found: FileState) {
         let (columns, files, flushed) = {
             let mut state = self.state.lock();
@@ -141,7 +141,7 @@ impl Table {
         }
     }
 
-    /// Reads the Delta log, and corrects it if it does not say what the state says.
+    /// Reads the Delta log, and corrects it if it differs from the state.
     async fn check_delta(&self) -> Result<(), StoreError> {
         let mut rest = self.rest.lock().await;
         let (columns, files, flushed, version) = {
@@ -159,7 +159,7 @@ impl Table {
         let differs = match &found {
             Ok(Some(found)) => found.files != **files || Some(found.version) != version,
             Ok(None) => true,
-            // The commit tells a damaged log from a system that cannot open files now.
+            // The commit finds out whether the log is damaged or the system cannot open files now.
             Err(_) => true,
         };
         if !differs {
@@ -187,10 +187,10 @@ impl Table {
         Ok(())
     }
 
-    /// Deletes files that no version of the table needs: those that were replaced before a restart,
-    /// and those whose commit a crash prevented. Files that were replaced since the start are left to
-    /// [`flush`](Self::flush), because a query may read them. A file with rows that are not flushed
-    /// is kept.
+    /// Collects garbage: deletes files that no version of the table needs, because they were
+    /// replaced before a restart or their commit was prevented by a crash. Files that were replaced
+    /// since the start are left to [`flush`](Self::flush), because a query may read them. A file
+    /// with rows that are not flushed is kept.
     pub(super) async fn sweep(&self, keep_replaced: Duration) -> Result<(), StoreError> {
         let rest = self.rest.lock().await;
         let (files, flushed) = {

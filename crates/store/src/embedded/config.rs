@@ -1,4 +1,4 @@
-//! How the embedded store is kept.
+//! The configuration of the embedded store.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,41 +6,43 @@ use std::time::Duration;
 
 use crate::MemoryCeiling;
 
-/// How an [`EmbeddedStore`](crate::EmbeddedStore) is kept.
+/// The configuration of an [`EmbeddedStore`](crate::EmbeddedStore).
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The folder of everything; it is made where it is missing. One process owns it at a time.
+    /// The folder of all data; it is created if it is missing. Only one process can own it.
     pub folder: PathBuf,
-    /// A log file that has this many bytes is closed, and its rows are put to rest. 64 MiB by
-    /// default; more makes larger files and a longer start after a crash.
+    /// A log file that has this many bytes is closed, and its rows are flushed. 64 MiB by default.
+    /// A higher value makes larger Parquet files and a slower start after a crash.
     pub segment_bytes: u64,
-    /// Rows are put to rest after this long even if they are few. 5 minutes by default.
+    /// Rows are flushed after this time even if there are few. 5 minutes by default.
     pub rest_after: Duration,
-    /// Rows in memory take this many bytes at the most; then batches wait until some are at rest,
-    /// and fail as [unavailable](crate::StoreError::Unavailable) after a while. 384 MiB by default.
+    /// The maximum number of bytes of rows in memory. Above it, batches wait until rows are
+    /// flushed, and fail as [unavailable](crate::StoreError::Unavailable) after a while. 384 MiB by
+    /// default.
     pub live_bytes: usize,
-    /// All queries together may use this much memory; one that needs more fails. 512 MiB by
+    /// The maximum memory of all queries together; a query that needs more fails. 512 MiB by
     /// default.
     pub query_bytes: usize,
-    /// So many threads answer one query. As many as there are processors by default.
+    /// The number of threads that answer one query. The number of processors by default.
     pub query_threads: usize,
-    /// Files at rest that were replaced are deleted after this long, so that readers that have
+    /// Files that were replaced by compaction are deleted after this time, so that readers that
     /// opened the table before can finish. 1 hour by default.
     pub keep_replaced: Duration,
-    /// How often all Parquet files and Delta logs are read and compared with their checksums, beside
-    /// the check after each start. 1 day by default.
+    /// How often all Parquet files and Delta logs are scrubbed (read and compared with their
+    /// checksums), in addition to the scrub after each start. 1 day by default.
     pub scrub_every: Duration,
     /// How many tables are flushed at the same time. 4 by default.
     pub flushes: usize,
-    /// How many queries of one [owner](crate::Query::owner) run at a time. 16 by default; more wait.
+    /// How many queries of one [owner](crate::Query::owner) run at a time; more wait. 16 by
+    /// default.
     pub max_queries_per_owner: usize,
-    /// How much memory the process may use. Above it queries are refused, and the largest one is
-    /// stopped.
+    /// The ceiling on the memory of the process. Above it, queries are refused, and the largest one
+    /// is stopped.
     pub memory: Arc<MemoryCeiling>,
 }
 
 impl StoreConfig {
-    /// The defaults, in a folder.
+    /// Returns the defaults, in a folder.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),

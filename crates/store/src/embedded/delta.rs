@@ -1,4 +1,4 @@
-//! A table at rest: a Delta Lake table that any reader of that format opens.
+//! Flushed tables as Delta Lake tables that any reader of that format can open.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,18 +19,17 @@ use crate::StoreError;
 use crate::columns::{Columns, Kind, KnownSlot};
 use crate::disk::{create_dir_all_synced, sync_file, sync_folder};
 
-/// The name under which each commit says how far a table's rows are flushed: the version of its
-/// transaction is the position of the next row. So a commit that was made before a crash is
-/// recognized after it.
+/// The application id of the transaction in each commit. Its version is the flushed watermark, the
+/// position of the next row, so that a commit made before a crash is recognized after it.
 const APPLICATION: &str = "streamtable";
 
 /// The folder of a Delta table's log.
 const LOG: &str = "_delta_log";
 
 /// A table's folder as a Delta table.
-///
-/// The table's state says what is flushed, and the Delta log repeats it for other readers: each
-/// commit after the log was opened removes from it what the state does not have, and adds what it
+/// The table's state is authoritative, and the Delta log repeats it for other readers: each commit
+/// after the log was opened removes files that are not in the state, and adds those that are
+/// missing.
 /// lacks.
 #[derive(Debug)]
 pub(super) struct DeltaFolder {
@@ -39,7 +38,7 @@ pub(super) struct DeltaFolder {
     table: Option<DeltaTable>,
 }
 
-/// What is flushed according to the Delta log.
+/// The flushed rows and files according to the Delta log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AtRest {
     pub(super) version: u64,
@@ -49,7 +48,7 @@ pub(super) struct AtRest {
     pub(super) slots: Vec<KnownSlot>,
 }
 
-/// What a commit changes.
+/// The change that a commit makes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change<'a> {
     pub(super) columns: &'a Columns,
@@ -80,12 +79,12 @@ impl DeltaFolder {
         entries.filter_map(version).max()
     }
 
-    /// Frees the memory that the log takes. The next commit reads it again.
+    /// Frees the memory of the log. The next commit reads it again.
     pub(super) fn release(&mut self) {
         self.table = None;
     }
 
-    /// Reads what the log says. Returns `None` if there is no log.
+    /// Reads the Delta log. Returns `None` if there is none.
     pub(super) async fn read(&mut self) -> Result<Option<AtRest>, StoreError> {
         self.open().await?;
         let Some(table) = &self.table else { return Ok(None) };
@@ -125,10 +124,10 @@ impl DeltaFolder {
         Ok(files)
     }
 
-    /// Commits a change, durably, and returns the version that it makes.
+    /// Commits a change durably, and returns its version.
     pub(super) async fn commit(&mut self, change: Change<'_>) -> Result<u64, StoreError> {
         let version = self.try_commit(change).await.inspect_err(|_| {
-            // Whether it was made is not known now, so the log must be read again.
+            // It is not known whether the commit was made, so the log must be read again.
             self.table = None;
         })?;
         let entry = self.folder.join(LOG).join(format!("{version:020}.json"));
@@ -195,7 +194,7 @@ impl DeltaFolder {
         Ok(version as u64)
     }
 
-    /// Moves the log into a folder, so that the next commit begins a new one.
+    /// Moves the log into a folder, so that the next commit starts a new one.
     pub(super) fn set_aside(&mut self, damaged: &Path) -> std::io::Result<()> {
         self.table = None;
         let log = self.folder.join(LOG);
@@ -228,7 +227,7 @@ impl DeltaFolder {
     }
 }
 
-/// Returns the files to add and those to remove so that `present` becomes `wanted`.
+/// Returns the files to add and to remove so that `present` becomes `wanted`.
 fn difference(wanted: &[DataFile], present: &[DataFile]) -> (Vec<DataFile>, Vec<DataFile>) {
     let is_wanted = |file: &DataFile| wanted.iter().any(|it| it.name == file.name);
     let add = wanted.iter().filter(|file| !present.contains(file)).cloned().collect();
@@ -267,8 +266,8 @@ fn remove_action(file: &DataFile, now: i64, is_compaction: bool) -> Remove {
     }
 }
 
-/// The names under which a field's metadata say which column's values it holds, and of which kind: all
-/// that is needed to read the folder without anything else.
+/// The metadata keys of a field's column and kind. They make the folder readable without any other
+/// file.
 const COLUMN: &str = "streamtable.column";
 const KIND: &str = "streamtable.kind";
 

@@ -1,4 +1,4 @@
-//! How a table's rows get from memory into Parquet files.
+//! Flushes a table's rows from memory into Parquet files.
 
 use std::fs;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use crate::log::SegmentId;
 use crate::ranges::Ranges;
 use crate::{Problem, ProblemKind, StoreError};
 
-/// Files with fewer rows than this are joined.
+/// Files with fewer rows than this are compacted.
 const SMALL_FILE: u64 = 250_000;
 
-/// Small files are joined when there are this many in a row.
+/// Small files are compacted when there are this many in a row.
 const TOO_MANY_SMALL: usize = 8;
 
-/// A joined file has at most this many rows.
+/// A compacted file has at most this many rows.
 const FULL_FILE: u64 = 1_000_000;
 
-/// A failure, and the file that could not be read, if it was one.
+/// A failure, and the file that could not be read, if there was one.
 type Unreadable = (Option<DataFile>, StoreError);
 
 impl Table {
-    /// Flushes all rows that are durable, and joins small files.
+    /// Flushes all durable rows, and compacts small files.
     ///
     /// `next` is the number of the log file that follows those whose rows are flushed now. If
     /// `release` is set, the memory for the Delta log is freed afterwards.
@@ -44,7 +44,7 @@ impl Table {
         let flushed = flushed.await;
         rest.replaced.retain(|(since, name)| {
             since.elapsed() < keep_replaced || {
-                // A file that cannot be deleted costs space and nothing else.
+                // If the file cannot be deleted, it only takes space.
                 let _ = fs::remove_file(self.folder.join(name));
                 self.sums.forget(name);
                 false
@@ -63,7 +63,7 @@ impl Table {
             match self.try_flush_live(rest, next).await {
                 Ok(()) => return Ok(()),
                 Err((Some(file), error)) => {
-                    // A damaged file costs its own rows and no others.
+                    // If a file is damaged, only its own rows are lost.
                     if self.check_locked(rest, &[file]).await.is_empty() {
                         return Err(error);
                     }
@@ -159,8 +159,8 @@ impl Table {
         Ok(())
     }
 
-    /// Commits a change. If the Delta log cannot be read, it is moved aside, and a new one begins
-    /// with all files of the table.
+    /// Commits a change. If the Delta log cannot be read, it is moved aside, and a new one is
+    /// started with all files of the table.
     pub(super) async fn commit(
         &self,
         rest: &mut Rest,
@@ -187,8 +187,8 @@ impl Table {
             ));
         }
         rest.is_delta_lost = true;
-        // The new log counts its versions from 0. A state that names a version of the old one could
-        // take it for the same log after a crash.
+        // The versions of the new log start at 0. After a crash, a state with a version of the old
+        // log could take the new log for the old one.
         let renounced = self.blocking(|folder| {
             let found = read_state(folder);
             let Some(mut stored) = found.state else { return Ok(None) };
@@ -251,13 +251,13 @@ impl Table {
             state.version = Some(version);
             drop(state);
             // The state on disk still names the small files. They are kept for a while, and the
-            // next start finds the commit as one that the state does not know.
+            // next start takes over the commit that the state does not contain.
             rest.replaced.extend(small.into_iter().map(|file| (Instant::now(), file.name)));
         }
     }
 }
 
-/// Finds neighbors that are worth joining.
+/// Finds neighboring files that are worth compacting.
 fn small_files(files: &[DataFile]) -> Option<Vec<DataFile>> {
     let mut run: Vec<DataFile> = Vec::new();
     let mut rows = 0;

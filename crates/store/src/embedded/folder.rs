@@ -1,4 +1,4 @@
-//! Where a table lies on disk.
+//! The folder of a table on disk.
 
 use std::fs;
 use std::io;
@@ -10,23 +10,23 @@ use streamtable_schema::TablePath;
 use super::state::{DataFile, StoredState};
 use crate::copies::{Copies, has_copy};
 
-/// The folder of tables, below that of the store.
+/// The folder of tables, below the store's folder.
 pub(crate) const TABLES: &str = "tables";
 
-/// The folder of what this store alone knows about a table. Other readers of the folder skip names
+/// The folder of files that only this store reads. Other readers of the table's folder skip names
 /// that begin with `_`.
 const OWN: &str = "_streamtable";
 
 /// The name of a table's state in [`OWN`].
 const STATE: &str = "state";
 
-/// The name that the state had before it was kept as two copies with checksums.
+/// The state's file name before it was kept as two copies with checksums.
 const OLD_STATE: &str = "state.json";
 
-/// The longest name of a folder in bytes, on every common file system.
+/// The longest folder name in bytes that every common file system supports.
 const MAX_NAME: usize = 255;
 
-/// How much of a longer name is kept in front of its hash, in bytes.
+/// The number of bytes of a longer name that are kept before its hash.
 const KEPT_NAME: usize = 160;
 
 /// Returns a table's folder: `tables/entity/project/table`.
@@ -38,7 +38,8 @@ pub(super) fn table_folder(root: &Path, table: &TablePath) -> PathBuf {
     folder
 }
 
-/// Returns the table whose folder this is. `None` if a name in it is shortened, or not ours.
+/// Returns the table of this folder. `None` if a name in it is shortened, or was not made by this
+/// store.
 pub(super) fn table_of(root: &Path, folder: &Path) -> Option<TablePath> {
     let names = folder.strip_prefix(root.join(TABLES)).ok()?;
     let names = names.iter().map(|name| name_of(name.to_str()?)).collect::<Option<Vec<_>>>()?;
@@ -47,9 +48,9 @@ pub(super) fn table_of(root: &Path, folder: &Path) -> Option<TablePath> {
     (table_folder(root, &table) == folder).then_some(table)
 }
 
-/// Turns a name into one that every file system takes, and no other name has: characters that are
-/// not plain, and a dot or underscore in front, become `~` and their number. What is longer than a
-/// file system takes ends in `~~` and a hash of the name.
+/// Encodes a name so that every file system accepts it and no other name has the same encoding:
+/// special characters, and a dot or underscore at the start, become `~` and their code. A name that
+/// is too long for a file system ends in `~~` and a hash of the full name.
 fn file_name(name: &str) -> String {
     let mut out = String::new();
     let mut kept = 0;
@@ -73,7 +74,7 @@ fn file_name(name: &str) -> String {
     out
 }
 
-/// Returns the name that [`file_name`] was given, unless it was shortened.
+/// Returns the name that was passed to [`file_name`], unless it was shortened.
 fn name_of(file_name: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = file_name.bytes();
@@ -89,7 +90,7 @@ fn name_of(file_name: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Writes a table's state durably. Afterwards this state or the one before is there.
+/// Writes a table's state durably. Afterwards either this state or the previous one is on disk.
 pub(super) fn write_state(folder: &Path, count: u64, state: &StoredState) -> io::Result<()> {
     let own = folder.join(OWN);
     let content = serde_json::to_vec(state).map_err(io::Error::other)?;
@@ -103,9 +104,9 @@ pub(super) fn write_state(folder: &Path, count: u64, state: &StoredState) -> io:
 /// The result of reading a table's state.
 #[derive(Debug, Default)]
 pub(super) struct FoundState {
-    /// `None` if there is no valid one.
+    /// `None` if there is no valid state.
     pub(super) state: Option<StoredState>,
-    /// How often it was written.
+    /// How often the state was written.
     pub(super) count: u64,
     /// Files of the state that are damaged or missing.
     pub(super) damaged: Vec<PathBuf>,
@@ -142,8 +143,8 @@ pub(super) fn table_folders(root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Returns the Parquet files in a table's folder that are this store's, whether the table needs them
-/// or not, in the order of their rows.
+/// Returns the Parquet files of this store in a table's folder, whether the table needs them or
+/// not, in the order of their rows.
 pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -156,7 +157,7 @@ pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
         else {
             continue;
         };
-        // A file that is gone by now is no file.
+        // The file was deleted since the folder was listed.
         if let Ok(metadata) = entry.metadata() {
             files.push(DataFile { bytes: metadata.len(), ..file });
         }
@@ -200,7 +201,7 @@ mod tests {
         check("a b~/c", "a~20b~7E~2Fc");
         check("_delta_log", "~5Fdelta_log");
         check("é", "~C3~A9");
-        // As long as a file system takes: such folders are there since earlier versions.
+        // As long as a file system allows: earlier versions made such folders.
         check(&"é".repeat(42), &"~C3~A9".repeat(42));
         let path = TablePath::new("me", "my project", "t").unwrap();
         let folder = table_folder(Path::new("/d"), &path);
@@ -218,7 +219,7 @@ mod tests {
     }
 
     proptest! {
-        /// Every name becomes the name of one folder.
+        /// Every name has a folder name of its own.
         #[test]
         fn any_name(name in "\\PC{1,128}") {
             let file_name = file_name(&name);

@@ -1,4 +1,4 @@
-//! What a table remembers of its writers' lines.
+//! The index of the lines of a table's writers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -10,20 +10,20 @@ use twox_hash::XxHash64;
 use crate::ranges::Ranges;
 use crate::seeded_bug::{Bug, is_seeded};
 
-/// How many lines of a run are remembered by their content: the last ones.
+/// How many lines of a run are remembered by their content: the newest ones.
 const REMEMBERED: usize = 1 << 16;
 
 /// The lines of one writer that the table has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
     pub(super) seen: Ranges,
-    /// Those of `seen` that were submitted to the log and are not settled.
+    /// The lines in `seen` that were submitted to the log and whose outcome is not known yet.
     pub(super) pending: Ranges,
-    /// Only of a writer whose lines may be written again.
+    /// Present only for a writer whose lines may be overwritten.
     pub(super) places: Option<Places>,
 }
 
-/// The content of a line, as a hash that is the same in every build: it is stored.
+/// The hash of a line's content. It is stored on disk, so it must be the same in every build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ContentHash(u64);
 
@@ -41,20 +41,21 @@ pub(super) struct Placed {
     pub(super) position: u64,
 }
 
-/// Where a run's lines are, so that a line can replace an earlier one.
+/// The positions of a run's lines, so that a line can replace an earlier one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Places {
-    /// By first line: how many lines follow one another, and the position of the first.
+    /// By first line: the number of consecutive lines, and the position of the first.
     runs: BTreeMap<u64, (u64, u64)>,
     hashes: HashMap<u64, ContentHash>,
-    /// The lines in `hashes`, the one that is forgotten next in front.
+    /// The lines in `hashes`, the next to forget first.
     order: VecDeque<u64>,
-    /// The newest content of lines that were submitted to the log and are not settled, by line.
+    /// The newest content, by line, of lines that were submitted to the log and whose outcome is
+    /// not known yet.
     pending: HashMap<u64, Placed>,
 }
 
 impl Places {
-    /// Returns whether the newest content of a line is this one; false if it is not remembered.
+    /// Returns whether the newest content of a line equals this one; false if it is not remembered.
     pub(super) fn is_same(&self, line: u64, content: ContentHash) -> bool {
         match self.pending.get(&line) {
             Some(pending) => pending.content == content,
@@ -67,21 +68,21 @@ impl Places {
         self.pending.insert(placed.line, placed);
     }
 
-    /// Forgets that a line was submitted, unless it was submitted again since.
+    /// Removes a line from the pending ones, unless it was submitted again since.
     pub(super) fn settle(&mut self, placed: Placed) {
         if self.pending.get(&placed.line) == Some(&placed) {
             self.pending.remove(&placed.line);
         }
     }
 
-    /// Puts a line at a position, and returns where it was before.
+    /// Sets the position of a line, and returns its previous position.
     pub(super) fn put(&mut self, placed: Placed) -> Option<u64> {
         let Placed { line, content, position } = placed;
         self.remember(line, content);
         self.place(line, position)
     }
 
-    /// Puts a line whose content is not known at a position, and returns where it was before.
+    /// Sets the position of a line whose content is not known, and returns its previous position.
     pub(super) fn place(&mut self, line: u64, position: u64) -> Option<u64> {
         let before = self.take(line);
         match self.runs.range_mut(..line).next_back() {
@@ -95,8 +96,8 @@ impl Places {
         before
     }
 
-    /// Takes the content of a line from the log if the line is still at that position and its content
-    /// is not known.
+    /// Restores the content of a line from the log if the line is still at that position and its
+    /// content is not known.
     pub(super) fn learn(&mut self, placed: Placed) {
         let Placed { line, content, position } = placed;
         if self.find(line) == Some(position) && !self.hashes.contains_key(&line) {
@@ -122,7 +123,7 @@ impl Places {
         (offset < count).then(|| at + offset)
     }
 
-    /// Removes a line, and returns where it was.
+    /// Removes a line, and returns its position.
     fn take(&mut self, line: u64) -> Option<u64> {
         let (&first, &(count, at)) = self.runs.range(..=line).next_back()?;
         let offset = line - first;
@@ -153,7 +154,8 @@ impl Places {
         StoredContents { lines, hashes: BASE64.encode(hashes) }
     }
 
-    /// Reads contents that were stored. A line whose content cannot be read is only not remembered.
+    /// Restores stored contents. If the content of a line cannot be read, it is just not
+    /// remembered.
     fn restore(&mut self, stored: &StoredContents) {
         let hashes = BASE64.decode(&stored.hashes).unwrap_or_default();
         let lines =
@@ -164,7 +166,7 @@ impl Places {
     }
 }
 
-/// A writer as it is stored.
+/// A writer as it is stored on disk.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredWriter {
     pub(super) id: String,
@@ -172,7 +174,7 @@ pub(super) struct StoredWriter {
     /// First line, count, position of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     places: Option<Vec<(u64, u64, u64)>>,
-    /// A state of an older version does not have it.
+    /// Missing in the states of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     contents: Option<StoredContents>,
 }
@@ -180,7 +182,7 @@ pub(super) struct StoredWriter {
 /// The contents of lines that are remembered.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredContents {
-    /// First line and count, the lines that are forgotten first in front.
+    /// First line and count, the lines to forget next first.
     lines: Vec<(u64, u64)>,
     /// The hashes of those lines, each of 8 bytes, little-endian: the XXH64 of the line with seed 0.
     hashes: String,
@@ -189,7 +191,7 @@ struct StoredContents {
 impl Writer {
     pub(super) fn to_stored(&self, id: &str) -> StoredWriter {
         let places = self.places.as_ref();
-        // What is not durable yet may never be.
+        // Lines that are not durable yet may be given up.
         let mut seen = self.seen.clone();
         seen.remove_all(&self.pending);
         StoredWriter {
@@ -223,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// A line is where it was put last, also after its writer was stored and read back.
+        /// A line is found at its last position, also after its writer was stored and restored.
         #[test]
         fn behaves_as_a_map(lines in prop::collection::vec((0u64..20, any::<bool>()), 0..60)) {
             let (mut places, mut model) = (Places::default(), BTreeMap::new());
@@ -264,7 +266,7 @@ mod tests {
     #[test]
     fn the_hash_is_the_same_in_every_build() {
         assert_eq!(ContentHash::of(b""), ContentHash(0xef46_db37_51d8_e999));
-        // Another value would forget the contents of all lines that were stored before.
+        // A change of this value would lose the contents of all stored lines.
         assert_eq!(ContentHash::of(b"a"), ContentHash(0xd24e_c4f1_a98c_6e5b));
     }
 

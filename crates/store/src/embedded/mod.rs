@@ -1,4 +1,4 @@
-//! The store of one machine: a folder, and a process that owns it.
+//! The store on one machine: a folder that is owned by one process.
 
 mod admit;
 mod check;
@@ -48,25 +48,24 @@ use rest::Which;
 use state::TableState;
 use table::{OpenSegment, Table};
 
-/// Batches up to this size are read on the caller's task, larger ones beside it.
+/// Batches up to this size are parsed on the caller's task, larger ones on other threads.
 const SMALL_BATCH: usize = 16 << 10;
 
-/// So many KiB of lines may be read at once: as rows they take about ten times as much memory, and
-/// more at once would not be read sooner.
+/// How many KiB of lines may be parsed at once. Rows take about ten times as much memory as their
+/// lines, and a higher limit would not be faster.
 const MAX_READING: u32 = 16 << 10;
 
-/// A batch that is read beside the caller's task counts as so many KiB at least, since it takes a
-/// thread.
+/// The minimum number of KiB that a batch counts for if it is parsed on another thread.
 const MIN_READING: u32 = 512;
 
-/// So many bytes may wait for the log before batches are refused for a while.
+/// How many bytes may wait for the log before batches are refused as unavailable.
 const MAX_WAITING: usize = 128 << 20;
 
-/// How long a batch waits for memory before it is refused for a while.
+/// How long a batch waits for memory before it is refused as unavailable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A [`Store`] in a folder: a log in which rows become durable, columns in memory, and Delta Lake
-/// tables in which they come to rest.
+/// A [`Store`] in a folder: a log that makes rows durable, a memtable per table, and Delta Lake
+/// tables that rows are flushed to.
 ///
 /// ```
 /// use streamtable_schema::{ColumnPolicy, Timestamp};
@@ -97,39 +96,39 @@ pub struct EmbeddedStore {
     background: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the store and its background task share.
+/// State that the store and its background task share.
 struct Inner {
     config: StoreConfig,
     log: Log,
     tables: RwLock<BTreeMap<TablePath, Arc<Table>>>,
     open_segment: Arc<OpenSegment>,
-    /// Who waits for the first row of tables that are not there yet.
+    /// Watchers of tables that do not exist yet.
     awaited: Mutex<BTreeMap<TablePath, watch::Sender<u64>>>,
     engine: Engine,
     recovery: Recovery,
     /// Counts the arrays of rows that are not flushed.
     memory: Arc<Memory>,
-    /// Bytes handed to the log since the last flush.
+    /// Bytes submitted to the log since the last flush.
     logged: AtomicUsize,
     is_closed: AtomicBool,
-    /// A permit for each KiB of lines that may be read now.
+    /// A permit for each KiB of lines that may be parsed now.
     reading: Semaphore,
-    /// A permit for each thread that may admit a large batch now: more would not be done sooner.
+    /// A permit for each thread that may admit a large batch; more threads would not be faster.
     builders: Semaphore,
     /// Wakes the background task.
     wake: Notify,
     /// Notified when a table was flushed.
     rested: Notify,
-    /// Held as long as the folder is owned.
+    /// Held while this process owns the folder.
     _lock: File,
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a folder, and brings back what a crash left in its log.
+    /// Opens the store in a folder, and recovers rows from its log after a crash.
     ///
-    /// Fails if another process owns the folder, if a newer version wrote it, or if the system denies
-    /// access. Damage is no reason to fail: what cannot be read is set aside or rebuilt, and reported
-    /// by [`health`](Store::health).
+    /// Fails if another process owns the folder, if a newer version wrote it, or if the system
+    /// denies access. Does not fail because of damage: files that cannot be read are set aside or
+    /// rebuilt, and reported by [`health`](Store::health).
     pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
         let inner = Arc::new(recover::open(config).await?);
         let background = tokio::spawn(rest::run(Arc::clone(&inner)));
@@ -141,18 +140,19 @@ impl EmbeddedStore {
         &self.inner.recovery
     }
 
-    /// Flushes all durable rows now. Fails if a table cannot be flushed, after all others are.
+    /// Flushes all durable rows now. If a table cannot be flushed, an error is returned after all
+    /// others are flushed.
     pub async fn put_to_rest(&self) -> Result<(), StoreError> {
         self.inner.flush(Which::All).await
     }
 
-    /// Returns how many bytes the rows take that are in memory.
+    /// Returns the number of bytes that rows in memory take.
     pub fn live_bytes(&self) -> usize {
         self.inner.memory.bytes()
     }
 
-    /// Reads every Parquet file and Delta log. Files that are damaged or missing are taken out of
-    /// their tables; returns their names.
+    /// Reads every Parquet file and Delta log. Files that are damaged or missing are removed from
+    /// their tables. Returns the names of those files.
     pub async fn verify(&self) -> Result<Vec<String>, StoreError> {
         let mut damaged = Vec::new();
         for table in self.inner.all_tables() {
@@ -181,7 +181,8 @@ impl Inner {
         self.tables.read().values().cloned().collect()
     }
 
-    /// Checks the files that queries could not read. Returns whether one of them has left its table.
+    /// Checks the files that queries could not read. Returns whether one of them was removed from
+    /// its table.
     async fn check_suspects(&self) -> bool {
         let mut is_any_gone = false;
         for table in self.all_tables() {
@@ -190,8 +191,8 @@ impl Inner {
         is_any_gone
     }
 
-    /// Starts a query, and waits for its first rows: most queries that meet a damaged file do so
-    /// before them.
+    /// Starts a query, and waits for its first rows: most queries that meet a damaged file meet it
+    /// before then.
     async fn start_query(self: &Arc<Self>, query: Query) -> Result<Rows, StoreError> {
         let catalog = Arc::new(Catalog(Arc::clone(self)));
         let Rows { schema, batches } = self.engine.query(catalog, query).await?;
@@ -227,14 +228,14 @@ impl Inner {
         Arc::clone(table)
     }
 
-    /// Returns the bytes that rows of tables take in memory which cannot be flushed.
+    /// Returns the number of bytes in memory of tables that cannot be flushed.
     fn faulty_bytes(&self) -> usize {
         let tables = self.all_tables().into_iter().filter(|table| table.fault().is_some());
         tables.map(|table| table.state.lock().live_bytes()).sum()
     }
 
-    /// Waits until there is room in memory for arrays of `bytes` bytes of a table's rows, and counts
-    /// them as long as the charge exists.
+    /// Waits until there is room in memory for `bytes` bytes of arrays of a table. They are counted
+    /// until the charge is dropped.
     async fn wait_for_room(&self, path: &TablePath, bytes: usize) -> Result<Charge, StoreError> {
         let unavailable = |reason: &str| StoreError::Unavailable { reason: reason.to_owned() };
         if self.is_closed.load(Ordering::Acquire) {
@@ -256,7 +257,7 @@ impl Inner {
             loop {
                 let rested = self.rested.notified();
                 let taken = self.memory.bytes();
-                // Arrays that are larger than all of memory may be are taken alone.
+                // Arrays that are larger than the whole limit are admitted alone.
                 if taken == 0 || taken.saturating_add(bytes) < max {
                     return self.memory.charge(bytes);
                 }
@@ -289,8 +290,8 @@ impl Inner {
             }
             let outcome = submitted.settled.await.map_err(|_| ended())?;
             let state = table.state.lock();
-            // This outcome is that of all frames before. Any of them, and any that a repeated line
-            // came in, may have failed; then the batch comes again, and its stored rows are repeated.
+            // The outcome of the last frames. An earlier frame, or one that holds a line we treated
+            // as repeated, may have failed: then the client retries the batch, which is idempotent.
             match outcome {
                 Outcome::Durable if state.failures == submitted.failures => {}
                 Outcome::Durable => {
@@ -311,10 +312,10 @@ impl Inner {
         }
     }
 
-    /// Admits as many of the lines that wait as there is room for.
+    /// Admits as many of the waiting lines as there is room for.
     ///
-    /// Whatever can fail does so before the state of the table changes. If this returns an error, or
-    /// panics, the lines may come again as if they had never come.
+    /// Everything that can fail happens before the state of the table changes. After an error or a
+    /// panic, the lines can be retried as if they had never been sent.
     async fn submit(
         self: &Arc<Self>,
         table: &Arc<Table>,
@@ -357,11 +358,11 @@ impl Inner {
             if let Some(group) = group {
                 of.settle(group, &outcome);
             }
-            // The caller may have gone away, which changes nothing for the rows.
+            // The caller may have been dropped; the rows are stored anyway.
             let _ = settle.send(outcome);
         };
-        // Without frames too: the outcome comes after that of all frames of this table that are on
-        // their way, and those of repeated lines are among them.
+        // Submitted even without frames: the outcome follows those of all earlier frames of this
+        // table, including the frames of repeated lines.
         self.log.submit(admitted.frames, Box::new(done));
         if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize
             || self.memory.bytes() > self.config.live_bytes / 2
@@ -371,7 +372,7 @@ impl Inner {
         Ok((submitted, waiting))
     }
 
-    /// Computes something, on a thread that may block unless it is a moment's work.
+    /// Runs a computation, on a blocking thread unless it is short.
     async fn compute<T: Send + 'static>(
         &self,
         is_small: bool,
@@ -390,7 +391,7 @@ struct Submitted {
     stored: u64,
     repeated: u64,
     rejected: Vec<RejectedLine>,
-    /// How often the log had failed the table when the lines were looked up.
+    /// The table's count of log failures at the time when the lines were looked up.
     failures: u64,
     settled: oneshot::Receiver<Outcome>,
 }
@@ -400,7 +401,7 @@ fn ended() -> StoreError {
 }
 
 impl Table {
-    /// Shows rows that are durable or gives them up. Called on the log's thread.
+    /// Makes durable rows visible or gives them up. Called on the log's thread.
     fn settle(&self, group: admit::Group, outcome: &Outcome) {
         let mut state = self.state.lock();
         match outcome {
@@ -425,12 +426,12 @@ impl Store for EmbeddedStore {
         batch.first_line.end_of(batch.lines.len())?;
         drop(self.inner.wait_for_room(&batch.table, 0).await?);
         if batch.numbering == Numbering::Overwrite {
-            // A line that may be written again may change its kind as well.
+            // A line that may be overwritten may also change its kind.
             batch.columns = ColumnPolicy::Evolve;
         }
         let bytes: usize = batch.lines.iter().map(bytes::Bytes::len).sum();
         let inner = Arc::clone(&self.inner);
-        // A caller that goes away does not interrupt what was begun.
+        // If the caller is dropped, the append continues.
         let task = tokio::spawn(async move {
             let is_small = bytes <= SMALL_BATCH;
             let least = if is_small { 1 } else { MIN_READING };
@@ -475,7 +476,7 @@ impl Store for EmbeddedStore {
         let Some(table) = self.inner.find(path) else { return Ok(Vec::new()) };
         loop {
             match self.inner.engine.read(table.snapshot(), from, limit).await {
-                // Each repetition has at least one file less.
+                // Each retry has at least one file less.
                 Err(_) if table.check_suspects().await => {}
                 read => return read,
             }
@@ -487,7 +488,7 @@ impl Store for EmbeddedStore {
             return table.end.subscribe();
         }
         let mut awaited = self.inner.awaited.lock();
-        // It may have come into being since.
+        // The table may have been created since.
         if let Some(table) = self.inner.tables.try_read().and_then(|it| it.get(path).cloned()) {
             return table.end.subscribe();
         }
@@ -499,7 +500,7 @@ impl Store for EmbeddedStore {
         loop {
             match self.inner.start_query(query.clone()).await {
                 Ok(rows) => return Ok(rows),
-                // Each repetition has at least one file less.
+                // Each retry has at least one file less.
                 Err(_) if self.inner.check_suspects().await => {}
                 Err(error) => return Err(error),
             }
@@ -548,7 +549,7 @@ impl std::fmt::Debug for Catalog {
 impl crate::query::Tables for Catalog {
     fn names(&self) -> Vec<TablePath> {
         let tables = self.0.tables.read();
-        // A table whose first batch is on its way has no row yet.
+        // A table whose first batch is still being stored has no row yet.
         tables.values().filter(|it| it.state.lock().end > 0).map(|it| it.path.clone()).collect()
     }
 

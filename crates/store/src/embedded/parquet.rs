@@ -1,4 +1,4 @@
-//! Files of rows at rest.
+//! Parquet files of flushed rows.
 
 use std::fs;
 use std::io;
@@ -29,25 +29,24 @@ use crate::ranges::Ranges;
 /// The number of rows in a row group, which a query skips as a whole.
 const ROW_GROUP: usize = 1 << 17;
 
-/// The length of the blocks of a file that have a checksum of their own.
+/// The length of the blocks of a file that have their own checksum.
 pub(crate) const BLOCK: u64 = 64 << 10;
 
-/// The name under which a file's metadata hold the checksums of its blocks: CRC32C of each
-/// [`BLOCK`], in base64.
+/// The metadata key of the checksums of a file's blocks: CRC32C of each [`BLOCK`], in base64.
 const BLOCKS: &str = "streamtable.crc32c";
 
-/// The name under which a file's metadata hold the table that it belongs to.
+/// The metadata key of the table that a file belongs to.
 const TABLE: &str = "streamtable.table";
 
-/// The name under which a file's metadata hold the column and kind of each field, as JSON.
+/// The metadata key of the column and kind of each field, as JSON.
 const COLUMNS: &str = "streamtable.columns";
 
-/// Writes rows into a new file of a table's folder, durably, without those whose position is in
+/// Writes rows into a new file in a table's folder, durably, except those whose position is in
 /// `dead`. Returns `None` if no row is left.
 ///
-/// Every byte of the file has a checksum that can be checked without the rest: blocks of rows in the
-/// file's metadata, and the metadata in the file's name. (Parquet's own checksums of pages leave out
-/// the headers of pages, and the writer does not write them.)
+/// Every byte of the file has a checksum that can be checked without the rest of the file: those of
+/// blocks of rows are in the file's metadata, that of the metadata is in the file's name.
+/// (Parquet's own page checksums exclude the page headers, and the writer does not write them.)
 pub(super) fn write_file(
     folder: &Path,
     table: &TablePath,
@@ -114,15 +113,15 @@ fn note<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     notes.iter().find(|it| it.key == key)?.value.as_deref()
 }
 
-/// What a file says about its table.
+/// A file's description of the table that it belongs to.
 #[derive(Debug, Default)]
 pub(super) struct About {
     pub(super) table: Option<TablePath>,
     pub(super) slots: Vec<KnownSlot>,
 }
 
-/// Returns what a whole file says about its table. In a file of an earlier version the names of fields
-/// stand for those of columns.
+/// Returns an undamaged file's description of its table. Files of earlier versions have no column
+/// names; their field names are used instead.
 pub(super) fn about(folder: &Path, file: &DataFile) -> Result<About, StoreError> {
     let input = fs::File::open(folder.join(&file.name))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input).map_err(failed)?;
@@ -146,7 +145,7 @@ fn kind_of(ty: &DataType) -> Option<Kind> {
     all.into_iter().find(|kind| kind.arrow_type() == *ty)
 }
 
-/// The values of a row that say which line it is.
+/// The values of a row that identify its line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LineOf<'a> {
     pub(super) writer: &'a str,
@@ -156,8 +155,8 @@ pub(super) struct LineOf<'a> {
     pub(super) step: Option<i64>,
 }
 
-/// Passes on which lines a file's rows from a position on are, in their order. The file's checksum
-/// must be right.
+/// Passes on the lines of a file's rows from a position on, in order. The file's checksum must be
+/// right.
 pub(super) fn read_lines(
     folder: &Path,
     file: &DataFile,
@@ -199,7 +198,7 @@ pub(super) fn read_lines(
     Ok(())
 }
 
-/// Leaves out a batch's rows whose position is not in a range.
+/// Drops a batch's rows whose position is not in a range.
 pub(super) fn within(batch: &RecordBatch, range: Range<u64>) -> RecordBatch {
     let low = rows_before(batch, range.start);
     let high = rows_before(batch, range.end).max(low);
@@ -218,22 +217,22 @@ pub(super) fn read_file(folder: &Path, file: &DataFile) -> Result<Vec<RecordBatc
     reader.collect::<Result<Vec<_>, _>>().map_err(failed)
 }
 
-/// How a file is found on disk.
+/// The result of comparing a file with its checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileState {
-    /// It has the bytes that were written.
+    /// The file has the bytes that were written.
     Whole,
-    /// It has other bytes, or the disk cannot read them.
+    /// The file has other bytes, or the disk cannot read them.
     Damaged,
-    /// It is not there.
+    /// The file does not exist.
     Missing,
 }
 
-/// Compares a file with its checksum. Fails if the system cannot tell, for example because too many
-/// files are open.
+/// Compares a file with its checksum. Fails if the system cannot read it for another reason, for
+/// example because too many files are open.
 pub(super) fn state_of(folder: &Path, file: &DataFile) -> io::Result<FileState> {
     use std::io::Read as _;
-    /// What a disk returns for a sector that it cannot read.
+    /// The error of a disk that cannot read a sector.
     const EIO: i32 = 5;
     let read = || -> io::Result<bool> {
         let mut input = fs::File::open(folder.join(&file.name))?;
@@ -275,7 +274,7 @@ fn properties() -> WriterProperties {
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP))
         .set_created_by("streamtable".to_owned());
-    // Counted up row by row: differences take next to nothing.
+    // Both grow by one from row to row, so delta encoding takes almost no space.
     for name in [fixed::POSITION, fixed::LINE] {
         let column = ColumnPath::from(name);
         properties = properties

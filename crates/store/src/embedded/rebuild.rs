@@ -1,4 +1,4 @@
-//! How a table's state is completed at start from what else is on disk.
+//! Completes a table's state at start from the other files on disk.
 
 use std::fs;
 use std::sync::Arc;
@@ -16,8 +16,9 @@ use crate::live::{LiveBatch, Memory};
 use crate::{Problem, ProblemKind, StoreError};
 
 impl Table {
-    /// Takes over a commit that the state does not know because a crash came between. If the Delta
-    /// log is damaged, missing or older than the state, the next flush corrects it.
+    /// Takes over a commit that the state does not contain because of a crash between the two
+    /// writes. If the Delta log is damaged, missing or older than the state, the next flush
+    /// corrects it.
     pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
         let version = self.state.lock().version;
         let newest = DeltaFolder::newest_version(&self.folder);
@@ -68,12 +69,12 @@ impl Table {
 
     fn take_over(&self, found: AtRest) {
         let mut state = self.state.lock();
-        // Rows behind the last file are in the log, whatever the commit says.
+        // Rows after the last file are in the log, even if the commit claims that they are flushed.
         let last = found.files.iter().map(|file| file.end).max().unwrap_or(0);
         state.flushed = state.flushed.max(last);
         state.end = state.end.max(state.flushed);
         state.next_position = state.next_position.max(state.flushed);
-        // What was dead at the commit is in no file any more.
+        // Positions that were deleted at the time of the commit are in no file.
         let rows: u64 = found.files.iter().map(|file| file.rows).sum();
         let flushed = state.flushed;
         state.dead.remove(0..flushed);
@@ -89,7 +90,7 @@ impl Table {
         Arc::make_mut(&mut state.columns).restore(slots, seen);
     }
 
-    /// Rebuilds the state, of which nothing is known, from the Delta log, or from the files alone.
+    /// Rebuilds a state that was lost from the Delta log, or from the files alone.
     pub(super) async fn rebuild(&self) -> Result<(), StoreError> {
         let on_disk = self.blocking(|folder| Ok(data_files(folder)?)).await?;
         let mut rest = self.rest.lock().await;
@@ -136,7 +137,7 @@ impl Table {
         Ok(())
     }
 
-    /// Learns from the files which lines are stored at and behind a position.
+    /// Reads from the files which lines are stored at and after a position.
     async fn learn_lines(&self, from: u64, is_rebuild: bool) -> Result<(), StoreError> {
         let files = Arc::clone(&self.state.lock().files);
         for file in files.iter().filter(|file| file.end > from) {
@@ -178,7 +179,7 @@ impl Table {
         let mut state = self.state.lock();
         for (writer, line, position) in lines {
             let replaced = state.note_line(&writer, line, position);
-            // Only a rebuild finds both rows in files: a commit leaves the replaced one out.
+            // Only a rebuild finds both rows in files: a commit leaves out the replaced one.
             if let Some(old) = replaced.filter(|_| is_rebuild) {
                 state.dead.add(old..old + 1);
             }
@@ -190,8 +191,8 @@ impl Table {
         Ok(())
     }
 
-    /// Takes over files whose rows neither the state nor the log knows. There are some if both lost
-    /// their newest part.
+    /// Takes over files whose rows are in neither the state nor the log. Such files exist if both
+    /// lost their newest part.
     pub(super) async fn adopt(&self, memory: &Arc<Memory>) -> Result<(), StoreError> {
         let end = self.state.lock().end;
         let files = self.blocking(move |folder| {
@@ -221,7 +222,7 @@ impl Table {
         Ok(())
     }
 
-    /// Adds the rows of a file behind all others.
+    /// Adds the rows of a file after all others.
     fn adopt_rows(
         &self,
         file: &DataFile,
@@ -261,14 +262,14 @@ impl Table {
     }
 }
 
-/// Returns the table that a folder without a readable state belongs to, if its files say so.
+/// Returns the table that a folder without a readable state belongs to, if its files name one.
 pub(super) fn table_of_files(folder: &std::path::Path) -> Option<TablePath> {
     let files = data_files(folder).ok()?;
     files.iter().find_map(|file| about(folder, file).ok()?.table)
 }
 
-/// Chooses whole files that overlap nowhere and hold all rows there are. Where a file was replaced by
-/// a larger one, or by one without replaced rows, this is the newer one.
+/// Chooses undamaged files that do not overlap and together hold all rows. If a file was replaced
+/// by a larger one, or by one without the replaced rows, the newer one is chosen.
 fn chosen(folder: &std::path::Path, mut files: Vec<DataFile>) -> Vec<DataFile> {
     let modified = |file: &DataFile| fs::metadata(folder.join(&file.name)).ok()?.modified().ok();
     files.sort_by_cached_key(|file| {

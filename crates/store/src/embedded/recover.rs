@@ -1,4 +1,4 @@
-//! Opening a store: what a crash left in its log comes back, and damage is found and reported.
+//! Opens a store: recovers rows from the log after a crash, and finds and reports damage.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -29,18 +29,18 @@ use crate::log::{
 use crate::query::Engine;
 use crate::{Problem, ProblemKind, StoreError};
 
-/// What was found when a store was opened.
+/// The result of recovery when a store was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Rows that were in the log and not flushed.
     pub rows: u64,
     /// Writes that were cut off at the end of the log; they were never acked.
     pub torn: u64,
-    /// Files with parts of the log that could not be read, set aside.
+    /// Log files with unreadable parts, which were set aside.
     pub damaged: Vec<PathBuf>,
     /// Frames of acked rows that are missing in the log.
     pub missing: u64,
-    /// What is wrong, apart from single tables.
+    /// Problems that belong to no single table.
     pub problems: Vec<Problem>,
 }
 
@@ -83,8 +83,8 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     for path in rebuilt {
         let Some(table) = tables.get(&path) else { continue };
         let is_in_log = table.state.lock().oldest_segment.is_some();
-        // After a crash in the middle of a first flush there is no state yet, and all of its rows
-        // are in the log. That is no damage.
+        // After a crash during a first flush there is no state yet, and all rows are in the log.
+        // That is not damage.
         let version = table.state.lock().version;
         if !is_in_log || version != Some(0) {
             let detail = "the table's state was lost and was rebuilt from its files";
@@ -120,8 +120,8 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     })
 }
 
-/// Makes sure that no other process owns the folder. The system releases it when the process ends,
-/// however it does.
+/// Locks the folder, so that no other process can own it. The system releases the lock when the
+/// process ends in any way.
 fn own(config: &StoreConfig) -> Result<File, StoreError> {
     let path = config.folder.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
@@ -134,7 +134,7 @@ fn own(config: &StoreConfig) -> Result<File, StoreError> {
     }
 }
 
-/// Reads the states of all tables. Returns also the names of those whose state was rebuilt from
+/// Reads the states of all tables. Also returns the names of those whose state was rebuilt from
 /// their files.
 async fn read_tables(
     config: &StoreConfig,
@@ -163,7 +163,7 @@ async fn read_tables(
     Ok((tables, rebuilt))
 }
 
-/// What is in a folder for a table.
+/// The content of a table's folder.
 enum Found {
     Nothing,
     Table { table: Arc<Table>, is_rebuilt: bool },
@@ -189,7 +189,7 @@ async fn read_table(
             table.report(Problem::new(ProblemKind::StateDamaged, detail));
         }
     };
-    // A state in another table's folder is not that table's.
+    // A state that was copied into another table's folder does not belong to that table.
     let of_state = found.state.as_ref().and_then(|state| state.path());
     let of_state = of_state.filter(|path| table_folder(root, path) == folder);
     if let (Some(path), Some(stored)) = (of_state, found.state) {
@@ -237,13 +237,13 @@ fn set_table_aside(
     Ok(Problem::new(ProblemKind::TableLost, detail))
 }
 
-/// Brings back what is in the log. Runs where it may block.
+/// Replays the log. Runs on a thread that may block.
 struct Replay<'a> {
     config: &'a StoreConfig,
     open_segment: &'a Arc<OpenSegment>,
     memory: &'a Arc<Memory>,
     recovery: Recovery,
-    /// The number that the next frame should have; `None` before the first one.
+    /// The expected number of the next frame; `None` before the first one.
     next: Option<u64>,
 }
 
@@ -274,8 +274,8 @@ impl Replay<'_> {
             for (number, frame) in found.frames {
                 starts.entry(id.0).or_insert(number);
                 let next = self.next.or(first).unwrap_or(number);
-                // After a failed file its frames may be in the next one again. Frames before the
-                // first that is needed may still be there after a crash.
+                // After a failed write, the frames of a file may be repeated in the next one.
+                // Frames before the first that is needed may still exist after a crash.
                 if self.next.is_some_and(|next| number < next) {
                     continue;
                 }
@@ -305,15 +305,15 @@ impl Replay<'_> {
         }
     }
 
-    /// Returns the files in the order of their frames, which is that of their names unless somebody
-    /// has moved them.
+    /// Returns the files in the order of their frames, which is the order of their names unless
+    /// somebody renamed them.
     fn in_order(&mut self, folder: &Path, ids: Vec<SegmentId>) -> io::Result<Vec<SegmentId>> {
         let mut last = 0;
         let mut keyed = Vec::new();
         for id in ids {
             let mut header = Vec::new();
             File::open(id.path(folder))?.take(64).read_to_end(&mut header)?;
-            // A file whose beginning is damaged keeps its place.
+            // A file whose header is damaged keeps its place.
             last = first_sequence(&header).unwrap_or(last);
             keyed.push((last, id));
         }
@@ -325,7 +325,7 @@ impl Replay<'_> {
         Ok(keyed.into_iter().map(|(_, id)| id).collect())
     }
 
-    /// Reports a file that is shorter than it was made.
+    /// Reports a file that is shorter than its recorded length.
     fn check_length(&mut self, id: SegmentId, bytes: &Bytes, mark: &Mark) {
         let is_newest = mark.last.is_some_and(|last| last.segment == id.0);
         if is_newest && (bytes.len() as u64) < mark.room {
@@ -360,8 +360,8 @@ impl Replay<'_> {
         let end = state.end;
         drop(state);
         if !gap.is_empty() {
-            // Damage of the log, or a copy whose tables are older than its log. Positions whose write
-            // failed just before the end look the same.
+            // The log is damaged, or a restored copy has tables that are older than its log.
+            // Positions whose write failed just before the end look the same.
             let (first, last, rows) = (gap.start, gap.end - 1, gap.end - gap.start);
             let detail = format!("no row is known at positions {first} to {last}");
             table.report(Problem::new(ProblemKind::LogIncomplete, detail).with_rows(rows));

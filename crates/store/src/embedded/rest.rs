@@ -1,4 +1,4 @@
-//! The task that flushes rows and looks after the files.
+//! The background task that flushes rows, checks files and deletes obsolete ones.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use crate::StoreError;
 use crate::log::SegmentId;
 use crate::seeded_bug::{Bug, is_seeded};
 
-/// How long the task waits after a failure before it looks for tables to try again.
+/// How long the task waits after a failure before it retries.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// How many tables a stop flushes, the largest first. The log keeps the rows of the others, which
-/// the next start reads.
+/// How many tables are flushed when the store is closed, the largest first. The rows of the others
+/// stay in the log and are read at the next start.
 const FLUSHED_AT_STOP: usize = 128;
 
-/// A stop flushes tables with this many bytes in memory in any case.
+/// Tables with this many bytes in memory are always flushed when the store is closed.
 const LARGE_AT_STOP: usize = 1 << 20;
 
-/// If more tables are flushed at once, the memory for their Delta logs is freed at once, and not only
-/// after they were idle for a round.
+/// If more tables than this are flushed at once, the memory of their Delta logs is freed
+/// immediately, not only after they were idle for a round.
 const MANY_TABLES: usize = 64;
 
 /// Which tables to flush.
@@ -33,24 +33,24 @@ const MANY_TABLES: usize = 64;
 pub(super) enum Which {
     /// All.
     All,
-    /// All but those that failed a short time ago.
+    /// All except those that failed a short time ago.
     Due,
-    /// The largest, so that a stop does not take long.
+    /// The largest, so that closing the store is quick.
     Large,
 }
 
-/// Looks after what earlier processes left; then flushes rows whenever there are enough, or some have
-/// waited long enough.
+/// Runs until the store is closed or dropped: scrubs and collects garbage, and flushes when enough
+/// rows are in memory or rows have waited for long enough.
 pub(super) async fn run(inner: Arc<Inner>) {
-    // In one task, so that both end if the store is dropped, and release its folder.
+    // In one task, so that dropping the store ends both and releases its folder.
     tokio::select! {
         () = tend(Arc::clone(&inner)) => {}
         () = flush_for_ever(inner) => {}
     }
 }
 
-/// Reads all flushed rows after the start and then once in a while, so that damage is found before
-/// somebody asks for them, and deletes files that are not needed.
+/// Scrubs all flushed files after the start and then periodically, so that damage is found before a
+/// query needs the rows, and deletes files that are no longer needed.
 async fn tend(inner: Arc<Inner>) {
     loop {
         for table in inner.all_tables() {
@@ -87,10 +87,10 @@ async fn flush_for_ever(inner: Arc<Inner>) {
 }
 
 impl Inner {
-    /// Flushes the durable rows of tables, and deletes the log files that nobody needs afterwards.
+    /// Flushes the durable rows of tables, then deletes log files that are no longer needed.
     ///
-    /// A table that cannot be flushed stops no other. Fails if there is one, after all others are
-    /// flushed.
+    /// A table that cannot be flushed does not stop the others. If there is one, an error is
+    /// returned after all others are flushed.
     pub(super) async fn flush(&self, which: Which) -> Result<(), StoreError> {
         self.logged.store(0, Ordering::Relaxed);
         let (dirty, idle): (Vec<_>, Vec<_>) =
@@ -140,7 +140,7 @@ impl Inner {
         next.await.map_err(|_| StoreError::Unavailable { reason: "the log has ended".to_owned() })
     }
 
-    /// Deletes the log files before one, but none that a table needs.
+    /// Deletes the log files before `next`, except those that a table still needs.
     async fn trim(&self, next: SegmentId) -> Result<(), StoreError> {
         let tables = self.all_tables();
         let needed = tables.iter().filter_map(|table| table.state.lock().oldest_segment).min();
@@ -171,7 +171,7 @@ fn chosen(mut tables: Vec<Arc<Table>>, which: Which) -> Vec<Arc<Table>> {
 }
 
 impl Table {
-    /// Frees the memory that a table needs only to be flushed, unless it is being flushed.
+    /// Frees the memory that a table needs only for flushes, unless it is being flushed.
     fn release(&self) {
         if let Ok(mut rest) = self.rest.try_lock() {
             rest.delta.release();

@@ -1,4 +1,4 @@
-//! What a table is at a moment.
+//! The state of a table.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,25 +15,26 @@ use crate::ranges::Ranges;
 use crate::seeded_bug::{Bug, is_seeded};
 use crate::{Problem, TableInfo, TableSummary};
 
-/// How many problems of a table are remembered.
+/// The maximum number of problems that a table remembers.
 const MAX_PROBLEMS: usize = 100;
 
-/// What a table is at a moment. Whoever looks at it holds its lock.
+/// The state of a table, protected by the table's lock.
 #[derive(Debug, Default)]
 pub(super) struct TableState {
     pub(super) columns: Arc<Columns>,
     writers: HashMap<Arc<str>, Writer>,
-    /// The position of the next row that is taken.
+    /// The position of the next row.
     pub(super) next_position: u64,
-    /// Rows before this one are durable, or gone.
+    /// Watermark: rows before this position are durable, or were given up.
     pub(super) end: u64,
-    /// Rows before this one are at rest.
+    /// Watermark: rows before this position are flushed.
     pub(super) flushed: u64,
-    /// Rows before this one are told by the state that was read, columns and lines included.
+    /// Watermark: the state that was read contains all rows before this position, including their
+    /// columns and lines.
     pub(super) known: u64,
-    /// Positions that hold no row, though memory or files may have one.
+    /// Deleted positions. Memory or files may still have rows at them.
     pub(super) dead: Ranges,
-    /// How many positions are empty in memory and at rest.
+    /// The number of empty positions, in memory and in files.
     pub(super) empty: u64,
     pub(super) live: Live,
     pub(super) files: Arc<Vec<DataFile>>,
@@ -42,22 +43,22 @@ pub(super) struct TableState {
     pub(super) created_at: Option<Timestamp>,
     pub(super) last_write: Option<Timestamp>,
     pub(super) last_step: Option<i64>,
-    /// The version of the Delta table that `files` are of.
+    /// The version of the Delta table that has `files`.
     pub(super) version: Option<u64>,
-    /// Whether the state on disk lacks something that must be written before the log is trimmed: a
-    /// commit that was found, a file that was set aside.
+    /// Whether something is missing in the state on disk that must be written before the log is
+    /// trimmed: a commit that was taken over, or a file that was set aside.
     pub(super) is_unwritten: bool,
     /// How often the state was written.
     pub(super) writes: u64,
     /// Whether a copy of the state on disk is damaged, so that both must be written.
     pub(super) is_copy_damaged: bool,
-    /// The oldest log file that has rows of this table which are not flushed.
+    /// The oldest log file that has unflushed rows of this table.
     pub(super) oldest_segment: Option<SegmentId>,
     /// Damage that was found in the table's files.
     pub(super) problems: Vec<Problem>,
 }
 
-/// A file of rows at rest.
+/// A file of flushed rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DataFile {
     /// Its name in the table's folder.
@@ -73,9 +74,9 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
-    /// Names a file by its content, so that its name alone says what it holds: the range of
-    /// positions, the number of rows, the checksum of all bytes, a unique number, and where the
-    /// file's metadata begins, with their checksum.
+    /// Returns a name that describes the file's content: the range of positions, the number of
+    /// rows, the checksum of all bytes, a unique number, and the offset of the file's metadata with
+    /// its checksum.
     pub(super) fn name(
         rows: u64,
         span: std::ops::Range<u64>,
@@ -101,7 +102,7 @@ impl DataFile {
         is_possible.then(|| Self { name: name.to_owned(), bytes, rows, first, end, crc })
     }
 
-    /// Returns where the file's metadata begins, and their checksum.
+    /// Returns the offset of the file's metadata, and its checksum.
     pub(crate) fn tail(&self) -> Option<Tail> {
         let mut parts = self.name.strip_suffix(".parquet")?.split('-').skip(6);
         let start = u64::from_str_radix(parts.next()?, 16).ok()?;
@@ -110,17 +111,17 @@ impl DataFile {
     }
 }
 
-/// The part of a file behind its rows: indexes and metadata.
+/// The part of a file after its rows: indexes and metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tail {
-    /// Where it begins.
+    /// The offset of its first byte.
     pub(crate) start: u64,
     /// The CRC32C of its bytes.
     pub(crate) crc: u32,
 }
 
 impl TableState {
-    /// Returns a writer's id as one text for all its rows.
+    /// Returns a writer's id as a text that all its rows share.
     pub(super) fn writer_id(&mut self, id: &str) -> Arc<str> {
         if let Some((id, _)) = self.writers.get_key_value(id) {
             return Arc::clone(id);
@@ -134,19 +135,19 @@ impl TableState {
         self.writers.get(writer).is_some_and(|it| it.seen.contains(line))
     }
 
-    /// Returns a writer and its id, if it has any line here.
+    /// Returns a writer and its id, if it has any line in the table.
     pub(super) fn writer(&self, id: &str) -> Option<(&Arc<str>, &Writer)> {
         self.writers.get_key_value(id)
     }
 
     pub(super) fn see(&mut self, writer: &Arc<str>, line: u64) {
         let writer = self.writers.entry(Arc::clone(writer)).or_default();
-        // A number that has no successor is in no frame.
+        // No frame has a line number without a successor.
         writer.seen.add(line..line.saturating_add(1));
     }
 
-    /// Takes the rows of a group, which is submitted to the log next. Cannot fail: all that can was
-    /// done to make the group.
+    /// Takes the rows of a group, which is submitted to the log next. Cannot fail: everything that
+    /// can fail was done when the group was built.
     pub(super) fn commit(&mut self, columns: Arc<Columns>, group: &Group) {
         self.columns = columns;
         self.next_position = group.positions.end;
@@ -164,7 +165,7 @@ impl TableState {
         self.writers.get(writer).map_or(0, |it| it.seen.end())
     }
 
-    /// Shows rows that are durable now.
+    /// Makes durable rows visible.
     pub(super) fn publish(&mut self, group: Group) {
         for lines in &group.writers {
             let writer = self.writers.entry(Arc::clone(&lines.writer)).or_default();
@@ -184,26 +185,27 @@ impl TableState {
         }
     }
 
-    /// Remembers when rows came, and how far they count their steps.
+    /// Records when rows arrived, and their highest step.
     pub(super) fn note(&mut self, received_at: Timestamp, step: Option<i64>) {
         self.created_at.get_or_insert(received_at);
         self.last_write = self.last_write.max(Some(received_at));
         self.last_step = self.last_step.max(step);
     }
 
-    /// Puts a line that is flushed at the position that the log has for it.
+    /// Restores the position of a flushed line from the log.
     pub(super) fn put_again(&mut self, writer: &Arc<str>, placed: Placed) {
         let writer = self.writers.entry(Arc::clone(writer)).or_default();
         writer.places.get_or_insert_default().put(placed);
     }
 
-    /// Takes the content of a line that the state knows from the log.
+    /// Restores the content of a known line from the log.
     pub(super) fn learn(&mut self, writer: &Arc<str>, placed: Placed) {
         let writer = self.writers.entry(Arc::clone(writer)).or_default();
         writer.places.get_or_insert_default().learn(placed);
     }
 
-    /// Forgets rows that did not become durable: their places stay empty, and they may come again.
+    /// Removes rows that did not become durable. Their positions stay empty, and a retry may store
+    /// them again.
     pub(super) fn give_up(&mut self, group: &Group) {
         for lines in &group.writers {
             let Some(writer) = self.writers.get_mut(&lines.writer) else { continue };
@@ -222,7 +224,7 @@ impl TableState {
         self.end - self.empty - self.dead.count_within(0..self.end)
     }
 
-    /// Returns how many bytes the rows take in memory.
+    /// Returns the number of bytes that the rows take in memory.
     pub(super) fn live_bytes(&self) -> usize {
         self.live.bytes()
     }
@@ -239,19 +241,19 @@ impl TableState {
         })
     }
 
-    /// Remembers a problem, unless it is known.
+    /// Remembers a problem, unless it is already known.
     pub(super) fn report(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) && self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
         }
     }
 
-    /// Learns from a flushed row that its line is stored. Returns the position of the row that it
-    /// replaced, if it is of a writer whose lines may be written again.
+    /// Records that the line of a flushed row is stored. Returns the position of the row that it
+    /// replaced, if the lines of its writer may be overwritten.
     pub(super) fn note_line(&mut self, writer: &str, line: u64, position: u64) -> Option<u64> {
         let id = self.writer_id(writer);
         let writer = self.writers.entry(id).or_default();
-        // Which kind of writer it is shows only later; places do no harm to the other kind.
+        // Whether lines may be overwritten is known only later; `places` has no effect if not.
         let may_replace = writer.places.is_some() || writer.seen.end() == 0;
         writer.seen.add(line..line.saturating_add(1));
         may_replace.then(|| writer.places.get_or_insert_default().place(line, position))?
@@ -267,8 +269,8 @@ impl TableState {
         })
     }
 
-    /// Returns what must be known to go on after a restart once all rows before `end` are at rest;
-    /// the log tells the others.
+    /// Returns the state that is needed to continue after a restart, once all rows before `end` are
+    /// flushed. Later rows are restored from the log.
     pub(super) fn to_stored(&self, path: &TablePath) -> StoredState {
         let mut writers: Vec<StoredWriter> =
             self.writers.iter().map(|(id, writer)| writer.to_stored(id)).collect();
@@ -315,7 +317,7 @@ impl TableState {
         }
     }
 
-    /// Returns whether something is in memory that should be flushed.
+    /// Returns whether there is something in memory that should be flushed.
     pub(super) fn is_dirty(&self) -> bool {
         self.is_unwritten
             || !self.live.is_empty()
@@ -323,10 +325,10 @@ impl TableState {
     }
 }
 
-/// The version of the file that [`StoredState`] is.
+/// The format version of [`StoredState`].
 const FORMAT: u32 = 2;
 
-/// A table's state as it is written down when rows were put to rest.
+/// A table's state as it is written to disk after a flush.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredState {
     format: u32,
@@ -346,12 +348,12 @@ pub(super) struct StoredState {
 }
 
 impl StoredState {
-    /// Returns whether a later version of this program wrote it.
+    /// Returns whether a later version of this program wrote the state.
     pub(super) fn is_newer(&self) -> bool {
         self.format > FORMAT
     }
 
-    /// Returns the table that it belongs to.
+    /// Returns the table that the state belongs to.
     pub(super) fn path(&self) -> Option<TablePath> {
         let [entity, project, table] = &self.table;
         TablePath::new(entity, project, table).ok()

@@ -1,4 +1,4 @@
-//! What is known of the checksums of a table's files.
+//! The cache of checksums of a table's files.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use parquet::file::metadata::ParquetMetaData;
 
-/// What readers know of the checksums of a table's files, and which files they could not read.
+/// Checksums of a table's files that readers have checked, and the files that they could not read.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
     files: Mutex<HashMap<String, Known>>,
@@ -15,13 +15,13 @@ pub(crate) struct Sums {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The metadata whose checksum was right, as long as anybody has them in memory.
+    /// The metadata whose checksum was right, while it is in memory.
     metadata: Vec<Weak<ParquetMetaData>>,
     blocks: Arc<[u32]>,
 }
 
 impl Sums {
-    /// Returns the checksums of a file's blocks, if these metadata of it were checked.
+    /// Returns the checksums of a file's blocks, if this metadata of the file was checked.
     pub(crate) fn checked(
         &self,
         file: &str,
@@ -34,7 +34,7 @@ impl Sums {
         is_checked.then(|| Arc::clone(&known.blocks))
     }
 
-    /// Remembers that a file's metadata were checked, and the checksums of blocks in them.
+    /// Records that a file's metadata was checked, and the checksums of blocks in it.
     pub(crate) fn remember(&self, file: &str, metadata: &Arc<ParquetMetaData>, blocks: Vec<u32>) {
         let mut files = self.files.lock();
         let known = files.entry(file.to_owned()).or_default();
@@ -43,12 +43,12 @@ impl Sums {
         known.blocks = blocks.into();
     }
 
-    /// Forgets a file that is no longer part of the table.
+    /// Removes a file that is no longer part of the table.
     pub(crate) fn forget(&self, file: &str) {
         self.files.lock().remove(file);
     }
 
-    /// Notes that a file could not be read.
+    /// Records that a file could not be read.
     pub(crate) fn suspect(&self, file: &str) {
         self.suspects.lock().insert(file.to_owned());
     }

@@ -17,10 +17,10 @@ use crate::log::SegmentId;
 use crate::ranges::Ranges;
 use crate::{Problem, ProblemKind, StoreError};
 
-/// How long a table waits after its first failed flush; the time doubles with each further one.
+/// The backoff after a table's first failed flush; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// The longest time between two attempts to flush a table.
+/// The longest backoff between two attempts to flush a table.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
 /// One table.
@@ -30,8 +30,8 @@ pub(super) struct Table {
     pub(super) folder: PathBuf,
     pub(super) state: Mutex<TableState>,
     pub(super) end: watch::Sender<u64>,
-    /// Held by the batch that is admitted, from the decision on its lines until it is submitted to
-    /// the log.
+    /// Held by the batch that is being admitted, from the decision on its lines until it is
+    /// submitted to the log.
     pub(super) admission: tokio::sync::Mutex<()>,
     pub(super) rest: tokio::sync::Mutex<Rest>,
     /// The checksums of its files.
@@ -40,7 +40,7 @@ pub(super) struct Table {
     open_segment: Arc<OpenSegment>,
 }
 
-/// The number of the log file behind those that were closed by the last rotation.
+/// The number of the first log file after those that the last rotation closed.
 ///
 /// Rows that become durable now are in this file or a later one.
 #[derive(Debug, Default)]
@@ -56,11 +56,11 @@ impl OpenSegment {
     }
 }
 
-/// What only one task at a time may change.
+/// State that only one task at a time may change.
 #[derive(Debug)]
 pub(super) struct Rest {
     pub(super) delta: DeltaFolder,
-    /// Files that were replaced, and when: some reader may still have them open.
+    /// Files that were replaced, and when; readers may still have them open.
     pub(super) replaced: Vec<(Instant, String)>,
     /// Whether the Delta log cannot be read, so that the next commit must begin a new one.
     pub(super) is_delta_lost: bool,
@@ -77,14 +77,14 @@ struct Fault {
     retry_at: Instant,
 }
 
-/// A table at a moment, for a reader.
+/// A snapshot of a table, for a reader.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) folder: PathBuf,
     pub(crate) columns: Arc<Columns>,
     pub(crate) files: Arc<Vec<DataFile>>,
     pub(crate) live: Vec<arrow::array::RecordBatch>,
-    /// Positions to leave out.
+    /// Deleted positions.
     pub(crate) dead: Ranges,
     pub(crate) end: u64,
     pub(crate) has_steps: bool,
@@ -132,13 +132,13 @@ impl Table {
         }
     }
 
-    /// Notes that rows that have just become durable are in the log only.
+    /// Records that rows that have just become durable are only in the log.
     pub(super) fn need_log(&self, state: &mut TableState) {
         let open = self.open_segment.get();
         state.oldest_segment.get_or_insert(open);
     }
 
-    /// Returns whether the table could not be flushed, and it is too early to try again.
+    /// Returns whether the last flush failed and it is too early for a retry.
     pub(super) fn is_backing_off(&self, now: Instant) -> bool {
         self.fault.lock().as_ref().is_some_and(|fault| now < fault.retry_at)
     }
@@ -172,7 +172,7 @@ impl Table {
         }
     }
 
-    /// Returns what is wrong with the table.
+    /// Returns the problems of the table.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = self.state.lock().problems.clone();
         problems.extend(self.fault().map(|reason| {

@@ -1,4 +1,4 @@
-//! What the log holds: frames of rows that were taken.
+//! Frames: the rows in the log.
 
 use bytes::Bytes;
 use streamtable_schema::{TablePath, Timestamp};
@@ -6,32 +6,33 @@ use streamtable_schema::{TablePath, Timestamp};
 use crate::Numbering;
 use crate::seeded_bug::{Bug, is_seeded};
 
-/// How every frame begins; a preallocated file is zero behind its last frame.
+/// The first bytes of every frame; a preallocated file is zero after its last frame.
 pub(super) const MAGIC: [u8; 4] = *b"STf1";
 
-/// Magic, length of the payload, CRC32C over sequence number and payload, sequence number.
+/// The length of the header: magic, length of the payload, CRC32C over sequence number and payload,
+/// sequence number.
 pub(super) const HEADER: usize = 4 + 4 + 4 + 8;
 
-/// The longest payload that a reader believes in. Longer than any request may be.
+/// The longest payload that a reader accepts. Longer than any request can be.
 pub(super) const MAX_PAYLOAD: usize = 256 << 20;
 
 /// Rows of one writer that a table took, in the order of their positions.
 ///
-/// A frame holds facts: whether a row was new or fitted was decided before.
+/// A frame records decisions: duplicates and rejected rows were filtered out before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) table: TablePath,
     pub(crate) writer: String,
     pub(crate) numbering: Numbering,
     pub(crate) received_at: Timestamp,
-    /// The position of the first row; the others follow one by one.
+    /// The position of the first row; the others follow without gaps.
     pub(crate) first_position: u64,
     /// Each row's line number, and the line.
     pub(crate) rows: Vec<(u64, Bytes)>,
 }
 
 impl Frame {
-    /// Writes the frame, with room for the header in front.
+    /// Encodes the frame, with room for the header at the start.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let text: usize = self.rows.iter().map(|(_, line)| line.len() + 4).sum();
         let mut out = Vec::with_capacity(HEADER + 256 + text);
@@ -61,8 +62,8 @@ impl Frame {
         out
     }
 
-    /// Reads a payload whose checksum was right. Even so it may be of another version or forged, so
-    /// nothing in it is believed.
+    /// Decodes a payload whose checksum was right. It may still be of another version or forged, so
+    /// nothing in it is trusted.
     pub(super) fn decode(payload: &Bytes) -> Option<Self> {
         let mut input = Input { bytes: payload, at: 0 };
         let [entity, project, table, writer] =
@@ -78,7 +79,7 @@ impl Frame {
         let mut numbers = Vec::new();
         for _ in 0..run_count {
             let (start, count) = (input.u64()?, u64::from(input.u32()?));
-            // Each row costs four bytes more, so a count beyond that is no count.
+            // Each row takes at least four bytes, so a larger count is invalid.
             let left = (payload.len() - input.at) as u64 / 4;
             if count > left.saturating_sub(numbers.len() as u64) {
                 return None;
@@ -105,7 +106,7 @@ impl Frame {
     }
 }
 
-/// Consecutive line numbers, as first number and count.
+/// Groups consecutive line numbers into first number and count.
 fn runs(rows: &[(u64, Bytes)]) -> Vec<(u64, u32)> {
     let mut runs: Vec<(u64, u32)> = Vec::new();
     for (number, _) in rows {
@@ -197,7 +198,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is written is read.
+        /// Encoded frames decode to the same value.
         #[test]
         fn round_trip(frame in frame(), sequence: u64, behind in prop::collection::vec(any::<u8>(), 0..40)) {
             let mut bytes = frame.encode();
@@ -209,7 +210,7 @@ mod tests {
             prop_assert_eq!(Frame::decode(&payload), Some(frame));
         }
 
-        /// A bit that flips is found.
+        /// A flipped bit is detected.
         #[test]
         fn damage_is_found(frame in frame(), sequence: u64, at: prop::sample::Index, bit in 0u8..8) {
             let mut bytes = frame.encode();
@@ -219,7 +220,7 @@ mod tests {
             prop_assert_eq!(open(&bytes.into()), None);
         }
 
-        /// Whatever a payload holds, reading it ends and takes no more memory than it has.
+        /// Decoding any payload ends, and takes no more memory than the payload has.
         #[test]
         fn any_payload(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Frame::decode(&bytes.clone().into());

@@ -1,4 +1,4 @@
-//! What a fuzz target calls. Compiled for it (`--cfg fuzzing`) and for the tests.
+//! Entry points of fuzz targets. Compiled only for them (`--cfg fuzzing`) and for the tests.
 
 use bytes::Bytes;
 
@@ -6,9 +6,9 @@ use super::Frame;
 use super::frame::{HEADER, seal};
 use super::read::{Damage, read_segment};
 
-/// Reads bytes as a segment of the log; then as what a frame holds whose checksum is right.
+/// Reads bytes as a log file; then as the payload of a frame with a right checksum.
 ///
-/// Panics where an answer breaks the reader's own rules.
+/// Panics if a result breaks the reader's own rules.
 pub fn log(data: &[u8]) {
     let found = read_segment(&Bytes::copy_from_slice(data));
     let mut end = 0;

@@ -1,4 +1,4 @@
-//! The extent of the log, written down beside its files so that a missing file is noticed.
+//! The extent of the log, recorded next to its files so that a missing file is noticed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::SegmentId;
 use crate::copies::Copies;
 
-/// The place of a frame that begins a file.
+/// The first frame of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Start {
     /// The number of the file.
@@ -21,11 +21,11 @@ pub(crate) struct Start {
 /// The extent of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
-    /// The oldest file that is needed. Frames from this one on must be there.
+    /// The oldest file that is needed. Frames from this file on must exist.
     pub(crate) first: Option<Start>,
     /// The newest file. Its first frame was acked.
     pub(crate) last: Option<Start>,
-    /// The length of the newest file as long as frames are written to it; 0 once it is closed.
+    /// The length of the newest file while frames are written to it; 0 once it is closed.
     pub(crate) room: u64,
     /// The number of the next frame, known while no file is open.
     pub(crate) next: Option<u64>,
@@ -53,7 +53,7 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// Returns the mark in the log's folder, if there is a valid one, and the paths of damaged
+    /// Returns the valid mark in the log's folder, if there is one, and the paths of damaged
     /// copies.
     pub(crate) fn read(folder: &Path) -> (Self, Option<Mark>, Vec<std::path::PathBuf>) {
         let copies = Copies::new(folder, "mark");
@@ -70,7 +70,8 @@ impl Marker {
         (marker, mark, found.damaged)
     }
 
-    /// Records what recovery found: the first frame of each file, and the number of the next frame.
+    /// Records the result of recovery: the first frame of each file, and the number of the next
+    /// frame.
     pub(crate) fn recovered(&mut self, starts: BTreeMap<u64, u64>, next: u64) {
         self.starts = starts;
         self.next = next;
@@ -87,7 +88,7 @@ impl Marker {
         self.write()
     }
 
-    /// Records that the newest file gets no more frames, before it is cut to its length.
+    /// Records that the newest file is complete, before it is cut to its length.
     pub(super) fn closed(&mut self, next: u64) -> io::Result<()> {
         self.next = next;
         self.mark.room = 0;
@@ -95,7 +96,7 @@ impl Marker {
         self.write()
     }
 
-    /// Records that files before one are not needed, before they are removed.
+    /// Records that files before `before` are no longer needed, before they are removed.
     pub(super) fn trimmed(&mut self, before: SegmentId) -> io::Result<()> {
         self.starts.retain(|&segment, _| segment >= before.0);
         let frame = self.starts.values().next().copied().unwrap_or(self.next);

@@ -1,10 +1,10 @@
-//! The log: where rows become durable.
+//! The write-ahead log, which makes rows durable.
 //!
 //! Frames of many callers are written together and synced once (group commit). A frame is reported
-//! as durable only after the sync of the file it is in; after a failure nothing more is written to
-//! that file. Files are preallocated, so that a sync has no file length to write, and cut to their
-//! length once they are closed. Frames are numbered without gaps, and a mark beside the files
-//! says which numbers must be there, so that missing frames are noticed.
+//! as durable only after the fsync of the file it is in; after a failure nothing more is written to
+//! that file. Files are preallocated, so that a sync does not have to write the file length, and
+//! cut to their length when they are closed. Frames are numbered without gaps, and a mark next to
+//! the files records which numbers must exist, so that missing frames are noticed.
 
 mod frame;
 #[cfg(any(fuzzing, test))]

@@ -1,4 +1,4 @@
-//! Reading a log file after a restart.
+//! Reads a log file after a restart.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use bytes::Bytes;
 use super::Frame;
 use super::frame::{HEADER, MAGIC, open};
 
-/// What lies in a log file.
+/// The content of a log file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     /// The frames, in order, with their sequence numbers.
     pub(crate) frames: Vec<(u64, Frame)>,
-    /// Bytes that are no frames though frames follow, or that a checksum does not fit.
+    /// Bytes that are not a frame but are followed by one, or whose checksum is wrong.
     pub(crate) damaged: Vec<Damage>,
-    /// Where a write was cut off at the end, if one was: nobody was told that it succeeded.
+    /// The offset of a write that was cut off at the end, if there was one: it was never acked.
     pub(crate) torn_at: Option<usize>,
 }
 
@@ -25,9 +25,9 @@ pub(crate) struct Damage {
     pub(crate) bytes: Range<usize>,
 }
 
-/// Finds all frames that are whole.
+/// Finds all undamaged frames.
 ///
-/// A frame that does not read is skipped up to the next one that does. At the end of the file, where
+/// A frame that cannot be read is skipped up to the next readable one. At the end of the file, if
 /// no frame follows, it is a write that was cut off.
 pub(crate) fn read_segment(file: &Bytes) -> Found {
     let mut found = Found::default();
@@ -48,7 +48,7 @@ pub(crate) fn read_segment(file: &Bytes) -> Found {
                 at = next;
             }
             None => {
-                // Preallocated files are zero behind the last frame.
+                // Preallocated files are zero after the last frame.
                 found.torn_at = rest.iter().any(|&byte| byte != 0).then_some(at);
                 break;
             }
@@ -57,14 +57,14 @@ pub(crate) fn read_segment(file: &Bytes) -> Found {
     found
 }
 
-/// Returns the number that the first frame of a file claims to have, and reads no further. The claim
-/// is not checked: it only says in which order to read files.
+/// Returns the sequence number in the first header of a file, and reads no further. The number is
+/// not checked: it is used only for the order in which files are read.
 pub(crate) fn first_sequence(header: &[u8]) -> Option<u64> {
     let header = header.get(..HEADER).filter(|header| header[..4] == MAGIC)?;
     Some(u64::from_le_bytes(header[12..20].try_into().ok()?))
 }
 
-/// Finds where the next whole frame begins.
+/// Finds the offset of the next undamaged frame.
 fn next_frame(file: &Bytes, mut from: usize) -> Option<usize> {
     loop {
         let ahead = find(file.get(from..)?, &MAGIC)?;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is in a file, all whole frames before the first change are found.
+        /// Whatever changes in a file, all undamaged frames before the first change are found.
         #[test]
         fn any_change(at in 0usize..400, with in prop::collection::vec(any::<u8>(), 1..50)) {
             let length = bytes(0).len();

@@ -1,4 +1,4 @@
-//! The files of the log.
+//! Log files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -9,7 +9,7 @@ use fs4::FileExt as _;
 
 use crate::disk::sync_folder;
 
-/// The number of a log file: they are read in order.
+/// The number of a log file. Files are read in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SegmentId(pub(crate) u64);
 
@@ -31,9 +31,10 @@ pub(crate) fn list_segments(folder: &Path) -> io::Result<Vec<SegmentId>> {
     Ok(ids)
 }
 
-/// Reads a log file. Sectors that the disk cannot read become zeros, like any other damage.
+/// Reads a log file. Sectors that the disk cannot read are returned as zeros, which are handled
+/// like any other damage.
 pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    /// What a disk returns for a sector that it cannot read.
+    /// The error of a disk that cannot read a sector.
     const EIO: i32 = 5;
     const SECTOR: usize = 4096;
     match fs::read(path) {
@@ -56,52 +57,52 @@ pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 pub(super) struct Segment {
     file: File,
     pub(super) id: SegmentId,
-    /// Where the next frame begins.
+    /// The offset of the next frame.
     pub(super) length: u64,
-    /// How much of it is known to be on disk.
+    /// How many bytes are known to be on disk.
     pub(super) synced: u64,
 }
 
 impl Segment {
-    /// Makes a file with room for `bytes` bytes.
+    /// Creates a file with room for `bytes` bytes.
     pub(super) fn create(folder: &Path, id: SegmentId, bytes: u64) -> io::Result<Self> {
         let path = id.path(folder);
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
         let ready = file.allocate(bytes).and_then(|()| file.sync_all());
         if let Err(error) = ready.and_then(|()| sync_folder(folder)) {
-            // A file without frames is of no use; leaving it would only hide why.
+            // A file without frames is useless, and leaving it would hide the reason.
             let _ = fs::remove_file(&path);
             return Err(error);
         }
         Ok(Self { file, id, length: 0, synced: 0 })
     }
 
-    /// Writes a frame behind the others. It is not durable yet.
+    /// Appends a frame. It is not durable yet.
     pub(super) fn write(&mut self, frame: &[u8]) -> io::Result<()> {
         self.file.write_all_at(frame, self.length)?;
         self.length += frame.len() as u64;
         Ok(())
     }
 
-    /// Returns once all that was written is on disk.
+    /// Syncs the file: all written frames are durable when this returns.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
         self.synced = self.length;
         Ok(())
     }
 
-    /// Cuts off what may or may not be on disk. If this succeeds, the frames written since the last
-    /// sync are certainly not there.
+    /// Cuts off the frames that may or may not be on disk. If this succeeds, the frames written
+    /// since the last sync are certainly not in the file.
     pub(super) fn abandon(self) -> io::Result<()> {
         self.file.set_len(self.synced).and_then(|()| self.file.sync_all()).inspect_err(|error| {
             tracing::warn!(segment = self.id.0, %error, "a failed log file could not be cut");
         })
     }
 
-    /// Closes the file, and gives back the room behind its last frame.
+    /// Closes the file, and frees the space after its last frame.
     pub(super) fn seal(self) {
         if let Err(error) = self.file.set_len(self.length).and_then(|()| self.file.sync_all()) {
-            // The zeros behind the last frame do no harm.
+            // The zeros after the last frame are ignored by readers.
             tracing::warn!(segment = self.id.0, %error, "a log file could not be cut to its length");
         }
     }

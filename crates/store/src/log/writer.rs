@@ -15,25 +15,25 @@ use super::segment::{Segment, SegmentId, list_segments};
 use crate::disk::sync_folder;
 use crate::seeded_bug::{Bug, inherited, is_seeded};
 
-/// How the log is kept.
+/// The configuration of the log.
 #[derive(Clone, Debug)]
 pub(crate) struct LogConfig {
-    /// Where its files are.
+    /// The folder of its files.
     pub(crate) folder: PathBuf,
-    /// A file that has this many bytes is closed and the next one begun.
+    /// A file that has this many bytes is closed, and the next one is started.
     pub(crate) segment_bytes: u64,
 }
 
-/// What became of a frame.
+/// The outcome of a frame.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
-    /// It is on disk.
+    /// The frame is on disk.
     Durable,
-    /// It is not, or not known to be; nobody may be told that it is.
+    /// The frame is not on disk, or that is not known; it must not be acked.
     Failed(Arc<io::Error>),
 }
 
-/// Hears what became of a frame, on the log's thread, in the order of submission.
+/// Called with the outcome of a frame, on the log's thread, in the order of submission.
 pub(crate) type Done = Box<dyn FnOnce(Outcome) + Send>;
 
 /// A log that many threads append to.
@@ -61,7 +61,7 @@ enum Entry {
         frames: Vec<Vec<u8>>,
         done: Done,
     },
-    /// Closes the file that is written now, and passes the number of the next one.
+    /// Closes the current file, and passes the number of the next one.
     Rotate(Box<dyn FnOnce(SegmentId) + Send>),
 }
 
@@ -91,7 +91,7 @@ impl Log {
     /// `done` is called after the outcome of all frames submitted before.
     ///
     /// Frames are written in the order in which they are submitted; a caller that needs an order
-    /// between two calls holds a lock around both. After [`close`](Self::close) the frames fail, and
+    /// between two calls holds a lock around both. After [`close`](Self::close), frames fail, and
     /// `done` is called by this function.
     pub(crate) fn submit(&self, frames: Vec<Vec<u8>>, done: Done) {
         let mut queue = self.shared.queue.lock();
@@ -105,13 +105,13 @@ impl Log {
         self.shared.wake.notify_one();
     }
 
-    /// Returns how many bytes wait to be written.
+    /// Returns the number of bytes that wait to be written.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.shared.queue.lock().bytes
     }
 
-    /// Closes the file that is written now. `then` is called with the number of the next file, after
-    /// the outcome of all frames submitted before; it is dropped if the log is closed.
+    /// Closes the current file. `then` is called with the number of the next file, after the
+    /// outcome of all frames submitted before; it is dropped if the log is closed.
     pub(crate) fn rotate(&self, then: impl FnOnce(SegmentId) + Send + 'static) {
         let mut queue = self.shared.queue.lock();
         if !queue.is_closed {
@@ -120,12 +120,12 @@ impl Log {
         }
     }
 
-    /// Returns a function that deletes the files before one, all of whose rows are flushed. It
-    /// blocks.
+    /// Returns a function that deletes the files before `before`, whose rows must all be flushed.
+    /// The function blocks.
     pub(crate) fn trim(&self, before: SegmentId) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || {
-            // One at a time, so that none finds that its files are gone.
+            // One call at a time, so that no call finds its files already deleted.
             let mut marker = shared.marker.lock();
             let mut old = list_segments(&shared.folder)?;
             old.retain(|&id| id < before);
@@ -140,12 +140,12 @@ impl Log {
         }
     }
 
-    /// Writes what waits, then ends the thread.
+    /// Writes the waiting frames, then ends the thread.
     pub(crate) fn close(&self) {
         self.shared.queue.lock().is_closed = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.lock().take() {
-            // A panic of the thread has printed its own message; there is nothing left to do.
+            // The panic of the thread was already printed; there is nothing left to do.
             let _ = thread.join();
         }
     }
@@ -204,7 +204,7 @@ impl Writer {
         self.commit(group, shared);
     }
 
-    /// Makes a group of frames durable with one sync, and reports the outcome to each.
+    /// Makes a group of frames durable with one fsync, and reports the outcome to each.
     fn commit(&mut self, mut group: Vec<(Vec<Vec<u8>>, Done)>, shared: &Shared) {
         if group.is_empty() {
             return;
@@ -237,8 +237,8 @@ impl Writer {
         }
     }
 
-    /// Tries once more in a new file: the old one may have a bad place, and after a failed sync
-    /// nothing written to it may be believed.
+    /// Retries once in a new file: the disk may have a bad sector under the old one, and after a
+    /// failed fsync nothing written to it can be trusted.
     fn write_elsewhere(
         &mut self,
         group: &[(Vec<Vec<u8>>, Done)],
@@ -250,14 +250,14 @@ impl Writer {
         let is_cut = self.abandon(first, shared);
         let written = self.write(group, first, shared);
         if written.is_err() && self.abandon(first, shared) && is_cut {
-            // None of the frames is on disk, so their numbers leave no gap.
+            // None of the frames is on disk, so reusing their numbers leaves no gap.
             self.sequence = first;
         }
         written
     }
 
-    /// Gives up the current file, whose synced frames end before `next`; returns whether it holds no
-    /// others.
+    /// Gives up the current file, whose synced frames end before `next`. Returns whether all other
+    /// frames were removed from it.
     fn abandon(&mut self, next: u64, shared: &Shared) -> bool {
         let Some(segment) = self.segment.take() else { return true };
         if segment.synced > 0
@@ -273,7 +273,7 @@ impl Writer {
         let Some(segment) = self.segment.take() else { return };
         match shared.marker.lock().closed(self.sequence) {
             Ok(()) => segment.seal(),
-            // Without the note, a file that is shorter than it was looks damaged.
+            // If the mark was not updated, a shortened file would look damaged.
             Err(error) => {
                 tracing::warn!(%error, "the extent of the log could not be written down");
             }
@@ -306,7 +306,7 @@ impl Writer {
         if is_new {
             let opened = shared.marker.lock().opened(segment.id, first, self.config.segment_bytes);
             if let Err(error) = opened {
-                // The rows are durable all the same.
+                // The rows are durable anyway.
                 tracing::warn!(%error, "the extent of the log could not be written down");
             }
         }

@@ -1,4 +1,4 @@
-//! A table's rows as the query engine reads them: files at rest, then what is in memory.
+//! The scan of a table for the query engine: flushed files, then the rows in memory.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -36,16 +36,16 @@ use crate::columns::fixed;
 use crate::embedded::{DataFile, Snapshot};
 use crate::live::conform;
 
-/// A table at a moment, with its columns as they are at rest.
+/// A snapshot of a table, with its columns as they are in files.
 #[derive(Debug)]
 pub(super) struct AtRest {
     snapshot: Snapshot,
-    /// Positions, and those of the other columns that are needed, in the table's order.
+    /// The schema of the positions and of the other columns that are needed, in the table's order.
     schema: SchemaRef,
 }
 
-/// Returns what the engine calls the folder of all tables. Explanations of queries show paths below
-/// it, and not where the folder is.
+/// Returns the engine's URL of the folder of all tables. Query plans show paths below it, so they
+/// do not reveal where the folder is.
 pub(super) fn place() -> ObjectStoreUrl {
     ObjectStoreUrl::parse("tables://").expect("a scheme alone is an object store's URL")
 }
@@ -68,7 +68,8 @@ impl AtRest {
 
     /// Plans to read at most `limit` rows from a position on, in order.
     ///
-    /// A logical plan would say the same, but takes time that grows with the square of the columns.
+    /// An optimized logical plan would be the same, but planning takes time that grows with the
+    /// square of the number of columns.
     pub(super) async fn rows_from(
         &self,
         state: &SessionState,
@@ -79,7 +80,7 @@ impl AtRest {
         let position = Arc::new(Column::new(fixed::POSITION, 0));
         let from = BinaryExpr::new(position, Operator::GtEq, lit(from as i64));
         let plan: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(Arc::new(from), plan)?);
-        // What files hold before the position is not read.
+        // Rows in files before the position are not read.
         let plan = FilterPushdown::new().optimize(plan, state.config_options())?;
         Ok(Arc::new(GlobalLimitExec::new(plan, 0, Some(limit))))
     }
@@ -91,8 +92,8 @@ impl AtRest {
         columns: &[usize],
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let place = place();
-        // A file never changes under its name, so what it says of itself is read once. To read it
-        // for each query takes longer than many a query.
+        // A file's content never changes under the same name, so its metadata is read once. Reading
+        // it for each query would take longer than many queries.
         let readers = CheckedReaders::new(
             resources.object_store(&place)?,
             resources.cache_manager.get_file_metadata_cache(),
@@ -108,7 +109,7 @@ impl AtRest {
             .with_preserve_order(partitions == 1)
             .with_projection_indices(Some(columns.to_vec()))?;
         if let Some(place) = columns.iter().position(|&column| column == 0) {
-            // Files lie in the order of their positions, and so do the rows in each.
+            // Files are in the order of their positions, and so are the rows in each file.
             let position: Arc<dyn PhysicalExpr> = Arc::new(Column::new(fixed::POSITION, place));
             config = config.with_output_ordering(
                 LexOrdering::new([PhysicalSortExpr::new_default(position)]).into_iter().collect(),
@@ -132,7 +133,7 @@ impl AtRest {
             column_statistics: columns,
         };
         let mut file = PartitionedFile::new(String::new(), file.bytes);
-        // As it is: made from a text, the path would have its `~` encoded.
+        // The path is set as it is: parsing it from text would encode its `~`.
         file.object_meta.location = path;
         Ok(file.with_statistics(Arc::new(statistics)))
     }
@@ -145,7 +146,7 @@ impl AtRest {
         Ok(plan)
     }
 
-    /// Leaves rows out that hold no row any more.
+    /// Filters out deleted positions.
     fn without_dead(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let place = plan.schema().index_of(fixed::POSITION)?;
         let position =
@@ -187,7 +188,7 @@ impl TableProvider for AtRest {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        // Files are pruned by the physical filters that reach their scan.
+        // Files are pruned by the physical filters that are pushed down to their scan.
         Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()])
     }
 
@@ -215,7 +216,7 @@ impl TableProvider for AtRest {
         }
         let plan: Arc<dyn ExecutionPlan> = match parts.len() {
             0 => Arc::new(EmptyExec::new(Arc::new(self.schema.project(&columns)?))),
-            // One partition asks for the rows in their order.
+            // A single partition means that the rows are wanted in order.
             _ if partitions == 1 => Arc::new(InOrder::new(parts)?),
             1 => parts.remove(0),
             _ => UnionExec::try_new(parts)?,

@@ -1,4 +1,4 @@
-//! Names of tables, as SQL looks them up: entity, project, table.
+//! Resolves the names of tables in SQL: entity, project, table.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,25 +12,25 @@ use super::named::Named;
 use super::view::view;
 use crate::embedded::Snapshot;
 
-/// The tables that there are.
+/// The existing tables.
 pub(crate) trait Tables: fmt::Debug + Send + Sync {
     /// Returns the names of all tables that have a row.
     fn names(&self) -> Vec<TablePath>;
 
-    /// Returns a table as it is now.
+    /// Returns a snapshot of a table.
     fn find(&self, path: &TablePath) -> Option<Snapshot>;
 }
 
-/// What one query sees: the tables of the entities that its author may read, and no others, so that
-/// nothing else has to be checked.
+/// The tables that one query can see: those of the entities that its author may read, and no
+/// others, so that nothing else has to be checked.
 #[derive(Clone, Debug)]
 pub(super) struct Visible {
     pub(super) tables: Arc<dyn Tables>,
-    /// `None` for all.
+    /// The visible entities; `None` for all.
     pub(super) entities: Option<Vec<String>>,
-    /// Whether tables show the positions of their rows.
+    /// Whether tables have a column with the positions of their rows.
     pub(super) positions: bool,
-    /// The columns that are needed of wide tables.
+    /// The columns of wide tables that are needed.
     pub(super) named: Arc<Named>,
 }
 
@@ -62,8 +62,8 @@ impl CatalogProviderList for Visible {
     }
 
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
-        // Whether it is there shows when a table is looked for: an entity that may not be seen and
-        // one that is not there are the same.
+        // Whether the entity exists is decided when a table is looked up: the result is the same
+        // for an entity that does not exist and one that must not be seen.
         Some(Arc::new(Entity { visible: self.clone(), entity: name.to_owned() }))
     }
 }
@@ -97,7 +97,7 @@ struct Project {
 }
 
 impl Project {
-    /// A name in one pair of quotes may be a whole path.
+    /// Parses a name: one quoted name may be a whole path.
     fn path(&self, name: &str) -> Option<TablePath> {
         let parts: Vec<&str> = name.split('/').collect();
         match parts[..] {

@@ -1,4 +1,4 @@
-//! Reading Parquet files with their checksums.
+//! Reads Parquet files and verifies their checksums.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use parquet::file::metadata::ParquetMetaData;
 
 use crate::embedded::{BLOCK, DataFile, Sums, block_sums};
 
-/// How much of a file without checksums of blocks is read at a time to compare it with its checksum.
+/// How much of a file without block checksums is read at a time to compare it with its checksum.
 const PIECE: u64 = 4 << 20;
 
-/// Makes readers that return no byte whose checksum is wrong.
+/// Creates readers that never return a byte whose checksum is wrong.
 ///
-/// Metadata are checked when they are read into the cache, blocks of rows each time they are read. A
-/// file of an earlier version, which has one checksum only, is read as a whole at first.
+/// Metadata is checked when it is read into the cache, blocks of rows each time they are read. A
+/// file of an earlier version, which has only one checksum, is first read completely.
 #[derive(Debug)]
 pub(super) struct CheckedReaders {
     readers: CachedParquetFileReaderFactory,
@@ -65,7 +65,7 @@ struct CheckedReader {
     reader: Box<dyn AsyncFileReader + Send>,
     file: DataFile,
     sums: Arc<Sums>,
-    /// The checksums of blocks, once the metadata were checked.
+    /// The checksums of blocks, once the metadata was checked.
     blocks: Option<Arc<[u32]>>,
 }
 
@@ -87,7 +87,7 @@ impl CheckedReader {
         Ok(metadata)
     }
 
-    /// Returns the checksums of the file's blocks; none for a file of an earlier version.
+    /// Verifies the metadata, and returns the block checksums; none for a file of an earlier version.
     async fn check_metadata(
         &mut self,
         metadata: &ParquetMetaData,
@@ -147,20 +147,20 @@ impl CheckedReader {
         ParquetError::General(format!("a checksum of {} is wrong", self.file.name))
     }
 
-    /// Notes the file if something about it failed, so that it is checked as a whole.
+    /// Records the file as suspect on an error, so that it is checked completely.
     fn noted<T>(&self, result: Result<T, ParquetError>) -> Result<T, ParquetError> {
         result.inspect_err(|_| self.sums.suspect(&self.file.name))
     }
 }
 
-/// The parts of a file that have a checksum each: blocks of rows, then the metadata as one.
+/// The parts of a file that each have a checksum: blocks of rows, then the metadata as one part.
 struct Sections {
     start_of_tail: u64,
     size: u64,
 }
 
 impl Sections {
-    /// Widens ranges to whole sections, and joins those that overlap or touch.
+    /// Extends ranges to whole sections, and joins those that overlap or touch.
     fn widened(&self, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
         let widen = |range: &Range<u64>| {
             let start = range.start.min(self.start_of_tail);
@@ -184,7 +184,7 @@ impl Sections {
         joined
     }
 
-    /// Returns whether all sections of a range have the right checksum.
+    /// Returns whether the checksums of all sections of a range are right.
     fn is_whole(&self, range: &Range<u64>, bytes: &[u8], blocks: &[u32], tail: u32) -> bool {
         let rows = bytes.len().min(self.start_of_tail.saturating_sub(range.start) as usize);
         let (rows, metadata) = bytes.split_at(rows);
@@ -237,7 +237,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Widened ranges cover all that was asked for, and a changed byte in them is found.
+        /// Widened ranges cover everything that was requested, and a changed byte in them is
+        /// detected.
         #[test]
         fn ranges_are_checked(
             rows in 0u64..4 * BLOCK,

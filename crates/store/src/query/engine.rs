@@ -41,30 +41,30 @@ use crate::embedded::{Snapshot, StoreConfig, TABLES};
 use crate::live::rows_before;
 use crate::{MemoryCeiling, ReadRow, StoreError};
 
-/// The stack of a thread that plans and runs queries. Plans are trees, and much of the engine
+/// The stack size of threads that plan and run queries. Plans are trees, and much of the engine
 /// recurses into them. Only the used part takes memory.
 const STACK_BYTES: usize = 32 << 20;
 
-/// How many threads plan queries, or read files for them.
+/// The maximum number of threads that plan queries, or read files for them.
 const MAX_BLOCKING_THREADS: usize = 64;
 
-/// How many queries are planned at a time: more than one owner may have, and fewer than there are
+/// How many queries are planned at a time: more than one owner can have, and fewer than there are
 /// threads.
 const MAX_PLANNING: usize = 32;
 
-/// How long one page of rows may take.
+/// The timeout of reading one page of rows.
 const READ_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How many batches of an answer wait for its reader.
+/// How many batches of an answer are buffered for its reader.
 const WAITING_BATCHES: usize = 2;
 
-/// Answers queries; all of them share its memory and its threads.
+/// Answers queries. All queries share its memory and its threads.
 #[derive(Debug)]
 pub(crate) struct Engine {
     resources: Arc<RuntimeEnv>,
     threads: usize,
-    /// Where queries run: an operator may compute for seconds without a pause, and rows that come
-    /// in shall not wait for it.
+    /// The runtime of queries: an operator may compute for seconds without yielding, and appends
+    /// must not wait for it.
     pool: Option<Runtime>,
     queries: Arc<RunningQueries>,
     max_queries_per_owner: usize,
@@ -84,7 +84,7 @@ impl Drop for Engine {
 impl Engine {
     pub(crate) fn new(config: &StoreConfig) -> Result<Self, StoreError> {
         let spill = config.folder.join("spill");
-        // What a process that was killed has left there is of no use to anybody.
+        // Spill files of a killed process are obsolete.
         if spill.exists() {
             std::fs::remove_dir_all(&spill)?;
         }
@@ -121,7 +121,7 @@ impl Engine {
         })
     }
 
-    /// Answers a query in SQL. Everything that depends on its text runs on the engine's own threads.
+    /// Answers an SQL query. Everything that depends on its text runs on the engine's own threads.
     pub(crate) async fn query(
         &self,
         tables: Arc<dyn Tables>,
@@ -145,7 +145,7 @@ impl Engine {
         let planning = Arc::clone(&self.planning);
         let task = self.spawn(async move {
             let Ok(turn) = planning.acquire_owned().await else { return };
-            // Planning does not pause: beside the threads that run queries, it cannot hold them up.
+            // Planning does not yield, so it runs on threads where it cannot delay running queries.
             let planned = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
                 running.check().map_err(failed)?;
@@ -164,7 +164,7 @@ impl Engine {
                     return drop(send_schema.send(Err(engine_failed())));
                 }
             };
-            // The caller may have gone away: then nothing more is computed.
+            // If the caller was dropped, nothing more is computed.
             if send_schema.send(Ok(rows.schema())).is_err() {
                 return;
             }
@@ -209,7 +209,7 @@ impl Engine {
         let (send, batches) = oneshot::channel();
         let task = self.spawn(async move {
             let batches = read_files(state, snapshot, from, limit).await;
-            // The caller may have gone away.
+            // The caller may have been dropped.
             let _ = send.send(batches);
         })?;
         let mut running = Running { task, query, _permit: None };
@@ -228,7 +228,7 @@ impl Engine {
     }
 }
 
-/// Makes what one query is planned and run with.
+/// Creates the session in which one query is planned and run.
 fn session(
     resources: &Arc<RuntimeEnv>,
     visible: Visible,
@@ -236,7 +236,7 @@ fn session(
     partitions: usize,
     query: &Arc<RunningQuery>,
 ) -> Result<SessionState, StoreError> {
-    // A name that no table has, so that a short name without a home finds nothing.
+    // A name that no table has, so that a short name is not found if the query has no home.
     let (entity, project) = home.map_or(("-", "-"), |(entity, project)| (entity, project));
     let mut config = SessionConfig::new()
         .with_target_partitions(partitions)
@@ -244,11 +244,11 @@ fn session(
         .with_default_catalog_and_schema(entity, project)
         .with_information_schema(true);
     let options = config.options_mut();
-    // Columns are called what the program that logged them called them.
+    // Column names keep the case in which they were logged.
     options.sql_parser.enable_ident_normalization = false;
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
-    // The rule takes a view's column and the one it is made of for two of the same name.
+    // The rule confuses a view's column with the column of the same name that it is computed from.
     options.optimizer.enable_leaf_expression_pushdown = false;
     options.execution.time_zone = Some("+00:00".to_owned());
     let resources =
@@ -272,7 +272,7 @@ fn session(
     Ok(state)
 }
 
-/// A running query, for the caller that waits for its answer. It ends when this is dropped.
+/// A running query, for the caller that waits for its answer. Dropping it stops the query.
 struct Running {
     task: JoinHandle<()>,
     query: Arc<RunningQuery>,
@@ -280,7 +280,7 @@ struct Running {
 }
 
 impl Running {
-    /// Waits for the end of the task, and fails if it did not end by itself. It is called once.
+    /// Waits for the end of the task. Fails if the task panicked or was stopped. Called at most once.
     async fn end(&mut self) -> Result<(), StoreError> {
         match (&mut self.task).await {
             Ok(()) => Ok(()),
@@ -304,7 +304,7 @@ async fn run(mut state: SessionState, sql: &str) -> Result<SendableRecordBatchSt
     let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
     sql_limits::check_selects(&statement)?;
     let plan = state.statement_to_plan(statement).await.map_err(failed)?;
-    // Before anything else walks it.
+    // Before any other code walks the plan.
     check_size(&plan)?;
     SQLOptions::new()
         .with_allow_ddl(false)
@@ -313,7 +313,7 @@ async fn run(mut state: SessionState, sql: &str) -> Result<SendableRecordBatchSt
         .verify_plan(&plan)
         .map_err(failed)?;
     if is_plain(&plan) {
-        // Rows that are neither sorted nor put together come oldest first.
+        // Rows that are neither sorted nor aggregated are returned oldest first.
         *state.config_mut() = state.config().clone().with_target_partitions(1);
     }
     let plan = state.optimize(&plan).map_err(failed)?;
@@ -330,11 +330,11 @@ async fn read_files(
     from: u64,
     limit: usize,
 ) -> Result<Vec<RecordBatch>, StoreError> {
-    // Only the files that can have the first of them are opened.
+    // Only the files that can hold the first `limit` rows are opened.
     let mut rows = 0;
     let files = snapshot.files.iter().filter(|file| file.end > from).take_while(|file| {
         let is_needed = rows < limit as u64;
-        // The first may begin before the rows that are asked for.
+        // The first file may begin before the requested rows.
         rows += if file.first >= from { file.rows } else { 0 };
         is_needed
     });
@@ -384,7 +384,7 @@ fn read_memory(snapshot: &Snapshot, from: u64, limit: usize) -> Vec<RecordBatch>
         let rest = batch.slice(skip, batch.num_rows() - skip);
         let Some(positions) = crate::live::positions(&rest) else { continue };
         let mut at = 0;
-        // Runs of rows between those that hold no row any more.
+        // Runs of rows between deleted positions.
         while at < rest.num_rows() && left > 0 {
             let alive = |i: usize| !snapshot.dead.contains(positions.value(i) as u64);
             let start = (at..rest.num_rows()).find(|&i| alive(i)).unwrap_or(rest.num_rows());
@@ -400,7 +400,7 @@ fn read_memory(snapshot: &Snapshot, from: u64, limit: usize) -> Vec<RecordBatch>
     batches
 }
 
-/// Tells whether a query takes rows of one table as they are: in their order, then.
+/// Returns whether a query returns rows of one table unchanged, in their order.
 fn is_plain(plan: &LogicalPlan) -> bool {
     let mut is_plain = true;
     let mut scans = 0;
@@ -418,7 +418,7 @@ fn is_plain(plan: &LogicalPlan) -> bool {
     visited.is_ok() && is_plain && scans == 1
 }
 
-/// Passes batches on, and ends with an error when their time is over.
+/// Passes batches on, and ends with an error on timeout.
 fn until(
     deadline: Instant,
     timeout: Duration,
@@ -457,7 +457,7 @@ fn failed(error: DataFusionError) -> StoreError {
     StoreError::Query { message: error.strip_backtrace() }
 }
 
-/// Returns the error of ours that the engine has wrapped.
+/// Returns the store's own error that the engine has wrapped.
 fn own(error: &DataFusionError) -> Option<&StoreError> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! Expressions that somebody else wrote, before they become a part of a query.
+//! Checks expressions from users before they become part of a query.
 
 use std::ops::ControlFlow;
 
@@ -9,19 +9,19 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::StoreError;
 
-/// The stack that the parser may use. Only the used part takes memory.
+/// The stack size for the parser. Only the used part takes memory.
 const STACK_BYTES: usize = 16 << 20;
 
-/// Puts a text in parentheses if it is one expression over the cells of a row, so that it can stand
-/// in a query and stays what it is there.
+/// Puts a text in parentheses if it is one expression over the cells of a row, so that it can be
+/// inserted into a query without changing its meaning.
 ///
-/// It may hold no query of its own, no window and no star. Columns and functions are looked up when
-/// the query is planned.
+/// Subqueries, window functions and `*` are refused. Columns and functions are looked up when the
+/// query is planned.
 pub fn row_expression(text: &str) -> Result<String, StoreError> {
     super::sql_limits::EXPRESSION.check(text)?;
     // The caller's thread may have a small stack, and the parser's tree is dropped recursively.
     stacker::grow(STACK_BYTES, || check(text))?;
-    // Anything left open in it was found above, but for a comment that ends with its line.
+    // The check found anything left open in the text, except a comment that ends with its line.
     Ok(format!("({text}\n)"))
 }
 
@@ -38,7 +38,7 @@ fn check(text: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Finds what an expression over one row has no use for.
+/// Finds syntax that is not allowed in an expression over one row.
 struct Plain;
 
 impl Visitor for Plain {

@@ -1,9 +1,9 @@
 //! Functions whose results may be much larger than their arguments, or take much longer.
 //!
-//! The engine's memory pool sees operators, not functions: `repeat('x', 2000000000)` takes what it
-//! takes. So each call of such a function is replaced by a wrapper, which estimates the largest
-//! possible result before it is made, computes large batches in parts, stops between parts when the
-//! query is over, and reserves in the pool what the results take.
+//! The engine's memory pool sees operators, not functions: `repeat('x', 2000000000)` allocates
+//! without asking the pool. So each call of such a function is replaced by a wrapper, which
+//! estimates the largest possible result in advance, computes large batches in parts, stops between
+//! parts if the query has ended, and reserves the memory of the results in the pool.
 
 use std::any::Any;
 use std::hash::{Hash, Hasher};
@@ -29,33 +29,33 @@ use super::running::{HeldResults, RunningQuery};
 use super::text_concat::TextConcat;
 use crate::StoreError;
 
-/// The most bytes that the result for one row may have.
+/// The maximum number of bytes of the result for one row.
 const MAX_ROW_BYTES: u64 = 16 << 20;
 
-/// The most bytes of a result that is the same for all rows: it is repeated for each row where it
-/// meets columns.
+/// The maximum number of bytes of a result that is the same for all rows: it is repeated for each
+/// row when it is combined with columns.
 const MAX_CONSTANT_BYTES: u64 = 1 << 20;
 
-/// The most bytes that the results for one batch of rows may have.
+/// The maximum number of bytes of the results for one batch of rows.
 const MAX_BATCH_BYTES: u64 = 128 << 20;
 
-/// The most steps for one row: a second or so.
+/// The maximum number of steps for one row: about a second.
 const MAX_ROW_STEPS: u64 = 1 << 30;
 
-/// The most bytes of results that are computed in one part, …
+/// The maximum number of bytes of results that are computed in one part.
 const PART_BYTES: u64 = 16 << 20;
 
-/// … and the most steps.
+/// The maximum number of steps that are computed in one part.
 const PART_STEPS: u64 = 1 << 27;
 
 /// Smaller results are not reserved.
 const SMALL_BYTES: u64 = 64 << 10;
 
-/// Puts wrappers around the functions of a plan that need one.
+/// Wraps the functions of a plan that need a bound.
 #[derive(Debug)]
 pub(super) struct BoundFunctions {
     query: Arc<RunningQuery>,
-    /// How many batches may be in use at a time.
+    /// The number of batches that may be in use at a time.
     batches: usize,
 }
 
@@ -121,7 +121,7 @@ impl BoundFunctions {
 
 impl AnalyzerRule for BoundFunctions {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        // Most plans have none, and to rewrite a wide one takes time.
+        // Most plans have none, and rewriting a wide plan takes time.
         if !Self::is_needed(&plan)? {
             return Ok(plan);
         }
@@ -141,7 +141,7 @@ impl AnalyzerRule for BoundFunctions {
     }
 }
 
-/// A function with a bound on what it makes.
+/// A function whose results are bounded.
 #[derive(Debug)]
 struct Bounded {
     function: Arc<ScalarUDF>,
@@ -258,8 +258,8 @@ fn slice(args: &ScalarFunctionArgs, rows: Range<usize>) -> ScalarFunctionArgs {
     }
 }
 
-/// All but `invoke_with_args` and `simplify` is the function's own: what it is simplified to might
-/// not be bounded.
+/// Everything except `invoke_with_args` and `simplify` is delegated to the function: the simplified
+/// form might not be bounded.
 impl ScalarUDFImpl for Bounded {
     fn name(&self) -> &str {
         self.function.name()

@@ -1,4 +1,4 @@
-//! How large the results of functions can be, estimated from their arguments.
+//! Estimates how large the results of functions can be, from their arguments.
 
 use std::ops::Add;
 
@@ -10,11 +10,11 @@ use arrow::datatypes::{
 use datafusion::common::Result;
 use datafusion::logical_expr::ColumnarValue;
 
-/// To find all matches of a regular expression may take as many steps as the square of the text's
-/// length; that many of them take as long as one step of another function.
+/// Finding all matches of a regular expression may take as many steps as the square of the text's
+/// length; this many of them take as long as one step of another function.
 const REGEX_STEPS: u64 = 16;
 
-/// What a row needs at the most.
+/// The maximum resources for one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Need {
     pub(super) bytes: u64,
@@ -35,39 +35,39 @@ impl Add for Need {
 /// How the result of a function grows with its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Growth {
-    /// As many times the first argument as the second says.
+    /// The first argument, repeated as often as the value of the second argument.
     Times,
-    /// As many characters as the second argument says.
+    /// As many characters as the value of the second argument.
     Padded,
-    /// As many elements as the second argument says, each as large as the third.
+    /// As many elements as the value of the second argument, each as large as the third.
     Resized,
-    /// Each occurrence of the second argument becomes the third.
+    /// Each occurrence of the second argument is replaced by the third.
     Replaced,
-    /// Each match of the second argument becomes the third, which may hold what was matched.
+    /// Each match of the second argument is replaced by the third, which may contain the match.
     RegexReplaced,
     /// Each match of the second argument is counted.
     RegexCounted,
-    /// Each character becomes another.
+    /// Each character is replaced by another.
     Translated,
-    /// All arguments in a row.
+    /// All arguments, concatenated.
     Sum,
-    /// All arguments after the first, with the first between them.
+    /// All arguments after the first, joined with the first as the separator.
     Joined,
-    /// The elements of the first argument as text, with the second between them.
+    /// The elements of the first argument as text, joined with the second as the separator.
     ListJoined,
     /// A list of the first argument's parts.
     Split,
     /// A list of numbers or instants from the first argument to the second.
     Series,
-    /// Each letter of the second argument becomes a few.
+    /// Each letter of the second argument is replaced by a few.
     Formatted,
-    /// A number, after as many steps as the product of two lengths.
+    /// A number, computed in as many steps as the product of two lengths.
     Compared,
 }
 
 impl Growth {
-    /// Returns how a function grows; `None` if its results are about as large as its arguments and
-    /// it does not have to be bounded.
+    /// Returns how the result of a function grows; `None` if it is about as large as the arguments
+    /// and does not have to be bounded.
     pub(super) fn of(function: &str) -> Option<Self> {
         Some(match function {
             "array_repeat" | "repeat" => Self::Times,
@@ -90,7 +90,7 @@ impl Growth {
         })
     }
 
-    /// Returns what each row needs.
+    /// Returns the resources for each row.
     pub(super) fn needs(self, args: &[ColumnarValue], rows: usize) -> Result<Needs> {
         let size_of = |at: usize| args.get(at).map_or(Ok(Values::Same(0)), sizes);
         let count_of = |at: usize| args.get(at).map_or(Ok(Values::Same(0)), counts);
@@ -107,7 +107,7 @@ impl Growth {
             }
             Self::Padded | Self::Resized => {
                 let (value, length, fill) = (size_of(0)?, count_of(1)?, size_of(2)?);
-                // A character has four bytes at the most.
+                // A character has at most four bytes.
                 let each = |fill: u64| if self == Self::Padded { 4 } else { fill.max(16) };
                 let padded = |row| {
                     let filled = length.of(row).saturating_mul(each(fill.of(row)));
@@ -185,7 +185,7 @@ fn regex_steps(bytes: u64) -> u64 {
     bytes.saturating_mul(bytes) / REGEX_STEPS
 }
 
-/// What each row of a batch needs.
+/// The resources for each row of a batch.
 #[derive(Debug)]
 pub(super) struct Needs(Vec<Need>);
 
@@ -211,7 +211,8 @@ impl<T: Copy + Default> Values<T> {
     }
 }
 
-/// Calls a function with the argument as an array: of one row if it is the same for all.
+/// Calls a function with the argument as an array; the array has one row if the value is the same
+/// for all.
 fn values<T: Copy + Default>(
     value: &ColumnarValue,
     read: impl FnOnce(&ArrayRef) -> Result<Vec<T>>,
@@ -224,12 +225,12 @@ fn values<T: Copy + Default>(
     })
 }
 
-/// Returns how many bytes each row's value has.
+/// Returns the number of bytes of each row's value.
 fn sizes(value: &ColumnarValue) -> Result<Values<u64>> {
     values(value, |array| Ok(row_bytes(array.as_ref())))
 }
 
-/// Returns each row's count; what is negative or null counts as none.
+/// Returns each row's count; negative values and nulls count as zero.
 fn counts(value: &ColumnarValue) -> Result<Values<u64>> {
     values(value, |array| {
         let numbers = cast(array, &DataType::Int64)?;
@@ -288,19 +289,19 @@ fn row_bytes(array: &dyn Array) -> Vec<u64> {
         ty => match ty.primitive_width() {
             Some(width) => vec![width as u64; rows],
             None if *ty == DataType::Boolean => vec![1; rows],
-            // The size of one row of another type is not known: it may be all of it.
+            // The size of one row of another type is not known: it may be the whole array.
             None => vec![array.get_array_memory_size() as u64; rows],
         },
     }
 }
 
-/// Returns how many bytes lists have, of which each has the elements between two offsets.
+/// Returns the bytes of lists, each of which has the elements between two offsets.
 fn inner_bytes(offsets: &[usize], elements: &dyn Array) -> Vec<u64> {
     let (Some(&first), Some(&last)) = (offsets.first(), offsets.last()) else { return Vec::new() };
     let bytes = row_bytes(elements.slice(first, last - first).as_ref());
     let list = |pair: &[usize]| {
         let elements = &bytes[pair[0] - first..pair[1] - first];
-        // An element is a view or an offset, too.
+        // Each element also has a view or an offset.
         elements.iter().fold(16_u64, |sum, bytes| sum.saturating_add(*bytes).saturating_add(16))
     };
     offsets.windows(2).map(list).collect()
@@ -317,7 +318,7 @@ fn ticks(value: &ColumnarValue) -> Result<Values<i128>> {
                 .iter()
                 .map(|it| {
                     it.map_or(0, |it| {
-                        // The shortest month makes the most steps.
+                        // The shortest month gives the most steps.
                         let days = i128::from(it.months) * 28 + i128::from(it.days);
                         days * DAY + i128::from(it.nanoseconds)
                     })

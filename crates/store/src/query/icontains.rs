@@ -10,9 +10,10 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-/// Tells whether a text contains another, whatever the case of ASCII letters; null for null.
+/// Returns whether a text contains another, ignoring the case of ASCII letters; null for null.
 ///
-/// `ILIKE '%part%'` says nearly the same by a regular expression, which takes three times as long.
+/// `ILIKE '%part%'` does nearly the same with a regular expression, which takes three times as
+/// long.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct IContains {
     signature: Signature,
@@ -50,7 +51,7 @@ impl ScalarUDFImpl for IContains {
         let Some(texts) = texts.as_string_view_opt() else {
             return exec_err!("icontains looks into texts");
         };
-        // What lies below a null is of no matter.
+        // The values under nulls do not matter.
         let found = BooleanBuffer::collect_bool(texts.len(), |i| {
             contains(texts.value(i).as_bytes(), part.as_bytes())
         });

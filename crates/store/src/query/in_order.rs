@@ -1,4 +1,4 @@
-//! One part of a table behind the other.
+//! Concatenates the parts of a table in order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use datafusion::physical_plan::{
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-/// Gives the rows of its inputs one after the other, in one partition: all of the first, then all
-/// of the second. A union of them would mix them.
+/// Returns the rows of its inputs one after the other, in one partition: all rows of the first,
+/// then all rows of the second. A union would interleave them.
 ///
-/// It lets filters through, but no limit: a scan that knows of one reads the parts of a file first
-/// that a filter takes as a whole, whatever their order.
+/// Filters are pushed down to the inputs, but limits are not: a scan with a limit reads the parts
+/// of a file first that match a filter completely, regardless of their order.
 #[derive(Debug)]
 pub(super) struct InOrder {
     inputs: Vec<Arc<dyn ExecutionPlan>>,
@@ -28,7 +28,7 @@ pub(super) struct InOrder {
 }
 
 impl InOrder {
-    /// Takes inputs of one schema.
+    /// Creates the plan for inputs of the same schema.
     pub(super) fn new(inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Self> {
         let schema = inputs[0].schema();
         let properties = PlanProperties::new(
@@ -96,7 +96,7 @@ impl ExecutionPlan for InOrder {
                 (0..partitions).map(|partition| (Arc::clone(input), partition))
             })
             .collect();
-        // Each begins when the one before has ended.
+        // Each input starts when the one before has ended.
         let rows = futures_util::stream::iter(parts)
             .map(move |(input, partition)| input.execute(partition, Arc::clone(&context)))
             .try_flatten();

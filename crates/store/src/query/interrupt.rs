@@ -1,4 +1,4 @@
-//! Joins that stop when their query does.
+//! Stops joins when their query stops.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use super::running::RunningQuery;
 /// Makes every operator that can return more rows than it reads (joins, unions, `unnest`) check its
 /// query after each batch.
 ///
-/// A cross join collects one side in a loop that never pauses, so aborting its task has no effect.
-/// Nested cross joins of few rows return batches of a few rows each, whose memory is many times what
-/// the operator reserves for them. The check ends such a loop.
+/// A cross join collects one side in a loop that never yields, so aborting its task has no effect.
+/// Nested cross joins of few rows return batches of a few rows each, whose memory is many times
+/// what the operator reserves for them. The check ends such a loop.
 #[derive(Debug)]
 pub(super) struct Interrupt {
     query: Arc<RunningQuery>,

@@ -1,4 +1,4 @@
-//! Questions in SQL, and the rows that answer them.
+//! SQL queries and their results.
 
 mod at_rest;
 mod catalog;
@@ -30,11 +30,11 @@ pub(crate) use catalog::Tables;
 pub(crate) use engine::Engine;
 pub use expression::row_expression;
 
-/// A question in SQL.
+/// An SQL query.
 ///
-/// A table is named `entity.project.table`, each part quoted where SQL needs it; a name with fewer
-/// parts is looked up in [`home`](Self::home). `"entity/project/table"` in one pair of quotes is a
-/// name too.
+/// A table is named `entity.project.table`, each part quoted if SQL requires it. A name with fewer
+/// parts is looked up in [`home`](Self::home). `"entity/project/table"` as one quoted name is also
+/// a table name.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// One `SELECT` (or `SHOW`, `DESCRIBE`, `EXPLAIN`, `WITH`, `VALUES`).
@@ -43,12 +43,12 @@ pub struct Query {
     pub home: Option<(String, String)>,
     /// The entities whose tables may be read; `None` for all.
     pub entities: Option<Vec<String>>,
-    /// The longest it may take, from the call to the last row.
+    /// The timeout, from the call to the last row.
     pub timeout: Duration,
-    /// Whether each table has a last column more: `_pos`, the row's position.
+    /// Whether each table has an additional last column `_pos` with the row's position.
     pub positions: bool,
-    /// On whose behalf it runs. A few queries of one owner run at a time, and the others wait; those
-    /// without an owner are not counted.
+    /// The owner on whose behalf the query runs. Only a few queries of one owner run at a time, and
+    /// the others wait. Queries without an owner are not limited.
     pub owner: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct Query {
 pub struct Rows {
     /// The columns.
     pub schema: SchemaRef,
-    /// The rows, as they come.
+    /// The rows, streamed.
     pub batches: BoxStream<'static, Result<RecordBatch, StoreError>>,
 }
 

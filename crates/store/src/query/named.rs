@@ -1,4 +1,4 @@
-//! Which columns of its tables a query may name.
+//! Finds the columns of its tables that a query may name.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,10 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// The columns that a query may name.
-///
-/// To plan a query takes time that grows with the square of the columns of its tables, so that wide
-/// tables are planned with these columns alone. They are found in the tokens of the query, which takes
-/// no recursion: every word counts as a name, and syntax that may mean columns without naming them
-/// counts as all of them.
+/// Planning takes time that grows with the square of the number of columns, so wide tables are
+/// planned with only these columns. They are found in the tokens of the query, which needs no
+/// recursion: every word counts as a name, and syntax that may refer to columns without naming them
+/// counts as all columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Named {
     All,
@@ -19,7 +18,7 @@ pub(super) enum Named {
 }
 
 impl Named {
-    /// Reads the text of a query.
+    /// Returns the columns that the text of a query may name.
     pub(super) fn in_query(sql: &str) -> Self {
         // The parser reports text that is not SQL.
         let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
@@ -45,7 +44,7 @@ impl Named {
     }
 }
 
-/// Returns whether tokens may mean columns that they do not name.
+/// Returns whether tokens may refer to columns that they do not name.
 fn stands_for_all(tokens: &[Token]) -> bool {
     use Keyword::{
         COLUMNS, DESCRIBE, DISTINCT, EXCEPT, EXPLAIN, FROM, INTERSECT, NATURAL, ON, PIVOT, SELECT,
@@ -54,7 +53,8 @@ fn stands_for_all(tokens: &[Token]) -> bool {
     if !matches!(tokens.first().map(keyword), Some(SELECT | WITH | EXPLAIN)) {
         return true;
     }
-    // Whether a SELECT comes before the FROM, at each depth of parentheses: `FROM t` alone is all of t.
+    // For each depth of parentheses, whether a SELECT precedes the FROM: `FROM t` alone returns all
+    // of t.
     let mut selects = vec![false];
     for (i, token) in tokens.iter().enumerate() {
         let before = |n: usize| i.checked_sub(n).map(|at| &tokens[at]);
@@ -100,7 +100,7 @@ fn is_word(token: &Token, text: &str) -> bool {
     matches!(token, Token::Word(word) if word.value.eq_ignore_ascii_case(text))
 }
 
-/// Returns whether a token ends an operand, so that `*` behind it multiplies.
+/// Returns whether a token ends an operand, so that a `*` after it multiplies.
 fn is_operand(token: &Token) -> bool {
     match token {
         Token::Word(_) => !matches!(

@@ -1,4 +1,4 @@
-//! Reading the newest rows first where the newest are asked for.
+//! Reads the newest rows first if a query asks for the newest.
 
 use std::sync::Arc;
 
@@ -23,11 +23,12 @@ use datafusion::physical_plan::{
 
 use crate::columns::fixed;
 
-/// Turns scans around below a sort that keeps the rows with the greatest time or position.
+/// Reverses scans below a sort that keeps the rows with the greatest time or position.
 ///
-/// Files lie in the order of positions, and times nearly follow them. Read from the end, the first
-/// rows are mostly the ones that stay, and the filter that such a sort gives its scan then leaves
-/// out nearly all others unread. The sort stays: the order of reading is a hint and no promise.
+/// Files are in the order of positions, and times nearly follow them. If they are read from the
+/// end, the first rows are mostly those that the sort keeps, and the dynamic filter of the sort
+/// then skips nearly all others without reading them. The sort remains: the order of reading is
+/// only a hint.
 #[derive(Debug)]
 pub(super) struct NewestFirst;
 
@@ -58,14 +59,14 @@ impl PhysicalOptimizerRule for NewestFirst {
     }
 }
 
-/// Returns the column whose greatest values a sort keeps, if it keeps a few.
+/// Returns the column whose greatest values a sort keeps, if it is descending and has a limit.
 fn greatest(sort: &SortExec) -> Option<usize> {
     let first = sort.expr().first();
     let column = first.expr.downcast_ref::<Column>()?;
     (sort.fetch().is_some() && first.options.descending).then(|| column.index())
 }
 
-/// Turns the scans around that a column of a plan comes from as it is; `None` where there is none.
+/// Reverses the scans that a column of a plan comes from unchanged; `None` if there is none.
 fn turn(plan: &Arc<dyn ExecutionPlan>, column: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let place = if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
         let config = scan.data_source().downcast_ref::<FileScanConfig>();
@@ -100,7 +101,8 @@ fn with_inputs(
     Arc::clone(plan).replace_children(inputs, options)
 }
 
-/// Reads the last file first, and in each the row groups with the greatest values.
+/// Reverses a scan: the last file is read first, and in each file the row groups with the greatest
+/// values.
 fn turn_scan(config: &FileScanConfig, column: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let source = config.file_source();
     let expr = source.projection().and_then(|it| it.as_ref().get(column));
@@ -119,8 +121,8 @@ fn turn_scan(config: &FileScanConfig, column: usize) -> Result<Option<Arc<dyn Ex
     else {
         return Ok(None);
     };
-    // Where nobody but the sort leaves rows out, the end of the last file is enough, and a second
-    // reader would only decode what the first makes needless.
+    // If only the sort filters rows, the end of the last file is enough, and a second reader would
+    // only decode rows that the first makes unnecessary.
     let is_all = source.filter().is_none_or(|it| it.is::<DynamicFilterPhysicalExpr>());
     let partitions = if is_all { 1 } else { config.file_groups.len().max(1) };
     let mut files: Vec<_> = config.file_groups.iter().flat_map(FileGroup::iter).cloned().collect();

@@ -1,4 +1,4 @@
-//! Bounds on plans, and planning that stops when the time of its query is over.
+//! Bounds on plans, and planning that stops when its query times out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,28 +15,29 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::running::RunningQuery;
 use crate::StoreError;
 
-/// The most relations (scans, joins, projections, …) in a plan, each counted as often as it is used.
-/// The text is bounded before, but what it makes of its relations may be several times as many.
+/// The maximum number of relations (scans, joins, projections, …) in a plan, each counted as often
+/// as it is used. The text is bounded before, but a plan may have several times as many relations
+/// as its text.
 const MAX_RELATIONS: u64 = 8_000;
 
-/// The most expressions in a plan, each counted as often as it is used.
+/// The maximum number of expressions in a plan, each counted as often as it is used.
 const MAX_EXPRESSIONS: u64 = 400_000;
 
-/// The most expressions that rows may be sorted by, or grouped by: the planner compares each with
-/// each.
+/// The maximum number of expressions to sort by, or to group by: the planner compares each pair.
 const MAX_KEYS: usize = 256;
 
-/// The most expressions that a filter may have when columns of a subquery are put into it.
+/// The maximum number of expressions in a filter after columns of a subquery are substituted into
+/// it.
 const MAX_MERGED: usize = 50_000;
 
-/// The most bytes that the constants of a plan may take in one batch, each repeated for each row.
+/// The maximum number of bytes of a plan's constants in one batch, each repeated for each row.
 const MAX_CONSTANT_BYTES: usize = 64 << 20;
 
-/// The fewest rows in a batch.
+/// The minimum number of rows in a batch.
 const MIN_BATCH_ROWS: usize = 16;
 
-/// Refuses a plan that is too large once what it shares (a `WITH` that is used twice, say) is
-/// expanded, as planning and running do.
+/// Refuses a plan that is too large once its shared parts (for example, a `WITH` that is used
+/// twice) are expanded, as planning and execution do.
 pub(super) fn check_size(plan: &LogicalPlan) -> Result<(), StoreError> {
     let failed = |error: DataFusionError| StoreError::Query { message: error.strip_backtrace() };
     let size = expanded_size(plan, &mut HashMap::new()).map_err(failed)?;
@@ -109,7 +110,7 @@ fn expanded_size(
         })
     })?;
     plan.apply_subqueries(|subquery| {
-        // The node itself is made for this call: only what it holds has a place of its own.
+        // The node itself is made for this call: only its content has a stable address.
         size.relations += 1;
         for input in subquery.inputs() {
             size.add(expanded_size(input, known)?);
@@ -123,15 +124,15 @@ fn expanded_size(
     Ok(size)
 }
 
-/// Returns how many rows a batch may have, so that constants that are repeated for each row take a
-/// bounded amount of memory.
+/// Returns the number of rows that a batch may have, so that constants that are repeated for each
+/// row take a bounded amount of memory.
 pub(super) fn batch_rows(plan: &LogicalPlan, default: usize) -> Result<usize> {
     let mut bytes = 0_usize;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 match expr {
-                    // What a list holds is looked up, not repeated.
+                    // The elements of a list are looked up, not repeated.
                     Expr::InList(_) => return Ok(TreeNodeRecursion::Jump),
                     Expr::Literal(value, _) => bytes = bytes.saturating_add(variable_bytes(value)),
                     _ => {}
@@ -154,7 +155,7 @@ fn variable_bytes(value: &ScalarValue) -> usize {
     }
 }
 
-/// A rule of the optimiser that stops when its query does, and that does not put large expressions
+/// An optimizer rule that stops when its query does, and that does not substitute large expressions
 /// into each other.
 #[derive(Debug)]
 pub(super) struct Guarded<R: ?Sized> {
@@ -228,9 +229,9 @@ impl PhysicalOptimizerRule for Guarded<PhysicalRule> {
     }
 }
 
-/// Refuses a filter over a projection that would be too large when it is moved below: each column
-/// in it becomes the expression that the projection has for it, and so on for each projection
-/// further down.
+/// Refuses a filter over a projection that would become too large if it was pushed down: each
+/// column in it is replaced by the projection's expression, and again for each projection further
+/// down.
 fn check_merge(plan: &LogicalPlan) -> Result<()> {
     let LogicalPlan::Filter(filter) = plan else { return Ok(()) };
     let LogicalPlan::Projection(projection) = filter.input.as_ref() else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Queries that are running: what stops them, what memory they hold, how many each caller has.
+//! Running queries: how they are stopped, how much memory they hold, and how many each owner has.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::{MemoryCeiling, StoreError};
 /// How often the memory of the process is compared with its ceiling.
 const WATCH_EVERY: Duration = Duration::from_millis(50);
 
-/// How long a query that was stopped has to give its memory back, before the next one is stopped.
+/// How long a stopped query has to release its memory before the next one is stopped.
 const STOP_PAUSE: Duration = Duration::from_millis(200);
 
 /// A query that is running, or being planned.
@@ -29,16 +29,16 @@ pub(super) struct RunningQuery {
     started: Instant,
     deadline: Instant,
     timeout: Duration,
-    /// Set when the caller does not wait for the answer any more.
+    /// Set if the caller no longer waits for the answer.
     is_dropped: AtomicBool,
-    /// Set when it was stopped because the process uses too much memory.
+    /// Set if the query was stopped because the process uses too much memory.
     is_stopped: AtomicBool,
     task: OnceLock<AbortHandle>,
     /// The bytes that its operators and functions have reserved.
     used: Arc<AtomicUsize>,
-    /// What the results of functions take, as long as batches with them may be in use.
+    /// The memory of function results, reserved while batches with them may be in use.
     results: MemoryReservation,
-    /// Where its operators reserve memory.
+    /// The pool in which its operators reserve memory.
     pool: Arc<dyn MemoryPool>,
 }
 
@@ -66,8 +66,8 @@ impl RunningQuery {
         &self.pool
     }
 
-    /// Fails when the query must not go on. Whatever computes for long without a pause calls it now
-    /// and then: a task can be aborted only where it pauses.
+    /// Returns an error if the query must stop. Long computations without a yield call this
+    /// periodically, because a task can be aborted only when it yields.
     pub(super) fn check(&self) -> Result<()> {
         let error = if self.is_stopped.load(Ordering::Relaxed) {
             stopped()
@@ -79,16 +79,16 @@ impl RunningQuery {
         Err(DataFusionError::External(Box::new(error)))
     }
 
-    /// Sets the task to abort.
+    /// Sets the task that is aborted when the query is stopped.
     pub(super) fn set_task(&self, task: AbortHandle) {
         if self.is_stopped.load(Ordering::Acquire) {
             task.abort();
         }
-        // It is set once.
+        // This is called only once for a query.
         let _ = self.task.set(task);
     }
 
-    /// Stops it because the caller does not wait for its answer any more.
+    /// Stops the query because the caller no longer waits for its answer.
     pub(super) fn abandon(&self) {
         self.is_dropped.store(true, Ordering::Release);
         if let Some(task) = self.task.get() {
@@ -96,7 +96,7 @@ impl RunningQuery {
         }
     }
 
-    /// Returns why it ended without an answer, if it was stopped.
+    /// Returns the reason why the query was stopped, if it was.
     pub(super) fn stop_reason(&self) -> Option<StoreError> {
         self.is_stopped.load(Ordering::Acquire).then(stopped)
     }
@@ -121,7 +121,7 @@ pub(super) fn too_long(timeout: Duration) -> StoreError {
     StoreError::Limit { message: format!("the query took longer than {timeout:?}") }
 }
 
-/// The results of one function in a query that may be in use: those of the last few batches.
+/// The results of one function in a query that may still be in use: those of the last few batches.
 #[derive(Debug, Default)]
 pub(super) struct HeldResults(Mutex<VecDeque<usize>>);
 
@@ -138,7 +138,7 @@ impl HeldResults {
     }
 }
 
-/// A pool that counts what one query reserves in the pool of all.
+/// A pool that counts what one query reserves in the shared pool.
 #[derive(Debug)]
 struct CountingPool {
     pool: Arc<dyn MemoryPool>,
@@ -203,7 +203,7 @@ impl RunningQueries {
         queries.push(Arc::downgrade(query));
     }
 
-    /// Waits until the owner has fewer than `max` queries running. The permit is for one query.
+    /// Waits until the owner has fewer than `max` running queries. The permit is for one query.
     pub(super) async fn permit(
         &self,
         owner: &str,
@@ -226,7 +226,8 @@ impl RunningQueries {
         }
     }
 
-    /// Stops the query that has reserved most; of several, the one that runs longest.
+    /// Stops the query that has reserved the most memory; if several have, the one that has run
+    /// longest.
     fn stop_largest(&self) -> bool {
         let running: Vec<_> = self.queries.lock().iter().filter_map(Weak::upgrade).collect();
         let largest = running
@@ -243,7 +244,7 @@ impl RunningQueries {
     }
 }
 
-/// Watches the memory of the process on a thread of its own until the engine is dropped, and stops
+/// Monitors the memory of the process on a separate thread until the engine is dropped, and stops
 /// the largest query while it is above the ceiling.
 pub(super) fn watch(
     queries: &Arc<RunningQueries>,

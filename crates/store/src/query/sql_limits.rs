@@ -1,8 +1,8 @@
-//! Bounds on the text of a query, checked before anything recursive reads it.
+//! Bounds on the text of a query, checked before any recursive code reads it.
 //!
-//! The parser builds a tree that is as deep as a chain of operators is long, and most of what
-//! follows (planning, optimising, dropping the tree) recurses into it. So the depth is bounded from
-//! the tokens, which are read in a loop.
+//! The parser builds a tree that is as deep as a chain of operators is long, and most later steps
+//! (planning, optimizing, dropping the tree) recurse into it. So the depth is computed from the
+//! tokens, which are read in a loop.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -15,37 +15,38 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::StoreError;
 
-/// How large the text of a query may be.
+/// Limits on the text of a query.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SqlLimits {
-    /// The longest text, in bytes.
+    /// The maximum length of the text, in bytes.
     pub(super) bytes: usize,
-    /// The most tokens, white space and comments not counted.
+    /// The maximum number of tokens, without white space and comments.
     pub(super) tokens: usize,
-    /// The most brackets and `CASE`s that may be open at a time.
+    /// The maximum number of brackets and `CASE`s that may be open at a time.
     pub(super) nesting: usize,
-    /// The most operators on a path from the root of the tree to a leaf.
+    /// The maximum number of operators on a path from the root of the tree to a leaf.
     pub(super) operators: usize,
-    /// The most of them that look into JSON: to plan them takes twice as long with each.
+    /// The maximum number of operators on a path that access JSON: each one doubles the planning
+    /// time.
     pub(super) arrows: usize,
 }
 
-/// The most relations in a statement, each use of a `WITH` counted.
+/// The maximum number of relations in a statement, with each use of a `WITH` counted.
 pub(super) const MAX_RELATIONS: usize = 2_000;
 
-/// The most expressions in one `SELECT`.
+/// The maximum number of expressions in one `SELECT`.
 const MAX_SELECTED: usize = 4_096;
 
-/// What a query may have.
+/// The limits of a query.
 pub(super) const QUERY: SqlLimits =
     SqlLimits { bytes: 1 << 20, tokens: 100_000, nesting: 64, operators: 2_500, arrows: 12 };
 
-/// What an expression over one row may have.
+/// The limits of an expression over one row.
 pub(super) const EXPRESSION: SqlLimits =
     SqlLimits { bytes: 16 << 10, tokens: 8_000, nesting: 32, operators: 500, arrows: 12 };
 
 impl SqlLimits {
-    /// Refuses a text that is above a limit. A text that is no SQL may pass: the parser refuses it.
+    /// Refuses a text that exceeds a limit. A text that is not SQL may pass; the parser refuses it.
     pub(super) fn check(&self, sql: &str) -> Result<(), StoreError> {
         let too_large = |found: usize, limit: usize, what: &str| {
             if found <= limit {
@@ -60,7 +61,7 @@ impl SqlLimits {
         let read = Tokenizer::new(&GenericDialect {}, sql)
             .tokenize_with_location_into_buf_with_mapper(&mut tokens, |token| {
                 shape.add(&token.token);
-                // Only its place in the buffer is kept.
+                // Only its position in the buffer is kept.
                 TokenWithSpan { token: Token::EOF, span: token.span }
             });
         if let Err(error) = read {
@@ -74,7 +75,8 @@ impl SqlLimits {
     }
 }
 
-/// How many tables one `FROM` may join: each join of a plan lists the columns of all tables before.
+/// The maximum number of tables in one `FROM`: each join of a plan lists the columns of all tables
+/// before it.
 const MAX_JOINED: usize = 64;
 
 /// Refuses a statement that selects too many expressions, or joins too many tables.
@@ -82,7 +84,7 @@ pub(super) fn check_selects(statement: &Statement) -> Result<(), StoreError> {
     let checked = match statement {
         Statement::Statement(statement) => statement.visit(&mut Selects::default()),
         Statement::Explain(explain) => return check_selects(&explain.statement),
-        // Anything else is refused when it is planned.
+        // Other statements are refused when they are planned.
         _ => ControlFlow::Continue(()),
     };
     match checked {
@@ -91,15 +93,15 @@ pub(super) fn check_selects(statement: &Statement) -> Result<(), StoreError> {
     }
 }
 
-/// Finds a `SELECT` that is too wide, and counts relations: what a `WITH` names, as often as it is
-/// used. Planning walks the whole of it again and again.
+/// Finds a `SELECT` that is too wide, and counts relations: those of a `WITH` are counted at each
+/// use, because planning walks them each time.
 #[derive(Debug, Default)]
 struct Selects {
     /// The relations of each query that is being visited, the innermost last.
     open: Vec<usize>,
-    /// The names that a `WITH` gives to queries, by their places.
+    /// The names that a `WITH` gives to queries, by their addresses.
     names: HashMap<*const Query, String>,
-    /// The relations of queries that have names. Of several of one name, the largest counts.
+    /// The relations of named queries. If several have the same name, the largest counts.
     sizes: HashMap<String, usize>,
 }
 
@@ -132,7 +134,7 @@ impl Visitor for Selects {
         if let Some(name) = self.names.get(&std::ptr::from_ref(query)) {
             let known = self.sizes.entry(name.clone()).or_default();
             *known = size.max(*known);
-            // It counts where it is used.
+            // It is counted where it is used.
             return ControlFlow::Continue(());
         }
         self.add(size)
@@ -149,7 +151,7 @@ impl Visitor for Selects {
             match part {
                 SetExpr::SetOperation { left, right, .. } => parts.extend([&**left, &**right]),
                 SetExpr::Select(select) => {
-                    // Its projection, and its filter or its groups.
+                    // The projection, and the filter or the groups.
                     self.add(2)?;
                     let joined: usize = select.from.iter().map(|table| 1 + table.joins.len()).sum();
                     if joined > MAX_JOINED {
@@ -171,20 +173,20 @@ impl Visitor for Selects {
     }
 }
 
-/// The size of a text of SQL.
+/// The size of an SQL text.
 #[derive(Debug, Default)]
 struct Shape {
     tokens: usize,
-    /// The most groups that were open at a time.
+    /// The maximum number of groups that were open at a time.
     nesting: usize,
-    /// What no bracket encloses.
+    /// The part that no bracket encloses.
     outermost: Group,
     open: Vec<Group>,
     /// The dots since the last token that is neither a name nor a dot.
     dots: usize,
 }
 
-/// The most operators on a path, and the most that look into JSON.
+/// The maximum number of operators on a path, and the maximum number that access JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Depth {
     operators: usize,
@@ -220,7 +222,8 @@ impl Group {
         self.inner = Depth::default();
     }
 
-    /// A path to a leaf goes through operators of one part and through one of its groups.
+    /// Returns the depth: a path to a leaf goes through operators of one part and through one of
+    /// its groups.
     fn depth(&self) -> Depth {
         let part = Depth {
             operators: self.own.operators + self.inner.operators,
@@ -241,7 +244,7 @@ impl Shape {
         }
         match token {
             Token::LParen | Token::LBrace => self.open(false),
-            // A subscript is an operator, too.
+            // A subscript is also an operator.
             Token::LBracket => {
                 self.group().own.operators += 1;
                 self.open(false);
@@ -250,7 +253,7 @@ impl Shape {
             Token::Comma => self.group().end_part(),
             Token::Period => {
                 self.dots += 1;
-                // A name has at most three.
+                // A name has at most three dots.
                 if self.dots > 3 {
                     self.group().own.operators += 1;
                 }

@@ -1,4 +1,4 @@
-//! The operator `||` as a function, so that its results can be bounded as those of functions are.
+//! The operator `||` as a function, so that its results can be bounded like those of functions.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, binary, lit};
 
-/// Joins two texts; null if one of them is null.
+/// Concatenates two texts; null if one of them is null.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct TextConcat {
     signature: Signature,

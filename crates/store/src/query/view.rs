@@ -1,4 +1,4 @@
-//! A table as SQL sees it.
+//! The SQL view of a table.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::named::Named;
 use crate::columns::{Column, Columns, Kind, Slot, fixed};
 use crate::embedded::Snapshot;
 
-/// A table of more columns than this is planned with the columns that a query names: with more than
-/// a hundred, planning takes longer than many a query.
+/// A table with more columns than this is planned with only the columns that a query names: with
+/// more than a hundred, planning would take longer than many queries.
 const WIDE: usize = 100;
 
-/// Makes the view of a table: `timestamp`, `_writer`, `_line`, where clients count them `_step` and
-/// `_runtime`, then the table's columns in first-seen order; where they are asked for, positions come
-/// last, as `_pos`.
+/// Creates the view of a table: `timestamp`, `_writer`, `_line`, then `_step` and `_runtime` if
+/// clients record them, then the table's columns in first-seen order, and last, if requested, the
+/// positions as `_pos`.
 ///
 /// | a column of | is |
 /// | --- | --- |
@@ -31,10 +31,11 @@ const WIDE: usize = 100;
 /// | integers and floats | `Float64` |
 /// | media | a struct: `kind`, `path`, `hash`, `size`, `width`, `height`, `format`, `caption` |
 /// | lists and structs | JSON text |
-/// | several of these | a struct with a field a kind, all null but one: `n`, `s`, `b`, `t`, `media`, `json` |
+/// | several of these | a struct with a field for each kind, all null except one: `n`, `s`, `b`, `t`, `media`, `json` |
 /// | nothing but nulls | text |
 ///
-/// Of a table of more than [`WIDE`] columns it has only those of its own columns that are `named`.
+/// For a table with more than [`WIDE`] columns, the view has only those of the table's own columns
+/// that are `named`.
 pub(super) fn view(
     snapshot: Snapshot,
     positions: bool,
@@ -43,7 +44,7 @@ pub(super) fn view(
     let (columns, has_steps) = (Arc::clone(&snapshot.columns), snapshot.has_steps);
     let is_narrow = columns.len() <= WIDE;
     let mut names = Names::default();
-    // A row's own `timestamp`, or when it was logged.
+    // A row's own `timestamp`, or the time when it was logged.
     let mut exprs = vec![names.give(ident(fixed::TIME), TIMESTAMP_COLUMN)];
     for name in [fixed::WRITER, fixed::LINE] {
         exprs.push(names.give(ident(name), name));
@@ -67,19 +68,19 @@ pub(super) fn view(
     slots.sort_unstable();
     let schema = columns.schema_of(&slots);
     let source = provider_as_source(Arc::new(AtRest::new(snapshot, schema)));
-    // The name is seen in explanations alone.
+    // The name is visible only in explanations.
     let plan = LogicalPlanBuilder::scan(TableReference::bare("at_rest"), source, None)?
         .project(exprs)?
         .build()?;
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-/// The columns that come after those that every table has.
+/// Returns the columns after those that every table has.
 fn rest(columns: &Columns) -> impl Iterator<Item = &Column> {
     columns.iter().filter(|column| &*column.name != TIMESTAMP_COLUMN || !is_instants(column))
 }
 
-/// Gives each expression a name of its own.
+/// Gives each expression a unique name.
 #[derive(Default)]
 struct Names(HashSet<String>);
 

@@ -1,7 +1,7 @@
-//! Random schedules of batches, rests, faults and crashes, held against a model.
+//! Random schedules of batches, flushes, faults and crashes, checked against a model.
 //!
-//! They are among the unit tests so that bugs can be seeded, of which each must be found.
-//! `STREAMTABLE_STORE_SCHEDULES` says how many to run.
+//! They are unit tests so that bugs can be seeded; each seeded bug must be found.
+//! `STREAMTABLE_STORE_SCHEDULES` sets the number of schedules.
 
 mod steps;
 mod world;
@@ -18,26 +18,26 @@ use world::World;
 
 const SCHEDULES: u32 = 32;
 
-/// What a schedule does.
+/// A step of a schedule.
 #[derive(Clone, Debug)]
 enum Op {
-    /// A writer's lines come, some of them perhaps again.
+    /// Lines of a writer are appended; some may be repeated.
     Append { writer: u8, first: u64, count: u64, kind: u8 },
-    /// Lines of a run come, in the place of others.
+    /// Lines of a run are appended and overwrite others.
     Overwrite { line: u64, count: u64, value: u8 },
-    /// Rows are put to rest.
+    /// Rows are flushed.
     Rest,
-    /// The process ends.
+    /// The process crashes.
     Crash,
-    /// It ends between a commit and what comes after it.
+    /// The process crashes between a commit and the next write.
     CrashAfterCommit,
-    /// It ends as it should.
+    /// The store is closed.
     Close,
-    /// Rows cannot be put to rest, and the process ends.
+    /// A flush fails, and the process crashes.
     CrashInRest,
-    /// The log takes nothing more just as lines come, and the process ends.
+    /// The log cannot be written while lines are appended, and the process crashes.
     CrashWhenFull { writer: u8, first: u64, count: u64 },
-    /// A bit of the log flips while no process is there.
+    /// A bit of the log flips while no process runs.
     Flip { at: usize, bit: u8 },
 }
 
@@ -63,7 +63,7 @@ fn schedule() -> impl Strategy<Value = Vec<Op>> {
     vec(op(), 1..20)
 }
 
-/// Makes a runtime all of whose threads have a bug, or none. So has the thread that calls.
+/// Makes a runtime whose threads all have a seeded bug, or none. The calling thread has it too.
 fn runtime(bug: Option<Bug>) -> Runtime {
     seed(bug);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -79,7 +79,7 @@ async fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whatever comes and whenever it ends: no row is lost, none is there twice, the order stays.
+/// For any batches and any end of the process: no row is lost or duplicated, and the order is kept.
 #[test]
 fn any_schedule() {
     let told = std::env::var("STREAMTABLE_STORE_SCHEDULES").ok();
@@ -92,7 +92,7 @@ fn any_schedule() {
     tell(format_args!("{cases} schedules of the store: no row lost, none twice, all in order"));
 }
 
-/// Runs schedules that are the same each time, with a bug or none, and tells how many it took until
+/// Runs the same schedules each time, with a seeded bug or none, and returns how many it took until
 /// one failed.
 fn first_failure(bug: Option<Bug>, cases: u32) -> Option<u32> {
     let runtime = runtime(bug);
@@ -108,7 +108,7 @@ fn first_failure(bug: Option<Bug>, cases: u32) -> Option<u32> {
     matches!(result, Err(TestError::Fail(..))).then_some(tried.get())
 }
 
-/// Shows that schedules like those above find a bug of this kind, and nothing where it is not.
+/// Checks that schedules like those above find a bug of this kind, and find nothing without it.
 #[track_caller]
 fn finds(bug: Bug) {
     let Some(tried) = first_failure(Some(bug), 200) else {
@@ -118,7 +118,7 @@ fn finds(bug: Bug) {
     tell(format_args!("seeded bug {bug:?} of the store: found by schedule {tried} of 200"));
 }
 
-/// Writes a figure down where `cargo xtask simulate` finds it.
+/// Prints a figure in the form that `cargo xtask simulate` reads.
 #[expect(clippy::print_stdout, reason = "figures are for whoever runs the test")]
 fn tell(figure: std::fmt::Arguments<'_>) {
     println!("figure: {figure}");

@@ -1,4 +1,4 @@
-//! Every step of admission fails once, by an error and by a panic.
+//! Lets every step of admission fail once, by an error and by a panic.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use super::world::{open, table};
 use crate::seeded_bug::{FailingStep, Failure, fail_steps};
 use crate::{Batch, EmbeddedStore, Numbering, Store as _};
 
-/// More steps than admission of any batch here takes.
+/// More steps than the admission of any batch here takes.
 const MANY: usize = 200;
 
-/// Makes a runtime all of whose threads take the same failing steps. So does the calling thread.
+/// Makes a runtime whose threads all share the same failing steps. The calling thread does too.
 fn runtime(failing: &Arc<FailingStep>) -> Runtime {
     fail_steps(Arc::clone(failing));
     let failing = Arc::clone(failing);

@@ -1,4 +1,4 @@
-//! A schedule under way: a store in a folder, and what it should hold.
+//! A running schedule: a store in a folder, and a model of its content.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::{
     Batch, EmbeddedStore, LineNumber, Numbering, Query, ReadRow, Store, StoreConfig, StoreError,
 };
 
-/// What a table should hold: lines of writers in the order in which they came, and the run's lines.
+/// The expected content of a table: the lines of writers in order of arrival, and the run's lines.
 #[derive(Clone, Default)]
 struct Model {
     once: Vec<Line>,
-    /// The run's lines in the order in which their contents came.
+    /// The run's lines in the order in which their contents arrived.
     run: Vec<(u64, Value)>,
-    /// How many batches brought something new.
+    /// How many batches had new content.
     batches: usize,
 }
 
@@ -34,7 +34,7 @@ struct Line {
     writer: String,
     number: u64,
     value: Value,
-    /// The batch that it came in.
+    /// The number of the batch that it arrived in.
     batch: usize,
 }
 
@@ -43,7 +43,7 @@ impl Model {
         self.once.iter().any(|it| it.writer == writer && it.number == number)
     }
 
-    /// A line whose content is the same stays where it is.
+    /// A line with unchanged content keeps its position.
     fn overwrite(&mut self, first: u64, values: Vec<Value>) {
         for written in (first..).zip(values) {
             if !self.run.contains(&written) {
@@ -66,7 +66,7 @@ impl Model {
 
 pub(super) struct World {
     folder: TempDir,
-    /// Gone only while there is no process.
+    /// `None` only while no process runs.
     store: Option<EmbeddedStore>,
     model: Model,
 }
@@ -124,7 +124,7 @@ impl World {
             }
             Op::CrashInRest => {
                 let unblock = block(&self.folder.path().join("tables/me/shop/requests"));
-                // There may be nothing to put to rest.
+                // There may be nothing to flush.
                 let _ = self.store().put_to_rest().await;
                 self.store = None;
                 unblock();
@@ -135,7 +135,7 @@ impl World {
                 self.rest().await;
                 let (batch, values) = lines(&format!("w{writer}"), first..first + count, 0);
                 let unblock = block(&self.folder.path().join("log"));
-                // Lines that are there already need no room.
+                // Repeated lines need no space.
                 if self.store().append(batch).await.is_ok() {
                     self.model.append(&format!("w{writer}"), first, values);
                 }
@@ -172,12 +172,13 @@ impl World {
         Ok(())
     }
 
-    /// Flips a bit of a frame while there is no process. One batch may be missing afterwards, and
-    /// then that is told; all other rows are there as they were.
+    /// Flips a bit of a frame while no process runs. At most one batch may be lost, the loss must
+    /// be reported, and all other rows must be unchanged.
     async fn flip(&mut self, at: usize, bit: u8) -> TestCaseResult {
         let log = self.folder.path().join("log");
         let segments = list_segments(&log).unwrap();
-        // A run's older lines come to light where newer ones are damaged: for a model of its own.
+        // If newer lines of a run are damaged, older ones become visible; that would need another
+        // model.
         let may_flip = self.model.run.is_empty();
         let Some(segment) = segments.last().filter(|_| may_flip) else { return Ok(()) };
         self.store = None;
@@ -235,7 +236,7 @@ impl World {
 
 /// Opens the store in a folder.
 pub(super) async fn open(folder: &Path) -> EmbeddedStore {
-    // One that was dropped a moment ago may not have released its lock yet.
+    // A store that was dropped just before may not have released its lock yet.
     for _ in 0..200 {
         match EmbeddedStore::open(StoreConfig::new(folder)).await {
             Err(StoreError::Io { reason }) if reason.contains("another process owns") => {
@@ -251,7 +252,7 @@ pub(super) fn table() -> TablePath {
     "me/shop/requests".parse().unwrap()
 }
 
-/// Makes lines of one kind of value, and tells how they read back.
+/// Makes lines of one kind of value, and the values that they are read back as.
 fn lines(writer: &str, numbers: std::ops::Range<u64>, kind: u8) -> (Batch, Vec<Value>) {
     let (mut texts, mut values) = (Vec::new(), Vec::new());
     let first_line = numbers.start;
@@ -282,7 +283,7 @@ fn value(kind: u8, line: u64) -> (String, Value) {
     }
 }
 
-/// An integer among floats reads as one of them.
+/// An integer among floats is read back as a float.
 fn read(row: &ReadRow) -> Value {
     match row.row.get("v") {
         Some(Value::Float(x)) if x.fract() == 0.0 => Value::from(*x as u64),
@@ -291,14 +292,14 @@ fn read(row: &ReadRow) -> Value {
     }
 }
 
-/// The rows of writers whose lines come once.
+/// The rows of writers whose lines are never overwritten.
 fn once(rows: &[ReadRow]) -> Vec<(String, u64, Value)> {
     let own = rows.iter().filter(|row| row.writer != "run");
     own.map(|row| (row.writer.clone(), row.line, read(row))).collect()
 }
 
-/// Puts a file in the place of a folder, so that nothing can be made in it, and returns what puts
-/// the folder back.
+/// Puts a file in the place of a folder, so that nothing can be created in it, and returns a
+/// function that restores the folder.
 fn block(folder: &Path) -> impl FnOnce() + use<> {
     let (folder, aside) = (folder.to_owned(), folder.with_extension("aside"));
     fs::create_dir_all(&folder).unwrap();
@@ -310,8 +311,8 @@ fn block(folder: &Path) -> impl FnOnce() + use<> {
     }
 }
 
-/// The log and the states of tables as they were, to be put back: as if a process had ended between
-/// a commit and what comes after it.
+/// A copy of the log and of the states of tables. Restoring it simulates a process that ended
+/// between a commit and the next write.
 struct Kept(Vec<(PathBuf, Vec<u8>)>);
 
 impl Kept {

@@ -1,4 +1,4 @@
-//! The suite of what any store must do, in the states that the embedded store can be in.
+//! Runs the conformance suite in the states that the embedded store can be in.
 
 use streamtable_store::conformance;
 
@@ -9,7 +9,7 @@ async fn the_embedded_store_conforms() {
     let folder = Folder::new();
     let store = folder.open().await;
     assert_eq!(conformance::run_all(&store, "fresh").await, NOTHING);
-    // Also beside tables that are at rest.
+    // Also with flushed tables in the store.
     store.put_to_rest().await.unwrap();
     assert_eq!(conformance::run_all(&store, "rested").await, NOTHING);
 }

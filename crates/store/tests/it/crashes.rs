@@ -1,4 +1,4 @@
-//! What a process that ends at a bad moment leaves behind. Random schedules of such ends are in
+//! Recovery from a process that ends at a bad moment. Random schedules of such crashes are in
 //! `src/schedules`.
 
 use streamtable_store::{EmbeddedStore, Store};
@@ -14,7 +14,7 @@ async fn rows_in_the_log_come_back() {
     let store = folder.open().await;
     assert_eq!(store.recovery().rows, 10);
     assert_eq!(lines(&store, "w").await, (0..10).collect::<Vec<_>>());
-    // What was seen before is known.
+    // Lines that were stored before are recognized.
     assert_eq!(log(&store, "w", 5..12).await.stored, 2);
     assert_eq!(store.next_line(&table(), "w"), 12);
     assert_eq!(number(&store, "select count(*) from requests").await, 12);
@@ -37,7 +37,7 @@ async fn rows_at_rest_come_back() {
     assert_eq!(folder.files("tables", ".parquet").len(), 1);
 }
 
-/// A commit is made, and the process ends before anything is told of it.
+/// The process ends after a commit and before the state is written.
 #[tokio::test]
 async fn a_commit_that_was_not_told_is_found() {
     let folder = Folder::new();
@@ -57,7 +57,7 @@ async fn a_commit_that_was_not_told_is_found() {
     assert_eq!(number(&store, "select count(*) from requests").await, 25);
 }
 
-/// The same for the very first commit, when there is no state at all.
+/// The same for the very first commit, when there is no state yet.
 #[tokio::test]
 async fn a_first_commit_that_was_not_told_is_found() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Bytes that change on disk are found, set aside and told; all else is served.
+//! Bytes that change on disk are found, set aside and reported; everything else is served.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ async fn a_damaged_frame_is_set_aside() {
     assert_eq!(lines(&store, "w").await, expected);
     assert_eq!(number(&store, "select count(*) from requests").await, 20);
     assert_eq!(store.table(&table()).unwrap().summary.rows, 20);
-    // Whoever still has the rows can bring them again.
+    // Clients that still have the rows can send them again.
     assert_eq!(log(&store, "w", 0..30).await.stored, 10);
 }
 
@@ -76,7 +76,7 @@ async fn a_damaged_file_is_set_aside() {
     assert_eq!(lines(&store, "w").await, expected);
 }
 
-/// Many small files become few, with the same rows.
+/// Many small files are compacted into a few, with the same rows.
 #[tokio::test]
 async fn small_files_are_put_together() {
     let folder = Folder::new();
@@ -92,6 +92,6 @@ async fn small_files_are_put_together() {
     drop(store);
     let store = folder.open().await;
     assert_eq!(lines(&store, "w").await, (0..200).collect::<Vec<_>>());
-    // Those that were replaced are kept a while for readers that have them open.
+    // Replaced files are kept for a while for readers that have them open.
     assert!(listed > 20, "{listed} files");
 }

@@ -1,4 +1,4 @@
-//! A table that cannot be flushed stops no other, and a missing part of the log is noticed.
+//! A table that cannot be flushed does not stop others, and a missing part of the log is noticed.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +44,7 @@ fn log_bytes(folder: &Folder) -> u64 {
     folder.files("log", ".log").iter().map(|path| fs::metadata(path).unwrap().len()).sum()
 }
 
-/// Puts a file in the place of a folder that is not there yet.
+/// Puts a file in the place of a folder that does not exist yet.
 fn block(folder: &Path) {
     fs::create_dir_all(folder.parent().unwrap()).unwrap();
     fs::write(folder, "").unwrap();
@@ -190,7 +190,7 @@ async fn a_missing_part_of_the_log_is_reported() {
     for missing in 0..4 {
         let folder = Folder::new();
         for line in 0..4 {
-            // Each start begins a new file.
+            // Each start creates a new file.
             let store = folder.open().await;
             append(&store, &path("me/shop/requests"), line).await;
         }
@@ -203,7 +203,7 @@ async fn a_missing_part_of_the_log_is_reported() {
         assert_eq!(store.health().store[0].kind, ProblemKind::LogIncomplete);
         let expected: Vec<u64> = (0..4).filter(|&line| line != missing as u64).collect();
         assert_eq!(lines(&store, "w").await, expected);
-        // New rows take no number of the missing ones.
+        // New rows do not reuse the numbers of the missing ones.
         append(&store, &path("me/shop/requests"), 9).await;
         store.close().await.unwrap();
         drop(store);
@@ -227,8 +227,8 @@ fn copy(from: &Path, to: &Path, is_wanted: &dyn Fn(&Path) -> bool) {
     }
 }
 
-/// The documented order of a copy of a running store: the log, what describes the tables, the rows.
-/// Whatever is flushed between the steps, no row is lost that was acked before the copy.
+/// The documented order of copying a running store: the log, the tables' metadata, the rows.
+/// Whatever is flushed between the steps, no row that was acked before the copy is lost.
 #[tokio::test]
 async fn a_copy_of_a_running_store_has_all_rows() {
     let folder = Folder::new();

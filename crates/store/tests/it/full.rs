@@ -1,6 +1,6 @@
-//! A disk that takes nothing more: acks stop, reads go on, and all is well again afterwards.
+//! A full disk: acks stop, reads continue, and everything works again once there is space.
 //!
-//! A file in the place of a folder stands for the full disk: nothing can be made in it.
+//! A file in the place of a folder simulates the full disk: nothing can be created in the folder.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use streamtable_store::{Store, StoreConfig, StoreError};
 
 use crate::support::{Folder, batch, lines, log, number};
 
-/// Puts a file in the place of a folder, and returns what puts the folder back.
+/// Puts a file in the place of a folder, and returns a function that restores the folder.
 fn block(folder: &Path) -> impl FnOnce() + use<> {
     let (folder, aside) = (folder.to_owned(), folder.with_extension("aside"));
     fs::rename(&folder, &aside).unwrap();
@@ -55,7 +55,7 @@ async fn rows_that_cannot_come_to_rest() {
     log(&store, "w", 10..20).await;
     let unblock = block(&folder.path().join("tables/me/shop/requests"));
     assert!(store.put_to_rest().await.is_err());
-    // The rows are still in memory and in the log, and more may come.
+    // The rows are still in memory and in the log, and more can be appended.
     log(&store, "w", 20..25).await;
     unblock();
     assert_eq!(lines(&store, "w").await, (0..25).collect::<Vec<_>>());
@@ -66,7 +66,7 @@ async fn rows_that_cannot_come_to_rest() {
     assert_eq!(lines(&store, "w").await, (0..25).collect::<Vec<_>>());
 }
 
-/// What nobody needs any more goes, and what a table needs stays.
+/// Files that are no longer needed are deleted, and those that a table needs are kept.
 #[tokio::test]
 async fn files_that_nobody_needs_are_deleted() {
     let folder = Folder::new();

@@ -1,5 +1,5 @@
 //! SQL that is deep, large or slow on purpose: each query is answered or refused, and the process
-//! lives.
+//! survives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,10 +40,10 @@ fn each(n: usize, between: &str, part: impl Fn(usize) -> String) -> String {
     (0..n).map(part).collect::<Vec<_>>().join(between)
 }
 
-/// Makes a query that grows with a number.
+/// Returns a query whose size grows with a number.
 type Shape = fn(usize) -> String;
 
-/// Queries that grow with a number, and whether one of 200 parts is answered.
+/// Queries that grow with a number, and whether the query with 200 parts is answered.
 const SHAPES: &[(Shape, bool)] = &[
     (|n| format!("select {}", vec!["1"; n].join("+")), true),
     (|n| format!("select {}1{}", "(".repeat(n), ")".repeat(n)), false),
@@ -157,7 +157,7 @@ async fn joins_that_never_pause_end_with_their_time() {
         };
         assert!(matches!(error, StoreError::Limit { .. }), "{error}");
     }
-    // None of them still holds a thread of the engine.
+    // None of the queries still holds a thread of the engine.
     assert!(outcome(&store, "select count(*) from requests").await.is_ok());
 }
 
@@ -226,7 +226,7 @@ async fn above_the_memory_limit_rows_and_queries_wait() {
     let folder = Folder::new();
     let memory = Arc::new(MemoryCeiling::new(Some(1)));
     if memory.used() == 0 {
-        // Nothing is measured on this system.
+        // Memory is not measured on this system.
         return;
     }
     let store = folder.open_with(StoreConfig { memory, ..folder.config() }).await;

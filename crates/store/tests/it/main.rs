@@ -1,4 +1,4 @@
-//! The embedded store, from outside: conformance, crashes, damage, full disks.
+//! Tests of the embedded store through its public API: conformance, crashes, damage, full disks.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
 
 mod conformance;

@@ -1,7 +1,7 @@
 //! Every kind of file in a store's folder, damaged in every way: the store starts, damage stays
 //! within its table, no cell is wrong, and the damage is reported.
 //!
-//! `STREAMTABLE_DAMAGE_PAIRS` says how many pairs of damages to try.
+//! `STREAMTABLE_DAMAGE_PAIRS` sets the number of pairs of damages to try.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,7 +43,7 @@ enum Damage {
 const DAMAGES: [Damage; 6] =
     [Damage::Missing, Damage::Empty, Damage::Cut, Damage::Flipped, Damage::Swapped, Damage::Older];
 
-/// Numbers that look random and are the same in each run.
+/// Pseudo-random numbers that are the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -59,11 +59,11 @@ impl Dice {
 struct Target {
     kind: Kind,
     path: PathBuf,
-    /// The table whose data it holds alone; `None` for files of the whole store.
+    /// The only table whose data it holds; `None` for files of the whole store.
     table: Option<&'static str>,
 }
 
-/// A folder as it was after a kill, and as it was some time before.
+/// A copy of a folder after a kill, and one from some time before.
 struct Original {
     now: BTreeMap<PathBuf, Vec<u8>>,
     before: BTreeMap<PathBuf, Vec<u8>>,
@@ -108,7 +108,7 @@ impl Original {
             store.put_to_rest().await.unwrap();
         }
         for table in TABLES {
-            // Each start begins a new file of the log.
+            // Each start creates a new log file.
             append(&folder.open().await, table, FLUSHED..FLUSHED + LOGGED).await;
         }
         let now = contents(folder.path());
@@ -195,7 +195,7 @@ fn target(path: &Path) -> Option<Target> {
     Some(Target { kind, path: path.to_owned(), table })
 }
 
-/// The lines of a table, read in pages and by SQL. Every cell must be right.
+/// Returns the lines of a table, read in pages and by SQL. Every cell must be right.
 async fn lines(store: &EmbeddedStore, table: &str) -> BTreeSet<u64> {
     let path: TablePath = table.parse().unwrap();
     let (mut lines, mut from) = (BTreeSet::new(), 0);
@@ -238,7 +238,7 @@ async fn lines(store: &EmbeddedStore, table: &str) -> BTreeSet<u64> {
     lines
 }
 
-/// What became of the rows, and whether anything was reported.
+/// Which rows were served, and whether anything was reported.
 struct Outcome {
     lost: usize,
     is_reported: bool,
@@ -272,7 +272,7 @@ async fn examine(folder: &Folder, hurt: &BTreeSet<&'static str>, case: &str) -> 
         store.close().await.unwrap();
         drop(store);
         if round == 0 {
-            // The repaired folder needs no repair.
+            // The repaired folder needs no further repair.
             let store = folder.open().await;
             let again = store.verify().await.unwrap();
             assert_eq!(again, Vec::<String>::new(), "{case}: damage is still there");
@@ -294,7 +294,7 @@ async fn count_lost(store: &EmbeddedStore, hurt: &BTreeSet<&'static str>, case: 
     lost
 }
 
-/// Files of the log hold rows of any table.
+/// Adds all tables for log files, which hold rows of any table.
 fn widened(mut hurt: BTreeSet<&'static str>, kind: Kind) -> BTreeSet<&'static str> {
     if matches!(kind, Kind::Log) {
         hurt.extend(TABLES);
@@ -302,7 +302,7 @@ fn widened(mut hurt: BTreeSet<&'static str>, kind: Kind) -> BTreeSet<&'static st
     hurt
 }
 
-/// Older copies of the log's newest file look like a write that was never acked; each other damage
+/// An older copy of the log's newest file looks like a write that was never acked; any other damage
 /// must be reported.
 fn must_report(kind: Kind, damage: Damage, outcome: &Outcome) -> bool {
     outcome.lost > 0 && !(kind == Kind::Log && damage == Damage::Older)

@@ -1,4 +1,4 @@
-//! The order of rows, where files have several row groups.
+//! The order of rows if files have several row groups.
 
 use std::cmp::Reverse;
 
@@ -28,7 +28,7 @@ async fn large_files_are_read_in_order() {
             next += 1;
         }
     }
-    // What a limit leaves are the oldest rows that fit.
+    // A limit returns the oldest matching rows.
     for (sql, first) in [
         ("select n from requests where n >= 7 limit 5", 7),
         ("select n from requests where n % 2 = 0 limit 5", 0),
@@ -71,7 +71,7 @@ async fn the_newest_rows_are_found_in_whatever_order_they_came() {
         let plan = ask(&store, &format!("explain {sql}")).await;
         let plan = format!("{plan:?}");
         assert!(plan.contains("reverse_row_groups=true"), "{plan}");
-        // Names of files begin with the position of their first row.
+        // File names begin with the position of their first row.
         let first = plan.split("part-").nth(1).map(|name| &name[..12]);
         assert_eq!(first, Some("000000140128"), "{plan}");
     }

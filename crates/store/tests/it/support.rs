@@ -1,4 +1,4 @@
-//! A store in a folder, and ways to treat it badly.
+//! A store in a folder, and ways to damage it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use streamtable_store::{
     StoreError,
 };
 
-/// No failure of a suite.
+/// The expected result of a suite: no failures.
 pub(crate) const NOTHING: [&str; 0] = [];
 
-/// A folder that a store lies in, and that goes when it is dropped.
+/// The folder of a store, which is deleted on drop.
 pub(crate) struct Folder {
     folder: tempfile::TempDir,
 }
@@ -39,7 +39,7 @@ impl Folder {
     }
 
     pub(crate) async fn open_with(&self, config: StoreConfig) -> EmbeddedStore {
-        // One that was dropped a moment ago may not have let go of its lock yet.
+        // A store that was dropped just before may not have released its lock yet.
         for _ in 0..200 {
             match EmbeddedStore::open(config.clone()).await {
                 Err(StoreError::Io { reason }) if reason.contains("another process owns") => {
@@ -51,7 +51,7 @@ impl Folder {
         panic!("the folder stays owned");
     }
 
-    /// Files below a folder whose names end in `ending`, in order.
+    /// Returns the files below a folder whose names end in `ending`, in order.
     pub(crate) fn files(&self, below: &str, ending: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut folders = vec![self.path().join(below)];
@@ -70,11 +70,11 @@ impl Folder {
     }
 }
 
-/// What a folder holds below some places, to be put back.
+/// A copy of files below a folder, to be restored later.
 pub(crate) struct Kept(Vec<(PathBuf, Vec<u8>)>);
 
 impl Kept {
-    /// Remembers the log and the states of tables, as they are.
+    /// Copies the log and the states of tables.
     pub(crate) fn of(folder: &Folder) -> Self {
         let paths = Self::paths(folder);
         Self(paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect())
@@ -85,7 +85,7 @@ impl Kept {
         folder.files("log", "").into_iter().chain(states.into_iter().flatten()).collect()
     }
 
-    /// Puts them back, as if a process had ended between a commit and what comes after it.
+    /// Restores the copy, as if a process had ended between a commit and the next write.
     pub(crate) fn put_back(self, folder: &Folder) {
         for path in Self::paths(folder) {
             fs::remove_file(path).unwrap();
@@ -112,7 +112,7 @@ pub(crate) fn batch(writer: &str, first_line: u64, lines: Vec<String>) -> Batch 
     }
 }
 
-/// Logs rows `{"n": …}` under the line numbers of a range.
+/// Appends rows `{"n": …}` with the line numbers of a range.
 pub(crate) async fn log(
     store: &EmbeddedStore,
     writer: &str,
@@ -135,7 +135,7 @@ pub(crate) async fn rows(store: &EmbeddedStore) -> Vec<ReadRow> {
     }
 }
 
-/// The lines of one writer, in the table's order.
+/// Returns the lines of one writer, in the table's order.
 pub(crate) async fn lines(store: &EmbeddedStore, writer: &str) -> Vec<u64> {
     let rows = rows(store).await;
     rows.into_iter().filter(|row| row.writer == writer).map(|row| row.line).collect()

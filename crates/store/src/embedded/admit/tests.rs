@@ -1,4 +1,5 @@
-//! Laws of admission that need no store: memory stays in proportion, and rows read as they came.
+//! Laws of admission that need no store: memory stays in proportion, and rows are read back
+//! unchanged.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +10,10 @@ use super::*;
 use crate::columns::read_rows;
 use crate::live::conform;
 
-/// Arrays take at most this many bytes for each byte of the lines that they are built from.
+/// The maximum number of bytes of arrays for each byte of the lines that they are built from.
 const BYTES_PER_LINE_BYTE: usize = 200;
 
-/// And this many bytes for a post of any length.
+/// The additional number of bytes that a post of any length may take.
 const BYTES_PER_POST: usize = 64 << 10;
 
 /// A line: its writer and its columns.
@@ -59,7 +60,7 @@ fn batch(lines: &[String], first_line: u32) -> Batch {
     }
 }
 
-/// Admits a batch as a store does, and publishes it.
+/// Admits a batch like a store, and publishes it.
 fn append(state: &mut TableState, batch: Batch, memory: &Arc<Memory>) -> u64 {
     let parsed = parse(&batch.lines);
     let mut waiting = Waiting::new(batch, parsed);
@@ -81,8 +82,8 @@ fn append(state: &mut TableState, batch: Batch, memory: &Arc<Memory>) -> u64 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever columns and writers are mixed, in one post or in many: arrays stay in proportion to
-    /// the lines, and all rows read as they came.
+    /// However columns and writers are mixed, in one post or in many, arrays stay in proportion to
+    /// the lines, and all rows are read back unchanged.
     #[test]
     fn memory_is_in_proportion_to_lines(posts in vec(shapes(), 1..4), wide: bool) {
         let memory = Arc::new(Memory::default());
@@ -114,7 +115,7 @@ proptest! {
             let expected = cells(std::mem::take(&mut expected.row));
             prop_assert_eq!(cells(row.row.clone()), expected);
         }
-        // With all columns of the table, batches say the same.
+        // With all columns of the table, the batches have the same content.
         let schema = state.columns.arrow_schema();
         let whole = batches.iter().map(|it| conform(it, &schema).unwrap());
         let again: Vec<_> = whole.flat_map(|it| read_rows(&state.columns, &it)).collect();
