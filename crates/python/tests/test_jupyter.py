@@ -65,6 +65,8 @@ def test_the_panel_shows_new_rows(
         page.get_by_role("menuitem", name="Run").first.click()
         page.locator('[data-command="runmenu:run-all"]').click()
         panel = page.frame_locator(".jp-OutputArea iframe")
+        # The link in the panel logs the browser in only after a click.
+        panel.get_by_role("button", name="Log in").click(timeout=60_000)
         panel.get_by_text("300 rows").wait_for(timeout=60_000)
         panel.get_by_text("live").first.wait_for(timeout=30_000)
         # Log from another process without touching the page.
