@@ -1,8 +1,8 @@
 //! Sends hostile requests to a server for a while, and checks that it stays alive, answers, and keeps
 //! the rows of a well-behaved writer. `cargo xtask hostile` builds what it needs and starts it.
 //!
-//! The server is the real `streamtable` command under limits of address space and memory. What is
-//! sent depends on a seed alone; what happens when, does not.
+//! The server is the real `streamtable` command under limits of address space and memory. The
+//! requests depend only on a seed; their timing does not.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
 mod attack;

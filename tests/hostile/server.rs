@@ -72,7 +72,7 @@ impl Server {
         Some(kib >> 10)
     }
 
-    /// Asks it to stop, and waits for its end.
+    /// Sends SIGTERM to the server and waits until it has ended.
     pub(crate) async fn stop(mut self) -> Result<ExitStatus, String> {
         let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let pid = pid.ok_or("the server had ended by itself")?;

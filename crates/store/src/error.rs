@@ -27,7 +27,7 @@ pub enum StoreError {
     /// The store cannot answer the query as it is written.
     #[error("{message}")]
     Query {
-        /// What is wrong with the query, for its author.
+        /// The error in the query, for its author.
         message: String,
     },
     /// The query exceeded its time or memory limit.

@@ -32,7 +32,7 @@ impl Health {
 pub struct Problem {
     /// What kind of problem it is.
     pub kind: ProblemKind,
-    /// What was found and what was done about it. File names are relative to the data folder.
+    /// The damage that was found and the action taken. File names are relative to the data folder.
     pub detail: String,
     /// How many rows cannot be served because of it; 0 if that is not known.
     pub rows: u64,

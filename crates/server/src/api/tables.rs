@@ -36,7 +36,7 @@ struct Summary {
     created_at: String,
     last_write: String,
     url: String,
-    /// What is wrong with the table's stored data; not there if nothing is.
+    /// The problems of the table's stored data; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
 }
