@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| streamtable_store::fuzzing::log(bytes));
+fuzz_target!(|bytes: &[u8]| streamtable_store_embedded::fuzzing::log(bytes));

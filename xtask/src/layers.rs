@@ -21,6 +21,7 @@ const LAYERS: &[Layer] = &[
     },
     // Above the features, below the command that starts it.
     Layer { name: "service", crates: &["streamtable-server"] },
+    Layer { name: "storage", crates: &["streamtable-store-embedded"] },
     Layer {
         name: "features",
         crates: &[
@@ -72,10 +73,16 @@ const ABSENCES: &[Absence] = &[
         rule: "without its default transport the client must not depend on TLS, an HTTP client or arrow",
     },
     Absence {
-        of: Of::BelowServiceExcept("streamtable-store"),
+        of: Of::BelowServiceExcept("streamtable-store-embedded"),
         without: None,
         never: &["datafusion*", "deltalake*"],
-        rule: "below the service, only the store may depend on the query engine",
+        rule: "below the service, only the embedded store may depend on the query engine",
+    },
+    Absence {
+        of: Of::Crates(&["streamtable-store"]),
+        without: None,
+        never: &["object_store*", "parquet*", "sqlparser*"],
+        rule: "the interface of stores must not depend on a file format, an object store or an SQL parser",
     },
 ];
 
@@ -336,7 +343,7 @@ mod tests {
     fn absences() {
         check_absences(&["streamtable -> tokio", "streamtable-transport-hyper -> hyper"], &[]);
         check_absences(
-            &["streamtable-store -> datafusion", "streamtable-server -> datafusion"],
+            &["streamtable-store-embedded -> datafusion", "streamtable-server -> datafusion"],
             &[],
         );
         check_absences(
@@ -360,7 +367,7 @@ mod tests {
         check_absences(
             &["streamtable-board -> b", "b -> datafusion-expr"],
             &[
-                "streamtable-board → b → datafusion-expr: below the service, only the store may depend on the query engine",
+                "streamtable-board → b → datafusion-expr: below the service, only the embedded store may depend on the query engine",
             ],
         );
     }

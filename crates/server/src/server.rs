@@ -8,9 +8,8 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use streamtable_store::{
-    EmbeddedStore, FileStore, LocalFiles, MemoryCeiling, Store, StoreConfig, StoreError,
-};
+use streamtable_store::{FileStore, MemoryCeiling, Store, StoreError};
+use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;

@@ -3,21 +3,18 @@
 //! Each case uses its own project, so that the suite can run against a store with existing data.
 //!
 //! ```
-//! use streamtable_store::{EmbeddedStore, StoreConfig, conformance};
+//! use streamtable_store::{Store, conformance};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! let store = EmbeddedStore::open(StoreConfig::new(folder.path())).await?;
-//! assert_eq!(conformance::run_all(&store, "suite").await, Vec::<String>::new());
-//! # Ok(())
-//! # }
+//! async fn test_conformance(store: &dyn Store) {
+//!     assert_eq!(conformance::run_all(store, "suite").await, Vec::<String>::new());
+//! }
 //! ```
 
 use std::time::Duration;
 
-use arrow::array::AsArray as _;
-use arrow::datatypes::{Float64Type, Int64Type};
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float64Type, Int64Type};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, Row, TablePath, Timestamp, Value, row};
@@ -129,7 +126,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    async fn ask(&self, query: Query) -> Result<Vec<arrow::array::RecordBatch>, StoreError> {
+    async fn ask(&self, query: Query) -> Result<Vec<RecordBatch>, StoreError> {
         self.store.query(query).await?.batches.try_collect().await
     }
 
@@ -250,7 +247,7 @@ async fn writers_take_turns(table: &Table<'_>) -> Check {
 }
 
 async fn writers_do_not_disturb_one_another(table: &Table<'_>) -> Check {
-    let (a, b) = tokio::join!(
+    let (a, b) = futures_util::join!(
         table.log("a", 0, &[r#"{"n":0}"#, r#"{"n":1}"#]),
         table.log("b", 0, &[r#"{"n":10}"#, r#"{"n":11}"#]),
     );

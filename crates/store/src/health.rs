@@ -77,11 +77,14 @@ impl ProblemKind {
 }
 
 impl Problem {
-    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+    /// Creates a problem that concerns an unknown number of rows.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), rows: 0 }
     }
 
-    pub(crate) fn with_rows(self, rows: u64) -> Self {
+    /// Sets how many rows cannot be served because of the problem.
+    #[must_use]
+    pub fn with_rows(self, rows: u64) -> Self {
         Self { rows, ..self }
     }
 }

@@ -234,7 +234,7 @@ fn fmt_args() -> &'static str {
 
 /// Checked with its users only: by itself it has the query engine compiled once more with other
 /// features of its dependencies, which takes minutes and shows nothing.
-const NOT_ALONE: &str = "streamtable-store";
+const NOT_ALONE: &str = "streamtable-store-embedded";
 
 fn alone(workspace: &Workspace) -> Vec<Task> {
     let mut tasks = Vec::new();

@@ -8,7 +8,8 @@ use arrow::array::types::Float64Type;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
-use streamtable_store::{Batch, EmbeddedStore, Numbering, Store, StoreConfig, row_expression};
+use streamtable_store::{Batch, Numbering, Store};
+use streamtable_store_embedded::{EmbeddedStore, StoreConfig, row_expression};
 
 use super::config::{Filter, Term, ViewConfig};
 use super::proto::SortOp;

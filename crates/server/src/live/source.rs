@@ -8,7 +8,8 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use futures_util::TryStreamExt;
 use streamtable_schema::TablePath;
-use streamtable_store::{Query, Store, StoreError, TableInfo, row_expression};
+use streamtable_store::{Query, Store, StoreError, TableInfo};
+use streamtable_store_embedded::row_expression;
 
 use super::config::ViewConfig;
 use super::error::LiveError;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use streamtable_server::{Catalog, Server, ServerConfig, ServerError};
-use streamtable_store::{EmbeddedStore, LocalFiles, Store, StoreConfig};
+use streamtable_store::Store;
+use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

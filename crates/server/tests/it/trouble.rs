@@ -8,7 +8,8 @@ use streamtable::spool::SpoolConfig;
 use streamtable::{Builder, FlushFailure, RetryPolicy, StopReason, StreamTable, row};
 use streamtable_schema::Value;
 use streamtable_server::{Limits, Right, Server, ServerConfig};
-use streamtable_store::{EmbeddedStore, LocalFiles, Store, StoreConfig};
+use streamtable_store::Store;
+use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
 use streamtable_transport_hyper::HyperTransport;
 
 use crate::support::Running;

@@ -1,0 +1,217 @@
+//! The scrub: compares a table's files with their checksums.
+
+use std::collections::HashSet;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use streamtable_store::{Problem, ProblemKind, StoreError};
+
+use super::delta::Change;
+use super::folder::data_files;
+use super::parquet::{FileState, state_of};
+use super::state::DataFile;
+use super::table::{Rest, Table};
+use crate::disk::{create_dir_all_synced, sync_folder};
+
+impl Table {
+    /// Reads every file of the table and its Delta log. Files that are damaged or missing are
+    /// removed from the table; a Delta log that differs from the state is corrected. Returns the
+    /// names of the removed files.
+    pub(super) async fn verify(&self) -> Result<Vec<String>, StoreError> {
+        let files = Arc::clone(&self.state.lock().files);
+        let lost = self.check(&files).await;
+        self.check_delta().await?;
+        Ok(lost)
+    }
+
+    /// Checks the files that queries could not read. Returns whether one of them was removed from
+    /// the table, so that a query can be retried without it.
+    pub(super) async fn check_suspects(&self) -> bool {
+        let suspects = self.sums.take_suspects();
+        if suspects.is_empty() {
+            return false;
+        }
+        let is_suspect = |file: &&DataFile| suspects.contains(&file.name);
+        let files = Arc::clone(&self.state.lock().files);
+        let files: Vec<DataFile> = files.iter().filter(is_suspect).cloned().collect();
+        self.check(&files).await;
+        // Another query may have found the same damage first.
+        let remaining = Arc::clone(&self.state.lock().files);
+        remaining.iter().filter(is_suspect).count() < suspects.len()
+    }
+
+    /// Removes those files that are damaged or missing from the table, and returns their names.
+    async fn check(&self, files: &[DataFile]) -> Vec<String> {
+        let mut suspects = Vec::new();
+        for file in files {
+            if self.is_suspect(file).await {
+                suspects.push(file.clone());
+            }
+        }
+        if suspects.is_empty() {
+            return Vec::new();
+        }
+        self.check_locked(&mut *self.rest.lock().await, &suspects).await
+    }
+
+    async fn is_suspect(&self, file: &DataFile) -> bool {
+        let checked = file.clone();
+        let found = self.blocking(move |folder| Ok(state_of(folder, &checked)?)).await;
+        found.is_ok_and(|found| found != FileState::Whole)
+    }
+
+    /// Like [`check`](Self::check), for a caller that already holds the right to change the files.
+    pub(super) async fn check_locked(&self, rest: &mut Rest, files: &[DataFile]) -> Vec<String> {
+        let mut lost = Vec::new();
+        for file in files {
+            // It may have been replaced while it was being read.
+            if !self.state.lock().files.contains(file) {
+                continue;
+            }
+            let checked = file.clone();
+            match self.blocking(move |folder| Ok(state_of(folder, &checked)?)).await {
+                Ok(FileState::Whole) => {}
+                Ok(found) => {
+                    self.set_aside(rest, file, found).await;
+                    lost.push(file.name.clone());
+                }
+                Err(error) => {
+                    tracing::error!(
+                        table = %self.path,
+                        file = file.name,
+                        %error,
+                        "a file cannot be checked"
+                    );
+                }
+            }
+        }
+        lost
+    }
+
+    /// Removes a file from the table, so that all other rows can be read.
+    ///
+    /// Always succeeds in memory, even if the disk fails. If something could not be written, the
+    /// next flush writes it.
+    async fn set_aside(&self, rest: &mut Rest, file: &DataFile, found: FileState) {
+        let (columns, files, flushed) = {
+            let mut state = self.state.lock();
+            let kept = state.files.iter().filter(|it| *it != file).cloned().collect();
+            state.files = Arc::new(kept);
+            let span = file.first..file.end;
+            let dead = state.dead.count_within(span.clone());
+            state.dead.remove(span);
+            state.empty += file.rows.max(dead);
+            state.is_unwritten = true;
+            (Arc::clone(&state.columns), Arc::clone(&state.files), state.flushed)
+        };
+        let detail = match found {
+            FileState::Missing => format!("{} is missing", file.name),
+            _ => format!("{} is damaged and was moved to _streamtable/damaged", file.name),
+        };
+        self.report(Problem::new(ProblemKind::FileLost, detail).with_rows(file.rows));
+        rest.must_commit = true;
+        let change = Change {
+            columns: &columns,
+            add: &[],
+            remove: std::slice::from_ref(file),
+            all: &files,
+            flushed,
+            is_compaction: false,
+        };
+        match self.commit(rest, change).await {
+            Ok(version) => self.state.lock().version = Some(version),
+            Err(error) => {
+                tracing::error!(table = %self.path, %error, "the Delta log cannot be written now");
+            }
+        }
+        self.sums.forget(&file.name);
+        if found == FileState::Missing {
+            return;
+        }
+        let name = file.name.clone();
+        let moved = self.blocking(move |folder| {
+            let aside = folder.join("_streamtable/damaged");
+            create_dir_all_synced(&aside)?;
+            fs::rename(folder.join(&name), aside.join(&name))?;
+            sync_folder(&aside)?;
+            Ok(sync_folder(folder)?)
+        });
+        if let Err(error) = moved.await {
+            tracing::error!(table = %self.path, %error, "a damaged file cannot be moved");
+        }
+    }
+
+    /// Reads the Delta log, and corrects it if it differs from the state.
+    async fn check_delta(&self) -> Result<(), StoreError> {
+        let mut rest = self.rest.lock().await;
+        let (columns, files, flushed, version) = {
+            let state = self.state.lock();
+            let (columns, files) = (Arc::clone(&state.columns), Arc::clone(&state.files));
+            (columns, files, state.flushed, state.version)
+        };
+        if version.is_none() || rest.is_delta_lost || rest.must_commit {
+            // There is no log, or the next flush corrects it.
+            return Ok(());
+        }
+        rest.delta.release();
+        let found = rest.delta.read().await;
+        rest.delta.release();
+        let differs = match &found {
+            Ok(Some(found)) => found.files != **files || Some(found.version) != version,
+            Ok(None) => true,
+            // The commit finds out whether the log is damaged or the system cannot open files now.
+            Err(_) => true,
+        };
+        if !differs {
+            return Ok(());
+        }
+        if found.is_ok() {
+            self.report(Problem::new(
+                ProblemKind::DeltaLogDamaged,
+                "the Delta log did not name the table's files and was corrected",
+            ));
+        }
+        let change = Change {
+            columns: &columns,
+            add: &[],
+            remove: &[],
+            all: &files,
+            flushed,
+            is_compaction: false,
+        };
+        let version = self.commit(&mut rest, change).await?;
+        rest.delta.release();
+        let mut state = self.state.lock();
+        state.version = Some(version);
+        state.is_unwritten = true;
+        Ok(())
+    }
+
+    /// Collects garbage: deletes files that no version of the table needs, because they were
+    /// replaced before a restart or their commit was prevented by a crash. Files that were replaced
+    /// since the start are left to [`flush`](Self::flush), because a query may read them. A file
+    /// with rows that are not flushed is kept.
+    pub(super) async fn sweep(&self, keep_replaced: Duration) -> Result<(), StoreError> {
+        let rest = self.rest.lock().await;
+        let (files, flushed) = {
+            let state = self.state.lock();
+            (Arc::clone(&state.files), state.flushed)
+        };
+        let kept = files.iter().map(|file| &file.name);
+        let kept = kept.chain(rest.replaced.iter().map(|(_, name)| name));
+        let needed: HashSet<String> = kept.cloned().collect();
+        self.blocking(move |folder| {
+            for file in data_files(folder)? {
+                let path = folder.join(&file.name);
+                let Ok(metadata) = fs::metadata(&path) else { continue };
+                let age = metadata.modified()?.elapsed().unwrap_or_default();
+                if !needed.contains(&file.name) && file.end <= flushed && age >= keep_replaced {
+                    fs::remove_file(path)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}

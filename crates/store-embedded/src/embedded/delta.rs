@@ -1,0 +1,327 @@
+//! Flushed tables as Delta Lake tables that any reader of that format can open.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType as ArrowType;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{
+    Action, Add, DataType, MetadataExt as _, MetadataValue, Remove, StructField, StructType,
+    Transaction,
+};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures_util::TryStreamExt as _;
+use streamtable_store::StoreError;
+
+use super::state::DataFile;
+use crate::columns::{Columns, Kind, KnownSlot};
+use crate::disk::{create_dir_all_synced, sync_file, sync_folder};
+
+/// The application id of the transaction in each commit. Its version is the flushed watermark, the
+/// position of the next row, so that a commit made before a crash is recognized after it.
+const APPLICATION: &str = "streamtable";
+
+/// The folder of a Delta table's log.
+const LOG: &str = "_delta_log";
+
+/// A table's folder as a Delta table.
+/// The table's state is authoritative, and the Delta log repeats it for other readers: each commit
+/// after the log was opened removes files that are not in the state, and adds those that are
+/// missing.
+/// lacks.
+#[derive(Debug)]
+pub(super) struct DeltaFolder {
+    folder: PathBuf,
+    /// The log as it was read; `None` if it must be read before the next commit.
+    table: Option<DeltaTable>,
+}
+
+/// The flushed rows and files according to the Delta log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AtRest {
+    pub(super) version: u64,
+    pub(super) flushed: u64,
+    pub(super) files: Vec<DataFile>,
+    /// The slots of the table's columns, in their order.
+    pub(super) slots: Vec<KnownSlot>,
+}
+
+/// The change that a commit makes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change<'a> {
+    pub(super) columns: &'a Columns,
+    pub(super) add: &'a [DataFile],
+    pub(super) remove: &'a [DataFile],
+    /// All files of the table after the commit.
+    pub(super) all: &'a [DataFile],
+    /// All rows before this position are in the table after the commit.
+    pub(super) flushed: u64,
+    /// Whether the commit only moves the same rows into other files.
+    pub(super) is_compaction: bool,
+}
+
+impl DeltaFolder {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, table: None }
+    }
+
+    /// Returns the newest version that the log's file names show.
+    pub(super) fn newest_version(folder: &Path) -> Option<u64> {
+        let entries = std::fs::read_dir(folder.join(LOG)).ok()?;
+        let version = |entry: std::io::Result<std::fs::DirEntry>| {
+            let name = entry.ok()?.file_name();
+            let (number, ending) = name.to_str()?.split_once('.')?;
+            let is_version = ending == "json" || ending.ends_with("checkpoint.parquet");
+            is_version.then(|| number.parse::<u64>().ok())?
+        };
+        entries.filter_map(version).max()
+    }
+
+    /// Frees the memory of the log. The next commit reads it again.
+    pub(super) fn release(&mut self) {
+        self.table = None;
+    }
+
+    /// Reads the Delta log. Returns `None` if there is none.
+    pub(super) async fn read(&mut self) -> Result<Option<AtRest>, StoreError> {
+        self.open().await?;
+        let Some(table) = &self.table else { return Ok(None) };
+        let state = table.snapshot().map_err(failed)?;
+        let log_store = table.log_store();
+        let flushed =
+            state.transaction_version(log_store.as_ref(), APPLICATION).await.map_err(failed)?;
+        let files = self.files(table).await?;
+        let flushed = flushed.and_then(|flushed| u64::try_from(flushed).ok()).unwrap_or(0);
+        let slots = state.schema().fields().filter_map(known_slot).collect();
+        Ok(Some(AtRest { version: state.version(), flushed, files, slots }))
+    }
+
+    async fn files(&self, table: &DeltaTable) -> Result<Vec<DataFile>, StoreError> {
+        let log_store = table.log_store();
+        let views: Vec<(String, i64)> = table
+            .snapshot()
+            .map_err(failed)?
+            .snapshot()
+            .file_views(log_store.as_ref(), None)
+            .map_ok(|file| (file.path().into_owned(), file.size()))
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        let mut files = Vec::new();
+        for (name, bytes) in views {
+            match DataFile::from_name(&name, u64::try_from(bytes).unwrap_or(0)) {
+                Some(file) => files.push(file),
+                None => tracing::warn!(
+                    folder = %self.folder.display(),
+                    file = name,
+                    "a file of the table is not this store's, and is left alone"
+                ),
+            }
+        }
+        files.sort_by_key(|file| file.first);
+        Ok(files)
+    }
+
+    /// Commits a change durably, and returns its version.
+    pub(super) async fn commit(&mut self, change: Change<'_>) -> Result<u64, StoreError> {
+        let version = self.try_commit(change).await.inspect_err(|_| {
+            // It is not known whether the commit was made, so the log must be read again.
+            self.table = None;
+        })?;
+        let entry = self.folder.join(LOG).join(format!("{version:020}.json"));
+        sync_file(&entry).inspect_err(|_| self.table = None)?;
+        Ok(version)
+    }
+
+    async fn try_commit(&mut self, change: Change<'_>) -> Result<u64, StoreError> {
+        let flushed = i64::try_from(change.flushed).unwrap_or(i64::MAX);
+        let properties = CommitProperties::default()
+            .with_application_transaction(Transaction::new(APPLICATION, flushed));
+        let now = now_millis();
+        let (mut add, mut remove) = (change.add.to_vec(), change.remove.to_vec());
+        if self.table.is_none() {
+            self.open().await?;
+            let present = match &self.table {
+                Some(table) => self.files(table).await?,
+                None => Vec::new(),
+            };
+            (add, remove) = difference(change.all, &present);
+        }
+        let mut actions: Vec<Action> = Vec::new();
+        for file in &remove {
+            actions.push(Action::Remove(remove_action(file, now, change.is_compaction)));
+        }
+        for file in &add {
+            actions.push(Action::Add(add_action(file, now, change.is_compaction)));
+        }
+        let schema = delta_schema(change.columns)?;
+        if self.table.is_none() {
+            create_dir_all_synced(&self.folder.join(LOG))?;
+            let table = CreateBuilder::new()
+                .with_log_store(self.builder()?.build().map_err(failed)?.log_store())
+                .with_columns(schema.fields().cloned())
+                .with_actions(actions)
+                .with_commit_properties(properties)
+                .await
+                .map_err(failed)?;
+            let version = table.version().unwrap_or(0) as u64;
+            self.table = Some(table);
+            return Ok(version);
+        }
+        let Some(table) = &mut self.table else {
+            return Err(StoreError::Io { reason: "the table's folder is gone".to_owned() });
+        };
+        let state = table.snapshot().map_err(failed)?;
+        if *state.schema() != schema {
+            let metadata = state.metadata().clone().with_schema(&schema);
+            let metadata = metadata.map_err(|error| failed(error.into()))?;
+            actions.push(Action::Metadata(metadata));
+        }
+        let operation = if change.is_compaction {
+            DeltaOperation::Optimize { predicate: None, target_size: 0 }
+        } else {
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+        };
+        let version = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(state), table.log_store(), operation)
+            .await
+            .map_err(failed)?
+            .version();
+        table.update_state().await.map_err(failed)?;
+        Ok(version as u64)
+    }
+
+    /// Moves the log into a folder, so that the next commit starts a new one.
+    pub(super) fn set_aside(&mut self, damaged: &Path) -> std::io::Result<()> {
+        self.table = None;
+        let log = self.folder.join(LOG);
+        if !log.exists() {
+            return Ok(());
+        }
+        create_dir_all_synced(damaged)?;
+        let unique = uuid::Uuid::new_v4().simple();
+        std::fs::rename(log, damaged.join(format!("delta_log-{unique}")))?;
+        sync_folder(damaged)?;
+        sync_folder(&self.folder)
+    }
+
+    async fn open(&mut self) -> Result<(), StoreError> {
+        if self.table.is_none() && self.folder.join(LOG).exists() {
+            match self.builder()?.load().await {
+                Ok(table) => self.table = Some(table),
+                Err(DeltaTableError::NotATable(_)) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn builder(&self) -> Result<DeltaTableBuilder, StoreError> {
+        let url = url::Url::from_directory_path(&self.folder).map_err(|()| StoreError::Io {
+            reason: format!("{} is no absolute path", self.folder.display()),
+        })?;
+        DeltaTableBuilder::from_url(url).map_err(failed)
+    }
+}
+
+/// Returns the files to add and to remove so that `present` becomes `wanted`.
+fn difference(wanted: &[DataFile], present: &[DataFile]) -> (Vec<DataFile>, Vec<DataFile>) {
+    let is_wanted = |file: &DataFile| wanted.iter().any(|it| it.name == file.name);
+    let add = wanted.iter().filter(|file| !present.contains(file)).cloned().collect();
+    (add, present.iter().filter(|file| !is_wanted(file)).cloned().collect())
+}
+
+fn failed(error: DeltaTableError) -> StoreError {
+    StoreError::Io { reason: format!("the table at rest: {error}") }
+}
+
+fn now_millis() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn add_action(file: &DataFile, now: i64, is_compaction: bool) -> Add {
+    Add {
+        path: file.name.clone(),
+        size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
+        modification_time: now,
+        data_change: !is_compaction,
+        stats: Some(format!(r#"{{"numRecords":{}}}"#, file.rows)),
+        ..Add::default()
+    }
+}
+
+fn remove_action(file: &DataFile, now: i64, is_compaction: bool) -> Remove {
+    Remove {
+        path: file.name.clone(),
+        data_change: !is_compaction,
+        deletion_timestamp: Some(now),
+        size: Some(i64::try_from(file.bytes).unwrap_or(i64::MAX)),
+        extended_file_metadata: Some(true),
+        partition_values: Some(HashMap::new()),
+        ..Remove::default()
+    }
+}
+
+/// The metadata keys of a field's column and kind. They make the folder readable without any other
+/// file.
+const COLUMN: &str = "streamtable.column";
+const KIND: &str = "streamtable.kind";
+
+fn delta_schema(columns: &Columns) -> Result<StructType, StoreError> {
+    let schema = columns.arrow_schema();
+    let slots = columns.slots().map(Some);
+    let fixed = schema.fields().len() - columns.slot_count();
+    let slots = std::iter::repeat_n(None, fixed).chain(slots);
+    let fields = schema.fields().iter().zip(slots).map(|(field, slot)| {
+        let ty = delta_type(field.data_type())?;
+        let delta = StructField::new(field.name(), ty, field.is_nullable());
+        Ok(match slot {
+            Some((column, slot)) => delta.with_metadata([
+                (COLUMN, column.name.to_string()),
+                (KIND, slot.kind.as_str().to_owned()),
+            ]),
+            None => delta,
+        })
+    });
+    let fields = fields.collect::<Result<Vec<_>, StoreError>>()?;
+    StructType::try_new(fields).map_err(|error| StoreError::Io { reason: error.to_string() })
+}
+
+fn known_slot(field: &StructField) -> Option<KnownSlot> {
+    let text = |name: &str| match field.metadata().get(name)? {
+        MetadataValue::String(text) => Some(text.as_str()),
+        _ => None,
+    };
+    Some(KnownSlot {
+        column: text(COLUMN)?.to_owned(),
+        kind: Kind::from_name(text(KIND)?)?,
+        field: field.name().clone(),
+    })
+}
+
+fn delta_type(ty: &ArrowType) -> Result<DataType, StoreError> {
+    Ok(match ty {
+        ArrowType::Boolean => DataType::BOOLEAN,
+        ArrowType::Int32 => DataType::INTEGER,
+        ArrowType::Int64 => DataType::LONG,
+        ArrowType::Float64 => DataType::DOUBLE,
+        ArrowType::Utf8View => DataType::STRING,
+        ArrowType::Timestamp(..) => DataType::TIMESTAMP,
+        ArrowType::Struct(fields) => {
+            let fields = fields.iter().map(|field| {
+                let ty = delta_type(field.data_type())?;
+                Ok(StructField::new(field.name(), ty, field.is_nullable()))
+            });
+            let fields = fields.collect::<Result<Vec<_>, StoreError>>()?;
+            let ty = StructType::try_new(fields);
+            ty.map_err(|error| StoreError::Io { reason: error.to_string() })?.into()
+        }
+        other => {
+            return Err(StoreError::Io { reason: format!("no type at rest for {other}") });
+        }
+    })
+}

@@ -1,0 +1,325 @@
+//! Flushes a table's rows from memory into Parquet files.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use streamtable_store::{Problem, ProblemKind, StoreError};
+
+use super::delta::{Change, DeltaFolder};
+use super::folder::{read_state, write_state};
+use super::parquet::{read_file, write_file};
+use super::state::DataFile;
+use super::table::{Rest, Table, sorted};
+use crate::log::SegmentId;
+use crate::ranges::Ranges;
+
+/// Files with fewer rows than this are compacted.
+const SMALL_FILE: u64 = 250_000;
+
+/// Small files are compacted when there are this many in a row.
+const TOO_MANY_SMALL: usize = 8;
+
+/// A compacted file has at most this many rows.
+const FULL_FILE: u64 = 1_000_000;
+
+/// A failure, and the file that could not be read, if there was one.
+type Unreadable = (Option<DataFile>, StoreError);
+
+impl Table {
+    /// Flushes all durable rows, and compacts small files.
+    ///
+    /// `next` is the number of the log file that follows those whose rows are flushed now. If
+    /// `release` is set, the memory for the Delta log is freed afterwards.
+    pub(super) async fn flush(
+        &self,
+        next: SegmentId,
+        keep_replaced: Duration,
+        release: bool,
+    ) -> Result<(), StoreError> {
+        let mut rest = self.rest.lock().await;
+        let flushed = async {
+            self.flush_live(&mut rest, next).await?;
+            self.join_small_files(&mut rest).await
+        };
+        let flushed = flushed.await;
+        rest.replaced.retain(|(since, name)| {
+            since.elapsed() < keep_replaced || {
+                // If the file cannot be deleted, it only takes space.
+                let _ = fs::remove_file(self.folder.join(name));
+                self.sums.forget(name);
+                false
+            }
+        });
+        if release || flushed.is_err() {
+            rest.delta.release();
+        }
+        drop(rest);
+        self.note_flush(&flushed);
+        flushed
+    }
+
+    async fn flush_live(&self, rest: &mut Rest, next: SegmentId) -> Result<(), StoreError> {
+        loop {
+            match self.try_flush_live(rest, next).await {
+                Ok(()) => return Ok(()),
+                Err((Some(file), error)) => {
+                    // If a file is damaged, only its own rows are lost.
+                    if self.check_locked(rest, &[file]).await.is_empty() {
+                        return Err(error);
+                    }
+                }
+                Err((None, error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_flush_live(&self, rest: &mut Rest, next: SegmentId) -> Result<(), Unreadable> {
+        let (columns, batches, dead, files, end, mut stored) = {
+            let mut state = self.state.lock();
+            if !state.is_dirty() {
+                state.oldest_segment = None;
+                return Ok(());
+            }
+            let stored = state.to_stored(&self.path);
+            let files = Arc::clone(&state.files);
+            let batches = state.live.batches();
+            (Arc::clone(&state.columns), batches, state.dead.clone(), files, state.end, stored)
+        };
+        let nothing_new = batches.is_empty();
+        let affected: Vec<DataFile> = files
+            .iter()
+            .filter(|file| dead.within(file.first..file.end).next().is_some())
+            .cloned()
+            .collect();
+        let path = self.path.clone();
+        let written = self.blocking({
+            let (columns, dead, affected) = (Arc::clone(&columns), dead.clone(), affected.clone());
+            move |folder| {
+                let write = |batches: &[_]| write_file(folder, &path, &columns, batches, &dead);
+                let mut added = Vec::new();
+                for file in &affected {
+                    match read_file(folder, file) {
+                        Ok(batches) => added.extend(write(&batches)?),
+                        Err(error) => return Ok(Err((Some(file.clone()), error))),
+                    }
+                }
+                added.extend(write(&batches)?);
+                Ok(Ok(added))
+            }
+        });
+        let added = written.await.map_err(|error| (None, error))??;
+        let kept = files.iter().filter(|file| !affected.contains(file)).cloned();
+        let files = Arc::new(sorted(kept.chain(added.iter().cloned()).collect()));
+        let change = Change {
+            columns: &columns,
+            add: &added,
+            remove: &affected,
+            all: &files,
+            flushed: end,
+            is_compaction: false,
+        };
+        let version = match stored.version {
+            Some(version) if nothing_new && affected.is_empty() && !rest.must_commit => version,
+            _ => self.commit(rest, change).await.map_err(|error| (None, error))?,
+        };
+        let gone = dead.count_within(0..end);
+        stored.files = (*files).clone();
+        stored.version = Some(version);
+        stored.dead.remove(0..end);
+        stored.empty += gone;
+        let count = {
+            let mut state = self.state.lock();
+            state.files = files;
+            state.version = Some(version);
+            state.flushed = end;
+            state.live.drop_before(end);
+            state.is_unwritten = true;
+            for range in dead.within(0..end).collect::<Vec<_>>() {
+                state.dead.remove(range);
+            }
+            state.empty += gone;
+            stored.problems.clone_from(&state.problems);
+            state.writes + 1
+        };
+        rest.replaced.extend(affected.into_iter().map(|file| (Instant::now(), file.name)));
+        let both = self.state.lock().is_copy_damaged;
+        let last = if both { count + 1 } else { count };
+        let wrote = self.blocking(move |folder| {
+            for count in count..=last {
+                write_state(folder, count, &stored)?;
+            }
+            Ok(())
+        });
+        wrote.await.map_err(|error| (None, error))?;
+        let mut state = self.state.lock();
+        state.writes = last;
+        state.is_unwritten = false;
+        state.is_copy_damaged = false;
+        state.oldest_segment = (!state.live.is_empty()).then_some(next);
+        Ok(())
+    }
+
+    /// Commits a change. If the Delta log cannot be read, it is moved aside, and a new one is
+    /// started with all files of the table.
+    pub(super) async fn commit(
+        &self,
+        rest: &mut Rest,
+        change: Change<'_>,
+    ) -> Result<u64, StoreError> {
+        if !rest.is_delta_lost {
+            let error = match rest.delta.commit(change).await {
+                Ok(version) => {
+                    rest.must_commit = false;
+                    return Ok(version);
+                }
+                Err(error) => error,
+            };
+            let has_log = DeltaFolder::newest_version(&self.folder).is_some();
+            match rest.delta.read().await {
+                Ok(None) if has_log => {}
+                Ok(_) => return Err(error),
+                Err(_) if has_log => {}
+                Err(_) => return Err(error),
+            }
+            self.report(Problem::new(
+                ProblemKind::DeltaLogDamaged,
+                format!("the Delta log cannot be read and was written again: {error}"),
+            ));
+        }
+        rest.is_delta_lost = true;
+        // The versions of the new log start at 0. After a crash, a state with a version of the old
+        // log could take the new log for the old one.
+        let renounced = self.blocking(|folder| {
+            let found = read_state(folder);
+            let Some(mut stored) = found.state else { return Ok(None) };
+            stored.version = None;
+            write_state(folder, found.count + 1, &stored)?;
+            Ok(Some(found.count + 1))
+        });
+        if let Some(count) = renounced.await? {
+            self.state.lock().writes = count;
+        }
+        rest.delta.set_aside(&self.folder.join("_streamtable/damaged"))?;
+        let version = rest.delta.commit(change).await?;
+        (rest.is_delta_lost, rest.must_commit) = (false, false);
+        Ok(version)
+    }
+
+    async fn join_small_files(&self, rest: &mut Rest) -> Result<(), StoreError> {
+        loop {
+            let (files, columns) = {
+                let state = self.state.lock();
+                (Arc::clone(&state.files), Arc::clone(&state.columns))
+            };
+            let Some(small) = small_files(&files) else { return Ok(()) };
+            let path = self.path.clone();
+            let joined = self.blocking({
+                let (columns, small) = (Arc::clone(&columns), small.clone());
+                move |folder| {
+                    let mut batches = Vec::new();
+                    for file in &small {
+                        match read_file(folder, file) {
+                            Ok(rows) => batches.extend(rows),
+                            Err(error) => return Ok(Err((file.clone(), error))),
+                        }
+                    }
+                    Ok(Ok(write_file(folder, &path, &columns, &batches, &Ranges::default())?))
+                }
+            });
+            let added: Vec<DataFile> = match joined.await? {
+                Ok(joined) => joined.into_iter().collect(),
+                Err((file, error)) => {
+                    if self.check_locked(rest, &[file]).await.is_empty() {
+                        return Err(error);
+                    }
+                    continue;
+                }
+            };
+            let kept = files.iter().filter(|file| !small.contains(file)).cloned();
+            let files = Arc::new(sorted(kept.chain(added.iter().cloned()).collect()));
+            let change = Change {
+                columns: &columns,
+                add: &added,
+                remove: &small,
+                all: &files,
+                flushed: self.state.lock().flushed,
+                is_compaction: true,
+            };
+            let version = self.commit(rest, change).await?;
+            let mut state = self.state.lock();
+            state.files = files;
+            state.version = Some(version);
+            drop(state);
+            // The state on disk still names the small files. They are kept for a while, and the
+            // next start takes over the commit that the state does not contain.
+            rest.replaced.extend(small.into_iter().map(|file| (Instant::now(), file.name)));
+        }
+    }
+}
+
+/// Finds neighboring files that are worth compacting.
+fn small_files(files: &[DataFile]) -> Option<Vec<DataFile>> {
+    let mut run: Vec<DataFile> = Vec::new();
+    let mut rows = 0;
+    for file in files {
+        if file.rows >= SMALL_FILE {
+            run.clear();
+            rows = 0;
+            continue;
+        }
+        if rows + file.rows > FULL_FILE && run.len() >= TOO_MANY_SMALL {
+            return Some(run);
+        }
+        rows += file.rows;
+        run.push(file.clone());
+        if rows > FULL_FILE {
+            rows -= run.remove(0).rows;
+        }
+    }
+    (run.len() >= TOO_MANY_SMALL).then_some(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
+
+    use super::*;
+    use crate::{EmbeddedStore, StoreConfig};
+    use streamtable_store::{Batch, LineNumber, Numbering, Store as _};
+
+    #[tokio::test]
+    async fn what_was_replaced_a_moment_ago_is_swept_later_however_old_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(StoreConfig::new(folder.path())).await.unwrap();
+        let path: TablePath = "me/shop/requests".parse().unwrap();
+        for line in 0..TOO_MANY_SMALL as u64 {
+            let batch = Batch {
+                table: path.clone(),
+                writer: "w".to_owned(),
+                first_line: LineNumber::new(line).unwrap(),
+                lines: vec![r#"{"n":1}"#.into()],
+                numbering: Numbering::Once,
+                columns: ColumnPolicy::Strict,
+                received_at: Timestamp::from_micros(0),
+            };
+            store.append(batch).await.unwrap();
+            let table = store.inner.find(&path).unwrap();
+            for file in table.state.lock().files.iter() {
+                let file = fs::File::options().write(true).open(table.folder.join(&file.name));
+                file.unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            }
+            let read_before = table.snapshot();
+            store.put_to_rest().await.unwrap();
+            table.sweep(Duration::from_secs(60)).await.unwrap();
+            for file in read_before.files.iter() {
+                assert!(table.folder.join(&file.name).exists(), "{} is gone", file.name);
+            }
+        }
+        let table = store.inner.find(&path).unwrap();
+        assert_eq!(table.state.lock().files.len(), 1, "the files were not put together");
+        store.close().await.unwrap();
+    }
+}

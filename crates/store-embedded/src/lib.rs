@@ -1,0 +1,27 @@
+//! The storage of StreamTable's rows on one machine, in a folder.
+//!
+//! [`EmbeddedStore`] implements the traits of `streamtable-store`, and [`LocalFiles`] stores files
+//! next to it. This crate knows nothing of HTTP, keys or users.
+
+mod columns;
+mod copies;
+mod disk;
+mod embedded;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing {
+    //! Entry points of fuzz targets, which are not part of the public API.
+    pub use crate::log::fuzz as log;
+}
+mod live;
+mod local_files;
+mod log;
+mod query;
+mod ranges;
+#[cfg(test)]
+mod schedules;
+mod seeded_bug;
+
+pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
+pub use local_files::LocalFiles;
+pub use query::row_expression;

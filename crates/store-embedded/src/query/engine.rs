@@ -1,0 +1,470 @@
+//! The query engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::registry::FunctionRegistry as _;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::{collect, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures_util::{Stream, StreamExt as _};
+use object_store::local::LocalFileSystem;
+use streamtable_schema::TablePath;
+use streamtable_store::{MemoryCeiling, Query, ReadRow, Rows, StoreError};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::at_rest::{self, AtRest};
+use super::catalog::{Tables, Visible};
+use super::functions::BoundFunctions;
+use super::icontains::IContains;
+use super::interrupt::Interrupt;
+use super::named::Named;
+use super::newest_first::NewestFirst;
+use super::plan_limits::{Guarded, batch_rows, check_size};
+use super::running::{RunningQueries, RunningQuery, too_long, watch};
+use super::sql_limits;
+use crate::columns::read_rows;
+use crate::embedded::{Snapshot, StoreConfig, TABLES};
+use crate::live::rows_before;
+
+/// The stack size of threads that plan and run queries. Plans are trees, and much of the engine
+/// recurses into them. Only the used part takes memory.
+const STACK_BYTES: usize = 32 << 20;
+
+/// The maximum number of threads that plan queries, or read files for them.
+const MAX_BLOCKING_THREADS: usize = 64;
+
+/// How many queries are planned at a time: more than one owner can have, and fewer than there are
+/// threads.
+const MAX_PLANNING: usize = 32;
+
+/// The timeout of reading one page of rows.
+const READ_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How many batches of an answer are buffered for its reader.
+const WAITING_BATCHES: usize = 2;
+
+/// Answers queries. All queries share its memory and its threads.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    resources: Arc<RuntimeEnv>,
+    threads: usize,
+    /// The runtime of queries: an operator may compute for seconds without yielding, and appends
+    /// must not wait for it.
+    pool: Option<Runtime>,
+    queries: Arc<RunningQueries>,
+    max_queries_per_owner: usize,
+    /// A permit for each query that may be planned now.
+    planning: Arc<Semaphore>,
+    memory: Arc<MemoryCeiling>,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.shutdown_background();
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(config: &StoreConfig) -> Result<Self, StoreError> {
+        let spill = config.folder.join("spill");
+        // Spill files of a killed process are obsolete.
+        if spill.exists() {
+            std::fs::remove_dir_all(&spill)?;
+        }
+        std::fs::create_dir_all(&spill)?;
+        let disk =
+            DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![spill]));
+        let resources = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(config.query_bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(failed)?;
+        let tables = config.folder.join(TABLES);
+        std::fs::create_dir_all(&tables)?;
+        let tables = LocalFileSystem::new_with_prefix(tables).map_err(|e| failed(e.into()))?;
+        resources.register_object_store(at_rest::place().as_ref(), Arc::new(tables));
+        let threads = config.query_threads.max(1);
+        let pool = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("streamtable-query")
+            .thread_stack_size(STACK_BYTES)
+            .max_blocking_threads(MAX_BLOCKING_THREADS)
+            .enable_all()
+            .build()?;
+        let queries = Arc::default();
+        watch(&queries, &config.memory)?;
+        Ok(Self {
+            resources,
+            threads,
+            pool: Some(pool),
+            queries,
+            max_queries_per_owner: config.max_queries_per_owner,
+            planning: Arc::new(Semaphore::new(MAX_PLANNING)),
+            memory: Arc::clone(&config.memory),
+        })
+    }
+
+    /// Answers an SQL query. Everything that depends on its text runs on the engine's own threads.
+    pub(crate) async fn query(
+        &self,
+        tables: Arc<dyn Tables>,
+        query: Query,
+    ) -> Result<Rows, StoreError> {
+        self.memory.check()?;
+        let timeout = query.timeout;
+        let deadline = Instant::now() + timeout;
+        let permit = match &query.owner {
+            Some(owner) => {
+                Some(self.queries.permit(owner, self.max_queries_per_owner, deadline).await?)
+            }
+            None => None,
+        };
+        let state = Arc::new(RunningQuery::new(timeout, &self.resources.memory_pool));
+        self.queries.add(&state);
+        let (resources, threads) = (Arc::clone(&self.resources), self.threads);
+        let (send_schema, schema) = oneshot::channel();
+        let (send, receive) = mpsc::channel(WAITING_BATCHES);
+        let running = Arc::clone(&state);
+        let planning = Arc::clone(&self.planning);
+        let task = self.spawn(async move {
+            let Ok(turn) = planning.acquire_owned().await else { return };
+            // Planning does not yield, so it runs on threads where it cannot delay running queries.
+            let planned = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                running.check().map_err(failed)?;
+                sql_limits::QUERY.check(&query.sql)?;
+                let positions = query.positions;
+                let named = Arc::new(Named::in_query(&query.sql));
+                let visible = Visible { tables, entities: query.entities, positions, named };
+                let session = session(&resources, visible, query.home.as_ref(), threads, &running)?;
+                Handle::current().block_on(run(session, &query.sql))
+            });
+            let mut rows = match planned.await {
+                Ok(Ok(rows)) => rows,
+                Ok(Err(error)) => return drop(send_schema.send(Err(error))),
+                Err(error) => {
+                    tracing::error!(%error, "the query engine panicked");
+                    return drop(send_schema.send(Err(engine_failed())));
+                }
+            };
+            // If the caller was dropped, nothing more is computed.
+            if send_schema.send(Ok(rows.schema())).is_err() {
+                return;
+            }
+            while let Some(batch) = rows.next().await {
+                if send.send(batch.map_err(failed)).await.is_err() {
+                    return;
+                }
+            }
+        })?;
+        state.set_task(task.abort_handle());
+        let mut running = Running { task, query: state, _permit: permit };
+        let schema = timeout_at(deadline, schema).await.map_err(|_| too_long(timeout))?;
+        let schema = match schema {
+            Ok(schema) => schema?,
+            Err(_) => return Err(running.end().await.err().unwrap_or_else(ended)),
+        };
+        Ok(Rows { schema, batches: until(deadline, timeout, receive, running).boxed() })
+    }
+
+    /// Reads at most `limit` rows of a table from a position on, in order.
+    pub(crate) async fn read(
+        &self,
+        snapshot: Snapshot,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<ReadRow>, StoreError> {
+        let columns = Arc::clone(&snapshot.columns);
+        let first_live = snapshot.live.first().and_then(|batch| {
+            Some(crate::live::positions(batch)?.values().first().copied()? as u64)
+        });
+        if from >= snapshot.end {
+            return Ok(Vec::new());
+        }
+        let rows = |batches: Vec<RecordBatch>| {
+            batches.iter().flat_map(|batch| read_rows(&columns, batch)).collect()
+        };
+        if first_live.is_some_and(|first| first <= from) {
+            return Ok(rows(read_memory(&snapshot, from, limit)));
+        }
+        let query = Arc::new(RunningQuery::new(READ_TIMEOUT, &self.resources.memory_pool));
+        let state = session(&self.resources, Visible::none(), None, 1, &query)?;
+        let (send, batches) = oneshot::channel();
+        let task = self.spawn(async move {
+            let batches = read_files(state, snapshot, from, limit).await;
+            // The caller may have been dropped.
+            let _ = send.send(batches);
+        })?;
+        let mut running = Running { task, query, _permit: None };
+        match timeout(READ_TIMEOUT, batches).await.map_err(|_| too_long(READ_TIMEOUT))? {
+            Ok(batches) => Ok(rows(batches?)),
+            Err(_) => Err(running.end().await.err().unwrap_or_else(ended)),
+        }
+    }
+
+    fn spawn(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<JoinHandle<()>, StoreError> {
+        let pool = self.pool.as_ref().ok_or_else(ended)?;
+        Ok(pool.spawn(work))
+    }
+}
+
+/// Creates the session in which one query is planned and run.
+fn session(
+    resources: &Arc<RuntimeEnv>,
+    visible: Visible,
+    home: Option<&(String, String)>,
+    partitions: usize,
+    query: &Arc<RunningQuery>,
+) -> Result<SessionState, StoreError> {
+    // A name that no table has, so that a short name is not found if the query has no home.
+    let (entity, project) = home.map_or(("-", "-"), |(entity, project)| (entity, project));
+    let mut config = SessionConfig::new()
+        .with_target_partitions(partitions)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(entity, project)
+        .with_information_schema(true);
+    let options = config.options_mut();
+    // Column names keep the case in which they were logged.
+    options.sql_parser.enable_ident_normalization = false;
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    // The rule confuses a view's column with the column of the same name that it is computed from.
+    options.optimizer.enable_leaf_expression_pushdown = false;
+    options.execution.time_zone = Some("+00:00".to_owned());
+    let resources =
+        RuntimeEnv { memory_pool: Arc::clone(query.pool()), ..RuntimeEnv::clone(resources) };
+    let optimizer = Optimizer::new().rules.into_iter().map(|rule| Guarded::wrap(rule, query));
+    let mut physical = PhysicalOptimizer::new().rules;
+    physical.push(Arc::new(NewestFirst));
+    physical.push(Arc::new(Interrupt::new(query)));
+    let physical = physical.into_iter().map(|rule| Guarded::wrap_physical(rule, query));
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::new(resources))
+        .with_catalog_list(Arc::new(visible))
+        .with_default_features()
+        .with_analyzer_rule(Arc::new(BoundFunctions::new(query, partitions)))
+        .with_optimizer_rules(optimizer.collect())
+        .with_physical_optimizer_rules(physical.collect())
+        .build();
+    datafusion_functions_json::register_all(&mut state).map_err(failed)?;
+    state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
+    Ok(state)
+}
+
+/// A running query, for the caller that waits for its answer. Dropping it stops the query.
+struct Running {
+    task: JoinHandle<()>,
+    query: Arc<RunningQuery>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Running {
+    /// Waits for the end of the task. Fails if the task panicked or was stopped. Called at most once.
+    async fn end(&mut self) -> Result<(), StoreError> {
+        match (&mut self.task).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_panic() => {
+                tracing::error!("the query engine panicked");
+                Err(engine_failed())
+            }
+            Err(_) => Err(self.query.stop_reason().unwrap_or_else(ended)),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.query.abandon();
+    }
+}
+
+async fn run(mut state: SessionState, sql: &str) -> Result<SendableRecordBatchStream, StoreError> {
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
+    sql_limits::check_selects(&statement)?;
+    let plan = state.statement_to_plan(statement).await.map_err(failed)?;
+    // Before any other code walks the plan.
+    check_size(&plan)?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(failed)?;
+    if is_plain(&plan) {
+        // Rows that are neither sorted nor aggregated are returned oldest first.
+        *state.config_mut() = state.config().clone().with_target_partitions(1);
+    }
+    let plan = state.optimize(&plan).map_err(failed)?;
+    let rows = batch_rows(&plan, state.config().batch_size()).map_err(failed)?;
+    *state.config_mut() = state.config().clone().with_batch_size(rows);
+    let planner = Arc::clone(state.query_planner());
+    let plan = planner.create_physical_plan(&plan, &state).await.map_err(failed)?;
+    execute_stream(plan, state.task_ctx()).map_err(failed)
+}
+
+async fn read_files(
+    state: SessionState,
+    mut snapshot: Snapshot,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<RecordBatch>, StoreError> {
+    // Only the files that can hold the first `limit` rows are opened.
+    let mut rows = 0;
+    let files = snapshot.files.iter().filter(|file| file.end > from).take_while(|file| {
+        let is_needed = rows < limit as u64;
+        // The first file may begin before the requested rows.
+        rows += if file.first >= from { file.rows } else { 0 };
+        is_needed
+    });
+    let files: Vec<_> = files.cloned().collect();
+    if rows >= (limit as u64) + snapshot.dead.count_within(from..snapshot.end) {
+        snapshot.live.clear();
+    }
+    snapshot.files = Arc::new(files);
+    let schema = snapshot.columns.arrow_schema();
+    let plan = AtRest::new(snapshot, schema).rows_from(&state, from, limit).await;
+    collect(plan.map_err(failed)?, state.task_ctx()).await.map_err(failed)
+}
+
+fn engine_failed() -> StoreError {
+    StoreError::Io { reason: "the query engine failed on this query".to_owned() }
+}
+
+fn ended() -> StoreError {
+    StoreError::Unavailable { reason: "the query has ended early".to_owned() }
+}
+
+impl Visible {
+    fn none() -> Self {
+        let named = Arc::new(Named::All);
+        Self { tables: Arc::new(NoTables), entities: Some(Vec::new()), positions: false, named }
+    }
+}
+
+#[derive(Debug)]
+struct NoTables;
+
+impl Tables for NoTables {
+    fn names(&self) -> Vec<TablePath> {
+        Vec::new()
+    }
+
+    fn find(&self, _: &TablePath) -> Option<Snapshot> {
+        None
+    }
+}
+
+fn read_memory(snapshot: &Snapshot, from: u64, limit: usize) -> Vec<RecordBatch> {
+    let mut batches = Vec::new();
+    let mut left = limit;
+    for batch in &snapshot.live {
+        let skip = rows_before(batch, from);
+        let rest = batch.slice(skip, batch.num_rows() - skip);
+        let Some(positions) = crate::live::positions(&rest) else { continue };
+        let mut at = 0;
+        // Runs of rows between deleted positions.
+        while at < rest.num_rows() && left > 0 {
+            let alive = |i: usize| !snapshot.dead.contains(positions.value(i) as u64);
+            let start = (at..rest.num_rows()).find(|&i| alive(i)).unwrap_or(rest.num_rows());
+            let end = (start..rest.num_rows()).find(|&i| !alive(i)).unwrap_or(rest.num_rows());
+            let count = (end - start).min(left);
+            if count > 0 {
+                batches.push(rest.slice(start, count));
+            }
+            left -= count;
+            at = end;
+        }
+    }
+    batches
+}
+
+/// Returns whether a query returns rows of one table unchanged, in their order.
+fn is_plain(plan: &LogicalPlan) -> bool {
+    let mut is_plain = true;
+    let mut scans = 0;
+    let visited = plan.apply(|node| {
+        match node {
+            LogicalPlan::TableScan(_) => scans += 1,
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Limit(_) => {}
+            _ => is_plain = false,
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    visited.is_ok() && is_plain && scans == 1
+}
+
+/// Passes batches on, and ends with an error on timeout.
+fn until(
+    deadline: Instant,
+    timeout: Duration,
+    batches: mpsc::Receiver<Result<RecordBatch, StoreError>>,
+    running: Running,
+) -> impl Stream<Item = Result<RecordBatch, StoreError>> + Send + 'static {
+    futures_util::stream::unfold(Some((batches, running)), move |state| async move {
+        let (mut batches, mut running) = state?;
+        match timeout_at(deadline, batches.recv()).await {
+            Ok(Some(Ok(batch))) => Some((Ok(batch), Some((batches, running)))),
+            Ok(Some(Err(error))) => Some((Err(error), None)),
+            // A task that was stopped must not look like the end of the rows.
+            Ok(None) => running.end().await.err().map(|error| (Err(error), None)),
+            Err(_) => Some((Err(too_long(timeout)), None)),
+        }
+    })
+}
+
+fn failed(error: DataFusionError) -> StoreError {
+    if let Some(error) = own(&error) {
+        return error.clone();
+    }
+    let error = match error.find_root() {
+        DataFusionError::ResourcesExhausted(message) => {
+            return StoreError::Limit {
+                message: format!("the query needs too much memory: {message}"),
+            };
+        }
+        DataFusionError::ParquetError(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_) => {
+            return StoreError::Damaged { reason: error.strip_backtrace() };
+        }
+        _ => error,
+    };
+    StoreError::Query { message: error.strip_backtrace() }
+}
+
+/// Returns the store's own error that the engine has wrapped.
+fn own(error: &DataFusionError) -> Option<&StoreError> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(own) = error.downcast_ref() {
+            return Some(own);
+        }
+        cause = error.source();
+    }
+    None
+}

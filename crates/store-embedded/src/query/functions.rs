@@ -1,0 +1,316 @@
+//! Functions whose results may be much larger than their arguments, or take much longer.
+//!
+//! The engine's memory pool sees operators, not functions: `repeat('x', 2000000000)` allocates
+//! without asking the pool. So each call of such a function is replaced by a wrapper, which
+//! estimates the largest possible result in advance, computes large batches in parts, stops between
+//! parts if the query has ended, and reserves the memory of the results in the pool.
+
+use std::any::Any;
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Documentation, Expr, LogicalPlan, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+use datafusion::optimizer::AnalyzerRule;
+use streamtable_store::StoreError;
+
+use super::growth::{Growth, Need};
+use super::running::{HeldResults, RunningQuery};
+use super::text_concat::TextConcat;
+
+/// The maximum number of bytes of the result for one row.
+const MAX_ROW_BYTES: u64 = 16 << 20;
+
+/// The maximum number of bytes of a result that is the same for all rows: it is repeated for each
+/// row when it is combined with columns.
+const MAX_CONSTANT_BYTES: u64 = 1 << 20;
+
+/// The maximum number of bytes of the results for one batch of rows.
+const MAX_BATCH_BYTES: u64 = 128 << 20;
+
+/// The maximum number of steps for one row: about a second.
+const MAX_ROW_STEPS: u64 = 1 << 30;
+
+/// The maximum number of bytes of results that are computed in one part.
+const PART_BYTES: u64 = 16 << 20;
+
+/// The maximum number of steps that are computed in one part.
+const PART_STEPS: u64 = 1 << 27;
+
+/// Smaller results are not reserved.
+const SMALL_BYTES: u64 = 64 << 10;
+
+/// Wraps the functions of a plan that need a bound.
+#[derive(Debug)]
+pub(super) struct BoundFunctions {
+    query: Arc<RunningQuery>,
+    /// The number of batches that may be in use at a time.
+    batches: usize,
+}
+
+impl BoundFunctions {
+    pub(super) fn new(query: &Arc<RunningQuery>, batches: usize) -> Self {
+        Self { query: Arc::clone(query), batches }
+    }
+
+    /// Returns whether a plan has a function that needs a wrapper.
+    fn is_needed(plan: &LogicalPlan) -> Result<bool> {
+        let mut is_needed = false;
+        plan.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                expr.apply(|expr| {
+                    is_needed |= match expr {
+                        Expr::ScalarFunction(call) => Growth::of(call.func.name()).is_some(),
+                        Expr::BinaryExpr(binary) => binary.op == Operator::StringConcat,
+                        _ => false,
+                    };
+                    let found = if is_needed {
+                        TreeNodeRecursion::Stop
+                    } else {
+                        TreeNodeRecursion::Continue
+                    };
+                    Ok(found)
+                })
+            })
+        })?;
+        Ok(is_needed)
+    }
+
+    fn bound(&self, expr: Expr) -> Transformed<Expr> {
+        match expr {
+            Expr::ScalarFunction(call) => {
+                let is_bounded = (call.func.inner().as_ref() as &dyn Any).is::<Bounded>();
+                match Growth::of(call.func.name()) {
+                    Some(growth) if !is_bounded => {
+                        let func = self.wrap(call.func, growth);
+                        Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..call }))
+                    }
+                    _ => Transformed::no(Expr::ScalarFunction(call)),
+                }
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
+                let func = self.wrap(Arc::new(ScalarUDF::from(TextConcat::new())), Growth::Sum);
+                let args = vec![*left, *right];
+                Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
+            }
+            expr => Transformed::no(expr),
+        }
+    }
+
+    fn wrap(&self, function: Arc<ScalarUDF>, growth: Growth) -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::from(Bounded {
+            function,
+            growth,
+            query: Arc::clone(&self.query),
+            held: Arc::default(),
+            batches: self.batches,
+        }))
+    }
+}
+
+impl AnalyzerRule for BoundFunctions {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        // Most plans have none, and rewriting a wide plan takes time.
+        if !Self::is_needed(&plan)? {
+            return Ok(plan);
+        }
+        let bounded = plan.transform_up_with_subqueries(|node| {
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let bounded = expr.transform_up(|expr| Ok(self.bound(expr)))?;
+                Ok(bounded.update_data(|expr| name.restore(expr)))
+            })
+        });
+        Ok(bounded?.data)
+    }
+
+    fn name(&self) -> &'static str {
+        "bound_functions"
+    }
+}
+
+/// A function whose results are bounded.
+#[derive(Debug)]
+struct Bounded {
+    function: Arc<ScalarUDF>,
+    growth: Growth,
+    query: Arc<RunningQuery>,
+    held: Arc<HeldResults>,
+    batches: usize,
+}
+
+impl PartialEq for Bounded {
+    fn eq(&self, other: &Self) -> bool {
+        self.function == other.function
+    }
+}
+
+impl Eq for Bounded {}
+
+impl Hash for Bounded {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.function.hash(state);
+    }
+}
+
+impl Bounded {
+    fn refuse(&self, what: &str, found: u64, limit: u64) -> DataFusionError {
+        let name = self.function.name();
+        let message = format!("{name} needs {found} {what}; the limit is {limit}");
+        DataFusionError::External(Box::new(StoreError::Limit { message }))
+    }
+
+    /// Computes a result that is the same for all rows.
+    fn constant(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let need = self.growth.needs(&args.args, 1)?.of(0);
+        self.check(need, MAX_CONSTANT_BYTES, "bytes for a result that is the same for all rows")?;
+        let result =
+            self.function.invoke_with_args(ScalarFunctionArgs { number_rows: 1, ..args })?;
+        Ok(match result {
+            ColumnarValue::Array(array) => {
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?)
+            }
+            scalar => scalar,
+        })
+    }
+
+    fn check(&self, need: Need, max_bytes: u64, what: &str) -> Result<()> {
+        if need.bytes > max_bytes {
+            return Err(self.refuse(what, need.bytes, max_bytes));
+        }
+        if need.steps > MAX_ROW_STEPS {
+            return Err(self.refuse("steps for one row", need.steps, MAX_ROW_STEPS));
+        }
+        Ok(())
+    }
+
+    fn rows(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let needs = self.growth.needs(&args.args, args.number_rows)?;
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        let mut part = Need::default();
+        for row in 0..args.number_rows {
+            let need = needs.of(row);
+            self.check(need, MAX_ROW_BYTES, "bytes for one row")?;
+            part = part + need;
+            match parts.last_mut() {
+                Some(last) if part.bytes <= PART_BYTES && part.steps <= PART_STEPS => {
+                    last.end = row + 1;
+                }
+                _ => {
+                    parts.push(row..row + 1);
+                    part = need;
+                }
+            }
+        }
+        if parts.len() <= 1 {
+            let result = self.function.invoke_with_args(args)?;
+            if part.bytes >= SMALL_BYTES {
+                let bytes = match &result {
+                    ColumnarValue::Array(array) => array.get_array_memory_size(),
+                    ColumnarValue::Scalar(value) => value.size(),
+                };
+                self.held.hold(&self.query, bytes, self.batches)?;
+            }
+            return Ok(result);
+        }
+        let mut made = 0;
+        let mut results: Vec<ArrayRef> = Vec::with_capacity(parts.len());
+        for rows in parts {
+            self.query.check()?;
+            let length = rows.len();
+            let result = self.function.invoke_with_args(slice(&args, rows))?.into_array(length)?;
+            made += result.get_array_memory_size() as u64;
+            if made > MAX_BATCH_BYTES {
+                return Err(self.refuse("bytes for one batch of rows", made, MAX_BATCH_BYTES));
+            }
+            results.push(result);
+        }
+        self.held.hold(&self.query, made as usize, self.batches)?;
+        let results: Vec<&dyn arrow::array::Array> = results.iter().map(AsRef::as_ref).collect();
+        Ok(ColumnarValue::Array(concat(&results)?))
+    }
+}
+
+/// Returns the arguments for some of the rows.
+fn slice(args: &ScalarFunctionArgs, rows: Range<usize>) -> ScalarFunctionArgs {
+    let values = args.args.iter().map(|value| match value {
+        ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(rows.start, rows.len())),
+        ColumnarValue::Scalar(value) => ColumnarValue::Scalar(value.clone()),
+    });
+    ScalarFunctionArgs {
+        args: values.collect(),
+        arg_fields: args.arg_fields.clone(),
+        number_rows: rows.len(),
+        return_field: Arc::clone(&args.return_field),
+        config_options: Arc::clone(&args.config_options),
+    }
+}
+
+/// Everything except `invoke_with_args` and `simplify` is delegated to the function: the simplified
+/// form might not be bounded.
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.function.aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.function.schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.function.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.function.return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        self.function.return_field_from_args(args)
+    }
+
+    fn is_strict(&self) -> bool {
+        self.function.is_strict()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.query.check()?;
+        let is_constant = args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
+        if is_constant { self.constant(args) } else { self.rows(args) }
+    }
+
+    fn short_circuits(&self) -> bool {
+        self.function.short_circuits()
+    }
+
+    fn conditional_arguments<'a>(
+        &self,
+        args: &'a [Expr],
+    ) -> Option<(Vec<&'a Expr>, Vec<&'a Expr>)> {
+        self.function.conditional_arguments(args)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.function.coerce_types(arg_types)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.function.documentation()
+    }
+}

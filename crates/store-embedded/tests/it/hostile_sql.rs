@@ -1,0 +1,261 @@
+//! SQL that is deep, large or slow on purpose: each query is answered or refused, and the process
+//! survives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use futures_util::TryStreamExt as _;
+use streamtable_store::{MemoryCeiling, Query, Store as _, StoreError};
+use streamtable_store_embedded::{EmbeddedStore, StoreConfig, row_expression};
+
+use crate::support::{Folder, ask, batch, log, number};
+
+/// Long enough for a busy machine; a hang is longer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+fn query(sql: &str) -> Query {
+    Query {
+        sql: sql.to_owned(),
+        home: Some(("me".to_owned(), "shop".to_owned())),
+        entities: None,
+        timeout: TIMEOUT,
+        positions: false,
+        owner: None,
+    }
+}
+
+async fn outcome(store: &EmbeddedStore, sql: &str) -> Result<Vec<RecordBatch>, StoreError> {
+    store.query(query(sql)).await?.batches.try_collect().await
+}
+
+async fn open(folder: &Folder) -> EmbeddedStore {
+    let store = folder.open().await;
+    log(&store, "w", 0..1000).await;
+    store
+}
+
+fn each(n: usize, between: &str, part: impl Fn(usize) -> String) -> String {
+    (0..n).map(part).collect::<Vec<_>>().join(between)
+}
+
+/// Returns a query whose size grows with a number.
+type Shape = fn(usize) -> String;
+
+/// Queries that grow with a number, and whether the query with 200 parts is answered.
+const SHAPES: &[(Shape, bool)] = &[
+    (|n| format!("select {}", vec!["1"; n].join("+")), true),
+    (|n| format!("select {}1{}", "(".repeat(n), ")".repeat(n)), false),
+    (|n| format!("select * from requests where {}", each(n, " or ", |i| format!("n = {i}"))), true),
+    (
+        |n| format!("select * from requests where {}", each(n, " and ", |i| format!("n <> {i}"))),
+        true,
+    ),
+    (|n| format!("select {}1{}", "case when 1=1 then ".repeat(n), " end".repeat(n)), false),
+    (|n| vec!["select 1"; n].join(" union all "), true),
+    (|n| format!("select {}true", "not ".repeat(n)), false),
+    (|n| format!("select {}1", "- ".repeat(n)), false),
+    (|n| format!("select {}", vec!["'a'"; n].join("||")), true),
+    (|n| format!("{}select 1{}", "select * from (".repeat(n), ")".repeat(n)), false),
+    (|n| format!("select {}1{}", "abs(".repeat(n), ")".repeat(n)), false),
+    (|n| format!("select {}1{}", "[".repeat(n), "]".repeat(n)), false),
+    (|n| format!("select 1{}", "::int".repeat(n)), true),
+    (|n| format!("select * from requests where n in ({})", each(n, ",", |i| i.to_string())), true),
+    (|n| format!("select {} from requests", each(n, ",", |i| format!("n c{i}"))), true),
+    (|n| format!("select text{} from requests", "->'a'".repeat(n)), false),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shapes_of_all_sizes_are_answered() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    for (shape, is_answered) in SHAPES {
+        for n in [200, 2_000, 20_000] {
+            let sql = shape(n);
+            let ended = outcome(&store, &sql).await;
+            match &ended {
+                Ok(_) => {}
+                Err(StoreError::Query { .. } | StoreError::Limit { .. }) => {
+                    assert!(n > 200 || !is_answered, "{sql:.60} of {n}: {ended:?}");
+                }
+                Err(error) => panic!("{sql:.60} of {n}: {error:?}"),
+            }
+        }
+    }
+    assert_eq!(number(&store, "select count(*) from requests").await, 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_that_double_are_refused() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    let doubling = |from: &str, step: &str, end: &str| {
+        let steps = each(40, ",", |i| {
+            let next = i + 1;
+            format!("c{next} as (select {} c{i} a)", step.replace("OTHER", &format!("c{i} b, ")))
+        });
+        format!("with c0 as ({from}), {steps} {end}")
+    };
+    for (sql, part) in [
+        (doubling("select 1 x", "a.x from OTHER", "select * from c40"), "relations"),
+        (
+            doubling("select n x from requests", "x + x x from", "select 1 from c40 where x > 1"),
+            "expressions",
+        ),
+        (
+            doubling(
+                "select text x from requests",
+                "x || x x from",
+                "select max(length(x)) from c40",
+            ),
+            "|| needs",
+        ),
+        (
+            doubling("select n x from requests", "[x, x] x from", "select count(x) from c40"),
+            "make_array needs",
+        ),
+        (
+            format!("select n from requests order by {}", each(300, ",", |i| format!("n + {i}"))),
+            "sorts by 300",
+        ),
+        (
+            format!("select 1 from requests group by {}", each(300, ",", |i| format!("n + {i}"))),
+            "groups by 300",
+        ),
+        (
+            format!(
+                "select sum(n) over (order by {}) from requests",
+                each(300, ",", |i| format!("n + {i}"))
+            ),
+            "has a window over 300",
+        ),
+    ] {
+        let error = outcome(&store, &sql).await.unwrap_err();
+        let is_refused = matches!(error, StoreError::Query { .. } | StoreError::Limit { .. });
+        assert!(is_refused && error.to_string().contains(part), "{sql:.80}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn joins_that_never_pause_end_with_their_time() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    let squares = each(5, ",", |i| {
+        let next = i + 1;
+        format!("c{next} as (select a.x from c{i} a cross join c{i} b)")
+    });
+    // 2^32 rows, in batches of two, on the side of the join that is collected first.
+    let sql = format!(
+        "with c0(x) as (values (1), (2)), {squares} select count(*) from c5 a cross join c5 b"
+    );
+    for _ in 0..4 {
+        let short = Query { timeout: Duration::from_millis(300), ..query(&sql) };
+        let error = match store.query(short).await {
+            Ok(rows) => rows.batches.try_collect::<Vec<_>>().await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert!(matches!(error, StoreError::Limit { .. }), "{error}");
+    }
+    // None of the queries still holds a thread of the engine.
+    assert!(outcome(&store, "select count(*) from requests").await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_results_are_refused() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    for (sql, function) in [
+        ("select length(repeat('x', 2000000000))", "repeat"),
+        ("select length(repeat(text, 100000000)) from requests", "repeat"),
+        ("select length(lpad('x', 2000000000, 'y'))", "lpad"),
+        ("select length(rpad(text, 2000000000)) from requests", "rpad"),
+        ("select cardinality(array_repeat(1, 500000000))", "array_repeat"),
+        ("select cardinality(array_repeat(n, 500000000)) from requests", "array_repeat"),
+        ("select cardinality(array_resize([1], 2000000000, 2))", "array_resize"),
+        ("select cardinality(range(0, 1000000000))", "range"),
+        ("select cardinality(generate_series(n, 1000000000)) from requests", "generate_series"),
+        ("select length(replace(repeat('a', 100000), 'a', repeat('b', 100000)))", "replace"),
+        ("select length(translate(repeat('a', 100000000), 'a', 'b'))", "repeat"),
+        ("select length(string_agg(repeat(text, 1000000), '')) from requests", "repeat"),
+        ("select length(concat(repeat('x', 1000000000), repeat('y', 1000000000)))", "repeat"),
+        ("select length(concat(repeat('x', 1000000), repeat('y', 1000000)))", "concat"),
+        ("select regexp_replace(repeat('a', 200000), '(a*)*$', 'b')", "regexp_replace"),
+        (
+            "select length(regexp_replace(repeat('a', 100000), 'a', repeat('b', 100000), 'g'))",
+            "regexp_replace",
+        ),
+        ("select levenshtein(repeat('a', 200000), repeat('b', 200000))", "levenshtein"),
+        ("select to_char(timestamp '2020-01-01', repeat('%Y', 500000))", "to_char"),
+    ] {
+        let error = outcome(&store, sql).await.unwrap_err();
+        let named = format!("{function} needs ");
+        assert!(matches!(error, StoreError::Limit { .. }), "{sql}: {error:?}");
+        assert!(error.to_string().starts_with(&named), "{sql}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usual_results_are_as_they_were() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    for (sql, expected) in [
+        ("select max(length(repeat(text, 100))) from requests", 700),
+        ("select sum(length(text || ' and ' || text)) from requests", 18_780),
+        ("select count(*) from requests where text || null is null", 1000),
+        ("select count(distinct text || '!') from requests group by text || '!' limit 1", 1),
+        ("select sum(cardinality(range(0, n))) from requests", 499_500),
+        ("select sum(cardinality([n, n, n])) from requests", 3000),
+        ("select max(length(lpad(text, 20))) from requests", 20),
+        ("select count(*) from requests where replace(text, 'row', 'line') like 'line %'", 1000),
+        ("select max(levenshtein(text, 'row')) from requests", 4),
+        // In parts: the results of all rows together are larger than one part.
+        ("select sum(length(repeat(text, 10000))) from requests", 68_900_000),
+        ("select length(repeat('ab', 1000))", 2000),
+        ("select sum(v) from (select unnest(range(0, 1000)) v)", 499_500),
+    ] {
+        let sql = format!("select cast(x as bigint) from ({sql}) as t(x)");
+        assert_eq!(number(&store, &sql).await, expected, "{sql}");
+    }
+    let named = ask(&store, "select text || '!' from requests limit 1").await;
+    assert!(named[0].schema().field(0).name().contains("||"), "{:?}", named[0].schema());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn above_the_memory_limit_rows_and_queries_wait() {
+    let folder = Folder::new();
+    let memory = Arc::new(MemoryCeiling::new(Some(1)));
+    if memory.used() == 0 {
+        // Memory is not measured on this system.
+        return;
+    }
+    let store = folder.open_with(StoreConfig { memory, ..folder.config() }).await;
+    let appended = store.append(batch("w", 0, vec![r#"{"n":1}"#.to_owned()])).await;
+    assert!(appended.is_err_and(|error| error.is_retryable()));
+    let asked = store.query(query("select 1")).await;
+    assert!(asked.is_err_and(|error| error.is_retryable()));
+    store.close().await.unwrap();
+    drop(store);
+    let store = folder.open().await;
+    log(&store, "w", 0..1).await;
+    assert_eq!(number(&store, "select count(*) from requests").await, 1);
+}
+
+#[test]
+fn expressions_of_all_sizes_are_checked_on_small_stacks() {
+    let shapes: &[fn(usize) -> String] = &[
+        |n| vec!["1"; n].join("+"),
+        |n| format!("{}1{}", "(".repeat(n), ")".repeat(n)),
+        |n| "case when 1=1 then ".repeat(n) + "1" + &" end".repeat(n),
+        |n| format!("1{}", "::int".repeat(n)),
+        |n| each(n, " or ", |i| format!("\"n\" = {i}")),
+    ];
+    let check = move || {
+        for shape in shapes {
+            for n in [20, 400, 2_000, 20_000] {
+                let checked = row_expression(&shape(n));
+                assert!(n < 2_000 || checked.is_err(), "{:.40} of {n}", shape(n));
+            }
+        }
+    };
+    std::thread::Builder::new().stack_size(256 << 10).spawn(check).unwrap().join().unwrap();
+}
