@@ -4,6 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use streamtable_server_core::{BaseUrlConfig, LostCatalog};
+#[cfg(feature = "wandb")]
+use streamtable_wandb::WandbConfig;
+
 /// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -25,8 +29,6 @@ pub struct ServerConfig {
     pub frame_ancestors: Vec<String>,
     /// The certificate and its key, if the server itself does TLS.
     pub tls: Option<TlsFiles>,
-    /// Entity used when a key that is valid for all entities logs without naming one.
-    pub default_entity: String,
     /// The reaction to a catalog that is lost or damaged.
     pub lost_catalog: LostCatalog,
     /// Maximum memory of the process in bytes. Above it, new rows and queries get 503, and the
@@ -35,19 +37,9 @@ pub struct ServerConfig {
     pub memory_limit: Option<u64>,
     /// Limits on requests and connections.
     pub limits: Limits,
-}
-
-/// The reaction to a catalog (keys, runs, boards) that is damaged or has lost its keys. Has no
-/// effect on an intact catalog.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LostCatalog {
-    /// Refuses to start; the error describes the remedies.
-    #[default]
-    Refuse,
-    /// Moves the catalog aside and uses the newest of the daily copies.
-    UseCopy,
-    /// Moves the catalog aside and creates an empty one. Tables and files are kept.
-    BeginEmpty,
+    /// Settings of the W&B protocol.
+    #[cfg(feature = "wandb")]
+    pub wandb: WandbConfig,
 }
 
 /// A certificate and its key, as PEM files.
@@ -62,21 +54,11 @@ pub struct TlsFiles {
 /// Limits on requests and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Maximum size of the body of a file stream post, decompressed. Larger ones get 413.
-    pub max_body_bytes: usize,
-    /// Maximum number of lines in one post. More get 413.
-    pub max_lines: usize,
-    /// Maximum size of a GraphQL request. Larger ones get 413.
-    pub max_graphql_bytes: usize,
     /// Maximum memory of all request bodies together. Requests beyond it wait for `max_wait`, then
     /// get 503.
     pub body_memory_bytes: usize,
-    /// How long a request waits for memory or for a permit to upload.
+    /// How long a request waits for memory or for a permit.
     pub max_wait: Duration,
-    /// Maximum size of a file. Larger ones get 413.
-    pub max_file_bytes: u64,
-    /// Maximum number of concurrent uploads. Further ones wait for `max_wait`, then get 503.
-    pub max_uploads: usize,
     /// Maximum number of connections. For one more, the connection that has been longest without a
     /// running request is closed; if each has one, the new connection waits until a request ends.
     pub max_connections: usize,
@@ -101,14 +83,8 @@ pub struct Limits {
     pub min_bytes_per_second: u64,
     /// How long requests that are running at shutdown may take to end.
     pub drain_timeout: Duration,
-    /// How long a signed URL is valid.
-    pub signed_url_lifetime: Duration,
     /// How long a browser session lasts.
     pub session_lifetime: Duration,
-    /// Maximum depth of a GraphQL query.
-    pub max_query_depth: usize,
-    /// Maximum number of fields of a GraphQL query.
-    pub max_query_complexity: usize,
 }
 
 impl Default for ServerConfig {
@@ -120,10 +96,11 @@ impl Default for ServerConfig {
             allowed_hosts: Vec::new(),
             frame_ancestors: Vec::new(),
             tls: None,
-            default_entity: "me".to_owned(),
             lost_catalog: LostCatalog::default(),
             memory_limit: None,
             limits: Limits::default(),
+            #[cfg(feature = "wandb")]
+            wandb: WandbConfig::default(),
         }
     }
 }
@@ -131,13 +108,8 @@ impl Default for ServerConfig {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_body_bytes: 64 << 20,
-            max_lines: 200_000,
-            max_graphql_bytes: 16 << 20,
             body_memory_bytes: 256 << 20,
             max_wait: Duration::from_secs(5),
-            max_file_bytes: 5 << 30,
-            max_uploads: 64,
             max_connections: 1024,
             max_connections_per_peer: 256,
             trusted_proxies: Vec::new(),
@@ -147,15 +119,16 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(60),
             min_bytes_per_second: 1024,
             drain_timeout: Duration::from_secs(20),
-            signed_url_lifetime: Duration::from_secs(24 * 3600),
             session_lifetime: Duration::from_secs(14 * 24 * 3600),
-            max_query_depth: 32,
-            max_query_complexity: 2_000,
         }
     }
 }
 
 impl ServerConfig {
+    pub(crate) fn base_url(&self) -> BaseUrlConfig {
+        BaseUrlConfig { public_url: self.public_url.clone(), has_tls: self.tls.is_some() }
+    }
+
     /// Converts the name of an account to a valid entity name: lower case, with `-` for invalid
     /// characters.
     ///

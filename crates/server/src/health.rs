@@ -1,6 +1,7 @@
 //! Whether the server is alive and ready, for those who run it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,12 +9,15 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-
-use crate::AppState;
+use streamtable_server_core::Core;
+use streamtable_store::Store;
 
 /// Needs no key: what it answers has no names, paths or rows in it.
-pub(crate) fn router() -> Router<AppState> {
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+pub(crate) fn router(core: Core, store: Arc<dyn Store>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state((core, store))
 }
 
 #[derive(Serialize)]
@@ -28,12 +32,12 @@ struct Readiness {
     store_problems: BTreeMap<&'static str, usize>,
 }
 
-async fn ready(State(state): State<AppState>) -> impl IntoResponse {
+async fn ready(State((core, store)): State<(Core, Arc<dyn Store>)>) -> impl IntoResponse {
     // What cannot be read is in the problems below, or passes.
-    let can_read = state.catalog.has_keys().await.is_ok();
-    let ready = can_read && !state.shared.stopping.is_cancelled();
+    let can_read = core.catalog.has_keys().await.is_ok();
+    let ready = can_read && !core.stopping.is_cancelled();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let health = state.store.health();
+    let health = store.health();
     let mut store_problems = BTreeMap::<&'static str, usize>::new();
     for (_, problem) in health.problems() {
         *store_problems.entry(problem.kind.as_str()).or_default() += 1;
@@ -41,7 +45,7 @@ async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     // Damage is no reason to take a server out of service that has all other rows.
     let readiness = Readiness {
         ready,
-        problems: state.catalog.problems(),
+        problems: core.catalog.problems(),
         tables_with_problems: health.tables.len(),
         store_problems,
     };

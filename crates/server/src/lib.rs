@@ -1,33 +1,23 @@
-//! StreamTable's server: W&B-compatible ingest and control, a native API, live queries.
+//! StreamTable's server: the native API, live views, boards, pages, and W&B's protocol.
 //!
 //! It stores no rows itself: a [`Store`](streamtable_store::Store) does. A [`Catalog`] stores
-//! everything else: keys, runs, artifacts.
+//! everything else: keys, boards, runs, artifacts. Feature `wandb` (default) adds the routes of the
+//! W&B protocol.
 
 mod access;
 mod api;
-mod authority;
 mod boards;
-mod catalog;
-mod clock;
 mod config;
-mod error;
-mod folder;
-mod graphql;
 mod health;
-mod ingest;
 mod live;
-mod origin;
 mod page;
-mod rows;
 mod serve;
 mod server;
-mod state;
-mod storage;
-mod turns;
 
-pub use access::{NotARight, Principal, Right};
-pub use catalog::{Catalog, CatalogError, Key, NewKey};
-pub use config::{Limits, LostCatalog, ServerConfig, TlsFiles};
-pub use error::ApiError;
+pub use config::{Limits, ServerConfig, TlsFiles};
 pub use server::{Server, ServerError};
-pub use state::AppState;
+pub use streamtable_server_core::{
+    ApiError, Catalog, CatalogError, Key, LostCatalog, NewKey, NotARight, Principal, Right,
+};
+#[cfg(feature = "wandb")]
+pub use streamtable_wandb::WandbConfig;

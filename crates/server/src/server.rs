@@ -8,28 +8,49 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use streamtable_live::{Hub, TableAccess};
+use streamtable_server_core::catalog::{FeatureTables, MAINTENANCE_INTERVAL};
+use streamtable_server_core::{Bodies, Core, SigningKey, folder};
 use streamtable_store::{FileStore, MemoryCeiling, Store, StoreError};
-use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
+use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig, row_expression};
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{self, Right, guard};
-use crate::catalog::{Catalog, CatalogError, MAINTENANCE_INTERVAL, NewKey};
+use crate::access::{self, LoginState, guard};
+use crate::api::{self, ApiState};
+use crate::boards::{self, BoardCatalog};
 use crate::config::{ServerConfig, TlsFiles};
-use crate::storage::Signer;
-use crate::{AppState, api, folder, graphql, health, ingest, page, serve, storage};
+use crate::live::LiveState;
+use crate::page::{self, PageState};
+use crate::{Catalog, CatalogError, NewKey, Right, health, serve};
 
 /// Name of the first key.
 const FIRST_KEY: &str = "first";
+
+/// The tables that this server's features add to the catalog.
+const FEATURES: &[FeatureTables] = &[
+    boards::TABLES,
+    #[cfg(feature = "wandb")]
+    streamtable_wandb::TABLES,
+];
 
 /// A server that listens, and serves requests once [`run`](Self::run) is called.
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
-    state: AppState,
+    parts: Parts,
     tls: Option<TlsAcceptor>,
     first_key: Option<NewKey>,
+}
+
+/// What a server's features are built from.
+struct Parts {
+    config: Arc<ServerConfig>,
+    core: Core,
+    store: Arc<dyn Store>,
+    files: Arc<dyn FileStore>,
+    memory: Arc<MemoryCeiling>,
 }
 
 /// Why a server did not start, or failed.
@@ -141,11 +162,11 @@ impl Server {
             folder::make(&folder)?;
             folder::warn_if_open(&folder)?;
             let path = folder.join("catalog.db");
-            let catalog = Catalog::open_for_server(&path, has_tables, lost);
-            Ok::<_, std::io::Error>((catalog, Signer::open(&folder)?))
+            let catalog = Catalog::open_for_server(&path, FEATURES, has_tables, lost);
+            Ok::<_, std::io::Error>((catalog, SigningKey::open(&folder)?))
         });
         let opened = opened.await.map_err(|error| folder_failed(error.to_string()))?;
-        let (catalog, signer) = opened.map_err(|error| folder_failed(error.to_string()))?;
+        let (catalog, signing_key) = opened.map_err(|error| folder_failed(error.to_string()))?;
         let catalog = catalog?;
 
         let tls = config.tls.as_ref().map(read_tls).transpose()?;
@@ -163,8 +184,16 @@ impl Server {
         let listener = TcpListener::bind(addr).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        let state = AppState::new(store, files, catalog, signer, config, memory);
-        Ok(Self { listener, local_addr, state, tls, first_key })
+        let limits = &config.limits;
+        let core = Core {
+            catalog,
+            signing_key,
+            base_url: config.base_url(),
+            bodies: Bodies::new(limits.body_memory_bytes, limits.max_wait, Arc::clone(&memory)),
+            stopping: CancellationToken::new(),
+        };
+        let parts = Parts { config: Arc::new(config), core, store, files, memory };
+        Ok(Self { listener, local_addr, parts, tls, first_key })
     }
 
     /// Returns the address on which the server listens.
@@ -192,7 +221,7 @@ impl Server {
 
     /// Returns the catalog.
     pub fn catalog(&self) -> &Catalog {
-        &self.state.catalog
+        &self.parts.core.catalog
     }
 
     /// Serves until `shutdown` completes; then accepts no more connections, lets running requests
@@ -201,16 +230,15 @@ impl Server {
         let addr = self.local_addr;
         let listener = tokio::net::TcpListener::from_std(self.listener)
             .map_err(|error| ServerError::Listen { addr, reason: error.to_string() })?;
-        let limits = self.state.config().limits.clone();
-        let store = Arc::clone(&self.state.store);
-        let catalog = self.state.catalog.clone();
-        let stopping = self.state.shared.stopping.clone();
+        let limits = self.parts.config.limits.clone();
+        let store = Arc::clone(&self.parts.store);
+        let Core { catalog, stopping, .. } = self.parts.core.clone();
         let maintenance = tokio::spawn(maintain(catalog.clone(), stopping.clone()));
         let shutdown = async move {
             shutdown.await;
             stopping.cancel();
         };
-        serve::serve(listener, self.tls, router(self.state), &limits, shutdown).await;
+        serve::serve(listener, self.tls, router(self.parts), &limits, shutdown).await;
         // This task ends on the same signal. Its own failures are logged and reported.
         let _ = maintenance.await;
         let closed = store.close().await;
@@ -234,19 +262,44 @@ async fn maintain(catalog: Catalog, stopping: CancellationToken) {
     }
 }
 
-fn router(state: AppState) -> Router {
-    Router::new()
-        .merge(health::router())
-        .merge(graphql::router(state.config()))
-        .merge(ingest::router())
-        .merge(storage::router())
-        .merge(access::login_router())
-        .merge(access::keys_router())
-        .merge(api::router())
-        .merge(page::router())
+fn router(parts: Parts) -> Router {
+    let Parts { config, core, store, files, memory } = parts;
+    #[cfg(feature = "wandb")]
+    let wandb = streamtable_wandb::Wandb::new(
+        core.clone(),
+        Arc::clone(&store),
+        files,
+        config.wandb.clone(),
+    );
+    #[cfg(feature = "wandb")]
+    let (routes, file_url) = (wandb.router(), Some(streamtable_wandb::run_file_url as _));
+    // Only this protocol has files.
+    #[cfg(not(feature = "wandb"))]
+    let (routes, file_url) = {
+        drop(files);
+        (Router::new(), None)
+    };
+
+    let access = TableAccess { store: Arc::clone(&store), row_expression, file_url };
+    let live = LiveState { core: core.clone(), access, hub: Arc::new(Hub::default()), memory };
+    let boards = BoardCatalog::new(core.catalog.clone());
+    let api = ApiState { core: core.clone(), store: Arc::clone(&store), live, boards };
+    let login = LoginState { core: core.clone(), config: Arc::clone(&config) };
+    let page = PageState {
+        core: core.clone(),
+        config: Arc::clone(&config),
+        store: Arc::clone(&store),
+        #[cfg(feature = "wandb")]
+        wandb,
+    };
+    routes
+        .merge(health::router(core.clone(), store))
+        .merge(access::login_router(login))
+        .merge(access::keys_router(core))
+        .merge(api::router(api))
+        .merge(page::router(page))
         .fallback(page::elsewhere)
-        .layer(from_fn_with_state(state.clone(), guard))
-        .with_state(state)
+        .layer(from_fn_with_state(config, guard))
 }
 
 fn read_tls(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {

@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use streamtable::{FlushError, Stats, StreamTable, TablePath, WhenFull};
 use streamtable_digits::Digits;
-use streamtable_server::{NewKey, Server, ServerConfig};
+use streamtable_server::{NewKey, Server, ServerConfig, WandbConfig};
 use streamtable_transport_hyper::HyperTransport;
 use streamtable_url::{Expr, form_encode};
 use tempfile::TempDir;
@@ -92,7 +92,7 @@ impl Demo {
         ServerConfig {
             addr: self.addr.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             data_dir: folder.to_owned(),
-            default_entity: "demo".to_owned(),
+            wandb: WandbConfig { default_entity: "demo".to_owned(), ..WandbConfig::default() },
             ..ServerConfig::default()
         }
     }

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use streamtable_server::{Limits, LostCatalog, Server, ServerConfig, ServerError, TlsFiles};
+use streamtable_server::{
+    Limits, LostCatalog, Server, ServerConfig, ServerError, TlsFiles, WandbConfig,
+};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_url::BaseUrl;
 use tokio::sync::oneshot;
@@ -144,6 +146,8 @@ impl Serve {
         let tls = self.tls_cert.zip(self.tls_key);
         let account =
             ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let default_entity =
+            self.entity.unwrap_or_else(|| ServerConfig::entity_of(&account.unwrap_or_default()));
         ServerConfig {
             addr: self.addr,
             data_dir: self.data,
@@ -151,12 +155,10 @@ impl Serve {
             allowed_hosts: self.allow_host,
             frame_ancestors: self.allow_frame,
             tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
-            default_entity: self
-                .entity
-                .unwrap_or_else(|| ServerConfig::entity_of(&account.unwrap_or_default())),
             lost_catalog: self.lost_catalog.map(Into::into).unwrap_or_default(),
             memory_limit: self.memory_limit,
             limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
+            wandb: WandbConfig { default_entity, ..WandbConfig::default() },
         }
     }
 }
@@ -216,7 +218,7 @@ fn greeting(config: &ServerConfig, base: &str, kept: Option<&std::path::Path>) -
     let colours = style::has_colours(&std::io::stdout());
     let bold = |text| Bold { text, colours };
     let folder = config.data_dir.display();
-    let entity = &config.default_entity;
+    let entity = &config.wandb.default_entity;
     let mut text = format!("StreamTable {} serves {folder} at ", env!("CARGO_PKG_VERSION"));
     text.push_str(&format!("{}\n", bold(base)));
     if let Some(path) = kept {

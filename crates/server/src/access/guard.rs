@@ -1,6 +1,7 @@
 //! Checks for every request, and headers for every response.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -10,10 +11,10 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use streamtable_server_core::{Authority, WebOrigin};
 
-use crate::authority::{Authority, WebOrigin};
+use crate::ApiError;
 use crate::config::ServerConfig;
-use crate::{ApiError, AppState};
 
 /// The address of a request's peer.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +40,13 @@ const STRICT_TRANSPORT: &str = "max-age=31536000";
 ///
 /// A foreign page may point its own name to this server's address (DNS rebinding), so the host in
 /// the request must be one of this server's. A change must not come from a page of another origin.
-pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let config = state.config();
-    let checked = check(config, &request);
-    let is_strict = checked.as_ref().is_ok_and(|authority| is_strict(config, authority));
+pub(crate) async fn guard(
+    State(config): State<Arc<ServerConfig>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let checked = check(&config, &request);
+    let is_strict = checked.as_ref().is_ok_and(|authority| is_strict(&config, authority));
     let mut response = match checked {
         Ok(_) => next.run(request).await,
         Err((status, why)) => {

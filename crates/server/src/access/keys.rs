@@ -8,20 +8,19 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use serde::{Deserialize, Serialize};
+use streamtable_server_core::{BaseUrl, Core};
 
-use super::{Principal, Right};
-use crate::catalog::Key;
-use crate::origin::BaseUrl;
-use crate::{ApiError, AppState};
+use crate::{ApiError, Key, Principal, Right};
 
 /// Lifetime of a login link.
 const LINK_LIFETIME: Duration = Duration::from_secs(600);
 
-pub(crate) fn router() -> Router<AppState> {
+pub(crate) fn router(core: Core) -> Router {
     Router::new()
         .route("/api/keys", get(list).post(add))
         .route("/api/keys/{id}", delete(revoke))
         .route("/api/login-links", post(link))
+        .with_state(core)
 }
 
 /// A key in a response.
@@ -53,11 +52,11 @@ impl From<Key> for KeyAnswer {
 }
 
 async fn list(
-    State(state): State<AppState>,
+    State(core): State<Core>,
     principal: Principal,
 ) -> Result<Json<Vec<KeyAnswer>>, ApiError> {
     check_admin(&principal, None)?;
-    let keys = state.catalog.keys().await?;
+    let keys = core.catalog.keys().await?;
     let own = keys.into_iter().filter(|key| sees(&principal, key));
     Ok(Json(own.map(KeyAnswer::from).collect()))
 }
@@ -71,14 +70,14 @@ struct NewKeyRequest {
 }
 
 async fn add(
-    State(state): State<AppState>,
+    State(core): State<Core>,
     principal: Principal,
     Json(new): Json<NewKeyRequest>,
 ) -> Result<(StatusCode, Json<KeyAnswer>), ApiError> {
     let entity = new.entity.or_else(|| principal.entity.clone());
     check_admin(&principal, Some(entity.as_deref()))?;
     let right: Right = new.right.parse().map_err(|e| ApiError::bad_request(format!("{e}")))?;
-    let made = state.catalog.add_key(&new.name, entity.as_deref(), right).await?;
+    let made = core.catalog.add_key(&new.name, entity.as_deref(), right).await?;
     let (id, by) = (&made.key.id, &principal.name);
     tracing::info!(target: "audit", id, entity, %right, by, "a key was created");
     let answer = KeyAnswer { key: Some(made.secret), ..KeyAnswer::from(made.key) };
@@ -86,14 +85,14 @@ async fn add(
 }
 
 async fn revoke(
-    State(state): State<AppState>,
+    State(core): State<Core>,
     principal: Principal,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     check_admin(&principal, None)?;
-    let keys = state.catalog.keys().await?;
+    let keys = core.catalog.keys().await?;
     let is_own = keys.iter().any(|key| key.id == id && sees(&principal, key));
-    if !is_own || !state.catalog.revoke_key(&id).await? {
+    if !is_own || !core.catalog.revoke_key(&id).await? {
         return Err(ApiError::not_found("no such key, or it was already revoked"));
     }
     tracing::info!(target: "audit", id, by = principal.name, "a key was revoked");
@@ -102,11 +101,11 @@ async fn revoke(
 
 /// Creates a link that starts one browser session for the owner of the key.
 async fn link(
-    State(state): State<AppState>,
+    State(core): State<Core>,
     key: Key,
     base: BaseUrl,
 ) -> Result<Json<serde_json::Value>, ApiError> {
-    let token = state.catalog.login_token(&key, LINK_LIFETIME).await?;
+    let token = core.catalog.login_token(&key, LINK_LIFETIME).await?;
     Ok(Json(serde_json::json!({ "url": format!("{base}/login?token={token}") })))
 }
 

@@ -1,5 +1,7 @@
 //! Browser sessions.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
@@ -9,22 +11,28 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use streamtable_server_core::{Core, form_value, is_own_page, session_token};
 
-use super::credentials::is_own_page;
-use super::session_token;
-use crate::catalog::Key;
-use crate::page;
-use crate::{ApiError, AppState};
+use crate::config::ServerConfig;
+use crate::{ApiError, Key, page};
 
 /// Maximum size of a login request.
 const MAX_BODY: usize = 16 << 10;
 
-pub(crate) fn router() -> Router<AppState> {
+/// State of the login's handlers.
+#[derive(Clone)]
+pub(crate) struct LoginState {
+    pub(crate) core: Core,
+    pub(crate) config: Arc<ServerConfig>,
+}
+
+pub(crate) fn router(state: LoginState) -> Router {
     let limit = axum::extract::DefaultBodyLimit::max(MAX_BODY);
     Router::new()
         .route("/login", get(show).post(log_in))
         .route("/logout", post(log_out))
         .layer(limit)
+        .with_state(state)
 }
 
 /// Shows the login form or, for the token of a link, a button that starts the session.
@@ -33,7 +41,7 @@ pub(crate) fn router() -> Router<AppState> {
 /// navigate a browser here. A browser that is already logged in with the link's key is redirected
 /// at once.
 async fn show(
-    State(state): State<AppState>,
+    State(state): State<LoginState>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
@@ -42,20 +50,20 @@ async fn show(
     let Some(token) = form_value(&query, "token") else {
         return Ok(page::login(StatusCode::OK, &next, None));
     };
-    let Some(key) = state.catalog.key_of_login_token(&token).await? else {
+    let Some(key) = state.core.catalog.key_of_login_token(&token).await? else {
         return Ok(used_link(&next));
     };
-    if let Some(session) = session_token(&headers, &state)
-        && state.catalog.key_of_session(&session).await?.is_some_and(|own| own.id == key.id)
+    if let Some(session) = session_token(&headers, &state.core)
+        && state.core.catalog.key_of_session(&session).await?.is_some_and(|own| own.id == key.id)
     {
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, next)]).into_response());
     }
-    Ok(page::confirm_login(state.config(), &token, &key, &next))
+    Ok(page::confirm_login(&state.config, &token, &key, &next))
 }
 
 /// Starts the session of a login link. Accepts only requests of the link's own page.
 async fn open_link(
-    state: &AppState,
+    state: &LoginState,
     headers: &HeaderMap,
     token: &str,
     next: &str,
@@ -65,7 +73,7 @@ async fn open_link(
         let why = "a login link must be opened with the button on its page";
         return Err(ApiError::new(StatusCode::FORBIDDEN, why));
     }
-    match state.catalog.use_login_token(token).await? {
+    match state.core.catalog.use_login_token(token).await? {
         Some(key) => begin(state, &key, next).await,
         None => Ok(used_link(next)),
     }
@@ -85,7 +93,7 @@ struct Login {
 /// Starts a session for a key, sent as a form or as JSON, or for the token of a link, sent as a
 /// form.
 async fn log_in(
-    State(state): State<AppState>,
+    State(state): State<LoginState>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -103,7 +111,7 @@ async fn log_in(
         }
         (form_value(form, "key").unwrap_or_default(), Some(form_value(form, "next")))
     };
-    let found = state.catalog.key_of(secret.trim()).await?;
+    let found = state.core.catalog.key_of(secret.trim()).await?;
     if found.is_none() {
         tracing::warn!(target: "audit", "a login with an unknown key");
     }
@@ -126,42 +134,38 @@ async fn log_in(
     }
 }
 
-async fn log_out(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
-    if let Some(token) = session_token(&headers, &state) {
-        state.catalog.end_session(&token).await?;
+async fn log_out(
+    State(state): State<LoginState>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if let Some(token) = session_token(&headers, &state.core) {
+        state.core.catalog.end_session(&token).await?;
     }
-    let cookie = format!("{}=; Path=/; Max-Age=0", state.shared.signer.cookie_name());
+    let cookie = format!("{}=; Path=/; Max-Age=0", state.core.signing_key.cookie_name());
     Ok((StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, "/login".to_owned())])
         .into_response())
 }
 
-async fn begin(state: &AppState, key: &Key, next: &str) -> Result<Response, ApiError> {
+async fn begin(state: &LoginState, key: &Key, next: &str) -> Result<Response, ApiError> {
     let cookie = new_cookie(state, key).await?;
     let location = HeaderValue::try_from(next)
         .map_err(|_| ApiError::bad_request("the address to continue at is not valid"))?;
     Ok((StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, location)]).into_response())
 }
 
-async fn new_cookie(state: &AppState, key: &Key) -> Result<HeaderValue, ApiError> {
-    let config = state.config();
+async fn new_cookie(state: &LoginState, key: &Key) -> Result<HeaderValue, ApiError> {
+    let config = &state.config;
     let lifetime = config.limits.session_lifetime;
-    let token = state.catalog.begin_session(key, lifetime).await?;
+    let token = state.core.catalog.begin_session(key, lifetime).await?;
     let is_https = config.tls.is_some()
         || config.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
     let secure = if is_https { "; Secure" } else { "" };
-    let (name, seconds) = (state.shared.signer.cookie_name(), lifetime.as_secs());
+    let (name, seconds) = (state.core.signing_key.cookie_name(), lifetime.as_secs());
     let cookie =
         format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     let mut cookie = HeaderValue::try_from(cookie).expect("the cookie is a valid header value");
     cookie.set_sensitive(true);
     Ok(cookie)
-}
-
-/// Returns a field of a form.
-pub(crate) fn form_value(form: &str, name: &str) -> Option<String> {
-    let mut pairs = form.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(found, _)| *found == name)?;
-    streamtable_url::form_decode(value).ok()
 }
 
 /// Returns a path on this server to continue at; never a foreign URL, whatever the link contains.
@@ -190,7 +194,5 @@ mod tests {
             check(foreign, "/");
         }
         assert_eq!(local_path(None), "/");
-        assert_eq!(form_value("a=b&key=x%20y+z&key=2", "key").as_deref(), Some("x y z"));
-        assert_eq!(form_value("a=b", "key"), None);
     }
 }

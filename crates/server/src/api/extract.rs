@@ -1,14 +1,15 @@
 //! Extractors for the handlers of the API.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRef, FromRequestParts, Path, Query};
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use streamtable_schema::TablePath;
+use streamtable_server_core::{self as core, Core};
 use streamtable_url::BaseUrl;
 
-use crate::{ApiError, AppState, Principal, Right, origin};
+use crate::{ApiError, Principal, Right};
 
 /// Query parameters. Invalid ones are rejected with the API's usual error format.
 #[derive(Debug)]
@@ -27,11 +28,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
 #[derive(Debug)]
 pub(super) struct Board(pub(super) BaseUrl);
 
-impl FromRequestParts<AppState> for Board {
+impl<S: Send + Sync> FromRequestParts<S> for Board
+where
+    Core: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let url = origin::BaseUrl::from_request_parts(parts, state).await?.0;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let url = core::BaseUrl::from_request_parts(parts, state).await?.0;
         url.parse().map(Self).map_err(|error| ApiError::bad_request(format!("{error}")))
     }
 }

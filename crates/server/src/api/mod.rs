@@ -5,11 +5,11 @@
 mod encode;
 mod extract;
 mod ingest;
-pub(crate) mod json;
 mod openapi;
 mod pager;
 mod query;
 mod read;
+mod state;
 mod tables;
 mod tail;
 
@@ -17,9 +17,10 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{HeaderName, Method};
 
-use crate::{AppState, boards, live};
+use crate::{boards, live};
 
 pub(crate) use query::{answer, named as format_named};
+pub(crate) use state::ApiState;
 
 /// The writer of a body's rows; together with [`STREAM_OFFSET`] makes repeated requests idempotent.
 const STREAM_WRITER: HeaderName = HeaderName::from_static("stream-writer");
@@ -31,7 +32,7 @@ const STREAM_OFFSET: HeaderName = HeaderName::from_static("stream-offset");
 const STREAM_END: HeaderName = HeaderName::from_static("stream-end");
 
 /// A path, a method and a handler.
-type Route = (&'static str, Method, fn() -> MethodRouter<AppState>);
+type Route = (&'static str, Method, fn() -> MethodRouter<ApiState>);
 
 /// All routes.
 const ROUTES: &[Route] = &[
@@ -56,6 +57,9 @@ const ROUTES: &[Route] = &[
 ];
 
 /// Returns the router of the native API.
-pub(crate) fn router() -> Router<AppState> {
-    ROUTES.iter().fold(Router::new(), |router, (path, _, route)| router.route(path, route()))
+pub(crate) fn router(state: ApiState) -> Router {
+    let routes = ROUTES.iter();
+    routes
+        .fold(Router::new(), |router, (path, _, route)| router.route(path, route()))
+        .with_state(state)
 }

@@ -14,9 +14,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use streamtable_store::{Query, Rows};
 
+use super::ApiState;
 use super::encode::{Encoder, Format};
 use super::extract::Params;
-use crate::{ApiError, AppState, Principal};
+use crate::{ApiError, Principal};
 
 /// Timeout of a query if the request sets none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -41,7 +42,7 @@ pub(super) struct QueryParams {
 /// Rows are sent as they are found. An error after the first rows aborts the response, so that a
 /// partial result cannot be mistaken for a complete one.
 pub(super) async fn query(
-    State(state): State<AppState>,
+    State(state): State<ApiState>,
     principal: Principal,
     Params(params): Params<QueryParams>,
     headers: HeaderMap,

@@ -9,14 +9,14 @@ use futures_util::stream;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Deserialize;
+use streamtable_live::json::write_row;
 use streamtable_schema::TablePath;
 use streamtable_store::{Store, StoreError};
 
-use super::STREAM_END;
 use super::extract::{Params, Table};
-use super::json::write_row;
 use super::pager::{Pager, position_of_last};
-use crate::{ApiError, AppState, Principal, Right};
+use super::{ApiState, STREAM_END};
+use crate::{ApiError, Principal, Right};
 
 /// Default number of rows.
 const DEFAULT_LIMIT: u64 = 1000;
@@ -44,7 +44,7 @@ enum Order {
 /// A negative `from` counts from the end of the table. Rows are read as fast as the client receives
 /// them.
 pub(super) async fn rows(
-    State(state): State<AppState>,
+    State(state): State<ApiState>,
     principal: Principal,
     table: Table,
     Params(params): Params<RowsParams>,

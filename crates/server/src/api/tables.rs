@@ -8,8 +8,9 @@ use streamtable_store::{Problem, StoreError, TableInfo, TableSummary};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::WeaveType;
 
+use super::ApiState;
 use super::extract::{Board, Params, Table};
-use crate::{ApiError, AppState, Principal, Right};
+use crate::{ApiError, Principal, Right};
 
 /// Whose tables.
 #[derive(Debug, Deserialize)]
@@ -81,7 +82,7 @@ struct Seen {
 
 /// Lists the tables that the caller may read, sorted by name.
 pub(super) async fn list(
-    State(state): State<AppState>,
+    State(state): State<ApiState>,
     principal: Principal,
     Board(board): Board,
     Params(whose): Params<Whose>,
@@ -99,7 +100,7 @@ pub(super) async fn list(
 
 /// Tells of one table.
 pub(super) async fn table(
-    State(state): State<AppState>,
+    State(state): State<ApiState>,
     principal: Principal,
     Board(board): Board,
     table: Table,
@@ -111,7 +112,7 @@ pub(super) async fn table(
 
 /// Tells a table's columns in the order in which they came, and which types when.
 pub(super) async fn schema(
-    State(state): State<AppState>,
+    State(state): State<ApiState>,
     principal: Principal,
     table: Table,
 ) -> Result<Json<Columns>, ApiError> {
@@ -127,7 +128,7 @@ pub(super) async fn schema(
     Ok(Json(Columns { columns: columns.collect() }))
 }
 
-fn info(state: &AppState, principal: Principal, table: Table) -> Result<TableInfo, ApiError> {
+fn info(state: &ApiState, principal: Principal, table: Table) -> Result<TableInfo, ApiError> {
     let table = table.require(Right::Read, &principal)?;
     Ok(state.store.table(&table).ok_or(StoreError::NoTable { table })?)
 }

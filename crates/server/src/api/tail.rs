@@ -13,17 +13,18 @@ use futures_util::stream::{self, Stream};
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use streamtable_live::json::write_row;
 use streamtable_schema::TablePath;
 use streamtable_store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::ApiState;
 use super::extract::{Params, Table};
-use super::json::write_row;
 use super::pager::Pager;
 use super::read::resolve;
-use crate::{ApiError, AppState, Principal, Right};
+use crate::{ApiError, Principal, Right};
 
 /// The header with the position where a reconnecting reader stopped.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -45,7 +46,7 @@ pub(super) struct Where {
 ///
 /// Each reader reads the store at its own pace, so a slow one delays no other reader.
 pub(super) async fn tail(
-    State(state): State<AppState>,
+    State(state): State<ApiState>,
     principal: Principal,
     table: Table,
     Params(params): Params<Where>,
@@ -60,7 +61,7 @@ pub(super) async fn tail(
         (None, Some(from)) => resolve(&state.store, &table, from).await?,
         (None, None) => info.end,
     };
-    let follow = Follow::new(&state.store, table, start, state.shared.stopping.clone());
+    let follow = Follow::new(&state.store, table, start, state.core.stopping.clone());
     if headers.contains_key(UPGRADE) {
         let socket = socket.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
         // Readers send no data, so large messages are rejected.

@@ -1,5 +1,6 @@
 //! `/api/boards`: boards, stored as versioned documents.
 
+mod catalog;
 mod document;
 
 use axum::Json;
@@ -13,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use streamtable_schema::TablePath;
 
-use crate::catalog::{BoardPath, BoardVersion, Changed, Expected};
-use crate::{ApiError, AppState, Principal, Right};
+use crate::{ApiError, Principal, Right};
+use catalog::{BoardPath, BoardVersion, Changed, Expected};
 use document::Document;
+
+pub(crate) use catalog::{BoardCatalog, TABLES};
 
 /// The metadata of a board.
 #[derive(Debug, Serialize)]
@@ -58,18 +61,18 @@ type Named = Path<(String, String, String)>;
 
 /// Lists the boards of a project.
 pub(crate) async fn list(
-    State(state): State<AppState>,
+    State(boards): State<BoardCatalog>,
     principal: Principal,
     Path((entity, project)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let path = path_of(&principal, Right::Read, &entity, &project, "-")?;
-    let boards = state.catalog.boards(&path.entity, &path.project).await?;
-    Ok(Json(boards.into_iter().map(BoardInfo::from).collect::<Vec<_>>()).into_response())
+    let found = boards.boards(&path.entity, &path.project).await?;
+    Ok(Json(found.into_iter().map(BoardInfo::from).collect::<Vec<_>>()).into_response())
 }
 
 /// Returns the document of a board.
 pub(crate) async fn get(
-    State(state): State<AppState>,
+    State(boards): State<BoardCatalog>,
     principal: Principal,
     Path((entity, project, name)): Named,
     params: Result<Query<VersionParams>, axum::extract::rejection::QueryRejection>,
@@ -77,7 +80,7 @@ pub(crate) async fn get(
 ) -> Result<Response, ApiError> {
     let Query(params) = params.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
-    let found = state.catalog.board(&path, params.version).await?;
+    let found = boards.board(&path, params.version).await?;
     let (board, document) = found.ok_or_else(|| no_board(&path))?;
     let etag = etag(board.version);
     if headers.get(IF_NONE_MATCH) == Some(&etag) {
@@ -89,12 +92,12 @@ pub(crate) async fn get(
 
 /// Lists the stored versions of a board, newest first.
 pub(crate) async fn versions(
-    State(state): State<AppState>,
+    State(boards): State<BoardCatalog>,
     principal: Principal,
     Path((entity, project, name)): Named,
 ) -> Result<Response, ApiError> {
     let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
-    let versions = state.catalog.board_versions(&path).await?;
+    let versions = boards.board_versions(&path).await?;
     if versions.is_empty() {
         return Err(no_board(&path));
     }
@@ -107,7 +110,7 @@ pub(crate) async fn versions(
 /// prevents overwriting somebody else's changes: on a conflict the response is 412 and describes
 /// the current version. Without either header, the last write wins.
 pub(crate) async fn put(
-    State(state): State<AppState>,
+    State(boards): State<BoardCatalog>,
     principal: Principal,
     Path((entity, project, name)): Named,
     headers: HeaderMap,
@@ -117,8 +120,7 @@ pub(crate) async fn put(
     let expected = expected(&headers)?;
     let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
     let document = Document::read(&body)?;
-    let saved =
-        state.catalog.save_board(&path, expected, &document.title, &principal.name, document.text);
+    let saved = boards.save_board(&path, expected, &document.title, &principal.name, document.text);
     match saved.await? {
         Changed::Done { board, is_new } => {
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -131,13 +133,13 @@ pub(crate) async fn put(
 
 /// Deletes a board.
 pub(crate) async fn delete(
-    State(state): State<AppState>,
+    State(boards): State<BoardCatalog>,
     principal: Principal,
     Path((entity, project, name)): Named,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
-    match state.catalog.delete_board(&path, expected(&headers)?).await? {
+    match boards.delete_board(&path, expected(&headers)?).await? {
         Changed::Done { board, .. } => {
             let (name, by) = (&board.name, &principal.name);
             tracing::info!(target: "audit", entity, project, name, by, "a board was deleted");
@@ -150,7 +152,7 @@ pub(crate) async fn delete(
 
 /// Renames a board.
 pub(crate) async fn rename(
-    State(state): State<AppState>,
+    State(boards): State<BoardCatalog>,
     principal: Principal,
     Path((entity, project, name)): Named,
     body: Result<Json<Rename>, axum::extract::rejection::JsonRejection>,
@@ -158,7 +160,7 @@ pub(crate) async fn rename(
     let Json(Rename { to }) = body.map_err(|e| ApiError::new(e.status(), e.body_text()))?;
     let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
     let to = path_of(&principal, Right::Write, &entity, &project, &to)?.name;
-    match state.catalog.rename_board(&path, &to).await? {
+    match boards.rename_board(&path, &to).await? {
         Changed::Done { board, .. } => {
             Ok(([(ETAG, etag(board.version))], Json(BoardInfo::from(board))).into_response())
         }

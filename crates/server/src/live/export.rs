@@ -1,36 +1,25 @@
 //! `POST …/export` and `GET …/board`: a view as a file, and a suggested first board for a table.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::response::{IntoResponse, Response};
-use futures_util::{StreamExt, stream};
 use serde::Deserialize;
+use streamtable_live::{Source, Template, ViewJson, suggest};
 use streamtable_schema::TablePath;
-use streamtable_store::{Query as StoreQuery, Rows, StoreError};
+use streamtable_store::StoreError;
 
-use super::config::{Json as JsonConfig, ViewConfig};
-use super::error::LiveError;
-use super::source::Source;
-use super::suggest::{self, Template, suggest};
+use super::{LiveState, to_api_error};
 use crate::api::{answer, format_named};
-use crate::{ApiError, AppState, Principal, Right};
-
-/// Timeout of a download.
-const TIMEOUT: Duration = Duration::from_secs(3600);
+use crate::{ApiError, Principal, Right};
 
 /// The view and the format to export.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Export {
     #[serde(default)]
-    config: JsonConfig,
+    config: ViewJson,
     format: String,
 }
 
@@ -44,34 +33,21 @@ pub(crate) struct Which {
 
 /// Returns all rows of a view.
 pub(crate) async fn export(
-    State(state): State<AppState>,
+    State(state): State<LiveState>,
     principal: Principal,
     Path((entity, project, table)): Path<(String, String, String)>,
     body: Result<Json<Export>, JsonRejection>,
 ) -> Result<Response, ApiError> {
-    state.shared.memory.check()?;
+    state.memory.check()?;
     let Json(Export { config, format }) =
         body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
     let source = source(&state, &principal, &entity, &project, &table)?;
     let form = format_named(&format)
         .ok_or_else(|| ApiError::bad_request(format!("unknown file format {format:?}")))?;
-    let config = ViewConfig::try_from(config)?;
-    let name = source.table.table().to_owned();
-    let view = state.shared.live.view(&source, config);
-    let rows = match view.export_sql().await? {
-        Some(sql) => {
-            let query = StoreQuery { timeout: TIMEOUT, ..source.query(sql) };
-            source.store.query(query).await?
-        }
-        None => {
-            let now = view.computed().await?;
-            let window = view.window(&now, 0..usize::MAX, 0..usize::MAX).await?;
-            one_batch(window.to_batch()?)
-        }
-    };
+    let rows = streamtable_live::export(&state.hub, &source, config).await.map_err(to_api_error)?;
     let mut response = answer(rows, form).await?;
     // The name is only informative: avoid characters that need quoting.
-    let plain: String = name
+    let plain: String = table
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
         .collect();
@@ -85,33 +61,33 @@ pub(crate) async fn export(
 /// Returns the templates of boards with whether the table fits each, and the aggregate that fits each
 /// column.
 pub(crate) async fn templates(
-    State(state): State<AppState>,
+    State(state): State<LiveState>,
     principal: Principal,
     Path((entity, project, table)): Path<(String, String, String)>,
 ) -> Result<Response, ApiError> {
     let source = source(&state, &principal, &entity, &project, &table)?;
-    Ok(Json(suggest::templates(&source).await?).into_response())
+    Ok(Json(streamtable_live::templates(&source).await.map_err(to_api_error)?).into_response())
 }
 
 /// Returns a suggested first board for a table.
 pub(crate) async fn first_board(
-    State(state): State<AppState>,
+    State(state): State<LiveState>,
     principal: Principal,
     Path((entity, project, table)): Path<(String, String, String)>,
     Query(which): Query<Which>,
 ) -> Result<Response, ApiError> {
     let wanted = which.template.as_deref().unwrap_or(Template::Overview.name());
-    let template = Template::ALL.into_iter().find(|it| it.name() == wanted).ok_or_else(|| {
+    let template = Template::named(wanted).ok_or_else(|| {
         ApiError::bad_request(format!(
             "unknown template {wanted:?}; use `overview` or `monitoring`"
         ))
     })?;
     let source = source(&state, &principal, &entity, &project, &table)?;
-    Ok(Json(suggest(&source, template).await?).into_response())
+    Ok(Json(suggest(&source, template).await.map_err(to_api_error)?).into_response())
 }
 
 fn source(
-    state: &AppState,
+    state: &LiveState,
     principal: &Principal,
     entity: &str,
     project: &str,
@@ -119,44 +95,8 @@ fn source(
 ) -> Result<Source, ApiError> {
     let path = TablePath::new(entity, project, table);
     let table = path.map_err(|error| ApiError::bad_request(error.to_string()))?;
-    if !principal.may(Right::Read, table.entity()) || state.store.table(&table).is_none() {
+    if !principal.may(Right::Read, table.entity()) || state.access.store.table(&table).is_none() {
         return Err(StoreError::NoTable { table }.into());
     }
-    Ok(Source { store: Arc::clone(&state.store), table })
-}
-
-fn one_batch(batch: RecordBatch) -> Rows {
-    Rows { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed() }
-}
-
-impl super::window::Window {
-    /// Converts the window to one batch, with the grouping columns first.
-    fn to_batch(&self) -> Result<RecordBatch, LiveError> {
-        let levels = self.paths.iter().flat_map(|paths| paths.names.iter().zip(&paths.columns));
-        let columns = levels.chain(self.columns.iter().map(|(name, array)| (name, array)));
-        let mut names = std::collections::HashSet::new();
-        let (fields, arrays): (Vec<Field>, Vec<_>) = columns
-            .map(|(name, array)| {
-                // A column that is both grouped by and shown appears twice, so it needs a second
-                // name.
-                let mut name = name.clone();
-                while !names.insert(name.clone()) {
-                    name.push('_');
-                }
-                (Field::new(name, array.data_type().clone(), true), Arc::clone(array))
-            })
-            .unzip();
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
-    }
-}
-
-impl From<LiveError> for ApiError {
-    fn from(error: LiveError) -> Self {
-        let status = match error {
-            LiveError::Refused { .. } => http::StatusCode::BAD_REQUEST,
-            LiveError::NoView => http::StatusCode::NOT_FOUND,
-            LiveError::Failed { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self::new(status, error.to_string())
-    }
+    Ok(Source::new(state.access.clone(), table))
 }

@@ -1,46 +1,24 @@
-//! `GET /api/live`: views of tables for pages, kept up to date.
-//!
-//! A page speaks the protocol of Perspective's *virtual server* over a WebSocket: it names a table
-//! and selects what to show of it (columns, filters, groups, …), receives the size of the result,
-//! and requests the part that is on its screen. The server runs this as SQL in the store, so a page
-//! needs little work for a table of any size. The existing Rust crate for this protocol handles one
-//! request at a time and does not support updates, so only its messages are used here ([`proto`]).
-//!
-//! | file | contents |
-//! | --- | --- |
-//! | `socket` | limits and end of a connection |
-//! | `session` | the handler of each request |
-//! | `open` | a page's view: its expanded groups, and notifications of changes |
-//! | `hub` | sharing of views between pages |
-//! | `view` | the rows of a view, and reading a part of them |
-//! | `grouped`, `gaps` | the tree of groups, split columns, time buckets without rows |
-//! | `sql`, `shape`, `aggregate` | conversion of names, values and columns to SQL |
-//! | `export`, `suggest`, `role` | views as files, a table's first boards, and the roles of its columns |
-//! | `cells`, `window` | conversion of results to the page's format |
+//! Live views over HTTP: the pages' WebSocket, views as files, and suggested boards.
 
-mod aggregate;
-mod cells;
-mod config;
-mod error;
 mod export;
-mod features;
-mod gaps;
-mod grouped;
-mod hub;
-#[cfg(test)]
-mod laws;
-mod open;
-mod proto;
-mod role;
-mod session;
-mod shape;
 mod socket;
-mod source;
-mod sql;
-mod suggest;
-mod view;
-mod window;
+mod state;
+
+use http::StatusCode;
+use streamtable_live::LiveError;
+
+use crate::ApiError;
 
 pub(crate) use export::{export, first_board, templates};
-pub(crate) use hub::Hub;
 pub(crate) use socket::live;
+pub(crate) use state::LiveState;
+
+/// Converts an error of a view to a response.
+fn to_api_error(error: LiveError) -> ApiError {
+    let status = match error {
+        LiveError::Refused { .. } => StatusCode::BAD_REQUEST,
+        LiveError::NoView => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    ApiError::new(status, error.to_string())
+}

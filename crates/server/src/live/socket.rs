@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{FromRef, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
+use streamtable_live::{Outgoing, Session, Viewer};
+use streamtable_server_core::Core;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::session::Session;
-use crate::{ApiError, AppState, Principal};
+use super::LiveState;
+use crate::{ApiError, Principal};
 
 /// Maximum size of a message from a page, in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -43,10 +45,13 @@ pub(crate) struct Caller {
     parts: Parts,
 }
 
-impl FromRequestParts<AppState> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Core: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let principal = Principal::from_request_parts(parts, state).await?;
         let mut kept = http::Request::new(()).into_parts().0;
         (kept.method, kept.uri) = (parts.method.clone(), parts.uri.clone());
@@ -57,7 +62,7 @@ impl FromRequestParts<AppState> for Caller {
 
 /// Upgrades the connection of a page.
 pub(crate) async fn live(
-    State(state): State<AppState>,
+    State(state): State<LiveState>,
     caller: Caller,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
@@ -67,10 +72,12 @@ pub(crate) async fn live(
 }
 
 /// Serves a page until it disconnects, loses its access, or the server shuts down.
-async fn serve(socket: WebSocket, state: AppState, caller: Caller) {
+async fn serve(socket: WebSocket, state: LiveState, caller: Caller) {
     let (send, receive) = socket.split();
     let (out, waiting) = mpsc::channel(MAX_WAITING);
-    let session = Session::new(&state, caller.principal.clone(), out);
+    let principal = &caller.principal;
+    let viewer = Viewer { name: principal.name.clone(), entities: principal.entities() };
+    let session = Session::new(state.access.clone(), Arc::clone(&state.hub), viewer, out);
     // Whichever ends first ends the other, and with it all requests of the page.
     let reason = tokio::select! {
         () = read(receive, &session) => None,
@@ -98,14 +105,14 @@ async fn read(mut socket: SplitStream<WebSocket>, session: &Arc<Session>) {
 
 async fn write(
     mut socket: SplitSink<WebSocket, Message>,
-    mut waiting: mpsc::Receiver<Message>,
-    state: &AppState,
+    mut waiting: mpsc::Receiver<Outgoing>,
+    state: &LiveState,
     mut caller: Caller,
 ) -> Option<&'static str> {
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stopping = state.shared.stopping.clone();
-    let mut revocations = state.catalog.revocations();
+    let stopping = state.core.stopping.clone();
+    let mut revocations = state.core.catalog.revocations();
     let mut time_to_ask = async || {
         tokio::select! {
             _ = heartbeat.tick() => {}
@@ -116,7 +123,10 @@ async fn write(
     let (code, reason) = loop {
         let message = tokio::select! {
             () = stopping.cancelled() => break (close_code::AWAY, "the server is shutting down"),
-            message = waiting.recv() => message?,
+            outgoing = waiting.recv() => match outgoing? {
+                Outgoing::Message(bytes) => Message::Binary(bytes),
+                Outgoing::Notice(text) => Message::Text(text.into()),
+            },
             () = time_to_ask() => {
                 if !may_still(&mut caller, state).await {
                     break (close_code::POLICY, "the key is no longer valid");
@@ -136,7 +146,7 @@ async fn write(
 }
 
 /// Returns whether the credentials are still valid.
-async fn may_still(caller: &mut Caller, state: &AppState) -> bool {
+async fn may_still(caller: &mut Caller, state: &LiveState) -> bool {
     match Principal::from_request_parts(&mut caller.parts, state).await {
         Ok(now) => now == caller.principal,
         // If the catalog is busy, the key may still be valid.

@@ -4,20 +4,22 @@
 mod app;
 mod html;
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{FromRef, Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use percent_encoding::percent_decode_str;
 use streamtable_schema::TablePath;
+use streamtable_server_core::{Core, form_value};
+use streamtable_store::Store;
 use streamtable_url::{Expr, LinkError, form_encode, parse_query, table_of_path};
 
-use crate::access::{Principal, Right, form_value};
-use crate::catalog::{Key, RunLocation};
 use crate::config::ServerConfig;
-use crate::{ApiError, AppState};
+use crate::{ApiError, Key, Principal, Right};
 use app::{Frame, Start};
 use html::{Html, escape};
 
@@ -26,7 +28,23 @@ const STYLE: &str = include_str!("style.css");
 /// Placeholder for the parts of a table's name that a list does not have.
 const ANY: &str = "any";
 
-pub(crate) fn router() -> Router<AppState> {
+/// State of the pages' handlers.
+#[derive(Clone)]
+pub(crate) struct PageState {
+    pub(crate) core: Core,
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) store: Arc<dyn Store>,
+    #[cfg(feature = "wandb")]
+    pub(crate) wandb: streamtable_wandb::Wandb,
+}
+
+impl FromRef<PageState> for Core {
+    fn from_ref(state: &PageState) -> Self {
+        state.core.clone()
+    }
+}
+
+pub(crate) fn router(state: PageState) -> Router {
     Router::new()
         .route("/", get(open))
         .route("/embed", get(embed))
@@ -35,6 +53,7 @@ pub(crate) fn router() -> Router<AppState> {
         .route("/{entity}/{project}/boards/{board}", get(board))
         .route("/assets/{path}", get(app::asset))
         .route("/style.css", get(style))
+        .with_state(state)
 }
 
 async fn style() -> Response {
@@ -43,7 +62,7 @@ async fn style() -> Response {
 
 /// Opens a link, `/?exp=…`; without an expression, lists the tables.
 async fn open(
-    State(state): State<AppState>,
+    State(state): State<PageState>,
     principal: Result<Principal, ApiError>,
     uri: Uri,
     RawQuery(query): RawQuery,
@@ -62,7 +81,7 @@ async fn open(
 
 /// Opens a table or a board for a frame, `/embed?exp=…` or `/embed?board=entity/project/board`.
 async fn embed(
-    State(state): State<AppState>,
+    State(state): State<PageState>,
     principal: Result<Principal, ApiError>,
     uri: Uri,
     RawQuery(query): RawQuery,
@@ -91,7 +110,7 @@ async fn embed(
 
 /// Lists the tables and boards of an entity.
 async fn of_entity(
-    State(state): State<AppState>,
+    State(state): State<PageState>,
     principal: Result<Principal, ApiError>,
     Path(entity): Path<String>,
     uri: Uri,
@@ -101,7 +120,7 @@ async fn of_entity(
 
 /// Lists the tables and boards of a project.
 async fn of_project(
-    State(state): State<AppState>,
+    State(state): State<PageState>,
     principal: Result<Principal, ApiError>,
     Path((entity, project)): Path<(String, String)>,
     uri: Uri,
@@ -110,7 +129,7 @@ async fn of_project(
 }
 
 fn list(
-    state: &AppState,
+    state: &PageState,
     principal: Result<Principal, ApiError>,
     uri: &Uri,
     entity: &str,
@@ -129,7 +148,7 @@ fn list(
 }
 
 fn home(
-    state: &AppState,
+    state: &PageState,
     principal: &Principal,
     title: &str,
     entity: Option<&str>,
@@ -141,13 +160,13 @@ fn home(
         // A key has the same right in every entity that it gives access to.
         writes: principal.right >= Right::Write,
     };
-    app::shell(state.config(), title, &start, Frame::Never)
+    app::shell(&state.config, title, &start, Frame::Never)
 }
 
 /// Opens a board. The page itself checks whether the board exists, since it may be created or
 /// deleted later.
 async fn board(
-    State(state): State<AppState>,
+    State(state): State<PageState>,
     principal: Result<Principal, ApiError>,
     Path((entity, project, board)): Path<(String, String, String)>,
     uri: Uri,
@@ -157,7 +176,7 @@ async fn board(
 }
 
 fn show_board(
-    state: &AppState,
+    state: &PageState,
     principal: &Principal,
     [entity, project, board]: [&str; 3],
     frame: Frame,
@@ -171,7 +190,7 @@ fn show_board(
         board: board.to_owned(),
         writes: principal.may(Right::Write, entity),
     };
-    app::shell(state.config(), board, &start, frame)
+    app::shell(&state.config, board, &start, frame)
 }
 
 /// Returns the principal, or `None` if the request must log in first.
@@ -189,7 +208,7 @@ fn ask_for_key(uri: &Uri) -> Response {
 }
 
 async fn show_table(
-    state: &AppState,
+    state: &PageState,
     principal: &Principal,
     expr: &Expr,
     frame: Frame,
@@ -205,16 +224,19 @@ async fn show_table(
         expr: expr.to_string(),
         writes: principal.may(Right::Write, path.entity()),
     };
-    Ok(app::shell(state.config(), &path.to_string(), &start, frame))
+    Ok(app::shell(&state.config, &path.to_string(), &start, frame))
 }
 
 /// Returns whether a table exists, possibly without rows.
-async fn is_made(state: &AppState, path: &TablePath) -> Result<bool, ApiError> {
+async fn is_made(state: &PageState, path: &TablePath) -> Result<bool, ApiError> {
     if state.store.table(path).is_some() {
         return Ok(true);
     }
-    let at = RunLocation::new(path.entity(), path.project(), path.table());
-    Ok(state.catalog.run(&at).await?.is_some())
+    #[cfg(feature = "wandb")]
+    if state.wandb.has_run(path).await? {
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// Returns a 404 page. It is the same for names that do not exist and for names that the reader may

@@ -127,7 +127,7 @@ async fn signed_urls_are_invalid_once_their_key_is_revoked() {
 
 #[tokio::test]
 async fn uploads_are_checked_for_size_and_hash() {
-    let server = Running::start_with(|config| config.limits.max_file_bytes = 4).await;
+    let server = Running::start_with(|config| config.wandb.max_file_bytes = 4).await;
     server.make_run("me", "p", "r").await;
     let url = announce(&server, "a.txt").await;
     assert_eq!(send("PUT", &url, &[], "12345").await.status, 413);

@@ -263,7 +263,7 @@ async fn names_cannot_escape_their_folder() {
 
 #[tokio::test]
 async fn bombs_and_deep_input_are_rejected() {
-    let server = Running::start_with(|config| config.limits.max_body_bytes = 1 << 20).await;
+    let server = Running::start_with(|config| config.wandb.max_body_bytes = 1 << 20).await;
     server.make_run("me", "p", "r").await;
     let auth = basic(&server.key);
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());

@@ -106,7 +106,6 @@ fn config_in(folder: &TempDir) -> ServerConfig {
     ServerConfig {
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         data_dir: folder.path().to_owned(),
-        default_entity: "me".to_owned(),
         ..ServerConfig::default()
     }
 }

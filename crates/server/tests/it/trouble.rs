@@ -7,7 +7,7 @@ use std::time::Duration;
 use streamtable::spool::SpoolConfig;
 use streamtable::{Builder, FlushFailure, RetryPolicy, StopReason, StreamTable, row};
 use streamtable_schema::Value;
-use streamtable_server::{Limits, Right, Server, ServerConfig};
+use streamtable_server::{Right, Server, ServerConfig, WandbConfig};
 use streamtable_store::Store;
 use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
 use streamtable_transport_hyper::HyperTransport;
@@ -100,8 +100,8 @@ async fn rows_survive_a_full_server_disk() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn posts_that_are_too_large_are_halved() {
-    let limits = Limits { max_lines: 50, max_body_bytes: 2000, ..Limits::default() };
-    let mut server = Running::start_with(|config| config.limits = limits.clone()).await;
+    let wandb = WandbConfig { max_lines: 50, max_body_bytes: 2000, ..WandbConfig::default() };
+    let mut server = Running::start_with(|config| config.wandb = wandb.clone()).await;
     let table = builder(&server.url, &server.key).open().await.unwrap();
     log(&table, 0..1000).await;
     assert_eq!(table.finish().await.unwrap().acked, 1000);

@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::api::json::Columns;
+use streamtable_live::json::Columns;
 
 /// Returns the header line with the column names.
 pub(super) fn header(schema: &SchemaRef) -> Vec<u8> {

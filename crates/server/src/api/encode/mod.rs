@@ -12,7 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use self::shared_buffer::SharedBuffer;
-use super::json::Columns;
+use streamtable_live::json::Columns;
 
 /// Buffered bytes above which a Parquet row group is flushed.
 const ROW_GROUP_BYTES: usize = 32 << 20;

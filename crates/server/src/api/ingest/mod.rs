@@ -20,8 +20,8 @@ use self::body::{BodyError, Inflated};
 use self::split::{SplitError, Splitter};
 use self::upload::{Upload, out_of_range};
 use super::extract::{Board, Table};
-use super::{STREAM_OFFSET, STREAM_WRITER};
-use crate::{ApiError, AppState, Principal, Right};
+use super::{ApiState, STREAM_OFFSET, STREAM_WRITER};
+use crate::{ApiError, Principal, Right};
 
 /// How long rows wait for more rows of the same body before they are stored.
 const LINGER: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ const MAX_BODY_BYTES: u64 = 1 << 30;
 /// The rows are stored while the body arrives, so that those of a slow pipe are visible at once. An
 /// invalid row is rejected alone and reported in the response.
 pub(super) async fn append(
-    State(state): State<AppState>,
+    State(state): State<ApiState>,
     principal: Principal,
     Board(board): Board,
     table: Table,

@@ -132,7 +132,7 @@ impl Upload {
             lines: self.lines.clone(),
             numbering: Numbering::Once,
             columns: self.columns,
-            received_at: crate::clock::timestamp(),
+            received_at: streamtable_server_core::clock::timestamp(),
         };
         let appended = self.store.append(batch).await?;
         self.next += self.lines.len() as u64;

@@ -1,6 +1,6 @@
 //! Pages with live tables, over real sockets.
 
-#[path = "../../../src/live/proto.rs"]
+#[path = "../../../../live/src/proto.rs"]
 #[expect(dead_code, reason = "the tests use only a part of the protocol")]
 mod proto;
 

@@ -1,0 +1,174 @@
+//! Mutations of projects and runs.
+
+use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
+use streamtable_server_core::{ApiError, random_hex};
+
+use super::asker;
+use super::file::File;
+use super::input::{
+    CreateRunFilesInput, NotifyScriptableRunAlertInput, UpsertBucketInput, UpsertModelInput,
+};
+use super::mutation_artifact::ArtifactMutation;
+use super::project::Project;
+use super::run::Run;
+use super::user::ServerSettings;
+use crate::catalog::{Id, Kind, NO_PROJECT, RunLocation};
+use crate::storage::{is_file_path, named_sha256};
+
+/// Maximum number of files that one request announces.
+pub(super) const MAX_FILES: usize = 10_000;
+
+/// All mutations.
+#[derive(Default, MergedObject)]
+pub(super) struct Mutation(RunMutation, ArtifactMutation);
+
+#[derive(Default)]
+struct RunMutation;
+
+/// Mutations of projects and runs.
+#[Object]
+impl RunMutation {
+    /// Creates a project if it does not exist.
+    async fn upsert_model(
+        &self,
+        ctx: &Context<'_>,
+        input: UpsertModelInput,
+    ) -> async_graphql::Result<Option<UpsertModelPayload>> {
+        let asker = asker(ctx);
+        let entity = asker.entity(input.entity_name);
+        asker.check_write(&entity)?;
+        let name = input.name.unwrap_or_else(|| NO_PROJECT.to_owned());
+        let catalog = &asker.state.catalog;
+        let (project, inserted) = catalog.upsert_project(&entity, &name, input.description).await?;
+        Ok(Some(UpsertModelPayload {
+            model: Some(Project(project.clone())),
+            project: Some(Project(project)),
+            inserted,
+        }))
+    }
+
+    /// Creates or updates a run. Null fields stay unchanged.
+    async fn upsert_bucket(
+        &self,
+        ctx: &Context<'_>,
+        input: UpsertBucketInput,
+    ) -> async_graphql::Result<Option<UpsertBucketPayload>> {
+        let asker = asker(ctx);
+        let catalog = &asker.state.catalog;
+        if let (Some(id), None) = (&input.id, &input.name) {
+            let unknown = || ApiError::not_found("run not found");
+            let id = Id::parse(Kind::Run, id).ok_or_else(unknown)?;
+            let run = catalog.run_by_id(id).await?.ok_or_else(unknown)?;
+            asker.check_write(&run.project.entity)?;
+            let run = catalog.change_run(id, input.change()).await?.ok_or_else(unknown)?;
+            return Ok(Some(UpsertBucketPayload::new(run, false)));
+        }
+        let entity = asker.entity(input.entity_name.clone());
+        asker.check_write(&entity)?;
+        let project = input.model_name.clone().filter(|name| !name.is_empty());
+        let project = project.unwrap_or_else(|| NO_PROJECT.to_owned());
+        let name = input.name.clone().filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| random_hex(4));
+        let at = RunLocation::new(&entity, &project, &name);
+        let (run, inserted) = catalog.upsert_run(&at, &asker.key.name, input.change()).await?;
+        Ok(Some(UpsertBucketPayload::new(run, inserted)))
+    }
+
+    /// Announces files of a run and returns their upload URLs.
+    async fn create_run_files(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateRunFilesInput,
+    ) -> async_graphql::Result<Option<CreateRunFilesPayload>> {
+        let asker = asker(ctx);
+        let entity = asker.entity(input.entity_name);
+        asker.check_write(&entity)?;
+        let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
+        let run = asker.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
+        if input.files.len() > MAX_FILES {
+            let message = format!("a request may announce at most {MAX_FILES} files");
+            return Err(ApiError::bad_request(message).into());
+        }
+        let mut files = Vec::new();
+        for path in input.files {
+            if !is_file_path(&path) {
+                return Err(
+                    ApiError::bad_request(format!("{path:?} is not a valid file path")).into()
+                );
+            }
+            // If the path contains the content's hash, an existing file already has the right
+            // content.
+            let is_there = named_sha256(&path).is_some()
+                && asker.state.catalog.run_file(run.id, &path).await?.is_some();
+            let to_come = File::to_come(run.id, path.clone());
+            let upload_url = if is_there { None } else { to_come.upload_address(asker) };
+            files.push(RunFileAddress { name: path, upload_url });
+        }
+        Ok(Some(CreateRunFilesPayload {
+            run_id: ID(Id::new(Kind::Run, run.id).to_string()),
+            upload_headers: Vec::new(),
+            files,
+        }))
+    }
+
+    /// Writes an alert from a run to the server's log.
+    async fn notify_scriptable_run_alert(
+        &self,
+        ctx: &Context<'_>,
+        input: NotifyScriptableRunAlertInput,
+    ) -> async_graphql::Result<Option<NotifyScriptableRunAlertPayload>> {
+        let asker = asker(ctx);
+        let entity = asker.entity(input.entity_name);
+        asker.check_write(&entity)?;
+        let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
+        let run = asker.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
+        let (title, text, severity) = (input.title, input.text, input.severity);
+        tracing::info!(target: "alert", entity, project, run = run.name, title, text, ?severity);
+        Ok(Some(NotifyScriptableRunAlertPayload { success: true }))
+    }
+}
+
+/// The created or existing project.
+#[derive(SimpleObject)]
+struct UpsertModelPayload {
+    model: Option<Project>,
+    project: Option<Project>,
+    inserted: bool,
+}
+
+/// The created or updated run.
+#[derive(SimpleObject)]
+struct UpsertBucketPayload {
+    bucket: Option<Run>,
+    inserted: bool,
+    server_settings: ServerSettings,
+}
+
+impl UpsertBucketPayload {
+    fn new(run: crate::catalog::Run, inserted: bool) -> Self {
+        let server_settings = ServerSettings { none: false };
+        Self { bucket: Some(Run::new(run)), inserted, server_settings }
+    }
+}
+
+/// The upload URLs of announced files.
+#[derive(SimpleObject)]
+struct CreateRunFilesPayload {
+    #[graphql(name = "runID")]
+    run_id: ID,
+    upload_headers: Vec<String>,
+    files: Vec<RunFileAddress>,
+}
+
+/// The upload URL of one file.
+#[derive(SimpleObject)]
+struct RunFileAddress {
+    name: String,
+    upload_url: Option<String>,
+}
+
+/// Whether the alert was accepted.
+#[derive(SimpleObject)]
+struct NotifyScriptableRunAlertPayload {
+    success: bool,
+}

@@ -1,0 +1,358 @@
+//! Mutations of artifacts.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use streamtable_server_core::ApiError;
+
+use super::artifact::{Artifact, ArtifactType};
+use super::file::{ArtifactManifest, File, FileConnection};
+use super::input::{
+    AddAliasesInput, ArtifactManifestType, CommitArtifactInput, CreateArtifactFilesInput,
+    CreateArtifactInput, CreateArtifactManifestInput, CreateArtifactTypeInput, DeleteAliasesInput,
+    UpdateArtifactInput, UpdateArtifactManifestInput, UseArtifactInput,
+};
+use super::mutation::MAX_FILES;
+use super::{Asker, asker};
+use crate::Wandb;
+use crate::catalog::{
+    self, Id, Kind, ManifestKind, NO_PROJECT, NewArtifact, NewManifest, RunLocation, WholeArtifact,
+};
+use crate::storage::{MAX_MANIFEST_BYTES, is_file_path, merge_manifests};
+
+/// MD5 of the empty string, in base64. Clients do not upload empty files.
+const MD5_OF_NOTHING: &str = "1B2M2Y8AsgTpgAmY7PhCfg==";
+
+#[derive(Default)]
+pub(super) struct ArtifactMutation;
+
+/// Mutations of artifacts.
+#[Object]
+impl ArtifactMutation {
+    async fn create_artifact_type(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateArtifactTypeInput,
+    ) -> async_graphql::Result<Option<CreateArtifactTypePayload>> {
+        let asker = asker(ctx);
+        let entity = asker.entity(input.entity_name);
+        asker.check_write(&entity)?;
+        let catalog = &asker.state.catalog;
+        let (project, _) = catalog.upsert_project(&entity, &input.project_name, None).await?;
+        let id = catalog.upsert_artifact_type(&project, &input.name, input.description).await?;
+        let types = ArtifactType::of_project(asker, &project).await?;
+        let artifact_type = types.into_iter().find(|ty| ty.id == id);
+        Ok(Some(CreateArtifactTypePayload { artifact_type }))
+    }
+
+    /// Returns the artifact with the given content, creating it if it does not exist.
+    async fn create_artifact(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateArtifactInput,
+    ) -> async_graphql::Result<Option<CreateArtifactPayload>> {
+        let asker = asker(ctx);
+        let entity = asker.entity(input.entity_name);
+        asker.check_write(&entity)?;
+        let names = input.artifact_collection_names.into_iter().flatten();
+        let collection = input.artifact_collection_name.into_iter().chain(names).next();
+        let collection =
+            collection.ok_or_else(|| ApiError::bad_request("missing artifact name"))?;
+        let aliases = input.aliases.into_iter().flatten();
+        let own = aliases.filter(|alias| {
+            alias.artifact_collection_name.as_ref().is_none_or(|name| *name == collection)
+        });
+        let new = NewArtifact {
+            entity,
+            project: input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned()),
+            run: input.run_name.filter(|name| !name.is_empty()),
+            type_name: input.artifact_type_name,
+            digest: input.digest,
+            description: input.description,
+            metadata: input.metadata.map(|text| text.0),
+            history_step: input.history_step.map(|step| step.0),
+            ttl_seconds: input.ttl_duration_seconds.map(|seconds| seconds.0),
+            aliases: own.map(|alias| alias.alias).collect(),
+            tags: input.tags.into_iter().flatten().map(|tag| tag.tag_name).collect(),
+            dedupe: input.enable_digest_deduplication == Some(true),
+            client_id: input.client_id.map(|id| id.0),
+            sequence_client_id: input.sequence_client_id.map(|id| id.0),
+            collection,
+        };
+        let artifact = asker.state.catalog.create_artifact(new).await?;
+        Ok(Some(CreateArtifactPayload { artifact: Some(Artifact(artifact)) }))
+    }
+
+    /// Announces a manifest and returns its upload URL.
+    async fn create_artifact_manifest(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateArtifactManifestInput,
+    ) -> async_graphql::Result<Option<CreateArtifactManifestPayload>> {
+        let asker = asker(ctx);
+        let artifact = writable(asker, &input.artifact_id).await?;
+        let base_id = base(asker, input.base_artifact_id.as_ref()).await?;
+        check_digest(&input.digest)?;
+        if !is_file_path(&input.name) {
+            return Err(ApiError::bad_request("invalid manifest name").into());
+        }
+        let new = NewManifest {
+            artifact_id: artifact.id,
+            name: input.name,
+            kind: input.kind.unwrap_or(ArtifactManifestType::Full).into(),
+            digest: input.digest,
+            base_id,
+        };
+        let manifest = asker.state.catalog.announce_manifest(new).await?;
+        let artifact_manifest = Some(ArtifactManifest(manifest));
+        Ok(Some(CreateArtifactManifestPayload { artifact_manifest }))
+    }
+
+    /// Sets the digest of a manifest that was announced without one, and returns its upload URL.
+    async fn update_artifact_manifest(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateArtifactManifestInput,
+    ) -> async_graphql::Result<Option<UpdateArtifactManifestPayload>> {
+        let asker = asker(ctx);
+        let unknown = || ApiError::not_found("manifest not found");
+        let id = Id::parse(Kind::Manifest, &input.artifact_manifest_id).ok_or_else(unknown)?;
+        let manifest = asker.state.catalog.manifest(id).await?.ok_or_else(unknown)?;
+        let artifact_id = ID(Id::new(Kind::Artifact, manifest.artifact_id).to_string());
+        writable(asker, &artifact_id).await?;
+        let base_id = base(asker, input.base_artifact_id.as_ref()).await?;
+        if let Some(digest) = &input.digest {
+            check_digest(digest)?;
+        }
+        let catalog = &asker.state.catalog;
+        let manifest = catalog.update_manifest(id, input.digest, base_id).await?;
+        let artifact_manifest = manifest.map(ArtifactManifest);
+        Ok(Some(UpdateArtifactManifestPayload { artifact_manifest }))
+    }
+
+    /// Announces files and returns their upload URLs, in the order of the request.
+    async fn create_artifact_files(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateArtifactFilesInput,
+    ) -> async_graphql::Result<Option<CreateArtifactFilesPayload>> {
+        let asker = asker(ctx);
+        if input.artifact_files.len() > MAX_FILES {
+            let message = format!("a request may announce at most {MAX_FILES} files");
+            return Err(ApiError::bad_request(message).into());
+        }
+        let mut files = Vec::new();
+        for spec in input.artifact_files {
+            let artifact = writable(asker, &spec.artifact_id).await?;
+            if !is_file_path(&spec.name) {
+                let message = format!("{:?} is not a valid file path", spec.name);
+                return Err(ApiError::bad_request(message).into());
+            }
+            check_digest(&spec.md5)?;
+            let catalog = &asker.state.catalog;
+            let announced = catalog.announce_file(artifact.id, &spec.name, &spec.md5).await?;
+            let file = catalog.artifact_file(announced.id).await?;
+            files.extend(file.map(File::of_artifact));
+        }
+        let files = FileConnection::page(files, None, None);
+        Ok(Some(CreateArtifactFilesPayload { files }))
+    }
+
+    /// Commits an artifact, once its manifest and all its files are uploaded.
+    async fn commit_artifact(
+        &self,
+        ctx: &Context<'_>,
+        input: CommitArtifactInput,
+    ) -> async_graphql::Result<Option<CommitArtifactPayload>> {
+        let asker = asker(ctx);
+        let artifact = writable(asker, &input.artifact_id).await?;
+        let artifact = match artifact.version {
+            Some(_) => artifact,
+            None => commit(&asker.state, artifact).await?,
+        };
+        Ok(Some(CommitArtifactPayload { artifact: Some(Artifact(artifact)) }))
+    }
+
+    /// Records that a run uses an artifact.
+    async fn use_artifact(
+        &self,
+        ctx: &Context<'_>,
+        input: UseArtifactInput,
+    ) -> async_graphql::Result<Option<UseArtifactPayload>> {
+        let asker = asker(ctx);
+        let artifact = readable(asker, &input.artifact_id).await?;
+        let entity = asker.entity(input.entity_name);
+        asker.check_write(&entity)?;
+        let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
+        let run = asker.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
+        asker.state.catalog.use_artifact(run.id, artifact.id).await?;
+        Ok(Some(UseArtifactPayload { artifact: Some(Artifact(artifact)) }))
+    }
+
+    /// Updates an artifact's metadata. Null fields stay unchanged.
+    async fn update_artifact(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateArtifactInput,
+    ) -> async_graphql::Result<Option<UpdateArtifactPayload>> {
+        let asker = asker(ctx);
+        let artifact = writable(asker, &input.artifact_id).await?;
+        let catalog = &asker.state.catalog;
+        if let Some(aliases) = input.aliases.filter(|_| artifact.version.is_some()) {
+            let wanted: Vec<String> = aliases.into_iter().map(|alias| alias.alias).collect();
+            let known = catalog.aliases(artifact.id).await?;
+            let gone = known.into_iter().map(|(_, alias)| alias);
+            let gone = gone.filter(|alias| !wanted.contains(alias)).collect();
+            catalog.change_aliases(artifact.clone(), wanted, gone).await?;
+        }
+        let metadata = input.metadata.map(|text| text.0);
+        let ttl = input.ttl_duration_seconds.map(|seconds| seconds.0);
+        let artifact =
+            catalog.describe_artifact(artifact.id, input.description, metadata, ttl).await?;
+        Ok(Some(UpdateArtifactPayload { artifact: artifact.map(Artifact) }))
+    }
+
+    async fn add_aliases(
+        &self,
+        ctx: &Context<'_>,
+        input: AddAliasesInput,
+    ) -> async_graphql::Result<Option<AddAliasesPayload>> {
+        let asker = asker(ctx);
+        let artifact = writable(asker, &input.artifact_id).await?;
+        let aliases = input.aliases.into_iter().map(|alias| alias.alias).collect();
+        asker.state.catalog.change_aliases(artifact, aliases, Vec::new()).await?;
+        Ok(Some(AddAliasesPayload { success: true }))
+    }
+
+    async fn delete_aliases(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteAliasesInput,
+    ) -> async_graphql::Result<Option<DeleteAliasesPayload>> {
+        let asker = asker(ctx);
+        let artifact = writable(asker, &input.artifact_id).await?;
+        let aliases = input.aliases.into_iter().map(|alias| alias.alias).collect();
+        asker.state.catalog.change_aliases(artifact, Vec::new(), aliases).await?;
+        Ok(Some(DeleteAliasesPayload { success: true }))
+    }
+}
+
+/// Returns an artifact if the caller may read it.
+async fn readable(asker: &Asker, id: &str) -> Result<catalog::Artifact, ApiError> {
+    let unknown = || ApiError::not_found("artifact not found");
+    let id = Id::parse(Kind::Artifact, id).ok_or_else(unknown)?;
+    let artifact = asker.state.catalog.artifact(id).await?;
+    artifact.filter(|found| asker.sees(&found.collection.project.entity)).ok_or_else(unknown)
+}
+
+/// Returns an artifact if the caller may write it.
+async fn writable(asker: &Asker, id: &str) -> Result<catalog::Artifact, ApiError> {
+    let artifact = readable(asker, id).await?;
+    asker.check_write(&artifact.collection.project.entity)?;
+    Ok(artifact)
+}
+
+/// Returns the id of the artifact that another one is based on.
+async fn base(asker: &Asker, id: Option<&ID>) -> Result<Option<i64>, ApiError> {
+    match id.filter(|id| !id.is_empty()) {
+        Some(id) => readable(asker, id).await.map(|base| Some(base.id)),
+        None => Ok(None),
+    }
+}
+
+/// Checks that a digest is an MD5 in base64, or empty.
+fn check_digest(digest: &str) -> Result<(), ApiError> {
+    if digest.is_empty() || BASE64_STANDARD.decode(digest).is_ok_and(|bytes| bytes.len() == 16) {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!("{digest:?} is not an MD5 in base64")))
+}
+
+async fn commit(state: &Wandb, artifact: catalog::Artifact) -> Result<catalog::Artifact, ApiError> {
+    let mut own = Vec::new();
+    let mut base_id = None;
+    for manifest in state.catalog.manifests(artifact.id).await? {
+        base_id = base_id.or(manifest.base_id);
+        if let Some(sha256) = &manifest.sha256 {
+            own.push((manifest.kind, read_manifest(state, sha256).await?));
+        }
+    }
+    let is_whole = own.last().is_some_and(|(kind, _)| *kind == ManifestKind::Full);
+    let base = if is_whole { None } else { base_manifest(state, &artifact, base_id).await? };
+    let merged = merge_manifests(base.as_deref(), &own)?;
+    let content = stream::iter([Ok(Bytes::from(merged.bytes))]).boxed();
+    let manifest = state.files.put(content, 2 * MAX_MANIFEST_BYTES).await?;
+
+    for file in state.catalog.artifact_files(artifact.id).await? {
+        if file.sha256.is_none() && file.md5 == MD5_OF_NOTHING {
+            let nothing = state.files.put(stream::empty().boxed(), 0).await?;
+            state.catalog.put_artifact_file(file.id, nothing).await?;
+        }
+    }
+    let whole = WholeArtifact {
+        manifest,
+        files: merged.files,
+        file_count: merged.file_count,
+        size: merged.size,
+    };
+    Ok(state.catalog.commit_artifact(artifact.id, whole).await?)
+}
+
+/// Reads the manifest of the base version: the one that the artifact names, otherwise the newest.
+async fn base_manifest(
+    state: &Wandb,
+    artifact: &catalog::Artifact,
+    base_id: Option<i64>,
+) -> Result<Option<Bytes>, ApiError> {
+    let base_id = match base_id {
+        Some(id) => Some(id),
+        None => state.catalog.latest(artifact.collection.id).await?.map(|latest| latest.id),
+    };
+    let Some(base_id) = base_id else { return Ok(None) };
+    let manifest = state.catalog.current_manifest(base_id).await?;
+    match manifest.and_then(|manifest| manifest.sha256) {
+        Some(sha256) => read_manifest(state, &sha256).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn read_manifest(state: &Wandb, sha256: &str) -> Result<Bytes, ApiError> {
+    let length = state.files.len(sha256).await?.unwrap_or(0);
+    let mut chunks = state.files.read(sha256, 0..length).await?;
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        bytes.extend_from_slice(&chunk.map_err(streamtable_store::StoreError::from)?);
+    }
+    Ok(bytes.freeze())
+}
+
+macro_rules! payload {
+    ($name:ident, $field:ident: $ty:ty, $about:literal) => {
+        #[doc = $about]
+        #[derive(SimpleObject)]
+        struct $name {
+            $field: $ty,
+        }
+    };
+}
+
+payload!(CreateArtifactTypePayload, artifact_type: Option<ArtifactType>, "The created artifact type.");
+payload!(CreateArtifactPayload, artifact: Option<Artifact>, "The created or existing artifact.");
+payload!(
+    CreateArtifactManifestPayload,
+    artifact_manifest: Option<ArtifactManifest>,
+    "The announced manifest."
+);
+payload!(
+    UpdateArtifactManifestPayload,
+    artifact_manifest: Option<ArtifactManifest>,
+    "The updated manifest."
+);
+payload!(CreateArtifactFilesPayload, files: FileConnection, "The announced files, in the order of the request.");
+payload!(CommitArtifactPayload, artifact: Option<Artifact>, "The committed artifact.");
+payload!(UseArtifactPayload, artifact: Option<Artifact>, "The artifact that the run uses.");
+payload!(UpdateArtifactPayload, artifact: Option<Artifact>, "The updated artifact.");
+payload!(AddAliasesPayload, success: bool, "Whether the aliases were added.");
+payload!(DeleteAliasesPayload, success: bool, "Whether the aliases were removed.");

@@ -1,0 +1,219 @@
+//! GraphQL type of projects.
+
+use async_graphql::{Context, ID, Object};
+use streamtable_server_core::{ApiError, Right};
+
+use super::artifact::{
+    Artifact, ArtifactCollection, ArtifactType, ArtifactTypeConnection, CollectionConnection,
+};
+use super::artifact::{Membership, split_name};
+use super::connection::connection;
+use super::filter::{Filter, sort_runs};
+use super::run::{Run, RunConnection};
+use super::scalar::{DateTime, JsonString};
+use super::user::{Entity, User};
+use super::{Asker, asker};
+use crate::catalog::{self, Id, Kind, NO_PROJECT, RunLocation};
+
+pub(super) struct Project(pub(super) catalog::Project);
+
+impl Project {
+    /// Returns a project if the caller may read it.
+    pub(super) async fn find(
+        asker: &Asker,
+        name: Option<String>,
+        entity: Option<String>,
+    ) -> async_graphql::Result<Option<Self>> {
+        let entity = asker.entity(entity);
+        if !asker.sees(&entity) {
+            return Ok(None);
+        }
+        let name = name.unwrap_or_else(|| NO_PROJECT.to_owned());
+        Ok(asker.state.catalog.project(&entity, &name).await?.map(Self))
+    }
+
+    async fn find_run(
+        &self,
+        ctx: &Context<'_>,
+        name: &str,
+    ) -> async_graphql::Result<Option<catalog::Run>> {
+        let at = RunLocation::new(&self.0.entity, &self.0.name, name);
+        Ok(asker(ctx).state.catalog.run(&at).await?)
+    }
+
+    async fn filtered_runs(
+        &self,
+        ctx: &Context<'_>,
+        filters: Option<JsonString>,
+    ) -> async_graphql::Result<Vec<catalog::Run>> {
+        let filter = Filter::parse(filters.as_ref().map(|text| text.0.as_str()))
+            .map_err(ApiError::bad_request)?;
+        let mut runs = asker(ctx).state.catalog.runs(self.0.id).await?;
+        runs.retain(|run| filter.holds(run));
+        Ok(runs)
+    }
+}
+
+/// A project.
+#[Object]
+impl Project {
+    async fn id(&self) -> ID {
+        ID(Id::new(Kind::Project, self.0.id).to_string())
+    }
+
+    async fn internal_id(&self) -> ID {
+        ID(Id::new(Kind::Project, self.0.id).to_string())
+    }
+
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn entity_name(&self) -> &str {
+        &self.0.entity
+    }
+
+    async fn entity(&self) -> Entity {
+        Entity { name: self.0.entity.clone() }
+    }
+
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    async fn created_at(&self) -> DateTime {
+        DateTime::of_millis(self.0.created_at)
+    }
+
+    async fn updated_at(&self) -> Option<DateTime> {
+        None
+    }
+
+    async fn read_only(&self, ctx: &Context<'_>) -> bool {
+        !asker(ctx).principal.may(Right::Write, &self.0.entity)
+    }
+
+    async fn is_benchmark(&self) -> bool {
+        false
+    }
+
+    async fn access(&self) -> Option<String> {
+        Some("PRIVATE".to_owned())
+    }
+
+    async fn views(&self) -> Option<JsonString> {
+        None
+    }
+
+    async fn user(&self) -> Option<User> {
+        None
+    }
+
+    async fn run(&self, ctx: &Context<'_>, name: String) -> async_graphql::Result<Option<Run>> {
+        Ok(self.find_run(ctx, &name).await?.map(Run::new))
+    }
+
+    /// A run, under the name that older clients use. They also ask it for upload URLs.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn bucket(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+        missing_ok: Option<bool>,
+        desc: Option<String>,
+    ) -> async_graphql::Result<Option<Run>> {
+        Ok(self.find_run(ctx, &name).await?.map(Run::bucket))
+    }
+
+    async fn run_count(
+        &self,
+        ctx: &Context<'_>,
+        filters: Option<JsonString>,
+    ) -> async_graphql::Result<i32> {
+        Ok(i32::try_from(self.filtered_runs(ctx, filters).await?.len()).unwrap_or(i32::MAX))
+    }
+
+    async fn runs(
+        &self,
+        ctx: &Context<'_>,
+        filters: Option<JsonString>,
+        order: Option<String>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> async_graphql::Result<RunConnection> {
+        let mut runs = self.filtered_runs(ctx, filters).await?;
+        sort_runs(&mut runs, order.as_deref());
+        let runs = runs.into_iter().map(Run::new).collect();
+        Ok(RunConnection::page(runs, after.as_deref(), first))
+    }
+
+    /// The artifact with the given name, `collection:alias`.
+    async fn artifact(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+    ) -> async_graphql::Result<Option<Artifact>> {
+        let (collection, alias) = split_name(&name);
+        let catalog = &asker(ctx).state.catalog;
+        let Some(collection) = catalog.collection(self.0.id, collection).await? else {
+            return Ok(None);
+        };
+        Ok(catalog.artifact_named(collection.id, alias).await?.map(Artifact))
+    }
+
+    /// The collection membership of the artifact with the given name, `collection:alias`.
+    async fn artifact_collection_membership(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+    ) -> async_graphql::Result<Option<Membership>> {
+        let found = self.artifact(ctx, name).await?;
+        Ok(found.map(|artifact| Membership(artifact.0)))
+    }
+
+    async fn artifact_collection(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+    ) -> async_graphql::Result<Option<ArtifactCollection>> {
+        let found = asker(ctx).state.catalog.collection(self.0.id, &name).await?;
+        Ok(found.map(ArtifactCollection::from))
+    }
+
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn artifact_collections(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        filters: Option<JsonString>,
+        order: Option<String>,
+    ) -> async_graphql::Result<CollectionConnection> {
+        let found = asker(ctx).state.catalog.collections(self.0.id, None).await?;
+        let found = found.into_iter().map(ArtifactCollection::from).collect();
+        Ok(CollectionConnection::page(found, after.as_deref(), first))
+    }
+
+    async fn artifact_type(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+    ) -> async_graphql::Result<Option<ArtifactType>> {
+        let all = ArtifactType::of_project(asker(ctx), &self.0).await?;
+        Ok(all.into_iter().find(|ty| ty.name == name))
+    }
+
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn artifact_types(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        include_all: Option<bool>,
+    ) -> async_graphql::Result<ArtifactTypeConnection> {
+        let all = ArtifactType::of_project(asker(ctx), &self.0).await?;
+        Ok(ArtifactTypeConnection::page(all, after.as_deref(), first))
+    }
+}
+
+connection!(ProjectConnection, ProjectEdge, Project);

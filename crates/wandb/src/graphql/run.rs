@@ -1,0 +1,354 @@
+//! GraphQL type of runs.
+
+use async_graphql::{Context, ID, Object, SimpleObject, Value as Json_};
+use streamtable_server_core::{ApiError, Right};
+
+use super::artifact::VersionConnection;
+use super::asker;
+use super::connection::connection;
+use super::file::{File, FileConnection};
+use super::history::{self, History};
+use super::project::Project;
+use super::scalar::{DateTime, Int64, Json, JsonString};
+use super::user::User;
+use crate::catalog::{self, Id, Kind, LineFile};
+use crate::storage::is_file_path;
+
+/// Time without a heartbeat after which a running run counts as crashed.
+const CRASHED_AFTER_MILLIS: i64 = 5 * 60 * 1000;
+
+/// Default number of rows in a history response.
+const SAMPLES: i32 = 500;
+
+pub(super) struct Run {
+    run: catalog::Run,
+    /// Whether the client asked for the run as `bucket`, which offers upload URLs.
+    is_bucket: bool,
+}
+
+impl Run {
+    pub(super) fn new(run: catalog::Run) -> Self {
+        Self { run, is_bucket: false }
+    }
+
+    pub(super) fn bucket(run: catalog::Run) -> Self {
+        Self { run, is_bucket: true }
+    }
+
+    fn rows(&self, ctx: &Context<'_>) -> Result<History, ApiError> {
+        History::of(&asker(ctx).state, &self.run)
+    }
+
+    /// Returns the state of a run. A running run without a recent heartbeat counts as crashed.
+    pub(super) fn state_of(run: &catalog::Run) -> &str {
+        let now = streamtable_server_core::clock::timestamp().as_millis();
+        if run.state == "running" && now - run.heartbeat_at > CRASHED_AFTER_MILLIS {
+            return "crashed";
+        }
+        &run.state
+    }
+}
+
+/// A run: a table, or a run of the current SDK.
+#[Object]
+impl Run {
+    async fn id(&self) -> ID {
+        ID(Id::new(Kind::Run, self.run.id).to_string())
+    }
+
+    async fn name(&self) -> &str {
+        &self.run.name
+    }
+
+    async fn display_name(&self) -> Option<&str> {
+        self.run.display_name.as_deref().or(Some(&self.run.name))
+    }
+
+    async fn description(&self) -> Option<&str> {
+        self.run.description.as_deref()
+    }
+
+    async fn notes(&self) -> Option<&str> {
+        self.run.notes.as_deref()
+    }
+
+    async fn group(&self) -> Option<&str> {
+        self.run.group.as_deref()
+    }
+
+    async fn job_type(&self) -> Option<&str> {
+        self.run.job_type.as_deref()
+    }
+
+    async fn commit(&self) -> Option<&str> {
+        self.run.commit.as_deref()
+    }
+
+    async fn host(&self) -> Option<&str> {
+        self.run.host.as_deref()
+    }
+
+    async fn program(&self) -> Option<&str> {
+        self.run.program.as_deref()
+    }
+
+    async fn repo(&self) -> Option<&str> {
+        self.run.repo.as_deref()
+    }
+
+    async fn sweep_name(&self) -> Option<&str> {
+        self.run.sweep.as_deref()
+    }
+
+    async fn tags(&self) -> &[String] {
+        &self.run.tags
+    }
+
+    async fn state(&self) -> &str {
+        Self::state_of(&self.run)
+    }
+
+    /// Whether a stop was requested. Always false: the server has no stop request.
+    async fn stopped(&self) -> bool {
+        false
+    }
+
+    async fn read_only(&self, ctx: &Context<'_>) -> bool {
+        !asker(ctx).principal.may(Right::Write, &self.run.project.entity)
+    }
+
+    async fn created_at(&self) -> DateTime {
+        DateTime::of_millis(self.run.created_at)
+    }
+
+    async fn updated_at(&self) -> DateTime {
+        DateTime::of_millis(self.run.updated_at)
+    }
+
+    async fn heartbeat_at(&self) -> DateTime {
+        DateTime::of_millis(self.run.heartbeat_at)
+    }
+
+    async fn user(&self) -> Option<User> {
+        let name = self.run.owner.clone()?;
+        Some(User { name, entity: Some(self.run.project.entity.clone()), is_admin: false })
+    }
+
+    async fn project(&self) -> Option<Project> {
+        Some(Project(self.run.project.clone()))
+    }
+
+    async fn project_id(&self) -> Int64 {
+        Int64(self.run.project.id)
+    }
+
+    async fn config(&self) -> JsonString {
+        json_or_empty(&self.run.config)
+    }
+
+    async fn summary_metrics(&self) -> JsonString {
+        json_or_empty(&self.run.summary)
+    }
+
+    /// The newest system metrics.
+    async fn system_metrics(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
+        let catalog = &asker(ctx).state.catalog;
+        let last = catalog.last_line(self.run.id, LineFile::Events).await?;
+        Ok(json_or_empty(&last))
+    }
+
+    /// The given keys of the configuration's `_wandb` part. Clients check them for a used run.
+    async fn wandb_config(&self, keys: Option<Vec<String>>) -> JsonString {
+        JsonString(wandb_config(self.run.config.as_deref(), keys.as_deref()))
+    }
+
+    /// The run's own next line. For a table with other writers, its number of rows.
+    async fn history_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
+        Ok(Int64(self.rows(ctx)?.line_count()))
+    }
+
+    async fn events_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
+        let catalog = &asker(ctx).state.catalog;
+        Ok(Int64(catalog.line_count(self.run.id, LineFile::Events).await?))
+    }
+
+    async fn log_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
+        let catalog = &asker(ctx).state.catalog;
+        Ok(Int64(catalog.line_count(self.run.id, LineFile::Output).await?))
+    }
+
+    /// The last row, as a list of JSON texts.
+    async fn history_tail(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
+        let last = self.rows(ctx)?.last(&asker(ctx).state).await?;
+        Ok(list_of_texts(last))
+    }
+
+    /// The last system metrics, as a list of JSON texts.
+    async fn events_tail(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
+        let catalog = &asker(ctx).state.catalog;
+        let last = catalog.last_line(self.run.id, LineFile::Events).await?;
+        Ok(list_of_texts(last))
+    }
+
+    async fn history_keys(&self, ctx: &Context<'_>) -> async_graphql::Result<Json> {
+        // Not through `serde_json::Value`, which does not keep the column order.
+        Ok(Json(async_graphql::to_value(self.rows(ctx)?.keys())?))
+    }
+
+    /// Rows as JSON texts: those with a step in `minStep..maxStep`, or an evenly spaced sample of
+    /// all rows if neither bound is given.
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        min_step: Option<Int64>,
+        max_step: Option<Int64>,
+        samples: Option<i32>,
+    ) -> async_graphql::Result<Vec<String>> {
+        let state = &asker(ctx).state;
+        let history = self.rows(ctx)?;
+        let limit = usize::try_from(samples.unwrap_or(SAMPLES)).unwrap_or(0);
+        if min_step.is_none() && max_step.is_none() {
+            return Ok(history.sample_lines(state, limit).await?);
+        }
+        let min = min_step.map_or(i64::MIN, |step| step.0);
+        let max = max_step.map_or(i64::MAX, |step| step.0);
+        Ok(history.lines(state, min, max, limit).await?)
+    }
+
+    /// Sampled rows as objects with the requested keys, one list per specification.
+    async fn sampled_history(
+        &self,
+        ctx: &Context<'_>,
+        specs: Vec<JsonString>,
+    ) -> async_graphql::Result<Vec<Json>> {
+        let history = self.rows(ctx)?;
+        let mut lists = Vec::new();
+        for spec in specs.iter().take(history::MAX_SPECS) {
+            let rows = history.sample(&asker(ctx).state, &spec.0).await?;
+            lists.push(Json(Json_::List(rows)));
+        }
+        Ok(lists)
+    }
+
+    /// Parquet files of the run. Always empty: clients fall back to reading pages.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn parquet_history(&self, live_keys: Option<Vec<String>>) -> ParquetHistory {
+        ParquetHistory { parquet_urls: Vec::new(), live_data: Json(Json_::List(Vec::new())) }
+    }
+
+    /// System metrics as JSON texts.
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        samples: Option<i32>,
+    ) -> async_graphql::Result<Vec<String>> {
+        let catalog = &asker(ctx).state.catalog;
+        let lines = catalog.lines(self.run.id, LineFile::Events, 0, history::MAX_ROWS as i64);
+        let lines = lines.await?.into_iter().map(|(_, text)| text).collect();
+        let limit = usize::try_from(samples.unwrap_or(SAMPLES)).unwrap_or(0);
+        Ok(history::thin(lines, limit))
+    }
+
+    async fn file_count(&self, ctx: &Context<'_>) -> async_graphql::Result<i32> {
+        let files = asker(ctx).state.catalog.run_files(self.run.id).await?;
+        Ok(i32::try_from(files.len()).unwrap_or(i32::MAX))
+    }
+
+    async fn files(
+        &self,
+        ctx: &Context<'_>,
+        names: Option<Vec<Option<String>>>,
+        after: Option<String>,
+        first: Option<i32>,
+        pattern: Option<String>,
+    ) -> async_graphql::Result<FileConnection> {
+        let asker = asker(ctx);
+        let names: Vec<String> = names.into_iter().flatten().flatten().collect();
+        let mut files = asker.state.catalog.run_files(self.run.id).await?;
+        if let Some(pattern) = pattern.as_deref().filter(|pattern| !pattern.is_empty()) {
+            files.retain(|file| super::filter::like(pattern, &file.path));
+        }
+        if names.is_empty() {
+            let files = files.into_iter().map(File::of_run).collect();
+            return Ok(FileConnection::page(files, after.as_deref(), first));
+        }
+        files.retain(|file| names.contains(&file.path));
+        let missing = names.into_iter().filter(|name| {
+            self.is_bucket && is_file_path(name) && !files.iter().any(|file| file.path == *name)
+        });
+        let missing: Vec<File> = missing.map(|name| File::to_come(self.run.id, name)).collect();
+        if !missing.is_empty() {
+            asker.check_write(&self.run.project.entity)?;
+        }
+        let files = files.into_iter().map(File::of_run).chain(missing).collect();
+        Ok(FileConnection::page(files, after.as_deref(), first))
+    }
+
+    async fn output_artifacts(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> async_graphql::Result<VersionConnection> {
+        let all = asker(ctx).state.catalog.artifacts_of_run(self.run.id).await?;
+        Ok(VersionConnection::page(all, after.as_deref(), first))
+    }
+
+    async fn input_artifacts(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> async_graphql::Result<VersionConnection> {
+        let all = asker(ctx).state.catalog.inputs_of_run(self.run.id).await?;
+        Ok(VersionConnection::page(all, after.as_deref(), first))
+    }
+}
+
+connection!(RunConnection, RunEdge, Run);
+
+/// Parquet files of a run.
+#[derive(SimpleObject)]
+pub(super) struct ParquetHistory {
+    parquet_urls: Vec<String>,
+    live_data: Json,
+}
+
+fn json_or_empty(text: &Option<String>) -> JsonString {
+    JsonString(text.clone().unwrap_or_else(|| "{}".to_owned()))
+}
+
+fn list_of_texts(text: Option<String>) -> JsonString {
+    let texts: Vec<String> = text.into_iter().collect();
+    JsonString(serde_json::to_string(&texts).expect("texts serialize into a string"))
+}
+
+fn wandb_config(config: Option<&str>, keys: Option<&[String]>) -> String {
+    let config = config.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let inner = config.as_ref().and_then(|config| config.get("_wandb")?.get("value")?.as_object());
+    let Some(inner) = inner else { return "{}".to_owned() };
+    let wanted = inner.iter().filter(|(key, _)| keys.is_none_or(|keys| keys.contains(key)));
+    let wanted: serde_json::Map<_, _> = wanted.map(|(k, v)| (k.clone(), v.clone())).collect();
+    serde_json::Value::Object(wanted).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wandb_config_returns_the_requested_keys() {
+        #[track_caller]
+        fn check(config: Option<&str>, expected: &str) {
+            assert_eq!(wandb_config(config, Some(&["t".to_owned()])), expected);
+        }
+        check(
+            Some(r#"{"lr":{"value":1},"_wandb":{"value":{"t":{"1":[2]},"m":[]}}}"#),
+            r#"{"t":{"1":[2]}}"#,
+        );
+        check(Some(r#"{"_wandb":{"value":{"m":[]}}}"#), "{}");
+        check(Some("{}"), "{}");
+        check(Some("NaN"), "{}");
+        check(None, "{}");
+    }
+}

@@ -1,0 +1,172 @@
+//! GraphQL types of users and entities.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use streamtable_server_core::Right;
+use streamtable_wire::GZIP_FEATURE;
+
+use super::asker;
+use super::connection::connection;
+use super::project::Project;
+use super::scalar::{DateTime, Json};
+
+/// The owner of an API key.
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) entity: Option<String>,
+    pub(super) is_admin: bool,
+}
+
+/// The owner of an API key.
+#[Object]
+impl User {
+    async fn id(&self) -> ID {
+        ID(format!("User:{}", self.name))
+    }
+
+    async fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name used in URLs: the entity's name if there is one.
+    async fn username(&self) -> &str {
+        self.entity.as_deref().unwrap_or(&self.name)
+    }
+
+    async fn email(&self) -> Option<String> {
+        None
+    }
+
+    async fn admin(&self) -> bool {
+        self.is_admin
+    }
+
+    /// Feature flags, as JSON text.
+    async fn flags(&self) -> &str {
+        "{}"
+    }
+
+    /// The user's default entity.
+    async fn entity(&self) -> Option<&str> {
+        self.entity.as_deref()
+    }
+
+    async fn default_entity(&self) -> Option<Entity> {
+        self.entity.clone().map(|name| Entity { name })
+    }
+
+    async fn teams(&self) -> EntityConnection {
+        EntityConnection::page(Vec::new(), None, None)
+    }
+
+    async fn api_keys(&self) -> ApiKeyConnection {
+        ApiKeyConnection::page(Vec::new(), None, None)
+    }
+
+    async fn deleted_at(&self) -> Option<DateTime> {
+        None
+    }
+}
+
+/// An entity: the owner of projects.
+pub(super) struct Entity {
+    pub(super) name: String,
+}
+
+/// An entity: the owner of projects.
+#[Object]
+impl Entity {
+    async fn id(&self) -> ID {
+        ID(format!("Entity:{}", self.name))
+    }
+
+    async fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn read_only(&self, ctx: &Context<'_>) -> bool {
+        !asker(ctx).principal.may(Right::Write, &self.name)
+    }
+
+    async fn is_team(&self) -> bool {
+        false
+    }
+
+    async fn organization(&self) -> Option<Organization> {
+        None
+    }
+
+    async fn project(
+        &self,
+        ctx: &Context<'_>,
+        name: Option<String>,
+    ) -> async_graphql::Result<Option<Project>> {
+        Project::find(asker(ctx), name, Some(self.name.clone())).await
+    }
+}
+
+connection!(EntityConnection, EntityEdge, Entity);
+
+/// An organization. The server has none.
+#[derive(SimpleObject)]
+pub(super) struct Organization {
+    id: ID,
+    name: String,
+    core_weave_organization_id: Option<ID>,
+}
+
+/// An API key, without its secret.
+#[derive(SimpleObject)]
+pub(super) struct ApiKey {
+    id: ID,
+    name: String,
+    description: Option<String>,
+}
+
+connection!(ApiKeyConnection, ApiKeyEdge, ApiKey);
+
+/// Information about the server.
+pub(super) struct ServerInfo;
+
+/// Information about the server.
+#[Object]
+impl ServerInfo {
+    /// Lists supported features only, because clients use every listed feature.
+    async fn features(&self) -> Vec<ServerFeature> {
+        vec![ServerFeature { name: GZIP_FEATURE.to_owned(), is_enabled: true }]
+    }
+
+    async fn cli_version_info(&self) -> Json {
+        Json(async_graphql::Value::Object(Default::default()))
+    }
+
+    async fn latest_local_version_info(&self) -> Option<LocalVersionInfo> {
+        None
+    }
+
+    /// The base URL of the web pages.
+    async fn frontend_host(&self, ctx: &Context<'_>) -> String {
+        asker(ctx).base.to_string()
+    }
+}
+
+/// An optional feature of the server.
+#[derive(SimpleObject)]
+pub(super) struct ServerFeature {
+    name: String,
+    is_enabled: bool,
+}
+
+/// Whether a newer server version exists.
+#[derive(SimpleObject)]
+pub(super) struct LocalVersionInfo {
+    out_of_date: bool,
+    latest_version_string: String,
+    version_on_this_instance_string: String,
+}
+
+/// Settings. Clients query only the names of the fields; without fields they query nothing else.
+#[derive(SimpleObject)]
+pub(super) struct ServerSettings {
+    #[graphql(visible = false)]
+    pub(super) none: bool,
+}
