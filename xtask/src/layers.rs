@@ -19,8 +19,11 @@ const LAYERS: &[Layer] = &[
             "xtask",
         ],
     },
-    // Above the features, below the command that starts it.
+    // Below the command that starts it.
     Layer { name: "service", crates: &["streamtable-server"] },
+    // What the service offers. None knows the others.
+    Layer { name: "protocols", crates: &["streamtable-live", "streamtable-wandb"] },
+    Layer { name: "shared", crates: &["streamtable-server-core"] },
     Layer { name: "storage", crates: &["streamtable-store-embedded"] },
     Layer {
         name: "features",
@@ -71,6 +74,18 @@ const ABSENCES: &[Absence] = &[
         without: Some("streamtable-transport-hyper"),
         never: &["arrow*", "aws-lc*", "hyper*", "native-tls", "openssl*", "ring", "rustls*"],
         rule: "without its default transport the client must not depend on TLS, an HTTP client or arrow",
+    },
+    Absence {
+        of: Of::Crates(&["streamtable-live"]),
+        without: None,
+        never: &["axum*", "async-graphql*", "rusqlite", "streamtable-server-core"],
+        rule: "live views need a store, but no HTTP and no catalog",
+    },
+    Absence {
+        of: Of::Crates(&["streamtable-server"]),
+        without: Some("streamtable-wandb"),
+        never: &["async-graphql*"],
+        rule: "without the W&B protocol the server must not depend on GraphQL",
     },
     Absence {
         of: Of::BelowServiceExcept("streamtable-store-embedded"),
