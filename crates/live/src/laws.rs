@@ -31,11 +31,12 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 async fn positions(store: &Arc<dyn Store>, table: &TablePath, config: ViewConfig) -> Vec<u64> {
-    let access = TableAccess { store: Arc::clone(store), row_expression, file_url: None };
+    let access = TableAccess { store: Arc::clone(store), file_url: None };
     let source = Source::new(access, table.clone());
     let columns = source.columns(&ViewConfig::default()).await.unwrap();
     let position = columns.all.last().unwrap().name.clone();
-    let view = View::new(source, ViewConfig { columns: Some(vec![position]), ..config });
+    let end = store.watch(table).await.unwrap();
+    let view = View::new(source, ViewConfig { columns: Some(vec![position]), ..config }, end);
     let now = view.computed().await.unwrap();
     let window = view.window(&now, 0..1000, 0..10).await.unwrap();
     assert_eq!(window.rows as u64, now.count());

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use streamtable::{BatchLimits, RetryPolicy, StreamTable, row};
 use streamtable_server::{Catalog, Right, Server, ServerConfig};
-use streamtable_store::Store;
+use streamtable_store::{Read as _, Store as _};
 use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
 use streamtable_transport_hyper::HyperTransport;
 use tokio::process::{Child, Command};

@@ -33,7 +33,7 @@ pub struct StoreConfig {
     pub scrub_every: Duration,
     /// How many tables are flushed at the same time. 4 by default.
     pub flushes: usize,
-    /// How many queries of one [owner](streamtable_store::Query::owner) run at a time; more wait.
+    /// How many queries of one [owner](streamtable_store::SqlQuery::owner) run at a time; more wait.
     /// 16 by default.
     pub max_queries_per_owner: usize,
     /// The ceiling on the memory of the process. Above it, queries are refused, and the largest one

@@ -285,10 +285,10 @@ mod tests {
     use std::time::SystemTime;
 
     use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
+    use streamtable_store::{Append as _, Batch, LineNumber, Numbering, Store as _};
 
     use super::*;
     use crate::{EmbeddedStore, StoreConfig};
-    use streamtable_store::{Batch, LineNumber, Numbering, Store as _};
 
     #[tokio::test]
     async fn what_was_replaced_a_moment_ago_is_swept_later_however_old_it_is() {

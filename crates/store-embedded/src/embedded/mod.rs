@@ -26,8 +26,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use parking_lot::{Mutex, RwLock};
 use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_store::{
-    Appended, Batch, Health, Numbering, Query, ReadRow, RejectedLine, Rows, Store, StoreError,
-    TableInfo, TableSummary,
+    Append, Appended, Batch, Health, Numbering, Query, Read, ReadRow, RejectedLine, Rows, SqlQuery,
+    Store, StoreError, TableInfo, TableSummary,
 };
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -42,7 +42,7 @@ pub(crate) use table::Snapshot;
 
 use crate::live::{Charge, Memory};
 use crate::log::{Log, Outcome};
-use crate::query::Engine;
+use crate::query::{Engine, row_expression};
 use admit::{Waiting, parse, parse_apart};
 use rest::Which;
 use state::TableState;
@@ -69,7 +69,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// use streamtable_schema::{ColumnPolicy, Timestamp};
-/// use streamtable_store::{Batch, EmbeddedStore, LineNumber, Numbering, Store, StoreConfig};
+/// use streamtable_store::{Append, Batch, LineNumber, Numbering, Read, Store};
+/// use streamtable_store_embedded::{EmbeddedStore, StoreConfig};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -193,7 +194,7 @@ impl Inner {
 
     /// Starts a query, and waits for its first rows: most queries that meet a damaged file meet it
     /// before then.
-    async fn start_query(self: &Arc<Self>, query: Query) -> Result<Rows, StoreError> {
+    async fn start_query(self: &Arc<Self>, query: SqlQuery) -> Result<Rows, StoreError> {
         let catalog = Arc::new(Catalog(Arc::clone(self)));
         let Rows { schema, batches } = self.engine.query(catalog, query).await?;
         let mut batches = batches.fuse();
@@ -226,6 +227,20 @@ impl Inner {
             Arc::new(table)
         });
         Arc::clone(table)
+    }
+
+    /// Watches the end of a table, which need not exist yet.
+    fn watch(&self, path: &TablePath) -> watch::Receiver<u64> {
+        if let Some(table) = self.find(path) {
+            return table.end.subscribe();
+        }
+        let mut awaited = self.awaited.lock();
+        // The table may have been created since.
+        if let Some(table) = self.tables.try_read().and_then(|it| it.get(path).cloned()) {
+            return table.end.subscribe();
+        }
+        awaited.retain(|_, sender| !sender.is_closed());
+        awaited.entry(path.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
     /// Returns the number of bytes in memory of tables that cannot be flushed.
@@ -421,7 +436,7 @@ impl Table {
 }
 
 #[async_trait]
-impl Store for EmbeddedStore {
+impl Append for EmbeddedStore {
     async fn append(&self, mut batch: Batch) -> Result<Appended, StoreError> {
         batch.first_line.end_of(batch.lines.len())?;
         drop(self.inner.wait_for_room(&batch.table, 0).await?);
@@ -447,24 +462,32 @@ impl Store for EmbeddedStore {
         task.await?
     }
 
-    fn tables(&self) -> Vec<TableSummary> {
+    async fn next_line(&self, path: &TablePath, writer: &str) -> Result<u64, StoreError> {
+        let table = self.inner.find(path);
+        Ok(table.map_or(0, |table| table.state.lock().next_line(writer)))
+    }
+}
+
+#[async_trait]
+impl Read for EmbeddedStore {
+    async fn tables(&self) -> Result<Vec<TableSummary>, StoreError> {
         let summary = |table: Arc<Table>| {
             let problems = table.problems();
             let summary = table.state.lock().summary(&table.path)?;
             Some(TableSummary { problems, ..summary })
         };
-        self.inner.all_tables().into_iter().filter_map(summary).collect()
+        Ok(self.inner.all_tables().into_iter().filter_map(summary).collect())
     }
 
-    fn table(&self, path: &TablePath) -> Option<TableInfo> {
-        let table = self.inner.find(path)?;
+    async fn table(&self, path: &TablePath) -> Result<Option<TableInfo>, StoreError> {
+        let Some(table) = self.inner.find(path) else { return Ok(None) };
         let problems = table.problems();
-        let info = table.state.lock().info(path)?;
-        Some(TableInfo { summary: TableSummary { problems, ..info.summary }, ..info })
-    }
-
-    fn next_line(&self, path: &TablePath, writer: &str) -> u64 {
-        self.inner.find(path).map_or(0, |table| table.state.lock().next_line(writer))
+        let info = table.state.lock().info(path);
+        let with_problems = |info: TableInfo| {
+            let summary = TableSummary { problems, ..info.summary };
+            TableInfo { summary, ..info }
+        };
+        Ok(info.map(with_problems))
     }
 
     async fn read(
@@ -483,20 +506,14 @@ impl Store for EmbeddedStore {
         }
     }
 
-    fn watch(&self, path: &TablePath) -> watch::Receiver<u64> {
-        if let Some(table) = self.inner.find(path) {
-            return table.end.subscribe();
-        }
-        let mut awaited = self.inner.awaited.lock();
-        // The table may have been created since.
-        if let Some(table) = self.inner.tables.try_read().and_then(|it| it.get(path).cloned()) {
-            return table.end.subscribe();
-        }
-        awaited.retain(|_, sender| !sender.is_closed());
-        awaited.entry(path.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    async fn watch(&self, path: &TablePath) -> Result<watch::Receiver<u64>, StoreError> {
+        Ok(self.inner.watch(path))
     }
+}
 
-    async fn query(&self, query: Query) -> Result<Rows, StoreError> {
+#[async_trait]
+impl Query for EmbeddedStore {
+    async fn query(&self, query: SqlQuery) -> Result<Rows, StoreError> {
         loop {
             match self.inner.start_query(query.clone()).await {
                 Ok(rows) => return Ok(rows),
@@ -507,7 +524,14 @@ impl Store for EmbeddedStore {
         }
     }
 
-    fn health(&self) -> Health {
+    async fn row_expression(&self, text: &str) -> Result<String, StoreError> {
+        row_expression(text)
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn health(&self) -> Health {
         let problems = |table: Arc<Table>| (table.path.clone(), table.problems());
         let tables = self.inner.all_tables().into_iter().map(problems);
         Health {

@@ -85,9 +85,10 @@ mod tests {
     use proptest::prelude::*;
     use streamtable_schema::{TablePath, Timestamp};
 
+    use streamtable_store::Numbering;
+
     use super::super::frame::seal;
     use super::*;
-    use streamtable_store::Numbering;
 
     fn frame(n: u64) -> Frame {
         Frame {

@@ -21,7 +21,7 @@ use datafusion::prelude::SessionConfig;
 use futures_util::{Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use streamtable_schema::TablePath;
-use streamtable_store::{MemoryCeiling, Query, ReadRow, Rows, StoreError};
+use streamtable_store::{MemoryCeiling, ReadRow, Rows, SqlQuery, StoreError};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -125,7 +125,7 @@ impl Engine {
     pub(crate) async fn query(
         &self,
         tables: Arc<dyn Tables>,
-        query: Query,
+        query: SqlQuery,
     ) -> Result<Rows, StoreError> {
         self.memory.check()?;
         let timeout = query.timeout;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use streamtable_schema::{ColumnPolicy, Timestamp};
-use streamtable_store::{Batch, Numbering, Store as _};
+use streamtable_store::{Append as _, Batch, Numbering, Read as _};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -45,9 +45,11 @@ fn batch(numbering: Numbering, padding: usize) -> Batch {
 /// Everything that a client can see of the table.
 async fn visible(store: &EmbeddedStore) -> String {
     let rows = store.read(&table(), 0, 100).await.unwrap();
-    let next: Vec<u64> =
-        ["run", "w0", "w1", "w2"].iter().map(|writer| store.next_line(&table(), writer)).collect();
-    format!("{rows:?} {next:?} {:?}", store.table(&table()))
+    let mut next = Vec::new();
+    for writer in ["run", "w0", "w1", "w2"] {
+        next.push(store.next_line(&table(), writer).await.unwrap());
+    }
+    format!("{rows:?} {next:?} {:?}", store.table(&table()).await.unwrap())
 }
 
 /// Lets step `n` fail, and returns whether there was one.

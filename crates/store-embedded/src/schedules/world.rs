@@ -10,7 +10,10 @@ use futures_util::TryStreamExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp, Value};
-use streamtable_store::{Batch, LineNumber, Numbering, Query, ReadRow, Store, StoreError};
+use streamtable_store::{
+    Append as _, Batch, LineNumber, Numbering, Query as _, Read as _, ReadRow, SqlQuery,
+    Store as _, StoreError,
+};
 use tempfile::TempDir;
 
 use super::Op;
@@ -162,7 +165,7 @@ impl World {
         let count = self.model.once.len() + run.len();
         prop_assert_eq!(rows.len(), count);
         if count > 0 {
-            let told = self.store().table(&table()).unwrap().summary.rows;
+            let told = self.store().table(&table()).await.unwrap().unwrap().summary.rows;
             prop_assert_eq!(told, count as u64);
             prop_assert_eq!(self.number("select count(*) from requests").await, count as i64);
             let distinct = "select count(*) from (select distinct _writer, _line from requests)";
@@ -219,7 +222,7 @@ impl World {
 
     /// Answers a query whose result is one number.
     async fn number(&self, sql: &str) -> i64 {
-        let query = Query {
+        let query = SqlQuery {
             sql: sql.to_owned(),
             home: Some(("me".to_owned(), "shop".to_owned())),
             entities: None,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use streamtable_schema::TablePath;
-use streamtable_store::{Batch, ProblemKind, Store, StoreError};
+use streamtable_store::{Append as _, Batch, ProblemKind, Read as _, Store as _, StoreError};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig};
 
 use crate::support::{Folder, NOTHING, batch, lines, log, number};
@@ -32,8 +32,8 @@ async fn count(store: &EmbeddedStore, table: &TablePath) -> usize {
 }
 
 /// Returns the kinds of problems of a table.
-fn kinds(store: &EmbeddedStore, table: &TablePath) -> Vec<ProblemKind> {
-    let summary = store.table(table).unwrap().summary;
+async fn kinds(store: &EmbeddedStore, table: &TablePath) -> Vec<ProblemKind> {
+    let summary = store.table(table).await.unwrap().unwrap().summary;
     summary.problems.into_iter().map(|problem| problem.kind).collect()
 }
 
@@ -67,9 +67,9 @@ async fn a_table_that_cannot_be_flushed_stops_no_other() {
         assert_eq!(parquet_files(&folder, "me/p/a"), round as usize + 1);
         assert_eq!(parquet_files(&folder, "me/p/c"), round as usize + 1);
     }
-    assert_eq!(kinds(&store, &bad), [ProblemKind::NotFlushed]);
-    assert_eq!(kinds(&store, &first), []);
-    assert_eq!(store.health().tables.len(), 1);
+    assert_eq!(kinds(&store, &bad).await, [ProblemKind::NotFlushed]);
+    assert_eq!(kinds(&store, &first).await, []);
+    assert_eq!(store.health().await.tables.len(), 1);
     // Closed files of the log are as long as their frames.
     assert!(log_bytes(&folder) < 1 << 20, "{} bytes", log_bytes(&folder));
     store.close().await.unwrap();
@@ -81,7 +81,7 @@ async fn a_table_that_cannot_be_flushed_stops_no_other() {
     store.put_to_rest().await.unwrap();
     for table in [&first, &bad, &last] {
         assert_eq!(count(&store, table).await, 5);
-        assert_eq!(kinds(&store, table), []);
+        assert_eq!(kinds(&store, table).await, []);
     }
     assert_eq!(folder.files("log", ".log").len(), 0);
 }
@@ -132,10 +132,10 @@ async fn a_damaged_delta_log_is_written_again() {
         append(&store, table, 1).await;
     }
     store.put_to_rest().await.unwrap();
-    assert_eq!(kinds(&store, &good), []);
+    assert_eq!(kinds(&store, &good).await, []);
     for _ in 0..2 {
         // The damage is remembered, and the new log is right.
-        assert!(!kinds(&store, &bad).is_empty());
+        assert!(!kinds(&store, &bad).await.is_empty());
         assert_eq!(store.verify().await.unwrap(), NOTHING);
         assert_eq!(count(&store, &bad).await, 2);
     }
@@ -143,7 +143,7 @@ async fn a_damaged_delta_log_is_written_again() {
     drop(store);
     let store = folder.open().await;
     assert_eq!(count(&store, &bad).await, 2);
-    assert_eq!(kinds(&store, &bad).len(), 1);
+    assert_eq!(kinds(&store, &bad).await.len(), 1);
 }
 
 #[tokio::test]
@@ -196,12 +196,12 @@ async fn a_missing_part_of_the_log_is_reported() {
             append(&store, &path("me/shop/requests"), line).await;
         }
         let store = folder.open().await;
-        assert_eq!((store.recovery().missing, store.health().is_ok()), (0, true));
+        assert_eq!((store.recovery().missing, store.health().await.is_ok()), (0, true));
         drop(store);
         fs::remove_file(&folder.files("log", ".log")[missing]).unwrap();
         let store = folder.open().await;
         assert_eq!(store.recovery().missing, 1);
-        assert_eq!(store.health().store[0].kind, ProblemKind::LogIncomplete);
+        assert_eq!(store.health().await.store[0].kind, ProblemKind::LogIncomplete);
         let expected: Vec<u64> = (0..4).filter(|&line| line != missing as u64).collect();
         assert_eq!(lines(&store, "w").await, expected);
         // New rows do not reuse the numbers of the missing ones.
@@ -278,5 +278,5 @@ async fn a_copy_in_the_wrong_order_is_reported() {
     drop(store);
     let store = backup.open().await;
     assert_eq!(lines(&store, "w").await.len(), 200);
-    assert!(!store.health().is_ok(), "rows are missing and nothing is reported");
+    assert!(!store.health().await.is_ok(), "rows are missing and nothing is reported");
 }

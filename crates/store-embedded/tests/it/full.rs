@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use streamtable_store::{Store, StoreError};
+use streamtable_store::{Append as _, StoreError};
 use streamtable_store_embedded::StoreConfig;
 
 use crate::support::{Folder, batch, lines, log, number};

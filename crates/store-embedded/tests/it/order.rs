@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 use streamtable_schema::Timestamp;
-use streamtable_store::{Batch, Store};
+use streamtable_store::{Append as _, Batch, Read as _};
 
 use crate::support::{Folder, ask, batch, log, number, table};
 

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use streamtable_schema::Value;
-use streamtable_store::Store;
+use streamtable_store::{Append as _, Read as _, Store as _};
 
 use crate::support::{Folder, ask, batch, number, table};
 

@@ -73,17 +73,18 @@ struct Answer {
 }
 
 impl Upload {
-    pub(super) fn new(
+    pub(super) async fn new(
         store: Arc<dyn Store>,
         table: TablePath,
         writer: String,
         first: LineNumber,
         columns: ColumnPolicy,
-    ) -> Self {
-        let end = store.table(&table).map_or(0, |info| info.end);
+    ) -> Result<Self, ApiError> {
+        let end = store.table(&table).await?.map_or(0, |info| info.end);
         let tally = Tally { end, ..Tally::default() };
         let (lines, refused, next) = (Vec::new(), Vec::new(), first.get());
-        Self { store, table, writer, columns, next, lines, bytes: 0, since: None, refused, tally }
+        let (bytes, since) = (0, None);
+        Ok(Self { store, table, writer, columns, next, lines, bytes, since, refused, tally })
     }
 
     /// Returns since when rows have been waiting, if there are any.
