@@ -8,7 +8,7 @@ use arrow::array::types::Float64Type;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
-use streamtable_store::{Batch, Numbering, Store};
+use streamtable_store::{Batch, OnDuplicate, Store};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig, row_expression};
 
 use crate::config::{Filter, Term, ViewConfig};
@@ -67,7 +67,7 @@ fn check(names: &BTreeSet<String>, values: &[String]) {
             writer: "w".to_owned(),
             first_line: 0.into(),
             lines: values.iter().map(line).collect(),
-            numbering: Numbering::Once,
+            on_duplicate: OnDuplicate::Ignore,
             columns: ColumnPolicy::Evolve,
             received_at: Timestamp::from_millis(0),
         };

@@ -20,7 +20,7 @@ use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, Row, TablePath, Timestamp, Value, row};
 
 use crate::{
-    Appended, Batch, LineNumber, Numbering, ReadRow, SqlQuery, Store, StoreError, TableInfo,
+    Appended, Batch, LineNumber, OnDuplicate, ReadRow, SqlQuery, Store, StoreError, TableInfo,
 };
 
 /// The result of a case: success, or a sentence that describes the failure.
@@ -87,7 +87,7 @@ impl<'a> Table<'a> {
             writer: writer.to_owned(),
             first_line: first_line.into(),
             lines: lines.iter().map(|line| Bytes::copy_from_slice(line.as_bytes())).collect(),
-            numbering: Numbering::Once,
+            on_duplicate: OnDuplicate::Ignore,
             columns: ColumnPolicy::Evolve,
             received_at: Timestamp::from_millis(1_700_000_000_000),
         }
@@ -288,7 +288,7 @@ async fn a_row_names_its_writer(table: &Table<'_>) -> Check {
 async fn a_line_takes_the_place_of_another(table: &Table<'_>) -> Check {
     let put = |first_line, lines: &[&str]| {
         let batch = table.batch("run", first_line, lines);
-        table.append(Batch { numbering: Numbering::Overwrite, ..batch })
+        table.append(Batch { on_duplicate: OnDuplicate::Replace, ..batch })
     };
     put(0, &[r#"{"n":0}"#, r#"{"n":1}"#, r#"{"n":2}"#]).await?;
     let same_again = put(1, &[r#"{"n":1}"#]).await?;

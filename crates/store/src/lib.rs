@@ -24,7 +24,7 @@ mod query;
 mod store;
 mod table;
 
-pub use batch::{Appended, Batch, LineNumber, LineNumberError, Numbering, RejectedLine};
+pub use batch::{Appended, Batch, LineNumber, LineNumberError, OnDuplicate, RejectedLine};
 pub use error::StoreError;
 pub use files::{FileStore, StoredObject};
 pub use health::{Health, Problem, ProblemKind};

@@ -24,7 +24,7 @@ const CHILD: &str = "STREAMTABLE_KILLS_CHILD";
 fn store_config(folder: &Path) -> StoreConfig {
     StoreConfig {
         segment_bytes: 256 << 10,
-        rest_after: Duration::from_millis(50),
+        flush_interval: Duration::from_millis(50),
         keep_replaced: Duration::ZERO,
         ..StoreConfig::new(folder.join("store"))
     }

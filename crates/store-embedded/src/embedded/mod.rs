@@ -5,12 +5,12 @@ mod check;
 mod config;
 mod delta;
 mod flush;
+mod flusher;
 mod folder;
 mod lines;
 mod parquet;
 mod rebuild;
 mod recover;
-mod rest;
 mod state;
 mod sums;
 mod table;
@@ -26,8 +26,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use parking_lot::{Mutex, RwLock};
 use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_store::{
-    Append, Appended, Batch, Health, Numbering, Query, Read, ReadRow, RejectedLine, Rows, SqlQuery,
-    Store, StoreError, TableInfo, TableSummary,
+    Append, Appended, Batch, Health, OnDuplicate, Query, Read, ReadRow, RejectedLine, Rows,
+    SqlQuery, Store, StoreError, TableInfo, TableSummary,
 };
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -40,11 +40,11 @@ pub(crate) use state::DataFile;
 pub(crate) use sums::Sums;
 pub(crate) use table::Snapshot;
 
-use crate::live::{Charge, Memory};
 use crate::log::{Log, Outcome};
+use crate::memtable::{Charge, Memory};
 use crate::query::{Engine, row_expression};
 use admit::{Waiting, parse, parse_apart};
-use rest::Which;
+use flusher::Which;
 use state::TableState;
 use table::{OpenSegment, Table};
 
@@ -69,7 +69,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// use streamtable_schema::{ColumnPolicy, Timestamp};
-/// use streamtable_store::{Append, Batch, LineNumber, Numbering, Read, Store};
+/// use streamtable_store::{Append, Batch, LineNumber, OnDuplicate, Read, Store};
 /// use streamtable_store_embedded::{EmbeddedStore, StoreConfig};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -81,7 +81,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///     writer: "w".to_owned(),
 ///     first_line: LineNumber::default(),
 ///     lines: vec![r#"{"path":"/","ms":7}"#.into(), r#"{"path":"/a","ms":8.5}"#.into()],
-///     numbering: Numbering::Once,
+///     on_duplicate: OnDuplicate::Ignore,
 ///     columns: ColumnPolicy::Strict,
 ///     received_at: Timestamp::from_millis(0),
 /// };
@@ -119,7 +119,7 @@ struct Inner {
     /// Wakes the background task.
     wake: Notify,
     /// Notified when a table was flushed.
-    rested: Notify,
+    flushed: Notify,
     /// Held while this process owns the folder.
     _lock: File,
 }
@@ -132,7 +132,7 @@ impl EmbeddedStore {
     /// rebuilt, and reported by [`health`](Store::health).
     pub async fn open(config: StoreConfig) -> Result<Self, StoreError> {
         let inner = Arc::new(recover::open(config).await?);
-        let background = tokio::spawn(rest::run(Arc::clone(&inner)));
+        let background = tokio::spawn(flusher::run(Arc::clone(&inner)));
         Ok(Self { inner, background: Mutex::new(Some(background)) })
     }
 
@@ -143,12 +143,12 @@ impl EmbeddedStore {
 
     /// Flushes all durable rows now. If a table cannot be flushed, an error is returned after all
     /// others are flushed.
-    pub async fn put_to_rest(&self) -> Result<(), StoreError> {
+    pub async fn flush(&self) -> Result<(), StoreError> {
         self.inner.flush(Which::All).await
     }
 
     /// Returns the number of bytes that rows in memory take.
-    pub fn live_bytes(&self) -> usize {
+    pub fn memtable_bytes(&self) -> usize {
         self.inner.memory.bytes()
     }
 
@@ -246,7 +246,7 @@ impl Inner {
     /// Returns the number of bytes in memory of tables that cannot be flushed.
     fn faulty_bytes(&self) -> usize {
         let tables = self.all_tables().into_iter().filter(|table| table.fault().is_some());
-        tables.map(|table| table.state.lock().live_bytes()).sum()
+        tables.map(|table| table.state.lock().memtable_bytes()).sum()
     }
 
     /// Waits until there is room in memory for `bytes` bytes of arrays of a table. They are counted
@@ -260,7 +260,7 @@ impl Inner {
             return Err(unavailable("the disk is behind"));
         }
         self.config.memory.check()?;
-        let max = self.config.live_bytes;
+        let max = self.config.memtable_bytes;
         // Tables that cannot be flushed must leave room for the others.
         if let Some(reason) = self.find(path).and_then(|table| table.fault())
             && self.faulty_bytes() > max / 2
@@ -270,14 +270,14 @@ impl Inner {
         }
         let wait = async {
             loop {
-                let rested = self.rested.notified();
+                let flushed = self.flushed.notified();
                 let taken = self.memory.bytes();
                 // Arrays that are larger than the whole limit are admitted alone.
                 if taken == 0 || taken.saturating_add(bytes) < max {
                     return self.memory.charge(bytes);
                 }
                 self.wake.notify_one();
-                rested.await;
+                flushed.await;
             }
         };
         let waited = tokio::time::timeout(PATIENCE, wait).await;
@@ -320,7 +320,7 @@ impl Inner {
             appended.stored += submitted.stored;
             appended.repeated += submitted.repeated;
             appended.rejected.extend(submitted.rejected);
-            appended.end = state.end;
+            appended.end = state.visible_upto;
             if is_last {
                 return Ok(appended);
             }
@@ -380,7 +380,7 @@ impl Inner {
         // table, including the frames of repeated lines.
         self.log.submit(admitted.frames, Box::new(done));
         if self.logged.load(Ordering::Relaxed) >= self.config.segment_bytes as usize
-            || self.memory.bytes() > self.config.live_bytes / 2
+            || self.memory.bytes() > self.config.memtable_bytes / 2
         {
             self.wake.notify_one();
         }
@@ -429,7 +429,7 @@ impl Table {
                 state.failures += 1;
             }
         }
-        let end = state.end;
+        let end = state.visible_upto;
         drop(state);
         self.end.send_replace(end);
     }
@@ -440,7 +440,7 @@ impl Append for EmbeddedStore {
     async fn append(&self, mut batch: Batch) -> Result<Appended, StoreError> {
         batch.first_line.end_of(batch.lines.len())?;
         drop(self.inner.wait_for_room(&batch.table, 0).await?);
-        if batch.numbering == Numbering::Overwrite {
+        if batch.on_duplicate == OnDuplicate::Replace {
             // A line that may be overwritten may also change its kind.
             batch.columns = ColumnPolicy::Evolve;
         }
@@ -574,7 +574,11 @@ impl crate::query::Tables for Catalog {
     fn names(&self) -> Vec<TablePath> {
         let tables = self.0.tables.read();
         // A table whose first batch is still being stored has no row yet.
-        tables.values().filter(|it| it.state.lock().end > 0).map(|it| it.path.clone()).collect()
+        tables
+            .values()
+            .filter(|it| it.state.lock().visible_upto > 0)
+            .map(|it| it.path.clone())
+            .collect()
     }
 
     fn find(&self, path: &TablePath) -> Option<Snapshot> {

@@ -85,7 +85,7 @@ mod tests {
     use proptest::prelude::*;
     use streamtable_schema::{TablePath, Timestamp};
 
-    use streamtable_store::Numbering;
+    use streamtable_store::OnDuplicate;
 
     use super::super::frame::seal;
     use super::*;
@@ -94,7 +94,7 @@ mod tests {
         Frame {
             table: TablePath::new("me", "p", "t").unwrap(),
             writer: "w".into(),
-            numbering: Numbering::Once,
+            on_duplicate: OnDuplicate::Ignore,
             received_at: Timestamp::from_micros(0),
             first_position: n,
             rows: vec![(n, r#"{"a":1}"#.into())],

@@ -10,6 +10,6 @@ async fn the_embedded_store_conforms() {
     let store = folder.open().await;
     assert_eq!(conformance::run_all(&store, "fresh").await, NOTHING);
     // Also with flushed tables in the store.
-    store.put_to_rest().await.unwrap();
-    assert_eq!(conformance::run_all(&store, "rested").await, NOTHING);
+    store.flush().await.unwrap();
+    assert_eq!(conformance::run_all(&store, "flushed").await, NOTHING);
 }

@@ -22,7 +22,7 @@ async fn rows_in_the_log_come_back() {
 }
 
 #[tokio::test]
-async fn rows_at_rest_come_back() {
+async fn flushed_rows_come_back() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..10).await;
@@ -44,16 +44,16 @@ async fn a_commit_that_was_not_told_is_found() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..10).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 10..20).await;
     let kept = Kept::of(&folder);
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     drop(store);
     kept.put_back(&folder);
     let store = folder.open().await;
     assert_eq!(store.recovery().rows, 0);
     log(&store, "w", 15..25).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     assert_eq!(lines(&store, "w").await, (0..25).collect::<Vec<_>>());
     assert_eq!(number(&store, "select count(*) from requests").await, 25);
 }
@@ -68,7 +68,7 @@ async fn a_first_commit_that_was_not_told_is_found() {
     store.append(batch("w", 10, mixed)).await.unwrap();
     let before = (rows(&store).await, store.table(&table()).await.unwrap().unwrap().columns);
     let kept = Kept::of(&folder);
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     drop(store);
     kept.put_back(&folder);
     let store = folder.open().await;

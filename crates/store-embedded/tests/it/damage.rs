@@ -57,7 +57,7 @@ async fn a_damaged_file_is_set_aside() {
     let store = folder.open().await;
     for first in [0, 10, 20] {
         log(&store, "w", first..first + 10).await;
-        store.put_to_rest().await.unwrap();
+        store.flush().await.unwrap();
     }
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
     let path = &folder.files("tables", ".parquet")[1];
@@ -83,7 +83,7 @@ async fn small_files_are_put_together() {
     let store = folder.open().await;
     for first in 0..20 {
         log(&store, "w", first * 10..first * 10 + 10).await;
-        store.put_to_rest().await.unwrap();
+        store.flush().await.unwrap();
     }
     let info = number(&store, "select count(*) from requests").await;
     assert_eq!(info, 200);

@@ -62,7 +62,7 @@ async fn a_table_that_cannot_be_flushed_stops_no_other() {
         for table in [&first, &bad, &last] {
             append(&store, table, round).await;
         }
-        let error = store.put_to_rest().await.unwrap_err().to_string();
+        let error = store.flush().await.unwrap_err().to_string();
         assert!(error.contains("1 of 3 tables cannot be flushed: me/p/b"), "{error}");
         assert_eq!(parquet_files(&folder, "me/p/a"), round as usize + 1);
         assert_eq!(parquet_files(&folder, "me/p/c"), round as usize + 1);
@@ -78,7 +78,7 @@ async fn a_table_that_cannot_be_flushed_stops_no_other() {
     let store = folder.open().await;
     assert_eq!(store.recovery().rows, 5, "only the rows of one table are in the log");
     fs::remove_file(place).unwrap();
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     for table in [&first, &bad, &last] {
         assert_eq!(count(&store, table).await, 5);
         assert_eq!(kinds(&store, table).await, []);
@@ -89,12 +89,12 @@ async fn a_table_that_cannot_be_flushed_stops_no_other() {
 #[tokio::test]
 async fn tables_that_cannot_be_flushed_leave_room_for_others() {
     let folder = Folder::new();
-    let config = StoreConfig { live_bytes: 1 << 20, ..folder.config() };
+    let config = StoreConfig { memtable_bytes: 1 << 20, ..folder.config() };
     let store = folder.open_with(config.clone()).await;
     let [bad, good] = ["me/p/bad", "me/p/good"].map(path);
     block(&folder.path().join("tables/me/p/bad"));
     append(&store, &bad, 0).await;
-    assert!(store.put_to_rest().await.is_err());
+    assert!(store.flush().await.is_err());
     let mut line = 1;
     let refused = loop {
         match try_append(&store, &bad, line).await {
@@ -107,7 +107,7 @@ async fn tables_that_cannot_be_flushed_leave_room_for_others() {
     assert!(refused.to_string().contains("the table cannot be flushed"), "{refused}");
     for line in 0..2000 {
         append(&store, &good, line).await;
-        assert!(store.live_bytes() <= config.live_bytes + (1 << 16));
+        assert!(store.memtable_bytes() <= config.memtable_bytes + (1 << 16));
     }
     assert_eq!(count(&store, &bad).await, line as usize);
     assert_eq!(count(&store, &good).await, 2000);
@@ -131,7 +131,7 @@ async fn a_damaged_delta_log_is_written_again() {
     for table in [&bad, &good] {
         append(&store, table, 1).await;
     }
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     assert_eq!(kinds(&store, &good).await, []);
     for _ in 0..2 {
         // The damage is remembered, and the new log is right.
@@ -235,7 +235,7 @@ async fn a_copy_of_a_running_store_has_all_rows() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..100).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 100..200).await;
     let backup = Folder::new();
     let (from, to) = (folder.path(), backup.path());
@@ -244,11 +244,11 @@ async fn a_copy_of_a_running_store_has_all_rows() {
     }
     copy(&from.join("log"), &to.join("log"), &|_| true);
     log(&store, "w", 200..300).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     let is_rows = |path: &Path| path.extension().is_some_and(|it| it == "parquet");
     copy(&from.join("tables"), &to.join("tables"), &|path| !is_rows(path));
     log(&store, "w", 300..400).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     copy(&from.join("tables"), &to.join("tables"), &is_rows);
     drop(store);
     let store = backup.open().await;
@@ -265,14 +265,14 @@ async fn a_copy_in_the_wrong_order_is_reported() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..100).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 100..200).await;
     let backup = Folder::new();
     for name in ["log", "tables"] {
         fs::create_dir_all(backup.path().join(name)).unwrap();
     }
     copy(&folder.path().join("tables"), &backup.path().join("tables"), &|_| true);
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 200..300).await;
     copy(&folder.path().join("log"), &backup.path().join("log"), &|_| true);
     drop(store);

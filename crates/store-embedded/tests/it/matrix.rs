@@ -106,7 +106,7 @@ impl Original {
             for table in TABLES {
                 append(&store, table, part * FLUSHED / 3..(part + 1) * FLUSHED / 3).await;
             }
-            store.put_to_rest().await.unwrap();
+            store.flush().await.unwrap();
         }
         for table in TABLES {
             // Each start creates a new log file.
@@ -266,7 +266,7 @@ async fn examine(folder: &Folder, hurt: &BTreeSet<&'static str>, case: &str) -> 
         if round == 0 {
             health = store.health().await;
         }
-        store.put_to_rest().await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        store.flush().await.unwrap_or_else(|error| panic!("{case}: {error}"));
         for table in TABLES {
             append(&store, table, 10_000..10_010).await;
         }

@@ -9,8 +9,8 @@ use arrow::datatypes::Int64Type;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 use streamtable_store::{
-    Append as _, Appended, Batch, LineNumber, Numbering, Query as _, Read as _, ReadRow, SqlQuery,
-    StoreError,
+    Append as _, Appended, Batch, LineNumber, OnDuplicate, Query as _, Read as _, ReadRow,
+    SqlQuery, StoreError,
 };
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig};
 
@@ -107,7 +107,7 @@ pub(crate) fn batch(writer: &str, first_line: u64, lines: Vec<String>) -> Batch 
         writer: writer.to_owned(),
         first_line: LineNumber::new(first_line).unwrap(),
         lines: lines.into_iter().map(Into::into).collect(),
-        numbering: Numbering::Once,
+        on_duplicate: OnDuplicate::Ignore,
         columns: ColumnPolicy::Evolve,
         received_at: Timestamp::from_millis(1_700_000_000_000),
     }

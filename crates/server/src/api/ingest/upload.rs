@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
 use streamtable_schema::{ColumnPolicy, TablePath, Value};
-use streamtable_store::{Batch, LineNumber, LineNumberError, Numbering, Store};
+use streamtable_store::{Batch, LineNumber, LineNumberError, OnDuplicate, Store};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::{MAX_LINE_BYTES, json};
 use tokio::time::Instant;
@@ -131,7 +131,7 @@ impl Upload {
             writer: self.writer.clone(),
             first_line: LineNumber::new(self.next).map_err(out_of_range)?,
             lines: self.lines.clone(),
-            numbering: Numbering::Once,
+            on_duplicate: OnDuplicate::Ignore,
             columns: self.columns,
             received_at: streamtable_server_core::clock::timestamp(),
         };
