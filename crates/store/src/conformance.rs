@@ -261,10 +261,11 @@ async fn writers_take_turns(table: &Table<'_>) -> Check {
 }
 
 async fn writers_do_not_disturb_one_another(table: &Table<'_>) -> Check {
-    let (a, b) = futures_util::join!(
+    let (a, b) = futures_util::future::join(
         table.log("a", 0, &[r#"{"n":0}"#, r#"{"n":1}"#]),
         table.log("b", 0, &[r#"{"n":10}"#, r#"{"n":11}"#]),
-    );
+    )
+    .await;
     same("stored", a?.stored + b?.stored, 4)?;
     for (writer, expected) in [("a", [0, 1]), ("b", [10, 11])] {
         let rows = table.read(0, 10).await?;
@@ -338,7 +339,7 @@ async fn an_evolving_table_takes_what_comes(table: &Table<'_>) -> Check {
 async fn columns_keep_their_order_and_history(table: &Table<'_>) -> Check {
     table.log("w", 0, &[r#"{"z":1,"a":"x"}"#, r#"{"a":"y","z":2.5,"m":null}"#]).await?;
     let info = table.info().await?.ok_or("no table")?;
-    let told: Vec<(String, String, Vec<u64>)> = info
+    let found: Vec<(String, String, Vec<u64>)> = info
         .columns
         .into_iter()
         .map(|it| {
@@ -350,7 +351,7 @@ async fn columns_keep_their_order_and_history(table: &Table<'_>) -> Check {
         |name: &str, ty: &str, history: &[u64]| (name.to_owned(), ty.to_owned(), history.to_vec());
     let expected =
         vec![column("z", "float", &[0, 1]), column("a", "string", &[0]), column("m", "null", &[1])];
-    same("columns", told, expected)
+    same("columns", found, expected)
 }
 
 async fn every_kind_of_value_comes_back(table: &Table<'_>) -> Check {
