@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
 use futures_util::{StreamExt, stream};
-use streamtable_store::{Query, Rows};
+use streamtable_store::{Rows, SqlQuery};
 
 use crate::config::{ViewConfig, ViewJson};
 use crate::error::LiveError;
@@ -20,9 +20,9 @@ const TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Returns all rows of a view.
 pub async fn export(hub: &Hub, source: &Source, config: ViewJson) -> Result<Rows, LiveError> {
-    let view = hub.view(source, ViewConfig::try_from(config)?);
+    let view = hub.view(source, ViewConfig::try_from(config)?).await?;
     if let Some(sql) = view.export_sql().await? {
-        let query = Query { timeout: TIMEOUT, ..source.query(sql) };
+        let query = SqlQuery { timeout: TIMEOUT, ..source.query(sql) };
         return Ok(source.access.store.query(query).await?);
     }
     let now = view.computed().await?;

@@ -8,7 +8,7 @@ use arrow::array::types::Float64Type;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
-use streamtable_store::{Batch, Numbering, Store};
+use streamtable_store::{Batch, OnDuplicate, Store};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig, row_expression};
 
 use crate::config::{Filter, Term, ViewConfig};
@@ -31,11 +31,12 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 async fn positions(store: &Arc<dyn Store>, table: &TablePath, config: ViewConfig) -> Vec<u64> {
-    let access = TableAccess { store: Arc::clone(store), row_expression, file_url: None };
+    let access = TableAccess { store: Arc::clone(store), file_url: None };
     let source = Source::new(access, table.clone());
     let columns = source.columns(&ViewConfig::default()).await.unwrap();
     let position = columns.all.last().unwrap().name.clone();
-    let view = View::new(source, ViewConfig { columns: Some(vec![position]), ..config });
+    let end = store.watch(table).await.unwrap();
+    let view = View::new(source, ViewConfig { columns: Some(vec![position]), ..config }, end);
     let now = view.computed().await.unwrap();
     let window = view.window(&now, 0..1000, 0..10).await.unwrap();
     assert_eq!(window.rows as u64, now.count());
@@ -66,7 +67,7 @@ fn check(names: &BTreeSet<String>, values: &[String]) {
             writer: "w".to_owned(),
             first_line: 0.into(),
             lines: values.iter().map(line).collect(),
-            numbering: Numbering::Once,
+            on_duplicate: OnDuplicate::Ignore,
             columns: ColumnPolicy::Evolve,
             received_at: Timestamp::from_millis(0),
         };

@@ -201,7 +201,7 @@ impl Session {
                 if request.subscribe {
                     return Ok(None);
                 }
-                Say::HostedTables(self.tables())
+                Say::HostedTables(self.tables().await?)
             }
             Ask::TableSchema(_) => {
                 let columns = self.source(id)?.columns(&ViewConfig::default()).await?;
@@ -214,7 +214,7 @@ impl Session {
                 })
             }
             Ask::TableSize(_) => {
-                let rows = self.source(id)?.info()?.summary.rows;
+                let rows = self.source(id)?.info().await?.summary.rows;
                 Say::TableSize(TableSizeResp { size: clamp(rows) })
             }
             Ask::Describe(request) => {
@@ -325,12 +325,12 @@ impl Session {
         }))
     }
 
-    fn tables(&self) -> HostedTablesResp {
-        let tables = self.access.store.tables().into_iter().map(|table| table.path);
+    async fn tables(&self) -> Result<HostedTablesResp, LiveError> {
+        let tables = self.access.store.tables().await?.into_iter().map(|table| table.path);
         let tables = tables.filter(|path| self.viewer.sees(path));
         let table =
             |path: TablePath| HostedTable { name: path.to_string(), index: None, limit: None };
-        HostedTablesResp { tables: tables.map(table).collect() }
+        Ok(HostedTablesResp { tables: tables.map(table).collect() })
     }
 
     /// Finds a table that the page may see; others are not there.
@@ -368,7 +368,7 @@ impl Session {
             Ok(())
         };
         is_new(&self.views.lock())?;
-        let view = self.hub.view(&source, config);
+        let view = self.hub.view(&source, config).await?;
         let _turn = self.turn().await;
         // What cannot be shown is told at once.
         let made = view.computed().await?;

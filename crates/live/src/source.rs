@@ -8,7 +8,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use futures_util::TryStreamExt;
 use streamtable_schema::TablePath;
-use streamtable_store::{Query, Store, StoreError, TableInfo};
+use streamtable_store::{SqlQuery, Store, StoreError, TableInfo};
 
 use crate::config::ViewConfig;
 use crate::error::LiveError;
@@ -33,9 +33,6 @@ const STEPS: [&str; 2] = ["_step", "_runtime"];
 pub struct TableAccess {
     /// Stores the rows, and runs the views' SQL.
     pub store: Arc<dyn Store>,
-    /// Checks that a text is an expression over one row in the store's SQL, without subqueries, and
-    /// returns it in parentheses.
-    pub row_expression: fn(&str) -> Result<String, StoreError>,
     /// Returns the URL of a file that belongs to a table's rows, if the server has one.
     pub file_url: Option<fn(&TablePath, &str) -> String>,
 }
@@ -84,8 +81,8 @@ impl Source {
         self.access.file_url.map(|file_url| file_url(&self.table, path))
     }
 
-    pub(crate) fn info(&self) -> Result<TableInfo, LiveError> {
-        let info = self.access.store.table(&self.table);
+    pub(crate) async fn info(&self) -> Result<TableInfo, LiveError> {
+        let info = self.access.store.table(&self.table).await?;
         Ok(info.ok_or_else(|| StoreError::NoTable { table: self.table.clone() })?)
     }
 
@@ -109,10 +106,10 @@ impl Source {
         Ok(self.access.store.query(self.query(sql)).await?.schema)
     }
 
-    pub(crate) fn query(&self, sql: String) -> Query {
+    pub(crate) fn query(&self, sql: String) -> SqlQuery {
         let entity = self.table.entity().to_owned();
         let owner = Some(format!("views of {}", self.table));
-        Query {
+        SqlQuery {
             sql,
             home: None,
             entities: Some(vec![entity]),
@@ -125,7 +122,7 @@ impl Source {
     /// Returns the columns: `timestamp`, the table's own in first-seen order, then those that the
     /// server adds, with the position last; and those that a view computes.
     pub(crate) async fn columns(&self, config: &ViewConfig) -> Result<Columns, LiveError> {
-        let info = self.info()?;
+        let info = self.info().await?;
         let parts = [self.table.entity(), self.table.project(), self.table.table()];
         let table = parts.map(sql::name).join(".");
         let schema = self.plan(format!("SELECT * FROM {table} LIMIT 0")).await?;
@@ -153,11 +150,8 @@ impl Source {
                 if all.iter().any(|column| column.name == *name) {
                     return Err(LiveError::refused(format!("a column {name:?} already exists")));
                 }
-                computed.push(format!(
-                    "{} AS {}",
-                    (self.access.row_expression)(text)?,
-                    sql::name(name)
-                ));
+                let expression = self.access.store.row_expression(text).await?;
+                computed.push(format!("{expression} AS {}", sql::name(name)));
             }
             from = format!("(SELECT *, {} FROM {table})", computed.join(", "));
             let schema = self.plan(format!("SELECT * FROM {from} LIMIT 0")).await?;

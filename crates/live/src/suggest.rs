@@ -163,7 +163,7 @@ pub async fn suggest(source: &Source, template: Template) -> Result<Value, LiveE
     if let Some(reason) = template.unfit(own(&columns)) {
         return Err(LiveError::refused(format!("the template `{}` {reason}", template.name())));
     }
-    let end = source.info()?.end;
+    let end = source.info().await?.end;
     let own: Vec<&Column> = own(&columns).collect();
     let mut select = vec!["min(\"timestamp\")".to_owned(), "max(\"timestamp\")".to_owned()];
     for column in &own {

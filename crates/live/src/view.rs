@@ -99,8 +99,8 @@ struct Places {
 }
 
 impl View {
-    pub(crate) fn new(source: Source, config: ViewConfig) -> Self {
-        let end = source.access.store.watch(&source.table);
+    /// Creates a view that is up to date while `end` is the end of the rows that it has.
+    pub(crate) fn new(source: Source, config: ViewConfig, end: watch::Receiver<u64>) -> Self {
         Self {
             source,
             config,
@@ -178,7 +178,7 @@ impl View {
     async fn compute(&self, before: Option<&Computed>) -> Result<Computed, LiveError> {
         let start = Instant::now();
         // Rows that come while it is computed make it stale, and it is computed again.
-        let info = self.source.info()?;
+        let info = self.source.info().await?;
         let shape = TableShape::of(&info);
         let before = before.filter(|it| it.columns.shape == shape);
         let columns = match before {

@@ -57,7 +57,7 @@ impl Principal {
     }
 
     /// Returns the entities that the principal may read; `None` for all. For
-    /// [`Query`](streamtable_store::Query).
+    /// [`SqlQuery`](streamtable_store::SqlQuery).
     pub fn entities(&self) -> Option<Vec<String>> {
         self.entity.clone().map(|entity| vec![entity])
     }

@@ -37,7 +37,7 @@ async fn ready(State((core, store)): State<(Core, Arc<dyn Store>)>) -> impl Into
     let can_read = core.catalog.has_keys().await.is_ok();
     let ready = can_read && !core.stopping.is_cancelled();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let health = store.health();
+    let health = store.health().await;
     let mut store_problems = BTreeMap::<&'static str, usize>::new();
     for (_, problem) in health.problems() {
         *store_problems.entry(problem.kind.as_str()).or_default() += 1;

@@ -12,7 +12,7 @@ use streamtable_live::{Hub, TableAccess};
 use streamtable_server_core::catalog::{FeatureTables, MAINTENANCE_INTERVAL};
 use streamtable_server_core::{Bodies, Core, SigningKey, folder};
 use streamtable_store::{FileStore, MemoryCeiling, Store, StoreError};
-use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig, row_expression};
+use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -157,7 +157,7 @@ impl Server {
         let folder_failed =
             |reason: String| ServerError::Folder { path: config.data_dir.clone(), reason };
         let folder = config.data_dir.clone();
-        let (has_tables, lost) = (!store.tables().is_empty(), config.lost_catalog);
+        let (has_tables, lost) = (!store.tables().await?.is_empty(), config.lost_catalog);
         let opened = tokio::task::spawn_blocking(move || {
             folder::make(&folder)?;
             folder::warn_if_open(&folder)?;
@@ -280,7 +280,7 @@ fn router(parts: Parts) -> Router {
         (Router::new(), None)
     };
 
-    let access = TableAccess { store: Arc::clone(&store), row_expression, file_url };
+    let access = TableAccess { store: Arc::clone(&store), file_url };
     let live = LiveState { core: core.clone(), access, hub: Arc::new(Hub::default()), memory };
     let boards = BoardCatalog::new(core.catalog.clone());
     let api = ApiState { core: core.clone(), store: Arc::clone(&store), live, boards };

@@ -13,9 +13,9 @@ pub mod fuzzing {
     //! Entry points of fuzz targets, which are not part of the public API.
     pub use crate::log::fuzz as log;
 }
-mod live;
 mod local_files;
 mod log;
+mod memtable;
 mod query;
 mod ranges;
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub struct Batch {
     /// The lines: one JSON object each, as [`streamtable_wire::HistoryLine`] reads them.
     pub lines: Vec<Bytes>,
     /// How line numbers that were used before are handled.
-    pub numbering: Numbering,
+    pub on_duplicate: OnDuplicate,
     /// How rows that do not fit the table's columns are handled.
     pub columns: ColumnPolicy,
     /// When the batch arrived, by the server's clock.
@@ -68,13 +68,13 @@ pub struct LineNumberError {
 
 /// How a line number that was used before is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Numbering {
+pub enum OnDuplicate {
     /// Line numbers are unique: a line with the same writer and number is the same row, which is
     /// acked and not stored again.
-    Once,
+    Ignore,
     /// A line may be overwritten: the same number with other content replaces the earlier row (the
     /// protocol's plain mode).
-    Overwrite,
+    Replace,
 }
 
 /// The result of a batch. All lines that are not rejected are durable.

@@ -19,7 +19,9 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, Row, TablePath, Timestamp, Value, row};
 
-use crate::{Appended, Batch, LineNumber, Numbering, Query, ReadRow, Store, StoreError};
+use crate::{
+    Appended, Batch, LineNumber, OnDuplicate, ReadRow, SqlQuery, Store, StoreError, TableInfo,
+};
 
 /// The result of a case: success, or a sentence that describes the failure.
 type Check<T = ()> = Result<T, String>;
@@ -56,13 +58,14 @@ pub async fn run_all(store: &dyn Store, prefix: &str) -> Vec<String> {
         every_kind_of_value_comes_back
         what_is_no_row_is_refused_alone
         reads_begin_anywhere
-        a_watch_tells_the_end
+        a_watch_includes_acked_rows
         queries_see_what_was_acked
         queries_see_kinds
         queries_come_oldest_first
         queries_only_read
         queries_see_only_their_entities
         queries_have_a_deadline
+        row_expressions_are_one_expression
     }
     failures
 }
@@ -84,7 +87,7 @@ impl<'a> Table<'a> {
             writer: writer.to_owned(),
             first_line: first_line.into(),
             lines: lines.iter().map(|line| Bytes::copy_from_slice(line.as_bytes())).collect(),
-            numbering: Numbering::Once,
+            on_duplicate: OnDuplicate::Ignore,
             columns: ColumnPolicy::Evolve,
             received_at: Timestamp::from_millis(1_700_000_000_000),
         }
@@ -96,6 +99,15 @@ impl<'a> Table<'a> {
 
     async fn log(&self, writer: &str, first_line: u32, lines: &[&str]) -> Check<Appended> {
         self.append(self.batch(writer, first_line, lines)).await
+    }
+
+    /// Returns the table's description, or `None` if it does not exist.
+    async fn info(&self) -> Check<Option<TableInfo>> {
+        self.store.table(&self.path).await.map_err(|error| error.to_string())
+    }
+
+    async fn next_line(&self, writer: &str) -> Check<u64> {
+        self.store.next_line(&self.path, writer).await.map_err(|error| error.to_string())
     }
 
     async fn read(&self, from: u64, limit: usize) -> Check<Vec<ReadRow>> {
@@ -114,8 +126,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn query(&self, sql: &str) -> Query {
-        Query {
+    fn query(&self, sql: &str) -> SqlQuery {
+        SqlQuery {
             sql: sql.to_owned(),
             home: Some((self.path.entity().to_owned(), self.path.project().to_owned())),
             entities: Some(vec![self.path.entity().to_owned()]),
@@ -126,7 +138,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    async fn ask(&self, query: Query) -> Result<Vec<RecordBatch>, StoreError> {
+    async fn ask(&self, query: SqlQuery) -> Result<Vec<RecordBatch>, StoreError> {
         self.store.query(query).await?.batches.try_collect().await
     }
 
@@ -161,9 +173,9 @@ fn ints(values: impl IntoIterator<Item = i64>) -> Vec<Value> {
 }
 
 async fn an_unknown_table_is_empty(table: &Table<'_>) -> Check {
-    ensure!(table.store.table(&table.path).is_none(), "there is a table before its first row");
+    ensure!(table.info().await?.is_none(), "there is a table before its first row");
     same("rows", table.read(0, 10).await?, Vec::new())?;
-    same("next line", table.store.next_line(&table.path, "w"), 0)?;
+    same("next line", table.next_line("w").await?, 0)?;
     let asked = table.ask(table.query(r#"select * from "table""#)).await;
     ensure!(matches!(asked, Err(StoreError::Query { .. })), "a query finds it: {asked:?}");
     Ok(())
@@ -186,11 +198,13 @@ async fn rows_come_back_in_order(table: &Table<'_>) -> Check {
         row: row! { "n" => 2 },
     };
     same("the last row", rows, vec![expected])?;
-    let info = table.store.table(&table.path).ok_or("no table")?;
+    let info = table.info().await?.ok_or("no table")?;
     same("rows", info.summary.rows, 3)?;
     same("the last step", info.last_step, Some(7))?;
+    let tables = table.store.tables().await.map_err(|error| error.to_string())?;
+    ensure!(tables.is_sorted_by_key(|it| &it.path), "the list of tables is not sorted");
     ensure!(
-        table.store.tables().iter().any(|it| it.path == table.path && it.rows == 3),
+        tables.iter().any(|it| it.path == table.path && it.rows == 3),
         "the table is not listed"
     );
     Ok(())
@@ -209,7 +223,7 @@ async fn a_line_is_stored_once(table: &Table<'_>) -> Check {
 async fn lines_may_leave_holes(table: &Table<'_>) -> Check {
     table.log("w", 10, &[r#"{"n":10}"#]).await?;
     table.log("w", 0, &[r#"{"n":0}"#]).await?;
-    same("next line", table.store.next_line(&table.path, "w"), 11)?;
+    same("next line", table.next_line("w").await?, 11)?;
     same("values", table.column("n").await?, ints([10, 0]))
 }
 
@@ -227,7 +241,7 @@ async fn line_numbers_end(table: &Table<'_>) -> Check {
     let rows = table.read(0, 10).await?;
     let numbers: Vec<u64> = rows.iter().map(|row| row.line).collect();
     same("numbers", numbers, vec![last(2)?.get(), last(1)?.get()])?;
-    same("next line", table.store.next_line(&table.path, "w"), LineNumber::END)?;
+    same("next line", table.next_line("w").await?, LineNumber::END)?;
     let sql = r#"select _line from "table" where _line > 0"#;
     same(sql, table.integers(sql).await?, vec![i64::MAX - 1, i64::MAX])
 }
@@ -247,10 +261,11 @@ async fn writers_take_turns(table: &Table<'_>) -> Check {
 }
 
 async fn writers_do_not_disturb_one_another(table: &Table<'_>) -> Check {
-    let (a, b) = futures_util::join!(
+    let (a, b) = futures_util::future::join(
         table.log("a", 0, &[r#"{"n":0}"#, r#"{"n":1}"#]),
         table.log("b", 0, &[r#"{"n":10}"#, r#"{"n":11}"#]),
-    );
+    )
+    .await;
     same("stored", a?.stored + b?.stored, 4)?;
     for (writer, expected) in [("a", [0, 1]), ("b", [10, 11])] {
         let rows = table.read(0, 10).await?;
@@ -274,7 +289,7 @@ async fn a_row_names_its_writer(table: &Table<'_>) -> Check {
 async fn a_line_takes_the_place_of_another(table: &Table<'_>) -> Check {
     let put = |first_line, lines: &[&str]| {
         let batch = table.batch("run", first_line, lines);
-        table.append(Batch { numbering: Numbering::Overwrite, ..batch })
+        table.append(Batch { on_duplicate: OnDuplicate::Replace, ..batch })
     };
     put(0, &[r#"{"n":0}"#, r#"{"n":1}"#, r#"{"n":2}"#]).await?;
     let same_again = put(1, &[r#"{"n":1}"#]).await?;
@@ -283,7 +298,7 @@ async fn a_line_takes_the_place_of_another(table: &Table<'_>) -> Check {
     let mut values = table.column("n").await?;
     values.sort_by_key(|value| format!("{value:?}"));
     same("values", values, vec![0.into(), 2.into(), "one".into()])?;
-    let rows = table.store.table(&table.path).map(|info| info.summary.rows);
+    let rows = table.info().await?.map(|info| info.summary.rows);
     same("rows", rows, Some(3))?;
     same("count", table.integers(r#"select count(*) from "table""#).await?, vec![3])
 }
@@ -323,8 +338,8 @@ async fn an_evolving_table_takes_what_comes(table: &Table<'_>) -> Check {
 
 async fn columns_keep_their_order_and_history(table: &Table<'_>) -> Check {
     table.log("w", 0, &[r#"{"z":1,"a":"x"}"#, r#"{"a":"y","z":2.5,"m":null}"#]).await?;
-    let info = table.store.table(&table.path).ok_or("no table")?;
-    let told: Vec<(String, String, Vec<u64>)> = info
+    let info = table.info().await?.ok_or("no table")?;
+    let found: Vec<(String, String, Vec<u64>)> = info
         .columns
         .into_iter()
         .map(|it| {
@@ -336,7 +351,7 @@ async fn columns_keep_their_order_and_history(table: &Table<'_>) -> Check {
         |name: &str, ty: &str, history: &[u64]| (name.to_owned(), ty.to_owned(), history.to_vec());
     let expected =
         vec![column("z", "float", &[0, 1]), column("a", "string", &[0]), column("m", "null", &[1])];
-    same("columns", told, expected)
+    same("columns", found, expected)
 }
 
 async fn every_kind_of_value_comes_back(table: &Table<'_>) -> Check {
@@ -376,13 +391,18 @@ async fn reads_begin_anywhere(table: &Table<'_>) -> Check {
     Ok(())
 }
 
-async fn a_watch_tells_the_end(table: &Table<'_>) -> Check {
-    let mut watch = table.store.watch(&table.path);
-    same("before", *watch.borrow_and_update(), 0)?;
-    table.log("w", 0, &[r#"{"n":0}"#]).await?;
-    let changed = tokio::time::timeout(Duration::from_secs(5), watch.changed()).await;
-    ensure!(matches!(changed, Ok(Ok(()))), "the first row is not told");
-    same("after", *watch.borrow_and_update(), 1)
+async fn a_watch_includes_acked_rows(table: &Table<'_>) -> Check {
+    let watch =
+        || async { table.store.watch(&table.path).await.map_err(|error| error.to_string()) };
+    let mut before = watch().await?;
+    same("before", *before.borrow_and_update(), 0)?;
+    for rows in 1..3 {
+        table.log("w", rows, &[r#"{"n":0}"#]).await?;
+        same("a change", before.has_changed().ok(), Some(true))?;
+        same("after", *before.borrow_and_update(), u64::from(rows))?;
+        same("watched later", *watch().await?.borrow(), u64::from(rows))?;
+    }
+    Ok(())
 }
 
 async fn queries_see_what_was_acked(table: &Table<'_>) -> Check {
@@ -472,12 +492,12 @@ async fn queries_see_only_their_entities(table: &Table<'_>) -> Check {
         format!("select * from conformance.\"{}\".\"table\"", table.path.project()),
         "select * from \"table\"".to_owned(),
     ] {
-        let query = Query { entities: Some(vec!["other".to_owned()]), ..table.query(&sql) };
+        let query = SqlQuery { entities: Some(vec!["other".to_owned()]), ..table.query(&sql) };
         let asked = table.ask(query).await;
         ensure!(matches!(asked, Err(StoreError::Query { .. })), "{sql:?} gives {asked:?}");
     }
     let sql = "select count(*) from information_schema.tables where table_catalog = 'conformance'";
-    let query = Query { entities: Some(Vec::new()), ..table.query(sql) };
+    let query = SqlQuery { entities: Some(Vec::new()), ..table.query(sql) };
     let asked = table.ask(query).await.map_err(|error| error.to_string())?;
     let count = asked[0].column(0).as_primitive_opt::<Int64Type>().map(|it| it.value(0));
     same("tables listed", count, Some(0))
@@ -487,8 +507,26 @@ async fn queries_have_a_deadline(table: &Table<'_>) -> Check {
     table.log("w", 0, &[r#"{"n":0}"#]).await?;
     let sql = "select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b \
                where a.value * b.value % 7 = 3";
-    let query = Query { timeout: Duration::from_millis(200), ..table.query(sql) };
+    let query = SqlQuery { timeout: Duration::from_millis(200), ..table.query(sql) };
     let asked = table.ask(query).await;
     ensure!(matches!(asked, Err(StoreError::Limit { .. })), "it ends with {asked:?}");
+    Ok(())
+}
+
+async fn row_expressions_are_one_expression(table: &Table<'_>) -> Check {
+    table.log("w", 0, &[r#"{"n":3}"#]).await?;
+    for (text, expected) in
+        [("n", 6), ("n - 1 -- less", 4), ("case when n > 1 then 5 else n end", 10)]
+    {
+        let checked = table.store.row_expression(text).await.map_err(|error| error.to_string())?;
+        let sql = format!(r#"select cast({checked} * 2 as bigint) from "table""#);
+        same(text, table.integers(&sql).await?, vec![expected])?;
+    }
+    for text in
+        ["", "n, n", "n) from x --", "(select 1)", "count(*) over ()", "*", "'open", "n; select 1"]
+    {
+        let refused = table.store.row_expression(text).await;
+        ensure!(matches!(refused, Err(StoreError::Query { .. })), "{text:?} gives {refused:?}");
+    }
     Ok(())
 }

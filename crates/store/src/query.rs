@@ -15,7 +15,7 @@ use crate::StoreError;
 /// parts is looked up in [`home`](Self::home). `"entity/project/table"` as one quoted name is also
 /// a table name.
 #[derive(Clone, Debug)]
-pub struct Query {
+pub struct SqlQuery {
     /// One `SELECT` (or `SHOW`, `DESCRIBE`, `EXPLAIN`, `WITH`, `VALUES`).
     pub sql: String,
     /// The entity and the project in which short names are looked up.
@@ -31,7 +31,7 @@ pub struct Query {
     pub owner: Option<String>,
 }
 
-/// The answer to a [`Query`]. Dropping it cancels the query.
+/// The answer to a [`SqlQuery`]. Dropping it cancels the query.
 pub struct Rows {
     /// The columns.
     pub schema: SchemaRef,

@@ -71,7 +71,7 @@ pub(super) async fn position_of_last(
     table: &TablePath,
     rows: u64,
 ) -> Result<u64, StoreError> {
-    let Some(info) = store.table(table) else { return Ok(0) };
+    let Some(info) = store.table(table).await? else { return Ok(0) };
     if rows >= info.summary.rows {
         return Ok(0);
     }

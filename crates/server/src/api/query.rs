@@ -12,7 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
-use streamtable_store::{Query, Rows};
+use streamtable_store::{Rows, SqlQuery};
 
 use super::ApiState;
 use super::encode::{Encoder, Format};
@@ -59,7 +59,7 @@ pub(super) async fn query(
         (None, None) => None,
         _ => return Err(ApiError::bad_request("`entity` and `project` must be given together")),
     };
-    let query = Query {
+    let query = SqlQuery {
         sql: options.sql.unwrap_or_default(),
         home,
         entities: principal.entities(),

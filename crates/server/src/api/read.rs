@@ -51,7 +51,8 @@ pub(super) async fn rows(
 ) -> Result<Response, ApiError> {
     let table = table.require(Right::Read, &principal)?;
     let store = state.store;
-    let info = store.table(&table).ok_or_else(|| StoreError::NoTable { table: table.clone() })?;
+    let info = store.table(&table).await?;
+    let info = info.ok_or_else(|| StoreError::NoTable { table: table.clone() })?;
     let start = match (params.from, params.order) {
         (Some(from), Order::Newest) => resolve(&store, &table, from).await?.saturating_add(1),
         (None, Order::Newest) => info.end,

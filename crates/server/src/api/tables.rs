@@ -86,16 +86,16 @@ pub(super) async fn list(
     principal: Principal,
     Board(board): Board,
     Params(whose): Params<Whose>,
-) -> Json<Tables> {
+) -> Result<Json<Tables>, ApiError> {
     let is_asked = |asked: &Option<String>, name: &str| asked.as_ref().is_none_or(|a| a == name);
-    let mut tables = state.store.tables();
+    let mut tables = state.store.tables().await?;
     tables.retain(|TableSummary { path, .. }| {
         principal.may(Right::Read, path.entity())
             && is_asked(&whose.entity, path.entity())
             && is_asked(&whose.project, path.project())
     });
     let tables = tables.into_iter().map(|table| summary(table, &board)).collect();
-    Json(Tables { tables })
+    Ok(Json(Tables { tables }))
 }
 
 /// Tells of one table.
@@ -105,7 +105,8 @@ pub(super) async fn table(
     Board(board): Board,
     table: Table,
 ) -> Result<Json<About>, ApiError> {
-    let TableInfo { summary: about, end, columns, last_step, .. } = info(&state, principal, table)?;
+    let TableInfo { summary: about, end, columns, last_step, .. } =
+        info(&state, principal, table).await?;
     let (summary, columns) = (summary(about, &board), columns.len());
     Ok(Json(About { summary, end, columns, last_step }))
 }
@@ -116,7 +117,7 @@ pub(super) async fn schema(
     principal: Principal,
     table: Table,
 ) -> Result<Json<Columns>, ApiError> {
-    let columns = info(&state, principal, table)?.columns.into_iter().map(|column| Column {
+    let columns = info(&state, principal, table).await?.columns.into_iter().map(|column| Column {
         name: column.name,
         ty: types(&column.ty),
         history: column
@@ -128,9 +129,9 @@ pub(super) async fn schema(
     Ok(Json(Columns { columns: columns.collect() }))
 }
 
-fn info(state: &ApiState, principal: Principal, table: Table) -> Result<TableInfo, ApiError> {
+async fn info(state: &ApiState, principal: Principal, table: Table) -> Result<TableInfo, ApiError> {
     let table = table.require(Right::Read, &principal)?;
-    Ok(state.store.table(&table).ok_or(StoreError::NoTable { table })?)
+    Ok(state.store.table(&table).await?.ok_or(StoreError::NoTable { table })?)
 }
 
 fn summary(summary: TableSummary, board: &BaseUrl) -> Summary {

@@ -54,14 +54,14 @@ pub(super) async fn tail(
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let table = table.require(Right::Read, &principal)?;
-    let info = state.store.table(&table);
+    let info = state.store.table(&table).await?;
     let info = info.ok_or_else(|| StoreError::NoTable { table: table.clone() })?;
     let start = match (last_seen(&headers), params.from) {
         (Some(seen), _) => seen.saturating_add(1),
         (None, Some(from)) => resolve(&state.store, &table, from).await?,
         (None, None) => info.end,
     };
-    let follow = Follow::new(&state.store, table, start, state.core.stopping.clone());
+    let follow = Follow::new(&state.store, table, start, state.core.stopping.clone()).await?;
     if headers.contains_key(UPGRADE) {
         let socket = socket.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
         // Readers send no data, so large messages are rejected.
@@ -90,14 +90,14 @@ struct Sent {
 }
 
 impl Follow {
-    fn new(
+    async fn new(
         store: &Arc<dyn Store>,
         table: TablePath,
         start: u64,
         shutdown: CancellationToken,
-    ) -> Self {
-        let end = store.watch(&table);
-        Self { pager: Pager::new(Arc::clone(store), table, start), end, shutdown }
+    ) -> Result<Self, StoreError> {
+        let end = store.watch(&table).await?;
+        Ok(Self { pager: Pager::new(Arc::clone(store), table, start), end, shutdown })
     }
 
     /// Returns the next rows as soon as there are any, or `None` when the server shuts down. Cancel

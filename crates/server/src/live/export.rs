@@ -41,7 +41,7 @@ pub(crate) async fn export(
     state.memory.check()?;
     let Json(Export { config, format }) =
         body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
-    let source = source(&state, &principal, &entity, &project, &table)?;
+    let source = source(&state, &principal, &entity, &project, &table).await?;
     let form = format_named(&format)
         .ok_or_else(|| ApiError::bad_request(format!("unknown file format {format:?}")))?;
     let rows = streamtable_live::export(&state.hub, &source, config).await.map_err(to_api_error)?;
@@ -65,7 +65,7 @@ pub(crate) async fn templates(
     principal: Principal,
     Path((entity, project, table)): Path<(String, String, String)>,
 ) -> Result<Response, ApiError> {
-    let source = source(&state, &principal, &entity, &project, &table)?;
+    let source = source(&state, &principal, &entity, &project, &table).await?;
     Ok(Json(streamtable_live::templates(&source).await.map_err(to_api_error)?).into_response())
 }
 
@@ -82,11 +82,11 @@ pub(crate) async fn first_board(
             "unknown template {wanted:?}; use `overview` or `monitoring`"
         ))
     })?;
-    let source = source(&state, &principal, &entity, &project, &table)?;
+    let source = source(&state, &principal, &entity, &project, &table).await?;
     Ok(Json(suggest(&source, template).await.map_err(to_api_error)?).into_response())
 }
 
-fn source(
+async fn source(
     state: &LiveState,
     principal: &Principal,
     entity: &str,
@@ -95,7 +95,9 @@ fn source(
 ) -> Result<Source, ApiError> {
     let path = TablePath::new(entity, project, table);
     let table = path.map_err(|error| ApiError::bad_request(error.to_string()))?;
-    if !principal.may(Right::Read, table.entity()) || state.access.store.table(&table).is_none() {
+    if !principal.may(Right::Read, table.entity())
+        || state.access.store.table(&table).await?.is_none()
+    {
         return Err(StoreError::NoTable { table }.into());
     }
     Ok(Source::new(state.access.clone(), table))

@@ -229,7 +229,7 @@ async fn show_table(
 
 /// Returns whether a table exists, possibly without rows.
 async fn is_made(state: &PageState, path: &TablePath) -> Result<bool, ApiError> {
-    if state.store.table(path).is_some() {
+    if state.store.table(path).await?.is_some() {
         return Ok(true);
     }
     #[cfg(feature = "wandb")]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use streamtable::{BatchLimits, RetryPolicy, StreamTable, row};
 use streamtable_server::{Catalog, Right, Server, ServerConfig};
-use streamtable_store::Store;
+use streamtable_store::{Read as _, Store as _};
 use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
 use streamtable_transport_hyper::HyperTransport;
 use tokio::process::{Child, Command};
@@ -24,7 +24,7 @@ const CHILD: &str = "STREAMTABLE_KILLS_CHILD";
 fn store_config(folder: &Path) -> StoreConfig {
     StoreConfig {
         segment_bytes: 256 << 10,
-        rest_after: Duration::from_millis(50),
+        flush_interval: Duration::from_millis(50),
         keep_replaced: Duration::ZERO,
         ..StoreConfig::new(folder.join("store"))
     }

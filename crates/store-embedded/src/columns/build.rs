@@ -16,17 +16,17 @@ use arrow::error::ArrowError;
 use streamtable_schema::{Media, MediaSource, Value};
 use streamtable_wire::write_cell;
 
+use super::accepted::{AcceptedRow, AcceptedRows, NO_SLOT, Piece};
 use super::slot::media_fields;
-use super::taken::{NO_SLOT, Piece, TakenRow, TakenRows};
 use super::{Columns, Kind};
-use crate::live::LiveBatch;
+use crate::memtable::MemBatch;
 use crate::seeded_bug::step;
 
 /// Builds arrays of rows, only for the slots that the rows have values in: a missing slot is read
 /// as null.
 ///
 /// `columns` has all slots of the rows.
-pub(crate) fn build(columns: &Columns, rows: &TakenRows) -> Result<Vec<LiveBatch>, ArrowError> {
+pub(crate) fn build(columns: &Columns, rows: &AcceptedRows) -> Result<Vec<MemBatch>, ArrowError> {
     // The index of each slot among those of the current piece.
     let mut places = vec![0; columns.slot_count()];
     rows.pieces.iter().map(|piece| build_piece(columns, rows, piece, &mut places)).collect()
@@ -34,10 +34,10 @@ pub(crate) fn build(columns: &Columns, rows: &TakenRows) -> Result<Vec<LiveBatch
 
 fn build_piece(
     columns: &Columns,
-    rows: &TakenRows,
+    rows: &AcceptedRows,
     piece: &Piece,
     places: &mut [usize],
-) -> Result<LiveBatch, ArrowError> {
+) -> Result<MemBatch, ArrowError> {
     step()?;
     let count = piece.rows.len();
     let mut slots = piece.slots.clone();
@@ -66,7 +66,7 @@ fn build_piece(
     }
     let options = RecordBatchOptions::new().with_row_count(Some(count));
     let batch = RecordBatch::try_new_with_options(columns.schema_of(&slots), arrays, &options)?;
-    Ok(LiveBatch { batch, slots: slots.into(), width: piece.width, line_bytes: piece.line_bytes })
+    Ok(MemBatch { batch, slots: slots.into(), width: piece.width, line_bytes: piece.line_bytes })
 }
 
 struct Fixed<'a> {
@@ -90,7 +90,7 @@ impl<'a> Fixed<'a> {
         }
     }
 
-    fn push(&mut self, row: &TakenRow, writer: &'a str) {
+    fn push(&mut self, row: &AcceptedRow, writer: &'a str) {
         // Positions and lines are less than 2⁶³.
         self.position.append_value(row.position as i64);
         self.writer.push(Some(writer));

@@ -5,11 +5,11 @@
 //! it expects. A column that holds several kinds has another slot for each further kind. No slot
 //! ever changes its type, so widening a column rewrites nothing.
 
+mod accepted;
 mod build;
-mod fit;
+mod column_match;
 mod read;
 mod slot;
-mod taken;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -20,11 +20,11 @@ use streamtable_schema::{Timestamp, Type, Value};
 use streamtable_store::{ColumnInfo, TypeSeen};
 use streamtable_wire::WeaveType;
 
+pub(crate) use accepted::{AcceptedRow, AcceptedRows, may_share, width};
 pub(crate) use build::build;
-pub(crate) use fit::Fit;
+pub(crate) use column_match::ColumnMatch;
 pub(crate) use read::read_rows;
 pub(crate) use slot::{Kind, KnownSlot, MediaField};
-pub(crate) use taken::{TakenRow, TakenRows, may_share, width};
 
 /// The columns that every table has in its files, before the slots of its own columns.
 pub(crate) mod fixed {
@@ -45,8 +45,8 @@ pub(crate) struct Columns {
     /// Every slot in the order of creation: the column, and the slot's index in the column.
     slots: Vec<(usize, usize)>,
     /// The Arrow field of each slot, in the same order.
-    at_rest: Vec<FieldRef>,
-    /// The fixed columns and `at_rest`, computed on first use.
+    flushed_fields: Vec<FieldRef>,
+    /// The fixed columns and `flushed_fields`, computed on first use.
     schema: OnceLock<SchemaRef>,
     /// The names of the slots in flushed files, in lower case: some readers ignore case.
     fields: HashSet<String>,
@@ -102,7 +102,7 @@ impl Columns {
     /// creation.
     pub(crate) fn arrow_schema(&self) -> SchemaRef {
         let schema = || {
-            let fields: Vec<FieldRef> = FIXED.iter().chain(&self.at_rest).cloned().collect();
+            let fields: Vec<FieldRef> = FIXED.iter().chain(&self.flushed_fields).cloned().collect();
             Arc::new(ArrowSchema::new(fields))
         };
         Arc::clone(self.schema.get_or_init(schema))
@@ -113,7 +113,7 @@ impl Columns {
         if slots.len() == self.slots.len() {
             return self.arrow_schema();
         }
-        let own = slots.iter().map(|&slot| &self.at_rest[slot as usize]);
+        let own = slots.iter().map(|&slot| &self.flushed_fields[slot as usize]);
         Arc::new(ArrowSchema::new(FIXED.iter().chain(own).cloned().collect::<Vec<FieldRef>>()))
     }
 
@@ -130,14 +130,14 @@ impl Columns {
         })
     }
 
-    fn add_column(&mut self, name: &str, ty: Type, seen: Seen) {
+    fn add_column(&mut self, name: &str, ty: Type, seen: FirstSeen) {
         let name: Arc<str> = name.into();
         self.by_name.insert(Arc::clone(&name), self.columns.len());
         let history = vec![seen.of(ty.clone())];
         self.columns.push(Column { name, ty, history, slots: Vec::new(), has_inexact: false });
     }
 
-    fn widen(&mut self, column: usize, ty: Type, seen: Seen) {
+    fn widen(&mut self, column: usize, ty: Type, seen: FirstSeen) {
         let column = &mut self.columns[column];
         column.history.push(seen.of(ty.clone()));
         column.ty = ty;
@@ -158,7 +158,7 @@ impl Columns {
         let place = self.slots.len();
         let own = &mut self.columns[column];
         self.fields.insert(field.to_lowercase());
-        self.at_rest.push(Arc::new(Field::new(&field, kind.arrow_type(), true)));
+        self.flushed_fields.push(Arc::new(Field::new(&field, kind.arrow_type(), true)));
         self.schema = OnceLock::new();
         self.slots.push((column, own.slots.len()));
         own.slots.push(Slot { kind, field, place });
@@ -179,7 +179,7 @@ impl Columns {
 
     /// Takes over slots that the Delta table has and the state lacks because of a crash between the
     /// two writes.
-    pub(crate) fn restore(&mut self, slots: Vec<KnownSlot>, seen: Seen) {
+    pub(crate) fn restore(&mut self, slots: Vec<KnownSlot>, seen: FirstSeen) {
         for KnownSlot { column, kind, field } in slots {
             if self.fields.contains(&field.to_lowercase()) {
                 continue;
@@ -232,12 +232,12 @@ pub(crate) fn timestamp_type() -> DataType {
 
 /// The first row with a type.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct FirstSeen {
     pub(crate) position: u64,
     pub(crate) at: Timestamp,
 }
 
-impl Seen {
+impl FirstSeen {
     fn of(self, ty: Type) -> TypeSeen {
         TypeSeen { ty, position: self.position, at: self.at }
     }
@@ -321,7 +321,7 @@ impl Columns {
         let field = |(_, slot): (&Column, &Slot)| {
             Arc::new(Field::new(&slot.field, slot.kind.arrow_type(), true))
         };
-        this.at_rest = this.slots().map(field).collect();
+        this.flushed_fields = this.slots().map(field).collect();
         this
     }
 }

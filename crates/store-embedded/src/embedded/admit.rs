@@ -13,15 +13,15 @@ use std::vec;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp, Value};
-use streamtable_store::{Batch, Numbering, RejectedLine};
+use streamtable_store::{Batch, OnDuplicate, RejectedLine};
 use streamtable_wire::{HistoryLine, TIMESTAMP_COLUMN};
 use tokio::task::JoinError;
 
 use super::lines::{ContentHash, Placed, Writer};
 use super::state::TableState;
-use crate::columns::{Columns, Fit, Seen, TakenRow, TakenRows, build};
-use crate::live::{Charge, LiveBatch, Memory};
+use crate::columns::{AcceptedRow, AcceptedRows, ColumnMatch, Columns, FirstSeen, build};
 use crate::log::Frame;
+use crate::memtable::{Charge, MemBatch, Memory};
 use crate::ranges::Ranges;
 use crate::seeded_bug::step;
 
@@ -92,7 +92,7 @@ impl Waiting {
 pub(super) struct Plan {
     /// The columns of the table with those that the rows add.
     columns: Arc<Columns>,
-    rows: TakenRows,
+    rows: AcceptedRows,
     frames: Vec<Frame>,
     group: Group,
     repeated: u64,
@@ -118,7 +118,7 @@ pub(super) struct Admitted {
 pub(super) struct Group {
     pub(super) positions: Range<u64>,
     pub(super) writers: Vec<WriterLines>,
-    pub(super) batches: Vec<(LiveBatch, Charge)>,
+    pub(super) batches: Vec<(MemBatch, Charge)>,
     pub(super) received_at: Timestamp,
     pub(super) last_step: Option<i64>,
 }
@@ -147,10 +147,10 @@ impl Group {
     fn build(
         &mut self,
         columns: &Columns,
-        rows: &TakenRows,
+        rows: &AcceptedRows,
         memory: &Arc<Memory>,
     ) -> Result<(), ArrowError> {
-        let charged = |rows: LiveBatch| {
+        let charged = |rows: MemBatch| {
             let charge = memory.charge(rows.batch.get_array_memory_size());
             (rows, charge)
         };
@@ -186,7 +186,7 @@ impl Plan {
             None => self.frames.push(Frame {
                 table: batch.table.clone(),
                 writer: lines.writer.to_string(),
-                numbering: batch.numbering,
+                on_duplicate: batch.on_duplicate,
                 received_at: batch.received_at,
                 first_position: position,
                 rows: vec![(line, text.clone())],
@@ -229,7 +229,7 @@ impl TableState {
         step()?;
         let mut plan = Plan {
             columns: Arc::clone(&self.columns),
-            rows: TakenRows::default(),
+            rows: AcceptedRows::default(),
             frames: Vec::new(),
             group: Group::new(self.next_position, waiting.batch.received_at),
             repeated: 0,
@@ -237,7 +237,7 @@ impl TableState {
             failures: self.failures,
         };
         let mut writers = Writers::default();
-        let mut fit = Fit::default();
+        let mut fit = ColumnMatch::default();
         while plan.array_bytes() < MAX_PART_BYTES
             && let Some((index, parsed)) = waiting.next()
         {
@@ -253,16 +253,16 @@ impl TableState {
                     continue;
                 }
             };
-            let writer = match (&parsed.writer, batch.numbering) {
-                (Some(writer), Numbering::Once) => writer.as_str(),
+            let writer = match (&parsed.writer, batch.on_duplicate) {
+                (Some(writer), OnDuplicate::Ignore) => writer.as_str(),
                 _ => batch.writer.as_str(),
             };
             let writer = writers.index(self, &mut plan, writer);
             let known = writers.known[writer];
             let position = plan.group.positions.end;
-            let placed = match batch.numbering {
-                Numbering::Once => None,
-                Numbering::Overwrite => {
+            let placed = match batch.on_duplicate {
+                OnDuplicate::Ignore => None,
+                OnDuplicate::Replace => {
                     Some(Placed { line, content: ContentHash::of(text), position })
                 }
             };
@@ -281,13 +281,13 @@ impl TableState {
             let at = logged_at(&parsed, batch.received_at);
             if fit.is_growth() {
                 step()?;
-                Arc::make_mut(&mut plan.columns).grow(&mut fit, Seen { position, at });
+                Arc::make_mut(&mut plan.columns).grow(&mut fit, FirstSeen { position, at });
             }
             parsed.writer = None;
             plan.group.last_step = plan.group.last_step.max(parsed.step);
             plan.group.writers[writer].placed.extend(placed);
             plan.take(batch, writer, line, text, position);
-            let row = TakenRow { position, line, at: at.as_micros(), writer, parsed };
+            let row = AcceptedRow { position, line, at: at.as_micros(), writer, parsed };
             plan.rows.push(&mut plan.columns, &fit, row, text.len());
         }
         plan.group.writers.retain(|lines| lines.numbers.end() > 0);
@@ -302,21 +302,21 @@ impl TableState {
     ) -> Result<Option<Group>, ArrowError> {
         let texts: Vec<Bytes> = frame.rows.iter().map(|(_, text)| text.clone()).collect();
         let writer = self.writer_id(&frame.writer);
-        let (mut fit, mut rows) = (Fit::default(), TakenRows::default());
+        let (mut fit, mut rows) = (ColumnMatch::default(), AcceptedRows::default());
         rows.add_writer(Arc::clone(&writer));
         let first = frame.first_position;
         let mut group = Group::new(first, frame.received_at);
         let mut placed_rows = Vec::new();
         // Frames between them are damaged or were given up: their positions are empty.
         if self.next_position < first {
-            self.dead.add(self.next_position..first);
+            self.deleted.add(self.next_position..first);
         }
         for (i, (parsed, (line, text))) in parse(&texts).into_iter().zip(&frame.rows).enumerate() {
             let (line, position) = (*line, first + i as u64);
-            let is_once = frame.numbering == Numbering::Once;
+            let is_once = frame.on_duplicate == OnDuplicate::Ignore;
             let placed =
                 (!is_once).then(|| Placed { line, content: ContentHash::of(text), position });
-            if position < self.known {
+            if position < self.state_upto {
                 if let Some(placed) = placed {
                     self.learn(&writer, placed);
                 }
@@ -324,9 +324,9 @@ impl TableState {
             }
             let is_new = !is_once || !self.has(&writer, line);
             self.see(&writer, line);
-            let is_at_rest = position < self.flushed;
-            if !is_new && !is_at_rest {
-                self.dead.add(position..position + 1);
+            let is_flushed = position < self.flushed_upto;
+            if !is_new && !is_flushed {
+                self.deleted.add(position..position + 1);
                 continue;
             }
             // The frame's lines were parsed once before, so this happens only if the checksum
@@ -337,9 +337,9 @@ impl TableState {
             }
             let at = logged_at(&parsed, frame.received_at);
             if fit.is_growth() {
-                Arc::make_mut(&mut self.columns).grow(&mut fit, Seen { position, at });
+                Arc::make_mut(&mut self.columns).grow(&mut fit, FirstSeen { position, at });
             }
-            if is_at_rest {
+            if is_flushed {
                 self.note(frame.received_at, parsed.step);
                 if let Some(placed) = placed {
                     self.put_again(&writer, placed);
@@ -349,7 +349,7 @@ impl TableState {
             group.last_step = group.last_step.max(parsed.step);
             group.positions.end = position + 1;
             placed_rows.extend(placed);
-            let row = TakenRow { position, line, at: at.as_micros(), writer: 0, parsed };
+            let row = AcceptedRow { position, line, at: at.as_micros(), writer: 0, parsed };
             rows.push(&mut self.columns, &fit, row, text.len());
         }
         self.next_position = self.next_position.max(first + frame.rows.len() as u64);

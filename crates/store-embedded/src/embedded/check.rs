@@ -11,7 +11,7 @@ use super::delta::Change;
 use super::folder::data_files;
 use super::parquet::{FileState, state_of};
 use super::state::DataFile;
-use super::table::{Rest, Table};
+use super::table::{FlushState, Table};
 use crate::disk::{create_dir_all_synced, sync_folder};
 
 impl Table {
@@ -52,7 +52,7 @@ impl Table {
         if suspects.is_empty() {
             return Vec::new();
         }
-        self.check_locked(&mut *self.rest.lock().await, &suspects).await
+        self.check_locked(&mut *self.flush_state.lock().await, &suspects).await
     }
 
     async fn is_suspect(&self, file: &DataFile) -> bool {
@@ -62,7 +62,11 @@ impl Table {
     }
 
     /// Like [`check`](Self::check), for a caller that already holds the right to change the files.
-    pub(super) async fn check_locked(&self, rest: &mut Rest, files: &[DataFile]) -> Vec<String> {
+    pub(super) async fn check_locked(
+        &self,
+        flush_state: &mut FlushState,
+        files: &[DataFile],
+    ) -> Vec<String> {
         let mut lost = Vec::new();
         for file in files {
             // It may have been replaced while it was being read.
@@ -73,7 +77,7 @@ impl Table {
             match self.blocking(move |folder| Ok(state_of(folder, &checked)?)).await {
                 Ok(FileState::Whole) => {}
                 Ok(found) => {
-                    self.set_aside(rest, file, found).await;
+                    self.set_aside(flush_state, file, found).await;
                     lost.push(file.name.clone());
                 }
                 Err(error) => {
@@ -93,33 +97,33 @@ impl Table {
     ///
     /// Always succeeds in memory, even if the disk fails. If something could not be written, the
     /// next flush writes it.
-    async fn set_aside(&self, rest: &mut Rest, file: &DataFile, found: FileState) {
-        let (columns, files, flushed) = {
+    async fn set_aside(&self, flush_state: &mut FlushState, file: &DataFile, found: FileState) {
+        let (columns, files, flushed_upto) = {
             let mut state = self.state.lock();
             let kept = state.files.iter().filter(|it| *it != file).cloned().collect();
             state.files = Arc::new(kept);
             let span = file.first..file.end;
-            let dead = state.dead.count_within(span.clone());
-            state.dead.remove(span);
-            state.empty += file.rows.max(dead);
+            let deleted = state.deleted.count_within(span.clone());
+            state.deleted.remove(span);
+            state.hole_count += file.rows.max(deleted);
             state.is_unwritten = true;
-            (Arc::clone(&state.columns), Arc::clone(&state.files), state.flushed)
+            (Arc::clone(&state.columns), Arc::clone(&state.files), state.flushed_upto)
         };
         let detail = match found {
             FileState::Missing => format!("{} is missing", file.name),
             _ => format!("{} is damaged and was moved to _streamtable/damaged", file.name),
         };
         self.report(Problem::new(ProblemKind::FileLost, detail).with_rows(file.rows));
-        rest.must_commit = true;
+        flush_state.must_commit = true;
         let change = Change {
             columns: &columns,
             add: &[],
             remove: std::slice::from_ref(file),
             all: &files,
-            flushed,
+            flushed_upto,
             is_compaction: false,
         };
-        match self.commit(rest, change).await {
+        match self.commit(flush_state, change).await {
             Ok(version) => self.state.lock().version = Some(version),
             Err(error) => {
                 tracing::error!(table = %self.path, %error, "the Delta log cannot be written now");
@@ -144,19 +148,19 @@ impl Table {
 
     /// Reads the Delta log, and corrects it if it differs from the state.
     async fn check_delta(&self) -> Result<(), StoreError> {
-        let mut rest = self.rest.lock().await;
-        let (columns, files, flushed, version) = {
+        let mut flush_state = self.flush_state.lock().await;
+        let (columns, files, flushed_upto, version) = {
             let state = self.state.lock();
             let (columns, files) = (Arc::clone(&state.columns), Arc::clone(&state.files));
-            (columns, files, state.flushed, state.version)
+            (columns, files, state.flushed_upto, state.version)
         };
-        if version.is_none() || rest.is_delta_lost || rest.must_commit {
+        if version.is_none() || flush_state.is_delta_lost || flush_state.must_commit {
             // There is no log, or the next flush corrects it.
             return Ok(());
         }
-        rest.delta.release();
-        let found = rest.delta.read().await;
-        rest.delta.release();
+        flush_state.delta.release();
+        let found = flush_state.delta.read().await;
+        flush_state.delta.release();
         let differs = match &found {
             Ok(Some(found)) => found.files != **files || Some(found.version) != version,
             Ok(None) => true,
@@ -177,11 +181,11 @@ impl Table {
             add: &[],
             remove: &[],
             all: &files,
-            flushed,
+            flushed_upto,
             is_compaction: false,
         };
-        let version = self.commit(&mut rest, change).await?;
-        rest.delta.release();
+        let version = self.commit(&mut flush_state, change).await?;
+        flush_state.delta.release();
         let mut state = self.state.lock();
         state.version = Some(version);
         state.is_unwritten = true;
@@ -192,21 +196,22 @@ impl Table {
     /// replaced before a restart or their commit was prevented by a crash. Files that were replaced
     /// since the start are left to [`flush`](Self::flush), because a query may read them. A file
     /// with rows that are not flushed is kept.
-    pub(super) async fn sweep(&self, keep_replaced: Duration) -> Result<(), StoreError> {
-        let rest = self.rest.lock().await;
-        let (files, flushed) = {
+    pub(super) async fn collect_garbage(&self, keep_replaced: Duration) -> Result<(), StoreError> {
+        let flush_state = self.flush_state.lock().await;
+        let (files, flushed_upto) = {
             let state = self.state.lock();
-            (Arc::clone(&state.files), state.flushed)
+            (Arc::clone(&state.files), state.flushed_upto)
         };
         let kept = files.iter().map(|file| &file.name);
-        let kept = kept.chain(rest.replaced.iter().map(|(_, name)| name));
+        let kept = kept.chain(flush_state.replaced.iter().map(|(_, name)| name));
         let needed: HashSet<String> = kept.cloned().collect();
         self.blocking(move |folder| {
             for file in data_files(folder)? {
                 let path = folder.join(&file.name);
                 let Ok(metadata) = fs::metadata(&path) else { continue };
                 let age = metadata.modified()?.elapsed().unwrap_or_default();
-                if !needed.contains(&file.name) && file.end <= flushed && age >= keep_replaced {
+                if !needed.contains(&file.name) && file.end <= flushed_upto && age >= keep_replaced
+                {
                     fs::remove_file(path)?;
                 }
             }

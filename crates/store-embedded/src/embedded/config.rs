@@ -15,11 +15,11 @@ pub struct StoreConfig {
     /// A higher value makes larger Parquet files and a slower start after a crash.
     pub segment_bytes: u64,
     /// Rows are flushed after this time even if there are few. 5 minutes by default.
-    pub rest_after: Duration,
+    pub flush_interval: Duration,
     /// The maximum number of bytes of rows in memory. Above it, batches wait until rows are
     /// flushed, and fail as [unavailable](streamtable_store::StoreError::Unavailable) after a
     /// while. 384 MiB by default.
-    pub live_bytes: usize,
+    pub memtable_bytes: usize,
     /// The maximum memory of all queries together; a query that needs more fails. 512 MiB by
     /// default.
     pub query_bytes: usize,
@@ -33,7 +33,7 @@ pub struct StoreConfig {
     pub scrub_every: Duration,
     /// How many tables are flushed at the same time. 4 by default.
     pub flushes: usize,
-    /// How many queries of one [owner](streamtable_store::Query::owner) run at a time; more wait.
+    /// How many queries of one [owner](streamtable_store::SqlQuery::owner) run at a time; more wait.
     /// 16 by default.
     pub max_queries_per_owner: usize,
     /// The ceiling on the memory of the process. Above it, queries are refused, and the largest one
@@ -47,8 +47,8 @@ impl StoreConfig {
         Self {
             folder: folder.into(),
             segment_bytes: 64 << 20,
-            rest_after: Duration::from_secs(300),
-            live_bytes: 384 << 20,
+            flush_interval: Duration::from_secs(300),
+            memtable_bytes: 384 << 20,
             query_bytes: 512 << 20,
             query_threads: std::thread::available_parallelism().map_or(2, usize::from),
             keep_replaced: Duration::from_secs(3600),

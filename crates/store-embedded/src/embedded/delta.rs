@@ -40,9 +40,9 @@ pub(super) struct DeltaFolder {
 
 /// The flushed rows and files according to the Delta log.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct AtRest {
+pub(super) struct CommittedTable {
     pub(super) version: u64,
-    pub(super) flushed: u64,
+    pub(super) flushed_upto: u64,
     pub(super) files: Vec<DataFile>,
     /// The slots of the table's columns, in their order.
     pub(super) slots: Vec<KnownSlot>,
@@ -57,7 +57,7 @@ pub(super) struct Change<'a> {
     /// All files of the table after the commit.
     pub(super) all: &'a [DataFile],
     /// All rows before this position are in the table after the commit.
-    pub(super) flushed: u64,
+    pub(super) flushed_upto: u64,
     /// Whether the commit only moves the same rows into other files.
     pub(super) is_compaction: bool,
 }
@@ -85,17 +85,17 @@ impl DeltaFolder {
     }
 
     /// Reads the Delta log. Returns `None` if there is none.
-    pub(super) async fn read(&mut self) -> Result<Option<AtRest>, StoreError> {
+    pub(super) async fn read(&mut self) -> Result<Option<CommittedTable>, StoreError> {
         self.open().await?;
         let Some(table) = &self.table else { return Ok(None) };
         let state = table.snapshot().map_err(failed)?;
         let log_store = table.log_store();
-        let flushed =
+        let flushed_upto =
             state.transaction_version(log_store.as_ref(), APPLICATION).await.map_err(failed)?;
         let files = self.files(table).await?;
-        let flushed = flushed.and_then(|flushed| u64::try_from(flushed).ok()).unwrap_or(0);
+        let flushed_upto = flushed_upto.and_then(|it| u64::try_from(it).ok()).unwrap_or(0);
         let slots = state.schema().fields().filter_map(known_slot).collect();
-        Ok(Some(AtRest { version: state.version(), flushed, files, slots }))
+        Ok(Some(CommittedTable { version: state.version(), flushed_upto, files, slots }))
     }
 
     async fn files(&self, table: &DeltaTable) -> Result<Vec<DataFile>, StoreError> {
@@ -136,7 +136,7 @@ impl DeltaFolder {
     }
 
     async fn try_commit(&mut self, change: Change<'_>) -> Result<u64, StoreError> {
-        let flushed = i64::try_from(change.flushed).unwrap_or(i64::MAX);
+        let flushed = i64::try_from(change.flushed_upto).unwrap_or(i64::MAX);
         let properties = CommitProperties::default()
             .with_application_transaction(Transaction::new(APPLICATION, flushed));
         let now = now_millis();
@@ -235,7 +235,7 @@ fn difference(wanted: &[DataFile], present: &[DataFile]) -> (Vec<DataFile>, Vec<
 }
 
 fn failed(error: DeltaTableError) -> StoreError {
-    StoreError::Io { reason: format!("the table at rest: {error}") }
+    StoreError::Io { reason: format!("the Delta table: {error}") }
 }
 
 fn now_millis() -> i64 {
@@ -321,7 +321,7 @@ fn delta_type(ty: &ArrowType) -> Result<DataType, StoreError> {
             ty.map_err(|error| StoreError::Io { reason: error.to_string() })?.into()
         }
         other => {
-            return Err(StoreError::Io { reason: format!("no type at rest for {other}") });
+            return Err(StoreError::Io { reason: format!("no Parquet type for {other}") });
         }
     })
 }

@@ -10,7 +10,7 @@ use super::delta::{Change, DeltaFolder};
 use super::folder::{read_state, write_state};
 use super::parquet::{read_file, write_file};
 use super::state::DataFile;
-use super::table::{Rest, Table, sorted};
+use super::table::{FlushState, Table, sorted};
 use crate::log::SegmentId;
 use crate::ranges::Ranges;
 
@@ -37,13 +37,13 @@ impl Table {
         keep_replaced: Duration,
         release: bool,
     ) -> Result<(), StoreError> {
-        let mut rest = self.rest.lock().await;
+        let mut flush_state = self.flush_state.lock().await;
         let flushed = async {
-            self.flush_live(&mut rest, next).await?;
-            self.join_small_files(&mut rest).await
+            self.flush_memtable(&mut flush_state, next).await?;
+            self.compact(&mut flush_state).await
         };
         let flushed = flushed.await;
-        rest.replaced.retain(|(since, name)| {
+        flush_state.replaced.retain(|(since, name)| {
             since.elapsed() < keep_replaced || {
                 // If the file cannot be deleted, it only takes space.
                 let _ = fs::remove_file(self.folder.join(name));
@@ -52,20 +52,24 @@ impl Table {
             }
         });
         if release || flushed.is_err() {
-            rest.delta.release();
+            flush_state.delta.release();
         }
-        drop(rest);
+        drop(flush_state);
         self.note_flush(&flushed);
         flushed
     }
 
-    async fn flush_live(&self, rest: &mut Rest, next: SegmentId) -> Result<(), StoreError> {
+    async fn flush_memtable(
+        &self,
+        flush_state: &mut FlushState,
+        next: SegmentId,
+    ) -> Result<(), StoreError> {
         loop {
-            match self.try_flush_live(rest, next).await {
+            match self.try_flush_memtable(flush_state, next).await {
                 Ok(()) => return Ok(()),
                 Err((Some(file), error)) => {
                     // If a file is damaged, only its own rows are lost.
-                    if self.check_locked(rest, &[file]).await.is_empty() {
+                    if self.check_locked(flush_state, &[file]).await.is_empty() {
                         return Err(error);
                     }
                 }
@@ -74,8 +78,12 @@ impl Table {
         }
     }
 
-    async fn try_flush_live(&self, rest: &mut Rest, next: SegmentId) -> Result<(), Unreadable> {
-        let (columns, batches, dead, files, end, mut stored) = {
+    async fn try_flush_memtable(
+        &self,
+        flush_state: &mut FlushState,
+        next: SegmentId,
+    ) -> Result<(), Unreadable> {
+        let (columns, batches, deleted, files, end, mut stored) = {
             let mut state = self.state.lock();
             if !state.is_dirty() {
                 state.oldest_segment = None;
@@ -83,20 +91,28 @@ impl Table {
             }
             let stored = state.to_stored(&self.path);
             let files = Arc::clone(&state.files);
-            let batches = state.live.batches();
-            (Arc::clone(&state.columns), batches, state.dead.clone(), files, state.end, stored)
+            let batches = state.memtable.batches();
+            (
+                Arc::clone(&state.columns),
+                batches,
+                state.deleted.clone(),
+                files,
+                state.visible_upto,
+                stored,
+            )
         };
         let nothing_new = batches.is_empty();
         let affected: Vec<DataFile> = files
             .iter()
-            .filter(|file| dead.within(file.first..file.end).next().is_some())
+            .filter(|file| deleted.within(file.first..file.end).next().is_some())
             .cloned()
             .collect();
         let path = self.path.clone();
         let written = self.blocking({
-            let (columns, dead, affected) = (Arc::clone(&columns), dead.clone(), affected.clone());
+            let (columns, deleted, affected) =
+                (Arc::clone(&columns), deleted.clone(), affected.clone());
             move |folder| {
-                let write = |batches: &[_]| write_file(folder, &path, &columns, batches, &dead);
+                let write = |batches: &[_]| write_file(folder, &path, &columns, batches, &deleted);
                 let mut added = Vec::new();
                 for file in &affected {
                     match read_file(folder, file) {
@@ -116,33 +132,35 @@ impl Table {
             add: &added,
             remove: &affected,
             all: &files,
-            flushed: end,
+            flushed_upto: end,
             is_compaction: false,
         };
         let version = match stored.version {
-            Some(version) if nothing_new && affected.is_empty() && !rest.must_commit => version,
-            _ => self.commit(rest, change).await.map_err(|error| (None, error))?,
+            Some(version) if nothing_new && affected.is_empty() && !flush_state.must_commit => {
+                version
+            }
+            _ => self.commit(flush_state, change).await.map_err(|error| (None, error))?,
         };
-        let gone = dead.count_within(0..end);
+        let gone = deleted.count_within(0..end);
         stored.files = (*files).clone();
         stored.version = Some(version);
-        stored.dead.remove(0..end);
-        stored.empty += gone;
+        stored.deleted.remove(0..end);
+        stored.hole_count += gone;
         let count = {
             let mut state = self.state.lock();
             state.files = files;
             state.version = Some(version);
-            state.flushed = end;
-            state.live.drop_before(end);
+            state.flushed_upto = end;
+            state.memtable.drop_before(end);
             state.is_unwritten = true;
-            for range in dead.within(0..end).collect::<Vec<_>>() {
-                state.dead.remove(range);
+            for range in deleted.within(0..end).collect::<Vec<_>>() {
+                state.deleted.remove(range);
             }
-            state.empty += gone;
+            state.hole_count += gone;
             stored.problems.clone_from(&state.problems);
             state.writes + 1
         };
-        rest.replaced.extend(affected.into_iter().map(|file| (Instant::now(), file.name)));
+        flush_state.replaced.extend(affected.into_iter().map(|file| (Instant::now(), file.name)));
         let both = self.state.lock().is_copy_damaged;
         let last = if both { count + 1 } else { count };
         let wrote = self.blocking(move |folder| {
@@ -156,7 +174,7 @@ impl Table {
         state.writes = last;
         state.is_unwritten = false;
         state.is_copy_damaged = false;
-        state.oldest_segment = (!state.live.is_empty()).then_some(next);
+        state.oldest_segment = (!state.memtable.is_empty()).then_some(next);
         Ok(())
     }
 
@@ -164,19 +182,19 @@ impl Table {
     /// started with all files of the table.
     pub(super) async fn commit(
         &self,
-        rest: &mut Rest,
+        flush_state: &mut FlushState,
         change: Change<'_>,
     ) -> Result<u64, StoreError> {
-        if !rest.is_delta_lost {
-            let error = match rest.delta.commit(change).await {
+        if !flush_state.is_delta_lost {
+            let error = match flush_state.delta.commit(change).await {
                 Ok(version) => {
-                    rest.must_commit = false;
+                    flush_state.must_commit = false;
                     return Ok(version);
                 }
                 Err(error) => error,
             };
             let has_log = DeltaFolder::newest_version(&self.folder).is_some();
-            match rest.delta.read().await {
+            match flush_state.delta.read().await {
                 Ok(None) if has_log => {}
                 Ok(_) => return Err(error),
                 Err(_) if has_log => {}
@@ -187,7 +205,7 @@ impl Table {
                 format!("the Delta log cannot be read and was written again: {error}"),
             ));
         }
-        rest.is_delta_lost = true;
+        flush_state.is_delta_lost = true;
         // The versions of the new log start at 0. After a crash, a state with a version of the old
         // log could take the new log for the old one.
         let renounced = self.blocking(|folder| {
@@ -200,13 +218,13 @@ impl Table {
         if let Some(count) = renounced.await? {
             self.state.lock().writes = count;
         }
-        rest.delta.set_aside(&self.folder.join("_streamtable/damaged"))?;
-        let version = rest.delta.commit(change).await?;
-        (rest.is_delta_lost, rest.must_commit) = (false, false);
+        flush_state.delta.set_aside(&self.folder.join("_streamtable/damaged"))?;
+        let version = flush_state.delta.commit(change).await?;
+        (flush_state.is_delta_lost, flush_state.must_commit) = (false, false);
         Ok(version)
     }
 
-    async fn join_small_files(&self, rest: &mut Rest) -> Result<(), StoreError> {
+    async fn compact(&self, flush_state: &mut FlushState) -> Result<(), StoreError> {
         loop {
             let (files, columns) = {
                 let state = self.state.lock();
@@ -230,7 +248,7 @@ impl Table {
             let added: Vec<DataFile> = match joined.await? {
                 Ok(joined) => joined.into_iter().collect(),
                 Err((file, error)) => {
-                    if self.check_locked(rest, &[file]).await.is_empty() {
+                    if self.check_locked(flush_state, &[file]).await.is_empty() {
                         return Err(error);
                     }
                     continue;
@@ -243,17 +261,17 @@ impl Table {
                 add: &added,
                 remove: &small,
                 all: &files,
-                flushed: self.state.lock().flushed,
+                flushed_upto: self.state.lock().flushed_upto,
                 is_compaction: true,
             };
-            let version = self.commit(rest, change).await?;
+            let version = self.commit(flush_state, change).await?;
             let mut state = self.state.lock();
             state.files = files;
             state.version = Some(version);
             drop(state);
             // The state on disk still names the small files. They are kept for a while, and the
             // next start takes over the commit that the state does not contain.
-            rest.replaced.extend(small.into_iter().map(|file| (Instant::now(), file.name)));
+            flush_state.replaced.extend(small.into_iter().map(|file| (Instant::now(), file.name)));
         }
     }
 }
@@ -285,10 +303,10 @@ mod tests {
     use std::time::SystemTime;
 
     use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
+    use streamtable_store::{Append as _, Batch, LineNumber, OnDuplicate, Store as _};
 
     use super::*;
     use crate::{EmbeddedStore, StoreConfig};
-    use streamtable_store::{Batch, LineNumber, Numbering, Store as _};
 
     #[tokio::test]
     async fn what_was_replaced_a_moment_ago_is_swept_later_however_old_it_is() {
@@ -301,7 +319,7 @@ mod tests {
                 writer: "w".to_owned(),
                 first_line: LineNumber::new(line).unwrap(),
                 lines: vec![r#"{"n":1}"#.into()],
-                numbering: Numbering::Once,
+                on_duplicate: OnDuplicate::Ignore,
                 columns: ColumnPolicy::Strict,
                 received_at: Timestamp::from_micros(0),
             };
@@ -312,8 +330,8 @@ mod tests {
                 file.unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
             }
             let read_before = table.snapshot();
-            store.put_to_rest().await.unwrap();
-            table.sweep(Duration::from_secs(60)).await.unwrap();
+            store.flush().await.unwrap();
+            table.collect_garbage(Duration::from_secs(60)).await.unwrap();
             for file in read_before.files.iter() {
                 assert!(table.folder.join(&file.name).exists(), "{} is gone", file.name);
             }

@@ -20,7 +20,7 @@ pub(super) struct Writer {
     /// The lines in `seen` that were submitted to the log and whose outcome is not known yet.
     pub(super) pending: Ranges,
     /// Present only for a writer whose lines may be overwritten.
-    pub(super) places: Option<Places>,
+    pub(super) places: Option<LineIndex>,
 }
 
 /// The hash of a line's content. It is stored on disk, so it must be the same in every build.
@@ -43,7 +43,7 @@ pub(super) struct Placed {
 
 /// The positions of a run's lines, so that a line can replace an earlier one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Places {
+pub(super) struct LineIndex {
     /// By first line: the number of consecutive lines, and the position of the first.
     runs: BTreeMap<u64, (u64, u64)>,
     hashes: HashMap<u64, ContentHash>,
@@ -54,7 +54,7 @@ pub(super) struct Places {
     pending: HashMap<u64, Placed>,
 }
 
-impl Places {
+impl LineIndex {
     /// Returns whether the newest content of a line equals this one; false if it is not remembered.
     pub(super) fn is_same(&self, line: u64, content: ContentHash) -> bool {
         match self.pending.get(&line) {
@@ -198,7 +198,7 @@ impl Writer {
             id: id.to_owned(),
             seen,
             places: places.map(|it| it.runs.iter().map(|(&l, &(n, p))| (l, n, p)).collect()),
-            contents: places.map(Places::contents),
+            contents: places.map(LineIndex::contents),
         }
     }
 
@@ -206,7 +206,7 @@ impl Writer {
         let contents = stored.contents.filter(|_| !is_seeded(Bug::ForgottenContents));
         let places = stored.places.map(|runs| {
             let runs = runs.into_iter().map(|(line, count, at)| (line, (count, at))).collect();
-            let mut places = Places { runs, ..Places::default() };
+            let mut places = LineIndex { runs, ..LineIndex::default() };
             contents.iter().for_each(|contents| places.restore(contents));
             places
         });
@@ -228,7 +228,7 @@ mod tests {
         /// A line is found at its last position, also after its writer was stored and restored.
         #[test]
         fn behaves_as_a_map(lines in prop::collection::vec((0u64..20, any::<bool>()), 0..60)) {
-            let (mut places, mut model) = (Places::default(), BTreeMap::new());
+            let (mut places, mut model) = (LineIndex::default(), BTreeMap::new());
             for (position, (line, is_stored)) in lines.into_iter().enumerate() {
                 let placed = placed(line, position as u64);
                 prop_assert!(!places.is_same(line, placed.content));
@@ -251,10 +251,10 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_remembered() {
-        let mut places = Places::default();
+        let mut places = LineIndex::default();
         let count = REMEMBERED as u64 + 10;
         (0..count).for_each(|line| assert_eq!(places.put(placed(line, line)), None));
-        let mut read = Places::default();
+        let mut read = LineIndex::default();
         read.restore(&places.contents());
         for places in [&places, &read] {
             assert!((0..10).all(|line| !places.is_same(line, placed(line, line).content)));

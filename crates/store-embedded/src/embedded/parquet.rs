@@ -23,7 +23,7 @@ use streamtable_store::StoreError;
 use super::state::{DataFile, Tail};
 use crate::columns::{Columns, Kind, KnownSlot, fixed};
 use crate::disk::{create_dir_all_synced, sync_file};
-use crate::live::{conform, positions, rows_before};
+use crate::memtable::{conform, positions, rows_before};
 use crate::ranges::Ranges;
 
 /// The number of rows in a row group, which a query skips as a whole.
@@ -42,7 +42,7 @@ const TABLE: &str = "streamtable.table";
 const COLUMNS: &str = "streamtable.columns";
 
 /// Writes rows into a new file in a table's folder, durably, except those whose position is in
-/// `dead`. Returns `None` if no row is left.
+/// `deleted`. Returns `None` if no row is left.
 ///
 /// Every byte of the file has a checksum that can be checked without the rest of the file: those of
 /// blocks of rows are in the file's metadata, that of the metadata is in the file's name.
@@ -52,14 +52,14 @@ pub(super) fn write_file(
     table: &TablePath,
     columns: &Columns,
     batches: &[RecordBatch],
-    dead: &Ranges,
+    deleted: &Ranges,
 ) -> Result<Option<DataFile>, StoreError> {
     let schema = columns.arrow_schema();
     let mut writer =
         ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties())).map_err(failed)?;
     let (mut rows, mut first, mut end) = (0, None, 0);
     for batch in batches {
-        let batch = without(conform(batch, &schema).map_err(failed)?, dead).map_err(failed)?;
+        let batch = without(conform(batch, &schema).map_err(failed)?, deleted).map_err(failed)?;
         let Some(positions) = positions(&batch) else { continue };
         let (Some(&low), Some(&high)) = (positions.values().first(), positions.values().last())
         else {
@@ -257,15 +257,15 @@ pub(super) fn damaged(file: &DataFile) -> StoreError {
     StoreError::Damaged { reason: format!("the checksum of {} is wrong", file.name) }
 }
 
-fn without(batch: RecordBatch, dead: &Ranges) -> Result<RecordBatch, arrow::error::ArrowError> {
+fn without(batch: RecordBatch, deleted: &Ranges) -> Result<RecordBatch, arrow::error::ArrowError> {
     let Some(positions) = positions(&batch) else { return Ok(batch) };
     let span = positions.values().first().map_or(0, |&it| it as u64)
         ..positions.values().last().map_or(0, |&it| it as u64 + 1);
-    if dead.within(span).next().is_none() {
+    if deleted.within(span).next().is_none() {
         return Ok(batch);
     }
     let alive: BooleanArray =
-        positions.values().iter().map(|&it| Some(!dead.contains(it as u64))).collect();
+        positions.values().iter().map(|&it| Some(!deleted.contains(it as u64))).collect();
     filter_record_batch(&batch, &alive)
 }
 
@@ -285,5 +285,5 @@ fn properties() -> WriterProperties {
 }
 
 fn failed(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Io { reason: format!("a file at rest: {error}") }
+    StoreError::Io { reason: format!("a Parquet file: {error}") }
 }

@@ -7,13 +7,13 @@ use arrow::array::RecordBatch;
 use streamtable_schema::{TablePath, Timestamp};
 use streamtable_store::{Problem, ProblemKind, StoreError};
 
-use super::delta::{AtRest, DeltaFolder};
+use super::delta::{CommittedTable, DeltaFolder};
 use super::folder::data_files;
 use super::parquet::{FileState, about, read_file, read_lines, state_of, within};
 use super::state::DataFile;
 use super::table::{Table, sorted};
-use crate::columns::{KnownSlot, Seen};
-use crate::live::{LiveBatch, Memory};
+use crate::columns::{FirstSeen, KnownSlot};
+use crate::memtable::{MemBatch, Memory};
 
 impl Table {
     /// Takes over a commit that the state does not contain because of a crash between the two
@@ -25,33 +25,33 @@ impl Table {
         if newest == version {
             return Ok(());
         }
-        let mut rest = self.rest.lock().await;
-        let found = rest.delta.read().await;
-        rest.delta.release();
+        let mut flush_state = self.flush_state.lock().await;
+        let found = flush_state.delta.read().await;
+        flush_state.delta.release();
         match found {
             Ok(Some(found)) if version.is_none_or(|it| found.version > it) && self.has(&found) => {
-                drop(rest);
+                drop(flush_state);
                 self.take_over(found);
-                let from = self.state.lock().known;
+                let from = self.state.lock().state_upto;
                 self.learn_lines(from, false).await
             }
             found => {
                 let detail = match found {
                     Ok(Some(_)) => {
-                        rest.must_commit = true;
+                        flush_state.must_commit = true;
                         "the Delta log does not fit the table's state; it is corrected".to_owned()
                     }
                     Ok(None) => {
-                        rest.is_delta_lost = true;
+                        flush_state.is_delta_lost = true;
                         "the Delta log is missing; it is written again".to_owned()
                     }
                     Err(error) => {
-                        rest.is_delta_lost = true;
+                        flush_state.is_delta_lost = true;
                         format!("the Delta log cannot be read; it is written again: {error}")
                     }
                 };
-                rest.must_commit = true;
-                drop(rest);
+                flush_state.must_commit = true;
+                drop(flush_state);
                 self.report(Problem::new(ProblemKind::DeltaLogDamaged, detail));
                 self.state.lock().is_unwritten = true;
                 Ok(())
@@ -60,25 +60,25 @@ impl Table {
     }
 
     /// Returns whether a Delta log belongs to this table and continues its state.
-    fn has(&self, found: &AtRest) -> bool {
+    fn has(&self, found: &CommittedTable) -> bool {
         let state = self.state.lock();
         let is_there =
             |file: &DataFile| state.files.contains(file) || self.folder.join(&file.name).exists();
-        found.flushed >= state.flushed && found.files.iter().all(is_there)
+        found.flushed_upto >= state.flushed_upto && found.files.iter().all(is_there)
     }
 
-    fn take_over(&self, found: AtRest) {
+    fn take_over(&self, found: CommittedTable) {
         let mut state = self.state.lock();
         // Rows after the last file are in the log, even if the commit claims that they are flushed.
         let last = found.files.iter().map(|file| file.end).max().unwrap_or(0);
-        state.flushed = state.flushed.max(last);
-        state.end = state.end.max(state.flushed);
-        state.next_position = state.next_position.max(state.flushed);
+        state.flushed_upto = state.flushed_upto.max(last);
+        state.visible_upto = state.visible_upto.max(state.flushed_upto);
+        state.next_position = state.next_position.max(state.flushed_upto);
         // Positions that were deleted at the time of the commit are in no file.
         let rows: u64 = found.files.iter().map(|file| file.rows).sum();
-        let flushed = state.flushed;
-        state.dead.remove(0..flushed);
-        state.empty = flushed.saturating_sub(rows);
+        let flushed_upto = state.flushed_upto;
+        state.deleted.remove(0..flushed_upto);
+        state.hole_count = flushed_upto.saturating_sub(rows);
         state.files = Arc::new(found.files);
         state.version = Some(found.version);
         state.is_unwritten = true;
@@ -86,16 +86,16 @@ impl Table {
     }
 
     fn add_slots(&self, state: &mut super::state::TableState, slots: Vec<KnownSlot>) {
-        let seen = Seen { position: state.known, at: Timestamp::from_micros(0) };
+        let seen = FirstSeen { position: state.state_upto, at: Timestamp::from_micros(0) };
         Arc::make_mut(&mut state.columns).restore(slots, seen);
     }
 
     /// Rebuilds a state that was lost from the Delta log, or from the files alone.
     pub(super) async fn rebuild(&self) -> Result<(), StoreError> {
         let on_disk = self.blocking(|folder| Ok(data_files(folder)?)).await?;
-        let mut rest = self.rest.lock().await;
-        let found = rest.delta.read().await;
-        rest.delta.release();
+        let mut flush_state = self.flush_state.lock().await;
+        let found = flush_state.delta.read().await;
+        flush_state.delta.release();
         let is_there = |file: &DataFile| on_disk.iter().any(|it| it.name == file.name);
         match found {
             // The log of another table names files that are not here.
@@ -113,27 +113,27 @@ impl Table {
                 });
                 let slots = slots.await?;
                 let mut state = self.state.lock();
-                state.flushed = files.last().map_or(0, |file| file.end);
-                state.end = state.flushed;
-                state.next_position = state.flushed;
+                state.flushed_upto = files.last().map_or(0, |file| file.end);
+                state.visible_upto = state.flushed_upto;
+                state.next_position = state.flushed_upto;
                 let rows: u64 = files.iter().map(|file| file.rows).sum();
-                state.empty = state.flushed - rows;
+                state.hole_count = state.flushed_upto - rows;
                 state.files = Arc::new(files);
                 for slots in slots {
                     self.add_slots(&mut state, slots);
                 }
-                rest.is_delta_lost = true;
+                flush_state.is_delta_lost = true;
             }
         }
-        rest.must_commit = true;
-        drop(rest);
+        flush_state.must_commit = true;
+        drop(flush_state);
         {
             let mut state = self.state.lock();
             state.is_unwritten = true;
             state.is_copy_damaged = true;
         }
         self.learn_lines(0, true).await?;
-        self.end.send_replace(self.state.lock().end);
+        self.end.send_replace(self.state.lock().visible_upto);
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl Table {
             let replaced = state.note_line(&writer, line, position);
             // Only a rebuild finds both rows in files: a commit leaves out the replaced one.
             if let Some(old) = replaced.filter(|_| is_rebuild) {
-                state.dead.add(old..old + 1);
+                state.deleted.add(old..old + 1);
             }
         }
         if let Some((low, high)) = times {
@@ -194,14 +194,14 @@ impl Table {
     /// Takes over files whose rows are in neither the state nor the log. Such files exist if both
     /// lost their newest part.
     pub(super) async fn adopt(&self, memory: &Arc<Memory>) -> Result<(), StoreError> {
-        let end = self.state.lock().end;
+        let end = self.state.lock().visible_upto;
         let files = self.blocking(move |folder| {
             let files = data_files(folder)?.into_iter().filter(|file| file.end > end);
             Ok(files.filter(|it| matches!(state_of(folder, it), Ok(FileState::Whole))).collect())
         });
         let files: Vec<DataFile> = files.await?;
         for file in files {
-            let end = self.state.lock().end;
+            let end = self.state.lock().visible_upto;
             if file.end <= end || self.state.lock().files.contains(&file) {
                 continue;
             }
@@ -213,7 +213,7 @@ impl Table {
             self.learn_lines_of(&file, end, false).await?;
             self.adopt_rows(&file, slots, &batches, memory)?;
             self.end.send_replace(file.end);
-            self.rest.lock().await.must_commit = true;
+            self.flush_state.lock().await.must_commit = true;
             self.report(Problem::new(
                 ProblemKind::StateDamaged,
                 format!("the state and the log did not know {}; it was taken over", file.name),
@@ -231,14 +231,14 @@ impl Table {
         memory: &Arc<Memory>,
     ) -> Result<(), StoreError> {
         let mut state = self.state.lock();
-        let end = state.end;
+        let end = state.visible_upto;
         self.add_slots(&mut state, slots);
-        state.empty += file.first.saturating_sub(end);
-        if state.live.is_empty() && file.first >= end {
+        state.hole_count += file.first.saturating_sub(end);
+        if state.memtable.is_empty() && file.first >= end {
             state.files =
                 Arc::new(sorted(state.files.iter().cloned().chain([file.clone()]).collect()));
-            state.empty += file.end - file.first - file.rows;
-            state.flushed = file.end;
+            state.hole_count += file.end - file.first - file.rows;
+            state.flushed_upto = file.end;
         } else {
             let columns = Arc::clone(&state.columns);
             let mut rows = 0;
@@ -247,15 +247,15 @@ impl Table {
                 if batch.num_rows() == 0 {
                     continue;
                 }
-                let batch = LiveBatch::of_all_slots(&batch, &columns)
+                let batch = MemBatch::of_all_slots(&batch, &columns)
                     .map_err(|error| StoreError::Io { reason: error.to_string() })?;
                 rows += batch.batch.num_rows() as u64;
                 let charge = memory.charge(batch.batch.get_array_memory_size());
-                state.live.push(batch, charge);
+                state.memtable.push(batch, charge);
             }
-            state.empty += file.end - file.first.max(end) - rows;
+            state.hole_count += file.end - file.first.max(end) - rows;
         }
-        state.end = file.end;
+        state.visible_upto = file.end;
         state.next_position = state.next_position.max(file.end);
         state.is_unwritten = true;
         Ok(())

@@ -22,11 +22,11 @@ use super::rebuild::table_of_files;
 use super::state::TableState;
 use super::table::{OpenSegment, Table};
 use crate::disk::{create_dir_all_synced, sync_folder};
-use crate::live::Memory;
 use crate::log::{
     Frame, Log, LogConfig, Mark, Marker, SegmentId, first_sequence, list_segments, read_bytes,
     read_segment,
 };
+use crate::memtable::Memory;
 use crate::query::Engine;
 
 /// The result of recovery when a store was opened.
@@ -114,7 +114,7 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
         reading: Semaphore::new(super::MAX_READING as usize),
         builders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         wake: Notify::new(),
-        rested: Notify::new(),
+        flushed: Notify::new(),
         _lock: lock,
         config,
     })
@@ -347,7 +347,7 @@ impl Replay<'_> {
         });
         let table = Arc::clone(table);
         let mut state = table.state.lock();
-        if frame.first_position.saturating_add(frame.rows.len() as u64) > state.known {
+        if frame.first_position.saturating_add(frame.rows.len() as u64) > state.state_upto {
             state.oldest_segment.get_or_insert(id);
         }
         let gap = state.next_position..frame.first_position;
@@ -357,7 +357,7 @@ impl Replay<'_> {
         if let Some(group) = group {
             state.publish(group);
         }
-        let end = state.end;
+        let end = state.visible_upto;
         drop(state);
         if !gap.is_empty() {
             // The log is damaged, or a restored copy has tables that are older than its log.

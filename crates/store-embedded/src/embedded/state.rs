@@ -10,8 +10,8 @@ use streamtable_store::{Problem, TableInfo, TableSummary};
 use super::admit::Group;
 use super::lines::{Placed, StoredWriter, Writer};
 use crate::columns::{Columns, StoredColumn};
-use crate::live::Live;
 use crate::log::SegmentId;
+use crate::memtable::MemTable;
 use crate::ranges::Ranges;
 use crate::seeded_bug::{Bug, is_seeded};
 
@@ -26,17 +26,17 @@ pub(super) struct TableState {
     /// The position of the next row.
     pub(super) next_position: u64,
     /// Watermark: rows before this position are durable, or were given up.
-    pub(super) end: u64,
+    pub(super) visible_upto: u64,
     /// Watermark: rows before this position are flushed.
-    pub(super) flushed: u64,
+    pub(super) flushed_upto: u64,
     /// Watermark: the state that was read contains all rows before this position, including their
     /// columns and lines.
-    pub(super) known: u64,
+    pub(super) state_upto: u64,
     /// Deleted positions. Memory or files may still have rows at them.
-    pub(super) dead: Ranges,
+    pub(super) deleted: Ranges,
     /// The number of empty positions, in memory and in files.
-    pub(super) empty: u64,
-    pub(super) live: Live,
+    pub(super) hole_count: u64,
+    pub(super) memtable: MemTable,
     pub(super) files: Arc<Vec<DataFile>>,
     /// How often the log failed this table.
     pub(super) failures: u64,
@@ -174,14 +174,14 @@ impl TableState {
                 let places = writer.places.get_or_insert_default();
                 places.settle(placed);
                 if let Some(old) = places.put(placed) {
-                    self.dead.add(old..old + 1);
+                    self.deleted.add(old..old + 1);
                 }
             }
         }
-        self.end = self.end.max(group.positions.end);
+        self.visible_upto = self.visible_upto.max(group.positions.end);
         self.note(group.received_at, group.last_step);
         for (rows, charge) in group.batches {
-            self.live.push(rows, charge);
+            self.memtable.push(rows, charge);
         }
     }
 
@@ -215,26 +215,26 @@ impl TableState {
                 writer.places.get_or_insert_default().settle(placed);
             }
         }
-        self.dead.add(group.positions.clone());
-        self.end = self.end.max(group.positions.end);
+        self.deleted.add(group.positions.clone());
+        self.visible_upto = self.visible_upto.max(group.positions.end);
     }
 
     /// Returns how many rows there are.
     pub(super) fn rows(&self) -> u64 {
-        self.end - self.empty - self.dead.count_within(0..self.end)
+        self.visible_upto - self.hole_count - self.deleted.count_within(0..self.visible_upto)
     }
 
     /// Returns the number of bytes that the rows take in memory.
-    pub(super) fn live_bytes(&self) -> usize {
-        self.live.bytes()
+    pub(super) fn memtable_bytes(&self) -> usize {
+        self.memtable.bytes()
     }
 
     pub(super) fn summary(&self, path: &TablePath) -> Option<TableSummary> {
-        let at_rest: u64 = self.files.iter().map(|file| file.bytes).sum();
+        let flushed_bytes: u64 = self.files.iter().map(|file| file.bytes).sum();
         Some(TableSummary {
             path: path.clone(),
             rows: self.rows(),
-            bytes: at_rest + self.live_bytes() as u64,
+            bytes: flushed_bytes + self.memtable_bytes() as u64,
             created_at: self.created_at?,
             last_write: self.last_write?,
             problems: self.problems.clone(),
@@ -262,7 +262,7 @@ impl TableState {
     pub(super) fn info(&self, path: &TablePath) -> Option<TableInfo> {
         Some(TableInfo {
             summary: self.summary(path)?,
-            end: self.end,
+            end: self.visible_upto,
             columns: self.columns.infos(),
             has_steps: self.last_step.is_some(),
             last_step: self.last_step,
@@ -280,9 +280,9 @@ impl TableState {
             table: [path.entity(), path.project(), path.table()].map(str::to_owned),
             columns: self.columns.to_stored(),
             writers,
-            flushed: self.end,
-            dead: self.dead.clone(),
-            empty: self.empty,
+            flushed_upto: self.visible_upto,
+            deleted: self.deleted.clone(),
+            hole_count: self.hole_count,
             files: (*self.files).clone(),
             created_at: self.created_at.map(Timestamp::as_micros),
             last_write: self.last_write.map(Timestamp::as_micros),
@@ -301,12 +301,12 @@ impl TableState {
         Self {
             columns: Arc::new(Columns::from_stored(stored.columns)),
             writers: writers.collect(),
-            next_position: stored.flushed,
-            end: stored.flushed,
-            flushed: stored.flushed,
-            known: stored.flushed,
-            dead: stored.dead,
-            empty: stored.empty,
+            next_position: stored.flushed_upto,
+            visible_upto: stored.flushed_upto,
+            flushed_upto: stored.flushed_upto,
+            state_upto: stored.flushed_upto,
+            deleted: stored.deleted,
+            hole_count: stored.hole_count,
             files: Arc::new(stored.files),
             created_at: stored.created_at.map(Timestamp::from_micros),
             last_write: stored.last_write.map(Timestamp::from_micros),
@@ -320,8 +320,8 @@ impl TableState {
     /// Returns whether there is something in memory that should be flushed.
     pub(super) fn is_dirty(&self) -> bool {
         self.is_unwritten
-            || !self.live.is_empty()
-            || self.dead.within(0..self.flushed).next().is_some()
+            || !self.memtable.is_empty()
+            || self.deleted.within(0..self.flushed_upto).next().is_some()
     }
 }
 
@@ -335,9 +335,12 @@ pub(super) struct StoredState {
     table: [String; 3],
     columns: Vec<StoredColumn>,
     writers: Vec<StoredWriter>,
-    pub(super) flushed: u64,
-    pub(super) dead: Ranges,
-    pub(super) empty: u64,
+    #[serde(rename = "flushed")]
+    pub(super) flushed_upto: u64,
+    #[serde(rename = "dead")]
+    pub(super) deleted: Ranges,
+    #[serde(rename = "empty")]
+    pub(super) hole_count: u64,
     pub(super) files: Vec<DataFile>,
     created_at: Option<i64>,
     last_write: Option<i64>,
@@ -357,5 +360,23 @@ impl StoredState {
     pub(super) fn path(&self) -> Option<TablePath> {
         let [entity, project, table] = &self.table;
         TablePath::new(entity, project, table).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names on disk are those of the first version, whatever the fields are called.
+    #[test]
+    fn stored_states_keep_their_field_names() {
+        let text = r#"{"format":2,"table":["me","shop","requests"],"columns":[],"writers":[],"flushed":9,"dead":[[3,5]],"empty":1,"files":[],"created_at":null,"last_write":null,"last_step":null,"version":4}"#;
+        let stored: StoredState = serde_json::from_str(text).unwrap();
+        let again = serde_json::to_string(&stored).unwrap();
+        assert_eq!(again.replace(r#","problems":[]"#, ""), text);
+        let state = TableState::from_stored(stored);
+        assert_eq!((state.flushed_upto, state.visible_upto, state.state_upto), (9, 9, 9));
+        assert_eq!((state.rows(), state.hole_count, state.version), (6, 1, Some(4)));
+        assert!(state.deleted.contains(3) && state.is_dirty());
     }
 }

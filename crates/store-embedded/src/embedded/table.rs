@@ -33,7 +33,7 @@ pub(super) struct Table {
     /// Held by the batch that is being admitted, from the decision on its lines until it is
     /// submitted to the log.
     pub(super) admission: tokio::sync::Mutex<()>,
-    pub(super) rest: tokio::sync::Mutex<Rest>,
+    pub(super) flush_state: tokio::sync::Mutex<FlushState>,
     /// The checksums of its files.
     pub(super) sums: Arc<Sums>,
     fault: Mutex<Option<Fault>>,
@@ -58,7 +58,7 @@ impl OpenSegment {
 
 /// State that only one task at a time may change.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct FlushState {
     pub(super) delta: DeltaFolder,
     /// Files that were replaced, and when; readers may still have them open.
     pub(super) replaced: Vec<(Instant, String)>,
@@ -83,9 +83,9 @@ pub(crate) struct Snapshot {
     pub(crate) folder: PathBuf,
     pub(crate) columns: Arc<Columns>,
     pub(crate) files: Arc<Vec<DataFile>>,
-    pub(crate) live: Vec<arrow::array::RecordBatch>,
+    pub(crate) memtable: Vec<arrow::array::RecordBatch>,
     /// Deleted positions.
-    pub(crate) dead: Ranges,
+    pub(crate) deleted: Ranges,
     pub(crate) end: u64,
     pub(crate) has_steps: bool,
     /// The checksums of `files`.
@@ -99,7 +99,7 @@ impl Table {
         state: TableState,
         open_segment: Arc<OpenSegment>,
     ) -> Self {
-        let rest = Rest {
+        let flush_state = FlushState {
             delta: DeltaFolder::new(folder.clone()),
             replaced: Vec::new(),
             is_delta_lost: false,
@@ -108,10 +108,10 @@ impl Table {
         Self {
             path,
             folder,
-            end: watch::Sender::new(state.end),
+            end: watch::Sender::new(state.visible_upto),
             state: Mutex::new(state),
             admission: tokio::sync::Mutex::new(()),
-            rest: tokio::sync::Mutex::new(rest),
+            flush_state: tokio::sync::Mutex::new(flush_state),
             sums: Arc::default(),
             fault: Mutex::default(),
             open_segment,
@@ -124,9 +124,9 @@ impl Table {
             folder: self.folder.clone(),
             columns: Arc::clone(&state.columns),
             files: Arc::clone(&state.files),
-            live: state.live.batches(),
-            dead: state.dead.clone(),
-            end: state.end,
+            memtable: state.memtable.batches(),
+            deleted: state.deleted.clone(),
+            end: state.visible_upto,
             has_steps: state.last_step.is_some(),
             sums: Arc::clone(&self.sums),
         }

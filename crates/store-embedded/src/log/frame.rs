@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use streamtable_schema::{TablePath, Timestamp};
-use streamtable_store::Numbering;
+use streamtable_store::OnDuplicate;
 
 use crate::seeded_bug::{Bug, is_seeded};
 
@@ -23,7 +23,7 @@ pub(super) const MAX_PAYLOAD: usize = 256 << 20;
 pub(crate) struct Frame {
     pub(crate) table: TablePath,
     pub(crate) writer: String,
-    pub(crate) numbering: Numbering,
+    pub(crate) on_duplicate: OnDuplicate,
     pub(crate) received_at: Timestamp,
     /// The position of the first row; the others follow without gaps.
     pub(crate) first_position: u64,
@@ -41,9 +41,9 @@ impl Frame {
             out.extend_from_slice(&(part.len() as u32).to_le_bytes());
             out.extend_from_slice(part.as_bytes());
         }
-        out.push(match self.numbering {
-            Numbering::Once => 0,
-            Numbering::Overwrite => 1,
+        out.push(match self.on_duplicate {
+            OnDuplicate::Ignore => 0,
+            OnDuplicate::Replace => 1,
         });
         out.extend_from_slice(&self.received_at.as_micros().to_le_bytes());
         out.extend_from_slice(&self.first_position.to_le_bytes());
@@ -68,9 +68,9 @@ impl Frame {
         let mut input = Input { bytes: payload, at: 0 };
         let [entity, project, table, writer] =
             [input.text()?, input.text()?, input.text()?, input.text()?];
-        let numbering = match input.take(1)?[0] {
-            0 => Numbering::Once,
-            1 => Numbering::Overwrite,
+        let on_duplicate = match input.take(1)?[0] {
+            0 => OnDuplicate::Ignore,
+            1 => OnDuplicate::Replace,
             _ => return None,
         };
         let received_at = Timestamp::from_micros(i64::from_le_bytes(input.array()?));
@@ -98,7 +98,7 @@ impl Frame {
         whole.then(|| Self {
             table,
             writer: writer.to_owned(),
-            numbering,
+            on_duplicate,
             received_at,
             first_position,
             rows,
@@ -189,7 +189,7 @@ mod tests {
             |(writer, once, at, first_position, rows)| Frame {
                 table: TablePath::new("me", "a project", "t.1").unwrap(),
                 writer,
-                numbering: if once { Numbering::Once } else { Numbering::Overwrite },
+                on_duplicate: if once { OnDuplicate::Ignore } else { OnDuplicate::Replace },
                 received_at: Timestamp::from_micros(at),
                 first_position,
                 rows: rows.into_iter().map(|(n, line)| (n, line.into())).collect(),

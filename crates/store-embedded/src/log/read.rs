@@ -85,15 +85,16 @@ mod tests {
     use proptest::prelude::*;
     use streamtable_schema::{TablePath, Timestamp};
 
+    use streamtable_store::OnDuplicate;
+
     use super::super::frame::seal;
     use super::*;
-    use streamtable_store::Numbering;
 
     fn frame(n: u64) -> Frame {
         Frame {
             table: TablePath::new("me", "p", "t").unwrap(),
             writer: "w".into(),
-            numbering: Numbering::Once,
+            on_duplicate: OnDuplicate::Ignore,
             received_at: Timestamp::from_micros(0),
             first_position: n,
             rows: vec![(n, r#"{"a":1}"#.into())],

@@ -21,13 +21,12 @@ use datafusion::prelude::SessionConfig;
 use futures_util::{Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 use streamtable_schema::TablePath;
-use streamtable_store::{MemoryCeiling, Query, ReadRow, Rows, StoreError};
+use streamtable_store::{MemoryCeiling, ReadRow, Rows, SqlQuery, StoreError};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::at_rest::{self, AtRest};
 use super::catalog::{Tables, Visible};
 use super::functions::BoundFunctions;
 use super::icontains::IContains;
@@ -37,9 +36,10 @@ use super::newest_first::NewestFirst;
 use super::plan_limits::{Guarded, batch_rows, check_size};
 use super::running::{RunningQueries, RunningQuery, too_long, watch};
 use super::sql_limits;
+use super::table_scan::{self, TableScan};
 use crate::columns::read_rows;
 use crate::embedded::{Snapshot, StoreConfig, TABLES};
-use crate::live::rows_before;
+use crate::memtable::rows_before;
 
 /// The stack size of threads that plan and run queries. Plans are trees, and much of the engine
 /// recurses into them. Only the used part takes memory.
@@ -99,7 +99,7 @@ impl Engine {
         let tables = config.folder.join(TABLES);
         std::fs::create_dir_all(&tables)?;
         let tables = LocalFileSystem::new_with_prefix(tables).map_err(|e| failed(e.into()))?;
-        resources.register_object_store(at_rest::place().as_ref(), Arc::new(tables));
+        resources.register_object_store(table_scan::place().as_ref(), Arc::new(tables));
         let threads = config.query_threads.max(1);
         let pool = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -125,7 +125,7 @@ impl Engine {
     pub(crate) async fn query(
         &self,
         tables: Arc<dyn Tables>,
-        query: Query,
+        query: SqlQuery,
     ) -> Result<Rows, StoreError> {
         self.memory.check()?;
         let timeout = query.timeout;
@@ -192,8 +192,8 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError> {
         let columns = Arc::clone(&snapshot.columns);
-        let first_live = snapshot.live.first().and_then(|batch| {
-            Some(crate::live::positions(batch)?.values().first().copied()? as u64)
+        let first_in_memory = snapshot.memtable.first().and_then(|batch| {
+            Some(crate::memtable::positions(batch)?.values().first().copied()? as u64)
         });
         if from >= snapshot.end {
             return Ok(Vec::new());
@@ -201,7 +201,7 @@ impl Engine {
         let rows = |batches: Vec<RecordBatch>| {
             batches.iter().flat_map(|batch| read_rows(&columns, batch)).collect()
         };
-        if first_live.is_some_and(|first| first <= from) {
+        if first_in_memory.is_some_and(|first| first <= from) {
             return Ok(rows(read_memory(&snapshot, from, limit)));
         }
         let query = Arc::new(RunningQuery::new(READ_TIMEOUT, &self.resources.memory_pool));
@@ -339,12 +339,12 @@ async fn read_files(
         is_needed
     });
     let files: Vec<_> = files.cloned().collect();
-    if rows >= (limit as u64) + snapshot.dead.count_within(from..snapshot.end) {
-        snapshot.live.clear();
+    if rows >= (limit as u64) + snapshot.deleted.count_within(from..snapshot.end) {
+        snapshot.memtable.clear();
     }
     snapshot.files = Arc::new(files);
     let schema = snapshot.columns.arrow_schema();
-    let plan = AtRest::new(snapshot, schema).rows_from(&state, from, limit).await;
+    let plan = TableScan::new(snapshot, schema).rows_from(&state, from, limit).await;
     collect(plan.map_err(failed)?, state.task_ctx()).await.map_err(failed)
 }
 
@@ -379,16 +379,16 @@ impl Tables for NoTables {
 fn read_memory(snapshot: &Snapshot, from: u64, limit: usize) -> Vec<RecordBatch> {
     let mut batches = Vec::new();
     let mut left = limit;
-    for batch in &snapshot.live {
+    for batch in &snapshot.memtable {
         let skip = rows_before(batch, from);
         let rest = batch.slice(skip, batch.num_rows() - skip);
-        let Some(positions) = crate::live::positions(&rest) else { continue };
+        let Some(positions) = crate::memtable::positions(&rest) else { continue };
         let mut at = 0;
         // Runs of rows between deleted positions.
         while at < rest.num_rows() && left > 0 {
-            let alive = |i: usize| !snapshot.dead.contains(positions.value(i) as u64);
-            let start = (at..rest.num_rows()).find(|&i| alive(i)).unwrap_or(rest.num_rows());
-            let end = (start..rest.num_rows()).find(|&i| !alive(i)).unwrap_or(rest.num_rows());
+            let is_kept = |i: usize| !snapshot.deleted.contains(positions.value(i) as u64);
+            let start = (at..rest.num_rows()).find(|&i| is_kept(i)).unwrap_or(rest.num_rows());
+            let end = (start..rest.num_rows()).find(|&i| !is_kept(i)).unwrap_or(rest.num_rows());
             let count = (end - start).min(left);
             if count > 0 {
                 batches.push(rest.slice(start, count));

@@ -15,7 +15,7 @@ const STACK_BYTES: usize = 16 << 20;
 /// inserted into a query without changing its meaning.
 ///
 /// Subqueries, window functions and `*` are refused. Columns and functions are looked up when the
-/// query is planned.
+/// query is planned. [`Query::row_expression`](streamtable_store::Query::row_expression) calls it.
 pub fn row_expression(text: &str) -> Result<String, StoreError> {
     super::sql_limits::EXPRESSION.check(text)?;
     // The caller's thread may have a small stack, and the parser's tree is dropped recursively.

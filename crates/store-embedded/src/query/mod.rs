@@ -1,6 +1,5 @@
 //! SQL queries and their results.
 
-mod at_rest;
 mod catalog;
 mod checked;
 mod engine;
@@ -15,6 +14,7 @@ mod newest_first;
 mod plan_limits;
 mod running;
 mod sql_limits;
+mod table_scan;
 mod text_concat;
 mod view;
 

@@ -12,8 +12,8 @@ use datafusion::functions::core::expr_fn::{coalesce, named_struct};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit, when};
 use streamtable_wire::TIMESTAMP_COLUMN;
 
-use super::at_rest::AtRest;
 use super::named::Named;
+use super::table_scan::TableScan;
 use crate::columns::{Column, Columns, Kind, Slot, fixed};
 use crate::embedded::Snapshot;
 
@@ -67,9 +67,9 @@ pub(super) fn view(
     }
     slots.sort_unstable();
     let schema = columns.schema_of(&slots);
-    let source = provider_as_source(Arc::new(AtRest::new(snapshot, schema)));
+    let source = provider_as_source(Arc::new(TableScan::new(snapshot, schema)));
     // The name is visible only in explanations.
-    let plan = LogicalPlanBuilder::scan(TableReference::bare("at_rest"), source, None)?
+    let plan = LogicalPlanBuilder::scan(TableReference::bare("rows"), source, None)?
         .project(exprs)?
         .build()?;
     Ok(Arc::new(ViewTable::new(plan, None)))

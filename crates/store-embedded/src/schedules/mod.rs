@@ -26,7 +26,7 @@ enum Op {
     /// Lines of a run are appended and overwrite others.
     Overwrite { line: u64, count: u64, value: u8 },
     /// Rows are flushed.
-    Rest,
+    Flush,
     /// The process crashes.
     Crash,
     /// The process crashes between a commit and the next write.
@@ -34,7 +34,7 @@ enum Op {
     /// The store is closed.
     Close,
     /// A flush fails, and the process crashes.
-    CrashInRest,
+    CrashInFlush,
     /// The log cannot be written while lines are appended, and the process crashes.
     CrashWhenFull { writer: u8, first: u64, count: u64 },
     /// A bit of the log flips while no process runs.
@@ -48,11 +48,11 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|((writer, first, count), kind)| Op::Append { writer, first, count, kind }),
         4 => (0u64..8, 1u64..6, 0u8..2)
             .prop_map(|(line, count, value)| Op::Overwrite { line, count, value }),
-        2 => Just(Op::Rest),
+        2 => Just(Op::Flush),
         1 => Just(Op::Crash),
         1 => Just(Op::CrashAfterCommit),
         1 => Just(Op::Close),
-        1 => Just(Op::CrashInRest),
+        1 => Just(Op::CrashInFlush),
         1 => batch()
             .prop_map(|(writer, first, count)| Op::CrashWhenFull { writer, first, count }),
         2 => (any::<usize>(), 0u8..8).prop_map(|(at, bit)| Op::Flip { at, bit }),

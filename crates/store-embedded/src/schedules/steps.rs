@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use streamtable_schema::{ColumnPolicy, Timestamp};
-use streamtable_store::{Batch, Numbering, Store as _};
+use streamtable_store::{Append as _, Batch, OnDuplicate, Read as _};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -25,7 +25,7 @@ fn runtime(failing: &Arc<FailingStep>) -> Runtime {
 }
 
 /// Makes lines of several writers that add columns and widen them.
-fn batch(numbering: Numbering, padding: usize) -> Batch {
+fn batch(on_duplicate: OnDuplicate, padding: usize) -> Batch {
     let line = |n: usize| {
         let text = "x".repeat(padding);
         let value = if n.is_multiple_of(2) { n.to_string() } else { format!("\"{n}\"") };
@@ -36,7 +36,7 @@ fn batch(numbering: Numbering, padding: usize) -> Batch {
         writer: "run".to_owned(),
         first_line: 3.into(),
         lines: (0..6).map(line).collect(),
-        numbering,
+        on_duplicate,
         columns: ColumnPolicy::Evolve,
         received_at: Timestamp::from_millis(1_700_000_000_000),
     }
@@ -45,9 +45,11 @@ fn batch(numbering: Numbering, padding: usize) -> Batch {
 /// Everything that a client can see of the table.
 async fn visible(store: &EmbeddedStore) -> String {
     let rows = store.read(&table(), 0, 100).await.unwrap();
-    let next: Vec<u64> =
-        ["run", "w0", "w1", "w2"].iter().map(|writer| store.next_line(&table(), writer)).collect();
-    format!("{rows:?} {next:?} {:?}", store.table(&table()))
+    let mut next = Vec::new();
+    for writer in ["run", "w0", "w1", "w2"] {
+        next.push(store.next_line(&table(), writer).await.unwrap());
+    }
+    format!("{rows:?} {next:?} {:?}", store.table(&table()).await.unwrap())
 }
 
 /// Lets step `n` fail, and returns whether there was one.
@@ -55,16 +57,16 @@ async fn fails(
     failing: &FailingStep,
     n: usize,
     failure: Failure,
-    numbering: Numbering,
+    on_duplicate: OnDuplicate,
     padding: usize,
 ) -> bool {
     let folder = TempDir::new().unwrap();
     let store = open(folder.path()).await;
-    let batch = batch(numbering, padding);
+    let batch = batch(on_duplicate, padding);
     let earlier = Batch { first_line: 0.into(), lines: batch.lines[..2].to_vec(), ..batch.clone() };
     store.append(earlier).await.unwrap();
     let before = visible(&store).await;
-    let charged = store.live_bytes();
+    let charged = store.memtable_bytes();
     failing.arm(n, failure);
     let appended = store.append(batch.clone()).await;
     if !failing.disarm() {
@@ -74,7 +76,7 @@ async fn fails(
     let error = appended.unwrap_err().to_string();
     assert!(!error.contains("secret"), "the text of a panic is in {error:?}");
     assert_eq!(visible(&store).await, before, "step {n} leaves a trace");
-    assert_eq!(store.live_bytes(), charged, "step {n} leaves memory charged");
+    assert_eq!(store.memtable_bytes(), charged, "step {n} leaves memory charged");
     let again = store.append(batch.clone()).await.unwrap();
     assert_eq!((again.stored, again.repeated, again.end), (6, 0, 8), "after step {n}");
     let once_more = store.append(batch).await.unwrap();
@@ -88,11 +90,11 @@ async fn fails(
 }
 
 #[track_caller]
-fn check(numbering: Numbering, padding: usize) {
+fn check(on_duplicate: OnDuplicate, padding: usize) {
     let failing = Arc::new(FailingStep::default());
     let runtime = runtime(&failing);
     for failure in [Failure::Error, Failure::Panic] {
-        let step = |n| runtime.block_on(fails(&failing, n, failure, numbering, padding));
+        let step = |n| runtime.block_on(fails(&failing, n, failure, on_duplicate, padding));
         let steps = (1..MANY).take_while(|&n| step(n)).count();
         // One at the start, one a line, one a change of columns, one a set of arrays, two at the end.
         assert!((14..MANY - 1).contains(&steps), "{steps} steps");
@@ -101,15 +103,15 @@ fn check(numbering: Numbering, padding: usize) {
 
 #[test]
 fn rows_are_stored_once_after_any_step_of_admission_failed() {
-    check(Numbering::Once, 3);
+    check(OnDuplicate::Ignore, 3);
 }
 
 #[test]
 fn lines_are_overwritten_once_after_any_step_of_admission_failed() {
-    check(Numbering::Overwrite, 3);
+    check(OnDuplicate::Replace, 3);
 }
 
 #[test]
 fn rows_of_a_large_batch_are_stored_once_after_any_step_of_admission_failed() {
-    check(Numbering::Once, 4 << 10);
+    check(OnDuplicate::Ignore, 4 << 10);
 }

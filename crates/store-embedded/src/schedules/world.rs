@@ -10,7 +10,10 @@ use futures_util::TryStreamExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp, Value};
-use streamtable_store::{Batch, LineNumber, Numbering, Query, ReadRow, Store, StoreError};
+use streamtable_store::{
+    Append as _, Batch, LineNumber, OnDuplicate, Query as _, Read as _, ReadRow, SqlQuery,
+    Store as _, StoreError,
+};
 use tempfile::TempDir;
 
 use super::Op;
@@ -91,8 +94,8 @@ impl World {
         self.store.as_ref().expect("a process is there between operations")
     }
 
-    async fn rest(&mut self) {
-        self.store().put_to_rest().await.unwrap();
+    async fn flush(&mut self) {
+        self.store().flush().await.unwrap();
     }
 
     pub(super) async fn step(&mut self, op: Op) -> TestCaseResult {
@@ -104,15 +107,15 @@ impl World {
             }
             Op::Overwrite { line, count, value: kind } => {
                 let (batch, values) = lines("run", line..line + count, kind);
-                let batch = Batch { numbering: Numbering::Overwrite, ..batch };
+                let batch = Batch { on_duplicate: OnDuplicate::Replace, ..batch };
                 self.store().append(batch).await.unwrap();
                 self.model.overwrite(line, values);
             }
-            Op::Rest => self.rest().await,
+            Op::Flush => self.flush().await,
             Op::Crash => self.crash().await,
             Op::CrashAfterCommit => {
                 let kept = Kept::of(self.folder.path());
-                self.rest().await;
+                self.flush().await;
                 self.store = None;
                 kept.put_back(self.folder.path());
                 self.open().await;
@@ -121,17 +124,17 @@ impl World {
                 self.store().close().await.unwrap();
                 self.crash().await;
             }
-            Op::CrashInRest => {
+            Op::CrashInFlush => {
                 let unblock = block(&self.folder.path().join("tables/me/shop/requests"));
                 // There may be nothing to flush.
-                let _ = self.store().put_to_rest().await;
+                let _ = self.store().flush().await;
                 self.store = None;
                 unblock();
                 self.open().await;
             }
             Op::CrashWhenFull { writer, first, count } => {
                 // The next write needs a new file.
-                self.rest().await;
+                self.flush().await;
                 let (batch, values) = lines(&format!("w{writer}"), first..first + count, 0);
                 let unblock = block(&self.folder.path().join("log"));
                 // Repeated lines need no space.
@@ -162,7 +165,7 @@ impl World {
         let count = self.model.once.len() + run.len();
         prop_assert_eq!(rows.len(), count);
         if count > 0 {
-            let told = self.store().table(&table()).unwrap().summary.rows;
+            let told = self.store().table(&table()).await.unwrap().unwrap().summary.rows;
             prop_assert_eq!(told, count as u64);
             prop_assert_eq!(self.number("select count(*) from requests").await, count as i64);
             let distinct = "select count(*) from (select distinct _writer, _line from requests)";
@@ -219,7 +222,7 @@ impl World {
 
     /// Answers a query whose result is one number.
     async fn number(&self, sql: &str) -> i64 {
-        let query = Query {
+        let query = SqlQuery {
             sql: sql.to_owned(),
             home: Some(("me".to_owned(), "shop".to_owned())),
             entities: None,
@@ -265,7 +268,7 @@ fn lines(writer: &str, numbers: std::ops::Range<u64>, kind: u8) -> (Batch, Vec<V
         writer: writer.to_owned(),
         first_line: LineNumber::new(first_line).unwrap(),
         lines: texts,
-        numbering: Numbering::Once,
+        on_duplicate: OnDuplicate::Ignore,
         columns: ColumnPolicy::Evolve,
         received_at: Timestamp::from_millis(1_700_000_000_000),
     };

@@ -1,7 +1,7 @@
 //! Recovery from a process that ends at a bad moment. Random schedules of such crashes are in
 //! `src/schedules`.
 
-use streamtable_store::Store;
+use streamtable_store::{Append as _, Read as _, Store as _};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig};
 
 use crate::support::{Folder, Kept, batch, lines, log, number, rows, table};
@@ -17,12 +17,12 @@ async fn rows_in_the_log_come_back() {
     assert_eq!(lines(&store, "w").await, (0..10).collect::<Vec<_>>());
     // Lines that were stored before are recognized.
     assert_eq!(log(&store, "w", 5..12).await.stored, 2);
-    assert_eq!(store.next_line(&table(), "w"), 12);
+    assert_eq!(store.next_line(&table(), "w").await.unwrap(), 12);
     assert_eq!(number(&store, "select count(*) from requests").await, 12);
 }
 
 #[tokio::test]
-async fn rows_at_rest_come_back() {
+async fn flushed_rows_come_back() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..10).await;
@@ -33,7 +33,7 @@ async fn rows_at_rest_come_back() {
     assert_eq!(log(&store, "w", 0..11).await.repeated, 10);
     assert_eq!(lines(&store, "w").await, (0..11).collect::<Vec<_>>());
     assert_eq!(number(&store, "select sum(n) from requests").await, 55);
-    let info = store.table(&table()).unwrap();
+    let info = store.table(&table()).await.unwrap().unwrap();
     assert_eq!((info.summary.rows, info.end, info.columns.len()), (11, 11, 2));
     assert_eq!(folder.files("tables", ".parquet").len(), 1);
 }
@@ -44,16 +44,16 @@ async fn a_commit_that_was_not_told_is_found() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..10).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 10..20).await;
     let kept = Kept::of(&folder);
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     drop(store);
     kept.put_back(&folder);
     let store = folder.open().await;
     assert_eq!(store.recovery().rows, 0);
     log(&store, "w", 15..25).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     assert_eq!(lines(&store, "w").await, (0..25).collect::<Vec<_>>());
     assert_eq!(number(&store, "select count(*) from requests").await, 25);
 }
@@ -66,14 +66,14 @@ async fn a_first_commit_that_was_not_told_is_found() {
     log(&store, "w", 0..10).await;
     let mixed = vec![r#"{"n":"ten","other":[1]}"#.to_owned()];
     store.append(batch("w", 10, mixed)).await.unwrap();
-    let before = (rows(&store).await, store.table(&table()).unwrap().columns);
+    let before = (rows(&store).await, store.table(&table()).await.unwrap().unwrap().columns);
     let kept = Kept::of(&folder);
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     drop(store);
     kept.put_back(&folder);
     let store = folder.open().await;
     assert_eq!(log(&store, "w", 0..11).await.repeated, 11);
-    let columns = store.table(&table()).unwrap().columns;
+    let columns = store.table(&table()).await.unwrap().unwrap().columns;
     let types = |columns: &[streamtable_store::ColumnInfo]| {
         columns.iter().map(|it| (it.name.clone(), it.ty.clone())).collect::<Vec<_>>()
     };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use streamtable_store::Store;
+use streamtable_store::Read as _;
 
 use crate::support::{Folder, lines, log, number, table};
 
@@ -25,7 +25,7 @@ async fn a_damaged_frame_is_set_aside() {
     let expected: Vec<u64> = (0..10).chain(20..30).collect();
     assert_eq!(lines(&store, "w").await, expected);
     assert_eq!(number(&store, "select count(*) from requests").await, 20);
-    assert_eq!(store.table(&table()).unwrap().summary.rows, 20);
+    assert_eq!(store.table(&table()).await.unwrap().unwrap().summary.rows, 20);
     // Clients that still have the rows can send them again.
     assert_eq!(log(&store, "w", 0..30).await.stored, 10);
 }
@@ -57,7 +57,7 @@ async fn a_damaged_file_is_set_aside() {
     let store = folder.open().await;
     for first in [0, 10, 20] {
         log(&store, "w", first..first + 10).await;
-        store.put_to_rest().await.unwrap();
+        store.flush().await.unwrap();
     }
     assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
     let path = &folder.files("tables", ".parquet")[1];
@@ -70,7 +70,7 @@ async fn a_damaged_file_is_set_aside() {
     let expected: Vec<u64> = (0..10).chain(20..30).collect();
     assert_eq!(lines(&store, "w").await, expected);
     assert_eq!(number(&store, "select count(*) from requests").await, 20);
-    assert_eq!(store.table(&table()).unwrap().summary.rows, 20);
+    assert_eq!(store.table(&table()).await.unwrap().unwrap().summary.rows, 20);
     drop(store);
     let store = folder.open().await;
     assert_eq!(lines(&store, "w").await, expected);
@@ -83,7 +83,7 @@ async fn small_files_are_put_together() {
     let store = folder.open().await;
     for first in 0..20 {
         log(&store, "w", first * 10..first * 10 + 10).await;
-        store.put_to_rest().await.unwrap();
+        store.flush().await.unwrap();
     }
     let info = number(&store, "select count(*) from requests").await;
     assert_eq!(info, 200);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use streamtable_schema::TablePath;
-use streamtable_store::{Batch, ProblemKind, Store, StoreError};
+use streamtable_store::{Append as _, Batch, ProblemKind, Read as _, Store as _, StoreError};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig};
 
 use crate::support::{Folder, NOTHING, batch, lines, log, number};
@@ -32,8 +32,8 @@ async fn count(store: &EmbeddedStore, table: &TablePath) -> usize {
 }
 
 /// Returns the kinds of problems of a table.
-fn kinds(store: &EmbeddedStore, table: &TablePath) -> Vec<ProblemKind> {
-    let summary = store.table(table).unwrap().summary;
+async fn kinds(store: &EmbeddedStore, table: &TablePath) -> Vec<ProblemKind> {
+    let summary = store.table(table).await.unwrap().unwrap().summary;
     summary.problems.into_iter().map(|problem| problem.kind).collect()
 }
 
@@ -62,14 +62,14 @@ async fn a_table_that_cannot_be_flushed_stops_no_other() {
         for table in [&first, &bad, &last] {
             append(&store, table, round).await;
         }
-        let error = store.put_to_rest().await.unwrap_err().to_string();
+        let error = store.flush().await.unwrap_err().to_string();
         assert!(error.contains("1 of 3 tables cannot be flushed: me/p/b"), "{error}");
         assert_eq!(parquet_files(&folder, "me/p/a"), round as usize + 1);
         assert_eq!(parquet_files(&folder, "me/p/c"), round as usize + 1);
     }
-    assert_eq!(kinds(&store, &bad), [ProblemKind::NotFlushed]);
-    assert_eq!(kinds(&store, &first), []);
-    assert_eq!(store.health().tables.len(), 1);
+    assert_eq!(kinds(&store, &bad).await, [ProblemKind::NotFlushed]);
+    assert_eq!(kinds(&store, &first).await, []);
+    assert_eq!(store.health().await.tables.len(), 1);
     // Closed files of the log are as long as their frames.
     assert!(log_bytes(&folder) < 1 << 20, "{} bytes", log_bytes(&folder));
     store.close().await.unwrap();
@@ -78,10 +78,10 @@ async fn a_table_that_cannot_be_flushed_stops_no_other() {
     let store = folder.open().await;
     assert_eq!(store.recovery().rows, 5, "only the rows of one table are in the log");
     fs::remove_file(place).unwrap();
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     for table in [&first, &bad, &last] {
         assert_eq!(count(&store, table).await, 5);
-        assert_eq!(kinds(&store, table), []);
+        assert_eq!(kinds(&store, table).await, []);
     }
     assert_eq!(folder.files("log", ".log").len(), 0);
 }
@@ -89,12 +89,12 @@ async fn a_table_that_cannot_be_flushed_stops_no_other() {
 #[tokio::test]
 async fn tables_that_cannot_be_flushed_leave_room_for_others() {
     let folder = Folder::new();
-    let config = StoreConfig { live_bytes: 1 << 20, ..folder.config() };
+    let config = StoreConfig { memtable_bytes: 1 << 20, ..folder.config() };
     let store = folder.open_with(config.clone()).await;
     let [bad, good] = ["me/p/bad", "me/p/good"].map(path);
     block(&folder.path().join("tables/me/p/bad"));
     append(&store, &bad, 0).await;
-    assert!(store.put_to_rest().await.is_err());
+    assert!(store.flush().await.is_err());
     let mut line = 1;
     let refused = loop {
         match try_append(&store, &bad, line).await {
@@ -107,7 +107,7 @@ async fn tables_that_cannot_be_flushed_leave_room_for_others() {
     assert!(refused.to_string().contains("the table cannot be flushed"), "{refused}");
     for line in 0..2000 {
         append(&store, &good, line).await;
-        assert!(store.live_bytes() <= config.live_bytes + (1 << 16));
+        assert!(store.memtable_bytes() <= config.memtable_bytes + (1 << 16));
     }
     assert_eq!(count(&store, &bad).await, line as usize);
     assert_eq!(count(&store, &good).await, 2000);
@@ -131,11 +131,11 @@ async fn a_damaged_delta_log_is_written_again() {
     for table in [&bad, &good] {
         append(&store, table, 1).await;
     }
-    store.put_to_rest().await.unwrap();
-    assert_eq!(kinds(&store, &good), []);
+    store.flush().await.unwrap();
+    assert_eq!(kinds(&store, &good).await, []);
     for _ in 0..2 {
         // The damage is remembered, and the new log is right.
-        assert!(!kinds(&store, &bad).is_empty());
+        assert!(!kinds(&store, &bad).await.is_empty());
         assert_eq!(store.verify().await.unwrap(), NOTHING);
         assert_eq!(count(&store, &bad).await, 2);
     }
@@ -143,7 +143,7 @@ async fn a_damaged_delta_log_is_written_again() {
     drop(store);
     let store = folder.open().await;
     assert_eq!(count(&store, &bad).await, 2);
-    assert_eq!(kinds(&store, &bad).len(), 1);
+    assert_eq!(kinds(&store, &bad).await.len(), 1);
 }
 
 #[tokio::test]
@@ -196,12 +196,12 @@ async fn a_missing_part_of_the_log_is_reported() {
             append(&store, &path("me/shop/requests"), line).await;
         }
         let store = folder.open().await;
-        assert_eq!((store.recovery().missing, store.health().is_ok()), (0, true));
+        assert_eq!((store.recovery().missing, store.health().await.is_ok()), (0, true));
         drop(store);
         fs::remove_file(&folder.files("log", ".log")[missing]).unwrap();
         let store = folder.open().await;
         assert_eq!(store.recovery().missing, 1);
-        assert_eq!(store.health().store[0].kind, ProblemKind::LogIncomplete);
+        assert_eq!(store.health().await.store[0].kind, ProblemKind::LogIncomplete);
         let expected: Vec<u64> = (0..4).filter(|&line| line != missing as u64).collect();
         assert_eq!(lines(&store, "w").await, expected);
         // New rows do not reuse the numbers of the missing ones.
@@ -235,7 +235,7 @@ async fn a_copy_of_a_running_store_has_all_rows() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..100).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 100..200).await;
     let backup = Folder::new();
     let (from, to) = (folder.path(), backup.path());
@@ -244,11 +244,11 @@ async fn a_copy_of_a_running_store_has_all_rows() {
     }
     copy(&from.join("log"), &to.join("log"), &|_| true);
     log(&store, "w", 200..300).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     let is_rows = |path: &Path| path.extension().is_some_and(|it| it == "parquet");
     copy(&from.join("tables"), &to.join("tables"), &|path| !is_rows(path));
     log(&store, "w", 300..400).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     copy(&from.join("tables"), &to.join("tables"), &is_rows);
     drop(store);
     let store = backup.open().await;
@@ -265,18 +265,18 @@ async fn a_copy_in_the_wrong_order_is_reported() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..100).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 100..200).await;
     let backup = Folder::new();
     for name in ["log", "tables"] {
         fs::create_dir_all(backup.path().join(name)).unwrap();
     }
     copy(&folder.path().join("tables"), &backup.path().join("tables"), &|_| true);
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 200..300).await;
     copy(&folder.path().join("log"), &backup.path().join("log"), &|_| true);
     drop(store);
     let store = backup.open().await;
     assert_eq!(lines(&store, "w").await.len(), 200);
-    assert!(!store.health().is_ok(), "rows are missing and nothing is reported");
+    assert!(!store.health().await.is_ok(), "rows are missing and nothing is reported");
 }

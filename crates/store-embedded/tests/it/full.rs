@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use streamtable_store::{Store, StoreError};
+use streamtable_store::{Append as _, StoreError};
 use streamtable_store_embedded::StoreConfig;
 
 use crate::support::{Folder, batch, lines, log, number};
@@ -52,15 +52,15 @@ async fn rows_that_cannot_come_to_rest() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..10).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 10..20).await;
     let unblock = block(&folder.path().join("tables/me/shop/requests"));
-    assert!(store.put_to_rest().await.is_err());
+    assert!(store.flush().await.is_err());
     // The rows are still in memory and in the log, and more can be appended.
     log(&store, "w", 20..25).await;
     unblock();
     assert_eq!(lines(&store, "w").await, (0..25).collect::<Vec<_>>());
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     drop(store);
     let store = folder.open().await;
     assert_eq!(store.recovery().rows, 0);
@@ -73,7 +73,7 @@ async fn files_that_nobody_needs_are_deleted() {
     let folder = Folder::new();
     let store = folder.open().await;
     log(&store, "w", 0..10).await;
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     drop(store);
     let kept = folder.files("tables", ".parquet");
     let orphan = kept[0].with_file_name("part-000000000000-000000000010-10-00000000-0.parquet");

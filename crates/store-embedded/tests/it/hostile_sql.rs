@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use futures_util::TryStreamExt as _;
-use streamtable_store::{MemoryCeiling, Query, Store as _, StoreError};
+use streamtable_store::{Append as _, MemoryCeiling, Query as _, SqlQuery, Store as _, StoreError};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig, row_expression};
 
 use crate::support::{Folder, ask, batch, log, number};
@@ -14,8 +14,8 @@ use crate::support::{Folder, ask, batch, log, number};
 /// Long enough for a busy machine; a hang is longer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-fn query(sql: &str) -> Query {
-    Query {
+fn query(sql: &str) -> SqlQuery {
+    SqlQuery {
         sql: sql.to_owned(),
         home: Some(("me".to_owned(), "shop".to_owned())),
         entities: None,
@@ -149,7 +149,7 @@ async fn joins_that_never_pause_end_with_their_time() {
         "with c0(x) as (values (1), (2)), {squares} select count(*) from c5 a cross join c5 b"
     );
     for _ in 0..4 {
-        let short = Query { timeout: Duration::from_millis(300), ..query(&sql) };
+        let short = SqlQuery { timeout: Duration::from_millis(300), ..query(&sql) };
         let error = match store.query(short).await {
             Ok(rows) => rows.batches.try_collect::<Vec<_>>().await.unwrap_err(),
             Err(error) => error,

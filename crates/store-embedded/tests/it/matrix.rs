@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 use streamtable_schema::TablePath;
-use streamtable_store::{Batch, Health, Query, Store};
+use streamtable_store::{Append as _, Batch, Health, Query as _, Read as _, SqlQuery, Store as _};
 use streamtable_store_embedded::EmbeddedStore;
 
 use crate::support::{Folder, batch};
@@ -106,7 +106,7 @@ impl Original {
             for table in TABLES {
                 append(&store, table, part * FLUSHED / 3..(part + 1) * FLUSHED / 3).await;
             }
-            store.put_to_rest().await.unwrap();
+            store.flush().await.unwrap();
         }
         for table in TABLES {
             // Each start creates a new log file.
@@ -213,7 +213,7 @@ async fn lines(store: &EmbeddedStore, table: &str) -> BTreeSet<u64> {
         }
     }
     let [entity, project, name] = [path.entity(), path.project(), path.table()];
-    let query = Query {
+    let query = SqlQuery {
         sql: format!(
             "select count(*), count(distinct _line), \
              coalesce(sum(case when n = _line and text = '{table} ' || _line then 1 else 0 end), 0) \
@@ -262,11 +262,11 @@ async fn examine(folder: &Folder, hurt: &BTreeSet<&'static str>, case: &str) -> 
         assert!(after >= lost || round > 0, "{case}: rows came back");
         lost = lost.max(after);
         let recovery = store.recovery();
-        is_reported |= !store.health().is_ok() || recovery.torn > 0;
+        is_reported |= !store.health().await.is_ok() || recovery.torn > 0;
         if round == 0 {
-            health = store.health();
+            health = store.health().await;
         }
-        store.put_to_rest().await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        store.flush().await.unwrap_or_else(|error| panic!("{case}: {error}"));
         for table in TABLES {
             append(&store, table, 10_000..10_010).await;
         }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 use streamtable_schema::Timestamp;
-use streamtable_store::{Batch, Store};
+use streamtable_store::{Append as _, Batch, Read as _};
 
 use crate::support::{Folder, ask, batch, log, number, table};
 
@@ -16,7 +16,7 @@ async fn large_files_are_read_in_order() {
     for first in 0..15_u64 {
         log(&store, "w", first * 10_000..(first + 1) * 10_000).await;
     }
-    store.put_to_rest().await.unwrap();
+    store.flush().await.unwrap();
     log(&store, "w", 150_000..150_010).await;
     assert_eq!(folder.files("tables", ".parquet").len(), 1);
     let mut next = 0;
@@ -52,7 +52,7 @@ async fn the_newest_rows_are_found_in_whatever_order_they_came() {
         let received_at = Timestamp::from_millis(at);
         store.append(Batch { received_at, ..batch("w", first as u64, texts) }).await.unwrap();
         if i < 7 {
-            store.put_to_rest().await.unwrap();
+            store.flush().await.unwrap();
         }
     }
     rows.sort_by_key(|&row| Reverse(row));

@@ -9,7 +9,8 @@ use arrow::datatypes::Int64Type;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 use streamtable_store::{
-    Appended, Batch, LineNumber, Numbering, Query, ReadRow, Store, StoreError,
+    Append as _, Appended, Batch, LineNumber, OnDuplicate, Query as _, Read as _, ReadRow,
+    SqlQuery, StoreError,
 };
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig};
 
@@ -106,7 +107,7 @@ pub(crate) fn batch(writer: &str, first_line: u64, lines: Vec<String>) -> Batch 
         writer: writer.to_owned(),
         first_line: LineNumber::new(first_line).unwrap(),
         lines: lines.into_iter().map(Into::into).collect(),
-        numbering: Numbering::Once,
+        on_duplicate: OnDuplicate::Ignore,
         columns: ColumnPolicy::Evolve,
         received_at: Timestamp::from_millis(1_700_000_000_000),
     }
@@ -143,7 +144,7 @@ pub(crate) async fn lines(store: &EmbeddedStore, writer: &str) -> Vec<u64> {
 
 /// Answers a query.
 pub(crate) async fn ask(store: &EmbeddedStore, sql: &str) -> Vec<RecordBatch> {
-    let query = Query {
+    let query = SqlQuery {
         sql: sql.to_owned(),
         home: Some(("me".to_owned(), "shop".to_owned())),
         entities: None,

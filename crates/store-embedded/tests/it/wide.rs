@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use streamtable_schema::Value;
-use streamtable_store::Store;
+use streamtable_store::{Append as _, Read as _, Store as _};
 
 use crate::support::{Folder, ask, batch, number, table};
 
@@ -19,9 +19,9 @@ async fn ten_thousand_columns_can_be_read() {
     let store = folder.open().await;
     let lines = vec![row(COLUMNS, 0), r#"{"c7":70}"#.to_owned()];
     store.append(batch("w", 0, lines)).await.unwrap();
-    for is_at_rest in [false, true] {
-        if is_at_rest {
-            store.put_to_rest().await.unwrap();
+    for is_flushed in [false, true] {
+        if is_flushed {
+            store.flush().await.unwrap();
         }
         assert_eq!(number(&store, "select sum(c7) from requests").await, 77);
         assert_eq!(number(&store, "select c9999 from requests where c7 < 10").await, 9999);
@@ -44,9 +44,9 @@ async fn wide_tables_answer_by_name_as_they_answer_with_all_columns() {
         r#"{"mixed":null,"c4":2.5}"#.to_owned(),
     ];
     store.append(batch("w", 0, lines)).await.unwrap();
-    for is_at_rest in [false, true] {
-        if is_at_rest {
-            store.put_to_rest().await.unwrap();
+    for is_flushed in [false, true] {
+        if is_flushed {
+            store.flush().await.unwrap();
         }
         for (columns, rest) in [
             ("c1, c149", ""),

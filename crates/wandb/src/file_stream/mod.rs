@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_server_core::{ApiError, Principal, Right, clock};
-use streamtable_store::{Batch, Numbering};
+use streamtable_store::{Batch, OnDuplicate};
 use streamtable_wire::{
     ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, MAX_REQUEST_ID_BYTES,
     REQUEST_HEADER, RejectedLine,
@@ -129,7 +129,7 @@ async fn append(
             writer: writer.clone(),
             first_line: *first_line,
             lines: lines.clone(),
-            numbering: if mode.is_async { Numbering::Once } else { Numbering::Overwrite },
+            on_duplicate: if mode.is_async { OnDuplicate::Ignore } else { OnDuplicate::Replace },
             columns: mode.columns,
             received_at: clock::timestamp(),
         };

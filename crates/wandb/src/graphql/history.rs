@@ -45,10 +45,10 @@ pub(super) struct History {
 type Numbered = (i64, ReadRow);
 
 impl History {
-    pub(super) fn of(state: &Wandb, run: &Run) -> Result<Self, ApiError> {
+    pub(super) async fn of(state: &Wandb, run: &Run) -> Result<Self, ApiError> {
         let table = run.table().map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let info = state.store.table(&table);
-        let next_line = state.store.next_line(&table, &run.table_name);
+        let info = state.store.table(&table).await?;
+        let next_line = state.store.next_line(&table, &run.table_name).await?;
         Ok(Self { table, info, next_line })
     }
 

@@ -35,8 +35,8 @@ impl Run {
         Self { run, is_bucket: true }
     }
 
-    fn rows(&self, ctx: &Context<'_>) -> Result<History, ApiError> {
-        History::of(&asker(ctx).state, &self.run)
+    async fn rows(&self, ctx: &Context<'_>) -> Result<History, ApiError> {
+        History::of(&asker(ctx).state, &self.run).await
     }
 
     /// Returns the state of a run. A running run without a recent heartbeat counts as crashed.
@@ -164,7 +164,7 @@ impl Run {
 
     /// The run's own next line. For a table with other writers, its number of rows.
     async fn history_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
-        Ok(Int64(self.rows(ctx)?.line_count()))
+        Ok(Int64(self.rows(ctx).await?.line_count()))
     }
 
     async fn events_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
@@ -179,7 +179,7 @@ impl Run {
 
     /// The last row, as a list of JSON texts.
     async fn history_tail(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
-        let last = self.rows(ctx)?.last(&asker(ctx).state).await?;
+        let last = self.rows(ctx).await?.last(&asker(ctx).state).await?;
         Ok(list_of_texts(last))
     }
 
@@ -192,7 +192,7 @@ impl Run {
 
     async fn history_keys(&self, ctx: &Context<'_>) -> async_graphql::Result<Json> {
         // Not through `serde_json::Value`, which does not keep the column order.
-        Ok(Json(async_graphql::to_value(self.rows(ctx)?.keys())?))
+        Ok(Json(async_graphql::to_value(self.rows(ctx).await?.keys())?))
     }
 
     /// Rows as JSON texts: those with a step in `minStep..maxStep`, or an evenly spaced sample of
@@ -205,7 +205,7 @@ impl Run {
         samples: Option<i32>,
     ) -> async_graphql::Result<Vec<String>> {
         let state = &asker(ctx).state;
-        let history = self.rows(ctx)?;
+        let history = self.rows(ctx).await?;
         let limit = usize::try_from(samples.unwrap_or(SAMPLES)).unwrap_or(0);
         if min_step.is_none() && max_step.is_none() {
             return Ok(history.sample_lines(state, limit).await?);
@@ -221,7 +221,7 @@ impl Run {
         ctx: &Context<'_>,
         specs: Vec<JsonString>,
     ) -> async_graphql::Result<Vec<Json>> {
-        let history = self.rows(ctx)?;
+        let history = self.rows(ctx).await?;
         let mut lists = Vec::new();
         for spec in specs.iter().take(history::MAX_SPECS) {
             let rows = history.sample(&asker(ctx).state, &spec.0).await?;

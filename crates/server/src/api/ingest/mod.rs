@@ -45,7 +45,7 @@ pub(super) async fn append(
     let (writer, offset) = writer(&headers)?;
     let columns = columns(&headers)?;
     let mut body = Inflated::new(body, &headers, MAX_BODY_BYTES)?;
-    let mut upload = Upload::new(state.store.clone(), table, writer, offset, columns);
+    let mut upload = Upload::new(state.store.clone(), table, writer, offset, columns).await?;
     match receive(&mut body, &mut upload).await {
         Ok(()) => Ok(upload.answer(&board).into_response()),
         Err(error) => Ok(upload.failed(&error)),

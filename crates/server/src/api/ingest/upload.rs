@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
 use streamtable_schema::{ColumnPolicy, TablePath, Value};
-use streamtable_store::{Batch, LineNumber, LineNumberError, Numbering, Store};
+use streamtable_store::{Batch, LineNumber, LineNumberError, OnDuplicate, Store};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::{MAX_LINE_BYTES, json};
 use tokio::time::Instant;
@@ -73,17 +73,18 @@ struct Answer {
 }
 
 impl Upload {
-    pub(super) fn new(
+    pub(super) async fn new(
         store: Arc<dyn Store>,
         table: TablePath,
         writer: String,
         first: LineNumber,
         columns: ColumnPolicy,
-    ) -> Self {
-        let end = store.table(&table).map_or(0, |info| info.end);
+    ) -> Result<Self, ApiError> {
+        let end = store.table(&table).await?.map_or(0, |info| info.end);
         let tally = Tally { end, ..Tally::default() };
         let (lines, refused, next) = (Vec::new(), Vec::new(), first.get());
-        Self { store, table, writer, columns, next, lines, bytes: 0, since: None, refused, tally }
+        let (bytes, since) = (0, None);
+        Ok(Self { store, table, writer, columns, next, lines, bytes, since, refused, tally })
     }
 
     /// Returns since when rows have been waiting, if there are any.
@@ -130,7 +131,7 @@ impl Upload {
             writer: self.writer.clone(),
             first_line: LineNumber::new(self.next).map_err(out_of_range)?,
             lines: self.lines.clone(),
-            numbering: Numbering::Once,
+            on_duplicate: OnDuplicate::Ignore,
             columns: self.columns,
             received_at: streamtable_server_core::clock::timestamp(),
         };

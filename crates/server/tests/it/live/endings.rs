@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use streamtable_schema::TablePath;
 use streamtable_server::Right;
 use streamtable_store::{
-    Appended, Batch, Query, ReadRow, Rows, Store, StoreError, TableInfo, TableSummary,
+    Append, Appended, Batch, Health, Query, Read, ReadRow, Rows, SqlQuery, Store, StoreError,
+    TableInfo, TableSummary,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -41,21 +42,24 @@ impl Drop for Kept {
 }
 
 #[async_trait]
-impl Store for Slow {
+impl Append for Slow {
     async fn append(&self, batch: Batch) -> Result<Appended, StoreError> {
         self.store.append(batch).await
     }
 
-    fn tables(&self) -> Vec<TableSummary> {
-        self.store.tables()
+    async fn next_line(&self, table: &TablePath, writer: &str) -> Result<u64, StoreError> {
+        self.store.next_line(table, writer).await
+    }
+}
+
+#[async_trait]
+impl Read for Slow {
+    async fn tables(&self) -> Result<Vec<TableSummary>, StoreError> {
+        self.store.tables().await
     }
 
-    fn table(&self, table: &TablePath) -> Option<TableInfo> {
-        self.store.table(table)
-    }
-
-    fn next_line(&self, table: &TablePath, writer: &str) -> u64 {
-        self.store.next_line(table, writer)
+    async fn table(&self, table: &TablePath) -> Result<Option<TableInfo>, StoreError> {
+        self.store.table(table).await
     }
 
     async fn read(
@@ -67,17 +71,31 @@ impl Store for Slow {
         self.store.read(table, from, limit).await
     }
 
-    fn watch(&self, table: &TablePath) -> watch::Receiver<u64> {
-        self.store.watch(table)
+    async fn watch(&self, table: &TablePath) -> Result<watch::Receiver<u64>, StoreError> {
+        self.store.watch(table).await
     }
+}
 
-    async fn query(&self, query: Query) -> Result<Rows, StoreError> {
+#[async_trait]
+impl Query for Slow {
+    async fn query(&self, query: SqlQuery) -> Result<Rows, StoreError> {
         if query.sql.contains(SLOW) {
             self.kept.send_modify(|kept| *kept += 1);
             let _kept = Kept(self.kept.clone());
             std::future::pending::<()>().await;
         }
         self.store.query(query).await
+    }
+
+    async fn row_expression(&self, text: &str) -> Result<String, StoreError> {
+        self.store.row_expression(text).await
+    }
+}
+
+#[async_trait]
+impl Store for Slow {
+    async fn health(&self) -> Health {
+        self.store.health().await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::columns::read_rows;
-use crate::live::conform;
+use crate::memtable::conform;
 
 /// The maximum number of bytes of arrays for each byte of the lines that they are built from.
 const BYTES_PER_LINE_BYTE: usize = 200;
@@ -54,7 +54,7 @@ fn batch(lines: &[String], first_line: u32) -> Batch {
         writer: "w".to_owned(),
         first_line: first_line.into(),
         lines: lines.iter().cloned().map(Into::into).collect(),
-        numbering: Numbering::Once,
+        on_duplicate: OnDuplicate::Ignore,
         columns: ColumnPolicy::Evolve,
         received_at: Timestamp::from_millis(0),
     }
@@ -104,7 +104,7 @@ proptest! {
             prop_assert!(memory.bytes() <= bytes_in, "{} bytes of arrays", memory.bytes());
         }
         let all: Vec<String> = lines.concat();
-        let batches = state.live.batches();
+        let batches = state.memtable.batches();
         let rows: Vec<_> = batches.iter().flat_map(|it| read_rows(&state.columns, it)).collect();
         prop_assert_eq!(rows.len(), all.len());
         for (i, (row, line)) in rows.iter().zip(&all).enumerate() {
@@ -133,7 +133,7 @@ fn many_small_posts_make_few_batches() {
         let line = line(n, &((n % 4) as u8, vec![0, 1 + (n % 3) as u16, 7]));
         append(&mut state, batch(&[line], n as u32), &memory);
     }
-    assert!(state.live.batches().len() <= 20, "{} batches", state.live.batches().len());
+    assert!(state.memtable.batches().len() <= 20, "{} batches", state.memtable.batches().len());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use streamtable_schema::{Clash, ColumnPolicy, MAX_COLUMNS, Row, SchemaError, Type, Value};
 
 use super::slot::is_exact;
-use super::{Columns, Seen};
+use super::{Columns, FirstSeen};
 
 /// A column whose type has more parts than this is no longer widened: rows are still taken, and the
 /// type is less precise than it could be. Otherwise rows with ever new keys would cost more and
@@ -13,7 +13,7 @@ const MAX_TYPE_PARTS: usize = 2_000;
 /// The column of each cell of a row, and the changes that the row makes to the columns. Reused to
 /// avoid allocations.
 #[derive(Debug, Default)]
-pub(crate) struct Fit {
+pub(crate) struct ColumnMatch {
     /// The column of each cell, in the row's order. Columns that the row adds are numbered after
     /// the existing ones.
     places: Vec<usize>,
@@ -30,7 +30,7 @@ impl Columns {
         &self,
         row: &Row,
         policy: ColumnPolicy,
-        fit: &mut Fit,
+        fit: &mut ColumnMatch,
     ) -> Result<(), SchemaError> {
         fit.places.clear();
         fit.widened.clear();
@@ -83,7 +83,7 @@ impl Columns {
         name: &str,
         ty: Type,
         is_strict: bool,
-        fit: &mut Fit,
+        fit: &mut ColumnMatch,
     ) -> Result<(), SchemaError> {
         if is_strict && self.len() > 0 {
             return Err(SchemaError::ExtraColumn { column: name.to_owned() });
@@ -99,7 +99,7 @@ impl Columns {
         Ok(())
     }
 
-    fn check_whole(&self, fit: &Fit) -> Result<(), SchemaError> {
+    fn check_whole(&self, fit: &ColumnMatch) -> Result<(), SchemaError> {
         if self.len() == 0 && fit.added.is_empty() {
             return Err(SchemaError::EmptyRow);
         }
@@ -112,7 +112,7 @@ impl Columns {
     }
 
     /// Applies the changes of a row that [`fit`](Self::fit) accepted.
-    pub(crate) fn grow(&mut self, fit: &mut Fit, seen: Seen) {
+    pub(crate) fn grow(&mut self, fit: &mut ColumnMatch, seen: FirstSeen) {
         for (column, ty) in fit.widened.drain(..) {
             self.widen(column, ty, seen);
         }
@@ -125,7 +125,7 @@ impl Columns {
     }
 }
 
-impl Fit {
+impl ColumnMatch {
     /// Returns the column of each cell, in the row's order.
     pub(crate) fn places(&self) -> &[usize] {
         &self.places

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use streamtable_wire::HistoryLine;
 
-use super::{Columns, Fit, Kind, SlotOf};
+use super::{ColumnMatch, Columns, Kind, SlotOf};
 
 /// The slot of a cell that is null.
 pub(super) const NO_SLOT: u32 = u32::MAX;
@@ -63,7 +63,7 @@ impl Kind {
 
 /// A row that its table takes.
 #[derive(Debug)]
-pub(crate) struct TakenRow {
+pub(crate) struct AcceptedRow {
     pub(crate) position: u64,
     pub(crate) line: u64,
     /// When it was logged, in microseconds.
@@ -75,9 +75,9 @@ pub(crate) struct TakenRow {
 
 /// Rows that a table takes, in the order of their positions.
 #[derive(Debug, Default)]
-pub(crate) struct TakenRows {
+pub(crate) struct AcceptedRows {
     pub(super) writers: Vec<Arc<str>>,
-    pub(super) rows: Vec<TakenRow>,
+    pub(super) rows: Vec<AcceptedRow>,
     /// The slot of each cell of each row, or [`NO_SLOT`].
     pub(super) cells: Vec<u32>,
     pub(super) pieces: Vec<Piece>,
@@ -112,7 +112,7 @@ impl Piece {
     }
 }
 
-impl TakenRows {
+impl AcceptedRows {
     /// Adds a writer, and returns its index.
     pub(crate) fn add_writer(&mut self, id: Arc<str>) -> usize {
         self.writers.push(id);
@@ -133,8 +133,8 @@ impl TakenRows {
     pub(crate) fn push(
         &mut self,
         columns: &mut Arc<Columns>,
-        fit: &Fit,
-        row: TakenRow,
+        fit: &ColumnMatch,
+        row: AcceptedRow,
         line_bytes: usize,
     ) {
         let first_cell = self.cells.len();

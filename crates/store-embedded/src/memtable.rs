@@ -59,7 +59,7 @@ impl Drop for Charge {
 /// Rows as arrays: the fixed columns, then the slots that the rows have values in. Other slots of
 /// the table are read as null.
 #[derive(Debug)]
-pub(crate) struct LiveBatch {
+pub(crate) struct MemBatch {
     pub(crate) batch: RecordBatch,
     /// The slots, in ascending order.
     pub(crate) slots: Arc<[u32]>,
@@ -75,19 +75,19 @@ pub(crate) struct LiveBatch {
 /// copied only a few times, and there are few batches. Rows with different columns are merged only
 /// if their arrays stay in proportion to their lines.
 #[derive(Debug, Default)]
-pub(crate) struct Live {
+pub(crate) struct MemTable {
     batches: Vec<Held>,
 }
 
 #[derive(Debug)]
 struct Held {
-    rows: LiveBatch,
+    rows: MemBatch,
     charge: Charge,
 }
 
-impl Live {
+impl MemTable {
     /// Adds rows after the others.
-    pub(crate) fn push(&mut self, rows: LiveBatch, charge: Charge) {
+    pub(crate) fn push(&mut self, rows: MemBatch, charge: Charge) {
         let mut last = Held { rows, charge };
         while let Some(before) = self.batches.pop_if(|before| before.takes(&last)) {
             match before.rows.merge(&last.rows) {
@@ -146,7 +146,7 @@ impl Held {
     }
 }
 
-impl LiveBatch {
+impl MemBatch {
     /// Creates a batch from rows that were read from a file of the table.
     pub(crate) fn of_all_slots(batch: &RecordBatch, columns: &Columns) -> Result<Self, ArrowError> {
         let schema = columns.arrow_schema();
@@ -182,8 +182,8 @@ impl LiveBatch {
 }
 
 /// Returns the union of the schemas and slots of two batches, and its width.
-fn union(a: &LiveBatch, b: &LiveBatch) -> (SchemaRef, Arc<[u32]>, usize) {
-    let fields = |it: &LiveBatch| -> Vec<(u32, FieldRef)> {
+fn union(a: &MemBatch, b: &MemBatch) -> (SchemaRef, Arc<[u32]>, usize) {
+    let fields = |it: &MemBatch| -> Vec<(u32, FieldRef)> {
         let schema = it.batch.schema();
         let own = schema.fields().iter().skip(fixed::ALL.len()).cloned();
         it.slots.iter().copied().zip(own).collect()

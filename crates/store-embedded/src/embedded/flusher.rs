@@ -44,21 +44,21 @@ pub(super) enum Which {
 pub(super) async fn run(inner: Arc<Inner>) {
     // In one task, so that dropping the store ends both and releases its folder.
     tokio::select! {
-        () = tend(Arc::clone(&inner)) => {}
+        () = scrub(Arc::clone(&inner)) => {}
         () = flush_for_ever(inner) => {}
     }
 }
 
 /// Scrubs all flushed files after the start and then periodically, so that damage is found before a
 /// query needs the rows, and deletes files that are no longer needed.
-async fn tend(inner: Arc<Inner>) {
+async fn scrub(inner: Arc<Inner>) {
     loop {
         for table in inner.all_tables() {
-            let tended = async {
+            let scrubbed = async {
                 table.verify().await?;
-                table.sweep(inner.config.keep_replaced).await
+                table.collect_garbage(inner.config.keep_replaced).await
             };
-            if let Err(error) = tended.await {
+            if let Err(error) = scrubbed.await {
                 tracing::error!(table = %table.path, %error, "a table's files cannot be checked");
             }
         }
@@ -67,7 +67,7 @@ async fn tend(inner: Arc<Inner>) {
 }
 
 async fn flush_for_ever(inner: Arc<Inner>) {
-    let mut pause = inner.config.rest_after;
+    let mut pause = inner.config.flush_interval;
     loop {
         tokio::select! {
             () = inner.wake.notified() => {}
@@ -78,10 +78,10 @@ async fn flush_for_ever(inner: Arc<Inner>) {
         }
         pause = match inner.flush(Which::Due).await {
             Ok(()) if inner.all_tables().iter().all(|table| table.fault().is_none()) => {
-                inner.config.rest_after
+                inner.config.flush_interval
             }
             // Each failure was logged with its table.
-            _ => AFTER_FAILURE.min(inner.config.rest_after),
+            _ => AFTER_FAILURE.min(inner.config.flush_interval),
         };
     }
 }
@@ -111,7 +111,7 @@ impl Inner {
         let failures: Vec<String> = futures_util::stream::iter(tables)
             .map(|table| async move {
                 let flushed = table.flush(next, keep, release).await;
-                self.rested.notify_waiters();
+                self.flushed.notify_waiters();
                 flushed.err().map(|error| format!("{}: {error}", table.path))
             })
             .buffer_unordered(self.config.flushes.max(1))
@@ -158,7 +158,7 @@ fn chosen(mut tables: Vec<Arc<Table>>, which: Which) -> Vec<Arc<Table>> {
             tables.retain(|table| !table.is_backing_off(now));
         }
         Which::Large => {
-            let bytes = |table: &Arc<Table>| table.state.lock().live_bytes();
+            let bytes = |table: &Arc<Table>| table.state.lock().memtable_bytes();
             tables.sort_by_cached_key(|table| Reverse(bytes(table)));
             let mut place = 0;
             tables.retain(|table| {
@@ -173,8 +173,8 @@ fn chosen(mut tables: Vec<Arc<Table>>, which: Which) -> Vec<Arc<Table>> {
 impl Table {
     /// Frees the memory that a table needs only for flushes, unless it is being flushed.
     fn release(&self) {
-        if let Ok(mut rest) = self.rest.try_lock() {
-            rest.delta.release();
+        if let Ok(mut flush_state) = self.flush_state.try_lock() {
+            flush_state.delta.release();
         }
     }
 }

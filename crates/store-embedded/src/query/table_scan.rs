@@ -34,11 +34,11 @@ use super::checked::CheckedReaders;
 use super::in_order::InOrder;
 use crate::columns::fixed;
 use crate::embedded::{DataFile, Snapshot};
-use crate::live::conform;
+use crate::memtable::conform;
 
 /// A snapshot of a table, with its columns as they are in files.
 #[derive(Debug)]
-pub(super) struct AtRest {
+pub(super) struct TableScan {
     snapshot: Snapshot,
     /// The schema of the positions and of the other columns that are needed, in the table's order.
     schema: SchemaRef,
@@ -61,7 +61,7 @@ fn path_in_tables(
     object_store::path::Path::parse(format!("{}/{file}", parts.join("/")))
 }
 
-impl AtRest {
+impl TableScan {
     pub(super) fn new(snapshot: Snapshot, schema: SchemaRef) -> Self {
         Self { snapshot, schema }
     }
@@ -138,21 +138,21 @@ impl AtRest {
         Ok(file.with_statistics(Arc::new(statistics)))
     }
 
-    fn live(&self, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
+    fn in_memory(&self, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = Arc::new(self.schema.project(columns)?);
-        let projected = self.snapshot.live.iter().map(|batch| conform(batch, &schema));
+        let projected = self.snapshot.memtable.iter().map(|batch| conform(batch, &schema));
         let batches = projected.collect::<std::result::Result<Vec<_>, _>>()?;
         let plan = MemorySourceConfig::try_new_exec(&[batches], schema, None)?;
         Ok(plan)
     }
 
     /// Filters out deleted positions.
-    fn without_dead(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn filter_deleted(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let place = plan.schema().index_of(fixed::POSITION)?;
         let position =
             || -> Arc<dyn PhysicalExpr> { Arc::new(Column::new(fixed::POSITION, place)) };
         let mut alive: Option<Arc<dyn PhysicalExpr>> = None;
-        for range in self.snapshot.dead.within(0..self.snapshot.end) {
+        for range in self.snapshot.deleted.within(0..self.snapshot.end) {
             let compare = |operator, n: u64| -> Arc<dyn PhysicalExpr> {
                 Arc::new(BinaryExpr::new(position(), operator, lit(n as i64)))
             };
@@ -175,7 +175,7 @@ impl AtRest {
 }
 
 #[async_trait]
-impl TableProvider for AtRest {
+impl TableProvider for TableScan {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -201,9 +201,9 @@ impl TableProvider for AtRest {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let wanted: Vec<usize> =
             projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let is_dead = self.snapshot.dead.within(0..self.snapshot.end).next().is_some();
+        let has_deleted = self.snapshot.deleted.within(0..self.snapshot.end).next().is_some();
         let mut columns = wanted.clone();
-        if is_dead && !columns.contains(&0) {
+        if has_deleted && !columns.contains(&0) {
             columns.push(0);
         }
         let partitions = state.config().target_partitions();
@@ -211,8 +211,8 @@ impl TableProvider for AtRest {
         if !self.snapshot.files.is_empty() {
             parts.push(self.files(state.runtime_env(), partitions, &columns)?);
         }
-        if !self.snapshot.live.is_empty() {
-            parts.push(self.live(&columns)?);
+        if !self.snapshot.memtable.is_empty() {
+            parts.push(self.in_memory(&columns)?);
         }
         let plan: Arc<dyn ExecutionPlan> = match parts.len() {
             0 => Arc::new(EmptyExec::new(Arc::new(self.schema.project(&columns)?))),
@@ -221,10 +221,10 @@ impl TableProvider for AtRest {
             1 => parts.remove(0),
             _ => UnionExec::try_new(parts)?,
         };
-        if !is_dead {
+        if !has_deleted {
             return Ok(plan);
         }
-        let plan = self.without_dead(plan)?;
+        let plan = self.filter_deleted(plan)?;
         if columns.len() == wanted.len() {
             return Ok(plan);
         }
