@@ -1,6 +1,7 @@
 //! Rows: named values in the caller's order.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ use crate::{SchemaError, Value, serialize};
 /// assert_eq!(row, Row::new().with("path", "/").with("ms", 7).with("ok", true));
 /// assert_eq!(row.get("ms"), Some(&7.into()));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Row {
     cells: Vec<(Cow<'static, str>, Value)>,
 }
@@ -91,6 +92,13 @@ impl Row {
     }
 }
 
+impl fmt::Debug for Row {
+    /// Writes the row like JSON: `{"a": null, "ms": 7.0}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.cells()).finish()
+    }
+}
+
 impl IntoIterator for Row {
     type Item = (Cow<'static, str>, Value);
     type IntoIter = std::vec::IntoIter<Self::Item>;
@@ -151,6 +159,15 @@ mod tests {
         assert_eq!(names, ["x", "a", "z"]);
         assert_eq!(row.get("z"), Some(&Value::Struct(Row::new().with("x", [0.5]))));
         assert_eq!(row.get("y"), None);
+    }
+
+    #[test]
+    fn a_row_is_shown_like_json() {
+        let row = row! { "a" => None::<i64>, "b" => [1.0, f64::NAN], "c" => row! { "d" => "x\"" } };
+        assert_eq!(format!("{row:?}"), r#"{"a": null, "b": [1.0, NaN], "c": {"d": "x\""}}"#);
+        let at = crate::Timestamp::from_micros(0);
+        let row = row! { "at" => at, "n" => -7, "ok" => true };
+        assert_eq!(format!("{row:?}"), r#"{"at": 1970-01-01T00:00:00Z, "n": -7, "ok": true}"#);
     }
 
     #[test]

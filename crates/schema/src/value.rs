@@ -1,6 +1,7 @@
 //! Cell values.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::SystemTime;
 
 use serde::ser::SerializeMap;
@@ -19,7 +20,7 @@ pub const MAX_DEPTH: usize = 64;
 /// `Value::from(vec![1, 2])`.
 ///
 /// Two values are equal if they are the same cell: `NaN` equals `NaN`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Value {
     /// No value.
     Null,
@@ -40,6 +41,23 @@ pub enum Value {
     List(Vec<Self>),
     /// A struct: named values in order.
     Struct(Row),
+}
+
+impl fmt::Debug for Value {
+    /// Writes the value like JSON: `null`, `7`, `7.0`, `NaN`, `"x"`, `[1, 2]`, `{"a": 1}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(b) => fmt::Debug::fmt(b, f),
+            Self::Int(n) => fmt::Debug::fmt(n, f),
+            Self::Float(x) => fmt::Debug::fmt(x, f),
+            Self::String(s) => fmt::Debug::fmt(s, f),
+            Self::Timestamp(t) => fmt::Display::fmt(t, f),
+            Self::Media(m) => fmt::Debug::fmt(m, f),
+            Self::List(items) => fmt::Debug::fmt(items, f),
+            Self::Struct(row) => fmt::Debug::fmt(row, f),
+        }
+    }
 }
 
 impl PartialEq for Value {
