@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Index;
 
 use serde::Serialize;
 
@@ -72,8 +73,8 @@ impl Row {
     }
 
     /// Returns the cells in order.
-    pub fn cells(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.cells.iter().map(|(name, value)| (&**name, value))
+    pub fn cells(&self) -> Cells<'_> {
+        self.into_iter()
     }
 
     /// Returns the value of the first cell with this name, by linear search.
@@ -98,6 +99,42 @@ impl fmt::Debug for Row {
         f.debug_map().entries(self.cells()).finish()
     }
 }
+
+impl Index<&str> for Row {
+    type Output = Value;
+
+    /// Returns the value of the first cell with this name, or null if there is none.
+    fn index(&self, name: &str) -> &Value {
+        self.get(name).unwrap_or(&Value::Null)
+    }
+}
+
+impl<'a> IntoIterator for &'a Row {
+    type Item = (&'a str, &'a Value);
+    type IntoIter = Cells<'a>;
+
+    fn into_iter(self) -> Cells<'a> {
+        Cells(self.cells.iter())
+    }
+}
+
+/// The cells of a row, in order.
+#[derive(Clone, Debug)]
+pub struct Cells<'a>(std::slice::Iter<'a, (Cow<'static, str>, Value)>);
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = (&'a str, &'a Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(name, value)| (&**name, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Cells<'_> {}
 
 impl IntoIterator for Row {
     type Item = (Cow<'static, str>, Value);
