@@ -34,7 +34,6 @@ async fn names_are_refused_before_anything_is_sent() {
             "e/p/a b",
             r#"the table name "a b" contains ' '; it may contain A-Z, a-z, 0-9, _, . and -"#,
         ),
-        ("t", "the project is missing: write entity/project/table, or give the project separately"),
     ] {
         assert_eq!(open_error(name, settings()).await.to_string(), message);
     }

@@ -3,10 +3,15 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::Serialize;
-use streamtable::{BatchLimits, ColumnPolicy, FlushFailure, Refusal, WhenFull, row};
+use streamtable::{
+    Append, AppendError, Appended, Backend, BatchLimits, ColumnPolicy, FlushFailure, Refusal,
+    Settings, StreamTable, WhenFull, row,
+};
 use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
 use streamtable_schema::Value;
+use streamtable_transport::ApiKey;
 
 use crate::support::{NAME, builder, mock, open};
 
@@ -290,4 +295,34 @@ async fn futures_can_be_spawned_as_tasks() {
     };
     assert_eq!(tokio::spawn(task).await.unwrap(), table.stats());
     assert_eq!(table.stats().acked, 3);
+}
+
+#[tokio::test]
+async fn a_name_alone_is_enough() {
+    let mock = mock();
+    let open = async |name: &str, project: Option<&str>| {
+        let base_url = mock.base_url().to_owned();
+        let api_key = Some(ApiKey::new("local-key").unwrap());
+        let project = project.map(str::to_owned);
+        let settings = Settings { base_url, api_key, project, ..Settings::default() };
+        let builder = StreamTable::builder(name).settings(settings).transport(mock.clone());
+        builder.print_url(false).open().await.unwrap().path().to_string()
+    };
+    assert_eq!(open("requests", None).await, "me/stream-tables/requests");
+    assert_eq!(open("requests", Some("shop")).await, "me/shop/requests");
+    assert_eq!(open("other/requests", Some("shop")).await, "me/other/requests");
+
+    /// Stores nothing.
+    #[derive(Debug)]
+    struct Discard;
+
+    #[async_trait]
+    impl Backend for Discard {
+        async fn append(&self, _: Append) -> Result<Appended, AppendError> {
+            Ok(Appended::default())
+        }
+    }
+    let builder = StreamTable::builder("requests").settings(Settings::default());
+    let table = builder.backend(Discard).print_url(false).open().await.unwrap();
+    assert_eq!(table.path().to_string(), "local/stream-tables/requests");
 }

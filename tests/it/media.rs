@@ -157,3 +157,27 @@ async fn special_files_are_refused() {
     std::fs::remove_file(path).unwrap();
     assert!(error.to_string().ends_with("it is not a file"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn rejected_files_are_reported_to_a_callback() {
+    /// Stores no files.
+    #[derive(Debug)]
+    struct NoFiles;
+
+    #[async_trait]
+    impl Backend for NoFiles {
+        async fn append(&self, _: Append) -> Result<Appended, AppendError> {
+            Ok(Appended::default())
+        }
+    }
+
+    let (send, rejected) = std::sync::mpsc::channel();
+    let builder = StreamTable::builder(NAME).settings(Settings::default()).backend(NoFiles);
+    let table = builder.on_media_reject(move |file| send.send(file).unwrap()).open().await.unwrap();
+    table.log(row! { "image" => Media::image(pixel(1)).unwrap() }).await.unwrap();
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.acked, stats.media.failed), (1, 1));
+    let file = rejected.try_recv().unwrap();
+    assert!(file.path.starts_with("media/images/"), "{file:?}");
+    assert_eq!(file.reason, "this backend accepts no media");
+}

@@ -112,3 +112,25 @@ async fn spans_and_events_are_rows() {
     assert_eq!(rows[3].get("fields"), Some(&row! { "path" => "/", "status" => 404 }.into()));
     assert_eq!(rows[3].get("name"), Some(&"request".into()));
 }
+
+#[test]
+fn a_waiting_layer_loses_no_events() {
+    let mock = mock();
+    for is_waiting in [false, true] {
+        let builder = builder(&mock).columns(ColumnPolicy::Evolve).no_spool().buffer_bytes(2000);
+        let table = builder.open_blocking().unwrap();
+        let layer = match is_waiting {
+            true => TableLayer::waiting(&table),
+            false => TableLayer::new(&table),
+        };
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            for n in 0..200 {
+                tracing::info!(n, "event");
+            }
+        });
+        let stats = table.finish().unwrap();
+        assert_eq!(stats.logged + stats.refused, 200);
+        assert!(stats.refused == 0 || !is_waiting, "{stats}");
+    }
+}

@@ -286,6 +286,10 @@ struct Odd(Arc<Mutex<Vec<String>>>);
 
 #[async_trait]
 impl Backend for Odd {
+    fn identity(&self) -> Option<String> {
+        Some("odd".to_owned())
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let (mut rejected, mut stored) = (Vec::new(), self.0.lock().unwrap());
         for (line, text) in (append.first_line..).zip(append.lines.iter()) {
@@ -513,5 +517,60 @@ async fn every_sync_policy_keeps_rows() {
         let table = builder(&mock).spool(config).open().await.unwrap();
         assert_eq!(table.finish().await.unwrap().recovered.acked, 20, "{policy:?}");
         assert!(numbers(&mock).into_iter().eq(0..20));
+    }
+}
+
+/// A database of the caller, which may be down.
+#[derive(Clone, Debug)]
+struct Database {
+    name: Option<&'static str>,
+    is_down: bool,
+    stored: Arc<Mutex<Vec<String>>>,
+}
+
+impl Database {
+    fn new(name: Option<&'static str>, is_down: bool) -> Self {
+        Self { name, is_down, stored: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl Backend for Database {
+    fn identity(&self) -> Option<String> {
+        self.name.map(str::to_owned)
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        if self.is_down {
+            return Err(AppendError::transient("down"));
+        }
+        let texts = append.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned());
+        self.stored.lock().unwrap().extend(texts);
+        Ok(Appended::default())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_for_one_backend_are_not_delivered_to_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = async |backend: &Database| {
+        let builder = StreamTable::builder(NAME).settings(Settings::default());
+        builder.spool(config(dir.path())).backend(backend.clone()).open().await
+    };
+    let first = open(&Database::new(Some("first"), true)).await.unwrap();
+    first.log((0..5).map(|n| row! { "n" => n })).await.unwrap();
+    assert_eq!(first.finish().await.unwrap_err().stats.pending, 5);
+    drop(first);
+
+    let second = Database::new(Some("second"), false);
+    assert_eq!(open(&second).await.unwrap().finish().await.unwrap().recovered.found, 0);
+    assert_eq!(second.stored.lock().unwrap().len(), 0);
+    let first = Database::new(Some("first"), false);
+    assert_eq!(open(&first).await.unwrap().finish().await.unwrap().recovered.acked, 5);
+    assert_eq!(first.stored.lock().unwrap().len(), 5);
+
+    for nameless in [None, Some("")] {
+        let error = open(&Database::new(nameless, false)).await.unwrap_err();
+        assert!(error.to_string().contains("the backend has no identity"), "{error}");
     }
 }

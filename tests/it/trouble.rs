@@ -455,3 +455,70 @@ fn a_runtime_that_ends_before_the_driver_starts() {
     let error = runtime().block_on(table.finish()).unwrap_err();
     assert_eq!((error.reason, error.stats.pending), (FlushFailure::DriverGone, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn finish_waits_as_long_as_the_server_asks() {
+    let asked = Duration::from_secs(90);
+    let answers = Mutex::new(vec![Ok(Appended::default()), Err(busy(Some(asked)))]);
+    let table = answering(Duration::ZERO, move |_| answers.lock().unwrap().pop().unwrap());
+    let table = table.open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().acked, 1);
+}
+
+/// A server that never stops asking for time does not make `finish` wait for ever.
+#[tokio::test(start_paused = true)]
+async fn finish_gives_up_although_the_server_asks_again() {
+    let asked = Duration::from_secs(5);
+    let table = answering(Duration::ZERO, move |_| Err(busy(Some(asked)))).open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    let start = Instant::now();
+    let error = table.finish().await.unwrap_err();
+    assert!(matches!(error.reason, FlushFailure::Timeout { .. }), "{error}");
+    assert_eq!(start.elapsed(), Duration::from_secs(65));
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_tries_until_its_timeout() {
+    for limit in [1, 10, 30].map(Duration::from_secs) {
+        let (mock, start) = (mock(), Instant::now());
+        let until = Mutex::new(Some(start + 100 * limit));
+        let network = Arc::new(Outage { inner: mock.clone(), until });
+        let open = || builder(&mock).transport(Arc::clone(&network)).open_timeout(limit).open();
+        let error = open().await.unwrap_err();
+        assert!((limit..limit + Duration::from_millis(10)).contains(&start.elapsed()));
+        let said = format!("cannot open the table within {} s: ", limit.as_secs());
+        assert!(error.to_string().starts_with(&said), "{error}");
+        // A server that comes back shortly before the end is found.
+        *network.until.lock().unwrap() = Some(Instant::now() + limit.mul_f64(0.9));
+        open().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_rejects_other_rows_is_not_an_ack() {
+    let answers = Mutex::new(vec![
+        Ok(Appended::default()),
+        Ok(Appended::default().with_rejected(vec![(7, "odd".to_owned())])),
+    ]);
+    let table = answering(Duration::ZERO, move |_| answers.lock().unwrap().pop().unwrap());
+    let table =
+        table.retry(RetryPolicy { first_delay: Duration::from_secs(50), ..Default::default() });
+    let table = table.open().await.unwrap();
+    table.log(row! { "n" => 1 }).await.unwrap();
+    let error = table.flush(Duration::from_millis(100)).await.unwrap_err();
+    assert!(error.to_string().contains("rejects line 7, not one of 0 to 1"), "{error}");
+    assert_eq!(table.finish().await.unwrap().acked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_rows_are_counted() {
+    let mock = mock();
+    let table = builder(&mock).buffer_bytes(1000).open().await.unwrap();
+    let error = table.log((0..100).map(|n| row! { "n" => n }).collect::<Vec<_>>()).await;
+    let refused = error.unwrap_err().refused.len() as u64;
+    assert!(table.log(row! { "other" => 1 }).await.is_err());
+    let stats = table.finish().await.unwrap();
+    assert_eq!((stats.refused, stats.logged), (refused + 1, 100 - refused));
+    assert!(stats.to_string().ends_with(&format!("0 dropped; {} refused", refused + 1)));
+}

@@ -15,6 +15,7 @@ const LAYERS: &[Layer] = &[
             "streamtable-bench",
             "streamtable-cli",
             "streamtable-python",
+            "streamtable-sqlite-backend",
             "streamtable-tests",
             "xtask",
         ],

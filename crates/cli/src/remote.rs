@@ -72,17 +72,12 @@ impl Remote {
         self.base.as_str().parse().map_err(Failure::usage)
     }
 
-    /// Completes a table name from the settings. If the entity is still missing, asks the server
+    /// Completes a table name from the settings, or with the default project. If the entity is still missing, asks the server
     /// for the default one.
     pub(crate) async fn table(&self, name: &str) -> Result<TablePath, Failure> {
-        let mut name: TableName = name.parse().map_err(Failure::usage)?;
-        if let (None, Some(project)) = (name.project(), &self.settings.project) {
-            name = name.with_project(project).map_err(Failure::usage)?;
-        }
-        if let (None, Some(entity)) = (name.entity(), &self.settings.entity) {
-            name = name.with_entity(entity).map_err(Failure::usage)?;
-        }
-        if name.project().is_some() && name.entity().is_none() {
+        let name: TableName = name.parse().map_err(Failure::usage)?;
+        let mut name = self.settings.complete(name).map_err(Failure::usage)?;
+        if name.entity().is_none() {
             let entity = self.default_entity().await?;
             let entity = entity.ok_or_else(|| {
                 Failure::usage("the entity is missing: write entity/project/table")

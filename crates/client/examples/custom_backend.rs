@@ -48,8 +48,7 @@ impl Backend for JsonLines {
         }
         // Report only synced rows as stored; all others are sent again.
         let written = state.file.write_all(&text).and_then(|()| state.file.sync_data());
-        written
-            .map_err(|e| AppendError::Transient { message: e.to_string(), retry_after: None })?;
+        written.map_err(AppendError::transient)?;
         state.seen.extend(new);
         Ok(Appended::default())
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use streamtable_schema::{ColumnPolicy, TableName, TablePath, Type};
+use streamtable_schema::{ColumnPolicy, Schema, TableName, TablePath, Type};
 
+use crate::error::whole;
 use crate::{Lines, OpenError, StopReason};
 
 /// Stores the rows of tables.
@@ -16,8 +17,7 @@ use crate::{Lines, OpenError, StopReason};
 /// a backend should not retry. Only [`append`](Self::append) is required.
 ///
 /// ```
-/// use async_trait::async_trait;
-/// use streamtable::{Append, AppendError, Appended, Backend, StreamTable, row};
+/// use streamtable::{Append, AppendError, Appended, Backend, StreamTable, async_trait, row};
 ///
 /// /// Prints rows instead of storing them.
 /// #[derive(Debug)]
@@ -26,23 +26,37 @@ use crate::{Lines, OpenError, StopReason};
 /// #[async_trait]
 /// impl Backend for Print {
 ///     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-///         for (line, text) in (append.first_line..).zip(append.lines.iter()) {
-///             println!("{} {line}: {}", append.table, String::from_utf8_lossy(text));
+///         for (line, text) in append.rows() {
+///             println!("{} {line}: {text}", append.table);
 ///         }
 ///         Ok(Appended::default())
 ///     }
 /// }
 ///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let table = StreamTable::builder("me/project/table").backend(Print).open().await?;
-/// table.log(row! { "path" => "/", "ms" => 7 }).await?;
-/// assert_eq!(table.finish().await?.acked, 1);
-/// # Ok(())
-/// # }
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let table = StreamTable::builder("me/project/table").backend(Print).open().await?;
+///     table.log(row! { "path" => "/", "ms" => 7 }).await?;
+///     assert_eq!(table.finish().await?.acked, 1);
+///     Ok(())
+/// }
 /// ```
+///
+/// The feature `conformance` tests a backend: `conformance::Suite`. `examples/sqlite-backend` is one
+/// that stores each row once in a database.
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync {
+    /// Returns what identifies the destination of the rows, such as the address of a database.
+    ///
+    /// Rows in a spool are only delivered to a backend with the identity under which they were
+    /// written. It must be the same after a restart of the program, must differ between
+    /// destinations, and must contain no secret, because it is part of the spool's path. Without an
+    /// identity, which is the default, [`SpoolConfig::server`](crate::spool::SpoolConfig::server)
+    /// must be set to use a spool.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// Creates a table if it does not exist, and returns its columns and URLs.
     ///
     /// Called once, before anything else, and again while the backend is
@@ -81,6 +95,10 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
 #[async_trait]
 impl<B: Backend + ?Sized> Backend for Arc<B> {
+    fn identity(&self) -> Option<String> {
+        (**self).identity()
+    }
+
     async fn open(&self, open: Open) -> Result<Opened, OpenError> {
         (**self).open(open).await
     }
@@ -152,6 +170,13 @@ impl Opened {
         self
     }
 
+    /// Sets the columns that the table already has to those of a schema.
+    #[must_use]
+    pub fn with_schema(self, schema: &Schema) -> Self {
+        let columns = schema.columns().iter();
+        self.with_columns(columns.map(|c| (c.name.to_string(), c.ty.clone())).collect())
+    }
+
     /// Sets the URL of the table's page.
     #[must_use]
     pub fn with_panel_url(mut self, url: String) -> Self {
@@ -186,11 +211,23 @@ pub struct Append {
     pub timeout: Duration,
 }
 
+impl Append {
+    /// Returns the number of each line, and its text: JSON that [`HistoryLine::parse`] reads.
+    ///
+    /// [`HistoryLine::parse`]: streamtable_wire::HistoryLine::parse
+    pub fn rows(&self) -> impl Iterator<Item = (u64, &str)> {
+        // The client writes UTF-8. Other text would be refused by the parser like an empty one.
+        let texts = self.lines.iter().map(|line| std::str::from_utf8(line).unwrap_or_default());
+        (self.first_line..).zip(texts)
+    }
+}
+
 /// The result of an append.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Appended {
-    /// Permanently rejected lines, by number, with the reason. They are not sent again.
+    /// Permanently rejected lines, by number, with the reason. They are not sent again. A response
+    /// that rejects a line that was not sent is ignored, and the lines are sent again.
     pub rejected: Vec<(u64, String)>,
     /// The number after the last line that this response covers: the client drops the lines before
     /// it and sends the others again. `None` covers all lines.
@@ -208,6 +245,21 @@ impl Appended {
     pub fn with_rejected(mut self, rejected: Vec<(u64, String)>) -> Self {
         self.rejected = rejected;
         self
+    }
+
+    /// Subtracts `base` from all line numbers. Numbers below it become numbers that were not sent,
+    /// so that the response is not accepted.
+    pub(crate) fn relative_to(self, base: u64) -> Self {
+        Self {
+            // Zero covers no line.
+            end: self.end.map(|end| end.saturating_sub(base)),
+            rejected: self
+                .rejected
+                .into_iter()
+                .map(|(line, why)| (line.checked_sub(base).unwrap_or(u64::MAX), why))
+                .collect(),
+            ..self
+        }
     }
 
     /// Sets the number after the last line that the response covers.
@@ -271,4 +323,20 @@ pub enum AppendError {
     /// Nothing will succeed until a problem is fixed.
     #[error(transparent)]
     Stopped(StopReason),
+}
+
+impl AppendError {
+    /// Returns the error for a failed attempt that is repeated, with the whole chain of causes.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use streamtable::AppendError;
+    ///
+    /// fn store(file: &mut std::fs::File, text: &str) -> Result<(), AppendError> {
+    ///     file.write_all(text.as_bytes()).map_err(AppendError::transient)
+    /// }
+    /// ```
+    pub fn transient(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Transient { message: whole(&*error.into()), retry_after: None }
+    }
 }

@@ -3,28 +3,27 @@
 //! A dedicated thread with its own runtime delivers the rows. Everything here may be called from
 //! plain threads and from inside any runtime, which is not used.
 //!
-//! ```
-//! # use streamtable_mock_backend::MockBackend;
+//! ```no_run
 //! use streamtable::{blocking::StreamTable, row};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-//! # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open_blocking()?;
-//! table.log(row! { "path" => "/", "ms" => 7 })?;
-//! let stats = table.finish()?;
-//! assert_eq!(stats.acked, 1);
-//! # Ok(())
-//! # }
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let table = StreamTable::open("my-team/shop/requests")?;
+//!     table.log(row! { "path" => "/", "ms" => 7 })?;
+//!     println!("{}", table.finish()?); // 1 logged, 1 acked, 0 pending, …
+//!     Ok(())
+//! }
 //! ```
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use streamtable_schema::TablePath;
 use streamtable_transport::Transport;
 use tokio::runtime::{self, Handle};
 
+use crate::driver::report_left;
+use crate::exit;
 use crate::rows::IntoRows;
 use crate::{
     Builder, FlushError, FlushFailure, LogError, Logged, OpenError, Stats, StopReason,
@@ -38,7 +37,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 const TIDY_UP: Duration = Duration::from_secs(1);
 
 /// How a wait ended.
-enum Wait<T> {
+pub(crate) enum Wait<T> {
     Done(T),
     /// The delivery thread has ended.
     Gone,
@@ -50,7 +49,11 @@ enum Wait<T> {
 ///
 /// Can be shared between threads by reference or in an `Arc`. Dropping it without
 /// [`finish`](Self::finish) waits until all rows are stored, but at most [`Builder::drop_timeout`],
-/// and logs an error if rows are left.
+/// and reports rows that are left: in the log, or on standard error if there is no log subscriber.
+///
+/// A `static` is never dropped. If the process ends by returning from `main` or by
+/// [`std::process::exit`], it waits for the rows of such a table in the same way; it does not if it
+/// is killed or aborts. [`finish_on_drop`](Self::finish_on_drop) sets another timeout.
 #[derive(Debug)]
 pub struct StreamTable {
     /// `None` only while the table is being dropped.
@@ -96,10 +99,12 @@ impl StreamTable {
         rows: impl IntoRows<Kind>,
         mut keep_waiting: impl FnMut() -> bool,
     ) -> Result<Logged, LogError> {
-        self.table().log_with(rows, |room| match self.wait_for(room, &mut keep_waiting) {
-            // If the thread is gone, the next attempt returns the reason.
-            Wait::Done(()) | Wait::Gone => true,
-            Wait::BrokenOff => false,
+        self.table().log_with(rows, None, |room| {
+            match wait_for(&self.runtime, room, &mut keep_waiting) {
+                // If the thread is gone, the next attempt returns the reason.
+                Wait::Done(()) | Wait::Gone => true,
+                Wait::BrokenOff => false,
+            }
         })
     }
 
@@ -145,6 +150,31 @@ impl StreamTable {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = ended.recv_timeout(TIDY_UP);
         Ok(stats)
+    }
+
+    /// Returns a guard that finishes the table when it is dropped, and waits at most `timeout`.
+    ///
+    /// For a table in a `static`, which is never dropped: keep the guard in `main`. Rows that are
+    /// left then are reported in the log, or on standard error if there is no log subscriber. Without
+    /// a guard, the end of the process waits for at most [`Builder::drop_timeout`].
+    ///
+    /// ```no_run
+    /// use std::sync::LazyLock;
+    /// use std::time::Duration;
+    /// use streamtable::{blocking::StreamTable, row};
+    ///
+    /// static REQUESTS: LazyLock<StreamTable> = LazyLock::new(|| {
+    ///     StreamTable::open("my-team/shop/requests").expect("the server can be reached")
+    /// });
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let _guard = REQUESTS.finish_on_drop(Duration::from_secs(30));
+    ///     REQUESTS.log(row! { "path" => "/", "ms" => 7 })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn finish_on_drop(&self, timeout: Duration) -> FinishGuard {
+        FinishGuard { table: self.table().clone(), runtime: self.runtime.clone(), timeout }
     }
 
     /// Returns the current accounting of the rows.
@@ -194,6 +224,10 @@ impl StreamTable {
         self.table().rows_url()
     }
 
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Returns the table's async handle.
     pub(crate) fn handle(&self) -> &AsyncTable {
         self.table()
@@ -208,31 +242,11 @@ impl StreamTable {
         stored: impl Future<Output = Result<Stats, FlushError>> + Send + 'static,
         mut keep_waiting: impl FnMut() -> bool,
     ) -> Result<Stats, FlushError> {
-        match self.wait_for(stored, &mut keep_waiting) {
+        match wait_for(&self.runtime, stored, &mut keep_waiting) {
             Wait::Done(result) => result,
             Wait::Gone => self.gone(),
             Wait::BrokenOff => {
                 Err(FlushError { stats: Box::new(self.stats()), reason: FlushFailure::BrokenOff })
-            }
-        }
-    }
-
-    /// Runs a future on the delivery thread, and waits for it as long as the caller wants.
-    fn wait_for<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-        keep_waiting: &mut dyn FnMut() -> bool,
-    ) -> Wait<T> {
-        let (send, receive) = mpsc::channel();
-        self.runtime.spawn(async move {
-            let _ = send.send(future.await);
-        });
-        loop {
-            match receive.recv_timeout(ASK_EVERY) {
-                Ok(result) => return Wait::Done(result),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Wait::Gone,
-                Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
-                Err(mpsc::RecvTimeoutError::Timeout) => return Wait::BrokenOff,
             }
         }
     }
@@ -244,6 +258,53 @@ impl StreamTable {
             return Ok(stats);
         }
         Err(FlushError { stats: Box::new(stats), reason: FlushFailure::DriverGone })
+    }
+}
+
+/// Runs a future on a table's delivery thread, and waits for it as long as the caller wants.
+pub(crate) fn wait_for<T: Send + 'static>(
+    runtime: &Handle,
+    future: impl Future<Output = T> + Send + 'static,
+    keep_waiting: &mut dyn FnMut() -> bool,
+) -> Wait<T> {
+    let (send, receive) = mpsc::channel();
+    runtime.spawn(async move {
+        let _ = send.send(future.await);
+    });
+    loop {
+        match receive.recv_timeout(ASK_EVERY) {
+            Ok(result) => return Wait::Done(result),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Wait::Gone,
+            Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => return Wait::BrokenOff,
+        }
+    }
+}
+
+/// Finishes a table when it is dropped; see [`StreamTable::finish_on_drop`].
+#[derive(Debug)]
+#[must_use = "the table is finished as soon as the guard is dropped"]
+pub struct FinishGuard {
+    table: AsyncTable,
+    runtime: Handle,
+    timeout: Duration,
+}
+
+impl Drop for FinishGuard {
+    fn drop(&mut self) {
+        let (table, start) = (self.table.clone(), Instant::now());
+        let finish = async move { table.finish().await };
+        let result = wait_for(&self.runtime, finish, &mut || start.elapsed() < self.timeout);
+        let cause = match result {
+            Wait::Done(Err(error)) => error.reason.to_string(),
+            Wait::BrokenOff => "the time limit is reached".to_owned(),
+            // A thread that has ended has reported what is left.
+            Wait::Done(Ok(_)) | Wait::Gone => return,
+        };
+        let stats = self.table.stats();
+        if !stats.is_settled() {
+            report_left(self.table.path(), &stats, self.table.is_spooled(), &cause);
+        }
     }
 }
 
@@ -289,6 +350,7 @@ impl Builder {
         spawned.map_err(|error| OpenError::Backend { reason: error.to_string() })?;
         let gone = |_| OpenError::Backend { reason: "the delivery thread has ended".to_owned() };
         let (table, runtime) = opened.recv().map_err(gone)??;
+        exit::watch_thread(table.shared(), drop_timeout);
         Ok(StreamTable { table: Some(table), runtime, ended: Mutex::new(ended), drop_timeout })
     }
 }

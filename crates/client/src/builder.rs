@@ -11,18 +11,41 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, SystemClock};
 use crate::open;
-use crate::shared::OnReject;
+use crate::shared::{OnMediaReject, OnReject};
 use crate::spool::SpoolConfig;
 use crate::spool::disk::{Disk, Machine};
 use crate::{
-    Backend, BatchLimits, Buffering, OpenError, Rejected, RetryPolicy, Settings, StreamTable,
-    WhenFull, WhenUnreachable,
+    Backend, BatchLimits, Buffering, OpenError, Rejected, RejectedMedia, RetryPolicy, Settings,
+    StreamTable, WhenFull, WhenUnreachable,
 };
 
 /// Opens a table with options other than the defaults.
 ///
 /// Rows go to a W&B-compatible server: over hyper (feature `hyper`, on by default) or over another
 /// [`transport`](Self::transport). A [`backend`](Self::backend) sends them anywhere else.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use streamtable::spool::{SpoolConfig, SyncPolicy};
+/// use streamtable::{ColumnPolicy, StreamTable, WhenFull, WhenUnreachable, row};
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let table = StreamTable::builder("my-team/shop/requests")
+///         .base_url("http://127.0.0.1:8080")
+///         .columns(ColumnPolicy::Evolve) // rows may add columns
+///         .when_full(WhenFull::Wait) // `log` waits for space
+///         .when_unreachable(WhenUnreachable::LogAnyway) // rows wait for the server
+///         .spool(SpoolConfig { sync: SyncPolicy::Always, ..SpoolConfig::default() })
+///         .open_timeout(Duration::from_secs(10))
+///         .on_reject(|rejected| eprintln!("{}: {:?}", rejected.reason, rejected.row))
+///         .open()
+///         .await?;
+///     table.log(row! { "path" => "/", "ms" => 7 }).await?;
+///     table.finish().await?;
+///     Ok(())
+/// }
+/// ```
 pub struct Builder {
     pub(crate) name: String,
     pub(crate) project: Option<String>,
@@ -42,6 +65,7 @@ pub struct Builder {
     pub(crate) drop_timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) on_reject: Option<OnReject>,
+    pub(crate) on_media_reject: Option<OnMediaReject>,
     pub(crate) print_url: bool,
     pub(crate) writer: Uuid,
     pub(crate) buffering: Buffering,
@@ -70,6 +94,7 @@ impl Builder {
             drop_timeout: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
             on_reject: None,
+            on_media_reject: None,
             print_url: true,
             writer: Uuid::new_v4(),
             buffering: Buffering::SpoolIfPossible,
@@ -217,7 +242,8 @@ impl Builder {
         self
     }
 
-    /// Limits how long `finish` waits while no row is being stored. The default is 60 s.
+    /// Limits how long `finish` waits while no row is being stored. The default is 60 s. The longest
+    /// delay that the server asks for is added to it.
     #[must_use]
     pub fn finish_idle_timeout(mut self, timeout: Duration) -> Self {
         self.finish_idle_timeout = timeout;
@@ -246,6 +272,19 @@ impl Builder {
     #[must_use]
     pub fn on_reject(mut self, on_reject: impl Fn(Rejected) + Send + Sync + 'static) -> Self {
         self.on_reject = Some(Box::new(on_reject));
+        self
+    }
+
+    /// Sets a callback for media files that the backend rejects permanently, such as all files if the
+    /// backend does not implement [`Backend::upload`]. Their rows are stored.
+    ///
+    /// It is called like the one for [rows](Self::on_reject).
+    #[must_use]
+    pub fn on_media_reject(
+        mut self,
+        on_reject: impl Fn(RejectedMedia) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_media_reject = Some(Box::new(on_reject));
         self
     }
 

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use streamtable_schema::TablePath;
 use tokio::time::{sleep_until, timeout};
 
 use crate::shared::{Shared, eprint_line, now};
 use crate::spool::disk::{Disk, off_thread};
 use crate::spool::maintenance::Task;
 use crate::spool::recover::{SpoolHome, recover};
-use crate::{AppendError, Appended, Backend, Lines};
+use crate::{AppendError, Appended, Backend, Lines, Stats};
 
 type Answer = Result<Appended, AppendError>;
 type InFlight<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -218,6 +219,23 @@ async fn in_flight<T>(future: &mut Option<InFlight<T>>) -> T {
     }
 }
 
+/// Reports rows that this process will not deliver any more.
+pub(crate) fn report_left(table: &TablePath, stats: &Stats, is_spooled: bool, cause: &str) {
+    let fate = match is_spooled {
+        true => "stay in the spool until the table is opened again or `streamtable sync` runs",
+        false => "are lost, because they were only in memory",
+    };
+    if is_spooled {
+        tracing::warn!(%table, %stats, %cause, "rows {fate}");
+    } else {
+        tracing::error!(%table, %stats, %cause, "rows {fate}");
+    }
+    if !tracing::dispatcher::has_been_set() {
+        // No log subscriber reports it.
+        eprint_line(format_args!("streamtable: rows of {table} {fate}: {stats} ({cause})"));
+    }
+}
+
 /// Marks the driver as gone when the task ends or is dropped with its runtime.
 struct Gone(Arc<Shared>);
 
@@ -226,23 +244,20 @@ impl Drop for Gone {
         let mut core = self.0.core();
         core.is_driver_gone = true;
         let (stats, error) = (core.stats(), core.last_error());
+        let is_abandoned = core.abandoned_at.is_some_and(|at| at <= now());
         let is_spooled = core.journal.spool().is_some();
         drop(core);
         self.0.close_spool();
         self.0.progress.notify_waiters();
-        if !stats.is_settled() && is_spooled {
-            let table = &self.0.table;
-            tracing::warn!(%table, %stats, "rows stay in the spool until the table is opened again");
-        } else if !stats.is_settled() {
-            let error = error.unwrap_or_else(|| "the time limit is reached".to_owned());
-            let table = &self.0.table;
-            tracing::error!(%table, %stats, %error, "rows are lost");
-            if !tracing::dispatcher::has_been_set() {
-                // Rows are lost, and no log subscriber reports it.
-                eprint_line(format_args!(
-                    "streamtable: rows of {table} are lost: {stats} ({error})"
-                ));
-            }
+        if stats.is_settled() {
+            return;
         }
+        let cause = match error {
+            _ if std::thread::panicking() => "the backend panicked".to_owned(),
+            Some(error) => error,
+            None if is_abandoned => "the time limit is reached".to_owned(),
+            None => "the runtime that delivers the rows has ended".to_owned(),
+        };
+        report_left(&self.0.table, &stats, is_spooled, &cause);
     }
 }

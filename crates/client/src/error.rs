@@ -1,6 +1,10 @@
 //! Errors, by the question that they answer: was the row accepted? is it stored? why did delivery
 //! stop?
+//!
+//! `Display` states the whole cause, so that one line is enough. `source` begins after what
+//! `Display` states, so that a printed chain states nothing twice.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -62,9 +66,9 @@ impl fmt::Display for LogError {
     }
 }
 
-impl std::error::Error for LogError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.refused.first().map(|refused| &refused.reason as _)
+impl Error for LogError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.refused.first()?.reason.source()
     }
 }
 
@@ -170,9 +174,9 @@ impl fmt::Display for FlushError {
     }
 }
 
-impl std::error::Error for FlushError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.reason)
+impl Error for FlushError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
     }
 }
 
@@ -234,7 +238,7 @@ pub enum OpenError {
     },
     /// The API key given to the builder cannot be sent in a header.
     #[error("the API key cannot be used: {0}")]
-    Key(#[from] ApiKeyError),
+    Key(ApiKeyError),
     /// The default transport cannot be used.
     #[error("there is no transport: {reason}")]
     Transport {
@@ -252,7 +256,7 @@ pub enum OpenError {
     NoEntity,
     /// The server refused permanently.
     #[error("cannot open the table: {0}")]
-    Stopped(#[from] StopReason),
+    Stopped(StopReason),
     /// The server was unreachable or busy until the call timed out.
     #[error("cannot open the table within {}: {reason}", seconds(*waited))]
     Unavailable {
@@ -273,4 +277,101 @@ pub enum OpenError {
         /// Its message.
         reason: String,
     },
+}
+
+impl OpenError {
+    /// Returns the error for a backend that cannot be reached now; the client calls it again until
+    /// the caller's timeout.
+    pub fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable { waited: Duration::ZERO, reason: whole(&*error.into()) }
+    }
+
+    /// Returns the error for a backend that cannot open the table.
+    pub fn backend(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Backend { reason: whole(&*error.into()) }
+    }
+}
+
+impl From<StopReason> for OpenError {
+    fn from(reason: StopReason) -> Self {
+        Self::Stopped(reason)
+    }
+}
+
+impl From<ApiKeyError> for OpenError {
+    fn from(error: ApiKeyError) -> Self {
+        Self::Key(error)
+    }
+}
+
+/// Returns an error and its sources as one line that states nothing twice.
+pub(crate) fn whole(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use streamtable_schema::{MediaError, Type, ValueError};
+
+    use super::*;
+
+    /// Checks that no source repeats what is stated above it, and that the last cause is stated.
+    #[track_caller]
+    fn check(error: impl Error + 'static, cause: &str) {
+        let mut texts = vec![error.to_string()];
+        let mut next = error.source();
+        while let Some(source) = next {
+            let text = source.to_string();
+            assert!(!texts.iter().any(|above| above.contains(&text)), "{texts:?} then {text:?}");
+            texts.push(text);
+            next = source.source();
+        }
+        assert_eq!(texts.join(": ").matches(cause).count(), 1, "{texts:?}");
+    }
+
+    fn log_error(reason: Refusal) -> LogError {
+        let refused = vec![Refused { index: 0, row: None, reason }];
+        LogError { accepted: 0, refused, at_risk: None }
+    }
+
+    #[test]
+    fn errors_state_their_cause_once() {
+        let stopped = || StopReason::Forbidden { message: "read-only".to_owned() };
+        let flush = |reason| FlushError { stats: Box::default(), reason };
+        check(log_error(Refusal::Stopped(stopped())), "read-only");
+        check(log_error(SchemaError::NotARow { found: Type::Int }.into()), "not int");
+        let media = MediaError::Unreadable { path: "x.png".into(), reason: "gone".to_owned() };
+        let value = SchemaError::Value { column: "image".to_owned(), error: media.into() };
+        check(value.clone(), "gone");
+        check(log_error(value.into()), "gone");
+        let error = ValueError::IntegerRange { value: "9".to_owned() };
+        check(SchemaError::Value { column: "n".to_owned(), error }, "integer 9");
+        check(flush(FlushFailure::Stopped(stopped())), "read-only");
+        check(flush(FlushFailure::Spool { reason: "full".to_owned() }), "full");
+        check(OpenError::Stopped(stopped()), "read-only");
+        check(OpenError::from("/".parse::<streamtable_schema::TableName>().unwrap_err()), "empty");
+        let key = streamtable_transport::ApiKey::new("k\n").unwrap_err();
+        check(OpenError::from(key.clone()), &key.to_string());
+        let key = SettingsError::Key { source_name: "WANDB_API_KEY".to_owned(), error: key };
+        check(OpenError::from(key), "WANDB_API_KEY");
+        check(crate::AppendError::Stopped(stopped()), "read-only");
+    }
+
+    #[test]
+    fn errors_of_a_backend_keep_their_sources() {
+        let disk = std::io::Error::other("no space");
+        let database = std::io::Error::other(MediaError::unreadable("x".as_ref(), &disk));
+        let error = crate::AppendError::transient(database);
+        assert_eq!(error.to_string(), "cannot read x: no space");
+        assert_eq!(OpenError::backend("locked").to_string(), "cannot open the table: locked");
+    }
 }

@@ -48,6 +48,10 @@ fn append_error(error: OpenError) -> AppendError {
 
 #[async_trait]
 impl Backend for LazyBackend {
+    fn identity(&self) -> Option<String> {
+        self.inner.identity()
+    }
+
     async fn open(&self, open: Open) -> Result<Opened, OpenError> {
         self.inner.open(open).await
     }

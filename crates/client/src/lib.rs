@@ -24,12 +24,18 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `hyper` (default) | `StreamTable::open(name)`: the transport over hyper and rustls |
+//! | `conformance` | the module `conformance`: tests for a `Backend` of your own |
+//! | `chrono`, `jiff-02`, `uuid` | conversions of their times and ids to a [`Value`] |
 //! | `tracing-layer` | `TableLayer`: spans and events of `tracing` as rows |
 //!
 //! With `default-features = false` the crate has no TLS, HTTP client or socket in its dependency
 //! tree: pass a transport to [`StreamTable::open_with`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod blocking;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -41,6 +47,7 @@ mod clock;
 mod driver;
 mod encode;
 mod error;
+mod exit;
 mod journal;
 mod lazy_backend;
 mod lines;
@@ -67,15 +74,18 @@ pub use clock::{Clock, SystemClock};
 pub use error::{FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, StopReason};
 pub use lines::Lines;
 pub use monitor::{AsTable, Monitor, Record};
-pub use options::{Buffering, Rejected, WhenFull, WhenUnreachable};
+pub use options::{Buffering, Rejected, RejectedMedia, WhenFull, WhenUnreachable};
 pub use rows::{IntoRows, Rows, kind};
 pub use session::{BatchLimits, RetryPolicy};
-pub use settings::{Settings, SettingsError, WANDB_API};
+pub use settings::{DEFAULT_PROJECT, Settings, SettingsError, WANDB_API};
 pub use stats::{MediaStats, Recovered, Stats};
 pub use table::{Logged, StreamTable};
 #[cfg(feature = "tracing-layer")]
 pub use tracing_layer::TableLayer;
 pub use wandb::WandbBackend;
+
+pub use async_trait::async_trait;
+pub use streamtable_wire::HistoryLine;
 
 /// Transports: how requests reach a server.
 pub mod transport {
@@ -86,5 +96,5 @@ pub mod transport {
 
 pub use streamtable_schema::{
     ColumnPolicy, Media, MediaError, MediaKind, NameError, NamePart, Row, Schema, SchemaError,
-    TableName, TablePath, Timestamp, Type, Value, ValueError, row,
+    TableName, TablePath, Timestamp, Type, Value, ValueError, row, timestamp,
 };

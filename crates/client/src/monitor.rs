@@ -19,27 +19,26 @@ use crate::{LogError, Refusal, StreamTable, blocking};
 /// [evolve](crate::ColumnPolicy::Evolve). Monitoring never waits: a row that does not fit into the
 /// buffer is refused.
 ///
-/// ```
-/// # use streamtable_mock_backend::MockBackend;
-/// use streamtable::{Monitor, blocking::StreamTable};
+/// ```no_run
+/// use streamtable::blocking::StreamTable;
+/// use streamtable::{ColumnPolicy, Monitor};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let builder = StreamTable::builder("me/shop/calls").transport(MockBackend::default());
-/// # let builder = builder.columns(streamtable::ColumnPolicy::Evolve).no_spool();
-/// # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open_blocking()?;
-/// let monitor = Monitor::new(&table);
-/// let price = monitor.run("price", &("tea", 2), || 2.0 * 9.5);
-/// assert_eq!(price, 19.0);
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let builder = StreamTable::builder("my-team/shop/calls").columns(ColumnPolicy::Evolve);
+///     let table = builder.open_blocking()?;
+///     let monitor = Monitor::new(&table);
+///     let price = monitor.run("price", &("tea", 2), || 2.0 * 9.5);
+///     assert_eq!(price, 19.0);
 ///
-/// let parsed: Result<i32, _> = monitor.try_run("parse", "x", || "x".parse());
-/// assert!(parsed.is_err());
+///     let parsed: Result<i32, _> = monitor.try_run("parse", "x", || "x".parse());
+///     assert!(parsed.is_err());
 ///
-/// let mut record = monitor.begin("import");
-/// record.output(&3);
-/// record.finish()?;
-/// assert_eq!(table.finish()?.acked, 3);
-/// # Ok(())
-/// # }
+///     let mut record = monitor.begin("import");
+///     record.output(&3);
+///     record.finish()?;
+///     println!("{}", table.finish()?); // 3 logged, 3 acked, 0 pending, …
+///     Ok(())
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Monitor {
@@ -198,10 +197,18 @@ const MISFIT: &str = "misfit";
 
 /// Logs a row. Values that do not match the types of their columns are moved to the `misfit`
 /// column.
-fn log_fitting(table: &StreamTable, mut row: Row) -> Result<(), LogError> {
+fn log_fitting(table: &StreamTable, row: Row) -> Result<(), LogError> {
+    let result = offer_fitting(table, row);
+    if result.is_err() {
+        table.count_refused();
+    }
+    result
+}
+
+fn offer_fitting(table: &StreamTable, mut row: Row) -> Result<(), LogError> {
     let mut misfits = Row::new();
     loop {
-        let Err(mut error) = table.try_log(row) else { return Ok(()) };
+        let Err(mut error) = table.offer(row) else { return Ok(()) };
         let column = match error.refused.first().map(|refused| &refused.reason) {
             Some(Refusal::Schema(SchemaError::Mismatch { column, .. })) if column != MISFIT => {
                 column.clone()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use streamtable_schema::{ColumnPolicy, NameError, NamePart, Schema, TableName, TablePath};
+use streamtable_schema::{ColumnPolicy, Schema, TableName, TablePath};
 use streamtable_transport::{AnyTransport, ApiKey};
 use streamtable_url::BaseUrl;
 use tokio::task::JoinHandle;
@@ -14,11 +14,12 @@ use tokio::time::Instant;
 
 use crate::builder::Target;
 use crate::driver::drive;
+use crate::exit;
 use crate::journal::{JournalKind, MemoryJournal};
 use crate::lazy_backend::LazyBackend;
 use crate::media::MediaQueue;
 use crate::session::{Backoff, Session, reachable};
-use crate::shared::{Core, Shared, TableOptions};
+use crate::shared::{Core, Shared, TableOptions, eprint_line};
 use crate::spool::disk::off_thread;
 use crate::spool::frame::Header;
 use crate::spool::journal::SpoolJournal;
@@ -53,21 +54,23 @@ impl Builder {
 /// The options combined with the settings of this machine, before anything is sent.
 struct Resolved {
     name: TableName,
+    /// Whether neither the caller nor the settings chose the project.
+    has_default_project: bool,
     backend: Arc<dyn Backend>,
     destination: Destination,
 }
 
+/// The entity of tables on a backend of the caller, if their name and the settings contain none.
+const DEFAULT_ENTITY: &str = "local";
+
 /// Where the rows go, and where they may wait for it.
 struct Destination {
-    /// The server's URL, or [`CUSTOM_SERVER`].
-    server: String,
+    /// The server's URL, or the identity of the caller's backend, if it has one.
+    server: Option<String>,
     /// Whether the backend is the caller's own.
     is_custom: bool,
     spool_dir: Option<PathBuf>,
 }
-
-/// Identifies a backend that has no URL.
-const CUSTOM_SERVER: &str = "backend";
 
 /// Checks the options and combines them with the settings of this machine.
 fn resolve(builder: &mut Builder) -> Result<Resolved, OpenError> {
@@ -90,33 +93,21 @@ fn resolve(builder: &mut Builder) -> Result<Resolved, OpenError> {
         Some(settings) => settings,
         None => Settings::from_machine(builder.base_url.as_deref(), needs_key)?,
     };
-    let name = complete_name(name, &settings)?;
+    let has_default_project = name.project().is_none() && settings.project.is_none();
+    let mut name = settings.complete(name)?;
     let base_url = builder.base_url.take().unwrap_or_else(|| settings.base_url.clone());
-    let is_custom = matches!(target, Some(Target::Backend(_)));
-    let server = if is_custom { CUSTOM_SERVER.to_owned() } else { server_id(&base_url)? };
+    let (is_custom, server) = match &target {
+        Some(Target::Backend(backend)) => (true, backend.identity().filter(|id| !id.is_empty())),
+        _ => (false, Some(server_id(&base_url)?)),
+    };
     let destination = Destination { server, is_custom, spool_dir: settings.spool_dir.clone() };
     let settings = Settings { base_url, ..settings };
     let backend = create_backend(target, settings, api_key, builder.is_offline())?;
-    // No server knows a default project, so fail without a request.
-    if name.project().is_none() {
-        return Err(NameError::Missing { part: NamePart::Project }.into());
+    // A server knows a default entity for the key.
+    if is_custom && name.entity().is_none() {
+        name = name.with_entity(DEFAULT_ENTITY)?;
     }
-    Ok(Resolved { name, backend, destination })
-}
-
-/// Adds the parts of the name that the caller left out and the settings contain.
-fn complete_name(mut name: TableName, settings: &Settings) -> Result<TableName, OpenError> {
-    if name.project().is_none()
-        && let Some(project) = &settings.project
-    {
-        name = name.with_project(project)?;
-    }
-    if name.entity().is_none()
-        && let Some(entity) = &settings.entity
-    {
-        name = name.with_entity(entity)?;
-    }
-    Ok(name)
+    Ok(Resolved { name, has_default_project, backend, destination })
 }
 
 fn server_id(base_url: &str) -> Result<String, OpenError> {
@@ -168,7 +159,7 @@ struct Connection {
 
 /// Opens the table at the backend, unless it is offline.
 async fn connect(builder: &Builder, resolved: Resolved) -> Result<Connection, OpenError> {
-    let Resolved { name, mut backend, destination } = resolved;
+    let Resolved { name, has_default_project, mut backend, destination } = resolved;
     if builder.is_offline() {
         return Ok(Connection { opened: Opened::new(name.to_path()?), backend, destination });
     }
@@ -184,7 +175,22 @@ async fn connect(builder: &Builder, resolved: Resolved) -> Result<Connection, Op
         }
         opened => opened?,
     };
+    if has_default_project {
+        report_default_project(builder, &opened.table);
+    }
     Ok(Connection { opened, backend, destination })
+}
+
+/// Says where the rows go if the caller gave only the name of the table.
+fn report_default_project(builder: &Builder, table: &TablePath) {
+    tracing::info!(%table, "no project is given");
+    if builder.print_url {
+        let name = &builder.name;
+        eprint_line(format_args!(
+            "streamtable: {name:?} has no project, so rows go to {table}; write project/table, or \
+             set WANDB_PROJECT, for another one"
+        ));
+    }
 }
 
 /// Opens the table at the backend, with retries until the timeout.
@@ -205,13 +211,29 @@ pub(crate) async fn open_at_backend(
             Ok(other) => return other,
             Err(_) => break,
         }
-        let next = Instant::now() + reachable(backoff.delay(attempt));
-        if next >= deadline {
+        if !pause(backoff.delay(attempt), Duration::ZERO, deadline).await {
             break;
         }
-        tokio::time::sleep_until(next).await;
     }
     Err(OpenError::Unavailable { waited: start.elapsed(), reason: last_reason })
+}
+
+/// The time left before a deadline in which one more attempt makes no sense.
+const TOO_LATE: Duration = Duration::from_millis(50);
+
+/// Waits before the next attempt to open a table. Returns `false` at the deadline, when there is
+/// none.
+///
+/// Waits at least as long as the server asked for. Otherwise, a delay is at most half of the time
+/// that is left, so that there are attempts until the end.
+pub(crate) async fn pause(delay: Duration, asked: Duration, deadline: Instant) -> bool {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.saturating_sub(asked) <= TOO_LATE {
+        tokio::time::sleep_until(deadline).await;
+        return false;
+    }
+    tokio::time::sleep(asked.max(delay.min(left / 2))).await;
+    true
 }
 
 /// Where the rows of an open table wait.
@@ -253,6 +275,11 @@ async fn create_buffer(builder: &Builder, connection: &Connection) -> Result<Buf
     }
 }
 
+/// Why rows for a backend without an identity cannot be spooled: nothing would keep them from being
+/// delivered to another backend.
+const NO_IDENTITY: &str =
+    "the backend has no identity: implement `Backend::identity`, or set `SpoolConfig::server`";
+
 /// Creates the spool of a table below `dir`.
 async fn create_spool(
     builder: &Builder,
@@ -261,7 +288,9 @@ async fn create_spool(
     dir: PathBuf,
 ) -> io::Result<Buffer> {
     let Connection { opened, destination, .. } = connection;
-    let server = config.server.clone().unwrap_or_else(|| destination.server.clone());
+    let Some(server) = config.server.clone().or_else(|| destination.server.clone()) else {
+        return Err(io::Error::other(NO_IDENTITY));
+    };
     let header = Header {
         writer: builder.writer.to_string(),
         server: server.clone(),
@@ -312,10 +341,12 @@ fn start(
         limits: builder.limits,
         clock: builder.clock,
         on_reject: builder.on_reject,
+        on_media_reject: builder.on_media_reject,
         print_url: builder.print_url,
         is_offline,
     };
     let shared = Arc::new(Shared::new(core, opened, options));
+    exit::watch(&shared);
     let driver = tokio::spawn(drive(Arc::clone(&shared), backend, buffer.home));
     let must_wait = builder.when_full == WhenFull::Wait;
     let (drop_timeout, idle_timeout) = (builder.drop_timeout, builder.finish_idle_timeout);

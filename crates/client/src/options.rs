@@ -60,3 +60,13 @@ pub struct Rejected {
     /// The reason given by the backend.
     pub reason: String,
 }
+
+/// A media file that the backend rejected permanently. The cells that refer to it show no media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RejectedMedia {
+    /// The file's path below the table's files, as in the cells.
+    pub path: String,
+    /// The reason given by the backend.
+    pub reason: String,
+}

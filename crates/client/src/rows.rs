@@ -14,6 +14,40 @@ use streamtable_wire::{TakeRow, for_each_row};
 /// | a `Vec` or array of rows or such values | `log(vec![row, row])` |
 /// | an iterator over rows or such values | `log(requests.iter().filter(…))` |
 ///
+/// A value passed by reference may serialize as a sequence, too: its elements are the rows. So
+/// `&(1, "x")` is two rows, both refused, because a number and a string have no columns.
+///
+/// # Columns
+///
+/// A struct or a map is a row: a field or an entry is a column. The type of a column follows from how
+/// its values serialize:
+///
+/// | in serde's terms | for example | column |
+/// | --- | --- | --- |
+/// | `bool`, integer, float, string, `char` | `7`, `0.5`, `"x"` | `bool`, `int`, `float`, `string` |
+/// | an integer that does not fit 64 bits | `u64::MAX` | refused; log it as a string or a float |
+/// | `f32` | `0.1_f32` | `float`, the same number: 0.10000000149011612 |
+/// | none, unit, unit struct | `None`, `()` | null; makes the column optional |
+/// | newtype struct, some | `Meters(7.5)`, `Some(7)` | as the inner value |
+/// | sequence, tuple, array | `vec![1, 2]`, `(1, 2.5)` | `list<int>`, `list<float>` |
+/// | struct, map | `Point { x: 1 }` | `struct{x: int}` |
+/// | unit variant | `Level::Warn` | `string` |
+/// | newtype, tuple or struct variant | `Shape::Circle(3)` | `struct{Circle: int}` |
+/// | bytes | `serde_bytes::Bytes` | refused; use [`Media`](crate::Media) or a list |
+/// | [`Timestamp`](crate::Timestamp) | | `timestamp` |
+/// | [`Media`](crate::Media) | | `image`, `audio`, `video`, `html`, `markdown` |
+/// | `SystemTime`, `Duration` | | `struct{secs_since_epoch, …}`, `struct{secs, nanos}` |
+/// | times of `jiff`, `chrono` and `time`; `Uuid` | | `string` |
+///
+/// Numbers and strings unite in one column, and so do all other kinds except lists and structs: a list
+/// or a struct in a column of another kind is refused. Therefore an enum with unit variants *and* other
+/// variants does not fit one column: give it `#[serde(tag = "kind")]`, or serialize it as a string. A
+/// tagged enum as a whole row needs [`ColumnPolicy::Evolve`](crate::ColumnPolicy), because its variants
+/// have different fields.
+///
+/// To log a `SystemTime` of a derived struct as a timestamp, write
+/// `#[serde(with = "streamtable::timestamp")]` above the field.
+///
 /// `Kind` distinguishes the implementations and is always inferred. The trait cannot be implemented
 /// outside this crate.
 #[diagnostic::on_unimplemented(

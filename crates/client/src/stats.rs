@@ -20,6 +20,9 @@ pub struct Stats {
     pub rejected: u64,
     /// Rows given up without a response from the backend. No current policy does that: always 0.
     pub dropped: u64,
+    /// Rows that `log` refused and returned to the caller, with the reason. They are not included in
+    /// `logged`.
+    pub refused: u64,
     /// Media files of those rows.
     pub media: MediaStats,
     /// Rows that earlier processes left in the spool. They are not included in the numbers above.
@@ -74,9 +77,12 @@ impl Stats {
 impl fmt::Display for Stats {
     /// Writes the accounting in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { logged, acked, pending, rejected, dropped, media, recovered } = self;
+        let Self { logged, acked, pending, rejected, dropped, refused, media, recovered } = self;
         write!(f, "{logged} logged, {acked} acked, {pending} pending, {rejected} rejected, ")?;
         write!(f, "{dropped} dropped")?;
+        if *refused > 0 {
+            write!(f, "; {refused} refused")?;
+        }
         let MediaStats { uploaded, pending, failed } = media;
         if uploaded + pending + failed > 0 {
             write!(f, "; media: {uploaded} uploaded, {pending} pending, {failed} failed")?;

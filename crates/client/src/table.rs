@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use streamtable_schema::{TablePath, Timestamp, token::row_to_hand_back};
+use streamtable_schema::{Row, TablePath, Timestamp, token::row_to_hand_back};
 use streamtable_transport::Transport;
 use streamtable_wire::TakeRow;
 use tokio::time::{Instant, timeout_at};
@@ -35,7 +35,9 @@ impl StreamTable {
     /// Creates the table if it does not exist.
     ///
     /// `name` is `entity/project/table`, `project/table` or `table`. Missing parts come from the
-    /// settings of this machine ([`Settings`](crate::Settings)) or from the server. If the server
+    /// settings of this machine ([`Settings`](crate::Settings)); without them, the project is
+    /// [`DEFAULT_PROJECT`](crate::DEFAULT_PROJECT), which is reported on standard error, and the
+    /// entity is the server's default for the key. If the server
     /// cannot be reached, the call returns an error after [`Builder::open_timeout`].
     ///
     /// ```no_run
@@ -93,25 +95,35 @@ impl StreamTable {
     /// them.
     ///
     /// ```
-    /// # use streamtable::{StreamTable, row};
-    /// # use streamtable_mock_backend::MockBackend;
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let builder = StreamTable::builder("me/shop/requests").transport(MockBackend::default());
-    /// # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open().await?;
+    /// use streamtable::{StreamTable, row};
+    /// use streamtable_mock_backend::MockBackend;
+    ///
     /// #[derive(serde::Serialize)]
-    /// struct Request { path: &'static str, ms: f64 }
+    /// struct Request {
+    ///     path: &'static str,
+    ///     ms: f64,
+    /// }
     ///
-    /// let first = table.log(&Request { path: "/", ms: 7.5 }).await?;
-    /// println!("view the rows at {}", first.panel_url.unwrap_or_default());
+    /// #[tokio::main(flavor = "current_thread")]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let server = MockBackend::default(); // without it, a server at `WANDB_BASE_URL`
+    ///     let table = StreamTable::builder("me/shop/requests")
+    ///         .base_url("http://mock.invalid")
+    ///         .transport(server)
+    ///         .api_key("local-key")
+    ///         .open()
+    ///         .await?;
+    ///     let first = table.log(&Request { path: "/", ms: 7.5 }).await?;
+    ///     println!("view the rows at {}", first.panel_url.unwrap_or_default());
     ///
-    /// table.log(vec![row! { "path" => "/a", "ms" => 1 }, row! { "path" => "/b", "ms" => 2 }]).await?;
+    ///     let rows = vec![row! { "path" => "/a", "ms" => 1 }, row! { "path" => "/b", "ms" => 2 }];
+    ///     table.log(rows).await?;
     ///
-    /// let error = table.log(row! { "path" => "/" }).await.unwrap_err();
-    /// assert!(error.to_string().contains(r#"column "ms" is missing"#));
-    /// assert_eq!(table.finish().await?.acked, 3);
-    /// # Ok(())
-    /// # }
+    ///     let error = table.log(row! { "path" => "/" }).await.unwrap_err();
+    ///     assert!(error.to_string().contains(r#"column "ms" is missing"#));
+    ///     assert_eq!(table.finish().await?.acked, 3);
+    ///     Ok(())
+    /// }
     /// ```
     pub async fn log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
         let mut rows = rows.into_rows();
@@ -123,14 +135,17 @@ impl StreamTable {
     }
 
     /// Logs rows. If the buffer is full, calls `wait` with a future that is ready when there may be
-    /// space. Once `wait` returns `false`, rows that do not fit are refused.
+    /// space, if the caller or the table's builder chose to wait. Once `wait` returns `false`, rows
+    /// that do not fit are refused.
     pub(crate) fn log_with<Kind>(
         &self,
         rows: impl IntoRows<Kind>,
+        must_wait: Option<bool>,
         mut wait: impl FnMut(Room) -> bool,
     ) -> Result<Logged, LogError> {
         let mut rows = rows.into_rows();
-        let mut logging = Logging::new(&self.handle.shared, self.handle.must_wait);
+        let must_wait = must_wait.unwrap_or(self.handle.must_wait);
+        let mut logging = Logging::new(&self.handle.shared, must_wait);
         while let Some(before) = logging.proceed(&mut rows) {
             let shared = Arc::clone(&self.handle.shared);
             logging.may_wait &= wait(Box::pin(async move { shared.room(before).await }));
@@ -144,6 +159,20 @@ impl StreamTable {
         let mut logging = Logging::new(&self.handle.shared, false);
         logging.proceed(&mut rows.into_rows());
         logging.finish()
+    }
+
+    /// Logs like [`try_log`](Self::try_log), but does not count refused rows, because the caller
+    /// logs them again in another form or counts them with [`count_refused`](Self::count_refused).
+    pub(crate) fn offer(&self, row: Row) -> Result<Logged, LogError> {
+        let mut logging = Logging::new(&self.handle.shared, false);
+        logging.is_counted = false;
+        logging.proceed(&mut row.into_rows());
+        logging.finish()
+    }
+
+    /// Counts a row that [`offer`](Self::offer) refused.
+    pub(crate) fn count_refused(&self) {
+        self.handle.shared.core().refused += 1;
     }
 
     /// Waits until all rows logged so far, and their media, are stored, at most `timeout`.
@@ -169,7 +198,8 @@ impl StreamTable {
     /// Closes the table: accepts no more rows, from any clone, and waits until all are stored.
     ///
     /// Waits as long as there is progress, and fails if there was none for
-    /// [`Builder::finish_idle_timeout`]. Delivery continues even then, and `finish` may be called
+    /// [`Builder::finish_idle_timeout`], plus the longest delay that the server has asked for in
+    /// this time (`Retry-After`). Delivery continues even then, and `finish` may be called
     /// again. It also waits for rows that earlier processes left in the spool. If only those are
     /// left when the time is over, they stay in the spool for the next process that opens the
     /// table.
@@ -249,6 +279,10 @@ impl StreamTable {
         self.handle.shared.rows_url.as_deref()
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
     /// Returns the time of the table's clock.
     pub(crate) fn time(&self) -> Timestamp {
         self.handle.shared.clock.now()
@@ -301,7 +335,9 @@ impl StreamTable {
                 }
                 let deadline = match limit {
                     TimeLimit::Total(timeout) => start + reachable(timeout),
-                    TimeLimit::WithoutProgress(timeout) => last_progress.0 + reachable(timeout),
+                    TimeLimit::WithoutProgress(timeout) => {
+                        last_progress.0 + reachable(timeout) + reachable(core.asked())
+                    }
                 };
                 if deadline <= Instant::now() {
                     let last_error = core.last_error();
@@ -366,6 +402,8 @@ struct Logging<'a> {
     /// Why no further row of the call is accepted, whatever it contains.
     refuses_all: Option<Refusal>,
     is_lazy: bool,
+    /// Whether refused rows are counted.
+    is_counted: bool,
 }
 
 /// Why offering rows has stopped.
@@ -387,6 +425,7 @@ impl<'a> Logging<'a> {
             at_risk: None,
             refuses_all: None,
             is_lazy: false,
+            is_counted: true,
         }
     }
 
@@ -428,6 +467,7 @@ impl<'a> Logging<'a> {
     }
 
     fn refuse<T: Serialize + ?Sized>(&mut self, row: &T, reason: Refusal) {
+        self.shared.core().refused += u64::from(self.is_counted);
         let index = self.accepted + self.refused.len();
         self.refused.push(Refused { index, row: row_to_hand_back(row), reason });
     }

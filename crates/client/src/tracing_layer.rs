@@ -2,9 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use streamtable_schema::{Row, Timestamp, Value};
+use tokio::runtime::Handle;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -13,8 +16,9 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::StreamTable;
+use crate::blocking::{self, Wait, wait_for};
 use crate::monitor::AsTable;
-use crate::shared::now;
+use crate::shared::{eprint_line, now};
 
 /// Targets of the delivery's own spans and events. Logging them would create endless rows.
 const DELIVERY: [&str; 7] = ["h2", "hyper", "mio", "rustls", "streamtable", "tokio", "want"];
@@ -23,36 +27,47 @@ const DELIVERY: [&str; 7] = ["h2", "hyper", "mio", "rustls", "streamtable", "tok
 ///
 /// The columns are `kind` (`event` or `span`), `level`, `target`, `name`, `message`, `start`,
 /// `latency` in seconds for a span, `parent` (the name of the enclosing span), and `fields`. A
-/// refused row is dropped silently, because a message about it would be an event again. Spans and
-/// events of the delivery itself are never logged.
+/// row that does not fit into the buffer is refused and counted in
+/// [`Stats::refused`](crate::Stats::refused); the first refusal is reported on standard error,
+/// because a message in the log would be an event again. [`waiting`](Self::waiting) creates a layer
+/// that waits for space instead. Spans and events of the delivery itself are never logged.
 ///
-/// ```
-/// # use streamtable_mock_backend::MockBackend;
+/// ```no_run
 /// use streamtable::{TableLayer, blocking::StreamTable};
 /// use tracing_subscriber::layer::SubscriberExt;
+/// use tracing_subscriber::util::SubscriberInitExt;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let builder = StreamTable::builder("me/shop/log").transport(MockBackend::default());
-/// # let table = builder.api_key("local-key").base_url("http://mock.invalid").print_url(false).open_blocking()?;
-/// let subscriber = tracing_subscriber::registry().with(TableLayer::new(&table));
-/// tracing::subscriber::with_default(subscriber, || {
-///     let _span = tracing::info_span!("request", path = "/").entered();
-///     tracing::warn!(ms = 700, "slow");
-/// });
-/// assert_eq!(table.finish()?.acked, 2);
-/// # Ok(())
-/// # }
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let table = StreamTable::open("my-team/shop/log")?;
+///     tracing_subscriber::registry().with(TableLayer::new(&table)).init();
+///
+///     let span = tracing::info_span!("request", path = "/");
+///     span.in_scope(|| tracing::warn!(ms = 700, "slow"));
+///     drop(span);
+///     println!("{}", table.finish()?); // 2 logged, 2 acked, 0 pending, …
+///     Ok(())
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct TableLayer {
     table: StreamTable,
+    /// The runtime of the table's delivery thread, if events wait for space.
+    waits_on: Option<Handle>,
+    has_reported: Arc<AtomicBool>,
 }
 
 impl TableLayer {
     /// Creates a layer that logs to a [`StreamTable`] or a [blocking](crate::blocking) one. The
     /// layer keeps the table open.
     pub fn new(table: &impl AsTable) -> Self {
-        Self { table: table.handle() }
+        Self { table: table.handle(), waits_on: None, has_reported: Arc::default() }
+    }
+
+    /// Creates a layer whose events wait if the buffer is full, until there is space. An event on
+    /// the delivery thread itself, such as in an [`on_reject`](crate::Builder::on_reject) callback,
+    /// never waits.
+    pub fn waiting(table: &blocking::StreamTable) -> Self {
+        Self { waits_on: Some(table.runtime().clone()), ..Self::new(table) }
     }
 
     fn log(&self, row: impl FnOnce() -> Row) {
@@ -61,7 +76,23 @@ impl TableLayer {
         if IS_LOGGING.try_with(|is| is.replace(true)).unwrap_or(true) {
             return;
         }
-        let _ = self.table.try_log(row());
+        let is_delivery = |runtime: &Handle| {
+            Handle::try_current().is_ok_and(|current| current.id() == runtime.id())
+        };
+        let result = match self.waits_on.as_ref().filter(|runtime| !is_delivery(runtime)) {
+            Some(runtime) => self.table.log_with(row(), Some(true), |room| {
+                !matches!(wait_for(runtime, room, &mut || true), Wait::BrokenOff)
+            }),
+            None => self.table.try_log(row()),
+        };
+        if let Err(error) = result
+            && !self.has_reported.swap(true, Ordering::Relaxed)
+        {
+            eprint_line(format_args!(
+                "streamtable: events are not logged to {}: {error}; `Stats::refused` counts them",
+                self.table.path()
+            ));
+        }
         let _ = IS_LOGGING.try_with(|is| is.set(false));
     }
 }

@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod exit;
+
+pub use exit::at_exit;
+
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::ops::Range;

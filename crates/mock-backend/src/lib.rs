@@ -11,37 +11,47 @@
 //!
 //! ```
 //! use bytes::Bytes;
+//! use futures_util::FutureExt;
 //! use http::Request;
 //! use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
 //! use streamtable_schema::{TablePath, row};
 //! use streamtable_transport::{ApiKey, Transport, TransportExt};
 //! use streamtable_wire::{ASYNC_HEADER, file_stream_path, history_body};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # use futures_util::FutureExt;
-//! # let block_on = |answer: std::pin::Pin<Box<dyn Future<Output = _> + Send>>| {
-//! #     answer.now_or_never().expect("the mock is ready")
-//! # };
-//! let mock = MockBackend::default();
-//! let table: TablePath = "me/shop/requests".parse()?;
-//! mock.add_table(&table);
-//! mock.push_fault(RequestKind::FileStream, Fault::LoseAnswer(Loss::Timeout))?;
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mock = MockBackend::default();
+//!     let table: TablePath = "me/shop/requests".parse()?;
+//!     mock.add_table(&table);
+//!     mock.push_fault(RequestKind::FileStream, Fault::LoseAnswer(Loss::Timeout))?;
 //!
-//! let transport = mock.clone().with_auth(mock.base_url().parse()?, &ApiKey::new("any-key")?);
-//! let post = Request::post(format!("{}{}", mock.base_url(), file_stream_path(&table)))
-//!     .header("content-type", "application/json")
-//!     .header(ASYNC_HEADER, "true")
-//!     .body(Bytes::from(history_body(0, [r#"{"path":"/","_client_id":"w"}"#])))?;
+//!     let key = ApiKey::new("any-key")?;
+//!     let transport = mock.clone().with_auth(mock.base_url().parse()?, &key);
+//!     let post = Request::post(format!("{}{}", mock.base_url(), file_stream_path(&table)))
+//!         .header("content-type", "application/json")
+//!         .header(ASYNC_HEADER, "true")
+//!         .body(Bytes::from(history_body(0, [r#"{"path":"/","_client_id":"w"}"#])))?;
 //!
-//! // The response is lost, but the row is stored; a retry does not store it twice.
-//! assert!(block_on(transport.send(post.clone())).is_err());
-//! assert!(block_on(transport.send(post)).is_ok());
-//! assert_eq!(mock.rows(&table)[0].row, row! { "path" => "/" });
-//! assert_eq!((mock.rows(&table).len(), mock.count(RequestKind::FileStream)), (1, 2));
-//! mock.assert_no_violations();
-//! # Ok(())
-//! # }
+//!     // The response is lost, but the row is stored; a retry does not store it twice.
+//!     let lost = transport.send(post.clone()).now_or_never().expect("the mock responds at once");
+//!     assert!(lost.is_err());
+//!     let again = transport.send(post).now_or_never().expect("the mock responds at once");
+//!     assert!(again.is_ok());
+//!     assert_eq!(mock.rows(&table)[0].row, row! { "path" => "/" });
+//!     assert_eq!((mock.rows(&table).len(), mock.count(RequestKind::FileStream)), (1, 2));
+//!     mock.assert_no_violations();
+//!     Ok(())
+//! }
 //! ```
+//!
+//! [`strategies`](https://docs.rs/streamtable-mock-backend/latest/streamtable_mock_backend/strategies/)
+//! (feature `strategies`) shows a complete property test.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `serve` | `MockBackend::serve`: the mock on a loopback socket |
+//! | `strategies` | the module `strategies`: proptest strategies for clients |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod artifact;
 mod auth;

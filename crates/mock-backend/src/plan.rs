@@ -9,8 +9,8 @@ use crate::{Fault, RequestKind};
 /// The faults to inject and the requests that they apply to, as plain data.
 ///
 /// The text form, for printing and parsing, has one fault per line (or separated by `;`): the
-/// selected requests, the number of the request among them, and the fault. A failing test prints
-/// its plan, which can be run again.
+/// selected requests, the number of the request among them, and the fault. `Debug` prints it, too, so
+/// that a failing test prints a plan that can be run again.
 ///
 /// ```
 /// use streamtable_mock_backend::{Fault, FaultPlan, RequestKind};
@@ -22,10 +22,12 @@ use crate::{Fault, RequestKind};
 ///     plan.to_string(),
 ///     "file_stream#3 lose-answer(timeout)\nStreamTableCreate#0 status(503)"
 /// );
+/// let shown = r#""file_stream#3 lose-answer(timeout); StreamTableCreate#0 status(503)""#;
+/// assert_eq!(format!("{plan:?}"), shown);
 /// assert_eq!(plan.to_string().parse(), Ok(plan));
 /// # Ok::<(), streamtable_mock_backend::NotAFault>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct FaultPlan {
     /// The faults. If two are for the same request, the first applies.
     pub entries: Vec<PlannedFault>,
@@ -144,6 +146,13 @@ impl fmt::Display for FaultPlan {
             write!(f, "{line_end}{entry}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for FaultPlan {
+    /// Writes the text form in one line, in quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.to_string().replace('\n', "; "))
     }
 }
 

@@ -6,8 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyList;
 use streamtable::{
-    FlushError, FlushFailure, NameError, NamePart, OpenError, Refusal, SchemaError, StopReason,
-    WANDB_API,
+    FlushError, FlushFailure, OpenError, Refusal, SchemaError, StopReason, WANDB_API,
 };
 
 use crate::stats::Stats;
@@ -28,12 +27,6 @@ fn new<'py>(
 /// Converts an error of opening a table.
 pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
     let made = match error {
-        // The same message as weave's StreamTable, which existing programs may check.
-        OpenError::Name(NameError::Missing { part: NamePart::Project }) => new(
-            py,
-            "TableNameError",
-            &"Must specify project_name: give it, write project/table, or set WANDB_PROJECT",
-        ),
         OpenError::Name(_) => new(py, "TableNameError", error),
         // Without any setting, the server is W&B's.
         OpenError::NoKey { host } if WANDB_API.ends_with(host.trim_end_matches(":443")) => {

@@ -264,7 +264,6 @@ def test_stats(open_table: Open) -> None:
     ("args", "words"),
     [
         (("",), "Must specify table_name"),
-        (("t",), "Must specify project_name"),
         (("p/t", "q"), "Cannot specify project_name"),
         (("e/p/t", None, "f"), "Cannot specify entity_name"),
         (("a/b/c/d",), "at most three parts"),

@@ -47,7 +47,7 @@ pub enum SchemaError {
     #[error("the first row of a table has no cells; it must have at least one column")]
     EmptyRow,
     /// A list or a struct cannot be combined with another kind.
-    #[error("column {column:?} holds {held}, this row has {came}{}", at(path))]
+    #[error("column {column:?} holds {held}{}, this row has {came}", at(path))]
     Mismatch {
         /// The column.
         column: String,
@@ -64,7 +64,6 @@ pub enum SchemaError {
         /// The column.
         column: String,
         /// The problem with the value.
-        #[source]
         error: ValueError,
     },
     /// The value given as a row serializes as something other than a struct or a map.

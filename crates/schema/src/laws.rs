@@ -164,6 +164,12 @@ fn columns(schema: &Schema) -> BTreeMap<&str, &Type> {
 
 proptest! {
     #[test]
+    fn types_round_trip_through_serde(ty in ty()) {
+        let json = serde_json::to_string(&ty).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Type>(&json).unwrap(), ty, "{}", json);
+    }
+
+    #[test]
     fn types_form_a_lattice(a in ty(), b in ty(), c in ty()) {
         let both = a.unite_any(&b);
         prop_assert_eq!(&both, &b.unite_any(&a));

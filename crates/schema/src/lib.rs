@@ -8,6 +8,8 @@
 //! use streamtable_schema::{ColumnPolicy, Schema, TableName, row};
 //!
 //! let name: TableName = "my-team/shop/requests".parse()?;
+//! assert_eq!(name.table(), "requests");
+//!
 //! let mut schema = Schema::new(ColumnPolicy::Strict);
 //! schema.admit(&row! { "path" => "/", "ms" => 7 })?;
 //! schema.admit(&row! { "path" => "/cart", "ms" => None::<i64> })?;
@@ -16,10 +18,18 @@
 //! // A row that does not fit changes nothing; the error names the column and the reason.
 //! let error = schema.admit(&row! { "path" => "/" }).unwrap_err();
 //! assert_eq!(error.column(), Some("ms"));
-//! # assert_eq!(name.table(), "requests");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! | feature | converts to a [`Value`] |
+//! | --- | --- |
+//! | `chrono` | `chrono::DateTime`, to a timestamp |
+//! | `jiff-02` | `jiff::Timestamp` and `jiff::Zoned` of jiff 0.2, to a timestamp |
+//! | `uuid` | `uuid::Uuid`, to a string |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod conversions;
 mod error;
 #[cfg(test)]
 mod laws;
@@ -35,9 +45,9 @@ mod value;
 pub use error::{SchemaError, ValueError};
 pub use media::{Media, MediaError, MediaKind, MediaSource, StoredFile};
 pub use name::{NameError, NamePart, TableName, TablePath};
-pub use row::Row;
+pub use row::{Cells, Row};
 pub use schema::{Change, Column, ColumnPolicy, MAX_COLUMNS, RowCheck, Schema};
-pub use time::Timestamp;
+pub use time::{NotATimestamp, Timestamp, timestamp};
 pub use types::{Clash, Fields, Type, Union};
 pub use value::{MAX_DEPTH, Value};
 

@@ -1,6 +1,8 @@
 //! Rows: named values in the caller's order.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Index;
 
 use serde::Serialize;
 
@@ -19,7 +21,7 @@ use crate::{SchemaError, Value, serialize};
 /// assert_eq!(row, Row::new().with("path", "/").with("ms", 7).with("ok", true));
 /// assert_eq!(row.get("ms"), Some(&7.into()));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Row {
     cells: Vec<(Cow<'static, str>, Value)>,
 }
@@ -71,8 +73,8 @@ impl Row {
     }
 
     /// Returns the cells in order.
-    pub fn cells(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.cells.iter().map(|(name, value)| (&**name, value))
+    pub fn cells(&self) -> Cells<'_> {
+        self.into_iter()
     }
 
     /// Returns the value of the first cell with this name, by linear search.
@@ -90,6 +92,49 @@ impl Row {
         self.cells.is_empty()
     }
 }
+
+impl fmt::Debug for Row {
+    /// Writes the row like JSON: `{"a": null, "ms": 7.0}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.cells()).finish()
+    }
+}
+
+impl Index<&str> for Row {
+    type Output = Value;
+
+    /// Returns the value of the first cell with this name, or null if there is none.
+    fn index(&self, name: &str) -> &Value {
+        self.get(name).unwrap_or(&Value::Null)
+    }
+}
+
+impl<'a> IntoIterator for &'a Row {
+    type Item = (&'a str, &'a Value);
+    type IntoIter = Cells<'a>;
+
+    fn into_iter(self) -> Cells<'a> {
+        Cells(self.cells.iter())
+    }
+}
+
+/// The cells of a row, in order.
+#[derive(Clone, Debug)]
+pub struct Cells<'a>(std::slice::Iter<'a, (Cow<'static, str>, Value)>);
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = (&'a str, &'a Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(name, value)| (&**name, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Cells<'_> {}
 
 impl IntoIterator for Row {
     type Item = (Cow<'static, str>, Value);
@@ -151,6 +196,15 @@ mod tests {
         assert_eq!(names, ["x", "a", "z"]);
         assert_eq!(row.get("z"), Some(&Value::Struct(Row::new().with("x", [0.5]))));
         assert_eq!(row.get("y"), None);
+    }
+
+    #[test]
+    fn a_row_is_shown_like_json() {
+        let row = row! { "a" => None::<i64>, "b" => [1.0, f64::NAN], "c" => row! { "d" => "x\"" } };
+        assert_eq!(format!("{row:?}"), r#"{"a": null, "b": [1.0, NaN], "c": {"d": "x\""}}"#);
+        let at = crate::Timestamp::from_micros(0);
+        let row = row! { "at" => at, "n" => -7, "ok" => true };
+        assert_eq!(format!("{row:?}"), r#"{"at": 1970-01-01T00:00:00Z, "n": -7, "ok": true}"#);
     }
 
     #[test]

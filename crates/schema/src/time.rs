@@ -1,8 +1,10 @@
 //! The value of a timestamp cell.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z, negative before it.
@@ -59,9 +61,74 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-impl From<jiff::Timestamp> for Timestamp {
-    fn from(time: jiff::Timestamp) -> Self {
-        Self::from_micros(time.as_microsecond())
+impl From<Timestamp> for SystemTime {
+    /// Converts. A time that the system cannot represent becomes the epoch.
+    fn from(time: Timestamp) -> Self {
+        let distance = Duration::from_micros(time.micros.unsigned_abs());
+        let converted = match time.micros < 0 {
+            true => Self::UNIX_EPOCH.checked_sub(distance),
+            false => Self::UNIX_EPOCH.checked_add(distance),
+        };
+        converted.unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = NotATimestamp;
+
+    /// Parses RFC 3339 with any offset, rounded to microseconds.
+    fn from_str(text: &str) -> Result<Self, NotATimestamp> {
+        let time = text.parse::<jiff::Timestamp>();
+        time.map(|time| Self::from_micros(time.as_microsecond()))
+            .map_err(|_| NotATimestamp { text: text.to_owned() })
+    }
+}
+
+/// A text that is not a timestamp.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a timestamp, such as 2024-01-02T03:04:05Z")]
+pub struct NotATimestamp {
+    /// The text.
+    pub text: String,
+}
+
+/// Serializes a time, such as a `SystemTime`, as a [`Timestamp`], for serde's attribute `with`.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use streamtable_schema::{Row, Timestamp, row};
+///
+/// #[derive(serde::Serialize)]
+/// struct Request {
+///     #[serde(with = "streamtable_schema::timestamp")]
+///     at: SystemTime,
+/// }
+///
+/// let row = Row::from_serialize(&Request { at: SystemTime::UNIX_EPOCH })?;
+/// assert_eq!(row, row! { "at" => Timestamp::from_micros(0) });
+/// # Ok::<(), streamtable_schema::SchemaError>(())
+/// ```
+pub mod timestamp {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Timestamp;
+
+    /// Serializes the time as a [`Timestamp`].
+    pub fn serialize<T, S>(time: &T, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        T: Clone + Into<Timestamp>,
+        S: Serializer,
+    {
+        time.clone().into().serialize(serializer)
+    }
+
+    /// Deserializes a [`Timestamp`] and converts it.
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: From<Timestamp>,
+        D: Deserializer<'de>,
+    {
+        Timestamp::deserialize(deserializer).map(T::from)
     }
 }
 
@@ -80,6 +147,44 @@ impl Serialize for Timestamp {
     /// Serializes as a newtype around the microseconds.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_newtype_struct(TIMESTAMP_TOKEN, &self.micros)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    /// Deserializes microseconds, or RFC 3339.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("microseconds since 1970, or RFC 3339")
+            }
+
+            fn visit_i64<E: de::Error>(self, micros: i64) -> Result<Timestamp, E> {
+                Ok(Timestamp::from_micros(micros))
+            }
+
+            fn visit_u64<E: de::Error>(self, micros: u64) -> Result<Timestamp, E> {
+                let unexpected = de::Unexpected::Unsigned(micros);
+                let micros = i64::try_from(micros);
+                micros.map(Timestamp::from_micros).map_err(|_| E::invalid_value(unexpected, &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Timestamp, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -111,7 +216,26 @@ mod tests {
         let epoch = SystemTime::UNIX_EPOCH;
         assert_eq!(Timestamp::from(epoch + micros(7)), Timestamp::from_micros(7));
         assert_eq!(Timestamp::from(epoch - micros(7)), Timestamp::from_micros(-7));
-        let time: jiff::Timestamp = "2024-01-02T03:04:05.678+02:00".parse().unwrap();
-        assert_eq!(Timestamp::from(time).to_string(), "2024-01-02T01:04:05.678Z");
+        let time: Timestamp = "2024-01-02T03:04:05.678+02:00".parse().unwrap();
+        assert_eq!(time.to_string(), "2024-01-02T01:04:05.678Z");
+    }
+
+    #[test]
+    fn timestamps_are_read_back() {
+        for micros in [0, -1, 1_704_164_645_678_901] {
+            let time = Timestamp::from_micros(micros);
+            assert_eq!(time.to_string().parse(), Ok(time));
+            assert_eq!(Timestamp::from(SystemTime::from(time)), time);
+            let json = serde_json::to_string(&time).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time);
+            let text = format!("\"{time}\"");
+            assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), time);
+        }
+        let error = "yesterday".parse::<Timestamp>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#""yesterday" is not a timestamp, such as 2024-01-02T03:04:05Z"#
+        );
+        assert!(serde_json::from_str::<Timestamp>("true").is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Value types, and their union.
 
 mod gather;
+mod serde;
 #[cfg(test)]
 mod tests;
 
@@ -86,7 +87,7 @@ pub struct Clash {
 }
 
 pub(crate) fn at(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!(" (at {path})") }
+    if path.is_empty() { String::new() } else { format!(" at {path}") }
 }
 
 impl Type {

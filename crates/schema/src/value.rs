@@ -1,6 +1,9 @@
 //! Cell values.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::ser::SerializeMap;
@@ -19,7 +22,7 @@ pub const MAX_DEPTH: usize = 64;
 /// `Value::from(vec![1, 2])`.
 ///
 /// Two values are equal if they are the same cell: `NaN` equals `NaN`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Value {
     /// No value.
     Null,
@@ -40,6 +43,87 @@ pub enum Value {
     List(Vec<Self>),
     /// A struct: named values in order.
     Struct(Row),
+}
+
+impl Value {
+    /// Returns whether the value is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Returns the boolean, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(b) => Some(*b),
+            _ => None,
+        }
+    }
+
+    /// Returns the integer, if it is one that fits 64 bits.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Int(n) => i64::try_from(*n).ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns the number, if it is one; an integer is rounded to the nearest float.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Int(n) => Some(*n as f64),
+            Self::Float(x) => Some(*x),
+            _ => None,
+        }
+    }
+
+    /// Returns the string, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// Returns the timestamp, if it is one.
+    pub fn as_timestamp(&self) -> Option<Timestamp> {
+        match self {
+            Self::Timestamp(t) => Some(*t),
+            _ => None,
+        }
+    }
+
+    /// Returns the elements, if the value is a list.
+    pub fn as_list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Returns the fields, if the value is a struct.
+    pub fn as_struct(&self) -> Option<&Row> {
+        match self {
+            Self::Struct(row) => Some(row),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    /// Writes the value like JSON: `null`, `7`, `7.0`, `NaN`, `"x"`, `[1, 2]`, `{"a": 1}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(b) => fmt::Debug::fmt(b, f),
+            Self::Int(n) => fmt::Debug::fmt(n, f),
+            Self::Float(x) => fmt::Debug::fmt(x, f),
+            Self::String(s) => fmt::Debug::fmt(s, f),
+            Self::Timestamp(t) => fmt::Display::fmt(t, f),
+            Self::Media(m) => fmt::Debug::fmt(m, f),
+            Self::List(items) => fmt::Debug::fmt(items, f),
+            Self::Struct(row) => fmt::Debug::fmt(row, f),
+        }
+    }
 }
 
 impl PartialEq for Value {
@@ -129,6 +213,24 @@ impl From<&str> for Value {
     }
 }
 
+impl From<&String> for Value {
+    fn from(s: &String) -> Self {
+        Self::String(s.clone())
+    }
+}
+
+impl From<Box<str>> for Value {
+    fn from(s: Box<str>) -> Self {
+        Self::String(s.into())
+    }
+}
+
+impl From<Arc<str>> for Value {
+    fn from(s: Arc<str>) -> Self {
+        Self::String((*s).to_owned())
+    }
+}
+
 impl From<String> for Value {
     fn from(s: String) -> Self {
         Self::String(s)
@@ -159,12 +261,6 @@ impl From<SystemTime> for Value {
     }
 }
 
-impl From<jiff::Timestamp> for Value {
-    fn from(t: jiff::Timestamp) -> Self {
-        Self::Timestamp(t.into())
-    }
-}
-
 impl From<Media> for Value {
     fn from(m: Media) -> Self {
         Self::Media(Box::new(m))
@@ -174,6 +270,13 @@ impl From<Media> for Value {
 impl From<Row> for Value {
     fn from(row: Row) -> Self {
         Self::Struct(row)
+    }
+}
+
+impl<K: Into<Cow<'static, str>>, V: Into<Self>> From<BTreeMap<K, V>> for Value {
+    /// Converts to a struct, in the order of the keys.
+    fn from(map: BTreeMap<K, V>) -> Self {
+        Self::Struct(map.into_iter().collect())
     }
 }
 
@@ -262,11 +365,29 @@ mod tests {
         check(f64::NAN, Value::Float(f64::NAN));
         check('x', Value::String("x".into()));
         check(Cow::Borrowed("x"), Value::String("x".into()));
+        check(Arc::<str>::from("x"), Value::String("x".into()));
+        check(BTreeMap::from([("a", 1)]), row! { "a" => 1 }.into());
         check(SystemTime::UNIX_EPOCH, Value::Timestamp(Timestamp::from_micros(0)));
         check(vec![Some(1), None], Value::List(vec![Value::Int(1), Value::Null]));
         check(&["x"][..], Value::List(vec![Value::String("x".into())]));
         check([[1]], Value::List(vec![Value::List(vec![Value::Int(1)])]));
         check(row! { "a" => [1] }, Value::Struct(Row::new().with("a", [1])));
+    }
+
+    #[test]
+    fn accessors_return_only_their_kind() {
+        let row =
+            row! { "n" => 7, "x" => 0.5, "s" => "x", "ok" => true, "l" => [1], "r" => row! {} };
+        assert_eq!((row["n"].as_i64(), row["n"].as_f64()), (Some(7), Some(7.0)));
+        assert_eq!((row["x"].as_i64(), row["x"].as_f64()), (None, Some(0.5)));
+        assert_eq!((row["s"].as_str(), row["n"].as_str()), (Some("x"), None));
+        assert_eq!((row["ok"].as_bool(), row["s"].as_bool()), (Some(true), None));
+        assert_eq!(row["l"].as_list().map(<[Value]>::len), Some(1));
+        assert_eq!((row["r"].as_struct(), row["l"].as_struct()), (Some(&row! {}), None));
+        let at = Timestamp::from_micros(1);
+        assert_eq!((Value::from(at).as_timestamp(), row["n"].as_timestamp()), (Some(at), None));
+        assert!(row["missing"].is_null() && Value::from(i128::MAX).as_i64().is_none());
+        assert_eq!(row.into_iter().count(), 6);
     }
 
     #[test]

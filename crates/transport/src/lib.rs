@@ -11,6 +11,7 @@
 //! ```
 //! use async_trait::async_trait;
 //! use bytes::Bytes;
+//! use futures_util::FutureExt;
 //! use http::{Request, Response};
 //! use streamtable_transport::{ApiKey, Transport, TransportError, TransportExt};
 //!
@@ -27,16 +28,16 @@
 //!     }
 //! }
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let key: ApiKey = "local-key".parse()?;
-//! let transport = Echo.with_auth("https://api.example".parse()?, &key).traced().erased();
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let key: ApiKey = "local-key".parse()?;
+//!     let transport = Echo.with_auth("https://api.example".parse()?, &key).traced().erased();
 //!
-//! let request = Request::get("https://api.example/graphql").body(Bytes::new())?;
-//! # let block_on = |answer| futures_util::FutureExt::now_or_never(answer).expect("echo is ready");
-//! let answer = block_on(transport.send(request))?;
-//! assert_eq!(answer.body(), "Basic YXBpOmxvY2FsLWtleQ==");
-//! # Ok(())
-//! # }
+//!     let request = Request::get("https://api.example/graphql").body(Bytes::new())?;
+//!     // Any runtime can wait for the response; this transport responds at once.
+//!     let response = transport.send(request).now_or_never().expect("it is ready")?;
+//!     assert_eq!(response.body(), "Basic YXBpOmxvY2FsLWtleQ==");
+//!     Ok(())
+//! }
 //! ```
 
 mod auth;

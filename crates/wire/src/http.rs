@@ -33,7 +33,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Returns the path to which a table's rows are posted.
 ///
 /// ```
-/// # use streamtable_schema::TablePath;
+/// use streamtable_schema::TablePath;
+///
 /// let path = TablePath::new("me", "my project", "t")?;
 /// assert_eq!(streamtable_wire::file_stream_path(&path), "/files/me/my%20project/t/file_stream");
 /// # Ok::<(), streamtable_schema::NameError>(())

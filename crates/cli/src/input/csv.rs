@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
-use streamtable::{Row, Value};
+use streamtable::{Row, Timestamp, Value};
 use streamtable_wire::MAX_LINE_BYTES;
 
 use super::Deliver;
@@ -100,7 +100,7 @@ fn value(cell: &str) -> Value {
         // A date without a time is not an instant, because its time zone is unknown.
         if cell.len() > 10
             && cell.as_bytes()[4] == b'-'
-            && let Ok(at) = cell.parse::<jiff::Timestamp>()
+            && let Ok(at) = cell.parse::<Timestamp>()
         {
             return Value::from(at);
         }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn timestamp(text: &str) -> Value {
-        text.parse::<jiff::Timestamp>().unwrap().into()
+        text.parse::<Timestamp>().unwrap().into()
     }
 
     fn read_all(text: &str, texts: &[&str]) -> Vec<(u64, Result<Row, String>)> {

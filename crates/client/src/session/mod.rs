@@ -67,6 +67,8 @@ pub(crate) struct Session {
     /// No append is sent before this time.
     not_before: Option<Instant>,
     pace: Duration,
+    /// The longest delay that the backend asked for since it last stored something.
+    asked: Duration,
     /// Maximum number of lines, after the backend rejected a larger number as too large.
     max_lines: usize,
     lone_rejections: u32,
@@ -113,6 +115,7 @@ impl Session {
             retry: None,
             not_before: None,
             pace,
+            asked: Duration::ZERO,
             max_lines: limits.max_rows.max(1),
             lone_rejections: 0,
             stopped: None,
@@ -183,13 +186,10 @@ impl Session {
         let Some(lines) = self.in_flight.take() else { return Settled::default() };
         let count = lines.end - lines.start;
         match answer {
-            Ok(Appended { end: Some(end), .. }) if end <= lines.start || end > lines.end => {
-                let Range { start, end: sent } = lines;
-                let message =
-                    format!("the response covers lines up to {end}, not {start} to {sent}");
-                self.failed(now, lines, message, None)
-            }
             Ok(appended) => {
+                if let Some(message) = contradiction(&lines, &appended) {
+                    return self.failed(now, lines, message, None);
+                }
                 let end = appended.end.unwrap_or(lines.end);
                 if end < lines.end {
                     self.schedule_retry(end..lines.end, 0);
@@ -252,6 +252,11 @@ impl Session {
         self.last_error.as_deref()
     }
 
+    /// Returns the longest delay that the backend asked for since it last stored something.
+    pub(crate) fn asked(&self) -> Duration {
+        self.asked
+    }
+
     /// Returns whether the next append, or the one in flight, sends lines that were sent before.
     pub(crate) fn is_repeating(&self) -> bool {
         self.retry.is_some()
@@ -293,7 +298,9 @@ impl Session {
     ) -> Settled {
         self.last_error = Some(message);
         let attempts = self.attempts() + 1;
-        let delay = self.backoff.delay(attempts).max(retry_after.unwrap_or_default());
+        let asked = retry_after.unwrap_or_default();
+        self.asked = self.asked.max(asked);
+        let delay = self.backoff.delay(attempts).max(asked);
         self.not_before = self.not_before.max(Some(now + reachable(delay)));
         self.schedule_retry(lines, attempts);
         Settled::default()
@@ -301,6 +308,7 @@ impl Session {
 
     fn stored(&mut self, now: Instant, lines: Range<u64>, appended: Appended) -> Settled {
         self.last_error = None;
+        self.asked = Duration::ZERO;
         self.lone_rejections = 0;
         self.max_lines = self.max_lines.saturating_mul(2).min(self.limits.max_rows.max(1));
         self.not_before = self.not_before.max(Some(now + reachable(appended.pause)));
@@ -315,7 +323,6 @@ impl Session {
 
     fn settle(&mut self, lines: Range<u64>, appended: Appended) -> Settled {
         let mut rejected = appended.rejected;
-        rejected.retain(|(line, _)| lines.contains(line));
         rejected.sort_by_key(|(line, _)| *line);
         rejected.dedup_by_key(|(line, _)| *line);
         self.rejected += rejected.len() as u64;
@@ -329,6 +336,16 @@ impl Session {
         };
         Settled { rejected }
     }
+}
+
+/// Returns why a response cannot be the response to an append of these lines, if so.
+fn contradiction(lines: &Range<u64>, appended: &Appended) -> Option<String> {
+    let Range { start, end: sent } = lines;
+    if let Some(end) = appended.end.filter(|end| end <= start || end > sent) {
+        return Some(format!("the response covers lines up to {end}, not {start} to {sent}"));
+    }
+    let other = appended.rejected.iter().find(|(line, _)| !lines.contains(line));
+    other.map(|(line, _)| format!("the response rejects line {line}, not one of {start} to {sent}"))
 }
 
 /// Limits a duration to a century, so that adding it to an instant cannot overflow.

@@ -5,6 +5,7 @@ mod netrc;
 
 use std::path::{Path, PathBuf};
 
+use streamtable_schema::{NameError, TableName};
 use streamtable_transport::{ApiKey, ApiKeyError, Origin};
 
 /// The base URL of W&B's own API.
@@ -65,7 +66,6 @@ pub enum SettingsError {
         /// The variable or file that contains the key.
         source_name: String,
         /// Why the key is invalid.
-        #[source]
         error: ApiKeyError,
     },
     /// A file exists but cannot be read.
@@ -78,7 +78,22 @@ pub enum SettingsError {
     },
 }
 
+/// The project of tables whose name and settings contain none.
+pub const DEFAULT_PROJECT: &str = "stream-tables";
+
 impl Settings {
+    /// Completes a table name: the project comes from the settings, or is [`DEFAULT_PROJECT`]; the
+    /// entity comes from the settings, or is left to the server.
+    pub fn complete(&self, mut name: TableName) -> Result<TableName, NameError> {
+        if name.project().is_none() {
+            name = name.with_project(self.project.as_deref().unwrap_or(DEFAULT_PROJECT))?;
+        }
+        match &self.entity {
+            Some(entity) if name.entity().is_none() => name.with_entity(entity),
+            _ => Ok(name),
+        }
+    }
+
     /// Reads the environment, `~/.netrc` and the settings files.
     ///
     /// - base URL: `WANDB_BASE_URL`, then settings files, then W&B's own;

@@ -1,5 +1,7 @@
 //! Accounting of rows and files, and the state of their delivery.
 
+use std::time::Duration;
+
 use super::Core;
 use crate::session::Session;
 use crate::{Recovered, Stats, StopReason};
@@ -20,6 +22,7 @@ impl Core {
             pending: session.line_count() - session.settled(),
             rejected: session.rejected(),
             dropped: 0,
+            refused: self.refused,
             media: self.media.stats(),
             recovered: self.recovered,
         }
@@ -48,6 +51,11 @@ impl Core {
         let mut reasons = waiting.map(Session::stop_reason);
         let first = reasons.next()??;
         reasons.all(|reason| reason.is_some()).then_some(first)
+    }
+
+    /// Returns the longest delay that the backend asked for since it last stored something.
+    pub(crate) fn asked(&self) -> Duration {
+        self.session.asked().max(self.media.session().asked())
     }
 
     /// Returns the most recent error, if something is still pending.

@@ -22,7 +22,7 @@ use crate::media::MediaQueue;
 use crate::session::Session;
 use crate::spool::maintenance::{Maintenance, Task, TaskResult};
 use crate::spool::media::MediaSpool;
-use crate::{BatchLimits, Clock, Opened, Recovered, Rejected};
+use crate::{BatchLimits, Clock, Opened, Recovered, Rejected, RejectedMedia};
 
 /// The state of a table, and the notifications between its two sides.
 pub(crate) struct Shared {
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) limits: BatchLimits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) on_reject: Option<OnReject>,
+    pub(crate) on_media_reject: Option<OnMediaReject>,
     /// Whether rows are only written to the spool.
     pub(crate) is_offline: bool,
     /// The media files that wait on disk.
@@ -56,12 +57,16 @@ pub(crate) struct TableOptions {
     pub(crate) limits: BatchLimits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) on_reject: Option<OnReject>,
+    pub(crate) on_media_reject: Option<OnMediaReject>,
     pub(crate) print_url: bool,
     pub(crate) is_offline: bool,
 }
 
 /// Called with each row that the backend rejects permanently.
 pub(crate) type OnReject = Box<dyn Fn(Rejected) + Send + Sync>;
+
+/// Called with each media file that the backend rejects permanently.
+pub(crate) type OnMediaReject = Box<dyn Fn(RejectedMedia) + Send + Sync>;
 
 /// The state protected by the lock. No user code runs under the lock, so no log event is emitted
 /// there.
@@ -74,6 +79,8 @@ pub(crate) struct Core {
     pub(crate) journal: JournalKind,
     pub(crate) session: Session,
     pub(crate) media: MediaQueue,
+    /// Number of refused rows.
+    pub(crate) refused: u64,
     pub(crate) is_finished: bool,
     /// When the driver gives up, once all handles are dropped.
     pub(crate) abandoned_at: Option<Instant>,
@@ -103,6 +110,7 @@ impl Core {
             journal,
             session,
             media,
+            refused: 0,
             is_finished: false,
             abandoned_at: None,
             is_closed: false,
@@ -127,8 +135,16 @@ impl Shared {
     }
 
     pub(crate) fn new(mut core: Core, opened: Opened, options: TableOptions) -> Self {
-        let TableOptions { writer, columns, limits, clock, on_reject, print_url, is_offline } =
-            options;
+        let TableOptions {
+            writer,
+            columns,
+            limits,
+            clock,
+            on_reject,
+            on_media_reject,
+            print_url,
+            is_offline,
+        } = options;
         Self {
             table: opened.table,
             writer,
@@ -140,6 +156,7 @@ impl Shared {
             limits,
             clock,
             on_reject,
+            on_media_reject,
             is_offline,
             media_spool: core.journal.spool().map(|spool| spool.media()),
             wake: Notify::new(),

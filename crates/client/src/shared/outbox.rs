@@ -11,7 +11,7 @@ use crate::journal::Journal;
 use crate::media::MediaQueue;
 use crate::seeded_bug::{self, Bug};
 use crate::session::Step;
-use crate::{Append, AppendError, Appended, Lines, Rejected, StopReason, Upload};
+use crate::{Append, AppendError, Appended, Lines, Rejected, RejectedMedia, StopReason, Upload};
 
 /// The number of consecutive failed attempts after which a warning is logged: some seconds with the
 /// default [`RetryPolicy`](crate::RetryPolicy).
@@ -70,17 +70,8 @@ impl Shared {
         }
         let mut core = self.core();
         let first = core.session.settled();
-        let answer = answer.map(|appended| Appended {
-            // Numbers before the first line become zero, which covers no line.
-            end: appended.end.map(|end| end.saturating_sub(self.first_line)),
-            // The backend counts from the table's line number at opening.
-            rejected: appended
-                .rejected
-                .into_iter()
-                .filter_map(|(line, why)| Some((line.checked_sub(self.first_line)?, why)))
-                .collect(),
-            ..appended
-        });
+        // The backend counts from the table's line number at opening.
+        let answer = answer.map(|appended| appended.relative_to(self.first_line));
         let settled = core.session.answered(now(), answer);
         let until = core.session.settled();
         let rejected: Vec<_> = settled
@@ -154,6 +145,10 @@ impl Shared {
         }
         for (path, reason) in settled.rejected {
             tracing::warn!(table = %self.table, %path, %reason, "a media file was rejected");
+            if let Some(on_reject) = &self.on_media_reject {
+                let path = path.to_string();
+                call_back(|| on_reject(RejectedMedia { path, reason }));
+            }
         }
     }
 
@@ -162,10 +157,12 @@ impl Shared {
         if let Some(on_reject) = &self.on_reject {
             let line = String::from_utf8_lossy(line).into_owned();
             let row = HistoryLine::parse(&line).map(|line| line.row).unwrap_or_default();
-            // One rejected row must not stop the delivery of the others. The panic hook reports the
-            // panic.
-            let call = || on_reject(Rejected { row, line, reason });
-            let _ = catch_unwind(AssertUnwindSafe(call));
+            call_back(|| on_reject(Rejected { row, line, reason }));
         }
     }
+}
+
+/// Calls the caller's code. A panic there must not stop the delivery; the panic hook reports it.
+fn call_back(call: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(call));
 }

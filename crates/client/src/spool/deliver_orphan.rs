@@ -16,7 +16,7 @@ use crate::media::MediaQueue;
 use crate::seeded_bug::{Bug, is_seeded};
 use crate::session::{Session, Step};
 use crate::shared::now;
-use crate::{Append, Appended, Backend, BatchLimits, Lines, RetryPolicy, StopReason, Upload};
+use crate::{Append, Backend, BatchLimits, Lines, RetryPolicy, StopReason, Upload};
 
 /// Limits for the media files in memory. A single larger file is allowed.
 const FILES_AT_ONCE: usize = 64;
@@ -199,15 +199,7 @@ async fn rows(
         if let Err(error) = &answer {
             tracing::debug!(table = %target.table, %writer, %error, "append failed");
         }
-        let answer = answer.map(|appended| Appended {
-            end: appended.end.map(|end| end.saturating_sub(base)),
-            rejected: appended
-                .rejected
-                .into_iter()
-                .filter_map(|(line, why)| Some((line.checked_sub(base)?, why)))
-                .collect(),
-            ..appended
-        });
+        let answer = answer.map(|appended| appended.relative_to(base));
         let acked = session.acked();
         let settled = session.answered(now(), answer);
         if let Some(reason) = session.last_error() {

@@ -4,39 +4,35 @@
 //! orphaned spools of earlier processes. Without an open table, [`sync`](sync()) delivers orphaned
 //! spools, [`list`] lists them, and [`export`] reads their rows.
 //!
-//! ```
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
 //! use streamtable::spool::{self, SpoolConfig, SyncOptions};
-//! use streamtable::{Settings, StreamTable, WandbBackend, row};
-//! # use std::sync::Arc;
-//! # use streamtable_mock_backend::MockBackend;
+//! use streamtable::transport::HyperTransport;
+//! use streamtable::{Backend, OpenError, Settings, StreamTable, WandbBackend, row};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! # let dir = folder.path();
-//! # let mock = MockBackend::default();
-//! let builder = StreamTable::builder("me/shop/requests").base_url("http://mock.invalid");
-//! let config = SpoolConfig { dir: Some(dir.into()), ..SpoolConfig::default() };
-//! let table = builder.offline(config).open().await?;
-//! table.log(row! { "path" => "/", "ms" => 7 }).await?;
-//! assert_eq!(table.finish().await?.pending, 1);
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let dir = Path::new("spool");
+//!     let config = SpoolConfig { dir: Some(dir.into()), ..SpoolConfig::default() };
+//!     let table = StreamTable::builder("me/shop/requests").offline(config).open().await?;
+//!     table.log(row! { "path" => "/", "ms" => 7 }).await?;
+//!     assert_eq!(table.finish().await?.pending, 1);
 //!
-//! assert_eq!(spool::list(dir)?[0].rows, 1);
-//! let tally = spool::sync(
-//!     dir,
-//!     &SyncOptions::default(),
-//!     |server| {
-//!         let settings = Settings { base_url: server.to_owned(), ..Settings::from_env_for(server)? };
-//! #       let settings = Settings { api_key: Some(streamtable_transport::ApiKey::new("k").unwrap()), ..settings };
-//! #       let transport = mock.clone();
+//!     assert_eq!(spool::list(dir)?[0].rows, 1);
+//!     let connect = |server: &str| -> Result<Arc<dyn Backend>, OpenError> {
+//!         let settings = Settings::from_env_for(server)?;
+//!         let transport = HyperTransport::new().map_err(OpenError::backend)?;
 //!         Ok(Arc::new(WandbBackend::new(transport, &settings)?))
-//!     },
-//!     |progress| println!("{} of {} rows", progress.tally.acked, progress.tally.found),
-//! )
-//! .await?;
-//! assert_eq!((tally.acked, tally.left.len()), (1, 0));
-//! # Ok(())
-//! # }
+//!     };
+//!     let tally = spool::sync(dir, &SyncOptions::default(), connect, |progress| {
+//!         println!("{} of {} rows", progress.tally.acked, progress.tally.found);
+//!     })
+//!     .await?;
+//!     println!("{} rows delivered, {} spools left", tally.acked, tally.left.len());
+//!     Ok(())
+//! }
 //! ```
 
 mod acked;
@@ -77,7 +73,8 @@ pub struct SpoolConfig {
     /// The folder of all spools. The default is [`Settings::spool_dir`](crate::Settings).
     pub dir: Option<PathBuf>,
     /// Identifies the destination of the rows, so that they are never delivered to another one. The
-    /// default is the server's URL, or `backend` for other kinds of backends.
+    /// default is the server's URL, or the [identity](crate::Backend::identity) of the caller's
+    /// backend; without either, opening the table fails.
     pub server: Option<String>,
     /// Maximum size on disk for each writer; the files may be larger by one segment. When it is
     /// reached, `log` behaves as set by [`WhenFull`](crate::WhenFull). The default is 1 GiB.

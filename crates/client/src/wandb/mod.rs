@@ -196,6 +196,10 @@ impl WandbBackend {
 
 #[async_trait]
 impl Backend for WandbBackend {
+    fn identity(&self) -> Option<String> {
+        Some(self.base.as_str().to_owned())
+    }
+
     async fn open(&self, open: Open) -> Result<Opened, OpenError> {
         self.open_table(open).await
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::upload::header_pairs;
 use super::{WandbBackend, answer};
+use crate::open::pause;
 use crate::session::{Backoff, RetryPolicy, reachable};
 use crate::{AppendError, Open, OpenError, Opened};
 
@@ -176,12 +177,10 @@ impl Budget {
             return Err(answer::open_error(error));
         };
         *attempts += 1;
-        let delay = self.backoff.delay(*attempts).max(retry_after.unwrap_or_default());
-        let next = Instant::now() + reachable(delay);
-        if next >= self.deadline {
+        let asked = retry_after.unwrap_or_default();
+        if !pause(self.backoff.delay(*attempts), asked, self.deadline).await {
             return Err(OpenError::Unavailable { waited: self.start.elapsed(), reason: message });
         }
-        tokio::time::sleep_until(next).await;
         Ok(())
     }
 }

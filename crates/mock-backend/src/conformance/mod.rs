@@ -5,6 +5,7 @@
 //! only wait for the transport; the caller may run them on any async runtime.
 //!
 //! ```
+//! use futures_util::FutureExt;
 //! use streamtable_mock_backend::conformance::{self, Target};
 //! use streamtable_mock_backend::{MockBackend, MockConfig};
 //! use streamtable_transport::{ApiKey, TransportExt};
@@ -15,8 +16,7 @@
 //!
 //! let base_url = mock.base_url().to_owned();
 //! let target = Target { transport: mock.erased(), base_url, key, prefix: "suite".into() };
-//! # let block_on = |run| futures_util::FutureExt::now_or_never(run).expect("the mock is ready");
-//! let failures = block_on(conformance::run_all(&target));
+//! let failures = conformance::run_all(&target).now_or_never().expect("the mock is ready");
 //! assert_eq!(failures, []);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -5,17 +5,22 @@ use proptest::prelude::*;
 
 use crate::{Fault, FaultPlan, Loss, NoAck, PlannedFault, RequestKind, Select};
 
+/// The upper bound of all delays, in milliseconds. A client that waits as the server asks is done
+/// within seconds, even in real time.
+const MAX_DELAY: u64 = 1000;
+
 /// Transient faults: a client that continues loses no row and stores none twice.
 ///
-/// With `delays`, some of them only take time; these need a timer.
+/// With `delays`, some of them only take time; these need a timer. Delays and `Retry-After` are
+/// below a second. Without [a timer](crate::MockConfig::timer), timeouts happen at once.
 pub fn passing_fault(delays: bool) -> impl Strategy<Value = Fault> {
     let loss = prop::sample::select(vec![Loss::Interrupted, Loss::Timeout]);
     let code = prop::sample::select(vec![408_u16, 429, 500, 502, 503, 504]);
     let code = code.prop_map(|code| StatusCode::from_u16(code).expect("a status"));
-    let after = prop::option::of((0..120_000_u64).prop_map(Duration::from_millis));
+    let after = prop::option::of((0..MAX_DELAY).prop_map(Duration::from_millis));
     let status =
         (code.clone(), after).prop_map(|(code, retry_after)| Fault::Status { code, retry_after });
-    let delay = (0..90_000_u64).prop_map(move |millis| match delays {
+    let delay = (0..MAX_DELAY).prop_map(move |millis| match delays {
         true => Fault::Delay(Duration::from_millis(millis)),
         false => Fault::Duplicate,
     });

@@ -1,19 +1,10 @@
 //! Proptest strategies for a client: values and rows, tables with matching and non-matching rows,
 //! names, the operations of a program on a table, and faults.
 //!
-//! ```
-//! use proptest::prelude::*;
-//! use streamtable_mock_backend::strategies;
-//! use streamtable_schema::{ColumnPolicy, Schema};
+//! A complete test, in paused time. It needs `streamtable`, `proptest`, and tokio with `test-util`:
 //!
-//! proptest!(|(case in strategies::misfit())| {
-//!     let mut schema = Schema::new(ColumnPolicy::Strict);
-//!     for row in &case.rows {
-//!         schema.admit(row)?;
-//!     }
-//!     let error = schema.admit(&case.row).unwrap_err();
-//!     prop_assert_eq!(error.column(), Some(&*case.column));
-//! });
+//! ```ignore
+#![doc = include_str!("../../doc/property_test.rs")]
 //! ```
 
 mod faults;

@@ -12,7 +12,7 @@ pub enum Op {
     Log(Vec<Row>),
     /// Waits until all logged rows are stored.
     Flush,
-    /// Pauses for a while.
+    /// Pauses for less than a second.
     Wait(Duration),
     /// Closes the table. It is the last operation.
     Finish,
@@ -23,7 +23,7 @@ pub enum Op {
 pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
     columns().prop_flat_map(move |columns| {
         let log = prop::collection::vec(row_of(&columns), 0..6).prop_map(Op::Log);
-        let wait = prop_oneof![0..20_u64, 0..5_000_u64, 0..600_000_u64];
+        let wait = prop_oneof![0..20_u64, 0..1_000_u64];
         let op = prop_oneof![
             6 => log.boxed(),
             1 => Just(Op::Flush).boxed(),

@@ -59,7 +59,8 @@ class StreamTable(_native.Table):
 
     Args:
         table_name: ``entity/project/table``, ``project/table`` or ``table``.
-        project_name: The project, if it is not part of the name; default: ``WANDB_PROJECT``.
+        project_name: The project, if it is not part of the name; default: ``WANDB_PROJECT``,
+            otherwise ``stream-tables``, which is reported on standard error.
         entity_name: The user or team, if it is not part of the name; default: ``WANDB_ENTITY``, else
             the owner of the API key.
         base_url: The server's URL; default: ``WANDB_BASE_URL``, else W&B's service.

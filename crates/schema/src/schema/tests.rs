@@ -88,7 +88,7 @@ fn evolving_columns() {
             ),
             (
                 row! { "a" => [row! { "x" => [1] }] },
-                r#"column "a" holds int?, this row has list<int> (at [].x)"#,
+                r#"column "a" holds int? at [].x, this row has list<int>"#,
             ),
         ],
     );
@@ -114,7 +114,7 @@ fn values_that_cannot_be_stored() {
             ),
             (
                 row! { "o" => [Value::from(1), row! {}.into()] },
-                r#"column "o" holds int, this row has struct{} (at [])"#,
+                r#"column "o" holds int at [], this row has struct{}"#,
             ),
         ],
     );

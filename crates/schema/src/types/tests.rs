@@ -104,13 +104,13 @@ fn containers_of_different_kinds() {
     check_clash(
         list(Type::Int),
         list(a()),
-        "int and struct{a: int} do not mix (at [])",
+        "int and struct{a: int} do not mix at []",
         "list<int | struct{a: int}>",
     );
     check_clash(
         fields([("x", list(a()))]),
         fields([("x", list(fields([("a", list(Type::Bool))])))]),
-        "int and list<bool> do not mix (at .x[].a)",
+        "int and list<bool> do not mix at .x[].a",
         "struct{x: list<struct{a: int | list<bool>}>}",
     );
 }
@@ -174,17 +174,17 @@ fn types_of_values() {
 
     check_of_mixed(
         [Value::from(1), [2].into()],
-        "int and list<int> do not mix (at [])",
+        "int and list<int> do not mix at []",
         "list<int | list<int>>",
     );
     check_of_mixed(
         row! { "a" => [row! { "b" => 1 }, row! { "b" => row! {} }] },
-        "int and struct{} do not mix (at .a[].b)",
+        "int and struct{} do not mix at .a[].b",
         "struct{a: list<struct{b: int | struct{}}>}",
     );
     check_of_mixed(
         row! { "a" => [Value::from([1]), ().into(), row! {}.into()] },
-        "list<int>? and struct{} do not mix (at .a[])",
+        "list<int>? and struct{} do not mix at .a[]",
         "struct{a: list<list<int> | struct{} | null>}",
     );
 }

@@ -135,10 +135,9 @@ fn clashes() {
         let row = BTreeMap::from([("c", value)]);
         let error = write(&mut Schema::new(ColumnPolicy::Evolve), &row).unwrap_err();
         assert_eq!(error.column(), Some("c"));
-        let at = format!(" (at {path})");
         assert_eq!(
             error.to_string(),
-            format!("column \"c\" holds {held}, this row has {came}{at}")
+            format!("column \"c\" holds {held} at {path}, this row has {came}")
         );
     }
     clashes((1, [1]), "[]", "int", "list<int>");
