@@ -70,7 +70,7 @@ pub use monitor::{AsTable, Monitor, Record};
 pub use options::{Buffering, Rejected, WhenFull, WhenUnreachable};
 pub use rows::{IntoRows, Rows, kind};
 pub use session::{BatchLimits, RetryPolicy};
-pub use settings::{Settings, SettingsError, WANDB_API};
+pub use settings::{LOCAL_API, Settings, SettingsError, WANDB_API};
 pub use stats::{MediaStats, Recovered, Stats};
 pub use table::{Logged, StreamTable};
 #[cfg(feature = "tracing-layer")]
