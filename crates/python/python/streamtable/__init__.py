@@ -21,6 +21,7 @@ from ._errors import (
     ReadError,
     RefusedRow,
     RowError,
+    RowsRejectedWarning,
     RowTypeError,
     SpoolError,
     StreamStoppedError,
@@ -32,7 +33,9 @@ from ._errors import (
 from ._media import Audio, Html, Image, Markdown, Media, Video
 from ._monitor import Record, monitor
 from ._native import MediaStats, Recovered, Stats, __version__
-from ._table import StreamTable
+from ._read import Rows
+from ._server import Server, serve
+from ._table import StreamTable, open_async
 
 __all__ = [
     "Audio",
@@ -53,6 +56,9 @@ __all__ = [
     "RefusedRow",
     "RowError",
     "RowTypeError",
+    "Rows",
+    "RowsRejectedWarning",
+    "Server",
     "SpoolError",
     "Stats",
     "StreamStoppedError",
@@ -64,6 +70,8 @@ __all__ = [
     "Video",
     "__version__",
     "monitor",
+    "open_async",
+    "serve",
 ]
 
 # Tracebacks and documentation name the classes as programs import them.
