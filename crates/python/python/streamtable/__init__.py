@@ -30,10 +30,12 @@ from ._errors import (
     TableNameError,
     UnavailableError,
 )
+from ._instrument import instrument
 from ._media import Audio, Html, Image, Markdown, Media, Video
-from ._monitor import Record, monitor
+from ._monitor import monitor
 from ._native import MediaStats, Recovered, Stats, __version__
 from ._read import Rows
+from ._record import Record, attributes, current
 from ._server import Server, serve
 from ._table import StreamTable, open_async
 
@@ -69,6 +71,9 @@ __all__ = [
     "UnavailableError",
     "Video",
     "__version__",
+    "attributes",
+    "current",
+    "instrument",
     "monitor",
     "open_async",
     "serve",
