@@ -24,8 +24,9 @@ Examples:
   streamtable tail -f me/shop/requests
 
 The server URL comes from --base-url or WANDB_BASE_URL, the API key from
-WANDB_API_KEY or the netrc file, as for all W&B clients. The default server is
-http://127.0.0.1:8080.
+WANDB_API_KEY or the netrc file, as for all W&B clients. Without a URL, the
+server is http://127.0.0.1:8080, or W&B's if there is a key for it: in
+WANDB_API_KEY, or in netrc if that has none for this machine's server.
 
 Exit codes: 0 success, 1 complete or partial failure, 2 invalid command line,
 130 stopped by Ctrl-C.";

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, BodyStream, Limited};
 use hyper::body::Incoming;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
-use streamtable::{Settings, TableName, TablePath, WANDB_API};
+use streamtable::{LOCAL_API, Settings, TableName, TablePath};
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_transport_hyper::HyperTransport;
 use streamtable_url::{BaseUrl, form_encode};
@@ -19,9 +19,6 @@ use streamtable_wire::{GRAPHQL_PATH, NotAnAck};
 
 use crate::cli::Global;
 use crate::failure::Failure;
-
-/// Default URL of the server: where `serve` listens by default.
-pub(crate) const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8080";
 
 /// How long `log` and `url` wait for a login link, which is not their main result.
 const LINK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -196,7 +193,7 @@ impl Remote {
     pub(crate) async fn attempt(&self, request: Request<Bytes>) -> Result<Answer, Failure> {
         self.transport.stream(request).await.map_err(|error| {
             let is_own = matches!(error, streamtable_transport::TransportError::Unreachable { .. })
-                && self.base.as_str() == DEFAULT_BASE_URL;
+                && self.base.as_str() == LOCAL_API;
             match is_own {
                 true => Failure::failed(format!(
                     "{error}; is a server running? `streamtable serve` starts one, and --base-url \
@@ -268,12 +265,7 @@ pub(crate) fn settings(global: &Global) -> Result<Settings, Failure> {
     if let Some(base_url) = &global.base_url {
         return Settings::from_env_for(base_url.trim_end_matches('/')).map_err(Failure::failed);
     }
-    let settings = Settings::from_env().map_err(Failure::failed)?;
-    let is_named = std::env::var_os("WANDB_BASE_URL").is_some_and(|url| !url.is_empty());
-    if is_named || settings.base_url != WANDB_API {
-        return Ok(settings);
-    }
-    Settings::from_env_for(DEFAULT_BASE_URL).map_err(Failure::failed)
+    Settings::from_env().map_err(Failure::failed)
 }
 
 /// Returns the path of a table in the native API, followed by `rest`.

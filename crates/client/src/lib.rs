@@ -77,7 +77,7 @@ pub use monitor::{AsTable, Monitor, Record};
 pub use options::{Buffering, Rejected, RejectedMedia, WhenFull, WhenUnreachable};
 pub use rows::{IntoRows, Rows, kind};
 pub use session::{BatchLimits, RetryPolicy};
-pub use settings::{DEFAULT_PROJECT, Settings, SettingsError, WANDB_API};
+pub use settings::{DEFAULT_PROJECT, LOCAL_API, Settings, SettingsError, WANDB_API};
 pub use stats::{MediaStats, Recovered, Stats};
 pub use table::{Logged, StreamTable};
 #[cfg(feature = "tracing-layer")]

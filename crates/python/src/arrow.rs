@@ -87,18 +87,35 @@ pub(crate) fn rows_of_arrow<'py>(
     let mut rows = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|error| wrong(&error))?;
-        for row in 0..batch.num_rows() {
-            let row = Row::from_serialize(&ArrowRow { batch: &batch, row, naive: Naive::Utc });
+        for index in 0..batch.num_rows() {
+            let row = ArrowRow { batch: &batch, row: index, naive: Naive::Utc };
+            let row = Row::from_serialize(&row);
             let row = row.map_err(|error| wrong(&error))?;
             let dict = PyDict::new(py);
             let schema = batch.schema_ref();
-            for ((name, value), field) in row.into_iter().zip(schema.fields()) {
-                dict.set_item(&*name, cell(py, value, field)?)?;
+            let columns = schema.fields().iter().zip(batch.columns());
+            for ((name, value), (field, column)) in row.into_iter().zip(columns) {
+                let value = match value {
+                    Value::String(text) if is_json(column.as_ref(), index) => loads(py, text)?,
+                    value => cell(py, value, field)?,
+                };
+                dict.set_item(&*name, value)?;
             }
             rows.push(dict);
         }
     }
     Ok(rows)
+}
+
+/// Returns whether a cell is JSON text in a union, as functions for JSON return lists and objects.
+fn is_json(array: &dyn Array, row: usize) -> bool {
+    let DataType::Union(fields, _) = array.data_type() else { return false };
+    let kind = array.as_union().type_id(row);
+    fields.iter().any(|(id, field)| id == kind && field.metadata().contains_key("is_json"))
+}
+
+fn loads(py: Python<'_>, text: impl AsRef<str>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("json")?.call_method1("loads", (text.as_ref(),))
 }
 
 /// Makes a Python value from a cell. A cell of a column with mixed types is a struct with exactly
@@ -116,9 +133,7 @@ fn cell<'py>(py: Python<'py>, value: Value, field: &Field) -> PyResult<Bound<'py
         Value::Struct(fields) if is_mixed => {
             let there = fields.into_iter().find(|(_, value)| !matches!(value, Value::Null));
             match there {
-                Some((kind, Value::String(text))) if kind == "json" => {
-                    py.import("json")?.call_method1("loads", (text,))
-                }
+                Some((kind, Value::String(text))) if kind == "json" => loads(py, text),
                 Some((_, value)) => to_python(py, &value),
                 None => Ok(py.None().into_bound(py)),
             }
@@ -313,6 +328,10 @@ impl Serialize for Cell<'_> {
                     map.serialize_entry(&key, &value)?;
                 }
                 map.end()
+            }
+            DataType::Union(_, _) => {
+                let value = array.as_union().value(row);
+                self.nested(value.as_ref(), 0).serialize(serializer)
             }
             ty => Err(S::Error::custom(format!(
                 "a value of Arrow type {ty} cannot be stored in a table"

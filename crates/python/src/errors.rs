@@ -5,9 +5,7 @@ use std::fmt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyList;
-use streamtable::{
-    FlushError, FlushFailure, OpenError, Refusal, SchemaError, StopReason, WANDB_API,
-};
+use streamtable::{FlushError, FlushFailure, OpenError, Refusal, SchemaError, StopReason};
 
 use crate::stats::Stats;
 use crate::value::BadRow;
@@ -28,10 +26,6 @@ fn new<'py>(
 pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
     let made = match error {
         OpenError::Name(_) => new(py, "TableNameError", error),
-        // Without any setting, the server is W&B's.
-        OpenError::NoKey { host } if WANDB_API.ends_with(host.trim_end_matches(":443")) => {
-            new(py, "AuthenticationError", &format!("{error}; {START_A_SERVER}"))
-        }
         OpenError::NoKey { .. }
         | OpenError::Stopped(StopReason::Unauthorized { .. } | StopReason::Forbidden { .. }) => {
             new(py, "AuthenticationError", error)
@@ -42,15 +36,13 @@ pub(crate) fn open(py: Python<'_>, error: &OpenError) -> PyErr {
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// How to log without W&B's cloud.
-const START_A_SERVER: &str = "to log to a server of your own, start one with `streamtable serve` and \
-                              set WANDB_BASE_URL to its address";
-
-/// Makes the exception for a server on this machine that does not run.
-pub(crate) fn nobody_listens(py: Python<'_>, base_url: &str) -> PyErr {
+/// Makes the exception for a server on this machine that does not run. `is_default` means that no
+/// setting names a server.
+pub(crate) fn nobody_listens(py: Python<'_>, base_url: &str, is_default: bool) -> PyErr {
+    let why = if is_default { "no server is set, and none runs" } else { "nothing listens" };
     let message = format!(
-        "nothing listens at {base_url}: start a server with `streamtable serve`, or set \
-         WANDB_BASE_URL to another address"
+        "{why} at {base_url}: start a server with `streamtable serve`, or with \
+         `streamtable.serve()` in Python, or set WANDB_BASE_URL to another address"
     );
     new(py, "UnavailableError", &message).map_or_else(|error| error, PyErr::from_value)
 }

@@ -28,6 +28,8 @@ mod _native {
     #[pymodule_export]
     use crate::arrow::{arrow_without_views, rows_of_arrow};
     #[pymodule_export]
+    use crate::fetch::Stream;
+    #[pymodule_export]
     use crate::process::{after_fork, finish_all};
     #[pymodule_export]
     use crate::stats::{MediaStats, Recovered, Stats};

@@ -11,13 +11,16 @@ use pyo3::prelude::*;
 use streamtable::blocking::StreamTable;
 use streamtable::spool::{SpoolConfig, SyncPolicy};
 use streamtable::{
-    BatchLimits, Buffering, Builder, ColumnPolicy, OpenError, Rejected, Settings, WANDB_API,
-    WhenFull, WhenUnreachable,
+    BatchLimits, Buffering, Builder, ColumnPolicy, LOCAL_API, OpenError, Rejected, Settings,
+    WANDB_API, WhenFull, WhenUnreachable,
 };
 use streamtable_transport_hyper::HyperTransport;
 
 use crate::process::{Announcement, generation, print_line, wait};
 use crate::{errors, process, value};
+
+/// The project of tables that name none, as in W&B's clients.
+const DEFAULT_PROJECT: &str = "uncategorized";
 
 /// The arguments of the constructor.
 #[derive(Debug)]
@@ -77,7 +80,11 @@ pub(crate) struct Remote {
 impl Open {
     /// Opens a table without holding the GIL.
     pub(crate) fn new(py: Python<'_>, options: &Arc<Options>) -> PyResult<Arc<Self>> {
-        let open = Self::with_builder(py, options, options.builder(py))?;
+        let builder = options.settings().and_then(|settings| {
+            let builder = options.builder(py, &settings)?;
+            Ok((builder, options.remote(settings)))
+        });
+        let open = Self::with_builder(py, options, builder)?;
         process::opened(py, &open)?;
         open.announce_cloud(py)?;
         Ok(open)
@@ -87,21 +94,22 @@ impl Open {
     /// are sent when the table is opened the next time.
     pub(crate) fn after_end(&self, py: Python<'_>) -> PyResult<Arc<Self>> {
         let builder = self.options.whole_builder(py, &self.table.path().to_string());
-        let offline =
-            builder.and_then(|builder| Ok(builder.buffering(self.options.buffering(true)?)));
+        let offline = builder.and_then(|builder| {
+            Ok((builder.buffering(self.options.buffering(true)?), self.remote.clone()))
+        });
         Self::with_builder(py, &self.options, offline)
     }
 
     fn with_builder(
         py: Python<'_>,
         options: &Arc<Options>,
-        builder: Result<Builder, OpenError>,
+        builder: Result<(Builder, Remote), OpenError>,
     ) -> PyResult<Arc<Self>> {
-        let opening = builder.and_then(|builder| Ok((builder, options.remote()?)));
-        let (mut builder, remote) = opening.map_err(|error| errors::open(py, &error))?;
+        let (mut builder, remote) = builder.map_err(|error| errors::open(py, &error))?;
         if !options.is_offline && py.detach(|| nobody_listens(&remote.base_url)) {
             if options.when_unreachable == WhenUnreachable::Fail {
-                return Err(errors::nobody_listens(py, &remote.base_url));
+                let is_default = options.names_no_server() && remote.base_url == LOCAL_API;
+                return Err(errors::nobody_listens(py, &remote.base_url, is_default));
             }
             // It need not wait for a server, and rows wait for it in the background.
             builder = builder.open_timeout(options.open_timeout.min(LISTEN_TIMEOUT));
@@ -132,19 +140,17 @@ impl Open {
         Ok(Arc::new(Self { table, options, remote, generation: generation(), has_ended }))
     }
 
-    /// Prints, once in a process, that rows go to W&B's cloud if no setting names a server.
+    /// Prints, once in a process, that rows go to W&B's cloud because there is a key for it.
     fn announce_cloud(&self, py: Python<'_>) -> PyResult<()> {
         static IS_ANNOUNCED: AtomicBool = AtomicBool::new(false);
-        let is_default = self.remote.base_url == WANDB_API
-            && self.options.base_url.is_none()
-            && std::env::var_os("WANDB_BASE_URL").is_none();
+        let is_default = self.remote.base_url == WANDB_API && self.options.names_no_server();
         let Options { is_offline, is_quiet, .. } = *self.options;
         if !is_default || is_offline || is_quiet || IS_ANNOUNCED.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
         let line = format!(
-            "streamtable: rows go to {WANDB_API}, because no server is set; to log to another, pass \
-             base_url or set WANDB_BASE_URL"
+            "streamtable: rows go to {WANDB_API}, because there is a key for it on this machine; to \
+             log to another server, pass base_url or set WANDB_BASE_URL"
         );
         print_line(py, &line)
     }
@@ -156,10 +162,17 @@ impl Open {
 }
 
 impl Options {
-    fn builder(&self, py: Python<'_>) -> Result<Builder, OpenError> {
+    /// Returns whether neither the caller nor the environment names a server.
+    fn names_no_server(&self) -> bool {
+        self.base_url.is_none() && std::env::var_os("WANDB_BASE_URL").is_none()
+    }
+
+    fn builder(&self, py: Python<'_>, settings: &Settings) -> Result<Builder, OpenError> {
         let mut builder = self.whole_builder(py, &self.name)?;
         if let Some(project) = &self.project {
             builder = builder.project(project);
+        } else if !self.name.contains('/') && settings.project.is_none() {
+            builder = builder.project(DEFAULT_PROJECT);
         }
         if let Some(entity) = &self.entity {
             builder = builder.entity(entity);
@@ -222,21 +235,25 @@ impl Options {
         })
     }
 
-    fn remote(&self) -> Result<Remote, OpenError> {
+    /// Reads the settings of this machine.
+    fn settings(&self) -> Result<Settings, OpenError> {
         let settings = match &self.base_url {
             Some(base_url) => Settings::from_env_for(base_url.trim_end_matches('/')),
             None => Settings::from_env(),
         };
-        let settings = match settings {
-            Ok(settings) => settings,
+        match settings {
+            Ok(settings) => Ok(settings),
             // An offline table needs no key, so an invalid one is ignored.
-            Err(_) if self.is_offline => Settings::default(),
-            Err(error) => return Err(error.into()),
-        };
+            Err(_) if self.is_offline => Ok(Settings::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn remote(&self, settings: Settings) -> Remote {
         let own =
             self.api_key.as_ref().and_then(|key| streamtable_transport::ApiKey::new(key).ok());
         let Settings { base_url, board_url, api_key, .. } = settings;
-        Ok(Remote { base_url, board_url, api_key: own.or(api_key) })
+        Remote { base_url, board_url, api_key: own.or(api_key) }
     }
 }
 

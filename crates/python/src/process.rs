@@ -123,6 +123,13 @@ pub(crate) fn finish_all(py: Python<'_>) -> PyResult<Vec<String>> {
         std::thread::spawn(move || {
             let until = start + open.options.exit_timeout;
             let result = open.table.finish_while(|| Instant::now() < until);
+            if let Ok(stats) = &result
+                && stats.rejected > 0
+                && open.options.on_reject.is_none()
+            {
+                let (table, rejected) = (open.table.path(), stats.rejected);
+                let _ = send.send(Some(format!("{table}: the server rejected {rejected} rows")));
+            }
             // If the server has all rows, a failure to report the end is harmless.
             let left = result.err().filter(|error| !error.stats.is_settled()).map(|error| {
                 let (table, stats) = (open.table.path(), error.stats);

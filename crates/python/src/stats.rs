@@ -1,6 +1,7 @@
 //! Row counts for Python.
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 /// The state of the logged rows at one moment.
 ///
@@ -81,6 +82,54 @@ impl From<streamtable::Stats> for Stats {
 
 #[pymethods]
 impl Stats {
+    #[new]
+    #[expect(clippy::too_many_arguments, reason = "one for each count")]
+    fn new(
+        logged: u64,
+        acked: u64,
+        pending: u64,
+        rejected: u64,
+        dropped: u64,
+        media: PyRef<'_, MediaStats>,
+        recovered: PyRef<'_, Recovered>,
+    ) -> Self {
+        Self {
+            logged,
+            acked,
+            pending,
+            rejected,
+            dropped,
+            media: (*media).clone(),
+            recovered: (*recovered).clone(),
+        }
+    }
+
+    /// Returns the arguments with which pickle makes it again.
+    fn __getnewargs__(&self) -> (u64, u64, u64, u64, u64, MediaStats, Recovered) {
+        (
+            self.logged,
+            self.acked,
+            self.pending,
+            self.rejected,
+            self.dropped,
+            self.media.clone(),
+            self.recovered.clone(),
+        )
+    }
+
+    /// Returns the counts by name.
+    fn _asdict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        dict.set_item("logged", self.logged)?;
+        dict.set_item("acked", self.acked)?;
+        dict.set_item("pending", self.pending)?;
+        dict.set_item("rejected", self.rejected)?;
+        dict.set_item("dropped", self.dropped)?;
+        dict.set_item("media", self.media._asdict(py)?)?;
+        dict.set_item("recovered", self.recovered._asdict(py)?)?;
+        Ok(dict)
+    }
+
     fn __repr__(&self) -> String {
         let Self { logged, acked, pending, rejected, dropped, media, recovered, .. } = self;
         let (media, recovered) = (media.__repr__(), recovered.__repr__());
@@ -93,6 +142,25 @@ impl Stats {
 
 #[pymethods]
 impl MediaStats {
+    #[new]
+    fn new(uploaded: u64, pending: u64, failed: u64) -> Self {
+        Self { uploaded, pending, failed }
+    }
+
+    /// Returns the arguments with which pickle makes it again.
+    fn __getnewargs__(&self) -> (u64, u64, u64) {
+        (self.uploaded, self.pending, self.failed)
+    }
+
+    /// Returns the counts by name.
+    fn _asdict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        dict.set_item("uploaded", self.uploaded)?;
+        dict.set_item("pending", self.pending)?;
+        dict.set_item("failed", self.failed)?;
+        Ok(dict)
+    }
+
     fn __repr__(&self) -> String {
         let Self { uploaded, pending, failed } = self;
         format!("MediaStats(uploaded={uploaded}, pending={pending}, failed={failed})")
@@ -101,6 +169,28 @@ impl MediaStats {
 
 #[pymethods]
 impl Recovered {
+    #[new]
+    fn new(found: u64, acked: u64, pending: u64, rejected: u64, damaged: u64, lost: u64) -> Self {
+        Self { found, acked, pending, rejected, damaged, lost }
+    }
+
+    /// Returns the arguments with which pickle makes it again.
+    fn __getnewargs__(&self) -> (u64, u64, u64, u64, u64, u64) {
+        (self.found, self.acked, self.pending, self.rejected, self.damaged, self.lost)
+    }
+
+    /// Returns the counts by name.
+    fn _asdict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        dict.set_item("found", self.found)?;
+        dict.set_item("acked", self.acked)?;
+        dict.set_item("pending", self.pending)?;
+        dict.set_item("rejected", self.rejected)?;
+        dict.set_item("damaged", self.damaged)?;
+        dict.set_item("lost", self.lost)?;
+        Ok(dict)
+    }
+
     fn __repr__(&self) -> String {
         let Self { found, acked, pending, rejected, damaged, lost } = self;
         format!(

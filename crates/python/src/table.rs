@@ -1,26 +1,34 @@
 //! The base class of `StreamTable`.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyConnectionError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use streamtable::spool::{SpoolConfig, SyncPolicy};
 use streamtable::{ColumnPolicy, WhenFull, WhenUnreachable};
 use streamtable_url::{BaseUrl, panel_url};
 
-use crate::fetch::fetch;
+use crate::fetch::{Stream, fetch, stream};
 use crate::open::{Open, Options, Remote, Spool};
 use crate::process::{Announcement, generation, print_line, retire, wait};
 use crate::stats::Stats;
 use crate::{errors, log};
 
 /// The native part of `StreamTable`; the Python class adds the rest of the API.
-#[pyclass(subclass, frozen, module = "streamtable._native")]
+///
+/// It is opened by `_open`, so that a subclass may have an `__init__` with arguments of its own.
+#[pyclass(subclass, frozen, name = "StreamTable", module = "streamtable._native")]
 #[derive(Debug)]
 pub(crate) struct Table {
+    opened: OnceLock<Opened>,
+}
+
+#[derive(Debug)]
+struct Opened {
     options: Arc<Options>,
     facts: Facts,
     /// Locked only for a moment, and only while the GIL is held.
@@ -28,6 +36,8 @@ pub(crate) struct Table {
     /// The table for rows that are logged after this one was finished at exit; `None` inside if
     /// there is no spool for them.
     after_end: OnceLock<Option<Arc<Open>>>,
+    /// Whether `log` adds columns to each row.
+    has_constants: AtomicBool,
 }
 
 /// Properties that never change.
@@ -50,13 +60,20 @@ enum State {
 #[pymethods]
 impl Table {
     #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { opened: OnceLock::new() }
+    }
+
+    /// Opens the table.
     #[pyo3(signature = (
         name, *, project, entity, base_url, api_key, columns, when_full, when_unreachable,
         spool_dir, spool, sync, offline, buffer_bytes, media_buffer_bytes, linger, open_timeout,
         finish_timeout, exit_timeout, on_reject, quiet
     ))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, with one caller")]
-    fn new(
+    fn _open(
+        &self,
         py: Python<'_>,
         name: String,
         project: Option<String>,
@@ -78,7 +95,10 @@ impl Table {
         exit_timeout: f64,
         on_reject: Option<Py<PyAny>>,
         quiet: bool,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
+        if self.opened.get().is_some() {
+            return Err(PyValueError::new_err("the table is already open"));
+        }
         let options = Arc::new(Options {
             name,
             project,
@@ -135,7 +155,11 @@ impl Table {
             remote: open.remote.clone(),
         };
         let state = Mutex::new(State::Open(open));
-        Ok(Self { options, facts, state, after_end: OnceLock::new() })
+        let (after_end, has_constants) = (OnceLock::new(), AtomicBool::new(false));
+        let opened = Opened { options, facts, state, after_end, has_constants };
+        // Dropped, and thereby finished, if another thread was faster.
+        let _ = self.opened.set(opened);
+        Ok(())
     }
 
     /// Logs one row or many: a mapping, a dataclass, an iterable of rows, or a frame.
@@ -144,10 +168,14 @@ impl Table {
     /// Returns the panel's URL in the first call, else `None`. Raises `LogError` if rows were
     /// refused; the other rows of the call are accepted.
     #[pyo3(signature = (rows, /))]
-    fn log(slf: &Bound<'_, Self>, rows: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    fn log(slf: &Bound<'_, Self>, rows: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
-        let this = slf.get();
+        let this = slf.get().opened()?;
         let Some(open) = this.current(py)? else { return Err(errors::finished(py)) };
+        if this.has_constants.load(Ordering::Relaxed) {
+            let rows = with_constants(slf, rows)?;
+            return this.log_to(py, &open, &rows, open.options.when_full);
+        }
         this.log_to(py, &open, rows, open.options.when_full)
     }
 
@@ -156,7 +184,7 @@ impl Table {
     #[pyo3(signature = (row, /))]
     fn _log_now(slf: &Bound<'_, Self>, row: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = slf.py();
-        let this = slf.get();
+        let this = slf.get().opened()?;
         let open = match &*this.state() {
             State::Finished { .. } => None,
             State::Open(open) => Some(Arc::clone(open)),
@@ -164,6 +192,10 @@ impl Table {
         let Some(open) = open else { return Err(errors::finished(py)) };
         if open.generation != generation() {
             return Ok(false);
+        }
+        if this.has_constants.load(Ordering::Relaxed) {
+            this.log_to(py, &open, &with_constants(slf, row)?, WhenFull::Refuse)?;
+            return Ok(true);
         }
         this.log_to(py, &open, row, WhenFull::Refuse)?;
         Ok(true)
@@ -175,7 +207,7 @@ impl Table {
     #[pyo3(signature = (timeout = 60.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<Stats> {
         let timeout = seconds("timeout", timeout)?;
-        let Some(open) = self.current(py)? else { return self.stats(py) };
+        let Some(open) = self.opened()?.current(py)? else { return self.stats(py) };
         let flushed = wait(py, |keep_waiting| open.table.flush_while(timeout, keep_waiting))?;
         Ok(flushed.map_err(|error| errors::flush(py, &error))?.into())
     }
@@ -186,8 +218,9 @@ impl Table {
     /// table is opened.
     #[pyo3(signature = ())]
     fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
-        let Some(open) = self.current(py)? else { return self.stats(py) };
-        let mut announcement = Announcement::new(self.options.is_quiet, || {
+        let this = self.opened()?;
+        let Some(open) = this.current(py)? else { return self.stats(py) };
+        let mut announcement = Announcement::new(this.options.is_quiet, || {
             let (table, stats) = (open.table.path(), open.table.stats());
             let pending = stats.pending + stats.media.pending;
             let reason = open.table.last_error().map_or(String::new(), |why| format!(" ({why})"));
@@ -203,18 +236,25 @@ impl Table {
         })?;
         let stats = finished.map_err(|error| errors::flush(py, &error))?;
         let writer = open.table.writer().to_owned();
-        let before = std::mem::replace(&mut *self.state(), State::Finished { stats, writer });
+        let before = std::mem::replace(&mut *this.state(), State::Finished { stats, writer });
         // Dropping the last reference waits for a thread to end.
         py.detach(|| drop((before, open)));
+        if stats.rejected > 0 && this.options.on_reject.is_none() {
+            let facts = &this.facts;
+            let path = format!("{}/{}/{}", facts.entity, facts.project, facts.table);
+            py.import("streamtable._process")?
+                .call_method1(intern!(py, "warn_of_rejected"), (path, stats.rejected))?;
+        }
         Ok(stats.into())
     }
 
     /// Returns the current row counts.
     #[pyo3(signature = ())]
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
-        match self.current(py)? {
+        let this = self.opened()?;
+        match this.current(py)? {
             Some(open) => Ok(open.table.stats().into()),
-            None => match &*self.state() {
+            None => match &*this.state() {
                 State::Finished { stats, .. } => Ok((*stats).into()),
                 State::Open(open) => Ok(open.table.stats().into()),
             },
@@ -224,7 +264,7 @@ impl Table {
     /// Continues delivery after `StreamStoppedError`, once its cause is fixed.
     #[pyo3(signature = ())]
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(open) = self.current(py)? {
+        if let Some(open) = self.opened()?.current(py)? {
             open.table.resume();
         }
         Ok(())
@@ -232,46 +272,47 @@ impl Table {
 
     /// The user or team that owns the table.
     #[getter]
-    fn entity_name(&self) -> &str {
-        &self.facts.entity
+    fn entity_name(&self) -> PyResult<&str> {
+        Ok(&self.opened()?.facts.entity)
     }
 
     /// The table's project.
     #[getter]
-    fn project_name(&self) -> &str {
-        &self.facts.project
+    fn project_name(&self) -> PyResult<&str> {
+        Ok(&self.opened()?.facts.project)
     }
 
     /// The table's name within its project.
     #[getter]
-    fn table_name(&self) -> &str {
-        &self.facts.table
+    fn table_name(&self) -> PyResult<&str> {
+        Ok(&self.opened()?.facts.table)
     }
 
     /// The URL of the table's panel, or `None` if the server has none.
     #[getter]
-    fn url(&self) -> Option<&str> {
-        self.facts.url.as_deref()
+    fn url(&self) -> PyResult<Option<&str>> {
+        Ok(self.opened()?.facts.url.as_deref())
     }
 
     /// The URL of the page of the run that holds the rows, or `None`.
     #[getter]
-    fn rows_url(&self) -> Option<&str> {
-        self.facts.rows_url.as_deref()
+    fn rows_url(&self) -> PyResult<Option<&str>> {
+        Ok(self.opened()?.facts.rows_url.as_deref())
     }
 
     /// The server's URL.
     #[getter]
-    fn base_url(&self) -> &str {
-        &self.facts.remote.base_url
+    fn base_url(&self) -> PyResult<&str> {
+        Ok(&self.opened()?.facts.remote.base_url)
     }
 
     /// The id under which this table's rows are stored.
     #[getter]
     fn writer(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(match self.current(py)? {
+        let this = self.opened()?;
+        Ok(match this.current(py)? {
             Some(open) => open.table.writer().to_owned(),
-            None => match &*self.state() {
+            None => match &*this.state() {
                 State::Finished { writer, .. } => writer.clone(),
                 State::Open(open) => open.table.writer().to_owned(),
             },
@@ -281,14 +322,21 @@ impl Table {
     /// The reason why delivery has stopped, or `None`.
     #[getter]
     fn stop_reason(&self, py: Python<'_>) -> PyResult<Option<String>> {
-        let open = self.current(py)?;
+        let open = self.opened()?.current(py)?;
         Ok(open.and_then(|open| open.table.stop_reason()).map(|reason| reason.to_string()))
     }
 
     /// Whether `finish` has succeeded.
     #[getter]
-    fn is_finished(&self) -> bool {
-        matches!(&*self.state(), State::Finished { .. })
+    fn is_finished(&self) -> PyResult<bool> {
+        Ok(matches!(&*self.opened()?.state(), State::Finished { .. }))
+    }
+
+    /// Makes `log` call `streamtable._context.with_constants` for each call, or stop to do so.
+    #[pyo3(signature = (are_there, /))]
+    fn _have_constants(&self, are_there: bool) -> PyResult<()> {
+        self.opened()?.has_constants.store(are_there, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Sends a request to the table's server; returns the response's status and body.
@@ -303,13 +351,48 @@ impl Table {
         timeout: f64,
     ) -> PyResult<(u16, Bound<'py, PyBytes>)> {
         let timeout = seconds("timeout", timeout)?;
-        let answer = fetch(py, &self.facts.remote, method, path, body, accept, timeout)?;
+        let answer = fetch(py, &self.opened()?.facts.remote, method, path, body, accept, timeout)?;
         let (status, body) = answer.map_err(PyConnectionError::new_err)?;
         Ok((status, PyBytes::new(py, &body)))
+    }
+
+    /// Sends a request to the table's server; returns the response's status, and its body as it
+    /// arrives. `timeout` is for the head of the response.
+    #[pyo3(signature = (method, path, body, accept, timeout, /))]
+    fn _stream(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+        accept: &str,
+        timeout: f64,
+    ) -> PyResult<(u16, Stream)> {
+        let timeout = seconds("timeout", timeout)?;
+        let answer = stream(py, &self.opened()?.facts.remote, method, path, body, accept, timeout)?;
+        answer.map_err(PyConnectionError::new_err)
     }
 }
 
 impl Table {
+    fn opened(&self) -> PyResult<&Opened> {
+        self.opened.get().ok_or_else(|| {
+            PyValueError::new_err("the table is not open: call StreamTable.__init__ first")
+        })
+    }
+}
+
+/// Adds the table's constant columns to the rows of a call.
+fn with_constants<'py>(
+    table: &Bound<'py, Table>,
+    rows: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = table.py();
+    let context = py.import("streamtable._context")?;
+    context.call_method1(intern!(py, "with_constants"), (table, rows))
+}
+
+impl Opened {
     /// Returns the table as opened in this process, or `None` if it is finished.
     ///
     /// In a forked child, opens it again as another writer.
@@ -345,7 +428,7 @@ impl Table {
         open: &Arc<Open>,
         rows: &Bound<'_, PyAny>,
         when_full: WhenFull,
-    ) -> PyResult<Option<String>> {
+    ) -> PyResult<Option<Py<PyAny>>> {
         if open.has_ended.load(Ordering::Relaxed) {
             self.log_after_end(py, open, rows)?;
             return Ok(None);
@@ -361,12 +444,10 @@ impl Table {
             }
             logged => logged?,
         };
-        if let Some(url) = &url
-            && !self.options.is_quiet
-        {
-            print_line(py, &format!("View data at: {url}"))?;
-        }
-        Ok(url)
+        let Some(url) = url else { return Ok(None) };
+        let link = py.import("streamtable._link")?;
+        let link = link.call_method1(intern!(py, "shown"), (url, self.options.is_quiet))?;
+        Ok(Some(link.unbind()))
     }
 
     /// Logs rows after the table was finished because the program ends: into the spool, from which
@@ -396,7 +477,7 @@ impl Table {
     }
 }
 
-impl Drop for Table {
+impl Drop for Opened {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let State::Open(open) = state {

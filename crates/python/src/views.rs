@@ -1,5 +1,6 @@
 //! Replacement of Arrow's views of strings and bytes by plain arrays.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -16,11 +17,9 @@ const MAX_BYTES: usize = i32::MAX as usize;
 
 /// Rewrites data in Arrow's stream format.
 pub(crate) fn replace(stream: &[u8]) -> Result<Vec<u8>, ArrowError> {
-    let reader = StreamReader::try_new(stream, None)?;
-    let schema = reader.schema();
-    let fields: Fields = schema.fields().iter().map(plain_field).collect();
-    let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
     let mut rewritten = Vec::with_capacity(stream.len());
+    let reader = StreamReader::try_new(stream, None)?;
+    let schema = plain_schema(&reader.schema());
     let mut writer = StreamWriter::try_new(&mut rewritten, &schema)?;
     for batch in reader {
         write(&mut writer, &schema, &batch?)?;
@@ -28,6 +27,47 @@ pub(crate) fn replace(stream: &[u8]) -> Result<Vec<u8>, ArrowError> {
     writer.finish()?;
     drop(writer);
     Ok(rewritten)
+}
+
+/// Rewrites data in Arrow's stream format while it arrives. Calls `each` with every batch, as a
+/// stream of its own, until it returns false; a result without rows is one empty batch.
+pub(crate) fn replace_each(
+    reader: impl Read,
+    mut each: impl FnMut(Vec<u8>) -> bool,
+) -> Result<(), ArrowError> {
+    let reader = StreamReader::try_new(reader, None)?;
+    let schema = plain_schema(&reader.schema());
+    let mut is_empty = true;
+    for batch in reader {
+        let batch = batch?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        is_empty = false;
+        if !each(rewritten(&schema, Some(&batch))?) {
+            return Ok(());
+        }
+    }
+    if is_empty {
+        each(rewritten(&schema, None)?);
+    }
+    Ok(())
+}
+
+fn rewritten(schema: &Arc<Schema>, batch: Option<&RecordBatch>) -> Result<Vec<u8>, ArrowError> {
+    let mut rewritten = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut rewritten, schema)?;
+    if let Some(batch) = batch {
+        write(&mut writer, schema, batch)?;
+    }
+    writer.finish()?;
+    drop(writer);
+    Ok(rewritten)
+}
+
+fn plain_schema(schema: &Schema) -> Arc<Schema> {
+    let fields: Fields = schema.fields().iter().map(plain_field).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 /// Writes a batch, in parts if it is too large for plain arrays.

@@ -177,12 +177,69 @@ def test_09_a_wait_is_announced_after_a_second(
 
 
 def test_10_without_any_setting_the_error_says_how_to_start_a_server(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8080)) == 0:
+            pytest.skip("a server listens on the default port")
     monkeypatch.delenv("WANDB_BASE_URL")
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    with pytest.raises(streamtable.AuthenticationError, match="start one with `streamtable serve`"):
-        StreamTable(name)
+    start = time.monotonic()
+    with pytest.raises(streamtable.UnavailableError, match="no server is set, and none runs at") as raised:
+        StreamTable("requests")
+    assert "`streamtable serve`" in str(raised.value) and "`streamtable.serve()`" in str(raised.value)
+    # The limit is 30 seconds.
+    assert time.monotonic() - start < 10
+
+
+def test_10_wandb_gets_rows_only_if_there_is_a_key_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("WANDB_BASE_URL")
+    netrc = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    def server_of(text: str, **env: str) -> str:
+        netrc.write_text(text)
+        with monkeypatch.context() as patch:
+            for variable, value in env.items():
+                patch.setenv(variable, value)
+            return StreamTable("e/p/t", offline=True, quiet=True).base_url
+
+    local, cloud = "http://127.0.0.1:8080", "https://api.wandb.ai"
+    wandb = "machine api.wandb.ai login user password " + "w" * 40 + "\n"
+    own = "machine 127.0.0.1:8080 login user password " + "l" * 40 + "\n"
+    assert server_of("") == local
+    assert server_of("default login user password " + "d" * 40) == local
+    assert server_of(wandb) == cloud
+    assert server_of(own + wandb) == local
+    assert server_of(own, WANDB_API_KEY="k" * 40) == cloud
+
+
+def test_an_unreadable_settings_file_is_ignored(server: Server, name: str, program: Any, tmp_path: Path) -> None:
+    folder = tmp_path / ".config" / "wandb"
+    folder.mkdir(parents=True)
+    settings = folder / "settings"
+    settings.write_text("[default]\n")
+    settings.chmod(0)
+    folder.chmod(0)
+    code = """
+        import os, sys
+        from streamtable import StreamTable
+        if os.getuid() == 0:
+            # Root may read everything.
+            os.setgid(65534), os.setuid(65534)
+        with StreamTable(sys.argv[1], spool_dir=False, quiet=True, api_key=sys.argv[2]) as table:
+            table.log({"n": 1})
+    """
+    try:
+        for path in (tmp_path, *list(tmp_path.parents)[:2]):
+            path.chmod(0o755)
+        ended = program(code, name, server.key)
+    finally:
+        folder.chmod(0o755)
+    assert [row["n"] for row in server.rows(name)] == [1]
+    assert "no permission to read a file; it is ignored" in ended.stderr
 
 
 def test_10_errors_at_opening_are_raised(

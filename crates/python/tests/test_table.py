@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import asyncio
+import pickle
 import threading
+import uuid
 import time
 from collections import OrderedDict, UserDict
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import pyarrow
 import pytest
 from lab import Proxy, Server
 
@@ -279,6 +283,15 @@ def test_names(args: tuple[str, ...], words: str) -> None:
     assert words in str(raised.value)
 
 
+def test_a_name_alone_is_enough(open_table: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    name = f"t{uuid.uuid4().hex[:12]}"
+    table = open_table(name)
+    table.log({"n": 1})
+    assert table.path == f"me/uncategorized/{name}"
+    assert table.rows(columns=["n"]) == [{"n": 1}]
+
+
 def test_parts_of_a_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     table = name.split("/")[2]
     for args in [(name,), (f"p/{table}",), (table, "p"), (table, "p", "me"), (f"p/{table}", None, "me")]:
@@ -375,7 +388,7 @@ def test_reading_back(server: Server, name: str, open_table: Open) -> None:
     arrow = table.rows(format="arrow")
     assert arrow.column_names == ["timestamp", "_writer", "_line", "n", "half", "mixed"]
     assert arrow["n"].to_pylist() == [0, 1, 2, 3]
-    assert type(table.rows()) is type(arrow)
+    assert table.rows().to_arrow().equals(arrow)
     dicts = table.rows(2, format="dicts")
     assert [(row["n"], row["half"], row["mixed"]) for row in dicts] == [(0, 0.0, "0"), (1, 0.5, 1)]
     assert dicts[0]["_writer"] == table.writer
@@ -453,3 +466,132 @@ def test_on_reject_gets_rows_rejected_by_the_server(open_table: Open, server: Se
     assert (stats.acked, stats.rejected) == (0, 1)
     assert told[0][0]["a"] == "text"
     assert '"a"' in told[0][1]
+
+
+class Run(StreamTable):
+    """A table with a constructor of its own."""
+
+    def __init__(self, number: int, table: str):
+        super().__init__(table, quiet=True)
+        self.number = number
+
+
+def test_a_subclass_may_have_its_own_constructor(name: str) -> None:
+    with Run(7, name) as table:
+        table.log({"n": table.number})
+    with Run(8, name) as again:
+        assert again.rows(columns=["n"]) == [{"n": 7}]
+        copied = pickle.loads(pickle.dumps(again))
+        assert (type(copied), copied.number, copied.path) == (Run, 8, name)
+        assert copied.writer != again.writer
+    with pytest.raises(ValueError, match="the table is already open"):
+        again.__init__(9, name)  # type: ignore[misc]
+    with pytest.raises(ValueError, match="call StreamTable.__init__ first"):
+        Run.__new__(Run).log({"n": 1})
+
+
+def test_a_pickled_table_is_opened_in_other_processes(server: Server, name: str, program: Program) -> None:
+    code = """
+        import multiprocessing, sys
+        from streamtable import StreamTable
+
+        def work(table, n):
+            table.log({"n": n})
+
+        if __name__ == "__main__":
+            table = StreamTable(sys.argv[1], quiet=True)
+            table.log({"n": 0})
+            spawn = multiprocessing.get_context("spawn")
+            children = [spawn.Process(target=work, args=(table, n)) for n in (1, 2)]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join()
+            assert [child.exitcode for child in children] == [0, 0]
+    """
+    program(code, name)
+    rows = server.rows(name)
+    assert sorted(row["n"] for row in rows) == [0, 1, 2]
+    assert len({row["_writer"] for row in rows}) == 3
+
+
+def test_a_missing_argument_names_the_method_that_programs_call(open_table: Open) -> None:
+    with pytest.raises(TypeError, match=r"StreamTable\.log\(\) missing 1 required positional argument"):
+        open_table().log()  # type: ignore[call-arg]
+
+
+def test_stats_are_pickled_and_logged(open_table: Open) -> None:
+    table = open_table(columns="evolve")
+    table.log({"n": 0})
+    stats = table.flush()
+    assert pickle.loads(pickle.dumps(stats)) == stats
+    table.log(stats)
+    row = table.rows()[1]
+    assert (row["logged"], row["acked"], row["media"]) == (1, 1, {"uploaded": 0, "pending": 0, "failed": 0})
+
+
+def test_rejected_rows_are_a_warning_at_the_end(name: str) -> None:
+    with StreamTable(name, quiet=True) as first:
+        second = StreamTable(name, quiet=True)
+        first.log({"a": [1]})
+        first.flush()
+        second.log({"a": "text"})
+        with pytest.warns(streamtable.RowsRejectedWarning, match=f"{name}: the server rejected 1 rows"):
+            second.finish()
+
+
+def test_columns_of_the_context(open_table: Open) -> None:
+    table = open_table(extra={"run": 1})
+    other = open_table(f"{table.path}x")
+    with table.context(user="a"):
+        table.log({"x": 1})
+        with table.context(user="b"):
+            table.log([{"x": 2}, {"x": 3, "run": 9}])
+            other.log({"x": 0})
+        table.log({"x": n} for n in (4, 5))
+        table.log(pyarrow.table({"x": [6]}))
+    assert table.rows(columns=["run", "user", "x"], format="dicts") == [
+        {"run": 9 if x == 3 else 1, "user": "b" if x in (2, 3) else "a", "x": x} for x in range(1, 7)
+    ]
+    assert other.rows(columns=["x"]) == [{"x": 0}]
+    with pytest.raises(streamtable.RowError, match='"user"'):
+        table.log({"x": 7})
+
+
+def test_async(server: Server, name: str) -> None:
+    async def main() -> None:
+        async with await streamtable.open_async(name, quiet=True) as table:
+            table.log({"n": 1})
+            assert (await table.aflush()).acked == 1
+            table.log({"n": 2})
+        assert table.is_finished
+        assert (await table.afinish()).acked == 2
+
+    asyncio.run(main())
+    assert [row["n"] for row in server.rows(name)] == [1, 2]
+
+
+def test_a_notebook_shows_the_link_once(open_table: Open) -> None:
+    url = open_table(quiet=False).log({"n": 0})
+    assert isinstance(url, str) and url.startswith("http")
+    # IPython calls this in place of printing the value.
+    assert url._ipython_display_() is None  # type: ignore[attr-defined]
+
+
+def test_the_interpreter_shows_the_link_once(program: Program, name: str) -> None:
+    code = """
+        import code, sys
+        import streamtable
+        sys.ps1 = ">>> "
+        lines = [
+            f"table = streamtable.StreamTable({sys.argv[1]!r})",
+            "table.log({'n': 0})",
+            "table.log({'n': 1})",
+        ]
+        shell = code.InteractiveInterpreter({"streamtable": streamtable})
+        for line in lines:
+            exec(compile(line, "<stdin>", "single"), shell.locals)
+    """
+    ended = program(code, name)
+    assert "View data at" not in ended.stderr
+    assert ended.stdout.count("http") == 1

@@ -11,6 +11,9 @@ use streamtable_transport::{ApiKey, ApiKeyError, Origin};
 /// The base URL of W&B's own API.
 pub const WANDB_API: &str = "https://api.wandb.ai";
 
+/// The base URL of the server that `streamtable serve` starts on this machine.
+pub const LOCAL_API: &str = "http://127.0.0.1:8080";
+
 /// Settings for opening a table that the caller did not specify.
 ///
 /// [`from_env`](Self::from_env) uses the same sources as the Python clients (protocol notes §3). It
@@ -25,7 +28,7 @@ pub const WANDB_API: &str = "https://api.wandb.ai";
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The base URL of the server's API, without a trailing slash. The default is W&B's.
+    /// The base URL of the server's API, without a trailing slash. The default is [`LOCAL_API`].
     pub base_url: String,
     /// The API key.
     pub api_key: Option<ApiKey>,
@@ -45,7 +48,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            base_url: WANDB_API.to_owned(),
+            base_url: LOCAL_API.to_owned(),
             api_key: None,
             entity: None,
             project: None,
@@ -96,7 +99,9 @@ impl Settings {
 
     /// Reads the environment, `~/.netrc` and the settings files.
     ///
-    /// - base URL: `WANDB_BASE_URL`, then settings files, then W&B's own;
+    /// - base URL: `WANDB_BASE_URL`, then settings files; without either, W&B's own if
+    ///   `WANDB_API_KEY` is set, or if netrc or settings files have a key for it and netrc has none
+    ///   for [`LOCAL_API`]; otherwise [`LOCAL_API`];
     /// - key: `WANDB_API_KEY`, then netrc (`$NETRC`, otherwise `~/.netrc`, otherwise `~/_netrc`;
     ///   the entry for `host:port`, then the one for `host`, then `default`), then settings files;
     /// - entity: `WANDB_ENTITY`, then settings files; the project likewise, with `WANDB_PROJECT`;
@@ -105,8 +110,8 @@ impl Settings {
     ///   `$XDG_STATE_HOME`, otherwise in `~/.local/state`.
     ///
     /// Settings files are `./wandb/settings`, then `settings` in `$WANDB_CONFIG_DIR`, otherwise in
-    /// `~/.config/wandb`. Fails only if an existing file cannot be read or a key contains invalid
-    /// characters.
+    /// `~/.config/wandb`. A file that this user may not read counts as missing. Fails only if a file
+    /// cannot be read for another reason, or a key contains invalid characters.
     pub fn from_env() -> Result<Self, SettingsError> {
         Self::from_machine(None, true)
     }
@@ -144,34 +149,32 @@ impl Settings {
             found.map(str::to_owned)
         };
 
-        let base_url = base_url.map(str::to_owned).or_else(|| env("WANDB_BASE_URL"));
-        let base_url = base_url.or_else(|| in_files("base_url"));
-        let base_url = base_url.as_deref().unwrap_or(WANDB_API).trim_end_matches('/').to_owned();
+        let netrc = first_netrc(&env, file, home.as_deref())?;
+        let has_netrc = |base_url: &str| {
+            let text = netrc.as_ref().map(|(_, text)| text);
+            text.is_some_and(|text| netrc::machine_password(text, &hosts(base_url)).is_some())
+        };
+        let named_url = base_url.map(str::to_owned).or_else(|| env("WANDB_BASE_URL"));
+        let named_url = named_url.or_else(|| in_files("base_url"));
+        let base_url = named_url.unwrap_or_else(|| {
+            let is_wandb_named = env("WANDB_API_KEY").is_some()
+                || (!has_netrc(LOCAL_API)
+                    && (has_netrc(WANDB_API) || in_files("api_key").is_some()));
+            (if is_wandb_named { WANDB_API } else { LOCAL_API }).to_owned()
+        });
+        let base_url = base_url.trim_end_matches('/').to_owned();
 
         let api_key = match env("WANDB_API_KEY") {
             _ if !needs_key => None,
             Some(key) => Some(parse_key(&key, "WANDB_API_KEY")?),
             None => {
-                let in_home = |name: &str| Some(home.as_ref()?.join(name));
-                let netrc = env("NETRC").map(PathBuf::from);
-                let candidates = match netrc {
-                    Some(netrc) => vec![netrc],
-                    None => [".netrc", "_netrc"].into_iter().filter_map(in_home).collect(),
-                };
-                let mut key = None;
-                for path in candidates {
-                    if let Some(text) = file(&path)? {
-                        let password = netrc::password(&text, &hosts(&base_url));
-                        let source_name = path.display().to_string();
-                        key = password.map(|p| parse_key(&p, &source_name)).transpose()?;
-                        break;
-                    }
-                }
-                match (key, in_files("api_key")) {
-                    (Some(key), _) => Some(key),
-                    (None, Some(key)) => Some(parse_key(&key, "the settings files")?),
-                    (None, None) => None,
-                }
+                let in_netrc = netrc.as_ref().and_then(|(path, text)| {
+                    let key = netrc::password(text, &hosts(&base_url))?;
+                    Some((key, path.display().to_string()))
+                });
+                let in_files = || Some((in_files("api_key")?, "the settings files".to_owned()));
+                let found = in_netrc.or_else(in_files);
+                found.map(|(key, source_name)| parse_key(&key, &source_name)).transpose()?
             }
         };
         Ok(Self {
@@ -184,6 +187,25 @@ impl Settings {
             spool_dir: spool_dir(&env, home.as_deref()),
         })
     }
+}
+
+/// Returns the first netrc file that exists, and its text.
+fn first_netrc(
+    env: &dyn Fn(&'static str) -> Option<String>,
+    file: &dyn Fn(&Path) -> Result<Option<String>, SettingsError>,
+    home: Option<&Path>,
+) -> Result<Option<(PathBuf, String)>, SettingsError> {
+    let candidates = match (env("NETRC"), home) {
+        (Some(netrc), _) => vec![PathBuf::from(netrc)],
+        (None, Some(home)) => vec![home.join(".netrc"), home.join("_netrc")],
+        (None, None) => Vec::new(),
+    };
+    for path in candidates {
+        if let Some(text) = file(&path)? {
+            return Ok(Some((path, text)));
+        }
+    }
+    Ok(None)
 }
 
 fn spool_dir(env: &dyn Fn(&'static str) -> Option<String>, home: Option<&Path>) -> Option<PathBuf> {
@@ -228,6 +250,11 @@ fn read_file(path: &Path) -> Result<Option<String>, SettingsError> {
         {
             Ok(None)
         }
+        // A container may run with the home folder of another user.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            tracing::warn!(path = %path.display(), "no permission to read a file; it is ignored");
+            Ok(None)
+        }
         Err(e) => Err(SettingsError::Unreadable { path: path.to_owned(), reason: e.to_string() }),
     }
 }
@@ -257,7 +284,7 @@ mod tests {
         let found =
             [Some(&*found.base_url), key, found.entity.as_deref(), found.project.as_deref()];
         let [base, rest @ ..] = expected;
-        assert_eq!(found[0], base.or(Some(WANDB_API)));
+        assert_eq!(found[0], base.or(Some(LOCAL_API)));
         assert_eq!(found[1..], rest);
     }
 
@@ -290,6 +317,35 @@ mod tests {
             ],
             [None, None, Some("there"), None],
         );
+    }
+
+    #[test]
+    fn wandb_is_used_only_if_there_is_a_key_for_it() {
+        let home = ("HOME", "/home/me");
+        let wandb = "machine api.wandb.ai login user password w\n";
+        let both = "machine 127.0.0.1:8080 login user password l\n\
+                    machine api.wandb.ai login user password w\n";
+        let default = "default login user password d\n";
+        let netrc = |text| [("/home/me/.netrc", text)];
+        check(&[("WANDB_API_KEY", "k")], &[], [Some(WANDB_API), Some("k"), None, None]);
+        check(&[home], &netrc(wandb), [Some(WANDB_API), Some("w"), None, None]);
+        check(&[home], &netrc(both), [Some(LOCAL_API), Some("l"), None, None]);
+        check(&[home], &netrc(default), [Some(LOCAL_API), Some("d"), None, None]);
+        let file = [("wandb/settings", "[default]\napi_key = s\n")];
+        check(&[], &file, [Some(WANDB_API), Some("s"), None, None]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_permission_counts_as_missing() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings");
+        std::fs::write(&path, "[default]").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+        let found = read_file(&path).unwrap();
+        // The superuser may read it all the same.
+        assert!(found.is_none() || found.as_deref() == Some("[default]"));
     }
 
     #[test]

@@ -5,12 +5,17 @@
 ///
 /// A malformed file is parsed as far as possible.
 pub(super) fn password(text: &str, hosts: &[String]) -> Option<String> {
+    machine_password(text, hosts).or_else(|| password_of(&entries(text), None))
+}
+
+/// Returns the password for the first of `hosts` that has one. Ignores the `default` entry.
+pub(super) fn machine_password(text: &str, hosts: &[String]) -> Option<String> {
     let entries = entries(text);
-    let of = |machine: Option<&str>| {
-        let entry = entries.iter().find(|entry| entry.machine.as_deref() == machine)?;
-        entry.password.clone()
-    };
-    hosts.iter().find_map(|host| of(Some(host))).or_else(|| of(None))
+    hosts.iter().find_map(|host| password_of(&entries, Some(host)))
+}
+
+fn password_of(entries: &[Entry], machine: Option<&str>) -> Option<String> {
+    entries.iter().find(|entry| entry.machine.as_deref() == machine)?.password.clone()
 }
 
 #[derive(Default)]

@@ -21,6 +21,7 @@ from ._errors import (
     ReadError,
     RefusedRow,
     RowError,
+    RowsRejectedWarning,
     RowTypeError,
     SpoolError,
     StreamStoppedError,
@@ -29,10 +30,14 @@ from ._errors import (
     TableNameError,
     UnavailableError,
 )
+from ._instrument import instrument
 from ._media import Audio, Html, Image, Markdown, Media, Video
-from ._monitor import Record, monitor
+from ._monitor import monitor
 from ._native import MediaStats, Recovered, Stats, __version__
-from ._table import StreamTable
+from ._read import Rows
+from ._record import Record, attributes, current
+from ._server import Server, serve
+from ._table import StreamTable, open_async
 
 __all__ = [
     "Audio",
@@ -53,6 +58,9 @@ __all__ = [
     "RefusedRow",
     "RowError",
     "RowTypeError",
+    "Rows",
+    "RowsRejectedWarning",
+    "Server",
     "SpoolError",
     "Stats",
     "StreamStoppedError",
@@ -63,7 +71,12 @@ __all__ = [
     "UnavailableError",
     "Video",
     "__version__",
+    "attributes",
+    "current",
+    "instrument",
     "monitor",
+    "open_async",
+    "serve",
 ]
 
 # Tracebacks and documentation name the classes as programs import them.

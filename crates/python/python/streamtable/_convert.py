@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from ._media import Media, media_of
+from ._native import MediaStats, Recovered, Stats
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -313,6 +314,8 @@ def _fields(value: Any) -> dict[Any, Any] | None:
         dump = getattr(value, "dict", None)
         if callable(dump):
             return dict(dump())
+    if isinstance(value, (Stats, MediaStats, Recovered)):
+        return value._asdict()
     attributes = getattr(value, "__attrs_attrs__", None)
     if attributes is not None:
         return {attribute.name: getattr(value, attribute.name) for attribute in attributes}

@@ -95,6 +95,10 @@ class ReadError(StreamTableError):
     """A request that reads a table failed."""
 
 
+class RowsRejectedWarning(UserWarning):
+    """The server rejected rows of a table that was finished and has no ``on_reject``."""
+
+
 def add_note(error: BaseException, note: str) -> None:
     """Add a note to an exception, as ``BaseException.add_note`` of Python 3.11 does."""
     error.__notes__ = [*getattr(error, "__notes__", ()), note]  # type: ignore[attr-defined, unused-ignore]

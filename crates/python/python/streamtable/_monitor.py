@@ -6,88 +6,27 @@ import functools
 import inspect
 import json
 import logging
-import threading
-import time
-import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
-from datetime import datetime, timezone
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
-from ._convert import Instant, as_name, simplify
 from ._errors import RowError
-from ._media import Media
+from ._follow import AsyncItems, Items, Managed, follow_stream, is_manager, is_stream
+from ._llm import Prices, cost_of, facts_of
+from ._loggable import SECRETS, Redact, as_repr, loggable, redactor
 from ._outbox import Outbox
+from ._record import Record, is_off
 from ._table import StreamTable
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
 
 _log = logging.getLogger("streamtable")
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-MAX_ITEMS = 1000
-"""Maximum number of items of a generator that are logged as its output."""
-
-_OWN = ("name", "start", "end", "latency", "inputs", "output", "exception")
-
-
-class Record:
-    """One call or one ``with`` block that becomes a row.
-
-    Its columns are ``name``, ``start``, ``end``, ``latency`` in seconds, ``inputs``, ``output`` and
-    ``exception``, followed by the columns of :meth:`add_data`.
-    """
-
-    def __init__(self, owner: monitor, name: str, inputs: Mapping[str, Any] | None = None):
-        self.name = name
-        self.inputs: Mapping[str, Any] | None = inputs
-        self.output: Any = None
-        self.exception: str | None = None
-        self.data: dict[str, Any] = {}
-        self.start = datetime.now(timezone.utc)
-        self.end: datetime | None = None
-        self.latency: float | None = None
-        self._owner = owner
-        self._began = time.perf_counter()
-        self._is_logged = False
-        # Inputs of a call are converted before it, because the function may change them.
-        self._has_converted_inputs = inputs is not None
-        self._lock = threading.Lock()
-
-    def add_data(self, data: Mapping[str, Any] | None = None, /, **more: Any) -> Record:
-        """Add columns to the row. A repeated name replaces the earlier value."""
-        for name, value in {**(data or {}), **more}.items():
-            if name in _OWN:
-                raise ValueError(f"{name!r} is a column of every record; choose another name")
-            self.data[name] = value
-        return self
-
-    def get(self) -> Any:
-        """Return what the function returned."""
-        return self.output
-
-    def finalize(self) -> None:
-        """Log the row, once. Never raises an exception of the table: errors are warnings of the
-        logger ``streamtable``.
-        """
-        self._stop()
-        with self._lock:
-            if self._is_logged:
-                return
-            self._is_logged = True
-        self._owner._log(self)
-
-    def _stop(self) -> None:
-        if self.end is None:
-            self.latency = time.perf_counter() - self._began
-            self.end = datetime.now(timezone.utc)
-
-    def _failed(self, error: BaseException) -> None:
-        self._stop()
-        self.exception = "".join(traceback.format_exception_only(type(error), error)).strip()
-
-    def __repr__(self) -> str:
-        return f"Record({self.name!r})"
 
 
 class monitor:
@@ -101,13 +40,21 @@ class monitor:
     ...     record.add_data(files=3)
 
     Works for plain functions, async functions and generators, for methods above or below
-    ``classmethod`` and ``staticmethod``, and for functions that return a coroutine or a generator. A
-    generator's row is logged when it ends, with the first thousand items as output. Exceptions are
-    logged and raised again.
+    ``classmethod`` and ``staticmethod``, and for functions that return a coroutine, a generator or a
+    streamed response of OpenAI or Anthropic. A generator's row is logged when it ends, with the first
+    thousand items as output. A class gets a monitor for each public method that it defines, and for
+    ``__call__``. Exceptions are logged and raised again.
 
-    A value that cannot be stored in a table is logged as its ``repr``. If two functions return values
-    that cannot share a column, such as a list and a number, the cell of the later one is null and its
-    value is JSON in the column ``misfit``.
+    A call within another is its child: it has the same ``trace_id``, and the other's ``id`` as
+    ``parent_id``. :func:`current` is the record of the running call, :func:`attributes` adds columns to
+    all calls of a block. A new thread begins a new trace, unless it runs in a copy of the context.
+
+    A value that cannot be stored in a table is logged as its ``repr``. One table can serve many
+    functions: a value that cannot share a column with earlier ones, such as a list and a number, is in
+    the column ``output_list``, ``output_dict`` or ``output_value`` instead, and likewise for others. If
+    it does not fit there either, it is JSON in the column ``misfit``.
+
+    If the environment variable ``STREAMTABLE_MONITOR`` is ``off``, nothing is logged.
 
     Neither errors of the table nor its waits reach the function: errors are warnings of the logger
     ``streamtable``, a full buffer drops the row, and a table is opened in the background. If the server
@@ -123,7 +70,46 @@ class monitor:
         auto_log: If ``False``, the function returns a :class:`Record`. Add data to it, then call
             :meth:`Record.finalize` to log it; :meth:`Record.get` returns the function's result. Not
             for generators.
+        sample: The part of the calls that is logged, from 0 to 1. A call within another follows it.
+        redact: Names of arguments, fields and columns whose values are not logged, in any case and at
+            any depth; by default names of passwords and keys. Or a function that is called with each
+            name and value, and returns the value to log.
+        accumulate: Called with the list of a generator's items, when it ends; returns the output.
+        prices: For responses of language models, the price of a million input tokens and of a million
+            output tokens, by the beginning of the model's name, for the column ``cost``.
     """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(
+            cls,
+            table: StreamTable | str,
+            *,
+            name: str | None = None,
+            input_preprocessor: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+            output_postprocessor: Callable[[Any], Any] | None = None,
+            auto_log: Literal[False],
+            sample: float = 1.0,
+            redact: Redact = SECRETS,
+            accumulate: Callable[[list[Any]], Any] | None = None,
+            prices: Prices | None = None,
+        ) -> _Recording: ...
+        @overload
+        def __new__(
+            cls,
+            table: StreamTable | str,
+            *,
+            name: str | None = None,
+            input_preprocessor: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+            output_postprocessor: Callable[[Any], Any] | None = None,
+            auto_log: bool = True,
+            sample: float = 1.0,
+            redact: Redact = SECRETS,
+            accumulate: Callable[[list[Any]], Any] | None = None,
+            prices: Prices | None = None,
+        ) -> monitor: ...
+        def __new__(cls, table: StreamTable | str, **options: Any) -> monitor: ...
 
     def __init__(
         self,
@@ -133,6 +119,10 @@ class monitor:
         input_preprocessor: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
         output_postprocessor: Callable[[Any], Any] | None = None,
         auto_log: bool = True,
+        sample: float = 1.0,
+        redact: Redact = SECRETS,
+        accumulate: Callable[[list[Any]], Any] | None = None,
+        prices: Prices | None = None,
     ):
         if not isinstance(table, (str, StreamTable)):
             raise TypeError("call monitor with a table or its name: @monitor('me/shop/calls')")
@@ -141,11 +131,16 @@ class monitor:
         self._inputs = input_preprocessor
         self._output = output_postprocessor
         self._auto_log = auto_log
+        self._sample = sample
+        self._hide = redactor(redact)
+        self._join = accumulate
+        self._prices = prices or {}
         self._within: ContextVar[tuple[Record, ...]] = ContextVar("streamtable_within", default=())
 
     def __enter__(self) -> Record:
-        record = Record(self, self._name or "block")
+        record = self._record(self._name or "block")
         self._within.set((*self._within.get(), record))
+        record._enter()
         return record
 
     def __exit__(
@@ -156,6 +151,7 @@ class monitor:
     ) -> None:
         *rest, record = self._within.get()
         self._within.set(tuple(rest))
+        record._leave()
         if error is not None:
             record._failed(error)
         record._stop()
@@ -166,7 +162,7 @@ class monitor:
         if isinstance(function, (classmethod, staticmethod)):
             return cast(F, type(function)(self(function.__func__)))
         if isinstance(function, type):
-            raise TypeError("monitor watches functions, not classes; decorate a method, such as __init__")
+            return cast(F, self._of_class(function))
         name = self._name or _name_of(function)
         try:
             signature = inspect.signature(function)
@@ -175,24 +171,29 @@ class monitor:
             signature = _ANY_SIGNATURE
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Record:
+            record = self._record(name)
+            if not record._is_sampled:
+                return record
             try:
                 inputs = _by_name(signature, args, kwargs)
             except TypeError:
                 # The call itself raises the better error.
-                return Record(self, name)
+                return record
             except Exception as error:
                 _log.warning("the inputs of %s are not logged: %r", name, error)
-                return Record(self, name)
-            return Record(self, name, self._processed("input_preprocessor", self._inputs, inputs, name))
+                return record
+            record.inputs = self._processed("input_preprocessor", self._inputs, inputs, name)
+            record._has_converted_inputs = record.inputs is not None
+            return record
 
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             if not self._auto_log:
                 raise TypeError("a generator has no single result; monitor it with auto_log=True")
-            follow = _AsyncItems if inspect.isasyncgenfunction(function) else _Items
+            follow = AsyncItems if inspect.isasyncgenfunction(function) else Items
 
             @functools.wraps(function)
             def items(*args: Any, **kwargs: Any) -> Any:
-                return follow(function(*args, **kwargs), begin(args, kwargs))
+                return follow(function(*args, **kwargs), begin(args, kwargs), self._kept, self._join)
 
             return cast(F, items)
 
@@ -214,15 +215,39 @@ class monitor:
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
             record = begin(args, kwargs)
+            record._enter()
             try:
                 record.output = function(*args, **kwargs)
             except BaseException as error:
                 record._failed(error)
                 record.finalize()
                 raise
+            finally:
+                record._leave()
             return self._done(record)
 
         return cast(F, called)
+
+    def _record(self, name: str) -> Record:
+        return Record(None if is_off() else self, name, sample=self._sample)
+
+    def _of_class(self, watched: type) -> type:
+        """Monitor the public methods that a class defines. Returns the same class."""
+        for name, method in list(vars(watched).items()):
+            if name.startswith("_") and name != "__call__":
+                continue
+            if inspect.isfunction(method) or isinstance(method, (classmethod, staticmethod)):
+                setattr(watched, name, self(cast(Any, method)))
+        return watched
+
+    def _kept(self, item: Any) -> Any:
+        # A postprocessor and `accumulate` get the items themselves.
+        if self._output is not None or self._join is not None:
+            return item
+        return self._loggable(item)
+
+    def _loggable(self, value: Any) -> Any:
+        return loggable(value, self._hide)
 
     def _done(self, record: Record) -> Any:
         output = record.output
@@ -230,9 +255,13 @@ class monitor:
         if isinstance(output, CoroutineType):
             return self._awaited(record, output)
         if self._auto_log and isinstance(output, GeneratorType):
-            return _Items(output, record)
+            return Items(output, record, self._kept, self._join)
         if self._auto_log and isinstance(output, AsyncGeneratorType):
-            return _AsyncItems(output, record)
+            return AsyncItems(output, record, self._kept, self._join)
+        if self._auto_log and is_stream(output) and hasattr(output, "_iterator"):
+            return follow_stream(output, record)
+        if self._auto_log and is_manager(output):
+            return Managed(output, record)
         record._stop()
         if not self._auto_log:
             return record
@@ -240,12 +269,15 @@ class monitor:
         return output
 
     async def _awaited(self, record: Record, coroutine: Awaitable[Any]) -> Any:
+        record._enter()
         try:
             record.output = await coroutine
         except BaseException as error:
             record._failed(error)
             record.finalize()
             raise
+        finally:
+            record._leave()
         return self._done(record)
 
     def _processed(
@@ -253,9 +285,9 @@ class monitor:
     ) -> Any:
         """Convert a value to one that a table accepts. Return ``None`` if its processor fails."""
         if processor is None:
-            return _loggable(value)
+            return self._loggable(value)
         try:
-            return _loggable(processor(value))
+            return self._loggable(processor(value))
         except Exception as error:
             # Not the value itself, because a processor may have to remove secrets from it.
             _log.warning("the %s of %s failed, and null is logged: %r", kind, name, error)
@@ -268,14 +300,14 @@ class monitor:
                 pass
             elif record._has_converted_inputs:
                 # The caller has the record, and may have changed them.
-                inputs = _loggable(inputs)
+                inputs = self._loggable(inputs)
             elif inputs is not None:
                 inputs = self._processed("input_preprocessor", self._inputs, dict(inputs), record.name)
             output = record.output
             if record.exception is None:
                 output = self._processed("output_postprocessor", self._output, output, record.name)
             else:
-                output = _loggable(output)
+                output = self._loggable(output)
             row = {
                 "name": record.name,
                 "start": record.start,
@@ -284,11 +316,32 @@ class monitor:
                 "inputs": inputs,
                 "output": output,
                 "exception": record.exception,
+                "id": record.id,
+                "trace_id": record.trace_id,
+                "parent_id": record.parent_id,
             }
-            row.update((name, _loggable(value)) for name, value in record.data.items())
+            facts = {**facts_of(record.output), **record._model}
+            cost = cost_of(facts, self._prices)
+            more = {**record.attributes, **facts, **({} if cost is None else {"cost": cost}), **record.data}
+            row.update(self._loggable(more))
             self._outbox.put(row)
         except Exception as error:
             _log.warning("a call of %s was not logged: %s", record.name, error)
+
+    def feedback(self, record_id: str, **scores: Any) -> None:
+        """Log a row of scores for a record, by the record's ``id``, as :meth:`Record.feedback` does.
+
+        >>> calls = monitor("me/shop/calls")                            # doctest: +SKIP
+        >>> calls.feedback(record_id, thumbs_up=True)                   # doctest: +SKIP
+        """
+        if not is_off():
+            self._log_feedback(record_id, None, scores)
+
+    def _log_feedback(self, record_id: str, trace_id: str | None, scores: Mapping[str, Any]) -> None:
+        record = Record(self, "feedback")
+        record.add_data(scores)
+        record.parent_id, record.trace_id = record_id, trace_id or record_id
+        record.finalize()
 
     @property
     def table(self) -> StreamTable:
@@ -323,11 +376,12 @@ def _by_name(
 
 
 def _log_fitting(table: StreamTable, row: dict[str, Any]) -> bool:
-    """Log a row without waiting. Move values that do not fit their columns to the column ``misfit``.
+    """Log a row without waiting. Move values that do not fit their columns to others.
 
     Returns ``False`` if the table must be opened first.
     """
     misfits: dict[str, Any] = {}
+    moved: set[str] = set()
     while True:
         try:
             return table._log_now(row)
@@ -335,134 +389,31 @@ def _log_fitting(table: StreamTable, row: dict[str, Any]) -> bool:
             column = error.refused[0].column
             if column == "misfit" or column is None or row.get(column) is None:
                 raise
-            misfits[column] = row[column]
-            row = {**row, column: None, "misfit": json.dumps(misfits, default=_repr)}
+            value = row[column]
+            other = f"{column}_{_kind_of(value)}"
+            if column in moved or other in row:
+                misfits[column] = value
+                row = {**row, column: None, "misfit": json.dumps(misfits, default=as_repr)}
+            else:
+                moved.add(other)
+                row = {**row, column: None, other: value}
 
 
-class _Items(Generator[Any, Any, Any]):
-    """A generator whose items are recorded."""
-
-    def __init__(self, inner: Generator[Any, Any, Any], record: Record):
-        self._inner = inner
-        self._record = record
-        record.output = []
-
-    def send(self, value: Any) -> Any:
-        return self._step(lambda: self._inner.send(value))
-
-    def throw(self, *error: Any) -> Any:
-        return self._step(lambda: self._inner.throw(*error))
-
-    def _step(self, step: Callable[[], Any]) -> Any:
-        try:
-            item = step()
-        except (StopIteration, GeneratorExit):
-            self._record.finalize()
-            raise
-        except BaseException as error:
-            self._record._failed(error)
-            self._record.finalize()
-            raise
-        _note(self._record, item)
-        return item
-
-    def __del__(self) -> None:
-        # Does not close the generator, because the function may use it further.
-        self._record.finalize()
-
-
-class _AsyncItems(AsyncGenerator[Any, Any]):
-    """An async generator whose items are recorded."""
-
-    def __init__(self, inner: AsyncGenerator[Any, Any], record: Record):
-        self._inner = inner
-        self._record = record
-        record.output = []
-
-    async def asend(self, value: Any) -> Any:
-        return await self._step(self._inner.asend(value))
-
-    async def athrow(self, *error: Any) -> Any:
-        return await self._step(self._inner.athrow(*error))
-
-    async def _step(self, step: Any) -> Any:
-        try:
-            item = await step
-        except (StopAsyncIteration, GeneratorExit):
-            self._record.finalize()
-            raise
-        except BaseException as error:
-            self._record._failed(error)
-            self._record.finalize()
-            raise
-        _note(self._record, item)
-        return item
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-        self._record.finalize()
-
-    def __del__(self) -> None:
-        self._record.finalize()
-
-
-def _note(record: Record, item: Any) -> None:
-    if len(record.output) < MAX_ITEMS:
-        # Converted now, because the caller may change the item. A postprocessor gets the items themselves.
-        record.output.append(item if record._owner._output is not None else _loggable(item))
-
-
-def _loggable(value: Any, depth: int = 0) -> Any:
-    """Convert any value to one that a table accepts."""
-    if depth > 20:
-        return _repr(value)
-    try:
-        simple = simplify(value)
-    except Exception:
-        return _repr(value)
-    # A point in time cannot change, so it is converted when the row is logged.
-    value = value if isinstance(simple, Instant) else simple
-    if isinstance(value, dict):
-        fields = {}
-        # A copy, because another thread may change the dict.
-        for name, field in list(value.items()):
-            try:
-                name = as_name(name)
-            except TypeError:
-                name = _repr(name)
-            fields[name] = _loggable(field, depth + 1)
-        return fields
-    if isinstance(value, (list, tuple)):
-        return _alike([_loggable(item, depth + 1) for item in value])
-    if type(value) is int and value.bit_length() > 63:
-        return str(value)
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return value
-
-
-def _alike(items: list[Any]) -> list[Any]:
-    """Convert items to strings if they cannot be in one list: lists or dicts mixed with other kinds."""
-    kinds = {_kind(item) for item in items} - {None}
-    if len(kinds) > 1 and kinds & {"list", "dict"}:
-        return [item if item is None or isinstance(item, str) else _repr(item) for item in items]
-    return items
-
-
-def _kind(value: Any) -> str | None:
-    if value is None:
-        return None
+def _kind_of(value: Any) -> str:
     if isinstance(value, dict):
         return "dict"
-    return "list" if isinstance(value, list) else "one"
+    return "list" if isinstance(value, list) else "value"
 
 
-def _repr(value: Any) -> str:
-    if isinstance(value, Media):
-        return repr(value)
-    try:
-        text = repr(value)
-    except Exception as error:
-        text = f"<{type(value).__qualname__}, whose repr fails: {error!r}>"
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= 1000 else text[:1000] + "…"
+if TYPE_CHECKING:
+
+    class _Recording(monitor):
+        """A monitor whose functions return their records."""
+
+        @overload  # type: ignore[override]
+        def __call__(
+            self, function: Callable[P, Coroutine[Any, Any, Any]]
+        ) -> Callable[P, Coroutine[Any, Any, Record]]: ...
+        @overload
+        def __call__(self, function: Callable[P, Any]) -> Callable[P, Record]: ...
+        def __call__(self, function: Any) -> Any: ...

@@ -2,13 +2,14 @@ from collections.abc import Callable
 from os import PathLike
 from typing import Any, final
 
-from typing_extensions import disjoint_base
+from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "MediaStats",
     "Recovered",
     "Stats",
-    "Table",
+    "Stream",
+    "StreamTable",
     "__version__",
     "after_fork",
     "arrow_without_views",
@@ -20,6 +21,9 @@ __version__: str
 
 @final
 class Stats:
+    def __new__(cls, logged: int, acked: int, pending: int, rejected: int, dropped: int, media: MediaStats, recovered: Recovered) -> Stats: ...
+    def __getnewargs__(self) -> tuple[int, int, int, int, int, MediaStats, Recovered]: ...
+    def _asdict(self) -> dict[str, Any]: ...
     @property
     def logged(self) -> int: ...
     @property
@@ -37,6 +41,9 @@ class Stats:
 
 @final
 class MediaStats:
+    def __new__(cls, uploaded: int, pending: int, failed: int) -> MediaStats: ...
+    def __getnewargs__(self) -> tuple[int, int, int]: ...
+    def _asdict(self) -> dict[str, Any]: ...
     @property
     def uploaded(self) -> int: ...
     @property
@@ -46,6 +53,9 @@ class MediaStats:
 
 @final
 class Recovered:
+    def __new__(cls, found: int, acked: int, pending: int, rejected: int, damaged: int, lost: int) -> Recovered: ...
+    def __getnewargs__(self) -> tuple[int, int, int, int, int, int]: ...
+    def _asdict(self) -> dict[str, Any]: ...
     @property
     def found(self) -> int: ...
     @property
@@ -60,9 +70,10 @@ class Recovered:
     def lost(self) -> int: ...
 
 @disjoint_base
-class Table:
-    def __new__(
-        cls,
+class StreamTable:
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def _open(
+        self,
         name: str,
         *,
         project: str | None,
@@ -84,7 +95,8 @@ class Table:
         exit_timeout: float,
         on_reject: Callable[[dict[str, Any], str], object] | None,
         quiet: bool,
-    ) -> Table: ...
+    ) -> None: ...
+    def _have_constants(self, are_there: bool, /) -> None: ...
     def log(self, rows: Any, /) -> str | None: ...
     def _log_now(self, row: dict[str, Any], /) -> bool: ...
     def flush(self, timeout: float = 60.0) -> Stats: ...
@@ -112,6 +124,13 @@ class Table:
     def _request(
         self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
     ) -> tuple[int, bytes]: ...
+    def _stream(
+        self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+    ) -> tuple[int, Stream]: ...
+
+@final
+class Stream:
+    def read(self, timeout: float | None = None, /) -> bytes | None: ...
 
 def after_fork() -> None: ...
 def finish_all() -> list[str]: ...

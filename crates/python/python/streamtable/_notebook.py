@@ -7,9 +7,10 @@ readers of the saved file without access to the server.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from ._errors import StreamTableError
 
@@ -50,7 +51,7 @@ def _html(table: StreamTable) -> str:
         summary = f"<code>{title}</code>: {shown} {noun} when this was shown{link}"
         # Without a panel, the copy is expanded.
         is_open = "" if frame else " open"
-        copy = f"<details{is_open}><summary>{summary}</summary>{_static(rows)}</details>"
+        copy = f"<details{is_open}><summary>{summary}</summary>{static_table(rows)}</details>"
     return f'<div class="streamtable">{frame}{copy}</div>'
 
 
@@ -62,8 +63,7 @@ def _frame(table: StreamTable) -> str:
     place = f"/embed?{at.query}"
     try:
         # A one-time login link, so that the notebook contains no key.
-        answer = json.loads(table._ask("POST", "/api/login-links", b"{}", timeout=5.0))
-        source = f"{answer['url']}&next={quote(place, safe='')}"
+        source = table._login_link(place)
     except (StreamTableError, ValueError, LookupError):
         return ""
     return (
@@ -79,7 +79,7 @@ def _last_rows(table: StreamTable) -> tuple[int, list[dict[str, Any]]]:
     return about["rows"], [json.loads(line) for line in lines.splitlines()]
 
 
-def _static(rows: list[dict[str, Any]]) -> str:
+def static_table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "<p>no rows yet</p>"
     hidden = ("_position", "_writer", "_line", "_step")
@@ -100,8 +100,10 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, dict) and str(value.get("_type", "")).endswith("-file"):
         text = str(value.get("caption") or f"{value['_type'].removesuffix('-file')} file")
+    elif isinstance(value, (datetime, float)):
+        text = str(value)
     else:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     if len(text) > CELL_CHARS:
         text = text[:CELL_CHARS] + "…"
     return escape(text)

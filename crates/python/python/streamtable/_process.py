@@ -14,6 +14,9 @@ _is_known_to_multiprocessing = False
 before_exit: list[Callable[[], None]] = []
 """Functions that log rows that are still waiting when the program exits."""
 
+after_exit: list[Callable[[], None]] = []
+"""Functions that are called when the tables are finished at exit."""
+
 
 def print_line(line: str) -> None:
     """Print a line on Python's standard error, which notebooks show. Ignore errors."""
@@ -21,6 +24,17 @@ def print_line(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except Exception:
         pass
+
+
+def warn_of_rejected(table: str, count: int) -> None:
+    """Warn that the server has rejected rows of a table that is finished."""
+    # Imported here, because it is rarely needed.
+    import warnings
+
+    from ._errors import RowsRejectedWarning
+
+    text = f"{table}: the server rejected {count} rows; on_reject is called with each, and its reason"
+    warnings.warn(text, RowsRejectedWarning, stacklevel=2)
 
 
 def opened() -> None:
@@ -43,6 +57,8 @@ def _finish_all() -> None:
             print_line(f"streamtable: {sentence}")
     except KeyboardInterrupt:
         print_line("streamtable: stopped waiting for rows that are not stored yet")
+    for function in after_exit:
+        function()
 
 
 def _after_fork() -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, overload
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import quote, urlsplit
 
-from . import _native, _read
+from ._context import added
 from ._errors import ReadError, TableNameError
 from ._process import print_line
+from ._reader import Reader
 
 if TYPE_CHECKING:
     from typing import ClassVar, Protocol
 
-    import pyarrow as _pyarrow
     from typing_extensions import Self
+
+    from ._native import Stats
 
     class _Frame(Protocol):
         """Anything that exports Arrow data: frames of pandas, Polars, PyArrow, DuckDB."""
@@ -35,11 +37,7 @@ if TYPE_CHECKING:
     _Rows = Mapping[str, Any] | Iterable[Any] | _Frame | _Dataclass | _Attrs
 
 
-class _NotFoundError(ReadError):
-    """The server has no such table."""
-
-
-class StreamTable(_native.Table):
+class StreamTable(Reader):
     """A table to which rows are appended.
 
     The table is created with its first row. Rows are written to the local spool before ``log`` returns,
@@ -63,7 +61,8 @@ class StreamTable(_native.Table):
             otherwise ``stream-tables``, which is reported on standard error.
         entity_name: The user or team, if it is not part of the name; default: ``WANDB_ENTITY``, else
             the owner of the API key.
-        base_url: The server's URL; default: ``WANDB_BASE_URL``, else W&B's service.
+        base_url: The server's URL; default: ``WANDB_BASE_URL``, else W&B's service if there is a key
+            for it, else ``http://127.0.0.1:8080``, where ``streamtable serve`` listens.
         api_key: The API key; default: ``WANDB_API_KEY``, else the key in netrc.
         columns: ``"strict"`` refuses a row that does not have exactly the table's columns; with
             ``"evolve"``, new columns are added and missing ones are null.
@@ -88,6 +87,7 @@ class StreamTable(_native.Table):
         exit_timeout: Maximum seconds that the table may delay the exit of the program.
         on_reject: Called with each row that the server rejects after ``log`` accepted it, and the
             reason. It is called on another thread and must not wait for the table.
+        extra: Columns that are added to each row, such as ``{"run": 7}``.
         quiet: Do not print the URL of the table.
 
     Raises:
@@ -97,8 +97,8 @@ class StreamTable(_native.Table):
         OpenError: Opening failed for another reason.
     """
 
-    def __new__(
-        cls,
+    def __init__(
+        self,
         table_name: str,
         project_name: str | None = None,
         entity_name: str | None = None,
@@ -118,8 +118,10 @@ class StreamTable(_native.Table):
         finish_timeout: float = 60.0,
         exit_timeout: float = 5.0,
         on_reject: Callable[[dict[str, Any], str], object] | None = None,
+        extra: Mapping[str, Any] | None = None,
         quiet: bool = False,
-    ) -> Self:
+    ) -> None:
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         if not isinstance(table_name, str):
             raise TypeError(f"table_name must be a string, not {type(table_name).__qualname__}")
         if not table_name:
@@ -128,12 +130,13 @@ class StreamTable(_native.Table):
         for name, value, first in (("project_name", project_name, 1), ("entity_name", entity_name, 2)):
             if value is not None and parts >= first:
                 raise TableNameError(f"Cannot specify {name}: {table_name!r} already contains it")
-        return super().__new__(  # type: ignore[return-value]
-            cls,
+        self._arguments = arguments
+        self._extra = dict(extra or {})
+        self._open(
             table_name,
             project=project_name,
             entity=entity_name,
-            base_url=base_url,
+            base_url=base_url or _started_url(),
             api_key=api_key,
             columns=columns,
             when_full=when_full,
@@ -151,11 +154,79 @@ class StreamTable(_native.Table):
             on_reject=on_reject,
             quiet=quiet,
         )
+        if self._extra:
+            self._have_constants(True)
 
     if TYPE_CHECKING:
 
         def log(self, rows: _Rows, /) -> str | None:
-            """Log one row or many. Return the panel's URL in the first call, else ``None``."""
+            """Log one row or many: a mapping, a dataclass, an iterable of rows, or a frame.
+
+            Checks and converts each row, writes it to the spool and returns; does no network I/O.
+            Returns the panel's URL in the first call, else ``None``.
+
+            >>> table.log({"path": "/", "ms": 7})                       # doctest: +SKIP
+            >>> table.log(pandas.DataFrame({"path": ["/"], "ms": [7]})) # doctest: +SKIP
+
+            Raises:
+                LogError: Rows were refused; the other rows of the call are accepted.
+            """
+
+    def context(self, **columns: Any) -> AbstractContextManager[None]:
+        """Add columns to each row that is logged in a ``with`` block by this thread or task.
+
+        Blocks nest; the inner value wins, and a row's own value wins over both. The columns belong to the
+        table like any other: log every row with them, or open it with ``columns="evolve"``.
+
+        >>> with table.context(user="ann", run=7):                      # doctest: +SKIP
+        ...     table.log({"path": "/"})
+        """
+        return added(self, columns)
+
+    def open(self) -> str:
+        """Open the table's panel in the browser, logged in, and return the link.
+
+        The link works once and for ten minutes; do not publish it.
+
+        >>> table.open()                                                # doctest: +SKIP
+        """
+        import webbrowser
+
+        if self.url is None:
+            raise ReadError("the server has no panel for this table")
+        link = self._login_link("/?" + urlsplit(self.url).query)
+        webbrowser.open(link)
+        return link
+
+    def _login_link(self, place: str) -> str:
+        """Return a link that logs a browser in once, and continues at a place on the server."""
+        answer = json.loads(self._ask("POST", "/api/login-links", b"{}", timeout=5.0))
+        return f"{answer['url']}&next={quote(place, safe='')}"
+
+    async def aflush(self, timeout: float = 60.0) -> Stats:
+        """Wait like :meth:`flush`, without blocking the event loop.
+
+        >>> stats = await table.aflush()                                # doctest: +SKIP
+        """
+        return await _on_a_thread(self.flush, timeout)
+
+    async def afinish(self) -> Stats:
+        """Finish like :meth:`finish`, without blocking the event loop.
+
+        >>> stats = await table.afinish()                               # doctest: +SKIP
+        """
+        return await _on_a_thread(self.finish)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await _on_a_thread(self.__exit__, kind, error, trace)
 
     def __enter__(self) -> Self:
         return self
@@ -183,139 +254,6 @@ class StreamTable(_native.Table):
         """The table's full name: ``entity/project/table``."""
         return f"{self.entity_name}/{self.project_name}/{self.table_name}"
 
-    @overload
-    def rows(
-        self, limit: int | None = None, *, format: Literal["arrow"], timeout: float = 60.0
-    ) -> _pyarrow.Table: ...
-    @overload
-    def rows(
-        self, limit: int | None = None, *, format: Literal["dicts"], timeout: float = 60.0
-    ) -> list[dict[str, Any]]: ...
-    @overload
-    def rows(
-        self, limit: int | None = None, *, format: None = None, timeout: float = 60.0
-    ) -> _pyarrow.Table | list[dict[str, Any]]: ...
-    def rows(
-        self,
-        limit: int | None = None,
-        *,
-        format: Literal["arrow", "dicts"] | None = None,
-        timeout: float = 60.0,
-    ) -> Any:
-        """Read the table's rows, oldest first, including rows of other writers.
-
-        First waits until the rows logged here are stored, and those left by earlier processes.
-        Returns a ``pyarrow.Table`` if pyarrow is installed, else a list of dicts, unless ``format``
-        is given. Adds the columns ``timestamp``, ``_writer`` and ``_line``. Lists and structs are
-        returned as such; in a ``pyarrow.Table``, a column whose values have no common type is JSON text.
-        """
-        _check_format(format)
-        self._wait_for_rows(timeout)
-        ipc = _import_ipc(format)
-        try:
-            schema = self._ask("GET", self._api_path("/schema"), timeout=timeout)
-        except _NotFoundError:
-            # The server creates a table with its first row.
-            return [] if ipc is None else import_module("pyarrow").table({})
-        names = _read.nested_columns(schema)
-        table = ".".join(
-            f'"{name}"' for name in (self.entity_name, self.project_name, self.table_name)
-        )
-        clause = "" if limit is None else f" limit {int(limit)}"
-        answer = self._answer(f"select * from {table}{clause}", timeout)
-        if ipc is None:
-            return _read.decode_rows(_native.rows_of_arrow(answer), names)
-        return _read.decode_arrow(import_module("pyarrow"), _open_stream(ipc, answer), names)
-
-    @overload
-    def query(
-        self, sql: str, *, format: Literal["arrow"], timeout: float = 60.0
-    ) -> _pyarrow.Table: ...
-    @overload
-    def query(
-        self, sql: str, *, format: Literal["dicts"], timeout: float = 60.0
-    ) -> list[dict[str, Any]]: ...
-    @overload
-    def query(
-        self, sql: str, *, format: None = None, timeout: float = 60.0
-    ) -> _pyarrow.Table | list[dict[str, Any]]: ...
-    def query(
-        self,
-        sql: str,
-        *,
-        format: Literal["arrow", "dicts"] | None = None,
-        timeout: float = 60.0,
-    ) -> Any:
-        """Run an SQL query on the table's server.
-
-        First waits until the rows logged here are stored, so that the result includes them.
-        Tables of the same project need only their name; for others use ``entity.project.table``:
-
-        >>> table.query("select path, avg(ms) from requests group by path") # doctest: +SKIP
-
-        Lists and structs are returned as JSON text.
-        """
-        _check_format(format)
-        self._wait_for_rows(timeout)
-        ipc = _import_ipc(format)
-        answer = self._answer(sql, timeout)
-        return _native.rows_of_arrow(answer) if ipc is None else _open_stream(ipc, answer)
-
-    def _wait_for_rows(self, timeout: float) -> None:
-        """Wait until the rows logged here are stored, and those left by earlier processes."""
-        if self.is_finished:
-            return
-        until = time.monotonic() + timeout
-        stats = self.flush(timeout)
-        while stats.recovered.pending and time.monotonic() < until and self.stop_reason is None:
-            time.sleep(0.05)
-            stats = self.stats()
-
-    def _answer(self, sql: str, timeout: float) -> bytes:
-        question = {
-            "sql": sql,
-            "entity": self.entity_name,
-            "project": self.project_name,
-            "timeout": timeout,
-        }
-        return self._ask(
-            "POST",
-            "/api/query",
-            json.dumps(question).encode(),
-            accept="application/vnd.apache.arrow.stream",
-            timeout=timeout,
-        )
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        *,
-        accept: str = "application/json",
-        timeout: float = 60.0,
-    ) -> bytes:
-        try:
-            status, answer = self._request(method, path, body, accept, timeout)
-        except ConnectionError as error:
-            raise ReadError(str(error)) from None
-        if 200 <= status < 300:
-            return answer
-        kind = ReadError
-        try:
-            said = "; ".join(error["message"] for error in json.loads(answer)["errors"])
-            if status == 404:
-                kind = _NotFoundError
-        except (ValueError, LookupError, TypeError):
-            said = f"{self.base_url} returned {status} for {method} {path}"
-            if status == 404:
-                said += "; only a StreamTable server supports this"
-        raise kind(said)
-
-    def _api_path(self, rest: str = "") -> str:
-        names = (self.entity_name, self.project_name, self.table_name)
-        return "/api/tables/" + "/".join(quote(name, safe="") for name in names) + rest
-
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> dict[str, str]:
@@ -324,23 +262,37 @@ class StreamTable(_native.Table):
 
         return bundle(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process opens the table again, as another writer.
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_arguments", "_extra")}
+        return _reopened, (type(self), self._arguments, state)
 
-def _check_format(format: str | None) -> None:
-    if format not in (None, "arrow", "dicts"):
-        raise ValueError(f'format must be "arrow" or "dicts", not {format!r}')
+
+def _reopened(kind: type[StreamTable], arguments: dict[str, Any], state: dict[str, Any]) -> StreamTable:
+    table = kind.__new__(kind)
+    StreamTable.__init__(table, **arguments)
+    table.__dict__.update(state)
+    return table
 
 
-def _import_ipc(format: str | None) -> Any:
-    """Return ``pyarrow.ipc``, or ``None`` if the result is a list of dicts."""
-    if format == "dicts":
+async def open_async(table_name: str, **options: Any) -> StreamTable:
+    """Open a table like :class:`StreamTable`, without blocking the event loop.
+
+    >>> async with await streamtable.open_async("me/shop/requests") as table:   # doctest: +SKIP
+    ...     table.log({"path": "/"})
+    """
+    return await _on_a_thread(StreamTable, table_name, **options)
+
+
+async def _on_a_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    import asyncio
+
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
+def _started_url() -> str | None:
+    """Return the URL of the server that this program has started, if no setting names one."""
+    server = sys.modules.get("streamtable._server")
+    if server is None or os.environ.get("WANDB_BASE_URL"):
         return None
-    try:
-        return import_module("pyarrow.ipc")
-    except ImportError:
-        if format == "arrow":
-            raise
-        return None
-
-
-def _open_stream(ipc: Any, answer: bytes) -> Any:
-    return ipc.open_stream(_native.arrow_without_views(answer)).read_all()
+    return cast("str | None", server.default_url)

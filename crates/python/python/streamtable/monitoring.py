@@ -1,6 +1,7 @@
 """The same names as in ``weave.monitoring``."""
 
-from ._monitor import Record, monitor
+from ._monitor import monitor
+from ._record import Record
 from ._table import StreamTable
 
 __all__ = ["Record", "StreamTable", "monitor"]
