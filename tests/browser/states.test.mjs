@@ -179,7 +179,7 @@ test("keys alone filter, sort, group and hide, and leave the settings", async ()
   await screenshot(page, "keys");
 
   // The settings: Tab goes through them and out of them, Escape closes them.
-  await page.getByRole("button", { name: "Columns, sort, filter, charts" }).focus();
+  await page.getByRole("button", { name: "Advanced settings" }).focus();
   await page.keyboard.press("Enter");
   await page.locator("perspective-viewer[settings]").waitFor();
   const seen = [];
@@ -421,7 +421,7 @@ test("a filter in Perspective's settings violates no policy, and labels are whol
   await server.log(table, requests(30));
   const page = await browser.open(server, server.link(table));
   await gridOf(page);
-  await page.getByRole("button", { name: "Columns, sort, filter, charts" }).click();
+  await page.getByRole("button", { name: "Advanced settings" }).click();
   await page.locator("perspective-viewer[settings]").waitFor();
   await page.evaluate(() => document.querySelector("perspective-viewer").restore({ filter: [["path", "==", "/"]] }));
   await until("filtered", async () => (await readNow(page, ["path"])).path?.length === 10);

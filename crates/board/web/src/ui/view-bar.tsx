@@ -17,6 +17,8 @@ interface ViewBarProps {
   total: number | null;
   /** Called with the parts of the configuration that change. */
   onChange(changes: ViewerConfig): void;
+  /** Called with the chosen grid or chart; by default only that is changed. */
+  onPlugin?(plugin: string): void;
 }
 
 const PLUGINS = [
@@ -36,7 +38,7 @@ const PLUGINS = [
   ["OHLC", "OHLC"],
 ] as const;
 
-export function ViewBar({ config, names, shapes, rows, total, onChange }: ViewBarProps) {
+export function ViewBar({ config, names, shapes, rows, total, onChange, onPlugin }: ViewBarProps) {
   const [asked, setAsked] = useState<"columns" | { filter: number | null } | null>(null);
   const { filter = [], sort = [], group_by = [] } = config;
   const isGrouped = group_by.length > 0;
@@ -48,7 +50,7 @@ export function ViewBar({ config, names, shapes, rows, total, onChange }: ViewBa
       <select
         aria-label="Show as"
         value={config.plugin ?? "Datagrid"}
-        onChange={(event) => onChange({ plugin: event.currentTarget.value })}
+        onChange={({ currentTarget: { value } }) => (onPlugin ? onPlugin(value) : onChange({ plugin: value }))}
       >
         {PLUGINS.map(([name, label]) => (
           <option key={name} value={name}>
