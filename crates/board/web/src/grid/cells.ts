@@ -52,6 +52,8 @@ export interface GridEvents {
   onMedia(media: Media, column: string, y: number): void;
   /** The details of a row were asked for. */
   onRow(y: number): void;
+  /** Another row was chosen. */
+  onChoose?(y: number): void;
   /** The statistics in the headers; none by default. */
   headers?: HeaderStats;
   /** How the view's rows are found; without it, the mark stays at its place in the view. */

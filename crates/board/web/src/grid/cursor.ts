@@ -8,6 +8,8 @@ const STEPS: Record<string, number> = { ArrowDown: 1, ArrowUp: -1 };
 export interface CursorEvents {
   /** Called when the details of a row were asked for. */
   onRow(y: number): void;
+  /** Called when another row was chosen. */
+  onChoose?(y: number): void;
   positions?(): Positions;
 }
 
@@ -127,6 +129,7 @@ export class Cursor {
     this.#y = y;
     this.#isPlaced = true;
     this.#position = null;
+    this.events.onChoose?.(y);
     const positions = this.events.positions?.();
     if (!positions) return;
     rowAt("", positions, y).then(

@@ -1,7 +1,6 @@
 // The header's second part: the type of a column, its statistics, and the button of its menu.
 
-import { formatCount, shapeIn, type Shape, visible } from "../values";
-import type { Shapes } from "../values";
+import { formatCount, shapeIn, type Shape, type Shapes } from "../values";
 import type { Filter, Table, ViewConfig } from "../live/perspective";
 import { type Bar, type ColumnStats, sampleOf, statsOf } from "./stats";
 
@@ -16,8 +15,8 @@ export interface HeaderEvents {
   shapes(): Shapes;
 }
 
-/** The shortest time between two reads, and how much longer than a read it takes to the next. */
-const PAUSE_MS = 2_000;
+/** The time from one read to the next: in proportion to the duration of the read. */
+const PAUSE_MS = { least: 2_000, most: 10_000 };
 const PAUSE_FACTOR = 10;
 
 /** How many values a header lists. */
@@ -25,7 +24,7 @@ const LISTED = 3;
 
 /**
  * Keeps the parts of the headers on the screen up to date: reads the statistics of the columns that
- * are shown again when rows have come, at most for a tenth of the time.
+ * are shown again when rows have come, in larger steps if reads are slow.
  */
 export class HeaderStats {
   readonly #parts = new Map<string, HTMLElement>();
@@ -96,7 +95,7 @@ export class HeaderStats {
       // Read again with the next draw, after a lost connection with that of the new one.
     }
     this.#isReading = false;
-    const pause = Math.max(PAUSE_MS, (performance.now() - begin) * PAUSE_FACTOR);
+    const pause = Math.min(PAUSE_MS.most, Math.max(PAUSE_MS.least, (performance.now() - begin) * PAUSE_FACTOR));
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (!document.hidden && this.#isStale()) void this.#readAll();
@@ -204,5 +203,5 @@ export function typeName(column: string, shape: Shape): string {
   if (shape.isUnion && !shape.isInteger && !shape.isFloat) return "mixed";
   if (shape.isBool) return "bool";
   if (shape.isInteger) return "int";
-  return shape.isFloat ? "float" : visible("text");
+  return shape.isFloat ? "float" : "text";
 }

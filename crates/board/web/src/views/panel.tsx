@@ -13,6 +13,7 @@ import { datagridOf, decorate, keepPlace } from "../grid/cells";
 import { defaultView, grown, namesOf, NOTHING, ROW_HEIGHTS, type RowSize } from "../grid/defaults";
 import { HeaderStats } from "../grid/header-stats";
 import { mediaAt, rowsOf } from "../grid/lookup";
+import { SEARCH, searched, searchedText } from "../grid/search";
 import { Tail } from "../grid/tail";
 import { type RowAt, rowAt } from "../grid/walk";
 import { putViewInAddress, viewInAddress } from "../link";
@@ -67,6 +68,8 @@ export function Panel({ start, connection }: PanelProps) {
   const [config, setConfig] = useState<ViewerConfig>({});
   const [rows, setRows] = useState<RowsDetail | null>(null);
   const [row, setRow] = useState<RowAt | null>(null);
+  const latestRow = useRef(row);
+  latestRow.current = row;
   const [opened, setOpened] = useState<Opened | null>(null);
   /** Whether Perspective's own settings are open. */
   const [isAdvanced, setAdvanced] = useState(false);
@@ -125,6 +128,10 @@ export function Panel({ start, connection }: PanelProps) {
           ...(headers.current && !start.embed && !matchMedia("(width < 640px)").matches && { headers: headers.current }),
           onMedia: (media, column, y) => setOpened({ media, column, y }),
           onRow: (y) => void openRow(y),
+          onChoose: (y) => {
+            // Open details follow the chosen row.
+            if (latestRow.current) void openRow(y);
+          },
           positions,
           onDrawing: (grid, rows) => tail.drawing(grid, rows),
           onDraw: (grid) => tail.drawn(grid),
@@ -257,7 +264,7 @@ export function Panel({ start, connection }: PanelProps) {
     void apply({ filter: [...others, ...span] });
   };
   const hasFilter = (config.filter ?? []).length > 0;
-  const names = [...namesOf(shapes.current), ...Object.keys(config.expressions ?? {})];
+  const names = [...namesOf(shapes.current), ...Object.keys(config.expressions ?? {})].filter((it) => it !== SEARCH);
   return (
     <div class={start.embed ? "page embed" : "page"}>
       {start.embed ? (
@@ -315,6 +322,9 @@ export function Panel({ start, connection }: PanelProps) {
           total={about?.rows ?? null}
           onChange={(changes) => void apply(changes)}
           onPlugin={showAs}
+          onSearch={(text) => {
+            if (text !== searchedText(save())) void apply(searched(save(), text, shapes.current));
+          }}
         />
       )}
       {isDrawn && !start.embed && !isNarrow && (about?.rows ?? 0) > 0 && (
@@ -350,6 +360,11 @@ export function Panel({ start, connection }: PanelProps) {
         )}
         {!isDrawn && !isMissing && !error && <Loading what="Opening the table…" />}
         {isMissing && <NoTable start={start} />}
+        {isOwnChart && chart?.note.includes("every") && (
+          <p class="sample-note" role="status">
+            Shows {chart.note}: the table has {formatCount(about?.rows ?? 0)}.
+          </p>
+        )}
         {!isOwnChart && rows && rows.every > 1 && (
           <p class="sample-note" role="status">
             Shows 1 of every {formatCount(rows.every)} rows: the table has {formatCount(rows.rows)}.
@@ -364,7 +379,7 @@ export function Panel({ start, connection }: PanelProps) {
               ))}
             </p>
             <p>{hasFilter ? `No row matches the filter: 0 of ${plural(about?.rows ?? 0, "row")}` : "No rows yet"}</p>
-            {hasFilter && <Button label="Clear the filter" kind="primary" onClick={() => void apply({ filter: [] })} />}
+            {hasFilter && <Button label="Clear the filter" kind="primary" onClick={() => void apply({ filter: [], ...(searchedText(config) && searched({ ...config, filter: [] }, "", shapes.current)) })} />}
           </Cover>
         )}
         {error && (
@@ -376,7 +391,12 @@ export function Panel({ start, connection }: PanelProps) {
           </State>
         )}
         {row !== null && (
-          <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
+          <RowDrawer
+            at={row}
+            onFilter={(filter) => void apply({ filter: [...(save().filter ?? []), filter] })}
+            onMove={setRow}
+            onClose={() => setRow(null)}
+          />
         )}
       </main>
       {menu && (
