@@ -111,6 +111,7 @@ test("a search over all columns is a key away, counts its rows, and is in the li
   await server.log(table, [...requests(60), { ...requests(1)[0], path: "/needle" }, { ...requests(1)[0], note: "a Needle 7" }]);
   const page = await browser.open(server, server.link(table), WIDE);
   await gridOf(page);
+  await page.getByLabel("Search all columns").waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type("needle");
   await count(page).getByText("2 of 62 rows").waitFor();

@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
+        path: "app-2d29e68031.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"2d29e6803116380283725c76cec32d77\"",
+        is_immutable: true,
+    },
+    Asset {
         path: "app-d9fa3bb93b.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"d9fa3bb93b38d5930cc7c5cf542f6eff\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "app-ef776b5b71.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"ef776b5b71893ededa737b64247cf749\"",
         is_immutable: true,
     },
     Asset {

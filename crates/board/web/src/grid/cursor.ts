@@ -69,7 +69,8 @@ export class Cursor {
   }
 
   #key(event: KeyboardEvent): void {
-    if (!this.isOn) return;
+    // Buttons in cells and headers have their own keys.
+    if (!this.isOn || (event.target as Element).closest?.("button")) return;
     if ((event.ctrlKey || event.metaKey) && event.key === "c") {
       if (this.#copy()) event.preventDefault();
       return;
