@@ -146,7 +146,7 @@ test("sort, filter, group, split, chart", async () => {
   });
   assert.deepEqual(sums, [404550, 134550, 134850, 135150]);
   await restore(page, { ...groups, split_by: ["half"], plugin: "Y Bar" });
-  await page.locator("perspective-viewer-charts-y-bar").waitFor();
+  await page.locator(".own-chart .chart").waitFor();
   await page.waitForTimeout(1_500);
   await screenshot(page, "chart");
   settled(page);

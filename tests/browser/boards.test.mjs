@@ -102,7 +102,7 @@ test("a click in a chart filters the other panels", async () => {
   const page = await browser.open(server, "/me/boards/boards/crossed");
   await gridOf(page);
   assert.deepEqual((await column(page, "kind")).slice(0, 3), ["small", "big", "big"]);
-  const chart = page.locator("[data-panel=chart] perspective-viewer-charts-y-bar");
+  const chart = page.locator("[data-panel=chart] .chart");
   await chart.waitFor();
   const { x, y, width, height } = await chart.boundingBox();
   const chips = page.getByLabel("Filters from charts");
@@ -144,7 +144,7 @@ test("a board has its own colours", async () => {
   await page.reload();
   await gridOf(page);
   assert.equal(await theme(), "dark");
-  await page.locator("perspective-viewer-charts-y-bar").waitFor();
+  await page.locator("[data-panel=chart] [data-drawn]").waitFor();
   await page.waitForTimeout(1_500);
   await screenshot(page, "board-dark");
   settled(page);

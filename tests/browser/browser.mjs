@@ -107,7 +107,7 @@ export function headers(page) {
   return page.evaluate(() => {
     const grid = document.querySelector("perspective-viewer-datagrid")?.regular_table;
     const last = [...(grid?.querySelectorAll("thead tr") ?? [])].at(-1);
-    return [...(last?.querySelectorAll("th") ?? [])].map((cell) => cell.textContent.trim());
+    return [...(last?.querySelectorAll("th") ?? [])].map((cell) => (cell.querySelector(":scope > span") ?? cell).textContent.trim());
   });
 }
 

@@ -179,7 +179,7 @@ test("keys alone filter, sort, group and hide, and leave the settings", async ()
   await screenshot(page, "keys");
 
   // The settings: Tab goes through them and out of them, Escape closes them.
-  await page.getByRole("button", { name: "Columns, sort, filter, charts" }).focus();
+  await page.getByRole("button", { name: "Advanced settings" }).focus();
   await page.keyboard.press("Enter");
   await page.locator("perspective-viewer[settings]").waitFor();
   const seen = [];
@@ -208,7 +208,7 @@ test("groups count codes and identifiers, add up quantities, and say so", async 
   await until("the counts are whole", async () => (await column(page, "status"))[0] === "120");
   const prefixes = await page.evaluate(() => {
     const grid = document.querySelector("perspective-viewer-datagrid").regular_table;
-    return [...grid.querySelectorAll("thead th")].map((it) => (it.dataset.stHow ?? "") + it.textContent.trim());
+    return [...grid.querySelectorAll("thead th")].map((it) => (it.dataset.stHow ?? "") + it.querySelector("span").textContent.trim());
   });
   assert.ok(prefixes.includes("sum of bytes") && prefixes.includes("count of status"), JSON.stringify(prefixes));
   await screenshot(page, "groups");
@@ -233,7 +233,7 @@ test("details and the mark follow the view's order while rows come", async () =>
   const cell = (at) => page.locator("perspective-viewer-datagrid tbody tr").nth(at).locator("td").nth(1);
   await until("sorted", async () => {
     const { ms } = await readNow(page, ["ms"]);
-    return ms?.every((it, i) => i === 0 || it >= ms[i - 1]) && (await column(page, "ms"))[1] === String(ms[1]);
+    return ms?.every((it, i) => i === 0 || it >= ms[i - 1]) && (await column(page, "ms"))[1] === `${ms[1]} ms`;
   });
   const order = (await read(page, ["n"])).n;
   await cell(3).dblclick();
@@ -275,7 +275,7 @@ test("headers sort all kinds of columns, are dragged to move, and do not grow wi
   const header = (name) =>
     page.locator("perspective-viewer-datagrid thead th").filter({ has: page.getByText(name, { exact: true }) }).first();
   const sort = () => page.evaluate(async () => (await document.querySelector("perspective-viewer").save()).sort);
-  await header("ok").click();
+  await header("ok").click({ position: { x: 14, y: 10 } });
   await until("booleans are sorted", async () => JSON.stringify(await sort()) === '[["ok","desc"]]');
   await until("and shown so", async () => (await column(page, "ok"))[0] === "true");
   const [from, to] = [await header("c").boundingBox(), await header("a").boundingBox()];
@@ -360,42 +360,9 @@ test("a scatter of many rows draws a sample, and says so", async () => {
   await page.getByRole("dialog").getByLabel("timestamp").uncheck();
   await button(page, "Set them").click();
   await page.getByLabel("Show as").selectOption("X/Y Scatter");
-  await page.getByText("Shows 1 of every 2 rows: the table has 60 000").waitFor({ timeout: 30_000 });
+  await page.getByText("Shows 1 of every 3 rows: the table has 60 000").waitFor({ timeout: 30_000 });
   await page.waitForTimeout(2_000);
   await screenshot(page, "sample");
-  settled(page);
-  await page.context().close();
-});
-
-test("the tooltip of a live chart stays when rows come", async () => {
-  const table = "me/hover/t";
-  await server.log(table, requests(90));
-  const panel = {
-    ...{ id: "chart", title: "Paths", table, kind: "chart", layout: { x: 0, y: 0, w: 12, h: 10 } },
-    config: { plugin: "X Bar", columns: ["ms"], group_by: ["path"], group_rollup_mode: "flat", aggregates: { ms: "count" } },
-  };
-  await keep("me/hover/b", [panel]);
-  const page = await browser.open(server, "/me/hover/boards/b");
-  const chart = page.locator("perspective-viewer-charts-x-bar");
-  await chart.waitFor();
-  const box = await chart.boundingBox();
-  await page.waitForTimeout(1_500);
-  // A tooltip covers a part of the bar above the pointer.
-  const at = { x: box.x + box.width * 0.4, y: box.y + box.height * 0.5 };
-  const clip = { x: at.x, y: at.y - 40, width: 60, height: 30 };
-  const shown = async () => (await page.screenshot({ clip })).toString("base64");
-  const without = await shown();
-  await until("the tooltip is shown", async () => {
-    await page.mouse.move(at.x + Math.random() * 4, at.y);
-    await page.waitForTimeout(200);
-    return (await shown()) !== without;
-  });
-  for (let i = 0; i < 4; i++) {
-    await server.log(table, requests(3));
-    await page.waitForTimeout(700);
-  }
-  await until("it is still shown", async () => (await shown()) !== without);
-  await screenshot(page, "tooltip");
   settled(page);
   await page.context().close();
 });
@@ -421,7 +388,7 @@ test("a filter in Perspective's settings violates no policy, and labels are whol
   await server.log(table, requests(30));
   const page = await browser.open(server, server.link(table));
   await gridOf(page);
-  await page.getByRole("button", { name: "Columns, sort, filter, charts" }).click();
+  await page.getByRole("button", { name: "Advanced settings" }).click();
   await page.locator("perspective-viewer[settings]").waitFor();
   await page.evaluate(() => document.querySelector("perspective-viewer").restore({ filter: [["path", "==", "/"]] }));
   await until("filtered", async () => (await readNow(page, ["path"])).path?.length === 10);

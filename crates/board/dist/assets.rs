@@ -1,31 +1,38 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-27809214b1.js",
+        path: "app-2d29e68031.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"27809214b11851a87bfcde21806aa6c3\"",
+        etag: "\"2d29e6803116380283725c76cec32d77\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-dc81ebc77c.css",
+        path: "app-d9fa3bb93b.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"dc81ebc77cafebc1d7ed00786bf379ef\"",
+        etag: "\"d9fa3bb93b38d5930cc7c5cf542f6eff\"",
         is_immutable: true,
     },
     Asset {
-        path: "icon-30a38b886b.svg",
+        path: "charts-1664738894.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("charts.js.br"),
+        etag: "\"1664738894ad7b5e33b338bfbc271328\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "icon.svg",
         content_type: "image/svg+xml",
         brotli: include_bytes!("icon.svg.br"),
         etag: "\"30a38b886ba88d31f7bf0eb8c836436b\"",
-        is_immutable: true,
+        is_immutable: false,
     },
     Asset {
         path: "licences.txt",
         content_type: "text/plain; charset=utf-8",
         brotli: include_bytes!("licences.txt.br"),
-        etag: "\"58ca46e080cc004c071c58293819bff2\"",
+        etag: "\"eed72b06cc3f49989e155f99ac7f4bdb\"",
         is_immutable: false,
     },
     Asset {

@@ -69,7 +69,9 @@ const viewer = await bundle({
   external,
   minify: true,
 });
+const charts = await bundle({ entryPoints: ["src/chart/library.ts"] });
 const define = {
+  CHARTS_URL: JSON.stringify(add("charts.js", charts)),
   VIEWER_URL: JSON.stringify(add("viewer.js", viewer)),
   VIEWER_CSS_URL: JSON.stringify(
     add("viewer.css", await readFile(join(widget, "perspective-anywidget.css"))),
@@ -79,7 +81,8 @@ const app = {
   script: add("app.js", await bundle({ entryPoints: ["src/main.tsx"], define, external })),
   style: add("app.css", await bundle({ entryPoints: ["src/style/main.css"] })),
 };
-const icon = add("icon.svg", await readFile(join(WEB, "src/icon.svg")));
+// The server's small pages name it too.
+const icon = add("icon.svg", await readFile(join(WEB, "src/icon.svg")), { hashed: false });
 add("licences.txt", await licences(WEB, wheel), { hashed: false });
 const shell = (await readFile(join(WEB, "src/index.html"), "utf8"))
   .replace("{script}", app.script)

@@ -4,7 +4,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Packages that are shipped in the page; the others only build it. */
-const SHIPPED = ["marked", "preact"];
+const SHIPPED = ["echarts", "marked", "preact", "tslib", "zrender"];
 
 export async function licences(web, wheel) {
   const parts = ["The board is made of its own code, MIT OR Apache-2.0, and of:\n"];

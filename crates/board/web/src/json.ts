@@ -16,6 +16,19 @@ export function cellsOf(json: string): [string, string][] {
   return cells;
 }
 
+/** Splits a list's JSON text into its items, their values untouched. */
+export function itemsOf(json: string): string[] {
+  const items: string[] = [];
+  let at = 1 + json.slice(1).search(/\S/);
+  while (at > 0 && at < json.length && json[at] !== "]") {
+    const end = endOfValue(json, at);
+    items.push(json.slice(at, end).trim());
+    const comma = end + json.slice(end).search(/\S/);
+    at = json[comma] === "," ? comma + 1 + json.slice(comma + 1).search(/\S/) : json.length;
+  }
+  return items;
+}
+
 /** Returns the end of the JSON value that starts at an index. */
 function endOfValue(json: string, start: number): number {
   let depth = 0;

@@ -17,11 +17,15 @@ export async function viewInAddress(): Promise<ViewerConfig | null> {
 
 /** Writes a view into the address; `isStep` adds an entry to the history, so that Back undoes it. */
 export async function putViewInAddress(config: ViewerConfig, isStep = false): Promise<void> {
-  const text = await deflate(JSON.stringify(config));
-  const address = `${location.pathname}${location.search}${PREFIX}${text}`;
+  const address = `${location.pathname}${location.search}${await viewHash(config)}`;
   if (address === location.pathname + location.search + location.hash) return;
   if (isStep) history.pushState(null, "", address);
   else history.replaceState(null, "", address);
+}
+
+/** Returns the part of a link that opens a view of a table. */
+export async function viewHash(config: ViewerConfig): Promise<string> {
+  return PREFIX + (await deflate(JSON.stringify(config)));
 }
 
 /** The source of a new board. */

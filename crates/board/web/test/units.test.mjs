@@ -15,14 +15,18 @@ const contents = `
   export { settle, place, overlap } from "./src/board/layout";
   export { freeName, nameOf } from "./src/board/document";
   export { History } from "./src/board/history";
-  export { rangeFilters, rangeLabel } from "./src/board/range";
-  export { cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
-  export { overlayOf, picksOf } from "./src/board/picks";
+  export { rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
+  export { bucketed, cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
+  export { overlayOf, picksOf, spanOf } from "./src/board/picks";
+  export { rollingMean } from "./src/chart/figure";
+  export { prepared } from "./src/chart/prepare";
+  export { searched, searchedText } from "./src/grid/search";
+  export { shortWithUnit, unitOf, withUnit } from "./src/unit";
   export { isDefaultFormat } from "./src/grid/defaults";
   export * from "./src/link";
   export { overlaid, withoutOverlay } from "./src/live/overlay";
   export { pauseAfter } from "./src/ui/picture";
-  export { cellsOf, indented } from "./src/json";
+  export { cellsOf, indented, itemsOf } from "./src/json";
   export * from "./src/values";
 `;
 const bundle = await esbuild.build({
@@ -336,4 +340,87 @@ test("pauses between tries grow up to a bound", () => {
     const expected = Math.min(30_000, 500 * 2 ** failures);
     assert.ok(pause >= expected * 0.75 && pause <= expected * 1.25, `${failures}: ${pause}`);
   }
+});
+
+test("units follow the ends of names, and large figures have larger units", () => {
+  for (const [name, value, exact, short] of [
+    ["latency_ms", 12.5, "12.5 ms", "12.5 ms"],
+    ["latency_ms", 1_500, "1500 ms", "1.5 s"],
+    ["ms", 120_000, "120000 ms", "2 min"],
+    ["size_bytes", 1_234_567, "1234567 B", "1.2 MB"],
+    ["cost_usd", -0.25, "−$0.25", "−$0.25"],
+    ["share_pct", 7, "7 %", "7 %"],
+    ["terms", 7, "7", "7"],
+  ]) {
+    const unit = page.unitOf(name);
+    assert.deepEqual([page.withUnit(value, unit), page.shortWithUnit(value, unit)], [exact, short], name);
+  }
+});
+
+test("a rolling mean skips gaps, and short lines have none", () => {
+  assert.equal(page.rollingMean(Array(29).fill(1)), null);
+  const values = Array.from({ length: 60 }, (_, i) => (i === 30 ? null : i));
+  const { values: mean, over } = page.rollingMean(values);
+  assert.equal(over, 5);
+  assert.deepEqual([mean[0], mean[2], mean[10], mean[30], mean[31]], [0, 1, 8, null, (27 + 28 + 29 + 31) / 4]);
+});
+
+test("a search is a filter on all texts, and leaves other filters alone", () => {
+  const shapes = page.shapesOf([
+    { name: 'a"b', type: "string" },
+    { name: "n", type: "int?" },
+    { name: "pic", type: "image" },
+    { name: "deep", type: "struct{x: int}" },
+  ]);
+  const before = { filter: [["n", ">", 1]], expressions: { twice: '"n" * 2' } };
+  const config = { ...before, ...page.searched(before, "it's", shapes) };
+  assert.equal(page.searchedText(config), "it's");
+  const [[, expression]] = Object.entries(config.expressions).filter(([name]) => name !== "twice");
+  assert.equal(expression, `concat_ws(' ', CAST("a""b" AS VARCHAR), CAST("n" AS VARCHAR))`);
+  assert.deepEqual(page.searched(config, "", shapes), before);
+});
+
+test("the items of a list keep their texts", () => {
+  for (const [json, items] of [
+    ["[]", []],
+    ["[ 1 ]", ["1"]],
+    ['[9007199254740993, "a,]\\"", [1,[2]], {"b":[3]} , null]', ["9007199254740993", '"a,]\\""', "[1,[2]]", '{"b":[3]}', "null"]],
+  ]) {
+    assert.deepEqual(page.itemsOf(json), items, json);
+  }
+});
+
+test("charts cut instants and floats into buckets, and whole numbers only if they are counted", () => {
+  const shapes = page.shapesOf([
+    { name: "x", type: "float" },
+    { name: "code", type: "int" },
+    { name: "kind", type: "string" },
+  ]);
+  const cut = (group, aggregates) => Object.values(page.bucketed({ group_by: [group], columns: ["x"], aggregates }, shapes).buckets ?? {});
+  assert.deepEqual(cut("timestamp", {}), [{ column: "timestamp", kind: "time" }]);
+  assert.deepEqual(cut("x", {}), [{ column: "x", kind: "number" }]);
+  assert.deepEqual(cut("code", { x: "avg" }), []);
+  assert.deepEqual(cut("code", { x: "count" }), [{ column: "code", kind: "number" }]);
+  assert.deepEqual(cut("kind", { x: "count" }), []);
+});
+
+test("a table becomes a chart of its numbers over time, or of how many rows there are", () => {
+  const shapes = page.shapesOf([
+    { name: "kind", type: "string" },
+    { name: "a", type: "float" },
+    { name: "b", type: "int" },
+  ]);
+  const config = { plugin: "Datagrid", columns: ["timestamp", "kind", "a", "b"] };
+  assert.deepEqual(page.prepared("X/Y Scatter", config, shapes).columns, ["a", "b"]);
+  assert.deepEqual(page.prepared("Y Line", config, shapes).columns, ["a", "b"]);
+  const { columns, aggregates, group_by } = page.prepared("Y Bar", config, shapes);
+  assert.deepEqual([columns, aggregates, group_by], [["rows"], { rows: "count" }, ["timestamp"]]);
+  assert.deepEqual(page.prepared("Y Bar", { ...config, group_by: ["kind"] }, shapes), { plugin: "Y Bar" });
+});
+
+test("a range has a span, which ends now if it has no end", () => {
+  assert.equal(page.rangeSpan(null, 0), null);
+  assert.deepEqual(page.rangeSpan({ last: "1m" }, 100_000), [40_000, null]);
+  const [from, to] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"];
+  assert.deepEqual(page.rangeSpan({ from, to }, 0), [Date.parse(from), Date.parse(to)]);
 });

@@ -80,7 +80,7 @@ fn policy(config: &ServerConfig, frame: Frame) -> HeaderValue {
 pub(super) fn policy_of_forms(config: &ServerConfig) -> HeaderValue {
     let ancestors = frame_ancestors(config);
     header(format!(
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
          frame-ancestors {ancestors}"
     ))
 }

@@ -34,6 +34,7 @@ impl Html {
             "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <title>{title} – StreamTable</title><link rel=\"stylesheet\" href=\"/style.css\">\
+             <link rel=\"icon\" type=\"image/svg+xml\" href=\"/assets/icon.svg\">\
              </head><body><main><h1>{title}</h1>{body}</main></body></html>\n"
         );
         let html = HeaderValue::from_static("text/html; charset=utf-8");

@@ -1,7 +1,7 @@
 // Charts over time and over a number: the size of their buckets follows what is on the screen.
 
 import type { View, ViewConfig, ViewerConfig } from "../live/perspective";
-import { formatFloat } from "../values";
+import { formatFloat, type Shape, type Shapes } from "../values";
 
 /** A group of a chart that cuts a column into buckets. */
 export interface Bucket {
@@ -227,6 +227,12 @@ export async function readExtent(view: View, { column, kind }: Bucket, isBig: bo
   return { first: Number(first), last: Number(last) };
 }
 
+/** Integers that doubles hold are numbers. */
+export function simplified({ first, last }: Extent): Extent {
+  const isSmall = (x: number | bigint) => typeof x === "number" || Number.isSafeInteger(Number(x));
+  return isSmall(first) && isSmall(last) ? { first: Number(first), last: Number(last) } : { first, last };
+}
+
 /** Returns a chart's configuration with its buckets as the cuts have them. */
 export function withCuts(config: ViewerConfig, cuts: Record<string, Cut>): ViewerConfig {
   const expressions = { ...config.expressions };
@@ -254,6 +260,30 @@ export function withoutCuts(config: ViewerConfig, own: ViewerConfig, cuts: Recor
   const isText = Object.values(cuts).some((cut) => cut.isText);
   if (!isText || (own.sort ?? []).length > 0) return { ...config, expressions, columns_config };
   return { ...config, expressions, columns_config, sort: own.sort ?? [], aggregates: own.aggregates ?? {} };
+}
+
+/** Cuts the groups of a chart that are instants or floats, which have too many values to be drawn one by one. */
+export function bucketed(config: ViewerConfig, shapes: Shapes): ViewerConfig & { buckets?: Buckets } {
+  const buckets: Buckets = {};
+  const names = (config.group_by ?? []).map((column) => {
+    const shape = shapes.get(column);
+    const isTime = column === "timestamp" || shape?.isTime === true;
+    if (config.expressions?.[column] !== undefined || !(isTime || shape?.isFloat || shape?.isInteger)) return column;
+    if (!isTime && !isFine(config, shape)) return column;
+    const name = `${column} from`;
+    buckets[name] = { column, kind: isTime ? "time" : "number" };
+    return name;
+  });
+  if (Object.keys(buckets).length === 0) return config;
+  const expressions = { ...config.expressions };
+  for (const [name, { column }] of Object.entries(buckets)) expressions[name] = quoted(column);
+  return { ...config, group_by: names, expressions, buckets };
+}
+
+/** Counts by a number are its distribution; by whole numbers, other figures are often those of codes. */
+function isFine({ columns = [], aggregates = {} }: ViewerConfig, shape: Shape | undefined): boolean {
+  const isCount = columns.every((it) => it !== null && aggregates[it] === "count");
+  return shape?.isFloat === true || isCount;
 }
 
 /** Finds the groups that earlier versions wrote as expressions only, and adds their buckets. */

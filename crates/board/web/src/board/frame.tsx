@@ -21,6 +21,7 @@ interface BoardPanelProps {
   connection: Connection;
   overlay: Overlay;
   range: Range | null;
+  span: [number, number | null] | null;
   hasPicks: boolean;
   /** Whether the reader may save the board. */
   writes: boolean;
@@ -34,6 +35,7 @@ interface BoardPanelProps {
   onRow(row: RowAt): void;
   onPick(picks: Pick[]): void;
   onClearPicks(): void;
+  onZoom(from: number, to: number): void;
 }
 
 const ARROWS: Record<string, [number, number]> = {
@@ -49,6 +51,7 @@ export function BoardPanel(props: BoardPanelProps) {
   const viewer = useRef<LiveViewer | null>(null);
   const [asked, setAsked] = useState<"title" | "text" | null>(null);
   const [isLarge, setLarge] = useState(false);
+  const [isAdvanced, setAdvanced] = useState(false);
   const [draft, setDraft] = useState<Place | null>(null);
   const [note, setNote] = useState("");
   useEffect(() => {
@@ -92,10 +95,13 @@ export function BoardPanel(props: BoardPanelProps) {
   /** A viewer's settings need more room than a panel has. */
   const resize = async (isLarge: boolean) => {
     setLarge(isLarge);
-    if (!isLarge) await viewer.current?.toggleSettings(false);
+    if (isLarge) return;
+    setAdvanced(false);
+    await viewer.current?.toggleSettings(false);
   };
   const configure = async () => {
     setLarge(true);
+    setAdvanced(true);
     await viewer.current?.toggleSettings(true);
   };
 
@@ -149,15 +155,19 @@ export function BoardPanel(props: BoardPanelProps) {
           connection={props.connection}
           overlay={props.overlay}
           range={props.range}
+          span={props.span}
           hasPicks={props.hasPicks}
           isLarge={isLarge}
+          isAdvanced={isAdvanced}
           onChange={(config) => onChange((it) => ({ ...it, config }))}
           onRow={props.onRow}
           onPick={props.onPick}
           onClearPicks={props.onClearPicks}
+          onZoom={props.onZoom}
           onNote={setNote}
           onViewer={(it) => {
             viewer.current = it;
+            if (isAdvanced) void it?.toggleSettings(true);
           }}
         />
       </div>
@@ -213,7 +223,8 @@ function menuOfKind(
   }
   if (panel.kind === "grid" || panel.kind === "chart") {
     items.push({
-      label: "Columns, sort, filter, charts",
+      label: "Advanced…",
+      hint: "all settings of the view",
       icon: "settings",
       onSelect: onConfigure,
     });

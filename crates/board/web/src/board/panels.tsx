@@ -1,7 +1,6 @@
 // The contents of a board's panels.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { api } from "../api";
 import { decorate, keepPlace } from "../grid/cells";
 import { formats, grown, namesOf } from "../grid/defaults";
 import { mediaAt, rowsOf } from "../grid/lookup";
@@ -16,11 +15,14 @@ import { Lightbox, markdown, Sandbox } from "../ui/media";
 import { Picture } from "../ui/picture";
 import { toastError } from "../ui/toast";
 import { ViewBar } from "../ui/view-bar";
-import { formatCount, formatNumber, type Media, mediaOf, plural, type Shapes, shapesOf, SYSTEM_COLUMNS } from "../values";
+import { formatCount, formatNumber, type Media, mediaOf, plural, type Shapes, SYSTEM_COLUMNS } from "../values";
+import { chartKind } from "../chart/kinds";
 import { withCuts, withoutCuts } from "./buckets";
+import { ChartPanel } from "./chart-panel";
 import { NoRows } from "./cover";
 import type { PanelDocument, Range } from "./document";
 import { type Pick, picksOf } from "./picks";
+import { forgetShapes, shapesOfTable } from "./shapes";
 import { type Cuts, useCuts } from "./use-cuts";
 import { useView } from "./use-view";
 
@@ -31,13 +33,19 @@ export interface PanelBodyProps {
   overlay: Overlay;
   range: Range | null;
   hasPicks: boolean;
+  /** The span that the range shows, in milliseconds; the end is null if it is now. */
+  span: [number, number | null] | null;
   /** Whether the panel has room for the controls of its view. */
   isLarge: boolean;
+  /** Whether Perspective draws the panel, so that its settings can be used. */
+  isAdvanced: boolean;
   onChange(config: ViewerConfig): void;
   onRow(row: RowAt): void;
   /** Called when a part of a chart was clicked. */
   onPick(picks: Pick[]): void;
   onClearPicks(): void;
+  /** Called when a span of time was chosen, in milliseconds. */
+  onZoom(from: number, to: number): void;
   /** Called with the panel's viewer, and with null when it is gone. */
   onViewer(viewer: LiveViewer | null): void;
   /** Called with a note on the chart, such as the size of its buckets. */
@@ -48,6 +56,9 @@ export function PanelBody(props: PanelBodyProps) {
   const { panel } = props;
   if (panel.kind === "text") return <TextPanel text={panel.config.text ?? ""} title={panel.title} />;
   if (!panel.table) return <p class="panel-note">This panel names no table.</p>;
+  if (panel.kind === "chart" && !props.isAdvanced && chartKind(panel.config)) {
+    return <ChartPanel {...props} table={panel.table} />;
+  }
   switch (panel.kind) {
     case "stat":
       return <StatPanel {...props} table={panel.table} />;
@@ -56,19 +67,6 @@ export function PanelBody(props: PanelBodyProps) {
     default:
       return <ViewerPanel {...props} table={panel.table} />;
   }
-}
-
-const schemas = new Map<string, Promise<Shapes>>();
-
-/** Returns the shapes of a table's columns; all panels share one request. */
-export function shapesOfTable(table: string): Promise<Shapes> {
-  let found = schemas.get(table);
-  if (!found) {
-    found = api.schema(table).then(shapesOf);
-    found.catch(() => schemas.delete(table));
-    schemas.set(table, found);
-  }
-  return found;
 }
 
 function ViewerPanel(props: PanelBodyProps & { table: string }) {
@@ -119,7 +117,7 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
       onChange: (config) => latest.current.onChange(stripped(config, latest.current)),
       onColumns: async (config) => {
         const before = shapes.current;
-        schemas.delete(table);
+        forgetShapes(table);
         shapes.current = await shapesOfTable(table);
         return latest.current.panel.kind === "grid" ? grown(config, before, shapes.current) : config;
       },

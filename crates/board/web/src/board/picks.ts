@@ -34,7 +34,7 @@ export function picksOf(filters: Filter[], origin: Origin): Pick[] {
     const base = { panel, table, group, expressions: {} };
     const cut = origin.cuts[group];
     if (cut) {
-      const filter = ofBucket(cut, key);
+      const filter = bucketFilter(cut, key);
       return filter ? [{ ...base, label: labelOf(cut, key), filter }] : [];
     }
     const expression = origin.config.expressions?.[group];
@@ -44,7 +44,8 @@ export function picksOf(filters: Filter[], origin: Origin): Pick[] {
   });
 }
 
-function ofBucket(cut: Cut, key: unknown): Filter[] | null {
+/** Returns the conditions on the source column that the rows of a bucket fulfil. */
+export function bucketFilter(cut: Cut, key: unknown): Filter[] | null {
   const edges = cut.edges(key);
   if (!edges) return null;
   const { column } = cut.bucket;
@@ -90,6 +91,18 @@ function textOf(value: unknown): string {
   if (typeof value === "number") return formatFloat(value);
   const text = visible(String(value));
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/** Joins the picks of the first and the last bucket of a span to one; none if they are not ranges. */
+export function spanOf([first]: Pick[], [last]: Pick[]): Pick[] {
+  if (!first || !last) return [];
+  const low = first.filter.find(([, op]) => op === ">=");
+  const high = last.filter.find(([, op]) => op === "<");
+  const filter = [low, high].filter((it) => it !== undefined);
+  if (filter.length === 0 || Object.keys(first.expressions).length > 0) return [];
+  const name = visible(filter[0]?.[0] ?? "");
+  const label = low && high ? `${name} ${textOf(low[2])} – ${textOf(high[2])}` : low ? `${name} ≥ ${textOf(low[2])}` : `${name} < ${textOf(high?.[2])}`;
+  return [{ ...first, label, filter }];
 }
 
 /** Returns the part of picks that a panel applies: those whose columns its table has. */

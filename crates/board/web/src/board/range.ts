@@ -1,5 +1,6 @@
 // A board's time range.
 
+import { instantText } from "../chart/time";
 import type { Range } from "./document";
 import type { Filter } from "../live/perspective";
 
@@ -15,17 +16,17 @@ export function lengthOf(last: string): number | null {
 }
 
 export function rangeLabel(range: Range | null): string {
-  if (range?.from || range?.to) return `${instant(range.from)} – ${instant(range.to)}`;
+  if (range?.from && range.to) {
+    const [from, to] = [Date.parse(range.from), Date.parse(range.to)];
+    return `${instantText(from)} – ${instantText(to, from)}`;
+  }
+  if (range?.from) return `Since ${instantText(Date.parse(range.from))}`;
+  if (range?.to) return `Until ${instantText(Date.parse(range.to))}`;
   const parts = range?.last && /^(\d{1,4})([smhdw])$/.exec(range.last);
   if (!parts) return "All time";
   const n = Number(parts[1]);
   const unit = NAMES[parts[2] ?? ""];
   return n === 1 ? `Last ${unit}` : `Last ${n} ${unit}s`;
-}
-
-function instant(text: string | null | undefined): string {
-  const options = { dateStyle: "short", timeStyle: "short" } as const;
-  return text ? new Date(text).toLocaleString(undefined, options) : "";
 }
 
 /** Returns the time between two updates of the start of a range. */
@@ -40,4 +41,12 @@ export function rangeFilters(range: Range | null, now: number): Filter[] {
   if (range?.from) filters.push(["timestamp", ">=", Date.parse(range.from)]);
   if (range?.to) filters.push(["timestamp", "<=", Date.parse(range.to)]);
   return filters;
+}
+
+/** Returns the first and the last millisecond of a range; the end is null if it is now. */
+export function rangeSpan(range: Range | null, now: number): [number, number | null] | null {
+  const length = range?.last ? lengthOf(range.last) : null;
+  if (length) return [now - length, null];
+  if (!range?.from) return null;
+  return [Date.parse(range.from), range.to ? Date.parse(range.to) : null];
 }

@@ -3,7 +3,7 @@ import type { Connection } from "../live/connection";
 import { type Overlay, overlaid } from "../live/overlay";
 import type { ViewerConfig } from "../live/perspective";
 import type { Shapes } from "../values";
-import { type Buckets, type Cut, cutOf, type Extent, extentView, readExtent } from "./buckets";
+import { type Buckets, type Cut, cutOf, type Extent, extentView, readExtent, simplified } from "./buckets";
 import { follow } from "./use-view";
 
 /** The shortest time between two reads of a chart's extent. */
@@ -57,10 +57,4 @@ export function useCuts(
     };
   }, [key, shapes, connection]);
   return names.every((name) => cuts[name]) ? cuts : null;
-}
-
-/** Integers that doubles hold are numbers. */
-function simplified({ first, last }: Extent): Extent {
-  const isSmall = (x: number | bigint) => typeof x === "number" || Number.isSafeInteger(Number(x));
-  return isSmall(first) && isSmall(last) ? { first: Number(first), last: Number(last) } : { first, last };
 }

@@ -95,6 +95,7 @@ class Followed<T> {
   readonly look: () => void;
 
   #isClosed = false;
+  readonly #beginning: Promise<void>;
   #reading: Promise<void> = Promise.resolve();
   readonly #view: Promise<View>;
 
@@ -109,7 +110,7 @@ class Followed<T> {
   ) {
     this.#view = client.open_table(table).then((table) => table.view(config));
     this.look = throttled(() => (this.#reading = this.#read()), pause);
-    this.#view.then((view) => this.#begin(view)).catch((error: Error) => this.#fail(error));
+    this.#beginning = this.#view.then((view) => this.#begin(view)).catch((error: Error) => this.#fail(error));
   }
 
   async #begin(view: View): Promise<void> {
@@ -137,6 +138,8 @@ class Followed<T> {
     this.#isClosed = true;
     const end = async () => {
       const view = await this.#view;
+      // A request for a deleted view would fail.
+      await this.#beginning;
       await this.#reading;
       await view.delete();
     };

@@ -4,8 +4,10 @@ import { Cursor } from "./cursor";
 import { dressGrid } from "../shadow";
 import type { Positions } from "./walk";
 import { showPicture } from "../ui/picture";
+import { shortWithUnit, unitOf, withUnit } from "../unit";
 import { formatCount, formatFloat, type Media, mediaOf, oddFloat, type Shape, type Shapes, shapeIn, visible } from "../values";
 import { isDefaultFormat } from "./defaults";
+import type { HeaderStats } from "./header-stats";
 import { listenToHeaders } from "./headers";
 
 /** The grid inside of Perspective's datagrid. */
@@ -50,6 +52,10 @@ export interface GridEvents {
   onMedia(media: Media, column: string, y: number): void;
   /** The details of a row were asked for. */
   onRow(y: number): void;
+  /** Another row was chosen. */
+  onChoose?(y: number): void;
+  /** The statistics in the headers; none by default. */
+  headers?: HeaderStats;
   /** How the view's rows are found; without it, the mark stays at its place in the view. */
   positions?(): Positions;
   /** The grid is about to be drawn; `rows` is the view's number of rows. */
@@ -92,10 +98,17 @@ export function decorate(
     if (!model) return;
     const depth = model._config.split_by.length;
     cursor.isOn = model._config.group_by.length === 0;
+    const named: string[] = [];
     for (const cell of grid.querySelectorAll<HTMLElement>("thead th")) {
       const column = grid.getMeta(cell)?.column_header?.[depth];
-      if (column !== undefined) showHeader(cell, String(column), model);
+      if (column === undefined || column === "") continue;
+      showHeader(cell, String(column), model);
+      named.push(String(column));
+      if (events.headers && cursor.isOn && depth === 0) addPart(cell, events.headers.part(String(column)));
     }
+    const hasStats = cursor.isOn && depth === 0;
+    grid.toggleAttribute("data-st-stats", events.headers !== undefined && hasStats);
+    if (hasStats) events.headers?.drawn(named, model._num_rows);
     for (const cell of grid.querySelectorAll<HTMLElement>("tbody td")) {
       const meta = grid.getMeta(cell);
       if (!meta) continue;
@@ -163,6 +176,14 @@ function showHeader(cell: HTMLElement, column: string, model: GridModel): void {
   }
 }
 
+/** Adds a column's part to its header, which another column may have used before. */
+function addPart(cell: HTMLElement, part: HTMLElement): void {
+  const found = cell.querySelector(":scope > .st-head");
+  if (found === part) return;
+  found?.remove();
+  cell.append(part);
+}
+
 /** Shows a cell. Cells are reused for other rows when the grid scrolls: each part is set each time. */
 function show(cell: HTMLElement, meta: CellMeta, shown: Shown, isDefault: boolean): void {
   const { column, model, shape, table } = shown;
@@ -192,11 +213,13 @@ function show(cell: HTMLElement, meta: CellMeta, shown: Shown, isDefault: boolea
     else if (visible(value) !== value) setText(cell, visible(value));
     cell.title = value.length > 4000 ? `${value.slice(0, 4000)}…` : value;
   } else if (typeof value === "number") {
+    const unit = unitOf(column);
     const isCount = how !== null && (COUNTS.has(how) || (how === "" && !isNumber(shape)));
     if (isCount) setText(cell, formatCount(value));
+    else if (isDefault && unit) setText(cell, unit === "bytes" ? shortWithUnit(value, unit) : withUnit(value, unit));
     else if (isDefault && !(shape.isInteger && how === null)) setText(cell, formatFloat(value));
     mark(cell, isCount ? "count" : "");
-    cell.title = shape.isInteger && how === null ? "" : String(value);
+    cell.title = shape.isInteger && how === null && !unit ? "" : String(value);
   } else {
     mark(cell, "");
     cell.title = "";

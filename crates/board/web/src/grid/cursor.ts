@@ -8,6 +8,8 @@ const STEPS: Record<string, number> = { ArrowDown: 1, ArrowUp: -1 };
 export interface CursorEvents {
   /** Called when the details of a row were asked for. */
   onRow(y: number): void;
+  /** Called when another row was chosen. */
+  onChoose?(y: number): void;
   positions?(): Positions;
 }
 
@@ -67,7 +69,8 @@ export class Cursor {
   }
 
   #key(event: KeyboardEvent): void {
-    if (!this.isOn) return;
+    // Buttons in cells and headers have their own keys.
+    if (!this.isOn || (event.target as Element).closest?.("button")) return;
     if ((event.ctrlKey || event.metaKey) && event.key === "c") {
       if (this.#copy()) event.preventDefault();
       return;
@@ -127,6 +130,7 @@ export class Cursor {
     this.#y = y;
     this.#isPlaced = true;
     this.#position = null;
+    this.events.onChoose?.(y);
     const positions = this.events.positions?.();
     if (!positions) return;
     rowAt("", positions, y).then(

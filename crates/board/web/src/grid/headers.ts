@@ -17,7 +17,8 @@ export function listenToHeaders(grid: RegularTable, datagrid: Datagrid): void {
     const element = target as Element | null;
     const header = element?.closest?.("thead th");
     const config = datagrid.model?._config;
-    if (!header || !config || config.split_by.length > 0 || element?.closest(".rt-column-resize")) return null;
+    const isPart = element?.closest(".rt-column-resize, .st-head") !== null;
+    if (!header || !config || config.split_by.length > 0 || isPart) return null;
     const column = grid.getMeta(header)?.column_header?.[0];
     return column === undefined || column === "" ? null : String(column);
   };
@@ -27,6 +28,8 @@ export function listenToHeaders(grid: RegularTable, datagrid: Datagrid): void {
   grid.addEventListener(
     "mousedown",
     (event) => {
+      // The statistics and the menu have their own clicks.
+      if ((event.target as Element).closest?.(".st-head")) return event.stopImmediatePropagation();
       const column = columnAt(event.target);
       if (column === null || event.button !== 0) return;
       from = { x: event.clientX, column };

@@ -23,26 +23,22 @@ interface MenuProps {
   onOpen?(): void;
 }
 
-/** A button that opens a list of actions; arrows, Home, End and Escape work as in other menus. */
-export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
-  const [isOpen, setOpen] = useState(false);
+interface MenuListProps {
+  id?: string;
+  label: string;
+  items: MenuItem[];
+  /** Called before an action, and when the list is to be closed without one. */
+  onClose(): void;
+}
+
+/** A list of actions; arrows, Home, End and Escape work as in other menus. */
+export function MenuList({ id, label, items, onClose }: MenuListProps) {
   const root = useRef<HTMLDivElement>(null);
-  const id = useId();
-
   useEffect(() => {
-    if (!isOpen) return;
-    const list = root.current?.querySelector<HTMLElement>("[role=menu]");
-    list?.querySelector<HTMLElement>("[role^=menuitem]")?.focus();
-    const leave = (event: Event) => {
-      if (!root.current?.contains(event.target as Node)) setOpen(false);
-    };
-    addEventListener("pointerdown", leave, true);
-    return () => removeEventListener("pointerdown", leave, true);
-  }, [isOpen]);
-
+    root.current?.querySelector<HTMLElement>("[role^=menuitem]:not(:disabled)")?.focus();
+  }, []);
   const onKeyDown = (event: KeyboardEvent) => {
-    if (!isOpen) return;
-    const all = [...(root.current?.querySelectorAll<HTMLElement>("[role^=menuitem]") ?? [])];
+    const all = [...(root.current?.querySelectorAll<HTMLElement>("[role^=menuitem]:not(:disabled)") ?? [])];
     const at = all.indexOf(document.activeElement as HTMLElement);
     const to: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 };
     if (event.key in to) {
@@ -50,13 +46,57 @@ export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
       all.at((to[event.key] as number) % all.length)?.focus();
     } else if (event.key === "Escape" || event.key === "Tab") {
       event.stopPropagation();
-      setOpen(false);
-      root.current?.querySelector("button")?.focus();
+      event.preventDefault();
+      onClose();
     }
   };
+  return (
+    <div role="menu" id={id} class="menu-list" aria-label={label} ref={root} onKeyDown={onKeyDown}>
+      {items.map((item) => (
+        <Fragment key={item.label}>
+          {item.heading && <small class="menu-heading">{item.heading}</small>}
+          <button
+            type="button"
+            role={item.isChecked === undefined ? "menuitem" : "menuitemradio"}
+            aria-checked={item.isChecked}
+            tabIndex={-1}
+            class={item.isDanger ? "danger" : ""}
+            disabled={item.disabled}
+            onClick={() => {
+              onClose();
+              item.onSelect();
+            }}
+          >
+            {item.icon && <Icon name={item.icon} />}
+            {item.isChecked !== undefined && (
+              <span class="tick">{item.isChecked && <Icon name="check" />}</span>
+            )}
+            <span class="menu-label">{item.label}</span>
+            {item.hint && <small>{item.hint}</small>}
+          </button>
+        </Fragment>
+      ))}
+    </div>
+  );
+}
+
+/** A button that opens a list of actions. */
+export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
+  const [isOpen, setOpen] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const id = useId();
+
+  useEffect(() => {
+    if (!isOpen) return;
+    const leave = (event: Event) => {
+      if (!root.current?.contains(event.target as Node)) setOpen(false);
+    };
+    addEventListener("pointerdown", leave, true);
+    return () => removeEventListener("pointerdown", leave, true);
+  }, [isOpen]);
 
   return (
-    <div class="menu" ref={root} onKeyDown={onKeyDown}>
+    <div class="menu" ref={root}>
       <button
         type="button"
         class={`button plain ${bare ? "bare" : ""}`}
@@ -75,33 +115,15 @@ export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
         {!bare && <Icon name="chevron" />}
       </button>
       {isOpen && (
-        <div role="menu" id={id} class="menu-list" aria-label={label}>
-          {items.map((item) => (
-            <Fragment key={item.label}>
-              {item.heading && <small class="menu-heading">{item.heading}</small>}
-              <button
-                type="button"
-                role={item.isChecked === undefined ? "menuitem" : "menuitemradio"}
-                aria-checked={item.isChecked}
-                tabIndex={-1}
-                class={item.isDanger ? "danger" : ""}
-                disabled={item.disabled}
-                onClick={() => {
-                  setOpen(false);
-                  root.current?.querySelector("button")?.focus();
-                  item.onSelect();
-                }}
-              >
-                {item.icon && <Icon name={item.icon} />}
-                {item.isChecked !== undefined && (
-                  <span class="tick">{item.isChecked && <Icon name="check" />}</span>
-                )}
-                <span class="menu-label">{item.label}</span>
-                {item.hint && <small>{item.hint}</small>}
-              </button>
-            </Fragment>
-          ))}
-        </div>
+        <MenuList
+          id={id}
+          label={label}
+          items={items}
+          onClose={() => {
+            setOpen(false);
+            root.current?.querySelector("button")?.focus();
+          }}
+        />
       )}
     </div>
   );

@@ -1,28 +1,36 @@
 // A row with all its columns.
 
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, type RowText } from "../api";
 import type { RowAt } from "../grid/walk";
 import { cellsOf, indented } from "../json";
-import { formatCount, mediaOf, oddFloat } from "../values";
+import type { Filter } from "../live/perspective";
+import { formatCount } from "../values";
 import { Button } from "./button";
-import { MediaView } from "./media";
 import { Loading, State } from "./state";
 import { toast, toastError } from "./toast";
+import { isTyping } from "./typing";
+import { Value } from "./value";
+
+/** The keys that go from row to row. */
+const STEPS: Record<string, number> = { j: 1, k: -1 };
 
 interface RowDrawerProps {
   at: RowAt;
+  /** Called with a condition on a cell; without it, none is offered. */
+  onFilter?(filter: Filter): void;
   onMove(row: RowAt): void;
   onClose(): void;
 }
 
 /** Shows a row with each of its columns in full, beside the grid. Its arrows follow the view's order. */
-export function RowDrawer({ at, onMove, onClose }: RowDrawerProps) {
+export function RowDrawer({ at, onFilter, onMove, onClose }: RowDrawerProps) {
   const { table, position } = at;
   const [ends, setEnds] = useState({ isFirst: false, isLast: false });
   const [row, setRow] = useState<RowText | null>(null);
   const [error, setError] = useState<string | null>(null);
+  /** The row that the others are compared with. */
+  const [pinned, setPinned] = useState<RowText | null>(null);
   const root = useRef<HTMLElement>(null);
 
   useEffect(() => {
@@ -64,6 +72,7 @@ export function RowDrawer({ at, onMove, onClose }: RowDrawerProps) {
       return end;
     });
   };
+  const compare = () => setPinned(pinned ? null : row);
   const copy = async () => {
     if (!row) return;
     await navigator.clipboard.writeText(indented(row.json));
@@ -77,6 +86,10 @@ export function RowDrawer({ at, onMove, onClose }: RowDrawerProps) {
       aria-label={`Row ${position}`}
       onKeyDown={(event) => {
         if (event.key === "Escape") onClose();
+        if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
+        const step = STEPS[event.key];
+        if (step) move(step);
+        else if (event.key === "d") compare();
       }}
     >
       <header>
@@ -95,13 +108,26 @@ export function RowDrawer({ at, onMove, onClose }: RowDrawerProps) {
           disabled={ends.isLast}
           onClick={() => move(1)}
         />
+        <Button icon="pin" label="Compare with other rows (D)" bare pressed={pinned !== null} onClick={compare} />
         <Button icon="copy" label="Copy JSON" onClick={() => void copy()} />
         <Button icon="close" label="Close" bare onClick={onClose} />
       </header>
+      {pinned && (
+        <p class="compared-with" role="status">
+          {pinned.position === position
+            ? `Row ${formatCount(position)} is kept: go to another row to compare.`
+            : `Compared with row ${formatCount(pinned.position)}, which is struck out.`}
+        </p>
+      )}
       {error ? (
         <State title="No row">{error}</State>
       ) : row ? (
-        <Cells row={row} table={table} />
+        <Cells
+          row={row}
+          table={table}
+          other={pinned && pinned.position !== row.position ? pinned : null}
+          onFilter={onFilter}
+        />
       ) : (
         <Loading what="Loading the row…" />
       )}
@@ -112,52 +138,67 @@ export function RowDrawer({ at, onMove, onClose }: RowDrawerProps) {
 /** The members that the server adds to a row's own cells. */
 const ADDED = new Set(["_position", "_writer", "_line", "_step"]);
 
-function Cells({ row, table }: { row: RowText; table: string }) {
+interface CellsProps {
+  row: RowText;
+  table: string;
+  /** The row to compare with. */
+  other: RowText | null;
+  onFilter: ((filter: Filter) => void) | undefined;
+}
+
+function Cells({ row, table, other, onFilter }: CellsProps) {
   const cells = cellsOf(row.json);
+  const others = other && new Map(cellsOf(other.json));
+  const missing = others ? [...others.keys()].filter((name) => !cells.some(([it]) => it === name)) : [];
+  const all: [string, string][] = [...cells, ...missing.map((name): [string, string] => [name, "null"])];
   const isAdded = ([name]: [string, string]) => ADDED.has(name);
-  const ordered = [...cells.filter((cell) => !isAdded(cell)), ...cells.filter(isAdded)];
+  const ordered = [...all.filter((cell) => !isAdded(cell)), ...all.filter(isAdded)];
   return (
-    <dl class="cells">
-      {ordered.map(([name, text], i) => (
-        <div key={i} class={ADDED.has(name) ? "system" : ""}>
-          <dt>
-            <bdi>{name}</bdi>
-          </dt>
-          <dd>
-            <Value text={text} table={table} />
-          </dd>
-        </div>
-      ))}
+    <dl class={others ? "cells compared" : "cells"}>
+      {ordered.map(([name, text], i) => {
+        const before = others?.get(name) ?? "null";
+        const isSame = others !== null && before === text;
+        return (
+          <div key={i} class={`${ADDED.has(name) ? "system" : ""} ${others && !isSame ? "changed" : ""}`}>
+            <dt>
+              <bdi>{name}</bdi>
+              {!ADDED.has(name) && <CellTools name={name} text={text} onFilter={onFilter} />}
+            </dt>
+            {others && !isSame && (
+              <dd class="before">
+                <Value text={before} table={table} />
+              </dd>
+            )}
+            <dd>
+              <Value text={text} table={table} />
+            </dd>
+          </div>
+        );
+      })}
     </dl>
   );
 }
 
-/** A value from its JSON text, which is kept: an integer may have more digits than a number. */
-function Value({ text, table }: { text: string; table: string }): ComponentChildren {
-  if (text === "null") return <span class="null">null</span>;
-  if (!/^["[{]/.test(text)) return <code>{text}</code>;
-  const value: unknown = JSON.parse(text);
-  const media = mediaOf(value, table);
-  if (media) return <MediaView media={media} />;
-  if (typeof value !== "string") {
-    return (
-      <details open={text.length < 400}>
-        <summary>{Array.isArray(value) ? `${value.length} items` : "fields"}</summary>
-        <pre>{indented(text)}</pre>
-      </details>
-    );
-  }
-  const odd = oddFloat(value);
-  if (odd) return <span class="odd">{odd}</span>;
-  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) return <Instant text={value} />;
-  return <p class="text">{value === "" ? <span class="null">empty text</span> : value}</p>;
+function CellTools({ name, text, onFilter }: { name: string; text: string; onFilter: CellsProps["onFilter"] }) {
+  const filter = filterOf(name, text);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text.startsWith('"') ? String(JSON.parse(text)) : indented(text));
+    toast("The value is copied");
+  };
+  return (
+    <span class="cell-tools">
+      {onFilter && filter && <Button icon="search" label={`Filter by this ${name}`} bare onClick={() => onFilter(filter)} />}
+      <Button icon="copy" label={`Copy ${name}`} bare onClick={() => void copy()} />
+    </span>
+  );
 }
 
-function Instant({ text }: { text: string }) {
-  const at = new Date(text);
-  return (
-    <time dateTime={text} title={text}>
-      {at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" })} <small>{text}</small>
-    </time>
-  );
+/** Returns the condition that rows with the same value fulfil; null for values without one. */
+function filterOf(name: string, text: string): Filter | null {
+  if (text === "null") return [name, "is null"];
+  if (/^[[{]/.test(text)) return null;
+  const value: unknown = JSON.parse(text);
+  if (name === "timestamp" && typeof value === "string") return [name, "==", value];
+  // An integer that no double holds goes as its digits.
+  return [name, "==", typeof value === "number" && String(value) !== text ? text : value];
 }

@@ -1,11 +1,13 @@
 // The controls of a view: what is shown as what, filtered, sorted and grouped by what.
 
 import { useState } from "preact/hooks";
+import { SEARCH, searchedText } from "../grid/search";
 import type { Filter, ViewerConfig } from "../live/perspective";
 import { formatCount, plural, type Shapes, visible } from "../values";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { FilterDialog, filterText } from "./filter";
+import { Search } from "./search";
 
 interface ViewBarProps {
   config: ViewerConfig;
@@ -17,6 +19,10 @@ interface ViewBarProps {
   total: number | null;
   /** Called with the parts of the configuration that change. */
   onChange(changes: ViewerConfig): void;
+  /** Called with the chosen grid or chart; by default only that is changed. */
+  onPlugin?(plugin: string): void;
+  /** Called with the text that rows must contain; without it, there is no search. */
+  onSearch?(text: string): void;
 }
 
 const PLUGINS = [
@@ -36,7 +42,7 @@ const PLUGINS = [
   ["OHLC", "OHLC"],
 ] as const;
 
-export function ViewBar({ config, names, shapes, rows, total, onChange }: ViewBarProps) {
+export function ViewBar({ config, names, shapes, rows, total, onChange, onPlugin, onSearch }: ViewBarProps) {
   const [asked, setAsked] = useState<"columns" | { filter: number | null } | null>(null);
   const { filter = [], sort = [], group_by = [] } = config;
   const isGrouped = group_by.length > 0;
@@ -48,7 +54,7 @@ export function ViewBar({ config, names, shapes, rows, total, onChange }: ViewBa
       <select
         aria-label="Show as"
         value={config.plugin ?? "Datagrid"}
-        onChange={(event) => onChange({ plugin: event.currentTarget.value })}
+        onChange={({ currentTarget: { value } }) => (onPlugin ? onPlugin(value) : onChange({ plugin: value }))}
       >
         {PLUGINS.map(([name, label]) => (
           <option key={name} value={name}>
@@ -57,7 +63,8 @@ export function ViewBar({ config, names, shapes, rows, total, onChange }: ViewBa
         ))}
       </select>
       <Button label="Columns" onClick={() => setAsked("columns")} />
-      {filter.map((it, i) => (
+      {onSearch && <Search text={searchedText(config)} onSearch={onSearch} />}
+      {filter.map((it, i) => it[0] !== SEARCH && (
         <Chip
           key={JSON.stringify(it)}
           label={filterText(it)}
@@ -95,9 +102,9 @@ export function ViewBar({ config, names, shapes, rows, total, onChange }: ViewBa
         names={names.filter((name) => !group_by.includes(name) && !shapes.get(name)?.isMedia)}
         onAdd={(name) => onChange({ group_by: [...group_by, name] })}
       />
-      {rows !== null && total !== null && (isGrouped || filter.length > 0) && (
+      {rows !== null && total !== null && (
         <span class="view-count" role="status">
-          {isGrouped ? plural(rows, "group") : `${formatCount(rows)} of ${plural(total, "row")}`}
+          {countText(rows, total, isGrouped, filter.length > 0)}
         </span>
       )}
       {asked === "columns" && (
@@ -125,6 +132,11 @@ export function ViewBar({ config, names, shapes, rows, total, onChange }: ViewBa
       )}
     </div>
   );
+}
+
+function countText(rows: number, total: number, isGrouped: boolean, isFiltered: boolean): string {
+  if (isGrouped) return plural(rows, "group");
+  return isFiltered ? `${formatCount(rows)} of ${plural(total, "row")}` : plural(total, "row");
 }
 
 function reversed(direction: string): string {

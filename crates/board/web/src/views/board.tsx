@@ -23,13 +23,14 @@ import {
 } from "../link";
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
-import { lengthOf, RANGES, rangeFilters, rangeLabel, stepOf } from "../board/range";
+import { lengthOf, RANGES, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
 import { ConflictDialog, DeleteDialog, Missing, type Theirs } from "../board/dialogs";
-import { shapesOfTable } from "../board/panels";
+import { shapesOfTable } from "../board/shapes";
 import { overlayOf, type Pick } from "../board/picks";
 import type { Connection } from "../live/connection";
 import type { RowAt } from "../grid/walk";
+import { TimeStrip } from "../chart/time-strip";
 import { NO_OVERLAY, type Overlay } from "../live/overlay";
 import type { BoardStart } from "../start";
 import { setBoardTheme, type Theme } from "../theme";
@@ -212,12 +213,15 @@ export function Board({ start, connection }: BoardProps) {
     putBoardState(state);
     setLook(state);
   };
+  const zoom = (from: number, to: number) =>
+    setState({ ...look, range: { from: new Date(from).toISOString(), to: new Date(to).toISOString() } });
   const overlayFor = (panel: PanelDocument): Overlay => {
     const { id, table, config } = panel;
     if (!table) return NO_OVERLAY;
     const picked = overlayOf(picks, { id, table, config }, shapes.get(table));
     return { ...picked, filter: [...outer, ...picked.filter] };
   };
+  const stripTable = mostCommon(document.panels.flatMap((panel) => panel.table ?? []));
   const setPanels = (edit: (panels: PanelDocument[]) => PanelDocument[]) =>
     change((document) => ({ ...document, panels: edit(document.panels) }));
   const pause = () => setState({ ...look, isPaused: !isPaused });
@@ -419,6 +423,18 @@ export function Board({ start, connection }: BoardProps) {
           {picks.length > 1 && <Button label="Clear all" onClick={() => setPicks([])} />}
         </div>
       )}
+      {stripTable && shapes.has(stripTable) && !isNarrow && (
+        <TimeStrip
+          table={stripTable}
+          connection={connection}
+          shapes={shapes.get(stripTable) as Shapes}
+          filter={[]}
+          expressions={{}}
+          overlay={overlayFor(emptyPanel(stripTable))}
+          span={rangeSpan(range, now)}
+          onZoom={zoom}
+        />
+      )}
       <main class="board-main">
         <div class={isEditing ? "board-grid editing" : "board-grid"}>
           {document.panels.map((panel) => (
@@ -428,6 +444,7 @@ export function Board({ start, connection }: BoardProps) {
               connection={connection}
               overlay={overlayFor(panel)}
               range={range}
+              span={rangeSpan(range, now)}
               hasPicks={picks.some((pick) => pick.panel !== panel.id)}
               isNew={panel.id === added}
               writes={start.writes}
@@ -450,6 +467,7 @@ export function Board({ start, connection }: BoardProps) {
                 setPicks((picks) => [...picks.filter((it) => it.panel !== panel.id), ...made])
               }
               onClearPicks={() => setPicks([])}
+              onZoom={zoom}
             />
           ))}
         </div>
@@ -530,6 +548,16 @@ export function Board({ start, connection }: BoardProps) {
       )}
     </div>
   );
+}
+
+function mostCommon(names: string[]): string | undefined {
+  const count = (name: string) => names.filter((it) => it === name).length;
+  return [...new Set(names)].sort((a, b) => count(b) - count(a))[0];
+}
+
+/** A panel of a table that is none of the board's. */
+function emptyPanel(table: string): PanelDocument {
+  return { id: "", title: "", table, kind: "text", config: {}, layout: { x: 0, y: 0, w: 0, h: 0 } };
 }
 
 async function isKept(entity: string, project: string, name: string): Promise<boolean> {

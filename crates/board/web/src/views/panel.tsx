@@ -2,15 +2,24 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError, panelLink, type TableSummary } from "../api";
+import { bucketed } from "../board/buckets";
+import type { Pick } from "../board/picks";
+import { chartKind } from "../chart/kinds";
+import { type ChartState, LiveChart } from "../chart/live-chart";
+import { prepared } from "../chart/prepare";
+import { TimeStrip } from "../chart/time-strip";
 import { aggregatesOf, needsAggregates, withAggregates } from "../grid/aggregates";
 import { datagridOf, decorate, keepPlace } from "../grid/cells";
 import { defaultView, grown, namesOf, NOTHING, ROW_HEIGHTS, type RowSize } from "../grid/defaults";
+import { HeaderStats } from "../grid/header-stats";
 import { mediaAt, rowsOf } from "../grid/lookup";
+import { SEARCH, searched, searchedText } from "../grid/search";
 import { Tail } from "../grid/tail";
 import { type RowAt, rowAt } from "../grid/walk";
 import { putViewInAddress, viewInAddress } from "../link";
 import type { Connection } from "../live/connection";
-import type { Viewer, ViewerConfig } from "../live/perspective";
+import { NO_OVERLAY } from "../live/overlay";
+import type { Filter, Viewer, ViewerConfig } from "../live/perspective";
 import type { RowsDetail } from "../live/plugins";
 import { LiveViewer } from "../live/viewer";
 import type { PanelStart } from "../start";
@@ -20,6 +29,8 @@ import { Button } from "../ui/button";
 import { ConnectionMark } from "../ui/connection";
 import { Cover } from "../ui/cover";
 import { ExportMenu, exports } from "../ui/export";
+import { FilterDialog } from "../ui/filter";
+import { HeaderMenu } from "../ui/header-menu";
 import { Icon } from "../ui/icon";
 import { Lightbox } from "../ui/media";
 import { Menu, type MenuItem } from "../ui/menu";
@@ -30,7 +41,7 @@ import { toast, toastError } from "../ui/toast";
 import { isTyping } from "../ui/typing";
 import { ViewBar } from "../ui/view-bar";
 import { BOARD_IN_ADDRESS, NewBoardMenu, openBoard } from "./new-board";
-import { formatAgo, formatCount, type Media, plural, type Shapes, shapesOf, visible } from "../values";
+import { formatAgo, formatCount, type Media, plural, shapeIn, type Shapes, shapesOf, visible } from "../values";
 
 interface PanelProps {
   start: PanelStart & { embed: boolean };
@@ -57,10 +68,21 @@ export function Panel({ start, connection }: PanelProps) {
   const [config, setConfig] = useState<ViewerConfig>({});
   const [rows, setRows] = useState<RowsDetail | null>(null);
   const [row, setRow] = useState<RowAt | null>(null);
+  const latestRow = useRef(row);
+  latestRow.current = row;
   const [opened, setOpened] = useState<Opened | null>(null);
+  /** Whether Perspective's own settings are open. */
+  const [isAdvanced, setAdvanced] = useState(false);
+  const [chart, setChart] = useState<ChartState | null>(null);
   const about = useAbout(start, isMissing);
   const isNarrow = useNarrow();
   const aggregates = useRef<Promise<Record<string, string>> | null>(null);
+  /** The column whose menu is open, and the column that a filter is asked for. */
+  const [menu, setMenu] = useState<{ column: string; at: DOMRect } | null>(null);
+  const [filtered, setFiltered] = useState<string | null>(null);
+  const headers = useRef<HeaderStats | null>(null);
+  /** The table that a chart was made of. */
+  const before = useRef<ViewerConfig | null>(null);
   /** How many steps the user can undo. */
   const steps = useRef(0);
 
@@ -94,10 +116,22 @@ export function Panel({ start, connection }: PanelProps) {
       if (template) await openBoard(start, template).catch(toastError);
       const config = linked ?? byDefault();
       setConfig(config);
+      headers.current = new HeaderStats({
+        table: tableOf,
+        rows: () => rowsOf(viewer.current?.save() ?? config),
+        shapes: () => shapes.current,
+        onMenu: (column, at) => setMenu({ column, at }),
+        onFilter: (filter) => void apply({ filter: [...(viewer.current?.save().filter ?? []), ...filter] }),
+      });
       const dress = (viewer: Viewer) => {
         decorate(viewer, name, () => shapes.current, {
+          ...(headers.current && !start.embed && !matchMedia("(width < 640px)").matches && { headers: headers.current }),
           onMedia: (media, column, y) => setOpened({ media, column, y }),
           onRow: (y) => void openRow(y),
+          onChoose: (y) => {
+            // Open details follow the chosen row.
+            if (latestRow.current) void openRow(y);
+          },
           positions,
           onDrawing: (grid, rows) => tail.drawing(grid, rows),
           onDraw: (grid) => tail.drawn(grid),
@@ -147,6 +181,8 @@ export function Panel({ start, connection }: PanelProps) {
       setConfig(config);
     };
     addEventListener("popstate", back);
+    const toggled = (event: Event) => setAdvanced((event as CustomEvent<boolean>).detail);
+    host.current?.addEventListener("perspective-toggle-settings", toggled, { capture: true });
     const stops = [
       () => removeEventListener("popstate", back),
       onTheme(() => live?.restyle()),
@@ -155,6 +191,7 @@ export function Panel({ start, connection }: PanelProps) {
     return () => {
       isGone = true;
       for (const stop of stops) stop();
+      headers.current?.close();
       live?.close();
     };
   }, [name, connection]);
@@ -200,8 +237,34 @@ export function Panel({ start, connection }: PanelProps) {
 
   const settings = () => void viewer.current?.toggleSettings();
   const save = () => viewer.current?.save() ?? {};
+  const isOwnChart = isDrawn && !isAdvanced && chartKind(config) !== null;
+  const showAs = (plugin: string) => {
+    const now = save();
+    if (plugin === "Datagrid") {
+      const { columns, group_by = [], sort = [], aggregates = {} } = before.current ?? now;
+      before.current = null;
+      return void apply({ plugin, columns: columns ?? [], group_by, sort, aggregates });
+    }
+    if ((now.plugin ?? "Datagrid") === "Datagrid") before.current = now;
+    void apply(prepared(plugin, now, shapes.current));
+  };
+  const filterBy = (picks: Pick[]) => {
+    const { filter = [], expressions = {} } = save();
+    const more = picks.flatMap((pick) => pick.filter);
+    if (more.length === 0) return;
+    const needed = Object.assign({}, ...picks.map((pick) => pick.expressions));
+    void apply({ filter: [...filter, ...more], expressions: { ...expressions, ...needed } });
+  };
+  const zoom = (from: number, to: number) => {
+    const others = (save().filter ?? []).filter(([column]) => column !== "timestamp");
+    const span: Filter[] = [
+      ["timestamp", ">=", from],
+      ["timestamp", "<", to],
+    ];
+    void apply({ filter: [...others, ...span] });
+  };
   const hasFilter = (config.filter ?? []).length > 0;
-  const names = [...namesOf(shapes.current), ...Object.keys(config.expressions ?? {})];
+  const names = [...namesOf(shapes.current), ...Object.keys(config.expressions ?? {})].filter((it) => it !== SEARCH);
   return (
     <div class={start.embed ? "page embed" : "page"}>
       {start.embed ? (
@@ -255,21 +318,60 @@ export function Panel({ start, connection }: PanelProps) {
           config={config}
           names={names}
           shapes={shapes.current}
-          rows={rows?.rows ?? null}
+          rows={(isOwnChart ? chart?.rows : rows?.rows) ?? null}
           total={about?.rows ?? null}
           onChange={(changes) => void apply(changes)}
+          onPlugin={showAs}
+          onSearch={(text) => {
+            if (text !== searchedText(save())) void apply(searched(save(), text, shapes.current));
+          }}
+        />
+      )}
+      {isDrawn && !start.embed && !isNarrow && (about?.rows ?? 0) > 0 && (
+        <TimeStrip
+          table={name}
+          connection={connection}
+          shapes={shapes.current}
+          filter={config.filter ?? []}
+          expressions={config.expressions ?? {}}
+          overlay={NO_OVERLAY}
+          span={null}
+          onZoom={zoom}
         />
       )}
       <main class="panel-main">
-        <div class="viewer-host" ref={host} data-testid="viewer" />
+        <div class={isOwnChart ? "viewer-host covered" : "viewer-host"} ref={host} data-testid="viewer" />
+        {isOwnChart && (
+          <div class="own-chart">
+            <LiveChart
+              id="view"
+              title={start.table}
+              table={name}
+              connection={connection}
+              config={bucketed(config, shapes.current)}
+              overlay={NO_OVERLAY}
+              shapes={shapes.current}
+              span={null}
+              onPick={filterBy}
+              onZoom={zoom}
+              onState={setChart}
+            />
+          </div>
+        )}
         {!isDrawn && !isMissing && !error && <Loading what="Opening the table…" />}
         {isMissing && <NoTable start={start} />}
-        {rows && rows.every > 1 && (
+        {isOwnChart && chart?.note.includes("every") && (
+          <p class="sample-note" role="status">
+            Shows {chart.note}: the table has {formatCount(about?.rows ?? 0)}.
+          </p>
+        )}
+        {!isOwnChart && rows && rows.every > 1 && (
           <p class="sample-note" role="status">
             Shows 1 of every {formatCount(rows.every)} rows: the table has {formatCount(rows.rows)}.
           </p>
         )}
-        {isDrawn && rows?.rows === 0 && !error && (
+        {isOwnChart && chart?.error && <p class="panel-note error">{chart.error}</p>}
+        {isDrawn && (isOwnChart ? chart?.rows : rows?.rows) === 0 && !error && (
           <Cover host={host.current}>
             <p class="cover-columns">
               {(config.columns ?? []).map((column) => (
@@ -277,7 +379,7 @@ export function Panel({ start, connection }: PanelProps) {
               ))}
             </p>
             <p>{hasFilter ? `No row matches the filter: 0 of ${plural(about?.rows ?? 0, "row")}` : "No rows yet"}</p>
-            {hasFilter && <Button label="Clear the filter" kind="primary" onClick={() => void apply({ filter: [] })} />}
+            {hasFilter && <Button label="Clear the filter" kind="primary" onClick={() => void apply({ filter: [], ...(searchedText(config) && searched({ ...config, filter: [] }, "", shapes.current)) })} />}
           </Cover>
         )}
         {error && (
@@ -289,9 +391,42 @@ export function Panel({ start, connection }: PanelProps) {
           </State>
         )}
         {row !== null && (
-          <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
+          <RowDrawer
+            at={row}
+            onFilter={(filter) => void apply({ filter: [...(save().filter ?? []), filter] })}
+            onMove={setRow}
+            onClose={() => setRow(null)}
+          />
         )}
       </main>
+      {menu && (
+        <HeaderMenu
+          key={menu.column}
+          {...menu}
+          config={save()}
+          shape={shapeIn(shapes.current, menu.column)}
+          stats={headers.current?.of(menu.column) ?? null}
+          onChange={(changes) => void apply(changes)}
+          onChart={(changes) => {
+            before.current = save();
+            void apply(changes);
+          }}
+          onFilter={() => setFiltered(menu.column)}
+          onClose={() => setMenu(null)}
+        />
+      )}
+      {filtered !== null && (
+        <FilterDialog
+          names={[filtered, ...names.filter((it) => it !== filtered)]}
+          shapes={shapes.current}
+          filter={null}
+          onDone={(filter) => {
+            void apply({ filter: [...(save().filter ?? []), filter] });
+            setFiltered(null);
+          }}
+          onClose={() => setFiltered(null)}
+        />
+      )}
       {opened && (
         <Lightbox
           title={opened.column}
@@ -365,7 +500,7 @@ function Facts({ about }: { about: TableSummary }) {
 }
 
 /** The name of Perspective's own settings. */
-const SETTINGS = "Columns, sort, filter, charts";
+const SETTINGS = "Advanced settings";
 
 function heights(viewer: () => LiveViewer | null): MenuItem[] {
   const set = (size: RowSize) => {

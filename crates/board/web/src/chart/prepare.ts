@@ -1,0 +1,26 @@
+// What a chart shows at first: a table's view often has no groups, and columns that are no numbers.
+
+import type { ViewerConfig } from "../live/perspective";
+import type { Shapes } from "../values";
+import { chartKind } from "./kinds";
+
+/** How many columns a chart of a table shows at first. */
+const FEW = 4;
+
+/** Adds to a view what a kind of chart needs. */
+export function prepared(plugin: string, config: ViewerConfig, shapes: Shapes): ViewerConfig {
+  const isNumber = (name: string) => shapes.get(name)?.isFloat === true || shapes.get(name)?.isInteger === true;
+  const shown = (config.columns ?? []).filter((column) => column !== null);
+  const numbers = [...new Set([...shown, ...shapes.keys()])].filter(isNumber);
+  if (plugin === "X/Y Scatter") {
+    const columns = shown.filter(isNumber).length >= 2 ? shown.filter(isNumber) : numbers;
+    return { plugin, group_by: [], split_by: [], columns: columns.length >= 2 ? columns : shown };
+  }
+  const isGrouped = chartKind({ plugin, group_by: ["any"], columns: ["any"] }) !== null;
+  if (!isGrouped || (config.group_by ?? []).length > 0) return { plugin };
+  const measures = plugin === "Y Bar" || plugin === "X Bar" ? [] : shown.filter(isNumber).slice(0, FEW);
+  if (measures.length > 0) return { plugin, group_by: ["timestamp"], sort: [], columns: measures, aggregates: {} };
+  const rows = shapes.has("rows") ? "streamtable rows" : "rows";
+  const expressions = { ...config.expressions, [rows]: "1" };
+  return { plugin, group_by: ["timestamp"], sort: [], columns: [rows], aggregates: { [rows]: "count" }, expressions };
+}
