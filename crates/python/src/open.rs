@@ -19,9 +19,6 @@ use streamtable_transport_hyper::HyperTransport;
 use crate::process::{Announcement, generation, print_line, wait};
 use crate::{errors, process, value};
 
-/// The project of tables that name none, as in W&B's clients.
-const DEFAULT_PROJECT: &str = "uncategorized";
-
 /// The arguments of the constructor.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -81,7 +78,7 @@ impl Open {
     /// Opens a table without holding the GIL.
     pub(crate) fn new(py: Python<'_>, options: &Arc<Options>) -> PyResult<Arc<Self>> {
         let builder = options.settings().and_then(|settings| {
-            let builder = options.builder(py, &settings)?;
+            let builder = options.builder(py)?;
             Ok((builder, options.remote(settings)))
         });
         let open = Self::with_builder(py, options, builder)?;
@@ -167,12 +164,10 @@ impl Options {
         self.base_url.is_none() && std::env::var_os("WANDB_BASE_URL").is_none()
     }
 
-    fn builder(&self, py: Python<'_>, settings: &Settings) -> Result<Builder, OpenError> {
+    fn builder(&self, py: Python<'_>) -> Result<Builder, OpenError> {
         let mut builder = self.whole_builder(py, &self.name)?;
         if let Some(project) = &self.project {
             builder = builder.project(project);
-        } else if !self.name.contains('/') && settings.project.is_none() {
-            builder = builder.project(DEFAULT_PROJECT);
         }
         if let Some(entity) = &self.entity {
             builder = builder.entity(entity);

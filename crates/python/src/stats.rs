@@ -83,7 +83,6 @@ impl From<streamtable::Stats> for Stats {
 #[pymethods]
 impl Stats {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "one for each count")]
     fn new(
         logged: u64,
         acked: u64,

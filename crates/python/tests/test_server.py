@@ -26,7 +26,7 @@ def test_serve_starts_a_server_for_tables_that_name_none(
         assert f"at {server.url} until this program ends" in capsys.readouterr().err
         with StreamTable("requests", quiet=True) as table:
             table.log({"n": 1})
-            assert (table.base_url, table.path) == (server.url, "me/uncategorized/requests")
+            assert (table.base_url, table.path) == (server.url, "me/stream-tables/requests")
         assert table.rows(columns=["n"]) == [{"n": 1}]
         again = streamtable.serve(port=int(server.url.rsplit(":", 1)[1]), quiet=True)
         assert (again.url, again.is_own) == (server.url, False)

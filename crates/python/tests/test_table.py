@@ -288,7 +288,7 @@ def test_a_name_alone_is_enough(open_table: Open, monkeypatch: pytest.MonkeyPatc
     name = f"t{uuid.uuid4().hex[:12]}"
     table = open_table(name)
     table.log({"n": 1})
-    assert table.path == f"me/uncategorized/{name}"
+    assert table.path == f"me/stream-tables/{name}"
     assert table.rows(columns=["n"]) == [{"n": 1}]
 
 
