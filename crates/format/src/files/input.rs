@@ -1,6 +1,7 @@
 //! A source that was inspected.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -43,6 +44,7 @@ impl fmt::Display for Position {
 
 /// What a source contains.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Item {
     /// A row, or why it is invalid.
     Row(Position, Result<Row, String>),
@@ -140,8 +142,8 @@ impl Input {
         text::decoded(Box::new(sample), self.encoding).read_to_end(&mut text)?;
         let shape = Shape::detect(&text, self.format, options, &mut self.notes)?;
         let all: Box<dyn Read> = match &self.bytes {
-            Bytes::File(file) => {
-                let file = self.compression.reader(Box::new(file.try_clone()?))?;
+            Bytes::File(path) => {
+                let file = self.compression.reader(Box::new(File::open(path)?))?;
                 Box::new(text::decoded(file, self.encoding))
             }
             Bytes::Pipe(_) => {
@@ -151,11 +153,12 @@ impl Input {
                 Box::new(io::Cursor::new(text))
             }
         };
-        let plan = csv::Plan::new(all, shape, options, &mut self.notes)?;
-        if let Bytes::File(file) = &mut self.bytes {
-            io::Seek::rewind(file)?;
-        }
-        Ok(plan)
+        csv::Plan::new(all, shape, options, &mut self.notes)
+    }
+
+    /// Returns the name of the source.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Returns the format.
@@ -189,10 +192,12 @@ impl Input {
         let is_binary = matches!(format, Format::Parquet | Format::Arrow);
         let direct = is_binary && compression == Compression::None;
         let result = match source {
-            Bytes::File(file) if direct => columns(format, file, Some(bytes), &naive, &mut deliver),
+            Bytes::File(path) if direct => {
+                columns(format, File::open(path)?, Some(bytes), &naive, &mut deliver)
+            }
             source => {
                 let raw: Box<dyn Read + Send> = match source {
-                    Bytes::File(file) => Box::new(file),
+                    Bytes::File(path) => Box::new(File::open(path)?),
                     Bytes::Pipe(pipe) => Box::new(pipe.into_read()),
                 };
                 let raw = Box::new(Counted { inner: raw, bytes: Arc::clone(bytes) });
@@ -218,7 +223,7 @@ impl Input {
 
 fn columns(
     format: Format,
-    file: std::fs::File,
+    file: File,
     bytes: Option<&Arc<AtomicU64>>,
     naive: &NaiveTimes,
     deliver: Deliver<'_>,

@@ -53,8 +53,9 @@ impl fmt::Display for Source {
 
 /// The bytes of a source.
 pub(super) enum Bytes {
-    /// A regular file, which can be read more than once.
-    File(fs::File),
+    /// A regular file, which can be read more than once. It is opened for each reading, so that many
+    /// files can be inspected before the first one is read.
+    File(PathBuf),
     /// A pipe, of which the first bytes were read.
     Pipe(Pipe),
 }
@@ -65,9 +66,10 @@ impl Bytes {
         match source {
             Source::Stdin => Ok(Self::Pipe(Pipe::new(io::stdin())?)),
             Source::File(path) => {
-                let file = fs::File::open(path)?;
-                let is_regular = file.metadata()?.is_file();
-                Ok(if is_regular { Self::File(file) } else { Self::Pipe(Pipe::new(file)?) })
+                if fs::metadata(path)?.is_file() {
+                    return Ok(Self::File(path.clone()));
+                }
+                Ok(Self::Pipe(Pipe::new(fs::File::open(path)?)?))
             }
         }
     }
@@ -75,10 +77,9 @@ impl Bytes {
     /// Returns the first bytes.
     pub(super) fn sample(&self) -> io::Result<Vec<u8>> {
         match self {
-            Self::File(file) => {
+            Self::File(path) => {
                 let mut sample = Vec::new();
-                file.try_clone()?.take(SAMPLE_BYTES as u64).read_to_end(&mut sample)?;
-                io::Seek::rewind(&mut &*file)?;
+                fs::File::open(path)?.take(SAMPLE_BYTES as u64).read_to_end(&mut sample)?;
                 Ok(sample)
             }
             Self::Pipe(pipe) => Ok(pipe.sample.clone()),
