@@ -63,7 +63,7 @@ pub(crate) struct InputArgs {
     /// mark says]
     #[arg(long, value_name = "NAME")]
     encoding: Option<String>,
-    /// Zone of times that have none: utc, local, or a name such as Europe/Berlin [default: utc; in
+    /// Zone of times that have none: utc, local, or a name such as Europe/Berlin [default: local; in
     /// CSV such times stay text]
     #[arg(long, value_name = "ZONE")]
     naive: Option<NaiveTimes>,

@@ -42,7 +42,7 @@ pub struct ArrowRow<'a> {
 impl Serialize for ArrowRow<'_> {
     /// Serializes a map with one entry per column, in the order of the batch.
     ///
-    /// Fails on bytes, intervals, unions, and instants outside the years 1 to 9999. The error names the
+    /// Fails on bytes, intervals, and instants outside the years 1 to 9999. The error names the
     /// column.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { batch, row, naive } = *self;
@@ -247,6 +247,10 @@ impl Serialize for Cell<'_> {
                 map.end()
             }
             DataType::Map(_, _) => self.entries(serializer),
+            DataType::Union(_, _) => {
+                let value = array.as_union().value(row);
+                self.nested(value.as_ref(), 0).serialize(serializer)
+            }
             DataType::Binary
             | DataType::LargeBinary
             | DataType::BinaryView

@@ -8,12 +8,11 @@ use jiff::tz::TimeZone;
 
 /// The time zone of times that have none.
 ///
-/// One rule for all readers and clients: a time without a zone is UTC, unless the caller names another
-/// zone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One rule for all readers and clients: a time without a zone is in the time zone of the machine that
+/// logs it, as a program's own clock is, unless the caller names another zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NaiveTimes {
     /// UTC.
-    #[default]
     Utc,
     /// Another zone. Of a time that occurs twice, the first one is meant. A time that clocks skip is
     /// moved forward by the length of the gap.
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_a_zone_is_utc_unless_a_zone_is_named() {
+    fn times_without_a_zone_are_converted_from_the_named_zone() {
         check("utc", "2026-01-02T12:00:00Z", "2026-01-02T12:00:00Z");
         check("America/New_York", "2026-01-02T12:00:00Z", "2026-01-02T17:00:00Z");
         // Clocks are set back: the first of the two times.

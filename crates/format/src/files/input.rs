@@ -127,7 +127,7 @@ impl Input {
             encoding,
             csv: None,
             skip: options.skip.clone(),
-            naive: options.naive.clone().unwrap_or_default(),
+            naive: options.naive.clone().unwrap_or_else(NaiveTimes::local),
             notes: Vec::new(),
         };
         if matches!(format, Format::Csv | Format::Tsv) {

@@ -53,7 +53,8 @@ pub struct Options {
     pub number: Vec<String>,
     /// Columns to leave out.
     pub skip: Vec<String>,
-    /// The zone of times that have none. `None` is UTC for typed values, and keeps texts as they are.
+    /// The zone of times that have none. `None` is this machine's for typed values, and keeps texts as
+    /// they are.
     pub naive: Option<NaiveTimes>,
 }
 

@@ -1,7 +1,6 @@
 //! `POST …/rows`: appends rows without an SDK.
 
 mod body;
-mod split;
 mod upload;
 
 use std::time::Duration;
@@ -10,6 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use streamtable_format::json::{SplitError, Splitter};
 use streamtable_schema::ColumnPolicy;
 use streamtable_store::LineNumber;
 use streamtable_wire::COLUMNS_HEADER;
@@ -17,7 +17,6 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use self::body::{BodyError, Inflated};
-use self::split::{SplitError, Splitter};
 use self::upload::{Upload, out_of_range};
 use super::extract::{Board, Table};
 use super::{ApiState, STREAM_OFFSET, STREAM_WRITER};
