@@ -71,18 +71,18 @@ pub(crate) struct InputArgs {
 
 impl InputArgs {
     /// Returns the options of the reader.
-    pub(crate) fn options(self) -> Result<Options, Failure> {
+    pub(crate) fn options(&self) -> Result<Options, Failure> {
         let delimiter = self.delimiter.as_deref().map(delimiter).transpose()?;
         let mut options = Options::default();
         options.format = self.format.map(Into::into);
         options.delimiter = delimiter;
-        options.encoding = self.encoding;
+        options.encoding = self.encoding.clone();
         options.skip_lines = self.skip_lines;
         options.decimal_comma = self.decimal_comma;
-        options.text = self.text;
-        options.number = self.number;
-        options.skip = self.skip;
-        options.naive = self.naive;
+        options.text = self.text.clone();
+        options.number = self.number.clone();
+        options.skip = self.skip.clone();
+        options.naive = self.naive.clone();
         Ok(options)
     }
 }

@@ -291,9 +291,7 @@ pub fn lossy_columns(batch: &RecordBatch) -> Vec<Note> {
     let columns = schema.fields().iter().zip(batch.columns());
     columns
         .filter(|(field, _)| is_column(field))
-        .filter_map(|(field, column)| {
-            Some(Note::column(field.name(), loss(column.as_ref())?))
-        })
+        .filter_map(|(field, column)| Some(Note::column(field.name(), loss(column.as_ref())?)))
         .collect()
 }
 
@@ -307,7 +305,8 @@ fn loss(array: &dyn Array) -> Option<String> {
             })
         }
         DataType::Duration(unit) => is_duration_inexact(array, *unit).then(|| {
-            "durations are stored as seconds, and some have more digits than a number holds".to_owned()
+            "durations are stored as seconds, and some have more digits than a number holds"
+                .to_owned()
         }),
         DataType::Decimal32(_, _) => decimals::<Decimal32Type>(array),
         DataType::Decimal64(_, _) => decimals::<Decimal64Type>(array),

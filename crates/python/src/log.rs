@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use serde::{Serialize, Serializer};
-use streamtable_format::{ArrowRow, NaiveTimes};
 use streamtable::{LogError, Logged, Refusal, Refused, Row, Value, WhenFull};
+use streamtable_format::{ArrowRow, NaiveTimes};
 
 use crate::arrow::Batches;
 use crate::errors::{LogFailure, NotTaken, Why};
@@ -310,8 +310,7 @@ impl<'a, 'py> Call<'a, 'py> {
             let mut row = 0;
             while row < batch.num_rows() {
                 let end = batch.num_rows().min(row + CHUNK);
-                let rows =
-                    (row..end).map(|row| ArrowRow { batch: &batch, row, naive: &naive });
+                let rows = (row..end).map(|row| ArrowRow { batch: &batch, row, naive: &naive });
                 match wait(self.py, |keep_waiting| table.log_while(rows, keep_waiting))? {
                     Ok(logged) => self.took(logged),
                     Err(error) => {

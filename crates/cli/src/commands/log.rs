@@ -271,7 +271,9 @@ async fn inspect(sources: Vec<Source>, options: Options) -> Result<Vec<Checked>,
 
 fn input_failure(source: &impl std::fmt::Display, error: &InputError) -> Failure {
     match error {
-        InputError::Decision { .. } => Failure::failed(format!("{source}: {error}; nothing was logged")),
+        InputError::Decision { .. } => {
+            Failure::failed(format!("{source}: {error}; nothing was logged"))
+        }
         error => Failure::failed(format!("{source}: {error}")),
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn read_parquet(
 ) -> Result<(), InputError> {
     let invalid = |error: &dyn std::fmt::Display| InputError::invalid(Format::Parquet, error);
     let length = file.metadata()?.len();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| invalid(&error))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| invalid(&error))?;
     let rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| invalid(&error))?;
     let mut rows_read = Rows::new(naive);

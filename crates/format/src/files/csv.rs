@@ -97,9 +97,7 @@ impl Plan {
             let line = record.position().map_or(0, csv::Position::line) + self.shape.skip_lines;
             let row = match record.len() == self.columns.len() {
                 true => self.row(record, line, &mut is_reported, deliver),
-                false => {
-                    Err(format!("{} cells for {} columns", record.len(), self.columns.len()))
-                }
+                false => Err(format!("{} cells for {} columns", record.len(), self.columns.len())),
             };
             if !deliver(Found::Row(line, row)) {
                 return Ok(());

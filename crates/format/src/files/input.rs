@@ -148,7 +148,8 @@ impl Input {
             }
             Bytes::Pipe(_) => {
                 // The last line of the sample may be incomplete.
-                let end = text.iter().rposition(|&byte| byte == b'\n').map_or(text.len(), |at| at + 1);
+                let end =
+                    text.iter().rposition(|&byte| byte == b'\n').map_or(text.len(), |at| at + 1);
                 text.truncate(end);
                 Box::new(io::Cursor::new(text))
             }
@@ -179,7 +180,8 @@ impl Input {
         bytes: &Arc<AtomicU64>,
         sink: &mut dyn FnMut(Item) -> bool,
     ) -> Result<(), InputError> {
-        let Self { name, bytes: source, compression, format, encoding, csv, skip, naive, .. } = self;
+        let Self { name, bytes: source, compression, format, encoding, csv, skip, naive, .. } =
+            self;
         let mut own_columns = false;
         let mut deliver = |found: Found| match found {
             Found::Note(note) => sink(Item::Note(note)),
@@ -261,9 +263,10 @@ fn read_json(mut input: impl Read, deliver: Deliver<'_>) -> Result<(), InputErro
         for piece in pieces.drain(..) {
             let found = match piece {
                 Piece::Row { number, text } => Found::Row(number, json::row(text.trim_ascii())),
-                Piece::TooLong { number } => {
-                    Found::Row(number, Err(format!("the row is longer than {MAX_LINE_BYTES} bytes")))
-                }
+                Piece::TooLong { number } => Found::Row(
+                    number,
+                    Err(format!("the row is longer than {MAX_LINE_BYTES} bytes")),
+                ),
             };
             if !deliver(found) {
                 return Ok(());

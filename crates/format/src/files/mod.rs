@@ -8,9 +8,9 @@ mod number;
 mod options;
 mod shape;
 mod stream;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 mod types;
 
 pub use input::{Input, Item, Position};

@@ -98,9 +98,14 @@ pub(super) fn parse_loose(text: &str) -> Option<Parsed> {
     if let Ok(int) = text.parse() {
         return Some(Parsed::Int(int));
     }
-    let starts_like_a_number =
-        text.bytes().find(|it| !matches!(it, b'+' | b'-' | b'.')).is_some_and(|it| it.is_ascii_digit());
-    text.parse().ok().filter(|value: &f64| starts_like_a_number && value.is_finite()).map(Parsed::Float)
+    let starts_like_a_number = text
+        .bytes()
+        .find(|it| !matches!(it, b'+' | b'-' | b'.'))
+        .is_some_and(|it| it.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|value: &f64| starts_like_a_number && value.is_finite())
+        .map(Parsed::Float)
 }
 
 #[cfg(test)]
@@ -140,9 +145,32 @@ mod tests {
     #[test]
     fn texts_that_would_print_differently_are_no_numbers() {
         for text in [
-            "007", "-007", "+5", "-0", "1e5", "7e10", "0E0", ".5", "5.", "1.2.3", "0x10", "1_000",
-            "9223372036854775808", "12345678901234567890", "0.12345678901234567890", "1e999", "e5",
-            "1e", "1e+", "-", "", "1 ", "nan", "inf", "0.1e-5", "10e-7",
+            "007",
+            "-007",
+            "+5",
+            "-0",
+            "1e5",
+            "7e10",
+            "0E0",
+            ".5",
+            "5.",
+            "1.2.3",
+            "0x10",
+            "1_000",
+            "9223372036854775808",
+            "12345678901234567890",
+            "0.12345678901234567890",
+            "1e999",
+            "e5",
+            "1e",
+            "1e+",
+            "-",
+            "",
+            "1 ",
+            "nan",
+            "inf",
+            "0.1e-5",
+            "10e-7",
         ] {
             check(text, None);
         }

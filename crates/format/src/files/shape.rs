@@ -102,7 +102,11 @@ fn best_delimiter(sample: &[u8], usual: u8) -> u8 {
         let share = if most > 1 { share / widths.len().max(1) } else { 0 };
         (share, delimiter == usual, most)
     };
-    DELIMITERS.into_iter().max_by_key(|&it| score(it)).filter(|&it| score(it).0 > 0).unwrap_or(usual)
+    DELIMITERS
+        .into_iter()
+        .max_by_key(|&it| score(it))
+        .filter(|&it| score(it).0 > 0)
+        .unwrap_or(usual)
 }
 
 /// Returns the number of cells of each record. The last record is left out if it may be cut.
@@ -160,7 +164,9 @@ pub(super) fn unique_names(names: Vec<String>, notes: &mut Vec<Note>) -> Vec<Str
         let position = index + 1;
         notes.push(Note::new(match is_empty {
             true => format!("column {position} has no name and is stored as {new:?}"),
-            false => format!("the name {name:?} occurs again in column {position}, which is stored as {new:?}"),
+            false => format!(
+                "the name {name:?} occurs again in column {position}, which is stored as {new:?}"
+            ),
         }));
         unique.push(new);
     }

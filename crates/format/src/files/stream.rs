@@ -37,7 +37,9 @@ impl Source {
     pub fn len(&self) -> Option<u64> {
         match self {
             Self::Stdin => None,
-            Self::File(path) => path.metadata().ok().filter(fs::Metadata::is_file).map(|it| it.len()),
+            Self::File(path) => {
+                path.metadata().ok().filter(fs::Metadata::is_file).map(|it| it.len())
+            }
         }
     }
 }
@@ -124,9 +126,9 @@ impl Pipe {
         while self.sample.len() < SAMPLE_BYTES {
             let chunk = match deadline {
                 None => self.chunks.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(deadline) => {
-                    self.chunks.recv_timeout(Instant::saturating_duration_since(&deadline, Instant::now()))
-                }
+                Some(deadline) => self
+                    .chunks
+                    .recv_timeout(Instant::saturating_duration_since(&deadline, Instant::now())),
             };
             match chunk {
                 Ok(chunk) => self.sample.extend(chunk?),
@@ -139,7 +141,8 @@ impl Pipe {
 
     /// Returns all bytes, beginning with the sample.
     pub(super) fn into_read(self) -> impl Read + Send {
-        Cursor::new(self.sample).chain(Chunks { current: Cursor::new(Vec::new()), rest: self.chunks })
+        Cursor::new(self.sample)
+            .chain(Chunks { current: Cursor::new(Vec::new()), rest: self.chunks })
     }
 }
 

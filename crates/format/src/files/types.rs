@@ -73,7 +73,8 @@ impl Guess {
         }
         if self.is_bool {
             let spelling = bool_spelling(cell).map(|it| it >> 1);
-            self.is_bool = spelling.is_some() && (self.spelling.is_none() || self.spelling == spelling);
+            self.is_bool =
+                spelling.is_some() && (self.spelling.is_none() || self.spelling == spelling);
             self.spelling = spelling;
         }
         if self.is_number {
@@ -132,10 +133,13 @@ impl Guess {
         if self.is_naive {
             return match naive {
                 Some(_) => (Kind::NaiveInstant, None),
-                None => (Kind::Text, Some(Note::column(
-                    name,
-                    "times without a zone are kept as text; --naive utc, local or a zone makes them instants",
-                ))),
+                None => (
+                    Kind::Text,
+                    Some(Note::column(
+                        name,
+                        "times without a zone are kept as text; --naive utc, local or a zone makes them instants",
+                    )),
+                ),
             };
         }
         let note = match &self.odd {
@@ -165,9 +169,9 @@ pub(super) fn value(cell: &str, kind: Kind, naive_zone: &NaiveTimes) -> Option<V
     match kind {
         Kind::Text => Some(Value::from(cell)),
         Kind::Bool => Some(Value::from(bool_spelling(cell)? & 1 == 1)),
-        Kind::Number => {
-            number::parse(cell).map(|it| number(it.value)).or_else(|| special(cell).map(Value::from))
-        }
+        Kind::Number => number::parse(cell)
+            .map(|it| number(it.value))
+            .or_else(|| special(cell).map(Value::from)),
         Kind::LooseNumber => {
             number::parse_loose(cell).map(number).or_else(|| special(cell).map(Value::from))
         }
@@ -214,7 +218,7 @@ pub(super) fn is_decimal_comma(cell: &str) -> bool {
 /// Parses an instant with a zone, of which no digit is lost.
 fn instant(cell: &str) -> Option<Timestamp> {
     let at: jiff::Timestamp = begins_with_a_date(cell).then(|| cell.parse().ok())??;
-    (at.subsec_nanosecond() % 1000 == 0).then(|| at.into())
+    (at.subsec_nanosecond() % 1000 == 0).then(|| Timestamp::from_micros(at.as_microsecond()))
 }
 
 /// Parses a date and time without a zone, as microseconds since 1970 on its clock.

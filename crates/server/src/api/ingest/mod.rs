@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use streamtable_format::json::{SplitError, Splitter};
+use streamtable_format::json::Splitter;
 use streamtable_schema::ColumnPolicy;
 use streamtable_store::LineNumber;
 use streamtable_wire::COLUMNS_HEADER;
@@ -74,7 +74,7 @@ async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiErro
         for piece in pieces.drain(..) {
             upload.push(piece).await?;
         }
-        split?;
+        split.map_err(|error| ApiError::bad_request(error.to_string()))?;
         if is_end {
             return upload.store().await;
         }
@@ -127,11 +127,5 @@ impl From<BodyError> for ApiError {
             BodyError::Broken { .. } => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())
-    }
-}
-
-impl From<SplitError> for ApiError {
-    fn from(error: SplitError) -> Self {
-        Self::bad_request(error.to_string())
     }
 }
