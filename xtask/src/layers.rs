@@ -32,6 +32,7 @@ const LAYERS: &[Layer] = &[
             "streamtable",
             "streamtable-board",
             "streamtable-digits",
+            "streamtable-format",
             "streamtable-mock-backend",
             "streamtable-store",
         ],

@@ -224,6 +224,7 @@ impl StreamTable {
         self.table().rows_url()
     }
 
+    #[cfg(feature = "tracing-layer")]
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }

@@ -8,8 +8,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use serde::{Serialize, Serializer};
 use streamtable::{LogError, Logged, Refusal, Refused, Row, Value, WhenFull};
+use streamtable_format::{ArrowRow, NaiveTimes};
 
-use crate::arrow::{ArrowRow, Batches, Naive};
+use crate::arrow::Batches;
 use crate::errors::{LogFailure, NotTaken, Why};
 use crate::open::Open;
 use crate::plain::Plain;
@@ -305,11 +306,11 @@ impl<'a, 'py> Call<'a, 'py> {
                     return self.frame_rows(frame, first, PyValueError::new_err(error));
                 }
             };
+            let naive = NaiveTimes::local();
             let mut row = 0;
             while row < batch.num_rows() {
                 let end = batch.num_rows().min(row + CHUNK);
-                let rows =
-                    (row..end).map(|row| ArrowRow { batch: &batch, row, naive: Naive::Local });
+                let rows = (row..end).map(|row| ArrowRow { batch: &batch, row, naive: &naive });
                 match wait(self.py, |keep_waiting| table.log_while(rows, keep_waiting))? {
                     Ok(logged) => self.took(logged),
                     Err(error) => {

@@ -13,13 +13,14 @@ use streamtable::{
     Builder, ColumnPolicy, FlushError, OpenError, Refusal, Rejected, Stats, StreamTable, WhenFull,
     WhenUnreachable,
 };
+use streamtable_format::{Input, InputError, Item, Note, Options, Position, Source};
 use streamtable_transport_hyper::HyperTransport;
 use tokio::sync::{mpsc, watch};
 
 use crate::cli::Global;
 use crate::commands::serve::Signals;
 use crate::failure::Failure;
-use crate::input::{self, Format, Item, Options, Place, Source};
+use crate::input::InputArgs;
 use crate::output::print;
 use crate::progress;
 use crate::remote::{Remote, settings};
@@ -54,10 +55,11 @@ Examples:
   streamtable log me/shop/orders --text zip orders-*.csv
   streamtable log me/shop/orders orders.parquet
 
-The format of a file follows from its name; standard input has one JSON object per
-line unless --format is given. In CSV, integers, other numbers, true, false and
-instants such as 2026-01-02T03:04:05Z are recognized, an empty cell is null, and
-everything else is text.
+Each file is inspected before its first row is logged: compression (gzip, zstd),
+encoding, format, and in CSV the delimiter and the types of the columns. Choices are
+printed once, each with the option that changes it; if one is yours to make, nothing is
+logged. A CSV column has numbers only if all its cells print as they are written, so
+versions, codes and hashes stay text. An empty cell is null.
 
 Rows are sent while the input is read, so rows from a slow pipe are visible at once.
 If the server is unreachable, at the start or later, rows wait on disk. A rejected
@@ -76,9 +78,6 @@ pub(crate) struct Log {
     /// Files with rows; `-` or no file means standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Format of the rows [default: from each file's name, else jsonl]
-    #[arg(long, short, value_enum)]
-    format: Option<Format>,
     /// Add new columns to the table; missing columns become null
     #[arg(long, conflicts_with = "strict")]
     evolve: bool,
@@ -88,18 +87,14 @@ pub(crate) struct Log {
     /// Only write the rows to disk; `streamtable sync` delivers them later
     #[arg(long)]
     offline: bool,
-    /// CSV column to read as text, whatever its cells look like; may be repeated
-    #[arg(long, value_name = "COLUMN")]
-    text: Vec<String>,
-    /// Column to leave out; may be repeated
-    #[arg(long, value_name = "COLUMN")]
-    skip: Vec<String>,
     /// How long to wait at the end while no further row is stored; the others stay on disk
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
     /// Print only warnings and errors
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    input: InputArgs,
 }
 
 impl Log {
@@ -108,13 +103,14 @@ impl Log {
     /// The first signal ends the reading and limits the wait; the second one ends the wait.
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let sources = self.sources()?;
+        let options = self.input.options()?;
+        let inputs = inspect(sources.clone(), options.clone()).await?;
         let rejected: Arc<Mutex<Vec<Rejected>>> = Arc::default();
         let table = self.open(global, &rejected).await?;
         let total = sources.iter().map(Source::len).sum::<Option<u64>>();
         let bar = if self.quiet { ProgressBar::hidden() } else { progress::bytes(total) };
         let bytes = Arc::new(AtomicU64::new(0));
-        let options = Options { format: self.format, text: self.text, skip: self.skip };
-        let items = read(sources, options, &bytes);
+        let items = read(inputs, options, &bytes);
 
         let report =
             RefusalReport { bar: bar.clone(), refused: 0, knows_columns: false, is_at_risk: false };
@@ -252,19 +248,61 @@ fn failure(error: OpenError) -> Failure {
     }
 }
 
-/// Reads the sources on a detached thread, since a pipe may never end.
+/// A source, which was inspected unless it is standard input: a pipe may stay empty for long.
+enum Checked {
+    Input(Input),
+    Pipe(Source),
+}
+
+/// Inspects all files, so that nothing is logged if one of them needs a decision.
+async fn inspect(sources: Vec<Source>, options: Options) -> Result<Vec<Checked>, Failure> {
+    let inspect = move || {
+        let check = |source: Source| match source {
+            Source::Stdin => Ok(Checked::Pipe(source)),
+            Source::File(_) => match Input::inspect(&source, &options) {
+                Ok(input) => Ok(Checked::Input(input)),
+                Err(error) => Err(input_failure(&source, &error)),
+            },
+        };
+        sources.into_iter().map(check).collect()
+    };
+    tokio::task::spawn_blocking(inspect).await.map_err(Failure::failed)?
+}
+
+fn input_failure(source: &impl std::fmt::Display, error: &InputError) -> Failure {
+    match error {
+        InputError::Decision { .. } => {
+            Failure::failed(format!("{source}: {error}; nothing was logged"))
+        }
+        error => Failure::failed(format!("{source}: {error}")),
+    }
+}
+
+/// Reads the inputs on a detached thread, since a pipe may never end.
 fn read(
-    sources: Vec<Source>,
+    inputs: Vec<Checked>,
     options: Options,
     bytes: &Arc<AtomicU64>,
 ) -> mpsc::Receiver<Result<Item, Failure>> {
     let (sender, receiver) = mpsc::channel(QUEUE_ROWS);
     let bytes = Arc::clone(bytes);
     std::thread::spawn(move || {
-        for source in &sources {
+        for input in inputs {
             let mut sink = |item| sender.blocking_send(Ok(item)).is_ok();
-            if let Err(error) = input::read(source, &options, &bytes, &mut sink) {
-                let _ = sender.blocking_send(Err(Failure::failed(format!("{source}: {error}"))));
+            let read = || -> Result<(), Failure> {
+                let input = match input {
+                    Checked::Input(input) => input,
+                    Checked::Pipe(source) => Input::inspect(&source, &options)
+                        .map_err(|error| input_failure(&source, &error))?,
+                };
+                let name = input.name().to_owned();
+                for note in input.notes() {
+                    sink(Item::Note(note.clone()));
+                }
+                input.read(&bytes, &mut sink).map_err(|error| input_failure(&name, &error))
+            };
+            if let Err(failure) = read() {
+                let _ = sender.blocking_send(Err(failure));
                 return;
             }
         }
@@ -335,11 +373,13 @@ impl Session {
         let mut failed = None;
         for (index, item) in items.into_iter().enumerate() {
             match item {
-                Ok((place, Ok(row))) => {
+                Ok(Item::Row(place, Ok(row))) => {
                     places.push((index, place));
                     rows.push(row);
                 }
-                Ok((place, Err(reason))) => bad.push((index, place, reason)),
+                Ok(Item::Row(place, Err(reason))) => bad.push((index, place, reason)),
+                Ok(Item::Note(note)) => self.report.note(&note),
+                Ok(_) => {}
                 Err(failure) => failed = Some(failure),
             }
         }
@@ -484,8 +524,12 @@ struct RefusalReport {
 }
 
 impl RefusalReport {
-    fn row(&mut self, place: &Place, reason: &str) {
+    fn row(&mut self, place: &Position, reason: &str) {
         self.warn(format!("{place}: {reason}"));
+    }
+
+    fn note(&self, note: &Note) {
+        self.bar.suspend(|| style::note(note));
     }
 
     fn rejected(&mut self, line: &str, reason: &str) {

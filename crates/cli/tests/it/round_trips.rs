@@ -116,7 +116,10 @@ fn invalid_rows_are_reported_and_skipped() {
     let bad = "{\"a\":1}\nnope\n\n{\"a\":2,\"b\":3}\n[1]\n{\"a\":[]}\n{\"a\":4}\n";
     let logged = home.pipe(&["log", "me/shop/bad"], bad);
     assert_eq!(logged.code, Some(1));
-    assert_eq!(logged.out, "me/shop/bad: 2 logged, 2 acked, 0 pending, 0 rejected, 0 dropped; 2 refused\n");
+    assert_eq!(
+        logged.out,
+        "me/shop/bad: 2 logged, 2 acked, 0 pending, 0 rejected, 0 dropped; 2 refused\n"
+    );
     // The link is printed with the first batch, which depends on when the input pauses.
     let (links, reported): (Vec<&str>, Vec<&str>) =
         logged.err.lines().partition(|line| line.starts_with("View data at: "));

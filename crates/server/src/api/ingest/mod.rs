@@ -1,7 +1,6 @@
 //! `POST …/rows`: appends rows without an SDK.
 
 mod body;
-mod split;
 mod upload;
 
 use std::time::Duration;
@@ -10,6 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use streamtable_format::json::Splitter;
 use streamtable_schema::ColumnPolicy;
 use streamtable_store::LineNumber;
 use streamtable_wire::COLUMNS_HEADER;
@@ -17,7 +17,6 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use self::body::{BodyError, Inflated};
-use self::split::{SplitError, Splitter};
 use self::upload::{Upload, out_of_range};
 use super::extract::{Board, Table};
 use super::{ApiState, STREAM_OFFSET, STREAM_WRITER};
@@ -75,7 +74,7 @@ async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiErro
         for piece in pieces.drain(..) {
             upload.push(piece).await?;
         }
-        split?;
+        split.map_err(|error| ApiError::bad_request(error.to_string()))?;
         if is_end {
             return upload.store().await;
         }
@@ -128,11 +127,5 @@ impl From<BodyError> for ApiError {
             BodyError::Broken { .. } => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())
-    }
-}
-
-impl From<SplitError> for ApiError {
-    fn from(error: SplitError) -> Self {
-        Self::bad_request(error.to_string())
     }
 }

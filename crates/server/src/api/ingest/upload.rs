@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
+use streamtable_format::json::Piece;
 use streamtable_schema::{ColumnPolicy, TablePath, Value};
 use streamtable_store::{Batch, LineNumber, LineNumberError, OnDuplicate, Store};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::{MAX_LINE_BYTES, json};
 use tokio::time::Instant;
 
-use super::split::Piece;
 use crate::ApiError;
 use crate::api::{STREAM_OFFSET, STREAM_WRITER};
 
@@ -97,14 +97,14 @@ impl Upload {
         let number = self.next + self.lines.len() as u64;
         LineNumber::new(number).map_err(out_of_range)?;
         let line = match piece {
-            Piece::Row(line) => match refusal(&line) {
-                None => line,
+            Piece::Row { text, .. } => match refusal(&text) {
+                None => text,
                 Some(reason) => {
                     self.refused.push((number, reason));
                     Bytes::new()
                 }
             },
-            Piece::TooLong => {
+            Piece::TooLong { .. } => {
                 let reason = format!("the row has more than {MAX_LINE_BYTES} bytes");
                 self.refused.push((number, reason));
                 Bytes::new()

@@ -5,16 +5,24 @@ use streamtable_wire::MAX_LINE_BYTES;
 
 /// One row of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece {
     /// The text of a row. It may be invalid JSON, or not an object.
-    Row(Bytes),
+    Row {
+        /// The line in which the row starts; in an array, the number of the element. From 1.
+        number: u64,
+        /// The text.
+        text: Bytes,
+    },
     /// A row that exceeds the maximum length.
-    TooLong,
+    TooLong {
+        /// The line in which the row starts; in an array, the number of the element. From 1.
+        number: u64,
+    },
 }
 
 /// Why a body contains no rows, or no further ones.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SplitError {
+pub enum SplitError {
     /// The body starts with neither an object nor an array.
     #[error("rows must be JSON objects, one per line, or one JSON array of objects")]
     NoRows,
@@ -31,7 +39,7 @@ pub(super) enum SplitError {
 /// An invalid or incomplete line does not affect others: a row begins at each line that starts with
 /// `{`, whatever precedes it. An object may span several lines if the following ones are indented.
 #[derive(Debug, Default)]
-pub(super) struct Splitter {
+pub struct Splitter {
     shape: Shape,
     state: State,
     depth: usize,
@@ -39,6 +47,10 @@ pub(super) struct Splitter {
     begun: Vec<u8>,
     is_too_long: bool,
     elements: u64,
+    /// The number of line ends so far.
+    line_ends: u64,
+    /// The number of line ends before the current row.
+    row_line: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +84,7 @@ enum State {
 
 impl Splitter {
     /// Adds the next bytes, and returns in `out` the rows that end in them.
-    pub(super) fn push(&mut self, chunk: &Bytes, out: &mut Vec<Piece>) -> Result<(), SplitError> {
+    pub fn push(&mut self, chunk: &Bytes, out: &mut Vec<Piece>) -> Result<(), SplitError> {
         // The start of the current row in this chunk.
         let mut start = 0;
         let mut at = 0;
@@ -86,6 +98,7 @@ impl Splitter {
                         continue;
                     }
                 }
+                self.line_ends += u64::from(byte == b'\n');
                 at += 1;
                 continue;
             }
@@ -102,6 +115,7 @@ impl Splitter {
                     }
                     (Shape::Lines, b'{') | (Shape::Array, _) => {
                         start = at;
+                        self.row_line = self.line_ends;
                         self.depth = 0;
                         self.state = State::Row;
                         // Handle the byte again, as the first one of the row.
@@ -109,6 +123,7 @@ impl Splitter {
                     }
                     (_, _) => {
                         start = at;
+                        self.row_line = self.line_ends;
                         State::Junk
                     }
                 },
@@ -161,6 +176,7 @@ impl Splitter {
                 State::End => return Err(self.broken()),
             };
             self.state = next;
+            self.line_ends += u64::from(byte == b'\n');
             at += 1;
         }
         if self.is_in_row() {
@@ -170,7 +186,7 @@ impl Splitter {
     }
 
     /// Returns in `out` the row that ends with the body, if there is one.
-    pub(super) fn finish(&mut self, out: &mut Vec<Piece>) -> Result<(), SplitError> {
+    pub fn finish(&mut self, out: &mut Vec<Piece>) -> Result<(), SplitError> {
         match self.shape {
             Shape::Unknown => Ok(()),
             Shape::Array if self.state == State::End => Ok(()),
@@ -211,19 +227,27 @@ impl Splitter {
 
     fn emit(&mut self, chunk: &Bytes, start: usize, end: usize, out: &mut Vec<Piece>) {
         self.elements += 1;
+        let number = match self.shape {
+            Shape::Array => self.elements,
+            Shape::Lines | Shape::Unknown => self.row_line + 1,
+        };
         if self.begun.is_empty() && !self.is_too_long {
             let is_too_long = end - start > MAX_LINE_BYTES;
             out.push(if is_too_long {
-                Piece::TooLong
+                Piece::TooLong { number }
             } else {
-                Piece::Row(chunk.slice(start..end))
+                Piece::Row { number, text: chunk.slice(start..end) }
             });
             return;
         }
         self.keep(&chunk[start..end]);
         let row = std::mem::take(&mut self.begun);
         let is_too_long = std::mem::take(&mut self.is_too_long);
-        out.push(if is_too_long { Piece::TooLong } else { Piece::Row(row.into()) });
+        out.push(if is_too_long {
+            Piece::TooLong { number }
+        } else {
+            Piece::Row { number, text: row.into() }
+        });
     }
 
     fn broken(&self) -> SplitError {
@@ -255,8 +279,8 @@ mod tests {
             Ok(out
                 .into_iter()
                 .map(|piece| match piece {
-                    Piece::Row(row) => String::from_utf8(row.to_vec()).unwrap(),
-                    Piece::TooLong => "too long".to_owned(),
+                    Piece::Row { text, .. } => String::from_utf8(text.to_vec()).unwrap(),
+                    Piece::TooLong { .. } => "too long".to_owned(),
                 })
                 .collect())
         };
@@ -329,9 +353,24 @@ mod tests {
         for part in long.as_bytes().chunks(1 << 20).chain([&b"{}"[..]]) {
             splitter.push(&Bytes::copy_from_slice(part), &mut out).unwrap();
         }
-        assert_eq!(out, [Piece::TooLong, Piece::Row("{}".into())]);
+        assert_eq!(
+            out,
+            [Piece::TooLong { number: 1 }, Piece::Row { number: 2, text: "{}".into() }]
+        );
         out.clear();
         splitter.push(&long.into(), &mut out).unwrap();
-        assert_eq!(out, [Piece::TooLong]);
+        assert_eq!(out, [Piece::TooLong { number: 2 }]);
+    }
+
+    #[test]
+    fn rows_have_the_line_in_which_they_start() {
+        let mut splitter = Splitter::default();
+        let mut out = Vec::new();
+        splitter.push(&"\n{\n \"a\": 1\n}\n\nnull\n{} {\"b\":\n{}".into(), &mut out).unwrap();
+        splitter.finish(&mut out).unwrap();
+        let numbers = out.iter().map(|piece| match piece {
+            Piece::Row { number, .. } | Piece::TooLong { number } => *number,
+        });
+        assert_eq!(numbers.collect::<Vec<_>>(), [2, 6, 7, 7, 8]);
     }
 }

@@ -1,0 +1,25 @@
+//! Reads JSON, CSV and Arrow data into rows of StreamTable.
+//!
+//! The command line, the Python package and the server read rows with this crate, so a value means the
+//! same whichever way it arrives; `docs/values.md` is the table of the rules. The crate opens no files
+//! itself and sends no rows.
+//!
+//! Arrow data needs no feature: [`ArrowRow`] is one row of a record batch. With the feature `files`,
+//! [`Input`] detects the compression, encoding, format, delimiter and column types of a file before its
+//! first row is read, and reports each choice once.
+
+pub mod arrow;
+mod decimal;
+pub mod json;
+pub mod mixed;
+mod naive;
+mod note;
+
+#[cfg(feature = "files")]
+mod files;
+
+pub use arrow::{ArrowRow, lossy_columns};
+#[cfg(feature = "files")]
+pub use files::*;
+pub use naive::{NaiveTimes, UnknownZone};
+pub use note::Note;
