@@ -6,14 +6,10 @@ use streamtable_server::{CatalogError, LostCatalog, ServerError};
 
 use crate::support::Running;
 
-const ROWS: &str = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"a\":1,\"_client_id\":\"w\"}"]}}}"#;
-
 /// Starts a server, stores a row, and stops the server.
 async fn stopped_with_a_row() -> Running {
     let mut server = Running::start().await;
-    server.make_run("me", "p", "r").await;
-    let posted = server.post("me/p/r", &[("x-wandb-use-async-filestream", "true")], ROWS).await;
-    assert_eq!(posted.status, 200);
+    server.append("me/p/r", r#"{"a":1}"#).await;
     server.stop().await;
     server
 }
