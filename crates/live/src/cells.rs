@@ -1,21 +1,21 @@
-//! Cells as a page takes them.
+//! Conversion of columns to the types that pages support.
 //!
-//! | a column of | goes as |
+//! | a column of | becomes |
 //! | --- | --- |
 //! | booleans | booleans |
-//! | floats, and integers that are floats too | floats |
-//! | other integers | their digits |
+//! | floats, and integers that floats represent exactly | floats |
+//! | other integers | strings of their digits |
 //! | instants | milliseconds since 1970 |
-//! | texts | texts, each once in a dictionary |
-//! | media | the JSON of the API, and the address of the file in it |
-//! | several kinds | each value as a text |
+//! | strings | strings with a dictionary |
+//! | media | the JSON of the API, with the URL of the file |
+//! | several types | strings |
 
 use std::sync::Arc;
 
 use crate::error::LiveError;
 use crate::json;
 use crate::shape::Shape;
-use crate::source::Source;
+use crate::table_reader::TableReader;
 use arrow::array::cast::AsArray;
 use arrow::array::types::{Int32Type, TimestampMicrosecondType, TimestampMillisecondType};
 use arrow::array::{Array, ArrayRef, RecordBatch, StringDictionaryBuilder, StructArray};
@@ -23,8 +23,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-/// Turns a column into what a page takes.
-pub(crate) fn show(array: &ArrayRef, shape: Shape, source: &Source) -> Result<ArrayRef, LiveError> {
+/// Converts a column to a type that pages support.
+pub(crate) fn show(
+    array: &ArrayRef,
+    shape: Shape,
+    reader: &TableReader,
+) -> Result<ArrayRef, LiveError> {
     Ok(match shape {
         Shape::Bool => cast(array, &DataType::Boolean)?,
         Shape::Int { is_exact: true } | Shape::Float => cast(array, &DataType::Float64)?,
@@ -35,14 +39,14 @@ pub(crate) fn show(array: &ArrayRef, shape: Shape, source: &Source) -> Result<Ar
         }
         Shape::Media => {
             let media = Media::new(array)?;
-            texts(array.len(), |row| media.text(row, source))?
+            texts(array.len(), |row| media.text(row, reader))?
         }
         Shape::Mixed => {
             let Some(parts) = array.as_struct_opt() else {
                 return Ok(texts_of(&cast(array, &DataType::Utf8View)?));
             };
             let mixed = Mixed::new(parts)?;
-            texts(array.len(), |row| mixed.text(row, source))?
+            texts(array.len(), |row| mixed.text(row, reader))?
         }
         Shape::Other => {
             let options = FormatOptions::default();
@@ -54,7 +58,7 @@ pub(crate) fn show(array: &ArrayRef, shape: Shape, source: &Source) -> Result<Ar
     })
 }
 
-/// The type of the column that [`show`] makes.
+/// Returns the type of the column that [`show`] returns.
 pub(crate) fn shown_type(shape: Shape) -> DataType {
     match shape {
         Shape::Bool => DataType::Boolean,
@@ -65,7 +69,7 @@ pub(crate) fn shown_type(shape: Shape) -> DataType {
     }
 }
 
-/// Milliseconds, rounded down also before 1970.
+/// Converts instants to milliseconds, rounded down also before 1970.
 fn millis(array: &ArrayRef) -> Result<ArrayRef, LiveError> {
     let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?;
     let micros = micros.as_primitive::<TimestampMicrosecondType>();
@@ -92,7 +96,7 @@ fn texts(
     Ok(Arc::new(builder.finish()))
 }
 
-/// Media cells, as the API shows them, with the addresses of their files.
+/// Media cells as the JSON of the API, with the URLs of their files.
 struct Media {
     batch: RecordBatch,
     columns: json::Columns,
@@ -105,7 +109,7 @@ impl Media {
         Ok(Self { batch, columns: json::Columns::default() })
     }
 
-    fn text(&self, row: usize, source: &Source) -> Result<Option<String>, LiveError> {
+    fn text(&self, row: usize, reader: &TableReader) -> Result<Option<String>, LiveError> {
         let array = self.batch.column(0);
         if array.is_null(row) {
             return Ok(None);
@@ -116,7 +120,7 @@ impl Media {
         let path =
             array.as_struct_opt().and_then(|it| it.column_by_name("path")?.as_string_view_opt());
         if let Some(path) = path.filter(|path| path.is_valid(row)) {
-            let url = source.file_url(path.value(row));
+            let url = reader.file_url(path.value(row));
             if let Some(url) = url
                 && out.pop_if(|last| *last == b'}').is_some()
             {
@@ -129,7 +133,7 @@ impl Media {
     }
 }
 
-/// Cells of several kinds.
+/// Cells of a column with several types.
 struct Mixed<'a> {
     parts: &'a StructArray,
     members: Vec<Member<'a>>,
@@ -154,7 +158,7 @@ impl<'a> Mixed<'a> {
         Ok(Self { parts, members: members.collect::<Result<_, LiveError>>()? })
     }
 
-    fn text(&self, row: usize, source: &Source) -> Result<Option<String>, LiveError> {
+    fn text(&self, row: usize, reader: &TableReader) -> Result<Option<String>, LiveError> {
         for (member, column) in self.members.iter().zip(self.parts.columns()) {
             if column.is_null(row) {
                 continue;
@@ -162,7 +166,7 @@ impl<'a> Mixed<'a> {
             return match member {
                 Member::Shown(format) => Ok(Some(format.value(row).to_string())),
                 Member::Text(texts) => Ok(Some(texts.value(row).to_owned())),
-                Member::Media(media) => media.text(row, source),
+                Member::Media(media) => media.text(row, reader),
             };
         }
         Ok(None)

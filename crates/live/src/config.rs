@@ -1,6 +1,6 @@
-//! What a view shows, as a page says it, checked for size and form.
+//! The configuration of a view, checked for size and form.
 //!
-//! It arrives as a message of the protocol, or as the JSON of the same that pages keep.
+//! Pages send it as a message of the protocol, or as the JSON in which they store it.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,21 @@ use serde::Deserialize;
 use crate::error::LiveError;
 use crate::proto::{self, RollupMode, ScalarValue, SortOp, WhichColumns};
 
-/// How many columns, groups, filters, … a view may name of each.
+/// Maximum number of columns, of groups, of filters, … of a view.
 const MAX_PARTS: usize = 2_000;
 
-/// How many columns a view may be grouped or split by.
+/// Maximum number of columns by which a view is grouped or split.
 const MAX_LEVELS: usize = 12;
 
-/// How many values one filter may compare with.
+/// Maximum number of values of one filter.
 const MAX_TERMS: usize = 1_000;
 
-/// How many bytes its names and values have together.
+/// Maximum size of all names and values together, in bytes.
 const MAX_BYTES: usize = 512 << 10;
 
-/// What a view shows of its table.
+/// The configuration of a view.
 ///
-/// Invariant: within the bounds above. Whether columns are there is asked when it is carried out.
+/// Invariant: within the limits above. Whether its columns exist is checked when the view is computed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ViewConfig {
     /// `None` for all.
@@ -32,22 +32,22 @@ pub(crate) struct ViewConfig {
     pub(crate) split_by: Vec<String>,
     pub(crate) sort: Vec<(String, SortOp)>,
     pub(crate) filter: Vec<Filter>,
-    /// Whether one filter is enough for a row.
+    /// Whether a row must match only one filter instead of all.
     pub(crate) any_filter: bool,
-    /// Columns that are computed, by their names.
+    /// The expressions of computed columns, by name.
     pub(crate) expressions: BTreeMap<String, String>,
-    /// How columns are put together: a name, and the columns it needs beside its own.
+    /// The aggregate of each column: its name, and the columns that it needs in addition.
     pub(crate) aggregates: BTreeMap<String, Vec<String>>,
     pub(crate) rollup: Rollup,
-    /// How many levels of groups are open at first.
+    /// Number of levels of groups that are expanded at first.
     pub(crate) depth: Option<u32>,
 }
 
-/// Which rows a grouped view has.
+/// The rows of a grouped view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Rollup {
-    /// A total, then the groups of each level, each before those in it.
+    /// A total, and the groups of all levels; each group precedes the groups in it.
     #[default]
     #[serde(rename = "rollup")]
     Levels,
@@ -74,14 +74,14 @@ pub(crate) enum Term {
 }
 
 impl ViewConfig {
-    /// Tells whether rows are put together.
+    /// Returns whether rows are grouped.
     pub(crate) fn is_grouped(&self) -> bool {
         !self.group_by.is_empty() || self.rollup == Rollup::Total
     }
 
-    /// Returns what tells this configuration from others.
+    /// Returns a text that differs between different configurations.
     pub(crate) fn key(&self) -> String {
-        // Texts are quoted and escaped there, so that two configurations never look the same.
+        // `Debug` quotes and escapes strings, so different configurations have different texts.
         format!("{self:?}")
     }
 
@@ -128,7 +128,7 @@ impl ViewConfig {
         config.checked()
     }
 
-    /// Returns the message that says the same.
+    /// Converts the configuration to the protocol's message.
     pub(crate) fn to_proto(&self, columns: Vec<String>) -> proto::Config {
         let which = WhichColumns::These(proto::Names { names: columns });
         let rollup = match self.rollup {
@@ -213,7 +213,7 @@ impl ViewConfig {
     }
 }
 
-/// Takes off the line `// name` that older pages put before an expression.
+/// Removes the line `// name` that older pages put before an expression.
 fn without_heading(text: &str) -> &str {
     match text.trim_start().strip_prefix("//") {
         Some(rest) => rest.split_once('\n').map_or("", |(_, text)| text),
@@ -243,7 +243,8 @@ impl From<&Term> for proto::Scalar {
     }
 }
 
-/// The same as a page keeps it, in JSON. What it has beside (a plugin's settings) is passed over.
+/// The configuration as pages store it, in JSON. Other fields, such as a plugin's settings, are
+/// ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ViewJson {

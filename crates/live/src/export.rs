@@ -11,21 +11,25 @@ use streamtable_store::{Rows, SqlQuery};
 
 use crate::config::{ViewConfig, ViewJson};
 use crate::error::LiveError;
-use crate::hub::Hub;
-use crate::source::Source;
+use crate::table_reader::TableReader;
+use crate::view_cache::ViewCache;
 use crate::window::Window;
 
 /// Timeout of a download.
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Returns all rows of a view.
-pub async fn export(hub: &Hub, source: &Source, config: ViewJson) -> Result<Rows, LiveError> {
-    let view = hub.view(source, ViewConfig::try_from(config)?).await?;
+pub async fn export(
+    cache: &ViewCache,
+    reader: &TableReader,
+    config: ViewJson,
+) -> Result<Rows, LiveError> {
+    let view = cache.view(reader, ViewConfig::try_from(config)?).await?;
     if let Some(sql) = view.export_sql().await? {
-        let query = SqlQuery { timeout: TIMEOUT, ..source.query(sql) };
-        return Ok(source.access.store.query(query).await?);
+        let query = SqlQuery { timeout: TIMEOUT, ..reader.query(sql) };
+        return Ok(reader.access.store.query(query).await?);
     }
-    let now = view.computed().await?;
+    let now = view.snapshot().await?;
     let window = view.window(&now, 0..usize::MAX, 0..usize::MAX).await?;
     let batch = window.to_batch()?;
     Ok(Rows { schema: batch.schema(), batches: stream::iter([Ok(batch)]).boxed() })

@@ -1,4 +1,4 @@
-//! Buckets of time without rows: without them, charts draw a line across a silence as if it were data.
+//! Time buckets without rows: without them, charts draw a line across a gap as if it were data.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 
 use crate::error::LiveError;
 
-/// Series of more buckets are left as they are.
+/// Series with more buckets stay unchanged.
 const MAX_BUCKETS: i64 = 5_000;
 
 /// Returns the size of the buckets that an expression makes, in milliseconds; `None` if it makes no
@@ -30,10 +30,10 @@ pub(crate) fn bucket_millis(expression: &str) -> Option<i64> {
     })
 }
 
-/// Adds the buckets that no row is in between the first and the last one.
+/// Adds the buckets without rows between the first and the last bucket.
 ///
 /// The first column of `batch` has the keys, and `depth` the flag that they are keys. All other
-/// columns are null in the new rows, but for those of which `is_count` holds: these are zero.
+/// columns are null in the new rows, except those for which `is_count` holds: these are zero.
 pub(crate) fn fill(
     batch: &RecordBatch,
     millis: i64,

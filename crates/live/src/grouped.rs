@@ -1,4 +1,4 @@
-//! Groups: their tree, their order, and columns that are split.
+//! Groups: their tree, their order, and split columns.
 
 use std::collections::HashMap;
 
@@ -16,28 +16,28 @@ use crate::error::LiveError;
 use crate::gaps;
 use crate::proto::{Scalar, ScalarValue, SortOp};
 use crate::shape::{Column, Shape};
-use crate::source::{Columns, Source};
 use crate::sql;
+use crate::table_reader::{Columns, TableReader};
 use crate::window::{Cells, Paths, Window};
 
-/// How many groups a view may have.
+/// Maximum number of groups of a view.
 const MAX_GROUPS: usize = 200_000;
 
-/// How many columns a view may be split into.
+/// Maximum number of columns into which a view is split.
 const MAX_SPLIT_COLUMNS: usize = 2_000;
 
 /// The rows of a grouped view, in their order.
 #[derive(Debug)]
 pub(crate) struct Grouped {
-    /// All of them.
+    /// All rows.
     pub(crate) whole: Window,
-    /// What tells each group from others, also after it is computed anew.
+    /// The key of each group. It stays the same when the view is computed again.
     pub(crate) keys: Vec<Vec<u8>>,
-    /// For each column of the window, how its name is made up.
+    /// The parts of the name of each column of the window.
     pub(crate) column_paths: Vec<Vec<String>>,
 }
 
-/// The parts of the question that all of a view's questions share.
+/// The parts that all SQL statements of a view share.
 struct Parts<'a> {
     config: &'a ViewConfig,
     groups: Vec<&'a Column>,
@@ -48,37 +48,37 @@ struct Parts<'a> {
 }
 
 impl Grouped {
-    /// Computes a view that is grouped, split or both.
+    /// Computes a view that is grouped, split, or both.
     pub(crate) async fn compute(
-        source: &Source,
+        reader: &TableReader,
         config: &ViewConfig,
         columns: &Columns,
         condition: Option<&str>,
     ) -> Result<Self, LiveError> {
         let shown = columns.shown(config)?;
         let parts = Parts::new(config, columns, &shown, condition)?;
-        let batch = source.ask(parts.rows_sql()).await?;
+        let batch = reader.run(parts.rows_sql()).await?;
         check_count(batch.num_rows(), MAX_GROUPS, "groups")?;
         let batch = parts.filled(batch)?;
         let tree = Tree::new(&parts, &batch)?;
         let levels = parts.groups.len();
         let path_columns = parts.groups.iter().enumerate().map(|(level, column)| {
-            show(&take(batch.column(level), &tree.rows, None)?, key_shape(column), source)
+            show(&take(batch.column(level), &tree.rows, None)?, key_shape(column), reader)
         });
         let path_columns = path_columns.collect::<Result<Vec<_>, LiveError>>()?;
         let (window_columns, column_paths) = if parts.splits.is_empty() {
             let values = batch.columns().iter().skip(2 * levels);
             let values = values.zip(&shown).map(|(array, column)| {
                 let shape = parts.value_shape(column, array.data_type());
-                Ok((column.name.clone(), show(&take(array, &tree.rows, None)?, shape, source)?))
+                Ok((column.name.clone(), show(&take(array, &tree.rows, None)?, shape, reader)?))
             });
             let values = values.collect::<Result<Vec<_>, LiveError>>()?;
             let paths = values.iter().map(|(name, _)| vec![name.clone()]).collect();
             (values, paths)
         } else {
-            let batch = source.ask(parts.cells_sql()).await?;
+            let batch = reader.run(parts.cells_sql()).await?;
             check_count(batch.num_rows(), 4 * MAX_GROUPS, "groups")?;
-            let (window, paths) = parts.split(&batch, &tree, &shown, source)?;
+            let (window, paths) = parts.split(&batch, &tree, &shown, reader)?;
             (window.columns, paths)
         };
         let names = config.group_by.clone();
@@ -91,7 +91,7 @@ impl Grouped {
         Ok(Self { whole, keys: tree.keys, column_paths })
     }
 
-    /// Returns the least and the greatest value of a column among the innermost groups.
+    /// Returns the minimum and the maximum of a column among the innermost groups.
     pub(crate) fn min_max(&self, name: &str) -> Result<(Scalar, Scalar), LiveError> {
         let columns = self.whole.columns.iter().map(|(name, array)| (name.as_str(), array));
         let paths = self.whole.paths.iter();
@@ -128,7 +128,7 @@ fn check_count(count: usize, most: usize, of_what: &str) -> Result<(), LiveError
     Ok(())
 }
 
-/// What the values by which rows are grouped are.
+/// Returns the shape of the values by which rows are grouped.
 fn key_shape(column: &Column) -> Shape {
     match column.shape {
         Shape::Media | Shape::Mixed | Shape::Other => Shape::Text,
@@ -207,7 +207,7 @@ impl<'a> Parts<'a> {
         Column::of(&field, is_inexact).shape
     }
 
-    /// Which sets of columns rows are grouped by.
+    /// Returns the sets of columns by which rows are grouped.
     fn sets(&self, more: &[String]) -> String {
         let levels = self.groups.len();
         let depths = match self.config.rollup {
@@ -222,7 +222,7 @@ impl<'a> Parts<'a> {
         sets.collect::<Vec<_>>().join(", ")
     }
 
-    /// What tells groups apart: their values, and for each whether it is one at all.
+    /// Returns the columns that identify groups: their values, and for each whether the level exists.
     fn keys(&self) -> Vec<String> {
         let levels = 0..self.groups.len();
         let values = levels.clone().map(|level| format!("g{level}"));
@@ -262,18 +262,18 @@ impl<'a> Parts<'a> {
         format!("SELECT {select} FROM {from} GROUP BY GROUPING SETS ({sets}) LIMIT {most}")
     }
 
-    /// Puts the cells of split columns where they belong.
+    /// Places the cells of split columns in their rows and columns.
     fn split(
         &self,
         batch: &RecordBatch,
         tree: &Tree,
         shown: &[Column],
-        source: &Source,
+        reader: &TableReader,
     ) -> Result<(Window, Vec<Vec<String>>), LiveError> {
         let levels = self.groups.len();
         let keys = path_keys(batch, levels)?;
         let split_columns = &batch.columns()[2 * levels..2 * levels + self.splits.len()];
-        let split_paths = SplitPaths::new(split_columns, &self.splits, self.config, source)?;
+        let split_paths = SplitPaths::new(split_columns, &self.splits, self.config, reader)?;
         check_count(split_paths.names.len() * shown.len().max(1), MAX_SPLIT_COLUMNS, "columns")?;
         let mut places = vec![vec![None; tree.rows.len()]; split_paths.names.len()];
         for (row, (key, path)) in keys.iter().zip(&split_paths.of_rows).enumerate() {
@@ -289,7 +289,7 @@ impl<'a> Parts<'a> {
                 let shape = self.value_shape(column, array.data_type());
                 let mut path = names.clone();
                 path.push(column.name.clone());
-                let cells = show(&take(array, &places, None)?, shape, source)?;
+                let cells = show(&take(array, &places, None)?, shape, reader)?;
                 columns.push((path.join("|"), cells));
                 paths.push(path);
             }
@@ -298,11 +298,11 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The different values, or combinations of them, by which columns are split.
+/// The distinct values, or combinations of values, by which columns are split.
 pub(crate) struct SplitPaths {
-    /// In their order.
+    /// The values, in order.
     pub(crate) names: Vec<Vec<String>>,
-    /// For each row, its place among them.
+    /// For each row, the index of its values.
     pub(crate) of_rows: Vec<usize>,
 }
 
@@ -311,7 +311,7 @@ impl SplitPaths {
         arrays: &[ArrayRef],
         splits: &[&Column],
         config: &ViewConfig,
-        source: &Source,
+        reader: &TableReader,
     ) -> Result<Self, LiveError> {
         let fields = arrays.iter().map(|it| SortField::new(it.data_type().clone())).collect();
         let converter = RowConverter::new(fields)?;
@@ -336,7 +336,7 @@ impl SplitPaths {
                 Shape::Time | Shape::Date | Shape::Bool | Shape::Text | Shape::Int { .. } => {
                     cast(&array, &DataType::Utf8View)?
                 }
-                shape => show(&array, shape, source)?,
+                shape => show(&array, shape, reader)?,
             };
             Ok(array)
         });
@@ -360,11 +360,11 @@ impl SplitPaths {
 
 /// Groups in the order in which they are shown.
 struct Tree {
-    /// Which row of the answer each is.
+    /// For each group, its row in the result.
     rows: UInt32Array,
     depths: Vec<usize>,
     keys: Vec<Vec<u8>>,
-    /// The place of each, by its key.
+    /// The index of each group, by its key.
     places: HashMap<Vec<u8>, usize>,
 }
 
@@ -401,7 +401,7 @@ impl Tree {
     }
 }
 
-/// Orders groups so that each comes right before those in it.
+/// Orders groups so that each directly precedes the groups in it.
 fn tree_order(
     keys: &[Vec<u8>],
     depths: &[usize],
@@ -439,8 +439,8 @@ fn depths(batch: &RecordBatch, levels: usize) -> Vec<usize> {
     (0..batch.num_rows()).map(depth).collect()
 }
 
-/// Writes what tells each group from others, so that the bytes of groups beside each other are in
-/// the order of their values: for each level its value, and how long that was.
+/// Returns the key of each group, such that sibling groups are ordered by their keys as by their
+/// values: for each level its value, and the value's length.
 fn path_keys(batch: &RecordBatch, levels: usize) -> Result<Vec<Vec<u8>>, LiveError> {
     let rows = batch.columns()[..levels].iter().map(|array| {
         let converter = RowConverter::new(vec![SortField::new(array.data_type().clone())])?;
@@ -460,7 +460,7 @@ fn path_keys(batch: &RecordBatch, levels: usize) -> Result<Vec<Vec<u8>>, LiveErr
     Ok((0..batch.num_rows()).map(key).collect())
 }
 
-/// Returns the key of the group around a group.
+/// Returns the key of the enclosing group.
 pub(crate) fn parent_key(key: &[u8]) -> Option<&[u8]> {
     let (rest, length) = key.split_last_chunk::<4>()?;
     rest.get(..rest.len().checked_sub(u32::from_be_bytes(*length) as usize)?)

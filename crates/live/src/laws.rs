@@ -13,7 +13,7 @@ use streamtable_store_embedded::{EmbeddedStore, StoreConfig, row_expression};
 
 use crate::config::{Filter, Term, ViewConfig};
 use crate::proto::SortOp;
-use crate::source::{Source, TableAccess};
+use crate::table_reader::{TableAccess, TableReader};
 use crate::view::View;
 use crate::{shape::Column, sql};
 
@@ -32,12 +32,12 @@ fn hostile() -> impl Strategy<Value = String> {
 
 async fn positions(store: &Arc<dyn Store>, table: &TablePath, config: ViewConfig) -> Vec<u64> {
     let access = TableAccess { store: Arc::clone(store), file_url: None };
-    let source = Source::new(access, table.clone());
-    let columns = source.columns(&ViewConfig::default()).await.unwrap();
+    let reader = TableReader::new(access, table.clone());
+    let columns = reader.columns(&ViewConfig::default()).await.unwrap();
     let position = columns.all.last().unwrap().name.clone();
     let end = store.watch(table).await.unwrap();
-    let view = View::new(source, ViewConfig { columns: Some(vec![position]), ..config }, end);
-    let now = view.computed().await.unwrap();
+    let view = View::new(reader, ViewConfig { columns: Some(vec![position]), ..config }, end);
+    let now = view.snapshot().await.unwrap();
     let window = view.window(&now, 0..1000, 0..10).await.unwrap();
     assert_eq!(window.rows as u64, now.count());
     let array = window.columns[0].1.as_primitive::<Float64Type>().clone();

@@ -7,14 +7,14 @@
 //! handles one request at a time and does not support updates, so only its messages are used here
 //! ([`proto`]).
 //!
-//! This crate opens no sockets and checks no keys: [`Session`] takes messages and a [`Viewer`], and
+//! This crate opens no sockets and checks no keys: [`LiveConnection`] takes messages and a [`Viewer`], and
 //! returns messages.
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `session` | the handler of each request |
-//! | `open` | a page's view: its expanded groups, and notifications of changes |
-//! | `hub` | sharing of views between pages |
+//! | `connection` | the handler of each request |
+//! | `page_view` | a page's view: its expanded groups, and notifications of changes |
+//! | `view_cache` | sharing of views between pages |
 //! | `view` | the rows of a view, and reading a part of them |
 //! | `grouped`, `gaps` | the tree of groups, split columns, time buckets without rows |
 //! | `sql`, `shape`, `aggregate` | conversion of names, values and columns to SQL |
@@ -24,30 +24,30 @@
 mod aggregate;
 mod cells;
 mod config;
+mod connection;
 mod error;
 mod export;
 mod features;
 mod gaps;
 mod grouped;
-mod hub;
 pub mod json;
 #[cfg(test)]
 mod laws;
-mod open;
+mod page_view;
 mod proto;
 mod role;
-mod session;
 mod shape;
-mod source;
 mod sql;
 mod suggest;
+mod table_reader;
 mod view;
+mod view_cache;
 mod window;
 
 pub use config::ViewJson;
+pub use connection::{LiveConnection, Outgoing, Viewer};
 pub use error::LiveError;
 pub use export::export;
-pub use hub::Hub;
-pub use session::{Outgoing, Session, Viewer};
-pub use source::{Source, TableAccess};
 pub use suggest::{Template, suggest, templates};
+pub use table_reader::{TableAccess, TableReader};
+pub use view_cache::ViewCache;

@@ -1,13 +1,13 @@
-//! The messages of Perspective's protocol, as many of them as a server of read-only tables needs.
+//! The messages of Perspective's protocol that a server of read-only tables needs.
 //!
-//! Names and numbers are those of `perspective.proto`, version 5.6. A request that is not here is
-//! read as one without a question, and answered as one that is not known.
+//! Names and numbers are those of `perspective.proto`, version 5.6. A request that is missing here is
+//! decoded as a request without a message, and rejected as unsupported.
 
 use std::collections::BTreeMap;
 
 use prost::{Enumeration, Message, Oneof};
 
-/// What a page asks. `entity_id` names the table or the view that it asks about.
+/// A request of a page. `entity_id` names the table or the view.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Request {
     #[prost(uint32, tag = "1")]
@@ -15,15 +15,15 @@ pub(crate) struct Request {
     #[prost(string, tag = "2")]
     pub(crate) entity_id: String,
     #[prost(
-        oneof = "Ask",
+        oneof = "ClientMessage",
         tags = "3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, \
                 26, 29, 30, 34, 35, 36, 37, 39, 40, 41"
     )]
-    pub(crate) ask: Option<Ask>,
+    pub(crate) message: Option<ClientMessage>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-pub(crate) enum Ask {
+pub(crate) enum ClientMessage {
     #[prost(message, tag = "3")]
     Features(Empty),
     #[prost(message, tag = "4")]
@@ -90,7 +90,7 @@ pub(crate) enum Ask {
     Describe(DescribeReq),
 }
 
-/// What the server says, in answer to the request of this number.
+/// A response to the request with this number.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Response {
     #[prost(uint32, tag = "1")]
@@ -98,15 +98,15 @@ pub(crate) struct Response {
     #[prost(string, tag = "2")]
     pub(crate) entity_id: String,
     #[prost(
-        oneof = "Say",
+        oneof = "ServerMessage",
         tags = "3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, \
                 26, 29, 30, 34, 35, 36, 37, 39, 40, 41, 50"
     )]
-    pub(crate) say: Option<Say>,
+    pub(crate) message: Option<ServerMessage>,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
-pub(crate) enum Say {
+pub(crate) enum ServerMessage {
     #[prost(message, tag = "3")]
     Features(FeaturesResp),
     #[prost(message, tag = "4")]
@@ -175,25 +175,25 @@ pub(crate) enum Say {
     Error(ErrorResp),
 }
 
-/// A message that says all by its number.
+/// A message without fields.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Empty {}
 
-/// An answer that is one text.
+/// A response with one string.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Text {
     #[prost(string, tag = "1")]
     pub(crate) text: String,
 }
 
-/// An answer that is one number.
+/// A response with one number.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Number {
     #[prost(uint32, tag = "1")]
     pub(crate) number: u32,
 }
 
-/// An answer that is Arrow's stream format.
+/// A response in Arrow's stream format.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Data {
     #[prost(bytes = "bytes", tag = "1")]
@@ -215,7 +215,7 @@ pub(crate) enum ErrorCode {
     NoView = 1,
 }
 
-/// The types that a page knows.
+/// The types of columns in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
 #[repr(i32)]
 pub(crate) enum ColumnType {
@@ -241,7 +241,7 @@ pub(crate) enum ScalarValue {
     Float(f64),
     #[prost(string, tag = "6")]
     String(String),
-    /// Its one value is 0.
+    /// The only value is 0.
     #[prost(int32, tag = "7")]
     Null(i32),
 }
@@ -362,7 +362,7 @@ pub(crate) struct ColumnPathsReq {
     pub(crate) end: Option<u32>,
 }
 
-/// One message a level of the paths, in each one value a column.
+/// One level of the column paths: one value per column.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ColumnPathsResp {
     #[prost(message, repeated, tag = "2")]
@@ -381,7 +381,7 @@ pub(crate) struct ConfigResp {
     pub(crate) config: Option<Config>,
 }
 
-/// A part of a view: rows and columns from a place up to and without another.
+/// A part of a view: ranges of rows and columns, without their ends.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct ViewPort {
     #[prost(uint32, optional, tag = "1")]
@@ -442,7 +442,7 @@ pub(crate) struct MinMaxResp {
 
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct OnUpdateReq {
-    /// 0 asks for the rows that are new.
+    /// 0 requests the new rows.
     #[prost(int32, optional, tag = "1")]
     pub(crate) mode: Option<i32>,
 }
@@ -463,7 +463,7 @@ pub(crate) struct SystemInfoResp {
     pub(crate) used_size: u64,
 }
 
-/// What a view shows of its table.
+/// The configuration of a view.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Config {
     #[prost(string, repeated, tag = "1")]
@@ -480,7 +480,7 @@ pub(crate) struct Config {
     pub(crate) expressions: BTreeMap<String, String>,
     #[prost(btree_map = "string, message", tag = "7")]
     pub(crate) aggregates: BTreeMap<String, Aggregate>,
-    /// 0 joins the filters by and, 1 by or.
+    /// 0 combines the filters with AND, 1 with OR.
     #[prost(int32, tag = "8")]
     pub(crate) filter_op: i32,
     #[prost(uint32, optional, tag = "9")]
@@ -493,7 +493,7 @@ pub(crate) struct Config {
     pub(crate) split_rollup: Option<i32>,
 }
 
-/// Which columns; all where it says nothing.
+/// A selection of columns; all if it is absent.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Columns {
     #[prost(oneof = "WhichColumns", tags = "1, 2")]
@@ -546,14 +546,14 @@ pub(crate) enum SortOp {
     ColDescAbs = 8,
 }
 
-/// The name of an aggregate, and the columns that it needs beside its own.
+/// The name of an aggregate, and the columns that it needs in addition to its own.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Aggregate {
     #[prost(string, repeated, tag = "1")]
     pub(crate) parts: Vec<String>,
 }
 
-/// Which rows a grouped view has: all levels, the innermost groups, or one total.
+/// The rows of a grouped view: all levels, the innermost groups, or one total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
 #[repr(i32)]
 pub(crate) enum RollupMode {
@@ -562,7 +562,7 @@ pub(crate) enum RollupMode {
     Total = 2,
 }
 
-/// What the server can do.
+/// The features of the server.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct FeaturesResp {
     #[prost(bool, tag = "1")]
@@ -604,7 +604,7 @@ impl From<ScalarValue> for Scalar {
 }
 
 impl Response {
-    /// Writes it as it travels.
+    /// Encodes the message.
     pub(crate) fn to_bytes(&self) -> bytes::Bytes {
         self.encode_to_vec().into()
     }

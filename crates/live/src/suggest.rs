@@ -11,30 +11,30 @@ use crate::config::ViewConfig;
 use crate::error::LiveError;
 use crate::role::Role;
 use crate::shape::{Column, Shape};
-use crate::source::{Columns, Source};
 use crate::sql;
+use crate::table_reader::{Columns, TableReader};
 
-/// How many of the newest rows are read.
+/// Number of newest rows that are read.
 const SAMPLE_ROWS: u64 = 200_000;
 
-/// How many columns are read.
+/// Maximum number of columns that are read.
 const MAX_COLUMNS: usize = 100;
 
-/// How many charts a board has of each kind.
+/// Maximum number of charts of each kind.
 const MAX_CHARTS: usize = 4;
 
 /// Columns with at most this many different values are categories.
 const MAX_CATEGORIES: i64 = 50;
 
-/// About how many bars a distribution has.
+/// Approximate number of bars of a distribution.
 const BARS: f64 = 30.0;
 
-/// What a board is for.
+/// The purpose of a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Template {
-    /// Shows the table: newest rows, rates, distributions.
+    /// The table: newest rows, rates, distributions.
     Overview,
-    /// Compares predictions with the truth; needs a column of each.
+    /// Predictions compared with the truth; needs a column of each.
     Monitoring,
 }
 
@@ -134,8 +134,8 @@ struct Layout<'a> {
 
 /// Returns for each template whether a board of it can be made of a table, and why not; and for each
 /// column the aggregate that fits it.
-pub async fn templates(source: &Source) -> Result<Value, LiveError> {
-    let columns = source.columns(&ViewConfig::default()).await?;
+pub async fn templates(reader: &TableReader) -> Result<Value, LiveError> {
+    let columns = reader.columns(&ViewConfig::default()).await?;
     let templates = Template::ALL.map(|template| {
         let unfit = template.unfit(own(&columns));
         json!({
@@ -158,12 +158,12 @@ fn own(columns: &Columns) -> impl Iterator<Item = &Column> + Clone {
 }
 
 /// Makes a board.
-pub async fn suggest(source: &Source, template: Template) -> Result<Value, LiveError> {
-    let columns = source.columns(&ViewConfig::default()).await?;
+pub async fn suggest(reader: &TableReader, template: Template) -> Result<Value, LiveError> {
+    let columns = reader.columns(&ViewConfig::default()).await?;
     if let Some(reason) = template.unfit(own(&columns)) {
         return Err(LiveError::refused(format!("the template `{}` {reason}", template.name())));
     }
-    let end = source.info().await?.end;
+    let end = reader.info().await?.end;
     let own: Vec<&Column> = own(&columns).collect();
     let mut select = vec!["min(\"timestamp\")".to_owned(), "max(\"timestamp\")".to_owned()];
     for column in &own {
@@ -179,7 +179,7 @@ pub async fn suggest(source: &Source, template: Template) -> Result<Value, LiveE
     let (select, from, position) = (aliased(&select), &columns.from, &columns.position);
     let since = end.saturating_sub(SAMPLE_ROWS);
     let batch =
-        source.ask(format!("SELECT {select} FROM {from} WHERE {position} >= {since}")).await?;
+        reader.run(format!("SELECT {select} FROM {from} WHERE {position} >= {since}")).await?;
     let seen = own.iter().enumerate().map(|(i, &column)| {
         let number = |place: usize| {
             let array = batch.column(place).as_primitive_opt::<Float64Type>()?;
@@ -191,7 +191,7 @@ pub async fn suggest(source: &Source, template: Template) -> Result<Value, LiveE
     });
     let seen = seen.collect::<Result<Vec<_>, LiveError>>()?;
     let mut layout = Layout {
-        table: source.table.to_string(),
+        table: reader.table.to_string(),
         panels: Vec::new(),
         columns: &columns,
         seen: &seen,
@@ -206,11 +206,11 @@ pub async fn suggest(source: &Source, template: Template) -> Result<Value, LiveE
     let title = match (template, judged) {
         (Template::Monitoring, Some((prediction, truth))) => {
             layout.monitoring(prediction, truth);
-            format!("Monitoring {}", source.table.table())
+            format!("Monitoring {}", reader.table.table())
         }
         _ => {
             layout.overview();
-            source.table.table().to_owned()
+            reader.table.table().to_owned()
         }
     };
     Ok(json!({

@@ -1,4 +1,4 @@
-//! A view of a table, computed once for all who look at it.
+//! A view of a table, computed once for all pages that show it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,51 +19,51 @@ use crate::error::LiveError;
 use crate::grouped::{Grouped, SplitPaths};
 use crate::proto::{Scalar, SortOp};
 use crate::shape::{Column, Shape};
-use crate::source::{Columns, Source, TableShape};
 use crate::sql;
+use crate::table_reader::{Columns, TableReader, TableShape};
 use crate::window::{Cells, Window};
 
-/// How many cells a window may have.
+/// Maximum number of cells of a window.
 const MAX_CELLS: usize = 4_000_000;
 
-/// How many places of rows a view keeps. Beyond, its rows are found by counting.
+/// Maximum number of row positions that a view keeps. Rows beyond it are found by `OFFSET`.
 const MAX_PLACES: usize = 16_000_000;
 
-/// How many places a sorted view finds at first.
+/// Number of positions that a sorted view computes at first.
 const HEAD: usize = 1_000;
 
-/// Rows up to so many are looked up one by one.
+/// Maximum number of rows that are looked up by their positions.
 const MAX_LOOKED_UP: usize = 1_000;
 
-/// So many rows that came are sent at once.
+/// Maximum number of new rows that one notification contains.
 const MAX_NEW_ROWS: usize = 10_000;
 
-/// A view goes on at least so long after it was computed before it is computed again…
+/// Minimum pause between refreshes.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
-/// …and so many times as long as that took…
+/// The pause is this factor times the duration of the last refresh.
 const PAUSE_FACTOR: u32 = 4;
 
-/// …but never longer than this.
+/// Maximum pause between refreshes.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// A view of a table.
 #[derive(Debug)]
 pub(crate) struct View {
-    pub(crate) source: Source,
+    pub(crate) reader: TableReader,
     pub(crate) config: ViewConfig,
     end: watch::Receiver<u64>,
-    current: RwLock<Option<Arc<Computed>>>,
-    /// Held by the one who computes.
+    current: RwLock<Option<Arc<ViewSnapshot>>>,
+    /// Held during a refresh.
     computing: tokio::sync::Mutex<()>,
-    /// How many keep it up to date.
+    /// Number of watchers that keep the view up to date.
     watchers: AtomicUsize,
 }
 
-/// What a view was at a moment.
+/// The state of a view at one time.
 #[derive(Debug)]
-pub(crate) struct Computed {
-    /// The table's end then.
+pub(crate) struct ViewSnapshot {
+    /// The table's end at that time.
     pub(crate) end: u64,
     table_rows: u64,
     columns: Columns,
@@ -71,27 +71,27 @@ pub(crate) struct Computed {
     condition: Option<String>,
     order: Vec<String>,
     rows: Rows,
-    /// When it was done, and how long it took.
+    /// When the snapshot was complete, and how long it took.
     at: Instant,
     cost: Duration,
 }
 
-/// Which rows a view has.
+/// The rows of a view.
 #[derive(Debug)]
 enum Rows {
-    /// All, each at its position.
+    /// All rows, in the order of their positions.
     All { count: u64 },
-    /// All, the last first.
+    /// All rows, newest first.
     Reversed { count: u64 },
-    /// Some, in their order: their positions, as far as they are kept.
+    /// Filtered rows: their positions in order, up to [`MAX_PLACES`].
     Some { count: u64, places: Vec<u32> },
-    /// Sorted ones.
+    /// Sorted rows.
     Sorted { count: u64, places: tokio::sync::Mutex<Places> },
     /// Groups.
     Grouped(Grouped),
 }
 
-/// The positions of the first sorted rows, or of all.
+/// The positions of the first sorted rows, or of all rows.
 #[derive(Debug, Default)]
 struct Places {
     first: Vec<u32>,
@@ -100,9 +100,9 @@ struct Places {
 
 impl View {
     /// Creates a view that is up to date while `end` is the end of the rows that it has.
-    pub(crate) fn new(source: Source, config: ViewConfig, end: watch::Receiver<u64>) -> Self {
+    pub(crate) fn new(reader: TableReader, config: ViewConfig, end: watch::Receiver<u64>) -> Self {
         Self {
-            source,
+            reader,
             config,
             end,
             current: RwLock::new(None),
@@ -111,8 +111,8 @@ impl View {
         }
     }
 
-    /// Returns the view as somebody keeps it up to date, else as it is now.
-    pub(crate) async fn computed(&self) -> Result<Arc<Computed>, LiveError> {
+    /// Returns the newest snapshot if a watcher keeps it up to date, otherwise refreshes the view.
+    pub(crate) async fn snapshot(&self) -> Result<Arc<ViewSnapshot>, LiveError> {
         let current = self.current.read().clone();
         match current {
             Some(it) if self.watchers.load(Ordering::Acquire) > 0 || self.is_fresh(&it) => Ok(it),
@@ -120,8 +120,8 @@ impl View {
         }
     }
 
-    /// Brings the view up to date. Many may call it at once; one of them does it.
-    pub(crate) async fn refresh(&self) -> Result<Arc<Computed>, LiveError> {
+    /// Brings the view up to date. Concurrent calls share one refresh.
+    pub(crate) async fn refresh(&self) -> Result<Arc<ViewSnapshot>, LiveError> {
         let _one = self.computing.lock().await;
         let before = self.current.read().clone();
         if let Some(it) = before.as_ref().filter(|it| self.is_fresh(it)) {
@@ -132,34 +132,34 @@ impl View {
         Ok(computed)
     }
 
-    fn is_fresh(&self, computed: &Computed) -> bool {
+    fn is_fresh(&self, computed: &ViewSnapshot) -> bool {
         computed.end >= *self.end.borrow()
     }
 
-    /// Returns what tells of the table's end.
+    /// Returns a receiver that changes with the table's end.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.end.clone()
     }
 
-    /// Counts somebody who keeps the view up to date, until the answer is dropped.
+    /// Registers a watcher that keeps the view up to date, until the result is dropped.
     pub(crate) fn keep_fresh(self: &Arc<Self>) -> Watcher {
         self.watchers.fetch_add(1, Ordering::AcqRel);
         Watcher(Arc::clone(self))
     }
 
-    /// When the view may be computed again.
+    /// Returns when the view may be refreshed again.
     pub(crate) fn next_refresh(&self) -> Instant {
-        let pause = |it: &Arc<Computed>| (it.cost * PAUSE_FACTOR).clamp(MIN_PAUSE, MAX_PAUSE);
+        let pause = |it: &Arc<ViewSnapshot>| (it.cost * PAUSE_FACTOR).clamp(MIN_PAUSE, MAX_PAUSE);
         let next = self.current.read().as_ref().map(|it| it.at + pause(it));
         next.unwrap_or_else(Instant::now)
     }
 
-    /// Returns the rows that came between two moments, where nothing else has changed; none where
-    /// they are too many.
+    /// Returns the rows that were added between two snapshots; `None` if other rows changed as well,
+    /// or if there are too many new rows.
     pub(crate) async fn new_rows(
         &self,
-        before: &Computed,
-        now: &Computed,
+        before: &ViewSnapshot,
+        now: &ViewSnapshot,
     ) -> Result<Option<Window>, LiveError> {
         let is_longer = match (&before.rows, &now.rows) {
             (Rows::All { .. }, Rows::All { .. }) => true,
@@ -175,15 +175,15 @@ impl View {
         Ok(Some(self.window(now, rows, 0..usize::MAX).await?))
     }
 
-    async fn compute(&self, before: Option<&Computed>) -> Result<Computed, LiveError> {
+    async fn compute(&self, before: Option<&ViewSnapshot>) -> Result<ViewSnapshot, LiveError> {
         let start = Instant::now();
-        // Rows that come while it is computed make it stale, and it is computed again.
-        let info = self.source.info().await?;
+        // Rows that arrive during the refresh make the snapshot stale, so another refresh follows.
+        let info = self.reader.info().await?;
         let shape = TableShape::of(&info);
         let before = before.filter(|it| it.columns.shape == shape);
         let columns = match before {
             Some(before) => before.columns.clone(),
-            None => self.source.columns(&self.config).await?,
+            None => self.reader.columns(&self.config).await?,
         };
         let shown = columns.shown(&self.config)?;
         for name in &self.config.split_by {
@@ -194,7 +194,7 @@ impl View {
             true => Vec::new(),
             false => sql::order(&self.config, &columns.all)?,
         };
-        let mut computed = Computed {
+        let mut computed = ViewSnapshot {
             end: info.end,
             table_rows: info.summary.rows,
             columns,
@@ -213,13 +213,13 @@ impl View {
 
     async fn rows(
         &self,
-        now: &Computed,
-        before: Option<&Computed>,
+        now: &ViewSnapshot,
+        before: Option<&ViewSnapshot>,
         is_dense: bool,
     ) -> Result<Rows, LiveError> {
         let condition = now.condition.as_deref();
         if self.config.is_grouped() {
-            let grouped = Grouped::compute(&self.source, &self.config, &now.columns, condition);
+            let grouped = Grouped::compute(&self.reader, &self.config, &now.columns, condition);
             return Ok(Rows::Grouped(grouped.await?));
         }
         let is_whole = condition.is_none() && is_dense;
@@ -244,8 +244,8 @@ impl View {
         if is_whole {
             return Ok(Rows::All { count: now.table_rows });
         }
-        // Where no row was replaced in the meantime, the rows that are new come behind the others.
-        let is_longer = |before: &&Computed| {
+        // If no row was replaced in the meantime, the new rows follow the others.
+        let is_longer = |before: &&ViewSnapshot| {
             before.end <= now.end
                 && before.end - before.table_rows.min(before.end)
                     == now.end - now.table_rows.min(now.end)
@@ -263,21 +263,21 @@ impl View {
         let (from, conditions) = (&now.columns.from, conditions.join(" AND "));
         let left = MAX_PLACES - places.len();
         let sql = format!("SELECT {position} FROM {from} WHERE {conditions} LIMIT {left}");
-        places.extend(positions(&self.source.ask(sql).await?)?);
+        places.extend(positions(&self.reader.run(sql).await?)?);
         let count =
             if places.len() < MAX_PLACES { places.len() as u64 } else { self.count(now).await? };
         Ok(Rows::Some { count, places })
     }
 
-    async fn count(&self, now: &Computed) -> Result<u64, LiveError> {
+    async fn count(&self, now: &ViewSnapshot) -> Result<u64, LiveError> {
         let sql = format!("SELECT count(*) FROM {}{}", now.columns.from, now.filter());
-        Ok(number(&self.source.ask(sql).await?))
+        Ok(number(&self.reader.run(sql).await?))
     }
 
-    /// Reads a part of the view. Columns are counted among those that hold data.
+    /// Reads a part of the view. `columns` are indexes of columns with data.
     pub(crate) async fn window(
         &self,
-        now: &Computed,
+        now: &ViewSnapshot,
         rows: Range<usize>,
         columns: Range<usize>,
     ) -> Result<Window, LiveError> {
@@ -307,7 +307,7 @@ impl View {
     /// Reads rows of a view that is neither grouped nor split.
     async fn flat(
         &self,
-        now: &Computed,
+        now: &ViewSnapshot,
         rows: Range<usize>,
         shown: &[Column],
     ) -> Result<Window, LiveError> {
@@ -317,7 +317,7 @@ impl View {
             let is_inexact = column.shape == Shape::Int { is_exact: false };
             let field = arrow::datatypes::Field::new("", array.data_type().clone(), true);
             let shape = Column::of(&field, is_inexact).shape;
-            Ok((column.name.clone(), show(array, shape, &self.source)?))
+            Ok((column.name.clone(), show(array, shape, &self.reader)?))
         });
         let columns = columns.collect::<Result<Vec<_>, LiveError>>()?;
         Ok(Window { rows: batch.num_rows(), columns, paths: None })
@@ -326,7 +326,7 @@ impl View {
     /// Reads columns of rows in the view's order.
     async fn read(
         &self,
-        now: &Computed,
+        now: &ViewSnapshot,
         rows: Range<usize>,
         select: &[String],
     ) -> Result<RecordBatch, LiveError> {
@@ -342,7 +342,7 @@ impl View {
                 let sql = format!(
                     "SELECT {select} FROM {from} WHERE {position} >= {first} AND {position} < {end}"
                 );
-                let batch = self.source.ask(sql).await?;
+                let batch = self.reader.run(sql).await?;
                 let last_first = UInt32Array::from_iter_values((0..batch.num_rows() as u32).rev());
                 return Ok(arrow::compute::take_record_batch(&batch, &last_first)?);
             }
@@ -364,27 +364,27 @@ impl View {
             }
         };
         let most = rows.len();
-        self.source.ask(format!("SELECT {select} FROM {from} WHERE {condition} LIMIT {most}")).await
+        self.reader.run(format!("SELECT {select} FROM {from} WHERE {condition} LIMIT {most}")).await
     }
 
-    /// Lets the store sort, or count, up to the rows.
+    /// Lets the store sort, or skip rows, by `LIMIT` and `OFFSET`.
     async fn by_counting(
         &self,
-        now: &Computed,
+        now: &ViewSnapshot,
         rows: Range<usize>,
         select: &str,
     ) -> Result<RecordBatch, LiveError> {
         let (from, filter, order) = (&now.columns.from, now.filter(), now.ordered());
         let (most, skip) = (rows.len(), rows.start);
-        // What is selected may have other names, by which nothing is to be sorted.
+        // Selected columns may have new names, which must not affect the order.
         let all = format!("SELECT * FROM {from}{filter}{order} LIMIT {most} OFFSET {skip}");
-        self.source.ask(format!("SELECT {select} FROM ({all})")).await
+        self.reader.run(format!("SELECT {select} FROM ({all})")).await
     }
 
-    /// Finds the positions of sorted rows; `None` where there are too many to keep or to look up.
+    /// Returns the positions of sorted rows; `None` if there are too many to keep or to look up.
     async fn sorted_places(
         &self,
-        now: &Computed,
+        now: &ViewSnapshot,
         count: u64,
         places: &tokio::sync::Mutex<Places>,
         rows: &Range<usize>,
@@ -400,26 +400,26 @@ impl View {
             }
             let (from, position) = (&now.columns.from, &now.columns.position);
             let (filter, order) = (now.filter(), now.ordered());
-            // To know a few, the engine keeps no more than these; to know all, it must not try to.
+            // With a limit, the engine keeps only that many rows; without one, it sorts all of them.
             let most = if is_head { format!(" LIMIT {HEAD}") } else { String::new() };
             let sql = format!("SELECT {position} FROM {from}{filter}{order}{most}");
-            places.first = positions(&self.source.ask(sql).await?)?;
+            places.first = positions(&self.reader.run(sql).await?)?;
             places.is_whole = !is_head || places.first.len() < HEAD;
         }
         let end = rows.end.min(places.first.len());
         Ok(Some(places.first[rows.start.min(end)..end].to_vec()))
     }
 
-    /// Reads rows by their positions, and returns them in the order of these.
+    /// Reads rows by their positions, and returns them in the order of `places`.
     async fn look_up(
         &self,
-        now: &Computed,
+        now: &ViewSnapshot,
         places: &[u32],
         select: &str,
     ) -> Result<RecordBatch, LiveError> {
         let (from, position) = (&now.columns.from, &now.columns.position);
         let (Some(first), Some(last)) = (places.iter().min(), places.iter().max()) else {
-            return self.source.ask(format!("SELECT {select} FROM {from} LIMIT 0")).await;
+            return self.reader.run(format!("SELECT {select} FROM {from} LIMIT 0")).await;
         };
         let list = places.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
         let place = now.columns.free_name("place");
@@ -427,20 +427,20 @@ impl View {
             "SELECT {select}, {position} AS {place} FROM {from} WHERE {position} >= {first} \
              AND {position} <= {last} AND {position} IN ({list})"
         );
-        let mut batch = self.source.ask(sql).await?;
+        let mut batch = self.reader.run(sql).await?;
         let found = positions_of(batch.column(batch.num_columns() - 1))?;
         let at: std::collections::HashMap<u32, u32> = found.into_iter().zip(0..).collect();
-        // A row that was replaced in the meantime leaves its place empty.
+        // A row that was replaced in the meantime becomes a row of nulls.
         let order: UInt32Array = places.iter().map(|place| at.get(place).copied()).collect();
         batch.remove_column(batch.num_columns() - 1);
         Ok(arrow::compute::take_record_batch(&batch, &order)?)
     }
 
-    /// Reads rows of a view that is split and not grouped: each row has cells in the columns of its
-    /// own values alone.
+    /// Reads rows of a view that is split and not grouped: each row has cells only in the columns of
+    /// its own values.
     async fn split(
         &self,
-        now: &Computed,
+        now: &ViewSnapshot,
         rows: Range<usize>,
     ) -> Result<(Window, Vec<Vec<String>>), LiveError> {
         let columns = &now.columns.all;
@@ -449,7 +449,7 @@ impl View {
         let keys: Vec<String> = splits.iter().map(|it| it.key()).collect();
         let (from, filter, keys_sql) = (&now.columns.from, now.filter(), keys.join(", "));
         let sql = format!("SELECT {keys_sql} FROM {from}{filter} GROUP BY {keys_sql} LIMIT 2001");
-        let all = self.source.ask(sql).await?;
+        let all = self.reader.run(sql).await?;
         if all.num_rows() * now.shown.len().max(1) > 2_000 {
             return Err(LiveError::refused("the view is split into more than 2000 columns"));
         }
@@ -463,13 +463,13 @@ impl View {
             true => RecordBatch::new_empty(self.read(now, 0..0, &select).await?.schema()),
             false => self.read(now, rows, &select).await?,
         };
-        // The rows' own values are found among all there are.
+        // Find the values of these rows among all values.
         let arrays = (0..keys.len()).map(|i| {
             let both = [all.column(i).as_ref(), batch.column(i).as_ref()];
             Ok(arrow::compute::concat(&both)?)
         });
         let arrays = arrays.collect::<Result<Vec<ArrayRef>, LiveError>>()?;
-        let paths = SplitPaths::new(&arrays, &splits, &self.config, &self.source)?;
+        let paths = SplitPaths::new(&arrays, &splits, &self.config, &self.reader)?;
         let of_rows = &paths.of_rows[all.num_rows()..];
         let (mut out, mut names) = (Vec::new(), Vec::new());
         for (place, path) in paths.names.iter().enumerate() {
@@ -481,7 +481,7 @@ impl View {
             for (column, array) in now.shown.iter().zip(&batch.columns()[keys.len()..]) {
                 let mut name = path.clone();
                 name.push(column.name.clone());
-                let cells = show(&take(array, &own, None)?, column.shape, &self.source)?;
+                let cells = show(&take(array, &own, None)?, column.shape, &self.reader)?;
                 out.push((name.join("|"), cells));
                 names.push(name);
             }
@@ -489,9 +489,11 @@ impl View {
         Ok((Window { rows: batch.num_rows(), columns: out, paths: None }, names))
     }
 
-    /// Tells how the names of the view's columns are made up: the values by which they are split,
-    /// then the column.
-    pub(crate) async fn column_paths(&self, now: &Computed) -> Result<Vec<Vec<String>>, LiveError> {
+    /// Returns the parts of each column's name: the values by which it is split, then the column.
+    pub(crate) async fn column_paths(
+        &self,
+        now: &ViewSnapshot,
+    ) -> Result<Vec<Vec<String>>, LiveError> {
         if let Rows::Grouped(grouped) = &now.rows {
             return Ok(grouped.column_paths.clone());
         }
@@ -501,16 +503,16 @@ impl View {
         Ok(self.split(now, 0..0).await?.1)
     }
 
-    /// Returns the least and the greatest value of a column.
+    /// Returns the minimum and the maximum of a column.
     pub(crate) async fn min_max(
         &self,
-        now: &Computed,
+        now: &ViewSnapshot,
         name: &str,
     ) -> Result<(Scalar, Scalar), LiveError> {
         if let Rows::Grouped(grouped) = &now.rows {
             return grouped.min_max(name);
         }
-        // Of a split column, that of all its parts.
+        // For a split column, the minimum and maximum over all its parts.
         let suffix = |column: &&Column| {
             !self.config.split_by.is_empty() && name.ends_with(&format!("|{}", column.name))
         };
@@ -518,25 +520,25 @@ impl View {
             .or_else(|error| now.shown.iter().find(suffix).ok_or(error))?;
         let (from, filter, key) = (&now.columns.from, now.filter(), column.key());
         let batch =
-            self.source.ask(format!("SELECT min({key}), max({key}) FROM {from}{filter}")).await?;
+            self.reader.run(format!("SELECT min({key}), max({key}) FROM {from}{filter}")).await?;
         let scalar = |i: usize| -> Result<Scalar, LiveError> {
             let field = arrow::datatypes::Field::new("", batch.column(i).data_type().clone(), true);
             let is_inexact = column.shape == Shape::Int { is_exact: false };
             let shape = Column::of(&field, is_inexact).shape;
-            let shown = show(batch.column(i), shape, &self.source)?;
+            let shown = show(batch.column(i), shape, &self.reader)?;
             Ok(Cells::of(&shown).scalar(0))
         };
         Ok((scalar(0)?, scalar(1)?))
     }
 
-    /// Returns a question that answers with all rows and columns of the view, where one can: where
-    /// it is neither grouped nor split.
+    /// Returns the SQL that selects all rows and columns of the view; `None` if the view is grouped or
+    /// split.
     pub(crate) async fn export_sql(&self) -> Result<Option<String>, LiveError> {
         let config = &self.config;
         if config.is_grouped() || !config.split_by.is_empty() {
             return Ok(None);
         }
-        let columns = self.source.columns(config).await?;
+        let columns = self.reader.columns(config).await?;
         let select: Vec<String> = columns.shown(config)?.iter().map(Column::value).collect();
         let (select, from) = (select.join(", "), &columns.from);
         let condition = sql::condition(config, &columns.all)?;
@@ -553,8 +555,8 @@ impl View {
     }
 }
 
-impl Computed {
-    /// Returns how many rows the view has.
+impl ViewSnapshot {
+    /// Returns the number of rows of the view.
     pub(crate) fn count(&self) -> u64 {
         match &self.rows {
             Rows::All { count }
@@ -565,12 +567,12 @@ impl Computed {
         }
     }
 
-    /// Returns how many rows the table has.
+    /// Returns the number of rows of the table.
     pub(crate) fn table_rows(&self) -> u64 {
         self.table_rows
     }
 
-    /// Returns how many columns the table has.
+    /// Returns the number of columns of the table.
     pub(crate) fn table_columns(&self) -> usize {
         self.columns.own
     }
@@ -579,12 +581,12 @@ impl Computed {
         &self.columns.shape
     }
 
-    /// The columns that the view shows.
+    /// Returns the columns that the view shows.
     pub(crate) fn shown(&self) -> &[Column] {
         &self.shown
     }
 
-    /// The columns that there are.
+    /// Returns all columns.
     pub(crate) fn columns(&self) -> &Columns {
         &self.columns
     }
@@ -599,7 +601,7 @@ impl Computed {
     fn column_count(&self, config: &ViewConfig) -> usize {
         match &self.rows {
             Rows::Grouped(grouped) => grouped.whole.columns.len(),
-            // How many is known once they are read.
+            // The number is known only after they have been read.
             _ if !config.split_by.is_empty() => usize::MAX,
             _ => self.shown.len(),
         }
@@ -624,7 +626,7 @@ impl Computed {
     }
 }
 
-/// Somebody who keeps a view up to date.
+/// Keeps a view registered as watched until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watcher(Arc<View>);
 

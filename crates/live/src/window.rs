@@ -1,4 +1,4 @@
-//! A part of a view, and the forms in which it travels.
+//! A part of a view, and its encodings.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use crate::error::LiveError;
 use crate::json::{write_f64, write_str};
 use crate::proto::{Scalar, ScalarValue};
 
-/// A part of a view: rows, in the columns that a page takes.
+/// A part of a view: rows, with columns of the types that pages support.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Window {
     pub(crate) rows: usize,
     pub(crate) columns: Vec<(String, ArrayRef)>,
-    /// For a grouped view, the values by which rows are grouped, one column a level.
+    /// For a grouped view, the values by which rows are grouped, one column per level.
     pub(crate) paths: Option<Paths>,
 }
 
-/// Where the rows of a grouped view stand.
+/// The groups to which the rows of a grouped view belong.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Paths {
     pub(crate) names: Vec<String>,
     pub(crate) columns: Vec<ArrayRef>,
-    /// How many of the values are those of the row: 0 for the total.
+    /// The number of levels of each row: 0 for the total.
     pub(crate) depths: Vec<usize>,
 }
 
 impl Window {
-    /// Returns a part of it.
+    /// Returns a range of rows and columns.
     pub(crate) fn part(&self, rows: Range<usize>, columns: Range<usize>) -> Self {
         let slice = |array: &ArrayRef| array.slice(rows.start, rows.len());
         let columns = columns.start.min(self.columns.len())..columns.end.min(self.columns.len());
@@ -46,7 +46,7 @@ impl Window {
         Self { rows: rows.len(), columns: columns.collect(), paths }
     }
 
-    /// Returns some of its rows.
+    /// Returns the selected rows.
     pub(crate) fn take(&self, rows: &UInt32Array) -> Result<Self, LiveError> {
         let paths = match &self.paths {
             Some(paths) => Some(Paths {
@@ -64,7 +64,7 @@ impl Window {
         Ok(Self { rows: rows.len(), columns, paths })
     }
 
-    /// Writes Arrow's stream format.
+    /// Encodes the window in Arrow's stream format.
     pub(crate) fn to_arrow(&self) -> Result<Vec<u8>, LiveError> {
         let levels = self.paths.iter().flat_map(|paths| paths.columns.iter().enumerate());
         let levels = levels.map(|(level, array)| (format!("__ROW_PATH_{level}__"), array));
@@ -86,7 +86,7 @@ impl Window {
         Ok(out)
     }
 
-    /// Writes an object with an array a column.
+    /// Encodes the window as an object with one array per column.
     pub(crate) fn to_columns(&self, with_ids: bool) -> String {
         let mut out = vec![b'{'];
         let begin = |out: &mut Vec<u8>, name: &str| {
@@ -121,7 +121,7 @@ impl Window {
         into_text(out)
     }
 
-    /// Writes an array of objects, one a row.
+    /// Encodes the window as an array with one object per row.
     pub(crate) fn to_rows(&self) -> String {
         let mut out = vec![b'['];
         self.write_rows(&mut out, b",");
@@ -129,7 +129,7 @@ impl Window {
         into_text(out)
     }
 
-    /// Writes an object a line.
+    /// Encodes the window as lines with one object per row.
     pub(crate) fn to_ndjson(&self) -> String {
         let mut out = Vec::new();
         self.write_rows(&mut out, b"\n");
@@ -161,7 +161,7 @@ impl Window {
         }
     }
 
-    /// Writes comma-separated values with a line of names.
+    /// Encodes the window as comma-separated values with a header.
     pub(crate) fn to_csv(&self) -> String {
         let levels = self.paths.iter().flat_map(|paths| paths.names.iter().zip(&paths.columns));
         let columns: Vec<(&String, Cells<'_>)> = levels
@@ -203,11 +203,11 @@ fn separate(out: &mut Vec<u8>, place: usize) {
 }
 
 fn into_text(out: Vec<u8>) -> String {
-    // Only texts were written.
+    // Only UTF-8 was written.
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// A column's cells, one by one.
+/// Access to the single cells of a column.
 pub(crate) enum Cells<'a> {
     Bool(&'a arrow::array::BooleanArray),
     Float(&'a arrow::array::Float64Array),
@@ -218,7 +218,7 @@ pub(crate) enum Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Looks at a column that a page takes.
+    /// Creates access to a column of a type that pages support.
     pub(crate) fn of(array: &'a ArrayRef) -> Self {
         let cells = match array.data_type() {
             DataType::Boolean => array.as_boolean_opt().map(Self::Bool),
@@ -232,7 +232,7 @@ impl<'a> Cells<'a> {
         cells.unwrap_or(Self::None)
     }
 
-    /// Returns a cell as a message has it.
+    /// Returns a cell as a value of the protocol.
     pub(crate) fn scalar(&self, row: usize) -> Scalar {
         let value = match self {
             Self::Bool(array) => array.is_valid(row).then(|| ScalarValue::Bool(array.value(row))),
@@ -254,8 +254,7 @@ impl<'a> Cells<'a> {
         array.key(row).map(|key| values.value(key))
     }
 
-    /// Writes a cell as JSON. Numbers that JSON has none for are texts, which a page that formats
-    /// numbers shows as what they are.
+    /// Writes a cell as JSON. `NaN` and the infinities become strings, which pages show unchanged.
     fn write(&self, out: &mut Vec<u8>, row: usize) {
         match self {
             Self::Bool(array) if array.is_valid(row) => {
@@ -290,7 +289,7 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// Milliseconds at the beginning of a day.
+/// Returns the milliseconds at the start of a day.
 fn day(days: i32) -> i64 {
     i64::from(days) * 86_400_000
 }
@@ -301,7 +300,7 @@ fn write_time(out: &mut Vec<u8>, millis: i64) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Writes a field of comma-separated values, quoted where it must be.
+/// Writes a field of comma-separated values, quoted if necessary.
 fn write_field(out: &mut Vec<u8>, text: &str) {
     if !text.contains([',', '"', '\n', '\r']) {
         out.extend_from_slice(text.as_bytes());

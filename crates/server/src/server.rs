@@ -8,7 +8,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use streamtable_live::{Hub, TableAccess};
+use streamtable_live::{TableAccess, ViewCache};
 use streamtable_server_core::catalog::{FeatureTables, MAINTENANCE_INTERVAL};
 use streamtable_server_core::{Bodies, Core, SigningKey, folder};
 use streamtable_store::{FileStore, MemoryCeiling, Store, StoreError};
@@ -281,7 +281,8 @@ fn router(parts: Parts) -> Router {
     };
 
     let access = TableAccess { store: Arc::clone(&store), file_url };
-    let live = LiveState { core: core.clone(), access, hub: Arc::new(Hub::default()), memory };
+    let live =
+        LiveState { core: core.clone(), access, cache: Arc::new(ViewCache::default()), memory };
     let boards = BoardCatalog::new(core.catalog.clone());
     let api = ApiState { core: core.clone(), store: Arc::clone(&store), live, boards };
     let login = LoginState { core: core.clone(), config: Arc::clone(&config) };

@@ -1,4 +1,4 @@
-//! `GET /api/tables`: which tables there are, and what their columns hold.
+//! `GET /api/tables`: the tables, and their columns.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,10 +12,10 @@ use super::ApiState;
 use super::extract::{Board, Params, Table};
 use crate::{ApiError, Principal, Right};
 
-/// Whose tables.
+/// Selects tables by the parts of their names.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Whose {
+pub(super) struct ListParams {
     entity: Option<String>,
     project: Option<String>,
 }
@@ -25,7 +25,7 @@ pub(super) struct Tables {
     tables: Vec<Summary>,
 }
 
-/// What a list says of a table.
+/// A table in a list.
 #[derive(Debug, Serialize)]
 struct Summary {
     name: String,
@@ -42,8 +42,9 @@ struct Summary {
     problems: Vec<Problem>,
 }
 
+/// A table in a response.
 #[derive(Debug, Serialize)]
-pub(super) struct About {
+pub(super) struct TableDto {
     #[serde(flatten)]
     summary: Summary,
     end: u64,
@@ -85,33 +86,33 @@ pub(super) async fn list(
     State(state): State<ApiState>,
     principal: Principal,
     Board(board): Board,
-    Params(whose): Params<Whose>,
+    Params(params): Params<ListParams>,
 ) -> Result<Json<Tables>, ApiError> {
     let is_asked = |asked: &Option<String>, name: &str| asked.as_ref().is_none_or(|a| a == name);
     let mut tables = state.store.tables().await?;
     tables.retain(|TableSummary { path, .. }| {
         principal.may(Right::Read, path.entity())
-            && is_asked(&whose.entity, path.entity())
-            && is_asked(&whose.project, path.project())
+            && is_asked(&params.entity, path.entity())
+            && is_asked(&params.project, path.project())
     });
     let tables = tables.into_iter().map(|table| summary(table, &board)).collect();
     Ok(Json(Tables { tables }))
 }
 
-/// Tells of one table.
+/// Returns one table.
 pub(super) async fn table(
     State(state): State<ApiState>,
     principal: Principal,
     Board(board): Board,
     table: Table,
-) -> Result<Json<About>, ApiError> {
+) -> Result<Json<TableDto>, ApiError> {
     let TableInfo { summary: about, end, columns, last_step, .. } =
         info(&state, principal, table).await?;
     let (summary, columns) = (summary(about, &board), columns.len());
-    Ok(Json(About { summary, end, columns, last_step }))
+    Ok(Json(TableDto { summary, end, columns, last_step }))
 }
 
-/// Tells a table's columns in the order in which they came, and which types when.
+/// Returns a table's columns in first-seen order, each with the types that it has had.
 pub(super) async fn schema(
     State(state): State<ApiState>,
     principal: Principal,

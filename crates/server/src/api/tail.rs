@@ -38,7 +38,7 @@ const MAX_STALL: Duration = Duration::from_secs(60);
 /// Selects the start position.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Where {
+pub(super) struct TailParams {
     from: Option<i64>,
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn tail(
     State(state): State<ApiState>,
     principal: Principal,
     table: Table,
-    Params(params): Params<Where>,
+    Params(params): Params<TailParams>,
     headers: HeaderMap,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
@@ -61,14 +61,14 @@ pub(super) async fn tail(
         (None, Some(from)) => resolve(&state.store, &table, from).await?,
         (None, None) => info.end,
     };
-    let follow = Follow::new(&state.store, table, start, state.core.stopping.clone()).await?;
+    let tail = TableTail::new(&state.store, table, start, state.core.stopping.clone()).await?;
     if headers.contains_key(UPGRADE) {
         let socket = socket.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
         // Readers send no data, so large messages are rejected.
         let socket = socket.max_message_size(1 << 10).max_frame_size(1 << 10);
-        return Ok(socket.on_upgrade(|socket| send(socket, follow)));
+        return Ok(socket.on_upgrade(|socket| send(socket, tail)));
     }
-    let events = Sse::new(events(follow));
+    let events = Sse::new(events(tail));
     Ok(events.keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }
 
@@ -77,7 +77,7 @@ fn last_seen(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Waits for new rows of a table and reads them.
-struct Follow {
+struct TableTail {
     pager: Pager,
     end: watch::Receiver<u64>,
     shutdown: CancellationToken,
@@ -89,7 +89,7 @@ struct Sent {
     json: String,
 }
 
-impl Follow {
+impl TableTail {
     async fn new(
         store: &Arc<dyn Store>,
         table: TablePath,
@@ -137,26 +137,26 @@ impl Follow {
     }
 }
 
-fn events(follow: Follow) -> impl Stream<Item = Result<Event, Infallible>> {
-    let state = (follow, Vec::new().into_iter());
-    stream::unfold(state, |(mut follow, mut rows)| async move {
+fn events(tail: TableTail) -> impl Stream<Item = Result<Event, Infallible>> {
+    let state = (tail, Vec::new().into_iter());
+    stream::unfold(state, |(mut tail, mut rows)| async move {
         loop {
             if let Some(Sent { position, json }) = rows.next() {
                 let event = Event::default().id(position.to_string()).data(json);
-                return Some((Ok(event), (follow, rows)));
+                return Some((Ok(event), (tail, rows)));
             }
-            rows = follow.next().await?.into_iter();
+            rows = tail.next().await?.into_iter();
         }
     })
 }
 
 /// Sends each row as a text message until the server shuts down or the reader disconnects.
-async fn send(mut socket: WebSocket, mut follow: Follow) {
+async fn send(mut socket: WebSocket, mut tail: TableTail) {
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let messages = tokio::select! {
-            rows = follow.next() => match rows {
+            rows = tail.next() => match rows {
                 Some(rows) => rows.into_iter().map(|row| Message::Text(row.json.into())).collect(),
                 None => break,
             },

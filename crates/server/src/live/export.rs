@@ -7,7 +7,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use streamtable_live::{Source, Template, ViewJson, suggest};
+use streamtable_live::{TableReader, Template, ViewJson, suggest};
 use streamtable_schema::TablePath;
 use streamtable_store::StoreError;
 
@@ -26,7 +26,7 @@ pub(crate) struct Export {
 /// Parameters of a suggested board.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Which {
+pub(crate) struct BoardParams {
     #[serde(default)]
     template: Option<String>,
 }
@@ -41,10 +41,11 @@ pub(crate) async fn export(
     state.memory.check()?;
     let Json(Export { config, format }) =
         body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
-    let source = source(&state, &principal, &entity, &project, &table).await?;
+    let reader = reader(&state, &principal, &entity, &project, &table).await?;
     let form = format_named(&format)
         .ok_or_else(|| ApiError::bad_request(format!("unknown file format {format:?}")))?;
-    let rows = streamtable_live::export(&state.hub, &source, config).await.map_err(to_api_error)?;
+    let rows =
+        streamtable_live::export(&state.cache, &reader, config).await.map_err(to_api_error)?;
     let mut response = answer(rows, form).await?;
     // The name is only informative: avoid characters that need quoting.
     let plain: String = table
@@ -65,8 +66,8 @@ pub(crate) async fn templates(
     principal: Principal,
     Path((entity, project, table)): Path<(String, String, String)>,
 ) -> Result<Response, ApiError> {
-    let source = source(&state, &principal, &entity, &project, &table).await?;
-    Ok(Json(streamtable_live::templates(&source).await.map_err(to_api_error)?).into_response())
+    let reader = reader(&state, &principal, &entity, &project, &table).await?;
+    Ok(Json(streamtable_live::templates(&reader).await.map_err(to_api_error)?).into_response())
 }
 
 /// Returns a suggested first board for a table.
@@ -74,25 +75,25 @@ pub(crate) async fn first_board(
     State(state): State<LiveState>,
     principal: Principal,
     Path((entity, project, table)): Path<(String, String, String)>,
-    Query(which): Query<Which>,
+    Query(params): Query<BoardParams>,
 ) -> Result<Response, ApiError> {
-    let wanted = which.template.as_deref().unwrap_or(Template::Overview.name());
+    let wanted = params.template.as_deref().unwrap_or(Template::Overview.name());
     let template = Template::named(wanted).ok_or_else(|| {
         ApiError::bad_request(format!(
             "unknown template {wanted:?}; use `overview` or `monitoring`"
         ))
     })?;
-    let source = source(&state, &principal, &entity, &project, &table).await?;
-    Ok(Json(suggest(&source, template).await.map_err(to_api_error)?).into_response())
+    let reader = reader(&state, &principal, &entity, &project, &table).await?;
+    Ok(Json(suggest(&reader, template).await.map_err(to_api_error)?).into_response())
 }
 
-async fn source(
+async fn reader(
     state: &LiveState,
     principal: &Principal,
     entity: &str,
     project: &str,
     table: &str,
-) -> Result<Source, ApiError> {
+) -> Result<TableReader, ApiError> {
     let path = TablePath::new(entity, project, table);
     let table = path.map_err(|error| ApiError::bad_request(error.to_string()))?;
     if !principal.may(Right::Read, table.entity())
@@ -100,5 +101,5 @@ async fn source(
     {
         return Err(StoreError::NoTable { table }.into());
     }
-    Ok(Source::new(state.access.clone(), table))
+    Ok(TableReader::new(state.access.clone(), table))
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
-use streamtable_live::{Outgoing, Session, Viewer};
+use streamtable_live::{LiveConnection, Outgoing, Viewer};
 use streamtable_server_core::Core;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -77,24 +77,25 @@ async fn serve(socket: WebSocket, state: LiveState, caller: Caller) {
     let (out, waiting) = mpsc::channel(MAX_WAITING);
     let principal = &caller.principal;
     let viewer = Viewer { name: principal.name.clone(), entities: principal.entities() };
-    let session = Session::new(state.access.clone(), Arc::clone(&state.hub), viewer, out);
+    let connection =
+        LiveConnection::new(state.access.clone(), Arc::clone(&state.cache), viewer, out);
     // Whichever ends first ends the other, and with it all requests of the page.
     let reason = tokio::select! {
-        () = read(receive, &session) => None,
+        () = read(receive, &connection) => None,
         reason = write(send, waiting, &state, caller) => reason,
     };
-    session.close();
+    connection.close();
     tracing::debug!(reason, "a page disconnected");
 }
 
-async fn read(mut socket: SplitStream<WebSocket>, session: &Arc<Session>) {
+async fn read(mut socket: SplitStream<WebSocket>, connection: &Arc<LiveConnection>) {
     while let Some(Ok(message)) = socket.next().await {
         match message {
-            Message::Binary(bytes) => session.receive(bytes).await,
+            Message::Binary(bytes) => connection.receive(bytes).await,
             Message::Text(text) => {
                 // Unknown messages may come from a newer page.
                 if let Ok(Note { visible: Some(visible) }) = serde_json::from_str(&text) {
-                    session.set_visible(visible);
+                    connection.set_visible(visible);
                 }
             }
             Message::Close(_) => return,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use streamtable_live::{Hub, TableAccess};
+use streamtable_live::{TableAccess, ViewCache};
 use streamtable_server_core::Core;
 use streamtable_store::MemoryCeiling;
 
@@ -13,7 +13,7 @@ pub(crate) struct LiveState {
     pub(crate) core: Core,
     pub(crate) access: TableAccess,
     /// The views that pages have open.
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) cache: Arc<ViewCache>,
     /// The memory limit of the process.
     pub(crate) memory: Arc<MemoryCeiling>,
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::places::Place;
+use super::connection_permits::ConnectionPermit;
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,16 +118,16 @@ impl Drop for UnderWay {
     }
 }
 
-/// A stream that records when bytes arrive, and that holds its connection's place.
+/// A stream that records when bytes arrive, and that holds its connection's permit.
 #[derive(Debug)]
 pub(super) struct WatchedIo<S> {
     stream: S,
-    place: Place,
+    permit: ConnectionPermit,
 }
 
 impl<S> WatchedIo<S> {
-    pub(super) fn new(stream: S, place: Place) -> Self {
-        Self { stream, place }
+    pub(super) fn new(stream: S, permit: ConnectionPermit) -> Self {
+        Self { stream, permit }
     }
 }
 
@@ -140,7 +140,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.place.activity().received();
+            self.permit.activity().received();
         }
         polled
     }

@@ -1,8 +1,8 @@
 //! Accepts and serves connections.
 
 mod activity;
+mod connection_permits;
 mod pace;
-mod places;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,8 +28,8 @@ use tower::ServiceExt;
 use crate::access::Peer;
 use crate::config::Limits;
 use activity::{UnderWay, WatchedIo};
+use connection_permits::{ConnectionPermit, ConnectionPermits};
 use pace::{PacedBody, PacedIo};
-use places::{Place, Places};
 
 /// Pause after a failed accept, for example if the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -44,20 +44,20 @@ pub(crate) async fn serve(
 ) {
     let mut shutdown = std::pin::pin!(shutdown);
     let stopping = CancellationToken::new();
-    let places = Arc::new(Places::new(limits));
+    let permits = Arc::new(ConnectionPermits::new(limits));
     let limits = Arc::new(limits.clone());
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
         };
-        let Some((stream, peer, place)) = accepted else { continue };
+        let Some((stream, peer, permit)) = accepted else { continue };
         let connection = Connection {
             router: router.clone(),
             peer,
             limits: Arc::clone(&limits),
-            place,
+            permit,
             stopping: stopping.clone(),
         };
         let tls = tls.clone();
@@ -78,23 +78,23 @@ pub(crate) async fn serve(
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Places>,
-) -> Option<(TcpStream, SocketAddr, Place)> {
+    permits: &Arc<ConnectionPermits>,
+) -> Option<(TcpStream, SocketAddr, ConnectionPermit)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%peer, %error, "no TCP_NODELAY");
             }
-            let Some(place) = places.take(peer.ip()).await else {
+            let Some(permit) = permits.acquire(peer.ip()).await else {
                 tracing::warn!(target: "audit", %peer, "too many connections from this address");
                 return None;
             };
-            Some((stream, peer, place))
+            Some((stream, peer, permit))
         }
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
-            // The process may run out of file descriptors before all places are taken.
-            places.make_room();
+            // The process may run out of file descriptors before all permits are taken.
+            permits.make_room();
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
@@ -105,7 +105,7 @@ struct Connection {
     router: Router,
     peer: SocketAddr,
     limits: Arc<Limits>,
-    place: Place,
+    permit: ConnectionPermit,
     stopping: CancellationToken,
 }
 
@@ -115,7 +115,7 @@ impl Connection {
         let handshake = tokio::time::timeout(self.limits.header_timeout, tls.accept(stream));
         let stream = tokio::select! {
             stream = handshake => stream,
-            () = self.place.evicted() => return,
+            () = self.permit.evicted() => return,
             () = self.stopping.cancelled() => return,
         };
         match stream {
@@ -126,14 +126,14 @@ impl Connection {
     }
 
     async fn run<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(self, stream: S) {
-        let Self { router, peer, limits, place, stopping } = self;
-        let activity = Arc::clone(place.activity());
+        let Self { router, peer, limits, permit, stopping } = self;
+        let activity = Arc::clone(permit.activity());
         activity.begin_idle();
-        let evicted = place.eviction();
+        let evicted = permit.eviction();
         let rate = limits.min_bytes_per_second;
         let stream = PacedIo::new(stream, limits.write_timeout, rate);
-        // The stream holds the place, since it outlives the HTTP connection after an upgrade.
-        let stream = WatchedIo::new(stream, place);
+        // The stream holds the permit, since it outlives the HTTP connection after an upgrade.
+        let stream = WatchedIo::new(stream, permit);
         let service = {
             let (activity, limits) = (Arc::clone(&activity), Arc::clone(&limits));
             hyper::service::service_fn(move |request: hyper::Request<Incoming>| {

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const NEVER: Duration = Duration::from_secs(3600);
 
-const ROWS: &str = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"a\":1}"]}}}"#;
+const ROW: &str = r#"{"a":1}"#;
 
 async fn connect(server: &Running, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.host()).await.unwrap();
@@ -45,12 +45,11 @@ async fn slow_heads_do_not_block_new_clients() {
         config.limits.idle_timeout = NEVER;
     })
     .await;
-    server.make_run("me", "p", "r").await;
     let head = format!(
-        "POST /files/me/p/r/file_stream HTTP/1.1\r\nhost: localhost\r\nauthorization: {}\r\n\
+        "POST /api/tables/me/p/r/rows HTTP/1.1\r\nhost: localhost\r\nauthorization: {}\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n",
         basic(&server.key),
-        ROWS.len()
+        ROW.len()
     );
     let mut under_way = connect(&server, &head).await;
     let mut slow = Vec::new();
@@ -62,7 +61,7 @@ async fn slow_heads_do_not_block_new_clients() {
         assert_eq!(answer.expect("a new client is not served").status, 200);
     }
     // The running request was not evicted.
-    under_way.write_all(ROWS.as_bytes()).await.unwrap();
+    under_way.write_all(ROW.as_bytes()).await.unwrap();
     let answer = rest(under_way).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
@@ -102,9 +101,8 @@ async fn idle_connections_are_closed() {
 async fn a_stalled_body_fails_its_request() {
     let server =
         Running::start_with(|config| config.limits.body_timeout = Duration::from_millis(200)).await;
-    server.make_run("me", "p", "r").await;
     let head = format!(
-        "POST /files/me/p/r/file_stream HTTP/1.1\r\nhost: localhost\r\nauthorization: {}\r\n\
+        "POST /api/tables/me/p/r/rows HTTP/1.1\r\nhost: localhost\r\nauthorization: {}\r\n\
          content-length: 1000\r\n\r\n{{",
         basic(&server.key)
     );

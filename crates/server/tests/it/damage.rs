@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Running, basic, send};
+use crate::support::{Running, send};
 
 /// Returns the Parquet files of rows below a folder.
 fn parquet_files(folder: &Path) -> Vec<PathBuf> {
@@ -19,18 +19,11 @@ fn parquet_files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-async fn post_rows(server: &Running, table: &str) {
-    let url = format!("{}/api/tables/{table}/rows", server.url);
-    let auth = basic(&server.key);
-    let answer = send("POST", &url, &[("authorization", &auth)], "{\"a\":1}\n{\"a\":2}").await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_file_is_reported_and_its_table_can_be_read() {
     let mut server = Running::start().await;
     for table in ["me/p/good", "me/p/bad"] {
-        post_rows(&server, table).await;
+        server.append(table, "{\"a\":1}\n{\"a\":2}").await;
     }
     let url = format!("{}/readyz", server.url);
     let ready = send("GET", &url, &[], "").await;

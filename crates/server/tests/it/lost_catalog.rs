@@ -4,16 +4,12 @@ use std::path::PathBuf;
 
 use streamtable_server::{CatalogError, LostCatalog, ServerError};
 
-use crate::support::Running;
-
-const ROWS: &str = r#"{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\"a\":1,\"_client_id\":\"w\"}"]}}}"#;
+use crate::support::{Running, basic, send};
 
 /// Starts a server, stores a row, and stops the server.
 async fn stopped_with_a_row() -> Running {
     let mut server = Running::start().await;
-    server.make_run("me", "p", "r").await;
-    let posted = server.post("me/p/r", &[("x-wandb-use-async-filestream", "true")], ROWS).await;
-    assert_eq!(posted.status, 200);
+    server.append("me/p/r", r#"{"a":1}"#).await;
     server.stop().await;
     server
 }
@@ -123,4 +119,23 @@ async fn catalog_files_are_private() {
         let metadata = std::fs::metadata(server.folder.path().join(name)).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
     }
+}
+
+/// Until version 3, the tables of features were tables of the catalog itself.
+#[tokio::test]
+async fn a_catalog_of_version_3_keeps_the_tables_of_features() {
+    let mut server = Running::start().await;
+    let auth = basic(&server.key);
+    let headers = [("authorization", auth.as_str()), ("content-type", "application/json")];
+    let document = r#"{"format":1,"title":"A","panels":[]}"#;
+    let path = "/api/boards/me/p/a";
+    let saved = send("PUT", &format!("{}{path}", server.url), &headers, document).await;
+    assert_eq!(saved.status, 201, "{}", saved.text());
+    server.stop().await;
+    let old = rusqlite::Connection::open(server.catalog_file()).unwrap();
+    old.execute_batch("DROP TABLE features; PRAGMA user_version = 3").unwrap();
+    drop(old);
+
+    server.restart().await;
+    assert_eq!(server.get(path).await.status, 200);
 }

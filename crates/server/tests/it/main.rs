@@ -1,18 +1,29 @@
 //! The server over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails if its setup fails")]
 
+#[cfg(feature = "wandb")]
 mod admission;
 mod boards;
+#[cfg(feature = "wandb")]
 mod clients;
+#[cfg(feature = "wandb")]
 mod conformance;
 mod connections;
 mod damage;
+#[cfg(feature = "wandb")]
+mod files;
 mod http;
+#[cfg(feature = "wandb")]
 mod kills;
 mod live;
 mod lost_catalog;
+#[cfg(feature = "wandb")]
 mod proxy;
+#[cfg(feature = "wandb")]
 mod reading;
 mod security;
 mod support;
+#[cfg(feature = "wandb")]
 mod trouble;
+#[cfg(feature = "wandb")]
+mod wandb;

@@ -179,6 +179,17 @@ impl Running {
         send("GET", &format!("{}{path}", self.url), &[("authorization", &auth)], "").await
     }
 
+    /// Appends rows to a table: JSON objects.
+    pub(crate) async fn append(&self, table: &str, rows: &str) {
+        let url = format!("{}/api/tables/{table}/rows", self.url);
+        let auth = basic(&self.key);
+        let answer = send("POST", &url, &[("authorization", &auth)], rows.to_owned()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+#[cfg(feature = "wandb")]
+impl Running {
     /// Runs a GraphQL operation with a key and returns its data.
     pub(crate) async fn ask_as(
         &self,

@@ -7,7 +7,7 @@ use super::file::{ArtifactManifest, File, FileConnection};
 use super::project::Project;
 use super::run::{Run, RunConnection};
 use super::scalar::{DateTime, JsonString};
-use super::{Asker, asker};
+use super::{RequestContext, request_context};
 use crate::catalog::{self, Id, Kind};
 
 /// Splits an artifact's name, `collection:alias`. The default alias is `latest`.
@@ -117,7 +117,7 @@ impl Artifact {
     }
 
     async fn aliases(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ArtifactAlias>> {
-        let aliases = asker(ctx).state.catalog.aliases(self.0.id).await?;
+        let aliases = request_context(ctx).state.catalog.aliases(self.0.id).await?;
         Ok(to_aliases(&self.0.collection, aliases))
     }
 
@@ -126,7 +126,7 @@ impl Artifact {
         &self,
         ctx: &Context<'_>,
     ) -> async_graphql::Result<Option<ArtifactManifest>> {
-        let found = asker(ctx).state.catalog.current_manifest(self.0.id).await?;
+        let found = request_context(ctx).state.catalog.current_manifest(self.0.id).await?;
         Ok(found.map(ArtifactManifest))
     }
 
@@ -137,13 +137,13 @@ impl Artifact {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<FileConnection> {
-        files(asker(ctx), &self.0, names, after.as_deref(), first).await
+        files(request_context(ctx), &self.0, names, after.as_deref(), first).await
     }
 
     /// The run that created the artifact.
     async fn created_by(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Run>> {
         let Some(run) = self.0.run_id else { return Ok(None) };
-        Ok(asker(ctx).state.catalog.run_by_id(run).await?.map(Run::new))
+        Ok(request_context(ctx).state.catalog.run_by_id(run).await?.map(Run::new))
     }
 
     /// The runs that use the artifact.
@@ -156,9 +156,9 @@ impl Artifact {
         first: Option<i32>,
         last: Option<i32>,
     ) -> async_graphql::Result<RunConnection> {
-        let asker = asker(ctx);
-        let runs = asker.state.catalog.users_of_artifact(self.0.id).await?;
-        let seen = runs.into_iter().filter(|run| asker.sees(&run.project.entity));
+        let request = request_context(ctx);
+        let runs = request.state.catalog.users_of_artifact(self.0.id).await?;
+        let seen = runs.into_iter().filter(|run| request.sees(&run.project.entity));
         Ok(RunConnection::page(seen.map(Run::new).collect(), after.as_deref(), first))
     }
 
@@ -169,13 +169,13 @@ impl Artifact {
 }
 
 async fn files(
-    asker: &Asker,
+    request: &RequestContext,
     artifact: &catalog::Artifact,
     names: Option<Vec<String>>,
     after: Option<&str>,
     first: Option<i32>,
 ) -> async_graphql::Result<FileConnection> {
-    let mut files = asker.state.catalog.artifact_files(artifact.id).await?;
+    let mut files = request.state.catalog.artifact_files(artifact.id).await?;
     if let Some(names) = names.filter(|names| !names.is_empty()) {
         files.retain(|file| names.contains(&file.name));
     }
@@ -323,7 +323,7 @@ impl ArtifactSequence {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<AliasConnection> {
-        let aliases = asker(ctx).state.catalog.aliases_of_collection(self.0.id).await?;
+        let aliases = request_context(ctx).state.catalog.aliases_of_collection(self.0.id).await?;
         Ok(AliasConnection::page(to_aliases(&self.0, aliases), after.as_deref(), first))
     }
 
@@ -336,7 +336,7 @@ impl ArtifactSequence {
         order: Option<String>,
         filters: Option<JsonString>,
     ) -> async_graphql::Result<VersionConnection> {
-        let all = asker(ctx).state.catalog.versions(self.0.id).await?;
+        let all = request_context(ctx).state.catalog.versions(self.0.id).await?;
         Ok(VersionConnection::page(all, after.as_deref(), first))
     }
 
@@ -346,13 +346,14 @@ impl ArtifactSequence {
         ctx: &Context<'_>,
         alias_name: String,
     ) -> async_graphql::Result<Option<Membership>> {
-        let found = asker(ctx).state.catalog.artifact_named(self.0.id, &alias_name).await?;
+        let found =
+            request_context(ctx).state.catalog.artifact_named(self.0.id, &alias_name).await?;
         Ok(found.map(Membership))
     }
 
     /// The newest committed version.
     async fn latest_artifact(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Artifact>> {
-        Ok(asker(ctx).state.catalog.latest(self.0.id).await?.map(Artifact))
+        Ok(request_context(ctx).state.catalog.latest(self.0.id).await?.map(Artifact))
     }
 }
 
@@ -419,7 +420,7 @@ impl Membership {
     }
 
     async fn aliases(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ArtifactAlias>> {
-        let aliases = asker(ctx).state.catalog.aliases(self.0.id).await?;
+        let aliases = request_context(ctx).state.catalog.aliases(self.0.id).await?;
         Ok(to_aliases(&self.0.collection, aliases))
     }
 
@@ -430,7 +431,7 @@ impl Membership {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<FileConnection> {
-        files(asker(ctx), &self.0, names, after.as_deref(), first).await
+        files(request_context(ctx), &self.0, names, after.as_deref(), first).await
     }
 }
 
@@ -457,10 +458,10 @@ impl ArtifactType {
     }
 
     pub(super) async fn of_project(
-        asker: &Asker,
+        request: &RequestContext,
         project: &catalog::Project,
     ) -> async_graphql::Result<Vec<Self>> {
-        let types = asker.state.catalog.artifact_types(project.id).await?.into_iter();
+        let types = request.state.catalog.artifact_types(project.id).await?.into_iter();
         Ok(types
             .map(|(id, name, description, created_at)| Self {
                 id,
@@ -477,7 +478,7 @@ impl ArtifactType {
         ctx: &Context<'_>,
         name: &str,
     ) -> async_graphql::Result<Option<catalog::Collection>> {
-        let found = asker(ctx).state.catalog.collection(self.project.id, name).await?;
+        let found = request_context(ctx).state.catalog.collection(self.project.id, name).await?;
         Ok(found.filter(|found| found.type_id == self.id))
     }
 
@@ -487,7 +488,8 @@ impl ArtifactType {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<CollectionConnection> {
-        let all = asker(ctx).state.catalog.collections(self.project.id, Some(self.id)).await?;
+        let all =
+            request_context(ctx).state.catalog.collections(self.project.id, Some(self.id)).await?;
         let all = all.into_iter().map(ArtifactCollection::from).collect();
         Ok(CollectionConnection::page(all, after.as_deref(), first))
     }
@@ -523,7 +525,7 @@ impl ArtifactType {
     ) -> async_graphql::Result<Option<Artifact>> {
         let (collection, alias) = split_name(&name);
         let Some(collection) = self.collection(ctx, collection).await? else { return Ok(None) };
-        let found = asker(ctx).state.catalog.artifact_named(collection.id, alias).await?;
+        let found = request_context(ctx).state.catalog.artifact_named(collection.id, alias).await?;
         Ok(found.map(Artifact))
     }
 

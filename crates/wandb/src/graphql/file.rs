@@ -5,7 +5,7 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use super::artifact::Artifact;
 use super::connection::{PageInfo, page};
 use super::scalar::{DateTime, Int64};
-use super::{Asker, asker};
+use super::{RequestContext, request_context};
 use crate::catalog::{self, Id, Kind};
 use crate::storage::{Signer, Slot, mimetype};
 
@@ -86,15 +86,15 @@ impl File {
     }
 
     /// Returns a signed URL for `method`, valid for the configured lifetime.
-    fn signed(&self, asker: &Asker, method: &str) -> String {
-        let state = &asker.state;
+    fn signed(&self, request: &RequestContext, method: &str) -> String {
+        let state = &request.state;
         let signer = Signer::new(&state.core.signing_key);
         let lifetime = state.config.signed_url_lifetime;
-        signer.url(&asker.base.0, method, &self.slot, &asker.key.id, lifetime)
+        signer.url(&request.base.0, method, &self.slot, &request.key.id, lifetime)
     }
 
-    pub(super) fn upload_address(&self, asker: &Asker) -> Option<String> {
-        self.wants_upload.then(|| self.signed(asker, "PUT"))
+    pub(super) fn upload_address(&self, request: &RequestContext) -> Option<String> {
+        self.wants_upload.then(|| self.signed(request, "PUT"))
     }
 }
 
@@ -116,13 +116,13 @@ impl File {
     /// The download URL, or with `upload: true` the upload URL.
     async fn url(&self, ctx: &Context<'_>, upload: Option<bool>) -> Option<String> {
         match upload {
-            Some(true) => Some(self.signed(asker(ctx), "PUT")),
-            _ => self.is_there.then(|| self.signed(asker(ctx), "GET")),
+            Some(true) => Some(self.signed(request_context(ctx), "PUT")),
+            _ => self.is_there.then(|| self.signed(request_context(ctx), "GET")),
         }
     }
 
     async fn direct_url(&self, ctx: &Context<'_>) -> String {
-        self.signed(asker(ctx), "GET")
+        self.signed(request_context(ctx), "GET")
     }
 
     async fn size_bytes(&self) -> Int64 {
@@ -151,7 +151,7 @@ impl File {
 
     /// The upload URL. Null if the server already has the content.
     async fn upload_url(&self, ctx: &Context<'_>) -> Option<String> {
-        self.upload_address(asker(ctx))
+        self.upload_address(request_context(ctx))
     }
 
     async fn upload_headers(&self) -> Vec<String> {
@@ -166,7 +166,7 @@ impl File {
     /// The artifact in which the file first appeared.
     async fn artifact(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Artifact>> {
         let Some(id) = self.birth_id else { return Ok(None) };
-        Ok(asker(ctx).state.catalog.artifact(id).await?.map(Artifact))
+        Ok(request_context(ctx).state.catalog.artifact(id).await?.map(Artifact))
     }
 }
 

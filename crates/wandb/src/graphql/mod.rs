@@ -68,14 +68,14 @@ fn schema(config: &WandbConfig) -> ControlSchema {
 
 /// The context of a request.
 #[derive(Debug)]
-pub(crate) struct Asker {
+pub(crate) struct RequestContext {
     pub(crate) state: Wandb,
     pub(crate) key: Key,
     pub(crate) principal: Principal,
     pub(crate) base: BaseUrl,
 }
 
-impl Asker {
+impl RequestContext {
     /// Returns the default entity of the request.
     fn default_entity(&self) -> &str {
         self.principal.entity.as_deref().unwrap_or(&self.state.config.default_entity)
@@ -101,7 +101,7 @@ impl Asker {
     }
 }
 
-fn asker<'a>(ctx: &async_graphql::Context<'a>) -> &'a Asker {
+fn request_context<'a>(ctx: &async_graphql::Context<'a>) -> &'a RequestContext {
     ctx.data_unchecked()
 }
 
@@ -115,19 +115,19 @@ async fn graphql(
     let base = BaseUrl::from_request_parts(&mut parts, &state).await?;
     let limit = state.config.max_graphql_bytes;
     let (body, _memory) = state.core.bodies.read(&parts.headers, body, limit).await?;
-    let asker = Asker { principal: key.principal(), state: state.clone(), key, base };
+    let context = RequestContext { principal: key.principal(), state: state.clone(), key, base };
     let runtime = tokio::runtime::Handle::current();
     // Runs on the blocking pool: the cost of a document is bounded, but can be high.
     let work = move || {
         let mut request = read(&body)?;
-        match limits::parse(&request.query, &asker.state.config) {
+        match limits::parse(&request.query, &context.state.config) {
             Ok(document) => request.set_parsed_query(document),
             Err(error) => {
                 let error = ServerError::new(error.message(), None);
                 return Ok(async_graphql::Response::from_errors(vec![error]));
             }
         }
-        let request = request.data(asker);
+        let request = request.data(context);
         let answer = runtime.block_on(async { timeout(MAX_TIME, schema.execute(request)).await });
         answer.map_err(|_| {
             let message = format!("the request took longer than {MAX_TIME:?}");

@@ -3,13 +3,13 @@
 use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
 use streamtable_server_core::{ApiError, random_hex};
 
-use super::asker;
 use super::file::File;
 use super::input::{
     CreateRunFilesInput, NotifyScriptableRunAlertInput, UpsertBucketInput, UpsertModelInput,
 };
 use super::mutation_artifact::ArtifactMutation;
 use super::project::Project;
+use super::request_context;
 use super::run::Run;
 use super::user::ServerSettings;
 use crate::catalog::{Id, Kind, NO_PROJECT, RunLocation};
@@ -34,11 +34,11 @@ impl RunMutation {
         ctx: &Context<'_>,
         input: UpsertModelInput,
     ) -> async_graphql::Result<Option<UpsertModelPayload>> {
-        let asker = asker(ctx);
-        let entity = asker.entity(input.entity_name);
-        asker.check_write(&entity)?;
+        let request = request_context(ctx);
+        let entity = request.entity(input.entity_name);
+        request.check_write(&entity)?;
         let name = input.name.unwrap_or_else(|| NO_PROJECT.to_owned());
-        let catalog = &asker.state.catalog;
+        let catalog = &request.state.catalog;
         let (project, inserted) = catalog.upsert_project(&entity, &name, input.description).await?;
         Ok(Some(UpsertModelPayload {
             model: Some(Project(project.clone())),
@@ -53,24 +53,24 @@ impl RunMutation {
         ctx: &Context<'_>,
         input: UpsertBucketInput,
     ) -> async_graphql::Result<Option<UpsertBucketPayload>> {
-        let asker = asker(ctx);
-        let catalog = &asker.state.catalog;
+        let request = request_context(ctx);
+        let catalog = &request.state.catalog;
         if let (Some(id), None) = (&input.id, &input.name) {
             let unknown = || ApiError::not_found("run not found");
             let id = Id::parse(Kind::Run, id).ok_or_else(unknown)?;
             let run = catalog.run_by_id(id).await?.ok_or_else(unknown)?;
-            asker.check_write(&run.project.entity)?;
+            request.check_write(&run.project.entity)?;
             let run = catalog.change_run(id, input.change()).await?.ok_or_else(unknown)?;
             return Ok(Some(UpsertBucketPayload::new(run, false)));
         }
-        let entity = asker.entity(input.entity_name.clone());
-        asker.check_write(&entity)?;
+        let entity = request.entity(input.entity_name.clone());
+        request.check_write(&entity)?;
         let project = input.model_name.clone().filter(|name| !name.is_empty());
         let project = project.unwrap_or_else(|| NO_PROJECT.to_owned());
         let name = input.name.clone().filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| random_hex(4));
         let at = RunLocation::new(&entity, &project, &name);
-        let (run, inserted) = catalog.upsert_run(&at, &asker.key.name, input.change()).await?;
+        let (run, inserted) = catalog.upsert_run(&at, &request.key.name, input.change()).await?;
         Ok(Some(UpsertBucketPayload::new(run, inserted)))
     }
 
@@ -80,11 +80,11 @@ impl RunMutation {
         ctx: &Context<'_>,
         input: CreateRunFilesInput,
     ) -> async_graphql::Result<Option<CreateRunFilesPayload>> {
-        let asker = asker(ctx);
-        let entity = asker.entity(input.entity_name);
-        asker.check_write(&entity)?;
+        let request = request_context(ctx);
+        let entity = request.entity(input.entity_name);
+        request.check_write(&entity)?;
         let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
-        let run = asker.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
+        let run = request.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
         if input.files.len() > MAX_FILES {
             let message = format!("a request may announce at most {MAX_FILES} files");
             return Err(ApiError::bad_request(message).into());
@@ -99,9 +99,9 @@ impl RunMutation {
             // If the path contains the content's hash, an existing file already has the right
             // content.
             let is_there = named_sha256(&path).is_some()
-                && asker.state.catalog.run_file(run.id, &path).await?.is_some();
+                && request.state.catalog.run_file(run.id, &path).await?.is_some();
             let to_come = File::to_come(run.id, path.clone());
-            let upload_url = if is_there { None } else { to_come.upload_address(asker) };
+            let upload_url = if is_there { None } else { to_come.upload_address(request) };
             files.push(RunFileAddress { name: path, upload_url });
         }
         Ok(Some(CreateRunFilesPayload {
@@ -117,11 +117,11 @@ impl RunMutation {
         ctx: &Context<'_>,
         input: NotifyScriptableRunAlertInput,
     ) -> async_graphql::Result<Option<NotifyScriptableRunAlertPayload>> {
-        let asker = asker(ctx);
-        let entity = asker.entity(input.entity_name);
-        asker.check_write(&entity)?;
+        let request = request_context(ctx);
+        let entity = request.entity(input.entity_name);
+        request.check_write(&entity)?;
         let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
-        let run = asker.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
+        let run = request.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
         let (title, text, severity) = (input.title, input.text, input.severity);
         tracing::info!(target: "alert", entity, project, run = run.name, title, text, ?severity);
         Ok(Some(NotifyScriptableRunAlertPayload { success: true }))

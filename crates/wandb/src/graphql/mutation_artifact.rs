@@ -15,7 +15,7 @@ use super::input::{
     UpdateArtifactInput, UpdateArtifactManifestInput, UseArtifactInput,
 };
 use super::mutation::MAX_FILES;
-use super::{Asker, asker};
+use super::{RequestContext, request_context};
 use crate::Wandb;
 use crate::catalog::{
     self, Id, Kind, ManifestKind, NO_PROJECT, NewArtifact, NewManifest, RunLocation, WholeArtifact,
@@ -36,13 +36,13 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: CreateArtifactTypeInput,
     ) -> async_graphql::Result<Option<CreateArtifactTypePayload>> {
-        let asker = asker(ctx);
-        let entity = asker.entity(input.entity_name);
-        asker.check_write(&entity)?;
-        let catalog = &asker.state.catalog;
+        let request = request_context(ctx);
+        let entity = request.entity(input.entity_name);
+        request.check_write(&entity)?;
+        let catalog = &request.state.catalog;
         let (project, _) = catalog.upsert_project(&entity, &input.project_name, None).await?;
         let id = catalog.upsert_artifact_type(&project, &input.name, input.description).await?;
-        let types = ArtifactType::of_project(asker, &project).await?;
+        let types = ArtifactType::of_project(request, &project).await?;
         let artifact_type = types.into_iter().find(|ty| ty.id == id);
         Ok(Some(CreateArtifactTypePayload { artifact_type }))
     }
@@ -53,9 +53,9 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: CreateArtifactInput,
     ) -> async_graphql::Result<Option<CreateArtifactPayload>> {
-        let asker = asker(ctx);
-        let entity = asker.entity(input.entity_name);
-        asker.check_write(&entity)?;
+        let request = request_context(ctx);
+        let entity = request.entity(input.entity_name);
+        request.check_write(&entity)?;
         let names = input.artifact_collection_names.into_iter().flatten();
         let collection = input.artifact_collection_name.into_iter().chain(names).next();
         let collection =
@@ -81,7 +81,7 @@ impl ArtifactMutation {
             sequence_client_id: input.sequence_client_id.map(|id| id.0),
             collection,
         };
-        let artifact = asker.state.catalog.create_artifact(new).await?;
+        let artifact = request.state.catalog.create_artifact(new).await?;
         Ok(Some(CreateArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
 
@@ -91,9 +91,9 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: CreateArtifactManifestInput,
     ) -> async_graphql::Result<Option<CreateArtifactManifestPayload>> {
-        let asker = asker(ctx);
-        let artifact = writable(asker, &input.artifact_id).await?;
-        let base_id = base(asker, input.base_artifact_id.as_ref()).await?;
+        let request = request_context(ctx);
+        let artifact = writable(request, &input.artifact_id).await?;
+        let base_id = base(request, input.base_artifact_id.as_ref()).await?;
         check_digest(&input.digest)?;
         if !is_file_path(&input.name) {
             return Err(ApiError::bad_request("invalid manifest name").into());
@@ -105,7 +105,7 @@ impl ArtifactMutation {
             digest: input.digest,
             base_id,
         };
-        let manifest = asker.state.catalog.announce_manifest(new).await?;
+        let manifest = request.state.catalog.announce_manifest(new).await?;
         let artifact_manifest = Some(ArtifactManifest(manifest));
         Ok(Some(CreateArtifactManifestPayload { artifact_manifest }))
     }
@@ -116,17 +116,17 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: UpdateArtifactManifestInput,
     ) -> async_graphql::Result<Option<UpdateArtifactManifestPayload>> {
-        let asker = asker(ctx);
+        let request = request_context(ctx);
         let unknown = || ApiError::not_found("manifest not found");
         let id = Id::parse(Kind::Manifest, &input.artifact_manifest_id).ok_or_else(unknown)?;
-        let manifest = asker.state.catalog.manifest(id).await?.ok_or_else(unknown)?;
+        let manifest = request.state.catalog.manifest(id).await?.ok_or_else(unknown)?;
         let artifact_id = ID(Id::new(Kind::Artifact, manifest.artifact_id).to_string());
-        writable(asker, &artifact_id).await?;
-        let base_id = base(asker, input.base_artifact_id.as_ref()).await?;
+        writable(request, &artifact_id).await?;
+        let base_id = base(request, input.base_artifact_id.as_ref()).await?;
         if let Some(digest) = &input.digest {
             check_digest(digest)?;
         }
-        let catalog = &asker.state.catalog;
+        let catalog = &request.state.catalog;
         let manifest = catalog.update_manifest(id, input.digest, base_id).await?;
         let artifact_manifest = manifest.map(ArtifactManifest);
         Ok(Some(UpdateArtifactManifestPayload { artifact_manifest }))
@@ -138,20 +138,20 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: CreateArtifactFilesInput,
     ) -> async_graphql::Result<Option<CreateArtifactFilesPayload>> {
-        let asker = asker(ctx);
+        let request = request_context(ctx);
         if input.artifact_files.len() > MAX_FILES {
             let message = format!("a request may announce at most {MAX_FILES} files");
             return Err(ApiError::bad_request(message).into());
         }
         let mut files = Vec::new();
         for spec in input.artifact_files {
-            let artifact = writable(asker, &spec.artifact_id).await?;
+            let artifact = writable(request, &spec.artifact_id).await?;
             if !is_file_path(&spec.name) {
                 let message = format!("{:?} is not a valid file path", spec.name);
                 return Err(ApiError::bad_request(message).into());
             }
             check_digest(&spec.md5)?;
-            let catalog = &asker.state.catalog;
+            let catalog = &request.state.catalog;
             let announced = catalog.announce_file(artifact.id, &spec.name, &spec.md5).await?;
             let file = catalog.artifact_file(announced.id).await?;
             files.extend(file.map(File::of_artifact));
@@ -166,11 +166,11 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: CommitArtifactInput,
     ) -> async_graphql::Result<Option<CommitArtifactPayload>> {
-        let asker = asker(ctx);
-        let artifact = writable(asker, &input.artifact_id).await?;
+        let request = request_context(ctx);
+        let artifact = writable(request, &input.artifact_id).await?;
         let artifact = match artifact.version {
             Some(_) => artifact,
-            None => commit(&asker.state, artifact).await?,
+            None => commit(&request.state, artifact).await?,
         };
         Ok(Some(CommitArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
@@ -181,13 +181,13 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: UseArtifactInput,
     ) -> async_graphql::Result<Option<UseArtifactPayload>> {
-        let asker = asker(ctx);
-        let artifact = readable(asker, &input.artifact_id).await?;
-        let entity = asker.entity(input.entity_name);
-        asker.check_write(&entity)?;
+        let request = request_context(ctx);
+        let artifact = readable(request, &input.artifact_id).await?;
+        let entity = request.entity(input.entity_name);
+        request.check_write(&entity)?;
         let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
-        let run = asker.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
-        asker.state.catalog.use_artifact(run.id, artifact.id).await?;
+        let run = request.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
+        request.state.catalog.use_artifact(run.id, artifact.id).await?;
         Ok(Some(UseArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
 
@@ -197,9 +197,9 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: UpdateArtifactInput,
     ) -> async_graphql::Result<Option<UpdateArtifactPayload>> {
-        let asker = asker(ctx);
-        let artifact = writable(asker, &input.artifact_id).await?;
-        let catalog = &asker.state.catalog;
+        let request = request_context(ctx);
+        let artifact = writable(request, &input.artifact_id).await?;
+        let catalog = &request.state.catalog;
         if let Some(aliases) = input.aliases.filter(|_| artifact.version.is_some()) {
             let wanted: Vec<String> = aliases.into_iter().map(|alias| alias.alias).collect();
             let known = catalog.aliases(artifact.id).await?;
@@ -219,10 +219,10 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: AddAliasesInput,
     ) -> async_graphql::Result<Option<AddAliasesPayload>> {
-        let asker = asker(ctx);
-        let artifact = writable(asker, &input.artifact_id).await?;
+        let request = request_context(ctx);
+        let artifact = writable(request, &input.artifact_id).await?;
         let aliases = input.aliases.into_iter().map(|alias| alias.alias).collect();
-        asker.state.catalog.change_aliases(artifact, aliases, Vec::new()).await?;
+        request.state.catalog.change_aliases(artifact, aliases, Vec::new()).await?;
         Ok(Some(AddAliasesPayload { success: true }))
     }
 
@@ -231,33 +231,33 @@ impl ArtifactMutation {
         ctx: &Context<'_>,
         input: DeleteAliasesInput,
     ) -> async_graphql::Result<Option<DeleteAliasesPayload>> {
-        let asker = asker(ctx);
-        let artifact = writable(asker, &input.artifact_id).await?;
+        let request = request_context(ctx);
+        let artifact = writable(request, &input.artifact_id).await?;
         let aliases = input.aliases.into_iter().map(|alias| alias.alias).collect();
-        asker.state.catalog.change_aliases(artifact, Vec::new(), aliases).await?;
+        request.state.catalog.change_aliases(artifact, Vec::new(), aliases).await?;
         Ok(Some(DeleteAliasesPayload { success: true }))
     }
 }
 
 /// Returns an artifact if the caller may read it.
-async fn readable(asker: &Asker, id: &str) -> Result<catalog::Artifact, ApiError> {
+async fn readable(request: &RequestContext, id: &str) -> Result<catalog::Artifact, ApiError> {
     let unknown = || ApiError::not_found("artifact not found");
     let id = Id::parse(Kind::Artifact, id).ok_or_else(unknown)?;
-    let artifact = asker.state.catalog.artifact(id).await?;
-    artifact.filter(|found| asker.sees(&found.collection.project.entity)).ok_or_else(unknown)
+    let artifact = request.state.catalog.artifact(id).await?;
+    artifact.filter(|found| request.sees(&found.collection.project.entity)).ok_or_else(unknown)
 }
 
 /// Returns an artifact if the caller may write it.
-async fn writable(asker: &Asker, id: &str) -> Result<catalog::Artifact, ApiError> {
-    let artifact = readable(asker, id).await?;
-    asker.check_write(&artifact.collection.project.entity)?;
+async fn writable(request: &RequestContext, id: &str) -> Result<catalog::Artifact, ApiError> {
+    let artifact = readable(request, id).await?;
+    request.check_write(&artifact.collection.project.entity)?;
     Ok(artifact)
 }
 
 /// Returns the id of the artifact that another one is based on.
-async fn base(asker: &Asker, id: Option<&ID>) -> Result<Option<i64>, ApiError> {
+async fn base(request: &RequestContext, id: Option<&ID>) -> Result<Option<i64>, ApiError> {
     match id.filter(|id| !id.is_empty()) {
-        Some(id) => readable(asker, id).await.map(|base| Some(base.id)),
+        Some(id) => readable(request, id).await.map(|base| Some(base.id)),
         None => Ok(None),
     }
 }

@@ -12,7 +12,7 @@ use super::filter::{Filter, sort_runs};
 use super::run::{Run, RunConnection};
 use super::scalar::{DateTime, JsonString};
 use super::user::{Entity, User};
-use super::{Asker, asker};
+use super::{RequestContext, request_context};
 use crate::catalog::{self, Id, Kind, NO_PROJECT, RunLocation};
 
 pub(super) struct Project(pub(super) catalog::Project);
@@ -20,16 +20,16 @@ pub(super) struct Project(pub(super) catalog::Project);
 impl Project {
     /// Returns a project if the caller may read it.
     pub(super) async fn find(
-        asker: &Asker,
+        request: &RequestContext,
         name: Option<String>,
         entity: Option<String>,
     ) -> async_graphql::Result<Option<Self>> {
-        let entity = asker.entity(entity);
-        if !asker.sees(&entity) {
+        let entity = request.entity(entity);
+        if !request.sees(&entity) {
             return Ok(None);
         }
         let name = name.unwrap_or_else(|| NO_PROJECT.to_owned());
-        Ok(asker.state.catalog.project(&entity, &name).await?.map(Self))
+        Ok(request.state.catalog.project(&entity, &name).await?.map(Self))
     }
 
     async fn find_run(
@@ -38,7 +38,7 @@ impl Project {
         name: &str,
     ) -> async_graphql::Result<Option<catalog::Run>> {
         let at = RunLocation::new(&self.0.entity, &self.0.name, name);
-        Ok(asker(ctx).state.catalog.run(&at).await?)
+        Ok(request_context(ctx).state.catalog.run(&at).await?)
     }
 
     async fn filtered_runs(
@@ -48,7 +48,7 @@ impl Project {
     ) -> async_graphql::Result<Vec<catalog::Run>> {
         let filter = Filter::parse(filters.as_ref().map(|text| text.0.as_str()))
             .map_err(ApiError::bad_request)?;
-        let mut runs = asker(ctx).state.catalog.runs(self.0.id).await?;
+        let mut runs = request_context(ctx).state.catalog.runs(self.0.id).await?;
         runs.retain(|run| filter.holds(run));
         Ok(runs)
     }
@@ -90,7 +90,7 @@ impl Project {
     }
 
     async fn read_only(&self, ctx: &Context<'_>) -> bool {
-        !asker(ctx).principal.may(Right::Write, &self.0.entity)
+        !request_context(ctx).principal.may(Right::Write, &self.0.entity)
     }
 
     async fn is_benchmark(&self) -> bool {
@@ -154,7 +154,7 @@ impl Project {
         name: String,
     ) -> async_graphql::Result<Option<Artifact>> {
         let (collection, alias) = split_name(&name);
-        let catalog = &asker(ctx).state.catalog;
+        let catalog = &request_context(ctx).state.catalog;
         let Some(collection) = catalog.collection(self.0.id, collection).await? else {
             return Ok(None);
         };
@@ -176,7 +176,7 @@ impl Project {
         ctx: &Context<'_>,
         name: String,
     ) -> async_graphql::Result<Option<ArtifactCollection>> {
-        let found = asker(ctx).state.catalog.collection(self.0.id, &name).await?;
+        let found = request_context(ctx).state.catalog.collection(self.0.id, &name).await?;
         Ok(found.map(ArtifactCollection::from))
     }
 
@@ -189,7 +189,7 @@ impl Project {
         filters: Option<JsonString>,
         order: Option<String>,
     ) -> async_graphql::Result<CollectionConnection> {
-        let found = asker(ctx).state.catalog.collections(self.0.id, None).await?;
+        let found = request_context(ctx).state.catalog.collections(self.0.id, None).await?;
         let found = found.into_iter().map(ArtifactCollection::from).collect();
         Ok(CollectionConnection::page(found, after.as_deref(), first))
     }
@@ -199,7 +199,7 @@ impl Project {
         ctx: &Context<'_>,
         name: String,
     ) -> async_graphql::Result<Option<ArtifactType>> {
-        let all = ArtifactType::of_project(asker(ctx), &self.0).await?;
+        let all = ArtifactType::of_project(request_context(ctx), &self.0).await?;
         Ok(all.into_iter().find(|ty| ty.name == name))
     }
 
@@ -211,7 +211,7 @@ impl Project {
         first: Option<i32>,
         include_all: Option<bool>,
     ) -> async_graphql::Result<ArtifactTypeConnection> {
-        let all = ArtifactType::of_project(asker(ctx), &self.0).await?;
+        let all = ArtifactType::of_project(request_context(ctx), &self.0).await?;
         Ok(ArtifactTypeConnection::page(all, after.as_deref(), first))
     }
 }

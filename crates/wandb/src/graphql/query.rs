@@ -4,8 +4,8 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use streamtable_server_core::Right;
 
 use super::artifact::{Artifact, ArtifactCollection};
-use super::asker;
 use super::project::{Project, ProjectConnection};
+use super::request_context;
 use super::user::{Entity, ServerInfo, ServerSettings, User};
 use crate::catalog::{Id, Kind};
 
@@ -16,11 +16,11 @@ pub(super) struct Query;
 impl Query {
     /// The authenticated user.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<User> {
-        let asker = asker(ctx);
+        let request = request_context(ctx);
         Some(User {
-            name: asker.key.name.clone(),
-            entity: Some(asker.default_entity().to_owned()),
-            is_admin: asker.principal.right == Right::Admin,
+            name: request.key.name.clone(),
+            entity: Some(request.default_entity().to_owned()),
+            is_admin: request.principal.right == Right::Admin,
         })
     }
 
@@ -33,9 +33,9 @@ impl Query {
     }
 
     async fn entity(&self, ctx: &Context<'_>, name: Option<String>) -> Option<Entity> {
-        let asker = asker(ctx);
-        let name = asker.entity(name);
-        asker.sees(&name).then_some(Entity { name })
+        let request = request_context(ctx);
+        let name = request.entity(name);
+        request.sees(&name).then_some(Entity { name })
     }
 
     async fn project(
@@ -44,7 +44,7 @@ impl Query {
         name: Option<String>,
         entity_name: Option<String>,
     ) -> async_graphql::Result<Option<Project>> {
-        Project::find(asker(ctx), name, entity_name).await
+        Project::find(request_context(ctx), name, entity_name).await
     }
 
     /// A project, under the name that older clients use.
@@ -54,7 +54,7 @@ impl Query {
         name: Option<String>,
         entity_name: Option<String>,
     ) -> async_graphql::Result<Option<Project>> {
-        Project::find(asker(ctx), name, entity_name).await
+        Project::find(request_context(ctx), name, entity_name).await
     }
 
     /// The projects of an entity.
@@ -65,10 +65,10 @@ impl Query {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<ProjectConnection> {
-        let asker = asker(ctx);
-        let entity = asker.entity(entity_name);
-        let projects = if asker.sees(&entity) {
-            asker.state.catalog.projects(&entity).await?
+        let request = request_context(ctx);
+        let entity = request.entity(entity_name);
+        let projects = if request.sees(&entity) {
+            request.state.catalog.projects(&entity).await?
         } else {
             Vec::new()
         };
@@ -77,10 +77,10 @@ impl Query {
     }
 
     async fn artifact(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<Artifact>> {
-        let asker = asker(ctx);
+        let request = request_context(ctx);
         let Some(id) = Id::parse(Kind::Artifact, &id) else { return Ok(None) };
-        let found = asker.state.catalog.artifact(id).await?;
-        let found = found.filter(|found| asker.sees(&found.collection.project.entity));
+        let found = request.state.catalog.artifact(id).await?;
+        let found = found.filter(|found| request.sees(&found.collection.project.entity));
         Ok(found.map(Artifact))
     }
 
@@ -89,10 +89,10 @@ impl Query {
         ctx: &Context<'_>,
         id: ID,
     ) -> async_graphql::Result<Option<ArtifactCollection>> {
-        let asker = asker(ctx);
+        let request = request_context(ctx);
         let Some(id) = Id::parse(Kind::Collection, &id) else { return Ok(None) };
-        let found = asker.state.catalog.collection_by_id(id).await?;
-        let found = found.filter(|found| asker.sees(&found.project.entity));
+        let found = request.state.catalog.collection_by_id(id).await?;
+        let found = found.filter(|found| request.sees(&found.project.entity));
         Ok(found.map(ArtifactCollection::from))
     }
 
@@ -103,9 +103,9 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(name = "clientID")] client_id: ID,
     ) -> async_graphql::Result<Option<ClientIdMapping>> {
-        let asker = asker(ctx);
-        let found = asker.state.catalog.artifact_of_client_id(&client_id).await?;
-        let found = found.filter(|found| asker.sees(&found.collection.project.entity));
+        let request = request_context(ctx);
+        let found = request.state.catalog.artifact_of_client_id(&client_id).await?;
+        let found = found.filter(|found| request.sees(&found.collection.project.entity));
         Ok(found.map(|found| ClientIdMapping {
             server_id: ID(Id::new(Kind::Artifact, found.id).to_string()),
         }))

@@ -4,11 +4,11 @@ use async_graphql::{Context, ID, Object, SimpleObject, Value as Json_};
 use streamtable_server_core::{ApiError, Right};
 
 use super::artifact::VersionConnection;
-use super::asker;
 use super::connection::connection;
 use super::file::{File, FileConnection};
 use super::history::{self, History};
 use super::project::Project;
+use super::request_context;
 use super::scalar::{DateTime, Int64, Json, JsonString};
 use super::user::User;
 use crate::catalog::{self, Id, Kind, LineFile};
@@ -36,7 +36,7 @@ impl Run {
     }
 
     async fn rows(&self, ctx: &Context<'_>) -> Result<History, ApiError> {
-        History::of(&asker(ctx).state, &self.run).await
+        History::of(&request_context(ctx).state, &self.run).await
     }
 
     /// Returns the state of a run. A running run without a recent heartbeat counts as crashed.
@@ -114,7 +114,7 @@ impl Run {
     }
 
     async fn read_only(&self, ctx: &Context<'_>) -> bool {
-        !asker(ctx).principal.may(Right::Write, &self.run.project.entity)
+        !request_context(ctx).principal.may(Right::Write, &self.run.project.entity)
     }
 
     async fn created_at(&self) -> DateTime {
@@ -152,7 +152,7 @@ impl Run {
 
     /// The newest system metrics.
     async fn system_metrics(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
-        let catalog = &asker(ctx).state.catalog;
+        let catalog = &request_context(ctx).state.catalog;
         let last = catalog.last_line(self.run.id, LineFile::Events).await?;
         Ok(json_or_empty(&last))
     }
@@ -168,24 +168,24 @@ impl Run {
     }
 
     async fn events_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
-        let catalog = &asker(ctx).state.catalog;
+        let catalog = &request_context(ctx).state.catalog;
         Ok(Int64(catalog.line_count(self.run.id, LineFile::Events).await?))
     }
 
     async fn log_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
-        let catalog = &asker(ctx).state.catalog;
+        let catalog = &request_context(ctx).state.catalog;
         Ok(Int64(catalog.line_count(self.run.id, LineFile::Output).await?))
     }
 
     /// The last row, as a list of JSON texts.
     async fn history_tail(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
-        let last = self.rows(ctx).await?.last(&asker(ctx).state).await?;
+        let last = self.rows(ctx).await?.last(&request_context(ctx).state).await?;
         Ok(list_of_texts(last))
     }
 
     /// The last system metrics, as a list of JSON texts.
     async fn events_tail(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
-        let catalog = &asker(ctx).state.catalog;
+        let catalog = &request_context(ctx).state.catalog;
         let last = catalog.last_line(self.run.id, LineFile::Events).await?;
         Ok(list_of_texts(last))
     }
@@ -204,7 +204,7 @@ impl Run {
         max_step: Option<Int64>,
         samples: Option<i32>,
     ) -> async_graphql::Result<Vec<String>> {
-        let state = &asker(ctx).state;
+        let state = &request_context(ctx).state;
         let history = self.rows(ctx).await?;
         let limit = usize::try_from(samples.unwrap_or(SAMPLES)).unwrap_or(0);
         if min_step.is_none() && max_step.is_none() {
@@ -224,7 +224,7 @@ impl Run {
         let history = self.rows(ctx).await?;
         let mut lists = Vec::new();
         for spec in specs.iter().take(history::MAX_SPECS) {
-            let rows = history.sample(&asker(ctx).state, &spec.0).await?;
+            let rows = history.sample(&request_context(ctx).state, &spec.0).await?;
             lists.push(Json(Json_::List(rows)));
         }
         Ok(lists)
@@ -242,7 +242,7 @@ impl Run {
         ctx: &Context<'_>,
         samples: Option<i32>,
     ) -> async_graphql::Result<Vec<String>> {
-        let catalog = &asker(ctx).state.catalog;
+        let catalog = &request_context(ctx).state.catalog;
         let lines = catalog.lines(self.run.id, LineFile::Events, 0, history::MAX_ROWS as i64);
         let lines = lines.await?.into_iter().map(|(_, text)| text).collect();
         let limit = usize::try_from(samples.unwrap_or(SAMPLES)).unwrap_or(0);
@@ -250,7 +250,7 @@ impl Run {
     }
 
     async fn file_count(&self, ctx: &Context<'_>) -> async_graphql::Result<i32> {
-        let files = asker(ctx).state.catalog.run_files(self.run.id).await?;
+        let files = request_context(ctx).state.catalog.run_files(self.run.id).await?;
         Ok(i32::try_from(files.len()).unwrap_or(i32::MAX))
     }
 
@@ -262,9 +262,9 @@ impl Run {
         first: Option<i32>,
         pattern: Option<String>,
     ) -> async_graphql::Result<FileConnection> {
-        let asker = asker(ctx);
+        let request = request_context(ctx);
         let names: Vec<String> = names.into_iter().flatten().flatten().collect();
-        let mut files = asker.state.catalog.run_files(self.run.id).await?;
+        let mut files = request.state.catalog.run_files(self.run.id).await?;
         if let Some(pattern) = pattern.as_deref().filter(|pattern| !pattern.is_empty()) {
             files.retain(|file| super::filter::like(pattern, &file.path));
         }
@@ -278,7 +278,7 @@ impl Run {
         });
         let missing: Vec<File> = missing.map(|name| File::to_come(self.run.id, name)).collect();
         if !missing.is_empty() {
-            asker.check_write(&self.run.project.entity)?;
+            request.check_write(&self.run.project.entity)?;
         }
         let files = files.into_iter().map(File::of_run).chain(missing).collect();
         Ok(FileConnection::page(files, after.as_deref(), first))
@@ -290,7 +290,7 @@ impl Run {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<VersionConnection> {
-        let all = asker(ctx).state.catalog.artifacts_of_run(self.run.id).await?;
+        let all = request_context(ctx).state.catalog.artifacts_of_run(self.run.id).await?;
         Ok(VersionConnection::page(all, after.as_deref(), first))
     }
 
@@ -300,7 +300,7 @@ impl Run {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<VersionConnection> {
-        let all = asker(ctx).state.catalog.inputs_of_run(self.run.id).await?;
+        let all = request_context(ctx).state.catalog.inputs_of_run(self.run.id).await?;
         Ok(VersionConnection::page(all, after.as_deref(), first))
     }
 }

@@ -4,9 +4,9 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use streamtable_server_core::Right;
 use streamtable_wire::GZIP_FEATURE;
 
-use super::asker;
 use super::connection::connection;
 use super::project::Project;
+use super::request_context;
 use super::scalar::{DateTime, Json};
 
 /// The owner of an API key.
@@ -84,7 +84,7 @@ impl Entity {
     }
 
     async fn read_only(&self, ctx: &Context<'_>) -> bool {
-        !asker(ctx).principal.may(Right::Write, &self.name)
+        !request_context(ctx).principal.may(Right::Write, &self.name)
     }
 
     async fn is_team(&self) -> bool {
@@ -100,7 +100,7 @@ impl Entity {
         ctx: &Context<'_>,
         name: Option<String>,
     ) -> async_graphql::Result<Option<Project>> {
-        Project::find(asker(ctx), name, Some(self.name.clone())).await
+        Project::find(request_context(ctx), name, Some(self.name.clone())).await
     }
 }
 
@@ -145,7 +145,7 @@ impl ServerInfo {
 
     /// The base URL of the web pages.
     async fn frontend_host(&self, ctx: &Context<'_>) -> String {
-        asker(ctx).base.to_string()
+        request_context(ctx).base.to_string()
     }
 }
 

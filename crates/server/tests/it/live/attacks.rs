@@ -6,7 +6,7 @@ use serde_json::json;
 use streamtable_server::Right;
 use tokio_tungstenite::tungstenite::Error;
 
-use super::proto::{Ask, Config, Empty, MakeViewReq, Say, SortOp, ViewPort};
+use super::proto::{ClientMessage, Config, Empty, MakeViewReq, ServerMessage, SortOp, ViewPort};
 use super::{TABLE, columns, filter, names, sort, text};
 use crate::live::page::Page;
 use crate::support::{Running, basic};
@@ -108,13 +108,13 @@ async fn invalid_requests_fail_alone() {
     page.send_bytes(b"\xff\xff no message").await;
     page.send_bytes(b"").await;
     for (id, ask) in [
-        ("none", Ask::Dimensions(Empty {})),
-        ("none", Ask::ViewSchema(Empty {})),
-        (TABLE, Ask::ToArrow(Default::default())),
-        ("..", Ask::TableSchema(Empty {})),
-        ("me/shop", Ask::TableSize(Empty {})),
+        ("none", ClientMessage::Dimensions(Empty {})),
+        ("none", ClientMessage::ViewSchema(Empty {})),
+        (TABLE, ClientMessage::ToArrow(Default::default())),
+        ("..", ClientMessage::TableSchema(Empty {})),
+        ("me/shop", ClientMessage::TableSize(Empty {})),
     ] {
-        let Say::Error(_) = page.ask(id, ask.clone()).await else { panic!("{ask:?}") };
+        let ServerMessage::Error(_) = page.ask(id, ask.clone()).await else { panic!("{ask:?}") };
     }
     for config in [
         columns(&["none"]),
@@ -145,10 +145,10 @@ async fn invalid_requests_fail_alone() {
     let mut numbers = Vec::new();
     for i in 0..400 {
         let request = MakeViewReq { view: format!("w{i}"), config: None };
-        numbers.push(page.send(TABLE, Ask::MakeView(request)).await);
+        numbers.push(page.send(TABLE, ClientMessage::MakeView(request)).await);
     }
     for number in numbers {
-        let Say::Error(_) = page.answer(number).await else { panic!() };
+        let ServerMessage::Error(_) = page.answer(number).await else { panic!() };
     }
     assert_eq!(page.size("v").await.view_rows, 1);
 }

@@ -13,7 +13,7 @@ use streamtable_store::{
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::proto::{Ask, ErrorCode, MinMaxReq, Say};
+use super::proto::{ClientMessage, ErrorCode, MinMaxReq, ServerMessage};
 use super::{TABLE, columns};
 use crate::live::page::Page;
 use crate::support::{Running, basic};
@@ -115,7 +115,7 @@ async fn queries_end_with_their_view_and_page() {
     let server = Running::start_on(|store| Arc::new(Slow { store, kept: questions.clone() })).await;
     server.log(TABLE, &[&format!(r#"{{"n":1,"{SLOW}":2}}"#)]).await;
     let mut page = Page::open(&server).await;
-    let ask = || Ask::MinMax(MinMaxReq { column: SLOW.to_owned() });
+    let ask = || ClientMessage::MinMax(MinMaxReq { column: SLOW.to_owned() });
 
     page.make(TABLE, "v", columns(&["n"])).await.unwrap();
     // More than run concurrently: the others wait for a permit, and must end, too.
@@ -126,7 +126,7 @@ async fn queries_end_with_their_view_and_page() {
     wait_for(&mut kept, 4).await;
     page.delete("v").await;
     for number in asked {
-        let Say::Error(error) = page.answer(number).await else { panic!() };
+        let ServerMessage::Error(error) = page.answer(number).await else { panic!() };
         assert_eq!(error.code, ErrorCode::NoView as i32, "{}", error.message);
     }
     wait_for(&mut kept, 0).await;

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use crate::support::{Running, basic, send};
 use page::Page;
 use proto::{
-    Aggregate, Ask, Columns, Config, DepthReq, Empty, Filter, Names, RollupMode, RowReq, Say,
-    Scalar, ScalarValue, Sort, SortOp, ViewPort, WhichColumns,
+    Aggregate, ClientMessage, Columns, Config, DepthReq, Empty, Filter, Names, RollupMode, RowReq,
+    Scalar, ScalarValue, ServerMessage, Sort, SortOp, ViewPort, WhichColumns,
 };
 
 const TABLE: &str = "me/shop/requests";
@@ -239,13 +239,20 @@ async fn rows_are_grouped_and_split() {
     let closed = Config { group_by_depth: Some(0), ..grouped.clone() };
     page.make(TABLE, "g", closed).await.unwrap();
     assert_eq!(page.size("g").await.view_rows, 4);
-    let Say::Expand(it) = page.ask("g", Ask::Expand(RowReq { row: 2 })).await else { panic!() };
+    let ServerMessage::Expand(it) = page.ask("g", ClientMessage::Expand(RowReq { row: 2 })).await
+    else {
+        panic!()
+    };
     assert_eq!(it.number, 2);
     let shown = page.columns("g", 0, 20).await;
     assert_eq!(shown["n"], json!([45.0, 18.0, 12.0, 8.0, 4.0, 15.0]));
-    let Say::Collapse(it) = page.ask("g", Ask::Collapse(RowReq { row: 0 })).await else { panic!() };
+    let ServerMessage::Collapse(it) =
+        page.ask("g", ClientMessage::Collapse(RowReq { row: 0 })).await
+    else {
+        panic!()
+    };
     assert_eq!((it.number, page.size("g").await.view_rows), (5, 1));
-    page.ask("g", Ask::SetDepth(DepthReq { depth: 1 })).await;
+    page.ask("g", ClientMessage::SetDepth(DepthReq { depth: 1 })).await;
     assert_eq!(page.size("g").await.view_rows, 10);
     assert_eq!(page.min_max("g", "n").await, (number(4.0), number(12.0)));
 
@@ -312,7 +319,7 @@ async fn every_view_follows_its_table() {
     }
     server.log(TABLE, &[r#"{"n":100,"k":"b","x":1,"ok":true}"#]).await;
     for number in &numbers {
-        let Say::OnUpdate(update) = page.answer(*number).await else { panic!() };
+        let ServerMessage::OnUpdate(update) = page.answer(*number).await else { panic!() };
         // Only the subscriber that asked for rows receives them.
         assert_eq!(update.delta.is_some(), *number == numbers[0]);
     }
@@ -375,10 +382,13 @@ async fn pages_with_the_same_view_share_it() {
         page.make(TABLE, "v", config.clone()).await.unwrap();
     }
     // A group that one page collapses stays expanded for the other.
-    one.ask("v", Ask::Collapse(RowReq { row: 0 })).await;
+    one.ask("v", ClientMessage::Collapse(RowReq { row: 0 })).await;
     assert_eq!((one.size("v").await.view_rows, other.size("v").await.view_rows), (1, 4));
     one.delete("v").await;
-    let Say::Error(error) = one.ask("v", Ask::Dimensions(Empty {})).await else { panic!() };
+    let ServerMessage::Error(error) = one.ask("v", ClientMessage::Dimensions(Empty {})).await
+    else {
+        panic!()
+    };
     assert_eq!(error.code, 1);
     let viewport = ViewPort::default();
     assert_eq!(other.arrow("v", viewport).await.num_rows(), 4);

@@ -15,8 +15,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::proto::{
-    Ask, Config, DescribeReq, Described, DimensionsResp, Empty, HostedTablesReq, MakeViewReq,
-    MinMaxReq, OnUpdateReq, Request, Response, Say, ScalarValue, TextReq, ViewPort, WindowReq,
+    ClientMessage, Config, DescribeReq, Described, DimensionsResp, Empty, HostedTablesReq,
+    MakeViewReq, MinMaxReq, OnUpdateReq, Request, Response, ScalarValue, ServerMessage, TextReq,
+    ViewPort, WindowReq,
 };
 use crate::support::{Running, basic};
 
@@ -50,9 +51,9 @@ impl Page {
     }
 
     /// Sends a request without waiting for its response, and returns the number of the request.
-    pub(super) async fn send(&mut self, id: &str, ask: Ask) -> u32 {
+    pub(super) async fn send(&mut self, id: &str, ask: ClientMessage) -> u32 {
         self.last += 1;
-        let request = Request { msg_id: self.last, entity_id: id.to_owned(), ask: Some(ask) };
+        let request = Request { msg_id: self.last, entity_id: id.to_owned(), message: Some(ask) };
         self.socket.send(Message::Binary(request.encode_to_vec().into())).await.unwrap();
         self.last
     }
@@ -81,11 +82,11 @@ impl Page {
     }
 
     /// Waits for the response to a request.
-    pub(super) async fn answer(&mut self, number: u32) -> Say {
+    pub(super) async fn answer(&mut self, number: u32) -> ServerMessage {
         let wait = async {
             loop {
                 if let Some(place) = self.news.iter().position(|it| it.msg_id == number) {
-                    return self.news.remove(place).unwrap().say.unwrap();
+                    return self.news.remove(place).unwrap().message.unwrap();
                 }
                 self.receive().await.expect("the server has closed");
             }
@@ -122,26 +123,27 @@ impl Page {
         timeout(PATIENCE, wait).await.expect("it stays open");
     }
 
-    pub(super) async fn ask(&mut self, id: &str, ask: Ask) -> Say {
+    pub(super) async fn ask(&mut self, id: &str, ask: ClientMessage) -> ServerMessage {
         let number = self.send(id, ask).await;
         self.answer(number).await
     }
 
     pub(super) async fn tables(&mut self) -> Vec<String> {
-        match self.ask("", Ask::HostedTables(HostedTablesReq { subscribe: false })).await {
-            Say::HostedTables(it) => it.tables.into_iter().map(|it| it.name).collect(),
+        match self.ask("", ClientMessage::HostedTables(HostedTablesReq { subscribe: false })).await
+        {
+            ServerMessage::HostedTables(it) => it.tables.into_iter().map(|it| it.name).collect(),
             other => panic!("{other:?}"),
         }
     }
 
     /// Returns the names and types of a table's columns.
     pub(super) async fn schema(&mut self, table: &str) -> Result<Vec<(String, i32)>, String> {
-        match self.ask(table, Ask::TableSchema(Empty {})).await {
-            Say::TableSchema(it) => {
+        match self.ask(table, ClientMessage::TableSchema(Empty {})).await {
+            ServerMessage::TableSchema(it) => {
                 let columns = it.schema.unwrap().columns.into_iter();
                 Ok(columns.map(|it| (it.name, it.ty)).collect())
             }
-            Say::Error(error) => Err(error.message),
+            ServerMessage::Error(error) => Err(error.message),
             other => panic!("{other:?}"),
         }
     }
@@ -153,22 +155,24 @@ impl Page {
         config: Config,
     ) -> Result<(), String> {
         let request = MakeViewReq { view: view.to_owned(), config: Some(config) };
-        match self.ask(table, Ask::MakeView(request)).await {
-            Say::MakeView(_) => Ok(()),
-            Say::Error(error) => Err(error.message),
+        match self.ask(table, ClientMessage::MakeView(request)).await {
+            ServerMessage::MakeView(_) => Ok(()),
+            ServerMessage::Error(error) => Err(error.message),
             other => panic!("{other:?}"),
         }
     }
 
     pub(super) async fn delete(&mut self, view: &str) {
-        let Say::DeleteView(_) = self.ask(view, Ask::DeleteView(Empty {})).await else {
+        let ServerMessage::DeleteView(_) =
+            self.ask(view, ClientMessage::DeleteView(Empty {})).await
+        else {
             panic!("not deleted")
         };
     }
 
     pub(super) async fn size(&mut self, view: &str) -> DimensionsResp {
-        match self.ask(view, Ask::Dimensions(Empty {})).await {
-            Say::Dimensions(it) => it,
+        match self.ask(view, ClientMessage::Dimensions(Empty {})).await {
+            ServerMessage::Dimensions(it) => it,
             other => panic!("{other:?}"),
         }
     }
@@ -177,16 +181,16 @@ impl Page {
     pub(super) async fn columns(&mut self, view: &str, start: u32, end: u32) -> Value {
         let viewport =
             ViewPort { start_row: Some(start), end_row: Some(end), ..ViewPort::default() };
-        let ask = Ask::ToColumns(TextReq { viewport: Some(viewport), id: None });
+        let ask = ClientMessage::ToColumns(TextReq { viewport: Some(viewport), id: None });
         match self.ask(view, ask).await {
-            Say::ToColumns(it) => serde_json::from_str(&it.text).unwrap(),
+            ServerMessage::ToColumns(it) => serde_json::from_str(&it.text).unwrap(),
             other => panic!("{other:?}"),
         }
     }
 
     pub(super) async fn arrow(&mut self, view: &str, viewport: ViewPort) -> RecordBatch {
-        match self.ask(view, Ask::ToArrow(WindowReq { viewport: Some(viewport) })).await {
-            Say::ToArrow(it) => {
+        match self.ask(view, ClientMessage::ToArrow(WindowReq { viewport: Some(viewport) })).await {
+            ServerMessage::ToArrow(it) => {
                 let mut reader = StreamReader::try_new(&it.arrow[..], None).unwrap();
                 reader.next().unwrap().unwrap()
             }
@@ -203,8 +207,10 @@ impl Page {
     }
 
     pub(super) async fn min_max(&mut self, view: &str, column: &str) -> (ScalarValue, ScalarValue) {
-        match self.ask(view, Ask::MinMax(MinMaxReq { column: column.to_owned() })).await {
-            Say::MinMax(it) => (it.min.unwrap().value.unwrap(), it.max.unwrap().value.unwrap()),
+        match self.ask(view, ClientMessage::MinMax(MinMaxReq { column: column.to_owned() })).await {
+            ServerMessage::MinMax(it) => {
+                (it.min.unwrap().value.unwrap(), it.max.unwrap().value.unwrap())
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -212,7 +218,7 @@ impl Page {
     /// Subscribes to updates, and returns the number of the subscription.
     pub(super) async fn follow(&mut self, view: &str, with_rows: bool) -> u32 {
         let mode = with_rows.then_some(0);
-        self.send(view, Ask::OnUpdate(OnUpdateReq { mode })).await
+        self.send(view, ClientMessage::OnUpdate(OnUpdateReq { mode })).await
     }
 
     /// Returns the types of expressions, or their errors.
@@ -221,8 +227,8 @@ impl Page {
         table: &str,
         config: Config,
     ) -> (BTreeMap<String, i32>, BTreeMap<String, String>, Option<String>) {
-        match self.ask(table, Ask::Describe(DescribeReq { config: Some(config) })).await {
-            Say::Describe(it) => {
+        match self.ask(table, ClientMessage::Describe(DescribeReq { config: Some(config) })).await {
+            ServerMessage::Describe(it) => {
                 let errors = it.errors.into_iter().map(|(name, it)| (name, it.message)).collect();
                 let error = match it.result {
                     Some(Described::Error(message)) => Some(message),

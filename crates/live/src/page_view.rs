@@ -10,11 +10,11 @@ use parking_lot::Mutex;
 use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::connection::LiveConnection;
 use crate::error::LiveError;
 use crate::grouped::Grouped;
-use crate::proto::{OnUpdateResp, Say};
-use crate::session::Session;
-use crate::view::{Computed, View};
+use crate::proto::{OnUpdateResp, ServerMessage};
+use crate::view::{View, ViewSnapshot};
 use crate::window::Window;
 
 /// Minimum pause between two updates of a page.
@@ -25,11 +25,11 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
 /// A view that a page has open.
 #[derive(Debug)]
-pub(crate) struct OpenView {
+pub(crate) struct PageView {
     id: String,
     pub(crate) view: Arc<View>,
     /// The state of the view when the page created it.
-    made: Arc<Computed>,
+    made: Arc<ViewSnapshot>,
     /// Cancelled when the view is deleted or the page disconnects.
     pub(crate) deleted: CancellationToken,
     _delete: DropGuard,
@@ -44,14 +44,14 @@ struct OpenGroups {
     depth: Option<u32>,
     changed: HashMap<Vec<u8>, bool>,
     /// The visible rows, and the state of the view for which they were computed.
-    seen: Option<(Arc<Computed>, Arc<Vec<u32>>)>,
+    seen: Option<(Arc<ViewSnapshot>, Arc<Vec<u32>>)>,
 }
 
-impl OpenView {
+impl PageView {
     pub(crate) fn new(
         id: String,
         view: Arc<View>,
-        made: Arc<Computed>,
+        made: Arc<ViewSnapshot>,
         closed: &CancellationToken,
     ) -> Self {
         let deleted = closed.child_token();
@@ -68,7 +68,7 @@ impl OpenView {
     }
 
     /// Returns the number of rows that are visible to the page.
-    pub(crate) fn rows(&self, now: &Arc<Computed>) -> u64 {
+    pub(crate) fn rows(&self, now: &Arc<ViewSnapshot>) -> u64 {
         match self.seen(now) {
             Some(seen) => seen.len() as u64,
             None => now.count(),
@@ -78,7 +78,7 @@ impl OpenView {
     /// Reads a part of the visible rows.
     pub(crate) async fn window(
         &self,
-        now: &Arc<Computed>,
+        now: &Arc<ViewSnapshot>,
         rows: Range<usize>,
         columns: Range<usize>,
     ) -> Result<Window, LiveError> {
@@ -92,7 +92,7 @@ impl OpenView {
     }
 
     /// Returns the visible groups; `None` if all are visible, or if the view has no groups.
-    fn seen(&self, now: &Arc<Computed>) -> Option<Arc<Vec<u32>>> {
+    fn seen(&self, now: &Arc<ViewSnapshot>) -> Option<Arc<Vec<u32>>> {
         let grouped = now.grouped()?;
         let mut groups = self.groups.lock();
         if groups.depth.is_none() && groups.changed.is_empty() {
@@ -110,7 +110,7 @@ impl OpenView {
 
     /// Expands or collapses a group. Returns by how many the number of visible rows changed.
     pub(crate) async fn set_open(&self, row: u32, is_open: bool) -> Result<u32, LiveError> {
-        let now = self.view.computed().await?;
+        let now = self.view.snapshot().await?;
         let before = self.rows(&now);
         let Some(grouped) = now.grouped() else { return Ok(0) };
         let row = match self.seen(&now) {
@@ -133,13 +133,13 @@ impl OpenView {
 
     /// Notifies the page whenever the view has changed since the page created it. With `with_rows`,
     /// the notification contains the new rows if they are the only change.
-    pub(crate) fn subscribe(&self, session: &Arc<Session>, msg_id: u32, with_rows: bool) {
+    pub(crate) fn subscribe(&self, connection: &Arc<LiveConnection>, msg_id: u32, with_rows: bool) {
         let ended = self.deleted.child_token();
         self.subscriptions.lock().insert(msg_id, ended.clone().drop_guard());
-        let follow = Follow {
+        let follow = UpdateWatcher {
             id: self.id.clone(),
             view: Arc::clone(&self.view),
-            session: Arc::clone(session),
+            connection: Arc::clone(connection),
             msg_id,
             with_rows,
         };
@@ -183,20 +183,20 @@ impl OpenGroups {
 }
 
 /// Keeps a view up to date for a page, and notifies the page.
-struct Follow {
+struct UpdateWatcher {
     id: String,
     view: Arc<View>,
-    session: Arc<Session>,
+    connection: Arc<LiveConnection>,
     msg_id: u32,
     with_rows: bool,
 }
 
-impl Follow {
+impl UpdateWatcher {
     /// A slow or hidden page is not notified of each change. When it is ready, it gets the current
     /// state.
-    async fn run(self, mut sent: Arc<Computed>) {
+    async fn run(self, mut sent: Arc<ViewSnapshot>) {
         let mut end = self.view.watch();
-        let mut visible = self.session.visible.subscribe();
+        let mut visible = self.connection.visible.subscribe();
         loop {
             if visible.wait_for(|it| *it).await.is_err() {
                 return;
@@ -228,16 +228,16 @@ impl Follow {
 
     /// Refreshes the view and notifies the page. Returns the state that was sent; `None` if the
     /// page has disconnected.
-    async fn news(&self, sent: &Arc<Computed>) -> Result<Option<Arc<Computed>>, LiveError> {
+    async fn news(&self, sent: &Arc<ViewSnapshot>) -> Result<Option<Arc<ViewSnapshot>>, LiveError> {
         let now = self.view.refresh().await?;
         let delta = match self.with_rows {
             true => self.view.new_rows(sent, &now).await?,
             false => None,
         };
         let delta = delta.map(|window| window.to_arrow()).transpose()?.map(Into::into);
-        self.session.note(&self.view.source.table, now.table_shape()).await;
-        let say = Say::OnUpdate(OnUpdateResp { delta, port: 0 });
-        let is_sent = self.session.tell(self.msg_id, self.id.clone(), say).await;
+        self.connection.notify_schema_change(&self.view.reader.table, now.table_shape()).await;
+        let message = ServerMessage::OnUpdate(OnUpdateResp { delta, port: 0 });
+        let is_sent = self.connection.send(self.msg_id, self.id.clone(), message).await;
         Ok(is_sent.then_some(now))
     }
 }

@@ -39,7 +39,7 @@ pub struct TableAccess {
 
 /// A table that views are based on.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct TableReader {
     pub(crate) access: TableAccess,
     pub(crate) table: TablePath,
 }
@@ -70,7 +70,7 @@ impl TableShape {
     }
 }
 
-impl Source {
+impl TableReader {
     /// Creates a reader of a table. The caller must have checked that the page may read it.
     pub fn new(access: TableAccess, table: TablePath) -> Self {
         Self { access, table }
@@ -87,7 +87,7 @@ impl Source {
     }
 
     /// Runs a query. Dropping the future cancels the query.
-    pub(crate) async fn ask(&self, sql: String) -> Result<RecordBatch, LiveError> {
+    pub(crate) async fn run(&self, sql: String) -> Result<RecordBatch, LiveError> {
         let rows = self.access.store.query(self.query(sql)).await?;
         let (schema, mut stream) = (rows.schema, rows.batches);
         let (mut batches, mut bytes) = (Vec::new(), 0);
