@@ -561,6 +561,8 @@ async fn rows_for_one_backend_are_not_delivered_to_another() {
     first.log((0..5).map(|n| row! { "n" => n })).await.unwrap();
     assert_eq!(first.finish().await.unwrap_err().stats.pending, 5);
     drop(first);
+    // Its delivery ends after the drop timeout.
+    tokio::time::sleep(Duration::from_secs(10)).await;
 
     let second = Database::new(Some("second"), false);
     assert_eq!(open(&second).await.unwrap().finish().await.unwrap().recovered.found, 0);

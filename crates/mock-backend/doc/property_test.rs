@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use streamtable::{Row, StreamTable, Value, row};
+use streamtable::{Refusal, Row, StreamTable, Value, row};
 use streamtable_mock_backend::{FaultPlan, MockBackend, MockConfig, strategies};
 
 /// Logs rows to a server with these faults, and checks that each is stored once, in order.
@@ -18,13 +18,13 @@ fn check(rows: &[Row], faults: FaultPlan) -> Result<(), TestCaseError> {
             .open()
             .await?;
         for (n, row) in rows.iter().enumerate() {
-            table.log(row.clone().with("#", n)).await?;
+            table.log(row.clone().with("row number", n)).await?;
         }
         let stats = table.finish().await?;
         prop_assert_eq!(stats.acked, rows.len() as u64);
 
         let stored = mock.rows(table.path());
-        let numbers: Vec<_> = stored.iter().filter_map(|line| line.row.get("#")).collect();
+        let numbers: Vec<_> = stored.iter().filter_map(|line| line.row.get("row number")).collect();
         let expected: Vec<Value> = (0..rows.len()).map(Value::from).collect();
         prop_assert_eq!(numbers, expected.iter().collect::<Vec<_>>());
         prop_assert_eq!(mock.violations(), Vec::<String>::new());
@@ -54,7 +54,8 @@ proptest! {
             let table = builder.print_url(false).open().await?;
             table.log(&case.rows).await?;
             let error = table.log(&case.row).await.unwrap_err();
-            prop_assert!(error.to_string().contains(&case.column), "{}", error);
+            let Refusal::Schema(reason) = &error.refused[0].reason else { panic!("{error}") };
+            prop_assert_eq!(reason.column(), Some(&*case.column));
             for _ in &later {
                 table.log(&case.rows[0]).await?;
             }

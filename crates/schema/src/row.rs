@@ -94,8 +94,11 @@ impl Row {
 }
 
 impl fmt::Debug for Row {
-    /// Writes the row like JSON: `{"a": null, "ms": 7.0}`.
+    /// Writes the row like JSON, always in one line: `{"a": null, "ms": 7.0}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return write!(f, "{}", format_args!("{self:?}"));
+        }
         f.debug_map().entries(self.cells()).finish()
     }
 }
@@ -202,6 +205,7 @@ mod tests {
     fn a_row_is_shown_like_json() {
         let row = row! { "a" => None::<i64>, "b" => [1.0, f64::NAN], "c" => row! { "d" => "x\"" } };
         assert_eq!(format!("{row:?}"), r#"{"a": null, "b": [1.0, NaN], "c": {"d": "x\""}}"#);
+        assert_eq!(format!("{:#?}", [row]).lines().count(), 3);
         let at = crate::Timestamp::from_micros(0);
         let row = row! { "at" => at, "n" => -7, "ok" => true };
         assert_eq!(format!("{row:?}"), r#"{"at": 1970-01-01T00:00:00Z, "n": -7, "ok": true}"#);

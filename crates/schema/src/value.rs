@@ -110,8 +110,11 @@ impl Value {
 }
 
 impl fmt::Debug for Value {
-    /// Writes the value like JSON: `null`, `7`, `7.0`, `NaN`, `"x"`, `[1, 2]`, `{"a": 1}`.
+    /// Writes the value like JSON, always in one line: `null`, `7`, `7.0`, `NaN`, `"x"`, `[1, 2]`, `{"a": 1}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return write!(f, "{}", format_args!("{self:?}"));
+        }
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(b) => fmt::Debug::fmt(b, f),

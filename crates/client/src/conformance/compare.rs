@@ -42,7 +42,7 @@ fn number(row: &Row) -> Check<usize> {
         Some(Value::Float(x)) if x.fract() == 0.0 && *x >= 0.0 => Some(*x as usize),
         _ => None,
     };
-    number.ok_or_else(|| format!("a row without its number is stored: {}", json(row)))
+    number.ok_or_else(|| format!("a row without its number is stored: {row:?}"))
 }
 
 /// Shows the first numbers of a long list.
@@ -61,16 +61,13 @@ pub(super) fn check_row(n: usize, logged: &Row, stored: &Row) -> Check {
         let found = stored.get(name).unwrap_or(&Value::Null);
         ensure!(
             is_same(value, found),
-            "row {n}: column {name:?} is read back as {} instead of {}",
-            json(found),
-            json(value)
+            "row {n}: column {name:?} is read back as {found:?} instead of {value:?}"
         );
     }
     for (name, value) in stored.cells() {
         ensure!(
             logged.get(name).is_some() || *value == Value::Null || name == "timestamp",
-            "row {n}: column {name:?} is stored as {}, but was not logged",
-            json(value)
+            "row {n}: column {name:?} is stored as {value:?}, but was not logged"
         );
     }
     Ok(())
@@ -95,8 +92,4 @@ fn path(media: &Media) -> Option<&str> {
         MediaSource::Stored(file) => Some(&file.path),
         _ => None,
     }
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| error.to_string())
 }
