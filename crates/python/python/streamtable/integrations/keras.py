@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from .._table import StreamTable
 from ._sink import Sink
 
+if TYPE_CHECKING:
+    # Keras has no type annotations.
+    _Callback = object
+else:
+    from keras.callbacks import Callback as _Callback
 
-class TableCallback(keras.callbacks.Callback):  # type: ignore[misc, unused-ignore]
+
+class TableCallback(_Callback):
     """Logs a row with the ``epoch`` and the metrics after each epoch.
 
     >>> model.fit(x, y, callbacks=[TableCallback("me/shop/training")])  # doctest: +SKIP
