@@ -35,6 +35,7 @@ const COMMANDS: &[Command] = &[
     clients::COMMAND,
     crash::COMMAND,
     demo::COMMAND,
+    python::DIST,
     hostile::COMMAND,
     layers::COMMAND,
     python::COMMAND,

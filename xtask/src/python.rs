@@ -1,5 +1,6 @@
 //! `cargo xtask python`: builds and tests the Python package.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -9,6 +10,9 @@ use crate::{Command, Failure, browser, cargo, clients, process, venv};
 
 /// The package's folder.
 const FOLDER: &str = "crates/python";
+
+/// The variable with the path of the server binary.
+const SERVER: &str = "STREAMTABLE_BIN";
 
 /// The test of a table in JupyterLab, in its own environment.
 const IN_JUPYTER: &str = "tests/test_jupyter.py";
@@ -23,7 +27,9 @@ pub(crate) const COMMAND: Command = Command {
 Builds the wheel of the Python package, installs it into an empty environment,
 checks its types, and runs its tests against a server that it builds as well.
 
-The wheel is in target/python/wheels, the environments are in target/python.
+The wheel is in target/python/wheels, the environments are in target/python. It does not
+contain the server; `cargo xtask dist` builds one that does. If STREAMTABLE_BIN is the path
+of a server, that one is used, and none is built.
 
 Usage: cargo xtask python [OPTIONS] [-- PYTEST-ARGUMENTS]
 
@@ -95,8 +101,10 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
         return Ok(());
     }
 
-    let mut server = cargo::command();
-    start(server.args(build_server).current_dir(cargo::root()))?;
+    if env::var_os(SERVER).is_none() {
+        let mut server = cargo::command();
+        start(server.args(build_server).current_dir(cargo::root()))?;
+    }
     if request.with_clients {
         clients::provide_one(COMPARED)?;
     }
@@ -106,10 +114,10 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
     empty.install(&wheel)?;
     tools.install(&wheel)?;
     // Isolated mode, so that the installed package is tested and not the source folder.
-    start(empty.python().args(["-I", "tests/alone.py"]).env("STREAMTABLE_BIN", binary()))?;
+    start(empty.python().args(["-I", "tests/alone.py"]).env(SERVER, binary()))?;
     start(tools.python().args(["-m", "mypy"]))?;
     let stubtest = ["-m", "mypy.stubtest", "--concise", "--mypy-config-file", "pyproject.toml"];
-    start(tools.python().args(stubtest).arg("streamtable"))?;
+    start(tools.python().args(stubtest).arg("streamtable").env("KERAS_BACKEND", "jax"))?;
     let mut pytest = tools.pytest();
     pytest.arg(format!("--ignore={IN_JUPYTER}")).args(&request.pytest);
     if request.with_clients {
@@ -135,6 +143,12 @@ pub(crate) fn provide(folder: PathBuf) -> Result<(), Failure> {
 
 /// Builds the wheel.
 fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
+    // A server that `cargo xtask dist` has left would make the wheel large.
+    include(None)?;
+    built(tools, is_release)
+}
+
+fn built(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
     let folder = folder().join("wheels");
     // Remove wheels of other versions.
     let _ = fs::remove_dir_all(&folder);
@@ -147,6 +161,73 @@ fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
     let wheels = fs::read_dir(&folder).map_err(|error| failed(error.to_string()))?;
     let mut wheels = wheels.filter_map(|entry| Some(entry.ok()?.path()));
     wheels.next().ok_or_else(|| failed("maturin built no wheel".to_owned()))
+}
+
+pub(crate) const DIST: Command = Command {
+    name: "dist",
+    about: "build the Python package's wheel with the server, for distribution",
+    help: "\
+Builds the optimised wheel of the Python package for this system, with the command
+`streamtable` in it, checks it with abi3audit and twine, and installs it into an empty
+environment. The wheel is in target/python/wheels.
+
+Usage: cargo xtask dist [OPTIONS]
+
+Options:
+      --server FILE   put this program into the wheel, instead of building it
+  -h, --help          print this
+
+The wheel works with the C library of this system and later ones; build it in a
+manylinux container, or with maturin's option --zig, for earlier ones.
+",
+    run: dist,
+};
+
+fn dist(args: &[String]) -> Result<(), Failure> {
+    let server = match args {
+        [] => {
+            let build = ["build", "--release", "--package", "streamtable-cli"];
+            start(cargo::command().args(build).current_dir(cargo::root()))?;
+            cargo::target().join("release/streamtable")
+        }
+        [option, file] if option == "--server" => PathBuf::from(file),
+        _ => return Err(Failure::Usage(format!("dist: unknown arguments {args:?}"))),
+    };
+    let tools = Environment::new("tools");
+    tools.provide("requirements")?;
+    include(Some(&server))?;
+    let wheel = built(&tools, true);
+    include(None)?;
+    let wheel = wheel?;
+    start(tools.python().args(["-m", "abi3audit", "--strict"]).arg(&wheel))?;
+    start(tools.python().args(["-m", "twine", "check", "--strict"]).arg(&wheel))?;
+    let empty = Environment::new("empty");
+    venv::make(&empty.folder).map_err(failed)?;
+    empty.install(&wheel)?;
+    let command = ["-I", "-m", "streamtable", "--version"];
+    start(empty.python().args(command).env_remove(SERVER))?;
+    // Starts the server by the installed command.
+    let installed = empty.folder.join("bin/streamtable");
+    start(empty.python().args(["-I", "tests/alone.py"]).env(SERVER, installed))?;
+    let bytes = fs::metadata(&wheel).map_err(|error| failed(error.to_string()))?.len();
+    println!("{}: {} MB", wheel.display(), bytes / 1_000_000);
+    Ok(())
+}
+
+/// Puts a server into the package, or removes the one that is there.
+fn include(server: Option<&Path>) -> Result<(), Failure> {
+    let folder = cargo::root().join(FOLDER).join("python/streamtable/_bin");
+    let _ = fs::remove_dir_all(&folder);
+    let Some(server) = server else { return Ok(()) };
+    fs::create_dir_all(&folder).map_err(|error| failed(error.to_string()))?;
+    let name = format!("streamtable{}", env::consts::EXE_SUFFIX);
+    let copied = folder.join(name);
+    fs::copy(server, &copied)
+        .map_err(|error| failed(format!("cannot copy {}: {error}", server.display())))?;
+    if cfg!(unix) {
+        start(Process::new("strip").arg(&copied))?;
+    }
+    Ok(())
 }
 
 /// A virtual environment.
@@ -176,7 +257,7 @@ impl Environment {
     /// Returns the environment's pytest, with the server binary that was built.
     fn pytest(&self) -> Process {
         let mut python = self.python();
-        python.args(["-m", "pytest"]).env("STREAMTABLE_BIN", binary());
+        python.args(["-m", "pytest"]).env(SERVER, binary());
         python
     }
 
@@ -194,7 +275,7 @@ fn folder() -> PathBuf {
 
 /// Returns the path of the server binary.
 fn binary() -> PathBuf {
-    cargo::target().join("debug/streamtable")
+    env::var_os(SERVER).map_or_else(|| cargo::target().join("debug/streamtable"), PathBuf::from)
 }
 
 fn start(process: &mut Process) -> Result<(), Failure> {

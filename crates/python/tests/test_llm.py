@@ -223,7 +223,11 @@ def test_calls_of_a_client_are_children_of_a_function(server: Server, table: Str
     assert answer() == "Hello"
     client.close()
     call, root = rows(server, table)
-    assert (call["parent_id"], call["trace_id"], root["output"]) == (root["id"], root["trace_id"], "Hello")
+    assert (call["parent_id"], call["trace_id"], root["output_value"]) == (
+        root["id"],
+        root["trace_id"],
+        "Hello",
+    )
 
 
 def test_a_monitored_function_may_return_a_stream(server: Server, table: StreamTable, model: str) -> None:

@@ -30,6 +30,9 @@ def test_a_panel_and_the_last_rows(server: Server, name: str, open_table: Open) 
     assert source.startswith(f"{server.url}/login?token=")
     assert "&next=%2Fembed%3Fexp%3Dget%2528" in source
     assert server.key not in shown
+    # The copy stays visible, because the frame may be blocked.
+    assert "<details open>" in shown
+    assert 'const names = ["localhost", "127.0.0.1"]' in shown
     assert "the last 20 of 50 rows when this was shown" in shown
     assert f'<a href="{table.url}" target="_blank"' in unescape(shown)
     assert shown.count("<tr>") == 21

@@ -77,8 +77,14 @@ def test_without_the_binary_the_error_says_what_to_do(
 
     monkeypatch.delenv("STREAMTABLE_BIN")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(_server, "_script_folders", lambda: [str(tmp_path)])
+    monkeypatch.setattr(_server, "_folder", tmp_path / "none")
     with pytest.raises(streamtable.StreamTableError, match="set STREAMTABLE_BIN"):
         streamtable.serve(port=0)
-    (tmp_path / "streamtable").write_text("")
-    assert _server.find_binary() == str(tmp_path / "streamtable")
+    # The script that pip installs for this package is not the server.
+    command = tmp_path / "streamtable"
+    command.write_text("#!/usr/bin/python3\n")
+    command.chmod(0o755)
+    with pytest.raises(streamtable.StreamTableError, match="set STREAMTABLE_BIN"):
+        _server.find_binary()
+    command.write_bytes(b"\x7fELF")
+    assert _server.find_binary() == str(command)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import enum
 import io
+import ipaddress
 import math
 import sys
 import time
@@ -15,7 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import attrs
@@ -28,6 +30,7 @@ import pytest
 from lab import Server
 
 import streamtable
+from streamtable import _convert
 from streamtable import Audio, Html, Image, Markdown, StreamTable, Video
 
 Open = Callable[..., StreamTable]
@@ -68,6 +71,13 @@ class Attrs:
 
 
 Pair = namedtuple("Pair", "a b")
+
+class Packed:
+    """A ``msgspec.Struct``, as far as its fields are concerned."""
+
+    __struct_fields__ = ("x",)
+    x = 4
+
 
 VALUES: list[tuple[Any, str, Any]] = [
     (None, "null", None),
@@ -134,6 +144,13 @@ VALUES: list[tuple[Any, str, Any]] = [
     (pl.DataFrame({"a": [1]}), "list<struct{a: int}>", [{"a": 1}]),
     (pa.scalar(3), "int", 3),
     (pa.array(["x"]), "list<string>", ["x"]),
+    (SimpleNamespace(x=1), "struct{x: int}", {"x": 1}),
+    (argparse.Namespace(x=1), "struct{x: int}", {"x": 1}),
+    (Packed(), "struct{x: int}", {"x": 4}),
+    ({"a": 1}.values(), "list<int>", [1]),
+    (ipaddress.ip_address("127.0.0.1"), "string", "127.0.0.1"),
+    (ValueError("bad"), "string", "ValueError: bad"),
+    (np.array([(1, "a")], dtype="i4,U1")[0], "struct{f0: int, f1: string}", {"f0": 1, "f1": "a"}),
 ]
 
 
@@ -665,3 +682,40 @@ def test_conversion_imports_no_packages(program: Any) -> None:
     """
     program(code)
     assert "numpy" in sys.modules
+
+
+class Money:
+    def __init__(self, cents: int):
+        self.cents = cents
+
+
+class Euro(Money, float):  # type: ignore[misc]
+    pass
+
+
+def test_registered_conversions(
+    server: Server, name: str, open_table: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_convert, "_registered", {})
+    table = open_table(columns="evolve")
+    with pytest.raises(TypeError, match="register a conversion with streamtable.register"):
+        table.log({"v": Money(5)})
+    streamtable.register(Money, lambda money: {"cents": money.cents})
+    streamtable.register(object, repr)
+    table.log({"v": Money(5)})
+    table.log({"w": 1j, "x": [Euro(7)]})
+    table.finish()
+    first, second = server.rows(name)
+    assert first["v"] == {"cents": 5}
+    assert (second["w"], second["x"]) == ("1j", [{"cents": 7}])
+    with pytest.raises(TypeError, match="takes a class"):
+        streamtable.register("Money", repr)  # type: ignore[arg-type]
+
+
+def test_a_sparse_union_of_arrow(server: Server, name: str, open_table: Open) -> None:
+    types = pa.array([0, 1, 0], pa.int8())
+    union = pa.UnionArray.from_sparse(types, [pa.array([1, 0, None]), pa.array(["", "a", ""])])
+    table = open_table()
+    table.log(pa.table({"u": union}))
+    table.finish()
+    assert [row["u"] for row in server.rows(name)] == [1, "a", None]

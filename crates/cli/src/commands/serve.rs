@@ -236,7 +236,7 @@ Log rows, from a shell, from Python or from Rust:
 
   echo '{{\"path\": \"/\", \"ms\": 7}}' | streamtable log {entity}/shop/requests
 
-  from weave.monitoring import StreamTable   # pip install weave==0.50.0 wandb==0.16.6
+  from streamtable import StreamTable   # pip install streamtable
   table = StreamTable(\"{entity}/shop/requests\")
   table.log({{\"path\": \"/\", \"ms\": 7}})
 

@@ -11,6 +11,7 @@ A program that uses Weave's StreamTable changes one line: ``from weave.monitorin
 StreamTable`` becomes ``from streamtable.monitoring import StreamTable``.
 """
 
+from ._convert import register
 from ._errors import (
     AuthenticationError,
     BufferFullError,
@@ -76,6 +77,7 @@ __all__ = [
     "instrument",
     "monitor",
     "open_async",
+    "register",
     "serve",
 ]
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, ValuesView
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from itertools import islice
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ._media import Media, media_of
@@ -48,6 +49,10 @@ def simplify(value: Any) -> object:
     """
     if type(value) in _PLAIN or isinstance(value, (Media, Instant)):
         return value
+    if _registered:
+        convert = _registered_for(type(value))
+        if convert is not None:
+            return simplify(convert(value))
     # Before str and int, because enum members may be both.
     if isinstance(value, Enum):
         return simplify(value.value)
@@ -90,13 +95,43 @@ def simplify(value: Any) -> object:
     fields = _fields(value)
     if fields is not None:
         return fields
-    if isinstance(value, Sequence):
+    if isinstance(value, (Sequence, ValuesView)):
         return list(value)
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    if type(value).__module__ == "ipaddress":
+        return str(value)
+    if object in _registered:
+        return simplify(_registered[object](value))
     kind = type(value).__qualname__
     raise TypeError(
         f"a value of type {kind} cannot be stored in a table; convert it to a number, a string, a list, "
-        "a dict or media"
+        "a dict or media, or register a conversion with streamtable.register"
     )
+
+
+_registered: dict[type, Callable[[Any], object]] = {}
+
+T = TypeVar("T")
+
+
+def register(kind: type[T], convert: Callable[[T], object]) -> None:
+    """Convert values of a class and its subclasses by a function, in all tables.
+
+    The function returns a value that a table accepts. It takes precedence over the package's own
+    conversion, except for exact ``bool``, ``int``, ``float``, ``str``, ``list``, ``tuple`` and ``dict``.
+    A function for ``object`` is used for values that have no other conversion.
+
+    >>> streamtable.register(complex, lambda z: {"re": z.real, "im": z.imag})   # doctest: +SKIP
+    >>> streamtable.register(object, repr)                              # doctest: +SKIP
+    """
+    if not isinstance(kind, type):
+        raise TypeError(f"register takes a class, not {kind!r}")
+    _registered[kind] = convert
+
+
+def _registered_for(kind: type) -> Callable[[Any], object] | None:
+    return next((_registered[base] for base in kind.__mro__[:-1] if base in _registered), None)
 
 
 def as_row(row: Any) -> dict[Any, Any]:
@@ -250,6 +285,8 @@ def _numpy_scalar(value: Any, numpy: Any) -> object:
         return float(value)
     if isinstance(value, (numpy.bool_, numpy.integer)):
         return value.item()
+    if isinstance(value, numpy.void) and value.dtype.names:
+        return {name: value[name] for name in value.dtype.names}
     raise TypeError(f"a value of type numpy.{type(value).__name__} cannot be stored in a table")
 
 
@@ -316,6 +353,12 @@ def _fields(value: Any) -> dict[Any, Any] | None:
             return dict(dump())
     if isinstance(value, (Stats, MediaStats, Recovered)):
         return value._asdict()
+    if isinstance(value, SimpleNamespace) or type(value).__module__ == "argparse":
+        return dict(vars(value))
+    names = getattr(value, "__struct_fields__", None)
+    if isinstance(names, tuple):
+        # msgspec.Struct.
+        return {name: getattr(value, name) for name in names}
     attributes = getattr(value, "__attrs_attrs__", None)
     if attributes is not None:
         return {attribute.name: getattr(value, attribute.name) for attribute in attributes}

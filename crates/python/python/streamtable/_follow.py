@@ -123,8 +123,7 @@ class AsyncItems(AsyncGenerator[Any, Any]):
 def is_stream(value: Any) -> bool:
     """Return whether a value is a streamed response of the OpenAI or the Anthropic package."""
     return any(
-        kind.__name__ in ("Stream", "AsyncStream") and kind.__module__.startswith(("openai.", "anthropic."))
-        for kind in type(value).__mro__
+        kind.__name__ in ("Stream", "AsyncStream") and _is_of_client(kind) for kind in type(value).__mro__
     )
 
 
@@ -231,5 +230,8 @@ class Managed:
 
 def is_manager(value: Any) -> bool:
     """Return whether a value is the context manager of a streamed response."""
-    kind = type(value)
-    return kind.__name__.endswith("StreamManager") and kind.__module__.startswith(("openai.", "anthropic."))
+    return type(value).__name__.endswith("StreamManager") and _is_of_client(type(value))
+
+
+def _is_of_client(kind: type) -> bool:
+    return kind.__module__.split(".")[0] in ("openai", "anthropic")

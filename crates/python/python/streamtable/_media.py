@@ -80,7 +80,7 @@ class Media:
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in Media.__slots__)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
 
 _MAGIC = [
@@ -108,6 +108,7 @@ class Image(Media):
 
     __slots__ = ()
     kind = "image"
+    data: bytes | None
 
     def _take(self, source: Source) -> None:
         png = _png_of(source)
@@ -154,6 +155,7 @@ class Video(Media):
 
 class _Document(Media):
     __slots__ = ()
+    data: bytes | None
 
     def _take(self, source: Source) -> None:
         if isinstance(source, str):

@@ -22,7 +22,7 @@ from ._table import StreamTable
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
-    P = ParamSpec("P")
+    _P = ParamSpec("_P")
 
 _log = logging.getLogger("streamtable")
 
@@ -412,8 +412,8 @@ if TYPE_CHECKING:
 
         @overload  # type: ignore[override]
         def __call__(
-            self, function: Callable[P, Coroutine[Any, Any, Any]]
-        ) -> Callable[P, Coroutine[Any, Any, Record]]: ...
+            self, function: Callable[_P, Coroutine[Any, Any, Any]]
+        ) -> Callable[_P, Coroutine[Any, Any, Record]]: ...
         @overload
-        def __call__(self, function: Callable[P, Any]) -> Callable[P, Record]: ...
+        def __call__(self, function: Callable[_P, Any]) -> Callable[_P, Record]: ...
         def __call__(self, function: Any) -> Any: ...

@@ -49,9 +49,8 @@ def _html(table: StreamTable) -> str:
         shown = f"the last {len(rows)} of {count}" if count > len(rows) else str(count)
         noun = "row" if shown == "1" else "rows"
         summary = f"<code>{title}</code>: {shown} {noun} when this was shown{link}"
-        # Without a panel, the copy is expanded.
-        is_open = "" if frame else " open"
-        copy = f"<details{is_open}><summary>{summary}</summary>{static_table(rows)}</details>"
+        # Expanded, because nothing tells whether the browser shows the panel.
+        copy = f"<details open><summary>{summary}</summary>{static_table(rows)}</details>"
     return f'<div class="streamtable">{frame}{copy}</div>'
 
 
@@ -69,8 +68,21 @@ def _frame(table: StreamTable) -> str:
     return (
         f'<iframe src="{escape(source)}" title="{escape(table.path)}" width="100%" '
         f'height="{HEIGHT}" style="border:1px solid #8884;border-radius:6px" '
-        'referrerpolicy="no-referrer"></iframe>'
+        f'referrerpolicy="no-referrer"></iframe>{_SAME_HOST}'
     )
+
+
+# Browsers send the server's cookie into a frame only if both pages have the same host name, and this
+# machine has two.
+_SAME_HOST = """<script>(() => {
+  const frame = document.currentScript?.previousElementSibling;
+  const names = ["localhost", "127.0.0.1"];
+  if (!(frame instanceof HTMLIFrameElement) || !names.includes(location.hostname)) return;
+  const at = new URL(frame.src);
+  if (!names.includes(at.hostname) || at.hostname === location.hostname) return;
+  at.hostname = location.hostname;
+  frame.src = at;
+})();</script>"""
 
 
 def _last_rows(table: StreamTable) -> tuple[int, list[dict[str, Any]]]:

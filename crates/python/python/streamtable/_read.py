@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, cast, overload
 
 from . import _native
 from ._convert import from_micros
 
 if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
+    import pandas as _pandas
+    import polars as _polars
+    import pyarrow as _pyarrow
 
 _TIMESTAMP = '_wt_::{"type": "timestamp"}'
 
@@ -79,39 +79,41 @@ class Rows(Sequence[dict[str, Any]]):
         """
         return list(self._all())
 
-    def to_arrow(self) -> pyarrow.Table:
+    def to_arrow(self) -> _pyarrow.Table:
         """Return the rows as a ``pyarrow.Table``, in types that every version since 14 can sort and join.
 
         A column of lists or structs whose elements have no common type is JSON text.
 
         >>> table.rows().to_arrow().sort_by("ms")                       # doctest: +SKIP
         """
-        pyarrow = import_module("pyarrow")
+        pa = import_module("pyarrow")
         if not self._stream:
-            return pyarrow.table({})  # type: ignore[no-any-return]
+            return cast("_pyarrow.Table", pa.table({}))
         reader = import_module("pyarrow.ipc").open_stream(_native.arrow_without_views(self._stream))
-        return decode_arrow(pyarrow, reader.read_all(), self._types)  # type: ignore[no-any-return]
+        return cast("_pyarrow.Table", decode_arrow(pa, reader.read_all(), self._types))
 
-    def to_pandas(self) -> pandas.DataFrame:
+    def to_pandas(self) -> _pandas.DataFrame:
         """Return the rows as a pandas frame.
 
         >>> table.rows(since="2026-01-01").to_pandas()                  # doctest: +SKIP
         """
         try:
-            return self.to_arrow().to_pandas()
+            frame = self.to_arrow().to_pandas()
         except ImportError:
-            return import_module("pandas").DataFrame(self._all())  # type: ignore[no-any-return]
+            frame = import_module("pandas").DataFrame(self._all())
+        return cast("_pandas.DataFrame", frame)
 
-    def to_polars(self) -> polars.DataFrame:
+    def to_polars(self) -> _polars.DataFrame:
         """Return the rows as a Polars frame.
 
         >>> table.rows(columns=["ms"]).to_polars().mean()               # doctest: +SKIP
         """
-        polars = import_module("polars")
+        pl = import_module("polars")
         try:
-            return polars.from_arrow(self.to_arrow())  # type: ignore[no-any-return]
+            frame = pl.from_arrow(self.to_arrow())
         except ImportError:
-            return polars.DataFrame(self._all())  # type: ignore[no-any-return]
+            frame = pl.DataFrame(self._all())
+        return cast("_polars.DataFrame", frame)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
@@ -134,7 +136,7 @@ class Rows(Sequence[dict[str, Any]]):
             return self._all() == other._all()
         return self._all() == other if isinstance(other, list) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         rows = self._all()

@@ -17,11 +17,11 @@ from ._errors import FlushTimeoutError, ReadError
 from ._read import Rows
 
 if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
+    import pandas as _pandas
+    import polars as _polars
+    import pyarrow as _pyarrow
 
-    Since = datetime | date | timedelta | str
+    _Since = datetime | date | timedelta | str
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -41,10 +41,10 @@ class NotFoundError(ReadError):
 class Reader(_native.StreamTable):
     """The methods of a table that read rows."""
 
-    if TYPE_CHECKING:
-
-        @property
-        def path(self) -> str: ...
+    @property
+    def path(self) -> str:
+        """The table's full name: ``entity/project/table``."""
+        return f"{self.entity_name}/{self.project_name}/{self.table_name}"
 
     @overload
     def rows(
@@ -52,19 +52,19 @@ class Reader(_native.StreamTable):
         limit: int | None = None,
         *,
         last: int | None = None,
-        since: Since | None = None,
+        since: _Since | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         format: Literal["arrow"],
         timeout: float = 60.0,
-    ) -> pyarrow.Table: ...
+    ) -> _pyarrow.Table: ...
     @overload
     def rows(
         self,
         limit: int | None = None,
         *,
         last: int | None = None,
-        since: Since | None = None,
+        since: _Since | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         format: Literal["dicts"],
@@ -76,7 +76,7 @@ class Reader(_native.StreamTable):
         limit: int | None = None,
         *,
         last: int | None = None,
-        since: Since | None = None,
+        since: _Since | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         format: None = None,
@@ -87,7 +87,7 @@ class Reader(_native.StreamTable):
         limit: int | None = None,
         *,
         last: int | None = None,
-        since: Since | None = None,
+        since: _Since | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         format: Literal["arrow", "dicts"] | None = None,
@@ -130,11 +130,11 @@ class Reader(_native.StreamTable):
         limit: int | None = None,
         *,
         last: int | None = None,
-        since: Since | None = None,
+        since: _Since | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         timeout: float = 60.0,
-    ) -> pandas.DataFrame:
+    ) -> _pandas.DataFrame:
         """Read rows like :meth:`rows`, as a pandas frame.
 
         >>> table.to_pandas(last=1000).plot(x="timestamp", y="ms")      # doctest: +SKIP
@@ -147,11 +147,11 @@ class Reader(_native.StreamTable):
         limit: int | None = None,
         *,
         last: int | None = None,
-        since: Since | None = None,
+        since: _Since | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         timeout: float = 60.0,
-    ) -> polars.DataFrame:
+    ) -> _polars.DataFrame:
         """Read rows like :meth:`rows`, as a Polars frame.
 
         >>> table.to_polars(columns=["ms"]).describe()                  # doctest: +SKIP
@@ -164,7 +164,7 @@ class Reader(_native.StreamTable):
         limit: int | None = None,
         *,
         last: int | None = None,
-        since: Since | None = None,
+        since: _Since | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         timeout: float = 60.0,
@@ -286,7 +286,7 @@ class Reader(_native.StreamTable):
         return self._ask("GET", at, accept="*/*", timeout=timeout)
 
     @overload
-    def query(self, sql: str, *, format: Literal["arrow"], timeout: float = 60.0) -> pyarrow.Table: ...
+    def query(self, sql: str, *, format: Literal["arrow"], timeout: float = 60.0) -> _pyarrow.Table: ...
     @overload
     def query(
         self, sql: str, *, format: Literal["dicts"], timeout: float = 60.0
@@ -337,7 +337,7 @@ class Reader(_native.StreamTable):
         self,
         limit: int | None,
         last: int | None,
-        since: Since | None,
+        since: _Since | None,
         where: str | None,
         columns: Sequence[str] | None,
         timeout: float,
@@ -439,7 +439,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _micros(since: Since) -> int:
+def _micros(since: _Since) -> int:
     """Return a time in microseconds since 1970."""
     if isinstance(since, str):
         since = datetime.fromisoformat(since.replace("Z", "+00:00"))

@@ -51,16 +51,16 @@ class Record:
         sample: float = 1.0,
     ):
         outer = _current.get()
-        self.name = name
+        self.name: str = name
         self.inputs: Mapping[str, Any] | None = inputs
         self.output: Any = None
         self.exception: str | None = None
         self.data: dict[str, Any] = {}
-        self.start = datetime.now(timezone.utc)
+        self.start: datetime = datetime.now(timezone.utc)
         self.end: datetime | None = None
         self.latency: float | None = None
-        self.id = os.urandom(8).hex()
-        self.trace_id = os.urandom(16).hex() if outer is None else outer.trace_id
+        self.id: str = os.urandom(8).hex()
+        self.trace_id: str = os.urandom(16).hex() if outer is None else outer.trace_id
         self.parent_id: str | None = None if outer is None else outer.id
         self.attributes: Mapping[str, Any] = _attributes.get() or {}
         # All calls of a trace are logged, or none.

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from pathlib import Path
@@ -23,6 +22,8 @@ PORT = 8080
 START_TIMEOUT = 60.0
 """Seconds after which a server that does not listen yet is given up."""
 
+_folder = Path(__file__).parent / "_bin"
+
 _NAME = "streamtable.exe" if os.name == "nt" else "streamtable"
 
 default_url: str | None = None
@@ -32,36 +33,33 @@ default_url: str | None = None
 def find_binary() -> str:
     """Return the path of the command ``streamtable``.
 
-    That is ``STREAMTABLE_BIN`` if it is set, then the command that was installed with this package,
-    then the first one on ``PATH``.
+    That is ``STREAMTABLE_BIN`` if it is set, then the program in this package, then the first one on
+    ``PATH`` that is not this package's script.
     """
     own = os.environ.get("STREAMTABLE_BIN")
-    if own:
+    # The script of this package would start itself for ever.
+    if own and not _is_script(own):
         return own
-    for folder in _script_folders():
-        path = os.path.join(folder, _NAME)
-        if os.path.isfile(path):
-            return path
-    found = shutil.which("streamtable")
-    if found is None:
+    path = _folder / _NAME
+    if path.is_file():
+        return str(path)
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    found = (shutil.which("streamtable", path=folder) for folder in folders)
+    program = next((path for path in found if path is not None and not _is_script(path)), None)
+    if program is None:
         raise StreamTableError(
             "this installation has no server: install a wheel that contains it, or set STREAMTABLE_BIN "
             "to the path of the command `streamtable`"
         )
-    return found
+    return program
 
 
-def _script_folders() -> list[str]:
-    """Return the folders in which pip may have installed the command."""
-    folders = [sysconfig.get_path("scripts")]
-    user = sysconfig.get_preferred_scheme("user")
-    folders.append(sysconfig.get_path("scripts", scheme=user))
-    # `pip install --target` and `--prefix`.
-    package = Path(__file__).parent
-    folders.append(str(package.parent / "bin"))
-    if len(package.parents) > 3:
-        folders.append(str(package.parents[3] / "bin"))
-    return folders
+def _is_script(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 class Server:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 from ._context import added
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
         __attrs_attrs__: ClassVar[Any]
 
     _Rows = Mapping[str, Any] | Iterable[Any] | _Frame | _Dataclass | _Attrs
+
+
+R = TypeVar("R")
 
 
 class StreamTable(Reader):
@@ -249,11 +252,6 @@ class StreamTable(Reader):
     def __repr__(self) -> str:
         return f"StreamTable({self.path!r})"
 
-    @property
-    def path(self) -> str:
-        """The table's full name: ``entity/project/table``."""
-        return f"{self.entity_name}/{self.project_name}/{self.table_name}"
-
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> dict[str, str]:
@@ -284,7 +282,7 @@ async def open_async(table_name: str, **options: Any) -> StreamTable:
     return await _on_a_thread(StreamTable, table_name, **options)
 
 
-async def _on_a_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+async def _on_a_thread(function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
     import asyncio
 
     return await asyncio.to_thread(function, *args, **kwargs)

@@ -39,7 +39,8 @@ pub(crate) fn router(state: LoginState) -> Router {
 ///
 /// Changes nothing: mail scanners and link previews also open links, and a foreign page can
 /// navigate a browser here. A browser that is already logged in with the link's key is redirected
-/// at once.
+/// at once; with a used link, a browser that is logged in with any key. So a frame whose address is
+/// a link survives a reload.
 async fn show(
     State(state): State<LoginState>,
     headers: HeaderMap,
@@ -50,15 +51,17 @@ async fn show(
     let Some(token) = form_value(&query, "token") else {
         return Ok(page::login(StatusCode::OK, &next, None));
     };
-    let Some(key) = state.core.catalog.key_of_login_token(&token).await? else {
-        return Ok(used_link(&next));
+    let own = match session_token(&headers, &state.core) {
+        Some(session) => state.core.catalog.key_of_session(&session).await?,
+        None => None,
     };
-    if let Some(session) = session_token(&headers, &state.core)
-        && state.core.catalog.key_of_session(&session).await?.is_some_and(|own| own.id == key.id)
-    {
-        return Ok((StatusCode::SEE_OTHER, [(LOCATION, next)]).into_response());
+    match (state.core.catalog.key_of_login_token(&token).await?, own) {
+        (None, None) => Ok(used_link(&next)),
+        (Some(key), own) if own.as_ref().is_none_or(|own| own.id != key.id) => {
+            Ok(page::confirm_login(&state.config, &token, &key, &next))
+        }
+        (_, _) => Ok((StatusCode::SEE_OTHER, [(LOCATION, next)]).into_response()),
     }
-    Ok(page::confirm_login(&state.config, &token, &key, &next))
 }
 
 /// Starts the session of a login link. Accepts only requests of the link's own page.

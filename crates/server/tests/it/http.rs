@@ -216,6 +216,9 @@ async fn a_login_link_opens_only_one_session() {
     let second = open(&own).await;
     assert_eq!((second.status, second.header("set-cookie")), (401, ""));
     assert_eq!(send("GET", &link, &[], "").await.status, 401);
+    // A frame that is loaded again still has the used link, and the browser is logged in.
+    let again = send("GET", &format!("{link}&next=%2Fembed"), &[("cookie", cookie)], "").await;
+    assert_eq!((again.status, again.header("location")), (303, "/embed"));
 
     // A browser that is already logged in is redirected, and the link stays valid.
     let made = send("POST", &links, &[("authorization", &auth)], "").await;
