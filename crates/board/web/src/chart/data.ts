@@ -94,8 +94,8 @@ export function stepOfCut(cut: Cut): number {
   return Number(edges?.to ?? 0) - Number(edges?.from ?? 0);
 }
 
-/** Adds the buckets of a distribution that no row is in. */
-export function filled(data: ChartData, { names, cuts }: Groups): ChartData {
+/** Adds the buckets of numbers that no row is in, with a value for them. */
+export function filled(data: ChartData, { names, cuts }: Groups, empty: number | null): ChartData {
   const cut = names.length === 1 ? cuts[names[0] as string] : undefined;
   if (!cut || cut.isText || cut.bucket.kind !== "number") return data;
   const numbers = data.keys.map(([key]) => key).filter((key) => typeof key === "number");
@@ -109,7 +109,7 @@ export function filled(data: ChartData, { names, cuts }: Groups): ChartData {
   const missing = at.get(null);
   const order = places.map((place) => at.get(place));
   const keys = places.map((place, i) => data.keys[order[i] ?? -1] ?? [low + place * step]);
-  const pick = (values: (number | null)[]) => order.map((from) => (from === undefined ? 0 : (values[from] ?? null)));
+  const pick = (values: (number | null)[]) => order.map((from) => (from === undefined ? empty : (values[from] ?? null)));
   const series = data.series.map((it) => ({ ...it, values: pick(it.values) }));
   if (missing === undefined) return { ...data, keys, series };
   return {
