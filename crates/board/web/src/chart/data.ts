@@ -124,9 +124,11 @@ export function keyText(key: unknown, cut: Cut | undefined, isTime: boolean): st
   if (key === null || key === undefined) return "empty";
   if (typeof key === "boolean") return String(key);
   if (isTime) return instantText(Number(key));
+  const unit = cut ? unitOf(cut.bucket.column) : null;
+  // The keys of logarithmic buckets are texts.
+  if (cut?.isText && unit && Number.isFinite(Number(key))) return shortWithUnit(Number(key), unit);
   if (typeof key !== "number") return visible(String(key));
   const from = cut?.edges(key)?.from;
-  const unit = cut ? unitOf(cut.bucket.column) : null;
   const value = typeof from === "number" ? from : key;
   return unit ? shortWithUnit(value, unit) : formatFloat(value);
 }
