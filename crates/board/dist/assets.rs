@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-2d29e68031.js",
+        path: "app-bc196a41ca.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"2d29e6803116380283725c76cec32d77\"",
+        etag: "\"bc196a41ca09ff7ec6a88ee85ea72027\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-d9fa3bb93b.css",
+        path: "app-ce61e2ba85.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"d9fa3bb93b38d5930cc7c5cf542f6eff\"",
+        etag: "\"ce61e2ba853b9a1e7d0773a8adcfb50f\"",
         is_immutable: true,
     },
     Asset {

@@ -52,6 +52,17 @@ export interface Templates {
   columns: { name: string; aggregate: string }[];
 }
 
+/** A key, without its secret but in the answer that makes it. */
+export interface Key {
+  id: string;
+  name: string;
+  entity: string | null;
+  right: string;
+  created_at: string;
+  revoked_at: string | null;
+  key?: string;
+}
+
 /** A row as JSON, its text untouched: integers may be longer than a double holds. */
 export interface RowText {
   position: number;
@@ -164,6 +175,26 @@ export const api = {
     const body = JSON.stringify(document);
     const answer = await send(board(entity, project, name), { method: "PUT", body, headers });
     return answer.headers.get("etag") ?? "";
+  },
+
+  async keys(): Promise<Key[]> {
+    return (await send("/api/keys")).json() as Promise<Key[]>;
+  },
+
+  /** Makes a key for an entity; for all of them if its name is empty. */
+  async addKey(name: string, entity: string, right: string): Promise<Key> {
+    const body = JSON.stringify({ name, right, ...(entity && { entity }) });
+    const headers = { "content-type": "application/json" };
+    return (await send("/api/keys", { method: "POST", body, headers })).json() as Promise<Key>;
+  },
+
+  async revokeKey(id: string): Promise<void> {
+    await send(`/api/keys/${encodeURIComponent(id)}`, { method: "DELETE" });
+  },
+
+  /** Ends the session of this browser. */
+  async logOut(): Promise<void> {
+    await fetch("/logout", { method: "POST", credentials: "same-origin", redirect: "manual" });
   },
 
   async deleteBoard(entity: string, project: string, name: string): Promise<void> {

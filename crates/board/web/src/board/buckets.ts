@@ -7,6 +7,8 @@ import { formatFloat, type Shape, type Shapes } from "../values";
 export interface Bucket {
   column: string;
   kind: "time" | "number";
+  /** About how many buckets of a number there are. */
+  bars?: number;
 }
 
 /** The buckets of a chart, by the names of its computed groups. */
@@ -71,7 +73,7 @@ export function cutOf(bucket: Bucket, extent: Extent, width: number): Cut {
     return cutAt(bucket, integerEdges(BigInt(extent.first), BigInt(extent.last)));
   }
   const { first, last } = extent;
-  const isLog = first > 0 && last / first > LOG_RATIO;
+  const isLog = bucket.bars === undefined && first > 0 && last / first > LOG_RATIO;
   // Beyond this ratio, a double cannot count steps from zero.
   const isFar = Math.max(Math.abs(first), Math.abs(last)) > 1e12 * Math.max(last - first, 1e-300);
   if (isLog) return cutAt(bucket, logEdges(first, last));
@@ -102,7 +104,7 @@ function sizeOfTime(step: number): string {
 }
 
 function cutLinear(bucket: Bucket, first: number, last: number): Cut {
-  const step = niceStep((last - first) / BARS) || 1;
+  const step = niceStep((last - first) / (bucket.bars ?? BARS)) || 1;
   const value = finite(bucket.column);
   const digits = Math.max(0, Math.min(100, -Math.floor(Math.log10(step) + 1e-9)));
   return {

@@ -20,6 +20,7 @@ import { chartKind } from "../chart/kinds";
 import { withCuts, withoutCuts } from "./buckets";
 import { ChartPanel } from "./chart-panel";
 import { NoRows } from "./cover";
+import { StatPanel } from "./stat-panel";
 import type { PanelDocument, Range } from "./document";
 import { type Pick, picksOf } from "./picks";
 import { forgetShapes, shapesOfTable } from "./shapes";
@@ -282,45 +283,6 @@ function isSame(shown: PanelDocument["config"], wanted: PanelDocument["config"])
 function TextPanel({ text, title }: { text: string; title: string }) {
   if (!text.trim()) return <p class="panel-note">Empty. Choose “Edit text” in the panel's menu.</p>;
   return <Sandbox html={markdown(text)} title={title} />;
-}
-
-function StatPanel({ panel, table, connection, overlay }: PanelBodyProps & { table: string }) {
-  const { columns = [], aggregates = {}, expressions = {}, filter = [] } = panel.config;
-  const shown = columns.filter((column) => column !== null);
-  const own: ViewConfig = {
-    columns: shown,
-    aggregates,
-    expressions,
-    filter,
-    group_by: [],
-    group_rollup_mode: "total",
-  };
-  const config = overlaid(own, overlay);
-  const { seen, error } = useView(connection, table, config, { first: 1 });
-  if (error) return <p class="panel-note error">{error}</p>;
-  return (
-    <div class="stats">
-      {shown.map((column) => {
-        const value = seen?.columns[column]?.[0];
-        const aggregate = String(aggregates[column] ?? "");
-        return (
-          <div key={column} class="stat">
-            <output>{seen ? statText(value) : "…"}</output>
-            {shown.length > 1 && (
-              <small>
-                {aggregate} {column}
-              </small>
-            )}
-          </div>
-        );
-      })}
-    </div>
-  );
-}
-
-function statText(value: unknown): string {
-  if (typeof value === "number") return formatNumber(value);
-  return value === null || value === undefined ? "–" : String(value);
 }
 
 /** The size of a picture of the wall with its caption. */

@@ -94,8 +94,8 @@ export function stepOfCut(cut: Cut): number {
   return Number(edges?.to ?? 0) - Number(edges?.from ?? 0);
 }
 
-/** Adds the buckets of a distribution that no row is in. */
-export function filled(data: ChartData, { names, cuts }: Groups): ChartData {
+/** Adds the buckets of numbers that no row is in, with a value for them. */
+export function filled(data: ChartData, { names, cuts }: Groups, empty: number | null): ChartData {
   const cut = names.length === 1 ? cuts[names[0] as string] : undefined;
   if (!cut || cut.isText || cut.bucket.kind !== "number") return data;
   const numbers = data.keys.map(([key]) => key).filter((key) => typeof key === "number");
@@ -109,7 +109,7 @@ export function filled(data: ChartData, { names, cuts }: Groups): ChartData {
   const missing = at.get(null);
   const order = places.map((place) => at.get(place));
   const keys = places.map((place, i) => data.keys[order[i] ?? -1] ?? [low + place * step]);
-  const pick = (values: (number | null)[]) => order.map((from) => (from === undefined ? 0 : (values[from] ?? null)));
+  const pick = (values: (number | null)[]) => order.map((from) => (from === undefined ? empty : (values[from] ?? null)));
   const series = data.series.map((it) => ({ ...it, values: pick(it.values) }));
   if (missing === undefined) return { ...data, keys, series };
   return {
@@ -124,9 +124,11 @@ export function keyText(key: unknown, cut: Cut | undefined, isTime: boolean): st
   if (key === null || key === undefined) return "empty";
   if (typeof key === "boolean") return String(key);
   if (isTime) return instantText(Number(key));
+  const unit = cut ? unitOf(cut.bucket.column) : null;
+  // The keys of logarithmic buckets are texts.
+  if (cut?.isText && unit && Number.isFinite(Number(key))) return shortWithUnit(Number(key), unit);
   if (typeof key !== "number") return visible(String(key));
   const from = cut?.edges(key)?.from;
-  const unit = cut ? unitOf(cut.bucket.column) : null;
   const value = typeof from === "number" ? from : key;
   return unit ? shortWithUnit(value, unit) : formatFloat(value);
 }

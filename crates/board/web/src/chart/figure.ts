@@ -70,7 +70,7 @@ export function figureOf(
   const [name = ""] = groups.names;
   const isOwnTime = groups.names.length === 1 && (name === "timestamp" || groups.shapes.get(name)?.isTime === true);
   const isTime = kind !== "heat" && kind !== "scatter" && (cut !== null || isOwnTime) && kind !== "rows";
-  const data = isTime || kind === "heat" ? raw : kind === "rows" ? cutTo(raw, Math.max(3, Math.floor((height - 30) / BAR_PX))) : filled(raw, groups);
+  const data = isTime || kind === "heat" ? raw : kind === "rows" ? cutTo(raw, Math.max(3, Math.floor((height - 30) / BAR_PX))) : filled(raw, groups, kind === "bars" ? 0 : null);
   const step = isTime ? (cut ? stepOfCut(cut) : 0) : null;
   const times = isTime ? data.keys.map(([key]) => Number(key)).filter(Number.isFinite) : [];
   const own: [number, number] = [Math.min(...times), Math.max(...times) + (step ?? 0)];

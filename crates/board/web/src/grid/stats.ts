@@ -140,5 +140,5 @@ async function histogramOf(table: Table, bucket: Bucket, shapes: Shapes, rows: V
 }
 
 function spread(data: ChartData, cut: Cut, shapes: Shapes): ChartData {
-  return filled(data, { names: [GROUP], cuts: { [GROUP]: cut }, shapes });
+  return filled(data, { names: [GROUP], cuts: { [GROUP]: cut }, shapes }, 0);
 }

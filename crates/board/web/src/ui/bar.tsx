@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { path } from "../api";
 import { chooseTheme, chosenTheme, isDark, onTheme } from "../theme";
+import { AccountMenu } from "./account";
 import { Menu } from "./menu";
 
 interface BarProps {
@@ -39,6 +40,7 @@ export function Bar({ trail, children }: BarProps) {
       <div class="bar-tools">
         {children}
         <ThemeMenu />
+        <AccountMenu />
       </div>
     </header>
   );

@@ -25,8 +25,10 @@ import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
 import { lengthOf, RANGES, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
+import { RangeDialog } from "../board/range-dialog";
 import { ConflictDialog, DeleteDialog, Missing, type Theirs } from "../board/dialogs";
 import { shapesOfTable } from "../board/shapes";
+import { boardOf } from "../board/templates";
 import { overlayOf, type Pick } from "../board/picks";
 import type { Connection } from "../live/connection";
 import type { RowAt } from "../grid/walk";
@@ -64,7 +66,7 @@ const THEMES: [Theme, string][] = [
   ["dark", "Dark"],
 ];
 
-type Asked = "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
+type Asked = "range" | "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
 
 /** The version that a board has before it is saved for the first time. */
 const UNSAVED = "new";
@@ -276,11 +278,18 @@ export function Board({ start, connection }: BoardProps) {
           {isDirty && <span class="unsaved">not saved</span>}
           <Menu
             label={rangeLabel(range)}
-            items={[null, ...RANGES].map((last) => ({
-              label: rangeLabel(last ? { last } : null),
-              isChecked: (range?.last ?? null) === last && !range?.from,
-              onSelect: () => setState({ ...look, range: last ? { last } : null }),
-            }))}
+            items={[
+              ...[null, ...RANGES].map((last) => ({
+                label: rangeLabel(last ? { last } : null),
+                isChecked: (range?.last ?? null) === last && !range?.from && !range?.to,
+                onSelect: () => setState({ ...look, range: last ? { last } : null }),
+              })),
+              {
+                label: "From … to …",
+                isChecked: Boolean(range?.from || range?.to),
+                onSelect: () => setAsked("range"),
+              },
+            ]}
           />
           <Button
             icon={isPaused ? "play" : "pause"}
@@ -499,6 +508,16 @@ export function Board({ start, connection }: BoardProps) {
           onClose={() => setAsked(null)}
         />
       )}
+      {asked === "range" && (
+        <RangeDialog
+          range={range}
+          onDone={(range) => {
+            setState({ ...look, range });
+            setAsked(null);
+          }}
+          onClose={() => setAsked(null)}
+        />
+      )}
       {asked === "rename" && (
         <Ask
           title="Rename the board"
@@ -568,7 +587,7 @@ async function isKept(entity: string, project: string, name: string): Promise<bo
 async function documentOf({ table, template, config }: NewBoard): Promise<Partial<BoardDocument>> {
   const title = table.split("/").at(-1) ?? table;
   if (template === "view") return emptyBoard(title, { table, title, config: config ?? {} });
-  return api.generated(table, template);
+  return boardOf(template, table, await shapesOfTable(table)) ?? api.generated(table, template);
 }
 
 /** Returns the shapes of the tables of panels, as far as they are known. */

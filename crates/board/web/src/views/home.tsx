@@ -7,6 +7,7 @@ import type { HomeStart } from "../start";
 import { Bar } from "../ui/bar";
 import { Button } from "../ui/button";
 import { Ask } from "../ui/dialog";
+import { HowToLog } from "../ui/how-to-log";
 import { Icon } from "../ui/icon";
 import { Loading, State } from "../ui/state";
 import { toastError } from "../ui/toast";
@@ -258,15 +259,8 @@ function NoMatch({ search }: { search: string }) {
 function FirstSteps() {
   return (
     <State icon="row" title="No tables yet">
-      <p>A table is made by its first row. From Python:</p>
-      <pre>
-        {`from streamtable import StreamTable
-
-st = StreamTable("project/table")
-st.log({"x": 1})`}
-      </pre>
-      <p>Or from a shell:</p>
-      <pre>{`echo '{"x": 1}' | streamtable log project/table`}</pre>
+      <p>A table is made by its first row:</p>
+      <HowToLog name="project/table" />
     </State>
   );
 }

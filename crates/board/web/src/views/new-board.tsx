@@ -3,6 +3,9 @@
 import { useState } from "preact/hooks";
 import { api, boardLink, type Template } from "../api";
 import { freeName } from "../board/document";
+import { rolesOf } from "../board/roles";
+import { shapesOfTable } from "../board/shapes";
+import { TEMPLATES } from "../board/templates";
 import { newBoardHash } from "../link";
 import type { ViewerConfig } from "../live/perspective";
 import type { PanelStart } from "../start";
@@ -19,7 +22,7 @@ async function makeBoard(start: PanelStart, template: string, config?: ViewerCon
 }
 
 /** The part of a link that opens a table's board, or a new one if there is none. */
-export const BOARD_IN_ADDRESS = /^#board=(overview|monitoring)$/;
+export const BOARD_IN_ADDRESS = /^#board=(overview|monitoring|service|training|llm|dataset)$/;
 
 export async function openBoard(start: PanelStart, template: string): Promise<void> {
   const { entity, project, table } = start;
@@ -33,16 +36,21 @@ export async function openBoard(start: PanelStart, template: string): Promise<vo
 export function NewBoardMenu({ start, save }: { start: PanelStart; save(): ViewerConfig }) {
   const [templates, setTemplates] = useState<Template[]>([]);
   const name = `${start.entity}/${start.project}/${start.table}`;
-  const load = () => api.templates(name).then(({ templates }) => setTemplates(templates), toastError);
+  const load = async () => {
+    const [{ templates }, shapes] = await Promise.all([api.templates(name), shapesOfTable(name)]);
+    const roles = rolesOf(shapes);
+    const own = TEMPLATES.map(({ name, title, about, unfit }) => ({ name, title, about, reason: unfit(roles) }));
+    setTemplates([...templates, ...own.map((it) => ({ ...it, fits: it.reason === null }))]);
+  };
   const make = (template: string, config?: ViewerConfig) =>
     makeBoard(start, template, config).catch(toastError);
   return (
     <Menu
       icon="board"
       label="New board"
-      onOpen={() => void load()}
+      onOpen={() => void load().catch(toastError)}
       items={[
-        ...templates.map(({ name, title, about, fits, reason }) => ({
+        ...[...templates].sort((a, b) => Number(b.fits) - Number(a.fits)).map(({ name, title, about, fits, reason }) => ({
           label: title,
           hint: fits ? about : (reason ?? ""),
           disabled: !fits,

@@ -31,6 +31,7 @@ import { Cover } from "../ui/cover";
 import { ExportMenu, exports } from "../ui/export";
 import { FilterDialog } from "../ui/filter";
 import { HeaderMenu } from "../ui/header-menu";
+import { HowToLog, NoTable } from "../ui/how-to-log";
 import { Icon } from "../ui/icon";
 import { Lightbox } from "../ui/media";
 import { Menu, type MenuItem } from "../ui/menu";
@@ -304,7 +305,6 @@ export function Panel({ start, connection }: PanelProps) {
               items={[
                 { label: isPaused ? "Resume" : "Pause", icon: isPaused ? "play" : "pause", onSelect: pause },
                 { label: "Follow newest rows", icon: "tail", onSelect: follow },
-                { label: SETTINGS, icon: "settings", onSelect: settings },
                 { label: "Copy link to this view", icon: "link", onSelect: () => void copyLink(save()) },
                 ...heights(() => viewer.current),
                 ...exports(name, save).map((it, i) => ({ ...it, heading: i === 0 ? "Export" : undefined })),
@@ -359,7 +359,7 @@ export function Panel({ start, connection }: PanelProps) {
           </div>
         )}
         {!isDrawn && !isMissing && !error && <Loading what="Opening the table…" />}
-        {isMissing && <NoTable start={start} />}
+        {isMissing && <NoTable name={name} />}
         {isOwnChart && chart?.note.includes("every") && (
           <p class="sample-note" role="status">
             Shows {chart.note}: the table has {formatCount(about?.rows ?? 0)}.
@@ -378,7 +378,14 @@ export function Panel({ start, connection }: PanelProps) {
                 <span key={column}>{visible(column ?? "")}</span>
               ))}
             </p>
-            <p>{hasFilter ? `No row matches the filter: 0 of ${plural(about?.rows ?? 0, "row")}` : "No rows yet"}</p>
+            {hasFilter ? (
+              <p>No row matches the filter: 0 of {plural(about?.rows ?? 0, "row")}</p>
+            ) : (
+              <>
+                <p>No rows yet. They appear here when the first one is logged:</p>
+                <HowToLog name={name} />
+              </>
+            )}
             {hasFilter && <Button label="Clear the filter" kind="primary" onClick={() => void apply({ filter: [], ...(searchedText(config) && searched({ ...config, filter: [] }, "", shapes.current)) })} />}
           </Cover>
         )}
@@ -440,25 +447,6 @@ export function Panel({ start, connection }: PanelProps) {
         />
       )}
     </div>
-  );
-}
-
-function NoTable({ start }: { start: PanelStart }) {
-  const { entity, project, table } = start;
-  const name = `${entity}/${project}/${table}`;
-  return (
-    <State icon="row" title="No such table yet">
-      <p>
-        <b>{name}</b> is made by its first row, and appears here then. From Python:
-      </p>
-      <pre>
-        {`from streamtable import StreamTable
-
-StreamTable("${name}").log({"x": 1})`}
-      </pre>
-      <p>Or from a shell:</p>
-      <pre>{`echo '{"x": 1}' | streamtable log ${name}`}</pre>
-    </State>
   );
 }
 

@@ -1,0 +1,112 @@
+// Pages and dialogs against the rules of WCAG 2.2 AA, in both themes, and their parts on a phone.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, test as nodeTest } from "node:test";
+
+import { Browser, gridOf, screenshot, settled } from "./browser.mjs";
+import { Server } from "./server.mjs";
+
+const test = (name, run) => nodeTest(name, { timeout: 120_000 }, run);
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+let server;
+let browser;
+
+before(async () => {
+  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
+  const rows = Array.from({ length: 120 }, (_, i) => ({
+    path: ["/", "/cart", "/search"][i % 3],
+    status: [200, 200, 404, 500][i % 4],
+    latency_ms: i % 10 ? i + 0.5 : null,
+    scores: { a: i, b: 1 },
+  }));
+  await server.log("me/access/t", rows);
+  const made = await server.ask("GET", "/api/tables/me/access/t/board?template=overview");
+  assert.ok((await server.ask("PUT", "/api/boards/me/access/b", await made.text())).ok);
+});
+
+after(async () => {
+  await browser?.stop();
+  await server?.stop();
+});
+
+/** Returns the rules that a page violates, with the first element of each. */
+async function violations(page) {
+  await page.evaluate(axe);
+  return page.evaluate(async (RULES) => {
+    const { violations } = await axe.run(document, { runOnly: { type: "tag", values: RULES } });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0].target.flat().join(" ")} ${nodes[0].failureSummary.split("\n")[1]?.trim()}`);
+  }, RULES);
+}
+
+const STATES = {
+  home: ["/", (page) => page.getByRole("link", { name: "t", exact: true }).waitFor()],
+  panel: ["table", async (page) => void (await page.locator(".st-bar").first().waitFor())],
+  "header menu": ["table", (page) => page.getByLabel("Menu of status").click()],
+  "filter dialog": ["table", (page) => page.getByRole("button", { name: "Filter", exact: true }).click()],
+  row: [
+    "table",
+    async (page) => {
+      await page.locator("perspective-viewer-datagrid tbody td").nth(1).dblclick();
+      await page.locator("aside.drawer dl").waitFor();
+    },
+  ],
+  chart: [
+    "table",
+    async (page) => {
+      await page.getByLabel("Show as").selectOption("Y Bar");
+      await page.locator(".own-chart [data-drawn]").waitFor();
+    },
+  ],
+  board: ["board", (page) => page.locator(".board-panel [data-drawn]").first().waitFor()],
+  tooltip: [
+    "board",
+    async (page) => {
+      await page.locator(".kind-chart [data-drawn]").first().waitFor();
+      await page.locator(".kind-chart .chart").first().focus();
+      await page.keyboard.press("ArrowLeft");
+      await page.locator("[data-testid=tip]").waitFor();
+    },
+  ],
+  "add a panel": ["board", (page) => page.getByLabel("Add a panel").click()],
+};
+
+for (const [name, [where, reach]] of Object.entries(STATES)) {
+  test(`WCAG AA in both themes: ${name}`, async () => {
+    const path = { table: server.link("me/access/t"), board: "/me/access/boards/b" }[where] ?? where;
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await browser.open(server, path, { colorScheme, viewport: { width: 1440, height: 900 } });
+      if (where === "table") await gridOf(page);
+      await reach(page);
+      assert.deepEqual(await violations(page), [], colorScheme);
+      await screenshot(page, `access-${name.replaceAll(" ", "-")}-${colorScheme}`);
+      settled(page);
+      await page.context().close();
+    }
+  });
+}
+
+test("on a phone, ticks do not overlap and nothing is wider than the screen", async () => {
+  const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [name, path] of [
+      ["board", "/me/access/boards/b"],
+      ["table", server.link("me/access/t")],
+      ["home", "/"],
+    ]) {
+      const page = await browser.open(server, path, { ...phone, colorScheme });
+      if (name === "table") await gridOf(page);
+      else if (name === "board") await page.locator(".board-panel [data-drawn]").first().waitFor();
+      else await page.getByRole("link", { name: "t", exact: true }).waitFor();
+      const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.equal(wider, 0, name);
+      assert.deepEqual(await violations(page), [], name);
+      await screenshot(page, `phone-${name}-${colorScheme}`);
+      settled(page);
+      await page.context().close();
+    }
+  }
+});
