@@ -67,7 +67,8 @@ fn child(mode: &str, dir: &Path) -> ! {
     };
     let spool = SpoolConfig { dir: Some(dir.join("spool")), ..SpoolConfig::default() };
     let builder = match mode {
-        "spooled" => builder.spool(spool),
+        "spooled" | "finished" => builder.spool(spool),
+        "offline" => builder.offline(spool),
         _ => builder.buffering(Buffering::Memory),
     };
     let builder = match mode {
@@ -79,6 +80,11 @@ fn child(mode: &str, dir: &Path) -> ! {
     let guard = (mode == "guard").then(|| table.finish_on_drop(Duration::from_secs(60)));
     table.log((0..ROWS).map(|n| row! { "n" => n })).unwrap();
     drop(guard);
+    match mode {
+        "finished" => assert!(table.finish_while(|| false).is_err()),
+        "offline" => assert_eq!(table.finish().unwrap().pending, ROWS as u64),
+        _ => {}
+    }
     std::process::exit(0)
 }
 
@@ -142,4 +148,12 @@ fn rows_left_in_the_spool_at_exit_are_reported() {
     be_the_child();
     let said = "rows of me/shop/requests stay in the spool until the table is opened again";
     check("rows_left_in_the_spool_at_exit_are_reported", "spooled", 0, said);
+}
+
+/// A caller that called `finish` knows what is left.
+#[test]
+fn the_result_of_finish_is_not_repeated() {
+    be_the_child();
+    check("the_result_of_finish_is_not_repeated", "finished", 0, "");
+    check("the_result_of_finish_is_not_repeated", "offline", 0, "");
 }

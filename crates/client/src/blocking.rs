@@ -145,6 +145,8 @@ impl StreamTable {
     /// is closed, and its rows are delivered in the background.
     pub fn finish_while(&self, keep_waiting: impl FnMut() -> bool) -> Result<Stats, FlushError> {
         let table = self.table().clone();
+        // At once, because the wait may be cancelled before the thread runs the future.
+        table.shared().core().has_asked = true;
         let stats = self.until_stored(async move { table.finish().await }, keep_waiting)?;
         // Wait for the thread to end, so that its cleanup is done when this returns.
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
@@ -294,6 +296,7 @@ pub struct FinishGuard {
 impl Drop for FinishGuard {
     fn drop(&mut self) {
         let (table, start) = (self.table.clone(), Instant::now());
+        table.shared().core().has_asked = true;
         let finish = async move { table.finish().await };
         let result = wait_for(&self.runtime, finish, &mut || start.elapsed() < self.timeout);
         let cause = match result {
@@ -304,7 +307,7 @@ impl Drop for FinishGuard {
         };
         let stats = self.table.stats();
         if !stats.is_settled() {
-            report_left(self.table.path(), &stats, self.table.is_spooled(), &cause);
+            report_left(self.table.path(), &stats, self.table.is_spooled(), &cause, true);
         }
     }
 }

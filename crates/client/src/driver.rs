@@ -219,8 +219,15 @@ async fn in_flight<T>(future: &mut Option<InFlight<T>>) -> T {
     }
 }
 
-/// Reports rows that this process will not deliver any more.
-pub(crate) fn report_left(table: &TablePath, stats: &Stats, is_spooled: bool, cause: &str) {
+/// Reports rows that this process will not deliver any more: in the log, or in a line on standard
+/// error if there is no log subscriber and `may_print` is set.
+pub(crate) fn report_left(
+    table: &TablePath,
+    stats: &Stats,
+    is_spooled: bool,
+    cause: &str,
+    may_print: bool,
+) {
     let fate = match is_spooled {
         true => "stay in the spool until the table is opened again or `streamtable sync` runs",
         false => "are lost, because they were only in memory",
@@ -230,8 +237,7 @@ pub(crate) fn report_left(table: &TablePath, stats: &Stats, is_spooled: bool, ca
     } else {
         tracing::error!(%table, %stats, %cause, "rows {fate}");
     }
-    if !tracing::dispatcher::has_been_set() {
-        // No log subscriber reports it.
+    if may_print && !tracing::dispatcher::has_been_set() {
         eprint_line(format_args!("streamtable: rows of {table} {fate}: {stats} ({cause})"));
     }
 }
@@ -246,6 +252,7 @@ impl Drop for Gone {
         let (stats, error) = (core.stats(), core.last_error());
         let is_abandoned = core.abandoned_at.is_some_and(|at| at <= now());
         let is_spooled = core.journal.spool().is_some();
+        let has_asked = core.has_asked;
         drop(core);
         self.0.close_spool();
         self.0.progress.notify_waiters();
@@ -258,6 +265,8 @@ impl Drop for Gone {
             None if is_abandoned => "the time limit is reached".to_owned(),
             None => "the runtime that delivers the rows has ended".to_owned(),
         };
-        report_left(&self.0.table, &stats, is_spooled, &cause);
+        // Spooled rows are not lost, so the result of `finish` is enough.
+        let may_print = !(has_asked && is_spooled);
+        report_left(&self.0.table, &stats, is_spooled, &cause, may_print);
     }
 }

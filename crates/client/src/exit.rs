@@ -86,11 +86,11 @@ fn finish_all() {
     }
 }
 
-/// Ends a table as if its last handle was dropped. Returns `false` if its caller has finished it or
-/// its delivery has ended: then everything has been reported.
+/// Ends a table as if its last handle was dropped. Returns `false` if its caller has called `finish`
+/// or its delivery has ended: then everything has been reported.
 fn abandon(shared: &Shared) -> bool {
     let mut core = shared.core();
-    if core.is_finished || core.is_driver_gone || core.stats().is_settled() {
+    if core.has_asked || core.is_driver_gone || core.stats().is_settled() {
         return false;
     }
     core.is_finished = true;
@@ -122,6 +122,6 @@ fn report(shared: &Shared) {
     let is_reported = core.is_driver_gone;
     drop(core);
     if !stats.is_settled() && !is_reported {
-        report_left(&shared.table, &stats, is_spooled, &cause);
+        report_left(&shared.table, &stats, is_spooled, &cause, true);
     }
 }

@@ -209,6 +209,7 @@ impl StreamTable {
     /// open, and `finish` may be called again.
     pub async fn finish(&self) -> Result<Stats, FlushError> {
         let shared = &self.handle.shared;
+        shared.core().has_asked = true;
         if shared.is_offline && !shared.core().is_closed {
             self.sync_offline()?;
         }

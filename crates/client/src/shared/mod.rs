@@ -82,6 +82,8 @@ pub(crate) struct Core {
     /// Number of refused rows.
     pub(crate) refused: u64,
     pub(crate) is_finished: bool,
+    /// Whether the caller has called `finish`, whose result says which rows are left.
+    pub(crate) has_asked: bool,
     /// When the driver gives up, once all handles are dropped.
     pub(crate) abandoned_at: Option<Instant>,
     /// Whether the backend knows that the writer has finished.
@@ -112,6 +114,7 @@ impl Core {
             media,
             refused: 0,
             is_finished: false,
+            has_asked: false,
             abandoned_at: None,
             is_closed: false,
             is_driver_gone: false,
