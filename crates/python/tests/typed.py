@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow
 from typing_extensions import assert_type
 
-from streamtable import Image, Record, Stats, StreamTable, monitor
+from streamtable import Image, Record, Rows, Stats, StreamTable, monitor, open_async, register
 from streamtable.monitoring import StreamTable as DropIn
 
 table = StreamTable("me/p/t", columns="evolve", spool_dir=False, on_reject=lambda row, why: print(why))
@@ -50,3 +50,35 @@ def double(n: int) -> int:
 
 assert_type(double(2), int)
 double("x")  # type: ignore[arg-type]
+
+assert_type(table.rows(), Rows)
+assert_type(table.rows()[0], "dict[str, Any]")
+assert_type(table.query("select 1", format="dicts"), "list[dict[str, Any]]")
+for row in table.tail(last=1):
+    assert_type(row, "dict[str, Any]")
+for batch in table.batches(columns=["a"]):
+    assert_type(batch, Rows)
+
+
+@monitor("me/p/t", auto_log=False)
+def recorded(n: int) -> int:
+    return n
+
+
+assert_type(recorded(1), Record)
+recorded("x")  # type: ignore[arg-type]
+
+
+@monitor("me/p/t", auto_log=False)
+async def awaited(n: int) -> int:
+    return n
+
+
+async def work() -> None:
+    assert_type(await awaited(1), Record)
+    async with await open_async("me/p/t") as opened:
+        assert_type(opened, StreamTable)
+        assert_type(await opened.aflush(), Stats)
+
+
+register(complex, lambda value: value.real)

@@ -111,7 +111,7 @@ class monitor:
         ) -> monitor: ...
         def __new__(cls, table: StreamTable | str, **options: Any) -> monitor: ...
 
-    def __init__(
+    def _set_up(
         self,
         table: StreamTable | str,
         *,
@@ -123,7 +123,7 @@ class monitor:
         redact: Redact = SECRETS,
         accumulate: Callable[[list[Any]], Any] | None = None,
         prices: Prices | None = None,
-    ):
+    ) -> None:
         if not isinstance(table, (str, StreamTable)):
             raise TypeError("call monitor with a table or its name: @monitor('me/shop/calls')")
         self._outbox = Outbox(table, _log_fitting)
@@ -136,6 +136,10 @@ class monitor:
         self._join = accumulate
         self._prices = prices or {}
         self._within: ContextVar[tuple[Record, ...]] = ContextVar("streamtable_within", default=())
+
+    if not TYPE_CHECKING:
+        # Type checkers take the signature of `__new__`, whose result depends on `auto_log`.
+        __init__ = _set_up
 
     def __enter__(self) -> Record:
         record = self._record(self._name or "block")
