@@ -1,10 +1,10 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-bc196a41ca.js",
+        path: "app-9e50397856.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"bc196a41ca09ff7ec6a88ee85ea72027\"",
+        etag: "\"9e5039785683c0d729c9f6f93b117d1c\"",
         is_immutable: true,
     },
     Asset {

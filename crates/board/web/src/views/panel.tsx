@@ -1,7 +1,7 @@
 // The panel of a table: a live view of its rows.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api, ApiError, panelLink, type TableSummary } from "../api";
+import { api, ApiError, panelLink } from "../api";
 import { bucketed } from "../board/buckets";
 import type { Pick } from "../board/picks";
 import { chartKind } from "../chart/kinds";
@@ -10,7 +10,7 @@ import { prepared } from "../chart/prepare";
 import { TimeStrip } from "../chart/time-strip";
 import { aggregatesOf, needsAggregates, withAggregates } from "../grid/aggregates";
 import { datagridOf, decorate, keepPlace } from "../grid/cells";
-import { defaultView, grown, namesOf, NOTHING, ROW_HEIGHTS, type RowSize } from "../grid/defaults";
+import { defaultView, grown, namesOf, NOTHING } from "../grid/defaults";
 import { HeaderStats } from "../grid/header-stats";
 import { mediaAt, rowsOf } from "../grid/lookup";
 import { SEARCH, searched, searchedText } from "../grid/search";
@@ -24,25 +24,21 @@ import type { RowsDetail } from "../live/plugins";
 import { LiveViewer } from "../live/viewer";
 import type { PanelStart } from "../start";
 import { onTheme } from "../theme";
-import { Bar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
-import { ConnectionMark } from "../ui/connection";
 import { Cover } from "../ui/cover";
-import { ExportMenu, exports } from "../ui/export";
 import { FilterDialog } from "../ui/filter";
 import { HeaderMenu } from "../ui/header-menu";
 import { HowToLog, NoTable } from "../ui/how-to-log";
-import { Icon } from "../ui/icon";
 import { Lightbox } from "../ui/media";
-import { Menu, type MenuItem } from "../ui/menu";
 import { useNarrow } from "../ui/narrow";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
-import { toast, toastError } from "../ui/toast";
+import { toastError } from "../ui/toast";
 import { isTyping } from "../ui/typing";
 import { ViewBar } from "../ui/view-bar";
-import { BOARD_IN_ADDRESS, NewBoardMenu, openBoard } from "./new-board";
-import { formatAgo, formatCount, type Media, plural, shapeIn, type Shapes, shapesOf, visible } from "../values";
+import { BOARD_IN_ADDRESS, openBoard } from "./new-board";
+import { EmbedBar, PanelBar, useAbout } from "./panel-bar";
+import { formatCount, type Media, plural, shapeIn, type Shapes, shapesOf, visible } from "../values";
 
 interface PanelProps {
   start: PanelStart & { embed: boolean };
@@ -271,47 +267,21 @@ export function Panel({ start, connection }: PanelProps) {
       {start.embed ? (
         <EmbedBar name={name} start={start} connection={connection} about={about} />
       ) : (
-        <Bar trail={[...trailOf(start.entity, start.project), { text: start.table }]}>
-          <ConnectionMark connection={connection} isPaused={isPaused} />
-          {about && <Facts about={about} />}
-          {!isMissing && !isNarrow && (
-            <>
-              <Button
-                icon={isPaused ? "play" : "pause"}
-                label={isPaused ? "Resume" : "Pause"}
-                bare
-                pressed={isPaused}
-                onClick={pause}
-              />
-              <Button
-                icon="tail"
-                label="Follow newest rows"
-                bare
-                pressed={isFollowing}
-                onClick={follow}
-              />
-              <Menu icon="row" label="Row height" bare items={heights(() => viewer.current)} />
-              <Button icon="settings" label={SETTINGS} bare onClick={settings} />
-              <ExportMenu name={name} save={save} />
-              <Button icon="link" label="Copy link to this view" bare onClick={() => void copyLink(save())} />
-              {start.writes && <NewBoardMenu start={start} save={save} />}
-            </>
-          )}
-          {!isMissing && isNarrow && (
-            <Menu
-              icon="more"
-              label="More"
-              bare
-              items={[
-                { label: isPaused ? "Resume" : "Pause", icon: isPaused ? "play" : "pause", onSelect: pause },
-                { label: "Follow newest rows", icon: "tail", onSelect: follow },
-                { label: "Copy link to this view", icon: "link", onSelect: () => void copyLink(save()) },
-                ...heights(() => viewer.current),
-                ...exports(name, save).map((it, i) => ({ ...it, heading: i === 0 ? "Export" : undefined })),
-              ]}
-            />
-          )}
-        </Bar>
+        <PanelBar
+          name={name}
+          start={start}
+          connection={connection}
+          about={about}
+          isMissing={isMissing}
+          isNarrow={isNarrow}
+          isPaused={isPaused}
+          isFollowing={isFollowing}
+          save={save}
+          onPause={pause}
+          onFollow={follow}
+          onSettings={settings}
+          onShow={(config) => viewer.current?.set(config)}
+        />
       )}
       {!start.embed && isDrawn && (
         <ViewBar
@@ -447,93 +417,5 @@ export function Panel({ start, connection }: PanelProps) {
         />
       )}
     </div>
-  );
-}
-
-async function copyLink(config: ViewerConfig): Promise<void> {
-  await putViewInAddress(config);
-  await navigator.clipboard.writeText(location.href);
-  toast("The link to this view is copied");
-}
-
-const ABOUT_MS = 1_000;
-
-/** Follows the number of rows of a table. */
-function useAbout({ entity, project, table }: PanelStart, isMissing: boolean): TableSummary | null {
-  const [about, setAbout] = useState<TableSummary | null>(null);
-  useEffect(() => {
-    if (isMissing) return;
-    const ask = () => {
-      if (document.hidden) return;
-      api.tables(entity, project).then(
-        (tables) => setAbout(tables.find((it) => it.table === table) ?? null),
-        () => undefined,
-      );
-    };
-    ask();
-    const timer = setInterval(ask, ABOUT_MS);
-    return () => clearInterval(timer);
-  }, [entity, project, table, isMissing]);
-  return about;
-}
-
-/** How many rows a table has, and when the last one came. */
-function Facts({ about }: { about: TableSummary }) {
-  return (
-    <span class="facts" data-testid="facts">
-      <b>{plural(about.rows, "row")}</b>
-      <span title={about.last_write}>{formatAgo(new Date(about.last_write))}</span>
-    </span>
-  );
-}
-
-/** The name of Perspective's own settings. */
-const SETTINGS = "Advanced settings";
-
-function heights(viewer: () => LiveViewer | null): MenuItem[] {
-  const set = (size: RowSize) => {
-    const live = viewer();
-    if (!live) return;
-    const config = live.save();
-    live.set({
-      ...config,
-      plugin_config: { ...config.plugin_config, row_height: ROW_HEIGHTS[size] },
-    });
-  };
-  return [
-    { label: "Small rows", onSelect: () => set("small") },
-    { label: "Medium rows", onSelect: () => set("medium") },
-    { label: "Large rows", onSelect: () => set("large") },
-  ];
-}
-
-interface EmbedBarProps {
-  name: string;
-  start: PanelStart;
-  connection: Connection;
-  about: TableSummary | null;
-}
-
-function EmbedBar({ name, start, connection, about }: EmbedBarProps) {
-  return (
-    <header class="bar">
-      <span class="embed-name">
-        <bdi>{name}</bdi>
-      </span>
-      <div class="bar-tools">
-        <ConnectionMark connection={connection} />
-        {about && <Facts about={about} />}
-        <a
-          class="button plain bare"
-          href={panelLink(start.entity, start.project, start.table)}
-          target="_blank"
-          rel="noopener"
-          title="Open in a new tab"
-          aria-label="Open in a new tab"
-        >
-          <Icon name="external" />
-        </a>
-      </div>
-    </header>
   );
 }
