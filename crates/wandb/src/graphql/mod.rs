@@ -41,7 +41,6 @@ use crate::Wandb;
 use crate::WandbConfig;
 use crate::catalog::RunLocation;
 
-pub(crate) use history::StepIndexes;
 use mutation::Mutation;
 use query::Query;
 

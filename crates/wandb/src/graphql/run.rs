@@ -230,10 +230,19 @@ impl Run {
         Ok(lists)
     }
 
-    /// Parquet files of the run. Always empty: clients fall back to reading pages.
-    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
-    async fn parquet_history(&self, live_keys: Option<Vec<String>>) -> ParquetHistory {
-        ParquetHistory { parquet_urls: Vec::new(), live_data: Json(Json_::List(Vec::new())) }
+    /// Rows outside of Parquet files: all rows that have one of the keys, since no files are
+    /// offered. If the only key is `_step`, the first row is enough: the current SDK asks where such
+    /// rows begin, and reads them page by page. Legacy clients, which want all, use an alias.
+    async fn parquet_history(
+        &self,
+        ctx: &Context<'_>,
+        live_keys: Option<Vec<String>>,
+    ) -> async_graphql::Result<ParquetHistory> {
+        let keys = live_keys.unwrap_or_default();
+        let is_probe = keys == ["_step"] && ctx.field().alias().is_none();
+        let limit = if is_probe { 1 } else { u64::MAX };
+        let rows = self.rows(ctx).await?.live(&request_context(ctx).state, &keys, limit).await?;
+        Ok(ParquetHistory { parquet_urls: Vec::new(), live_data: Json(Json_::List(rows)) })
     }
 
     /// System metrics as JSON texts.
