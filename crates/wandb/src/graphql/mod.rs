@@ -13,12 +13,16 @@ mod limits;
 mod mutation;
 mod mutation_artifact;
 mod project;
+mod operation;
+mod places;
 mod query;
 mod run;
+mod refusals;
 mod scalar;
 mod user;
 
 use std::time::Duration;
+use std::sync::Arc;
 
 use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
 use axum::body::Bytes;
@@ -43,6 +47,7 @@ use crate::catalog::RunLocation;
 
 use mutation::Mutation;
 use query::Query;
+use operation::Mutations;
 
 /// Maximum execution time of a document.
 const MAX_TIME: Duration = Duration::from_secs(60);
@@ -50,7 +55,17 @@ const MAX_TIME: Duration = Duration::from_secs(60);
 type ControlSchema = Schema<Query, Mutation, EmptySubscription>;
 
 pub(crate) fn router(config: &WandbConfig) -> Router<Wandb> {
-    Router::new().route(GRAPHQL_PATH, post(graphql)).layer(Extension(schema(config)))
+    let schema = schema(config);
+    let mutations = Arc::new(Mutations::of(&schema.sdl()));
+    let api = ControlApi { schema, mutations };
+    Router::new().route(GRAPHQL_PATH, post(graphql)).layer(Extension(api))
+}
+
+/// The schema, and the names of its mutations.
+#[derive(Clone)]
+struct ControlApi {
+    schema: ControlSchema,
+    mutations: Arc<Mutations>,
 }
 
 fn schema(config: &WandbConfig) -> ControlSchema {
@@ -106,7 +121,7 @@ fn request_context<'a>(ctx: &async_graphql::Context<'a>) -> &'a RequestContext {
 
 async fn graphql(
     State(state): State<Wandb>,
-    Extension(schema): Extension<ControlSchema>,
+    Extension(api): Extension<ControlApi>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
@@ -119,15 +134,25 @@ async fn graphql(
     // Runs on the blocking pool: the cost of a document is bounded, but can be high.
     let work = move || {
         let mut request = read(&body)?;
-        match limits::parse(&request.query, &context.state.config) {
-            Ok(document) => request.set_parsed_query(document),
+        let operation = request.operation_name.clone();
+        let document = limits::parse(&request.query, &context.state.config);
+        let document = document.and_then(|document| {
+            api.mutations.check(&document, operation.as_deref())?;
+            Ok(document)
+        });
+        match document {
+            Ok(document) => {
+                operation::add_defaults(&document, operation.as_deref(), &mut request.variables);
+                request.set_parsed_query(document);
+            }
             Err(error) => {
                 let error = ServerError::new(error.message(), None);
                 return Ok(async_graphql::Response::from_errors(vec![error]));
             }
         }
         let request = request.data(context);
-        let answer = runtime.block_on(async { timeout(MAX_TIME, schema.execute(request)).await });
+        let answer =
+            runtime.block_on(async { timeout(MAX_TIME, api.schema.execute(request)).await });
         answer.map_err(|_| {
             let message = format!("the request took longer than {MAX_TIME:?}");
             ApiError::busy(message, Duration::from_secs(5))
