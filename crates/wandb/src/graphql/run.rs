@@ -192,7 +192,8 @@ impl Run {
 
     async fn history_keys(&self, ctx: &Context<'_>) -> async_graphql::Result<Json> {
         // Not through `serde_json::Value`, which does not keep the column order.
-        Ok(Json(async_graphql::to_value(self.rows(ctx).await?.keys())?))
+        let keys = self.rows(ctx).await?.keys(&request_context(ctx).state).await?;
+        Ok(Json(async_graphql::to_value(keys)?))
     }
 
     /// Rows as JSON texts: those with a step in `minStep..maxStep`, or an evenly spaced sample of

@@ -136,7 +136,9 @@ impl ServerInfo {
     }
 
     async fn cli_version_info(&self) -> Json {
-        Json(async_graphql::Value::Object(Default::default()))
+        let versions = [("min_cli_version", "0.15.0"), ("max_cli_version", "99.0.0")];
+        let versions = versions.map(|(name, version)| (Name::new(name), Value::from(version)));
+        Json(Value::Object(versions.into_iter().collect()))
     }
 
     async fn latest_local_version_info(&self) -> Option<LocalVersionInfo> {
