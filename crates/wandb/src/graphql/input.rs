@@ -1,6 +1,9 @@
 //! Input types of mutations. A null field has the same meaning as an absent one: no change.
 
 use async_graphql::{Enum, ID, InputObject};
+use serde_json::Value;
+
+use streamtable_server_core::ApiError;
 
 use super::artifact::ArtifactDigestAlgorithm;
 use super::scalar::{DurationMillis, Int64, JsonString};
@@ -51,6 +54,20 @@ impl UpsertBucketInput {
             job_type: self.job_type,
             commit: self.commit,
             host: self.host,
+    /// Fails if the run is a fork of another one, which its configuration says.
+    pub(super) fn check_fork(&self) -> Result<(), ApiError> {
+        let config = self.config.as_ref();
+        let config = config.and_then(|text| serde_json::from_str::<Value>(&text.0).ok());
+        let origin = config.as_ref().and_then(|it| it.pointer("/_wandb/value/branch_point"));
+        match origin {
+            Some(Value::Object(_)) => Err(ApiError::bad_request(
+                "this server cannot fork runs, since rows belong to one run: start a new run, and \
+                 log where it continues from in its config",
+            )),
+            _ => Ok(()),
+        }
+    }
+
             program: self.job_program,
             repo: self.job_repo,
             sweep: self.sweep,

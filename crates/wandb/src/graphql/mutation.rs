@@ -64,6 +64,7 @@ impl RunMutation {
             return Ok(Some(UpsertBucketPayload::new(run, false)));
         }
         let entity = request.entity(input.entity_name.clone());
+        input.check_fork()?;
         request.check_write(&entity)?;
         let project = input.model_name.clone().filter(|name| !name.is_empty());
         let project = project.unwrap_or_else(|| NO_PROJECT.to_owned());
@@ -147,7 +148,7 @@ struct UpsertBucketPayload {
 impl UpsertBucketPayload {
     fn new(run: crate::catalog::Run, inserted: bool) -> Self {
         let server_settings = ServerSettings { none: false };
-        Self { bucket: Some(Run::new(run)), inserted, server_settings }
+        Self { bucket: Some(Run::started(run)), inserted, server_settings }
     }
 }
 

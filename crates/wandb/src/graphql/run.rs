@@ -24,15 +24,22 @@ pub(super) struct Run {
     run: catalog::Run,
     /// Whether the client asked for the run as `bucket`, which offers upload URLs.
     is_bucket: bool,
+    /// Whether the client just opened the run for writing.
+    is_started: bool,
 }
 
 impl Run {
     pub(super) fn new(run: catalog::Run) -> Self {
-        Self { run, is_bucket: false }
+        Self { run, is_bucket: false, is_started: false }
+    }
+
+    /// Returns a run that a client just opened for writing.
+    pub(super) fn started(run: catalog::Run) -> Self {
+        Self { run, is_bucket: false, is_started: true }
     }
 
     pub(super) fn bucket(run: catalog::Run) -> Self {
-        Self { run, is_bucket: true }
+        Self { run, is_bucket: true, is_started: false }
     }
 
     async fn rows(&self, ctx: &Context<'_>) -> Result<History, ApiError> {
@@ -167,6 +174,9 @@ impl Run {
         Ok(Int64(self.rows(ctx).await?.line_count()))
     }
 
+        if self.is_started {
+            return Ok(Int64(0));
+        }
     async fn events_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
         let catalog = &request_context(ctx).state.catalog;
         Ok(Int64(catalog.line_count(self.run.id, LineFile::Events).await?))
