@@ -17,6 +17,16 @@ pub(super) struct UpsertModelInput {
     pub(super) entity_name: Option<String>,
     pub(super) description: Option<String>,
     pub(super) repo: Option<String>,
+    pub(super) framework: Option<String>,
+    pub(super) access: Option<String>,
+    pub(super) views: Option<JsonString>,
+}
+
+/// Input of a mutation that deletes files of runs.
+#[derive(InputObject)]
+pub(super) struct DeleteFilesInput {
+    pub(super) files: Vec<ID>,
+    pub(super) project_id: Option<i64>,
 }
 
 /// Input of a mutation that creates or updates a run.
@@ -44,16 +54,6 @@ pub(super) struct UpsertBucketInput {
 }
 
 impl UpsertBucketInput {
-    /// Returns the changes to the run.
-    pub(super) fn change(self) -> RunChange {
-        RunChange {
-            display_name: self.display_name,
-            description: self.description,
-            notes: self.notes,
-            group: self.group_name,
-            job_type: self.job_type,
-            commit: self.commit,
-            host: self.host,
     /// Fails if the run is a fork of another one, which its configuration says.
     pub(super) fn check_fork(&self) -> Result<(), ApiError> {
         let config = self.config.as_ref();
@@ -68,6 +68,16 @@ impl UpsertBucketInput {
         }
     }
 
+    /// Returns the changes to the run.
+    pub(super) fn change(self) -> RunChange {
+        RunChange {
+            display_name: self.display_name,
+            description: self.description,
+            notes: self.notes,
+            group: self.group_name,
+            job_type: self.job_type,
+            commit: self.commit,
+            host: self.host,
             program: self.job_program,
             repo: self.job_repo,
             sweep: self.sweep,
@@ -255,6 +265,17 @@ pub(super) struct UpdateArtifactInput {
     pub(super) metadata: Option<JsonString>,
     pub(super) ttl_duration_seconds: Option<Int64>,
     pub(super) aliases: Option<Vec<ArtifactAliasInput>>,
+    pub(super) tags_to_add: Option<Vec<TagInput>>,
+    pub(super) tags_to_delete: Option<Vec<TagInput>>,
+}
+
+/// Input of a mutation that deletes an artifact.
+#[derive(InputObject)]
+pub(super) struct DeleteArtifactInput {
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+    /// Whether to delete the artifact even if it has aliases.
+    pub(super) delete_aliases: Option<bool>,
 }
 
 /// An alias in a collection.

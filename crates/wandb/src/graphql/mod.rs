@@ -3,6 +3,7 @@
 //! It is a real schema, so that the introspection queries of clients (`__type`, `__typename`) work.
 //! Only one rule is relaxed: clients send variables that their documents do not declare.
 
+mod absent;
 mod artifact;
 mod connection;
 mod file;
@@ -12,17 +13,17 @@ mod input;
 mod limits;
 mod mutation;
 mod mutation_artifact;
-mod project;
 mod operation;
 mod places;
+mod project;
 mod query;
-mod run;
 mod refusals;
+mod run;
 mod scalar;
 mod user;
 
-use std::time::Duration;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
 use axum::body::Bytes;
@@ -46,8 +47,8 @@ use crate::WandbConfig;
 use crate::catalog::RunLocation;
 
 use mutation::Mutation;
-use query::Query;
 use operation::Mutations;
+use query::Query;
 
 /// Maximum execution time of a document.
 const MAX_TIME: Duration = Duration::from_secs(60);

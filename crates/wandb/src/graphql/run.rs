@@ -3,8 +3,8 @@
 use async_graphql::{Context, ID, Object, SimpleObject, Value as Json_};
 use streamtable_server_core::{ApiError, Right};
 
-use super::artifact::VersionConnection;
-use super::connection::connection;
+use super::artifact::{Artifact, ArtifactConnection, InputArtifactConnection};
+use super::connection::{PageInfo, connection};
 use super::file::{File, FileConnection};
 use super::history::{self, History};
 use super::project::Project;
@@ -170,13 +170,16 @@ impl Run {
     }
 
     /// The run's own next line. For a table with other writers, its number of rows.
+    ///
+    /// A run that was just opened has none: a client that resumes the run has asked for the number
+    /// before; another starts over, and its rows replace those with the same number.
     async fn history_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
-        Ok(Int64(self.rows(ctx).await?.line_count()))
-    }
-
         if self.is_started {
             return Ok(Int64(0));
         }
+        Ok(Int64(self.rows(ctx).await?.line_count()))
+    }
+
     async fn events_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
         let catalog = &request_context(ctx).state.catalog;
         Ok(Int64(catalog.line_count(self.run.id, LineFile::Events).await?))
@@ -269,6 +272,27 @@ impl Run {
         Ok(history::thin(lines, limit))
     }
 
+    /// Lines of the console: the `last` ones, or those after a cursor.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn log_lines(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        last: Option<i32>,
+        use_improved_pagination: Option<bool>,
+    ) -> async_graphql::Result<LogLineConnection> {
+        let catalog = &request_context(ctx).state.catalog;
+        let count = catalog.line_count(self.run.id, LineFile::Output).await?;
+        let from = match last {
+            Some(last) => count.saturating_sub(i64::from(last)).max(0),
+            None => after.and_then(|cursor| cursor.parse::<i64>().ok()).map_or(0, |line| line + 1),
+        };
+        let limit = i64::from(last.or(first).unwrap_or(SAMPLES)).clamp(0, history::MAX_ROWS as i64);
+        let lines = catalog.lines(self.run.id, LineFile::Output, from, limit).await?;
+        Ok(LogLineConnection::new(lines, count))
+    }
+
     async fn file_count(&self, ctx: &Context<'_>) -> async_graphql::Result<i32> {
         let files = request_context(ctx).state.catalog.run_files(self.run.id).await?;
         Ok(i32::try_from(files.len()).unwrap_or(i32::MAX))
@@ -283,7 +307,9 @@ impl Run {
         pattern: Option<String>,
     ) -> async_graphql::Result<FileConnection> {
         let request = request_context(ctx);
-        let names: Vec<String> = names.into_iter().flatten().flatten().collect();
+        // `wandb verify` asks for `./a`, which it saved as `a`.
+        let plain = |name: String| name.strip_prefix("./").map(str::to_owned).unwrap_or(name);
+        let names: Vec<String> = names.into_iter().flatten().flatten().map(plain).collect();
         let mut files = request.state.catalog.run_files(self.run.id).await?;
         if let Some(pattern) = pattern.as_deref().filter(|pattern| !pattern.is_empty()) {
             files.retain(|file| super::filter::like(pattern, &file.path));
@@ -309,9 +335,13 @@ impl Run {
         ctx: &Context<'_>,
         after: Option<String>,
         first: Option<i32>,
-    ) -> async_graphql::Result<VersionConnection> {
+    ) -> async_graphql::Result<ArtifactConnection> {
         let all = request_context(ctx).state.catalog.artifacts_of_run(self.run.id).await?;
-        Ok(VersionConnection::page(all, after.as_deref(), first))
+        Ok(ArtifactConnection::page(
+            all.into_iter().map(Artifact).collect(),
+            after.as_deref(),
+            first,
+        ))
     }
 
     async fn input_artifacts(
@@ -319,13 +349,57 @@ impl Run {
         ctx: &Context<'_>,
         after: Option<String>,
         first: Option<i32>,
-    ) -> async_graphql::Result<VersionConnection> {
+    ) -> async_graphql::Result<InputArtifactConnection> {
         let all = request_context(ctx).state.catalog.inputs_of_run(self.run.id).await?;
-        Ok(VersionConnection::page(all, after.as_deref(), first))
+        Ok(InputArtifactConnection::page(
+            all.into_iter().map(Artifact).collect(),
+            after.as_deref(),
+            first,
+        ))
     }
 }
 
 connection!(RunConnection, RunEdge, Run);
+
+/// A page of console lines.
+#[derive(SimpleObject)]
+pub(super) struct LogLineConnection {
+    edges: Vec<LogLineEdge>,
+    page_info: PageInfo,
+}
+
+/// An edge of a connection of console lines.
+#[derive(SimpleObject)]
+pub(super) struct LogLineEdge {
+    node: LogLine,
+    cursor: String,
+}
+
+/// A line of the console. Its time and its level are not stored.
+#[derive(SimpleObject)]
+pub(super) struct LogLine {
+    number: i64,
+    timestamp: Option<DateTime>,
+    level: Option<String>,
+    label: Option<String>,
+    line: String,
+}
+
+impl LogLineConnection {
+    /// Creates a page of numbered lines, out of `count`.
+    fn new(lines: Vec<(i64, String)>, count: i64) -> Self {
+        let last = lines.last().map(|(number, _)| *number);
+        let page_info = PageInfo {
+            end_cursor: last.map(|number| number.to_string()),
+            has_next_page: last.is_some_and(|number| number + 1 < count),
+        };
+        let edges = lines.into_iter().map(|(number, line)| LogLineEdge {
+            node: LogLine { number, timestamp: None, level: None, label: None, line },
+            cursor: number.to_string(),
+        });
+        Self { edges: edges.collect(), page_info }
+    }
+}
 
 /// Parquet files of a run.
 #[derive(SimpleObject)]
