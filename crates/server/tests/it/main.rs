@@ -31,3 +31,5 @@ mod support;
 mod trouble;
 #[cfg(feature = "wandb")]
 mod wandb;
+#[cfg(feature = "wandb")]
+mod wandb_features;
