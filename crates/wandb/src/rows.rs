@@ -1,7 +1,7 @@
 //! Rows in the form that W&B clients expect.
 
 use async_graphql::{Name, Value as Json};
-use streamtable_schema::Value;
+use streamtable_schema::{Row, Value};
 use streamtable_store::ReadRow;
 use streamtable_wire::write_cell;
 
@@ -38,8 +38,22 @@ pub(crate) fn cell_of(row: &ReadRow, name: &str, step: i64) -> Option<Value> {
         "_step" => Some(Value::from(step)),
         "_timestamp" => Some(Value::Float(seconds(row))),
         "_runtime" if row.row.get(name).is_none() => row.runtime.map(Value::Float),
-        name => row.row.get(name).cloned(),
+        name => row.row.get(name).or_else(|| field_of(&row.row, name)).cloned(),
     }
+}
+
+/// Returns a field of a struct, by its dotted name. A dot of a name has a backslash before it, which
+/// may be left out.
+fn field_of<'a>(row: &'a Row, name: &str) -> Option<&'a Value> {
+    if let Some(value) = row.get(&name.replace(r"\.", ".")) {
+        return Some(value);
+    }
+    name.match_indices('.').find_map(|(dot, _)| {
+        match row.get(&name[..dot].replace(r"\.", "."))? {
+            Value::Struct(fields) => field_of(fields, &name[dot + 1..]),
+            _ => None,
+        }
+    })
 }
 
 fn seconds(row: &ReadRow) -> f64 {
@@ -73,6 +87,28 @@ pub(crate) fn cell_to_json(value: &Value) -> Json {
         Value::Timestamp(_) | Value::Media(_) => {
             let json = serde_json::from_str(&cell_json(value)).unwrap_or_default();
             Json::from_json(json).unwrap_or_default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_their_dotted_names() {
+        let inner: Row = [("c.d".to_owned(), Value::from(1))].into_iter().collect();
+        let inner: Row = [("b".to_owned(), Value::Struct(inner))].into_iter().collect();
+        let row: Row = [("a".to_owned(), Value::Struct(inner))].into_iter().collect();
+        for (name, expected) in [
+            ("a.b.c.d", Some(1)),
+            (r"a.b.c\.d", Some(1)),
+            ("a.b.c", None),
+            ("a.x", None),
+            ("x.b", None),
+            ("a.", None),
+        ] {
+            assert_eq!(field_of(&row, name), expected.map(Value::from).as_ref(), "{name}");
         }
     }
 }

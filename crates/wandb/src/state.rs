@@ -14,7 +14,7 @@ use streamtable_store::{FileStore, Store};
 use tokio::sync::Semaphore;
 
 use crate::catalog::{RunCatalog, RunLocation};
-use crate::graphql::{self, StepIndexes};
+use crate::graphql;
 use crate::{WandbConfig, file_stream, storage};
 
 /// The W&B protocol of a server. Cheap to clone.
@@ -40,7 +40,6 @@ pub(crate) struct Shared {
     pub(crate) uploads: Arc<Semaphore>,
     /// When each run's last heartbeat was recorded.
     pub(crate) heartbeats: Mutex<HashMap<i64, Instant>>,
-    pub(crate) steps: StepIndexes,
 }
 
 impl Wandb {
@@ -57,7 +56,6 @@ impl Wandb {
             documents: Arc::new(Semaphore::new((processors * 4).max(16))),
             uploads: Arc::new(Semaphore::new(config.max_uploads)),
             heartbeats: Mutex::default(),
-            steps: StepIndexes::default(),
         };
         Self {
             catalog: RunCatalog::new(core.catalog.clone()),

@@ -303,21 +303,46 @@ pub(crate) fn confirm_login(config: &ServerConfig, token: &str, key: &Key, next:
     response
 }
 
-/// Redirects links of other Weave clients to the table's page.
+/// Redirects links that W&B clients print or keep to the page of the table or of the project.
 pub(crate) async fn elsewhere(uri: Uri) -> Response {
     let path = uri.path();
-    let Some(table) = table_of_path(path).or_else(|| table_of_run_page(path)) else {
-        let message = format!("there is nothing at {path}");
-        return ApiError::not_found(message).into_response();
-    };
-    let location = format!("/?exp={}", form_encode(&Expr::rows_of(table).to_string()));
+    if let Some(table) = table_of_path(path).or_else(|| table_of_run_page(path)) {
+        return moved(format!("/?exp={}", form_encode(&Expr::rows_of(table).to_string())));
+    }
+    match project_page(path) {
+        Some((_, _, "reports")) => Html::new("No reports")
+            .paragraph("This server has no reports. Save a board instead.")
+            .raw("<p><a href=\"/\">All tables and boards</a></p>")
+            .respond(StatusCode::NOT_FOUND),
+        Some((entity, project, page)) if PROJECT_PAGES.contains(&page) => {
+            moved(format!("/{entity}/{project}"))
+        }
+        _ => ApiError::not_found(format!("there is nothing at {path}")).into_response(),
+    }
+}
+
+/// The pages of a project whose content is on the project's own page.
+const PROJECT_PAGES: [&str; 7] =
+    ["workspace", "overview", "table", "artifacts", "runs", "sweeps", "jobs"];
+
+fn moved(location: String) -> Response {
     (StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)]).into_response()
 }
 
-/// Recognizes the page of a run, `/{entity}/{project}/runs/{run}`, whose rows are a table.
+/// Recognizes the page of a run, `/{entity}/{project}/runs/{run}`, whose rows are a table. It may
+/// have parts, such as `/files`.
 fn table_of_run_page(path: &str) -> Option<TablePath> {
     let parts: Vec<&str> = path.strip_prefix('/')?.trim_end_matches('/').split('/').collect();
-    let [entity, project, "runs", run] = parts[..] else { return None };
+    let [entity, project, "runs", run, ..] = parts[..] else { return None };
     let decode = |part| percent_decode_str(part).decode_utf8().ok();
     TablePath::new(&decode(entity)?, &decode(project)?, &decode(run)?).ok()
+}
+
+/// Splits the address of a page of a project: entity, project and kind of page, still encoded.
+fn project_page(path: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = path.strip_prefix('/')?.split('/');
+    let (entity, project, page) = (parts.next()?, parts.next()?, parts.next()?);
+    let decode = |part| percent_decode_str(part).decode_utf8().ok();
+    TablePath::new(&decode(entity)?, &decode(project)?, ANY).ok()?;
+    Some((entity, project, page))
 }

@@ -250,6 +250,145 @@ async fn wandb_0_31_survives_a_bad_network() {
     assert!(lab.proxy.count() < 300, "{} requests", lab.proxy.count());
 }
 
+/// Returns what a script found, from its output.
+fn found(said: &str) -> Value {
+    let found = said.lines().find_map(|line| line.strip_prefix("FOUND "));
+    serde_json::from_str(found.unwrap_or_else(|| panic!("{said}"))).unwrap()
+}
+
+/// Runs a script of the older clients' reader: they read the rows that they wrote.
+async fn legacy_rows(venv: &str) {
+    let lab = Lab::new(venv, |_, _| Fault::None).await;
+    let found = found(&lab.run("legacy_rows.py", &["me", "p", "t", "12"]).await);
+    let numbers: Vec<_> = (0..12).collect();
+    assert_eq!(found, json!({ "count": 12, "i": numbers, "b": numbers }), "{found}");
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn weave_0_24_reads_its_own_rows() {
+    legacy_rows("weave-0.24").await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn weave_0_31_reads_its_own_rows() {
+    legacy_rows("weave-0.31").await;
+}
+
+/// Large runs are read completely, by keys and without.
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn wandb_0_31_scans_300_000_rows() {
+    const ROWS: usize = 300_000;
+    let lab = Lab::new("wandb-0.31", |_, _| Fault::None).await;
+    lab.server.make_run("me", "p", "large").await;
+    for from in (0..ROWS).step_by(10_000) {
+        let lines: Vec<String> = (from..from + 10_000)
+            .map(|i| json!({ "i": i, "x": i as f64 / 7.0, "_step": i }).to_string())
+            .collect();
+        let body =
+            json!({ "files": { "wandb-history.jsonl": { "offset": from, "content": lines } } });
+        assert_eq!(lab.server.post("me/p/large", &[], &body.to_string()).await.status, 200);
+    }
+    let arguments = ["me", "p", "large", &ROWS.to_string()];
+    let found = found(&lab.run("scan_keys.py", &arguments).await);
+    println!("{found}");
+    for (part, rows) in
+        [("start", 3_000), ("end", 3_000), ("part", 100_000), ("all columns", 3_000)]
+    {
+        assert_eq!((&found[part]["exact"], &found[part]["rows"]), (&json!(true), &json!(rows)));
+    }
+}
+
+/// Every check of `wandb verify` passes, except those that need TLS or sweeps.
+async fn verify(venv: &str, has_sweeps: bool) {
+    let lab = Lab::new(venv, |_, _| Fault::None).await;
+    let said = lab.run("verify.py", &[&lab.proxy.url]).await;
+    println!("{said}");
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("Checking")).collect();
+    let failed = |line: &&str| line.contains('❌');
+    let failed: Vec<&str> = lines.iter().copied().filter(failed).collect();
+    let allowed = ["requests to base url", "over signed URLs", "sweep creation"];
+    for line in &failed {
+        assert!(allowed.iter().any(|allowed| line.contains(allowed)), "{said}");
+    }
+    assert_eq!(lines.len(), if has_sweeps { 10 } else { 9 }, "{said}");
+    assert_eq!(said.contains("this server has no sweeps"), has_sweeps, "{said}");
+    assert!(said.contains(if has_sweeps { "EXIT 1" } else { "EXIT 0" }), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn wandb_0_31_verify_passes_except_for_sweeps() {
+    verify("wandb-0.31", true).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn wandb_0_16_verify_passes() {
+    verify("weave-0.50", false).await;
+}
+
+/// Uses the features beside logging: each does what it says, or says why it does not.
+///
+/// `link` is the client's message for a refused link. Version 0.19 does not wait for the answer.
+async fn features(venv: &str, link: Option<&str>) {
+    let lab = Lab::new(venv, |_, _| Fault::None).await;
+    let found = found(&lab.run("features.py", &["me", "p"]).await);
+    println!("{found:#}");
+    for (name, expected) in [
+        ("aliases", json!(["latest"])),
+        ("logged", json!(["data:v0", "data:v1", "data:v2"])),
+        ("used", json!(["data:v2"])),
+        ("versions", json!(["data:v0", "data:v1", "data:v2"])),
+        ("download", json!(["ref.txt", "x.txt"])),
+        ("regex", json!(["f1"])),
+        ("reports", json!(0)),
+        ("user", json!(true)),
+        ("delete file", json!([])),
+        ("delete latest artifact", json!(["data:v0", "data:v1"])),
+        ("latest", json!("v1")),
+        ("again", json!([100, 101, 102])),
+        ("offline twice", json!([0, 1, 2])),
+    ] {
+        assert_eq!(found[name], expected, "{name}: {found:#}");
+    }
+    for (name, reason) in [
+        ("delete aliased artifact", Some("alias")),
+        ("delete run", Some("does not delete runs")),
+        ("link", link),
+        ("fork", Some("cannot fork runs")),
+        ("rewind", Some("cannot rewind runs")),
+        ("sweep", Some("has no sweeps")),
+    ] {
+        let said = found[name].as_str();
+        let is_expected = match (said, reason) {
+            (Some(said), Some(reason)) => said.contains(reason),
+            (said, reason) => said.is_none() && reason.is_none(),
+        };
+        assert!(is_expected, "{name}: {found:#}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn wandb_0_31_features() {
+    features("wandb-0.31", Some("has no registry")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn wandb_0_22_features() {
+    features("wandb-0.22", Some("has no registry")).await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn wandb_0_19_features() {
+    features("wandb-0.19", None).await;
+}
+
 #[tokio::test]
 #[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
 async fn perspective_5_6() {

@@ -11,6 +11,10 @@ mod conformance;
 mod connections;
 mod damage;
 #[cfg(feature = "wandb")]
+mod documents;
+#[cfg(feature = "wandb")]
+mod exact;
+#[cfg(feature = "wandb")]
 mod files;
 mod http;
 #[cfg(feature = "wandb")]
@@ -27,3 +31,5 @@ mod support;
 mod trouble;
 #[cfg(feature = "wandb")]
 mod wandb;
+#[cfg(feature = "wandb")]
+mod wandb_features;

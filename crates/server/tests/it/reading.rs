@@ -81,7 +81,8 @@ async fn rows_of_async_writers_are_numbered_by_position() {
     let run = &data["project"]["run"];
     assert_eq!(run["sampledHistory"][0].as_array().unwrap().len(), 3);
     assert_eq!(run["sampledHistory"][0][0], json!({"i": 0, "x": "NaN"}));
-    assert_eq!(run["parquetHistory"], json!({"liveData": [], "parquetUrls": []}));
+    let live: Vec<Value> = (0..5).map(|i| json!({"i": i})).collect();
+    assert_eq!(run["parquetHistory"], json!({"liveData": live, "parquetUrls": []}));
 }
 
 #[tokio::test]

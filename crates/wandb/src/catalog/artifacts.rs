@@ -11,6 +11,9 @@ use super::runs::{Project, Run, read_project, run_where, texts_from_json, texts_
 /// Maximum length of the name of an artifact's collection, type, alias or file, in characters.
 const MAX_NAME_CHARS: usize = 1024;
 
+/// The alias of a collection's newest version.
+const LATEST: &str = "latest";
+
 /// An artifact collection: all versions under one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Collection {
@@ -45,6 +48,15 @@ pub(crate) struct Artifact {
     pub(crate) size: i64,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
+}
+
+/// Changes to an artifact. Fields that are `None` stay unchanged.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ArtifactChange {
+    pub(crate) description: Option<String>,
+    pub(crate) metadata: Option<String>,
+    pub(crate) ttl_seconds: Option<i64>,
+    pub(crate) tags: Option<Vec<String>>,
 }
 
 /// Parameters for creating an artifact.
@@ -218,8 +230,7 @@ impl RunCatalog {
     ) -> Result<Vec<Artifact>, CatalogError> {
         self.0
             .read(move |db| {
-                let mut query =
-                    db.prepare_cached(&format!("{SELECT_ARTIFACT} WHERE {condition}"))?;
+                let mut query = db.prepare_cached(&format!("{SELECT_ARTIFACT} AND {condition}"))?;
                 let found = query.query_map([value], read_artifact)?;
                 Ok(found.collect::<Result<_, _>>()?)
             })
@@ -275,26 +286,77 @@ impl RunCatalog {
             .await
     }
 
-    /// Updates the metadata of an artifact. Fields that are `None` stay unchanged.
-    pub(crate) async fn describe_artifact(
+    /// Updates an artifact. Fields that are `None` stay unchanged.
+    pub(crate) async fn change_artifact(
         &self,
         artifact: i64,
-        description: Option<String>,
-        metadata: Option<String>,
-        ttl_seconds: Option<i64>,
+        change: ArtifactChange,
     ) -> Result<Option<Artifact>, CatalogError> {
+        for tag in change.tags.iter().flatten() {
+            check_name("tag", tag)?;
+        }
         self.0
             .write(move |db| {
                 db.execute(
                     "UPDATE artifacts SET description = coalesce(?2, description),
                      metadata = coalesce(?3, metadata), ttl_seconds = coalesce(?4, ttl_seconds),
-                     updated_at = ?5
+                     tags = coalesce(?5, tags), updated_at = ?6
                  WHERE id = ?1",
-                    params![artifact, description, metadata, ttl_seconds, now()],
+                    params![
+                        artifact,
+                        change.description,
+                        change.metadata,
+                        change.ttl_seconds,
+                        change.tags.map(|tags| texts_to_json(&tags)),
+                        now(),
+                    ],
                 )?;
                 artifact_where(db, "a.id = ?1", params![artifact])
             })
             .await
+    }
+
+    /// Deletes an artifact. Its files stay as long as another version has them. Refuses to delete an
+    /// artifact with an alias of its own, unless `with_aliases`. If it was the latest version, the
+    /// one before it becomes the latest.
+    pub(crate) async fn delete_artifact(
+        &self,
+        artifact: Artifact,
+        with_aliases: bool,
+    ) -> Result<(), CatalogError> {
+        self.0.write(move |db| {
+            let sql = "SELECT alias FROM aliases WHERE artifact_id = ?1 ORDER BY id";
+            let mut query = db.prepare_cached(sql)?;
+            let aliases = query.query_map([artifact.id], |row| row.get(0))?;
+            let aliases: Vec<String> = aliases.collect::<Result<_, _>>()?;
+            let own = aliases.iter().find(|alias| !is_version(alias) && *alias != LATEST);
+            if let Some(own) = own.filter(|_| !with_aliases) {
+                let message = format!(
+                    "the artifact has the alias {own:?}: remove it, or delete the artifact with its \
+                     aliases"
+                );
+                return Err(CatalogError::refused(message));
+            }
+            db.execute("DELETE FROM aliases WHERE artifact_id = ?1", [artifact.id])?;
+            db.execute("DELETE FROM run_inputs WHERE artifact_id = ?1", [artifact.id])?;
+            match artifact.version {
+                Some(_) => db.execute(
+                    "UPDATE artifacts SET commit_hash = NULL, updated_at = ?2 WHERE id = ?1",
+                    params![artifact.id, now()],
+                )?,
+                None => db.execute(
+                    "UPDATE artifacts SET version = -id, commit_hash = NULL WHERE id = ?1",
+                    [artifact.id],
+                )?,
+            };
+            match latest(db, artifact.collection.id)? {
+                Some(newest) if aliases.iter().any(|alias| alias == LATEST) => {
+                    insert_alias(db, &newest, LATEST)
+                }
+                _ => Ok(()),
+            }
+        })
+        .await
     }
 
     /// Records that a run uses an artifact.
@@ -456,7 +518,7 @@ pub(super) fn seal(
 ) -> Result<(), CatalogError> {
     let collection = artifact.collection.id;
     let version: i64 = db.query_row(
-        "SELECT coalesce(max(version) + 1, 0) FROM artifacts WHERE collection_id = ?1",
+        "SELECT max(coalesce(max(version) + 1, 0), 0) FROM artifacts WHERE collection_id = ?1",
         [collection],
         |row| row.get(0),
     )?;
@@ -474,7 +536,7 @@ pub(super) fn seal(
             row.get(0)
         })?;
     insert_alias(db, artifact, &format!("v{version}"))?;
-    insert_alias(db, artifact, "latest")?;
+    insert_alias(db, artifact, LATEST)?;
     give_aliases(db, artifact, &texts_from_json(&wanted))
 }
 
@@ -527,20 +589,23 @@ const SELECT_COLLECTION: &str = "SELECT p.id, p.entity, p.name, p.description, p
     FROM collections c JOIN projects p ON p.id = c.project_id
     JOIN artifact_types t ON t.id = c.type_id";
 
+/// Selects artifacts. A deleted one keeps its version, so that no other gets the same, but has no
+/// commit hash.
 const SELECT_ARTIFACT: &str = "SELECT p.id, p.entity, p.name, p.description, p.created_at,
     c.id, c.name, c.description, c.created_at, c.updated_at,
     t.id, t.name, t.description, t.created_at,
     a.id, a.run_id, a.digest, a.version, a.commit_hash, a.description, a.metadata, a.history_step,
     a.ttl_seconds, a.tags, a.file_count, a.size, a.created_at, a.updated_at
     FROM artifacts a JOIN collections c ON c.id = a.collection_id
-    JOIN projects p ON p.id = c.project_id JOIN artifact_types t ON t.id = c.type_id";
+    JOIN projects p ON p.id = c.project_id JOIN artifact_types t ON t.id = c.type_id
+    WHERE (a.version IS NULL OR a.commit_hash IS NOT NULL)";
 
 pub(super) fn artifact_where(
     db: &Connection,
     condition: &str,
     params: &[&dyn rusqlite::ToSql],
 ) -> Result<Option<Artifact>, CatalogError> {
-    let mut query = db.prepare_cached(&format!("{SELECT_ARTIFACT} WHERE {condition}"))?;
+    let mut query = db.prepare_cached(&format!("{SELECT_ARTIFACT} AND {condition}"))?;
     Ok(query.query_row(params, read_artifact).optional()?)
 }
 

@@ -69,6 +69,27 @@ impl RunCatalog {
             .await
     }
 
+    /// Returns a file of a run by its id.
+    pub(crate) async fn run_file_by_id(&self, id: i64) -> Result<Option<RunFile>, CatalogError> {
+        self.0
+            .read(move |db| {
+                let mut query = db.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?;
+                Ok(query.query_row([id], read_file).optional()?)
+            })
+            .await
+    }
+
+    /// Deletes files of runs. Their content stays as long as something else has it.
+    pub(crate) async fn delete_run_files(&self, ids: Vec<i64>) -> Result<(), CatalogError> {
+        self.0
+            .write(move |db| {
+                let mut delete = db.prepare_cached("DELETE FROM run_files WHERE id = ?1")?;
+                ids.into_iter().try_for_each(|id| delete.execute([id]).map(drop))?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Lists the files of a run, sorted by path.
     pub(crate) async fn run_files(&self, run: i64) -> Result<Vec<RunFile>, CatalogError> {
         self.0

@@ -6,10 +6,13 @@ mod id;
 mod lines;
 mod manifests;
 mod runs;
+#[cfg(test)]
+mod tests;
+
 use streamtable_server_core::Catalog;
 use streamtable_server_core::catalog::FeatureTables;
 
-pub(crate) use artifacts::{Artifact, Collection, NewArtifact};
+pub(crate) use artifacts::{Artifact, ArtifactChange, Collection, NewArtifact};
 pub(crate) use files::{AnnouncedFile, RunFile};
 pub(crate) use id::{Id, Kind};
 pub(crate) use lines::LineFile;

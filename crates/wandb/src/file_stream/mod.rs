@@ -59,7 +59,7 @@ async fn file_stream(
         Some(rows) => append(&state, &run, &mode, rows).await?,
         None => Vec::new(),
     };
-    let event = post.event(&run);
+    let event = post.event(&run, mode.writer.is_some());
     if !event.is_heartbeat() || is_heartbeat_due(&state, run.id) {
         state.catalog.record(run.id, event).await?;
     }

@@ -71,13 +71,18 @@ impl Post {
     }
 
     /// Returns the changes to the run, without the rows.
-    pub(super) fn event(self, run: &Run) -> RunEvent {
+    ///
+    /// Rows reopen a run, unless they are of one of several writers that name themselves: of a run
+    /// that several processes share, the primary one reports the end.
+    pub(super) fn event(self, run: &Run, is_shared: bool) -> RunEvent {
         let has_rows = self.rows.is_some_and(|rows| !rows.parts.is_empty());
         let state = if self.complete == Some(true) {
             Some(if self.exit_code.unwrap_or(0) == 0 { "finished" } else { "failed" })
         } else if self.preempting {
             Some("preempting")
-        } else if run.state != "running" && (has_rows || self.complete == Some(false)) {
+        } else if run.state != "running"
+            && ((has_rows && !is_shared) || self.complete == Some(false))
+        {
             // Legacy clients report the end of a run before its first row.
             Some("running")
         } else {

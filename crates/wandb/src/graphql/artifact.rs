@@ -1,14 +1,18 @@
 //! GraphQL types of artifacts.
 
+use std::collections::HashSet;
+
 use async_graphql::{Context, Enum, ID, Interface, Object, SimpleObject};
 
 use super::connection::{PageInfo, connection, page};
 use super::file::{ArtifactManifest, File, FileConnection};
+use super::mutation_artifact::current_manifest;
 use super::project::Project;
 use super::run::{Run, RunConnection};
 use super::scalar::{DateTime, JsonString};
 use super::{RequestContext, request_context};
 use crate::catalog::{self, Id, Kind};
+use crate::storage::manifest_references;
 
 /// Splits an artifact's name, `collection:alias`. The default alias is `latest`.
 pub(super) fn split_name(name: &str) -> (&str, &str) {
@@ -162,9 +166,9 @@ impl Artifact {
         Ok(RunConnection::page(seen.map(Run::new).collect(), after.as_deref(), first))
     }
 
-    async fn artifact_memberships(&self) -> MembershipConnection {
+    async fn artifact_memberships(&self) -> ArtifactCollectionMembershipConnection {
         let own = self.0.version.is_some().then(|| Membership(self.0.clone()));
-        MembershipConnection::page(own.into_iter().collect(), None, None)
+        ArtifactCollectionMembershipConnection::page(own.into_iter().collect(), None, None)
     }
 }
 
@@ -175,11 +179,19 @@ async fn files(
     after: Option<&str>,
     first: Option<i32>,
 ) -> async_graphql::Result<FileConnection> {
-    let mut files = request.state.catalog.artifact_files(artifact.id).await?;
+    let files = request.state.catalog.artifact_files(artifact.id).await?;
+    let is_complete = i64::try_from(files.len()).is_ok_and(|count| count >= artifact.file_count);
+    let mut files: Vec<File> = files.into_iter().map(File::of_artifact).collect();
+    if !is_complete && let Some(manifest) = current_manifest(&request.state, artifact.id).await? {
+        let known: HashSet<String> = files.iter().map(|file| file.name.clone()).collect();
+        let references = manifest_references(&manifest)?.into_iter();
+        let references = references.filter(|reference| !known.contains(&reference.name));
+        files.extend(references.map(File::of_reference));
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+    }
     if let Some(names) = names.filter(|names| !names.is_empty()) {
         files.retain(|file| names.contains(&file.name));
     }
-    let files = files.into_iter().map(File::of_artifact).collect();
     Ok(FileConnection::page(files, after, first))
 }
 
@@ -224,7 +236,7 @@ impl ArtifactAlias {
     }
 }
 
-connection!(AliasConnection, AliasEdge, ArtifactAlias);
+connection!(ArtifactAliasConnection, ArtifactAliasEdge, ArtifactAlias);
 
 /// A collection: all versions of an artifact.
 #[expect(
@@ -244,13 +256,13 @@ connection!(AliasConnection, AliasEdge, ArtifactAlias);
     field(name = "tags", ty = "TagConnection"),
     field(
         name = "aliases",
-        ty = "AliasConnection",
+        ty = "ArtifactAliasConnection",
         arg(name = "after", ty = "Option<String>"),
         arg(name = "first", ty = "Option<i32>")
     ),
     field(
         name = "artifacts",
-        ty = "VersionConnection",
+        ty = "VersionedArtifactConnection",
         arg(name = "after", ty = "Option<String>"),
         arg(name = "first", ty = "Option<i32>"),
         arg(name = "order", ty = "Option<String>"),
@@ -273,7 +285,7 @@ impl From<catalog::Collection> for ArtifactCollection {
     }
 }
 
-connection!(CollectionConnection, CollectionEdge, ArtifactCollection);
+connection!(ArtifactCollectionConnection, ArtifactCollectionEdge, ArtifactCollection);
 
 /// The versions of a collection, ordered by version index.
 pub(super) struct ArtifactSequence(pub(super) catalog::Collection);
@@ -322,9 +334,9 @@ impl ArtifactSequence {
         ctx: &Context<'_>,
         after: Option<String>,
         first: Option<i32>,
-    ) -> async_graphql::Result<AliasConnection> {
+    ) -> async_graphql::Result<ArtifactAliasConnection> {
         let aliases = request_context(ctx).state.catalog.aliases_of_collection(self.0.id).await?;
-        Ok(AliasConnection::page(to_aliases(&self.0, aliases), after.as_deref(), first))
+        Ok(ArtifactAliasConnection::page(to_aliases(&self.0, aliases), after.as_deref(), first))
     }
 
     #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
@@ -335,9 +347,9 @@ impl ArtifactSequence {
         first: Option<i32>,
         order: Option<String>,
         filters: Option<JsonString>,
-    ) -> async_graphql::Result<VersionConnection> {
+    ) -> async_graphql::Result<VersionedArtifactConnection> {
         let all = request_context(ctx).state.catalog.versions(self.0.id).await?;
-        Ok(VersionConnection::page(all, after.as_deref(), first))
+        Ok(VersionedArtifactConnection::page(all, after.as_deref(), first))
     }
 
     /// The membership of the version with the given alias, commit hash or digest.
@@ -357,30 +369,34 @@ impl ArtifactSequence {
     }
 }
 
+connection!(ArtifactConnection, ArtifactEdge, Artifact);
+
+connection!(InputArtifactConnection, InputArtifactEdge, Artifact);
+
 /// A page of versions, newest first.
 #[derive(SimpleObject)]
-pub(super) struct VersionConnection {
-    edges: Vec<VersionEdge>,
+pub(super) struct VersionedArtifactConnection {
+    edges: Vec<VersionedArtifactEdge>,
     page_info: PageInfo,
     total_count: i32,
 }
 
 /// An edge of a version connection.
 #[derive(SimpleObject)]
-pub(super) struct VersionEdge {
+pub(super) struct VersionedArtifactEdge {
     node: Artifact,
     version: String,
     cursor: String,
 }
 
-impl VersionConnection {
+impl VersionedArtifactConnection {
     pub(super) fn page(
         all: Vec<catalog::Artifact>,
         after: Option<&str>,
         first: Option<i32>,
     ) -> Self {
         let page = page(all, after, first);
-        let edges = page.nodes.into_iter().enumerate().map(|(i, artifact)| VersionEdge {
+        let edges = page.nodes.into_iter().enumerate().map(|(i, artifact)| VersionedArtifactEdge {
             version: format!("v{}", artifact.version.unwrap_or_default()),
             node: Artifact(artifact),
             cursor: (page.start + i).to_string(),
@@ -435,7 +451,7 @@ impl Membership {
     }
 }
 
-connection!(MembershipConnection, MembershipEdge, Membership);
+connection!(ArtifactCollectionMembershipConnection, ArtifactCollectionMembershipEdge, Membership);
 
 /// An artifact type of a project.
 pub(super) struct ArtifactType {
@@ -487,11 +503,11 @@ impl ArtifactType {
         ctx: &Context<'_>,
         after: Option<String>,
         first: Option<i32>,
-    ) -> async_graphql::Result<CollectionConnection> {
+    ) -> async_graphql::Result<ArtifactCollectionConnection> {
         let all =
             request_context(ctx).state.catalog.collections(self.project.id, Some(self.id)).await?;
         let all = all.into_iter().map(ArtifactCollection::from).collect();
-        Ok(CollectionConnection::page(all, after.as_deref(), first))
+        Ok(ArtifactCollectionConnection::page(all, after.as_deref(), first))
     }
 }
 
@@ -553,7 +569,7 @@ impl ArtifactType {
         first: Option<i32>,
         filters: Option<JsonString>,
         order: Option<String>,
-    ) -> async_graphql::Result<CollectionConnection> {
+    ) -> async_graphql::Result<ArtifactCollectionConnection> {
         self.all(ctx, after, first).await
     }
 
@@ -562,7 +578,7 @@ impl ArtifactType {
         ctx: &Context<'_>,
         after: Option<String>,
         first: Option<i32>,
-    ) -> async_graphql::Result<CollectionConnection> {
+    ) -> async_graphql::Result<ArtifactCollectionConnection> {
         self.all(ctx, after, first).await
     }
 }

@@ -7,13 +7,16 @@ use super::connection::{PageInfo, page};
 use super::scalar::{DateTime, Int64};
 use super::{RequestContext, request_context};
 use crate::catalog::{self, Id, Kind};
-use crate::storage::{Signer, Slot, mimetype};
+use crate::storage::{Reference, Signer, Slot, mimetype};
 
 /// A file of a run, of an artifact, or a manifest.
 pub(super) struct File {
     id: Id,
-    name: String,
-    slot: Slot,
+    pub(super) name: String,
+    /// `None` for a reference, whose content is elsewhere.
+    slot: Option<Slot>,
+    /// The address of a reference's content.
+    reference: Option<String>,
     size: i64,
     updated_at: Option<i64>,
     /// MD5 of the content, in base64.
@@ -29,7 +32,8 @@ impl File {
     pub(super) fn of_run(file: catalog::RunFile) -> Self {
         Self {
             id: Id::new(Kind::RunFile, file.id),
-            slot: Slot::RunFile { run: file.run_id, path: file.path.clone() },
+            slot: Some(Slot::RunFile { run: file.run_id, path: file.path.clone() }),
+            reference: None,
             name: file.path,
             size: file.size,
             updated_at: Some(file.updated_at),
@@ -44,7 +48,8 @@ impl File {
     pub(super) fn to_come(run: i64, path: String) -> Self {
         Self {
             id: Id::new(Kind::RunFile, 0),
-            slot: Slot::RunFile { run, path: path.clone() },
+            slot: Some(Slot::RunFile { run, path: path.clone() }),
+            reference: None,
             name: path,
             size: 0,
             updated_at: None,
@@ -59,7 +64,8 @@ impl File {
         let is_there = file.sha256.is_some();
         Self {
             id: Id::new(Kind::ArtifactFile, file.id),
-            slot: Slot::ArtifactFile { id: file.id },
+            slot: Some(Slot::ArtifactFile { id: file.id }),
+            reference: None,
             name: file.name,
             size: file.size.unwrap_or(0),
             updated_at: Some(file.updated_at),
@@ -70,10 +76,27 @@ impl File {
         }
     }
 
+    /// Returns a file that an artifact lists, but whose content is elsewhere.
+    pub(super) fn of_reference(reference: Reference) -> Self {
+        Self {
+            id: Id::new(Kind::ArtifactFile, 0),
+            name: reference.name,
+            slot: None,
+            reference: Some(reference.address),
+            size: reference.size,
+            updated_at: None,
+            md5: Some(reference.digest),
+            is_there: true,
+            wants_upload: false,
+            birth_id: None,
+        }
+    }
+
     fn of_manifest(manifest: &catalog::Manifest) -> Self {
         Self {
             id: Id::new(Kind::Manifest, manifest.id),
-            slot: Slot::Manifest { id: manifest.id },
+            slot: Some(Slot::Manifest { id: manifest.id }),
+            reference: None,
             name: manifest.name.clone(),
             size: 0,
             updated_at: None,
@@ -85,12 +108,14 @@ impl File {
         }
     }
 
-    /// Returns a signed URL for `method`, valid for the configured lifetime.
+    /// Returns a signed URL for `method`, valid for the configured lifetime. Returns the address of
+    /// a reference as it is.
     fn signed(&self, request: &RequestContext, method: &str) -> String {
+        let Some(slot) = &self.slot else { return self.reference.clone().unwrap_or_default() };
         let state = &request.state;
         let signer = Signer::new(&state.core.signing_key);
         let lifetime = state.config.signed_url_lifetime;
-        signer.url(&request.base.0, method, &self.slot, &request.key.id, lifetime)
+        signer.url(&request.base.0, method, slot, &request.key.id, lifetime)
     }
 
     pub(super) fn upload_address(&self, request: &RequestContext) -> Option<String> {

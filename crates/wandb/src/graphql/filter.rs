@@ -1,7 +1,9 @@
 //! Filters and sort orders for lists of runs.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use super::run::Run;
@@ -10,32 +12,48 @@ use crate::catalog;
 /// Maximum nesting depth of conditions.
 const MAX_DEPTH: usize = 16;
 
+/// Maximum size of a compiled pattern, in bytes.
+const MAX_PATTERN: usize = 256 << 10;
+
 /// A condition on runs, in the MongoDB-like syntax of the public API.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Filter(Map<String, Value>);
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    conditions: Map<String, Value>,
+    patterns: Patterns,
+}
+
+/// The compiled patterns of a filter, by their text.
+type Patterns = HashMap<String, Regex>;
 
 impl Filter {
     /// Parses a filter. An absent or empty one accepts every run.
     pub(super) fn parse(text: Option<&str>) -> Result<Self, String> {
         let text = text.map(str::trim).filter(|text| !text.is_empty() && *text != "null");
-        let Some(text) = text else { return Ok(Self(Map::new())) };
+        let mut patterns = Patterns::new();
+        let Some(text) = text else { return Ok(Self { conditions: Map::new(), patterns }) };
         let filter: Value =
             serde_json::from_str(text).map_err(|error| format!("invalid filter: {error}"))?;
         let Value::Object(filter) = filter else {
             return Err("a filter must be an object".to_owned());
         };
-        check(&filter, MAX_DEPTH)?;
-        Ok(Self(filter))
+        check(&filter, MAX_DEPTH, &mut patterns)?;
+        Ok(Self { conditions: filter, patterns })
     }
 
     pub(super) fn holds(&self, run: &catalog::Run) -> bool {
-        self.0.is_empty() || all(&self.0, &document(run))
+        self.conditions.is_empty() || self.accepts(&document(run))
+    }
+}
+
+impl Filter {
+    fn accepts(&self, run: &Value) -> bool {
+        all(&self.conditions, run, &self.patterns)
     }
 }
 
 const COMPARISONS: [&str; 8] = ["$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin"];
 
-fn check(filter: &Map<String, Value>, room: usize) -> Result<(), String> {
+fn check(filter: &Map<String, Value>, room: usize, patterns: &mut Patterns) -> Result<(), String> {
     let room = room.checked_sub(1).ok_or("the filter is nested too deeply")?;
     for (key, value) in filter {
         match (key.as_str(), value) {
@@ -43,11 +61,11 @@ fn check(filter: &Map<String, Value>, room: usize) -> Result<(), String> {
                 for part in parts {
                     let part =
                         part.as_object().ok_or(format!("{key} requires a list of filters"))?;
-                    check(part, room)?;
+                    check(part, room, patterns)?;
                 }
             }
             (key, Value::Object(conditions)) if !key.starts_with('$') => {
-                check_conditions(conditions, room)?;
+                check_conditions(conditions, room, patterns)?;
             }
             (key, _) if !key.starts_with('$') => {}
             _ => return Err(format!("unknown filter operator {key}")),
@@ -56,13 +74,24 @@ fn check(filter: &Map<String, Value>, room: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn check_conditions(conditions: &Map<String, Value>, room: usize) -> Result<(), String> {
+fn check_conditions(
+    conditions: &Map<String, Value>,
+    room: usize,
+    patterns: &mut Patterns,
+) -> Result<(), String> {
     let room = room.checked_sub(1).ok_or("the filter is nested too deeply")?;
     for (operator, operand) in conditions {
         match (operator.as_str(), operand) {
-            ("$not", Value::Object(inner)) => check_conditions(inner, room)?,
-            ("$in" | "$nin", Value::Array(_)) | ("$exists", Value::Bool(_)) => {}
-            ("$in" | "$nin", _) => return Err(format!("{operator} requires a list")),
+            ("$not", Value::Object(inner)) => check_conditions(inner, room, patterns)?,
+            ("$in" | "$nin" | "$all", Value::Array(_)) | ("$exists", Value::Bool(_)) => {}
+            ("$in" | "$nin" | "$all", _) => return Err(format!("{operator} requires a list")),
+            ("$regex", _) => {
+                let pattern = pattern(conditions)?;
+                let regex = RegexBuilder::new(&pattern).size_limit(MAX_PATTERN).build();
+                let regex = regex.map_err(|error| format!("$regex cannot be used: {error}"))?;
+                patterns.insert(pattern, regex);
+            }
+            ("$options", Value::String(_)) if conditions.contains_key("$regex") => {}
             (operator, _) if COMPARISONS.contains(&operator) => {}
             (operator, _) if operator.starts_with('$') => {
                 return Err(format!("unknown filter operator {operator}"));
@@ -73,19 +102,32 @@ fn check_conditions(conditions: &Map<String, Value>, room: usize) -> Result<(), 
     Ok(())
 }
 
-fn all(filter: &Map<String, Value>, run: &Value) -> bool {
+/// Returns the pattern of a `$regex`, with its `$options`.
+fn pattern(conditions: &Map<String, Value>) -> Result<String, String> {
+    let text = |key: &str| conditions.get(key).and_then(Value::as_str);
+    let pattern = text("$regex").ok_or("$regex requires a text")?;
+    match text("$options").unwrap_or_default() {
+        "" => Ok(pattern.to_owned()),
+        options if options.chars().all(|option| "imsx".contains(option)) => {
+            Ok(format!("(?{options}){pattern}"))
+        }
+        options => Err(format!("unknown $options {options:?}")),
+    }
+}
+
+fn all(filter: &Map<String, Value>, run: &Value, patterns: &Patterns) -> bool {
     filter.iter().all(|(key, value)| {
         let mut parts = value.as_array().into_iter().flatten().filter_map(Value::as_object);
         match key.as_str() {
-            "$and" => parts.all(|part| all(part, run)),
-            "$or" => parts.any(|part| all(part, run)),
-            "$nor" => !parts.any(|part| all(part, run)),
-            key => meets(lookup(run, key), value),
+            "$and" => parts.all(|part| all(part, run, patterns)),
+            "$or" => parts.any(|part| all(part, run, patterns)),
+            "$nor" => !parts.any(|part| all(part, run, patterns)),
+            key => meets(lookup(run, key), value, patterns),
         }
     })
 }
 
-fn meets(found: Option<&Value>, wanted: &Value) -> bool {
+fn meets(found: Option<&Value>, wanted: &Value, patterns: &Patterns) -> bool {
     let Some(conditions) = wanted.as_object().filter(|c| c.keys().any(|key| key.starts_with('$')))
     else {
         return equals(found, wanted);
@@ -107,10 +149,26 @@ fn meets(found: Option<&Value>, wanted: &Value) -> bool {
             "$exists" => {
                 found.is_some_and(|found| !found.is_null()) == (operand == &Value::Bool(true))
             }
-            "$not" => !meets(found, operand),
+            "$not" => !meets(found, operand, patterns),
+            "$all" => operand.as_array().into_iter().flatten().all(|one| equals(found, one)),
+            "$regex" => {
+                let pattern = pattern(conditions).ok();
+                let regex = pattern.and_then(|pattern| patterns.get(&pattern));
+                regex.is_some_and(|regex| matches(found, regex))
+            }
+            "$options" => true,
             _ => false,
         }
     })
+}
+
+/// Returns whether a text, or one of a list's texts, matches a pattern.
+fn matches(found: Option<&Value>, regex: &Regex) -> bool {
+    match found {
+        Some(Value::String(text)) => regex.is_match(text),
+        Some(Value::Array(items)) => items.iter().any(|item| matches(Some(item), regex)),
+        _ => false,
+    }
 }
 
 fn equals(found: Option<&Value>, wanted: &Value) -> bool {
@@ -261,7 +319,7 @@ mod tests {
     #[track_caller]
     fn check(filter: &str, expected: bool) {
         let filter = Filter::parse(Some(filter)).unwrap();
-        assert_eq!(all(&filter.0, &run()), expected, "{filter:?}");
+        assert_eq!(filter.accepts(&run()), expected, "{filter:?}");
     }
 
     #[test]
@@ -280,12 +338,30 @@ mod tests {
         check(r#"{"summary_metrics.a.b":3}"#, true);
         check(r#"{"summary_metrics.loss":{"$not":{"$gt":2}}}"#, true);
         check(r#"{"tags":{"$nin":["c"]}}"#, true);
+        check(r#"{"tags":{"$all":["a","b"]}}"#, true);
+        check(r#"{"tags":{"$all":["a","c"]}}"#, false);
+        check(r#"{"display_name":{"$regex":"^R"}}"#, true);
+        check(r#"{"display_name":{"$regex":"^r"}}"#, false);
+        check(r#"{"display_name":{"$regex":"^r$","$options":"i"}}"#, true);
+        check(r#"{"display_name":{"$not":{"$regex":"x"}}}"#, true);
+        check(r#"{"tags":{"$regex":"b"}}"#, true);
+        check(r#"{"config.lr":{"$regex":"0"}}"#, false);
     }
 
     #[test]
     fn invalid_filters_are_rejected() {
         let deep = format!("{}{{}}{}", r#"{"$and":["#.repeat(20), "]}".repeat(20));
-        for text in ["[]", "x", r#"{"$where":"1"}"#, r#"{"a":{"$regex":"x"}}"#, &deep] {
+        for text in [
+            "[]",
+            "x",
+            r#"{"$where":"1"}"#,
+            r#"{"a":{"$size":1}}"#,
+            r#"{"a":{"$regex":"("}}"#,
+            r#"{"a":{"$regex":1}}"#,
+            r#"{"a":{"$regex":"a","$options":"u"}}"#,
+            r#"{"a":{"$options":"i"}}"#,
+            &deep,
+        ] {
             assert!(Filter::parse(Some(text)).is_err(), "{text}");
         }
         assert!(Filter::parse(None).is_ok());

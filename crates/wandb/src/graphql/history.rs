@@ -1,16 +1,15 @@
 //! Reading the rows of a run.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::ops::Range;
 
 use async_graphql::{Name, Value as Json};
-use parking_lot::Mutex;
 use serde::Deserialize;
 use streamtable_schema::{ColumnPolicy, Schema, TablePath};
 use streamtable_server_core::ApiError;
 use streamtable_store::{ReadRow, TableInfo};
-use streamtable_wire::HistoryKeys;
+use streamtable_wire::{ColumnKeys, HistoryKeys, Ordered, TypeCount};
 
+use super::places::{Numbered, Places};
 use crate::Wandb;
 use crate::catalog::Run;
 use crate::rows::{cell_of, cell_to_json, history_line};
@@ -24,14 +23,11 @@ pub(super) const MAX_SPECS: usize = 64;
 /// Maximum size of the rows in one response, in bytes.
 const MAX_BYTES: usize = 256 << 20;
 
-/// Number of rows per read from the store.
-const CHUNK: usize = 1024;
+/// Number of rows above which a sample reads only evenly spaced blocks, if they have enough rows.
+const MAX_SCANNED: usize = 200_000;
 
-/// Number of rows above which sampling reads only evenly spaced blocks.
-const MAX_SCANNED: u64 = 200_000;
-
-/// Number of tables for which a step index is cached.
-const MAX_INDEXES: usize = 64;
+/// Number of rows in which the newest values of columns are searched.
+const NEWEST: usize = 256;
 
 /// The rows of a run.
 pub(super) struct History {
@@ -40,9 +36,6 @@ pub(super) struct History {
     info: Option<TableInfo>,
     next_line: u64,
 }
-
-/// A row with the step under which clients see it.
-type Numbered = (i64, ReadRow);
 
 impl History {
     pub(super) async fn of(state: &Wandb, run: &Run) -> Result<Self, ApiError> {
@@ -60,9 +53,10 @@ impl History {
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 
-    pub(super) fn keys(&self) -> HistoryKeys {
+    /// Describes the columns and their newest values.
+    pub(super) async fn keys(&self, state: &Wandb) -> Result<HistoryKeys, ApiError> {
         let Some(info) = &self.info else {
-            return HistoryKeys::new(&Schema::new(ColumnPolicy::Evolve), 0);
+            return Ok(HistoryKeys::new(&Schema::new(ColumnPolicy::Evolve), 0));
         };
         let columns = info.columns.iter().map(|column| (&column.name, column.ty.clone()));
         let schema = Schema::with_columns(ColumnPolicy::Evolve, columns);
@@ -70,7 +64,10 @@ impl History {
         if self.has_steps(info) {
             keys.last_step = info.last_step.unwrap_or(keys.last_step);
         }
-        keys
+        let from = info.end.saturating_sub(NEWEST as u64);
+        let newest = state.store.read(&self.table, from, NEWEST).await?;
+        let keys = with_fields(keys).with_newest(newest.iter().rev().map(|row| &row.row));
+        Ok(with_protocol_columns(keys, info.summary.rows))
     }
 
     /// Returns the row with the highest step, or the newest row if rows have no steps.
@@ -91,13 +88,19 @@ impl History {
         limit: usize,
     ) -> Result<Vec<String>, ApiError> {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
-        let limit = limit.min(MAX_ROWS);
-        let rows = if self.has_steps(info) {
-            self.with_steps(state, info, min, max, limit).await?
-        } else {
-            self.without_steps(state, info, min, max, limit).await?
-        };
-        within_bounds(rows.iter().map(|(step, row)| self.line(info, row, *step)))
+        let limit = page_limit(&(min..max), limit).min(MAX_ROWS);
+        let places = self.places(info);
+        let found = places.find(state, min..max, limit).await?;
+        let (mut lines, mut budget) = (Vec::new(), Budget::default());
+        places
+            .read(state, &found, |(step, row)| {
+                let line = self.line(info, &row, step);
+                budget.spend(line.len())?;
+                lines.push(line);
+                Ok(())
+            })
+            .await?;
+        Ok(lines)
     }
 
     /// Returns an evenly spaced sample of all rows, as JSON lines.
@@ -107,7 +110,8 @@ impl History {
         limit: usize,
     ) -> Result<Vec<String>, ApiError> {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
-        let rows = self.scan(state, info, limit.min(MAX_ROWS), |_| true).await?;
+        let steps = i64::MIN..i64::MAX;
+        let rows = self.sampled(state, info, steps, limit.min(MAX_ROWS), |_| true).await?;
         within_bounds(rows.iter().map(|(step, row)| self.line(info, row, *step)))
     }
 
@@ -137,24 +141,33 @@ impl History {
         // the range, treat the bound as inclusive.
         let is_inclusive = i128::try_from(limit).unwrap_or(0) > i128::from(max) - i128::from(min);
         let steps = min..max.saturating_add(is_inclusive.into());
-        let rows = self
-            .scan(state, info, limit, |(step, row)| {
-                steps.contains(step)
-                    && spec.keys.iter().all(|key| cell_of(row, key, *step).is_some())
-            })
-            .await?;
-        let object = |(step, row): &Numbered| {
-            let names: Vec<&str> = if spec.keys.is_empty() {
-                row.row.cells().map(|(name, _)| name).chain(["_step", "_timestamp"]).collect()
-            } else {
-                spec.keys.iter().map(String::as_str).collect()
-            };
-            let cells = names.into_iter().filter_map(|name| {
-                Some((Name::new(name), cell_to_json(&cell_of(row, name, *step)?)))
-            });
-            Json::Object(cells.collect())
+        let limit = page_limit(&steps, limit);
+        let has_keys =
+            |(step, row): &Numbered| spec.keys.iter().all(|key| cell_of(row, key, *step).is_some());
+        let rows = self.sampled(state, info, steps, limit, has_keys).await?;
+        let mut budget = Budget::default();
+        rows.iter().map(|row| budget.object(row, &spec.keys)).collect()
+    }
+
+    /// Returns the rows among the first `limit` that have one of the keys, as objects with these
+    /// keys, in order of arrival.
+    pub(super) async fn live(
+        &self,
+        state: &Wandb,
+        keys: &[String],
+        limit: u64,
+    ) -> Result<Vec<Json>, ApiError> {
+        let Some(info) = &self.info else { return Ok(Vec::new()) };
+        let (mut rows, mut budget) = (Vec::new(), Budget::default());
+        let mut each = |row: Numbered| {
+            let has_one = keys.iter().any(|key| cell_of(&row.1, key, row.0).is_some());
+            if has_one {
+                rows.push(budget.object(&row, keys)?);
+            }
+            Ok(())
         };
-        Ok(rows.iter().map(object).collect())
+        self.places(info).scan(state, limit, 1, &mut each).await?;
+        Ok(rows)
     }
 
     fn line(&self, info: &TableInfo, row: &ReadRow, step: i64) -> String {
@@ -172,95 +185,86 @@ impl History {
         info.has_steps && self.next_line > 0
     }
 
-    /// Returns an evenly spaced sample of at most `limit` rows that satisfy `fits`. Very large
-    /// tables are only read in evenly spaced blocks.
-    async fn scan(
+    /// Returns the rows with a step in `steps` that satisfy `fits`, in step order. If there are more
+    /// than `limit`, returns an evenly spaced sample of them; otherwise all.
+    async fn sampled(
         &self,
         state: &Wandb,
         info: &TableInfo,
+        steps: Range<i64>,
         limit: usize,
-        fits: impl Fn(&Numbered) -> bool + Send,
+        fits: impl Fn(&Numbered) -> bool + Send + Sync,
     ) -> Result<Vec<Numbered>, ApiError> {
+        let places = self.places(info);
+        let is_whole = steps == (i64::MIN..i64::MAX);
         let mut kept = Thinning::new(limit);
-        let stride = info.end.div_ceil(MAX_SCANNED).max(1);
-        let mut from = 0;
-        while from < info.end {
-            let size = if stride == 1 { CHUNK } else { CHUNK / 8 };
-            let rows = state.store.read(&self.table, from, size).await?;
-            let Some(last) = rows.last().map(|row| row.position) else { break };
-            for row in rows {
-                let numbered = (self.step(info, &row), row);
-                if fits(&numbered) {
-                    kept.push(numbered);
-                }
+        if !is_whole {
+            let found = places.find(state, steps.clone(), MAX_SCANNED + 1).await?;
+            if found.len() <= MAX_SCANNED {
+                places.read(state, &found, |row| kept.push_if(row, &fits)).await?;
+                return Ok(kept.finish());
             }
-            from = (last + 1).max(from + size as u64 * stride);
         }
-        Ok(kept.finish())
+        let fits = |row: &Numbered| (is_whole || steps.contains(&row.0)) && fits(row);
+        let stride = info.end.div_ceil(MAX_SCANNED as u64);
+        places.scan(state, u64::MAX, stride, |row| kept.push_if(row, &fits)).await?;
+        if stride > 1 && kept.count < limit {
+            // Only few rows satisfy `fits`: those between the blocks are needed, too.
+            kept = Thinning::new(limit);
+            places.scan(state, u64::MAX, 1, |row| kept.push_if(row, &fits)).await?;
+        }
+        let mut rows = kept.finish();
+        rows.sort_by_key(|(step, row)| (*step, row.position));
+        Ok(rows)
     }
 
-    /// Reads rows by their index in the table.
-    async fn without_steps(
-        &self,
-        state: &Wandb,
-        info: &TableInfo,
-        min: i64,
-        max: i64,
-        limit: usize,
-    ) -> Result<Vec<Numbered>, ApiError> {
-        let (min, max) = (min.max(0), max.max(0));
-        let has_holes = info.end != info.summary.rows;
-        // Only replaced rows leave holes. With holes, rows must be counted from the start.
-        let (mut from, mut index) = if has_holes { (0, 0) } else { (min as u64, min) };
-        let mut found = Vec::new();
-        let mut budget = Budget::default();
-        while found.len() < limit && index < max && from < info.end {
-            let size = if has_holes { CHUNK } else { CHUNK.min(limit - found.len()) };
-            let rows = state.store.read(&self.table, from, size).await?;
-            let Some(last) = rows.last().map(|row| row.position) else { break };
-            for row in rows {
-                if (min..max).contains(&index) && found.len() < limit {
-                    budget.spend(&row)?;
-                    found.push((index, row));
-                }
-                index += 1;
-            }
-            from = last + 1;
-        }
-        Ok(found)
+    fn places<'a>(&'a self, info: &'a TableInfo) -> Places<'a> {
+        Places { table: &self.table, info, has_steps: self.has_steps(info) }
     }
+}
 
-    /// Reads rows by their own steps.
-    async fn with_steps(
-        &self,
-        state: &Wandb,
-        info: &TableInfo,
-        min: i64,
-        max: i64,
-        limit: usize,
-    ) -> Result<Vec<Numbered>, ApiError> {
-        let index = state.shared.steps.of(&self.table);
-        let mut index = index.lock().await;
-        index.extend(state, self, info).await?;
-        let blocks: Vec<u64> = index.overlapping(min, max).collect();
-        drop(index);
-        let mut found: Vec<Numbered> = Vec::new();
-        let mut budget = Budget::default();
-        for block in blocks {
-            let from = block * CHUNK as u64;
-            let rows = state.store.read(&self.table, from, CHUNK).await?;
-            for row in rows.into_iter().take_while(|row| row.position < from + CHUNK as u64) {
-                let step = self.step(info, &row);
-                if (min..max).contains(&step) {
-                    budget.spend(&row)?;
-                    found.push((step, row));
-                }
-            }
-        }
-        found.sort_by_key(|(step, row)| (*step, row.position));
-        found.truncate(limit);
-        Ok(found)
-    }
+/// Replaces each column of structs by its fields, under dotted names: legacy clients combine these,
+/// and fail if the column is listed as well.
+fn with_fields(keys: HistoryKeys) -> HistoryKeys {
+    let columns = keys.keys.into_entries().into_iter();
+    let columns = columns.flat_map(|(name, keys)| fields(name, keys.type_counts));
+    HistoryKeys { keys: columns.collect(), ..keys }
+}
+
+fn fields(name: String, types: Vec<TypeCount>) -> Vec<(String, ColumnKeys)> {
+    let is_struct = |ty: &TypeCount| ty.name == "map" && !ty.keys.is_empty();
+    let is_flat = types.iter().filter(|ty| ty.name != "nil").all(is_struct);
+    let Some(whole) = types.iter().find(|ty| is_struct(ty)).filter(|_| is_flat) else {
+        return vec![(name, ColumnKeys { type_counts: types, previous_value: None })];
+    };
+    let inner = whole.keys.iter().flat_map(|(field, types)| {
+        fields(format!("{name}.{}", field.replace('.', r"\.")), types.clone())
+    });
+    inner.collect()
+}
+
+/// Adds the columns that the protocol fills. Legacy clients sort the rows by `_step`, and take the
+/// number of rows from its count.
+fn with_protocol_columns(keys: HistoryKeys, rows: u64) -> HistoryKeys {
+    let numbers = ["_step", "_timestamp"].map(|name| {
+        let number = TypeCount {
+            name: "number".to_owned(),
+            count: i64::try_from(rows).unwrap_or(i64::MAX),
+            keys: Ordered::default(),
+            items: Vec::new(),
+        };
+        let keys = ColumnKeys { type_counts: vec![number], previous_value: None };
+        (name.to_owned(), keys)
+    });
+    HistoryKeys { keys: keys.keys.into_entries().into_iter().chain(numbers).collect(), ..keys }
+}
+
+/// Returns how many rows of a range of steps a client wants that asks for `limit`. A client that
+/// reads page by page asks for as many rows as the page has steps, and skips to the next page even
+/// if several rows share a step: it gets all of them.
+fn page_limit(steps: &Range<i64>, limit: usize) -> usize {
+    let count = i128::from(steps.end) - i128::from(steps.start);
+    if i128::try_from(limit).is_ok_and(|limit| limit >= count) { MAX_ROWS } else { limit }
 }
 
 /// Number of bytes that the response may still grow by.
@@ -273,11 +277,24 @@ impl Default for Budget {
 }
 
 impl Budget {
-    fn spend(&mut self, row: &ReadRow) -> Result<(), ApiError> {
-        let size =
-            64 + row.row.cells().map(|(name, value)| name.len() + rough(value)).sum::<usize>();
-        self.0 = self.0.checked_sub(size).ok_or_else(too_much)?;
+    fn spend(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(too_much)?;
         Ok(())
+    }
+
+    /// Returns a row as an object with the given keys, or with all cells if there are none.
+    fn object(&mut self, (step, row): &Numbered, keys: &[String]) -> Result<Json, ApiError> {
+        let all = row.row.cells().map(|(name, _)| name).chain(["_step", "_timestamp"]);
+        let names: Vec<&str> = match keys {
+            [] => all.collect(),
+            keys => keys.iter().map(String::as_str).collect(),
+        };
+        let cells = names.into_iter().filter_map(|name| Some((name, cell_of(row, name, *step)?)));
+        let cells = cells.map(|(name, cell)| {
+            self.spend(name.len() + rough(&cell))?;
+            Ok((Name::new(name), cell_to_json(&cell)))
+        });
+        Ok(Json::Object(cells.collect::<Result<_, ApiError>>()?))
     }
 }
 
@@ -306,64 +323,6 @@ fn within_bounds(lines: impl Iterator<Item = String>) -> Result<Vec<String>, Api
 
 fn too_much() -> ApiError {
     ApiError::bad_request("the response would be too large: request fewer rows")
-}
-
-/// The step indexes of the most recently read tables.
-#[derive(Debug, Default)]
-pub(crate) struct StepIndexes(Mutex<HashMap<TablePath, Arc<tokio::sync::Mutex<StepIndex>>>>);
-
-impl StepIndexes {
-    fn of(&self, table: &TablePath) -> Arc<tokio::sync::Mutex<StepIndex>> {
-        let mut indexes = self.0.lock();
-        if indexes.len() >= MAX_INDEXES && !indexes.contains_key(table) {
-            indexes.clear();
-        }
-        Arc::clone(indexes.entry(table.clone()).or_default())
-    }
-}
-
-/// Index from steps to positions: the smallest and largest step of each block of positions.
-#[derive(Debug, Default)]
-struct StepIndex {
-    blocks: Vec<Option<(i64, i64)>>,
-    /// The first position that is not indexed yet.
-    end: u64,
-}
-
-impl StepIndex {
-    async fn extend(
-        &mut self,
-        state: &Wandb,
-        history: &History,
-        info: &TableInfo,
-    ) -> Result<(), ApiError> {
-        while self.end < info.end {
-            let rows = state.store.read(&history.table, self.end, CHUNK).await?;
-            let Some(last) = rows.last().map(|row| row.position) else { break };
-            for row in rows {
-                self.note(row.position, history.step(info, &row));
-            }
-            self.end = last + 1;
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, position: u64, step: i64) {
-        let block = (position / CHUNK as u64) as usize;
-        if self.blocks.len() <= block {
-            self.blocks.resize(block + 1, None);
-        }
-        let range = self.blocks[block].get_or_insert((step, step));
-        *range = (range.0.min(step), range.1.max(step));
-    }
-
-    fn overlapping(&self, min: i64, max: i64) -> impl Iterator<Item = u64> {
-        let blocks = self.blocks.iter().enumerate();
-        blocks.filter_map(move |(i, range)| {
-            let (first, last) = (*range)?;
-            (first < max && last >= min).then_some(i as u64)
-        })
-    }
 }
 
 /// Keeps an evenly spaced sample of at most `limit` items, and never holds more than twice as many.
@@ -395,6 +354,14 @@ impl<T> Thinning<T> {
             });
             self.stride *= 2;
         }
+    }
+
+    /// Adds a row to the sample if it satisfies `fits`.
+    fn push_if(&mut self, item: T, fits: impl Fn(&T) -> bool) -> Result<(), ApiError> {
+        if fits(&item) {
+            self.push(item);
+        }
+        Ok(())
     }
 
     fn finish(self) -> Vec<T> {
@@ -440,18 +407,5 @@ mod tests {
             }
         }
         assert_eq!(thin(vec![0, 1, 2, 3, 4, 5], 3), [0, 2, 4]);
-    }
-
-    #[test]
-    fn steps_are_indexed_by_block() {
-        let mut index = StepIndex::default();
-        index.note(0, 5);
-        index.note(1, 2);
-        index.note(3000, 9);
-        let found = |min, max| index.overlapping(min, max).collect::<Vec<_>>();
-        assert_eq!(found(0, 3), [0]);
-        assert_eq!(found(5, 6), [0]);
-        assert_eq!(found(6, 9), [] as [u64; 0]);
-        assert_eq!(found(5, 10), [0, 2]);
     }
 }

@@ -1,6 +1,9 @@
 //! Input types of mutations. A null field has the same meaning as an absent one: no change.
 
 use async_graphql::{Enum, ID, InputObject};
+use serde_json::Value;
+
+use streamtable_server_core::ApiError;
 
 use super::artifact::ArtifactDigestAlgorithm;
 use super::scalar::{DurationMillis, Int64, JsonString};
@@ -14,6 +17,16 @@ pub(super) struct UpsertModelInput {
     pub(super) entity_name: Option<String>,
     pub(super) description: Option<String>,
     pub(super) repo: Option<String>,
+    pub(super) framework: Option<String>,
+    pub(super) access: Option<String>,
+    pub(super) views: Option<JsonString>,
+}
+
+/// Input of a mutation that deletes files of runs.
+#[derive(InputObject)]
+pub(super) struct DeleteFilesInput {
+    pub(super) files: Vec<ID>,
+    pub(super) project_id: Option<i64>,
 }
 
 /// Input of a mutation that creates or updates a run.
@@ -41,6 +54,20 @@ pub(super) struct UpsertBucketInput {
 }
 
 impl UpsertBucketInput {
+    /// Fails if the run is a fork of another one, which its configuration says.
+    pub(super) fn check_fork(&self) -> Result<(), ApiError> {
+        let config = self.config.as_ref();
+        let config = config.and_then(|text| serde_json::from_str::<Value>(&text.0).ok());
+        let origin = config.as_ref().and_then(|it| it.pointer("/_wandb/value/branch_point"));
+        match origin {
+            Some(Value::Object(_)) => Err(ApiError::bad_request(
+                "this server cannot fork runs, since rows belong to one run: start a new run, and \
+                 log where it continues from in its config",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the changes to the run.
     pub(super) fn change(self) -> RunChange {
         RunChange {
@@ -238,6 +265,17 @@ pub(super) struct UpdateArtifactInput {
     pub(super) metadata: Option<JsonString>,
     pub(super) ttl_duration_seconds: Option<Int64>,
     pub(super) aliases: Option<Vec<ArtifactAliasInput>>,
+    pub(super) tags_to_add: Option<Vec<TagInput>>,
+    pub(super) tags_to_delete: Option<Vec<TagInput>>,
+}
+
+/// Input of a mutation that deletes an artifact.
+#[derive(InputObject)]
+pub(super) struct DeleteArtifactInput {
+    #[graphql(name = "artifactID")]
+    pub(super) artifact_id: ID,
+    /// Whether to delete the artifact even if it has aliases.
+    pub(super) delete_aliases: Option<bool>,
 }
 
 /// An alias in a collection.

@@ -3,6 +3,7 @@
 //! It is a real schema, so that the introspection queries of clients (`__type`, `__typename`) work.
 //! Only one rule is relaxed: clients send variables that their documents do not declare.
 
+mod absent;
 mod artifact;
 mod connection;
 mod file;
@@ -12,12 +13,16 @@ mod input;
 mod limits;
 mod mutation;
 mod mutation_artifact;
+mod operation;
+mod places;
 mod project;
 mod query;
+mod refusals;
 mod run;
 mod scalar;
 mod user;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
@@ -41,8 +46,8 @@ use crate::Wandb;
 use crate::WandbConfig;
 use crate::catalog::RunLocation;
 
-pub(crate) use history::StepIndexes;
 use mutation::Mutation;
+use operation::Mutations;
 use query::Query;
 
 /// Maximum execution time of a document.
@@ -51,7 +56,17 @@ const MAX_TIME: Duration = Duration::from_secs(60);
 type ControlSchema = Schema<Query, Mutation, EmptySubscription>;
 
 pub(crate) fn router(config: &WandbConfig) -> Router<Wandb> {
-    Router::new().route(GRAPHQL_PATH, post(graphql)).layer(Extension(schema(config)))
+    let schema = schema(config);
+    let mutations = Arc::new(Mutations::of(&schema.sdl()));
+    let api = ControlApi { schema, mutations };
+    Router::new().route(GRAPHQL_PATH, post(graphql)).layer(Extension(api))
+}
+
+/// The schema, and the names of its mutations.
+#[derive(Clone)]
+struct ControlApi {
+    schema: ControlSchema,
+    mutations: Arc<Mutations>,
 }
 
 fn schema(config: &WandbConfig) -> ControlSchema {
@@ -107,7 +122,7 @@ fn request_context<'a>(ctx: &async_graphql::Context<'a>) -> &'a RequestContext {
 
 async fn graphql(
     State(state): State<Wandb>,
-    Extension(schema): Extension<ControlSchema>,
+    Extension(api): Extension<ControlApi>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
@@ -120,15 +135,25 @@ async fn graphql(
     // Runs on the blocking pool: the cost of a document is bounded, but can be high.
     let work = move || {
         let mut request = read(&body)?;
-        match limits::parse(&request.query, &context.state.config) {
-            Ok(document) => request.set_parsed_query(document),
+        let operation = request.operation_name.clone();
+        let document = limits::parse(&request.query, &context.state.config);
+        let document = document.and_then(|document| {
+            api.mutations.check(&document, operation.as_deref())?;
+            Ok(document)
+        });
+        match document {
+            Ok(document) => {
+                operation::add_defaults(&document, operation.as_deref(), &mut request.variables);
+                request.set_parsed_query(document);
+            }
             Err(error) => {
                 let error = ServerError::new(error.message(), None);
                 return Ok(async_graphql::Response::from_errors(vec![error]));
             }
         }
         let request = request.data(context);
-        let answer = runtime.block_on(async { timeout(MAX_TIME, schema.execute(request)).await });
+        let answer =
+            runtime.block_on(async { timeout(MAX_TIME, api.schema.execute(request)).await });
         answer.map_err(|_| {
             let message = format!("the request took longer than {MAX_TIME:?}");
             ApiError::busy(message, Duration::from_secs(5))

@@ -5,7 +5,8 @@ use streamtable_server_core::{ApiError, random_hex};
 
 use super::file::File;
 use super::input::{
-    CreateRunFilesInput, NotifyScriptableRunAlertInput, UpsertBucketInput, UpsertModelInput,
+    CreateRunFilesInput, DeleteFilesInput, NotifyScriptableRunAlertInput, UpsertBucketInput,
+    UpsertModelInput,
 };
 use super::mutation_artifact::ArtifactMutation;
 use super::project::Project;
@@ -63,6 +64,7 @@ impl RunMutation {
             let run = catalog.change_run(id, input.change()).await?.ok_or_else(unknown)?;
             return Ok(Some(UpsertBucketPayload::new(run, false)));
         }
+        input.check_fork()?;
         let entity = request.entity(input.entity_name.clone());
         request.check_write(&entity)?;
         let project = input.model_name.clone().filter(|name| !name.is_empty());
@@ -111,6 +113,30 @@ impl RunMutation {
         }))
     }
 
+    /// Deletes files of runs.
+    async fn delete_files(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteFilesInput,
+    ) -> async_graphql::Result<Option<DeleteFilesPayload>> {
+        let request = request_context(ctx);
+        let catalog = &request.state.catalog;
+        let mut ids = Vec::new();
+        for id in &input.files {
+            let unknown = || ApiError::not_found("file not found");
+            let id = Id::parse(Kind::RunFile, id).ok_or_else(unknown)?;
+            let file = catalog.run_file_by_id(id).await?.ok_or_else(unknown)?;
+            let run = catalog.run_by_id(file.run_id).await?.ok_or_else(unknown)?;
+            if !request.sees(&run.project.entity) {
+                return Err(unknown().into());
+            }
+            request.check_write(&run.project.entity)?;
+            ids.push(id);
+        }
+        catalog.delete_run_files(ids).await?;
+        Ok(Some(DeleteFilesPayload { success: true }))
+    }
+
     /// Writes an alert from a run to the server's log.
     async fn notify_scriptable_run_alert(
         &self,
@@ -147,7 +173,7 @@ struct UpsertBucketPayload {
 impl UpsertBucketPayload {
     fn new(run: crate::catalog::Run, inserted: bool) -> Self {
         let server_settings = ServerSettings { none: false };
-        Self { bucket: Some(Run::new(run)), inserted, server_settings }
+        Self { bucket: Some(Run::started(run)), inserted, server_settings }
     }
 }
 
@@ -165,6 +191,12 @@ struct CreateRunFilesPayload {
 struct RunFileAddress {
     name: String,
     upload_url: Option<String>,
+}
+
+/// Whether the files were deleted.
+#[derive(SimpleObject)]
+struct DeleteFilesPayload {
+    success: bool,
 }
 
 /// Whether the alert was accepted.

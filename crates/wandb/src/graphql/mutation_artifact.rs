@@ -12,13 +12,15 @@ use super::file::{ArtifactManifest, File, FileConnection};
 use super::input::{
     AddAliasesInput, ArtifactManifestType, CommitArtifactInput, CreateArtifactFilesInput,
     CreateArtifactInput, CreateArtifactManifestInput, CreateArtifactTypeInput, DeleteAliasesInput,
-    UpdateArtifactInput, UpdateArtifactManifestInput, UseArtifactInput,
+    DeleteArtifactInput, TagInput, UpdateArtifactInput, UpdateArtifactManifestInput,
+    UseArtifactInput,
 };
 use super::mutation::MAX_FILES;
 use super::{RequestContext, request_context};
 use crate::Wandb;
 use crate::catalog::{
-    self, Id, Kind, ManifestKind, NO_PROJECT, NewArtifact, NewManifest, RunLocation, WholeArtifact,
+    self, ArtifactChange, Id, Kind, ManifestKind, NO_PROJECT, NewArtifact, NewManifest,
+    RunLocation, WholeArtifact,
 };
 use crate::storage::{MAX_MANIFEST_BYTES, is_file_path, merge_manifests};
 
@@ -207,11 +209,27 @@ impl ArtifactMutation {
             let gone = gone.filter(|alias| !wanted.contains(alias)).collect();
             catalog.change_aliases(artifact.clone(), wanted, gone).await?;
         }
-        let metadata = input.metadata.map(|text| text.0);
-        let ttl = input.ttl_duration_seconds.map(|seconds| seconds.0);
-        let artifact =
-            catalog.describe_artifact(artifact.id, input.description, metadata, ttl).await?;
+        let change = ArtifactChange {
+            description: input.description,
+            metadata: input.metadata.map(|text| text.0),
+            ttl_seconds: input.ttl_duration_seconds.map(|seconds| seconds.0),
+            tags: changed_tags(&artifact.tags, input.tags_to_add, input.tags_to_delete),
+        };
+        let artifact = catalog.change_artifact(artifact.id, change).await?;
         Ok(Some(UpdateArtifactPayload { artifact: artifact.map(Artifact) }))
+    }
+
+    /// Deletes an artifact.
+    async fn delete_artifact(
+        &self,
+        ctx: &Context<'_>,
+        input: DeleteArtifactInput,
+    ) -> async_graphql::Result<Option<DeleteArtifactPayload>> {
+        let request = request_context(ctx);
+        let artifact = writable(request, &input.artifact_id).await?;
+        let with_aliases = input.delete_aliases == Some(true);
+        request.state.catalog.delete_artifact(artifact.clone(), with_aliases).await?;
+        Ok(Some(DeleteArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
 
     async fn add_aliases(
@@ -237,6 +255,25 @@ impl ArtifactMutation {
         request.state.catalog.change_aliases(artifact, Vec::new(), aliases).await?;
         Ok(Some(DeleteAliasesPayload { success: true }))
     }
+}
+
+/// Returns an artifact's tags after a change, or `None` if they stay as they are.
+fn changed_tags(
+    tags: &[String],
+    add: Option<Vec<TagInput>>,
+    delete: Option<Vec<TagInput>>,
+) -> Option<Vec<String>> {
+    let names = |tags: Option<Vec<TagInput>>| {
+        tags.into_iter().flatten().map(|tag| tag.tag_name).collect::<Vec<_>>()
+    };
+    let (add, delete) = (names(add), names(delete));
+    if add.is_empty() && delete.is_empty() {
+        return None;
+    }
+    let new = add.into_iter().filter(|tag| !tags.contains(tag));
+    let mut changed: Vec<String> = tags.iter().cloned().chain(new).collect();
+    changed.retain(|tag| !delete.contains(tag));
+    Some(changed)
 }
 
 /// Returns an artifact if the caller may read it.
@@ -310,8 +347,18 @@ async fn base_manifest(
         Some(id) => Some(id),
         None => state.catalog.latest(artifact.collection.id).await?.map(|latest| latest.id),
     };
-    let Some(base_id) = base_id else { return Ok(None) };
-    let manifest = state.catalog.current_manifest(base_id).await?;
+    match base_id {
+        Some(base_id) => current_manifest(state, base_id).await,
+        None => Ok(None),
+    }
+}
+
+/// Reads the complete manifest of a committed artifact.
+pub(super) async fn current_manifest(
+    state: &Wandb,
+    artifact: i64,
+) -> Result<Option<Bytes>, ApiError> {
+    let manifest = state.catalog.current_manifest(artifact).await?;
     match manifest.and_then(|manifest| manifest.sha256) {
         Some(sha256) => read_manifest(state, &sha256).await.map(Some),
         None => Ok(None),
@@ -354,5 +401,6 @@ payload!(CreateArtifactFilesPayload, files: FileConnection, "The announced files
 payload!(CommitArtifactPayload, artifact: Option<Artifact>, "The committed artifact.");
 payload!(UseArtifactPayload, artifact: Option<Artifact>, "The artifact that the run uses.");
 payload!(UpdateArtifactPayload, artifact: Option<Artifact>, "The updated artifact.");
+payload!(DeleteArtifactPayload, artifact: Option<Artifact>, "The deleted artifact.");
 payload!(AddAliasesPayload, success: bool, "Whether the aliases were added.");
 payload!(DeleteAliasesPayload, success: bool, "Whether the aliases were removed.");

@@ -3,8 +3,10 @@
 use async_graphql::{Context, ID, Object};
 use streamtable_server_core::{ApiError, Right};
 
+use super::absent::{Sweep, SweepConnection, Trigger, ViewConnection};
 use super::artifact::{
-    Artifact, ArtifactCollection, ArtifactType, ArtifactTypeConnection, CollectionConnection,
+    Artifact, ArtifactCollection, ArtifactCollectionConnection, ArtifactType,
+    ArtifactTypeConnection,
 };
 use super::artifact::{Membership, split_name};
 use super::connection::connection;
@@ -109,7 +111,13 @@ impl Project {
         None
     }
 
-    async fn run(&self, ctx: &Context<'_>, name: String) -> async_graphql::Result<Option<Run>> {
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn run(
+        &self,
+        ctx: &Context<'_>,
+        name: String,
+        desc: Option<String>,
+    ) -> async_graphql::Result<Option<Run>> {
         Ok(self.find_run(ctx, &name).await?.map(Run::new))
     }
 
@@ -147,11 +155,67 @@ impl Project {
         Ok(RunConnection::page(runs, after.as_deref(), first))
     }
 
+    /// The runs, under the name that older clients use.
+    async fn buckets(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> async_graphql::Result<RunConnection> {
+        let runs = self.filtered_runs(ctx, None).await?.into_iter().map(Run::new).collect();
+        Ok(RunConnection::page(runs, after.as_deref(), first))
+    }
+
+    async fn repo(&self) -> Option<String> {
+        None
+    }
+
+    async fn docker_image(&self) -> Option<String> {
+        None
+    }
+
+    /// Reports and workspaces: none.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn all_views(
+        &self,
+        view_type: Option<String>,
+        view_name: Option<String>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> ViewConnection {
+        ViewConnection::page(Vec::new(), after.as_deref(), first)
+    }
+
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn sweeps(
+        &self,
+        filters: Option<JsonString>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> SweepConnection {
+        SweepConnection::page(Vec::new(), after.as_deref(), first)
+    }
+
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn sweep(&self, sweep_name: String) -> Option<Sweep> {
+        None
+    }
+
+    async fn total_sweeps(&self) -> i32 {
+        0
+    }
+
+    async fn triggers(&self) -> Vec<Trigger> {
+        Vec::new()
+    }
+
     /// The artifact with the given name, `collection:alias`.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
     async fn artifact(
         &self,
         ctx: &Context<'_>,
         name: String,
+        enable_tracking: Option<bool>,
     ) -> async_graphql::Result<Option<Artifact>> {
         let (collection, alias) = split_name(&name);
         let catalog = &request_context(ctx).state.catalog;
@@ -167,7 +231,7 @@ impl Project {
         ctx: &Context<'_>,
         name: String,
     ) -> async_graphql::Result<Option<Membership>> {
-        let found = self.artifact(ctx, name).await?;
+        let found = self.artifact(ctx, name, None).await?;
         Ok(found.map(|artifact| Membership(artifact.0)))
     }
 
@@ -188,10 +252,10 @@ impl Project {
         first: Option<i32>,
         filters: Option<JsonString>,
         order: Option<String>,
-    ) -> async_graphql::Result<CollectionConnection> {
+    ) -> async_graphql::Result<ArtifactCollectionConnection> {
         let found = request_context(ctx).state.catalog.collections(self.0.id, None).await?;
         let found = found.into_iter().map(ArtifactCollection::from).collect();
-        Ok(CollectionConnection::page(found, after.as_deref(), first))
+        Ok(ArtifactCollectionConnection::page(found, after.as_deref(), first))
     }
 
     async fn artifact_type(
@@ -217,3 +281,21 @@ impl Project {
 }
 
 connection!(ProjectConnection, ProjectEdge, Project);
+
+impl ProjectConnection {
+    /// Returns a page of an entity's projects, of none if the caller may not read them.
+    pub(super) async fn of_entity(
+        request: &RequestContext,
+        entity: Option<String>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> async_graphql::Result<Self> {
+        let entity = request.entity(entity);
+        let projects = match request.sees(&entity) {
+            true => request.state.catalog.projects(&entity).await?,
+            false => Vec::new(),
+        };
+        let projects = projects.into_iter().map(Project).collect();
+        Ok(Self::page(projects, after.as_deref(), first))
+    }
+}

@@ -1,12 +1,11 @@
 //! Queries.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
-use streamtable_server_core::Right;
 
 use super::artifact::{Artifact, ArtifactCollection};
 use super::project::{Project, ProjectConnection};
 use super::request_context;
-use super::user::{Entity, ServerInfo, ServerSettings, User};
+use super::user::{Entity, ServerInfo, ServerSettings, User, UserConnection};
 use crate::catalog::{Id, Kind};
 
 pub(super) struct Query;
@@ -16,12 +15,15 @@ pub(super) struct Query;
 impl Query {
     /// The authenticated user.
     async fn viewer(&self, ctx: &Context<'_>) -> Option<User> {
+        Some(User::viewer(request_context(ctx)))
+    }
+
+    /// The users whose name or e-mail address is given. A key sees only its own owner.
+    async fn users(&self, ctx: &Context<'_>, query: Option<String>) -> UserConnection {
         let request = request_context(ctx);
-        Some(User {
-            name: request.key.name.clone(),
-            entity: Some(request.default_entity().to_owned()),
-            is_admin: request.principal.right == Right::Admin,
-        })
+        let own = User::viewer(request);
+        let is_own = query.is_none_or(|name| name == own.name || name == request.default_entity());
+        UserConnection::page(is_own.then_some(own).into_iter().collect(), None, None)
     }
 
     async fn server_info(&self) -> Option<ServerInfo> {
@@ -65,15 +67,7 @@ impl Query {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<ProjectConnection> {
-        let request = request_context(ctx);
-        let entity = request.entity(entity_name);
-        let projects = if request.sees(&entity) {
-            request.state.catalog.projects(&entity).await?
-        } else {
-            Vec::new()
-        };
-        let projects = projects.into_iter().map(Project).collect();
-        Ok(ProjectConnection::page(projects, after.as_deref(), first))
+        ProjectConnection::of_entity(request_context(ctx), entity_name, after, first).await
     }
 
     async fn artifact(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<Artifact>> {

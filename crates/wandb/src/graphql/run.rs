@@ -3,8 +3,8 @@
 use async_graphql::{Context, ID, Object, SimpleObject, Value as Json_};
 use streamtable_server_core::{ApiError, Right};
 
-use super::artifact::VersionConnection;
-use super::connection::connection;
+use super::artifact::{Artifact, ArtifactConnection, InputArtifactConnection};
+use super::connection::{PageInfo, connection};
 use super::file::{File, FileConnection};
 use super::history::{self, History};
 use super::project::Project;
@@ -24,15 +24,22 @@ pub(super) struct Run {
     run: catalog::Run,
     /// Whether the client asked for the run as `bucket`, which offers upload URLs.
     is_bucket: bool,
+    /// Whether the client just opened the run for writing.
+    is_started: bool,
 }
 
 impl Run {
     pub(super) fn new(run: catalog::Run) -> Self {
-        Self { run, is_bucket: false }
+        Self { run, is_bucket: false, is_started: false }
+    }
+
+    /// Returns a run that a client just opened for writing.
+    pub(super) fn started(run: catalog::Run) -> Self {
+        Self { run, is_bucket: false, is_started: true }
     }
 
     pub(super) fn bucket(run: catalog::Run) -> Self {
-        Self { run, is_bucket: true }
+        Self { run, is_bucket: true, is_started: false }
     }
 
     async fn rows(&self, ctx: &Context<'_>) -> Result<History, ApiError> {
@@ -163,7 +170,13 @@ impl Run {
     }
 
     /// The run's own next line. For a table with other writers, its number of rows.
+    ///
+    /// A run that was just opened has none: a client that resumes the run has asked for the number
+    /// before; another starts over, and its rows replace those with the same number.
     async fn history_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
+        if self.is_started {
+            return Ok(Int64(0));
+        }
         Ok(Int64(self.rows(ctx).await?.line_count()))
     }
 
@@ -192,7 +205,8 @@ impl Run {
 
     async fn history_keys(&self, ctx: &Context<'_>) -> async_graphql::Result<Json> {
         // Not through `serde_json::Value`, which does not keep the column order.
-        Ok(Json(async_graphql::to_value(self.rows(ctx).await?.keys())?))
+        let keys = self.rows(ctx).await?.keys(&request_context(ctx).state).await?;
+        Ok(Json(async_graphql::to_value(keys)?))
     }
 
     /// Rows as JSON texts: those with a step in `minStep..maxStep`, or an evenly spaced sample of
@@ -230,10 +244,19 @@ impl Run {
         Ok(lists)
     }
 
-    /// Parquet files of the run. Always empty: clients fall back to reading pages.
-    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
-    async fn parquet_history(&self, live_keys: Option<Vec<String>>) -> ParquetHistory {
-        ParquetHistory { parquet_urls: Vec::new(), live_data: Json(Json_::List(Vec::new())) }
+    /// Rows outside of Parquet files: all rows that have one of the keys, since no files are
+    /// offered. If the only key is `_step`, the first row is enough: the current SDK asks where such
+    /// rows begin, and reads them page by page. Legacy clients, which want all, use an alias.
+    async fn parquet_history(
+        &self,
+        ctx: &Context<'_>,
+        live_keys: Option<Vec<String>>,
+    ) -> async_graphql::Result<ParquetHistory> {
+        let keys = live_keys.unwrap_or_default();
+        let is_probe = keys == ["_step"] && ctx.field().alias().is_none();
+        let limit = if is_probe { 1 } else { u64::MAX };
+        let rows = self.rows(ctx).await?.live(&request_context(ctx).state, &keys, limit).await?;
+        Ok(ParquetHistory { parquet_urls: Vec::new(), live_data: Json(Json_::List(rows)) })
     }
 
     /// System metrics as JSON texts.
@@ -247,6 +270,27 @@ impl Run {
         let lines = lines.await?.into_iter().map(|(_, text)| text).collect();
         let limit = usize::try_from(samples.unwrap_or(SAMPLES)).unwrap_or(0);
         Ok(history::thin(lines, limit))
+    }
+
+    /// Lines of the console: the `last` ones, or those after a cursor.
+    #[expect(unused_variables, reason = "accepted for compatibility with clients, and ignored")]
+    async fn log_lines(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+        last: Option<i32>,
+        use_improved_pagination: Option<bool>,
+    ) -> async_graphql::Result<LogLineConnection> {
+        let catalog = &request_context(ctx).state.catalog;
+        let count = catalog.line_count(self.run.id, LineFile::Output).await?;
+        let from = match last {
+            Some(last) => count.saturating_sub(i64::from(last)).max(0),
+            None => after.and_then(|cursor| cursor.parse::<i64>().ok()).map_or(0, |line| line + 1),
+        };
+        let limit = i64::from(last.or(first).unwrap_or(SAMPLES)).clamp(0, history::MAX_ROWS as i64);
+        let lines = catalog.lines(self.run.id, LineFile::Output, from, limit).await?;
+        Ok(LogLineConnection::new(lines, count))
     }
 
     async fn file_count(&self, ctx: &Context<'_>) -> async_graphql::Result<i32> {
@@ -263,7 +307,9 @@ impl Run {
         pattern: Option<String>,
     ) -> async_graphql::Result<FileConnection> {
         let request = request_context(ctx);
-        let names: Vec<String> = names.into_iter().flatten().flatten().collect();
+        // `wandb verify` asks for `./a`, which it saved as `a`.
+        let plain = |name: String| name.strip_prefix("./").map(str::to_owned).unwrap_or(name);
+        let names: Vec<String> = names.into_iter().flatten().flatten().map(plain).collect();
         let mut files = request.state.catalog.run_files(self.run.id).await?;
         if let Some(pattern) = pattern.as_deref().filter(|pattern| !pattern.is_empty()) {
             files.retain(|file| super::filter::like(pattern, &file.path));
@@ -289,9 +335,13 @@ impl Run {
         ctx: &Context<'_>,
         after: Option<String>,
         first: Option<i32>,
-    ) -> async_graphql::Result<VersionConnection> {
+    ) -> async_graphql::Result<ArtifactConnection> {
         let all = request_context(ctx).state.catalog.artifacts_of_run(self.run.id).await?;
-        Ok(VersionConnection::page(all, after.as_deref(), first))
+        Ok(ArtifactConnection::page(
+            all.into_iter().map(Artifact).collect(),
+            after.as_deref(),
+            first,
+        ))
     }
 
     async fn input_artifacts(
@@ -299,13 +349,57 @@ impl Run {
         ctx: &Context<'_>,
         after: Option<String>,
         first: Option<i32>,
-    ) -> async_graphql::Result<VersionConnection> {
+    ) -> async_graphql::Result<InputArtifactConnection> {
         let all = request_context(ctx).state.catalog.inputs_of_run(self.run.id).await?;
-        Ok(VersionConnection::page(all, after.as_deref(), first))
+        Ok(InputArtifactConnection::page(
+            all.into_iter().map(Artifact).collect(),
+            after.as_deref(),
+            first,
+        ))
     }
 }
 
 connection!(RunConnection, RunEdge, Run);
+
+/// A page of console lines.
+#[derive(SimpleObject)]
+pub(super) struct LogLineConnection {
+    edges: Vec<LogLineEdge>,
+    page_info: PageInfo,
+}
+
+/// An edge of a connection of console lines.
+#[derive(SimpleObject)]
+pub(super) struct LogLineEdge {
+    node: LogLine,
+    cursor: String,
+}
+
+/// A line of the console. Its time and its level are not stored.
+#[derive(SimpleObject)]
+pub(super) struct LogLine {
+    number: i64,
+    timestamp: Option<DateTime>,
+    level: Option<String>,
+    label: Option<String>,
+    line: String,
+}
+
+impl LogLineConnection {
+    /// Creates a page of numbered lines, out of `count`.
+    fn new(lines: Vec<(i64, String)>, count: i64) -> Self {
+        let last = lines.last().map(|(number, _)| *number);
+        let page_info = PageInfo {
+            end_cursor: last.map(|number| number.to_string()),
+            has_next_page: last.is_some_and(|number| number + 1 < count),
+        };
+        let edges = lines.into_iter().map(|(number, line)| LogLineEdge {
+            node: LogLine { number, timestamp: None, level: None, label: None, line },
+            cursor: number.to_string(),
+        });
+        Self { edges: edges.collect(), page_info }
+    }
+}
 
 /// Parquet files of a run.
 #[derive(SimpleObject)]

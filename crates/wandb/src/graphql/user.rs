@@ -1,19 +1,31 @@
 //! GraphQL types of users and entities.
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, Name, Object, SimpleObject, Value};
 use streamtable_server_core::Right;
 use streamtable_wire::GZIP_FEATURE;
 
+use super::absent::{IntegrationConnection, Member};
 use super::connection::connection;
-use super::project::Project;
-use super::request_context;
-use super::scalar::{DateTime, Json};
+use super::project::{Project, ProjectConnection};
+use super::scalar::{DateTime, Int64, Json};
+use super::{RequestContext, request_context};
 
 /// The owner of an API key.
 pub(super) struct User {
     pub(super) name: String,
     pub(super) entity: Option<String>,
     pub(super) is_admin: bool,
+}
+
+impl User {
+    /// Returns the owner of the request's key.
+    pub(super) fn viewer(request: &RequestContext) -> Self {
+        Self {
+            name: request.key.name.clone(),
+            entity: Some(request.default_entity().to_owned()),
+            is_admin: request.principal.right == Right::Admin,
+        }
+    }
 }
 
 /// The owner of an API key.
@@ -65,7 +77,27 @@ impl User {
     async fn deleted_at(&self) -> Option<DateTime> {
         None
     }
+
+    async fn photo_url(&self) -> Option<String> {
+        None
+    }
+
+    async fn account_type(&self) -> Option<String> {
+        None
+    }
+
+    /// The projects of the user's default entity.
+    async fn projects(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> async_graphql::Result<ProjectConnection> {
+        ProjectConnection::of_entity(request_context(ctx), self.entity.clone(), after, first).await
+    }
 }
+
+connection!(UserConnection, UserEdge, User);
 
 /// An entity: the owner of projects.
 pub(super) struct Entity {
@@ -102,6 +134,72 @@ impl Entity {
     ) -> async_graphql::Result<Option<Project>> {
         Project::find(request_context(ctx), name, Some(self.name.clone())).await
     }
+
+    async fn projects(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> async_graphql::Result<ProjectConnection> {
+        ProjectConnection::of_entity(request_context(ctx), Some(self.name.clone()), after, first)
+            .await
+    }
+
+    async fn entity_type(&self) -> &str {
+        "user"
+    }
+
+    /// Whether the name could be given to a new entity.
+    async fn available(&self) -> bool {
+        false
+    }
+
+    async fn photo_url(&self) -> Option<String> {
+        None
+    }
+
+    async fn read_only_admin(&self) -> bool {
+        false
+    }
+
+    async fn private_only(&self) -> bool {
+        true
+    }
+
+    async fn storage_bytes(&self) -> Int64 {
+        Int64(0)
+    }
+
+    async fn code_saving_enabled(&self) -> bool {
+        true
+    }
+
+    async fn default_access(&self) -> Option<String> {
+        Some("PRIVATE".to_owned())
+    }
+
+    async fn is_paid(&self) -> bool {
+        true
+    }
+
+    /// Whether clients compute digests with another algorithm. The server stores MD5 digests.
+    async fn xxhash_digests_enabled(&self) -> bool {
+        false
+    }
+
+    /// The members of a team. The server has keys instead.
+    async fn members(&self) -> Vec<Member> {
+        Vec::new()
+    }
+
+    /// The services that the server notifies for W&B automations: none.
+    async fn integrations(
+        &self,
+        after: Option<String>,
+        first: Option<i32>,
+    ) -> IntegrationConnection {
+        IntegrationConnection::page(Vec::new(), after.as_deref(), first)
+    }
 }
 
 connection!(EntityConnection, EntityEdge, Entity);
@@ -135,8 +233,11 @@ impl ServerInfo {
         vec![ServerFeature { name: GZIP_FEATURE.to_owned(), is_enabled: true }]
     }
 
+    /// The versions of the clients that the server supports: all of them.
     async fn cli_version_info(&self) -> Json {
-        Json(async_graphql::Value::Object(Default::default()))
+        let versions = [("min_cli_version", "0.15.0"), ("max_cli_version", "99.0.0")];
+        let versions = versions.map(|(name, version)| (Name::new(name), Value::from(version)));
+        Json(Value::Object(versions.into_iter().collect()))
     }
 
     async fn latest_local_version_info(&self) -> Option<LocalVersionInfo> {

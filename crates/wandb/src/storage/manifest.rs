@@ -74,6 +74,31 @@ pub(crate) fn merge(
     Ok(Merged { bytes, files, file_count, size })
 }
 
+/// A file that a manifest lists, but whose content is elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    /// Whatever identifies the content at its address, such as an ETag.
+    pub(crate) digest: String,
+    pub(crate) size: i64,
+}
+
+/// Returns the references of a manifest.
+pub(crate) fn references(manifest: &[u8]) -> Result<Vec<Reference>, CatalogError> {
+    let contents = parse(manifest)?.contents.into_iter();
+    let references = contents.filter_map(|(name, entry)| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(Reference {
+            address: text("ref")?,
+            digest: text("digest").unwrap_or_default(),
+            size: entry.get("size").and_then(Value::as_i64).unwrap_or(0),
+            name,
+        })
+    });
+    Ok(references.collect())
+}
+
 fn parse(bytes: &[u8]) -> Result<Document, CatalogError> {
     serde_json::from_slice(bytes)
         .map_err(|error| CatalogError::refused(format!("invalid manifest: {error}")))
@@ -111,5 +136,18 @@ mod tests {
         assert_eq!(names(&full), [("b", "3")]);
         assert!(merge(None, &[]).is_err());
         assert!(merge(None, &[(Full, "x".into())]).is_err());
+    }
+
+    #[test]
+    fn only_references_have_an_address() {
+        let manifest = br#"{"contents":{"a":{"digest":"1","size":3},
+            "b":{"digest":"2","ref":"s3://c/b","size":5}}}"#;
+        let reference = Reference {
+            name: "b".to_owned(),
+            address: "s3://c/b".to_owned(),
+            digest: "2".to_owned(),
+            size: 5,
+        };
+        assert_eq!(references(manifest).unwrap(), [reference]);
     }
 }

@@ -7,23 +7,48 @@ mod sign;
 mod upload;
 
 use axum::Router;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ORIGIN, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use streamtable_schema::TablePath;
+use streamtable_server_core::{BaseUrl, WebOrigin};
 
 use crate::Wandb;
 
 pub(crate) use content::mimetype;
-pub(crate) use manifest::{MAX_MANIFEST_BYTES, merge as merge_manifests};
+pub(crate) use manifest::{
+    MAX_MANIFEST_BYTES, Reference, merge as merge_manifests, references as manifest_references,
+};
 pub(crate) use sign::Signer;
 pub(crate) use upload::named_sha256;
 
 pub(crate) fn router() -> Router<Wandb> {
     Router::new()
-        .route("/storage/{*slot}", put(upload::put).get(download::signed))
+        .route("/storage/{*slot}", put(upload::put).get(download::signed).options(preflight))
         .route("/files/{entity}/{project}/{run}/{*path}", get(download::run_file))
         .route("/artifacts/{entity}/{*digest}", get(download::artifact_v1))
         .route("/artifactsV2/{region}/{entity}/{*rest}", get(download::artifact_v2))
+}
+
+/// Answers a browser's question which origins may use signed URLs: this server's own.
+async fn preflight(base: BaseUrl, headers: HeaderMap) -> Response {
+    let origin = |text: &HeaderValue| text.to_str().ok()?.parse::<WebOrigin>().ok();
+    let own = WebOrigin::of_url(&base.0).ok();
+    let asking = headers.get(ORIGIN).filter(|text| own.is_some() && origin(text) == own);
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let answer = response.headers_mut();
+    answer.insert(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = asking {
+        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, PUT"));
+        answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+    }
+    response
 }
 
 /// The target of a signed URL.

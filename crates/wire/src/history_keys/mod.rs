@@ -3,11 +3,14 @@
 
 mod columns;
 mod ordered;
+mod previous;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
-use streamtable_schema::{Schema, Type};
+use streamtable_schema::{Row, Schema, Type, Value};
 
 use crate::cell;
 
@@ -40,6 +43,9 @@ pub struct ColumnKeys {
     /// Each type and the number of its cells.
     #[serde(default, deserialize_with = "null_is_default")]
     pub type_counts: Vec<TypeCount>,
+    /// The newest value, if it is known and short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_value: Option<serde_json::Value>,
 }
 
 /// A type of a column's cells, and their number.
@@ -73,13 +79,45 @@ impl HistoryKeys {
         let columns = schema.columns().iter().map(|column| {
             (
                 columns::escape(&column.name),
-                ColumnKeys { type_counts: counts(&column.ty, MAX_DESCRIBED_DEPTH) },
+                ColumnKeys {
+                    type_counts: counts(&column.ty, MAX_DESCRIBED_DEPTH),
+                    previous_value: None,
+                },
             )
         });
         Self {
             last_step: i64::try_from(rows).map_or(i64::MAX, |rows| rows - 1),
             keys: columns.collect(),
         }
+    }
+
+    /// Adds the newest values of columns, and of the fields of structs as dotted names.
+    ///
+    /// `newest` are the table's last rows, the newest first. A column without a value in them, and a
+    /// list or a long text, is left without a newest value.
+    #[must_use]
+    pub fn with_newest<'a>(self, newest: impl IntoIterator<Item = &'a Row>) -> Self {
+        let mut values = Vec::new();
+        for row in newest {
+            previous::scalars(row, "", MAX_DESCRIBED_DEPTH, &mut values);
+        }
+        let mut found: HashMap<String, Value> = HashMap::new();
+        let mut fields = Vec::new();
+        for (name, value) in values {
+            if !found.contains_key(&name) {
+                fields.push((name.clone(), previous::described(&value)));
+                found.insert(name, value);
+            }
+        }
+        let mut keys: Vec<(String, ColumnKeys)> = self.keys.into_entries();
+        for (name, keys) in &mut keys {
+            keys.previous_value = found.remove(name.as_str()).and_then(|it| previous::json(&it));
+        }
+        let fields = fields.into_iter().filter_map(|(name, mut keys)| {
+            keys.previous_value = previous::json(&found.remove(&name)?);
+            Some((name, keys))
+        });
+        Self { keys: keys.into_iter().chain(fields).collect(), ..self }
     }
 
     /// Returns the number of the next row.

@@ -22,6 +22,11 @@ impl<T> Ordered<T> {
         self.entries.iter()
     }
 
+    /// Returns the entries in order.
+    pub fn into_entries(self) -> Vec<(String, T)> {
+        self.entries
+    }
+
     /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -145,3 +145,24 @@ fn large_documents() {
     let columns = parse(&format!(r#"{{"keys":{{"c":{{"typeCounts":[{maps}]}}}}}}"#)).columns();
     assert_eq!(columns.len(), 1);
 }
+
+#[test]
+fn the_newest_values_do_not_change_the_columns() {
+    let rows = [
+        row! { "a" => 1, "d" => row! { "x" => 2.5, "y.z" => "t", "l" => [1] } },
+        row! { "a" => 7, "b" => true, "long" => "x".repeat(1000), "nan" => f64::NAN },
+    ];
+    let mut schema = Schema::new(ColumnPolicy::Evolve);
+    for row in &rows {
+        schema.admit(row).unwrap();
+    }
+    let plain = HistoryKeys::new(&schema, 2);
+    let keys = plain.clone().with_newest(rows.iter());
+    assert_eq!(keys.columns(), plain.columns());
+    let values = keys.keys.iter().filter_map(|(name, keys)| {
+        Some((name.as_str(), keys.previous_value.as_ref()?.to_string()))
+    });
+    let values: Vec<_> = values.collect();
+    let expected = [("a", "1"), ("b", "true"), ("d.x", "2.5"), (r"d.y\.z", "\"t\"")];
+    assert_eq!(values, expected.map(|(name, value)| (name, value.to_owned())));
+}

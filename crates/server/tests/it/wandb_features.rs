@@ -1,0 +1,224 @@
+//! What W&B clients expect beside rows: deletions, refusals, states, and pages.
+
+use serde_json::{Value, json};
+use streamtable_server::Right;
+
+use crate::support::{Running, basic, send};
+
+const SHARED: [(&str, &str); 2] =
+    [("x-wandb-use-async-filestream", "true"), ("x-wandb-async-client-id", "w1")];
+
+fn row(i: u32) -> String {
+    json!({ "files": { "wandb-history.jsonl": { "offset": i, "content": [
+        json!({ "i": i, "_step": i }).to_string()] } } })
+    .to_string()
+}
+
+/// Returns the first error of a request.
+async fn refusal(server: &Running, query: &str, variables: Value) -> String {
+    let answer = server.ask_as(&server.key, query, variables).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let message = answer.json()["errors"][0]["message"].take();
+    message.as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned()
+}
+
+async fn run_field(server: &Running, run: &str, field: &str) -> Value {
+    let query = format!(
+        "{{ project(name: \"p\", entityName: \"me\") {{ run(name: \"{run}\") {{ x: {field} }} }} }}"
+    );
+    server.ask(&query, json!({})).await["project"]["run"]["x"].take()
+}
+
+#[tokio::test]
+async fn missing_mutations_are_errors() {
+    let server = Running::start().await;
+    for (mutation, reason) in [
+        ("linkArtifact(input: {}) { versionIndex }", "no registry"),
+        ("rewindRun(input: {}) { rewoundRun { id } }", "cannot rewind"),
+        ("deleteRun(input: {}) { clientMutationId }", "append-only"),
+        ("upsertSweep(input: {}) { sweep { name } }", "no sweeps"),
+        ("inventedLater(input: {}) { success }", "nothing was changed"),
+    ] {
+        let said = refusal(&server, &format!("mutation M {{ {mutation} }}"), json!({})).await;
+        assert!(said.contains(reason), "{mutation}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn defaults_of_variables_apply_to_conditions() {
+    let server = Running::start().await;
+    let query = "query Q($yes: Boolean = true, $no: Boolean = false) { viewer {
+        a: username @include(if: $yes) b: username @skip(if: $no) c: username @skip(if: $yes) } }";
+    let viewer = server.ask(query, json!({})).await["viewer"].take();
+    assert_eq!(viewer, json!({ "a": "me", "b": "me" }));
+    let viewer = server.ask(query, json!({ "yes": false })).await["viewer"].take();
+    assert_eq!(viewer, json!({ "b": "me", "c": "me" }));
+}
+
+#[tokio::test]
+async fn the_newest_values_of_columns_are_described() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let lines = [
+        r#"{"loss":0.5,"_step":1}"#,
+        r#"{"loss":0.1,"_step":2}"#,
+        r#"{"dict":{"a":1.0,"b.c":2},"text":"x","_step":3}"#,
+    ];
+    let body = json!({ "files": { "wandb-history.jsonl": { "offset": 0, "content": lines } } });
+    assert_eq!(server.post("me/p/r", &[], &body.to_string()).await.status, 200);
+    let keys = run_field(&server, "r", "historyKeys").await["keys"].take();
+    for (name, value) in [
+        ("loss", json!(0.1)),
+        ("text", json!("x")),
+        ("dict.a", json!(1.0)),
+        (r"dict.b\.c", json!(2)),
+    ] {
+        assert_eq!(keys[name]["previousValue"], value, "{name}: {keys}");
+        assert!(!keys[name]["typeCounts"].as_array().unwrap().is_empty(), "{name}: {keys}");
+    }
+    assert_eq!(keys["dict"], Value::Null, "{keys}");
+    // Legacy clients take the number of rows from here.
+    assert_eq!(keys["_step"]["typeCounts"][0]["count"], 3, "{keys}");
+    let query = "query S($spec: JSONString!) { project(name: \"p\", entityName: \"me\") {
+        run(name: \"r\") { sampledHistory(specs: [$spec]) } } }";
+    let spec = json!({ "keys": ["dict.a"] }).to_string();
+    let data = server.ask(query, json!({ "spec": spec })).await;
+    assert_eq!(data["project"]["run"]["sampledHistory"], json!([[{ "dict.a": 1.0 }]]));
+}
+
+#[tokio::test]
+async fn a_run_that_is_opened_starts_at_line_zero() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    for i in 0..3 {
+        assert_eq!(server.post("me/p/r", &[], &row(i)).await.status, 200);
+    }
+    // A client that resumes asks for the number of lines; one that starts over does not.
+    assert_eq!(run_field(&server, "r", "historyLineCount").await, 3);
+    let opened = server.make_run("me", "p", "r").await;
+    assert_eq!(opened["bucket"]["historyLineCount"], 0);
+}
+
+#[tokio::test]
+async fn console_lines_are_paged() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let lines: Vec<String> = (0..5).map(|i| format!("line {i}")).collect();
+    let body = json!({ "files": { "output.log": { "offset": 0, "content": lines } } });
+    assert_eq!(server.post("me/p/r", &[], &body.to_string()).await.status, 200);
+    for (arguments, expected, more) in [
+        ("first: 2", &lines[..2], true),
+        ("first: 2, after: \"1\", useImprovedPagination: true", &lines[2..4], true),
+        ("first: 2, after: \"3\"", &lines[4..], false),
+        ("last: 2", &lines[3..], false),
+        ("last: 9", &lines[..], false),
+        ("first: 0", &[], false),
+    ] {
+        let field = format!(
+            "logLines({arguments}) {{ edges {{ node {{ number line }} }} pageInfo {{ hasNextPage }} }}"
+        );
+        let page = run_field(&server, "r", &field).await;
+        let found: Vec<&str> = page["edges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|edge| edge["node"]["line"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, expected, "{arguments}");
+        assert_eq!(page["pageInfo"]["hasNextPage"], more, "{arguments}");
+    }
+}
+
+#[tokio::test]
+async fn forks_are_refused() {
+    let server = Running::start().await;
+    let query = "mutation U($config: JSONString) { upsertBucket(input: {entityName: \"me\",
+        modelName: \"p\", name: \"fork\", config: $config}) { inserted } }";
+    let origin = json!({ "run_id": "r", "step": 2 });
+    let config = json!({ "_wandb": { "value": { "branch_point": origin } } }).to_string();
+    let said = refusal(&server, query, json!({ "config": config })).await;
+    assert!(said.contains("cannot fork"), "{said}");
+    let config = json!({ "_wandb": { "value": { "branch_point": null } } }).to_string();
+    server.ask(query, json!({ "config": config })).await;
+}
+
+#[tokio::test]
+async fn only_unnamed_writers_reopen_a_finished_run() {
+    let server = Running::start().await;
+    let end = json!({ "complete": true, "exitcode": 0 }).to_string();
+    for (run, headers, expected) in
+        [("shared", &SHARED[..], "finished"), ("t", &SHARED[..1], "running")]
+    {
+        server.make_run("me", "p", run).await;
+        let path = format!("me/p/{run}");
+        assert_eq!(server.post(&path, headers, &row(0)).await.status, 200);
+        assert_eq!(server.post(&path, headers, &end).await.status, 200);
+        assert_eq!(server.post(&path, headers, &row(1)).await.status, 200);
+        assert_eq!(run_field(&server, run, "state").await, expected, "{run}");
+        assert_eq!(run_field(&server, run, "historyLineCount").await, 2, "{run}");
+    }
+}
+
+#[tokio::test]
+async fn files_of_runs_are_deleted() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let create = "mutation F($n: String!) { createRunFiles(input: {entityName: \"me\",
+        projectName: \"p\", runName: \"r\", files: [$n]}) { files { uploadUrl } } }";
+    for name in ["a.txt", "b.txt"] {
+        let data = server.ask(create, json!({ "n": name })).await;
+        let url = data["createRunFiles"]["files"][0]["uploadUrl"].as_str().unwrap();
+        assert_eq!(send("PUT", url, &[], "content").await.status, 200);
+    }
+    let files = run_field(&server, "r", "files { edges { node { id name } } }").await;
+    let ids = [&files["edges"][0]["node"]["id"]];
+    let delete = "mutation D($files: [ID!]!, $p: Int) { deleteFiles(input: {files: $files,
+        projectId: $p}) { success } }";
+    let stranger = server.catalog().add_key("k", Some("other"), Right::Write).await.unwrap().secret;
+    let answer = server.ask_as(&stranger, delete, json!({ "files": ids })).await;
+    assert!(answer.text().contains("file not found"), "{}", answer.text());
+    let data = server.ask(delete, json!({ "files": ids, "p": 1 })).await;
+    assert_eq!(data["deleteFiles"]["success"], true);
+    let files = run_field(&server, "r", "files { edges { node { name } } }").await;
+    assert_eq!(files["edges"], json!([{ "node": { "name": "b.txt" } }]));
+    assert!(refusal(&server, delete, json!({ "files": ids })).await.contains("file not found"));
+}
+
+#[tokio::test]
+async fn pages_of_projects_are_redirected() {
+    let server = Running::start().await;
+    for (path, status, part) in [
+        ("/me/p/workspace", 308, "/me/p"),
+        ("/me/p/artifacts/dataset/data/v0", 308, "/me/p"),
+        ("/me/p/runs", 308, "/me/p"),
+        ("/me/p/runs/r/files/x", 308, "/?exp="),
+        ("/me/p/reports/x", 404, ""),
+        ("/me/p/nothing", 404, ""),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.header("location").starts_with(part), "{path}");
+    }
+    assert!(server.get("/me/p/reports/x").await.text().contains("no reports"));
+}
+
+#[tokio::test]
+async fn only_own_pages_may_use_signed_urls() {
+    let server = Running::start().await;
+    let url = format!("{}/storage/run/1/a", server.url);
+    let auth = basic(&server.key);
+    for (origin, expected) in [(&*server.url, &*server.url), ("http://evil.example", "")] {
+        let headers = [("origin", origin), ("authorization", &auth)];
+        let answer = send("OPTIONS", &url, &headers, "").await;
+        assert_eq!(answer.status, 204);
+        assert_eq!(answer.header("access-control-allow-origin"), expected, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn versions_of_all_clients_are_supported() {
+    let server = Running::start().await;
+    let data = server.ask("{ serverInfo { cliVersionInfo } }", json!({})).await;
+    let versions = &data["serverInfo"]["cliVersionInfo"];
+    assert!(versions["max_cli_version"].is_string() && versions["min_cli_version"].is_string());
+}

@@ -1,0 +1,187 @@
+//! Finds and reads the rows of a range of steps.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use futures_util::TryStreamExt;
+use streamtable_schema::TablePath;
+use streamtable_store::{ReadRow, SqlQuery, TableInfo};
+
+use streamtable_server_core::ApiError;
+
+use crate::Wandb;
+
+/// Number of rows per read from the store.
+const CHUNK: usize = 4096;
+
+/// Positions closer than this are read together.
+const MAX_GAP: u64 = 16;
+
+/// Timeout of the search for steps.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A row with the step under which clients see it.
+pub(super) type Numbered = (i64, ReadRow);
+
+/// A step and the position of its row.
+pub(super) type Place = (i64, u64);
+
+/// The rows of a table by their steps. Rows without steps of their own are numbered by their index.
+pub(super) struct Places<'a> {
+    pub(super) table: &'a TablePath,
+    pub(super) info: &'a TableInfo,
+    /// Whether rows are identified by their own steps.
+    pub(super) has_steps: bool,
+}
+
+impl Places<'_> {
+    /// Returns the places of the first `limit` rows with a step in `steps`, in step order.
+    pub(super) async fn find(
+        &self,
+        state: &Wandb,
+        steps: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<Place>, ApiError> {
+        if steps.is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let index = steps.start.max(0);
+        let count = u64::try_from(steps.end.saturating_sub(index)).unwrap_or(0).min(limit as u64);
+        let (table, position) = self.names();
+        if self.has_steps {
+            let sql = format!(
+                "SELECT coalesce(\"_step\", {position}) AS step, {position} FROM {table} \
+                 WHERE (\"_step\" >= {min} AND \"_step\" < {max}) OR (\"_step\" IS NULL \
+                 AND {position} >= {min} AND {position} < {max}) \
+                 ORDER BY step, {position} LIMIT {limit}",
+                // SQL has no literal for the smallest number.
+                min = steps.start.max(-i64::MAX),
+                max = steps.end,
+            );
+            let found = self.query(state, sql).await?;
+            return Ok(found.into_iter().map(|(step, at)| (step, at as u64)).collect());
+        }
+        if self.has_holes() {
+            let sql =
+                format!("SELECT {position}, {position} FROM {table} LIMIT {count} OFFSET {index}");
+            let found = self.query(state, sql).await?.into_iter().zip(index..);
+            return Ok(found.map(|((_, at), step)| (step, at as u64)).collect());
+        }
+        let end = self.info.end.min((index as u64).saturating_add(count));
+        Ok((index as u64..end).map(|at| (at as i64, at)).collect())
+    }
+
+    /// Reads the rows at the given places, in their order.
+    pub(super) async fn read(
+        &self,
+        state: &Wandb,
+        places: &[Place],
+        mut each: impl FnMut(Numbered) -> Result<(), ApiError> + Send,
+    ) -> Result<(), ApiError> {
+        for places in runs(places) {
+            let (from, end) = (places[0].1, places[places.len() - 1].1 + 1);
+            let mut wanted = places.iter().copied().peekable();
+            let rows = state.store.read(self.table, from, (end - from) as usize).await?;
+            for row in rows {
+                if let Some((step, _)) = wanted.next_if(|(_, at)| *at == row.position) {
+                    each((step, row))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the first `limit` rows in order of arrival, or every `stride`-th block of them.
+    pub(super) async fn scan(
+        &self,
+        state: &Wandb,
+        limit: u64,
+        stride: u64,
+        mut each: impl FnMut(Numbered) -> Result<(), ApiError> + Send,
+    ) -> Result<(), ApiError> {
+        // Behind a hole, the index of a row is known only if all rows before it are read.
+        let stride = if self.has_holes() { 1 } else { stride.max(1) };
+        let size = if stride == 1 { CHUNK } else { CHUNK / 32 };
+        let size = size.min(usize::try_from(limit).unwrap_or(size));
+        let (mut from, mut index) = (0, 0_i64);
+        while from < self.info.end && (index as u64) < limit {
+            let rows = state.store.read(self.table, from, size).await?;
+            let Some(last) = rows.last().map(|row| row.position) else { break };
+            for row in rows {
+                let own = row.step.filter(|_| self.has_steps);
+                let counted =
+                    if self.has_steps || stride > 1 { row.position as i64 } else { index };
+                each((own.unwrap_or(counted), row))?;
+                index += 1;
+            }
+            from = (last + 1).max(from + size as u64 * stride);
+        }
+        Ok(())
+    }
+
+    /// Returns whether positions are empty. Only replaced rows leave holes.
+    fn has_holes(&self) -> bool {
+        self.info.end != self.info.summary.rows
+    }
+
+    /// Returns the SQL names of the table and of its column of positions.
+    fn names(&self) -> (String, String) {
+        let mut position = "_pos".to_owned();
+        while self.info.columns.iter().any(|column| column.name == position) {
+            position.push('_');
+        }
+        let parts = [self.table.entity(), self.table.project(), self.table.table()];
+        (parts.map(quoted).join("."), quoted(&position))
+    }
+
+    async fn query(&self, state: &Wandb, sql: String) -> Result<Vec<(i64, i64)>, ApiError> {
+        let query = SqlQuery {
+            sql,
+            home: None,
+            entities: Some(vec![self.table.entity().to_owned()]),
+            timeout: TIMEOUT,
+            positions: true,
+            owner: None,
+        };
+        let mut batches = state.store.query(query).await?.batches;
+        let mut found = Vec::new();
+        while let Some(batch) = batches.try_next().await? {
+            let column = |i: usize| batch.column(i).as_primitive::<Int64Type>().values();
+            found.extend(column(0).iter().copied().zip(column(1).iter().copied()));
+        }
+        Ok(found)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Splits places into runs that are read together: with growing positions and without large gaps.
+fn runs(places: &[Place]) -> impl Iterator<Item = &[Place]> {
+    let near = |a: &Place, b: &Place| a.1 < b.1 && b.1 - a.1 <= MAX_GAP;
+    places.chunk_by(near).flat_map(|run| run.chunks(CHUNK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_positions_are_read_together() {
+        #[track_caller]
+        fn check(positions: &[u64], expected: &[&[u64]]) {
+            let places: Vec<Place> = positions.iter().map(|&at| (0, at)).collect();
+            let runs: Vec<Vec<u64>> =
+                runs(&places).map(|run| run.iter().map(|(_, at)| *at).collect()).collect();
+            assert_eq!(runs, expected);
+        }
+        check(&[], &[]);
+        check(&[3, 4, 9], &[&[3, 4, 9]]);
+        check(&[3, 4, 400], &[&[3, 4], &[400]]);
+        check(&[3, 2, 5], &[&[3], &[2, 5]]);
+        check(&[3, 3], &[&[3], &[3]]);
+    }
+}
