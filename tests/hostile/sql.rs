@@ -35,6 +35,28 @@ const SHAPES: &[(&str, Shape)] = &[
     ("order", |n| {
         format!("select n from me.p.t order by {}", each(n, ",", |i| format!("n + {i}")))
     }),
+    ("type", |n| format!("select arrow_cast(null, '{}Int8{}')", "List(".repeat(n), ")".repeat(n))),
+    ("type of a filter", |n| {
+        let ty = format!("{}Int8{}", "List(".repeat(n), ")".repeat(n));
+        format!("select count(*) from me.p.t where arrow_try_cast(n, '{ty}') is null")
+    }),
+    ("type by suffix", |n| format!("select null::int{}", "[]".repeat(n))),
+    ("cube", |n| {
+        let columns = each(n.min(200), ",", |i| format!("n + {i}"));
+        format!("select count(*) from me.p.t group by cube({columns})")
+    }),
+    ("states", |n| format!("select 1 from me.p.t where s ~ '[r ]*r[r ]{{{n}}}'")),
+    ("patterns", |n| {
+        format!("select 1 from me.p.t where regexp_like(s, concat('(a{{0,300}}){{0,{n}}}', n))")
+    }),
+    ("compared lists", |n| {
+        let lists = format!("range(0, value + {n}00), range(9000000, value + 9000000 + {n}00)");
+        format!("select count(*) from generate_series(1, 4) where array_has_any({lists})")
+    }),
+    ("hex", |n| {
+        let n = n.min(40);
+        format!("select length({}s{}) from me.p.t", "encode(".repeat(n), ", 'hex')".repeat(n))
+    }),
     ("exists", |n| {
         format!("select 1 where {}", each(n, " and ", |_| "exists (select 1)".to_owned()))
     }),
@@ -115,6 +137,27 @@ const LARGE: &[&str] = &[
     "select date '9999-12-31' + interval '100000000 years'",
     "select 1e400, 1e-400, 0x7fffffffffffffffffff",
     "explain analyze select count(*) from me.p.t a, me.p.t b, me.p.t c",
+    "select approx_percentile_cont(n, 0.5, 1000000000) from me.p.t",
+    "select approx_percentile_cont(n, 0.5, 9223372036854775807) from me.p.t",
+    "select approx_percentile_cont_with_weight(n, 1, 0.5, 1000000000) from me.p.t",
+    "select max(cardinality(a)) from (select array_agg(value) over () a from generate_series(1,100000))",
+    "select max(length(a)) from (select string_agg(repeat('x',16000),'') over (order by value) a from generate_series(1,60000))",
+    "select max(length(a)) from (select max(case when value = 1 then repeat('x', 1000000) end) over () a from generate_series(1,100000))",
+    "select max(length(a)) from (select first_value(repeat(a.s, 1000)) over (order by a.n) a from me.p.t a, me.p.t b)",
+    "select max(a) from (select sum(value) over () a from generate_series(1,1000000000))",
+    "select max(a) from (select median(value) over (order by value rows between current row and unbounded following) a from generate_series(1,300000))",
+    "select lag(s, 9223372036854775807, repeat(s, 100)) over (order by n) from me.p.t",
+    "select string_agg(s, repeat('x', 1000000)) from me.p.t",
+    "select sum(case when array_has_all(range(0,value+1000000),range(0,value+1000000)) then 1 else 0 end) from generate_series(1,4)",
+    "select cardinality(array_except(range(0,n+500000),range(0,n+500000))) from me.p.t",
+    "select count(*) from generate_series(1,10000) where regexp_like('aaaa', concat('(a{0,300}){0,60}', value))",
+    "select count(*) from generate_series(1,10000) where 'aaaa' ~ concat('(a{0,300}){0,60}', value)",
+    "select count(*) from me.p.t where repeat(s, 1000000) similar to '([r ]{0,300}){0,9}x'",
+    "select count(*) from me.p.t where repeat(s, 1000000) like '%r____________________________x'",
+    "select icontains(repeat('a', 1000000), repeat('a', 500000))",
+    "select arrow_cast(null, 'FixedSizeList(2000000000, Int8)') from me.p.t",
+    "show all",
+    "select * from information_schema.df_settings",
 ];
 
 const WORDS: &[&str] = &[

@@ -40,7 +40,9 @@ impl From<StoreError> for LiveError {
             StoreError::Query { .. } | StoreError::Limit { .. } | StoreError::NoTable { .. } => {
                 Self::Refused { message }
             }
-            StoreError::Unavailable { .. } | StoreError::LineNumber(_) => Self::Failed { message },
+            StoreError::Unavailable { .. }
+            | StoreError::LineNumber(_)
+            | StoreError::Engine { .. } => Self::Failed { message },
             // The system's errors contain paths of the data folder, so they are only logged.
             _ => {
                 tracing::error!(%error, "the store failed");

@@ -78,6 +78,7 @@ impl From<StoreError> for ApiError {
             StoreError::NoTable { .. } => Self::not_found(message),
             StoreError::Query { .. } | StoreError::LineNumber(_) => Self::bad_request(message),
             StoreError::Limit { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
+            StoreError::Engine { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, message),
             // The system's errors contain paths of the data folder, so they are only logged.
             _ => {
                 tracing::error!(%error, "the store failed");
@@ -121,5 +122,20 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_of_the_query_engine_are_named() {
+        let reason = "the query engine failed on this query".to_owned();
+        let error = ApiError::from(StoreError::Engine { reason: reason.clone() });
+        assert_eq!((error.status, error.message), (StatusCode::INTERNAL_SERVER_ERROR, reason));
+        let path = "/data/store/log".to_owned();
+        let error = ApiError::from(StoreError::Io { reason: path.clone() });
+        assert!(!error.message.contains(&path), "{}", error.message);
     }
 }

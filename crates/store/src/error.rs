@@ -42,6 +42,12 @@ pub enum StoreError {
         /// What cannot be read, and where it is now.
         reason: String,
     },
+    /// The query engine has a fault that this query shows; stored data is not affected.
+    #[error("{reason}")]
+    Engine {
+        /// What failed.
+        reason: String,
+    },
     /// The system failed.
     #[error("{reason}")]
     Io {
@@ -60,6 +66,7 @@ impl StoreError {
             | Self::Query { .. }
             | Self::Limit { .. }
             | Self::Damaged { .. }
+            | Self::Engine { .. }
             | Self::Io { .. } => false,
         }
     }

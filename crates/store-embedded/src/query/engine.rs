@@ -33,10 +33,11 @@ use super::icontains::IContains;
 use super::interrupt::Interrupt;
 use super::named::Named;
 use super::newest_first::NewestFirst;
-use super::plan_limits::{Guarded, batch_rows, check_size};
+use super::plan_limits::{Guarded, batch_rows, check_buffers, check_plan};
 use super::running::{RunningQueries, RunningQuery, too_long, watch};
 use super::sql_limits;
 use super::table_scan::{self, TableScan};
+use super::types::{TypeFromText, check_type};
 use crate::columns::read_rows;
 use crate::embedded::{Snapshot, StoreConfig, TABLES};
 use crate::memtable::rows_before;
@@ -229,7 +230,7 @@ impl Engine {
 }
 
 /// Creates the session in which one query is planned and run.
-fn session(
+pub(super) fn session(
     resources: &Arc<RuntimeEnv>,
     visible: Visible,
     home: Option<&(String, String)>,
@@ -269,6 +270,12 @@ fn session(
         .build();
     datafusion_functions_json::register_all(&mut state).map_err(failed)?;
     state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
+    for name in TypeFromText::NAMES {
+        let function = TypeFromText::new(state.udf(name).map_err(failed)?);
+        state.register_udf(Arc::new(ScalarUDF::from(function))).map_err(failed)?;
+    }
+    // The time that `now()` returns.
+    state.mark_start_execution();
     Ok(state)
 }
 
@@ -299,13 +306,17 @@ impl Drop for Running {
     }
 }
 
-async fn run(mut state: SessionState, sql: &str) -> Result<SendableRecordBatchStream, StoreError> {
+/// Plans a query and starts it.
+pub(super) async fn run(
+    mut state: SessionState,
+    sql: &str,
+) -> Result<SendableRecordBatchStream, StoreError> {
     let dialect = state.config().options().sql_parser.dialect;
     let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
     sql_limits::check_selects(&statement)?;
     let plan = state.statement_to_plan(statement).await.map_err(failed)?;
     // Before any other code walks the plan.
-    check_size(&plan)?;
+    check_plan(&plan)?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -317,10 +328,14 @@ async fn run(mut state: SessionState, sql: &str) -> Result<SendableRecordBatchSt
         *state.config_mut() = state.config().clone().with_target_partitions(1);
     }
     let plan = state.optimize(&plan).map_err(failed)?;
+    check_buffers(&plan)?;
     let rows = batch_rows(&plan, state.config().batch_size()).map_err(failed)?;
     *state.config_mut() = state.config().clone().with_batch_size(rows);
     let planner = Arc::clone(state.query_planner());
     let plan = planner.create_physical_plan(&plan, &state).await.map_err(failed)?;
+    for field in plan.schema().fields() {
+        check_type(field.data_type())?;
+    }
     execute_stream(plan, state.task_ctx()).map_err(failed)
 }
 
@@ -349,7 +364,7 @@ async fn read_files(
 }
 
 fn engine_failed() -> StoreError {
-    StoreError::Io { reason: "the query engine failed on this query".to_owned() }
+    StoreError::Engine { reason: "the query engine failed on this query".to_owned() }
 }
 
 fn ended() -> StoreError {
@@ -357,7 +372,7 @@ fn ended() -> StoreError {
 }
 
 impl Visible {
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         let named = Arc::new(Named::All);
         Self { tables: Arc::new(NoTables), entities: Some(Vec::new()), positions: false, named }
     }
@@ -437,7 +452,7 @@ fn until(
     })
 }
 
-fn failed(error: DataFusionError) -> StoreError {
+pub(super) fn failed(error: DataFusionError) -> StoreError {
     if let Some(error) = own(&error) {
         return error.clone();
     }

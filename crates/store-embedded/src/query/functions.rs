@@ -18,16 +18,21 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Documentation, Expr, LogicalPlan, Operator, ReturnFieldArgs,
+    BinaryExpr, ColumnarValue, Documentation, Expr, LogicalPlan, ReturnFieldArgs,
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 use datafusion::optimizer::AnalyzerRule;
 use streamtable_store::StoreError;
 
-use super::growth::{Growth, Need};
+use super::costs::{self, ScalarCost};
+use super::forward::forward_to_function;
+use super::growth::{Growth, Need, Needs};
+use super::operators::{Operation, OperatorFunction};
+use super::patterns::{self, Patterns};
 use super::running::{HeldResults, RunningQuery};
-use super::text_concat::TextConcat;
+use super::windows::metered;
 
 /// The maximum number of bytes of the result for one row.
 const MAX_ROW_BYTES: u64 = 16 << 20;
@@ -51,8 +56,8 @@ const PART_STEPS: u64 = 1 << 27;
 /// Smaller results are not reserved.
 const SMALL_BYTES: u64 = 64 << 10;
 
-/// Wraps the functions of a plan that need a bound.
-#[derive(Debug)]
+/// Wraps the functions and operators of a plan that need a bound.
+#[derive(Clone, Debug)]
 pub(super) struct BoundFunctions {
     query: Arc<RunningQuery>,
     /// The number of batches that may be in use at a time.
@@ -71,9 +76,9 @@ impl BoundFunctions {
             node.apply_expressions(|expr| {
                 expr.apply(|expr| {
                     is_needed |= match expr {
-                        Expr::ScalarFunction(call) => Growth::of(call.func.name()).is_some(),
-                        Expr::BinaryExpr(binary) => binary.op == Operator::StringConcat,
-                        _ => false,
+                        Expr::ScalarFunction(call) => growth(&call.func).is_some(),
+                        Expr::WindowFunction(_) => true,
+                        expr => Operation::of(expr).and_then(costs::operator).is_some(),
                     };
                     let found = if is_needed {
                         TreeNodeRecursion::Stop
@@ -87,11 +92,11 @@ impl BoundFunctions {
         Ok(is_needed)
     }
 
-    fn bound(&self, expr: Expr) -> Transformed<Expr> {
-        match expr {
+    fn bound(&self, expr: Expr) -> Result<Transformed<Expr>> {
+        Ok(match expr {
             Expr::ScalarFunction(call) => {
                 let is_bounded = (call.func.inner().as_ref() as &dyn Any).is::<Bounded>();
-                match Growth::of(call.func.name()) {
+                match growth(&call.func) {
                     Some(growth) if !is_bounded => {
                         let func = self.wrap(call.func, growth);
                         Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, ..call }))
@@ -99,23 +104,64 @@ impl BoundFunctions {
                     _ => Transformed::no(Expr::ScalarFunction(call)),
                 }
             }
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
-                let func = self.wrap(Arc::new(ScalarUDF::from(TextConcat::new())), Growth::Sum);
-                let args = vec![*left, *right];
-                Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
+            Expr::WindowFunction(mut call) => {
+                call.fun = metered(call.fun, &self.query);
+                Transformed::yes(Expr::WindowFunction(call))
             }
-            expr => Transformed::no(expr),
+            expr => match Operation::of(&expr) {
+                Some(operation) => self.bound_operator(operation, expr)?,
+                None => Transformed::no(expr),
+            },
+        })
+    }
+
+    fn bound_operator(&self, operation: Operation, expr: Expr) -> Result<Transformed<Expr>> {
+        let Some(growth) = costs::operator(operation) else { return Ok(Transformed::no(expr)) };
+        if let (Some(syntax), Some(pattern)) = (growth.pattern(), constant_pattern(&expr)) {
+            self.query.check()?;
+            // The engine knows more about its own operators than about functions.
+            if patterns::is_small(syntax, pattern)? {
+                return Ok(Transformed::no(expr));
+            }
         }
+        let args = match expr {
+            Expr::BinaryExpr(BinaryExpr { left, right, .. }) => vec![*left, *right],
+            Expr::Like(like) | Expr::SimilarTo(like) => vec![*like.expr, *like.pattern],
+            expr => return Ok(Transformed::no(expr)),
+        };
+        let func = self.wrap(Arc::new(ScalarUDF::from(OperatorFunction::new(operation))), growth);
+        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
     }
 
     fn wrap(&self, function: Arc<ScalarUDF>, growth: Growth) -> Arc<ScalarUDF> {
         Arc::new(ScalarUDF::from(Bounded {
             function,
             growth,
-            query: Arc::clone(&self.query),
-            held: Arc::default(),
-            batches: self.batches,
+            bounds: self.clone(),
+            held: HeldResults::default(),
+            patterns: Patterns::default(),
         }))
+    }
+}
+
+/// Returns how the result of a function grows; `None` if it does not have to be bounded.
+fn growth(function: &ScalarUDF) -> Option<Growth> {
+    match costs::scalar(function.name()) {
+        Some(ScalarCost::Estimated(growth)) => Some(growth),
+        _ => None,
+    }
+}
+
+/// Returns the pattern of an operator that has a pattern, if it is a constant.
+fn constant_pattern(expr: &Expr) -> Option<&str> {
+    let pattern = match expr {
+        Expr::BinaryExpr(binary) => &binary.right,
+        Expr::Like(like) | Expr::SimilarTo(like) => &like.pattern,
+        _ => return None,
+    };
+    match pattern.as_ref() {
+        Expr::Literal(value, _) => value.try_as_str().flatten(),
+        _ => None,
     }
 }
 
@@ -129,7 +175,7 @@ impl AnalyzerRule for BoundFunctions {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let bounded = expr.transform_up(|expr| Ok(self.bound(expr)))?;
+                let bounded = expr.transform_up(|expr| self.bound(expr))?;
                 Ok(bounded.update_data(|expr| name.restore(expr)))
             })
         });
@@ -146,9 +192,9 @@ impl AnalyzerRule for BoundFunctions {
 struct Bounded {
     function: Arc<ScalarUDF>,
     growth: Growth,
-    query: Arc<RunningQuery>,
-    held: Arc<HeldResults>,
-    batches: usize,
+    bounds: BoundFunctions,
+    held: HeldResults,
+    patterns: Patterns,
 }
 
 impl PartialEq for Bounded {
@@ -166,6 +212,18 @@ impl Hash for Bounded {
 }
 
 impl Bounded {
+    fn needs(&self, args: &[ColumnarValue], rows: usize) -> Result<Needs> {
+        let states = match self.growth.pattern() {
+            Some(syntax) => self.patterns.states(syntax, args)?,
+            None => 0,
+        };
+        self.growth.needs(args, rows, states)
+    }
+
+    fn hold(&self, bytes: usize) -> Result<()> {
+        self.held.hold(&self.bounds.query, bytes, self.bounds.batches)
+    }
+
     fn refuse(&self, what: &str, found: u64, limit: u64) -> DataFusionError {
         let name = self.function.name();
         let message = format!("{name} needs {found} {what}; the limit is {limit}");
@@ -174,7 +232,7 @@ impl Bounded {
 
     /// Computes a result that is the same for all rows.
     fn constant(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let need = self.growth.needs(&args.args, 1)?.of(0);
+        let need = self.needs(&args.args, 1)?.of(0);
         self.check(need, MAX_CONSTANT_BYTES, "bytes for a result that is the same for all rows")?;
         let result =
             self.function.invoke_with_args(ScalarFunctionArgs { number_rows: 1, ..args })?;
@@ -197,7 +255,7 @@ impl Bounded {
     }
 
     fn rows(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let needs = self.growth.needs(&args.args, args.number_rows)?;
+        let needs = self.needs(&args.args, args.number_rows)?;
         let mut parts: Vec<Range<usize>> = Vec::new();
         let mut part = Need::default();
         for row in 0..args.number_rows {
@@ -221,14 +279,14 @@ impl Bounded {
                     ColumnarValue::Array(array) => array.get_array_memory_size(),
                     ColumnarValue::Scalar(value) => value.size(),
                 };
-                self.held.hold(&self.query, bytes, self.batches)?;
+                self.hold(bytes)?;
             }
             return Ok(result);
         }
         let mut made = 0;
         let mut results: Vec<ArrayRef> = Vec::with_capacity(parts.len());
         for rows in parts {
-            self.query.check()?;
+            self.bounds.query.check()?;
             let length = rows.len();
             let result = self.function.invoke_with_args(slice(&args, rows))?.into_array(length)?;
             made += result.get_array_memory_size() as u64;
@@ -237,7 +295,7 @@ impl Bounded {
             }
             results.push(result);
         }
-        self.held.hold(&self.query, made as usize, self.batches)?;
+        self.hold(made as usize)?;
         let results: Vec<&dyn arrow::array::Array> = results.iter().map(AsRef::as_ref).collect();
         Ok(ColumnarValue::Array(concat(&results)?))
     }
@@ -258,59 +316,27 @@ fn slice(args: &ScalarFunctionArgs, rows: Range<usize>) -> ScalarFunctionArgs {
     }
 }
 
-/// Everything except `invoke_with_args` and `simplify` is delegated to the function: the simplified
-/// form might not be bounded.
 impl ScalarUDFImpl for Bounded {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        self.function.schema_name(args)
-    }
-
-    fn signature(&self) -> &Signature {
-        self.function.signature()
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.function.return_type(arg_types)
-    }
+    forward_to_function!();
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         self.function.return_field_from_args(args)
     }
 
-    fn is_strict(&self) -> bool {
-        self.function.is_strict()
-    }
-
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.query.check()?;
+        self.bounds.query.check()?;
         let is_constant = args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         if is_constant { self.constant(args) } else { self.rows(args) }
     }
 
-    fn short_circuits(&self) -> bool {
-        self.function.short_circuits()
-    }
-
-    fn conditional_arguments<'a>(
-        &self,
-        args: &'a [Expr],
-    ) -> Option<(Vec<&'a Expr>, Vec<&'a Expr>)> {
-        self.function.conditional_arguments(args)
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.function.coerce_types(arg_types)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.function.documentation()
+    fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        Ok(match self.function.simplify(args, context)? {
+            ExprSimplifyResult::Simplified(expr) => {
+                // The simplified form may have functions that need a bound.
+                let bounded = expr.transform_up(|expr| self.bounds.bound(expr))?;
+                ExprSimplifyResult::Simplified(bounded.data)
+            }
+            original => original,
+        })
     }
 }

@@ -10,9 +10,14 @@ use arrow::datatypes::{
 use datafusion::common::Result;
 use datafusion::logical_expr::ColumnarValue;
 
+use super::patterns::{FEW_STATES, Syntax};
+
 /// Finding all matches of a regular expression may take as many steps as the square of the text's
 /// length; this many of them take as long as one step of another function.
 const REGEX_STEPS: u64 = 16;
+
+/// This many comparisons of characters take as long as one step of another function.
+const SEARCH_STEPS: u64 = 16;
 
 /// The maximum resources for one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,9 +49,11 @@ pub(super) enum Growth {
     /// Each occurrence of the second argument is replaced by the third.
     Replaced,
     /// Each match of the second argument is replaced by the third, which may contain the match.
-    RegexReplaced,
+    RegexReplaced(Syntax),
     /// Each match of the second argument is counted.
-    RegexCounted,
+    RegexCounted(Syntax),
+    /// Whether the first argument matches the second.
+    Matched(Syntax),
     /// Each character is replaced by another.
     Translated,
     /// All arguments, concatenated.
@@ -61,37 +68,29 @@ pub(super) enum Growth {
     Series,
     /// Each letter of the second argument is replaced by a few.
     Formatted,
+    /// Each byte or character is replaced by a few.
+    Encoded,
     /// A number, computed in as many steps as the product of two lengths.
     Compared,
+    /// Each element of the first argument is compared with each of the second.
+    ElementsCompared,
+    /// The second argument is compared with each part of the first.
+    Searched,
 }
 
 impl Growth {
-    /// Returns how the result of a function grows; `None` if it is about as large as the arguments
-    /// and does not have to be bounded.
-    pub(super) fn of(function: &str) -> Option<Self> {
-        Some(match function {
-            "array_repeat" | "repeat" => Self::Times,
-            "array_resize" => Self::Resized,
-            "lpad" | "rpad" => Self::Padded,
-            "replace" => Self::Replaced,
-            "regexp_replace" => Self::RegexReplaced,
-            "regexp_count" | "regexp_instr" | "regexp_match" => Self::RegexCounted,
-            "translate" => Self::Translated,
-            "array_append" | "array_concat" | "array_prepend" | "array_replace"
-            | "array_replace_all" | "array_replace_n" | "array_union" | "arrays_zip" | "concat"
-            | "make_array" | "map" | "map_entries" | "overlay" => Self::Sum,
-            "concat_ws" => Self::Joined,
-            "array_to_string" => Self::ListJoined,
-            "string_to_array" => Self::Split,
-            "generate_series" | "range" => Self::Series,
-            "to_char" => Self::Formatted,
-            "find_in_set" | "levenshtein" => Self::Compared,
-            _ => return None,
-        })
+    /// Returns the language of the pattern that is the second argument, if there is one.
+    pub(super) fn pattern(self) -> Option<Syntax> {
+        match self {
+            Self::RegexReplaced(syntax) | Self::RegexCounted(syntax) | Self::Matched(syntax) => {
+                Some(syntax)
+            }
+            _ => None,
+        }
     }
 
-    /// Returns the resources for each row.
-    pub(super) fn needs(self, args: &[ColumnarValue], rows: usize) -> Result<Needs> {
+    /// Returns the resources for each row. A pattern among the arguments has `states` states.
+    pub(super) fn needs(self, args: &[ColumnarValue], rows: usize, states: u64) -> Result<Needs> {
         let size_of = |at: usize| args.get(at).map_or(Ok(Values::Same(0)), sizes);
         let count_of = |at: usize| args.get(at).map_or(Ok(Values::Same(0)), counts);
         let all_sizes = || args.iter().map(sizes).collect::<Result<Vec<_>>>();
@@ -124,17 +123,21 @@ impl Growth {
                 };
                 of(&replaced, &none)
             }
-            Self::RegexReplaced => {
+            Self::RegexReplaced(_) => {
                 let (text, to) = (size_of(0)?, size_of(2)?);
                 let replaced = |row| {
                     let each = to.of(row).saturating_mul(2).saturating_add(1);
                     text.of(row).saturating_add(1).saturating_mul(each)
                 };
-                of(&replaced, &|row| regex_steps(text.of(row)))
+                of(&replaced, &|row| regex_steps(text.of(row), states))
             }
-            Self::RegexCounted => {
+            Self::RegexCounted(_) => {
                 let text = size_of(0)?;
-                of(&|row| text.of(row), &|row| regex_steps(text.of(row)))
+                of(&|row| text.of(row), &|row| regex_steps(text.of(row), states))
+            }
+            Self::Matched(_) => {
+                let text = size_of(0)?;
+                of(&|_| 1, &|row| text.of(row).saturating_mul(states) / REGEX_STEPS)
             }
             Self::Translated => {
                 let text = size_of(0)?;
@@ -177,12 +180,29 @@ impl Growth {
                 let (a, b) = (size_of(0)?, size_of(1)?);
                 of(&|_| 8, &|row| a.of(row).saturating_mul(b.of(row)))
             }
+            Self::ElementsCompared => {
+                // An element counts as 16 bytes at least.
+                let (a, b) = (size_of(0)?, size_of(1)?);
+                of(&|_| 1, &|row| (a.of(row) / 16).saturating_mul(b.of(row) / 16))
+            }
+            Self::Searched => {
+                let (text, part) = (size_of(0)?, size_of(1)?);
+                let steps = |row| text.of(row).saturating_mul(part.of(row)) / SEARCH_STEPS;
+                of(&|row| text.of(row), &steps)
+            }
+            Self::Encoded => {
+                // A control character has six bytes in JSON.
+                let value = size_of(0)?;
+                of(&|row| value.of(row).saturating_mul(6), &none)
+            }
         })
     }
 }
 
-fn regex_steps(bytes: u64) -> u64 {
-    bytes.saturating_mul(bytes) / REGEX_STEPS
+/// Returns the steps to find all matches in a text.
+fn regex_steps(bytes: u64, states: u64) -> u64 {
+    let each = (states / FEW_STATES).max(1);
+    bytes.saturating_mul(bytes).saturating_mul(each) / REGEX_STEPS
 }
 
 /// The resources for each row of a batch.
@@ -239,7 +259,8 @@ fn counts(value: &ColumnarValue) -> Result<Values<u64>> {
     })
 }
 
-fn row_bytes(array: &dyn Array) -> Vec<u64> {
+/// Returns the number of bytes of each row's value.
+pub(super) fn row_bytes(array: &dyn Array) -> Vec<u64> {
     let rows = array.len();
     let lengths = |offsets: &[i32]| -> Vec<u64> {
         offsets.windows(2).map(|pair| (pair[1] - pair[0]) as u64).collect()
@@ -365,6 +386,7 @@ mod tests {
     use datafusion::common::ScalarValue;
 
     use super::*;
+    use crate::query::costs::{self, ScalarCost};
 
     fn text(text: &str) -> ColumnarValue {
         ColumnarValue::Scalar(ScalarValue::from(text))
@@ -376,7 +398,10 @@ mod tests {
 
     #[track_caller]
     fn check(function: &str, args: &[ColumnarValue], bytes: u64, steps: u64) {
-        let need = Growth::of(function).unwrap().needs(args, 1).unwrap().of(0);
+        let Some(ScalarCost::Estimated(growth)) = costs::scalar(function) else {
+            panic!("{function} is not estimated")
+        };
+        let need = growth.needs(args, 1, 256).unwrap().of(0);
         assert_eq!(need, Need { bytes, steps }, "{function}");
     }
 
@@ -387,8 +412,9 @@ mod tests {
         check("repeat", &[text("abc"), number(i64::MAX)], u64::MAX, 0);
         check("lpad", &[text("abc"), number(10), text("x")], 43, 0);
         check("replace", &[text("aaaa"), text("a"), text("bb")], 14, 0);
-        check("regexp_replace", &[text("aaa"), text("a"), text("b")], 12, 0);
-        check("regexp_count", &[text(&"a".repeat(1 << 10)), text("a")], 1 << 10, 1 << 16);
+        check("regexp_replace", &[text("aaa"), text("a"), text("b")], 12, 1);
+        check("regexp_count", &[text(&"a".repeat(1 << 10)), text("a")], 1 << 10, 1 << 17);
+        check("regexp_like", &[text(&"a".repeat(1 << 10)), text("a")], 1, 1 << 14);
         check("translate", &[text("aa"), text("a"), text("b")], 8, 0);
         check("concat", &[text("aa"), text("b"), number(1)], 11, 0);
         check("concat_ws", &[text(", "), text("a"), text("b")], 6, 0);
@@ -398,7 +424,8 @@ mod tests {
         check("generate_series", &[number(10), number(0), number(-5)], 24, 0);
         check("to_char", &[number(1), text("%Y")], 64, 0);
         check("levenshtein", &[text("abc"), text("abcd")], 8, 12);
-        assert_eq!(Growth::of("upper"), None);
+        check("encode", &[text("abc"), text("hex")], 18, 0);
+        check("strpos", &[text(&"a".repeat(64)), text(&"a".repeat(32))], 64, 128);
     }
 
     #[test]
@@ -412,8 +439,9 @@ mod tests {
     #[test]
     fn each_row_has_its_own_need() {
         let texts: ArrayRef = Arc::new(StringViewArray::from(vec!["", "a", "a longer text here"]));
-        let needs =
-            Growth::Times.needs(&[ColumnarValue::Array(Arc::clone(&texts)), number(2)], 3).unwrap();
+        let needs = Growth::Times
+            .needs(&[ColumnarValue::Array(Arc::clone(&texts)), number(2)], 3, 0)
+            .unwrap();
         assert_eq!([0, 1, 2].map(|row| needs.of(row).bytes), [0, 2, 36]);
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>([
             Some(vec![Some(1), Some(2)]),

@@ -1,23 +1,34 @@
-//! Stops joins when their query stops.
+//! Stops joins when their query stops, and bounds the rows that windows keep.
 
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::windows::WindowAggExec;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ReplaceChildrenOptions,
+};
 use futures_util::StreamExt as _;
 
+use super::growth;
 use super::running::RunningQuery;
 
+/// The memory of one result of a window: a value, and its place in an array.
+const WINDOW_RESULT_BYTES: usize = size_of::<ScalarValue>() + 16;
+
 /// Makes every operator that can return more rows than it reads (joins, unions, `unnest`) check its
-/// query after each batch.
+/// query after each batch, and reserves the rows that a window keeps: it computes all its results in
+/// one call.
 ///
 /// A cross join collects one side in a loop that never yields, so aborting its task has no effect.
 /// Nested cross joins of few rows return batches of a few rows each, whose memory is many times
@@ -42,12 +53,20 @@ impl PhysicalOptimizerRule for Interrupt {
         let multiplies = |plan: &Arc<dyn ExecutionPlan>| {
             plan.children().len() > 1 || plan.name() == "UnnestExec"
         };
+        let wrap = |input, row_bytes| -> Arc<dyn ExecutionPlan> {
+            Arc::new(Interruptible { input, query: Arc::clone(&self.query), row_bytes })
+        };
         let wrapped = plan.transform_up(|plan| {
-            Ok(if multiplies(&plan) {
-                Transformed::yes(Arc::new(Interruptible::new(plan, &self.query)) as _)
-            } else {
-                Transformed::no(plan)
-            })
+            if multiplies(&plan) {
+                return Ok(Transformed::yes(wrap(plan, None)));
+            }
+            let Some(window) = plan.downcast_ref::<WindowAggExec>() else {
+                return Ok(Transformed::no(plan));
+            };
+            let row_bytes = window.window_expr().len().saturating_mul(WINDOW_RESULT_BYTES);
+            let input = wrap(Arc::clone(window.input()), Some(row_bytes));
+            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
+            Ok(Transformed::yes(plan.replace_children(vec![input], options)?))
         })?;
         Ok(wrapped.data)
     }
@@ -66,12 +85,17 @@ impl PhysicalOptimizerRule for Interrupt {
 struct Interruptible {
     input: Arc<dyn ExecutionPlan>,
     query: Arc<RunningQuery>,
+    /// If the reader keeps all rows: the bytes that it needs for each row, in addition to two copies
+    /// of the row.
+    row_bytes: Option<usize>,
 }
 
-impl Interruptible {
-    fn new(input: Arc<dyn ExecutionPlan>, query: &Arc<RunningQuery>) -> Self {
-        Self { input, query: Arc::clone(query) }
-    }
+/// Reserves the memory of a batch for a reader that keeps all rows.
+fn hold(batch: &RecordBatch, row_bytes: usize, held: &MemoryReservation) -> Result<()> {
+    let cells = batch.columns().iter().flat_map(|column| growth::row_bytes(column.as_ref()));
+    let cells = cells.fold(0_usize, |sum, bytes| sum.saturating_add(bytes as usize));
+    let rows = batch.num_rows().saturating_mul(row_bytes);
+    held.try_grow(cells.saturating_mul(2).saturating_add(rows))
 }
 
 impl DisplayAs for Interruptible {
@@ -108,7 +132,8 @@ impl ExecutionPlan for Interruptible {
         self: Arc<Self>,
         mut inputs: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(inputs.swap_remove(0), &self.query)))
+        let (query, row_bytes) = (Arc::clone(&self.query), self.row_bytes);
+        Ok(Arc::new(Self { input: inputs.swap_remove(0), query, row_bytes }))
     }
 
     fn execute(
@@ -118,7 +143,16 @@ impl ExecutionPlan for Interruptible {
     ) -> Result<SendableRecordBatchStream> {
         let rows = self.input.execute(partition, context)?;
         let (schema, query) = (rows.schema(), Arc::clone(&self.query));
-        let rows = rows.map(move |batch| query.check().and(batch));
+        let held = MemoryConsumer::new("window").register(query.pool());
+        let row_bytes = self.row_bytes;
+        let rows = rows.map(move |batch| {
+            query.check()?;
+            let batch = batch?;
+            if let Some(row_bytes) = row_bytes {
+                hold(&batch, row_bytes, &held)?;
+            }
+            Ok(batch)
+        });
         Ok(make_cooperative(Box::pin(RecordBatchStreamAdapter::new(schema, rows))))
     }
 }

@@ -2,8 +2,10 @@
 
 mod catalog;
 mod checked;
+mod costs;
 mod engine;
 mod expression;
+mod forward;
 mod functions;
 mod growth;
 mod icontains;
@@ -11,12 +13,15 @@ mod in_order;
 mod interrupt;
 mod named;
 mod newest_first;
+mod operators;
+mod patterns;
 mod plan_limits;
 mod running;
 mod sql_limits;
 mod table_scan;
-mod text_concat;
+mod types;
 mod view;
+mod windows;
 
 pub(crate) use catalog::Tables;
 pub(crate) use engine::Engine;

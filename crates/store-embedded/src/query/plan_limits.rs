@@ -13,7 +13,10 @@ use datafusion::physical_optimizer::{PhysicalOptimizerContext, PhysicalOptimizer
 use datafusion::physical_plan::ExecutionPlan;
 use streamtable_store::StoreError;
 
+use super::costs;
+use super::engine::failed;
 use super::running::RunningQuery;
+use super::types::{check_expr, check_type};
 
 /// The maximum number of relations (scans, joins, projections, …) in a plan, each counted as often
 /// as it is used. The text is bounded before, but a plan may have several times as many relations
@@ -36,10 +39,13 @@ const MAX_CONSTANT_BYTES: usize = 64 << 20;
 /// The minimum number of rows in a batch.
 const MIN_BATCH_ROWS: usize = 16;
 
+/// The tables of `information_schema` that can be read; the others show settings of the server.
+const INFORMATION_TABLES: [&str; 4] = ["columns", "schemata", "tables", "views"];
+
 /// Refuses a plan that is too large once its shared parts (for example, a `WITH` that is used
-/// twice) are expanded, as planning and execution do.
-pub(super) fn check_size(plan: &LogicalPlan) -> Result<(), StoreError> {
-    let failed = |error: DataFusionError| StoreError::Query { message: error.strip_backtrace() };
+/// twice) are expanded, as planning and execution do, and one with a part that is not allowed: a
+/// type, a function or a table.
+pub(super) fn check_plan(plan: &LogicalPlan) -> Result<(), StoreError> {
     let size = expanded_size(plan, &mut HashMap::new()).map_err(failed)?;
     let parts = [
         (size.relations, MAX_RELATIONS, "relations"),
@@ -92,6 +98,36 @@ fn check_keys(plan: &LogicalPlan) -> Result<()> {
     plan_err!("the query {what} {keys} expressions; the limit is {MAX_KEYS}")
 }
 
+fn check_table(plan: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::TableScan(scan) = plan else { return Ok(()) };
+    let name = &scan.table_name;
+    let is_information = name.schema() == Some("information_schema");
+    if !is_information || INFORMATION_TABLES.contains(&name.table()) {
+        return Ok(());
+    }
+    let (table, known) = (name.table(), INFORMATION_TABLES.join(", "));
+    plan_err!("information_schema.{table} and SHOW of it are not available; {known} are")
+}
+
+/// Refuses aggregate and window functions whose buffers would be too large. The plan must be
+/// optimized, so that constants are literals.
+pub(super) fn check_buffers(plan: &LogicalPlan) -> Result<(), StoreError> {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                costs::check_sizes(expr).map_err(refused)?;
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .map(drop)
+    .map_err(failed)
+}
+
+fn refused(error: StoreError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
 /// Visits each shared part once, however often it is used.
 fn expanded_size(
     plan: &LogicalPlan,
@@ -103,9 +139,15 @@ fn expanded_size(
     }
     let mut size = Size { relations: 1, expressions: 0 };
     check_keys(plan)?;
+    check_table(plan)?;
+    for field in plan.schema().fields() {
+        check_type(field.data_type()).map_err(refused)?;
+    }
     plan.apply_expressions(|expr| {
-        expr.apply(|_| {
+        expr.apply(|expr| {
             size.expressions += 1;
+            costs::check_call(expr).map_err(refused)?;
+            check_expr(expr).map_err(refused)?;
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
@@ -284,7 +326,7 @@ mod tests {
                 .and_then(LogicalPlanBuilder::build)
                 .unwrap();
         }
-        let error = check_size(&plan).unwrap_err();
+        let error = check_plan(&plan).unwrap_err();
         assert!(error.to_string().contains("relations"), "{error}");
     }
 

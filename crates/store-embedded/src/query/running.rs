@@ -78,6 +78,11 @@ impl RunningQuery {
         Err(DataFusionError::External(Box::new(error)))
     }
 
+    /// Reserves memory until the query ends.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<()> {
+        self.results.try_grow(bytes)
+    }
+
     /// Sets the task that is aborted when the query is stopped.
     pub(super) fn set_task(&self, task: AbortHandle) {
         if self.is_stopped.load(Ordering::Acquire) {

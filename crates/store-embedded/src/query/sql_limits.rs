@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{ObjectName, Query, SetExpr, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, GroupByWithModifier, ObjectName, Query, SetExpr, Visit as _, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
@@ -35,6 +37,9 @@ pub(super) const MAX_RELATIONS: usize = 2_000;
 
 /// The maximum number of expressions in one `SELECT`.
 const MAX_SELECTED: usize = 4_096;
+
+/// The maximum number of sets of expressions that one `SELECT` groups by.
+const MAX_GROUPING_SETS: u64 = 256;
 
 /// The limits of a query.
 pub(super) const QUERY: SqlLimits =
@@ -158,6 +163,13 @@ impl Visitor for Selects {
                             "the SQL joins {joined} tables; the limit is {MAX_JOINED}"
                         ));
                     }
+                    let sets = grouping_sets(&select.group_by);
+                    if sets > MAX_GROUPING_SETS {
+                        return ControlFlow::Break(format!(
+                            "the SQL groups by {sets} sets of expressions; the limit is \
+                             {MAX_GROUPING_SETS}"
+                        ));
+                    }
                     let selected = select.projection.len();
                     if selected > MAX_SELECTED {
                         return ControlFlow::Break(format!(
@@ -172,6 +184,29 @@ impl Visitor for Selects {
     }
 }
 
+/// Returns the number of sets of expressions that rows are grouped by: each row is added to one
+/// group of each set.
+fn grouping_sets(group_by: &GroupByExpr) -> u64 {
+    let (exprs, modifiers) = match group_by {
+        GroupByExpr::All(modifiers) => (&[][..], modifiers),
+        GroupByExpr::Expressions(exprs, modifiers) => (&exprs[..], modifiers),
+    };
+    let cube = |len: usize| 2_u64.saturating_pow(u32::try_from(len).unwrap_or(u32::MAX));
+    let sets = |expr: &Expr| match expr {
+        Expr::Cube(parts) => cube(parts.len()),
+        Expr::Rollup(parts) => parts.len() as u64 + 1,
+        Expr::GroupingSets(sets) => sets.len() as u64,
+        _ => 1,
+    };
+    let modified = |modifier: &GroupByWithModifier| match modifier {
+        GroupByWithModifier::Cube => cube(exprs.len()),
+        GroupByWithModifier::Rollup => exprs.len() as u64 + 1,
+        GroupByWithModifier::GroupingSets(expr) => sets(expr),
+        GroupByWithModifier::Totals => 1,
+    };
+    exprs.iter().map(sets).chain(modifiers.iter().map(modified)).fold(1, u64::saturating_mul)
+}
+
 /// The size of an SQL text.
 #[derive(Debug, Default)]
 struct Shape {
@@ -181,6 +216,9 @@ struct Shape {
     /// The part that no bracket encloses.
     outermost: Group,
     open: Vec<Group>,
+    /// The square brackets in a row, as in `int[][]`: such a type is as deep.
+    brackets: usize,
+    is_after_bracket: bool,
     /// The dots since the last token that is neither a name nor a dot.
     dots: usize,
 }
@@ -247,6 +285,8 @@ impl Shape {
             Token::LBracket => {
                 self.group().own.operators += 1;
                 self.open(false);
+                self.brackets = if self.is_after_bracket { self.brackets + 1 } else { 1 };
+                self.nesting = self.nesting.max(self.brackets);
             }
             Token::RParen | Token::RBracket | Token::RBrace => self.close(),
             Token::Comma => self.group().end_part(),
@@ -268,6 +308,7 @@ impl Shape {
             }
             _ => self.group().own.operators += 1,
         }
+        self.is_after_bracket = matches!(token, Token::RBracket);
     }
 
     fn add_keyword(&mut self, keyword: Keyword) {
@@ -350,7 +391,7 @@ mod tests {
         check_shape("select a where x in (1,2,3) or y = 'a or b'", 1, 3);
         check_shape("select case when a or b then 1+2+3 else 4 end", 1, 2);
         check_shape("select \"end\", 1::int::int", 0, 2);
-        check_shape("select a[1][2][3]", 1, 3);
+        check_shape("select a[1][2][3]", 3, 3);
         check_shape("select e.p.t.c.x.y", 0, 2);
         check_shape("select 1 union all select 2 union select 3 -- or or or", 0, 2);
         check_shape("select ((1+2", 2, 1);
@@ -369,6 +410,7 @@ mod tests {
         check_refused(&" ".repeat(QUERY.bytes + 1), "1048577 bytes; the limit is 1048576");
         check_refused(&"1,".repeat(QUERY.tokens), "tokens; the limit is 100000");
         check_refused(&"(".repeat(65), "65 brackets inside each other; the limit is 64");
+        check_refused(&format!("null::int{}", "[]".repeat(65)), "65 brackets inside each other");
         check_refused(&"case when ".repeat(65), "65 brackets inside each other");
         check_refused(&"1+".repeat(QUERY.operators + 1), "2501 operators in a row");
         check_refused(&format!("select (a{0}){0}", "->'b'".repeat(7)), "14 -> in a row");
@@ -399,6 +441,12 @@ mod tests {
         let statement = DFParser::parse_sql(&sql).unwrap().pop_front().unwrap();
         let error = check_selects(&statement).unwrap_err();
         assert!(error.to_string().contains("4097 expressions; the limit is 4096"), "{error}");
+        for groups in ["cube(a,b,c,d,e,f,g,h,i)", "cube(a,b,c,d,e), cube(f,g,h,i,j)"] {
+            let sql = format!("select 1 from (select 1 from t group by {groups})");
+            let statement = DFParser::parse_sql(&sql).unwrap().pop_front().unwrap();
+            let error = check_selects(&statement).unwrap_err();
+            assert!(error.to_string().contains("sets of expressions; the limit is 256"), "{error}");
+        }
         assert!(QUERY.check(&"1,".repeat(QUERY.tokens / 2)).is_ok());
         assert!(QUERY.check(&"1+".repeat(QUERY.operators)).is_ok());
     }

@@ -186,11 +186,232 @@ async fn large_results_are_refused() {
         ),
         ("select levenshtein(repeat('a', 200000), repeat('b', 200000))", "levenshtein"),
         ("select to_char(timestamp '2020-01-01', repeat('%Y', 500000))", "to_char"),
+        ("select length(encode(encode(repeat('x', 500000), 'hex'), 'hex'))", "encode"),
     ] {
         let error = outcome(&store, sql).await.unwrap_err();
         let named = format!("{function} needs ");
         assert!(matches!(error, StoreError::Limit { .. }), "{sql}: {error:?}");
         assert!(error.to_string().starts_with(&named), "{sql}: {error}");
+    }
+}
+
+#[track_caller]
+fn check_refused(sql: &str, ended: Result<Vec<RecordBatch>, StoreError>, part: &str) {
+    let Err(error) = ended else { panic!("{sql:.100} is answered") };
+    let is_refused = matches!(error, StoreError::Query { .. } | StoreError::Limit { .. });
+    assert!(is_refused && error.to_string().contains(part), "{sql:.100}: {error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_and_wide_types_are_refused() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    let lists = |n: usize| format!("{}Int8{}", "List(".repeat(n), ")".repeat(n));
+    for n in [100, 1_000, 100_000] {
+        for sql in [
+            format!("select arrow_cast(null, '{}')", lists(n)),
+            format!("select arrow_try_cast(null, '{}')", lists(n)),
+            format!("select count(*) from requests where arrow_cast(n, '{}') is null", lists(n)),
+        ] {
+            check_refused(&sql, outcome(&store, &sql).await, "more than 80 levels");
+        }
+    }
+    for sql in [
+        format!("select null::int{}", "[]".repeat(1_000)),
+        format!("select 1 from requests where null::int{} is null", "[]".repeat(1_000)),
+    ] {
+        check_refused(&sql, outcome(&store, &sql).await, "brackets inside each other");
+    }
+    for (sql, part) in [
+        ("select arrow_cast(null, 'FixedSizeList(2000000000, Int8)')", "4096 elements"),
+        ("select arrow_cast(null, 'FixedSizeBinary(2000000000)')", "4096 bytes"),
+        (
+            "select 1 from requests where arrow_cast(text, 'FixedSizeBinary(2000000000)') is null",
+            "4096 bytes",
+        ),
+    ] {
+        check_refused(sql, outcome(&store, sql).await, part);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arguments_that_size_a_buffer_are_bounded() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    for (sql, part) in [
+        ("select approx_percentile_cont(n, 0.5, 1000000000) from requests", "argument 3"),
+        ("select approx_percentile_cont(n, 0.5, 9223372036854775807) from requests", "argument 3"),
+        ("select approx_percentile_cont(n, 0.5, 100000 * 10000) from requests", "argument 3"),
+        ("select approx_percentile_cont(n, 0.5, 1000000) over () from requests", "argument 3"),
+        (
+            "select approx_percentile_cont_with_weight(n, 1, 0.5, 1000000000) from requests",
+            "argument 4",
+        ),
+        ("select string_agg(text, repeat('x', 100000)) from requests", "argument 2"),
+        ("select lag(n, 9223372036854775807) over (order by n) from requests", "argument 2"),
+        ("select lead(text, 1, repeat('x', 1000)) over (order by n) from requests", "argument 3"),
+        ("select nth_value(n, 1000000000) over (order by n) from requests", "argument 2"),
+        (
+            "select count(*) from (values (1,2,3,4,5,6,7,8,9)) t(a,b,c,d,e,f,g,h,i) \
+             group by cube(a,b,c,d,e,f,g,h,i)",
+            "512 sets",
+        ),
+    ] {
+        check_refused(sql, outcome(&store, sql).await, part);
+    }
+    let sql = "select approx_percentile_cont(n, 0.5, 200) from requests";
+    assert!(outcome(&store, sql).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_grow_with_a_window_are_refused() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    for (sql, part) in [
+        (
+            "select max(cardinality(a)) from \
+             (select array_agg(value) over () a from generate_series(1, 100000))",
+            "array_agg cannot be used",
+        ),
+        (
+            "select max(length(a)) from (select string_agg(repeat('x', 16000), '') \
+             over (order by value) a from generate_series(1, 60000))",
+            "string_agg cannot be used",
+        ),
+        (
+            "select max(length(a)) from (select max(case when value = 1 then \
+             repeat('x', 1000000) end) over () a from generate_series(1, 100000))",
+            "too much memory",
+        ),
+        (
+            "select max(length(a)) from (select first_value(repeat('x', value / value * 1000000)) \
+             over (order by value) a from generate_series(1, 100000))",
+            "",
+        ),
+        (
+            "select max(a) from (select sum(value) over () a from generate_series(1, 1000000000))",
+            "too much memory",
+        ),
+        ("select cardinality(array_transform([1], (x) -> x))", ""),
+    ] {
+        check_refused(sql, outcome(&store, sql).await, part);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_never_pause_end_with_their_time() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    let sql = "select max(a) from (select median(value) over (order by value rows between current \
+               row and unbounded following) a from generate_series(1, 300000))";
+    for _ in 0..4 {
+        let short = Query { timeout: Duration::from_millis(500), ..query(sql) };
+        let ended = match store.query(short).await {
+            Ok(rows) => rows.batches.try_collect::<Vec<_>>().await,
+            Err(error) => Err(error),
+        };
+        check_refused(sql, ended, "longer than");
+    }
+    // None of the queries still holds a thread of the engine.
+    assert!(outcome(&store, "select count(*) from requests").await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn comparisons_of_long_lists_are_refused() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    for function in ["array_has_all", "array_has_any", "list_has_all", "arrays_overlap"] {
+        let sql = format!(
+            "select count(*) from generate_series(1, 4) \
+             where {function}(range(0, value + 500000), range(1000000, value + 1500000))"
+        );
+        check_refused(&sql, outcome(&store, &sql).await, "steps for one row");
+    }
+    let sql = "select icontains(repeat('a', 1000000), repeat('a', 500000))";
+    check_refused(sql, outcome(&store, sql).await, "steps for one row");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_and_large_patterns_are_refused() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    let condition = |condition: &str| format!("select count(*) from requests where {condition}");
+    for call in [
+        "regexp_like('aaaa', concat('(a{0,30}){0,6}', n))",
+        "regexp_match('aaaa', concat('a', n)) is null",
+        "regexp_count('aaaa', concat('a', n)) > 1",
+        "regexp_instr('aaaa', concat('a', n)) > 1",
+        "regexp_replace('aaaa', concat('a', n), '') = ''",
+        "text ~ concat('a', n)",
+        "text !~* concat('a', n)",
+        "text similar to concat('a', n)",
+        "text like concat('%a', n)",
+        "text not ilike concat('%a', n)",
+    ] {
+        let sql = condition(call);
+        check_refused(&sql, outcome(&store, &sql).await, "more than 16 patterns");
+    }
+    for call in [
+        "regexp_like(text, '(a{0,300}){0,600}')",
+        "text ~ '(a{0,300}){0,600}'",
+        "text similar to '(a{0,300}){0,600}'",
+        "text ~ concat('(a{0,300})', '{0,600}')",
+    ] {
+        let sql = condition(call);
+        check_refused(&sql, outcome(&store, &sql).await, "in compiled form");
+    }
+    let sql = condition("repeat(text, 10000) ~ '[ab]*a[ab]{3000}'");
+    assert!(outcome(&store, &sql).await.is_ok());
+    let sql = condition("repeat(text, 1000000) ~ '[ab]*a[ab]{3000}'");
+    check_refused(&sql, outcome(&store, &sql).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_the_server_are_not_shown() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    for sql in [
+        "show all",
+        "show datafusion.runtime.temp_directory",
+        "select * from information_schema.df_settings",
+        "select * from information_schema.routines",
+        "explain select * from information_schema.df_settings",
+        "select (select max(value) from information_schema.df_settings)",
+    ] {
+        check_refused(sql, outcome(&store, sql).await, "not available");
+    }
+    for sql in ["select input_file_name() from requests", "select file_row_index() from requests"] {
+        check_refused(sql, outcome(&store, sql).await, "");
+    }
+    for table in ["tables", "columns", "schemata", "views"] {
+        let sql = format!("select * from information_schema.{table}");
+        assert!(outcome(&store, &sql).await.is_ok(), "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_types_are_answered_or_refused() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    for value in [
+        "interval '1 month'",
+        "arrow_cast(1, 'Duration(Second)')",
+        "arrow_cast('a', 'Dictionary(Int32, Utf8)')",
+        "arrow_cast([1, 2], 'FixedSizeList(2, Int32)')",
+        "arrow_cast(1, 'Decimal256(76, 0)')",
+        "named_struct('a', 1, 'a', 2)",
+        "arrow_cast(9223372036854775807, 'Timestamp(Second, None)')",
+        "arrow_cast(-9223372036854775808, 'Date64')",
+        "arrow_cast(1, 'Timestamp(Nanosecond, Some(\"Nowhere/Land\"))')",
+        "arrow_cast(1, 'Float16')",
+        "arrow_cast('a', 'RunEndEncoded(Int32, Utf8)')",
+        "arrow_cast(1, 'ListView(Int32)')",
+    ] {
+        let sql = format!("select {value} x");
+        if let Err(error) = outcome(&store, &sql).await {
+            let is_named = !matches!(error, StoreError::Io { .. } | StoreError::Damaged { .. });
+            assert!(is_named, "{sql}: {error:?}");
+        }
     }
 }
 
@@ -212,6 +433,15 @@ async fn usual_results_are_as_they_were() {
         ("select sum(length(repeat(text, 10000))) from requests", 68_900_000),
         ("select length(repeat('ab', 1000))", 2000),
         ("select sum(v) from (select unnest(range(0, 1000)) v)", 499_500),
+        ("select count(*) from requests where now() > timestamp '2020-01-01'", 1000),
+        ("select count(*) from requests where text ~ '^row 9'", 111),
+        ("select count(*) from requests where text like '%99'", 10),
+        ("select count(*) from requests r, (values ('row 1%')) p(p) where text like p", 111),
+        (
+            "select count(*) from (select lag(text) over (order by n) a from requests) where a > ''",
+            999,
+        ),
+        ("select max(length(m)) from (select max(text) over () m from requests)", 7),
     ] {
         let sql = format!("select cast(x as bigint) from ({sql}) as t(x)");
         assert_eq!(number(&store, &sql).await, expected, "{sql}");
