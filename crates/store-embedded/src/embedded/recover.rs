@@ -29,7 +29,6 @@ use crate::log::{
     read_segment,
 };
 use crate::memtable::Memory;
-use crate::memtable::Memory;
 use crate::query::Engine;
 
 /// The result of recovery when a store was opened.

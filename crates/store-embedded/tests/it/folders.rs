@@ -29,8 +29,8 @@ async fn count(store: &EmbeddedStore, table: &str) -> usize {
     rows.len()
 }
 
-fn kinds(store: &EmbeddedStore) -> Vec<ProblemKind> {
-    store.health().problems().map(|(_, problem)| problem.kind).collect()
+async fn kinds(store: &EmbeddedStore) -> Vec<ProblemKind> {
+    store.health().await.problems().map(|(_, problem)| problem.kind).collect()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -91,12 +91,8 @@ async fn a_lost_or_older_log_is_reported() {
         let folder = folder().await;
         damage(folder.path());
         let store = folder.open().await;
-        assert!(
-            kinds(&store).contains(&ProblemKind::LogIncomplete),
-            "{case}: {:?}",
-            store.health()
-        );
-        let health = store.health();
+        assert!(kinds(&store).await.contains(&ProblemKind::LogIncomplete), "{case}");
+        let health = store.health().await;
         let detail = &health.store.last().unwrap().detail;
         assert!(detail.contains("me/shop/a from position"), "{case}: {detail}");
         for table in TABLES {
@@ -110,7 +106,7 @@ async fn a_lost_or_older_log_is_reported() {
         for table in TABLES {
             assert!(count(&store, table).await >= 35, "{case}");
         }
-        assert!(!kinds(&store).contains(&ProblemKind::LogIncomplete), "{case}");
+        assert!(!kinds(&store).await.contains(&ProblemKind::LogIncomplete), "{case}");
     }
 }
 
@@ -139,8 +135,8 @@ async fn a_copy_of_a_tables_folder_is_no_table() {
     let a = folder.path().join("tables/me/shop/a");
     copy(&a, &folder.path().join("tables/me/shop/z"));
     let store = folder.open().await;
-    assert_eq!(kinds(&store), [ProblemKind::TableLost]);
-    assert!(store.health().store[0].detail.contains("it is the folder of me/shop/a"));
+    assert_eq!(kinds(&store).await, [ProblemKind::TableLost]);
+    assert!(store.health().await.store[0].detail.contains("it is the folder of me/shop/a"));
     assert_eq!(count(&store, "me/shop/a").await, 30);
     assert_eq!(count(&store, "me/shop/z").await, 0);
 }
@@ -155,7 +151,7 @@ async fn links_to_folders_are_followed() {
         symlink(&target, &place).unwrap();
         for rows in [30, 35] {
             let store = folder.open().await;
-            assert_eq!(kinds(&store), [], "{linked}");
+            assert_eq!(kinds(&store).await, [], "{linked}");
             for table in TABLES {
                 assert_eq!(count(&store, table).await, rows, "{linked}");
                 append(&store, table, 200..205).await;
@@ -165,7 +161,7 @@ async fn links_to_folders_are_followed() {
         fs::remove_file(&place).unwrap();
         fs::rename(&target, &place).unwrap();
         let store = folder.open().await;
-        assert_eq!(kinds(&store), [], "{linked}");
+        assert_eq!(kinds(&store).await, [], "{linked}");
         for table in TABLES {
             assert_eq!(count(&store, table).await, 35, "{linked}");
         }

@@ -9,8 +9,8 @@ use streamtable_store_embedded::EmbeddedStore;
 
 use crate::support::{Folder, lines, log, number};
 
-fn kinds(store: &EmbeddedStore) -> Vec<ProblemKind> {
-    store.health().problems().map(|(_, problem)| problem.kind).collect()
+async fn kinds(store: &EmbeddedStore) -> Vec<ProblemKind> {
+    store.health().await.problems().map(|(_, problem)| problem.kind).collect()
 }
 
 /// Something that has the name of a file and cannot be read as one.
@@ -55,7 +55,7 @@ async fn a_file_that_cannot_be_read_is_served_again_later() {
         let others: Vec<u64> = (0..10).chain(20..30).collect();
         assert_eq!(lines(&store, "w").await, others, "{name}");
         assert_eq!(number(&store, "select count(*) from requests").await, 20, "{name}");
-        assert_eq!(kinds(&store), [ProblemKind::Unreadable], "{name}");
+        assert_eq!(kinds(&store).await, [ProblemKind::Unreadable], "{name}");
         // Later rows are flushed.
         log(&store, "w", 30..40).await;
         store.flush().await.unwrap();
@@ -65,11 +65,11 @@ async fn a_file_that_cannot_be_read_is_served_again_later() {
         let store = folder.open().await;
         store.verify().await.unwrap();
         assert_eq!(lines(&store, "w").await.len(), 30, "{name}");
-        assert_eq!(kinds(&store), [ProblemKind::Unreadable], "{name}");
+        assert_eq!(kinds(&store).await, [ProblemKind::Unreadable], "{name}");
         unblock(&path, &kept);
         store.verify().await.unwrap();
         assert_eq!(lines(&store, "w").await, (0..40).collect::<Vec<_>>(), "{name}");
-        assert_eq!(kinds(&store), [], "{name}");
+        assert_eq!(kinds(&store).await, [], "{name}");
     }
 }
 
@@ -85,13 +85,13 @@ async fn a_log_file_that_cannot_be_read_stops_no_start() {
         let kept = block(&path, obstacle);
         let store = folder.open().await;
         assert_eq!(lines(&store, "w").await.len(), 20, "{name}");
-        assert!(kinds(&store).contains(&ProblemKind::Unreadable), "{name}");
-        assert!(kinds(&store).contains(&ProblemKind::LogIncomplete), "{name}");
+        assert!(kinds(&store).await.contains(&ProblemKind::Unreadable), "{name}");
+        assert!(kinds(&store).await.contains(&ProblemKind::LogIncomplete), "{name}");
         drop(store);
         unblock(&path, &kept);
         let store = folder.open().await;
         assert_eq!(lines(&store, "w").await, (0..30).collect::<Vec<_>>(), "{name}");
-        assert_eq!(kinds(&store), [], "{name}");
+        assert_eq!(kinds(&store).await, [], "{name}");
     }
 }
 
@@ -106,7 +106,7 @@ async fn strange_names_are_reported_and_left_alone() {
     }
     let store = folder.open().await;
     assert_eq!(lines(&store, "w").await.len(), 10);
-    assert_eq!(kinds(&store), [ProblemKind::Unreadable; 4]);
+    assert_eq!(kinds(&store).await, [ProblemKind::Unreadable; 4]);
     log(&store, "w", 10..20).await;
     store.flush().await.unwrap();
     store.close().await.unwrap();
@@ -128,7 +128,7 @@ async fn a_table_whose_folder_cannot_be_read_keeps_its_rows() {
     fs::rename(&place, &kept).unwrap();
     symlink(&place, &place).unwrap();
     let store = folder.open().await;
-    assert!(kinds(&store).contains(&ProblemKind::Unreadable));
+    assert!(kinds(&store).await.contains(&ProblemKind::Unreadable));
     let refused = store.append(crate::support::batch("w", 20, vec!["{}".into()])).await;
     assert!(refused.unwrap_err().is_retryable());
     store.flush().await.unwrap();
@@ -137,5 +137,5 @@ async fn a_table_whose_folder_cannot_be_read_keeps_its_rows() {
     unblock(&place, &kept);
     let store = folder.open().await;
     assert_eq!(lines(&store, "w").await, (0..20).collect::<Vec<_>>());
-    assert_eq!(kinds(&store), []);
+    assert_eq!(kinds(&store).await, []);
 }
