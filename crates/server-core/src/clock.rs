@@ -18,6 +18,13 @@ pub fn now() -> SystemTime {
     clamp(SystemTime::now())
 }
 
+/// Returns whether the system clock is before 1970. A server must not start then: hyper reads the
+/// system clock for each connection, and panics.
+#[expect(clippy::disallowed_methods, reason = "only this module reads the system clock")]
+pub fn is_before_1970() -> bool {
+    SystemTime::now() < UNIX_EPOCH
+}
+
 /// Returns the time of day as a timestamp of rows and of the catalog.
 pub fn timestamp() -> Timestamp {
     now().into()

@@ -10,14 +10,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 use streamtable_server_core::Core;
-use streamtable_store::Store;
+use streamtable_store::{FileStore, Store};
 
 /// Needs no key: what it answers has no names, paths or rows in it.
-pub(crate) fn router(core: Core, store: Arc<dyn Store>) -> Router {
+pub(crate) fn router(core: Core, store: Arc<dyn Store>, files: Arc<dyn FileStore>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state((core, store))
+        .with_state((core, store, files))
 }
 
 #[derive(Serialize)]
@@ -28,18 +28,21 @@ struct Readiness {
     problems: Vec<String>,
     /// How many tables have problems with their stored data.
     tables_with_problems: usize,
-    /// How many problems of each kind the stored data have.
+    /// How many problems of each kind the stored rows and files have.
     store_problems: BTreeMap<&'static str, usize>,
 }
 
-async fn ready(State((core, store)): State<(Core, Arc<dyn Store>)>) -> impl IntoResponse {
+type Stores = (Core, Arc<dyn Store>, Arc<dyn FileStore>);
+
+async fn ready(State((core, store, files)): State<Stores>) -> impl IntoResponse {
     // What cannot be read is in the problems below, or passes.
     let can_read = core.catalog.has_keys().await.is_ok();
     let ready = can_read && !core.stopping.is_cancelled();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let health = store.health().await;
     let mut store_problems = BTreeMap::<&'static str, usize>::new();
-    for (_, problem) in health.problems() {
+    let files = files.problems();
+    for problem in health.problems().map(|(_, problem)| problem).chain(&files) {
         *store_problems.entry(problem.kind.as_str()).or_default() += 1;
     }
     // Damage is no reason to take a server out of service that has all other rows.

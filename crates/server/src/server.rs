@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use streamtable_live::{TableAccess, ViewCache};
 use streamtable_server_core::catalog::{FeatureTables, MAINTENANCE_INTERVAL};
-use streamtable_server_core::{Bodies, Core, SigningKey, folder};
+use streamtable_server_core::{Bodies, Core, SigningKey, clock, folder};
 use streamtable_store::{FileStore, MemoryCeiling, Store, StoreError};
 use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
 use tokio::time::MissedTickBehavior;
@@ -82,6 +82,9 @@ pub enum ServerError {
         /// The address.
         addr: SocketAddr,
     },
+    /// The system clock is before 1970. HTTP has no such dates, and rows would get wrong times.
+    #[error("the system clock is before 1970; set it, then start the server")]
+    Clock,
     /// The certificate or its key cannot be used.
     #[error("the certificate {} cannot be used: {reason}", path.display())]
     Tls {
@@ -111,17 +114,18 @@ impl Server {
         let folder = config.data_dir.clone();
         let failed = |reason: String| ServerError::Folder { path: folder.clone(), reason };
         let made = folder.clone();
-        let files = tokio::task::spawn_blocking(move || {
-            folder::make(&made)?;
-            LocalFiles::open(made.join("files"))
-        });
-        let files = files.await.map_err(|error| failed(error.to_string()))??;
+        let made = tokio::task::spawn_blocking(move || folder::make(&made)).await;
+        made.map_err(std::io::Error::other).flatten().map_err(|error| failed(error.to_string()))?;
         let memory = Arc::new(MemoryCeiling::new(config.memory_limit));
         let store_config =
             StoreConfig { memory: Arc::clone(&memory), ..StoreConfig::new(folder.join("store")) };
         let store = EmbeddedStore::open(store_config).await?;
         let recovery = store.recovery();
         tracing::info!(?recovery, "the store is open");
+        // The store owns the folder now: no other server loses the uploads that it is receiving.
+        let place = folder.join("files");
+        let files = tokio::task::spawn_blocking(move || LocalFiles::open(place));
+        let files = files.await.map_err(|error| failed(error.to_string()))??;
         let store: Arc<dyn Store> = Arc::new(store);
         let listening = Self::listen(config, Arc::clone(&store), Arc::new(files), memory).await;
         if listening.is_err()
@@ -154,6 +158,9 @@ impl Server {
         files: Arc<dyn FileStore>,
         memory: Arc<MemoryCeiling>,
     ) -> Result<Self, ServerError> {
+        if clock::is_before_1970() {
+            return Err(ServerError::Clock);
+        }
         let folder_failed =
             |reason: String| ServerError::Folder { path: config.data_dir.clone(), reason };
         let folder = config.data_dir.clone();
@@ -162,12 +169,19 @@ impl Server {
             folder::make(&folder)?;
             folder::warn_if_open(&folder)?;
             let path = folder.join("catalog.db");
+            let is_new = !path.exists() && !has_tables;
             let catalog = Catalog::open_for_server(&path, FEATURES, has_tables, lost);
-            Ok::<_, std::io::Error>((catalog, SigningKey::open(&folder)?))
+            let (signing_key, problem) = SigningKey::open(&folder, is_new)?;
+            Ok::<_, std::io::Error>((catalog, signing_key, problem))
         });
         let opened = opened.await.map_err(|error| folder_failed(error.to_string()))?;
-        let (catalog, signing_key) = opened.map_err(|error| folder_failed(error.to_string()))?;
+        let (catalog, signing_key, problem) =
+            opened.map_err(|error| folder_failed(error.to_string()))?;
         let catalog = catalog?;
+        if let Some(problem) = problem {
+            tracing::error!("{problem}");
+            catalog.report(problem);
+        }
 
         let tls = config.tls.as_ref().map(read_tls).transpose()?;
         let mut first_key = None;
@@ -262,23 +276,43 @@ async fn maintain(catalog: Catalog, stopping: CancellationToken) {
     }
 }
 
+/// How often all uploaded files are read, to find damage before a reader does.
+#[cfg(feature = "wandb")]
+const VERIFY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Verifies uploaded files at the start and then periodically, until the server stops.
+#[cfg(feature = "wandb")]
+async fn verify_files(wandb: streamtable_wandb::Wandb, stopping: CancellationToken) {
+    let verify = async {
+        loop {
+            if let Err(error) = wandb.verify_files().await {
+                tracing::error!(%error, "uploaded files cannot be checked");
+            }
+            tokio::time::sleep(VERIFY_INTERVAL).await;
+        }
+    };
+    tokio::select! {
+        () = verify => {}
+        () = stopping.cancelled() => {}
+    }
+}
+
 fn router(parts: Parts) -> Router {
     let Parts { config, core, store, files, memory } = parts;
     #[cfg(feature = "wandb")]
     let wandb = streamtable_wandb::Wandb::new(
         core.clone(),
         Arc::clone(&store),
-        files,
+        Arc::clone(&files),
         config.wandb.clone(),
     );
+    #[cfg(feature = "wandb")]
+    tokio::spawn(verify_files(wandb.clone(), core.stopping.clone()));
     #[cfg(feature = "wandb")]
     let (routes, file_url) = (wandb.router(), Some(streamtable_wandb::run_file_url as _));
     // Only this protocol has files.
     #[cfg(not(feature = "wandb"))]
-    let (routes, file_url) = {
-        drop(files);
-        (Router::new(), None)
-    };
+    let (routes, file_url) = (Router::new(), None);
 
     let access = TableAccess { store: Arc::clone(&store), file_url };
     let live =
@@ -294,7 +328,7 @@ fn router(parts: Parts) -> Router {
         wandb,
     };
     routes
-        .merge(health::router(core.clone(), store))
+        .merge(health::router(core.clone(), store, files))
         .merge(access::login_router(login))
         .merge(access::keys_router(core))
         .merge(api::router(api))

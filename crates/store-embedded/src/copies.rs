@@ -1,10 +1,9 @@
 //! A small file that is kept as two copies with checksums, written alternately.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{create_dir_all_synced, replace};
+use crate::disk::{create_dir_all_synced, read_regular, replace};
 
 /// The first word of every copy.
 const MAGIC: &str = "streamtable-1";
@@ -48,7 +47,7 @@ impl Copies {
     pub(crate) fn read(&self) -> Found {
         let slots = [0, 1].map(|slot| {
             let path = self.path(slot);
-            let bytes = fs::read(&path);
+            let bytes = read_regular(&path);
             let is_missing = matches!(&bytes, Err(e) if e.kind() == io::ErrorKind::NotFound);
             let valid =
                 bytes.ok().and_then(|bytes| decode(&bytes)).filter(|it| it.count % 2 == slot);
@@ -104,6 +103,8 @@ pub(crate) fn has_copy(folder: &Path, name: &'static str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -1,14 +1,78 @@
 //! Durable writes of files and folders: when these functions return, the data survives a power cut.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
+/// Opens a file for reading. Fails if something else, such as a folder or a pipe, has its name:
+/// opening a pipe would block.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let open = || {
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        File::open(path)
+    };
+    open().map_err(named(path))
+}
+
+/// Reads a regular file.
+pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes).map_err(named(path))?;
+    Ok(bytes)
+}
+
+/// An error of the system, with the path that it concerns.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+struct NamedError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Returns a function that adds a path to an error.
+pub(crate) fn named(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |source| io::Error::new(source.kind(), NamedError { path: path.to_owned(), source })
+}
+
+fn unnamed(error: &io::Error) -> &io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<NamedError>());
+    inner.map_or(error, |named| unnamed(&named.source))
+}
+
+/// Returns an error's text without the path.
+pub(crate) fn cause(error: &io::Error) -> String {
+    unnamed(error).to_string()
+}
+
+/// Returns the system's code of an error.
+pub(crate) fn os_code(error: &io::Error) -> Option<i32> {
+    unnamed(error).raw_os_error()
+}
+
+/// The code of a disk that cannot read a sector.
+pub(crate) const EIO: i32 = 5;
+
+/// Returns whether an error says that the process or the system has no room for an open file. It
+/// says nothing about the file.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    os_code(error).is_some_and(|code| [ENOMEM, ENFILE, EMFILE].contains(&code))
+}
+
+/// Returns whether an error says that there is no file, in contrast to one that cannot be read.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
 /// Syncs the names in a folder.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all().map_err(named(folder))
 }
 
 /// Syncs an existing file and its name.
@@ -47,6 +111,10 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::create(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
+    if fs::symlink_metadata(path).is_ok_and(|it| it.is_dir()) {
+        // A folder cannot be replaced.
+        fs::rename(path, path.with_extension(format!("aside-{}", uuid::Uuid::new_v4().simple())))?;
+    }
     fs::rename(&temporary, path)?;
     path.parent().map_or(Ok(()), sync_folder)
 }

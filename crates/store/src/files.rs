@@ -8,14 +8,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::StoreError;
+use crate::{Problem, StoreError};
 
 /// Stores bytes under the SHA-256 of their content.
+///
+/// A file whose content does not match its name counts as absent.
 #[async_trait]
 pub trait FileStore: fmt::Debug + Send + Sync {
     /// Stores the bytes of a stream durably, and returns their name and length.
     ///
-    /// Idempotent: storing the same content again changes nothing. Fails with [`StoreError::Limit`]
+    /// Idempotent: storing the same content again only repairs the file if it is damaged. Fails with [`StoreError::Limit`]
     /// if there are more than `limit` bytes, and then leaves nothing behind.
     async fn put(
         &self,
@@ -26,7 +28,17 @@ pub trait FileStore: fmt::Debug + Send + Sync {
     /// Returns the length of the file with a name, or `None` if there is none.
     async fn len(&self, sha256: &str) -> Result<Option<u64>, StoreError>;
 
-    /// Reads a part of the file with a name.
+    /// Reads the whole file with a name, and returns its length, or `None` if there is none.
+    ///
+    /// For a file that should exist: its absence is one of the [`problems`](Self::problems) until
+    /// it is stored again.
+    async fn verify(&self, sha256: &str) -> Result<Option<u64>, StoreError>;
+
+    /// Returns the files that are missing, damaged or unreadable, as far as that is known.
+    fn problems(&self) -> Vec<Problem>;
+
+    /// Reads a part of the file with a name. If the whole file is read and its content does not
+    /// match the name, the stream fails before the last chunk.
     async fn read(
         &self,
         sha256: &str,

@@ -57,8 +57,14 @@ pub enum ProblemKind {
     LogDamaged,
     /// Frames of the log are missing, or its files are not in order.
     LogIncomplete,
-    /// A table's folder could not be read at all and was set aside.
+    /// A table's folder could not be read at all, or holds another table, and was set aside.
     TableLost,
+    /// A file or folder cannot be read now, or is not understood. It stays in its place and is
+    /// tried again; its content is not served.
+    Unreadable,
+    /// A media or artifact file is missing, or was damaged and set aside. A client that still has
+    /// it can upload it again.
+    MediaLost,
 }
 
 impl ProblemKind {
@@ -72,6 +78,8 @@ impl ProblemKind {
             Self::LogDamaged => "log_damaged",
             Self::LogIncomplete => "log_incomplete",
             Self::TableLost => "table_lost",
+            Self::Unreadable => "unreadable",
+            Self::MediaLost => "media_lost",
         }
     }
 }

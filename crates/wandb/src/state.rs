@@ -76,6 +76,33 @@ impl Wandb {
             .with_state(self.clone())
     }
 
+    /// Returns whether the content of a file that the catalog names is stored. If it is not, or
+    /// cannot be read, a client may upload it again.
+    pub(crate) async fn has_file(&self, sha256: &str) -> bool {
+        match self.files.len(sha256).await {
+            Ok(Some(_)) => true,
+            Ok(None) | Err(_) => matches!(self.files.verify(sha256).await, Ok(Some(_))),
+        }
+    }
+
+    /// Reads every file that the catalog names. Files that are missing, damaged or unreadable are
+    /// then among the [`problems`](FileStore::problems) of the file store.
+    pub async fn verify_files(&self) -> Result<(), CatalogError> {
+        let mut last = String::new();
+        loop {
+            let page = self.catalog.file_names_after(last).await?;
+            for sha256 in &page {
+                if let Err(error) = self.files.verify(sha256).await {
+                    tracing::warn!(sha256, %error, "a file cannot be checked now");
+                }
+            }
+            match page.into_iter().next_back() {
+                Some(name) => last = name,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Returns whether a run exists for a table. It may have no rows yet.
     pub async fn has_run(&self, table: &TablePath) -> Result<bool, CatalogError> {
         let at = RunLocation::new(table.entity(), table.project(), table.table());

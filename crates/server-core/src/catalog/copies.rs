@@ -69,9 +69,12 @@ impl Copies {
         Ok(())
     }
 
-    /// Returns the newest copy that is undamaged and has a key.
-    pub(super) fn newest_usable(&self) -> io::Result<Option<UsableCopy>> {
+    /// Returns the newest copy that is undamaged and has a key, and the names of damaged copies.
+    pub(super) fn newest_usable(&self) -> io::Result<(Option<UsableCopy>, Vec<String>)> {
         let check = |path: &Path| {
+            if !fs::metadata(path)?.is_file() {
+                return Err(io::Error::other("it is not a regular file").into());
+            }
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let copy = Connection::open_with_flags(path, flags)?;
             check_pages(&copy)?;
@@ -79,16 +82,20 @@ impl Copies {
             let generation = generation(&copy)?;
             Ok::<_, CatalogError>((keys > 0).then_some(generation))
         };
+        let (mut newest, mut damaged) = (None, Vec::new());
         for (_, path) in self.list()?.into_iter().rev() {
             match check(&path) {
-                Ok(Some(generation)) => return Ok(Some(UsableCopy { path, generation })),
+                Ok(Some(generation)) => {
+                    newest.get_or_insert(UsableCopy { path, generation });
+                }
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(copy = ?path.file_name(), %error, "a catalog copy is damaged");
+                    damaged.extend(path.file_name().map(|it| it.to_string_lossy().into_owned()));
                 }
             }
         }
-        Ok(None)
+        Ok((newest, damaged))
     }
 
     /// Copies `copy` to the catalog's path, where no file may exist.

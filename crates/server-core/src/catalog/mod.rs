@@ -90,6 +90,13 @@ impl Catalog {
 
     /// Same as [`open`](Self::open), and creates or updates the tables of features.
     pub fn open_with(path: &Path, tables: &[FeatureTables]) -> Result<Self, CatalogError> {
+        for path in [path, &Record::path(path)] {
+            // Opening a pipe would block for ever.
+            if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+                let reason = format!("{} is not a file", path.display());
+                return Err(CatalogError::Failed { reason });
+            }
+        }
         copies::make_private_file(path)?;
         let mut connection = Connection::open(path)?;
         configure(&connection)?;
@@ -161,7 +168,7 @@ impl Catalog {
     }
 
     /// Adds a problem to [`problems`](Self::problems).
-    fn report(&self, problem: String) {
+    pub fn report(&self, problem: String) {
         self.0.problems.lock().at_start.push(problem);
     }
 

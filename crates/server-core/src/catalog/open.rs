@@ -35,7 +35,7 @@ impl Catalog {
             Err(CatalogError::Damaged { reason } | CatalogError::Lost { reason }) => reason,
             opened => return opened,
         };
-        let copy = copies.newest_usable()?;
+        let (copy, _) = copies.newest_usable()?;
         match (lost, &copy) {
             (LostCatalog::Refuse, Some(_)) => {
                 let remedy = "an undamaged copy exists: `--lost-catalog copy` uses it, \
@@ -87,7 +87,11 @@ fn open_whole(
         return Err(CatalogError::Lost { reason: reason.to_owned() });
     }
     let own = catalog.generation()?;
-    if let Some(copy) = copies.newest_usable()?
+    let (copy, damaged) = copies.newest_usable()?;
+    for name in damaged {
+        catalog.report(format!("the daily copy catalog-copies/{name} of the catalog is damaged"));
+    }
+    if let Some(copy) = copy
         && copy.generation > own
     {
         let missing = copy.generation - own;

@@ -244,7 +244,7 @@ async fn the_last_daily_copies_are_kept() {
     catalog.maintain().await.unwrap();
     assert_eq!(files(), ["000001.db"]);
     // A catalog without a key is not usable as a copy.
-    assert!(copies.newest_usable().unwrap().is_none());
+    assert!(copies.newest_usable().unwrap().0.is_none());
 
     let key = catalog.add_key("k", None, Right::Read).await.unwrap();
     let day = Duration::from_secs(25 * 3600);
@@ -261,7 +261,9 @@ async fn the_last_daily_copies_are_kept() {
 
     // The newest copy may be damaged.
     std::fs::write(folder.path().join("catalog-copies/000007.db"), "damaged").unwrap();
-    let copy = copies.newest_usable().unwrap().unwrap();
+    let (copy, damaged) = copies.newest_usable().unwrap();
+    let copy = copy.unwrap();
+    assert_eq!(damaged, ["000007.db"]);
     assert!(copy.path.ends_with("000006.db"), "{copy:?}");
     drop(catalog);
     copies.set_catalog_aside(false).unwrap();

@@ -50,3 +50,51 @@ async fn a_missing_file_is_reported_and_its_table_can_be_read() {
     assert_eq!(bad["problems"][0]["rows"], 2);
     assert_eq!((&good["rows"], good.get("problems")), (&2.into(), None));
 }
+
+/// Announces a run's media file, and returns its upload URL unless the server has the file.
+async fn announce(server: &Running, path: &str) -> Option<String> {
+    let query = "mutation F($files: [String!]!) { createRunFiles(input: {entityName: \"me\",
+        projectName: \"p\", runName: \"r\", files: $files}) { runID uploadHeaders
+        files { name uploadUrl } } }";
+    let data = server.ask(query, serde_json::json!({ "files": [path] })).await;
+    data["createRunFiles"]["files"][0]["uploadUrl"].as_str().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_damaged_media_file_is_reported_and_can_be_uploaded_again() {
+    const SHA256: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let damages: [fn(&Path); 3] = [
+        |path| fs::write(path, "jello").unwrap(),
+        |path| fs::write(path, "").unwrap(),
+        |path| fs::remove_file(path).unwrap(),
+    ];
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let path = format!("media/images/{SHA256}.png");
+    for damage in damages {
+        let url = announce(&server, &path).await.unwrap();
+        assert_eq!(send("PUT", &url, &[], "hello").await.status, 200);
+        assert_eq!(announce(&server, &path).await, None);
+        let ready = format!("{}/readyz", server.url);
+        assert_eq!(
+            send("GET", &ready, &[], "").await.json()["store_problems"],
+            serde_json::json!({})
+        );
+
+        damage(&server.folder.path().join("files").join(&SHA256[..2]).join(SHA256));
+        assert_eq!(server.get(&format!("/files/me/p/r/{path}")).await.status, 404);
+        let problems = &send("GET", &ready, &[], "").await.json()["store_problems"];
+        assert_eq!(*problems, serde_json::json!({ "media_lost": 1 }));
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_signing_key_is_reported() {
+    let mut server = Running::start().await;
+    server.stop().await;
+    fs::write(server.folder.path().join("signing-key"), [0; 120]).unwrap();
+    server.restart().await;
+    let ready = send("GET", &format!("{}/readyz", server.url), &[], "").await.json();
+    let problem = ready["problems"][0].as_str().unwrap();
+    assert!(problem.contains("signed links and sessions ended"), "{problem}");
+}

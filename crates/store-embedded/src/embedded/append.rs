@@ -11,7 +11,7 @@ use tokio::sync::{SemaphorePermit, oneshot};
 
 use super::admit::{Group, Waiting, parse, parse_apart};
 use super::table::Table;
-use super::{EmbeddedStore, Inner, MAX_READING};
+use super::{EmbeddedStore, Inner, MAX_READING, folder};
 use crate::log::Outcome;
 use crate::memtable::Charge;
 
@@ -73,6 +73,12 @@ impl Inner {
         let unavailable = |reason: &str| StoreError::Unavailable { reason: reason.to_owned() };
         if self.is_closed.load(Ordering::Acquire) {
             return Err(unavailable("the server is shutting down"));
+        }
+        if !self.unreadable.is_empty() {
+            let folder = folder::table_folder(&self.config.folder, path);
+            if self.unreadable.iter().any(|unreadable| folder.starts_with(unreadable)) {
+                return Err(unavailable("the table's folder could not be read at the last start"));
+            }
         }
         if self.log.waiting_bytes() > MAX_WAITING {
             return Err(unavailable("the disk is behind"));

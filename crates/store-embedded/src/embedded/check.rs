@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use super::folder::data_files;
 use super::parquet::{FileState, state_of};
 use super::state::DataFile;
 use super::table::{FlushState, Table};
-use crate::disk::{create_dir_all_synced, sync_folder};
+use crate::disk::{cause, create_dir_all_synced, is_exhaustion, sync_folder};
 
 impl Table {
     /// Reads every file of the table and its Delta log. Files that are damaged or missing are
     /// removed from the table; a Delta log that differs from the state is corrected. Returns the
     /// names of the removed files.
     pub(super) async fn verify(&self) -> Result<Vec<String>, StoreError> {
+        self.retry_unreadable().await;
         let files = Arc::clone(&self.state.lock().files);
         let lost = self.check(&files).await;
         self.check_delta().await?;
@@ -37,11 +39,26 @@ impl Table {
         let files: Vec<DataFile> = files.iter().filter(is_suspect).cloned().collect();
         self.check(&files).await;
         // Another query may have found the same damage first.
-        let remaining = Arc::clone(&self.state.lock().files);
+        let remaining = self.state.lock().readable_files();
         remaining.iter().filter(is_suspect).count() < suspects.len()
     }
 
-    /// Removes those files that are damaged or missing from the table, and returns their names.
+    /// Tries to read the files again that could not be read.
+    pub(super) async fn retry_unreadable(&self) {
+        let files = {
+            let mut state = self.state.lock();
+            let state = &mut *state;
+            state.unreadable.retain(|name, _| state.files.iter().any(|file| file.name == *name));
+            let files = state.files.iter().filter(|it| state.unreadable.contains_key(&it.name));
+            files.cloned().collect::<Vec<_>>()
+        };
+        if !files.is_empty() {
+            self.check_locked(&mut *self.flush_state.lock().await, &files).await;
+        }
+    }
+
+    /// Removes those files that are damaged or missing from the table, and returns their names. A
+    /// file that cannot be read stays in the table, but is not served.
     async fn check(&self, files: &[DataFile]) -> Vec<String> {
         let mut suspects = Vec::new();
         for file in files {
@@ -57,8 +74,8 @@ impl Table {
 
     async fn is_suspect(&self, file: &DataFile) -> bool {
         let checked = file.clone();
-        let found = self.blocking(move |folder| Ok(state_of(folder, &checked)?)).await;
-        found.is_ok_and(|found| found != FileState::Whole)
+        let found = self.blocking(move |folder| Ok(state_of(folder, &checked))).await;
+        !matches!(found, Ok(Ok(FileState::Whole)))
     }
 
     /// Like [`check`](Self::check), for a caller that already holds the right to change the files.
@@ -74,23 +91,38 @@ impl Table {
                 continue;
             }
             let checked = file.clone();
-            match self.blocking(move |folder| Ok(state_of(folder, &checked)?)).await {
-                Ok(FileState::Whole) => {}
-                Ok(found) => {
+            match self.blocking(move |folder| Ok(state_of(folder, &checked))).await {
+                Ok(Ok(FileState::Whole)) => self.note_readable(file),
+                Ok(Err(error)) if !is_exhaustion(&error) => self.note_unreadable(file, &error),
+                Ok(Ok(found)) => {
                     self.set_aside(flush_state, file, found).await;
                     lost.push(file.name.clone());
                 }
-                Err(error) => {
-                    tracing::error!(
-                        table = %self.path,
-                        file = file.name,
-                        %error,
-                        "a file cannot be checked"
-                    );
-                }
+                Ok(Err(error)) => self.log_unchecked(file, &error),
+                Err(error) => self.log_unchecked(file, &error),
             }
         }
         lost
+    }
+
+    fn log_unchecked(&self, file: &DataFile, error: &dyn std::fmt::Display) {
+        let name = &file.name;
+        tracing::error!(table = %self.path, file = name, %error, "a file cannot be checked");
+    }
+
+    fn note_readable(&self, file: &DataFile) {
+        if self.state.lock().unreadable.remove(&file.name).is_some() {
+            tracing::info!(table = %self.path, file = file.name, "a file can be read again");
+        }
+    }
+
+    /// Leaves a file out of queries until it can be read.
+    fn note_unreadable(&self, file: &DataFile, error: &io::Error) {
+        let reason = cause(error);
+        let unreadable = &mut self.state.lock().unreadable;
+        if unreadable.insert(file.name.clone(), reason.clone()).is_none() {
+            tracing::error!(table = %self.path, file = file.name, reason, "a file cannot be read");
+        }
     }
 
     /// Removes a file from the table, so that all other rows can be read.
@@ -102,6 +134,7 @@ impl Table {
             let mut state = self.state.lock();
             let kept = state.files.iter().filter(|it| *it != file).cloned().collect();
             state.files = Arc::new(kept);
+            state.unreadable.remove(&file.name);
             let span = file.first..file.end;
             let deleted = state.deleted.count_within(span.clone());
             state.deleted.remove(span);

@@ -11,7 +11,7 @@ use super::folder::{read_state, write_state};
 use super::parquet::{read_file, write_file};
 use super::state::DataFile;
 use super::table::{FlushState, Table, sorted};
-use crate::log::SegmentId;
+use crate::log::Rotated;
 use crate::ranges::Ranges;
 
 /// Files with fewer rows than this are compacted.
@@ -29,17 +29,17 @@ type Unreadable = (Option<DataFile>, StoreError);
 impl Table {
     /// Flushes all durable rows, and compacts small files.
     ///
-    /// `next` is the number of the log file that follows those whose rows are flushed now. If
-    /// `release` is set, the memory for the Delta log is freed afterwards.
+    /// `log` is the extent of the log whose rows are flushed now. If `release` is set, the memory
+    /// for the Delta log is freed afterwards.
     pub(super) async fn flush(
         &self,
-        next: SegmentId,
+        log: Rotated,
         keep_replaced: Duration,
         release: bool,
     ) -> Result<(), StoreError> {
         let mut flush_state = self.flush_state.lock().await;
         let flushed = async {
-            self.flush_memtable(&mut flush_state, next).await?;
+            self.flush_memtable(&mut flush_state, log).await?;
             self.compact(&mut flush_state).await
         };
         let flushed = flushed.await;
@@ -62,10 +62,10 @@ impl Table {
     async fn flush_memtable(
         &self,
         flush_state: &mut FlushState,
-        next: SegmentId,
+        log: Rotated,
     ) -> Result<(), StoreError> {
         loop {
-            match self.try_flush_memtable(flush_state, next).await {
+            match self.try_flush_memtable(flush_state, log).await {
                 Ok(()) => return Ok(()),
                 Err((Some(file), error)) => {
                     // If a file is damaged, only its own rows are lost.
@@ -81,25 +81,21 @@ impl Table {
     async fn try_flush_memtable(
         &self,
         flush_state: &mut FlushState,
-        next: SegmentId,
+        log: Rotated,
     ) -> Result<(), Unreadable> {
-        let (columns, batches, deleted, files, end, mut stored) = {
+        let (columns, batches, deleted, files, end, unreadable, mut stored) = {
             let mut state = self.state.lock();
             if !state.is_dirty() {
                 state.oldest_segment = None;
                 return Ok(());
             }
+            state.frames = state.frames.max(log.frames);
             let stored = state.to_stored(&self.path);
             let files = Arc::clone(&state.files);
             let batches = state.memtable.batches();
-            (
-                Arc::clone(&state.columns),
-                batches,
-                state.deleted.clone(),
-                files,
-                state.visible_upto,
-                stored,
-            )
+            let unreadable = state.unreadable.clone();
+            let columns = Arc::clone(&state.columns);
+            (columns, batches, state.deleted.clone(), files, state.visible_upto, unreadable, stored)
         };
         let nothing_new = batches.is_empty();
         let affected: Vec<DataFile> = files
@@ -107,6 +103,10 @@ impl Table {
             .filter(|file| deleted.within(file.first..file.end).next().is_some())
             .cloned()
             .collect();
+        if let Some(file) = affected.iter().find(|file| unreadable.contains_key(&file.name)) {
+            let reason = format!("{} has replaced rows and cannot be read now", file.name);
+            return Err((None, StoreError::Io { reason }));
+        }
         let path = self.path.clone();
         let written = self.blocking({
             let (columns, deleted, affected) =
@@ -174,7 +174,7 @@ impl Table {
         state.writes = last;
         state.is_unwritten = false;
         state.is_copy_damaged = false;
-        state.oldest_segment = (!state.memtable.is_empty()).then_some(next);
+        state.oldest_segment = (!state.memtable.is_empty()).then_some(log.next);
         Ok(())
     }
 
@@ -226,11 +226,13 @@ impl Table {
 
     async fn compact(&self, flush_state: &mut FlushState) -> Result<(), StoreError> {
         loop {
-            let (files, columns) = {
+            let (files, columns, unreadable) = {
                 let state = self.state.lock();
-                (Arc::clone(&state.files), Arc::clone(&state.columns))
+                let unreadable = state.unreadable.clone();
+                (Arc::clone(&state.files), Arc::clone(&state.columns), unreadable)
             };
-            let Some(small) = small_files(&files) else { return Ok(()) };
+            let is_readable = |file: &DataFile| !unreadable.contains_key(&file.name);
+            let Some(small) = small_files(&files, is_readable) else { return Ok(()) };
             let path = self.path.clone();
             let joined = self.blocking({
                 let (columns, small) = (Arc::clone(&columns), small.clone());
@@ -276,12 +278,15 @@ impl Table {
     }
 }
 
-/// Finds neighboring files that are worth compacting.
-fn small_files(files: &[DataFile]) -> Option<Vec<DataFile>> {
+/// Finds neighboring files that are worth compacting and can be read.
+fn small_files(
+    files: &[DataFile],
+    is_readable: impl Fn(&DataFile) -> bool,
+) -> Option<Vec<DataFile>> {
     let mut run: Vec<DataFile> = Vec::new();
     let mut rows = 0;
     for file in files {
-        if file.rows >= SMALL_FILE {
+        if file.rows >= SMALL_FILE || !is_readable(file) {
             run.clear();
             rows = 0;
             continue;

@@ -11,11 +11,14 @@ use tokio::sync::oneshot;
 
 use super::Inner;
 use super::table::Table;
-use crate::log::SegmentId;
+use crate::log::{Rotated, SegmentId};
 use crate::seeded_bug::{Bug, is_seeded};
 
 /// How long the task waits after a failure before it retries.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// How long the task waits before it tries again to read files that could not be read.
+const RETRY_UNREADABLE: Duration = Duration::from_secs(30);
 
 /// How many tables are flushed when the store is closed, the largest first. The rows of the others
 /// stay in the log and are read at the next start.
@@ -45,7 +48,19 @@ pub(super) async fn run(inner: Arc<Inner>) {
     // In one task, so that dropping the store ends both and releases its folder.
     tokio::select! {
         () = scrub(Arc::clone(&inner)) => {}
-        () = flush_for_ever(inner) => {}
+        () = flush_for_ever(Arc::clone(&inner)) => {}
+        () = retry_unreadable(inner) => {}
+    }
+}
+
+/// Tries to read the files again that could not be read, so that their rows are served as soon as
+/// possible.
+async fn retry_unreadable(inner: Arc<Inner>) {
+    loop {
+        tokio::time::sleep(RETRY_UNREADABLE).await;
+        for table in inner.all_tables() {
+            table.retry_unreadable().await;
+        }
     }
 }
 
@@ -102,7 +117,8 @@ impl Inner {
         if tables.is_empty() {
             return self.trim(self.open_segment.get()).await;
         }
-        let next = self.rotate().await?;
+        let rotated = self.rotate().await?;
+        let next = rotated.next;
         if is_seeded(Bug::EarlyTrim) {
             self.log.trim(next)()?;
         }
@@ -110,7 +126,7 @@ impl Inner {
         let count = tables.len();
         let failures: Vec<String> = futures_util::stream::iter(tables)
             .map(|table| async move {
-                let flushed = table.flush(next, keep, release).await;
+                let flushed = table.flush(rotated, keep, release).await;
                 self.flushed.notify_waiters();
                 flushed.err().map(|error| format!("{}: {error}", table.path))
             })
@@ -129,13 +145,13 @@ impl Inner {
         }
     }
 
-    /// Closes the current log file, and returns the number of the next one.
-    async fn rotate(&self) -> Result<SegmentId, StoreError> {
+    /// Closes the current log file.
+    async fn rotate(&self) -> Result<Rotated, StoreError> {
         let (send, next) = oneshot::channel();
         let open_segment = Arc::clone(&self.open_segment);
-        self.log.rotate(move |next| {
-            open_segment.set(next);
-            let _ = send.send(next);
+        self.log.rotate(move |rotated| {
+            open_segment.set(rotated.next);
+            let _ = send.send(rotated);
         });
         next.await.map_err(|_| StoreError::Unavailable { reason: "the log has ended".to_owned() })
     }
@@ -143,7 +159,8 @@ impl Inner {
     /// Deletes the log files before `next`, except those that a table still needs.
     async fn trim(&self, next: SegmentId) -> Result<(), StoreError> {
         let tables = self.all_tables();
-        let needed = tables.iter().filter_map(|table| table.state.lock().oldest_segment).min();
+        let needed = tables.iter().filter_map(|table| table.state.lock().oldest_segment);
+        let needed = needed.chain(self.unreadable_segment).min();
         let trim = self.log.trim(needed.map_or(next, |needed| needed.min(next)));
         let trimmed = tokio::task::spawn_blocking(trim).await;
         Ok(trimmed.map_err(|error| StoreError::Io { reason: error.to_string() })??)

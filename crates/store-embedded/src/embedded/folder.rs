@@ -9,6 +9,7 @@ use streamtable_schema::TablePath;
 
 use super::state::{DataFile, StoredState};
 use crate::copies::{Copies, has_copy};
+use crate::disk::{cause, is_absent, named, read_regular};
 
 /// The folder of tables, below the store's folder.
 pub(crate) const TABLES: &str = "tables";
@@ -121,7 +122,7 @@ pub(super) fn read_state(folder: &Path) -> FoundState {
         found.newest.and_then(|it| serde_json::from_slice::<StoredState>(&it.content).ok());
     let old = own.join(OLD_STATE);
     if state.is_none() && old.exists() {
-        let text = fs::read(&old).unwrap_or_default();
+        let text = read_regular(&old).unwrap_or_default();
         state = serde_json::from_slice(&text).ok();
         if state.is_none() {
             found.damaged.push(old);
@@ -132,23 +133,58 @@ pub(super) fn read_state(folder: &Path) -> FoundState {
     FoundState { state, count, damaged: found.damaged }
 }
 
-/// Returns the folders of all tables.
-pub(super) fn table_folders(root: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut folders = Vec::new();
-    for entity in subfolders(&root.join(TABLES))? {
-        for project in subfolders(&entity)? {
-            folders.extend(subfolders(&project)?);
+/// The content of the folder of all tables.
+#[derive(Debug, Default)]
+pub(super) struct TableFolders {
+    /// The folders of tables.
+    pub(super) tables: Vec<PathBuf>,
+    /// Folders that cannot be read, or links that lead nowhere, and the reason. Tables in them must
+    /// not be written.
+    pub(super) unreadable: Vec<(PathBuf, String)>,
+    /// Files and other entries that no store makes.
+    pub(super) strange: Vec<PathBuf>,
+}
+
+/// Lists the folders of all tables. Like writers, it follows symbolic links to folders.
+pub(super) fn table_folders(root: &Path) -> TableFolders {
+    let mut found = TableFolders::default();
+    let mut level = vec![root.join(TABLES)];
+    for _ in 0..3 {
+        let mut next = Vec::new();
+        for folder in level {
+            found.list(&folder, &mut next);
+        }
+        level = next;
+    }
+    found.tables = level;
+    found
+}
+
+impl TableFolders {
+    fn list(&mut self, folder: &Path, folders: &mut Vec<PathBuf>) {
+        let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => return,
+            Err(error) => return self.unreadable.push((folder.to_owned(), cause(&error))),
+        };
+        let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in paths {
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => folders.push(path),
+                Ok(_) => self.strange.push(path),
+                Err(error) => self.unreadable.push((path, cause(&error))),
+            }
         }
     }
-    Ok(folders)
 }
 
 /// Returns the Parquet files of this store in a table's folder, whether the table needs them or
 /// not, in the order of their rows.
 pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        entries => entries.map_err(named(folder))?,
     };
     let mut files = Vec::new();
     for entry in entries {
@@ -164,23 +200,6 @@ pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
     }
     files.sort_by(|a, b| (a.first, b.end, &a.name).cmp(&(b.first, a.end, &b.name)));
     Ok(files)
-}
-
-fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut folders = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            folders.push(entry.path());
-        }
-    }
-    folders.sort();
-    Ok(folders)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -37,7 +38,7 @@ pub(crate) use state::DataFile;
 pub(crate) use sums::Sums;
 pub(crate) use table::Snapshot;
 
-use crate::log::Log;
+use crate::log::{Log, SegmentId};
 use crate::memtable::Memory;
 use crate::query::Engine;
 use flusher::Which;
@@ -87,6 +88,10 @@ struct Inner {
     log: Log,
     tables: RwLock<BTreeMap<TablePath, Arc<Table>>>,
     open_segment: Arc<OpenSegment>,
+    /// Folders that could not be read at start; tables in them accept no rows.
+    unreadable: Vec<PathBuf>,
+    /// The oldest log file that must be kept, because something could not be read at start.
+    unreadable_segment: Option<SegmentId>,
     /// Watchers of tables that do not exist yet.
     awaited: Mutex<BTreeMap<TablePath, watch::Sender<u64>>>,
     engine: Engine,

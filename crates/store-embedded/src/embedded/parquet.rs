@@ -22,7 +22,7 @@ use streamtable_store::StoreError;
 
 use super::state::{DataFile, Tail};
 use crate::columns::{Columns, Kind, KnownSlot, fixed};
-use crate::disk::{create_dir_all_synced, sync_file};
+use crate::disk::{create_dir_all_synced, is_absent, named, open_regular, read_regular, sync_file};
 use crate::memtable::{conform, positions, rows_before};
 use crate::ranges::Ranges;
 
@@ -123,7 +123,7 @@ pub(super) struct About {
 /// Returns an undamaged file's description of its table. Files of earlier versions have no column
 /// names; their field names are used instead.
 pub(super) fn about(folder: &Path, file: &DataFile) -> Result<About, StoreError> {
-    let input = fs::File::open(folder.join(&file.name))?;
+    let input = open_regular(&folder.join(&file.name))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input).map_err(failed)?;
     let slots = note(reader.metadata(), COLUMNS)
         .and_then(|text| serde_json::from_str::<Vec<(String, Kind, String)>>(text).ok());
@@ -166,7 +166,7 @@ pub(super) fn read_lines(
     if state_of(folder, file)? != FileState::Whole {
         return Err(damaged(file));
     }
-    let input = fs::File::open(folder.join(&file.name))?;
+    let input = open_regular(&folder.join(&file.name))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input).map_err(failed)?;
     let names = [fixed::POSITION, fixed::WRITER, fixed::LINE, fixed::TIME, fixed::STEP];
     let mask = ProjectionMask::columns(reader.parquet_schema(), names);
@@ -207,7 +207,7 @@ pub(super) fn within(batch: &RecordBatch, range: Range<u64>) -> RecordBatch {
 
 /// Reads all rows of a file. Its checksum must be right.
 pub(super) fn read_file(folder: &Path, file: &DataFile) -> Result<Vec<RecordBatch>, StoreError> {
-    let bytes = Bytes::from(fs::read(folder.join(&file.name))?);
+    let bytes = Bytes::from(read_regular(&folder.join(&file.name))?);
     if crc32c::crc32c(&bytes) != file.crc {
         return Err(damaged(file));
     }
@@ -222,23 +222,22 @@ pub(super) fn read_file(folder: &Path, file: &DataFile) -> Result<Vec<RecordBatc
 pub(super) enum FileState {
     /// The file has the bytes that were written.
     Whole,
-    /// The file has other bytes, or the disk cannot read them.
+    /// The file has other bytes.
     Damaged,
     /// The file does not exist.
     Missing,
 }
 
-/// Compares a file with its checksum. Fails if the system cannot read it for another reason, for
-/// example because too many files are open.
+/// Compares a file with its checksum. Fails if the system cannot read it: that says nothing about
+/// its content.
 pub(super) fn state_of(folder: &Path, file: &DataFile) -> io::Result<FileState> {
     use std::io::Read as _;
-    /// The error of a disk that cannot read a sector.
-    const EIO: i32 = 5;
+    let path = folder.join(&file.name);
     let read = || -> io::Result<bool> {
-        let mut input = fs::File::open(folder.join(&file.name))?;
+        let mut input = open_regular(&path)?;
         let (mut crc, mut buffer) = (0, vec![0; 1 << 18]);
         loop {
-            match input.read(&mut buffer)? {
+            match input.read(&mut buffer).map_err(named(&path))? {
                 0 => return Ok(crc == file.crc),
                 count => crc = crc32c::crc32c_append(crc, &buffer[..count]),
             }
@@ -247,8 +246,7 @@ pub(super) fn state_of(folder: &Path, file: &DataFile) -> io::Result<FileState> 
     match read() {
         Ok(true) => Ok(FileState::Whole),
         Ok(false) => Ok(FileState::Damaged),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(FileState::Missing),
-        Err(error) if error.raw_os_error() == Some(EIO) => Ok(FileState::Damaged),
+        Err(error) if is_absent(&error) => Ok(FileState::Missing),
         Err(error) => Err(error),
     }
 }

@@ -1,6 +1,8 @@
 //! Completes a table's state at start from the other files on disk.
 
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -92,7 +94,8 @@ impl Table {
 
     /// Rebuilds a state that was lost from the Delta log, or from the files alone.
     pub(super) async fn rebuild(&self) -> Result<(), StoreError> {
-        let on_disk = self.blocking(|folder| Ok(data_files(folder)?)).await?;
+        let path = self.path.clone();
+        let on_disk = self.blocking(move |folder| Ok(own_files(folder, &path)?)).await?;
         let mut flush_state = self.flush_state.lock().await;
         let found = flush_state.delta.read().await;
         flush_state.delta.release();
@@ -103,7 +106,7 @@ impl Table {
                 self.take_over(found);
             }
             _ => {
-                let files = self.blocking(move |folder| Ok(chosen(folder, on_disk))).await?;
+                let files = self.blocking(move |folder| Ok(chosen(folder, on_disk)?)).await?;
                 let slots = self.blocking({
                     let files = files.clone();
                     move |folder| {
@@ -194,9 +197,10 @@ impl Table {
     /// Takes over files whose rows are in neither the state nor the log. Such files exist if both
     /// lost their newest part.
     pub(super) async fn adopt(&self, memory: &Arc<Memory>) -> Result<(), StoreError> {
-        let end = self.state.lock().visible_upto;
+        let (end, path) = (self.state.lock().visible_upto, self.path.clone());
         let files = self.blocking(move |folder| {
             let files = data_files(folder)?.into_iter().filter(|file| file.end > end);
+            let files = files.filter(|file| !is_of_another(folder, file, &path));
             Ok(files.filter(|it| matches!(state_of(folder, it), Ok(FileState::Whole))).collect())
         });
         let files: Vec<DataFile> = files.await?;
@@ -262,15 +266,25 @@ impl Table {
     }
 }
 
-/// Returns the table that a folder without a readable state belongs to, if its files name one.
-pub(super) fn table_of_files(folder: &std::path::Path) -> Option<TablePath> {
-    let files = data_files(folder).ok()?;
-    files.iter().find_map(|file| about(folder, file).ok()?.table)
+/// Returns the table that a file names. A file that cannot be read names none.
+pub(super) fn owner(folder: &Path, file: &DataFile) -> Option<TablePath> {
+    about(folder, file).ok()?.table
+}
+
+fn is_of_another(folder: &Path, file: &DataFile, table: &TablePath) -> bool {
+    owner(folder, file).is_some_and(|owner| owner != *table)
+}
+
+/// Returns the Parquet files in a table's folder, except those of other tables.
+fn own_files(folder: &Path, table: &TablePath) -> io::Result<Vec<DataFile>> {
+    let files = data_files(folder)?.into_iter();
+    Ok(files.filter(|file| !is_of_another(folder, file, table)).collect())
 }
 
 /// Chooses undamaged files that do not overlap and together hold all rows. If a file was replaced
-/// by a larger one, or by one without the replaced rows, the newer one is chosen.
-fn chosen(folder: &std::path::Path, mut files: Vec<DataFile>) -> Vec<DataFile> {
+/// by a larger one, or by one without the replaced rows, the newer one is chosen. Fails if a file
+/// cannot be read, since its rows may be in no other one.
+fn chosen(folder: &Path, mut files: Vec<DataFile>) -> io::Result<Vec<DataFile>> {
     let modified = |file: &DataFile| fs::metadata(folder.join(&file.name)).ok()?.modified().ok();
     files.sort_by_cached_key(|file| {
         let width = file.end - file.first;
@@ -279,9 +293,9 @@ fn chosen(folder: &std::path::Path, mut files: Vec<DataFile>) -> Vec<DataFile> {
     let mut chosen: Vec<DataFile> = Vec::new();
     for file in files {
         let overlaps = chosen.iter().any(|it| it.first < file.end && file.first < it.end);
-        if !overlaps && matches!(state_of(folder, &file), Ok(FileState::Whole)) {
+        if !overlaps && state_of(folder, &file)? == FileState::Whole {
             chosen.push(file);
         }
     }
-    sorted(chosen)
+    Ok(sorted(chosen))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -17,13 +17,15 @@ use tokio::sync::{Notify, Semaphore};
 use super::Inner;
 use super::config::StoreConfig;
 use super::delta::DeltaFolder;
-use super::folder::{data_files, read_state, table_folder, table_folders, table_of};
-use super::rebuild::table_of_files;
+use super::folder::{
+    FoundState, TableFolders, data_files, read_state, table_folder, table_folders, table_of,
+};
+use super::rebuild::owner;
 use super::state::TableState;
 use super::table::{OpenSegment, Table};
-use crate::disk::{create_dir_all_synced, sync_folder};
+use crate::disk::{cause, create_dir_all_synced, named, open_regular, sync_folder};
 use crate::log::{
-    Frame, Log, LogConfig, Mark, Marker, SegmentId, first_sequence, list_segments, read_bytes,
+    Frame, Log, LogConfig, Mark, Marker, ReadBytes, SegmentId, first_sequence, list, read_bytes,
     read_segment,
 };
 use crate::memtable::Memory;
@@ -64,19 +66,24 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     create_dir_all_synced(&log_folder(&config))?;
     let mut recovery = Recovery::default();
     let open_segment = Arc::<OpenSegment>::default();
-    let (mut tables, rebuilt) = read_tables(&config, &open_segment, &mut recovery).await?;
+    let ReadTables { mut tables, rebuilt, unreadable } =
+        read_tables(&config, &open_segment, &mut recovery).await?;
     for table in tables.values().filter(|it| !rebuilt.contains(&it.path)) {
         table.catch_up().await?;
     }
     let memory = Arc::new(Memory::default());
-    let (mut recovery, next, sequence, marker, tables) = {
+    let (mut recovery, replayed, marker, tables) = {
         let (config, memory) = (config.clone(), Arc::clone(&memory));
         let open_segment = Arc::clone(&open_segment);
+        let unreadable = unreadable.clone();
         let replayed = tokio::task::spawn_blocking(move || {
             let (config, open_segment, memory) = (&config, &open_segment, &memory);
-            let mut replay = Replay { config, open_segment, memory, recovery, next: None };
-            let (next, sequence, marker) = replay.run(&mut tables)?;
-            Ok::<_, StoreError>((replay.recovery, next, sequence, marker, tables))
+            let unreadable = &unreadable;
+            let (next, kept) = (None, None);
+            let mut replay =
+                Replay { config, open_segment, memory, unreadable, recovery, next, kept };
+            let (replayed, marker) = replay.run(&mut tables)?;
+            Ok::<_, StoreError>((replay.recovery, replayed, marker, tables))
         });
         replayed.await??
     };
@@ -97,6 +104,7 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
             recovery.report(Problem::new(ProblemKind::FileLost, detail));
         }
     }
+    let Replayed { next, sequence, kept } = replayed;
     open_segment.set(next);
     let log_config = LogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
     let log = Log::start(log_config, next, sequence, marker)?;
@@ -105,6 +113,8 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
         log,
         tables: RwLock::new(tables),
         open_segment,
+        unreadable,
+        unreadable_segment: kept,
         awaited: Mutex::default(),
         engine,
         recovery,
@@ -124,7 +134,12 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
 /// process ends in any way.
 fn own(config: &StoreConfig) -> Result<File, StoreError> {
     let path = config.folder.join("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    if fs::metadata(&path).is_ok_and(|it| !it.is_file()) {
+        let reason = format!("{} is not a file; remove it while no server runs", path.display());
+        return Err(StoreError::Io { reason });
+    }
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(named(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Io {
@@ -134,23 +149,55 @@ fn own(config: &StoreConfig) -> Result<File, StoreError> {
     }
 }
 
-/// Reads the states of all tables. Also returns the names of those whose state was rebuilt from
-/// their files.
+/// The result of reading all tables' folders.
+struct ReadTables {
+    tables: Tables,
+    /// The tables whose state was rebuilt from their files.
+    rebuilt: Vec<TablePath>,
+    /// Folders that cannot be read. What is in the log for tables in them stays there.
+    unreadable: Vec<PathBuf>,
+}
+
+/// Reads the states of all tables.
 async fn read_tables(
     config: &StoreConfig,
     open_segment: &Arc<OpenSegment>,
     recovery: &mut Recovery,
-) -> Result<(Tables, Vec<TablePath>), StoreError> {
+) -> Result<ReadTables, StoreError> {
     /// How many folders are read at the same time.
     const READERS: usize = 4;
-    let folders = table_folders(&config.folder)?;
+    let TableFolders { tables: folders, unreadable: skipped, strange } =
+        table_folders(&config.folder);
+    for path in strange {
+        let detail = format!("{} is not a table's folder; it is left alone", shown(config, &path));
+        recovery.report(Problem::new(ProblemKind::Unreadable, detail));
+    }
+    let (mut tables, mut rebuilt, mut unreadable) = (Tables::new(), Vec::new(), Vec::new());
+    let mut skip = |recovery: &mut Recovery, folder: PathBuf, reason: &str| {
+        let detail = format!(
+            "{} cannot be read; its tables are served again after a start that can read it: {reason}",
+            shown(config, &folder)
+        );
+        recovery.report(Problem::new(ProblemKind::Unreadable, detail));
+        unreadable.push(folder);
+    };
+    for (folder, reason) in skipped {
+        skip(recovery, folder, &reason);
+    }
     let mut read = futures_util::stream::iter(folders)
-        .map(|folder| read_table(config, open_segment, folder))
+        .map(|folder| async move {
+            let found = read_table(config, open_segment, folder.clone()).await;
+            match found {
+                Err(error @ StoreError::Damaged { .. }) => Err(error),
+                Err(error) => Ok(Found::Unreadable(folder, error.to_string())),
+                found => found,
+            }
+        })
         .buffer_unordered(READERS);
-    let (mut tables, mut rebuilt) = (Tables::new(), Vec::new());
     while let Some(found) = read.try_next().await? {
         match found {
             Found::Nothing => {}
+            Found::Unreadable(folder, reason) => skip(recovery, folder, &reason),
             Found::Lost(problem) => recovery.report(problem),
             Found::Table { table, is_rebuilt } => {
                 if is_rebuilt {
@@ -160,13 +207,24 @@ async fn read_tables(
             }
         }
     }
-    Ok((tables, rebuilt))
+    drop(read);
+    Ok(ReadTables { tables, rebuilt, unreadable })
+}
+
+/// Returns a path relative to the store's folder.
+fn shown<'a>(config: &StoreConfig, path: &'a Path) -> std::path::Display<'a> {
+    path.strip_prefix(&config.folder).unwrap_or(path).display()
 }
 
 /// The content of a table's folder.
 enum Found {
     Nothing,
-    Table { table: Arc<Table>, is_rebuilt: bool },
+    Table {
+        table: Arc<Table>,
+        is_rebuilt: bool,
+    },
+    /// The folder cannot be read now, and the reason.
+    Unreadable(PathBuf, String),
     Lost(Problem),
 }
 
@@ -176,7 +234,7 @@ async fn read_table(
     folder: PathBuf,
 ) -> Result<Found, StoreError> {
     let root = &config.folder;
-    let found = read_state(&folder);
+    let mut found = read_state(&folder);
     let is_newer = found.state.as_ref().is_some_and(|state| state.is_newer());
     if is_newer {
         let reason = format!("{} was written by a newer version", folder.display());
@@ -192,7 +250,10 @@ async fn read_table(
     // A state that was copied into another table's folder does not belong to that table.
     let of_state = found.state.as_ref().and_then(|state| state.path());
     let of_state = of_state.filter(|path| table_folder(root, path) == folder);
-    if let (Some(path), Some(stored)) = (of_state, found.state) {
+    if let Some(path) = &of_state
+        && let Some(stored) = found.state.take()
+    {
+        let path = path.clone();
         let mut state = TableState::from_stored(stored);
         state.writes = found.count;
         state.is_copy_damaged = !found.damaged.is_empty();
@@ -201,14 +262,24 @@ async fn read_table(
         report(&table, &found.damaged);
         return Ok(Found::Table { table: Arc::new(table), is_rebuilt: false });
     }
-    let has_files = !data_files(&folder)?.is_empty();
-    if !has_files && DeltaFolder::newest_version(&folder).is_none() && found.damaged.is_empty() {
+    let owners = owners(&folder).await?;
+    if owners.is_empty()
+        && DeltaFolder::newest_version(&folder).is_none()
+        && found.damaged.is_empty()
+    {
         return Ok(Found::Nothing);
     }
-    let path = table_of(root, &folder).or_else(|| table_of_files(&folder));
-    let Some(path) = path.filter(|path| table_folder(root, path) == folder) else {
+    let own = || owners.iter().flatten().find(|path| table_folder(root, path) == folder).cloned();
+    let Some(path) = table_of(root, &folder).or_else(own) else {
         return set_table_aside(config, &folder, "its name is not known").map(Found::Lost);
     };
+    if let Some(other) = owner_of_folder(&owners, &found, &path) {
+        let reason = format!(
+            "it is the folder of {other}; to restore that table, move it to {} while no server runs",
+            shown(config, &table_folder(root, &other))
+        );
+        return set_table_aside(config, &folder, &reason).map(Found::Lost);
+    }
     let mut state = TableState::default();
     state.writes = found.count;
     let table = Table::new(path, folder.clone(), state, Arc::clone(open_segment));
@@ -217,8 +288,34 @@ async fn read_table(
             report(&table, &found.damaged);
             Ok(Found::Table { table: Arc::new(table), is_rebuilt: true })
         }
+        // A rebuild without a file that cannot be read now would lose its rows for ever.
+        Err(error @ StoreError::Io { .. }) => Err(error),
         Err(error) => set_table_aside(config, &folder, &error.to_string()).map(Found::Lost),
     }
+}
+
+/// Returns the table that each Parquet file in a folder names.
+async fn owners(folder: &Path) -> Result<Vec<Option<TablePath>>, StoreError> {
+    let folder = folder.to_owned();
+    let owners = tokio::task::spawn_blocking(move || {
+        let files = data_files(&folder)?;
+        Ok::<_, StoreError>(files.iter().map(|file| owner(&folder, file)).collect())
+    });
+    owners.await?
+}
+
+/// Returns the other table that a folder at a table's place belongs to, because folders were
+/// swapped or copied. A folder with at least one file of its own table was not.
+fn owner_of_folder(
+    owners: &[Option<TablePath>],
+    found: &FoundState,
+    path: &TablePath,
+) -> Option<TablePath> {
+    if owners.is_empty() || owners.iter().flatten().any(|owner| owner == path) {
+        return None;
+    }
+    let of_files = owners.iter().flatten().next().cloned();
+    of_files.or_else(|| found.state.as_ref()?.path().filter(|of_state| of_state != path))
 }
 
 /// Moves a table's folder away, so that all other tables can be served.
@@ -243,13 +340,25 @@ struct Replay<'a> {
     open_segment: &'a Arc<OpenSegment>,
     memory: &'a Arc<Memory>,
     recovery: Recovery,
+    /// Folders of tables that cannot be read.
+    unreadable: &'a [PathBuf],
     /// The expected number of the next frame; `None` before the first one.
     next: Option<u64>,
+    /// The oldest file that must be kept, because it, or a table with rows in it, cannot be read.
+    kept: Option<SegmentId>,
+}
+
+/// The extent of the log after the replay.
+struct Replayed {
+    /// The number of the next file.
+    next: SegmentId,
+    /// The number of the next frame.
+    sequence: u64,
+    kept: Option<SegmentId>,
 }
 
 impl Replay<'_> {
-    /// Returns the numbers of the next file and the next frame.
-    fn run(&mut self, tables: &mut Tables) -> Result<(SegmentId, u64, Marker), StoreError> {
+    fn run(&mut self, tables: &mut Tables) -> Result<(Replayed, Marker), StoreError> {
         let folder = log_folder(self.config);
         let (mut marker, mark, damaged_marks) = Marker::read(&folder);
         for path in damaged_marks {
@@ -257,13 +366,18 @@ impl Replay<'_> {
             let detail = format!("log/{name} was damaged or missing; it is written again");
             self.recovery.report(Problem::new(ProblemKind::LogDamaged, detail));
         }
+        let has_mark = mark.is_some();
         let mark = mark.unwrap_or_default();
         let first = mark.first.map(|first| first.frame);
         let mut starts = BTreeMap::new();
-        let ids = list_segments(&folder)?;
-        let newest = ids.last().map_or(0, |id| id.0).max(mark.last.map_or(0, |last| last.segment));
-        for id in self.in_order(&folder, ids)? {
-            let bytes = Bytes::from(read_bytes(&id.path(&folder))?);
+        let listed = list(&folder)?;
+        for name in &listed.strange {
+            let detail = format!("log/{name} is not a file of the log; it is left alone");
+            self.recovery.report(Problem::new(ProblemKind::Unreadable, detail));
+        }
+        let newest = listed.highest.max(mark.last.map_or(0, |last| last.segment));
+        for id in self.in_order(&folder, listed.segments) {
+            let Some(bytes) = self.read(&folder, id) else { continue };
             self.check_length(id, &bytes, &mark);
             let found = read_segment(&bytes);
             for damage in &found.damaged {
@@ -282,15 +396,78 @@ impl Replay<'_> {
                 if number > next && found.damaged.is_empty() {
                     self.miss(next.max(first.unwrap_or(0)), number);
                 }
-                self.next = Some(number + 1);
+                self.next = Some(number.saturating_add(1));
                 self.recovery.rows += self.replay_frame(tables, id, &frame)?;
             }
         }
         let next = self.next.or(first).unwrap_or(1);
         self.miss(next, mark.acked());
-        let sequence = next.max(mark.acked());
+        let known = next.max(mark.acked());
+        let sequence = self.compare(tables, known, has_mark);
         marker.recovered(starts, sequence);
-        Ok((SegmentId(newest + 1), sequence, marker))
+        Ok((Replayed { next: SegmentId(newest + 1), sequence, kept: self.kept }, marker))
+    }
+
+    /// Compares the extent of the log with what tables know of it, and returns the number of the
+    /// next frame. A log that is shorter, or has no mark although there are tables, was lost or is
+    /// an older copy.
+    fn compare(&mut self, tables: &Tables, known: u64, has_mark: bool) -> u64 {
+        /// How many tables the report names.
+        const NAMED: usize = 10;
+        let extent = |table: &Table| {
+            let state = table.state.lock();
+            (state.frames, state.visible_upto, state.state_upto > 0)
+        };
+        let extents: Vec<_> = tables.values().map(|table| (&table.path, extent(table))).collect();
+        let newest = extents.iter().map(|(_, (frames, ..))| *frames).max().unwrap_or(0);
+        let mut suspects = extents
+            .iter()
+            .filter(|(_, (frames, _, is_flushed))| *frames > known || (!has_mark && *is_flushed));
+        let named: Vec<String> = suspects
+            .by_ref()
+            .take(NAMED)
+            .map(|(path, (_, end, _))| format!("{path} from position {end} on"))
+            .collect();
+        if named.is_empty() {
+            return known;
+        }
+        let (named, others) = (named.join(", "), suspects.count());
+        let detail = format!(
+            "the log is missing, or is older than the tables: acked rows that were not flushed may \
+             be lost, in {named}, and in {others} other tables"
+        );
+        self.recovery.missing += newest.saturating_sub(known);
+        self.recovery.report(Problem::new(ProblemKind::LogIncomplete, detail));
+        known.max(newest)
+    }
+
+    /// Reads a file. Returns `None` if the system cannot read it: then it stays in its place, and
+    /// the next start tries again.
+    fn read(&mut self, folder: &Path, id: SegmentId) -> Option<Bytes> {
+        match read_bytes(&id.path(folder)) {
+            Ok(ReadBytes { bytes, unreadable }) => {
+                if unreadable > 0 {
+                    self.skip(id, &format!("the disk cannot read {unreadable} sectors of it"));
+                }
+                Some(bytes.into())
+            }
+            Err(error) => {
+                self.skip(id, &cause(&error));
+                None
+            }
+        }
+    }
+
+    /// Reports a file that cannot be read, and keeps it.
+    fn skip(&mut self, id: SegmentId, reason: &str) {
+        let detail =
+            format!("log/{:020}.log cannot be read; it stays in its place: {reason}", id.0);
+        self.recovery.report(Problem::new(ProblemKind::Unreadable, detail));
+        self.keep(id);
+    }
+
+    fn keep(&mut self, id: SegmentId) {
+        self.kept = Some(self.kept.map_or(id, |kept| kept.min(id)));
     }
 
     /// Reports that frames from a number up to another are missing.
@@ -307,14 +484,15 @@ impl Replay<'_> {
 
     /// Returns the files in the order of their frames, which is the order of their names unless
     /// somebody renamed them.
-    fn in_order(&mut self, folder: &Path, ids: Vec<SegmentId>) -> io::Result<Vec<SegmentId>> {
+    fn in_order(&mut self, folder: &Path, ids: Vec<SegmentId>) -> Vec<SegmentId> {
         let mut last = 0;
         let mut keyed = Vec::new();
         for id in ids {
             let mut header = Vec::new();
-            File::open(id.path(folder))?.take(64).read_to_end(&mut header)?;
-            // A file whose header is damaged keeps its place.
-            last = first_sequence(&header).unwrap_or(last);
+            let read = open_regular(&id.path(folder))
+                .and_then(|file| file.take(64).read_to_end(&mut header));
+            // A file whose header cannot be read, or is damaged, keeps its place.
+            last = read.ok().and_then(|_| first_sequence(&header)).unwrap_or(last);
             keyed.push((last, id));
         }
         if !keyed.is_sorted() {
@@ -322,7 +500,7 @@ impl Replay<'_> {
             self.recovery.report(Problem::new(ProblemKind::LogIncomplete, detail));
             keyed.sort_unstable();
         }
-        Ok(keyed.into_iter().map(|(_, id)| id).collect())
+        keyed.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Reports a file that is shorter than its recorded length.
@@ -340,8 +518,15 @@ impl Replay<'_> {
         id: SegmentId,
         frame: &Frame,
     ) -> Result<u64, StoreError> {
+        let folder = || table_folder(&self.config.folder, &frame.table);
+        if !self.unreadable.is_empty()
+            && self.unreadable.iter().any(|unreadable| folder().starts_with(unreadable))
+        {
+            self.keep(id);
+            return Ok(0);
+        }
         let table = tables.entry(frame.table.clone()).or_insert_with(|| {
-            let folder = table_folder(&self.config.folder, &frame.table);
+            let folder = folder();
             let (path, state) = (frame.table.clone(), TableState::default());
             Arc::new(Table::new(path, folder, state, Arc::clone(self.open_segment)))
         });

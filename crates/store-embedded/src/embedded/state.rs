@@ -1,6 +1,6 @@
 //! The state of a table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,12 @@ pub(super) struct TableState {
     pub(super) writes: u64,
     /// Whether a copy of the state on disk is damaged, so that both must be written.
     pub(super) is_copy_damaged: bool,
+    /// The log has, or had, all frames before this number: it was at least this long when the
+    /// state was written.
+    pub(super) frames: u64,
+    /// Files that cannot be read now, and why. They are part of the table, and their rows are
+    /// served once they can be read.
+    pub(super) unreadable: BTreeMap<String, String>,
     /// The oldest log file that has unflushed rows of this table.
     pub(super) oldest_segment: Option<SegmentId>,
     /// Damage that was found in the table's files.
@@ -219,9 +225,28 @@ impl TableState {
         self.visible_upto = self.visible_upto.max(group.positions.end);
     }
 
-    /// Returns how many rows there are.
+    /// Returns how many rows can be read.
     pub(super) fn rows(&self) -> u64 {
-        self.visible_upto - self.hole_count - self.deleted.count_within(0..self.visible_upto)
+        let rows =
+            self.visible_upto - self.hole_count - self.deleted.count_within(0..self.visible_upto);
+        rows.saturating_sub(self.unreadable_files().map(|(file, _)| file.rows).sum())
+    }
+
+    /// Returns the files that can be read.
+    pub(super) fn readable_files(&self) -> Arc<Vec<DataFile>> {
+        if self.unreadable.is_empty() {
+            return Arc::clone(&self.files);
+        }
+        let files = self.files.iter().filter(|file| !self.unreadable.contains_key(&file.name));
+        Arc::new(files.cloned().collect())
+    }
+
+    /// Returns the files that cannot be read, and why.
+    pub(super) fn unreadable_files(&self) -> impl Iterator<Item = (&DataFile, &str)> {
+        let reason = |name: &String| self.unreadable.get(name).map(String::as_str);
+        let is_any = !self.unreadable.is_empty();
+        let files = is_any.then_some(&self.files).into_iter().flat_map(|files| files.iter());
+        files.filter_map(move |file| Some((file, reason(&file.name)?)))
     }
 
     /// Returns the number of bytes that the rows take in memory.
@@ -289,6 +314,7 @@ impl TableState {
             last_step: self.last_step,
             version: self.version,
             problems: self.problems.clone(),
+            frames: self.frames,
         }
     }
 
@@ -313,6 +339,7 @@ impl TableState {
             last_step: stored.last_step,
             version: stored.version,
             problems: stored.problems,
+            frames: stored.frames,
             ..Self::default()
         }
     }
@@ -348,6 +375,9 @@ pub(super) struct StoredState {
     pub(super) version: Option<u64>,
     #[serde(default)]
     pub(super) problems: Vec<Problem>,
+    /// See [`TableState::frames`]; 0 in states of earlier versions.
+    #[serde(default)]
+    frames: u64,
 }
 
 impl StoredState {

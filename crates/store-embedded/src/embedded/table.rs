@@ -123,7 +123,7 @@ impl Table {
         Snapshot {
             folder: self.folder.clone(),
             columns: Arc::clone(&state.columns),
-            files: Arc::clone(&state.files),
+            files: state.readable_files(),
             memtable: state.memtable.batches(),
             deleted: state.deleted.clone(),
             end: state.visible_upto,
@@ -174,7 +174,15 @@ impl Table {
 
     /// Returns the problems of the table.
     pub(super) fn problems(&self) -> Vec<Problem> {
-        let mut problems = self.state.lock().problems.clone();
+        let mut problems = {
+            let state = self.state.lock();
+            let unreadable = state.unreadable_files().map(|(file, reason)| {
+                let name = &file.name;
+                let detail = format!("{name} cannot be read now and is tried again: {reason}");
+                Problem::new(ProblemKind::Unreadable, detail).with_rows(file.rows)
+            });
+            state.problems.iter().cloned().chain(unreadable).collect::<Vec<_>>()
+        };
         problems.extend(self.fault().map(|reason| {
             let detail = format!("the rows stay in the log: {reason}");
             Problem::new(ProblemKind::NotFlushed, detail)

@@ -9,6 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::SegmentId;
 use crate::copies::Copies;
 
+/// The name of the mark's copies.
+const NAME: &str = "mark";
+
+/// Returns whether a file is a copy of the mark, or one that was not renamed yet.
+pub(super) fn is_mark(name: &str) -> bool {
+    ["mark-0", "mark-1", "mark-0.tmp", "mark-1.tmp"].contains(&name)
+}
+
 /// The first frame of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Start {
@@ -56,7 +64,7 @@ impl Marker {
     /// Returns the valid mark in the log's folder, if there is one, and the paths of damaged
     /// copies.
     pub(crate) fn read(folder: &Path) -> (Self, Option<Mark>, Vec<std::path::PathBuf>) {
-        let copies = Copies::new(folder, "mark");
+        let copies = Copies::new(folder, NAME);
         let found = copies.read();
         let count = found.newest.as_ref().map_or(0, |it| it.count);
         let mark = found.newest.and_then(|it| serde_json::from_slice::<Mark>(&it.content).ok());

@@ -19,5 +19,5 @@ pub(crate) use frame::Frame;
 pub use fuzzing::log as fuzz;
 pub(crate) use mark::{Mark, Marker};
 pub(crate) use read::{first_sequence, read_segment};
-pub(crate) use segment::{SegmentId, list_segments, read_bytes};
-pub(crate) use writer::{Log, LogConfig, Outcome};
+pub(crate) use segment::{ReadBytes, SegmentId, list, read_bytes};
+pub(crate) use writer::{Log, LogConfig, Outcome, Rotated};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use fs4::FileExt as _;
 
-use crate::disk::sync_folder;
+use super::mark::is_mark;
+use crate::disk::{EIO, named, open_regular, os_code, read_regular, sync_folder};
 
 /// The number of a log file. Files are read in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,37 +20,70 @@ impl SegmentId {
     }
 }
 
-/// Returns the log files in a folder, in order.
-pub(crate) fn list_segments(folder: &Path) -> io::Result<Vec<SegmentId>> {
-    let mut ids = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        ids.extend(number.and_then(|number| number.parse().ok()).map(SegmentId));
-    }
-    ids.sort_unstable();
-    Ok(ids)
+/// Numbers from this one on are not used, so that every number has a successor.
+const END: u64 = 1 << 62;
+
+/// The content of the log's folder.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    /// The log files, in order.
+    pub(crate) segments: Vec<SegmentId>,
+    /// The highest number that a name has; new files must have higher ones.
+    pub(crate) highest: u64,
+    /// Names that are neither log files nor copies of the mark.
+    pub(crate) strange: Vec<String>,
 }
 
-/// Reads a log file. Sectors that the disk cannot read are returned as zeros, which are handled
-/// like any other damage.
-pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    /// The error of a disk that cannot read a sector.
-    const EIO: i32 = 5;
-    const SECTOR: usize = 4096;
-    match fs::read(path) {
-        Err(error) if error.raw_os_error() == Some(EIO) => {}
-        read => return read,
-    }
-    let file = File::open(path)?;
-    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
-    for (i, sector) in bytes.chunks_mut(SECTOR).enumerate() {
-        match file.read_exact_at(sector, (i * SECTOR) as u64) {
-            Err(error) if error.raw_os_error() == Some(EIO) => sector.fill(0),
-            read => read?,
+/// Lists the log's folder.
+pub(crate) fn list(folder: &Path) -> io::Result<Listed> {
+    let mut listed = Listed::default();
+    for entry in fs::read_dir(folder).map_err(named(folder))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let number = name.strip_suffix(".log").and_then(|number| number.parse::<u64>().ok());
+        let id = number.filter(|&number| number < END).map(SegmentId);
+        listed.highest = listed.highest.max(id.map_or(0, |id| id.0));
+        // A folder or a pipe can have the name of a log file.
+        match id.filter(|id| fs::metadata(id.path(folder)).is_ok_and(|it| it.is_file())) {
+            Some(id) => listed.segments.push(id),
+            None if is_mark(&name) => {}
+            None => listed.strange.push(name),
         }
     }
-    Ok(bytes)
+    listed.segments.sort_unstable();
+    listed.strange.sort();
+    Ok(listed)
+}
+
+/// The content of a log file.
+#[derive(Debug, Default)]
+pub(crate) struct ReadBytes {
+    pub(crate) bytes: Vec<u8>,
+    /// How many sectors the disk could not read. They are zero in `bytes`, which is handled like
+    /// any other damage.
+    pub(crate) unreadable: usize,
+}
+
+/// Reads a log file.
+pub(crate) fn read_bytes(path: &Path) -> io::Result<ReadBytes> {
+    const SECTOR: usize = 4096;
+    let is_eio = |error: &io::Error| os_code(error) == Some(EIO);
+    match read_regular(path) {
+        Err(error) if is_eio(&error) => {}
+        read => return Ok(ReadBytes { bytes: read?, unreadable: 0 }),
+    }
+    let file = open_regular(path)?;
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    let mut read = ReadBytes { bytes: vec![0; length], unreadable: 0 };
+    for (i, sector) in read.bytes.chunks_mut(SECTOR).enumerate() {
+        match file.read_exact_at(sector, (i * SECTOR) as u64) {
+            Err(error) if is_eio(&error) => {
+                sector.fill(0);
+                read.unreadable += 1;
+            }
+            other => other.map_err(named(path))?,
+        }
+    }
+    Ok(read)
 }
 
 /// A log file that frames are appended to.
@@ -67,7 +101,8 @@ impl Segment {
     /// Creates a file with room for `bytes` bytes.
     pub(super) fn create(folder: &Path, id: SegmentId, bytes: u64) -> io::Result<Self> {
         let path = id.path(folder);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = file.map_err(named(&path))?;
         let ready = file.allocate(bytes).and_then(|()| file.sync_all());
         if let Err(error) = ready.and_then(|()| sync_folder(folder)) {
             // A file without frames is useless, and leaving it would hide the reason.

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Marker;
 use super::frame::seal;
-use super::segment::{Segment, SegmentId, list_segments};
+use super::segment::{Segment, SegmentId, list};
 use crate::disk::sync_folder;
 use crate::seeded_bug::{Bug, inherited, is_seeded};
 
@@ -31,6 +31,15 @@ pub(crate) enum Outcome {
     Durable,
     /// The frame is not on disk, or that is not known; it must not be acked.
     Failed(Arc<io::Error>),
+}
+
+/// The extent of the log after a file was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rotated {
+    /// The number of the next file.
+    pub(crate) next: SegmentId,
+    /// One more than the number of the last durable frame.
+    pub(crate) frames: u64,
 }
 
 /// Called with the outcome of a frame, on the log's thread, in the order of submission.
@@ -62,7 +71,7 @@ enum Entry {
         done: Done,
     },
     /// Closes the current file, and passes the number of the next one.
-    Rotate(Box<dyn FnOnce(SegmentId) + Send>),
+    Rotate(Box<dyn FnOnce(Rotated) + Send>),
 }
 
 impl Log {
@@ -79,7 +88,7 @@ impl Log {
             wake: Condvar::new(),
             marker: Mutex::new(marker),
         });
-        let writer = Writer { config, next, sequence, segment: None };
+        let writer = Writer { config, next, sequence, durable: sequence, segment: None };
         let thread = std::thread::Builder::new().name("streamtable-log".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             inherited(move || writer.run(&shared))
@@ -110,9 +119,9 @@ impl Log {
         self.shared.queue.lock().bytes
     }
 
-    /// Closes the current file. `then` is called with the number of the next file, after the
-    /// outcome of all frames submitted before; it is dropped if the log is closed.
-    pub(crate) fn rotate(&self, then: impl FnOnce(SegmentId) + Send + 'static) {
+    /// Closes the current file. `then` is called after the outcome of all frames submitted before;
+    /// it is dropped if the log is closed.
+    pub(crate) fn rotate(&self, then: impl FnOnce(Rotated) + Send + 'static) {
         let mut queue = self.shared.queue.lock();
         if !queue.is_closed {
             queue.entries.push_back(Entry::Rotate(Box::new(then)));
@@ -127,7 +136,7 @@ impl Log {
         move || {
             // One call at a time, so that no call finds its files already deleted.
             let mut marker = shared.marker.lock();
-            let mut old = list_segments(&shared.folder)?;
+            let mut old = list(&shared.folder)?.segments;
             old.retain(|&id| id < before);
             if old.is_empty() {
                 return Ok(());
@@ -167,6 +176,8 @@ struct Writer {
     config: LogConfig,
     next: SegmentId,
     sequence: u64,
+    /// One more than the number of the last durable frame.
+    durable: u64,
     segment: Option<Segment>,
 }
 
@@ -197,7 +208,7 @@ impl Writer {
                 Entry::Rotate(then) => {
                     self.commit(std::mem::take(&mut group), shared);
                     self.seal(shared);
-                    then(self.next);
+                    then(Rotated { next: self.next, frames: self.durable });
                 }
             }
         }
@@ -223,7 +234,10 @@ impl Writer {
             .write(&group, first, shared)
             .or_else(|error| self.write_elsewhere(&group, first, error, shared));
         let outcome = match written {
-            Ok(()) => Outcome::Durable,
+            Ok(()) => {
+                self.durable = self.sequence;
+                Outcome::Durable
+            }
             Err(error) => {
                 tracing::error!(%error, "rows cannot be made durable");
                 Outcome::Failed(Arc::new(error))

@@ -17,7 +17,7 @@ use streamtable_store::{
 use tempfile::TempDir;
 
 use super::Op;
-use crate::log::{list_segments, read_segment};
+use crate::log::{list, read_segment};
 use crate::{EmbeddedStore, StoreConfig};
 
 /// The expected content of a table: the lines of writers in order of arrival, and the run's lines.
@@ -178,7 +178,7 @@ impl World {
     /// be reported, and all other rows must be unchanged.
     async fn flip(&mut self, at: usize, bit: u8) -> TestCaseResult {
         let log = self.folder.path().join("log");
-        let segments = list_segments(&log).unwrap();
+        let segments = list(&log).unwrap().segments;
         // If newer lines of a run are damaged, older ones become visible; that would need another
         // model.
         let may_flip = self.model.run.is_empty();

@@ -305,7 +305,7 @@ async fn windows_that_never_pause_end_with_their_time() {
     let sql = "select max(a) from (select median(value) over (order by value rows between current \
                row and unbounded following) a from generate_series(1, 300000))";
     for _ in 0..4 {
-        let short = Query { timeout: Duration::from_millis(500), ..query(sql) };
+        let short = SqlQuery { timeout: Duration::from_millis(500), ..query(sql) };
         let ended = match store.query(short).await {
             Ok(rows) => rows.batches.try_collect::<Vec<_>>().await,
             Err(error) => Err(error),

@@ -39,10 +39,19 @@ enum Damage {
     Flipped,
     Swapped,
     Older,
+    /// A symbolic link to itself is in its place: the system cannot read it.
+    Unreadable,
 }
 
-const DAMAGES: [Damage; 6] =
-    [Damage::Missing, Damage::Empty, Damage::Cut, Damage::Flipped, Damage::Swapped, Damage::Older];
+const DAMAGES: [Damage; 7] = [
+    Damage::Missing,
+    Damage::Empty,
+    Damage::Cut,
+    Damage::Flipped,
+    Damage::Swapped,
+    Damage::Older,
+    Damage::Unreadable,
+];
 
 /// Pseudo-random numbers that are the same in each run.
 struct Dice(u64);
@@ -171,6 +180,10 @@ impl Original {
                     return None;
                 }
                 fs::write(&path, older).unwrap();
+            }
+            Damage::Unreadable => {
+                fs::remove_file(&path).ok()?;
+                std::os::unix::fs::symlink(&path, &path).unwrap();
             }
         }
         Some(hurt)

@@ -103,6 +103,24 @@ impl RunCatalog {
     }
 }
 
+impl RunCatalog {
+    /// Returns the hashes of stored files that follow `last`, in order; none at the end.
+    pub(crate) async fn file_names_after(&self, last: String) -> Result<Vec<String>, CatalogError> {
+        self.0
+            .read(move |db| {
+                let mut query = db.prepare_cached(
+                    "SELECT sha256 FROM run_files WHERE sha256 > ?1
+                     UNION SELECT sha256 FROM artifact_files WHERE sha256 > ?1
+                     UNION SELECT sha256 FROM manifests WHERE sha256 > ?1
+                     ORDER BY 1 LIMIT 1000",
+                )?;
+                let names = query.query_map([last], |row| row.get(0))?;
+                Ok(names.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+}
+
 const SELECT: &str =
     "SELECT id, run_id, path, sha256, md5, size, mimetype, updated_at FROM run_files";
 

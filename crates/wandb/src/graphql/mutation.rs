@@ -99,9 +99,13 @@ impl RunMutation {
                 );
             }
             // If the path contains the content's hash, an existing file already has the right
-            // content.
-            let is_there = named_sha256(&path).is_some()
-                && request.state.catalog.run_file(run.id, &path).await?.is_some();
+            // content. A file that was lost can be uploaded again.
+            let is_there = match named_sha256(&path) {
+                Some(sha256) if request.state.catalog.run_file(run.id, &path).await?.is_some() => {
+                    request.state.has_file(sha256).await
+                }
+                _ => false,
+            };
             let to_come = File::to_come(run.id, path.clone());
             let upload_url = if is_there { None } else { to_come.upload_address(request) };
             files.push(RunFileAddress { name: path, upload_url });

@@ -155,8 +155,14 @@ impl ArtifactMutation {
             check_digest(&spec.md5)?;
             let catalog = &request.state.catalog;
             let announced = catalog.announce_file(artifact.id, &spec.name, &spec.md5).await?;
-            let file = catalog.artifact_file(announced.id).await?;
-            files.extend(file.map(File::of_artifact));
+            let Some(mut file) = catalog.artifact_file(announced.id).await? else { continue };
+            if let Some(sha256) = &file.sha256
+                && !request.state.has_file(sha256).await
+            {
+                // The client can upload a lost file again.
+                file.sha256 = None;
+            }
+            files.push(File::of_artifact(file));
         }
         let files = FileConnection::page(files, None, None);
         Ok(Some(CreateArtifactFilesPayload { files }))

@@ -125,7 +125,11 @@ pub(crate) async fn serve(
     sha256: &str,
     request: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
-    let length = state.files.len(sha256).await?.ok_or_else(no_file)?;
+    // The catalog names the file: if it is not there, it is lost, and that is reported.
+    let length = match state.files.len(sha256).await? {
+        Some(length) => length,
+        None => state.files.verify(sha256).await?.ok_or_else(no_file)?,
+    };
     let etag = format!("\"{sha256}\"");
     let text = |name: HeaderName| request.get(name).and_then(|value| value.to_str().ok());
     let mut response = Response::new(Body::empty());

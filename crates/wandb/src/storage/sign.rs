@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn signatures() {
         let folder = tempfile::tempdir().unwrap();
-        let key = SigningKey::open(folder.path()).unwrap();
+        let key = SigningKey::open(folder.path(), true).unwrap().0;
         let signer = Signer::new(&key);
         let slot = Slot::RunFile { run: 7, path: "a b/é.png".into() };
         let url = signer.url("http://h:1", "PUT", &slot, "k1", Duration::from_secs(60));

@@ -1,8 +1,11 @@
 //! Content-addressed files, stored next to the tables.
 
+mod check;
+
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -11,12 +14,13 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use md5::Md5;
 use sha2::{Digest, Sha256};
-use streamtable_store::{FileStore, StoreError, StoredObject};
+use streamtable_store::{FileStore, Problem, StoreError, StoredObject};
 use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use uuid::Uuid;
 
-use crate::disk::create_dir_all_synced;
+use crate::disk::{create_dir_all_synced, named, open_regular};
+use check::Checks;
 
 /// How much of a file is read at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -27,10 +31,11 @@ const INCOMING: &str = "incoming";
 /// Files in a folder, each under its name in a subfolder named by the first two digits.
 ///
 /// A file is written to a temporary place, synced, and then renamed, so that a file under its final
-/// name is always complete.
+/// name is always complete. A file whose content does not match its name is moved to `damaged`.
 #[derive(Clone, Debug)]
 pub struct LocalFiles {
     root: PathBuf,
+    checks: Arc<Checks>,
 }
 
 impl LocalFiles {
@@ -46,7 +51,8 @@ impl LocalFiles {
             _ => {}
         }
         create_dir_all_synced(&incoming)?;
-        Ok(Self { root })
+        let checks = Arc::new(Checks::new(root.clone()));
+        Ok(Self { root, checks })
     }
 
     /// Returns the path of the file with a name, or `None` if the name is invalid.
@@ -54,6 +60,18 @@ impl LocalFiles {
         let is_name = sha256.len() == 64
             && sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         is_name.then(|| self.root.join(&sha256[..2]).join(sha256))
+    }
+
+    /// Runs a check of a file on a thread that may block. Returns `None` if the name is invalid.
+    async fn check<T: Send + 'static>(
+        &self,
+        sha256: &str,
+        check: impl FnOnce(&Checks, &str, &Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(place) = self.place(sha256) else { return Ok(None) };
+        let (checks, name) = (Arc::clone(&self.checks), sha256.to_owned());
+        let checked = tokio::task::spawn_blocking(move || check(&checks, &name, &place));
+        Ok(Some(checked.await??))
     }
 }
 
@@ -83,31 +101,36 @@ impl FileStore for LocalFiles {
         drop(file);
 
         let object = StoredObject {
-            sha256: sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&sha256.finalize()),
             md5: BASE64_STANDARD.encode(md5.finalize()),
             size,
         };
         let place = self.root.join(&object.sha256[..2]).join(&object.sha256);
-        if self.len(&object.sha256).await? == Some(size) {
-            return Ok(object);
-        }
         let folder = self.root.join(&object.sha256[..2]);
         let made = folder.clone();
         let made = tokio::task::spawn_blocking(move || create_dir_all_synced(&made)).await;
         made.map_err(io::Error::other).flatten().map_err(unavailable)?;
+        // Replaces the file even if it exists, because it may be damaged.
+        if fs::symlink_metadata(&place).await.is_ok_and(|it| it.is_dir()) {
+            self.check(&object.sha256, Checks::set_aside).await?;
+        }
         fs::rename(&incoming.0, &place).await.map_err(unavailable)?;
         sync_folder(&folder).await?;
         sync_folder(&self.root).await?;
+        self.check(&object.sha256, Checks::stored).await?;
         Ok(object)
     }
 
     async fn len(&self, sha256: &str) -> Result<Option<u64>, StoreError> {
-        let Some(place) = self.place(sha256) else { return Ok(None) };
-        match fs::metadata(place).await {
-            Ok(metadata) => Ok(Some(metadata.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.check(sha256, Checks::len).await?.flatten())
+    }
+
+    async fn verify(&self, sha256: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.check(sha256, Checks::verify).await?.flatten())
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.checks.problems()
     }
 
     async fn read(
@@ -116,16 +139,65 @@ impl FileStore for LocalFiles {
         range: Range<u64>,
     ) -> Result<BoxStream<'static, Result<Bytes, io::Error>>, StoreError> {
         let no_file = || StoreError::Io { reason: format!("no file {sha256:?}") };
-        let mut file = File::open(self.place(sha256).ok_or_else(no_file)?).await?;
+        let place = self.place(sha256).ok_or_else(no_file)?;
+        let opened = place.clone();
+        let file = tokio::task::spawn_blocking(move || open_regular(&opened)).await??;
+        let mut file = File::from_std(file);
+        let is_whole = range.start == 0 && range.end >= file.metadata().await?.len();
         file.seek(io::SeekFrom::Start(range.start)).await?;
         let rest = file.take(range.end.saturating_sub(range.start));
-        let chunks = stream::try_unfold(rest, |mut rest| async move {
-            let mut chunk = bytes::BytesMut::with_capacity(READ_BYTES);
-            let length = rest.read_buf(&mut chunk).await?;
-            Ok((length > 0).then(|| (chunk.freeze(), rest)))
-        });
-        Ok(chunks.boxed())
+        let reading = Reading {
+            files: self.clone(),
+            name: sha256.to_owned(),
+            place,
+            rest,
+            hash: is_whole.then(Sha256::new),
+            held: None,
+        };
+        Ok(stream::try_unfold(reading, Reading::next).boxed())
     }
+}
+
+/// A file that is being read.
+struct Reading {
+    files: LocalFiles,
+    name: String,
+    place: PathBuf,
+    rest: tokio::io::Take<File>,
+    /// The hash of the chunks that were read; `None` if only a part of the file is read.
+    hash: Option<Sha256>,
+    /// A chunk that may be the last one. It is passed on once it is known that the hash is right.
+    held: Option<Bytes>,
+}
+
+impl Reading {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, io::Error> {
+        loop {
+            let mut chunk = bytes::BytesMut::with_capacity(READ_BYTES);
+            let length = self.rest.read_buf(&mut chunk).await.map_err(named(&self.place))?;
+            let chunk = (length > 0).then(|| chunk.freeze());
+            match (&mut self.hash, &chunk) {
+                (None, _) => return Ok(chunk.map(|chunk| (chunk, self))),
+                (Some(hash), Some(chunk)) => hash.update(chunk),
+                (Some(hash), None) => {
+                    let found = hex(&hash.finalize_reset());
+                    if found != self.name {
+                        // Moves the file aside, unless it was replaced in the meantime.
+                        let _ = self.files.verify(&self.name).await;
+                        return Err(io::Error::other(format!("{} is damaged", self.name)));
+                    }
+                    self.hash = None;
+                }
+            }
+            if let Some(held) = std::mem::replace(&mut self.held, chunk) {
+                return Ok(Some((held, self)));
+            }
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file that is being written. It is deleted on drop unless it was moved to its place.
@@ -200,6 +272,61 @@ mod tests {
         std::fs::write(folder.path().join(INCOMING).join("half"), "hel").unwrap();
         let files = LocalFiles::open(folder.path()).unwrap();
         assert_eq!(incoming(&files), 0);
+    }
+
+    /// Ways to damage a stored file.
+    const DAMAGES: [fn(&Path); 6] = [
+        |path| std::fs::write(path, "jello").unwrap(),
+        |path| std::fs::write(path, "hel").unwrap(),
+        |path| std::fs::write(path, "").unwrap(),
+        |path| std::fs::remove_file(path).unwrap(),
+        |path| {
+            std::fs::remove_file(path).unwrap();
+            std::fs::create_dir(path).unwrap();
+        },
+        |path| {
+            std::fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink(path, path).unwrap();
+        },
+    ];
+
+    #[tokio::test]
+    async fn damaged_files_are_absent_until_they_are_stored_again() {
+        for damage in DAMAGES {
+            let folder = tempfile::tempdir().unwrap();
+            let files = LocalFiles::open(folder.path()).unwrap();
+            let hello = files.put(content(&["hello"]), 5).await.unwrap();
+            damage(&files.place(&hello.sha256).unwrap());
+            assert!(!matches!(files.len(&hello.sha256).await, Ok(Some(_))));
+            assert!(!matches!(files.verify(&hello.sha256).await, Ok(Some(_))));
+            assert_eq!(files.problems().len(), 1);
+            // Also after a restart.
+            let files = LocalFiles::open(folder.path()).unwrap();
+            assert!(!matches!(files.verify(&hello.sha256).await, Ok(Some(_))));
+            assert_eq!(files.problems().len(), 1);
+            assert_eq!(files.put(content(&["hello"]), 5).await.unwrap(), hello);
+            assert_eq!(files.verify(&hello.sha256).await.unwrap(), Some(5));
+            assert_eq!(read(&files, &hello.sha256, 0..5).await, "hello");
+            assert_eq!(files.problems(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_of_a_damaged_file_fails_before_its_last_chunk() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = LocalFiles::open(folder.path()).unwrap();
+        let bytes = Bytes::from(vec![7; 3 * READ_BYTES]);
+        let stored = files.put(stream::iter([Ok(bytes.clone())]).boxed(), 1 << 20).await.unwrap();
+        let mut damaged = bytes.to_vec();
+        damaged[5] ^= 1;
+        let chunks = files.read(&stored.sha256, 0..stored.size).await.unwrap();
+        // Overwrites the file that is already open.
+        std::fs::write(files.place(&stored.sha256).unwrap(), damaged).unwrap();
+        let chunks: Vec<_> = chunks.collect().await;
+        let good: usize = chunks.iter().flatten().map(Bytes::len).sum();
+        assert!(chunks.last().unwrap().is_err() && good < bytes.len());
+        assert_eq!(files.len(&stored.sha256).await.unwrap(), None);
+        assert_eq!(files.problems().len(), 1);
     }
 
     #[tokio::test]
