@@ -52,7 +52,7 @@ impl Sync {
                 report(&tally)?;
             }
             if !self.follow {
-                return match tally.left.is_empty() && tally.rejected == 0 {
+                return match tally.left.is_empty() && tally.rejected + tally.lost == 0 {
                     true => Ok(()),
                     false => Err(Failure::Told),
                 };

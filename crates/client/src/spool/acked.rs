@@ -9,6 +9,8 @@ use super::frame::u32_at;
 use super::layout;
 use crate::seeded_bug::{Bug, is_seeded};
 
+/// Size of a slot: a counter, a line number, the CRC-32C of both, and the salt of the writer, so that the
+/// file of another writer is not taken for this one's. Earlier versions wrote zero in place of the salt.
 const SLOT_BYTES: usize = 24;
 
 /// Stores that all lines before some number are settled: acked or rejected.
@@ -18,22 +20,23 @@ const SLOT_BYTES: usize = 24;
 #[derive(Debug)]
 pub(crate) struct Acked {
     file: Arc<dyn DiskFile>,
+    salt: u32,
     count: u64,
     settled: u64,
 }
 
 impl Acked {
-    /// Opens the file, creating it if it does not exist.
-    pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> io::Result<Self> {
+    /// Opens the file, creating it if it does not exist. `salt` is that of the writer.
+    pub(crate) fn open(disk: &dyn Disk, dir: &Path, salt: u32) -> io::Result<Self> {
         let file = disk.open(&dir.join(layout::ACKED), How::Write)?;
-        let (count, settled) = read(&file.read_all(2 * SLOT_BYTES as u64)?);
-        Ok(Self { file, count, settled })
+        let (count, settled) = read(&file.read_all(2 * SLOT_BYTES as u64)?, salt);
+        Ok(Self { file, salt, count, settled })
     }
 
     /// Reads the watermark without changing anything.
-    pub(crate) fn peek(disk: &dyn Disk, dir: &Path) -> io::Result<u64> {
+    pub(crate) fn peek(disk: &dyn Disk, dir: &Path, salt: u32) -> io::Result<u64> {
         match disk.open(&dir.join(layout::ACKED), How::Read) {
-            Ok(file) => Ok(read(&file.read_all(2 * SLOT_BYTES as u64)?).1),
+            Ok(file) => Ok(read(&file.read_all(2 * SLOT_BYTES as u64)?, salt).1),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
         }
@@ -57,18 +60,21 @@ impl Acked {
         slot[8..16].copy_from_slice(&line.to_le_bytes());
         let crc = crc32c::crc32c(&slot[..16]);
         slot[16..20].copy_from_slice(&crc.to_le_bytes());
+        slot[20..].copy_from_slice(&self.salt.to_le_bytes());
         self.file.write_all_at(&slot, self.count % 2 * SLOT_BYTES as u64)?;
         self.settled = line;
         Ok(())
     }
 }
 
-/// Returns the counter and the watermark of the newest intact slot.
-fn read(bytes: &[u8]) -> (u64, u64) {
+/// Returns the counter and the watermark of the newest intact slot that belongs to the writer.
+fn read(bytes: &[u8], salt: u32) -> (u64, u64) {
     let whole = bytes.chunks_exact(SLOT_BYTES).filter_map(|slot| {
         let number =
             |at: usize| slot[at..at + 8].iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
-        (crc32c::crc32c(&slot[..16]) == u32_at(slot, 16)).then(|| (number(0), number(8)))
+        let is_intact = crc32c::crc32c(&slot[..16]) == u32_at(slot, 16);
+        let is_own = matches!(u32_at(slot, 20), owner if owner == salt || owner == 0);
+        (is_intact && is_own).then(|| (number(0), number(8)))
     });
     whole.max().unwrap_or_default()
 }
@@ -81,8 +87,8 @@ mod tests {
     #[test]
     fn the_newest_intact_slot_is_used() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Acked::open(&Machine, dir.path()).unwrap();
-        assert_eq!(Acked::peek(&Machine, dir.path()).unwrap(), 0);
+        let open = || Acked::open(&Machine, dir.path(), 7).unwrap();
+        assert_eq!(Acked::peek(&Machine, dir.path(), 7).unwrap(), 0);
         for line in [3, 70_000, 70_001] {
             let mut acked = open();
             acked.write(line).unwrap();
@@ -93,8 +99,22 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[SLOT_BYTES + 9] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(Acked::peek(&Machine, dir.path()).unwrap(), 70_000);
+        assert_eq!(Acked::peek(&Machine, dir.path(), 7).unwrap(), 70_000);
         std::fs::write(&path, [7; 30]).unwrap();
         assert_eq!(open().settled(), 0);
+    }
+
+    #[test]
+    fn the_watermark_of_another_writer_is_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        Acked::open(&Machine, dir.path(), 7).unwrap().write(3).unwrap();
+        let peek = |salt| Acked::peek(&Machine, dir.path(), salt).unwrap();
+        assert_eq!((peek(7), peek(8)), (3, 0));
+        // An earlier version wrote no salt.
+        let path = dir.path().join(layout::ACKED);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[SLOT_BYTES + 20..].fill(0);
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(peek(8), 3);
     }
 }

@@ -258,7 +258,7 @@ fn walk(
     header: &Header,
     mut each: impl FnMut(Walk<'_>),
 ) -> io::Result<()> {
-    let mut merge = Merge::new(disk, dir, segments, Acked::peek(disk, dir)?)?;
+    let mut merge = Merge::new(disk, dir, segments, Acked::peek(disk, dir, header.salt())?)?;
     for (i, &number) in segments.iter().enumerate() {
         let path = dir.join(layout::segment_name(number));
         let loaded = match Loaded::read(disk, &path, header.salt()) {

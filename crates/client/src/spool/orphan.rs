@@ -89,7 +89,7 @@ impl OrphanSpool {
             }
         };
         Ok(Lookup::Orphan(Box::new(Self {
-            acked: Acked::open(&**disk, &dir)?,
+            acked: Acked::open(&**disk, &dir, header.salt())?,
             rejected_log: RejectedLog::new(Arc::clone(disk), table_dir, u64::MAX),
             disk: Arc::clone(disk),
             table_dir: table_dir.to_owned(),

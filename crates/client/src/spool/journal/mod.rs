@@ -103,7 +103,7 @@ impl SpoolJournal {
         disk.create_dir(&dir)?;
         let segment_bytes = config.segment_bytes.clamp(4 << 10, MAX_SEGMENT_BYTES);
         let mut this = Self {
-            acked: Acked::open(&*disk, &dir)?,
+            acked: Acked::open(&*disk, &dir, header.salt())?,
             rejected_log: RejectedLog::new(Arc::clone(&disk), &table_dir, config.max_bytes),
             media: Arc::new(MediaSpool::new(Arc::clone(&disk), &dir, sync)),
             salt: header.salt(),
