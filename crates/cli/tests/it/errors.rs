@@ -80,7 +80,10 @@ fn errors_with_a_server() {
     ] {
         check(&home, args, code, error);
     }
-    for (file, error) in [("broken.parquet", "invalid Parquet file"), ("broken.json", "EOF")] {
+    for (file, error) in [
+        ("broken.parquet", "its content is something else"),
+        ("broken.json", "the JSON array is broken"),
+    ] {
         let ended = home.run(&["log", "--quiet", "me/shop/t", file]);
         assert!(ended.code == Some(1) && ended.err.contains(error), "{file}: {}", ended.err);
     }

@@ -69,7 +69,7 @@ async fn folder() -> Folder {
     folder
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_or_older_log_is_reported() {
     let cases: [(&str, fn(&Path)); 4] = [
         ("lost", |root| fs::remove_dir_all(root.join("log")).unwrap()),
@@ -110,7 +110,7 @@ async fn a_lost_or_older_log_is_reported() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_of_another_table_is_set_aside() {
     let folder = folder().await;
     let [a, b] = TABLES.map(|table| folder.path().join("tables").join(table));
@@ -129,7 +129,7 @@ async fn a_folder_of_another_table_is_set_aside() {
     assert_eq!(fs::read_dir(folder.path().join("damaged")).unwrap().count(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_tables_folder_is_no_table() {
     let folder = folder().await;
     let a = folder.path().join("tables/me/shop/a");
@@ -141,7 +141,7 @@ async fn a_copy_of_a_tables_folder_is_no_table() {
     assert_eq!(count(&store, "me/shop/z").await, 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn links_to_folders_are_followed() {
     for linked in ["tables", "tables/me", "tables/me/shop", "tables/me/shop/a"] {
         let folder = folder().await;

@@ -40,7 +40,7 @@ fn unblock(path: &Path, kept: &Path) {
     fs::rename(kept, path).unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_read_is_served_again_later() {
     // The query engine would wait for a writer of a pipe.
     for (name, obstacle) in &OBSTACLES[..2] {
@@ -73,7 +73,7 @@ async fn a_file_that_cannot_be_read_is_served_again_later() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_file_that_cannot_be_read_stops_no_start() {
     for (name, obstacle) in OBSTACLES {
         let folder = Folder::new();
@@ -95,7 +95,7 @@ async fn a_log_file_that_cannot_be_read_stops_no_start() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn strange_names_are_reported_and_left_alone() {
     let folder = Folder::new();
     log(&folder.open().await, "w", 0..10).await;
@@ -115,7 +115,7 @@ async fn strange_names_are_reported_and_left_alone() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_whose_folder_cannot_be_read_keeps_its_rows() {
     let folder = Folder::new();
     let store = folder.open().await;
