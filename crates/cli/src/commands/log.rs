@@ -107,7 +107,7 @@ impl Log {
         let inputs = inspect(sources.clone(), options.clone()).await?;
         let rejected: Arc<Mutex<Vec<Rejected>>> = Arc::default();
         let table = self.open(global, &rejected).await?;
-        let total = sources.iter().map(Source::len).sum::<Option<u64>>();
+        let total = sources.iter().map(Source::size).sum::<Option<u64>>();
         let bar = if self.quiet { ProgressBar::hidden() } else { progress::bytes(total) };
         let bytes = Arc::new(AtomicU64::new(0));
         let items = read(inputs, options, &bytes);

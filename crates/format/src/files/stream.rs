@@ -34,7 +34,7 @@ impl Source {
     }
 
     /// Returns the size in bytes, if it is known.
-    pub fn len(&self) -> Option<u64> {
+    pub fn size(&self) -> Option<u64> {
         match self {
             Self::Stdin => None,
             Self::File(path) => {

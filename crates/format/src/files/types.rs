@@ -93,8 +93,8 @@ impl Guess {
 
     /// Returns whether no further cell can change the type.
     fn is_plain_text(&self) -> bool {
-        !(self.is_bool || self.is_number || self.is_loose || self.is_comma)
-            && !(self.is_instant || self.is_naive)
+        let may_be_a_number = self.is_number || self.is_loose || self.is_comma;
+        !(self.is_bool || may_be_a_number || self.is_instant || self.is_naive)
     }
 
     fn add_number(&mut self, cell: &str) {

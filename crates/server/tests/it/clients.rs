@@ -293,7 +293,6 @@ async fn wandb_0_31_scans_300_000_rows() {
     }
     let arguments = ["me", "p", "large", &ROWS.to_string()];
     let found = found(&lab.run("scan_keys.py", &arguments).await);
-    println!("{found}");
     for (part, rows) in
         [("start", 3_000), ("end", 3_000), ("part", 100_000), ("all columns", 3_000)]
     {
@@ -305,7 +304,6 @@ async fn wandb_0_31_scans_300_000_rows() {
 async fn verify(venv: &str, has_sweeps: bool) {
     let lab = Lab::new(venv, |_, _| Fault::None).await;
     let said = lab.run("verify.py", &[&lab.proxy.url]).await;
-    println!("{said}");
     let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("Checking")).collect();
     let failed = |line: &&str| line.contains('❌');
     let failed: Vec<&str> = lines.iter().copied().filter(failed).collect();
@@ -336,7 +334,6 @@ async fn wandb_0_16_verify_passes() {
 async fn features(venv: &str, link: Option<&str>) {
     let lab = Lab::new(venv, |_, _| Fault::None).await;
     let found = found(&lab.run("features.py", &["me", "p"]).await);
-    println!("{found:#}");
     for (name, expected) in [
         ("aliases", json!(["latest"])),
         ("logged", json!(["data:v0", "data:v1", "data:v2"])),

@@ -69,9 +69,12 @@ async fn folder() -> Folder {
     folder
 }
 
+/// Damages a store folder.
+type Damage = fn(&Path);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_or_older_log_is_reported() {
-    let cases: [(&str, fn(&Path)); 4] = [
+    let cases: [(&str, Damage); 4] = [
         ("lost", |root| fs::remove_dir_all(root.join("log")).unwrap()),
         ("empty", |root| {
             fs::remove_dir_all(root.join("log")).unwrap();

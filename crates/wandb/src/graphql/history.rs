@@ -207,11 +207,11 @@ impl History {
         }
         let fits = |row: &Numbered| (is_whole || steps.contains(&row.0)) && fits(row);
         let stride = info.end.div_ceil(MAX_SCANNED as u64);
-        places.scan(state, u64::MAX, stride, |row| kept.push_if(row, &fits)).await?;
+        places.scan(state, u64::MAX, stride, |row| kept.push_if(row, fits)).await?;
         if stride > 1 && kept.count < limit {
             // Only few rows satisfy `fits`: those between the blocks are needed, too.
             kept = Thinning::new(limit);
-            places.scan(state, u64::MAX, 1, |row| kept.push_if(row, &fits)).await?;
+            places.scan(state, u64::MAX, 1, |row| kept.push_if(row, fits)).await?;
         }
         let mut rows = kept.finish();
         rows.sort_by_key(|(step, row)| (*step, row.position));

@@ -8,6 +8,7 @@ mod previous;
 mod tests;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use streamtable_schema::{Row, Schema, Type, Value};
@@ -104,9 +105,9 @@ impl HistoryKeys {
         let mut found: HashMap<String, Value> = HashMap::new();
         let mut fields = Vec::new();
         for (name, value) in values {
-            if !found.contains_key(&name) {
-                fields.push((name.clone(), previous::described(&value)));
-                found.insert(name, value);
+            if let Entry::Vacant(first) = found.entry(name) {
+                fields.push((first.key().clone(), previous::described(&value)));
+                first.insert(value);
             }
         }
         let mut keys: Vec<(String, ColumnKeys)> = self.keys.into_entries();
