@@ -2,7 +2,7 @@
 //!
 //! Each document of each installed client is compared with the schema: fields, arguments, type
 //! conditions, variable types, input fields and enum values. What is missing must be in
-//! `tests/clients/missing.txt`, with the reason.
+//! `tests/it/missing.txt`, with the reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
@@ -239,7 +239,7 @@ fn documents(client: &str, packages: &[&str]) -> Vec<(String, String)> {
 fn reasons() -> BTreeMap<&'static str, &'static str> {
     let mut reason = "";
     let mut reasons = BTreeMap::new();
-    for line in include_str!("../clients/missing.txt").lines().filter(|line| !line.is_empty()) {
+    for line in include_str!("missing.txt").lines().filter(|line| !line.is_empty()) {
         match line.strip_prefix("# ") {
             Some(text) => reason = text,
             None => assert!(reasons.insert(line, reason).is_none(), "{line} is listed twice"),
