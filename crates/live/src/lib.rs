@@ -5,7 +5,7 @@
 //! part that is on its screen. A view runs this as SQL in the [`Store`](streamtable_store::Store), so
 //! a page needs little work for a table of any size. The existing Rust crate for this protocol
 //! handles one request at a time and does not support updates, so only its messages are used here
-//! ([`proto`]).
+//! (`proto`).
 //!
 //! This crate opens no sockets and checks no keys: [`LiveConnection`] takes messages and a [`Viewer`], and
 //! returns messages.
