@@ -251,13 +251,6 @@ impl Serialize for Cell<'_> {
                 let value = array.as_union().value(row);
                 self.nested(value.as_ref(), 0).serialize(serializer)
             }
-            DataType::Binary
-            | DataType::LargeBinary
-            | DataType::BinaryView
-            | DataType::FixedSizeBinary(_) => Err(S::Error::custom(
-                "bytes cannot be stored in a table; leave the column out, or log an image, audio or \
-                 video value",
-            )),
             ty => Err(S::Error::custom(format!(
                 "a value of Arrow type {ty} cannot be stored in a table"
             ))),

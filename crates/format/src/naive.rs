@@ -14,8 +14,8 @@ use jiff::tz::TimeZone;
 pub enum NaiveTimes {
     /// UTC.
     Utc,
-    /// Another zone. Of a time that occurs twice, the first one is meant. A time that clocks skip is
-    /// moved forward by the length of the gap.
+    /// Another zone. Of a time that occurs twice, the first one is meant. A time that clocks skip has
+    /// the offset after the change, as in Python.
     Zone(TimeZone),
 }
 
@@ -37,7 +37,7 @@ impl NaiveTimes {
         let Self::Zone(zone) = self else { return micros };
         let Ok(time) = Timestamp::from_microsecond(micros) else { return micros };
         let time = TimeZone::UTC.to_datetime(time);
-        zone.to_timestamp(time).map_or(micros, Timestamp::as_microsecond)
+        zone.to_ambiguous_timestamp(time).earlier().map_or(micros, Timestamp::as_microsecond)
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
         // Clocks are set back: the first of the two times.
         check("America/New_York", "2026-11-01T01:30:00Z", "2026-11-01T05:30:00Z");
         // Clocks skip 02:30.
-        check("America/New_York", "2026-03-08T02:30:00Z", "2026-03-08T07:30:00Z");
+        check("America/New_York", "2026-03-08T02:30:00Z", "2026-03-08T06:30:00Z");
         assert!("Mars/Olympus".parse::<NaiveTimes>().is_err());
     }
 }

@@ -302,7 +302,9 @@ LATE = """
 
 
 def test_rows_that_are_logged_at_the_end_go_to_the_spool(server: Server, name: str, program: Program) -> None:
-    assert program(LATE, name).stderr == ""
+    # One line may say that rows wait in the spool, and nothing raises.
+    lines = program(LATE, name).stderr.splitlines()
+    assert all("stay in the spool" in line for line in lines), lines
     program(AGAIN, name)
     rows = server.rows(name)
     assert [row["n"] for row in rows if row["who"] == "exit"] == list(range(10))
