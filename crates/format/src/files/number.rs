@@ -61,12 +61,14 @@ fn decimal(text: &str, fraction: &str) -> Option<Number> {
     let value: f64 = text.parse().ok()?;
     let zeros = fraction.len() - fraction.trim_end_matches('0').len();
     let shortest = text[..text.len() - zeros].trim_end_matches('.');
-    if format!("{value}") != shortest {
+    let decimals = fraction.len();
+    let is_shortest = fraction == "0" || zeros == 0;
+    // Zeros behind the digits that a float keeps are not printed: `10000000000000.030`.
+    if format!("{value}") != shortest || !(is_shortest || format!("{value:.decimals$}") == text) {
         return None;
     }
-    let is_shortest = fraction == "0" || zeros == 0;
     let style = if is_shortest { Style::Shortest } else { Style::Fixed };
-    Some(Number { value: Parsed::Float(value), style, decimals: Some(fraction.len()) })
+    Some(Number { value: Parsed::Float(value), style, decimals: Some(decimals) })
 }
 
 /// Accepts an exponent only where programs print one: below 0.0001 and from 10^16 on.
@@ -171,6 +173,7 @@ mod tests {
             "inf",
             "0.1e-5",
             "10e-7",
+            "10000000000000.030",
         ] {
             check(text, None);
         }
@@ -192,10 +195,13 @@ mod tests {
         #[test]
         fn an_accepted_number_prints_as_written(text in "-?[0-9]{1,18}(\\.[0-9]{1,18})?") {
             if let Some(number) = parse(&text) {
-                let printed = match (number.value, number.decimals) {
-                    (Parsed::Int(int), _) => int.to_string(),
-                    (Parsed::Float(float), Some(decimals)) => format!("{float:.decimals$}"),
-                    (Parsed::Float(float), None) => format!("{float:e}"),
+                let printed = match (number.value, number.style, number.decimals) {
+                    (Parsed::Int(int), ..) => int.to_string(),
+                    (Parsed::Float(float), Style::Shortest, _) if float.fract() == 0.0 => format!("{float}.0"),
+                    (Parsed::Float(float), Style::Shortest, _) => format!("{float}"),
+                    (Parsed::Float(float), Style::Fixed, decimals) => {
+                        format!("{float:.*}", decimals.expect("no exponent has a fixed number of decimals"))
+                    }
                 };
                 prop_assert_eq!(printed, text);
             }
