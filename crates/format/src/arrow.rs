@@ -19,7 +19,6 @@ use serde::{Serialize, Serializer};
 use streamtable_schema::{Row, Timestamp};
 
 use crate::decimal::{self, Decimal};
-use crate::mixed::Column;
 use crate::naive::NaiveTimes;
 use crate::note::Note;
 
@@ -51,7 +50,7 @@ impl Serialize for ArrowRow<'_> {
         let columns = schema.fields().iter().zip(batch.columns());
         for (field, column) in columns.filter(|(field, _)| is_column(field)) {
             let cell = Cell { array: column.as_ref(), row, naive };
-            map.serialize_entry(field.name(), &Column { field, cell })?;
+            map.serialize_entry(field.name(), &cell)?;
         }
         map.end()
     }
@@ -278,12 +277,12 @@ fn index(array: &dyn Array, row: usize) -> usize {
 }
 
 /// Returns a note for each column whose values in this batch do not keep all their digits as numbers or
-/// instants.
-pub fn lossy_columns(batch: &RecordBatch) -> Vec<Note> {
+/// instants. Does not look at columns that `is_noted` names.
+pub fn lossy_columns(batch: &RecordBatch, is_noted: impl Fn(&str) -> bool) -> Vec<Note> {
     let schema = batch.schema_ref();
     let columns = schema.fields().iter().zip(batch.columns());
     columns
-        .filter(|(field, _)| is_column(field))
+        .filter(|(field, _)| is_column(field) && !is_noted(field.name()))
         .filter_map(|(field, column)| Some(Note::column(field.name(), loss(column.as_ref())?)))
         .collect()
 }

@@ -11,7 +11,6 @@
 pub mod arrow;
 mod decimal;
 pub mod json;
-pub mod mixed;
 mod naive;
 mod note;
 

@@ -1,5 +1,6 @@
 //! Rows from Parquet and Arrow files.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,21 +85,19 @@ struct Rows<'a> {
     naive: &'a NaiveTimes,
     count: u64,
     /// The columns with a note.
-    noted: Vec<Option<String>>,
+    noted: HashSet<String>,
 }
 
 impl<'a> Rows<'a> {
     fn new(naive: &'a NaiveTimes) -> Self {
-        Self { naive, count: 0, noted: Vec::new() }
+        Self { naive, count: 0, noted: HashSet::new() }
     }
 
     /// Returns false if no more rows are wanted.
     fn deliver(&mut self, batch: &RecordBatch, deliver: Deliver<'_>) -> bool {
-        for note in lossy_columns(batch) {
-            if !self.noted.contains(&note.column) {
-                self.noted.push(note.column.clone());
-                deliver(Found::Note(note));
-            }
+        for note in lossy_columns(batch, |name| self.noted.contains(name)) {
+            self.noted.extend(note.column.clone());
+            deliver(Found::Note(note));
         }
         (0..batch.num_rows()).all(|row| {
             self.count += 1;

@@ -45,7 +45,7 @@ impl Plan {
             shape,
             columns: Vec::new(),
             decimal_comma: options.decimal_comma,
-            naive: options.naive.clone().unwrap_or_else(NaiveTimes::local),
+            naive: options.naive_times(),
         };
         let Some(names) = records.next()? else { return Ok(plan) };
         let names = names.iter().map(|name| utf8(name, 1).map(str::to_owned));

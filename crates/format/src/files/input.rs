@@ -25,7 +25,7 @@ pub(super) const MAX_SAMPLE_BYTES: usize = 1 << 20;
 /// Size of the chunks in which JSON is read.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// The columns that an export adds to those of the table. They are assigned anew when rows are logged.
+/// The columns that an export adds to those of the table. The server assigns new ones to logged rows.
 const EXPORTED: [&str; 3] = ["_position", "_writer", "_line"];
 
 /// The location of a row in its source.
@@ -42,7 +42,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// What a source contains.
+/// An element of a source.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Item {
@@ -52,7 +52,7 @@ pub enum Item {
     Note(Note),
 }
 
-/// What a reader found: a row with its number, or a note.
+/// An element with its number.
 pub(super) enum Found {
     Row(u64, Result<Row, String>),
     Note(Note),
@@ -127,7 +127,7 @@ impl Input {
             encoding,
             csv: None,
             skip: options.skip.clone(),
-            naive: options.naive.clone().unwrap_or_else(NaiveTimes::local),
+            naive: options.naive_times(),
             notes: Vec::new(),
         };
         if matches!(format, Format::Csv | Format::Tsv) {

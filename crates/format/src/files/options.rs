@@ -58,6 +58,13 @@ pub struct Options {
     pub naive: Option<NaiveTimes>,
 }
 
+impl Options {
+    /// Returns the zone of typed times that have none.
+    pub(super) fn naive_times(&self) -> NaiveTimes {
+        self.naive.clone().unwrap_or_else(NaiveTimes::local)
+    }
+}
+
 /// Why an input cannot be read, or not further.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -68,7 +75,7 @@ pub enum InputError {
     /// The content needs a decision by the caller before its first row can be read.
     #[error("{problem}; {option}")]
     Decision {
-        /// What is ambiguous.
+        /// The ambiguity.
         problem: String,
         /// The option that decides it.
         option: String,

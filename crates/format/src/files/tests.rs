@@ -7,7 +7,7 @@ use streamtable_schema::{Row, Timestamp, Value, row};
 
 use super::{Format, Input, InputError, Item, Options, Source};
 
-/// What a file contains.
+/// The content of a file.
 #[derive(Debug, PartialEq)]
 struct Content {
     rows: Vec<Result<Row, String>>,

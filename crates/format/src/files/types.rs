@@ -6,7 +6,7 @@ use streamtable_schema::{Timestamp, Value};
 use super::number::{self, Number, Parsed, Style};
 use crate::{NaiveTimes, Note};
 
-/// What the cells of a column are.
+/// The type of the cells of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Texts, as written.
