@@ -29,6 +29,9 @@ const ARROW: &str = "application/vnd.apache.arrow.stream";
 /// Maximum size of a response in bytes, since the whole response is held in memory.
 const MAX_ANSWER_BYTES: usize = 4 << 30;
 
+/// How often a wait looks for signals.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Sends a request to a table's server; returns the response's status and body.
 pub(crate) fn fetch(
     py: Python<'_>,
@@ -44,9 +47,17 @@ pub(crate) fn fetch(
     let (send, answered) = mpsc::channel();
     // On a separate thread, so that the caller can stop waiting after a signal.
     std::thread::spawn(move || send.send(exchange(request, timeout)));
+    answer(py, answered)
+}
+
+/// Waits for the result of a request, until a signal ends the wait.
+fn answer<T: Send>(
+    py: Python<'_>,
+    answered: mpsc::Receiver<Result<T, String>>,
+) -> PyResult<Result<T, String>> {
     wait(py, move |keep_waiting| {
         loop {
-            match answered.recv_timeout(Duration::from_millis(50)) {
+            match answered.recv_timeout(SIGNAL_INTERVAL) {
                 Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
                 Ok(answer) => return answer,
                 Err(_) => return Err("the request was aborted".to_owned()),
@@ -118,15 +129,7 @@ pub(crate) fn stream(
     let (send, parts) = mpsc::sync_channel(PARTS_AHEAD);
     let (stop, stopped) = oneshot::channel();
     std::thread::spawn(move || receive(request, timeout, &head, send, stopped));
-    let head = wait(py, move |keep_waiting| {
-        loop {
-            match headed.recv_timeout(Duration::from_millis(50)) {
-                Err(mpsc::RecvTimeoutError::Timeout) if keep_waiting() => {}
-                Ok(head) => return head,
-                Err(_) => return Err("the request was aborted".to_owned()),
-            }
-        }
-    })?;
+    let head = answer(py, headed)?;
     Ok(head.map(|(status, is_arrow)| {
         let parts = if is_arrow { batches(parts) } else { parts };
         (status, Stream { parts: Mutex::new(Some(parts)), _stop: stop })
@@ -164,8 +167,8 @@ impl Stream {
         let part = wait(py, move |keep_waiting| {
             loop {
                 let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-                let step = Duration::from_millis(50);
-                match receiver.recv_timeout(left.map_or(step, |left| left.min(step))) {
+                let step = left.map_or(SIGNAL_INTERVAL, |left| left.min(SIGNAL_INTERVAL));
+                match receiver.recv_timeout(step) {
                     Ok(part) => return Some(part),
                     Err(mpsc::RecvTimeoutError::Disconnected) => return None,
                     Err(mpsc::RecvTimeoutError::Timeout) => {}
@@ -214,7 +217,7 @@ fn receive(
         loop {
             let next = {
                 let mut frame = pin!(body.frame());
-                // Ready with `None` when nobody reads any more.
+                // Ready with `None` once the reader is dropped.
                 poll_fn(|context| match Pin::new(&mut stopped).poll(context) {
                     Poll::Ready(_) => Poll::Ready(None),
                     Poll::Pending => frame.as_mut().poll(context),

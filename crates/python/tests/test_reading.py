@@ -82,7 +82,7 @@ def test_pandas_and_polars(filled: StreamTable) -> None:
     polars = filled.to_polars(columns=["n", "list", "struct"])
     assert polars.to_dicts() == [{name: row[name] for name in ("n", "list", "struct")} for row in ROWS]
     assert pl.DataFrame(filled.rows(columns=["n"]))["n"].to_list() == [1, 2, 3]
-    # What was read can be logged again.
+    # The rows that were read can be logged again.
     with StreamTable(f"{filled.path}x", quiet=True) as copy:
         copy.log(polars)
         assert copy.rows(columns=["n", "list", "struct"]) == polars.to_dicts()

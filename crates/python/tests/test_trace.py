@@ -1,4 +1,4 @@
-"""Traces: calls within calls, and what is added to or kept out of their rows."""
+"""Traces: calls within calls, and the values that are added to or removed from their rows."""
 
 from __future__ import annotations
 

@@ -19,6 +19,10 @@ Join = Callable[[list[Any]], Any]
 """Makes the output of the items."""
 
 
+_ENDS = (StopIteration, StopAsyncIteration, GeneratorExit)
+"""Exceptions by which a generator ends without an error."""
+
+
 class _Collected:
     """The items of a generator so far."""
 
@@ -33,6 +37,16 @@ class _Collected:
         # A caller that joins the items needs all of them.
         if self._join is not None or len(self._items) < MAX_ITEMS:
             self._items.append(self._keep(item))
+
+    def __enter__(self) -> None:
+        """Begin a step of the generator."""
+        self.record._enter()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        """End a step. An exception ends the generator."""
+        if error is not None:
+            self.end(None if isinstance(error, _ENDS) else error)
+        self.record._leave()
 
     def end(self, error: BaseException | None = None) -> None:
         record = self.record
@@ -63,18 +77,8 @@ class Items(Generator[Any, Any, Any]):
         return self._step(lambda: self._inner.throw(*error))
 
     def _step(self, step: Callable[[], Any]) -> Any:
-        record = self._collected.record
-        record._enter()
-        try:
+        with self._collected:
             item = step()
-        except (StopIteration, GeneratorExit):
-            self._collected.end()
-            raise
-        except BaseException as error:
-            self._collected.end(error)
-            raise
-        finally:
-            record._leave()
         self._collected.add(item)
         return item
 
@@ -97,18 +101,8 @@ class AsyncItems(AsyncGenerator[Any, Any]):
         return await self._step(self._inner.athrow(*error))
 
     async def _step(self, step: Any) -> Any:
-        record = self._collected.record
-        record._enter()
-        try:
+        with self._collected:
             item = await step
-        except (StopAsyncIteration, GeneratorExit):
-            self._collected.end()
-            raise
-        except BaseException as error:
-            self._collected.end(error)
-            raise
-        finally:
-            record._leave()
         self._collected.add(item)
         return item
 

@@ -61,7 +61,7 @@ class Accumulator:
         self._first_token: float | None = None
 
     def add(self, part: Any, after: float) -> None:
-        """Add a part that came so many seconds after the call."""
+        """Add a part that came ``after`` seconds after the call."""
         kind = _get(part, "type")
         if _get(part, "choices") is not None:
             has_text = self._add_chunk(part)

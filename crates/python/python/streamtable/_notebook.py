@@ -49,7 +49,7 @@ def _html(table: StreamTable) -> str:
         shown = f"the last {len(rows)} of {count}" if count > len(rows) else str(count)
         noun = "row" if shown == "1" else "rows"
         summary = f"<code>{title}</code>: {shown} {noun} when this was shown{link}"
-        # Expanded, because nothing tells whether the browser shows the panel.
+        # Expanded, because it is unknown whether the browser shows the panel.
         copy = f"<details open><summary>{summary}</summary>{static_table(rows)}</details>"
     return f'<div class="streamtable">{frame}{copy}</div>'
 

@@ -26,7 +26,7 @@ _attributes: ContextVar[Mapping[str, Any] | None] = ContextVar("streamtable_attr
 
 
 class Owner(Protocol):
-    """What a record needs of its monitor."""
+    """The part of a monitor that a record uses."""
 
     def _log(self, record: Record) -> None: ...
     def _log_feedback(self, record_id: str, trace_id: str | None, scores: Mapping[str, Any]) -> None: ...
