@@ -24,7 +24,8 @@ pub struct SqlQuery {
     pub entities: Option<Vec<String>>,
     /// The timeout, from the call to the last row.
     pub timeout: Duration,
-    /// Whether each table has an additional last column `_pos` with the row's position.
+    /// Whether each table has an additional last column with the row's position, named by
+    /// [`TableInfo::position_column`](crate::TableInfo::position_column).
     pub positions: bool,
     /// The owner on whose behalf the query runs. Only a few queries of one owner run at a time, and
     /// the others wait. Queries without an owner are not limited.

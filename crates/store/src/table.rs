@@ -37,6 +37,19 @@ pub struct TableInfo {
     pub last_step: Option<i64>,
 }
 
+impl TableInfo {
+    /// Returns the name of the column of positions that a query with
+    /// [`positions`](crate::SqlQuery::positions) sees: `_pos`, with `_` appended as long as the table
+    /// has a column of that name.
+    pub fn position_column(&self) -> String {
+        let mut name = "_pos".to_owned();
+        while self.columns.iter().any(|column| column.name == name) {
+            name.push('_');
+        }
+        name
+    }
+}
+
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnInfo {

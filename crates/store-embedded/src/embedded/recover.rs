@@ -154,7 +154,7 @@ struct ReadTables {
     tables: Tables,
     /// The tables whose state was rebuilt from their files.
     rebuilt: Vec<TablePath>,
-    /// Folders that cannot be read. What is in the log for tables in them stays there.
+    /// Folders that cannot be read. The log keeps the rows of tables in them.
     unreadable: Vec<PathBuf>,
 }
 

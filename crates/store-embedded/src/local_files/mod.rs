@@ -19,7 +19,7 @@ use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use uuid::Uuid;
 
-use crate::disk::{create_dir_all_synced, named, open_regular};
+use crate::disk::{create_dir_all_synced, named, open_regular, sync_folder};
 use check::Checks;
 
 /// How much of a file is read at a time.
@@ -105,18 +105,20 @@ impl FileStore for LocalFiles {
             md5: BASE64_STANDARD.encode(md5.finalize()),
             size,
         };
-        let place = self.root.join(&object.sha256[..2]).join(&object.sha256);
         let folder = self.root.join(&object.sha256[..2]);
-        let made = folder.clone();
-        let made = tokio::task::spawn_blocking(move || create_dir_all_synced(&made)).await;
-        made.map_err(io::Error::other).flatten().map_err(unavailable)?;
+        let place = folder.join(&object.sha256);
         // Replaces the file even if it exists, because it may be damaged.
         if fs::symlink_metadata(&place).await.is_ok_and(|it| it.is_dir()) {
             self.check(&object.sha256, Checks::set_aside).await?;
         }
-        fs::rename(&incoming.0, &place).await.map_err(unavailable)?;
-        sync_folder(&folder).await?;
-        sync_folder(&self.root).await?;
+        let root = self.root.clone();
+        let moved = tokio::task::spawn_blocking(move || {
+            create_dir_all_synced(&folder)?;
+            std::fs::rename(&incoming.0, &place)?;
+            sync_folder(&folder)?;
+            sync_folder(&root)
+        });
+        moved.await.map_err(io::Error::other).flatten().map_err(unavailable)?;
         self.check(&object.sha256, Checks::stored).await?;
         Ok(object)
     }
@@ -208,11 +210,6 @@ impl Drop for Incoming {
         // It was moved, or the next start removes it.
         let _ = std::fs::remove_file(&self.0);
     }
-}
-
-/// Syncs the names in a folder.
-async fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder).await.map_err(unavailable)?.sync_all().await.map_err(unavailable)
 }
 
 fn unavailable(error: io::Error) -> StoreError {

@@ -14,7 +14,7 @@ use super::growth::Growth;
 use super::operators::Operation;
 use super::patterns::Syntax;
 
-/// What a call of a scalar function costs.
+/// The cost of a call of a scalar function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScalarCost {
     /// Its steps and its result are proportional to its arguments.
@@ -132,7 +132,7 @@ enum ResultSize {
     AllValues,
 }
 
-/// What an aggregate or window function costs.
+/// The cost of an aggregate or window function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SetCost {
     result: ResultSize,

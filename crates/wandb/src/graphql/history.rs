@@ -94,9 +94,7 @@ impl History {
         let (mut lines, mut budget) = (Vec::new(), Budget::default());
         places
             .read(state, &found, |(step, row)| {
-                let line = self.line(info, &row, step);
-                budget.spend(line.len())?;
-                lines.push(line);
+                lines.push(budget.line(self.line(info, &row, step))?);
                 Ok(())
             })
             .await?;
@@ -112,7 +110,8 @@ impl History {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let steps = i64::MIN..i64::MAX;
         let rows = self.sampled(state, info, steps, limit.min(MAX_ROWS), |_| true).await?;
-        within_bounds(rows.iter().map(|(step, row)| self.line(info, row, *step)))
+        let mut budget = Budget::default();
+        rows.iter().map(|(step, row)| budget.line(self.line(info, row, *step))).collect()
     }
 
     /// Returns an evenly spaced sample of the rows that have all keys of the specification, as
@@ -278,8 +277,15 @@ impl Default for Budget {
 
 impl Budget {
     fn spend(&mut self, bytes: usize) -> Result<(), ApiError> {
-        self.0 = self.0.checked_sub(bytes).ok_or_else(too_much)?;
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
+            ApiError::bad_request("the response would be too large: request fewer rows")
+        })?;
         Ok(())
+    }
+
+    fn line(&mut self, line: String) -> Result<String, ApiError> {
+        self.spend(line.len())?;
+        Ok(line)
     }
 
     /// Returns a row as an object with the given keys, or with all cells if there are none.
@@ -310,19 +316,6 @@ fn rough(value: &streamtable_schema::Value) -> usize {
         Value::Media(_) => 256,
         _ => 32,
     }
-}
-
-fn within_bounds(lines: impl Iterator<Item = String>) -> Result<Vec<String>, ApiError> {
-    let mut bytes = 0;
-    let lines = lines.map(|line| {
-        bytes += line.len();
-        if bytes > MAX_BYTES { Err(too_much()) } else { Ok(line) }
-    });
-    lines.collect()
-}
-
-fn too_much() -> ApiError {
-    ApiError::bad_request("the response would be too large: request fewer rows")
 }
 
 /// Keeps an evenly spaced sample of at most `limit` items, and never holds more than twice as many.

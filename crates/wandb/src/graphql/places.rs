@@ -128,12 +128,8 @@ impl Places<'_> {
 
     /// Returns the SQL names of the table and of its column of positions.
     fn names(&self) -> (String, String) {
-        let mut position = "_pos".to_owned();
-        while self.info.columns.iter().any(|column| column.name == position) {
-            position.push('_');
-        }
         let parts = [self.table.entity(), self.table.project(), self.table.table()];
-        (parts.map(quoted).join("."), quoted(&position))
+        (parts.map(quoted).join("."), quoted(&self.info.position_column()))
     }
 
     async fn query(&self, state: &Wandb, sql: String) -> Result<Vec<(i64, i64)>, ApiError> {
