@@ -3,20 +3,17 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { after, before, test as nodeTest } from "node:test";
+import { before } from "node:test";
 
-import { Browser, gridOf, screenshot, settled } from "./browser.mjs";
-import { Server } from "./server.mjs";
+import { gridOf, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { browser, server, testsWithin } from "./setup.mjs";
 
-const test = (name, run) => nodeTest(name, { timeout: 120_000 }, run);
+const test = testsWithin(120_000);
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
-let server;
-let browser;
-
 before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
   const rows = Array.from({ length: 120 }, (_, i) => ({
     path: ["/", "/cart", "/search"][i % 3],
     status: [200, 200, 404, 500][i % 4],
@@ -26,11 +23,6 @@ before(async () => {
   await server.log("me/access/t", rows);
   const made = await server.ask("GET", "/api/tables/me/access/t/board?template=overview");
   assert.ok((await server.ask("PUT", "/api/boards/me/access/b", await made.text())).ok);
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
 });
 
 /** Returns the rules that a page violates, with the first element of each. */
@@ -66,9 +58,12 @@ const STATES = {
     "board",
     async (page) => {
       await page.locator(".kind-chart [data-drawn]").first().waitFor();
-      await page.locator(".kind-chart .chart").first().focus();
-      await page.keyboard.press("ArrowLeft");
-      await page.locator("[data-testid=tip]").waitFor();
+      // A chart that was drawn without rows has no marks yet.
+      await until("a tooltip", async () => {
+        await page.locator(".kind-chart .chart").first().focus();
+        await page.keyboard.press("ArrowLeft");
+        return page.locator("[data-testid=tip]").waitFor({ timeout: 2_000 }).then(() => true, () => false);
+      }, 30_000);
     },
   ],
   "add a panel": ["board", (page) => page.getByLabel("Add a panel").click()],

@@ -2,31 +2,23 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test as nodeTest } from "node:test";
+import { before } from "node:test";
 
-import { Browser, column, gridOf, headers, read, restore, screenshot, settled } from "./browser.mjs";
-import { Server, until } from "./server.mjs";
+import { column, gridOf, headers, read, restore, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { browser, server, testsWithin } from "./setup.mjs";
 
 /** The message of a sandbox that does not run a script. */
 const BLOCKED = /Blocked script execution in 'about:srcdoc'/;
 
-const test = (name, run) => nodeTest(name, { timeout: 60_000 }, run);
-
-let server;
-let browser;
+const test = testsWithin(60_000);
 
 before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
   // Rows with pictures, as the demonstration logs them.
   await server.kill();
   const demo = ["demo", "--rows", "600", "--rate", "150", "--data", server.data];
   await server.cli([...demo, "--addr", `127.0.0.1:${server.port}`]);
   await server.run();
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
 });
 
 test("the seed's link opens the panel: columns in their order, oldest row first, all counted", async () => {

@@ -1,27 +1,19 @@
 // Boards that a user moves, filters, colours or may only read.
 
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
+import { before } from "node:test";
 
-import { Browser, column, gridOf, screenshot, settled } from "./browser.mjs";
-import { Server, until } from "./server.mjs";
+import { column, gridOf, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { browser, server, testsWithin } from "./setup.mjs";
 
-const test = (name, run) => nodeTest(name, { timeout: 60_000 }, run);
+const test = testsWithin(60_000);
 
 const TABLE = "me/boards/t";
 
-let server;
-let browser;
-
 before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
   const rows = Array.from({ length: 90 }, (_, i) => ({ n: i, kind: i % 3 ? "big" : "small" }));
   await server.log(TABLE, rows);
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
 });
 
 /** Saves a board of a chart and a grid, side by side. */

@@ -1,31 +1,12 @@
 // Charts: exact tooltips that stay, pictures of marks, one crosshair, spans by dragging, keys alone.
 
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
 
-import { Browser, gridOf, screenshot, settled } from "./browser.mjs";
-import { Server, until } from "./server.mjs";
+import { gridOf, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { PNG, browser, numbered, server, testsWithin } from "./setup.mjs";
 
-const test = (name, run) => nodeTest(name, { timeout: 90_000 }, run);
-
-let server;
-let browser;
-
-before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
-
-const PNG = Buffer.from(
-  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC",
-  "base64",
-);
-
-const numbered = (count, row) => Array.from({ length: count }, (_, i) => row(i));
+const test = testsWithin(90_000);
 
 async function keep(path, panels) {
   const document = { format: 1, title: path.split("/").at(-1), panels };

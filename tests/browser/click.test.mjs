@@ -1,26 +1,12 @@
 // Clicks every mark of every panel of generated boards, over tables of ordinary and of odd data.
 
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
 
-import { Browser, gridOf, screenshot, settled } from "./browser.mjs";
-import { Server, until } from "./server.mjs";
+import { gridOf, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { browser, numbered, server, testsWithin } from "./setup.mjs";
 
-const test = (name, run) => nodeTest(name, { timeout: 180_000 }, run);
-
-let server;
-let browser;
-
-before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
-
-const numbered = (count, row) => Array.from({ length: count }, (_, i) => row(i));
+const test = testsWithin(180_000);
 
 /** Rows as JSON lines: integers beyond 2^53 have no JavaScript number. */
 const TABLES = {

@@ -1,24 +1,12 @@
 // The links that clients print, and the files of media cells.
 
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
 
-import { Browser, column, gridOf, headers, read, screenshot, settled } from "./browser.mjs";
-import { Server, until } from "./server.mjs";
+import { column, gridOf, headers, read, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { browser, server, testsWithin } from "./setup.mjs";
 
-const test = (name, run) => nodeTest(name, { timeout: 120_000 }, run);
-
-let server;
-let browser;
-
-before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
+const test = testsWithin(120_000);
 
 /** Opens the link that a client printed, and checks the rows that it logged. */
 async function opens(said, count, columns) {

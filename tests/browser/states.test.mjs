@@ -1,34 +1,14 @@
 // States of panels and boards: no rows, late files, odd numbers, many points, keys alone, a phone.
 
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
 
-import { Browser, column, gridOf, headers, read, screenshot, settled } from "./browser.mjs";
-import { Server, until } from "./server.mjs";
+import { column, gridOf, headers, read, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { PNG, browser, numbered, server, testsWithin } from "./setup.mjs";
 
-const test = (name, run) => nodeTest(name, { timeout: 90_000 }, run);
-
-/** An 8 by 8 picture. */
-const PNG = Buffer.from(
-  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC",
-  "base64",
-);
+const test = testsWithin(90_000);
 
 const NOT_FOUND = [/404/, /Failed to load resource/];
-
-let server;
-let browser;
-
-before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
-
-const numbered = (count, row) => Array.from({ length: count }, (_, i) => row(i));
 
 const requests = (count) =>
   numbered(count, (i) => ({

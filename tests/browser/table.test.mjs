@@ -1,26 +1,13 @@
 // A table's headers with statistics and menus, its search, and the details of its rows.
 
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
 
-import { Browser, column, gridOf, restore, screenshot, settled } from "./browser.mjs";
-import { Server, until } from "./server.mjs";
+import { column, gridOf, restore, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { browser, numbered, server, testsWithin } from "./setup.mjs";
 
-const test = (name, run) => nodeTest(name, { timeout: 90_000 }, run);
+const test = testsWithin(90_000);
 
-let server;
-let browser;
-
-before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
-
-const numbered = (count, row) => Array.from({ length: count }, (_, i) => row(i));
 const WIDE = { viewport: { width: 1440, height: 900 } };
 
 const requests = (count) =>

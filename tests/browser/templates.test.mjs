@@ -1,33 +1,15 @@
 // Boards by templates, ranges between two instants, keys and the end of a session.
 
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
 
-import { Browser, gridOf, screenshot, settled } from "./browser.mjs";
-import { Server, until } from "./server.mjs";
+import { gridOf, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { PNG, browser, numbered, server, testsWithin } from "./setup.mjs";
 
-const test = (name, run) => nodeTest(name, { timeout: 120_000 }, run);
+const test = testsWithin(120_000);
 
-let server;
-let browser;
-
-before(async () => {
-  [server, browser] = await Promise.all([Server.start(), Browser.start()]);
-});
-
-after(async () => {
-  await browser?.stop();
-  await server?.stop();
-});
-
-const numbered = (count, row) => Array.from({ length: count }, (_, i) => row(i));
 const START = Date.parse("2026-03-01T10:00:00Z") / 1_000;
 const cell = { _type: "image-file", path: "media/images/a.png", format: "png", width: 8, height: 8 };
-const PNG = Buffer.from(
-  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC",
-  "base64",
-);
-
 /** Rows for which each template is made, and titles of some of its panels. */
 const TABLES = {
   Service: [

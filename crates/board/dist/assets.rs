@@ -1,10 +1,10 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-9e50397856.js",
+        path: "app-774a751dbb.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"9e5039785683c0d729c9f6f93b117d1c\"",
+        etag: "\"774a751dbb531698caabbb8afb3b9977\"",
         is_immutable: true,
     },
     Asset {

@@ -26,7 +26,7 @@ export interface ChartViewProps {
   table: string;
   /** The column whose pictures a tooltip shows. */
   media: string | null;
-  /** Returns the rows that conditions on the chart's groups stand for; null if there is no telling. */
+  /** Returns the rows that match conditions on the chart's groups; null if they cannot be determined. */
   rowsOf(filters: Filter[]): ViewConfig | null;
   /** Called when a mark was chosen. */
   onPick?(filters: Filter[]): void;

@@ -1,4 +1,4 @@
-// What a chart shows: its data, kind, axes and units. Both the drawing and the tooltip are made of it.
+// The content of a chart: its data, kind, axes and units. The drawing and the tooltip are made from it.
 
 import type { ViewerConfig } from "../live/perspective";
 import { type Unit, unitOf } from "../unit";

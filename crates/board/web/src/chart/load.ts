@@ -1,6 +1,7 @@
 // Loads the chart library, once.
 
 import type { EChartsType } from "echarts/core";
+import { importModule } from "../import";
 
 declare const CHARTS_URL: string;
 
@@ -11,6 +12,6 @@ interface Library {
 let loading: Promise<Library> | null = null;
 
 export function loadCharts(): Promise<Library> {
-  loading ??= import(CHARTS_URL) as Promise<Library>;
+  loading ??= importModule<Library>(CHARTS_URL);
   return loading;
 }

@@ -1,4 +1,4 @@
-// The marks of a figure: which one is at a place, what it says, which rows it stands for.
+// The marks of a figure: which one is at a position, its text, and the rows that it represents.
 
 import type { Filter } from "../live/perspective";
 import { withUnit } from "../unit";
@@ -12,7 +12,7 @@ export interface Mark {
   column: number | null;
 }
 
-/** What a tooltip says of a mark. */
+/** The text of a tooltip. */
 export interface MarkText {
   title: string;
   lines: { name: string; value: string; series: number }[];
@@ -126,7 +126,7 @@ function cellText(figure: Figure, index: number, column: number, title: string):
   return { title: `${title} → ${to}`, lines: [{ name: share, value: plural(found, "row"), series: -1 }] };
 }
 
-/** Returns whether a mark stands for rows: a bar of height zero does not. */
+/** Returns whether a mark represents rows: a bar of height zero does not. */
 export function hasRows({ data, kind }: Figure, { index, column }: Mark): boolean {
   const cells = column === null ? data.series : data.series.slice(column, column + 1);
   const isCount = kind === "bars" || kind === "rows" || kind === "heat";

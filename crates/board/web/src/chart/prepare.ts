@@ -1,4 +1,4 @@
-// What a chart shows at first: a table's view often has no groups, and columns that are no numbers.
+// The first state of a chart: a table's view often has no groups, and has columns without numbers.
 
 import type { ViewerConfig } from "../live/perspective";
 import type { Shapes } from "../values";

@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { read } from "../grid/lookup";
 import type { Connection } from "../live/connection";
 import type { ViewConfig } from "../live/perspective";
+import { positionColumn } from "../live/sample";
 import { type Media, mediaOf } from "../values";
 
 /** How many pictures of a mark's rows a tooltip shows. */
@@ -19,9 +20,9 @@ export function useSamples(connection: Connection, table: string, column: string
     let isGone = false;
     const load = async () => {
       const opened = await connection.client?.open_table(table);
-      const position = (await opened?.columns())?.at(-1) ?? "_pos";
-      const view = await opened?.view({ ...rows, columns: [column], sort: [[position, "desc"]] });
-      if (!view) return;
+      if (!opened) return;
+      const position = await positionColumn(opened);
+      const view = await opened.view({ ...rows, columns: [column], sort: [[position, "desc"]] });
       const cells = (await read(view, 0, SAMPLES))[column] ?? [];
       await view.delete();
       const media = cells.map((cell) => mediaOf(cell, table)).filter((it) => it?.kind === "image");

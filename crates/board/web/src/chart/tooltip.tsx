@@ -1,4 +1,4 @@
-// What a mark says, beside the pointer or the mark.
+// The tooltip of a mark, beside the pointer or the mark.
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Picture } from "../ui/picture";

@@ -2,9 +2,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { follow } from "../board/use-view";
 import type { Connection } from "../live/connection";
 import type { ViewerConfig } from "../live/perspective";
+import { everyNth } from "../live/sample";
 import { type ChartData, MOST_POINTS, readGroups, readPoints, viewOf } from "./data";
-
-const SAMPLE = "streamtable sample";
 
 interface Read {
   data: ChartData | null;
@@ -16,12 +15,9 @@ export function useChartData(connection: Connection, table: string, config: View
   const [found, setFound] = useState<Read>({ data: null, error: "" });
   const [every, setEvery] = useState(1);
   const columns = (config.columns ?? []).filter((column) => column !== null);
-  const view = viewOf({ ...config, columns });
   const isPoints = (config.group_by ?? []).length === 0;
-  if (isPoints && every > 1) {
-    view.expressions = { ...view.expressions, [SAMPLE]: `"_pos" % ${every}` };
-    view.filter = [...(view.filter ?? []), [SAMPLE, "==", 0]];
-  }
+  const all = viewOf({ ...config, columns });
+  const view = isPoints && every > 1 ? everyNth(all, "_pos", every) : all;
   const key = JSON.stringify([table, view]);
   const finest = useRef(every);
   finest.current = every;

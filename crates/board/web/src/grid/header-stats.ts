@@ -2,6 +2,7 @@
 
 import { formatCount, shapeIn, type Shape, type Shapes } from "../values";
 import type { Filter, Table, ViewConfig } from "../live/perspective";
+import { positionColumn } from "../live/sample";
 import { type Bar, type ColumnStats, sampleOf, statsOf } from "./stats";
 
 export interface HeaderEvents {
@@ -30,7 +31,7 @@ export class HeaderStats {
   readonly #parts = new Map<string, HTMLElement>();
   readonly #stats = new Map<string, ColumnStats | null>();
   #shown: string[] = [];
-  /** What the statistics were read of. */
+  /** Identifies the data from which the statistics were computed. */
   #read = "";
   #isReading = false;
   #timer: number | undefined;
@@ -81,8 +82,8 @@ export class HeaderStats {
     const isSame = key === this.#read;
     try {
       const table = await this.events.table();
-      const [total, all] = await Promise.all([table.size(), table.columns()]);
-      const rows = sampleOf(this.events.rows(), total, all.at(-1) ?? "_pos");
+      const [total, position] = await Promise.all([table.size(), positionColumn(table)]);
+      const rows = sampleOf(this.events.rows(), total, position);
       for (const column of this.#shown) {
         if (isSame && this.#stats.has(column)) continue;
         // A column with too many values to count has no statistics.

@@ -4,10 +4,11 @@ import { type Bucket, type Cut, cutOf, extentView, readExtent, simplified } from
 import { bucketFilter } from "../board/picks";
 import { type ChartData, filled, groupText, keyText } from "../chart/data";
 import type { Filter, Table, View, ViewConfig } from "../live/perspective";
+import { everyNth } from "../live/sample";
 import { shapeIn, type Shapes, visible } from "../values";
 
 export interface Bar {
-  /** What it stands for, such as `status 200` or `ms 10 – 20`. */
+  /** The values it counts, such as `status 200` or `ms 10 – 20`. */
   label: string;
   /** Its value alone. */
   value: string;
@@ -38,15 +39,13 @@ const MOST_ROWS = 200_000;
 
 const GROUP = "streamtable group";
 const COUNT = "streamtable count";
-const SAMPLE = "streamtable sample";
 
 /** Returns what rows to count: those of a view, or every n-th of them. */
 export function sampleOf(rows: ViewConfig, total: number, position: string): ViewConfig {
   const { filter = [], expressions = {} } = rows;
   const every = Math.ceil(total / MOST_ROWS);
-  if (every <= 1) return { filter, expressions };
-  const expression = `"${position.replaceAll('"', '""')}" % ${every}`;
-  return { filter: [...filter, [SAMPLE, "==", 0]], expressions: { ...expressions, [SAMPLE]: expression } };
+  const all = { filter, expressions };
+  return every <= 1 ? all : everyNth(all, position, every);
 }
 
 /** Reads the statistics of a column; null for columns that have none, such as pictures. */

@@ -1,6 +1,7 @@
 // Walking from row to row in the order of a view.
 
 import type { Table, ViewConfig } from "../live/perspective";
+import { positionColumn } from "../live/sample";
 import { read } from "./lookup";
 
 /** How a view's rows are found while the grid may change. */
@@ -59,8 +60,7 @@ class Order {
 
   async #open() {
     const table = await this.#positions.table();
-    // The position is the last column, whatever its name.
-    const column = (await table.columns()).at(-1) ?? "_pos";
+    const column = await positionColumn(table);
     return { view: await table.view({ ...this.#positions.view(), columns: [column] }), column };
   }
 

@@ -1,5 +1,6 @@
 // The part of Perspective that the page uses. It is loaded after the page's own first paint.
 
+import { importModule } from "../import";
 import { extendPlugins } from "./plugins";
 
 declare const VIEWER_URL: string;
@@ -94,8 +95,14 @@ async function load(): Promise<Perspective> {
   // Before the page's own styles, which change some of these.
   document.head.prepend(style);
   const styled = new Promise((resolve) => style.addEventListener("load", resolve, { once: true }));
-  const module = (await import(VIEWER_URL)) as { start(): Promise<Perspective> };
+  const module = await importModule<{ start(): Promise<Perspective> }>(VIEWER_URL);
   const [perspective] = await Promise.all([module.start(), styled]);
   extendPlugins();
+  addEventListener("unhandledrejection", ignoreReplacedView);
   return perspective;
+}
+
+/** A grid or chart that still draws a view which was just replaced draws again with the new one. */
+function ignoreReplacedView(event: PromiseRejectionEvent): void {
+  if (event.reason instanceof Error && event.reason.message === "View not found") event.preventDefault();
 }

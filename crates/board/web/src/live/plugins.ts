@@ -2,6 +2,7 @@
 // survive updates.
 
 import type { Table, View, ViewConfig, Viewer } from "./perspective";
+import { everyNth, positionColumn } from "./sample";
 
 /** Charts of single points draw at most this many; of more rows they draw every n-th. */
 export const MAX_POINTS = 50_000;
@@ -122,11 +123,7 @@ async function sampled(plugin: Plugin, view: PluginView, every: number): Promise
   if (!viewer) return null;
   const slot = plugin.getAttribute("slot") ?? undefined;
   const table = await viewer.getTable({ panel: slot });
-  const position = (await table.columns()).at(-1) ?? "_pos";
-  const name = "streamtable sample";
-  const expressions = { ...config.expressions, [name]: `"${position.replaceAll('"', '""')}" % ${every}` };
-  const filter = [...(config.filter ?? []), [name, "==", 0] as [string, string, unknown]];
-  const sample = (await table.view({ ...config, expressions, filter })) as PluginView;
+  const sample = (await table.view(everyNth(config, await positionColumn(table), every))) as PluginView;
   forget(plugin);
   samples.set(plugin, { of, every, view: sample });
   return sample;

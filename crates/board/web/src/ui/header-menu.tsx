@@ -16,7 +16,7 @@ interface HeaderMenuProps {
   onChange(changes: ViewerConfig): void;
   /** Called with the part of the view that draws the column. */
   onChart(changes: ViewerConfig): void;
-  /** Asks for a condition. */
+  /** Called to open the dialog for a condition. */
   onFilter(): void;
   onClose(): void;
 }
