@@ -22,7 +22,7 @@ const LAYERS: &[Layer] = &[
     },
     // Below the command that starts it.
     Layer { name: "service", crates: &["streamtable-server"] },
-    // What the service offers. None knows the others.
+    // The features of the service. None depends on another.
     Layer { name: "protocols", crates: &["streamtable-live", "streamtable-wandb"] },
     Layer { name: "shared", crates: &["streamtable-server-core"] },
     Layer { name: "storage", crates: &["streamtable-store-embedded"] },

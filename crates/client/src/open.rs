@@ -181,7 +181,7 @@ async fn connect(builder: &Builder, resolved: Resolved) -> Result<Connection, Op
     Ok(Connection { opened, backend, destination })
 }
 
-/// Says where the rows go if the caller gave only the name of the table.
+/// Reports where the rows go if the caller gave only the name of the table.
 fn report_default_project(builder: &Builder, table: &TablePath) {
     tracing::info!(%table, "no project is given");
     if builder.print_url {

@@ -44,7 +44,7 @@ pub struct Server {
     first_key: Option<NewKey>,
 }
 
-/// What a server's features are built from.
+/// The parts from which a server's features are built.
 struct Parts {
     config: Arc<ServerConfig>,
     core: Core,

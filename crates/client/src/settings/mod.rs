@@ -344,7 +344,7 @@ mod tests {
         std::fs::write(&path, "[default]").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
         let found = read_file(&path).unwrap();
-        // The superuser may read it all the same.
+        // The superuser may read it nevertheless.
         assert!(found.is_none() || found.as_deref() == Some("[default]"));
     }
 

@@ -1,7 +1,7 @@
 //! Whether the schema has what the documents of the real clients use.
 //!
 //! Each document of each installed client is compared with the schema: fields, arguments, type
-//! conditions, variable types, input fields and enum values. What is missing must be in
+//! conditions, variable types, input fields and enum values. Missing ones must be in
 //! `tests/it/missing.txt`, with the reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
