@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use streamtable_schema::TablePath;
 use tokio::time::sleep_until;
 
-use super::disk::{gone, off_thread};
+use super::disk::off_thread;
 use super::orphan::{Loaded, Merge, OrphanSpool};
 use crate::driver::within;
 use crate::lines::Block;
@@ -86,8 +86,8 @@ pub(crate) async fn deliver_orphan(
     let disk = Arc::clone(&orphan.disk);
     let salt = orphan.header.salt();
     let (from, dir) = (Arc::clone(&disk), orphan.dir.clone());
-    let (segments, settled) = (orphan.segments.clone(), orphan.acked.settled());
-    let begin = off_thread(&disk, move || Merge::new(&*from, &dir, &segments, settled)).await?;
+    let (segments, watermark) = (orphan.segments.clone(), orphan.acked.watermark());
+    let begin = off_thread(&disk, move || Merge::new(&*from, &dir, &segments, watermark)).await?;
     let mut merge = begin?;
     let (mut keeps, mut delivered) = (None, Vec::new());
     for (i, number) in orphan.segments.clone().into_iter().enumerate() {
@@ -111,12 +111,13 @@ pub(crate) async fn deliver_orphan(
         // The last segment stays until the media files are delivered: its header identifies the
         // writer.
         if !merge.is_carrying() && i + 1 < orphan.segments.len() {
-            for number in delivered.drain(..) {
-                if let Err(error) = gone(disk.remove_file(&orphan.segment_path(number))) {
-                    watch.on_event(Event::Trouble(&error));
-                }
+            if let Err(error) = orphan.remove_segments(merge.next, delivered.drain(..)) {
+                watch.on_event(Event::Trouble(&error));
             }
         }
+    }
+    if merge.missing_at_end() > 0 {
+        watch.on_event(Event::Lost(merge.missing_at_end()));
     }
     if let Err(reason) = files(&orphan, target, watch).await? {
         return Ok(Delivery::Stopped(reason));
@@ -124,7 +125,7 @@ pub(crate) async fn deliver_orphan(
     match keeps {
         Some(error) => Err(error),
         None => {
-            off_thread(&disk, move || orphan.remove()).await??;
+            off_thread(&disk, move || orphan.remove(merge.next)).await??;
             Ok(Delivery::Done)
         }
     }
@@ -214,7 +215,9 @@ async fn rows(
             watch.on_event(Event::Rejected { line: text, reason });
         }
         if session.settled() > first {
-            if let Err(error) = orphan.acked.write(run + session.settled()) {
+            if let Err(error) =
+                orphan.acked.write(run + session.settled(), orphan.acked.watermark().end)
+            {
                 watch.on_event(Event::Trouble(&error));
             }
             watch.on_event(Event::Acked(session.acked() - acked));

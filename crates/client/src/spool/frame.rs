@@ -59,7 +59,7 @@ pub(crate) enum NoHeader {
 impl Header {
     /// Returns the seed of the frames' checksums.
     pub(crate) fn salt(&self) -> u32 {
-        crc32c::crc32c(self.writer.as_bytes())
+        salt_of(&self.writer)
     }
 
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
@@ -229,6 +229,11 @@ impl Reader<'_> {
         }
         None
     }
+}
+
+/// Returns the seed of the checksums of a writer's frames.
+pub(crate) fn salt_of(writer: &str) -> u32 {
+    crc32c::crc32c(writer.as_bytes())
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {

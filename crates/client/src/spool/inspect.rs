@@ -283,5 +283,9 @@ fn walk(
             each(Walk::Rows(first, block.lines().collect()));
         }
     }
+    if merge.missing_at_end() > 0 {
+        let rows = merge.missing_at_end();
+        each(Walk::Problem(Problem::Missing { line: merge.next + rows, rows }));
+    }
     Ok(())
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use streamtable_schema::{ColumnPolicy, TableName, TablePath};
 
-use super::acked::Acked;
+use super::acked::{Acked, Watermark};
 use super::disk::{Disk, How, Lock, create_dirs, gone};
-use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, NoHeader, Scan, scan};
+use super::frame::{FRAME_OVERHEAD, Header, MAX_TEXT_BYTES, NoHeader, Scan, salt_of, scan};
 use super::journal::{MAX_SEGMENT_BYTES, remove_writer};
 use super::layout;
 use super::media::MediaSpool;
@@ -34,7 +34,7 @@ pub(crate) enum Lookup {
     Gone,
     /// A newer version of this library wrote the spool.
     Newer(u32),
-    /// The headers are damaged, so the writer and the table are unknown.
+    /// All headers are lost or damaged, so the table is unknown.
     Unreadable,
 }
 
@@ -80,7 +80,8 @@ impl OrphanSpool {
             Identity::Known(header, table) if header.writer == writer => (header, table),
             Identity::Newer(version) => return Ok(Lookup::Newer(version)),
             Identity::Known(..) | Identity::Damaged => return Ok(Lookup::Unreadable),
-            // The process ended before it had written a header, and therefore before any row.
+            // The process ended before it had written a header, and therefore before any row; or all its
+            // rows are settled.
             Identity::Empty => {
                 let paths: Vec<_> =
                     segments.iter().map(|&n| dir.join(layout::segment_name(n))).collect();
@@ -132,10 +133,30 @@ impl OrphanSpool {
         Ok(dir.join(format!("{}-{name}", self.header.writer)))
     }
 
-    /// Removes the spool. All its rows must be settled.
-    pub(crate) fn remove(self) -> io::Result<()> {
+    /// Removes segments whose lines are all before `settled`.
+    pub(crate) fn remove_segments(
+        &mut self,
+        settled: u64,
+        numbers: impl Iterator<Item = u64>,
+    ) -> io::Result<()> {
+        self.record(settled)?;
+        for number in numbers {
+            gone(self.disk.remove_file(&self.segment_path(number)))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the spool. All its rows must be settled: those before `settled`.
+    pub(crate) fn remove(mut self, settled: u64) -> io::Result<()> {
+        self.record(settled)?;
         let paths: Vec<_> = self.segments.iter().map(|&n| self.segment_path(n)).collect();
         remove_writer(&*self.disk, &self.table_dir, &self.dir, &paths, &self.media)
+    }
+
+    /// Makes the watermark durable, so that segments which are removed do not count as lost.
+    fn record(&mut self, settled: u64) -> io::Result<()> {
+        self.acked.write(settled, self.acked.watermark().end)?;
+        self.acked.file().sync()
     }
 }
 
@@ -165,7 +186,9 @@ pub(crate) fn identify(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::Res
             Err(NoHeader::Damaged) => is_empty &= head.iter().all(|&byte| byte == 0),
         }
     }
-    Ok(if is_empty { Identity::Empty } else { Identity::Damaged })
+    let writer = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Watermark { settled, end, .. } = Acked::peek(disk, dir, salt_of(writer))?;
+    Ok(if is_empty && end <= settled { Identity::Empty } else { Identity::Damaged })
 }
 
 impl Loaded {
@@ -199,16 +222,18 @@ pub(crate) struct Merge {
     carried: Vec<(u64, Vec<u8>)>,
     /// The number of the next line.
     pub(crate) next: u64,
+    /// All lines before this one were on disk.
+    end: u64,
 }
 
 impl Merge {
-    /// Starts at the first line that is not settled. Missing lines before the first segment were
-    /// settled, and their segments removed.
+    /// Starts at the first line that is not settled. If the watermark is not exact, missing lines before
+    /// the first segment count as settled.
     pub(crate) fn new(
         disk: &dyn Disk,
         dir: &Path,
         segments: &[u64],
-        settled: u64,
+        watermark: Watermark,
     ) -> io::Result<Self> {
         let start = |&number: &u64| -> io::Result<Option<u64>> {
             match disk.open(&dir.join(layout::segment_name(number)), How::Read) {
@@ -222,13 +247,20 @@ impl Merge {
             }
         };
         let starts = segments.iter().map(start).collect::<io::Result<Vec<_>>>()?;
-        let first = starts.iter().flatten().min().copied();
-        Ok(Self { starts, carried: Vec::new(), next: settled.max(first.unwrap_or_default()) })
+        let Watermark { settled, end, is_exact } = watermark;
+        let first = starts.iter().flatten().min().copied().filter(|_| !is_exact);
+        let next = settled.max(first.unwrap_or_default());
+        Ok(Self { starts, carried: Vec::new(), next, end })
     }
 
     /// Returns whether lines of earlier segments are still to be returned.
     pub(crate) fn is_carrying(&self) -> bool {
         !self.carried.is_empty()
+    }
+
+    /// Returns the number of lines that are missing after the last segment.
+    pub(crate) fn missing_at_end(&self) -> u64 {
+        self.end.saturating_sub(self.next)
     }
 
     /// Adds the segment with this index and returns the lines that no later segment can contain, as

@@ -135,7 +135,9 @@ where
                 continue;
             }
             Ok(Lookup::Unreadable) => {
-                let reason = "the headers are damaged: the writer is unknown".to_owned();
+                let reason =
+                    "its segments are lost or damaged, and with them the name of its table"
+                        .to_owned();
                 tally.left.push(Left { dir, reason });
                 continue;
             }

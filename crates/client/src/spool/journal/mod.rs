@@ -103,7 +103,7 @@ impl SpoolJournal {
         disk.create_dir(&dir)?;
         let segment_bytes = config.segment_bytes.clamp(4 << 10, MAX_SEGMENT_BYTES);
         let mut this = Self {
-            acked: Acked::open(&*disk, &dir, header.salt())?,
+            acked: Acked::create(&*disk, &dir, header.salt())?,
             rejected_log: RejectedLog::new(Arc::clone(&disk), &table_dir, config.max_bytes),
             media: Arc::new(MediaSpool::new(Arc::clone(&disk), &dir, sync)),
             salt: header.salt(),
@@ -193,12 +193,18 @@ impl SpoolJournal {
             if self.sync != SyncPolicy::Never {
                 self.sync_now()?;
             }
+            self.record_end();
             self.lock = None;
             return Ok(());
         }
         // The running task may never finish, and no segment may be left after the watermark is
         // removed.
         let being_removed = self.being_removed.take().unwrap_or_default();
+        // If this fails, and this process ends before it has removed all files, recovery may report
+        // settled lines as lost.
+        if self.record(self.next).is_ok() && self.sync != SyncPolicy::Never {
+            let _ = self.acked.file().sync();
+        }
         let segments = self.segments.drain(..).map(|segment| segment.path);
         let segments: Vec<_> =
             segments.chain(self.obsolete_segments.drain(..)).chain(being_removed).collect();
@@ -295,6 +301,18 @@ impl SpoolJournal {
         self.is_dir_dirty = true;
         self.drop_settled();
         Ok(())
+    }
+
+    /// Records the watermark.
+    fn record(&mut self, settled: u64) -> io::Result<()> {
+        let end = if self.sync == SyncPolicy::Never { self.written } else { self.synced };
+        self.acked.write(settled, end)
+    }
+
+    /// Records how many lines are on disk. If this fails, lost segments may go unnoticed, but no row is
+    /// at risk.
+    fn record_end(&mut self) {
+        let _ = self.record(self.acked.settled());
     }
 
     fn drop_settled(&mut self) {
@@ -434,7 +452,7 @@ impl Journal for SpoolJournal {
         if line > self.memory.first() {
             self.memory.trim(line)?;
         }
-        self.acked.write(line)?;
+        self.record(line)?;
         self.drop_settled();
         Ok(())
     }

@@ -89,10 +89,11 @@ impl SpoolJournal {
     pub(super) fn task(&mut self, sync: bool) -> Task {
         let (disk, obsolete_segments) =
             (Arc::clone(&self.disk), std::mem::take(&mut self.obsolete_segments));
-        if !sync {
-            return Task { disk, files: Vec::new(), dir: None, obsolete_segments, sync: None };
-        }
+        // Before segments are removed, the watermark must be durable.
         let mut files = vec![self.acked.file()];
+        if !sync {
+            return Task { disk, files, dir: None, obsolete_segments, sync: None };
+        }
         for segment in self.segments.iter_mut().filter(|segment| segment.is_dirty) {
             segment.is_dirty = false;
             files.push(Arc::clone(&segment.file));
@@ -105,10 +106,11 @@ impl SpoolJournal {
 
     pub(super) fn settle_sync(&mut self, done: TaskResult) -> io::Result<()> {
         self.obsolete_segments.extend(done.obsolete_segments);
-        let Some((lines, segments)) = done.sync else { return Ok(()) };
+        let Some((lines, segments)) = done.sync else { return done.result };
         if done.result.is_ok() {
             self.synced = self.synced.max(lines.end);
             self.safe_segments = self.safe_segments.max(segments);
+            self.record_end();
         } else {
             // After a failed fsync the system may drop the dirty pages and report success the next
             // time.
@@ -116,6 +118,7 @@ impl SpoolJournal {
             self.is_broken = true;
             self.needs_rewrite = true;
             self.is_dir_dirty = true;
+            self.record_end();
             self.unsynced_since.get_or_insert_with(now);
         }
         done.result
