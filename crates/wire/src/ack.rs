@@ -191,8 +191,8 @@ pub fn states_coverage<B>(answer: &Response<B>) -> bool {
     answer.headers().contains_key(ACKS_HEADER)
 }
 
-/// Returns whether an answer with a client error is the server's verdict on what was sent, so that
-/// the client may give up a row or a file.
+/// Returns whether an answer with a client error or a redirect is the server's verdict on what was sent,
+/// so that the client may give up a row or a file, or stop.
 ///
 /// A StreamTable server says why in a list of errors. Other servers and object stores have many
 /// forms, of which an HTML page is none.

@@ -12,6 +12,9 @@ use streamtable_wire::{NotAnAck, is_verdict};
 use crate::seeded_bug::{Bug, is_seeded};
 use crate::{AppendError, OpenError, StopReason};
 
+/// Posts up to this size are within the limits of all servers and proxies.
+const SMALL_POST_BYTES: usize = 64 << 10;
+
 /// Maximum delay that a server may ask for. A longer one is probably a clock error.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
@@ -26,12 +29,15 @@ pub(super) struct Responder<'a> {
     pub(super) was_reached: bool,
 }
 
-/// Returns a successful response, or the error category of any other.
+/// Returns a successful response, or the error category of any other. `sent` is the size of the
+/// request's body.
 ///
-/// A successful response is not always an acknowledgement: see [`acked`].
+/// A successful response is not always an acknowledgement: see [`acked`]. Any other status counts only
+/// if the response is the server's: a captive portal's page does not stop the stream.
 pub(super) fn check(
     response: Result<Response<Bytes>, TransportError>,
     from: Responder<'_>,
+    sent: usize,
 ) -> Result<Response<Bytes>, AppendError> {
     let response = response.map_err(|error| transport_error(error, from))?;
     let status = response.status();
@@ -39,11 +45,13 @@ pub(super) fn check(
         return Ok(response);
     }
     let message = message(&response);
+    let is_large = status == StatusCode::PAYLOAD_TOO_LARGE && sent > SMALL_POST_BYTES;
+    let is_retried = status.is_server_error() || is_busy(status);
+    if !is_large && !is_retried && !is_verdict(&response, from.must_state) {
+        return Err(not_acked(NotAnAck::new(&response, message), from));
+    }
     Err(match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-            if !is_verdict(&response, from.must_state) {
-                return Err(not_acked(NotAnAck::new(&response, message), from));
-            }
             AppendError::Refused { message }
         }
         StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => {
@@ -57,9 +65,7 @@ pub(super) fn check(
             not_acked(NotAnAck::new(&response, message), from)
         }
         StatusCode::PAYLOAD_TOO_LARGE => AppendError::TooLarge,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            transient(message, response.headers())
-        }
+        status if is_busy(status) => transient(message, response.headers()),
         StatusCode::NOT_IMPLEMENTED => AppendError::Stopped(StopReason::Refused { message }),
         status if status.is_server_error() => transient(message, response.headers()),
         StatusCode::UNAUTHORIZED => AppendError::Stopped(StopReason::Unauthorized { message }),
@@ -69,6 +75,13 @@ pub(super) fn check(
         }
         _ => AppendError::Stopped(StopReason::Refused { message }),
     })
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+    )
 }
 
 /// Returns the parsed response. If it is not an acknowledgement, returns an error, so that the request
@@ -229,7 +242,7 @@ mod tests {
     fn statuses() {
         let verdict = |status: u16| {
             let response = Response::builder().status(status).body(Bytes::new()).unwrap();
-            match check(Ok(response), ANY_SERVER) {
+            match check(Ok(response), ANY_SERVER, 10) {
                 Ok(_) => "success",
                 Err(AppendError::Transient { .. }) => "retry",
                 Err(AppendError::TooLarge) => "halve",
@@ -251,27 +264,40 @@ mod tests {
     }
 
     #[test]
-    fn a_page_with_a_client_error_is_not_a_verdict() {
-        let is_verdict = |body: &'static str, must_state| {
-            let response = Response::builder().status(400).body(Bytes::from(body)).unwrap();
-            match check(Ok(response), Responder { must_state, ..ANY_SERVER }).unwrap_err() {
-                AppendError::Refused { .. } => true,
+    fn a_page_is_not_a_verdict() {
+        let is_verdict = |status: u16, body: &'static str, must_state| {
+            let response = Response::builder().status(status).body(Bytes::from(body)).unwrap();
+            match check(Ok(response), Responder { must_state, ..ANY_SERVER }, 10).unwrap_err() {
                 AppendError::Transient { message, .. } => {
-                    assert!(message.starts_with("h:1 answered 400 with "), "{message}");
+                    let expected = format!("h:1 answered {status} with ");
+                    assert!(message.starts_with(&expected), "{message}");
                     false
                 }
-                other => panic!("{other}"),
+                _ => true,
             }
         };
-        assert!(is_verdict(r#"{"errors":["no"]}"#, true));
-        assert!(is_verdict("no", false) && !is_verdict("no", true));
-        assert!(!is_verdict("<html>no</html>", false));
+        for status in [301, 308, 400, 401, 403, 404, 405, 407, 410, 413, 422, 451] {
+            assert!(is_verdict(status, r#"{"errors":["no"]}"#, true), "{status}");
+            assert!(is_verdict(status, "no", false) && !is_verdict(status, "no", true), "{status}");
+            assert!(!is_verdict(status, "<html>no</html>", false), "{status}");
+        }
+    }
+
+    /// Proxies answer large posts with pages, and small ones only if they are captive portals.
+    #[test]
+    fn a_large_post_that_a_proxy_refuses_is_halved() {
+        let is_halved = |sent| {
+            let response = Response::builder().status(413).body(Bytes::from("<html>no</html>"));
+            let error = check(Ok(response.unwrap()), ANY_SERVER, sent).unwrap_err();
+            matches!(error, AppendError::TooLarge)
+        };
+        assert!(is_halved(SMALL_POST_BYTES + 1) && !is_halved(SMALL_POST_BYTES));
     }
 
     #[test]
     fn a_move_names_the_new_address() {
         let response = Response::builder().status(308).header("location", "https://h/x");
-        let error = check(Ok(response.body(Bytes::new()).unwrap()), ANY_SERVER).unwrap_err();
+        let error = check(Ok(response.body(Bytes::new()).unwrap()), ANY_SERVER, 10).unwrap_err();
         assert!(error.to_string().contains("h:1 has moved to https://h/x"), "{error}");
     }
 
@@ -279,7 +305,7 @@ mod tests {
     fn failed_exchanges() {
         let (host, reason) = ("h".to_owned(), "r".to_owned());
         let is_transient_from = |error, from| {
-            matches!(check(Err(error), from).unwrap_err(), AppendError::Transient { .. })
+            matches!(check(Err(error), from, 10).unwrap_err(), AppendError::Transient { .. })
         };
         let is_transient = |error| is_transient_from(error, ANY_SERVER);
         let tls = TransportError::Tls { host: host.clone(), reason: reason.clone() };

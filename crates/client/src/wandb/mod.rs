@@ -132,8 +132,9 @@ impl WandbBackend {
         timeout: Duration,
     ) -> Result<O::Answer, AppendError> {
         let body = graphql::request_body(operation);
+        let sent = body.len();
         let response = self.post_json(GRAPHQL_PATH, body, timeout, |_| ()).await;
-        let response = answer::check(response, self.responder())?;
+        let response = answer::check(response, self.responder(), sent)?;
         self.record_coverage(&response);
         let parsed = graphql::acked_answer::<O, _>(&response);
         parsed.map_err(|error| answer::graphql_error(error, self.responder()))
@@ -161,8 +162,9 @@ impl WandbBackend {
                 headers.insert(REQUEST_HEADER, request);
             }
         };
+        let sent = body.len();
         let response = self.post_json(&file_stream_path(table), body, timeout, add_headers).await;
-        let response = answer::check(response, self.responder())?;
+        let response = answer::check(response, self.responder(), sent)?;
         self.record_coverage(&response);
         let must_state = self.responder().must_state;
         let sent = SentPost { rows, request: &request, must_state };

@@ -110,7 +110,7 @@ impl WandbBackend {
         request.headers_mut().extend(headers.iter().cloned());
         request.extensions_mut().insert(Anonymous);
         request.extensions_mut().insert(AttemptTimeout(timeout));
-        match answer::check(self.transport.send(request).await, from) {
+        match answer::check(self.transport.send(request).await, from, bytes.len()) {
             Ok(response) => {
                 answer::acked(SentUpload { bytes: &bytes, must_state }.ack(&response), from)
             }
