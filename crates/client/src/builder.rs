@@ -16,7 +16,7 @@ use crate::spool::SpoolConfig;
 use crate::spool::disk::{Disk, Machine};
 use crate::{
     Backend, BatchLimits, Buffering, OpenError, Rejected, RejectedMedia, RetryPolicy, Settings,
-    StreamTable, WhenFull, WhenUnreachable,
+    StreamTable, WhenFull, WhenStopped, WhenUnreachable,
 };
 
 /// Opens a table with options other than the defaults.
@@ -70,6 +70,7 @@ pub struct Builder {
     pub(crate) writer: Uuid,
     pub(crate) buffering: Buffering,
     pub(crate) when_unreachable: WhenUnreachable,
+    pub(crate) when_stopped: WhenStopped,
     pub(crate) disk: Arc<dyn Disk>,
 }
 
@@ -99,6 +100,7 @@ impl Builder {
             writer: Uuid::new_v4(),
             buffering: Buffering::SpoolIfPossible,
             when_unreachable: WhenUnreachable::Fail,
+            when_stopped: WhenStopped::Refuse,
             disk: Arc::new(Machine),
         }
     }
@@ -232,6 +234,13 @@ impl Builder {
     #[must_use]
     pub fn when_unreachable(mut self, when_unreachable: WhenUnreachable) -> Self {
         self.when_unreachable = when_unreachable;
+        self
+    }
+
+    /// Sets what `log` does after delivery has stopped. The default is [`WhenStopped::Refuse`].
+    #[must_use]
+    pub fn when_stopped(mut self, when_stopped: WhenStopped) -> Self {
+        self.when_stopped = when_stopped;
         self
     }
 

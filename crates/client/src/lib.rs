@@ -74,7 +74,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::{FlushError, FlushFailure, LogError, OpenError, Refusal, Refused, StopReason};
 pub use lines::Lines;
 pub use monitor::{AsTable, Monitor, Record};
-pub use options::{Buffering, Rejected, RejectedMedia, WhenFull, WhenUnreachable};
+pub use options::{Buffering, Rejected, RejectedMedia, WhenFull, WhenStopped, WhenUnreachable};
 pub use rows::{IntoRows, Rows, kind};
 pub use session::{BatchLimits, RetryPolicy};
 pub use settings::{DEFAULT_PROJECT, LOCAL_API, Settings, SettingsError, WANDB_API};

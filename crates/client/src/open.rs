@@ -28,7 +28,7 @@ use crate::spool::recover::SpoolHome;
 use crate::spool::{SpoolConfig, SyncPolicy};
 use crate::{
     Append, AppendError, Appended, Backend, Buffering, Builder, Open, OpenError, Opened, Settings,
-    StreamTable, WandbBackend, WhenFull, WhenUnreachable,
+    StreamTable, WandbBackend, WhenFull, WhenStopped, WhenUnreachable,
 };
 
 /// Opens a table and returns it with the delivery task.
@@ -334,7 +334,9 @@ fn start(
     let schema = Schema::with_columns(builder.columns, opened.columns.iter().cloned());
     let session = Session::new(builder.limits, builder.retry, opened.pace, seed);
     let media = MediaQueue::new(builder.media_buffer_bytes, builder.retry, !seed);
-    let core = Core::new(schema, buffer.journal, session, media);
+    let mut core = Core::new(schema, buffer.journal, session, media);
+    core.logs_when_stopped =
+        builder.when_stopped == WhenStopped::LogAnyway && core.journal.spool().is_some();
     let options = TableOptions {
         writer: builder.writer.to_string().into(),
         columns: builder.columns,

@@ -49,6 +49,19 @@ pub enum WhenUnreachable {
     LogAnyway,
 }
 
+/// What `log` does after delivery has stopped, for example because the key was revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenStopped {
+    /// Refuses rows with [`Refusal::Stopped`](crate::Refusal::Stopped).
+    #[default]
+    Refuse,
+    /// Accepts rows as long as the spool has space for them; without a spool, refuses them. They are
+    /// delivered after [`resume`](crate::StreamTable::resume), when the table is next opened, or by
+    /// [`spool::sync`](crate::spool::sync()).
+    LogAnyway,
+}
+
 /// A row that the backend rejected permanently after `log` had accepted it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use streamtable::spool::SpoolConfig;
 use streamtable::{
     Builder, ColumnPolicy, FlushError, OpenError, Refusal, Rejected, Stats, StreamTable, WhenFull,
-    WhenUnreachable,
+    WhenStopped, WhenUnreachable,
 };
 use streamtable_format::{Input, InputError, Item, Note, Options, Position, Source};
 use streamtable_transport_hyper::HyperTransport;
@@ -126,6 +126,7 @@ impl Log {
             trouble: Trouble::default(),
             under_way: None,
             is_announced: self.quiet,
+            has_stopped: false,
             is_offline: self.offline,
             quiet: self.quiet,
         };
@@ -230,6 +231,7 @@ impl Log {
             .transport(HyperTransport::new().map_err(Failure::failed)?)
             .columns(columns)
             .when_full(WhenFull::Wait)
+            .when_stopped(WhenStopped::LogAnyway)
             .on_reject(move |row| {
                 rejected.lock().unwrap_or_else(PoisonError::into_inner).push(row);
             })
@@ -324,6 +326,8 @@ struct Session {
     /// it.
     under_way: Option<(u64, u64)>,
     is_announced: bool,
+    /// Whether it was reported that delivery has stopped.
+    has_stopped: bool,
     is_offline: bool,
     quiet: bool,
 }
@@ -441,6 +445,14 @@ impl Session {
         }
         if let Some(error) = self.trouble.watch(self.table.last_error()) {
             self.bar.suspend(|| style::warn(format_args!("rows wait and are sent again: {error}")));
+        }
+        if let Some(reason) = self.table.stop_reason()
+            && self.table.is_spooled()
+            && !std::mem::replace(&mut self.has_stopped, true)
+        {
+            self.bar.suspend(|| {
+                style::warn(format_args!("delivery has stopped: {reason}; rows go to the spool"));
+            });
         }
         let stats = self.table.stats();
         self.bar.set_position(self.bytes.load(Ordering::Relaxed));

@@ -20,6 +20,8 @@ enum Way {
     AnswerRows(&'static str),
     /// It answers all.
     AnswerAll(&'static str),
+    /// It answers posts of rows with a page and this status.
+    AnswerRowsWithPage(u16),
     /// It reads them and never answers.
     Silent,
     /// It loses every second answer to a request that is not a post of rows.
@@ -122,11 +124,16 @@ fn serve(
             catch();
             return stream.write_all(answer.as_bytes());
         }
+        Way::AnswerRowsWithPage(status) if is_rows => {
+            catch();
+            let page = PAGE.replace("200 OK", &format!("{status} Sign in"));
+            return stream.write_all(page.as_bytes());
+        }
         Way::Silent => {
             catch();
             return stream.read_exact(&mut byte);
         }
-        Way::Open | Way::AnswerRows(_) | Way::LoseHalf => {}
+        Way::Open | Way::AnswerRows(_) | Way::AnswerRowsWithPage(_) | Way::LoseHalf => {}
     }
     let mut to = TcpStream::connect(upstream)?;
     let at = request.windows(2).position(|it| it == b"\r\n").unwrap();
@@ -234,6 +241,62 @@ fn a_portal_is_reported_while_it_lasts() {
         &["warning: rows wait and are sent again: ", "a proxy or captive portal may be in the way"],
     );
     expect_rows(&home, 5);
+}
+
+/// A page is not the server's verdict, whatever its status: no row is rejected, and the pipe is read on.
+#[test]
+fn pages_with_error_statuses_are_no_verdicts() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    let portal = Portal::start(&mut home, Way::Open);
+    let (log, mut stdin) = pipe(&home, &["log", TABLE]);
+    stdin.write_all(rows(0..1).as_bytes()).unwrap();
+    // The client knows all statuses alike; see its own tests.
+    for (n, status) in (1..).zip([301, 401, 404, 413]) {
+        let before = portal.caught();
+        portal.set(Way::AnswerRowsWithPage(status));
+        stdin.write_all(rows(n..n + 1).as_bytes()).unwrap();
+        until("the portal answers", || portal.caught() > before);
+        portal.set(Way::Open);
+        until("the row is stored", || spooled(&home) == 0);
+    }
+    drop(stdin);
+    says(&finish(log), 0, "5 logged, 5 acked, 0 pending, 0 rejected", &[]);
+    expect_rows(&home, 5);
+}
+
+/// After a key was revoked, the rest of the pipe goes to the spool.
+#[test]
+fn rows_after_a_revoked_key_wait_in_the_spool() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    let admin = home.read(".netrc");
+    let made = home.run(&["keys", "add", "--entity", "me", "logger"]).ok();
+    home.write(".netrc", &admin.replace(&key(&home), made.trim()));
+    let (log, mut stdin) = pipe(&home, &["log", TABLE]);
+    stdin.write_all(rows(0..5).as_bytes()).unwrap();
+    until("rows are stored", || {
+        home.run(&["query", "select n from me.shop.requests"]).out.contains('4')
+    });
+    let keys = home.run(&["keys", "ls", "--json", "--data", "data"]).ok();
+    let keys: serde_json::Value = serde_json::from_str(&keys).unwrap();
+    let id =
+        keys.as_array().unwrap().iter().find(|it| it["name"] == "logger").unwrap()["id"].clone();
+    home.run(&["keys", "revoke", id.as_str().unwrap(), "--data", "data"]).ok();
+    stdin.write_all(rows(5..6).as_bytes()).unwrap();
+    until("a row waits", || spooled(&home) == 1);
+    std::thread::sleep(Duration::from_secs(1));
+    stdin.write_all(rows(6..500).as_bytes()).unwrap();
+    drop(stdin);
+    says(
+        &finish(log),
+        1,
+        "500 logged, 5 acked, 495 pending",
+        &["delivery has stopped: ", "; rows go to the spool", "495 rows wait in the spool"],
+    );
+    home.write(".netrc", &admin);
+    assert_eq!(home.run(&["sync"]).ok(), "1 spool: 495 rows found, 495 acked, 0 rejected\n");
+    expect_rows(&home, 500);
 }
 
 /// A portal that answers everything is like a server that is away.

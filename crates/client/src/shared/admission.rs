@@ -48,7 +48,7 @@ impl Core {
         if self.is_driver_gone {
             return Err(Refusal::DriverGone);
         }
-        if let Some(reason) = self.stop_reason() {
+        if let Some(reason) = self.stop_reason().filter(|_| !self.logs_when_stopped) {
             return Err(Refusal::Stopped(reason.clone()));
         }
         Ok(row.check(self.number, self.schema.check(&mut self.change))?)
@@ -56,6 +56,14 @@ impl Core {
 
     /// Stores a row in the journal, if there is space for it and its files.
     fn append(&mut self, row: &Encoded) -> Result<(), Refusal> {
+        match (self.keep(row), self.stop_reason()) {
+            // Waiting for space would not help.
+            (Err(Refusal::Full { .. }), Some(reason)) => Err(Refusal::Stopped(reason.clone())),
+            (kept, _) => kept,
+        }
+    }
+
+    fn keep(&mut self, row: &Encoded) -> Result<(), Refusal> {
         if !row.files.is_empty() {
             let full = |(bytes, limit)| Refusal::Full { bytes, limit };
             self.media.check_room(&row.files).map_err(full)?;

@@ -89,6 +89,8 @@ pub(crate) struct Core {
     /// Whether the backend knows that the writer has finished.
     pub(crate) is_closed: bool,
     pub(crate) is_driver_gone: bool,
+    /// Whether rows are accepted after delivery has stopped.
+    pub(crate) logs_when_stopped: bool,
     /// Accounting of the rows of earlier processes.
     pub(crate) recovered: Recovered,
     /// Whether no such row is being delivered at the moment, though more may follow.
@@ -118,6 +120,7 @@ impl Core {
             abandoned_at: None,
             is_closed: false,
             is_driver_gone: false,
+            logs_when_stopped: false,
             recovered: Recovered::default(),
             is_recovery_idle: false,
             is_announced: false,
