@@ -48,6 +48,15 @@ struct Parts<'a> {
 }
 
 impl Grouped {
+    /// Returns about how much memory it keeps.
+    pub(crate) fn bytes(&self) -> u64 {
+        let paths = self.whole.paths.iter().flat_map(|paths| &paths.columns);
+        let arrays = self.whole.columns.iter().map(|(_, array)| array).chain(paths);
+        let arrays: usize = arrays.map(|array| array.get_array_memory_size()).sum();
+        let keys: usize = self.keys.iter().map(|key| size_of_val(key) + key.capacity()).sum();
+        (arrays + keys) as u64
+    }
+
     /// Computes a view that is grouped, split, or both.
     pub(crate) async fn compute(
         reader: &TableReader,

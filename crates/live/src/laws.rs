@@ -11,6 +11,7 @@ use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 use streamtable_store::{Batch, OnDuplicate, Store};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig, row_expression};
 
+use crate::budget::Budget;
 use crate::config::{Filter, Term, ViewConfig};
 use crate::proto::SortOp;
 use crate::table_reader::{TableAccess, TableReader};
@@ -36,7 +37,8 @@ async fn positions(store: &Arc<dyn Store>, table: &TablePath, config: ViewConfig
     let columns = reader.columns(&ViewConfig::default()).await.unwrap();
     let position = columns.all.last().unwrap().name.clone();
     let end = store.watch(table).await.unwrap();
-    let view = View::new(reader, ViewConfig { columns: Some(vec![position]), ..config }, end);
+    let config = ViewConfig { columns: Some(vec![position]), ..config };
+    let view = View::new(reader, config, end, Arc::new(Budget::new(u64::MAX)));
     let now = view.snapshot().await.unwrap();
     let window = view.window(&now, 0..1000, 0..10).await.unwrap();
     assert_eq!(window.rows as u64, now.count());

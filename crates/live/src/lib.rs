@@ -14,7 +14,7 @@
 //! | --- | --- |
 //! | `connection` | the handler of each request |
 //! | `page_view` | a page's view: its expanded groups, and notifications of changes |
-//! | `view_cache` | sharing of views between pages |
+//! | `view_cache`, `budget` | sharing of views between pages, and the memory that they keep |
 //! | `view` | the rows of a view, and reading a part of them |
 //! | `grouped`, `gaps` | the tree of groups, split columns, time buckets without rows |
 //! | `sql`, `shape`, `aggregate` | conversion of names, values and columns to SQL |
@@ -22,6 +22,7 @@
 //! | `cells`, `window` | conversion of results to the page's format |
 
 mod aggregate;
+mod budget;
 mod cells;
 mod config;
 mod connection;

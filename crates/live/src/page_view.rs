@@ -20,8 +20,19 @@ use crate::window::Window;
 /// Minimum pause between two updates of a page.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
+/// Maximum number of subscriptions of a page to one view, for each kind of event.
+const MAX_SUBSCRIPTIONS: usize = 16;
+
 /// Pause after a refresh that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// Fails if a page has too many subscriptions to a view.
+pub(crate) fn check_subscriptions(count: usize) -> Result<(), LiveError> {
+    if count < MAX_SUBSCRIPTIONS {
+        return Ok(());
+    }
+    Err(LiveError::refused(format!("a view has at most {MAX_SUBSCRIPTIONS} subscriptions")))
+}
 
 /// A view that a page has open.
 #[derive(Debug)]
@@ -133,9 +144,18 @@ impl PageView {
 
     /// Notifies the page whenever the view has changed since the page created it. With `with_rows`,
     /// the notification contains the new rows if they are the only change.
-    pub(crate) fn subscribe(&self, connection: &Arc<LiveConnection>, msg_id: u32, with_rows: bool) {
+    pub(crate) fn subscribe(
+        &self,
+        connection: &Arc<LiveConnection>,
+        msg_id: u32,
+        with_rows: bool,
+    ) -> Result<(), LiveError> {
         let ended = self.deleted.child_token();
-        self.subscriptions.lock().insert(msg_id, ended.clone().drop_guard());
+        {
+            let mut subscriptions = self.subscriptions.lock();
+            check_subscriptions(subscriptions.len())?;
+            subscriptions.insert(msg_id, ended.clone().drop_guard());
+        }
         let follow = UpdateWatcher {
             id: self.id.clone(),
             view: Arc::clone(&self.view),
@@ -150,6 +170,7 @@ impl PageView {
                 () = follow.run(sent) => {}
             }
         });
+        Ok(())
     }
 
     pub(crate) fn unsubscribe(&self, msg_id: u32) {

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::budget::{Budget, Reserved};
 use crate::cells::{show, shown_type};
 use crate::config::ViewConfig;
 use crate::error::LiveError;
@@ -58,6 +59,7 @@ pub(crate) struct View {
     computing: tokio::sync::Mutex<()>,
     /// Number of watchers that keep the view up to date.
     watchers: AtomicUsize,
+    budget: Arc<Budget>,
 }
 
 /// The state of a view at one time.
@@ -74,6 +76,7 @@ pub(crate) struct ViewSnapshot {
     /// When the snapshot was complete, and how long it took.
     at: Instant,
     cost: Duration,
+    memory: Option<Reserved>,
 }
 
 /// The rows of a view.
@@ -91,6 +94,20 @@ enum Rows {
     Grouped(Grouped),
 }
 
+impl Rows {
+    /// Returns about how much memory they keep.
+    fn bytes(&self) -> u64 {
+        let places = |count: u64| count.min(MAX_PLACES as u64) * size_of::<u32>() as u64;
+        match self {
+            Self::All { .. } | Self::Reversed { .. } => 0,
+            Self::Some { places: kept, .. } => places(kept.len() as u64),
+            // They are computed when the page asks for them.
+            Self::Sorted { count, .. } => places(*count),
+            Self::Grouped(grouped) => grouped.bytes(),
+        }
+    }
+}
+
 /// The positions of the first sorted rows, or of all rows.
 #[derive(Debug, Default)]
 struct Places {
@@ -99,8 +116,14 @@ struct Places {
 }
 
 impl View {
-    /// Creates a view that is up to date while `end` is the end of the rows that it has.
-    pub(crate) fn new(reader: TableReader, config: ViewConfig, end: watch::Receiver<u64>) -> Self {
+    /// Creates a view that is up to date while `end` is the end of the rows that it has. Its snapshots
+    /// count towards `budget`.
+    pub(crate) fn new(
+        reader: TableReader,
+        config: ViewConfig,
+        end: watch::Receiver<u64>,
+        budget: Arc<Budget>,
+    ) -> Self {
         Self {
             reader,
             config,
@@ -108,6 +131,7 @@ impl View {
             current: RwLock::new(None),
             computing: tokio::sync::Mutex::new(()),
             watchers: AtomicUsize::new(0),
+            budget,
         }
     }
 
@@ -180,6 +204,7 @@ impl View {
         // Rows that arrive during the refresh make the snapshot stale, so another refresh follows.
         let info = self.reader.info().await?;
         let shape = TableShape::of(&info);
+        let kept = before.and_then(|it| it.memory.as_ref());
         let before = before.filter(|it| it.columns.shape == shape);
         let columns = match before {
             Some(before) => before.columns.clone(),
@@ -204,8 +229,10 @@ impl View {
             rows: Rows::All { count: 0 },
             at: start,
             cost: Duration::ZERO,
+            memory: None,
         };
         computed.rows = self.rows(&computed, before, info.summary.rows == info.end).await?;
+        computed.memory = Some(self.budget.reserve(computed.rows.bytes(), kept)?);
         computed.at = Instant::now();
         computed.cost = start.elapsed();
         Ok(computed)

@@ -12,7 +12,7 @@ use super::describe::{computed_types, describe, view_schema};
 use crate::config::ViewConfig;
 use crate::error::LiveError;
 use crate::features::features;
-use crate::page_view::PageView;
+use crate::page_view::{PageView, check_subscriptions};
 use crate::proto::{
     ClientMessage as Client, ColumnPathsReq, ColumnPathsResp, ConfigResp, Data, DescribeReq,
     DescribeResp, DimensionsResp, Empty, HostedTable, HostedTablesResp, MakeViewReq, MinMaxResp,
@@ -60,7 +60,7 @@ impl LiveConnection {
 
             // Subscriptions to a view, and its end.
             Client::OnUpdate(request) => {
-                self.view(id)?.subscribe(self, msg_id, request.mode.is_some());
+                self.view(id)?.subscribe(self, msg_id, request.mode.is_some())?;
                 return Ok(None);
             }
             Client::RemoveOnUpdate(request) => {
@@ -69,7 +69,10 @@ impl LiveConnection {
             }
             Client::OnViewDelete(_) => {
                 self.view(id)?;
-                self.on_delete.lock().entry(id.to_owned()).or_default().push(msg_id);
+                let mut on_delete = self.on_delete.lock();
+                let waiting = on_delete.entry(id.to_owned()).or_default();
+                check_subscriptions(waiting.len())?;
+                waiting.push(msg_id);
                 return Ok(None);
             }
             Client::RemoveViewDelete(request) => {
@@ -195,7 +198,7 @@ impl LiveConnection {
             Ok(())
         };
         check_is_new(&self.views.lock())?;
-        let view = self.cache.view(&reader, config).await?;
+        let view = self.cache.view(&self.viewer.name, &reader, config).await?;
         let _permit = self.permit().await;
         // Errors in the configuration are reported now, not by the first read.
         let made = view.snapshot().await?;

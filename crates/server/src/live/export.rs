@@ -44,8 +44,9 @@ pub(crate) async fn export(
     let reader = reader(&state, &principal, &entity, &project, &table).await?;
     let form = format_named(&format)
         .ok_or_else(|| ApiError::bad_request(format!("unknown file format {format:?}")))?;
-    let rows =
-        streamtable_live::export(&state.cache, &reader, config).await.map_err(to_api_error)?;
+    let rows = streamtable_live::export(&state.cache, &principal.name, &reader, config)
+        .await
+        .map_err(to_api_error)?;
     let mut response = answer(rows, form).await?;
     // The name is only informative: avoid characters that need quoting.
     let plain: String = table
