@@ -17,13 +17,17 @@ use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{self, LoginState, guard};
+use crate::access::{self, LoginState, end_with_access, guard};
 use crate::api::{self, ApiState};
 use crate::boards::{self, BoardCatalog};
 use crate::config::{ServerConfig, TlsFiles};
 use crate::live::LiveState;
 use crate::page::{self, PageState};
 use crate::{Catalog, CatalogError, NewKey, Right, health, serve};
+
+/// Maximum memory of the open live views of one key, in bytes. It is a sixteenth of the memory limit if
+/// that is less.
+const MAX_VIEW_BYTES: u64 = 256 << 20;
 
 /// Name of the first key.
 const FIRST_KEY: &str = "first";
@@ -315,10 +319,16 @@ fn router(parts: Parts) -> Router {
     let (routes, file_url) = (Router::new(), None);
 
     let access = TableAccess { store: Arc::clone(&store), file_url };
-    let live =
-        LiveState { core: core.clone(), access, cache: Arc::new(ViewCache::default()), memory };
+    let view_bytes = MAX_VIEW_BYTES.min(memory.limit() / 16);
+    let live = LiveState {
+        core: core.clone(),
+        access,
+        cache: Arc::new(ViewCache::new(view_bytes)),
+        memory,
+    };
     let boards = BoardCatalog::new(core.catalog.clone());
-    let api = ApiState { core: core.clone(), store: Arc::clone(&store), live, boards };
+    let tails = Arc::default();
+    let api = ApiState { core: core.clone(), store: Arc::clone(&store), live, boards, tails };
     let login = LoginState { core: core.clone(), config: Arc::clone(&config) };
     let page = PageState {
         core: core.clone(),
@@ -330,8 +340,8 @@ fn router(parts: Parts) -> Router {
     routes
         .merge(health::router(core.clone(), store, files))
         .merge(access::login_router(login))
-        .merge(access::keys_router(core))
-        .merge(api::router(api))
+        .merge(access::keys_router(core.clone()))
+        .merge(api::router(api).layer(from_fn_with_state(core.clone(), end_with_access)))
         .merge(page::router(page))
         .fallback(page::elsewhere)
         .layer(from_fn_with_state(config, guard))

@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use streamtable_server_core::Core;
 use streamtable_store::Store;
 
+use super::tail::Tails;
 use crate::boards::BoardCatalog;
 use crate::live::LiveState;
 
@@ -16,6 +17,7 @@ pub(crate) struct ApiState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) live: LiveState,
     pub(crate) boards: BoardCatalog,
+    pub(crate) tails: Arc<Tails>,
 }
 
 impl FromRef<ApiState> for Core {

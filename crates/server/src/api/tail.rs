@@ -1,6 +1,9 @@
 //! `GET …/tail`: new rows over server-sent events or a WebSocket.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +14,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use http::header::UPGRADE;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use streamtable_live::json::write_row;
 use streamtable_schema::TablePath;
 use streamtable_store::{Store, StoreError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +28,8 @@ use super::ApiState;
 use super::extract::{Params, Table};
 use super::pager::Pager;
 use super::read::resolve;
-use crate::{ApiError, Principal, Right};
+use crate::access::Caller;
+use crate::{ApiError, Right};
 
 /// The header with the position where a reconnecting reader stopped.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -32,8 +37,60 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Interval of keep-alive messages on an idle connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// Maximum number of tails of one key.
+const MAX_TAILS: usize = 256;
+
 /// Time after which a WebSocket is closed if its reader accepts no data.
 const MAX_STALL: Duration = Duration::from_secs(60);
+
+/// The tails that are open.
+#[derive(Debug)]
+pub(crate) struct Tails {
+    /// The number of tails of each key.
+    open: Mutex<HashMap<String, usize>>,
+    /// Permits to read a page of rows and write it as JSON: readers that are behind must not take all
+    /// threads of the runtime.
+    turns: Semaphore,
+}
+
+impl Default for Tails {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { open: Mutex::default(), turns: Semaphore::new((processors / 2).max(1)) }
+    }
+}
+
+impl Tails {
+    fn enter(self: &Arc<Self>, key: &str) -> Result<OpenTail, ApiError> {
+        let mut open = self.open.lock();
+        let count = open.entry(key.to_owned()).or_default();
+        if *count >= MAX_TAILS {
+            let message = format!("this key has {MAX_TAILS} tails open; close some");
+            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, message));
+        }
+        *count += 1;
+        Ok(OpenTail { tails: Arc::clone(self), key: key.to_owned() })
+    }
+}
+
+/// Counts a tail while it exists.
+#[derive(Debug)]
+struct OpenTail {
+    tails: Arc<Tails>,
+    key: String,
+}
+
+impl Drop for OpenTail {
+    fn drop(&mut self) {
+        let mut open = self.tails.open.lock();
+        if let Some(count) = open.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}
 
 /// Selects the start position.
 #[derive(Debug, Deserialize)]
@@ -47,13 +104,13 @@ pub(super) struct TailParams {
 /// Each reader reads the store at its own pace, so a slow one delays no other reader.
 pub(super) async fn tail(
     State(state): State<ApiState>,
-    principal: Principal,
+    caller: Caller,
     table: Table,
     Params(params): Params<TailParams>,
     headers: HeaderMap,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
-    let table = table.require(Right::Read, &principal)?;
+    let table = table.require(Right::Read, &caller.principal)?;
     let info = state.store.table(&table).await?;
     let info = info.ok_or_else(|| StoreError::NoTable { table: table.clone() })?;
     let start = match (last_seen(&headers), params.from) {
@@ -61,12 +118,15 @@ pub(super) async fn tail(
         (None, Some(from)) => resolve(&state.store, &table, from).await?,
         (None, None) => info.end,
     };
-    let tail = TableTail::new(&state.store, table, start, state.core.stopping.clone()).await?;
+    let place = state.tails.enter(&caller.principal.name)?;
+    let stopping = state.core.stopping.clone();
+    let tail = TableTail::new(&state.store, table, start, stopping, place).await?;
     if headers.contains_key(UPGRADE) {
         let socket = socket.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
         // Readers send no data, so large messages are rejected.
         let socket = socket.max_message_size(1 << 10).max_frame_size(1 << 10);
-        return Ok(socket.on_upgrade(|socket| send(socket, tail)));
+        let revoked = caller.revoked(state.core.clone());
+        return Ok(socket.on_upgrade(|socket| send(socket, tail, revoked)));
     }
     let events = Sse::new(events(tail));
     Ok(events.keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
@@ -81,6 +141,7 @@ struct TableTail {
     pager: Pager,
     end: watch::Receiver<u64>,
     shutdown: CancellationToken,
+    place: OpenTail,
 }
 
 /// A row to send.
@@ -95,9 +156,10 @@ impl TableTail {
         table: TablePath,
         start: u64,
         shutdown: CancellationToken,
+        place: OpenTail,
     ) -> Result<Self, StoreError> {
         let end = store.watch(&table).await?;
-        Ok(Self { pager: Pager::new(Arc::clone(store), table, start), end, shutdown })
+        Ok(Self { pager: Pager::new(Arc::clone(store), table, start), end, shutdown, place })
     }
 
     /// Returns the next rows as soon as there are any, or `None` when the server shuts down. Cancel
@@ -108,8 +170,11 @@ impl TableTail {
                 return None;
             }
             self.end.mark_unchanged();
+            // The semaphore is never closed.
+            let turn = self.place.tails.turns.acquire().await;
             match self.pager.forwards(u64::MAX).await {
                 Ok(rows) if rows.is_empty() => {
+                    drop(turn);
                     tokio::select! {
                         () = self.shutdown.cancelled() => return None,
                         changed = self.end.changed() => changed.ok()?,
@@ -150,15 +215,18 @@ fn events(tail: TableTail) -> impl Stream<Item = Result<Event, Infallible>> {
     })
 }
 
-/// Sends each row as a text message until the server shuts down or the reader disconnects.
-async fn send(mut socket: WebSocket, mut tail: TableTail) {
+/// Sends each row as a text message until the server shuts down, the reader disconnects or its access
+/// is revoked.
+async fn send(mut socket: WebSocket, mut tail: TableTail, revoked: impl Future<Output = ()>) {
+    let mut revoked = pin!(revoked);
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    let (code, reason) = loop {
         let messages = tokio::select! {
+            () = &mut revoked => break (close_code::POLICY, "the key is no longer valid"),
             rows = tail.next() => match rows {
                 Some(rows) => rows.into_iter().map(|row| Message::Text(row.json.into())).collect(),
-                None => break,
+                None => break (close_code::AWAY, "the server is shutting down"),
             },
             // Pings are answered and a close is noticed only while the socket is being read.
             received = socket.recv() => match received {
@@ -173,7 +241,7 @@ async fn send(mut socket: WebSocket, mut tail: TableTail) {
                 Ok(Err(_)) | Err(_) => return,
             }
         }
-    }
-    let bye = CloseFrame { code: close_code::AWAY, reason: "the server is shutting down".into() };
+    };
+    let bye = CloseFrame { code, reason: reason.into() };
     let _ = timeout(Duration::from_secs(1), socket.send(Message::Close(Some(bye)))).await;
 }

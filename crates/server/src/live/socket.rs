@@ -1,23 +1,23 @@
 //! The WebSocket connection of a page.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{FromRef, FromRequestParts, State};
-use axum::http::request::Parts;
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use streamtable_live::{LiveConnection, Outgoing, Viewer};
-use streamtable_server_core::Core;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::LiveState;
-use crate::{ApiError, Principal};
+use crate::ApiError;
+use crate::access::Caller;
 
 /// Maximum size of a message from a page, in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -25,8 +25,7 @@ const MAX_MESSAGE: usize = 1 << 20;
 /// Number of messages queued for a page. Senders of further ones wait.
 const MAX_WAITING: usize = 8;
 
-/// Interval of pings on an idle connection. The page's access is then checked again: its session
-/// may have ended, or another process may have revoked its key.
+/// Interval of pings on an idle connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Time after which a connection is closed if the page accepts no data.
@@ -37,27 +36,6 @@ const MAX_STALL: Duration = Duration::from_secs(60);
 struct Note {
     /// Whether the page is visible to the user.
     visible: Option<bool>,
-}
-
-/// The credentials of a connection, so that they can be checked again.
-pub(crate) struct Caller {
-    principal: Principal,
-    parts: Parts,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller
-where
-    Core: FromRef<S>,
-{
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let principal = Principal::from_request_parts(parts, state).await?;
-        let mut kept = http::Request::new(()).into_parts().0;
-        (kept.method, kept.uri) = (parts.method.clone(), parts.uri.clone());
-        kept.headers = parts.headers.clone();
-        Ok(Self { principal, parts: kept })
-    }
 }
 
 /// Upgrades the connection of a page.
@@ -108,32 +86,21 @@ async fn write(
     mut socket: SplitSink<WebSocket, Message>,
     mut waiting: mpsc::Receiver<Outgoing>,
     state: &LiveState,
-    mut caller: Caller,
+    caller: Caller,
 ) -> Option<&'static str> {
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stopping = state.core.stopping.clone();
-    let mut revocations = state.core.catalog.revocations();
-    let mut time_to_ask = async || {
-        tokio::select! {
-            _ = heartbeat.tick() => {}
-            // The sender is part of the state, so this cannot fail.
-            _ = revocations.changed() => {}
-        }
-    };
+    let mut revoked = pin!(caller.revoked(state.core.clone()));
     let (code, reason) = loop {
         let message = tokio::select! {
             () = stopping.cancelled() => break (close_code::AWAY, "the server is shutting down"),
+            () = &mut revoked => break (close_code::POLICY, "the key is no longer valid"),
             outgoing = waiting.recv() => match outgoing? {
                 Outgoing::Message(bytes) => Message::Binary(bytes),
                 Outgoing::Notice(text) => Message::Text(text.into()),
             },
-            () = time_to_ask() => {
-                if !may_still(&mut caller, state).await {
-                    break (close_code::POLICY, "the key is no longer valid");
-                }
-                Message::Ping(Vec::new().into())
-            }
+            _ = heartbeat.tick() => Message::Ping(Vec::new().into()),
         };
         match timeout(MAX_STALL, socket.send(message)).await {
             Ok(Ok(())) => {}
@@ -144,13 +111,4 @@ async fn write(
     let bye = CloseFrame { code, reason: reason.into() };
     let _ = timeout(Duration::from_secs(1), socket.send(Message::Close(Some(bye)))).await;
     Some(reason)
-}
-
-/// Returns whether the credentials are still valid.
-async fn may_still(caller: &mut Caller, state: &LiveState) -> bool {
-    match Principal::from_request_parts(&mut caller.parts, state).await {
-        Ok(now) => now == caller.principal,
-        // If the catalog is busy, the key may still be valid.
-        Err(error) => error.status() != http::StatusCode::UNAUTHORIZED,
-    }
 }

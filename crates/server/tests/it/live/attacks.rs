@@ -152,3 +152,50 @@ async fn invalid_requests_fail_alone() {
     }
     assert_eq!(page.size("v").await.view_rows, 1);
 }
+
+#[tokio::test]
+async fn subscriptions_to_a_view_are_limited() {
+    let server = Running::start().await;
+    server.log(TABLE, &[r#"{"n":1}"#]).await;
+    let mut page = Page::open(&server).await;
+    page.make(TABLE, "v", columns(&["n"])).await.unwrap();
+    let mut last = 0;
+    for _ in 0..=16 {
+        last = page.follow("v", false).await;
+    }
+    let ServerMessage::Error(error) = page.answer(last).await else { panic!("it is not refused") };
+    assert_eq!(error.message, "a view has at most 16 subscriptions");
+    // The others work.
+    server.log(TABLE, &[r#"{"n":2}"#]).await;
+    page.answer(last - 1).await;
+}
+
+#[tokio::test]
+async fn views_that_keep_too_much_are_refused() {
+    let server = Running::start_with(|config| config.memory_limit = Some(1 << 30)).await;
+    let lines: Vec<String> =
+        (0..10_000).map(|n| format!(r#"{{"n":{n},"t":"{n:0>600}"}}"#)).collect();
+    server.log(TABLE, &lines.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let mut page = Page::open(&server).await;
+    let grouped = |name: &str| Config {
+        group_by: vec!["t".to_owned()],
+        expressions: BTreeMap::from([(name.to_owned(), "1".to_owned())]),
+        ..columns(&["n"])
+    };
+    let mut refused = None;
+    for i in 0..40 {
+        if let Err(error) = page.make(TABLE, &i.to_string(), grouped(&format!("e{i}"))).await {
+            refused = Some((i, error));
+            break;
+        }
+    }
+    let (i, error) = refused.expect("views are not limited");
+    assert!(i > 1 && error.contains("keep more than 64 MiB in memory"), "{i}: {error}");
+    // Closed views do not count, and other keys have their own limit.
+    let made = server.catalog().add_key("guest", Some("me"), Right::Read).await.unwrap();
+    let headers = [("authorization", &*basic(&made.secret))];
+    let mut other = Page::open_as(&server, &headers).await.unwrap();
+    other.make(TABLE, "v", grouped("other")).await.unwrap();
+    page.delete("0").await;
+    page.make(TABLE, "again", grouped("again")).await.unwrap();
+}

@@ -4,14 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
 use streamtable_schema::TablePath;
 use streamtable_server::Right;
 use streamtable_store::{
     Append, Appended, Batch, Health, Query, Read, ReadRow, Rows, SqlQuery, Store, StoreError,
     TableInfo, TableSummary,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::proto::{ClientMessage, ErrorCode, MinMaxReq, ServerMessage};
 use super::{TABLE, columns};
@@ -157,4 +163,66 @@ async fn a_page_is_closed_when_its_key_is_revoked() {
     assert!(Page::open_as(&server, &headers).await.is_err());
     // A page with another key stays open.
     assert_eq!(other.tables().await, [TABLE]);
+}
+
+#[tokio::test]
+async fn tails_end_when_their_key_is_revoked() {
+    let server = Running::start().await;
+    server.log(TABLE, &[r#"{"n":1}"#]).await;
+    let made = server.catalog().add_key("guest", Some("me"), Right::Read).await.unwrap();
+    let tail = format!("/api/tables/{TABLE}/tail?from=0");
+    // Server-sent events.
+    let mut events = TcpStream::connect(server.host()).await.unwrap();
+    let auth = basic(&made.secret);
+    let request =
+        format!("GET {tail} HTTP/1.1\r\nHost: {}\r\nAuthorization: {auth}\r\n\r\n", server.host());
+    events.write_all(request.as_bytes()).await.unwrap();
+    // A WebSocket.
+    let mut request = format!("ws://{}{tail}", server.host()).into_client_request().unwrap();
+    request.headers_mut().insert("authorization", auth.parse().unwrap());
+    let (mut socket, _) = connect_async(request).await.unwrap();
+    assert_eq!(
+        socket.next().await.unwrap().unwrap().into_text().unwrap().matches("\"n\":1").count(),
+        1
+    );
+
+    assert!(server.catalog().revoke_key(&made.key.id).await.unwrap());
+    let mut received = String::new();
+    timeout(SOON, events.read_to_string(&mut received)).await.expect("it goes on").unwrap();
+    assert!(received.contains("\"n\":1") && !received.ends_with("0\r\n\r\n"), "{received}");
+    let closed = async {
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Close(Some(frame)) = message {
+                return frame.reason.to_string();
+            }
+        }
+        String::new()
+    };
+    let reason = timeout(SOON, closed).await.expect("it goes on");
+    assert_eq!(reason, "the key is no longer valid");
+}
+
+#[tokio::test]
+async fn a_key_has_a_limited_number_of_tails() {
+    let server = Running::start().await;
+    server.log(TABLE, &[r#"{"n":1}"#]).await;
+    let tail = format!("ws://{}/api/tables/{TABLE}/tail", server.host());
+    let connect = async || {
+        let mut request = tail.clone().into_client_request().unwrap();
+        request.headers_mut().insert("authorization", basic(&server.key).parse().unwrap());
+        connect_async(request).await
+    };
+    let mut open = Vec::new();
+    for _ in 0..256 {
+        open.push(connect().await.unwrap());
+    }
+    let Err(Error::Http(refused)) = connect().await else { panic!("it is not refused") };
+    assert_eq!(refused.status(), 429);
+    drop(open);
+    let free = async {
+        while connect().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, free).await.expect("tails that have ended do not count");
 }
