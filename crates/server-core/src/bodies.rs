@@ -52,6 +52,11 @@ impl Bodies {
         self.max_wait
     }
 
+    /// Fails above the process's memory ceiling.
+    pub fn check_memory(&self) -> Result<(), ApiError> {
+        Ok(self.ceiling.check()?)
+    }
+
     /// Reads a body of at most `limit` bytes, which is decompressed if it is gzip.
     ///
     /// Its memory counts towards the limit for all bodies until the permit is dropped.
@@ -61,7 +66,7 @@ impl Bodies {
         body: Body,
         limit: usize,
     ) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
-        self.ceiling.check()?;
+        self.check_memory()?;
         let is_gzip = match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
             None | Some(b"identity") => false,
             Some(b"gzip" | b"x-gzip") => true,

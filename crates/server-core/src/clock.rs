@@ -22,7 +22,11 @@ pub fn now() -> SystemTime {
 /// system clock for each connection, and panics.
 #[expect(clippy::disallowed_methods, reason = "only this module reads the system clock")]
 pub fn is_before_1970() -> bool {
-    SystemTime::now() < UNIX_EPOCH
+    is_too_early(SystemTime::now())
+}
+
+fn is_too_early(time: SystemTime) -> bool {
+    time < UNIX_EPOCH
 }
 
 /// Returns the time of day as a timestamp of rows and of the catalog.
@@ -71,6 +75,14 @@ mod tests {
             let year: u64 = date.to_str().unwrap()[12..16].parse().unwrap();
             prop_assert!((1970..=9999).contains(&year), "{date:?}");
         }
+    }
+
+    #[test]
+    fn no_server_starts_before_1970() {
+        let short = Duration::from_micros(1);
+        assert!(is_too_early(UNIX_EPOCH - short));
+        assert!(!is_too_early(UNIX_EPOCH));
+        assert!(!is_before_1970());
     }
 
     #[test]

@@ -77,8 +77,11 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable { .. } => Self::busy(message, Duration::from_secs(1)),
             StoreError::NoTable { .. } => Self::not_found(message),
             StoreError::Query { .. } | StoreError::LineNumber(_) => Self::bad_request(message),
-            StoreError::Limit { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
-            StoreError::Engine { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, message),
+            // The engine panics for arguments out of range that it does not check: a repetition
+            // fails in the same way.
+            StoreError::Limit { .. } | StoreError::Engine { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+            }
             // The system's errors contain paths of the data folder, so they are only logged.
             _ => {
                 tracing::error!(%error, "the store failed");
@@ -133,7 +136,7 @@ mod tests {
     fn faults_of_the_query_engine_are_named() {
         let reason = "the query engine failed on this query".to_owned();
         let error = ApiError::from(StoreError::Engine { reason: reason.clone() });
-        assert_eq!((error.status, error.message), (StatusCode::INTERNAL_SERVER_ERROR, reason));
+        assert_eq!((error.status, error.message), (StatusCode::UNPROCESSABLE_ENTITY, reason));
         let path = "/data/store/log".to_owned();
         let error = ApiError::from(StoreError::Io { reason: path.clone() });
         assert!(!error.message.contains(&path), "{}", error.message);

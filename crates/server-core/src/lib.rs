@@ -22,7 +22,7 @@ mod signing_key;
 pub use access::{NotARight, Principal, Right};
 pub use authority::{Authority, NotAnAuthority, WebOrigin, WrongHost};
 pub use base_url::{BaseUrl, BaseUrlConfig};
-pub use blocking::{run_with_permit, run_with_permit_within};
+pub use blocking::{SharedPermits, run_with_permit};
 pub use bodies::Bodies;
 pub use catalog::{Catalog, CatalogError, Key, LostCatalog, NewKey};
 pub use core::Core;

@@ -115,6 +115,7 @@ impl Server {
     /// Opens the stores in the data folder, and starts to listen; see
     /// [`with_parts`](Self::with_parts).
     pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
+        check_clock()?;
         let folder = config.data_dir.clone();
         let failed = |reason: String| ServerError::Folder { path: folder.clone(), reason };
         let made = folder.clone();
@@ -152,6 +153,7 @@ impl Server {
         store: Arc<dyn Store>,
         files: Arc<dyn FileStore>,
     ) -> Result<Self, ServerError> {
+        check_clock()?;
         let memory = Arc::new(MemoryCeiling::new(config.memory_limit));
         Self::listen(config, store, files, memory).await
     }
@@ -162,9 +164,6 @@ impl Server {
         files: Arc<dyn FileStore>,
         memory: Arc<MemoryCeiling>,
     ) -> Result<Self, ServerError> {
-        if clock::is_before_1970() {
-            return Err(ServerError::Clock);
-        }
         let folder_failed =
             |reason: String| ServerError::Folder { path: config.data_dir.clone(), reason };
         let folder = config.data_dir.clone();
@@ -264,6 +263,12 @@ impl Server {
         let _ = catalog.maintain().await;
         Ok(closed?)
     }
+}
+
+/// Fails if the clock is wrong in a way with which a server cannot run. Called before anything is
+/// opened or changed.
+fn check_clock() -> Result<(), ServerError> {
+    if clock::is_before_1970() { Err(ServerError::Clock) } else { Ok(()) }
 }
 
 /// Maintains the catalog until the server stops.

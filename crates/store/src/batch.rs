@@ -8,7 +8,8 @@ use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 pub struct Batch {
     /// The table. It is created by its first batch.
     pub table: TablePath,
-    /// The writer of the lines, unless a line names another one (its `_client_id`).
+    /// The writer of the lines, unless a line names another one (its `_client_id`). A line whose
+    /// writer fails [`check_writer`] is rejected, unless it may be overwritten.
     pub writer: String,
     /// The number of the first line; the others are numbered consecutively.
     pub first_line: LineNumber,
@@ -73,8 +74,28 @@ pub enum OnDuplicate {
     /// acked and not stored again.
     Ignore,
     /// A line may be overwritten: the same number with other content replaces the earlier row (the
-    /// protocol's plain mode).
+    /// protocol's plain mode). The writer of such lines has the table's name.
     Replace,
+}
+
+/// Checks the name of a writer whose lines may not be overwritten: it may not be the table's name.
+///
+/// That name belongs to the lines that may be overwritten ([`OnDuplicate::Replace`]). Under the same
+/// name, other lines with the same numbers would be taken for repetitions of those, and acked
+/// without being stored.
+pub fn check_writer(table: &TablePath, writer: &str) -> Result<(), ReservedWriter> {
+    if writer != table.table() {
+        return Ok(());
+    }
+    Err(ReservedWriter { writer: writer.to_owned() })
+}
+
+/// The error for a writer that is named like its table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a writer may not be named {writer:?}, like its table: use another name, such as a UUID")]
+pub struct ReservedWriter {
+    /// The name.
+    pub writer: String,
 }
 
 /// The result of a batch. All lines that are not rejected are durable.

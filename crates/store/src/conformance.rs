@@ -51,6 +51,7 @@ pub async fn run_all(store: &dyn Store, prefix: &str) -> Vec<String> {
         writers_take_turns
         writers_do_not_disturb_one_another
         a_row_names_its_writer
+        no_writer_is_named_like_its_table
         a_line_takes_the_place_of_another
         a_strict_table_refuses_a_row_alone
         an_evolving_table_takes_what_comes
@@ -283,6 +284,25 @@ async fn a_row_names_its_writer(table: &Table<'_>) -> Check {
     let rows = table.read(0, 10).await?;
     let writers: Vec<&str> = rows.iter().map(|row| row.writer.as_str()).collect();
     same("writers", writers, vec!["c", "w", "c"])?;
+    same("values", table.column("n").await?, ints(0..3))
+}
+
+async fn no_writer_is_named_like_its_table(table: &Table<'_>) -> Check {
+    let own = table.path.table();
+    let put = |first_line, lines: &[&str]| {
+        let batch = table.batch(own, first_line, lines);
+        table.append(Batch { on_duplicate: OnDuplicate::Replace, ..batch })
+    };
+    same("plain", put(0, &[r#"{"n":0}"#, r#"{"n":1}"#]).await?.stored, 2)?;
+    let rejected =
+        |appended: Appended| -> Vec<u64> { appended.rejected.iter().map(|it| it.line).collect() };
+    let batch = table.log(own, 0, &[r#"{"n":7}"#, r#"{"n":8}"#]).await?;
+    same("of the batch", rejected(batch), vec![0, 1])?;
+    let named = format!(r#"{{"n":9,"_client_id":"{own}"}}"#);
+    let mixed = table.log("w", 0, &[&named, r#"{"n":2}"#]).await?;
+    same("of a line", (mixed.stored, mixed.repeated), (1, 0))?;
+    same("of a line", rejected(mixed), vec![0])?;
+    same("plain again", put(0, &[r#"{"n":0}"#]).await?.repeated, 1)?;
     same("values", table.column("n").await?, ints(0..3))
 }
 

@@ -24,7 +24,10 @@ mod query;
 mod store;
 mod table;
 
-pub use batch::{Appended, Batch, LineNumber, LineNumberError, OnDuplicate, RejectedLine};
+pub use batch::{
+    Appended, Batch, LineNumber, LineNumberError, OnDuplicate, RejectedLine, ReservedWriter,
+    check_writer,
+};
 pub use error::StoreError;
 pub use files::{FileStore, StoredObject};
 pub use health::{Health, Problem, ProblemKind};

@@ -15,8 +15,10 @@ pub struct WandbConfig {
     pub max_graphql_bytes: usize,
     /// Maximum depth of a GraphQL query.
     pub max_query_depth: usize,
-    /// Maximum number of fields of a GraphQL query.
+    /// Maximum number of fields of a GraphQL query; a field that reads many rows counts 50 times.
     pub max_query_complexity: usize,
+    /// Maximum execution time of a GraphQL document. Longer ones get 503.
+    pub max_document_time: Duration,
     /// Maximum size of a file. Larger ones get 413.
     pub max_file_bytes: u64,
     /// Maximum number of concurrent uploads. Further ones wait for permits, then get 503.
@@ -34,6 +36,7 @@ impl Default for WandbConfig {
             max_graphql_bytes: 16 << 20,
             max_query_depth: 32,
             max_query_complexity: 2_000,
+            max_document_time: Duration::from_secs(60),
             max_file_bytes: 5 << 30,
             max_uploads: 64,
             signed_url_lifetime: Duration::from_secs(24 * 3600),

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use parking_lot::Mutex;
 use streamtable_schema::TablePath;
-use streamtable_server_core::{CatalogError, Core};
+use streamtable_server_core::{CatalogError, Core, SharedPermits};
 use streamtable_store::{FileStore, Store};
 use tokio::sync::Semaphore;
 
@@ -34,8 +34,9 @@ pub struct Wandb {
 /// State that handlers share in addition to the stores.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// One permit for each GraphQL document that may execute concurrently.
-    pub(crate) documents: Arc<Semaphore>,
+    /// One permit for each GraphQL document that may execute concurrently, of which one key may have
+    /// half.
+    pub(crate) documents: SharedPermits,
     /// One permit for each concurrent upload.
     pub(crate) uploads: Arc<Semaphore>,
     /// When each run's last heartbeat was recorded.
@@ -52,8 +53,9 @@ impl Wandb {
         config: WandbConfig,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let documents = (processors * 4).max(16);
         let shared = Shared {
-            documents: Arc::new(Semaphore::new((processors * 4).max(16))),
+            documents: SharedPermits::new(documents, documents / 2),
             uploads: Arc::new(Semaphore::new(config.max_uploads)),
             heartbeats: Mutex::default(),
         };

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::record::Record;
-use super::{CatalogError, check_pages, generation};
+use super::{CatalogError, check_pages, files_of, generation};
 use crate::{clock, folder};
 
 /// Number of copies that are kept.
@@ -69,8 +68,9 @@ impl Copies {
         Ok(())
     }
 
-    /// Returns the newest copy that is undamaged and has a key, and the names of damaged copies.
-    pub(super) fn newest_usable(&self) -> io::Result<(Option<UsableCopy>, Vec<String>)> {
+    /// Returns the newest copy that is undamaged and has a key, and a sentence on each copy that
+    /// cannot be used.
+    pub(super) fn newest_usable(&self) -> (Option<UsableCopy>, Vec<String>) {
         let check = |path: &Path| {
             if !fs::metadata(path)?.is_file() {
                 return Err(io::Error::other("it is not a regular file").into());
@@ -82,8 +82,13 @@ impl Copies {
             let generation = generation(&copy)?;
             Ok::<_, CatalogError>((keys > 0).then_some(generation))
         };
-        let (mut newest, mut damaged) = (None, Vec::new());
-        for (_, path) in self.list()?.into_iter().rev() {
+        let (mut newest, mut problems) = (None, Vec::new());
+        let copies = self.list().unwrap_or_else(|error| {
+            tracing::error!(%error, "the catalog's copies cannot be listed");
+            problems.push(format!("the catalog's daily copies cannot be listed: {error}"));
+            Vec::new()
+        });
+        for (_, path) in copies.into_iter().rev() {
             match check(&path) {
                 Ok(Some(generation)) => {
                     newest.get_or_insert(UsableCopy { path, generation });
@@ -91,11 +96,18 @@ impl Copies {
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(copy = ?path.file_name(), %error, "a catalog copy is damaged");
-                    damaged.extend(path.file_name().map(|it| it.to_string_lossy().into_owned()));
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    let what = match error {
+                        CatalogError::Unavailable { .. } => "cannot be read",
+                        _ => "is damaged",
+                    };
+                    problems.push(format!(
+                        "the daily copy catalog-copies/{name} of the catalog {what}"
+                    ));
                 }
             }
         }
-        Ok((newest, damaged))
+        (newest, problems)
     }
 
     /// Copies `copy` to the catalog's path, where no file may exist.
@@ -117,18 +129,11 @@ impl Copies {
             .find(|folder| !folder.exists())
             .ok_or_else(|| io::Error::other("every name for the new folder is taken"))?;
         folder::make_private(&aside)?;
-        let name = self.catalog.as_os_str();
-        let beside = ["-wal", "-shm"].map(|end| {
-            let mut name = name.to_owned();
-            name.push(end);
-            PathBuf::from(name)
-        });
-        let record = Record::path(&self.catalog);
         // Move the log before the database. If this stops half-way, an older catalog is left, which
         // the record detects, and never a log that belongs to another database.
-        let [log, index] = &beside;
+        let [catalog, log, index, record] = &files_of(&self.catalog);
         let copies = with_copies.then_some(&self.folder);
-        for path in [log, index, &self.catalog, &record].into_iter().chain(copies) {
+        for path in [log, index, catalog, record].into_iter().chain(copies) {
             let Some(name) = path.file_name() else { continue };
             match fs::rename(path, aside.join(name)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

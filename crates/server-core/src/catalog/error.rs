@@ -1,5 +1,7 @@
 //! Errors of the catalog.
 
+use std::path::Path;
+
 use rusqlite::ErrorCode;
 
 /// Why a catalog operation failed.
@@ -48,6 +50,17 @@ impl CatalogError {
     /// Creates an error for an invalid request.
     pub fn refused(message: impl Into<String>) -> Self {
         Self::Refused { message: message.into() }
+    }
+
+    /// Adds the file to an error of the operating system or the database.
+    #[must_use]
+    pub(super) fn at(self, file: &Path) -> Self {
+        let named = |reason: String| format!("{}: {reason}", file.display());
+        match self {
+            Self::Unavailable { reason } => Self::Unavailable { reason: named(reason) },
+            Self::Failed { reason } => Self::Failed { reason: named(reason) },
+            other => other,
+        }
     }
 }
 

@@ -90,13 +90,13 @@ impl Catalog {
 
     /// Same as [`open`](Self::open), and creates or updates the tables of features.
     pub fn open_with(path: &Path, tables: &[FeatureTables]) -> Result<Self, CatalogError> {
-        for path in [path, &Record::path(path)] {
-            // Opening a pipe would block for ever.
-            if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
-                let reason = format!("{} is not a file", path.display());
-                return Err(CatalogError::Failed { reason });
-            }
+        for file in files_of(path) {
+            check_readable(&file)?;
         }
+        Self::open_files(path, tables).map_err(|error| error.at(path))
+    }
+
+    fn open_files(path: &Path, tables: &[FeatureTables]) -> Result<Self, CatalogError> {
         copies::make_private_file(path)?;
         let mut connection = Connection::open(path)?;
         configure(&connection)?;
@@ -249,6 +249,33 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, CatalogError> {
     let failed = |error: io::Error| CatalogError::Failed { reason: error.to_string() };
     run_with_permit(permits, work).await.map_err(failed)?
+}
+
+/// Returns the paths of a catalog's files: the database, its log, the log's index and the record of
+/// changes.
+fn files_of(catalog: &Path) -> [PathBuf; 4] {
+    let beside = |end: &str| {
+        let mut name = catalog.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    [catalog.to_owned(), beside("-wal"), beside("-shm"), Record::path(catalog)]
+}
+
+/// Fails if a file exists and cannot be opened for reading. The error names the file; SQLite's own
+/// errors do not.
+fn check_readable(file: &Path) -> Result<(), CatalogError> {
+    let found = match std::fs::metadata(file) {
+        // Opening a pipe would block for ever.
+        Ok(found) if !found.is_file() => {
+            let reason = format!("{} is not a file", file.display());
+            return Err(CatalogError::Failed { reason });
+        }
+        Ok(_) => std::fs::File::open(file).map(drop),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => Err(error),
+    };
+    found.map_err(|error| CatalogError::from(error).at(file))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -35,7 +35,7 @@ impl Catalog {
             Err(CatalogError::Damaged { reason } | CatalogError::Lost { reason }) => reason,
             opened => return opened,
         };
-        let (copy, _) = copies.newest_usable()?;
+        let (copy, _) = copies.newest_usable();
         match (lost, &copy) {
             (LostCatalog::Refuse, Some(_)) => {
                 let remedy = "an undamaged copy exists: `--lost-catalog copy` uses it, \
@@ -87,10 +87,8 @@ fn open_whole(
         return Err(CatalogError::Lost { reason: reason.to_owned() });
     }
     let own = catalog.generation()?;
-    let (copy, damaged) = copies.newest_usable()?;
-    for name in damaged {
-        catalog.report(format!("the daily copy catalog-copies/{name} of the catalog is damaged"));
-    }
+    let (copy, problems) = copies.newest_usable();
+    problems.into_iter().for_each(|problem| catalog.report(problem));
     if let Some(copy) = copy
         && copy.generation > own
     {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use rusqlite::Connection;
 
 use super::copies::Copies;
-use super::{Catalog, CatalogError, FeatureTables, MAX_READERS};
+use super::{Catalog, CatalogError, FeatureTables, LostCatalog, MAX_READERS};
 use crate::Right;
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn the_last_daily_copies_are_kept() {
     catalog.maintain().await.unwrap();
     assert_eq!(files(), ["000001.db"]);
     // A catalog without a key is not usable as a copy.
-    assert!(copies.newest_usable().unwrap().0.is_none());
+    assert!(copies.newest_usable().0.is_none());
 
     let key = catalog.add_key("k", None, Right::Read).await.unwrap();
     let day = Duration::from_secs(25 * 3600);
@@ -261,9 +261,9 @@ async fn the_last_daily_copies_are_kept() {
 
     // The newest copy may be damaged.
     std::fs::write(folder.path().join("catalog-copies/000007.db"), "damaged").unwrap();
-    let (copy, damaged) = copies.newest_usable().unwrap();
+    let (copy, problems) = copies.newest_usable();
     let copy = copy.unwrap();
-    assert_eq!(damaged, ["000007.db"]);
+    assert_eq!(problems, ["the daily copy catalog-copies/000007.db of the catalog is damaged"]);
     assert!(copy.path.ends_with("000006.db"), "{copy:?}");
     drop(catalog);
     copies.set_catalog_aside(false).unwrap();
@@ -271,4 +271,70 @@ async fn the_last_daily_copies_are_kept() {
     let restored = Catalog::open(&path).unwrap();
     assert!(restored.key_of(&key.secret).await.unwrap().is_some());
     assert_eq!(restored.problems(), Vec::<String>::new());
+}
+
+/// Puts something in the place of a file that cannot be read as a file.
+#[cfg(unix)]
+const OBSTACLES: [fn(&std::path::Path); 2] = [
+    |path| std::fs::create_dir(path).unwrap(),
+    |path| std::os::unix::fs::symlink(path.file_name().unwrap(), path).unwrap(),
+];
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    let key = Catalog::open(&path).unwrap().add_key("k", None, Right::Read).await.unwrap();
+    for name in ["catalog.db", "catalog.db-wal", "catalog.db-shm", "catalog.generation"] {
+        let (file, kept) = (folder.path().join(name), folder.path().join("kept"));
+        for obstacle in OBSTACLES {
+            let is_there = file.exists();
+            if is_there {
+                std::fs::rename(&file, &kept).unwrap();
+            }
+            obstacle(&file);
+            for lost in [LostCatalog::Refuse, LostCatalog::UseCopy, LostCatalog::BeginEmpty] {
+                let opened = Catalog::open_for_server(&path, &[], true, lost);
+                // Not damage: nothing is moved aside.
+                let error = opened.unwrap_err();
+                let is_right =
+                    matches!(error, CatalogError::Unavailable { .. } | CatalogError::Failed { .. });
+                let text = error.to_string();
+                assert!(is_right && text.contains(file.to_str().unwrap()), "{name}: {text}");
+            }
+            std::fs::remove_dir(&file).or_else(|_| std::fs::remove_file(&file)).unwrap();
+            if is_there {
+                std::fs::rename(&kept, &file).unwrap();
+            }
+        }
+    }
+    let catalog = Catalog::open_for_server(&path, &[], true, LostCatalog::Refuse).unwrap();
+    assert!(catalog.key_of(&key.secret).await.unwrap().is_some());
+    assert_eq!(catalog.problems(), Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn copies_that_cannot_be_read_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    let catalog = Catalog::open(&path).unwrap();
+    catalog.add_key("k", None, Right::Read).await.unwrap();
+    catalog.maintain().await.unwrap();
+    drop(catalog);
+    let open =
+        || Catalog::open_for_server(&path, &[], true, LostCatalog::Refuse).unwrap().problems();
+    let copy = folder.path().join("catalog-copies/000001.db");
+    for obstacle in OBSTACLES {
+        std::fs::remove_dir(&copy).or_else(|_| std::fs::remove_file(&copy)).unwrap();
+        obstacle(&copy);
+        let said = "the daily copy catalog-copies/000001.db of the catalog cannot be read";
+        assert_eq!(open(), [said]);
+    }
+    let copies = folder.path().join("catalog-copies");
+    std::fs::remove_dir_all(&copies).unwrap();
+    std::fs::write(&copies, "no folder").unwrap();
+    let problems = open();
+    assert!(problems[0].starts_with("the catalog's daily copies cannot be listed"), "{problems:?}");
 }

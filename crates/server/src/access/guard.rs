@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, UPGRADE,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, IF_RANGE, ORIGIN,
+    RANGE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, UPGRADE,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use streamtable_server_core::{Authority, WebOrigin};
@@ -30,6 +31,21 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (X_FRAME_OPTIONS, "DENY"),
     (REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Headers of which a request may have only one: each value would mean something else.
+const ONCE: [HeaderName; 11] = [
+    AUTHORIZATION,
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    IF_RANGE,
+    RANGE,
+    TRANSFER_ENCODING,
+    HeaderName::from_static("stream-offset"),
+    HeaderName::from_static("stream-writer"),
+    HeaderName::from_static("x-streamtable-columns"),
+    HeaderName::from_static("x-wandb-async-client-id"),
+    HeaderName::from_static("x-wandb-use-async-filestream"),
 ];
 
 /// Makes browsers use TLS only for this host, for one year.
@@ -82,6 +98,7 @@ fn check(config: &ServerConfig, request: &Request) -> Result<Authority, (StatusC
         let why = "this host name is not allowed; add it to the server's settings";
         return Err((StatusCode::FORBIDDEN, why.to_owned()));
     }
+    check_headers(headers)?;
     let method = request.method();
     let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if is_safe && !headers.contains_key(UPGRADE) {
@@ -98,6 +115,22 @@ fn check(config: &ServerConfig, request: &Request) -> Result<Authority, (StatusC
     }
     let why = "the request comes from a page of another origin";
     Err((StatusCode::FORBIDDEN, why.to_owned()))
+}
+
+/// Rejects headers that are ambiguous, and bodies in an encoding that is not decoded.
+fn check_headers(headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+    let is_repeated = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
+    if let Some(name) = ONCE.iter().find(is_repeated) {
+        return Err((StatusCode::BAD_REQUEST, format!("the request has {name} more than once")));
+    }
+    // hyper decodes `chunked` if it is the last of several encodings, and leaves the others.
+    match headers.get(TRANSFER_ENCODING) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            let why = "Transfer-Encoding must be chunked; use Content-Encoding for gzip";
+            Err((StatusCode::NOT_IMPLEMENTED, why.to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns whether an origin is that of this request's host, or that of the public URL.
@@ -168,6 +201,31 @@ mod tests {
         check_host("10.0.0.1:1", "10.0.0.2:1", false);
         check_host("0.0.0.0:1", "10.0.0.2:1", true);
         check_host("0.0.0.0:1", "evil.example", false);
+    }
+
+    #[test]
+    fn ambiguous_headers_and_unknown_encodings_are_rejected() {
+        #[track_caller]
+        fn check(headers: &[(&str, &str)], expected: u16) {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                let name: HeaderName = name.parse().unwrap();
+                map.append(name, value.parse().unwrap());
+            }
+            let status = check_headers(&map).err().map_or(200, |(status, _)| status.as_u16());
+            assert_eq!(status, expected, "{headers:?}");
+        }
+        for name in ONCE {
+            check(&[(name.as_str(), "chunked")], 200);
+            check(&[(name.as_str(), "chunked"), (name.as_str(), "chunked")], 400);
+        }
+        check(&[("cookie", "a"), ("cookie", "b"), ("accept", "a"), ("accept", "b")], 200);
+        for encoding in
+            ["gzip, chunked", "gzip", "identity", "chunked, gzip", "chunked, chunked", ""]
+        {
+            check(&[("transfer-encoding", encoding)], 501);
+        }
+        check(&[("transfer-encoding", "Chunked")], 200);
     }
 
     #[test]

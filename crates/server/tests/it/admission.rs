@@ -15,10 +15,14 @@ fn history(offset: u64, lines: &[Value]) -> String {
 
 /// Posts rows, the first of which has the line number `offset`.
 async fn post_rows(server: &Running, offset: u64, rows: &str) -> Answer {
+    post_rows_of(server, "w", offset, rows).await
+}
+
+async fn post_rows_of(server: &Running, writer: &str, offset: u64, rows: &str) -> Answer {
     let (auth, offset) = (basic(&server.key), offset.to_string());
     let headers = [
         ("authorization", auth.as_str()),
-        ("stream-writer", "w"),
+        ("stream-writer", writer),
         ("stream-offset", offset.as_str()),
     ];
     let url = format!("{}/api/tables/me/p/t/rows", server.url);
@@ -89,6 +93,28 @@ async fn a_late_copy_of_a_plain_post_moves_no_row_after_a_restart() {
     }
     post(&server, 1, 7).await;
     assert_eq!(order(&server).await, [0, 2, 3, 4, 7]);
+}
+
+#[tokio::test]
+async fn the_writer_of_the_plain_mode_cannot_be_named() {
+    let mut server = Running::start().await;
+    server.make_run("me", "p", "t").await;
+    let plain = history(0, &[json!({ "n": 0 }), json!({ "n": 1 })]);
+    let named = [ASYNC[0], ("x-wandb-async-client-id", "t")];
+    for _ in 0..2 {
+        assert_eq!(server.post("me/p/t", &[], &plain).await.json()["acked"], 2);
+        let native = post_rows_of(&server, "t", 0, "{\"n\":7}").await;
+        assert_eq!(native.status, 400, "{}", native.text());
+        assert!(native.text().contains("Stream-Writer"), "{}", native.text());
+        let other = server.post("me/p/t", &named, &history(0, &[json!({ "n": 8 })])).await;
+        assert_eq!(other.status, 400, "{}", other.text());
+        assert!(other.text().contains("x-wandb-async-client-id"), "{}", other.text());
+        let line = json!({ "n": 9, "_client_id": "t" });
+        let answer = server.post("me/p/t", &ASYNC, &history(0, &[line])).await.json();
+        assert_eq!(answer["rejected"][0]["line"], 0, "{answer}");
+        assert_eq!(query(&server, "select n from me.p.t").await, [[json!(0)], [json!(1)]]);
+        server.restart().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use crate::support::{Running, send};
 
 /// Returns the Parquet files of rows below a folder.
@@ -38,7 +40,7 @@ async fn a_missing_file_is_reported_and_its_table_can_be_read() {
     assert_eq!(rows.status, 200, "{}", rows.text());
     let url = format!("{}/readyz", server.url);
     let ready = send("GET", &url, &[], "").await;
-    let expected = serde_json::json!({
+    let expected = json!({
         "ready": true, "problems": [],
         "tables_with_problems": 1, "store_problems": { "file_lost": 1 },
     });
@@ -56,7 +58,7 @@ async fn announce(server: &Running, path: &str) -> Option<String> {
     let query = "mutation F($files: [String!]!) { createRunFiles(input: {entityName: \"me\",
         projectName: \"p\", runName: \"r\", files: $files}) { runID uploadHeaders
         files { name uploadUrl } } }";
-    let data = server.ask(query, serde_json::json!({ "files": [path] })).await;
+    let data = server.ask(query, json!({ "files": [path] })).await;
     data["createRunFiles"]["files"][0]["uploadUrl"].as_str().map(str::to_owned)
 }
 
@@ -76,15 +78,105 @@ async fn a_damaged_media_file_is_reported_and_can_be_uploaded_again() {
         assert_eq!(send("PUT", &url, &[], "hello").await.status, 200);
         assert_eq!(announce(&server, &path).await, None);
         let ready = format!("{}/readyz", server.url);
-        assert_eq!(
-            send("GET", &ready, &[], "").await.json()["store_problems"],
-            serde_json::json!({})
-        );
+        assert_eq!(send("GET", &ready, &[], "").await.json()["store_problems"], json!({}));
 
         damage(&server.folder.path().join("files").join(&SHA256[..2]).join(SHA256));
         assert_eq!(server.get(&format!("/files/me/p/r/{path}")).await.status, 404);
         let problems = &send("GET", &ready, &[], "").await.json()["store_problems"];
-        assert_eq!(*problems, serde_json::json!({ "media_lost": 1 }));
+        assert_eq!(*problems, json!({ "media_lost": 1 }));
+    }
+}
+
+const MANIFEST: &str = r#"{"version":1,"contents":{"a.txt":{"digest":"XUFAKrxLKna5cZ2REBfFkg==",
+    "size":5},"b.txt":{"digest":"fXkwN6B2AYZXSwKC8vQ15w==","size":5}}}"#;
+
+/// Logs an artifact with two files as W&B's clients do: a file is uploaded only if the server asks
+/// for it. Returns whether the artifact was committed before, and the names of the uploaded files.
+async fn log_artifact(server: &Running) -> (bool, Vec<String>) {
+    let create = "mutation { createArtifact(input: {entityName: \"me\", projectName: \"p\",
+        artifactTypeName: \"data\", artifactCollectionName: \"c\", digest: \"d\",
+        enableDigestDeduplication: true}) { artifact { id state } } }";
+    let made = server.ask(create, json!({})).await["createArtifact"]["artifact"].clone();
+    if made["state"] == "COMMITTED" {
+        return (true, Vec::new());
+    }
+    assert_eq!(made["state"], "PENDING");
+    let mut uploaded = Vec::new();
+    let manifest = "mutation M($id: ID!, $digest: String!) { createArtifactManifest(input:
+        {artifactID: $id, name: \"m.json\", digest: $digest})
+        { artifactManifest { file { uploadUrl } } } }";
+    let digest = "U75GODzvf/4gSPVmiIG3BQ==";
+    let digest = json!({ "id": made["id"], "digest": digest });
+    let file = server.ask(manifest, digest).await["createArtifactManifest"].clone();
+    let url = file["artifactManifest"]["file"]["uploadUrl"].as_str().unwrap().to_owned();
+    let stored = send("PUT", &url, &[], MANIFEST).await;
+    assert_eq!(stored.status, 200, "{}", stored.text());
+    let specs = [("a.txt", "XUFAKrxLKna5cZ2REBfFkg=="), ("b.txt", "fXkwN6B2AYZXSwKC8vQ15w==")]
+        .map(|(name, md5)| json!({ "artifactID": made["id"], "name": name, "md5": md5 }));
+    let files = "mutation F($files: [CreateArtifactFileSpecInput!]!) { createArtifactFiles(input:
+        {artifactFiles: $files}) { files { edges { node { name uploadUrl } } } } }";
+    let files = server.ask(files, json!({ "files": specs })).await["createArtifactFiles"].clone();
+    for edge in files["files"]["edges"].as_array().unwrap() {
+        let Some(url) = edge["node"]["uploadUrl"].as_str() else { continue };
+        let name = edge["node"]["name"].as_str().unwrap();
+        let content = if name == "a.txt" { "hello" } else { "world" };
+        assert_eq!(send("PUT", url, &[], content).await.status, 200);
+        uploaded.push(name.to_owned());
+    }
+    let commit = "mutation C($id: ID!) { commitArtifact(input: {artifactID: $id})
+        { artifact { state versionIndex } } }";
+    let done = server.ask(commit, json!({ "id": made["id"] })).await["commitArtifact"].clone();
+    assert_eq!(done["artifact"], json!({ "state": "COMMITTED", "versionIndex": 0 }));
+    (false, uploaded)
+}
+
+#[tokio::test]
+async fn a_damaged_artifact_file_is_reported_and_can_be_uploaded_again() {
+    const A: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    const B: &str = "486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7";
+    let damages: [fn(&Path, &Path); 5] = [
+        |a, _| fs::remove_file(a).unwrap(),
+        |a, _| fs::write(a, "").unwrap(),
+        |a, _| fs::write(a, "hell").unwrap(),
+        |a, _| fs::write(a, "hellO").unwrap(),
+        |a, b| {
+            let kept = a.with_extension("kept");
+            fs::rename(a, &kept).unwrap();
+            fs::rename(b, a).unwrap();
+            fs::rename(kept, b).unwrap();
+        },
+    ];
+    let mut server = Running::start().await;
+    assert_eq!(log_artifact(&server).await, (false, vec!["a.txt".into(), "b.txt".into()]));
+    for (i, damage) in damages.into_iter().enumerate() {
+        assert_eq!(log_artifact(&server).await, (true, vec![]), "{i}");
+        server.stop().await;
+        let files = server.folder.path().join("files");
+        damage(&files.join(&A[..2]).join(A), &files.join(&B[..2]).join(B));
+        server.restart().await;
+        let is_swapped = i == 4;
+        let by_digest = async |hex: &str| {
+            let answer = server.get(&format!("/artifacts/me/{hex}")).await;
+            (answer.status, answer.text())
+        };
+        let (a, b) = ("5d41402abc4b2a76b9719d911017c592", "7d793037a0760186574b0282f2f435e7");
+        assert_eq!(by_digest(a).await.0, 404, "{i}");
+        assert_eq!(by_digest(b).await.0, if is_swapped { 404 } else { 200 }, "{i}");
+        let ready = server.get("/readyz").await.json();
+        let lost = if is_swapped { 2 } else { 1 };
+        assert_eq!(ready["store_problems"], json!({ "media_lost": lost }), "{i}");
+        // A commit without the file is no acknowledgement.
+        let commit = "mutation { commitArtifact(input: {artifactID: \"QXJ0aWZhY3Q6MQ==\"})
+            { artifact { id } } }";
+        let refused = server.ask_as(&server.key, commit, json!({})).await.text();
+        assert!(refused.contains("is not uploaded"), "{i}: {refused}");
+        let mut expected = vec!["a.txt".to_owned()];
+        expected.extend(is_swapped.then(|| "b.txt".to_owned()));
+        assert_eq!(log_artifact(&server).await, (false, expected), "{i}");
+        assert_eq!(by_digest(a).await, (200, "hello".to_owned()), "{i}");
+        assert_eq!(by_digest(b).await, (200, "world".to_owned()), "{i}");
+        let ready = server.get("/readyz").await.json();
+        assert_eq!(ready["store_problems"], json!({}), "{i}");
     }
 }
 

@@ -1,7 +1,13 @@
 //! Files of runs, uploaded and served by signed URLs.
 
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
 use serde_json::json;
-use streamtable_server::Right;
+use streamtable_server::{LostCatalog, Right, Server, ServerConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Running, basic, send};
 
@@ -135,4 +141,64 @@ async fn uploads_are_checked_for_size_and_hash() {
     // Our own client puts the content's hash into the file name.
     let url = announce(&server, &format!("media/images/{}.png", "0".repeat(64))).await;
     assert_eq!(send("PUT", &url, &[], "1234").await.status, 400);
+}
+
+/// Returns the files and folders below a folder, with their lengths and the times of their last
+/// change.
+fn listing(folder: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let about = std::fs::metadata(&path).unwrap();
+        found.insert(path.clone(), (about.len(), about.modified().unwrap()));
+        if about.is_dir() {
+            found.append(&mut listing(&path));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused_and_changes_nothing() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    server.append("me/p/t", r#"{"a":1}"#).await;
+    let url = announce(&server, "a.txt").await;
+    let target = url.strip_prefix(&server.url).unwrap();
+    let head = format!(
+        "PUT {target} HTTP/1.1\r\nHost: {}\r\nContent-Length: 10\r\n\r\n01234",
+        server.host()
+    );
+    let mut upload = tokio::net::TcpStream::connect(server.host()).await.unwrap();
+    upload.write_all(head.as_bytes()).await.unwrap();
+    let folder = server.folder.path();
+    // The upload is in its file, and the maintenance at the start has ended.
+    let is_quiet = || {
+        let incoming = std::fs::read_dir(folder.join("files/incoming")).unwrap().count();
+        incoming == 1 && folder.join("catalog-copies/000001.db").exists()
+    };
+    while !is_quiet() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let before = listing(folder);
+    for lost_catalog in [LostCatalog::Refuse, LostCatalog::UseCopy, LostCatalog::BeginEmpty] {
+        let config = ServerConfig {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data_dir: folder.to_owned(),
+            lost_catalog,
+            ..ServerConfig::default()
+        };
+        let error = Server::bind(config).await.unwrap_err().to_string();
+        assert!(error.contains("another"), "{error}");
+    }
+    assert_eq!(listing(folder), before);
+    upload.write_all(b"56789").await.unwrap();
+    let mut answer = [0; 15];
+    upload.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    assert_eq!(server.get("/files/me/p/r/a.txt").await.text(), "0123456789");
+    let url = announce(&server, "b.txt").await;
+    assert_eq!(send("PUT", &url, &[], "new").await.status, 200);
+    server.append("me/p/t", r#"{"a":2}"#).await;
+    assert_eq!(server.get("/api/tables/me/p/t").await.json()["rows"], 2);
 }

@@ -251,3 +251,15 @@ async fn an_intact_server_is_ready() {
     });
     assert_eq!(answer.json(), expected);
 }
+
+#[tokio::test]
+async fn rejected_rows_are_counted_and_the_first_are_listed() {
+    let server = Running::start().await;
+    let url = format!("{}/api/tables/me/p/t/rows", server.url);
+    let rows = "{\"_line\":1}\n".repeat(1500) + "{\"a\":1}\n";
+    let answer = send("POST", &url, &[("authorization", &basic(&server.key))], rows).await.json();
+    assert_eq!((&answer["stored"], &answer["rejected_rows"]), (&1.into(), &1500.into()));
+    let rejected = answer["rejected"].as_array().unwrap();
+    assert_eq!((rejected.len(), &rejected[999]["line"]), (1000, &999.into()));
+    assert_eq!(answer["next_line"], 1501);
+}

@@ -16,6 +16,8 @@ mod documents;
 mod exact;
 #[cfg(feature = "wandb")]
 mod files;
+#[cfg(feature = "wandb")]
+mod graphql;
 mod http;
 #[cfg(feature = "wandb")]
 mod kills;

@@ -13,7 +13,7 @@ use std::vec;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp, Value};
-use streamtable_store::{Batch, OnDuplicate, RejectedLine};
+use streamtable_store::{Batch, OnDuplicate, RejectedLine, check_writer};
 use streamtable_wire::{HistoryLine, TIMESTAMP_COLUMN};
 use tokio::task::JoinError;
 
@@ -253,9 +253,16 @@ impl TableState {
                     continue;
                 }
             };
-            let writer = match (&parsed.writer, batch.on_duplicate) {
-                (Some(writer), OnDuplicate::Ignore) => writer.as_str(),
-                _ => batch.writer.as_str(),
+            let writer = match batch.on_duplicate {
+                OnDuplicate::Replace => batch.writer.as_str(),
+                OnDuplicate::Ignore => {
+                    let writer = parsed.writer.as_deref().unwrap_or(&batch.writer);
+                    if let Err(error) = check_writer(&batch.table, writer) {
+                        plan.rejected.push(RejectedLine { line, reason: error.to_string() });
+                        continue;
+                    }
+                    writer
+                }
             };
             let writer = writers.index(self, &mut plan, writer);
             let known = writers.known[writer];

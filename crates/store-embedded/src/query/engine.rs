@@ -37,7 +37,7 @@ use super::plan_limits::{Guarded, batch_rows, check_buffers, check_plan};
 use super::running::{RunningQueries, RunningQuery, too_long, watch};
 use super::sql_limits;
 use super::table_scan::{self, TableScan};
-use super::types::{TypeFromText, check_type};
+use super::types::{BoundLiterals, BoundType, check_type};
 use crate::columns::read_rows;
 use crate::embedded::{Snapshot, StoreConfig, TABLES};
 use crate::memtable::rows_before;
@@ -263,6 +263,8 @@ pub(super) fn session(
         .with_config(config)
         .with_runtime_env(Arc::new(resources))
         .with_catalog_list(Arc::new(visible))
+        // Before the default planner, which has no bounds.
+        .with_expr_planners(vec![Arc::new(BoundLiterals)])
         .with_default_features()
         .with_analyzer_rule(Arc::new(BoundFunctions::new(query, partitions)))
         .with_optimizer_rules(optimizer.collect())
@@ -270,8 +272,8 @@ pub(super) fn session(
         .build();
     datafusion_functions_json::register_all(&mut state).map_err(failed)?;
     state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
-    for name in TypeFromText::NAMES {
-        let function = TypeFromText::new(state.udf(name).map_err(failed)?);
+    for name in BoundType::NAMES {
+        let function = BoundType::new(state.udf(name).map_err(failed)?);
         state.register_udf(Arc::new(ScalarUDF::from(function))).map_err(failed)?;
     }
     // The time that `now()` returns.
@@ -364,7 +366,9 @@ async fn read_files(
 }
 
 fn engine_failed() -> StoreError {
-    StoreError::Engine { reason: "the query engine failed on this query".to_owned() }
+    let reason = "the query engine cannot answer this query: one of its functions failed, probably \
+                  because an argument is out of range";
+    StoreError::Engine { reason: reason.to_owned() }
 }
 
 fn ended() -> StoreError {

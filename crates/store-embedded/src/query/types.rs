@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::functions::core::{named_struct, r#struct};
+use datafusion::functions_nested::make_array::make_array;
+use datafusion::functions_nested::map::map_udf;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawDictionaryExpr};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
@@ -81,7 +85,7 @@ pub(super) fn check_expr(expr: &Expr) -> Result<(), StoreError> {
         Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. }) => {
             check_type(field.data_type())
         }
-        Expr::ScalarFunction(call) if TypeFromText::NAMES.contains(&call.func.name()) => {
+        Expr::ScalarFunction(call) if FROM_TEXT.contains(&call.func.name()) => {
             call.args.iter().try_for_each(check_literal)
         }
         _ => Ok(()),
@@ -94,18 +98,63 @@ fn check_literal(expr: &Expr) -> Result<(), StoreError> {
 }
 
 /// A function that reads a type from a text, with a bound on the depth: the parser of types
-/// recurses.
+/// recurses. Or one whose type contains the types of several arguments: a chain of `WITH` could
+/// double a type at each step, and planning walks through all of its parts.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct TypeFromText {
+pub(super) struct BoundType {
     function: Arc<ScalarUDF>,
 }
 
-impl TypeFromText {
-    /// The names of the functions that read a type from a text.
-    pub(super) const NAMES: [&str; 2] = ["arrow_cast", "arrow_try_cast"];
+/// The names of the functions that read a type from a text.
+const FROM_TEXT: [&str; 2] = ["arrow_cast", "arrow_try_cast"];
+
+impl BoundType {
+    /// The names of the functions.
+    pub(super) const NAMES: [&str; 6] =
+        ["arrays_zip", FROM_TEXT[0], FROM_TEXT[1], "map", "named_struct", "struct"];
 
     pub(super) fn new(function: Arc<ScalarUDF>) -> Self {
         Self { function }
+    }
+
+    fn call(function: Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
+        ScalarUDF::from(Self::new(function)).call(args)
+    }
+
+    fn reads_text(&self) -> bool {
+        FROM_TEXT.contains(&self.function.name())
+    }
+}
+
+/// Plans literals of structs and maps as calls of functions with bounds.
+#[derive(Debug)]
+pub(super) struct BoundLiterals;
+
+impl ExprPlanner for BoundLiterals {
+    fn plan_dictionary_literal(
+        &self,
+        expr: RawDictionaryExpr,
+        _schema: &DFSchema,
+    ) -> Result<PlannerResult<RawDictionaryExpr>> {
+        let entries = expr.keys.into_iter().zip(expr.values);
+        let args = entries.flat_map(|(key, value)| [key, value]).collect();
+        Ok(PlannerResult::Planned(BoundType::call(named_struct(), args)))
+    }
+
+    fn plan_struct_literal(
+        &self,
+        args: Vec<Expr>,
+        is_named_struct: bool,
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let function = if is_named_struct { named_struct() } else { r#struct() };
+        Ok(PlannerResult::Planned(BoundType::call(function, args)))
+    }
+
+    fn plan_make_map(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        let (keys, values): (Vec<_>, Vec<_>) =
+            args.chunks_exact(2).map(|entry| (entry[0].clone(), entry[1].clone())).unzip();
+        let args = vec![make_array(keys), make_array(values)];
+        Ok(PlannerResult::Planned(BoundType::call(map_udf(), args)))
     }
 }
 
@@ -123,12 +172,14 @@ fn check_text(text: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-impl ScalarUDFImpl for TypeFromText {
+impl ScalarUDFImpl for BoundType {
     forward_to_function!();
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        for text in args.scalar_arguments.iter().flatten().filter_map(|it| it.try_as_str()) {
-            check_text(text.unwrap_or_default()).map_err(refused)?;
+        if self.reads_text() {
+            for text in args.scalar_arguments.iter().flatten().filter_map(|it| it.try_as_str()) {
+                check_text(text.unwrap_or_default()).map_err(refused)?;
+            }
         }
         let field = self.function.return_field_from_args(args)?;
         check_type(field.data_type()).map_err(refused)?;
@@ -140,7 +191,9 @@ impl ScalarUDFImpl for TypeFromText {
     }
 
     fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        args.iter().try_for_each(check_literal).map_err(refused)?;
+        if self.reads_text() {
+            args.iter().try_for_each(check_literal).map_err(refused)?;
+        }
         let simplified = self.function.simplify(args, context)?;
         if let ExprSimplifyResult::Simplified(expr) = &simplified {
             check_expr(expr).map_err(refused)?;

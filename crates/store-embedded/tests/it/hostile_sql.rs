@@ -114,6 +114,20 @@ async fn queries_that_double_are_refused() {
             doubling("select n x from requests", "[x, x] x from", "select count(x) from c40"),
             "make_array needs",
         ),
+        (doubling("select n x from requests", "struct(x, x) x from", "select 1 from c40"), "parts"),
+        (doubling("select 1 x", "{'a': x, 'b': x} x from", "select x from c40"), "parts"),
+        (
+            doubling(
+                "select n x from requests",
+                "named_struct('a', x, 'b', x) x from",
+                "select count(*) from c40 where x is null",
+            ),
+            "parts",
+        ),
+        (doubling("select n x from requests", "row(x, x) x from", "select x from c40"), "parts"),
+        (doubling("select 1 x", "map([x], [x]) x from", "select x from c40"), "parts"),
+        (doubling("select 1 x", "map {x: x} x from", "select x from c40"), "parts"),
+        (doubling("select [1] x", "arrays_zip(x, x) x from", "select x from c40"), "parts"),
         (
             format!("select n from requests order by {}", each(300, ",", |i| format!("n + {i}"))),
             "sorts by 300",

@@ -143,6 +143,15 @@ impl RunCatalog {
         self.0.read(move |db| project(db, &entity, &name)).await
     }
 
+    pub(crate) async fn project_by_id(&self, id: i64) -> Result<Option<Project>, CatalogError> {
+        self.0
+            .read(move |db| {
+                let mut query = db.prepare_cached(&format!("{SELECT_PROJECT} WHERE p.id = ?1"))?;
+                Ok(query.query_row([id], |row| read_project(row, 0)).optional()?)
+            })
+            .await
+    }
+
     /// Lists the projects of an entity, newest first.
     pub(crate) async fn projects(&self, entity: &str) -> Result<Vec<Project>, CatalogError> {
         let entity = entity.to_owned();

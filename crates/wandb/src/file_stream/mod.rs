@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_server_core::{ApiError, Principal, Right, clock};
-use streamtable_store::{Batch, OnDuplicate};
+use streamtable_store::{Batch, OnDuplicate, check_writer};
 use streamtable_wire::{
     ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, MAX_REQUEST_ID_BYTES,
     REQUEST_HEADER, RejectedLine,
@@ -105,12 +105,17 @@ impl Mode {
     }
 
     /// Returns the writer of lines that name none.
-    fn writer(&self, run: &Run) -> String {
-        if !self.is_async {
-            return run.table_name.clone();
+    fn writer(&self, table: &TablePath) -> Result<String, ApiError> {
+        match &self.writer {
+            _ if !self.is_async => Ok(table.table().to_owned()),
+            // Without a writer, repeated lines cannot be detected: all lines are stored.
+            None => Ok(format!("unnamed-{}", uuid::Uuid::new_v4())),
+            Some(writer) => {
+                check_writer(table, writer)
+                    .map_err(|error| ApiError::bad_request(format!("{WRITER_HEADER}: {error}")))?;
+                Ok(writer.clone())
+            }
         }
-        // Without a writer, repeated lines cannot be detected: all lines are stored.
-        self.writer.clone().unwrap_or_else(|| format!("unnamed-{}", uuid::Uuid::new_v4()))
     }
 }
 
@@ -121,7 +126,7 @@ async fn append(
     rows: &Lines,
 ) -> Result<Vec<RejectedLine>, ApiError> {
     let table: TablePath = run.table().map_err(|e| ApiError::bad_request(e.to_string()))?;
-    let writer = mode.writer(run);
+    let writer = mode.writer(&table)?;
     let mut rejected = rows.rejected.clone();
     for (first_line, lines) in &rows.parts {
         let batch = Batch {

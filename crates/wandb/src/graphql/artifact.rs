@@ -147,7 +147,7 @@ impl Artifact {
     /// The run that created the artifact.
     async fn created_by(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Run>> {
         let Some(run) = self.0.run_id else { return Ok(None) };
-        Ok(request_context(ctx).state.catalog.run_by_id(run).await?.map(Run::new))
+        Ok(request_context(ctx).by_number(run).await?.map(Run::new))
     }
 
     /// The runs that use the artifact.

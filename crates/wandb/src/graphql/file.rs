@@ -191,7 +191,7 @@ impl File {
     /// The artifact in which the file first appeared.
     async fn artifact(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Artifact>> {
         let Some(id) = self.birth_id else { return Ok(None) };
-        Ok(request_context(ctx).state.catalog.artifact(id).await?.map(Artifact))
+        Ok(request_context(ctx).by_number(id).await?.map(Artifact))
     }
 }
 

@@ -8,9 +8,10 @@ use streamtable_schema::{ColumnPolicy, Schema, TablePath};
 use streamtable_server_core::ApiError;
 use streamtable_store::{ReadRow, TableInfo};
 use streamtable_wire::{ColumnKeys, HistoryKeys, Ordered, TypeCount};
+use tokio::sync::MutexGuard;
 
+use super::RequestContext;
 use super::places::{Numbered, Places};
-use crate::Wandb;
 use crate::catalog::Run;
 use crate::rows::{cell_of, cell_to_json, history_line};
 
@@ -20,29 +21,31 @@ pub(super) const MAX_ROWS: usize = 100_000;
 /// Maximum number of specifications in one request.
 pub(super) const MAX_SPECS: usize = 64;
 
-/// Maximum size of the rows in one response, in bytes.
-const MAX_BYTES: usize = 256 << 20;
-
 /// Number of rows above which a sample reads only evenly spaced blocks, if they have enough rows.
 const MAX_SCANNED: usize = 200_000;
 
 /// Number of rows in which the newest values of columns are searched.
 const NEWEST: usize = 256;
 
-/// The rows of a run.
-pub(super) struct History {
+/// The rows of a run, read by one field.
+pub(super) struct History<'a> {
+    request: &'a RequestContext,
+    _turn: MutexGuard<'a, ()>,
     table: TablePath,
     /// `None` if the table has no rows yet.
     info: Option<TableInfo>,
     next_line: u64,
 }
 
-impl History {
-    pub(super) async fn of(state: &Wandb, run: &Run) -> Result<Self, ApiError> {
+impl<'a> History<'a> {
+    /// Waits until no other field of the document reads rows.
+    pub(super) async fn of(request: &'a RequestContext, run: &Run) -> Result<Self, ApiError> {
         let table = run.table().map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let info = state.store.table(&table).await?;
-        let next_line = state.store.next_line(&table, &run.table_name).await?;
-        Ok(Self { table, info, next_line })
+        let turn = request.execution.turn().await?;
+        let store = &request.state.store;
+        let info = store.table(&table).await?;
+        let next_line = store.next_line(&table, table.table()).await?;
+        Ok(Self { request, _turn: turn, table, info, next_line })
     }
 
     /// Returns the line at which a client of the current SDK continues: the run's own next line, or
@@ -54,7 +57,7 @@ impl History {
     }
 
     /// Describes the columns and their newest values.
-    pub(super) async fn keys(&self, state: &Wandb) -> Result<HistoryKeys, ApiError> {
+    pub(super) async fn keys(&self) -> Result<HistoryKeys, ApiError> {
         let Some(info) = &self.info else {
             return Ok(HistoryKeys::new(&Schema::new(ColumnPolicy::Evolve), 0));
         };
@@ -65,15 +68,16 @@ impl History {
             keys.last_step = info.last_step.unwrap_or(keys.last_step);
         }
         let from = info.end.saturating_sub(NEWEST as u64);
-        let newest = state.store.read(&self.table, from, NEWEST).await?;
+        let newest = self.request.state.store.read(&self.table, from, NEWEST).await?;
         let keys = with_fields(keys).with_newest(newest.iter().rev().map(|row| &row.row));
         Ok(with_protocol_columns(keys, info.summary.rows))
     }
 
     /// Returns the row with the highest step, or the newest row if rows have no steps.
-    pub(super) async fn last(&self, state: &Wandb) -> Result<Option<String>, ApiError> {
+    pub(super) async fn last(&self) -> Result<Option<String>, ApiError> {
         let Some(info) = &self.info else { return Ok(None) };
-        let rows = state.store.read(&self.table, info.end.saturating_sub(32), 32).await?;
+        let rows =
+            self.request.state.store.read(&self.table, info.end.saturating_sub(32), 32).await?;
         let rows = rows.into_iter().map(|row| (self.step(info, &row), row));
         let last = rows.max_by_key(|(step, row)| (*step, row.position));
         Ok(last.map(|(step, row)| self.line(info, &row, step)))
@@ -82,7 +86,6 @@ impl History {
     /// Returns the rows with a step in `min..max` as JSON lines, in step order.
     pub(super) async fn lines(
         &self,
-        state: &Wandb,
         min: i64,
         max: i64,
         limit: usize,
@@ -90,11 +93,11 @@ impl History {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let limit = page_limit(&(min..max), limit).min(MAX_ROWS);
         let places = self.places(info);
-        let found = places.find(state, min..max, limit).await?;
-        let (mut lines, mut budget) = (Vec::new(), Budget::default());
+        let found = places.find(min..max, limit).await?;
+        let mut lines = Vec::new();
         places
-            .read(state, &found, |(step, row)| {
-                lines.push(budget.line(self.line(info, &row, step))?);
+            .read(&found, |(step, row)| {
+                lines.push(self.spent(self.line(info, &row, step))?);
                 Ok(())
             })
             .await?;
@@ -102,21 +105,16 @@ impl History {
     }
 
     /// Returns an evenly spaced sample of all rows, as JSON lines.
-    pub(super) async fn sample_lines(
-        &self,
-        state: &Wandb,
-        limit: usize,
-    ) -> Result<Vec<String>, ApiError> {
+    pub(super) async fn sample_lines(&self, limit: usize) -> Result<Vec<String>, ApiError> {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let steps = i64::MIN..i64::MAX;
-        let rows = self.sampled(state, info, steps, limit.min(MAX_ROWS), |_| true).await?;
-        let mut budget = Budget::default();
-        rows.iter().map(|(step, row)| budget.line(self.line(info, row, *step))).collect()
+        let rows = self.sampled(info, steps, limit.min(MAX_ROWS), |_| true).await?;
+        rows.iter().map(|(step, row)| self.spent(self.line(info, row, *step))).collect()
     }
 
     /// Returns an evenly spaced sample of the rows that have all keys of the specification, as
     /// objects with these keys.
-    pub(super) async fn sample(&self, state: &Wandb, spec: &str) -> Result<Vec<Json>, ApiError> {
+    pub(super) async fn sample(&self, spec: &str) -> Result<Vec<Json>, ApiError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Spec {
@@ -143,34 +141,49 @@ impl History {
         let limit = page_limit(&steps, limit);
         let has_keys =
             |(step, row): &Numbered| spec.keys.iter().all(|key| cell_of(row, key, *step).is_some());
-        let rows = self.sampled(state, info, steps, limit, has_keys).await?;
-        let mut budget = Budget::default();
-        rows.iter().map(|row| budget.object(row, &spec.keys)).collect()
+        let rows = self.sampled(info, steps, limit, has_keys).await?;
+        rows.iter().map(|row| self.object(row, &spec.keys)).collect()
     }
 
     /// Returns the rows among the first `limit` that have one of the keys, as objects with these
     /// keys, in order of arrival.
-    pub(super) async fn live(
-        &self,
-        state: &Wandb,
-        keys: &[String],
-        limit: u64,
-    ) -> Result<Vec<Json>, ApiError> {
+    pub(super) async fn live(&self, keys: &[String], limit: u64) -> Result<Vec<Json>, ApiError> {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
-        let (mut rows, mut budget) = (Vec::new(), Budget::default());
+        let mut rows = Vec::new();
         let mut each = |row: Numbered| {
             let has_one = keys.iter().any(|key| cell_of(&row.1, key, row.0).is_some());
             if has_one {
-                rows.push(budget.object(&row, keys)?);
+                rows.push(self.object(&row, keys)?);
             }
             Ok(())
         };
-        self.places(info).scan(state, limit, 1, &mut each).await?;
+        self.places(info).scan(limit, 1, &mut each).await?;
         Ok(rows)
     }
 
     fn line(&self, info: &TableInfo, row: &ReadRow, step: i64) -> String {
         history_line(row, step, !self.has_steps(info))
+    }
+
+    /// Counts a line of the response.
+    fn spent(&self, line: String) -> Result<String, ApiError> {
+        self.request.execution.spend(line.len())?;
+        Ok(line)
+    }
+
+    /// Returns a row as an object with the given keys, or with all cells if there are none.
+    fn object(&self, (step, row): &Numbered, keys: &[String]) -> Result<Json, ApiError> {
+        let all = row.row.cells().map(|(name, _)| name).chain(["_step", "_timestamp"]);
+        let names: Vec<&str> = match keys {
+            [] => all.collect(),
+            keys => keys.iter().map(String::as_str).collect(),
+        };
+        let cells = names.into_iter().filter_map(|name| Some((name, cell_of(row, name, *step)?)));
+        let cells = cells.map(|(name, cell)| {
+            self.request.execution.spend(name.len() + rough(&cell))?;
+            Ok((Name::new(name), cell_to_json(&cell)))
+        });
+        Ok(Json::Object(cells.collect::<Result<_, ApiError>>()?))
     }
 
     fn step(&self, info: &TableInfo, row: &ReadRow) -> i64 {
@@ -188,7 +201,6 @@ impl History {
     /// than `limit`, returns an evenly spaced sample of them; otherwise all.
     async fn sampled(
         &self,
-        state: &Wandb,
         info: &TableInfo,
         steps: Range<i64>,
         limit: usize,
@@ -198,27 +210,28 @@ impl History {
         let is_whole = steps == (i64::MIN..i64::MAX);
         let mut kept = Thinning::new(limit);
         if !is_whole {
-            let found = places.find(state, steps.clone(), MAX_SCANNED + 1).await?;
+            let found = places.find(steps.clone(), MAX_SCANNED + 1).await?;
             if found.len() <= MAX_SCANNED {
-                places.read(state, &found, |row| kept.push_if(row, &fits)).await?;
+                places.read(&found, |row| kept.push_if(row, &fits)).await?;
                 return Ok(kept.finish());
             }
         }
         let fits = |row: &Numbered| (is_whole || steps.contains(&row.0)) && fits(row);
         let stride = info.end.div_ceil(MAX_SCANNED as u64);
-        places.scan(state, u64::MAX, stride, |row| kept.push_if(row, fits)).await?;
+        places.scan(u64::MAX, stride, |row| kept.push_if(row, fits)).await?;
         if stride > 1 && kept.count < limit {
             // Only few rows satisfy `fits`: those between the blocks are needed, too.
             kept = Thinning::new(limit);
-            places.scan(state, u64::MAX, 1, |row| kept.push_if(row, fits)).await?;
+            places.scan(u64::MAX, 1, |row| kept.push_if(row, fits)).await?;
         }
         let mut rows = kept.finish();
         rows.sort_by_key(|(step, row)| (*step, row.position));
         Ok(rows)
     }
 
-    fn places<'a>(&'a self, info: &'a TableInfo) -> Places<'a> {
-        Places { table: &self.table, info, has_steps: self.has_steps(info) }
+    fn places<'b>(&'b self, info: &'b TableInfo) -> Places<'b> {
+        let has_steps = self.has_steps(info);
+        Places { request: self.request, table: &self.table, info, has_steps }
     }
 }
 
@@ -264,44 +277,6 @@ fn with_protocol_columns(keys: HistoryKeys, rows: u64) -> HistoryKeys {
 fn page_limit(steps: &Range<i64>, limit: usize) -> usize {
     let count = i128::from(steps.end) - i128::from(steps.start);
     if i128::try_from(limit).is_ok_and(|limit| limit >= count) { MAX_ROWS } else { limit }
-}
-
-/// Number of bytes that the response may still grow by.
-struct Budget(usize);
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self(MAX_BYTES)
-    }
-}
-
-impl Budget {
-    fn spend(&mut self, bytes: usize) -> Result<(), ApiError> {
-        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
-            ApiError::bad_request("the response would be too large: request fewer rows")
-        })?;
-        Ok(())
-    }
-
-    fn line(&mut self, line: String) -> Result<String, ApiError> {
-        self.spend(line.len())?;
-        Ok(line)
-    }
-
-    /// Returns a row as an object with the given keys, or with all cells if there are none.
-    fn object(&mut self, (step, row): &Numbered, keys: &[String]) -> Result<Json, ApiError> {
-        let all = row.row.cells().map(|(name, _)| name).chain(["_step", "_timestamp"]);
-        let names: Vec<&str> = match keys {
-            [] => all.collect(),
-            keys => keys.iter().map(String::as_str).collect(),
-        };
-        let cells = names.into_iter().filter_map(|name| Some((name, cell_of(row, name, *step)?)));
-        let cells = cells.map(|(name, cell)| {
-            self.spend(name.len() + rough(&cell))?;
-            Ok((Name::new(name), cell_to_json(&cell)))
-        });
-        Ok(Json::Object(cells.collect::<Result<_, ApiError>>()?))
-    }
 }
 
 /// Returns the approximate size of a value in bytes.

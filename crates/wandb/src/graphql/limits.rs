@@ -117,6 +117,14 @@ impl Size {
     }
 }
 
+/// Returns how many fields a field counts for: more than one if it may read 100,000 rows or lines.
+fn cost(field: &str) -> usize {
+    match field {
+        "history" | "sampledHistory" | "parquetHistory" | "events" => 50,
+        _ => 1,
+    }
+}
+
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
 /// The sizes of the fragments; `None` while a fragment is being measured.
@@ -152,7 +160,8 @@ fn measure<'a>(
         size.add(match &item.node {
             Selection::Field(field) => {
                 let inner = measure(&field.node.selection_set.node, fragments, known)?;
-                Size { fields: inner.fields.saturating_add(1), depth: inner.depth + 1 }
+                let fields = inner.fields.saturating_add(cost(&field.node.name.node));
+                Size { fields, depth: inner.depth + 1 }
             }
             // Counts as a field, so that many empty ones are not free.
             Selection::InlineFragment(inline) => {
@@ -216,6 +225,8 @@ mod tests {
         check_refused(&format!("{{{}}}", "...on Query{viewer{id}} ".repeat(2_000)), fields);
         let aliases: String = (0..2_001).map(|i| format!("a{i}:viewer ")).collect();
         check_refused(&format!("{{{aliases}}}"), fields);
+        let read: String = (0..41).map(|i| format!("a{i}:history ")).collect();
+        check_refused(&format!("{{project{{run{{{read}}}}}}}"), fields);
         check_refused("query{...a} fragment a on Query{...b} fragment b on Query{...a}", "itself");
         check_refused("query{viewer{id}} fragment a on Query{...a}", "itself");
         check_refused("query{...a}", "no such fragment");
@@ -234,6 +245,7 @@ mod tests {
     fn usual_documents_pass() {
         for document in [
             "{viewer{id}}".to_owned(),
+            "{project{run{history sampledHistory parquetHistory events}}}".to_owned(),
             doubling(7),
             "query A{viewer{...u}} query B{viewer{...u}} fragment u on User{id}".to_owned(),
         ] {

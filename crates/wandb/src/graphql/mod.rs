@@ -5,7 +5,9 @@
 
 mod absent;
 mod artifact;
+mod by_id;
 mod connection;
+mod execution;
 mod file;
 mod filter;
 mod history;
@@ -23,7 +25,6 @@ mod scalar;
 mod user;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::{EmptySubscription, Schema, ServerError, ValidationMode, Variables};
 use axum::body::Bytes;
@@ -34,24 +35,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use serde::Serialize;
-use streamtable_server_core::{
-    ApiError, BaseUrl, CatalogError, Key, Principal, Right, run_with_permit_within,
-};
+use streamtable_server_core::{ApiError, BaseUrl, CatalogError, Key, Principal, Right};
 use streamtable_store::StoreError;
 use streamtable_wire::graphql::GraphqlRequest;
 use streamtable_wire::{ACKS_HEADER, GRAPHQL_PATH};
-use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::Wandb;
 use crate::WandbConfig;
 use crate::catalog::RunLocation;
 
+use execution::{Execution, Guard};
 use mutation::Mutation;
 use operation::Mutations;
 use query::Query;
-
-/// Maximum execution time of a document.
-const MAX_TIME: Duration = Duration::from_secs(60);
 
 type ControlSchema = Schema<Query, Mutation, EmptySubscription>;
 
@@ -78,6 +75,7 @@ fn schema(config: &WandbConfig) -> ControlSchema {
         // schema's, undeclared ones and unused ones.
         .validation_mode(ValidationMode::Fast)
         .disable_suggestions()
+        .extension(Guard)
         .finish()
 }
 
@@ -88,6 +86,7 @@ pub(crate) struct RequestContext {
     pub(crate) key: Key,
     pub(crate) principal: Principal,
     pub(crate) base: BaseUrl,
+    pub(crate) execution: Arc<Execution>,
 }
 
 impl RequestContext {
@@ -130,7 +129,14 @@ async fn graphql(
     let base = BaseUrl::from_request_parts(&mut parts, &state).await?;
     let limit = state.config.max_graphql_bytes;
     let (body, _memory) = state.core.bodies.read(&parts.headers, body, limit).await?;
-    let context = RequestContext { principal: key.principal(), state: state.clone(), key, base };
+    let caller = CancellationToken::new();
+    let bodies = state.core.bodies.clone();
+    let execution = Execution::new(state.config.max_document_time, caller.clone(), bodies);
+    let execution = Arc::new(execution);
+    // Dropped with this handler, if the caller disconnects.
+    let _caller = caller.drop_guard();
+    let (principal, owner) = (key.principal(), key.id.clone());
+    let context = RequestContext { principal, state: state.clone(), key, base, execution };
     let runtime = tokio::runtime::Handle::current();
     // Runs on the blocking pool: the cost of a document is bounded, but can be high.
     let work = move || {
@@ -151,16 +157,11 @@ async fn graphql(
                 return Ok(async_graphql::Response::from_errors(vec![error]));
             }
         }
-        let request = request.data(context);
-        let answer =
-            runtime.block_on(async { timeout(MAX_TIME, api.schema.execute(request)).await });
-        answer.map_err(|_| {
-            let message = format!("the request took longer than {MAX_TIME:?}");
-            ApiError::busy(message, Duration::from_secs(5))
-        })
+        let execution = Arc::clone(&context.execution);
+        runtime.block_on(execution.run(api.schema.execute(request.data(context))))
     };
     let max_wait = state.core.bodies.max_wait();
-    let answer = run_with_permit_within(&state.shared.documents, max_wait, work).await??;
+    let answer = state.shared.documents.run_within(&owner, max_wait, work).await??;
     let errors = answer.errors.into_iter().map(to_entry).collect::<Result<Vec<_>, _>>()?;
     if !errors.is_empty() {
         tracing::debug!(?errors, "a GraphQL request was refused");

@@ -10,10 +10,11 @@ use super::input::{
 };
 use super::mutation_artifact::ArtifactMutation;
 use super::project::Project;
+use super::refusals;
 use super::request_context;
 use super::run::Run;
 use super::user::ServerSettings;
-use crate::catalog::{Id, Kind, NO_PROJECT, RunLocation};
+use crate::catalog::{self, Id, Kind, NO_PROJECT, RunLocation};
 use crate::storage::{is_file_path, named_sha256};
 
 /// Maximum number of files that one request announces.
@@ -29,17 +30,28 @@ struct RunMutation;
 /// Mutations of projects and runs.
 #[Object]
 impl RunMutation {
-    /// Creates a project if it does not exist.
+    /// Creates a project if it does not exist, or updates the one with the given id.
     async fn upsert_model(
         &self,
         ctx: &Context<'_>,
         input: UpsertModelInput,
     ) -> async_graphql::Result<Option<UpsertModelPayload>> {
         let request = request_context(ctx);
-        let entity = request.entity(input.entity_name);
-        request.check_write(&entity)?;
-        let name = input.name.unwrap_or_else(|| NO_PROJECT.to_owned());
         let catalog = &request.state.catalog;
+        let (entity, name) = match input.id.filter(|id| !id.is_empty()) {
+            None => {
+                let entity = request.entity(input.entity_name);
+                request.check_write(&entity)?;
+                (entity, input.name.unwrap_or_else(|| NO_PROJECT.to_owned()))
+            }
+            Some(id) => {
+                let project: catalog::Project = request.writable(&id).await?;
+                if input.name.is_some_and(|name| name != project.name) {
+                    return Err(ApiError::bad_request(refusals::of("renameProject")).into());
+                }
+                (project.entity, project.name)
+            }
+        };
         let (project, inserted) = catalog.upsert_project(&entity, &name, input.description).await?;
         Ok(Some(UpsertModelPayload {
             model: Some(Project(project.clone())),
@@ -57,11 +69,9 @@ impl RunMutation {
         let request = request_context(ctx);
         let catalog = &request.state.catalog;
         if let (Some(id), None) = (&input.id, &input.name) {
-            let unknown = || ApiError::not_found("run not found");
-            let id = Id::parse(Kind::Run, id).ok_or_else(unknown)?;
-            let run = catalog.run_by_id(id).await?.ok_or_else(unknown)?;
-            request.check_write(&run.project.entity)?;
-            let run = catalog.change_run(id, input.change()).await?.ok_or_else(unknown)?;
+            let run: catalog::Run = request.writable(id).await?;
+            let run = catalog.change_run(run.id, input.change()).await?;
+            let run = run.ok_or_else(|| ApiError::not_found("run not found"))?;
             return Ok(Some(UpsertBucketPayload::new(run, false)));
         }
         input.check_fork()?;
@@ -127,15 +137,8 @@ impl RunMutation {
         let catalog = &request.state.catalog;
         let mut ids = Vec::new();
         for id in &input.files {
-            let unknown = || ApiError::not_found("file not found");
-            let id = Id::parse(Kind::RunFile, id).ok_or_else(unknown)?;
-            let file = catalog.run_file_by_id(id).await?.ok_or_else(unknown)?;
-            let run = catalog.run_by_id(file.run_id).await?.ok_or_else(unknown)?;
-            if !request.sees(&run.project.entity) {
-                return Err(unknown().into());
-            }
-            request.check_write(&run.project.entity)?;
-            ids.push(id);
+            let file: catalog::RunFile = request.writable(id).await?;
+            ids.push(file.id);
         }
         catalog.delete_run_files(ids).await?;
         Ok(Some(DeleteFilesPayload { success: true }))

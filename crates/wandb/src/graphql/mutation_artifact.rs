@@ -19,8 +19,8 @@ use super::mutation::MAX_FILES;
 use super::{RequestContext, request_context};
 use crate::Wandb;
 use crate::catalog::{
-    self, ArtifactChange, Id, Kind, ManifestKind, NO_PROJECT, NewArtifact, NewManifest,
-    RunLocation, WholeArtifact,
+    self, ArtifactChange, ManifestKind, NO_PROJECT, NewArtifact, NewManifest, RunLocation,
+    WholeArtifact,
 };
 use crate::storage::{MAX_MANIFEST_BYTES, is_file_path, merge_manifests};
 
@@ -83,7 +83,11 @@ impl ArtifactMutation {
             sequence_client_id: input.sequence_client_id.map(|id| id.0),
             collection,
         };
-        let artifact = request.state.catalog.create_artifact(new).await?;
+        let mut artifact = request.state.catalog.create_artifact(new).await?;
+        if artifact.version.is_some() && lost_file(request, &artifact).await?.is_some() {
+            // To this client the artifact is pending: it uploads the files again.
+            artifact.version = None;
+        }
         Ok(Some(CreateArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
 
@@ -94,7 +98,7 @@ impl ArtifactMutation {
         input: CreateArtifactManifestInput,
     ) -> async_graphql::Result<Option<CreateArtifactManifestPayload>> {
         let request = request_context(ctx);
-        let artifact = writable(request, &input.artifact_id).await?;
+        let artifact: catalog::Artifact = request.writable(&input.artifact_id).await?;
         let base_id = base(request, input.base_artifact_id.as_ref()).await?;
         check_digest(&input.digest)?;
         if !is_file_path(&input.name) {
@@ -119,17 +123,13 @@ impl ArtifactMutation {
         input: UpdateArtifactManifestInput,
     ) -> async_graphql::Result<Option<UpdateArtifactManifestPayload>> {
         let request = request_context(ctx);
-        let unknown = || ApiError::not_found("manifest not found");
-        let id = Id::parse(Kind::Manifest, &input.artifact_manifest_id).ok_or_else(unknown)?;
-        let manifest = request.state.catalog.manifest(id).await?.ok_or_else(unknown)?;
-        let artifact_id = ID(Id::new(Kind::Artifact, manifest.artifact_id).to_string());
-        writable(request, &artifact_id).await?;
+        let manifest: catalog::Manifest = request.writable(&input.artifact_manifest_id).await?;
         let base_id = base(request, input.base_artifact_id.as_ref()).await?;
         if let Some(digest) = &input.digest {
             check_digest(digest)?;
         }
         let catalog = &request.state.catalog;
-        let manifest = catalog.update_manifest(id, input.digest, base_id).await?;
+        let manifest = catalog.update_manifest(manifest.id, input.digest, base_id).await?;
         let artifact_manifest = manifest.map(ArtifactManifest);
         Ok(Some(UpdateArtifactManifestPayload { artifact_manifest }))
     }
@@ -147,7 +147,7 @@ impl ArtifactMutation {
         }
         let mut files = Vec::new();
         for spec in input.artifact_files {
-            let artifact = writable(request, &spec.artifact_id).await?;
+            let artifact: catalog::Artifact = request.writable(&spec.artifact_id).await?;
             if !is_file_path(&spec.name) {
                 let message = format!("{:?} is not a valid file path", spec.name);
                 return Err(ApiError::bad_request(message).into());
@@ -175,10 +175,16 @@ impl ArtifactMutation {
         input: CommitArtifactInput,
     ) -> async_graphql::Result<Option<CommitArtifactPayload>> {
         let request = request_context(ctx);
-        let artifact = writable(request, &input.artifact_id).await?;
+        let artifact: catalog::Artifact = request.writable(&input.artifact_id).await?;
         let artifact = match artifact.version {
-            Some(_) => artifact,
             None => commit(&request.state, artifact).await?,
+            Some(_) => match lost_file(request, &artifact).await? {
+                None => artifact,
+                Some(name) => {
+                    let message = format!("the file {name:?} of the artifact is not uploaded");
+                    return Err(ApiError::bad_request(message).into());
+                }
+            },
         };
         Ok(Some(CommitArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
@@ -190,7 +196,7 @@ impl ArtifactMutation {
         input: UseArtifactInput,
     ) -> async_graphql::Result<Option<UseArtifactPayload>> {
         let request = request_context(ctx);
-        let artifact = readable(request, &input.artifact_id).await?;
+        let artifact: catalog::Artifact = request.readable(&input.artifact_id).await?;
         let entity = request.entity(input.entity_name);
         request.check_write(&entity)?;
         let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
@@ -206,7 +212,7 @@ impl ArtifactMutation {
         input: UpdateArtifactInput,
     ) -> async_graphql::Result<Option<UpdateArtifactPayload>> {
         let request = request_context(ctx);
-        let artifact = writable(request, &input.artifact_id).await?;
+        let artifact: catalog::Artifact = request.writable(&input.artifact_id).await?;
         let catalog = &request.state.catalog;
         if let Some(aliases) = input.aliases.filter(|_| artifact.version.is_some()) {
             let wanted: Vec<String> = aliases.into_iter().map(|alias| alias.alias).collect();
@@ -232,7 +238,7 @@ impl ArtifactMutation {
         input: DeleteArtifactInput,
     ) -> async_graphql::Result<Option<DeleteArtifactPayload>> {
         let request = request_context(ctx);
-        let artifact = writable(request, &input.artifact_id).await?;
+        let artifact: catalog::Artifact = request.writable(&input.artifact_id).await?;
         let with_aliases = input.delete_aliases == Some(true);
         request.state.catalog.delete_artifact(artifact.clone(), with_aliases).await?;
         Ok(Some(DeleteArtifactPayload { artifact: Some(Artifact(artifact)) }))
@@ -244,7 +250,7 @@ impl ArtifactMutation {
         input: AddAliasesInput,
     ) -> async_graphql::Result<Option<AddAliasesPayload>> {
         let request = request_context(ctx);
-        let artifact = writable(request, &input.artifact_id).await?;
+        let artifact: catalog::Artifact = request.writable(&input.artifact_id).await?;
         let aliases = input.aliases.into_iter().map(|alias| alias.alias).collect();
         request.state.catalog.change_aliases(artifact, aliases, Vec::new()).await?;
         Ok(Some(AddAliasesPayload { success: true }))
@@ -256,7 +262,7 @@ impl ArtifactMutation {
         input: DeleteAliasesInput,
     ) -> async_graphql::Result<Option<DeleteAliasesPayload>> {
         let request = request_context(ctx);
-        let artifact = writable(request, &input.artifact_id).await?;
+        let artifact: catalog::Artifact = request.writable(&input.artifact_id).await?;
         let aliases = input.aliases.into_iter().map(|alias| alias.alias).collect();
         request.state.catalog.change_aliases(artifact, Vec::new(), aliases).await?;
         Ok(Some(DeleteAliasesPayload { success: true }))
@@ -282,25 +288,10 @@ fn changed_tags(
     Some(changed)
 }
 
-/// Returns an artifact if the caller may read it.
-async fn readable(request: &RequestContext, id: &str) -> Result<catalog::Artifact, ApiError> {
-    let unknown = || ApiError::not_found("artifact not found");
-    let id = Id::parse(Kind::Artifact, id).ok_or_else(unknown)?;
-    let artifact = request.state.catalog.artifact(id).await?;
-    artifact.filter(|found| request.sees(&found.collection.project.entity)).ok_or_else(unknown)
-}
-
-/// Returns an artifact if the caller may write it.
-async fn writable(request: &RequestContext, id: &str) -> Result<catalog::Artifact, ApiError> {
-    let artifact = readable(request, id).await?;
-    request.check_write(&artifact.collection.project.entity)?;
-    Ok(artifact)
-}
-
 /// Returns the id of the artifact that another one is based on.
 async fn base(request: &RequestContext, id: Option<&ID>) -> Result<Option<i64>, ApiError> {
     match id.filter(|id| !id.is_empty()) {
-        Some(id) => readable(request, id).await.map(|base| Some(base.id)),
+        Some(id) => request.readable(id).await.map(|base: catalog::Artifact| Some(base.id)),
         None => Ok(None),
     }
 }
@@ -311,6 +302,27 @@ fn check_digest(digest: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::bad_request(format!("{digest:?} is not an MD5 in base64")))
+}
+
+/// Returns the name of a file of an artifact, or of its manifest, whose content was lost.
+async fn lost_file(
+    request: &RequestContext,
+    artifact: &catalog::Artifact,
+) -> Result<Option<String>, ApiError> {
+    let catalog = &request.state.catalog;
+    let files = catalog.artifact_files(artifact.id).await?;
+    let files = files.into_iter().map(|file| (file.name, file.sha256));
+    let manifest = catalog.current_manifest(artifact.id).await?;
+    let manifest = manifest.map(|manifest| (manifest.name, manifest.sha256));
+    for (name, sha256) in files.chain(manifest) {
+        request.execution.check()?;
+        if let Some(sha256) = sha256
+            && !request.state.has_file(&sha256).await
+        {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 async fn commit(state: &Wandb, artifact: catalog::Artifact) -> Result<catalog::Artifact, ApiError> {

@@ -11,7 +11,7 @@ use streamtable_store::{ReadRow, SqlQuery, TableInfo};
 
 use streamtable_server_core::ApiError;
 
-use crate::Wandb;
+use super::RequestContext;
 
 /// Number of rows per read from the store.
 const CHUNK: usize = 4096;
@@ -30,6 +30,7 @@ pub(super) type Place = (i64, u64);
 
 /// The rows of a table by their steps. Rows without steps of their own are numbered by their index.
 pub(super) struct Places<'a> {
+    pub(super) request: &'a RequestContext,
     pub(super) table: &'a TablePath,
     pub(super) info: &'a TableInfo,
     /// Whether rows are identified by their own steps.
@@ -40,7 +41,6 @@ impl Places<'_> {
     /// Returns the places of the first `limit` rows with a step in `steps`, in step order.
     pub(super) async fn find(
         &self,
-        state: &Wandb,
         steps: Range<i64>,
         limit: usize,
     ) -> Result<Vec<Place>, ApiError> {
@@ -60,13 +60,13 @@ impl Places<'_> {
                 min = steps.start.max(-i64::MAX),
                 max = steps.end,
             );
-            let found = self.query(state, sql).await?;
+            let found = self.query(sql).await?;
             return Ok(found.into_iter().map(|(step, at)| (step, at as u64)).collect());
         }
         if self.has_holes() {
             let sql =
                 format!("SELECT {position}, {position} FROM {table} LIMIT {count} OFFSET {index}");
-            let found = self.query(state, sql).await?.into_iter().zip(index..);
+            let found = self.query(sql).await?.into_iter().zip(index..);
             return Ok(found.map(|((_, at), step)| (step, at as u64)).collect());
         }
         let end = self.info.end.min((index as u64).saturating_add(count));
@@ -76,14 +76,15 @@ impl Places<'_> {
     /// Reads the rows at the given places, in their order.
     pub(super) async fn read(
         &self,
-        state: &Wandb,
         places: &[Place],
         mut each: impl FnMut(Numbered) -> Result<(), ApiError> + Send,
     ) -> Result<(), ApiError> {
         for places in runs(places) {
+            self.request.execution.pause().await?;
             let (from, end) = (places[0].1, places[places.len() - 1].1 + 1);
             let mut wanted = places.iter().copied().peekable();
-            let rows = state.store.read(self.table, from, (end - from) as usize).await?;
+            let rows =
+                self.request.state.store.read(self.table, from, (end - from) as usize).await?;
             for row in rows {
                 if let Some((step, _)) = wanted.next_if(|(_, at)| *at == row.position) {
                     each((step, row))?;
@@ -96,7 +97,6 @@ impl Places<'_> {
     /// Reads the first `limit` rows in order of arrival, or every `stride`-th block of them.
     pub(super) async fn scan(
         &self,
-        state: &Wandb,
         limit: u64,
         stride: u64,
         mut each: impl FnMut(Numbered) -> Result<(), ApiError> + Send,
@@ -107,7 +107,8 @@ impl Places<'_> {
         let size = size.min(usize::try_from(limit).unwrap_or(size));
         let (mut from, mut index) = (0, 0_i64);
         while from < self.info.end && (index as u64) < limit {
-            let rows = state.store.read(self.table, from, size).await?;
+            self.request.execution.pause().await?;
+            let rows = self.request.state.store.read(self.table, from, size).await?;
             let Some(last) = rows.last().map(|row| row.position) else { break };
             for row in rows {
                 let own = row.step.filter(|_| self.has_steps);
@@ -132,16 +133,16 @@ impl Places<'_> {
         (parts.map(quoted).join("."), quoted(&self.info.position_column()))
     }
 
-    async fn query(&self, state: &Wandb, sql: String) -> Result<Vec<(i64, i64)>, ApiError> {
+    async fn query(&self, sql: String) -> Result<Vec<(i64, i64)>, ApiError> {
         let query = SqlQuery {
             sql,
             home: None,
             entities: Some(vec![self.table.entity().to_owned()]),
             timeout: TIMEOUT,
             positions: true,
-            owner: None,
+            owner: Some(self.request.principal.owner()),
         };
-        let mut batches = state.store.query(query).await?.batches;
+        let mut batches = self.request.state.store.query(query).await?.batches;
         let mut found = Vec::new();
         while let Some(batch) = batches.try_next().await? {
             let column = |i: usize| batch.column(i).as_primitive::<Int64Type>().values();

@@ -6,7 +6,7 @@ use super::artifact::{Artifact, ArtifactCollection};
 use super::project::{Project, ProjectConnection};
 use super::request_context;
 use super::user::{Entity, ServerInfo, ServerSettings, User, UserConnection};
-use crate::catalog::{Id, Kind};
+use crate::catalog::{self, Id, Kind};
 
 pub(super) struct Query;
 
@@ -71,11 +71,7 @@ impl Query {
     }
 
     async fn artifact(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<Artifact>> {
-        let request = request_context(ctx);
-        let Some(id) = Id::parse(Kind::Artifact, &id) else { return Ok(None) };
-        let found = request.state.catalog.artifact(id).await?;
-        let found = found.filter(|found| request.sees(&found.collection.project.entity));
-        Ok(found.map(Artifact))
+        Ok(request_context(ctx).by_id(&id).await?.map(Artifact))
     }
 
     async fn artifact_collection(
@@ -83,10 +79,7 @@ impl Query {
         ctx: &Context<'_>,
         id: ID,
     ) -> async_graphql::Result<Option<ArtifactCollection>> {
-        let request = request_context(ctx);
-        let Some(id) = Id::parse(Kind::Collection, &id) else { return Ok(None) };
-        let found = request.state.catalog.collection_by_id(id).await?;
-        let found = found.filter(|found| request.sees(&found.project.entity));
+        let found: Option<catalog::Collection> = request_context(ctx).by_id(&id).await?;
         Ok(found.map(ArtifactCollection::from))
     }
 

@@ -42,8 +42,8 @@ impl Run {
         Self { run, is_bucket: true, is_started: false }
     }
 
-    async fn rows(&self, ctx: &Context<'_>) -> Result<History, ApiError> {
-        History::of(&request_context(ctx).state, &self.run).await
+    async fn rows<'a>(&self, ctx: &Context<'a>) -> Result<History<'a>, ApiError> {
+        History::of(request_context(ctx), &self.run).await
     }
 
     /// Returns the state of a run. A running run without a recent heartbeat counts as crashed.
@@ -192,7 +192,7 @@ impl Run {
 
     /// The last row, as a list of JSON texts.
     async fn history_tail(&self, ctx: &Context<'_>) -> async_graphql::Result<JsonString> {
-        let last = self.rows(ctx).await?.last(&request_context(ctx).state).await?;
+        let last = self.rows(ctx).await?.last().await?;
         Ok(list_of_texts(last))
     }
 
@@ -205,7 +205,7 @@ impl Run {
 
     async fn history_keys(&self, ctx: &Context<'_>) -> async_graphql::Result<Json> {
         // Not through `serde_json::Value`, which does not keep the column order.
-        let keys = self.rows(ctx).await?.keys(&request_context(ctx).state).await?;
+        let keys = self.rows(ctx).await?.keys().await?;
         Ok(Json(async_graphql::to_value(keys)?))
     }
 
@@ -218,15 +218,14 @@ impl Run {
         max_step: Option<Int64>,
         samples: Option<i32>,
     ) -> async_graphql::Result<Vec<String>> {
-        let state = &request_context(ctx).state;
         let history = self.rows(ctx).await?;
         let limit = usize::try_from(samples.unwrap_or(SAMPLES)).unwrap_or(0);
         if min_step.is_none() && max_step.is_none() {
-            return Ok(history.sample_lines(state, limit).await?);
+            return Ok(history.sample_lines(limit).await?);
         }
         let min = min_step.map_or(i64::MIN, |step| step.0);
         let max = max_step.map_or(i64::MAX, |step| step.0);
-        Ok(history.lines(state, min, max, limit).await?)
+        Ok(history.lines(min, max, limit).await?)
     }
 
     /// Sampled rows as objects with the requested keys, one list per specification.
@@ -238,7 +237,7 @@ impl Run {
         let history = self.rows(ctx).await?;
         let mut lists = Vec::new();
         for spec in specs.iter().take(history::MAX_SPECS) {
-            let rows = history.sample(&request_context(ctx).state, &spec.0).await?;
+            let rows = history.sample(&spec.0).await?;
             lists.push(Json(Json_::List(rows)));
         }
         Ok(lists)
@@ -255,7 +254,7 @@ impl Run {
         let keys = live_keys.unwrap_or_default();
         let is_probe = keys == ["_step"] && ctx.field().alias().is_none();
         let limit = if is_probe { 1 } else { u64::MAX };
-        let rows = self.rows(ctx).await?.live(&request_context(ctx).state, &keys, limit).await?;
+        let rows = self.rows(ctx).await?.live(&keys, limit).await?;
         Ok(ParquetHistory { parquet_urls: Vec::new(), live_data: Json(Json_::List(rows)) })
     }
 
@@ -350,12 +349,11 @@ impl Run {
         after: Option<String>,
         first: Option<i32>,
     ) -> async_graphql::Result<InputArtifactConnection> {
-        let all = request_context(ctx).state.catalog.inputs_of_run(self.run.id).await?;
-        Ok(InputArtifactConnection::page(
-            all.into_iter().map(Artifact).collect(),
-            after.as_deref(),
-            first,
-        ))
+        let request = request_context(ctx);
+        let all = request.state.catalog.inputs_of_run(self.run.id).await?.into_iter();
+        let seen = all.filter(|found| request.sees(&found.collection.project.entity));
+        let seen = seen.map(Artifact).collect();
+        Ok(InputArtifactConnection::page(seen, after.as_deref(), first))
     }
 }
 

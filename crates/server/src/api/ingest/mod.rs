@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use streamtable_format::json::Splitter;
-use streamtable_schema::ColumnPolicy;
-use streamtable_store::LineNumber;
+use streamtable_schema::{ColumnPolicy, TablePath};
+use streamtable_store::{LineNumber, check_writer};
 use streamtable_wire::COLUMNS_HEADER;
 use tokio::time::timeout_at;
 use uuid::Uuid;
@@ -41,7 +41,7 @@ pub(super) async fn append(
     body: Body,
 ) -> Result<Response, ApiError> {
     let table = table.require(Right::Write, &principal)?;
-    let (writer, offset) = writer(&headers)?;
+    let (writer, offset) = writer(&headers, &table)?;
     let columns = columns(&headers)?;
     let mut body = Inflated::new(body, &headers, MAX_BODY_BYTES)?;
     let mut upload = Upload::new(state.store.clone(), table, writer, offset, columns).await?;
@@ -82,7 +82,7 @@ async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiErro
 }
 
 /// Returns the writer and the number of its first row: a new writer if the request names none.
-fn writer(headers: &HeaderMap) -> Result<(String, LineNumber), ApiError> {
+fn writer(headers: &HeaderMap, table: &TablePath) -> Result<(String, LineNumber), ApiError> {
     match (text(headers, &STREAM_WRITER)?, text(headers, &STREAM_OFFSET)?) {
         (None, None) => Ok((Uuid::new_v4().to_string(), LineNumber::default())),
         (Some(writer), Some(offset)) => {
@@ -93,6 +93,8 @@ fn writer(headers: &HeaderMap) -> Result<(String, LineNumber), ApiError> {
                     "Stream-Writer must be 1 to 128 visible ASCII characters, such as a UUID",
                 ));
             }
+            check_writer(table, writer)
+                .map_err(|error| ApiError::bad_request(format!("Stream-Writer: {error}")))?;
             let offset = offset.parse().map_err(|_| {
                 ApiError::bad_request("Stream-Offset must be the number of the first row, from 0")
             })?;
