@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { before } from "node:test";
 
-import { gridOf, screenshot, settled } from "./browser.mjs";
+import { gridOf, openRow, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, server, testsWithin } from "./setup.mjs";
 
@@ -42,7 +42,7 @@ const STATES = {
   row: [
     "table",
     async (page) => {
-      await page.locator("perspective-viewer-datagrid tbody td").nth(1).dblclick();
+      await openRow(page.locator("perspective-viewer-datagrid tbody td").nth(1));
       await page.locator("aside.drawer dl").waitFor();
     },
   ],

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before } from "node:test";
 
-import { column, gridOf, headers, read, restore, screenshot, settled } from "./browser.mjs";
+import { column, gridOf, headers, openRow, read, restore, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, server, testsWithin } from "./setup.mjs";
 
@@ -198,7 +198,7 @@ test("the details of a row have exact values", async () => {
   assert.equal(await shown("inf"), "−∞");
   assert.equal(await shown("none"), "");
   assert.deepEqual((await column(page, "mixed")).slice(0, 2), ["1", "text"]);
-  await page.locator("perspective-viewer-datagrid tbody td").nth(1).dblclick();
+  await openRow(page.locator("perspective-viewer-datagrid tbody td").nth(1));
   const drawer = page.getByLabel("Row 0", { exact: true });
   await drawer.getByText("18446744073709551617").waitFor();
   assert.ok((await drawer.textContent()).includes(long));
@@ -356,7 +356,7 @@ test("hostile names and cells are harmless", async () => {
   await gridOf(page);
   const shown = await headers(page);
   assert.ok(shown.includes(names[0]) && shown.includes(names[1]), JSON.stringify(shown).slice(0, 500));
-  await page.locator("perspective-viewer-datagrid tbody td").first().dblclick();
+  await openRow(page.locator("perspective-viewer-datagrid tbody td").first());
   await page.getByLabel("Row 0", { exact: true }).getByText("drop table").waitFor();
   await restore(page, { sort: [[names[2], "desc"]] });
   await restore(page, { sort: [], filter: [[names[3], "==", "<img src=x onerror=window.hacked=1>"]] });

@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
 
+import { until } from "./server.mjs";
+
 const SCREENSHOTS = process.env.SCREENSHOTS ?? join(tmpdir(), "streamtable-screenshots");
 const ARGS = [
   "--disable-background-networking",
@@ -95,6 +97,15 @@ export function settled(page) {
 
 export async function screenshot(page, name) {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+}
+
+/** Opens the details of a row. A double click while the grid is redrawn may be lost. */
+export async function openRow(cell) {
+  await until("the details of a row are open", async () => {
+    await cell.dblclick();
+    const drawer = cell.page().locator("aside.drawer");
+    return drawer.waitFor({ timeout: 3_000 }).then(() => true, () => false);
+  }, 30_000);
 }
 
 /** Waits until the page's grid shows rows. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { gridOf, screenshot, settled } from "./browser.mjs";
+import { gridOf, openRow, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, numbered, server, testsWithin } from "./setup.mjs";
 
@@ -136,7 +136,7 @@ async function clickPanels(page, document, path) {
   for (const { id } of document.panels.filter((panel) => panel.kind === "grid")) {
     // A panel that is out of sight draws nothing.
     await page.locator(`[data-panel=${id}]`).scrollIntoViewIfNeeded();
-    await page.locator(`[data-panel=${id}] perspective-viewer-datagrid tbody td`).first().dblclick();
+    await openRow(page.locator(`[data-panel=${id}] perspective-viewer-datagrid tbody td`).first());
     await page.locator("aside.drawer").waitFor();
     await page.getByRole("button", { name: "Close", exact: true }).click();
   }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { column, gridOf, headers, read, screenshot, settled } from "./browser.mjs";
+import { column, gridOf, headers, openRow, read, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, server, testsWithin } from "./setup.mjs";
 
@@ -98,7 +98,7 @@ test("sounds and films play", async () => {
   await shown.keyboard.press("Escape");
 
   // A row in full has both.
-  await shown.locator("perspective-viewer-datagrid tbody td").first().dblclick();
+  await openRow(shown.locator("perspective-viewer-datagrid tbody td").first());
   const drawer = shown.getByLabel("Row 0", { exact: true });
   await drawer.locator("audio").waitFor();
   await drawer.locator("video").waitFor();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { column, gridOf, headers, read, screenshot, settled } from "./browser.mjs";
+import { column, gridOf, headers, openRow, read, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { PNG, browser, numbered, server, testsWithin } from "./setup.mjs";
 
@@ -216,7 +216,7 @@ test("details and the mark follow the view's order while rows come", async () =>
     return ms?.every((it, i) => i === 0 || it >= ms[i - 1]) && (await column(page, "ms"))[1] === `${ms[1]} ms`;
   });
   const order = (await read(page, ["n"])).n;
-  await cell(3).dblclick();
+  await openRow(cell(3));
   const drawer = page.locator("aside.drawer");
   await drawer.getByText(`Row ${order[3]}`).waitFor();
   await drawer.getByRole("button", { name: "Row after" }).click();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { column, gridOf, restore, screenshot, settled } from "./browser.mjs";
+import { column, gridOf, openRow, restore, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, numbered, server, testsWithin } from "./setup.mjs";
 
@@ -147,7 +147,7 @@ test("details follow the chosen row, open nested values, filter by a value, and 
   await restore(page, { sort: [["n", "desc"]] });
   await until("sorted", async () => (await column(page, "n"))[0] === "19");
   const cell = (at) => grid(page).locator("tbody tr").nth(at).locator("td").nth(1);
-  await cell(0).dblclick();
+  await openRow(cell(0));
   const drawer = page.locator("aside.drawer");
   await drawer.getByText("Row 19").waitFor();
   await drawer.locator(".scores li").nth(1).waitFor();

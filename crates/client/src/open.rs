@@ -206,7 +206,7 @@ pub(crate) async fn open_at_backend(
     for attempt in 1.. {
         let left = deadline.saturating_duration_since(Instant::now());
         let open = Open { name: name.clone(), timeout: left };
-        match tokio::time::timeout_at(deadline, backend.open(open)).await {
+        match tokio::time::timeout_at(deadline + GRACE, backend.open(open)).await {
             Ok(Err(OpenError::Unavailable { reason, .. })) => last_reason = reason,
             Ok(other) => return other,
             Err(_) => break,
@@ -217,6 +217,9 @@ pub(crate) async fn open_at_backend(
     }
     Err(OpenError::Unavailable { waited: start.elapsed(), reason: last_reason })
 }
+
+/// How long after its deadline a backend may return why it has failed.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// The time left before a deadline in which one more attempt makes no sense.
 const TOO_LATE: Duration = Duration::from_millis(50);
