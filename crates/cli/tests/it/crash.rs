@@ -226,12 +226,12 @@ fn a_second_signal_stops_the_server_at_once() {
     let key = netrc.split_whitespace().skip_while(|word| *word != "password").nth(1).unwrap();
     let head = format!(
         "POST /graphql HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {key}\r\n\
-         Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"
+         Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
     );
     held.write_all(head.as_bytes()).unwrap();
-    // A later connection is accepted, so the first request is being served.
-    until("the server accepts connections", || TcpStream::connect(&addr).is_ok());
-    std::thread::sleep(Duration::from_millis(100));
+    let mut asked = [0; 25];
+    held.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     let start = Instant::now();
     signal(&child, "TERM");
     until("the server accepts no more connections", || TcpStream::connect(&addr).is_err());

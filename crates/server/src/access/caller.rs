@@ -9,10 +9,11 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use hyper::body::Frame;
 use streamtable_server_core::Core;
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::{ApiError, Principal};
@@ -25,6 +26,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(15);
 pub(crate) struct Caller {
     pub(crate) principal: Principal,
     parts: Parts,
+    /// Changes with each revocation since before the credentials were checked.
+    revocations: watch::Receiver<()>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller
@@ -34,22 +37,22 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let revocations = Core::from_ref(state).catalog.revocations();
         let principal = Principal::from_request_parts(parts, state).await?;
-        Ok(Self { principal, parts: credentials(parts) })
+        Ok(Self { principal, parts: credentials(parts), revocations })
     }
 }
 
 impl Caller {
     /// Returns when the credentials are no longer valid, or give other rights.
     pub(crate) async fn revoked(mut self, core: Core) {
-        let mut revocations = core.catalog.revocations();
         let mut interval = interval_at(Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = interval.tick() => {}
                 // The sender is part of `core`, so this cannot fail.
-                _ = revocations.changed() => {}
+                _ = self.revocations.changed() => {}
             }
             let is_valid = match Principal::from_request_parts(&mut self.parts, &core).await {
                 Ok(now) => now == self.principal,
@@ -84,8 +87,10 @@ pub(crate) async fn end_with_access(
     if response.body().size_hint().exact().is_some() {
         return response;
     }
-    let Ok(caller) = Caller::from_request_parts(&mut kept, &core).await else {
-        return response;
+    let caller = match Caller::from_request_parts(&mut kept, &core).await {
+        Ok(caller) => caller,
+        // All routes with such responses need credentials: these were valid until now.
+        Err(error) => return error.into_response(),
     };
     let revoked = Box::pin(caller.revoked(core));
     response.map(|body| Body::new(EndingBody { body, revoked }))
