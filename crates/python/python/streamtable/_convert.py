@@ -10,13 +10,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, ValuesView
 from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any, TypeVar
-from uuid import UUID
 
 from ._media import Media, media_of
 from ._native import MediaStats, Recovered, Stats
@@ -68,11 +65,11 @@ def simplify(value: Any) -> object:
         return value.isoformat()
     if isinstance(value, timedelta):
         return _seconds(value)
-    if isinstance(value, Decimal):
+    if _is_of(value, "decimal", "Decimal"):
         return float("nan") if value.is_nan() else float(value)
-    if isinstance(value, Fraction):
+    if _is_of(value, "fractions", "Fraction"):
         return float(value)
-    if isinstance(value, UUID):
+    if _is_of(value, "uuid", "UUID"):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         kind = type(value).__qualname__
@@ -108,6 +105,12 @@ def simplify(value: Any) -> object:
         f"a value of type {kind} cannot be stored in a table; convert it to a number, a string, a list, "
         "a dict or media, or register a conversion with streamtable.register"
     )
+
+
+def _is_of(value: Any, module: str, name: str) -> bool:
+    """Return whether a value is of a class of a module, without importing it."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(value, kind)
 
 
 _registered: dict[type, Callable[[Any], object]] = {}

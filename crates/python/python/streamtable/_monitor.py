@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
@@ -16,6 +15,7 @@ from ._follow import AsyncItems, Items, Managed, follow_stream, is_manager, is_s
 from ._llm import Prices, cost_of, facts_of
 from ._loggable import SECRETS, Redact, as_repr, loggable, redactor
 from ._outbox import Outbox
+from ._process import warn
 from ._record import Record, is_off
 from ._table import StreamTable
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     _P = ParamSpec("_P")
-
-_log = logging.getLogger("streamtable")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -184,7 +182,7 @@ class monitor:
                 # The call itself raises the better error.
                 return record
             except Exception as error:
-                _log.warning("the inputs of %s are not logged: %r", name, error)
+                warn("the inputs of %s are not logged: %r", name, error)
                 return record
             record.inputs = self._processed("input_preprocessor", self._inputs, inputs, name)
             record._has_converted_inputs = record.inputs is not None
@@ -294,7 +292,7 @@ class monitor:
             return self._loggable(processor(value))
         except Exception as error:
             # Not the value itself, because a processor may have to remove secrets from it.
-            _log.warning("the %s of %s failed, and null is logged: %r", kind, name, error)
+            warn("the %s of %s failed, and null is logged: %r", kind, name, error)
             return None
 
     def _log(self, record: Record) -> None:
@@ -330,7 +328,7 @@ class monitor:
             row.update(self._loggable(more))
             self._outbox.put(row)
         except Exception as error:
-            _log.warning("a call of %s was not logged: %s", record.name, error)
+            warn("a call of %s was not logged: %s", record.name, error)
 
     def feedback(self, record_id: str, **scores: Any) -> None:
         """Log a row of scores for a record, by the record's ``id``, as :meth:`Record.feedback` does.

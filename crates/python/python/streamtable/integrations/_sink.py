@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from .._loggable import SECRETS, Redact, loggable, redactor
 from .._outbox import Outbox
+from .._process import warn
 from .._table import StreamTable
-
-_log = logging.getLogger("streamtable")
 
 
 class Sink:
@@ -31,7 +29,7 @@ class Sink:
         try:
             self._outbox.put(loggable(dict(row), self._hide))
         except Exception as error:
-            _log.warning("a row was not logged to %s: %s", self._outbox, error)
+            warn("a row was not logged to %s: %s", self._outbox, error)
         finally:
             self._busy.is_putting = False
 
