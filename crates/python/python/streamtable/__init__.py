@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         StreamTableError,
         TableFinishedError,
         TableNameError,
+        TimestampWarning,
         UnavailableError,
     )
     from ._instrument import instrument
@@ -75,6 +76,7 @@ __all__ = [
     "StreamTableError",
     "TableFinishedError",
     "TableNameError",
+    "TimestampWarning",
     "UnavailableError",
     "Video",
     "__version__",
@@ -94,7 +96,8 @@ _MODULES = {
     "_errors": (
         "AuthenticationError", "BufferFullError", "FlushError", "FlushTimeoutError", "LogError", "OpenError",
         "ReadError", "RefusedRow", "RowError", "RowTypeError", "RowsRejectedWarning", "SpoolError",
-        "StreamStoppedError", "StreamTableError", "TableFinishedError", "TableNameError", "UnavailableError",
+        "StreamStoppedError", "StreamTableError", "TableFinishedError", "TableNameError",
+        "TimestampWarning", "UnavailableError",
     ),
     "_instrument": ("instrument",),
     "_media": ("Audio", "Html", "Image", "Markdown", "Media", "Video"),

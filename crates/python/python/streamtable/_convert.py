@@ -22,6 +22,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _PLAIN = frozenset((type(None), bool, int, float, str, list, tuple, dict))
 
+_EXACT_DIGITS = 15
+"""Maximum number of significant digits that every float keeps."""
+
+_MAX_EXPONENT = 400
+"""Exponent of a decimal number above which its digits are not written out."""
+
 MAX_ARRAY = 65_536
 """Maximum number of elements of an array in a cell."""
 
@@ -66,7 +72,7 @@ def simplify(value: Any) -> object:
     if isinstance(value, timedelta):
         return _seconds(value)
     if _is_of(value, "decimal", "Decimal"):
-        return float("nan") if value.is_nan() else float(value)
+        return _decimal(value)
     if _is_of(value, "fractions", "Fraction"):
         return float(value)
     if _is_of(value, "uuid", "UUID"):
@@ -96,7 +102,8 @@ def simplify(value: Any) -> object:
         return list(value)
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
-    if type(value).__module__ == "ipaddress":
+    if type(value).__module__.split(".")[0] in ("ipaddress", "pydantic", "pydantic_core"):
+        # Addresses, URLs and secrets, whose text hides them.
         return str(value)
     if object in _registered:
         return simplify(_registered[object](value))
@@ -111,6 +118,20 @@ def _is_of(value: Any, module: str, name: str) -> bool:
     """Return whether a value is of a class of a module, without importing it."""
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and isinstance(value, kind)
+
+
+def _decimal(value: Any) -> object:
+    """Convert a decimal number as the columns of frames are: without a loss of digits."""
+    if not value.is_finite():
+        return float("nan") if value.is_nan() else float(value)
+    if abs(value.adjusted()) > _MAX_EXPONENT:
+        return str(value)
+    text = format(value, "f")
+    whole, point, fraction = text.lstrip("-").partition(".")
+    if not point:
+        return int(text) if -(2**63) <= int(text) < 2**63 else text
+    digits = (whole + fraction.rstrip("0")).lstrip("0")
+    return float(text) if len(digits) <= _EXACT_DIGITS else text
 
 
 _registered: dict[type, Callable[[Any], object]] = {}
@@ -300,7 +321,7 @@ def _array(value: Any, numpy: Any) -> object:
         if value.ndim == 0:
             return _numpy_scalar(value[()], numpy)
         return [_array(item, numpy) if item.ndim else _numpy_scalar(item[()], numpy) for item in value]
-    if kind in "biuUO":
+    if kind in "biuUOT":
         return simplify(value.tolist())
     if kind == "f":
         return simplify(value.astype("float64").tolist())

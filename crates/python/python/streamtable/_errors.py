@@ -133,6 +133,16 @@ class RowsRejectedWarning(UserWarning):
     """The server rejected rows of a table that was finished and has no ``on_reject``."""
 
 
+class TimestampWarning(UserWarning):
+    """The first row of a table has a column ``timestamp`` that is no time.
+
+    The column of this name is the time of a row: a ``datetime`` that the row has, otherwise the time at
+    which it was logged. Another value is stored in the column ``timestamp_``.
+
+    >>> table.log({"timestamp": "yesterday"})                           # doctest: +SKIP
+    """
+
+
 def add_note(error: BaseException, note: str) -> None:
     """Add a note to an exception, as ``BaseException.add_note`` of Python 3.11 does."""
     error.__notes__ = [*getattr(error, "__notes__", ()), note]  # type: ignore[attr-defined, unused-ignore]

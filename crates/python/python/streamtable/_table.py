@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+_OWN = ("_arguments", "_extra", "_has_context", "_is_checked")
+"""The attributes that the constructor sets."""
+
 
 class StreamTable(Reader):
     """A table to which rows are appended.
@@ -135,6 +138,8 @@ class StreamTable(Reader):
                 raise TableNameError(f"Cannot specify {name}: {table_name!r} already contains it")
         self._arguments = arguments
         self._extra = dict(extra or {})
+        self._has_context = False
+        self._is_checked = False
         self._open(
             table_name,
             project=project_name,
@@ -157,8 +162,8 @@ class StreamTable(Reader):
             on_reject=on_reject,
             quiet=quiet,
         )
-        if self._extra:
-            self._have_constants(True)
+        # For the first call of `log`, which checks its first row.
+        self._have_constants(True)
 
     if TYPE_CHECKING:
 
@@ -262,7 +267,7 @@ class StreamTable(Reader):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process opens the table again, as another writer.
-        state = {name: value for name, value in self.__dict__.items() if name not in ("_arguments", "_extra")}
+        state = {name: value for name, value in self.__dict__.items() if name not in _OWN}
         return _reopened, (type(self), self._arguments, state)
 
 
