@@ -32,9 +32,13 @@ class Media:
     kind: ClassVar[str] = ""
 
     data: bytes | None
+    """The bytes, unless the file is given by its path."""
     path: str | None
+    """The absolute path of the file, if it is given by its path."""
     format: str
+    """The format, as in the name of a file: ``png``."""
     caption: str | None
+    """The text below the media."""
 
     def __init__(self, source: Source, *, caption: str | None = None, format: str | None = None):
         if type(self) is Media:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
-from ._errors import RowError
+from ._fitting import log_fitting
 from ._follow import AsyncItems, Items, Managed, follow_stream, is_manager, is_stream
 from ._llm import Prices, cost_of, facts_of
 from ._loggable import SECRETS, Redact, as_repr, loggable, redactor
@@ -124,7 +123,7 @@ class monitor:
     ) -> None:
         if not isinstance(table, (str, StreamTable)):
             raise TypeError("call monitor with a table or its name: @monitor('me/shop/calls')")
-        self._outbox = Outbox(table, _log_fitting)
+        self._outbox = Outbox(table, log_fitting)
         self._name = name
         self._inputs = input_preprocessor
         self._output = output_postprocessor
@@ -375,36 +374,6 @@ def _by_name(
     if first in ("self", "cls"):
         inputs.pop(first, None)
     return inputs
-
-
-def _log_fitting(table: StreamTable, row: dict[str, Any]) -> bool:
-    """Log a row without waiting. Move values that do not fit their columns to others.
-
-    Returns ``False`` if the table must be opened first.
-    """
-    misfits: dict[str, Any] = {}
-    moved: set[str] = set()
-    while True:
-        try:
-            return table._log_now(row)
-        except RowError as error:
-            column = error.refused[0].column
-            if column == "misfit" or column is None or row.get(column) is None:
-                raise
-            value = row[column]
-            other = f"{column}_{_kind_of(value)}"
-            if column in moved or other in row:
-                misfits[column] = value
-                row = {**row, column: None, "misfit": json.dumps(misfits, default=as_repr)}
-            else:
-                moved.add(other)
-                row = {**row, column: None, other: value}
-
-
-def _kind_of(value: Any) -> str:
-    if isinstance(value, dict):
-        return "dict"
-    return "list" if isinstance(value, list) else "value"
 
 
 if TYPE_CHECKING:

@@ -85,6 +85,11 @@ class Outbox:
             self._changed.wait_for(lambda: not self._waiting, max(timeout, 0))
             return len(self._waiting)
 
+    @property
+    def table(self) -> StreamTable | None:
+        """The table, if it is open."""
+        return self._table
+
     def __str__(self) -> str:
         return repr(self._name or self._table)
 
