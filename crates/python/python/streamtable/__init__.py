@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ._native import __version__
 
 if TYPE_CHECKING:
+    from ._client import Client, Table
     from ._convert import register
     from ._errors import (
         AuthenticationError,
@@ -51,6 +52,7 @@ __all__ = [
     "Audio",
     "AuthenticationError",
     "BufferFullError",
+    "Client",
     "FlushError",
     "FlushTimeoutError",
     "Html",
@@ -74,6 +76,7 @@ __all__ = [
     "StreamStoppedError",
     "StreamTable",
     "StreamTableError",
+    "Table",
     "TableFinishedError",
     "TableNameError",
     "TimestampWarning",
@@ -92,6 +95,7 @@ __all__ = [
 # The modules of the names above, which are imported at the first use of one of their names, so that
 # `import streamtable` takes little time.
 _MODULES = {
+    "_client": ("Client", "Table"),
     "_convert": ("register",),
     "_errors": (
         "AuthenticationError", "BufferFullError", "FlushError", "FlushTimeoutError", "LogError", "OpenError",

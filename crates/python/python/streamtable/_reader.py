@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
 from . import _native, _read
-from ._errors import FlushTimeoutError, ReadError
+from ._errors import ReadError
 from ._read import Rows
 
 if TYPE_CHECKING:
@@ -38,8 +38,27 @@ class NotFoundError(ReadError):
     """The server has no such table."""
 
 
-class Reader(_native.StreamTable):
+class Reader:
     """The methods of a table that read rows."""
+
+    if TYPE_CHECKING:
+        # The class that reads has these.
+
+        @property
+        def entity_name(self) -> str: ...
+        @property
+        def project_name(self) -> str: ...
+        @property
+        def table_name(self) -> str: ...
+        @property
+        def base_url(self) -> str: ...
+        def _wait_for_rows(self, timeout: float) -> None: ...
+        def _request(
+            self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+        ) -> tuple[int, bytes]: ...
+        def _stream(
+            self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+        ) -> tuple[int, _native.Stream]: ...
 
     @property
     def path(self) -> str:
@@ -360,23 +379,6 @@ class Reader(_native.StreamTable):
         elif limit is not None:
             sql += f" limit {int(limit)}"
         return f"select {chosen}{sql}"
-
-    def _wait_for_rows(self, timeout: float) -> None:
-        """Wait until the rows logged here are stored, and those left by earlier processes."""
-        if self.is_finished:
-            return
-        until = time.monotonic() + timeout
-        stats = self.flush(timeout)
-        while stats.recovered.pending and self.stop_reason is None:
-            if time.monotonic() > until:
-                pending = stats.recovered.pending
-                error = FlushTimeoutError(
-                    f"{pending} rows of earlier processes are not stored within {timeout} s"
-                )
-                error.stats = stats
-                raise error
-            time.sleep(0.05)
-            stats = self.stats()
 
     def _nested_types(self, path: str, timeout: float) -> dict[str, Any]:
         return _read.nested_types(self._ask("GET", f"{path}/schema", timeout=timeout))

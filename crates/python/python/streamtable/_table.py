@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
+from . import _native
 from ._context import added
-from ._errors import ReadError, TableNameError
+from ._errors import FlushTimeoutError, ReadError, TableNameError
 from ._process import print_line
 from ._reader import Reader
 
@@ -43,7 +45,7 @@ _OWN = ("_arguments", "_extra", "_has_context", "_is_checked")
 """The attributes that the constructor sets."""
 
 
-class StreamTable(Reader):
+class StreamTable(Reader, _native.StreamTable):
     """A table to which rows are appended.
 
     The table is created with its first row. Rows are written to the local spool before ``log`` returns,
@@ -205,6 +207,23 @@ class StreamTable(Reader):
         link = self._login_link("/?" + urlsplit(self.url).query)
         webbrowser.open(link)
         return link
+
+    def _wait_for_rows(self, timeout: float) -> None:
+        """Wait until the rows logged here are stored, and those left by earlier processes."""
+        if self.is_finished:
+            return
+        until = time.monotonic() + timeout
+        stats = self.flush(timeout)
+        while stats.recovered.pending and self.stop_reason is None:
+            if time.monotonic() > until:
+                pending = stats.recovered.pending
+                error = FlushTimeoutError(
+                    f"{pending} rows of earlier processes are not stored within {timeout} s"
+                )
+                error.stats = stats
+                raise error
+            time.sleep(0.05)
+            stats = self.stats()
 
     def _login_link(self, place: str) -> str:
         """Return a link that logs a browser in once, and continues at a place on the server."""
