@@ -202,21 +202,38 @@ class Table(Reader):
         self._connection = connection
         self._names = names
 
-    if not TYPE_CHECKING:
-        # Declared by the base class.
-        entity_name = property(lambda self: self._names[0])
-        project_name = property(lambda self: self._names[1])
-        table_name = property(lambda self: self._names[2])
-        base_url = property(lambda self: self._connection.base_url)
+    @property
+    def entity_name(self) -> str:
+        """The user or team that owns the table."""
+        return self._names[0]
 
-        def _wait_for_rows(self, timeout):
-            """Do nothing: this program logs nothing here."""
+    @property
+    def project_name(self) -> str:
+        """The project."""
+        return self._names[1]
 
-        def _request(self, *question):
-            return self._connection._request(*question)
+    @property
+    def table_name(self) -> str:
+        """The name within the project."""
+        return self._names[2]
 
-        def _stream(self, *question):
-            return self._connection._stream(*question)
+    @property
+    def base_url(self) -> str:
+        """The URL of the server."""
+        return self._connection.base_url
+
+    def _wait_for_rows(self, timeout: float) -> None:
+        """Do nothing: this program logs nothing here."""
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+    ) -> tuple[int, bytes]:
+        return self._connection._request(method, path, body, accept, timeout)
+
+    def _stream(
+        self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+    ) -> tuple[int, _native.Stream]:
+        return self._connection._stream(method, path, body, accept, timeout)
 
     def describe(self) -> dict[str, Any]:
         """Return what the server says about the table: its ``rows``, ``bytes``, ``created_at`` and others.

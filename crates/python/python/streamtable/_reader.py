@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
@@ -41,24 +42,41 @@ class NotFoundError(ReadError):
 class Reader:
     """The methods of a table that read rows."""
 
-    if TYPE_CHECKING:
-        # The class that reads has these.
+    @property
+    @abstractmethod
+    def entity_name(self) -> str:
+        """The user or team that owns the table."""
 
-        @property
-        def entity_name(self) -> str: ...
-        @property
-        def project_name(self) -> str: ...
-        @property
-        def table_name(self) -> str: ...
-        @property
-        def base_url(self) -> str: ...
-        def _wait_for_rows(self, timeout: float) -> None: ...
-        def _request(
-            self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
-        ) -> tuple[int, bytes]: ...
-        def _stream(
-            self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
-        ) -> tuple[int, _native.Stream]: ...
+    @property
+    @abstractmethod
+    def project_name(self) -> str:
+        """The project."""
+
+    @property
+    @abstractmethod
+    def table_name(self) -> str:
+        """The name within the project."""
+
+    @property
+    @abstractmethod
+    def base_url(self) -> str:
+        """The URL of the server."""
+
+    @abstractmethod
+    def _wait_for_rows(self, timeout: float) -> None:
+        """Wait until the rows that this program has logged are stored."""
+
+    @abstractmethod
+    def _request(
+        self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+    ) -> tuple[int, bytes]:
+        """Return the status and the body of a response of the server."""
+
+    @abstractmethod
+    def _stream(
+        self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+    ) -> tuple[int, _native.Stream]:
+        """Return the status and the body of a response that comes in parts."""
 
     @property
     def path(self) -> str:

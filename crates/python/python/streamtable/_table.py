@@ -45,7 +45,7 @@ _OWN = ("_arguments", "_extra", "_has_context", "_is_checked")
 """The attributes that the constructor sets."""
 
 
-class StreamTable(Reader, _native.StreamTable):
+class StreamTable(_native.StreamTable, Reader):
     """A table to which rows are appended.
 
     The table is created with its first row. Rows are written to the local spool before ``log`` returns,

@@ -54,8 +54,6 @@ __all__ = [
     "login",
 ]
 
-Mode = Literal["online", "offline", "disabled"]
-
 _current: Run | None = None
 
 _OWN_TABLES = ("history", "runs")
@@ -355,7 +353,7 @@ def init(
     job_type: str | None = None,
     tags: Sequence[str] | None = None,
     notes: str | None = None,
-    mode: Mode | None = None,
+    mode: Literal["online", "offline", "disabled"] | None = None,
     resume: bool | Literal["allow", "never", "must", "auto"] | None = None,
     reinit: Any = None,
     **others: Any,
