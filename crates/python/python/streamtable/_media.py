@@ -23,7 +23,7 @@ class Media:
     The file is uploaded once, even if it is logged several times. A file given by its path is read
     when its row is logged.
 
-    >>> isinstance(Image(b"…", format="png"), Media)
+    >>> isinstance(Image(b"\\x89PNG....", format="png"), Media)
     True
     """
 
@@ -109,7 +109,7 @@ class Image(Media):
     matplotlib, a ``wandb.Image``, or a NumPy array of height × width (× 1 to 4 channels): integers from 0 to 255,
     or floats from 0 to 1.
 
-    >>> Image(b"\\x89PNG…", caption="a digit", format="png")
+    >>> Image(b"\\x89PNG....", caption="a digit", format="png")
     Image(8 bytes, format='png', caption='a digit')
     """
 

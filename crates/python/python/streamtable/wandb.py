@@ -84,7 +84,10 @@ class Fields(dict[str, Any]):
         self[name] = value
 
     def update(self, *args: Any, allow_val_change: bool = True, **more: Any) -> None:
-        """Update like a dict. Values may always be changed."""
+        """Update like a dict. Values may always be changed.
+
+        >>> run.config.update({"rate": 0.2}, allow_val_change=True)     # doctest: +SKIP
+        """
         super().update(*args, **more)
 
     def setdefaults(self, given: Mapping[str, Any]) -> None:
