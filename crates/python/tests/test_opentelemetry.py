@@ -146,6 +146,18 @@ def test_other_inputs_and_outputs(
     assert (row.get("inputs"), row.get("output")) == (inputs, output)
 
 
+def test_openinference_repeats_its_messages(table: StreamTable, tracer: Tracer) -> None:
+    asked = {"input.value": "why", "llm.input_messages.0.message.content": "why", "llm.system": "openai"}
+    with tracer.start_as_current_span("a", attributes=asked):
+        pass
+    with tracer.start_as_current_span("b", attributes={"llm.input_messages.0.message.content": "why"}):
+        pass
+    repeated, alone = rows(table)
+    assert (repeated["inputs"], repeated["provider"]) == ("why", "openai")
+    assert repeated["attributes"] == {"llm.system": "openai"}
+    assert alone["attributes"] == {"llm.input_messages.0.message.content": "why"}
+
+
 def test_secrets_and_odd_values(table: StreamTable, tracer: Tracer) -> None:
     with tracer.start_as_current_span("a") as span:
         span.set_attributes({"api_key": "k", "tags": ["a", "b"], "n": 1})

@@ -111,6 +111,11 @@ def test_a_selection(filled: StreamTable) -> None:
     assert numbers(since=datetime.now(timezone.utc).date() - timedelta(days=1)) == [1, 2, 3]
     with pytest.raises(ValueError, match="limit or last"):
         numbers(limit=1, last=1)
+    for options in ({"limit": -1}, {"last": -1}):
+        with pytest.raises(ValueError, match="must not be negative, and is -1"):
+            numbers(**options)
+    with pytest.raises(ValueError, match="since must be a datetime.*not 'yesterday'"):
+        numbers(since="yesterday")
     with pytest.raises(TypeError, match="a list of names"):
         numbers(columns="n")
     with pytest.raises(streamtable.ReadError, match="nope"):

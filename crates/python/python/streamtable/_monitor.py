@@ -137,6 +137,8 @@ class monitor:
     if not TYPE_CHECKING:
         # Type checkers take the signature of `__new__`, whose result depends on `auto_log`.
         __init__ = _set_up
+        # As errors about its arguments name it.
+        __init__.__qualname__ = "monitor"
 
     def __enter__(self) -> Record:
         record = self._record(self._name or "block")

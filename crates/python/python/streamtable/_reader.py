@@ -381,6 +381,9 @@ class Reader:
     ) -> str:
         if limit is not None and last is not None:
             raise ValueError("give limit or last, not both")
+        for word, number in (("limit", limit), ("last", last)):
+            if number is not None and number < 0:
+                raise ValueError(f"{word} must not be negative, and is {number}")
         names = (self.entity_name, self.project_name, self.table_name)
         sql = f" from {'.'.join(map(_quoted, names))}"
         conditions = [] if where is None else [f"({where})"]
@@ -462,7 +465,12 @@ def _quoted(name: str) -> str:
 def _micros(since: _Since) -> int:
     """Return a time in microseconds since 1970."""
     if isinstance(since, str):
-        since = datetime.fromisoformat(since.replace("Z", "+00:00"))
+        try:
+            since = datetime.fromisoformat(since.replace("Z", "+00:00"))
+        except ValueError:
+            raise ValueError(
+                f"since must be a datetime, a date, a timedelta or text such as 2026-01-02T03:04, not {since!r}"
+            ) from None
     elif isinstance(since, timedelta):
         since = datetime.now(timezone.utc) - since
     elif not isinstance(since, datetime):

@@ -21,7 +21,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # The names of each version of the semantic conventions for generative AI, the newest first, then those of
 # OpenInference.
 _MODEL = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
-_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider")
+_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _INPUT_TOKENS = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
 _OUTPUT_TOKENS = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
 _OPERATION = ("gen_ai.operation.name", "openinference.span.kind")
@@ -37,6 +37,9 @@ _CONTENT = (
 )  # fmt: skip
 
 _CONTENT_PREFIXES = ("gen_ai.prompt.", "gen_ai.completion.")
+
+# OpenInference repeats its input and its output in these, one attribute for each field.
+_REPEATED = (("llm.input_messages.", "input.value"), ("llm.output_messages.", "output.value"))
 
 
 class TableSpanExporter(SpanExporter):
@@ -112,7 +115,7 @@ def row_of(span: ReadableSpan, prices: Prices) -> dict[str, Any]:
         "service": span.resource.attributes.get("service.name"),
         "scope": None if span.instrumentation_scope is None else span.instrumentation_scope.name,
         "status": span.status.status_code.name.lower(),
-        "attributes": {name: value for name, value in attributes.items() if not _is_content(name)} or None,
+        "attributes": _others(attributes) or None,
         "events": [
             {"name": name, "time": _time(at), "attributes": json.dumps(more, default=repr)}
             for name, more, at in events
@@ -142,8 +145,14 @@ def _first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
     return next((attributes[name] for name in names if attributes.get(name) is not None), None)
 
 
-def _is_content(name: str) -> bool:
-    return name in _CONTENT or name.startswith(_CONTENT_PREFIXES)
+def _others(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes whose values are not in the columns ``inputs`` and ``output``."""
+    prefixes = (*_CONTENT_PREFIXES, *(prefix for prefix, whole in _REPEATED if whole in attributes))
+    return {
+        name: value
+        for name, value in attributes.items()
+        if name not in _CONTENT and not name.startswith(prefixes)
+    }
 
 
 def _is_message(event: str) -> bool:
