@@ -115,3 +115,19 @@ def test_boards(server: Server, filled: StreamTable, name: str) -> None:
         client.board(f"me/p/{own}2")
     with pytest.raises(streamtable.ReadError):
         client.first_board(name, "monitoring")
+
+
+def test_a_panel(filled: StreamTable, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    table = Client().table(name)
+    assert table.url == filled.url
+    assert [table.open()] == opened and "/login?token=" in opened[0]
+    shown = table._repr_mimebundle_()["text/html"]
+    assert "<iframe" in shown and "2 rows when this was shown" in shown and "<td>/a</td>" in shown
+    absent = Client().table("me/p/absent")
+    assert absent.url is None and "its rows cannot be shown here" in absent._repr_mimebundle_()["text/html"]
+    with pytest.raises(streamtable.ReadError, match="no panel"):
+        absent.open()
+    away = Client("http://127.0.0.1:9").table(name)
+    assert "cannot reach" in away._repr_mimebundle_()["text/html"]

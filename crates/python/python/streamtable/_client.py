@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from . import _native, _read
 from ._errors import ReadError, StreamTableError, TableNameError
 from ._read import Rows
-from ._reader import Reader
+from ._reader import NotFoundError, Reader
 from ._table import _started_url
 
 if TYPE_CHECKING:
@@ -191,8 +191,9 @@ class Client:
 class Table(Reader):
     """A table to read from, of :meth:`Client.table`. Nothing can be logged to it.
 
-    Its methods ``rows``, ``to_pandas``, ``to_polars``, ``batches``, ``tail``, ``query`` and ``read_media``
-    are those of :class:`StreamTable`, but they do not wait for rows that this program has just logged.
+    Its methods ``rows``, ``to_pandas``, ``to_polars``, ``batches``, ``tail``, ``query``, ``read_media`` and
+    ``open`` are those of :class:`StreamTable`, but they do not wait for rows that this program has just
+    logged. In a notebook, it is shown as a panel.
 
     >>> table = streamtable.Client().table("me/shop/requests")          # doctest: +SKIP
     >>> table.rows(last=10, where="ms > 50")                            # doctest: +SKIP
@@ -201,6 +202,7 @@ class Table(Reader):
     def __init__(self, connection: _native.StreamTable, names: tuple[str, str, str]):
         self._connection = connection
         self._names = names
+        self._url: str | None = None
 
     @property
     def entity_name(self) -> str:
@@ -221,6 +223,16 @@ class Table(Reader):
     def base_url(self) -> str:
         """The URL of the server."""
         return self._connection.base_url
+
+    @property
+    def url(self) -> str | None:
+        """The URL of the panel, or ``None`` if there is no such table."""
+        if self._url is None:
+            try:
+                self._url = str(self.describe()["url"])
+            except NotFoundError:
+                return None
+        return self._url
 
     def _wait_for_rows(self, timeout: float) -> None:
         """Do nothing: this program logs nothing here."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, overload
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from . import _native, _read
 from ._errors import ReadError
@@ -61,6 +61,11 @@ class Reader:
     @abstractmethod
     def base_url(self) -> str:
         """The URL of the server."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str | None:
+        """The URL of the panel, or ``None`` if the server has none."""
 
     @abstractmethod
     def _wait_for_rows(self, timeout: float) -> None:
@@ -369,6 +374,34 @@ class Reader:
             own = [self.entity_name, self.project_name]
             paths.append(_api_path(*own[: 3 - len(parts)], *parts))
         return list(dict.fromkeys(paths))
+
+    def open(self) -> str:
+        """Open the table's panel in the browser, logged in, and return the link.
+
+        The link works once and for ten minutes; do not publish it.
+
+        >>> table.open()                                                # doctest: +SKIP
+        """
+        import webbrowser
+
+        if self.url is None:
+            raise ReadError("the server has no panel for this table")
+        link = self._login_link("/?" + urlsplit(self.url).query)
+        webbrowser.open(link)
+        return link
+
+    def _login_link(self, place: str) -> str:
+        """Return a link that logs a browser in once, and continues at a place on the server."""
+        answer = json.loads(self._ask("POST", "/api/login-links", b"{}", timeout=5.0))
+        return f"{answer['url']}&next={quote(place, safe='')}"
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str]:
+        """Show the table in a notebook: a live panel, and a copy of the last rows."""
+        from ._notebook import bundle
+
+        return bundle(self)
 
     def _select(
         self,

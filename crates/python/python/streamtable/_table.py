@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -10,11 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
-from urllib.parse import quote, urlsplit
 
 from . import _native
 from ._context import added
-from ._errors import FlushTimeoutError, ReadError, TableNameError
+from ._errors import FlushTimeoutError, TableNameError
 from ._process import print_line
 from ._reader import Reader
 
@@ -193,21 +191,6 @@ class StreamTable(_native.StreamTable, Reader):
         """
         return added(self, columns)
 
-    def open(self) -> str:
-        """Open the table's panel in the browser, logged in, and return the link.
-
-        The link works once and for ten minutes; do not publish it.
-
-        >>> table.open()                                                # doctest: +SKIP
-        """
-        import webbrowser
-
-        if self.url is None:
-            raise ReadError("the server has no panel for this table")
-        link = self._login_link("/?" + urlsplit(self.url).query)
-        webbrowser.open(link)
-        return link
-
     def _wait_for_rows(self, timeout: float) -> None:
         """Wait until the rows logged here are stored, and those left by earlier processes."""
         if self.is_finished:
@@ -224,11 +207,6 @@ class StreamTable(_native.StreamTable, Reader):
                 raise error
             time.sleep(0.05)
             stats = self.stats()
-
-    def _login_link(self, place: str) -> str:
-        """Return a link that logs a browser in once, and continues at a place on the server."""
-        answer = json.loads(self._ask("POST", "/api/login-links", b"{}", timeout=5.0))
-        return f"{answer['url']}&next={quote(place, safe='')}"
 
     async def aflush(self, timeout: float = 60.0) -> Stats:
         """Wait like :meth:`flush`, without blocking the event loop.
@@ -275,14 +253,6 @@ class StreamTable(_native.StreamTable, Reader):
 
     def __repr__(self) -> str:
         return f"StreamTable({self.path!r})"
-
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, str]:
-        """Show the table in a notebook: a live panel, and a copy of the last rows."""
-        from ._notebook import bundle
-
-        return bundle(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process opens the table again, as another writer.
