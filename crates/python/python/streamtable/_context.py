@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ._convert import Instant, as_row, frame_rows, rows_of, simplify
+from ._convert import Instant, as_row, frame_rows, is_frame, rows_of, simplify
 
 from ._errors import TimestampWarning
 
@@ -91,7 +91,7 @@ def _first_of(rows: Any) -> Any:
     if isinstance(rows, (list, tuple)):
         return rows[0] if rows else None
     cut = getattr(rows, "head", None) or getattr(rows, "slice", None)
-    if hasattr(rows, "__arrow_c_stream__") and callable(cut):
+    if is_frame(rows) and callable(cut):
         try:
             first = cut(1) if hasattr(rows, "head") else cut(0, 1)
             return next(iter(frame_rows(first, 0) or ()), None)

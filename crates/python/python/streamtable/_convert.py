@@ -15,6 +15,7 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from ._errors import RowTypeError
 from ._media import Media, media_of
 from ._native import MediaStats, Recovered, Stats
 
@@ -163,22 +164,31 @@ def as_row(row: Any) -> dict[Any, Any]:
     if isinstance(row, Mapping):
         return dict(row.items())
     # Before the fields, because the columns of a frame look like those of a row.
-    fields = None if _is_frame(row) else _row_fields(row)
+    fields = None if is_frame(row) else _row_fields(row)
     if fields is None:
         kind = type(row).__qualname__
         raise TypeError(f"a row must be a dict or another mapping of columns, not {kind}{_hint(row)}")
     return fields
 
 
-def _is_frame(value: Any) -> bool:
+def _rows_without_arrow(frame: Any) -> Iterator[object] | None:
+    try:
+        return frame_rows(frame, 0)
+    except TypeError as error:
+        raise RowTypeError(str(error)) from None
+
+
+def is_frame(value: Any) -> bool:
     """Return whether a value is a pandas or Polars frame, a PyArrow table or similar."""
+    if _is_of(value, "pandas", "DataFrame") or _is_of(value, "polars", "DataFrame"):
+        return True
     exports = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
     return exports and (hasattr(value, "num_columns") or len(getattr(value, "shape", ())) == 2)
 
 
 def _hint(value: Any) -> str:
     """Return what to do with a value that is not a row."""
-    if _is_frame(value):
+    if is_frame(value):
         return "; log each frame by a call of its own"
     if callable(getattr(value, "collect", None)):
         return "; call its method collect first"
@@ -191,10 +201,9 @@ def rows_of(rows: Any) -> Iterable[object] | None:
     """Return the rows of a collection of rows, or ``None`` if it is a single row."""
     if isinstance(rows, Mapping):
         return None
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(rows, pandas.DataFrame):
-        # Old versions of pandas export no Arrow data.
-        return rows if hasattr(rows, "__arrow_c_stream__") else _frame_rows(rows)
+    if _is_of(rows, "pandas", "DataFrame") or _is_of(rows, "polars", "DataFrame"):
+        # Old versions export no Arrow data.
+        return rows if hasattr(rows, "__arrow_c_stream__") else _rows_without_arrow(rows)
     if _row_fields(rows) is not None:
         return None
     if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
