@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,11 @@ def test_media_tables_and_histograms(server: Server, project: str) -> None:
         frame = wandb.Table(dataframe=pd.DataFrame({"q": ["a"], "n": [1]}))
         image = wandb.Image(np.zeros((2, 2)), caption="c")
         histogram = wandb.Histogram([1, 2, 2, 3], num_bins=2)
-        run.log({"eval/answers": table, "history": frame, "image": image, "h": histogram})
+        run.log({"eval/answers": table, "history": frame, "image": image, "two": [image] * 2, "h": histogram, "n": 1})
+    assert run.summary == {"n": 1}
+    assert rows(server, project, "runs")[1]["summary"] == {"n": 1}
     (row,) = rows(server, project)
+    assert [found["caption"] for found in row["two"]] == ["c", "c"]
     assert row["image"]["caption"] == "c" and row["h"] == {"counts": [1, 3], "edges": [1, 2, 3]}
     assert row["eval/answers"] == "2 rows in eval_answers"
     answers = rows(server, project, "eval_answers")
@@ -87,6 +91,18 @@ def test_media_tables_and_histograms(server: Server, project: str) -> None:
         (run.id, 0, "how?", 0.5),
     ]
     assert [row["n"] for row in rows(server, project, "history_")] == [1]
+
+
+def test_threads_lose_nothing(server: Server, project: str) -> None:
+    with wandb.init(project=project) as run:
+        work = [threading.Thread(target=lambda: [run.log({"n": n}) for n in range(50)]) for _ in range(4)]
+        for thread in work:
+            thread.start()
+        for thread in work:
+            thread.join()
+    found = rows(server, project)
+    assert [row["step"] for row in found] == list(range(200))
+    assert sorted(row["n"] for row in found) == sorted([*range(50)] * 4)
 
 
 def test_a_run_is_resumed(server: Server, project: str) -> None:

@@ -19,6 +19,7 @@ import os
 import platform
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from . import _process
 from ._errors import ReadError, StreamTableError
-from ._media import Audio, Html, Image, Video
+from ._media import Audio, Html, Image, Media, Video
 from ._table import StreamTable
 from .integrations._sink import Sink
 
@@ -180,6 +181,7 @@ class Run:
         self._started = datetime.now(timezone.utc)
         self._pending: dict[str, Any] = {}
         self._is_finished = False
+        self._lock = threading.RLock()
         self._offline = mode == "offline"
         self._places = (project, entity)
         self._tables: dict[str, StreamTable] = {}
@@ -218,6 +220,10 @@ class Run:
         """
         if not isinstance(data, Mapping):
             raise ValueError(f"log takes a dict of metrics, not {type(data).__qualname__}")
+        with self._lock:
+            self._log(data, step, commit)
+
+    def _log(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> None:
         if self._is_finished:
             raise Error("the run is finished; call wandb.init() to begin another")
         if step is not None and step < self.step:
@@ -228,7 +234,7 @@ class Run:
             self.step = int(step)
         flat = dict(_flat(data))
         self._pending.update(flat)
-        self.summary.update(flat)
+        self.summary.update((name, value) for name, value in flat.items() if not _is_large(value))
         if commit if commit is not None else step is None:
             self._write()
             self.step += 1
@@ -239,10 +245,11 @@ class Run:
         >>> run.finish()                                                # doctest: +SKIP
         """
         global _current
-        if self._is_finished:
-            return
-        self._write()
-        self._is_finished = True
+        with self._lock:
+            if self._is_finished:
+                return
+            self._write()
+            self._is_finished = True
         if _current is self:
             _current = None
         if self._is_disabled:
@@ -301,7 +308,6 @@ class Run:
             )
 
     def _log_state(self, state: str) -> None:
-        shown = {name: value for name, value in self.summary.items() if not isinstance(value, (Table, Histogram))}
         row = {
             "run": self.id,
             "name": self.name,
@@ -309,7 +315,7 @@ class Run:
             "started": self._started,
             "runtime": time.monotonic() - self._began,
             "config": dict(self.config) or None,
-            "summary": shown or None,
+            "summary": dict(self.summary) or None,
             **self._about,
         }
         self._put("runs", row)
@@ -482,6 +488,13 @@ def _flat(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _is_large(value: Any) -> bool:
+    """Return whether a value is in the rows of its steps, and not in the summary."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_large, value))
+    return isinstance(value, (Media, Table, Histogram))
 
 
 def _as_table_name(metric: str) -> str:
