@@ -108,3 +108,11 @@ def test_the_stub_of_the_native_module_has_examples() -> None:
     assert {name for name in shown if not ast.get_docstring(methods[name])} == set()
     examples = doctest.DocTestParser().get_examples(textwrap.dedent(ast.get_docstring(methods["flush"]) or ""))
     assert examples
+
+
+def test_the_tests_of_faults_exist() -> None:
+    page = (PACKAGE / "../../docs/python-faults.md").read_text()
+    tests = "\n".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", page)
+    assert len(named) > 40
+    assert [name for name in named if f"def {name}(" not in tests] == []
