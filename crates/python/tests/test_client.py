@@ -13,6 +13,7 @@ from lab import Server
 
 import streamtable
 from streamtable import Client, StreamTable
+from streamtable._reader import _hint
 
 Open = Callable[..., StreamTable]
 
@@ -90,8 +91,10 @@ def test_a_client_leaves_nothing_behind(server: Server, name: str, tmp_path: Pat
 def test_errors_say_what_is_wrong(server: Server, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(streamtable.ReadError, match="unknown API key"):
         Client(api_key="k" * 40).tables()
-    with pytest.raises(streamtable.ReadError, match="cannot reach"):
+    with pytest.raises(streamtable.ReadError, match="cannot reach.*; start a server with `streamtable serve`"):
         Client(base_url="http://127.0.0.1:9").tables()
+    # A server on another machine is not started by that.
+    assert _hint("https://example.com") == ""
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     with pytest.raises(streamtable.ReadError, match="no API key"):
         Client().tables()

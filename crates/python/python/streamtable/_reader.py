@@ -458,7 +458,7 @@ class Reader:
         try:
             status, answer = self._request(method, path, body, accept, timeout)
         except ConnectionError as error:
-            raise ReadError(str(error)) from None
+            raise ReadError(f"{error}{_hint(self.base_url)}") from None
         if not 200 <= status < 300:
             self._raise(status, answer, method, path)
         return answer
@@ -469,7 +469,7 @@ class Reader:
         try:
             return self._stream(method, path, body, accept, timeout)
         except ConnectionError as error:
-            raise ReadError(str(error)) from None
+            raise ReadError(f"{error}{_hint(self.base_url)}") from None
 
     def _raise(self, status: int, answer: bytes, method: str, path: str) -> None:
         kind = ReadError
@@ -509,6 +509,13 @@ def _micros(since: _Since) -> int:
     elif not isinstance(since, datetime):
         since = datetime(since.year, since.month, since.day)
     return (since.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _hint(base_url: str) -> str:
+    """Return what to do if a server on this machine cannot be reached."""
+    if urlsplit(base_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+        return ""
+    return "; start a server with `streamtable serve`, or `streamtable.serve()` in Python"
 
 
 def _part(stream: _native.Stream, timeout: float) -> bytes | None:
