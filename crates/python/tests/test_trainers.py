@@ -35,7 +35,7 @@ ADAPTERS = ("streamtable.integrations.lightning", "streamtable.integrations.tran
 
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Stand-ins for both packages, and adapters that are imported anew."""
+    """Replaces both packages, and imports the adapters again."""
 
     def module(name: str, **names: Any) -> None:
         made = ModuleType(name)

@@ -92,7 +92,7 @@ class Fields(dict[str, Any]):
         super().update(*args, **more)
 
     def setdefaults(self, given: Mapping[str, Any]) -> None:
-        """Add the items whose names are new.
+        """Add those items that are not there yet.
 
         >>> run.config.setdefaults({"rate": 0.1})                       # doctest: +SKIP
         """
