@@ -412,10 +412,48 @@ def test_25_the_import_is_fast(program: Any) -> None:
         import sys, time
         start = time.process_time()
         import streamtable
+        assert not [name for name in sys.modules if name.startswith("streamtable._") and name != "streamtable._native"]
+        from streamtable import StreamTable
         print(time.process_time() - start)
+        # Each takes several milliseconds, and few programs need it.
+        slow = {"dataclasses", "decimal", "fractions", "inspect", "logging", "random", "socket", "subprocess", "uuid"}
+        assert not slow & set(sys.modules), slow & set(sys.modules)
+        from streamtable import monitor
+        slow -= {"inspect"}
+        assert not slow & set(sys.modules), slow & set(sys.modules)
     """
     fastest = min(float(program(code).stdout) for _ in range(3))
     # The legacy client takes at least 1.9 s.
     assert fastest < 0.5
     assert re.fullmatch(r"\d+\.\d+\.\d+", streamtable.__version__)
     assert "streamtable" in sys.modules
+
+
+def test_25_public_names_are_imported_when_they_are_used(program: Any) -> None:
+    for name in streamtable.__all__:
+        value = getattr(streamtable, name)
+        if isinstance(value, type) and name not in streamtable._MODULES["_native"]:
+            assert value.__module__ == "streamtable"
+    named = [name for names in streamtable._MODULES.values() for name in names]
+    assert sorted([*named, "__version__"]) == sorted(streamtable.__all__) == sorted(set(streamtable.__all__))
+    assert set(streamtable.__all__) <= set(dir(streamtable))
+    assert not hasattr(streamtable, "Stream_Table")
+    code = """
+        from streamtable import *
+        assert StreamTable and serve and RowError
+        import streamtable
+        from streamtable._errors import RowTypeError
+        # An error that the program did not import.
+        assert repr(RowTypeError) == "<class 'streamtable.RowTypeError'>"
+        import pickle
+        refused = streamtable.RefusedRow(3, {"a": 1}, "why", "a")
+        assert pickle.loads(pickle.dumps(refused)) == refused != streamtable.RefusedRow(3, {"a": 1}, "why")
+        assert repr(refused) == "RefusedRow(index=3, row={'a': 1}, reason='why', column='a')"
+        try:
+            refused.index = 4
+        except AttributeError:
+            pass
+        else:
+            raise AssertionError("changed")
+    """
+    program(code)

@@ -590,3 +590,10 @@ def test_a_signal_handler_may_log_while_a_row_is_put(name: str) -> None:
     threading.Thread(target=nested, daemon=True).start()
     assert done.wait(20)
     watch.table.finish()
+
+
+def test_a_missing_table_is_named_as_programs_write_it() -> None:
+    with pytest.raises(TypeError, match=r"^monitor\(\) missing 1 required positional argument: 'table'"):
+        monitor()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="call monitor with a table or its name"):
+        monitor(len)  # type: ignore[arg-type]

@@ -80,7 +80,9 @@ def test_pandas_and_polars(filled: StreamTable) -> None:
     frame = filled.to_pandas(columns=["n", "list"], last=2)
     assert isinstance(frame, pd.DataFrame) and frame["n"].tolist() == [2, 3]
     polars = filled.to_polars(columns=["n", "list", "struct"])
-    assert polars.to_dicts() == [{name: row[name] for name in ("n", "list", "struct")} for row in ROWS]
+    # Before version 1, Polars reads a struct that is null as a struct of nulls.
+    names = ("n", "list", "struct") if pl.__version__ >= "1" else ("n", "list")
+    assert polars.select(names).to_dicts() == [{name: row[name] for name in names} for row in ROWS]
     assert pl.DataFrame(filled.rows(columns=["n"]))["n"].to_list() == [1, 2, 3]
     # The rows that were read can be logged again.
     with StreamTable(f"{filled.path}x", quiet=True) as copy:
@@ -111,6 +113,11 @@ def test_a_selection(filled: StreamTable) -> None:
     assert numbers(since=datetime.now(timezone.utc).date() - timedelta(days=1)) == [1, 2, 3]
     with pytest.raises(ValueError, match="limit or last"):
         numbers(limit=1, last=1)
+    for options in ({"limit": -1}, {"last": -1}):
+        with pytest.raises(ValueError, match="must not be negative, and is -1"):
+            numbers(**options)
+    with pytest.raises(ValueError, match="since must be a datetime.*not 'yesterday'"):
+        numbers(since="yesterday")
     with pytest.raises(TypeError, match="a list of names"):
         numbers(columns="n")
     with pytest.raises(streamtable.ReadError, match="nope"):

@@ -132,6 +132,8 @@ VALUES: list[tuple[Any, str, Any]] = [
     (np.array([0.5, np.nan], dtype="float32"), "list<float>", [0.5, "NaN"]),
     (np.array(7), "int", 7),
     (np.array(["a", "b"]), "list<string>", ["a", "b"]),
+    # NumPy 1 has no such arrays.
+    (np.array(["a", "b"], dtype="T" if np.__version__ >= "2" else "U"), "list<string>", ["a", "b"]),
     (np.array(["2024-01-02T12:00:00.678901"], dtype="datetime64[us]"), "list<timestamp>", ["2024-01-02T12:00:00.678901Z"]),
     (pd.Timestamp("2024-01-02T12:00:00.678901", tz="UTC"), "timestamp", "2024-01-02T12:00:00.678901Z"),
     (pd.NaT, "null", None),
@@ -149,6 +151,8 @@ VALUES: list[tuple[Any, str, Any]] = [
     (Packed(), "struct{x: int}", {"x": 4}),
     ({"a": 1}.values(), "list<int>", [1]),
     (ipaddress.ip_address("127.0.0.1"), "string", "127.0.0.1"),
+    (pydantic.HttpUrl("http://example.com/a"), "string", "http://example.com/a"),
+    (pydantic.SecretStr("s3cret"), "string", "**********"),
     (ValueError("bad"), "string", "ValueError: bad"),
     (np.array([(1, "a")], dtype="i4,U1")[0], "struct{f0: int, f1: string}", {"f0": 1, "f1": "a"}),
 ]
@@ -362,11 +366,32 @@ def test_pandas_without_pyarrow(
     def no_arrow(*_: object) -> None:
         raise ImportError("no pyarrow")
 
-    monkeypatch.setattr(pd.DataFrame, "__arrow_c_stream__", no_arrow)
+    monkeypatch.setattr(pd.DataFrame, "__arrow_c_stream__", no_arrow, raising=False)
     table = open_table()
     table.log(frame)
     assert table.finish().acked == 3
     assert [{k: row[k] for k in FRAME} for row in server.rows(name)] == ROWS
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_frames_of_versions_that_export_no_arrow_data(
+    server: Server, name: str, open_table: Open, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Before pandas 2.2 and Polars 1.3."""
+    for frame_class in (pd.DataFrame, pl.DataFrame):
+        monkeypatch.delattr(frame_class, "__arrow_c_stream__", raising=False)
+    frame = frames()[kind]()
+    table = open_table()
+    table.log(frame)
+    with pytest.raises(streamtable.RowTypeError, match="not DataFrame; log each frame by a call of its own"):
+        table.log([frame])
+    with pytest.raises(streamtable.RowTypeError, match="two columns of the frame have the same name"):
+        table.log(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+    assert table.finish().acked == 3
+    assert [{k: row[k] for k in FRAME} for row in server.rows(name)] == ROWS
+    of_times = open_table(f"{name}_t")
+    with pytest.warns(streamtable.TimestampWarning):
+        of_times.log(type(frame)({"timestamp": [1.5]}))
 
 
 def test_indexes_of_pandas(server: Server, name: str, open_table: Open) -> None:
@@ -379,6 +404,26 @@ def test_indexes_of_pandas(server: Server, name: str, open_table: Open) -> None:
     named.log(frame.set_index(pd.Index(["x", "y", "z"], name="key")))
     named.finish()
     assert [(row["a"], row["key"]) for row in server.rows(name + "b")] == [(1, "x"), (2, "y"), (3, "z")]
+
+
+FROM_ARROW: dict[str, Any] = {
+    "u64": 2**63 - 1,
+    "f16": 0.5,
+    "date": "2024-01-02",
+    "time": "01:02:03",
+    "duration": 1.5,
+    "decimal": 12.5,
+    "category": "a",
+    "struct": {"x": 1, "y": [None]},
+    "map": {"k": 1},
+    "fixed": [1, 2],
+    "nanos": "2024-01-02T12:00:00.678901Z",
+    "large": "x",
+    "null": None,
+    "runs": "x",
+    "view": "x",
+    "list_view": [1, 2],
+}
 
 
 def test_many_arrow_types(server: Server, name: str, open_table: Open) -> None:
@@ -395,33 +440,72 @@ def test_many_arrow_types(server: Server, name: str, open_table: Open) -> None:
         "fixed": pa.array([[1, 2]], pa.list_(pa.int8(), 2)),
         "nanos": pa.array([1_704_196_800_678_901_999], pa.timestamp("ns")),
         "large": pa.array(["x"], pa.large_string()),
-        "view": pa.array(["x"], pa.string_view()),
         "null": pa.nulls(1),
-        "runs": pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), ["x"]),
-        "list_view": pa.array([[1, 2]], pa.list_view(pa.int64())),
     }
+    if hasattr(pa, "list_view"):
+        # Since version 16.
+        columns["runs"] = pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), ["x"])
+        columns["view"] = pa.array(["x"], pa.string_view())
+        columns["list_view"] = pa.array([[1, 2]], pa.list_view(pa.int64()))
     table = open_table()
     table.log(pa.table(columns))
     table.finish()
     row = server.rows(name)[0]
-    assert {k: row[k] for k in columns} == {
-        "u64": 2**63 - 1,
-        "f16": 0.5,
-        "date": "2024-01-02",
-        "time": "01:02:03",
-        "duration": 1.5,
-        "decimal": 12.5,
-        "category": "a",
-        "struct": {"x": 1, "y": [None]},
-        "map": {"k": 1},
-        "fixed": [1, 2],
-        "nanos": "2024-01-02T12:00:00.678901Z",
-        "large": "x",
-        "view": "x",
-        "null": None,
-        "runs": "x",
-        "list_view": [1, 2],
-    }
+    assert {k: row[k] for k in columns} == {k: FROM_ARROW[k] for k in columns}
+
+
+DECIMALS = ["12.50", "3", "3.00", "-0.1", "0.0010", "0", "-0", "123456789012345678", "1234567890.123456789012",
+    "12345678901234.5", "1234567890123456.5", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
+    "1E+30", "1E-10"]  # fmt: skip
+
+
+def test_decimals_are_the_same_in_dicts_and_in_frames(server: Server, name: str, open_table: Open) -> None:
+    values = {text: Decimal(text) for text in DECIMALS}
+    table = open_table()
+    table.log(pa.table({text: [value] for text, value in values.items()}))
+    table.log(values)
+    other = open_table(f"{name}_other")
+    other.log({"v": Decimal("Infinity")})
+    other.log({"v": Decimal("1E+1000000")})
+    table.finish()
+    other.finish()
+    in_frame, in_dict = ([row[text] for text in DECIMALS] for row in server.rows(name))
+    assert [repr(value) for value in in_dict] == [repr(value) for value in in_frame]
+    assert in_dict[:2] == [12.5, 3] and in_dict[8] == "1234567890.123456789012"
+    assert [row["v"] for row in server.rows(other.path)] == ["Infinity", "1E+1000000"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"timestamp": "yesterday"},
+        [{"timestamp": 1.5}, {"timestamp": 2.5}],
+        pd.DataFrame({"timestamp": [1.5]}),
+        pl.DataFrame({"timestamp": [1.5]}),
+        pa.table({"timestamp": [1.5]}),
+    ],
+    ids=["dict", "list", "pandas", "polars", "pyarrow"],
+)
+def test_a_timestamp_that_is_no_time_is_a_warning(open_table: Open, rows: Any) -> None:
+    table = open_table()
+    with pytest.warns(streamtable.TimestampWarning, match='stored as "timestamp_"') as warned:
+        table.log(rows)
+    assert warned[0].filename == __file__
+    # Once, as all rows have the same columns.
+    table.log(rows)
+    assert "timestamp_" in table.rows()[0]
+
+
+def test_a_timestamp_that_is_a_time_is_no_warning(open_table: Open) -> None:
+    table = open_table()
+    table.log({"timestamp": None, "n": 0})
+    table.log(pd.DataFrame({"timestamp": [NOON], "n": [1]}))
+    table.log({"timestamp": NOON, "n": 2})
+    with table.context(n=3):
+        table.log({"timestamp": NOON})
+    rows = table.rows()
+    assert [row["n"] for row in rows] == [0, 1, 2, 3]
+    assert [row["timestamp"] for row in rows[1:]] == [NOON] * 3
 
 
 def test_the_cost_of_a_dictionary_column_is_linear(open_table: Open) -> None:
@@ -492,7 +576,7 @@ class Unreadable:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         def batches() -> Any:
-            yield pa.record_batch({"a": [1, 2]})
+            yield pa.RecordBatch.from_pydict({"a": [1, 2]})
             raise OSError("the disk is gone")
 
         reader = pa.RecordBatchReader.from_batches(pa.schema({"a": pa.int64()}), batches())
@@ -571,6 +655,7 @@ def images(folder: Path) -> dict[str, Any]:
         "palette": pillow.convert("P"),
         "cmyk": pillow.convert("CMYK"),
         "figure": figure,
+        "axes": figure.add_axes((0, 0, 1, 1)),
         "gray": Image(np.zeros((3, 4))),
         "rgba": Image(np.zeros((3, 4, 4), dtype="uint8")),
         "bools": Image(np.eye(3, 4, dtype=bool)),
@@ -624,6 +709,7 @@ def test_other_media(server: Server, name: str, open_table: Open, tmp_path: Path
             "html": Html("<b>hello</b>"),
             "file": Html(page),
             "note": Markdown("**hello**"),
+            "frame": Html(pd.DataFrame({"ms": [7]})),
         }
     )
     table.finish()
@@ -634,7 +720,9 @@ def test_other_media(server: Server, name: str, open_table: Open, tmp_path: Path
         "html": "html-file",
         "file": "html-file",
         "note": "markdown-file",
+        "frame": "html-file",
     }
+    assert b"<td>7</td>" in server.get(f"/files/{name}/{row['frame']['path']}")
     files = {k: server.get(f"/files/{name}/{row[k]['path']}") for k in ("sound", "html", "file", "note")}
     assert (files["html"], files["file"]) == (b"<b>hello</b>", b"<b>from a file</b>")
     assert files["note"] == b"**hello**"

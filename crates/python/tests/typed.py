@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow
 from typing_extensions import assert_type
 
-from streamtable import Image, Record, Rows, Stats, StreamTable, monitor, open_async, register
+from streamtable import Client, Image, Record, Rows, Stats, StreamTable, monitor, open_async, register
 from streamtable.monitoring import StreamTable as DropIn
 
 table = StreamTable("me/p/t", columns="evolve", spool_dir=False, on_reject=lambda row, why: print(why))
@@ -82,3 +82,8 @@ async def work() -> None:
 
 
 register(complex, lambda value: value.real)
+
+client = Client(project="p")
+assert_type(client.table("t").rows(), Rows)
+assert_type(client.query("select 1"), Rows)
+client.table("t").log({"a": 1})  # type: ignore[attr-defined]

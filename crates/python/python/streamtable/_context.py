@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ._convert import as_row, frame_rows, rows_of
+from ._convert import Instant, as_row, frame_rows, is_frame, rows_of, simplify
+
+from ._errors import TimestampWarning
 
 if TYPE_CHECKING:
     from ._table import StreamTable
 
 _Columns = Mapping[str, Any]
+
+# Re-entrant, because a signal handler may log, too.
+_lock = threading.RLock()
 
 # By table, so that columns for one table do not reach another.
 _added: ContextVar[Mapping[int, _Columns] | None] = ContextVar("streamtable_added", default=None)
@@ -24,7 +31,9 @@ def added(table: StreamTable, columns: _Columns) -> Iterator[None]:
     now = _added.get() or {}
     own = {**now.get(id(table), {}), **columns}
     token = _added.set({**now, id(table): own})
-    table._have_constants(True)
+    with _lock:
+        table._has_context = True
+        table._have_constants(True)
     try:
         yield
     finally:
@@ -34,8 +43,15 @@ def added(table: StreamTable, columns: _Columns) -> Iterator[None]:
 def with_constants(table: StreamTable, rows: Any) -> Any:
     """Return rows with the columns of the table and of the current context. A row's own value wins.
 
-    Called by the native module, once ``extra`` or ``context`` has been used.
+    Called by the native module in the first call of ``log``, and in all calls once ``extra`` or
+    ``context`` has been used.
     """
+    if not table._is_checked:
+        table._is_checked = True
+        _check_time(rows)
+        with _lock:
+            if not table._extra and not table._has_context:
+                table._have_constants(False)
     columns = {**table._extra, **(_added.get() or {}).get(id(table), {})}
     if not columns:
         return rows
@@ -47,6 +63,44 @@ def with_constants(table: StreamTable, rows: Any) -> Any:
     return _each(each, columns)
 
 
+def _check_time(rows: Any) -> None:
+    """Warn if the first row has a column ``timestamp`` of something else than times."""
+    row = _first_of(rows)
+    value = row.get("timestamp") if isinstance(row, Mapping) else None
+    try:
+        simple = simplify(value)
+    except Exception:
+        # The row is refused for it.
+        return
+    if simple is None or isinstance(simple, Instant):
+        return
+    import warnings
+
+    text = (
+        'the column "timestamp" is the time of a row, and this value is no time, so it is stored as '
+        '"timestamp_"; log a datetime, or choose another name'
+    )
+    # The caller of `log`.
+    warnings.warn(text, TimestampWarning, stacklevel=3)
+
+
+def _first_of(rows: Any) -> Any:
+    """Return the first row of a call of ``log``, or ``None`` if it comes from an iterator."""
+    if isinstance(rows, Mapping):
+        return rows
+    if isinstance(rows, (list, tuple)):
+        return rows[0] if rows else None
+    cut = getattr(rows, "head", None) or getattr(rows, "slice", None)
+    if is_frame(rows) and callable(cut):
+        try:
+            first = cut(1) if hasattr(rows, "head") else cut(0, 1)
+            return next(iter(frame_rows(first, 0) or ()), None)
+        except Exception:
+            # The frame cannot be read; `log` says why.
+            return None
+    return None
+
+
 def _each(rows: Any, columns: _Columns) -> Iterator[Any]:
     for row in rows:
         try:
@@ -55,3 +109,13 @@ def _each(rows: Any, columns: _Columns) -> Iterator[Any]:
             # The native module refuses it, with the better error.
             pass
         yield row
+
+
+def _after_fork() -> None:
+    global _lock
+    # A thread of the parent may have held it.
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -10,20 +10,24 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, ValuesView
 from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any, TypeVar
-from uuid import UUID
 
+from ._errors import RowTypeError
 from ._media import Media, media_of
 from ._native import MediaStats, Recovered, Stats
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _PLAIN = frozenset((type(None), bool, int, float, str, list, tuple, dict))
+
+_EXACT_DIGITS = 15
+"""Maximum number of significant digits that every float keeps."""
+
+_MAX_EXPONENT = 400
+"""Exponent of a decimal number above which its digits are not written out."""
 
 MAX_ARRAY = 65_536
 """Maximum number of elements of an array in a cell."""
@@ -68,11 +72,11 @@ def simplify(value: Any) -> object:
         return value.isoformat()
     if isinstance(value, timedelta):
         return _seconds(value)
-    if isinstance(value, Decimal):
-        return float("nan") if value.is_nan() else float(value)
-    if isinstance(value, Fraction):
+    if _is_of(value, "decimal", "Decimal"):
+        return _decimal(value)
+    if _is_of(value, "fractions", "Fraction"):
         return float(value)
-    if isinstance(value, UUID):
+    if _is_of(value, "uuid", "UUID"):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         kind = type(value).__qualname__
@@ -99,7 +103,8 @@ def simplify(value: Any) -> object:
         return list(value)
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
-    if type(value).__module__ == "ipaddress":
+    if type(value).__module__.split(".")[0] in ("ipaddress", "pydantic", "pydantic_core"):
+        # Addresses, URLs and secrets, whose text hides them.
         return str(value)
     if object in _registered:
         return simplify(_registered[object](value))
@@ -108,6 +113,26 @@ def simplify(value: Any) -> object:
         f"a value of type {kind} cannot be stored in a table; convert it to a number, a string, a list, "
         "a dict or media, or register a conversion with streamtable.register"
     )
+
+
+def _is_of(value: Any, module: str, name: str) -> bool:
+    """Return whether a value is of a class of a module, without importing it."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(value, kind)
+
+
+def _decimal(value: Any) -> object:
+    """Convert a decimal number as the columns of frames are: without a loss of digits."""
+    if not value.is_finite():
+        return float("nan") if value.is_nan() else float(value)
+    if abs(value.adjusted()) > _MAX_EXPONENT:
+        return str(value)
+    text = format(value, "f")
+    whole, point, fraction = text.lstrip("-").partition(".")
+    if not point:
+        return int(text) if -(2**63) <= int(text) < 2**63 else text
+    digits = (whole + fraction.rstrip("0")).lstrip("0")
+    return float(text) if len(digits) <= _EXACT_DIGITS else text
 
 
 _registered: dict[type, Callable[[Any], object]] = {}
@@ -139,22 +164,31 @@ def as_row(row: Any) -> dict[Any, Any]:
     if isinstance(row, Mapping):
         return dict(row.items())
     # Before the fields, because the columns of a frame look like those of a row.
-    fields = None if _is_frame(row) else _row_fields(row)
+    fields = None if is_frame(row) else _row_fields(row)
     if fields is None:
         kind = type(row).__qualname__
         raise TypeError(f"a row must be a dict or another mapping of columns, not {kind}{_hint(row)}")
     return fields
 
 
-def _is_frame(value: Any) -> bool:
+def _rows_without_arrow(frame: Any) -> Iterator[object] | None:
+    try:
+        return frame_rows(frame, 0)
+    except TypeError as error:
+        raise RowTypeError(str(error)) from None
+
+
+def is_frame(value: Any) -> bool:
     """Return whether a value is a pandas or Polars frame, a PyArrow table or similar."""
+    if _is_of(value, "pandas", "DataFrame") or _is_of(value, "polars", "DataFrame"):
+        return True
     exports = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
     return exports and (hasattr(value, "num_columns") or len(getattr(value, "shape", ())) == 2)
 
 
 def _hint(value: Any) -> str:
     """Return what to do with a value that is not a row."""
-    if _is_frame(value):
+    if is_frame(value):
         return "; log each frame by a call of its own"
     if callable(getattr(value, "collect", None)):
         return "; call its method collect first"
@@ -167,10 +201,9 @@ def rows_of(rows: Any) -> Iterable[object] | None:
     """Return the rows of a collection of rows, or ``None`` if it is a single row."""
     if isinstance(rows, Mapping):
         return None
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(rows, pandas.DataFrame):
-        # Old versions of pandas export no Arrow data.
-        return rows if hasattr(rows, "__arrow_c_stream__") else _frame_rows(rows)
+    if _is_of(rows, "pandas", "DataFrame") or _is_of(rows, "polars", "DataFrame"):
+        # Old versions export no Arrow data.
+        return rows if hasattr(rows, "__arrow_c_stream__") else _rows_without_arrow(rows)
     if _row_fields(rows) is not None:
         return None
     if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
@@ -297,7 +330,7 @@ def _array(value: Any, numpy: Any) -> object:
         if value.ndim == 0:
             return _numpy_scalar(value[()], numpy)
         return [_array(item, numpy) if item.ndim else _numpy_scalar(item[()], numpy) for item in value]
-    if kind in "biuUO":
+    if kind in "biuUOT":
         return simplify(value.tolist())
     if kind == "f":
         return simplify(value.astype("float64").tolist())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from ._native import Stats
@@ -30,9 +29,18 @@ class UnavailableError(OpenError):
     """The server cannot be reached, or is overloaded."""
 
 
-@dataclass(frozen=True)
 class RefusedRow:
-    """A row that was not accepted, and the reason."""
+    """A row that was not accepted, and the reason.
+
+    >>> try:                                                            # doctest: +SKIP
+    ...     table.log(rows)
+    ... except streamtable.LogError as error:
+    ...     for refused in error.refused:
+    ...         print(refused.index, refused.column, refused.reason)
+    """
+
+    # Not a dataclass, because the import of that module takes several milliseconds.
+    __slots__ = ("column", "index", "reason", "row")
 
     index: int
     """The row's index in the call, from 0."""
@@ -40,8 +48,34 @@ class RefusedRow:
     """The row as passed; for a row of a frame, a dict of its cells."""
     reason: str
     """The reason, as text."""
-    column: str | None = None
+    column: str | None
     """The column that caused the error, if it was one column."""
+
+    def __init__(self, index: int, row: object, reason: str, column: str | None = None):
+        for name, value in (("index", index), ("row", row), ("reason", reason), ("column", column)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError(f"cannot assign to {name!r}: a RefusedRow cannot be changed")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"cannot delete {name!r}: a RefusedRow cannot be changed")
+
+    def _values(self) -> tuple[int, object, str, str | None]:
+        return self.index, self.row, self.reason, self.column
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, RefusedRow) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        index, row, reason, column = self._values()
+        return f"RefusedRow(index={index!r}, row={row!r}, reason={reason!r}, column={column!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RefusedRow, self._values()
 
 
 class FlushError(StreamTableError):
@@ -99,6 +133,23 @@ class RowsRejectedWarning(UserWarning):
     """The server rejected rows of a table that was finished and has no ``on_reject``."""
 
 
+class TimestampWarning(UserWarning):
+    """The first row of a table has a column ``timestamp`` that is no time.
+
+    The column of this name is the time of a row: a ``datetime`` that the row has, otherwise the time at
+    which it was logged. Another value is stored in the column ``timestamp_``.
+
+    >>> table.log({"timestamp": "yesterday"})                           # doctest: +SKIP
+    """
+
+
 def add_note(error: BaseException, note: str) -> None:
     """Add a note to an exception, as ``BaseException.add_note`` of Python 3.11 does."""
     error.__notes__ = [*getattr(error, "__notes__", ()), note]  # type: ignore[attr-defined, unused-ignore]
+
+
+# Tracebacks name the classes as programs import them.
+for _kind in [kind for kind in globals().values() if isinstance(kind, type)]:
+    if _kind.__module__ == __name__:
+        _kind.__module__ = "streamtable"
+del _kind

@@ -39,7 +39,8 @@ def instrument(
     the model.
 
     >>> client = streamtable.instrument(openai.OpenAI(), "me/shop/llm")     # doctest: +SKIP
-    >>> client.chat.completions.create(model="…", messages=[…])             # doctest: +SKIP
+    >>> messages = [{"role": "user", "content": "Why?"}]                    # doctest: +SKIP
+    >>> client.chat.completions.create(model="gpt-5", messages=messages)    # doctest: +SKIP
 
     Args:
         client: An ``OpenAI``, ``AsyncOpenAI``, ``Anthropic`` or ``AsyncAnthropic`` client.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Union
 
 from ._convert import Instant, as_name, simplify
 from ._media import Media
-
-_log = logging.getLogger("streamtable")
+from ._process import warn
 
 Redact = Union[Iterable[str], Callable[[str, Any], Any]]
 
@@ -32,7 +30,7 @@ def redactor(redact: Redact) -> Callable[[str, Any], Any]:
                 return choose(name, value)
             except Exception as error:
                 # Not the value itself, because it may be a secret.
-                _log.warning("the redaction of %s failed: %r", name, error)
+                warn("the redaction of %s failed: %r", name, error)
                 return REDACTED
 
         return checked

@@ -22,6 +22,9 @@ class Media:
 
     The file is uploaded once, even if it is logged several times. A file given by its path is read
     when its row is logged.
+
+    >>> isinstance(Image(b"\\x89PNG....", format="png"), Media)
+    True
     """
 
     __slots__ = ("caption", "data", "format", "path")
@@ -29,9 +32,13 @@ class Media:
     kind: ClassVar[str] = ""
 
     data: bytes | None
+    """The bytes, unless the file is given by its path."""
     path: str | None
+    """The absolute path of the file, if it is given by its path."""
     format: str
+    """The format, as in the name of a file: ``png``."""
     caption: str | None
+    """The text below the media."""
 
     def __init__(self, source: Source, *, caption: str | None = None, format: str | None = None):
         if type(self) is Media:
@@ -98,11 +105,11 @@ _MAGIC = [
 class Image(Media):
     """An image.
 
-    Takes encoded bytes (PNG, JPEG, …), a path, an open file, a PIL image, a matplotlib figure, a
-    ``wandb.Image``, or a NumPy array of height × width (× 1 to 4 channels): integers from 0 to 255,
+    Takes encoded bytes (PNG, JPEG, …), a path, an open file, a PIL image, a figure or axes of
+    matplotlib, a ``wandb.Image``, or a NumPy array of height × width (× 1 to 4 channels): integers from 0 to 255,
     or floats from 0 to 1.
 
-    >>> Image(b"\\x89PNG…", caption="a digit", format="png")
+    >>> Image(b"\\x89PNG....", caption="a digit", format="png")
     Image(8 bytes, format='png', caption='a digit')
     """
 
@@ -126,6 +133,8 @@ class Audio(Media):
     """Audio: bytes of a known format, a path, an open file, or a NumPy array with a sample rate.
 
     An array has the shape samples or samples × channels, of 16-bit integers or floats from -1 to 1.
+
+    >>> table.log({"sound": Audio(samples, sample_rate=16_000)})        # doctest: +SKIP
     """
 
     __slots__ = ()
@@ -147,7 +156,10 @@ class Audio(Media):
 
 
 class Video(Media):
-    """A video: bytes of a known format, a path, or an open file."""
+    """A video: bytes of a known format, a path, or an open file.
+
+    >>> table.log({"clip": Video("run.mp4", caption="the first run")})  # doctest: +SKIP
+    """
 
     __slots__ = ()
     kind = "video"
@@ -165,17 +177,33 @@ class _Document(Media):
 
 
 class Html(_Document):
-    """An HTML document: its text, or a ``Path`` to it."""
+    """An HTML document: its text, a ``Path`` to it, or an object with a method ``to_html``, such as a
+    figure of plotly, a chart of altair or a frame of pandas.
+
+    >>> Html("<b>7</b>")
+    Html(8 bytes, format='html')
+    >>> table.log({"figure": Html(figure)})                             # doctest: +SKIP
+
+    A figure of plotly brings its whole library, 4 MB; ``Image(figure.to_image())`` is smaller.
+    """
 
     __slots__ = ()
     kind = "html"
+
+    def _take(self, source: Source) -> None:
+        to_html = getattr(source, "to_html", None)
+        super()._take(to_html() if callable(to_html) else source)
 
     def _guess(self) -> str:
         return "html"
 
 
 class Markdown(_Document):
-    """A Markdown document: its text, or a ``Path`` to it."""
+    """A Markdown document: its text, or a ``Path`` to it.
+
+    >>> Markdown("**7**")
+    Markdown(5 bytes, format='md')
+    """
 
     __slots__ = ()
     kind = "markdown"
@@ -186,11 +214,14 @@ class Markdown(_Document):
 
 def media_of(value: object) -> Media | None:
     """Convert media of other packages; return ``None`` for anything else."""
-    if _is_instance(value, "PIL.Image", "Image") or _is_instance(
-        value, "matplotlib.figure", "Figure"
-    ):
+    if _is_instance(value, "PIL.Image", "Image") or _is_plot(value):
         return Image(value)
     return _of_wandb(value)
+
+
+def _is_plot(value: object) -> bool:
+    """Return whether a value is a figure or axes of matplotlib."""
+    return _is_instance(value, "matplotlib.figure", "Figure") or _is_instance(value, "matplotlib.axes", "Axes")
 
 
 # wandb's media classes have this attribute, and their content is in a file.
@@ -238,12 +269,13 @@ def _png_of(source: Any) -> bytes | None:
         modes = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
         (source if source.mode in modes else source.convert("RGB")).save(out, "PNG")
         return out.getvalue()
-    if _is_instance(source, "matplotlib.figure", "Figure"):
+    if _is_plot(source):
         import io
 
         out = io.BytesIO()
+        figure = source if hasattr(source, "savefig") else source.get_figure(root=True)
         # Without version metadata, so that the same figure gives the same file.
-        source.savefig(out, format="png", metadata={"Software": None})
+        figure.savefig(out, format="png", metadata={"Software": None})
         return out.getvalue()
     of_wandb = _of_wandb(source)
     return None if of_wandb is None else of_wandb.data

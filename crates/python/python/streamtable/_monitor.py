@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
-from ._errors import RowError
+from ._fitting import log_fitting
 from ._follow import AsyncItems, Items, Managed, follow_stream, is_manager, is_stream
 from ._llm import Prices, cost_of, facts_of
 from ._loggable import SECRETS, Redact, as_repr, loggable, redactor
 from ._outbox import Outbox
+from ._process import warn
 from ._record import Record, is_off
 from ._table import StreamTable
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     _P = ParamSpec("_P")
-
-_log = logging.getLogger("streamtable")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,7 +123,7 @@ class monitor:
     ) -> None:
         if not isinstance(table, (str, StreamTable)):
             raise TypeError("call monitor with a table or its name: @monitor('me/shop/calls')")
-        self._outbox = Outbox(table, _log_fitting)
+        self._outbox = Outbox(table, log_fitting)
         self._name = name
         self._inputs = input_preprocessor
         self._output = output_postprocessor
@@ -140,6 +137,8 @@ class monitor:
     if not TYPE_CHECKING:
         # Type checkers take the signature of `__new__`, whose result depends on `auto_log`.
         __init__ = _set_up
+        # As errors about its arguments name it.
+        __init__.__qualname__ = "monitor"
 
     def __enter__(self) -> Record:
         record = self._record(self._name or "block")
@@ -184,7 +183,7 @@ class monitor:
                 # The call itself raises the better error.
                 return record
             except Exception as error:
-                _log.warning("the inputs of %s are not logged: %r", name, error)
+                warn("the inputs of %s are not logged: %r", name, error)
                 return record
             record.inputs = self._processed("input_preprocessor", self._inputs, inputs, name)
             record._has_converted_inputs = record.inputs is not None
@@ -294,7 +293,7 @@ class monitor:
             return self._loggable(processor(value))
         except Exception as error:
             # Not the value itself, because a processor may have to remove secrets from it.
-            _log.warning("the %s of %s failed, and null is logged: %r", kind, name, error)
+            warn("the %s of %s failed, and null is logged: %r", kind, name, error)
             return None
 
     def _log(self, record: Record) -> None:
@@ -330,7 +329,7 @@ class monitor:
             row.update(self._loggable(more))
             self._outbox.put(row)
         except Exception as error:
-            _log.warning("a call of %s was not logged: %s", record.name, error)
+            warn("a call of %s was not logged: %s", record.name, error)
 
     def feedback(self, record_id: str, **scores: Any) -> None:
         """Log a row of scores for a record, by the record's ``id``, as :meth:`Record.feedback` does.
@@ -377,36 +376,6 @@ def _by_name(
     if first in ("self", "cls"):
         inputs.pop(first, None)
     return inputs
-
-
-def _log_fitting(table: StreamTable, row: dict[str, Any]) -> bool:
-    """Log a row without waiting. Move values that do not fit their columns to others.
-
-    Returns ``False`` if the table must be opened first.
-    """
-    misfits: dict[str, Any] = {}
-    moved: set[str] = set()
-    while True:
-        try:
-            return table._log_now(row)
-        except RowError as error:
-            column = error.refused[0].column
-            if column == "misfit" or column is None or row.get(column) is None:
-                raise
-            value = row[column]
-            other = f"{column}_{_kind_of(value)}"
-            if column in moved or other in row:
-                misfits[column] = value
-                row = {**row, column: None, "misfit": json.dumps(misfits, default=as_repr)}
-            else:
-                moved.add(other)
-                row = {**row, column: None, other: value}
-
-
-def _kind_of(value: Any) -> str:
-    if isinstance(value, dict):
-        return "dict"
-    return "list" if isinstance(value, list) else "value"
 
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ._errors import StreamTableError
 
 if TYPE_CHECKING:
-    from ._table import StreamTable
+    from ._reader import Reader
 
 ROWS = 20
 COLUMNS = 30
@@ -23,24 +23,28 @@ CELL_CHARS = 120
 HEIGHT = 460
 
 
-def bundle(table: StreamTable) -> dict[str, str]:
+def bundle(table: Reader) -> dict[str, str]:
     """Make the result of ``_repr_mimebundle_``."""
     return {"text/plain": repr(table), "text/html": _html(table)}
 
 
-def _html(table: StreamTable) -> str:
+def _html(table: Reader) -> str:
     try:
-        if not table.is_finished:
-            table.flush(2.0)
+        table._wait_for_rows(2.0)
     except StreamTableError:
         # Show the rows that are stored.
         pass
     title = escape(table.path)
-    link = ""
-    if table.url is not None:
-        href = escape(table.url)
+    link, frame = "", ""
+    try:
+        url = table.url
+    except StreamTableError:
+        # A table that is only read asks the server for it.
+        url = None
+    if url is not None:
+        href = escape(url)
         link = f' · <a href="{href}" target="_blank" rel="noopener">open in new tab ↗</a>'
-    frame = _frame(table)
+        frame = _frame(table, url)
     try:
         count, rows = _last_rows(table)
     except (StreamTableError, ValueError, LookupError) as error:
@@ -54,11 +58,9 @@ def _html(table: StreamTable) -> str:
     return f'<div class="streamtable">{frame}{copy}</div>'
 
 
-def _frame(table: StreamTable) -> str:
-    """Return the iframe of the panel, or an empty string if the server has none."""
-    if table.url is None:
-        return ""
-    at = urlsplit(table.url)
+def _frame(table: Reader, url: str) -> str:
+    """Return the iframe of the panel, or an empty string if the server cannot be reached."""
+    at = urlsplit(url)
     place = f"/embed?{at.query}"
     try:
         # A one-time login link, so that the notebook contains no key.
@@ -85,7 +87,7 @@ _SAME_HOST = """<script>(() => {
 })();</script>"""
 
 
-def _last_rows(table: StreamTable) -> tuple[int, list[dict[str, Any]]]:
+def _last_rows(table: Reader) -> tuple[int, list[dict[str, Any]]]:
     about = json.loads(table._ask("GET", table._api_path(), timeout=5.0))
     lines = table._ask("GET", table._api_path(f"/rows?from=-{ROWS}&limit={ROWS}"), timeout=5.0)
     return about["rows"], [json.loads(line) for line in lines.splitlines()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -14,8 +13,6 @@ from weakref import WeakSet
 from . import _process
 from ._errors import OpenError, UnavailableError
 from ._table import StreamTable
-
-_log = logging.getLogger("streamtable")
 
 Row = dict[str, Any]
 
@@ -70,7 +67,7 @@ class Outbox:
                 return
             has_warned, self._has_warned = self._has_warned, True
         if not has_warned:
-            _log.warning("calls are not logged: %d rows wait for %s", MAX_WAITING, self)
+            _process.warn("calls are not logged: %d rows wait for %s", MAX_WAITING, self)
 
     def opened(self) -> StreamTable:
         """Wait until the table is open and no row waits. Raises the error if it cannot be opened."""
@@ -87,6 +84,11 @@ class Outbox:
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, max(timeout, 0))
             return len(self._waiting)
+
+    @property
+    def table(self) -> StreamTable | None:
+        """The table, if it is open."""
+        return self._table
 
     def __str__(self) -> str:
         return repr(self._name or self._table)
@@ -133,7 +135,7 @@ class Outbox:
         except Exception as error:
             has_failed = not isinstance(error, UnavailableError)
             if self._error is None or has_failed:
-                _log.warning("calls are not logged to %s: %s", self, error)
+                _process.warn("calls are not logged to %s: %s", self, error)
             with self._changed:
                 self._error, self._has_failed = error, has_failed
                 if has_failed:
@@ -158,7 +160,7 @@ class Outbox:
                 if not self._log(table, row):
                     return False
             except Exception as error:
-                _log.warning("a call of %s was not logged: %s", row.get("name"), error)
+                _process.warn("a call of %s was not logged: %s", row.get("name"), error)
             with self._changed:
                 # Only now, so that no later row overtakes it.
                 self._waiting.popleft()

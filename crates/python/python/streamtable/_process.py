@@ -26,6 +26,17 @@ def print_line(line: str) -> None:
         pass
 
 
+def warn(text: str, *args: object) -> None:
+    """Log a warning of the logger ``streamtable``. Never raises."""
+    try:
+        # Imported here, because the import takes several milliseconds.
+        import logging
+
+        logging.getLogger("streamtable").warning(text, *args, stacklevel=2)
+    except Exception:
+        pass
+
+
 def warn_of_rejected(table: str, count: int) -> None:
     """Warn that the server has rejected rows of a table that is finished."""
     # Imported here, because it is rarely needed.

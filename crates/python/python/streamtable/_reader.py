@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, overload
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from . import _native, _read
-from ._errors import FlushTimeoutError, ReadError
+from ._errors import ReadError
 from ._read import Rows
 
 if TYPE_CHECKING:
@@ -38,8 +39,49 @@ class NotFoundError(ReadError):
     """The server has no such table."""
 
 
-class Reader(_native.StreamTable):
+class Reader:
     """The methods of a table that read rows."""
+
+    @property
+    @abstractmethod
+    def entity_name(self) -> str:
+        """The user or team that owns the table."""
+
+    @property
+    @abstractmethod
+    def project_name(self) -> str:
+        """The project."""
+
+    @property
+    @abstractmethod
+    def table_name(self) -> str:
+        """The name within the project."""
+
+    @property
+    @abstractmethod
+    def base_url(self) -> str:
+        """The URL of the server."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str | None:
+        """The URL of the panel, or ``None`` if the server has none."""
+
+    @abstractmethod
+    def _wait_for_rows(self, timeout: float) -> None:
+        """Wait until the rows that this program has logged are stored."""
+
+    @abstractmethod
+    def _request(
+        self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+    ) -> tuple[int, bytes]:
+        """Return the status and the body of a response of the server."""
+
+    @abstractmethod
+    def _stream(
+        self, method: str, path: str, body: bytes | None, accept: str, timeout: float, /
+    ) -> tuple[int, _native.Stream]:
+        """Return the status and the body of a response that comes in parts."""
 
     @property
     def path(self) -> str:
@@ -333,6 +375,34 @@ class Reader(_native.StreamTable):
             paths.append(_api_path(*own[: 3 - len(parts)], *parts))
         return list(dict.fromkeys(paths))
 
+    def open(self) -> str:
+        """Open the table's panel in the browser, logged in, and return the link.
+
+        The link works once and for ten minutes; do not publish it.
+
+        >>> table.open()                                                # doctest: +SKIP
+        """
+        import webbrowser
+
+        if self.url is None:
+            raise ReadError("the server has no panel for this table")
+        link = self._login_link("/?" + urlsplit(self.url).query)
+        webbrowser.open(link)
+        return link
+
+    def _login_link(self, place: str) -> str:
+        """Return a link that logs a browser in once, and continues at a place on the server."""
+        answer = json.loads(self._ask("POST", "/api/login-links", b"{}", timeout=5.0))
+        return f"{answer['url']}&next={quote(place, safe='')}"
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str]:
+        """Show the table in a notebook: a live panel, and a copy of the last rows."""
+        from ._notebook import bundle
+
+        return bundle(self)
+
     def _select(
         self,
         limit: int | None,
@@ -344,6 +414,9 @@ class Reader(_native.StreamTable):
     ) -> str:
         if limit is not None and last is not None:
             raise ValueError("give limit or last, not both")
+        for word, number in (("limit", limit), ("last", last)):
+            if number is not None and number < 0:
+                raise ValueError(f"{word} must not be negative, and is {number}")
         names = (self.entity_name, self.project_name, self.table_name)
         sql = f" from {'.'.join(map(_quoted, names))}"
         conditions = [] if where is None else [f"({where})"]
@@ -360,23 +433,6 @@ class Reader(_native.StreamTable):
         elif limit is not None:
             sql += f" limit {int(limit)}"
         return f"select {chosen}{sql}"
-
-    def _wait_for_rows(self, timeout: float) -> None:
-        """Wait until the rows logged here are stored, and those left by earlier processes."""
-        if self.is_finished:
-            return
-        until = time.monotonic() + timeout
-        stats = self.flush(timeout)
-        while stats.recovered.pending and self.stop_reason is None:
-            if time.monotonic() > until:
-                pending = stats.recovered.pending
-                error = FlushTimeoutError(
-                    f"{pending} rows of earlier processes are not stored within {timeout} s"
-                )
-                error.stats = stats
-                raise error
-            time.sleep(0.05)
-            stats = self.stats()
 
     def _nested_types(self, path: str, timeout: float) -> dict[str, Any]:
         return _read.nested_types(self._ask("GET", f"{path}/schema", timeout=timeout))
@@ -402,7 +458,7 @@ class Reader(_native.StreamTable):
         try:
             status, answer = self._request(method, path, body, accept, timeout)
         except ConnectionError as error:
-            raise ReadError(str(error)) from None
+            raise ReadError(f"{error}{_hint(self.base_url)}") from None
         if not 200 <= status < 300:
             self._raise(status, answer, method, path)
         return answer
@@ -413,7 +469,7 @@ class Reader(_native.StreamTable):
         try:
             return self._stream(method, path, body, accept, timeout)
         except ConnectionError as error:
-            raise ReadError(str(error)) from None
+            raise ReadError(f"{error}{_hint(self.base_url)}") from None
 
     def _raise(self, status: int, answer: bytes, method: str, path: str) -> None:
         kind = ReadError
@@ -442,12 +498,24 @@ def _quoted(name: str) -> str:
 def _micros(since: _Since) -> int:
     """Return a time in microseconds since 1970."""
     if isinstance(since, str):
-        since = datetime.fromisoformat(since.replace("Z", "+00:00"))
+        try:
+            since = datetime.fromisoformat(since.replace("Z", "+00:00"))
+        except ValueError:
+            raise ValueError(
+                f"since must be a datetime, a date, a timedelta or text such as 2026-01-02T03:04, not {since!r}"
+            ) from None
     elif isinstance(since, timedelta):
         since = datetime.now(timezone.utc) - since
     elif not isinstance(since, datetime):
         since = datetime(since.year, since.month, since.day)
     return (since.astimezone(timezone.utc) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _hint(base_url: str) -> str:
+    """Return what to do if a server on this machine cannot be reached."""
+    if urlsplit(base_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+        return ""
+    return "; start a server with `streamtable serve`, or `streamtable.serve()` in Python"
 
 
 def _part(stream: _native.Stream, timeout: float) -> bytes | None:

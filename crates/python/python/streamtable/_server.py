@@ -82,7 +82,10 @@ class Server:
         return self._process is not None
 
     def stop(self) -> None:
-        """Stop the server if this process has started it. All acknowledged rows are on its disk."""
+        """Stop the server if this process has started it. All acknowledged rows are on its disk.
+
+        >>> server.stop()                                               # doctest: +SKIP
+        """
         global default_url
         process, self._process = self._process, None
         if process is None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
-from urllib.parse import quote, urlsplit
 
+from . import _native
 from ._context import added
-from ._errors import ReadError, TableNameError
+from ._errors import FlushTimeoutError, TableNameError
 from ._process import print_line
 from ._reader import Reader
 
@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+_OWN = ("_arguments", "_extra", "_has_context", "_is_checked")
+"""The attributes that the constructor sets."""
 
-class StreamTable(Reader):
+
+class StreamTable(_native.StreamTable, Reader):
     """A table to which rows are appended.
 
     The table is created with its first row. Rows are written to the local spool before ``log`` returns,
@@ -135,6 +138,8 @@ class StreamTable(Reader):
                 raise TableNameError(f"Cannot specify {name}: {table_name!r} already contains it")
         self._arguments = arguments
         self._extra = dict(extra or {})
+        self._has_context = False
+        self._is_checked = False
         self._open(
             table_name,
             project=project_name,
@@ -157,8 +162,8 @@ class StreamTable(Reader):
             on_reject=on_reject,
             quiet=quiet,
         )
-        if self._extra:
-            self._have_constants(True)
+        # For the first call of `log`, which checks its first row.
+        self._have_constants(True)
 
     if TYPE_CHECKING:
 
@@ -186,25 +191,22 @@ class StreamTable(Reader):
         """
         return added(self, columns)
 
-    def open(self) -> str:
-        """Open the table's panel in the browser, logged in, and return the link.
-
-        The link works once and for ten minutes; do not publish it.
-
-        >>> table.open()                                                # doctest: +SKIP
-        """
-        import webbrowser
-
-        if self.url is None:
-            raise ReadError("the server has no panel for this table")
-        link = self._login_link("/?" + urlsplit(self.url).query)
-        webbrowser.open(link)
-        return link
-
-    def _login_link(self, place: str) -> str:
-        """Return a link that logs a browser in once, and continues at a place on the server."""
-        answer = json.loads(self._ask("POST", "/api/login-links", b"{}", timeout=5.0))
-        return f"{answer['url']}&next={quote(place, safe='')}"
+    def _wait_for_rows(self, timeout: float) -> None:
+        """Wait until the rows logged here are stored, and those left by earlier processes."""
+        if self.is_finished:
+            return
+        until = time.monotonic() + timeout
+        stats = self.flush(timeout)
+        while stats.recovered.pending and self.stop_reason is None:
+            if time.monotonic() > until:
+                pending = stats.recovered.pending
+                error = FlushTimeoutError(
+                    f"{pending} rows of earlier processes are not stored within {timeout} s"
+                )
+                error.stats = stats
+                raise error
+            time.sleep(0.05)
+            stats = self.stats()
 
     async def aflush(self, timeout: float = 60.0) -> Stats:
         """Wait like :meth:`flush`, without blocking the event loop.
@@ -252,17 +254,9 @@ class StreamTable(Reader):
     def __repr__(self) -> str:
         return f"StreamTable({self.path!r})"
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, str]:
-        """Show the table in a notebook: a live panel, and a copy of the last rows."""
-        from ._notebook import bundle
-
-        return bundle(self)
-
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process opens the table again, as another writer.
-        state = {name: value for name, value in self.__dict__.items() if name not in ("_arguments", "_extra")}
+        state = {name: value for name, value in self.__dict__.items() if name not in _OWN}
         return _reopened, (type(self), self._arguments, state)
 
 

@@ -8,6 +8,9 @@
 | ``streamtable.integrations.keras`` | a callback for Keras |
 | ``streamtable.integrations.lightgbm`` | a callback for LightGBM |
 | ``streamtable.integrations.xgboost`` | a callback for XGBoost |
+| ``streamtable.integrations.lightning`` | a logger for PyTorch Lightning |
+| ``streamtable.integrations.transformers`` | a callback for Hugging Face Transformers |
+| ``streamtable.integrations.opentelemetry`` | an exporter of OpenTelemetry's spans |
 
 None of them waits for the table or raises its errors: they are warnings of the logger ``streamtable``.
 """

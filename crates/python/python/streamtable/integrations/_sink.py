@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from .._errors import StreamTableError
+from .._fitting import log_fitting
 from .._loggable import SECRETS, Redact, loggable, redactor
 from .._outbox import Outbox
+from .._process import warn
 from .._table import StreamTable
-
-_log = logging.getLogger("streamtable")
 
 
 class Sink:
-    """Logs rows to a table, or to a table of a name that is opened in the background."""
+    """Logs rows to a table, or to a table of a name that is opened in the background.
+
+    A value that does not fit its column is in a column of its kind, as with ``monitor``.
+    """
 
     def __init__(self, table: StreamTable | str, redact: Redact = SECRETS):
-        self._outbox = Outbox(table, lambda table, row: table._log_now(row))
+        self._given = (table, redact)
+        self._outbox = Outbox(table, log_fitting)
         self._hide = redactor(redact)
         self._busy = threading.local()
 
@@ -31,9 +36,27 @@ class Sink:
         try:
             self._outbox.put(loggable(dict(row), self._hide))
         except Exception as error:
-            _log.warning("a row was not logged to %s: %s", self._outbox, error)
+            warn("a row was not logged to %s: %s", self._outbox, error)
         finally:
             self._busy.is_putting = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process opens the table again.
+        return Sink, self._given
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all rows so far are stored, at most ``timeout`` seconds. Return whether they are."""
+        until = time.monotonic() + timeout
+        if self._outbox.drain(timeout):
+            return False
+        table = self._outbox.table
+        if table is None or table.is_finished:
+            return True
+        try:
+            table.flush(max(until - time.monotonic(), 0.0))
+        except StreamTableError:
+            return False
+        return True
 
     @property
     def table(self) -> StreamTable:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import xgboost.callback
+from typing import TYPE_CHECKING, Any
 
 from .._table import StreamTable
 from ._sink import Sink
 
+if TYPE_CHECKING:
+    # XGBoost has no type annotations.
+    _Callback = object
+else:
+    from xgboost.callback import TrainingCallback as _Callback
 
-class TableCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc, unused-ignore]
+
+class TableCallback(_Callback):
     """Logs a row with the ``iteration`` and the metrics of each data set after each iteration.
 
     >>> xgboost.train(params, data, evals=[(data, "train")],
