@@ -2,6 +2,7 @@
 
 import { Cursor } from "./cursor";
 import { dressGrid } from "../shadow";
+import type { View, Viewer } from "../live/perspective";
 import type { Positions } from "./walk";
 import { showPicture } from "../ui/picture";
 import { shortWithUnit, unitOf, withUnit } from "../unit";
@@ -9,6 +10,7 @@ import { formatCount, formatFloat, type Media, mediaOf, oddFloat, type Shape, ty
 import { isDefaultFormat } from "./defaults";
 import type { HeaderStats } from "./header-stats";
 import { listenToHeaders } from "./headers";
+import { Pins } from "./pins";
 
 /** The grid inside of Perspective's datagrid. */
 export interface RegularTable extends HTMLElement {
@@ -29,6 +31,7 @@ export interface CellMeta {
 
 /** Perspective's own fields of the datagrid's element. */
 export interface Datagrid extends HTMLElement {
+  draw(view: View): Promise<void>;
   regular_table: RegularTable;
   model?: GridModel;
   _columns_config?: Record<string, { number_format?: object } | undefined>;
@@ -56,6 +59,8 @@ export interface GridEvents {
   onChoose?(y: number): void;
   /** The statistics in the headers; none by default. */
   headers?: HeaderStats;
+  /** The columns that stay in sight while the others are scrolled; none by default. */
+  pinned?(): readonly string[];
   /** How the view's rows are found; without it, the mark stays at its place in the view. */
   positions?(): Positions;
   /** The grid is about to be drawn; `rows` is the view's number of rows. */
@@ -64,7 +69,7 @@ export interface GridEvents {
   onDraw?(table: RegularTable): void;
 }
 
-const decorated = new WeakSet<Element>();
+const decorated = new WeakMap<Element, Pins>();
 
 /** Returns the datagrid of a viewer, or null while it shows something else. */
 export function datagridOf(viewer: Element): Datagrid | null {
@@ -78,6 +83,12 @@ export function keepPlace(viewer: Element, before: Element | null): void {
   if (from && to) to.scrollTo(from.scrollLeft, from.scrollTop);
 }
 
+/** Draws a viewer's grid again if other columns are pinned than when it was drawn. */
+export async function pinAgain(viewer: Viewer): Promise<void> {
+  const datagrid = datagridOf(viewer);
+  if (datagrid && decorated.get(datagrid)?.isStale()) await datagrid.draw(await viewer.getView());
+}
+
 /** Formats the cells each time the grid is drawn, from the next draw on. */
 export function decorate(
   viewer: Element,
@@ -87,9 +98,10 @@ export function decorate(
 ): void {
   const datagrid = datagridOf(viewer);
   if (!datagrid?.regular_table || decorated.has(datagrid)) return;
-  decorated.add(datagrid);
-  dressGrid(datagrid);
   const grid = datagrid.regular_table;
+  const pins = new Pins(grid, () => events.pinned?.() ?? []);
+  decorated.set(datagrid, pins);
+  dressGrid(datagrid);
   grid.tabIndex = 0;
   grid.setAttribute("aria-label", `Rows of ${table}`);
   const cursor = new Cursor(grid, events);
@@ -98,28 +110,39 @@ export function decorate(
     if (!model) return;
     const depth = model._config.split_by.length;
     cursor.isOn = model._config.group_by.length === 0;
-    const named: string[] = [];
-    for (const cell of grid.querySelectorAll<HTMLElement>("thead th")) {
-      const column = grid.getMeta(cell)?.column_header?.[depth];
-      if (column === undefined || column === "") continue;
-      showHeader(cell, String(column), model);
-      named.push(String(column));
-      if (events.headers && cursor.isOn && depth === 0) addPart(cell, events.headers.part(String(column)));
+    const named = new Map<string, HTMLElement>();
+    const heads = grid.querySelectorAll<HTMLElement>("thead th");
+    const columnOf = (cell: HTMLElement) => String(grid.getMeta(cell)?.column_header?.[depth] ?? "");
+    for (const cell of heads) {
+      const column = columnOf(cell);
+      if (column === "") continue;
+      showHeader(cell, column, model);
+      named.set(column, cell);
+      if (events.headers && cursor.isOn && depth === 0) addPart(cell, events.headers.part(column));
     }
     const hasStats = cursor.isOn && depth === 0;
     grid.toggleAttribute("data-st-stats", events.headers !== undefined && hasStats);
-    if (hasStats) events.headers?.drawn(named, model._num_rows);
+    if (hasStats) events.headers?.drawn([...named.keys()], model._num_rows);
+    pins.measure(named);
+    for (const cell of heads) pins.place(cell, columnOf(cell));
     for (const cell of grid.querySelectorAll<HTMLElement>("tbody td")) {
       const meta = grid.getMeta(cell);
       if (!meta) continue;
-      const column = String(meta.column_header?.[depth] ?? "");
+      const column = columnOf(cell);
       const shown = { column, model, shape: shapeIn(shapes(), column), table };
       show(cell, meta, shown, isDefaultFormat(datagrid._columns_config?.[column]?.number_format));
       cursor.mark(cell, meta);
+      pins.place(cell, column);
     }
     events.onDraw?.(grid);
   };
   grid.addStyleListener(decorateAll);
+  const drawView = datagrid.draw.bind(datagrid);
+  datagrid.draw = async (view) => {
+    const { group_by = [], split_by = [] } = await view.get_config();
+    pins.begin(group_by.length === 0 && split_by.length === 0);
+    return drawView(view);
+  };
   const draw = grid.draw.bind(grid);
   grid.draw = (options) => {
     const rows = datagrid.model?._num_rows ?? 0;

@@ -37,6 +37,7 @@ export const NOTHING: ViewerConfig = {
   expressions: {},
   filter: [],
   group_by: [],
+  pinned: [],
   sort: [],
   split_by: [],
 };

@@ -30,6 +30,8 @@ export interface ViewerConfig extends ViewConfig {
   theme?: string;
   title?: string | null;
   version?: string;
+  /** The columns that stay in sight while the others are scrolled: the page's own, unknown to Perspective. */
+  pinned?: string[];
 }
 
 export interface Window {
@@ -41,6 +43,7 @@ export interface Window {
 
 export interface View {
   num_rows(): Promise<number>;
+  get_config(): Promise<ViewConfig>;
   get_min_max(column: string): Promise<[unknown, unknown]>;
   to_columns_string(window?: Window): Promise<string>;
   on_update(callback: () => void): Promise<number>;

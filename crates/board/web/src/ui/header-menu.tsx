@@ -2,6 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { moved } from "../grid/headers";
+import { pinned } from "../grid/pins";
 import type { ColumnStats } from "../grid/stats";
 import type { Filter, ViewerConfig } from "../live/perspective";
 import { formatCount, type Shape, visible } from "../values";
@@ -108,6 +109,11 @@ function places(props: HeaderMenuProps): MenuItem[] {
   return [
     { label: "Group by this", heading: "Column", disabled: shape.isMedia, onSelect: () => onChange({ group_by: [...group_by, column] }) },
     ...chart,
+    {
+      label: config.pinned?.includes(column) ? "Unpin" : "Pin to the left",
+      icon: "pin",
+      onSelect: () => onChange(pinned(columns, config.pinned ?? [], column)),
+    },
     { label: "Move to the front", disabled: at <= 0, onSelect: () => go(0) },
     { label: "Move left", icon: "left", disabled: at <= 0, onSelect: () => go(at - 1) },
     { label: "Move right", icon: "right", disabled: at < 0 || at === columns.length - 1, onSelect: () => go(at + 1) },

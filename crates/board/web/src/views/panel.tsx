@@ -9,7 +9,7 @@ import { type ChartState, LiveChart } from "../chart/live-chart";
 import { prepared } from "../chart/prepare";
 import { TimeStrip } from "../chart/time-strip";
 import { aggregatesOf, needsAggregates, withAggregates } from "../grid/aggregates";
-import { datagridOf, decorate, keepPlace } from "../grid/cells";
+import { datagridOf, decorate, keepPlace, pinAgain } from "../grid/cells";
 import { defaultView, grown, namesOf, NOTHING } from "../grid/defaults";
 import { HeaderStats } from "../grid/header-stats";
 import { mediaAt, rowsOf } from "../grid/lookup";
@@ -120,8 +120,8 @@ export function Panel({ start, connection }: PanelProps) {
         onMenu: (column, at) => setMenu({ column, at }),
         onFilter: (filter) => void apply({ filter: [...(viewer.current?.save().filter ?? []), ...filter] }),
       });
-      const dress = (viewer: Viewer) => {
-        decorate(viewer, name, () => shapes.current, {
+      const dress = (element: Viewer) => {
+        decorate(element, name, () => shapes.current, {
           ...(headers.current && !start.embed && !matchMedia("(width < 640px)").matches && { headers: headers.current }),
           onMedia: (media, column, y) => setOpened({ media, column, y }),
           onRow: (y) => void openRow(y),
@@ -140,12 +140,16 @@ export function Panel({ start, connection }: PanelProps) {
           if (live?.element) keepPlace(live.element, before);
           setDrawn(true);
         },
-        onShown: () => setError(""),
+        onShown: () => {
+          setError("");
+          if (live?.element) void pinAgain(live.element).catch(() => undefined);
+        },
         onRows: setRows,
         onChange: (config) => {
           // Perspective's own settings leave the aggregates of new groups out.
           if (needsAggregates(config)) void apply(config);
           else keep(config);
+          pinned: () => viewer.current?.save().pinned ?? config.pinned ?? [],
         },
         onColumns: async (config) => {
           const before = shapes.current;

@@ -1,0 +1,119 @@
+// Views of a table that are shaped once and kept: pinned columns, saved views, copied rows.
+
+import assert from "node:assert/strict";
+
+import { column, gridOf, screenshot, settled } from "./browser.mjs";
+import { until } from "./server.mjs";
+import { browser, numbered, server, testsWithin } from "./setup.mjs";
+
+const test = testsWithin(90_000);
+
+const WIDE = { viewport: { width: 1440, height: 900 } };
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+const wide = (rows, columns) =>
+  numbered(rows, (i) => Object.fromEntries(numbered(columns, (c) => [`c${c}`, c % 2 ? i * c : `v${i}`])));
+
+const grid = (page) => page.locator("perspective-viewer-datagrid");
+const menuOf = (page, name) => grid(page).getByLabel(`Menu of ${name}`, { exact: true });
+
+/** Chooses an item in the menu of a column, by keys alone. */
+async function choose(page, name, item) {
+  const wanted = page.getByRole("menuitem", { name: item });
+  // A change of the columns may still be drawn, which takes the focus away.
+  await until(`${item} is offered`, async () => {
+    await menuOf(page, name).focus();
+    await page.keyboard.press("Enter");
+    return wanted.waitFor({ timeout: 3_000 }).then(() => true, () => false);
+  }, 40_000);
+  for (let i = 0; i < 40 && !(await wanted.evaluate((it) => it === document.activeElement)); i++) {
+    await page.keyboard.press("ArrowDown");
+  }
+  await page.keyboard.press("Enter");
+}
+
+const scrollRight = (page, to) => page.evaluate((to) => (document.querySelector("perspective-viewer-datagrid").regular_table.scrollLeft = to), to);
+
+/** Returns the left edges and the texts of a column's header and cells; empty if it is not drawn. */
+const seen = (page, name) =>
+  page.evaluate((name) => {
+    const { regular_table: table } = document.querySelector("perspective-viewer-datagrid");
+    const edge = table.getBoundingClientRect().left;
+    const cells = [...table.querySelectorAll("thead tr:last-child th, tbody td")];
+    return cells
+      .filter((cell) => table.getMeta(cell)?.column_header?.at(-1) === name)
+      .map((cell) => {
+        const { left, top, height } = cell.getBoundingClientRect();
+        const on = table.getRootNode().elementFromPoint(left + 3, top + height / 2);
+        return { left: Math.round(left - edge), isOnTop: cell.contains(on) };
+      });
+  }, name);
+const edgesOf = async (page, name) => [...new Set((await seen(page, name)).map(({ left }) => left))];
+
+test("pinned columns stay in sight, in the link, and go with their rows", async () => {
+  const table = "me/pins/t";
+  await server.log(table, wide(300, 40));
+  const page = await browser.open(server, server.link(table), WIDE);
+  await gridOf(page);
+  await choose(page, "c5", "Pin to the left");
+  await until("it leads", async () => (await edgesOf(page, "c5"))[0] === 0);
+  await choose(page, "c3", "Pin to the left");
+  const places = async () => [await edgesOf(page, "c5"), await edgesOf(page, "c3")];
+  await until("it follows", async () => (await edgesOf(page, "c3"))[0] > 0 && (await edgesOf(page, "c3"))[0] < 200);
+  const before = await places();
+  await scrollRight(page, 1_500);
+  await page.evaluate(() => (document.querySelector("perspective-viewer-datagrid").regular_table.scrollTop = 1_000));
+  await until("others are scrolled away", async () => (await edgesOf(page, "c0"))[0] < -500);
+  await until("rows are scrolled", async () => Number((await column(page, "c5"))[0]) > 50);
+  assert.deepEqual(await places(), before);
+  // The first row may be cut by the headers.
+  assert.ok((await seen(page, "c5")).slice(2, 20).every(({ isOnTop }) => isOnTop));
+  const [fives, ones, threes] = await Promise.all(["c5", "c1", "c3"].map((name) => column(page, name)));
+  assert.deepEqual(fives, ones.map((text) => String(5 * Number(text))));
+  assert.deepEqual(threes, ones.map((text) => String(3 * Number(text))));
+  await screenshot(page, "pinned");
+
+  await page.reload();
+  await gridOf(page);
+  await until("they are drawn again", async () => JSON.stringify(await places()) === JSON.stringify(before));
+  await scrollRight(page, 1_500);
+  await until("others are scrolled away", async () => (await edgesOf(page, "c0"))[0] < -500);
+  assert.deepEqual(await places(), before);
+
+  // Groups have no pinned columns, and the view has them again without groups.
+  await scrollRight(page, 0);
+  await page.getByLabel("Group by").selectOption("c0");
+  await page.locator(".view-count").getByText("300 groups").waitFor();
+  await until("none is pinned", async () => (await grid(page).locator("[data-st-pinned]").count()) === 0);
+  await page.getByRole("button", { name: "Remove by c0" }).click();
+  await until("they are pinned again", async () => (await grid(page).locator("th[data-st-pinned]").count()) === 2);
+
+  await choose(page, "c5", "Unpin");
+  await choose(page, "c3", "Unpin");
+  await until("none is pinned", async () => (await grid(page).locator("[data-st-pinned]").count()) === 0);
+  await scrollRight(page, 1_500);
+  await until("it is scrolled away", async () => ((await edgesOf(page, "c5"))[0] ?? -1) < 0);
+  // Only the columns on the screen are drawn.
+  await until("few columns are drawn", async () => (await grid(page).locator("thead th").count()) < 30);
+  settled(page);
+  await page.context().close();
+});
+
+test("pinned columns leave room for others on a phone", async () => {
+  const table = "me/pins/t";
+  const page = await browser.open(server, server.link(table), WIDE);
+  await gridOf(page);
+  await choose(page, "timestamp", "Pin to the left");
+  await choose(page, "c1", "Pin to the left");
+  await choose(page, "c2", "Pin to the left");
+  await until("three are pinned", async () => (await grid(page).locator("th[data-st-pinned]").count()) === 3);
+  const link = page.url().replace(server.url, "");
+  await page.context().close();
+  const phone = await browser.open(server, link, PHONE);
+  await gridOf(phone);
+  await until("some are pinned", async () => (await grid(phone).locator("th[data-st-pinned]").count()) > 0);
+  const right = await grid(phone).locator("th[data-st-pinned]").last().boundingBox();
+  assert.ok(right.x + right.width < 0.62 * 390, JSON.stringify(right));
+  settled(phone);
+  await phone.context().close();
+});
