@@ -98,9 +98,15 @@ function cutTime(bucket: Bucket, { first, last }: Extent, width: number): Cut {
 }
 
 function sizeOfTime(step: number): string {
-  const units: [number, string][] = [[DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]];
-  const [unit, name] = units.find(([unit]) => step >= unit) ?? [1, "ms"];
-  return `${step / unit} ${name}`;
+  const units: [number, string, string][] = [
+    [DAY, "d", "day"],
+    [HOUR, "h", "hour"],
+    [MINUTE, "min", "minute"],
+    [SECOND, "s", "second"],
+    [1, "ms", "millisecond"],
+  ];
+  const [unit, name, one] = units.find(([unit]) => step >= unit) ?? [1, "ms", "millisecond"];
+  return step === unit ? one : `${step / unit} ${name}`;
 }
 
 function cutLinear(bucket: Bucket, first: number, last: number): Cut {
