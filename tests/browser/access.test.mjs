@@ -38,6 +38,7 @@ const STATES = {
   home: ["/", (page) => page.getByRole("link", { name: "t", exact: true }).waitFor()],
   panel: ["table", async (page) => void (await page.locator(".st-bar").first().waitFor())],
   "header menu": ["table", (page) => page.getByLabel("Menu of status").click()],
+  "saved views": ["table", (page) => page.getByRole("button", { name: "Saved views" }).click()],
   "filter dialog": ["table", (page) => page.getByRole("button", { name: "Filter", exact: true }).click()],
   row: [
     "table",

@@ -117,3 +117,117 @@ test("pinned columns leave room for others on a phone", async () => {
   settled(phone);
   await phone.context().close();
 });
+
+const views = (page) => page.getByRole("button", { name: /^Saved views/ });
+const item = (page, name) => page.getByRole("menuitem", { name }).or(page.getByRole("menuitemradio", { name }));
+const count = (page) => page.locator(".view-count");
+
+/** Chooses an item of the menu of saved views; the button's name then is `then`. */
+async function chooseView(page, name, then) {
+  await views(page).click();
+  await item(page, name).click();
+  if (then) await page.getByRole("button", { name: then, exact: true }).waitFor();
+}
+
+async function saveAs(page, title) {
+  await chooseView(page, "Save as a view…");
+  await page.getByRole("dialog").getByLabel("Title").fill(title);
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: `Saved views: ${title}`, exact: true }).waitFor();
+}
+
+test("a view is saved by name, for all readers, in the link and on a board", async () => {
+  const table = "me/saved/requests";
+  await server.log(table, numbered(90, (i) => ({ path: ["/", "/cart", "/search"][i % 3], status: [200, 404, 500][i % 3], n: i })));
+  const page = await browser.open(server, server.link(table), WIDE);
+  await gridOf(page);
+  const filtered = async (text) => void (await count(page).getByText(text, { exact: true }).waitFor());
+  await page.evaluate(() => document.querySelector("perspective-viewer").restore({ filter: [["status", ">=", 400]] }));
+  await filtered("60 of 90 rows");
+  await saveAs(page, "Errors <b>");
+  await until("the link names the view", () => /#saved=\w+$/.test(page.url()));
+  const link = page.url().replace(server.url, "");
+  await chooseView(page, "Whole table", "Saved views");
+  await filtered("90 rows");
+  await chooseView(page, "Errors <b>", "Saved views: Errors <b>");
+  await filtered("60 of 90 rows");
+
+  // Changes belong to the link until they are saved; Back undoes them.
+  await page.getByLabel("Sort by").selectOption("n");
+  await page.getByRole("button", { name: "Saved views: Errors <b>, changed" }).waitFor();
+  await until("the link has both", () => /#view=.*&saved=\w+$/.test(page.url()));
+  await screenshot(page, "saved-view-changed");
+  await page.reload();
+  await page.getByRole("button", { name: "Saved views: Errors <b>, changed" }).waitFor({ timeout: 20_000 });
+  await page.goBack();
+  await page.getByRole("button", { name: "Saved views: Errors <b>", exact: true }).waitFor({ timeout: 20_000 });
+  await page.getByLabel("Sort by").selectOption("n");
+  await chooseView(page, "Save the changes", "Saved views: Errors <b>");
+  await until("the link names the view", () => /#saved=\w+$/.test(page.url()));
+
+  // A second reader, who changes the views at the same time.
+  const other = await browser.open(server, link, WIDE);
+  await gridOf(other);
+  await other.getByRole("button", { name: "Saved views: Errors <b>", exact: true }).waitFor();
+  await until("sorted", async () => (await column(other, "n"))[0] === "1");
+  await saveAs(other, "Mine");
+  await chooseView(page, "Rename…");
+  await page.getByRole("dialog").getByLabel("Title").fill("Failures");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Saved views: Failures", exact: true }).waitFor();
+  await views(page).click();
+  assert.deepEqual(await page.getByRole("menuitemradio").allTextContents(), ["Whole table", "Failures", "Mine"]);
+  await page.keyboard.press("Escape");
+
+  // All of them are panels of a board, and a deleted one says so.
+  const [{ name, title }] = await (await server.ask("GET", "/api/boards/me/saved")).json();
+  assert.deepEqual([name, title], ["requests.views", "requests: saved views"]);
+  await chooseView(page, "All views on a board");
+  await until("two grids are drawn", async () => (await page.locator(".board-panel perspective-viewer-datagrid[data-drawn]").count()) === 2, 30_000);
+  assert.deepEqual(await page.locator(".board-panel h2 bdi").allTextContents(), ["Failures", "Mine"]);
+  await page.goto(server.url + link);
+  await page.getByRole("button", { name: "Saved views: Failures", exact: true }).waitFor({ timeout: 20_000 });
+  await chooseView(page, "Delete…");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("button", { name: "Saved views", exact: true }).waitFor();
+  await other.goto(server.url + link);
+  await other.reload();
+  await other.getByText("The saved view of this link was deleted").waitFor({ timeout: 20_000 });
+  settled(page);
+  settled(other);
+  for (const it of [page, other]) await it.context().close();
+});
+
+test("a chart is a saved view, too, and looks the same on its board", async () => {
+  const table = "me/charted/t";
+  await server.log(table, numbered(60, (i) => ({ ms: i })));
+  const page = await browser.open(server, server.link(table), WIDE);
+  await gridOf(page);
+  await page.getByLabel("Show as").selectOption("Y Line");
+  await page.locator(".own-chart [data-drawn]").waitFor();
+  await saveAs(page, "Course");
+  await page.reload();
+  await page.locator(".own-chart [data-drawn]").waitFor({ timeout: 20_000 });
+  await chooseView(page, "All views on a board");
+  await page.locator(".board-panel .live-chart [data-drawn]").waitFor({ timeout: 20_000 });
+  await page.locator(".board-panel h2 small").getByText(/^per /).waitFor();
+  settled(page);
+  await page.context().close();
+});
+
+test("a reader without the right to write opens views and is offered no changes", async () => {
+  const key = await server.addKey("me", "read");
+  const page = await browser.open(server, server.link("me/saved/requests"), { ...WIDE, key });
+  await gridOf(page);
+  await views(page).click();
+  assert.deepEqual(await page.getByRole("menu").locator("button").allTextContents(), ["Whole table", "Mine", "All views on a board"]);
+  await page.keyboard.press("Escape");
+  await server.log("me/unsaved/t", [{ n: 1 }]);
+  const none = await browser.open(server, server.link("me/unsaved/t"), { ...WIDE, key });
+  await gridOf(none);
+  assert.equal(await views(none).count(), 0);
+  for (const it of [page, none]) {
+    settled(it);
+    await it.context().close();
+  }
+});

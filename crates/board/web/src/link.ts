@@ -7,17 +7,35 @@ const PREFIX = "#view=";
 
 /** Reads a view from the address; null where there is none, or none that can be read. */
 export async function viewInAddress(): Promise<ViewerConfig | null> {
-  if (!location.hash.startsWith(PREFIX)) return null;
+  const text = hashParameters().get("view");
+  if (!text) return null;
   try {
-    return JSON.parse(await inflate(location.hash.slice(PREFIX.length))) as ViewerConfig;
+    return JSON.parse(await inflate(text)) as ViewerConfig;
   } catch {
     return null;
   }
 }
 
-/** Writes a view into the address; `isStep` adds an entry to the history, so that Back undoes it. */
-export async function putViewInAddress(config: ViewerConfig, isStep = false): Promise<void> {
-  const address = `${location.pathname}${location.search}${await viewHash(config)}`;
+/** Returns the saved view that the address names. */
+export function savedInAddress(): string | null {
+  return hashParameters().get("saved");
+}
+
+/** What the address of a table says. */
+export interface ViewAddress {
+  /** What is shown; null if that is the saved view as it is. */
+  config: ViewerConfig | null;
+  /** The saved view that is shown, or from which the shown one was made. */
+  saved?: string | null;
+  /** Adds an entry to the history, so that Back undoes it. */
+  isStep?: boolean;
+}
+
+/** Writes a view into the address. */
+export async function putViewInAddress({ config, saved = null, isStep = false }: ViewAddress): Promise<void> {
+  const parts = [config && (await viewHash(config)).slice(1), saved !== null && `saved=${encodeURIComponent(saved)}`];
+  const hash = parts.filter(Boolean).join("&");
+  const address = `${location.pathname}${location.search}${hash && `#${hash}`}`;
   if (address === location.pathname + location.search + location.hash) return;
   if (isStep) history.pushState(null, "", address);
   else history.replaceState(null, "", address);

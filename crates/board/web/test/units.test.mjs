@@ -14,6 +14,8 @@ globalThis.matchMedia = () => ({ matches: false, addEventListener() {} });
 const contents = `
   export { settle, place, overlap } from "./src/board/layout";
   export { freeName, nameOf } from "./src/board/document";
+  export { boardOfViews, isSameView, newView, viewsIn, withChange } from "./src/board/saved-views";
+  export { emptyBoard } from "./src/board/document";
   export { History } from "./src/board/history";
   export { rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
   export { bucketed, cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
@@ -107,13 +109,52 @@ test("ranges", () => {
 
 test("a view in the address is the same view", async () => {
   const view = { columns: ["a", "ü \u202e <script>"], filter: [["a", "==", "x".repeat(5_000)]] };
-  await page.putViewInAddress(view);
+  await page.putViewInAddress({ config: view });
   assert.match(location.hash, /^#view=[\w-]+$/);
   assert.deepEqual(await page.viewInAddress(), view);
   for (const broken of ["#view=%%%", "#view=AAAA", "#other"]) {
     location.hash = broken;
     assert.equal(await page.viewInAddress(), null);
   }
+});
+
+test("an address names a saved view, with or without changes", async () => {
+  await page.putViewInAddress({ config: null, saved: "a&b" });
+  assert.equal(location.hash, "#saved=a%26b");
+  assert.deepEqual([await page.viewInAddress(), page.savedInAddress()], [null, "a&b"]);
+  await page.putViewInAddress({ config: { sort: [["x", "asc"]] }, saved: "a&b" });
+  assert.deepEqual([await page.viewInAddress(), page.savedInAddress()], [{ sort: [["x", "asc"]] }, "a&b"]);
+});
+
+test("views are changed on a board that others change, too", () => {
+  const table = "me/shop/requests";
+  assert.equal(page.boardOfViews(table), "requests.views");
+  const titles = (board) => page.viewsIn(board, table).map((it) => it.title);
+  const slow = page.newView("Slow", { plugin: "Datagrid", sort: [["ms", "desc"]], settings: true, theme: "Pro Dark" });
+  assert.deepEqual(slow.config, { plugin: "Datagrid", sort: [["ms", "desc"]] });
+  const first = page.withChange(page.emptyBoard("requests: saved views"), table, { kind: "add", view: slow });
+  const other = { ...first.panels[0], id: "other", table: "me/shop/others", title: "Of others" };
+  const text = { id: "text", kind: "text", title: "About", config: { text: "hi" }, layout: { x: 0, y: 90, w: 1, h: 1 } };
+  let board = { ...first, panels: [...first.panels, other, text] };
+  board = page.withChange(board, table, { kind: "add", view: page.newView("Bars", { plugin: "Y Bar" }) });
+  assert.deepEqual(titles(board), ["Slow", "Bars"]);
+  const bars = board.panels.at(-1);
+  assert.deepEqual([bars.kind, bars.layout.y], ["chart", 91]);
+  board = page.withChange(board, table, { kind: "set", id: slow.id, title: "Slowest" });
+  board = page.withChange(board, table, { kind: "set", id: slow.id, config: { plugin: "Y Line" } });
+  assert.deepEqual([board.panels[0].title, board.panels[0].kind], ["Slowest", "chart"]);
+  board = page.withChange(board, table, { kind: "remove", id: bars.id });
+  // Neither a removed view nor a panel that is no view of the table is changed.
+  for (const id of [bars.id, "other", "text"]) board = page.withChange(board, table, { kind: "set", id, title: "x" });
+  assert.deepEqual(board.panels.map((it) => it.title), ["Slowest", "Of others", "About"]);
+});
+
+test("two views are the same if they show the same", () => {
+  const view = { columns: ["a"], sort: [], columns_config: { a: { x: 1, y: 2 } }, settings: false };
+  assert.ok(page.isSameView(view, { columns_config: { a: { y: 2, x: 1 } }, columns: ["a"], filter: [], theme: "Pro Dark" }));
+  assert.ok(!page.isSameView(view, { ...view, columns: ["a", "b"] }));
+  assert.ok(!page.isSameView(view, { ...view, pinned: ["a"] }));
+  assert.ok(!page.isSameView({ columns: ["a", "b"] }, { columns: ["b", "a"] }));
 });
 
 test("JSON keeps its numbers", () => {

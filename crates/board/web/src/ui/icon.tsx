@@ -2,6 +2,7 @@
 const PATHS = {
   add: "M8 3v10M3 8h10",
   board: "M2.5 3.5h11v9h-11zM2.5 7h11M7 7v5.5",
+  bookmark: "M4.500 2.500h7v11L8 10.500l-3.500 3z",
   check: "M3 8.5l3.5 3.5L13 4.5",
   chevron: "M4.5 6.5L8 10l3.5-3.5",
   close: "M4 4l8 8M12 4l-8 8",

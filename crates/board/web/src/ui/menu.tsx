@@ -17,6 +17,8 @@ export interface MenuItem {
 interface MenuProps {
   icon?: IconName;
   label: string;
+  /** The tooltip of a button that shows its label. */
+  hint?: string;
   bare?: boolean;
   items: MenuItem[];
   /** Called before the list is shown. */
@@ -52,8 +54,8 @@ export function MenuList({ id, label, items, onClose }: MenuListProps) {
   };
   return (
     <div role="menu" id={id} class="menu-list" aria-label={label} ref={root} onKeyDown={onKeyDown}>
-      {items.map((item) => (
-        <Fragment key={item.label}>
+      {items.map((item, i) => (
+        <Fragment key={`${i} ${item.label}`}>
           {item.heading && <small class="menu-heading">{item.heading}</small>}
           <button
             type="button"
@@ -81,7 +83,7 @@ export function MenuList({ id, label, items, onClose }: MenuListProps) {
 }
 
 /** A button that opens a list of actions. */
-export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
+export function Menu({ icon, label, hint, bare, items, onOpen }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -100,8 +102,8 @@ export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
       <button
         type="button"
         class={`button plain ${bare ? "bare" : ""}`}
-        title={bare ? label : undefined}
-        aria-label={bare ? label : undefined}
+        title={bare ? label : hint}
+        aria-label={bare ? label : hint}
         aria-haspopup="menu"
         aria-expanded={isOpen}
         aria-controls={id}

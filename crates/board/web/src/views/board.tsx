@@ -27,6 +27,7 @@ import { lengthOf, RANGES, rangeFilters, rangeLabel, rangeSpan, stepOf } from ".
 import { AddPanel } from "../board/add";
 import { RangeDialog } from "../board/range-dialog";
 import { ConflictDialog, DeleteDialog, Missing, type Theirs } from "../board/dialogs";
+import { bucketed } from "../board/buckets";
 import { shapesOfTable } from "../board/shapes";
 import { boardOf } from "../board/templates";
 import { overlayOf, type Pick } from "../board/picks";
@@ -586,7 +587,9 @@ async function isKept(entity: string, project: string, name: string): Promise<bo
 /** Makes the document of a new board. */
 async function documentOf({ table, template, config }: NewBoard): Promise<Partial<BoardDocument>> {
   const title = table.split("/").at(-1) ?? table;
-  if (template === "view") return emptyBoard(title, { table, title, config: config ?? {} });
+  if (template === "view") {
+    return emptyBoard(title, { table, title, config: bucketed(config ?? {}, await shapesOfTable(table)) });
+  }
   return boardOf(template, table, await shapesOfTable(table)) ?? api.generated(table, template);
 }
 

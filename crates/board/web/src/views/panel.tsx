@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError, panelLink } from "../api";
 import { bucketed } from "../board/buckets";
 import type { Pick } from "../board/picks";
+import { isSameView, type SavedView } from "../board/saved-views";
 import { chartKind } from "../chart/kinds";
 import { type ChartState, LiveChart } from "../chart/live-chart";
 import { prepared } from "../chart/prepare";
@@ -16,7 +17,7 @@ import { mediaAt, rowsOf } from "../grid/lookup";
 import { SEARCH, searched, searchedText } from "../grid/search";
 import { Tail } from "../grid/tail";
 import { type RowAt, rowAt } from "../grid/walk";
-import { putViewInAddress, viewInAddress } from "../link";
+import { putViewInAddress, savedInAddress, viewInAddress } from "../link";
 import type { Connection } from "../live/connection";
 import { NO_OVERLAY } from "../live/overlay";
 import type { Filter, Viewer, ViewerConfig } from "../live/perspective";
@@ -38,6 +39,7 @@ import { isTyping } from "../ui/typing";
 import { ViewBar } from "../ui/view-bar";
 import { BOARD_IN_ADDRESS, openBoard } from "./new-board";
 import { EmbedBar, PanelBar, useAbout } from "./panel-bar";
+import { SavedMenu, useSavedViews } from "./saved";
 import { formatCount, type Media, plural, shapeIn, type Shapes, shapesOf, visible } from "../values";
 
 interface PanelProps {
@@ -72,6 +74,7 @@ export function Panel({ start, connection }: PanelProps) {
   const [isAdvanced, setAdvanced] = useState(false);
   const [chart, setChart] = useState<ChartState | null>(null);
   const about = useAbout(start, isMissing);
+  const saved = useSavedViews(name);
   const isNarrow = useNarrow();
   const aggregates = useRef<Promise<Record<string, string>> | null>(null);
   /** The column whose menu is open, and the column that a filter is asked for. */
@@ -88,7 +91,19 @@ export function Panel({ start, connection }: PanelProps) {
     setConfig(config);
     if (start.embed) return;
     steps.current += 1;
-    void putViewInAddress(config, true);
+    void putAddress(config, true);
+  };
+  const putAddress = (config: ViewerConfig, isStep: boolean) => {
+    const { chosen } = saved;
+    const isSame = chosen !== null && isSameView(chosen.config, config);
+    return putViewInAddress({ config: isSame ? null : config, saved: chosen?.id ?? null, isStep });
+  };
+  const showSaved = (view: SavedView | null) => {
+    saved.choose(view?.id ?? null);
+    const config = view ? { ...NOTHING, ...view.config, settings: false } : byDefault();
+    before.current = null;
+    viewer.current?.set(config);
+    keep(config);
   };
   /** Shows changes that were made in the page's own controls. */
   const apply = async (changes: ViewerConfig) => {
@@ -107,11 +122,13 @@ export function Panel({ start, connection }: PanelProps) {
       shapes.current = shapesOf(await api.schema(name));
     };
     const begin = async () => {
-      const [linked] = await Promise.all([viewInAddress(), learn()]);
+      // Only a link to a saved view waits for the views.
+      const views = saved.open().catch(() => null);
+      const [linked, view] = await Promise.all([viewInAddress(), savedInAddress() === null ? null : views, learn()]);
       if (isGone || !host.current) return;
       const [, template] = BOARD_IN_ADDRESS.exec(location.hash) ?? [];
       if (template) await openBoard(start, template).catch(toastError);
-      const config = linked ?? byDefault();
+      const config = linked ?? (view ? { ...NOTHING, ...view.config, settings: false } : byDefault());
       setConfig(config);
       headers.current = new HeaderStats({
         table: tableOf,
@@ -129,6 +146,7 @@ export function Panel({ start, connection }: PanelProps) {
             // Open details follow the chosen row.
             if (latestRow.current) void openRow(y);
           },
+          pinned: () => viewer.current?.save().pinned ?? config.pinned ?? [],
           positions,
           onDrawing: (grid, rows) => tail.drawing(grid, rows),
           onDraw: (grid) => tail.drawn(grid),
@@ -149,7 +167,6 @@ export function Panel({ start, connection }: PanelProps) {
           // Perspective's own settings leave the aggregates of new groups out.
           if (needsAggregates(config)) void apply(config);
           else keep(config);
-          pinned: () => viewer.current?.save().pinned ?? config.pinned ?? [],
         },
         onColumns: async (config) => {
           const before = shapes.current;
@@ -177,7 +194,8 @@ export function Panel({ start, connection }: PanelProps) {
     };
     void wait();
     const back = async () => {
-      const config = { ...NOTHING, ...((await viewInAddress()) ?? byDefault()) };
+      const view = saved.follow();
+      const config = { ...NOTHING, ...((await viewInAddress()) ?? view?.config ?? byDefault()) };
       live?.set(config);
       setConfig(config);
     };
@@ -280,7 +298,20 @@ export function Panel({ start, connection }: PanelProps) {
           isNarrow={isNarrow}
           isPaused={isPaused}
           isFollowing={isFollowing}
+          views={
+            isDrawn && (
+              <SavedMenu
+                start={start}
+                saved={saved}
+                config={config}
+                save={save}
+                onShow={showSaved}
+                onSaved={() => void putAddress(save(), false)}
+              />
+            )
+          }
           save={save}
+          onAddress={() => putAddress(save(), false)}
           onPause={pause}
           onFollow={follow}
           onSettings={settings}
