@@ -67,6 +67,15 @@ const STATES = {
       }, 30_000);
     },
   ],
+  events: [
+    "board",
+    async (page) => {
+      await page.getByRole("button", { name: "More", exact: true }).click();
+      await page.getByRole("menuitem", { name: "Events on charts…" }).click();
+      await page.getByLabel("The rows of a table").selectOption("me/access/t");
+      await page.getByRole("button", { name: "Add the table" }).click();
+    },
+  ],
   "add a panel": ["board", (page) => page.getByLabel("Add a panel").click()],
 };
 

@@ -26,6 +26,8 @@ import { bottom, place, settle } from "../board/layout";
 import { lengthOf, RANGES, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
 import { RangeDialog } from "../board/range-dialog";
+import { useEvents } from "../board/events";
+import { EventsDialog } from "../board/events-dialog";
 import { ConflictDialog, DeleteDialog, Missing, type Theirs } from "../board/dialogs";
 import { bucketed } from "../board/buckets";
 import { shapesOfTable } from "../board/shapes";
@@ -33,6 +35,7 @@ import { boardOf } from "../board/templates";
 import { overlayOf, type Pick } from "../board/picks";
 import type { Connection } from "../live/connection";
 import type { RowAt } from "../grid/walk";
+import { Events } from "../chart/events";
 import { TimeStrip } from "../chart/time-strip";
 import { NO_OVERLAY, type Overlay } from "../live/overlay";
 import type { BoardStart } from "../start";
@@ -67,7 +70,7 @@ const THEMES: [Theme, string][] = [
   ["dark", "Dark"],
 ];
 
-type Asked = "range" | "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
+type Asked = "range" | "events" | "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
 
 /** The version that a board has before it is saved for the first time. */
 const UNSAVED = "new";
@@ -208,6 +211,7 @@ export function Board({ start, connection }: BoardProps) {
   const isPaused = look.isPaused ?? document?.refresh === "paused";
   useEffect(() => connection.pause(isPaused), [isPaused]);
   const now = useNow(isPaused ? null : (range?.last ?? null));
+  const { events, errors } = useEvents(connection, document?.events ?? [], rangeFilters(range, now));
   if (error) return <Missing start={start} error={error} />;
   if (!document) return <Loading what="Opening the board…" />;
 
@@ -360,6 +364,7 @@ export function Board({ start, connection }: BoardProps) {
                   disabled: saved?.etag === UNSAVED,
                   onSelect: () => setAsked("versions"),
                 },
+                { label: "Events on charts…", icon: "flag" as const, onSelect: () => setAsked("events") },
                 { label: "Save as…", icon: "copy", onSelect: () => setAsked("save-as") },
                 { label: "Rename…", icon: "edit", onSelect: () => setAsked("rename") },
               ]),
@@ -433,68 +438,70 @@ export function Board({ start, connection }: BoardProps) {
           {picks.length > 1 && <Button label="Clear all" onClick={() => setPicks([])} />}
         </div>
       )}
-      {stripTable && shapes.has(stripTable) && !isNarrow && (
-        <TimeStrip
-          table={stripTable}
-          connection={connection}
-          shapes={shapes.get(stripTable) as Shapes}
-          filter={[]}
-          expressions={{}}
-          overlay={overlayFor(emptyPanel(stripTable))}
-          span={rangeSpan(range, now)}
-          onZoom={zoom}
-        />
-      )}
-      <main class="board-main">
-        <div class={isEditing ? "board-grid editing" : "board-grid"}>
-          {document.panels.map((panel) => (
-            <BoardPanel
-              key={panel.id}
-              panel={panel}
-              connection={connection}
-              overlay={overlayFor(panel)}
-              range={range}
-              span={rangeSpan(range, now)}
-              hasPicks={picks.some((pick) => pick.panel !== panel.id)}
-              isNew={panel.id === added}
-              writes={start.writes}
-              isEditing={isEditing}
-              onPlace={(layout) => setPanels((panels) => place(panels, panel.id, layout))}
-              onChange={(edit) =>
-                setPanels((panels) => panels.map((it) => (it.id === panel.id ? edit(it) : it)))
-              }
-              onCopy={() =>
-                setPanels((panels) =>
-                  settle([
-                    ...panels,
-                    { ...panel, id: newId(), layout: { ...panel.layout, y: bottom(panels) } },
-                  ]),
-                )
-              }
-              onRemove={() => setPanels((panels) => settle(panels.filter((it) => it.id !== panel.id)))}
-              onRow={setRow}
-              onPick={(made) =>
-                setPicks((picks) => [...picks.filter((it) => it.panel !== panel.id), ...made])
-              }
-              onClearPicks={() => setPicks([])}
-              onZoom={zoom}
-            />
-          ))}
-        </div>
-        {document.panels.length === 0 && (
-          <State icon="board" title="An empty board">
-            {start.writes && (
-              <>
-                <p>Add a panel: rows, a chart, pictures, a number or a text.</p>
-                <Button icon="add" label="Add a panel" kind="primary" onClick={() => setAsked("add")} />
-              </>
-            )}
-          </State>
+      <Events.Provider value={events}>
+        {stripTable && shapes.has(stripTable) && !isNarrow && (
+          <TimeStrip
+            table={stripTable}
+            connection={connection}
+            shapes={shapes.get(stripTable) as Shapes}
+            filter={[]}
+            expressions={{}}
+            overlay={overlayFor(emptyPanel(stripTable))}
+            span={rangeSpan(range, now)}
+            onZoom={zoom}
+          />
         )}
-        {row && (
-          <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
-        )}
-      </main>
+        <main class="board-main">
+          <div class={isEditing ? "board-grid editing" : "board-grid"}>
+            {document.panels.map((panel) => (
+              <BoardPanel
+                key={panel.id}
+                panel={panel}
+                connection={connection}
+                overlay={overlayFor(panel)}
+                range={range}
+                span={rangeSpan(range, now)}
+                hasPicks={picks.some((pick) => pick.panel !== panel.id)}
+                isNew={panel.id === added}
+                writes={start.writes}
+                isEditing={isEditing}
+                onPlace={(layout) => setPanels((panels) => place(panels, panel.id, layout))}
+                onChange={(edit) =>
+                  setPanels((panels) => panels.map((it) => (it.id === panel.id ? edit(it) : it)))
+                }
+                onCopy={() =>
+                  setPanels((panels) =>
+                    settle([
+                      ...panels,
+                      { ...panel, id: newId(), layout: { ...panel.layout, y: bottom(panels) } },
+                    ]),
+                  )
+                }
+                onRemove={() => setPanels((panels) => settle(panels.filter((it) => it.id !== panel.id)))}
+                onRow={setRow}
+                onPick={(made) =>
+                  setPicks((picks) => [...picks.filter((it) => it.panel !== panel.id), ...made])
+                }
+                onClearPicks={() => setPicks([])}
+                onZoom={zoom}
+              />
+            ))}
+          </div>
+          {document.panels.length === 0 && (
+            <State icon="board" title="An empty board">
+              {start.writes && (
+                <>
+                  <p>Add a panel: rows, a chart, pictures, a number or a text.</p>
+                  <Button icon="add" label="Add a panel" kind="primary" onClick={() => setAsked("add")} />
+                </>
+              )}
+            </State>
+          )}
+          {row && (
+            <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
+          )}
+        </main>
+      </Events.Provider>
       {asked === "add" && (
         <AddPanel
           entity={entity}
@@ -506,6 +513,16 @@ export function Board({ start, connection }: BoardProps) {
             setAdded(panel.id);
             setAsked(null);
           }}
+          onClose={() => setAsked(null)}
+        />
+      )}
+      {asked === "events" && (
+        <EventsDialog
+          entity={entity}
+          project={project}
+          sources={document.events}
+          errors={errors}
+          onChange={(events) => change((it) => ({ ...it, events }))}
           onClose={() => setAsked(null)}
         />
       )}
