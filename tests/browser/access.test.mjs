@@ -38,6 +38,19 @@ const STATES = {
   home: ["/", (page) => page.getByRole("link", { name: "t", exact: true }).waitFor()],
   panel: ["table", async (page) => void (await page.locator(".st-bar").first().waitFor())],
   "header menu": ["table", (page) => page.getByLabel("Menu of status").click()],
+  "keyboard shortcuts": [
+    "table",
+    async (page) => {
+      // In a field it is a character.
+      await page.getByLabel("Search all columns").focus();
+      await page.keyboard.press("?");
+      assert.equal(await page.getByLabel("Search all columns").inputValue(), "?");
+      assert.equal(await page.getByRole("dialog").count(), 0);
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("?");
+      await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+    },
+  ],
   "saved views": ["table", (page) => page.getByRole("button", { name: "Saved views" }).click()],
   "filter dialog": ["table", (page) => page.getByRole("button", { name: "Filter", exact: true }).click()],
   row: [

@@ -231,3 +231,34 @@ test("a reader without the right to write opens views and is offered no changes"
     await it.context().close();
   }
 });
+
+test("the rows of a view are copied as text, in its order and with its groups", async () => {
+  const table = "me/copied/t";
+  await server.log(table, numbered(1_200, (i) => ({ n: i, big: 2 ** 53 + 2 * i, text: i === 1_199 ? 'a "b" | <c>' : `v${i % 3}`, at: "x" })));
+  const page = await browser.open(server, server.link(table), WIDE);
+  await gridOf(page);
+  const copied = async (format) => {
+    await page.getByRole("button", { name: "Export this view" }).click();
+    await item(page, `Copy as ${format}`).click();
+    return page.evaluate(() => navigator.clipboard.readText());
+  };
+  await page.evaluate(() => document.querySelector("perspective-viewer").restore({ columns: ["text", "n", "big"], sort: [["n", "desc"]] }));
+  await until("sorted", async () => (await column(page, "n"))[0] === "1199");
+  const csv = await until("copied", async () => {
+    const text = await copied("CSV");
+    return text.startsWith("text,n,big") && text;
+  });
+  await page.getByText("The first 1 000 of 1 200 rows copied as CSV").first().waitFor();
+  const lines = csv.trim().split("\r\n");
+  assert.deepEqual([lines.length, lines[1], lines.at(-1)], [1_001, '"a ""b"" | <c>",1199,9007199254743390', "v2,200,9007199254741392"]);
+  await page.getByLabel("Group by").selectOption("text");
+  await count(page).getByText("4 groups").waitFor();
+  const markdown = await until("copied", async () => {
+    const text = await copied("Markdown");
+    return text.startsWith("| text |") && text;
+  });
+  assert.match(markdown, /^\| text \| text \| n \| big \|\n\| --- \|/);
+  assert.ok(markdown.includes('| a "b" \\| \\<c> |'), markdown);
+  settled(page);
+  await page.context().close();
+});

@@ -22,6 +22,7 @@ const contents = `
   export { overlayOf, picksOf, spanOf } from "./src/board/picks";
   export { rollingMean } from "./src/chart/figure";
   export { prepared } from "./src/chart/prepare";
+  export { written } from "./src/grid/copied";
   export { searched, searchedText } from "./src/grid/search";
   export { shortWithUnit, unitOf, withUnit } from "./src/unit";
   export { isDefaultFormat } from "./src/grid/defaults";
@@ -155,6 +156,21 @@ test("two views are the same if they show the same", () => {
   assert.ok(!page.isSameView(view, { ...view, columns: ["a", "b"] }));
   assert.ok(!page.isSameView(view, { ...view, pinned: ["a"] }));
   assert.ok(!page.isSameView({ columns: ["a", "b"] }, { columns: ["b", "a"] }));
+});
+
+test("copied rows keep their cells in each format", () => {
+  const rows = [
+    [1, 'a "b", c', null],
+    [-0.5, "| <b>\n`x`", ""],
+  ];
+  const copied = { names: ["n", "te|xt", "none"], rows, total: 2 };
+  assert.equal(page.written(copied, "csv"), 'n,te|xt,none\r\n1,"a ""b"", c",\r\n-0.5,"| <b>\n`x`",""\r\n');
+  assert.equal(
+    page.written(copied, "markdown"),
+    '| n | te\\|xt | none |\n| ---: | --- | --- |\n| 1 | a "b", c |  |\n| -0.5 | \\| \\<b><br>\\`x\\` |  |\n',
+  );
+  const [first, second] = JSON.parse(page.written(copied, "json"));
+  assert.deepEqual([first, second], [{ n: 1, "te|xt": 'a "b", c', none: null }, { n: -0.5, "te|xt": "| <b>\n`x`", none: "" }]);
 });
 
 test("JSON keeps its numbers", () => {

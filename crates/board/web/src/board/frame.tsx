@@ -142,7 +142,7 @@ export function BoardPanel(props: BoardPanelProps) {
           <bdi>{panel.title}</bdi> {note && <small>{note}</small>}
         </h2>
         {hasViewer && panel.table && (
-          <ExportMenu name={panel.table} save={shown} />
+          <ExportMenu name={panel.table} connection={props.connection} save={shown} />
         )}
         {isLarge && (
           <Button icon="close" label="Shrink" bare onClick={() => void resize(false)} />

@@ -57,7 +57,7 @@ export function PanelBar(props: PanelBarProps) {
           <Button icon="tail" label="Follow newest rows" bare pressed={props.isFollowing} onClick={props.onFollow} />
           <Menu icon="row" label="Row height" bare items={heights(props)} />
           <Button icon="settings" label="Advanced settings" bare onClick={props.onSettings} />
-          <ExportMenu name={name} save={save} />
+          <ExportMenu name={name} connection={connection} save={save} />
           <Button icon="link" label="Copy link to this view" bare onClick={() => void copyLink(props)} />
           {props.views}
           {start.writes && <NewBoardMenu start={start} save={save} />}
@@ -75,7 +75,7 @@ export function PanelBar(props: PanelBarProps) {
             { label: "Follow newest rows", icon: "tail", onSelect: props.onFollow },
             { label: "Copy link to this view", icon: "link", onSelect: () => void copyLink(props) },
             ...heights(props),
-            ...exports(name, save).map((it, i) => ({ ...it, heading: i === 0 ? "Export" : undefined })),
+            ...exports({ name, connection, save }),
           ]}
         />
         </>
