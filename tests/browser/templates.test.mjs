@@ -98,6 +98,20 @@ test("a board shows a range between two instants, and cards have units and a cou
   await until("the first minute is counted", async () => (await figure("all")) === "60");
   assert.equal(await figure("mean"), "10 ms");
   await page.getByRole("button", { name: "1 Mar 2026, 05:00:00 – 05:00:59" }).waitFor();
+  const change = (id) => page.locator(`[data-panel=${id}] .change`);
+  await change("all").getByText("▲ from 0").waitFor();
+  await change("mean").getByText("nothing before").waitFor();
+
+  await page.goto(`${page.url().split("#")[0]}#from=2026-03-01T10:01:00Z&to=2026-03-01T10:01:30Z`);
+  await page.reload();
+  await until("half a minute is counted", async () => (await figure("all")) === "31");
+  await change("all").getByText("▲ 3.3 % from 30").waitFor();
+  await change("mean").getByText("▲ 19 900 % from 10 ms").waitFor();
+  await screenshot(page, "former-period");
+  await page.goto(`${page.url().split("#")[0]}#last=all`);
+  await page.reload();
+  await until("all rows are counted", async () => (await figure("all")) === "120");
+  assert.equal(await change("all").count(), 0);
   settled(page);
   await page.context().close();
 });

@@ -17,7 +17,8 @@ const contents = `
   export { boardOfViews, isSameView, newView, viewsIn, withChange } from "./src/board/saved-views";
   export { emptyBoard } from "./src/board/document";
   export { History } from "./src/board/history";
-  export { rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
+  export { changeText } from "./src/board/change";
+  export { formerFilters, rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
   export { bucketed, cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
   export { overlayOf, picksOf, spanOf } from "./src/board/picks";
   export { rollingMean } from "./src/chart/figure";
@@ -104,8 +105,28 @@ test("ranges", () => {
   const range = { from: "2026-01-02T03:04:05Z", to: "2026-01-02T03:04:06Z" };
   const [from, to] = page.rangeFilters(range, 0);
   assert.deepEqual([from, to[2] - from[2]], [["timestamp", ">=", Date.UTC(2026, 0, 2, 3, 4, 5)], 1_000]);
+  const between = (from, to) => [["timestamp", ">=", from], ["timestamp", "<", to]];
+  assert.deepEqual(page.formerFilters({ last: "15m" }, 1e9), between(1e9 - 1_800_000, 1e9 - 900_000));
+  assert.deepEqual(page.formerFilters(range, 0), between(Date.UTC(2026, 0, 2, 3, 4, 4), Date.UTC(2026, 0, 2, 3, 4, 5)));
+  for (const endless of [null, { from: range.from }, { to: range.to }, { from: range.to, to: range.to }]) {
+    assert.equal(page.formerFilters(endless, 1e9), null);
+  }
   assert.equal(page.rangeLabel({ last: "1h" }), "Last hour");
   assert.equal(page.rangeLabel({ last: "7d" }), "Last 7 days");
+});
+
+test("changes from a former period", () => {
+  const cases = [
+    [[112, 100, null], "▲ 12 % from 100"],
+    [[50, 100, "ms"], "▼ 50 % from 100 ms"],
+    [[5.5, 4, "percent"], "▲ 1.5 points from 4 %"],
+    [[3, 0, null], "▲ from 0"],
+    [[0, 0, null], "as before: 0"],
+    [[100.01, 100, null], "as before: 100"],
+    [[-1, -2, null], "▲ 50 % from −2"],
+    [[Infinity, 1, null], "▲ from 1"],
+  ];
+  for (const [values, text] of cases) assert.equal(page.changeText(...values), text);
 });
 
 test("a view in the address is the same view", async () => {

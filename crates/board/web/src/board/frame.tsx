@@ -20,6 +20,7 @@ interface BoardPanelProps {
   panel: PanelDocument;
   connection: Connection;
   overlay: Overlay;
+  former: Overlay | null;
   range: Range | null;
   span: [number, number | null] | null;
   hasPicks: boolean;
@@ -154,6 +155,7 @@ export function BoardPanel(props: BoardPanelProps) {
           panel={panel}
           connection={props.connection}
           overlay={props.overlay}
+          former={props.former}
           range={props.range}
           span={props.span}
           hasPicks={props.hasPicks}

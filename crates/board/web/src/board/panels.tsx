@@ -31,6 +31,8 @@ export interface PanelBodyProps {
   connection: Connection;
   /** What the board lays over the panel's own filters. */
   overlay: Overlay;
+  /** The same for the period before the range; null if there is none. */
+  former: Overlay | null;
   range: Range | null;
   hasPicks: boolean;
   /** The span that the range shows, in milliseconds; the end is null if it is now. */

@@ -23,7 +23,7 @@ import {
 } from "../link";
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
-import { lengthOf, RANGES, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
+import { formerFilters, lengthOf, RANGES, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
 import { RangeDialog } from "../board/range-dialog";
 import { useEvents } from "../board/events";
@@ -222,11 +222,12 @@ export function Board({ start, connection }: BoardProps) {
   };
   const zoom = (from: number, to: number) =>
     setState({ ...look, range: { from: new Date(from).toISOString(), to: new Date(to).toISOString() } });
-  const overlayFor = (panel: PanelDocument): Overlay => {
+  const former = formerFilters(range, now);
+  const overlayFor = (panel: PanelDocument, period = outer): Overlay => {
     const { id, table, config } = panel;
     if (!table) return NO_OVERLAY;
     const picked = overlayOf(picks, { id, table, config }, shapes.get(table));
-    return { ...picked, filter: [...outer, ...picked.filter] };
+    return { ...picked, filter: [...period, ...picked.filter] };
   };
   const stripTable = mostCommon(document.panels.flatMap((panel) => panel.table ?? []));
   const setPanels = (edit: (panels: PanelDocument[]) => PanelDocument[]) =>
@@ -459,6 +460,7 @@ export function Board({ start, connection }: BoardProps) {
                 panel={panel}
                 connection={connection}
                 overlay={overlayFor(panel)}
+                former={former && overlayFor(panel, former)}
                 range={range}
                 span={rangeSpan(range, now)}
                 hasPicks={picks.some((pick) => pick.panel !== panel.id)}
