@@ -262,3 +262,40 @@ test("the rows of a view are copied as text, in its order and with its groups", 
   settled(page);
   await page.context().close();
 });
+
+test("a field of a nested value becomes a column, which sorts and filters", async () => {
+  const table = "me/fields/t";
+  const usage = (i) => ({ tokens: i * 10, "it's <b>": { deep: [i / 2] }, model: `m${i % 2}` });
+  await server.log(table, numbered(30, (i) => ({ n: i, usage: usage(i), note: "x" })));
+  const page = await browser.open(server, server.link(table), WIDE);
+  await gridOf(page);
+  await grid(page).locator("tbody tr").nth(4).locator("td").nth(1).dblclick();
+  const drawer = page.locator("aside.drawer");
+  await drawer.getByText("Row 4").waitFor();
+  const make = async (name) => {
+    await drawer.getByRole("button", { name: `Make a column of ${name}`, exact: true }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByText(`${name} is a column now`).waitFor();
+  };
+  const shown = async () => (await page.evaluate(() => document.querySelector("perspective-viewer").save())).columns;
+  await make("usage.tokens");
+  await until("it is beside its column", async () => (await shown()).join() === "timestamp,n,usage,usage.tokens,note");
+  await until("it has its values", async () => (await column(page, "usage.tokens")).slice(0, 3).join() === "0,10,20");
+  await make("usage.it's <b>.deep[0]");
+  await until("it has its values", async () => (await column(page, "usage.it's <b>.deep[0]")).slice(0, 3).join() === "0,0.5,1");
+  await screenshot(page, "fields");
+  await page.keyboard.press("Escape");
+
+  await choose(page, "usage.tokens", "Filter…");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Condition").selectOption(">=");
+  await dialog.getByLabel("Value").fill("250");
+  await page.keyboard.press("Enter");
+  await count(page).getByText("5 of 30 rows").waitFor();
+  await page.reload();
+  await gridOf(page);
+  await count(page).getByText("5 of 30 rows").waitFor();
+  await until("it has its values", async () => (await column(page, "usage.tokens")).join() === "250,260,270,280,290");
+  settled(page);
+  await page.context().close();
+});

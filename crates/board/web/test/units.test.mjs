@@ -23,6 +23,7 @@ const contents = `
   export { overlayOf, picksOf, spanOf } from "./src/board/picks";
   export { rollingMean } from "./src/chart/figure";
   export { prepared } from "./src/chart/prepare";
+  export { fieldName, withField } from "./src/grid/fields";
   export { written } from "./src/grid/copied";
   export { searched, searchedText } from "./src/grid/search";
   export { shortWithUnit, unitOf, withUnit } from "./src/unit";
@@ -177,6 +178,30 @@ test("two views are the same if they show the same", () => {
   assert.ok(!page.isSameView(view, { ...view, columns: ["a", "b"] }));
   assert.ok(!page.isSameView(view, { ...view, pinned: ["a"] }));
   assert.ok(!page.isSameView({ columns: ["a", "b"] }, { columns: ["b", "a"] }));
+});
+
+test("fields of nested values become columns", () => {
+  const view = { columns: ["a", "usage", "z"], expressions: { b: "1" } };
+  const made = (path, json, taken = []) => page.withField(view, taken, "usage", path, json);
+  assert.deepEqual(made(["tokens"], "12"), {
+    columns: ["a", "usage", "usage.tokens", "z"],
+    expressions: { b: "1", "usage.tokens": `json_get_float("usage", 'tokens')` },
+  });
+  const kinds = [
+    ['"x"', "json_get_str"],
+    ["true", "json_get_bool"],
+    ["-1.5e3", "json_get_float"],
+    ["9007199254740993", "json_get_int"],
+    ["[1]", "json_get_json"],
+    ["{}", "json_get_json"],
+  ];
+  for (const [json, getter] of kinds) assert.ok(made(["x"], json).expressions["usage.x"].startsWith(`${getter}(`), json);
+  const deep = page.withField(view, [], 'a"b', ["it's", 0, "t"], '""');
+  assert.equal(deep.expressions[`a"b.it's[0].t`], `json_get_str("a""b", 'it''s', 0, 't')`);
+  // A name that is taken is not used for another column; the same field is one column.
+  assert.deepEqual(made(["tokens"], "1", ["usage.tokens"]).columns, ["a", "usage", "usage.tokens (field)", "z"]);
+  const once = { ...view, ...made(["tokens"], "1") };
+  assert.deepEqual(page.withField(once, [], "usage", ["tokens"], "2"), { columns: once.columns, expressions: once.expressions });
 });
 
 test("copied rows keep their cells in each format", () => {

@@ -12,6 +12,7 @@ import { TimeStrip } from "../chart/time-strip";
 import { aggregatesOf, needsAggregates, withAggregates } from "../grid/aggregates";
 import { datagridOf, decorate, keepPlace, pinAgain } from "../grid/cells";
 import { defaultView, grown, namesOf, NOTHING } from "../grid/defaults";
+import { fieldName, withField } from "../grid/fields";
 import { HeaderStats } from "../grid/header-stats";
 import { mediaAt, rowsOf } from "../grid/lookup";
 import { SEARCH, searched, searchedText } from "../grid/search";
@@ -34,7 +35,7 @@ import { Lightbox } from "../ui/media";
 import { useNarrow } from "../ui/narrow";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
-import { toastError } from "../ui/toast";
+import { toast, toastError } from "../ui/toast";
 import { isTyping } from "../ui/typing";
 import { ViewBar } from "../ui/view-bar";
 import { BOARD_IN_ADDRESS, openBoard } from "./new-board";
@@ -406,6 +407,10 @@ export function Panel({ start, connection }: PanelProps) {
           <RowDrawer
             at={row}
             onFilter={(filter) => void apply({ filter: [...(save().filter ?? []), filter] })}
+            onField={(column, path, json) => {
+              void apply(withField(save(), namesOf(shapes.current), column, path, json));
+              toast(`${visible(fieldName(column, path))} is a column now`);
+            }}
             onMove={setRow}
             onClose={() => setRow(null)}
           />
