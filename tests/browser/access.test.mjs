@@ -121,6 +121,8 @@ test("on a phone, ticks do not overlap and nothing is wider than the screen", as
       else await page.getByRole("link", { name: "t", exact: true }).waitFor();
       const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       assert.equal(wider, 0, name);
+      const isCut = (it) => it.getBoundingClientRect().bottom > it.closest(".stats").getBoundingClientRect().bottom;
+      for (const output of await page.locator(".stats output").all()) assert.ok(!(await output.evaluate(isCut)), await output.textContent());
       assert.deepEqual(await violations(page), [], name);
       await screenshot(page, `phone-${name}-${colorScheme}`);
       settled(page);
