@@ -16,6 +16,7 @@ const contents = `
   export { freeName, nameOf } from "./src/board/document";
   export { boardOfViews, isSameView, newView, viewsIn, withChange } from "./src/board/saved-views";
   export { emptyBoard } from "./src/board/document";
+  export { boardOf } from "./src/board/templates";
   export { History } from "./src/board/history";
   export { changeText } from "./src/board/change";
   export { formerFilters, rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
@@ -178,6 +179,22 @@ test("two views are the same if they show the same", () => {
   assert.ok(!page.isSameView(view, { ...view, columns: ["a", "b"] }));
   assert.ok(!page.isSameView(view, { ...view, pinned: ["a"] }));
   assert.ok(!page.isSameView({ columns: ["a", "b"] }, { columns: ["b", "a"] }));
+});
+
+test("boards of templates have no holes", () => {
+  const [text, int, float, media] = [{}, { isInteger: true }, { isFloat: true }, { isMedia: true }];
+  const tables = {
+    service: { path: text, method: text, region: text, status: int, latency_ms: float },
+    training: { run: text, step: int, loss: float, acc: float, lr: float },
+    llm: { model: text, input_tokens: int, cost_usd: float, latency_ms: float, error: text },
+    dataset: { image: media, label: text, size: float, weight: float, age: float, height: float },
+  };
+  for (const [template, columns] of Object.entries(tables)) {
+    const { panels } = page.boardOf(template, "me/p/t", new Map(Object.entries(columns)));
+    assert.deepEqual(page.settle(panels).map((it) => it.layout), panels.map((it) => it.layout), template);
+    const area = panels.reduce((sum, { layout: { w, h } }) => sum + w * h, 0);
+    assert.equal(area, 12 * Math.max(...panels.map(({ layout: { y, h } }) => y + h)), template);
+  }
 });
 
 test("fields of nested values become columns", () => {
@@ -516,6 +533,10 @@ test("a table becomes a chart of its numbers over time, or of how many rows ther
   const config = { plugin: "Datagrid", columns: ["timestamp", "kind", "a", "b"] };
   assert.deepEqual(page.prepared("X/Y Scatter", config, shapes).columns, ["a", "b"]);
   assert.deepEqual(page.prepared("Y Line", config, shapes).columns, ["a", "b"]);
+  // One axis has one unit, and codes have none of it.
+  const units = new Map(["status", "a_ms", "b_bytes", "c_ms"].map((name) => [name, { isInteger: true }]));
+  assert.deepEqual(page.prepared("Y Line", { columns: [...units.keys()] }, units).columns, ["a_ms", "c_ms"]);
+  assert.deepEqual(page.prepared("Y Line", { columns: ["status"] }, units).columns, ["status"]);
   const { columns, aggregates, group_by } = page.prepared("Y Bar", config, shapes);
   assert.deepEqual([columns, aggregates, group_by], [["rows"], { rows: "count" }, ["timestamp"]]);
   assert.deepEqual(page.prepared("Y Bar", { ...config, group_by: ["kind"] }, shapes), { plugin: "Y Bar" });
