@@ -19,7 +19,7 @@ const menuOf = (page, name) => grid(page).getByLabel(`Menu of ${name}`, { exact:
 
 /** Chooses an item in the menu of a column, by keys alone. */
 async function choose(page, name, item) {
-  const wanted = page.getByRole("menuitem", { name: item });
+  const wanted = page.getByRole("menuitem", { name: item }).or(page.getByRole("menuitemradio", { name: item }));
   // A change of the columns may still be drawn, which takes the focus away.
   await until(`${item} is offered`, async () => {
     await menuOf(page, name).focus();
@@ -296,6 +296,49 @@ test("a field of a nested value becomes a column, which sorts and filters", asyn
   await gridOf(page);
   await count(page).getByText("5 of 30 rows").waitFor();
   await until("it has its values", async () => (await column(page, "usage.tokens")).join() === "250,260,270,280,290");
+  settled(page);
+  await page.context().close();
+});
+
+test("numbers are bars or colours in their cells, and addresses are links", async () => {
+  const table = "me/scales/t";
+  const address = (i) => `https://example.com/${i}?q=<b>`.replace("<b>", i % 2 ? "1" : "javascript:");
+  await server.log(table, numbered(100, (i) => ({ ms: i, score: i % 10 ? i / 10 - 5 : null, url: address(i), note: `see ${address(i)}`, evil: "javascript:alert(1)" })));
+  const page = await browser.open(server, server.link(table), WIDE);
+  await gridOf(page);
+  await choose(page, "ms", "Bars");
+  const shares = (name) =>
+    page.evaluate((name) => {
+      const { regular_table: grid } = document.querySelector("perspective-viewer-datagrid");
+      const cells = [...grid.querySelectorAll("tbody td")].filter((cell) => grid.getMeta(cell)?.column_header?.at(-1) === name);
+      return cells.map((cell) => [cell.dataset.stScale ?? "", cell.dataset.stScale && Number(cell.style.getPropertyValue("--st-share"))]);
+    }, name);
+  await until("bars are drawn", async () => (await shares("ms"))[9]?.[0] === "bar");
+  assert.deepEqual((await shares("ms"))[9], ["bar", 0.0909]);
+  await choose(page, "score", "Colours");
+  await until("colours are drawn", async () => (await shares("score"))[1]?.[0] === "colour");
+  // A cell without a value has no colour, also after the cell was reused for another row.
+  assert.equal((await shares("score"))[0][0], "");
+  await page.evaluate(() => (document.querySelector("perspective-viewer-datagrid").regular_table.scrollTop = 700));
+  await until("rows are scrolled", async () => Number.parseFloat((await column(page, "ms"))[0]) > 10);
+  const [values, drawn] = [await column(page, "ms"), await shares("ms")];
+  for (const [i, value] of values.entries()) assert.ok(Math.abs(drawn[i][1] - Number.parseFloat(value) / 99) < 1e-3, `${value}: ${drawn[i]}`);
+  const scores = await column(page, "score");
+  assert.deepEqual((await shares("score")).map(([kind]) => kind), scores.map((text) => (text === "" ? "" : "colour")));
+  await screenshot(page, "scales");
+
+  await page.reload();
+  await gridOf(page);
+  await until("bars are drawn again", async () => (await shares("ms"))[9]?.[0] === "bar");
+  await choose(page, "ms", "Bars");
+  await until("there are no bars", async () => (await shares("ms")).every(([kind]) => kind === ""));
+
+  const links = grid(page).locator("tbody td > a");
+  assert.ok(await links.evaluateAll((all) => all.length > 10 && all.every((it) => it.getAttribute("href") === it.textContent)));
+  assert.equal(await links.first().getAttribute("rel"), "noopener noreferrer");
+  // Neither an address within a text nor another scheme is a link.
+  assert.ok((await links.evaluateAll((all) => all.map((it) => it.protocol))).every((it) => it === "https:"));
+  assert.equal(await links.count(), (await column(page, "url")).length);
   settled(page);
   await page.context().close();
 });

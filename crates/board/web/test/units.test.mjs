@@ -24,6 +24,7 @@ const contents = `
   export { overlayOf, picksOf, spanOf } from "./src/board/picks";
   export { rollingMean } from "./src/chart/figure";
   export { prepared } from "./src/chart/prepare";
+  export { scaleOf, shareOf, withScale } from "./src/grid/scales";
   export { fieldName, withField } from "./src/grid/fields";
   export { written } from "./src/grid/copied";
   export { searched, searchedText } from "./src/grid/search";
@@ -179,6 +180,21 @@ test("two views are the same if they show the same", () => {
   assert.ok(!page.isSameView(view, { ...view, columns: ["a", "b"] }));
   assert.ok(!page.isSameView(view, { ...view, pinned: ["a"] }));
   assert.ok(!page.isSameView({ columns: ["a", "b"] }, { columns: ["b", "a"] }));
+});
+
+test("a cell is drawn between the least and the greatest value", () => {
+  const bar = page.scaleOf("bar", 5, 20);
+  assert.deepEqual([bar.low, bar.high], [0, 20]);
+  assert.deepEqual([0, 5, 20, 30, -1].map((it) => page.shareOf(bar, it)), [0, 0.25, 1, 1, 0]);
+  assert.equal(page.shareOf(page.scaleOf("bar", -10, 10), 0), 0.5);
+  assert.equal(page.shareOf(page.scaleOf("colour", 5, 20), 5), 0);
+  // One value alone, and none.
+  assert.equal(page.shareOf(page.scaleOf("colour", 3, 3), 3), 1);
+  assert.equal(page.shareOf(page.scaleOf("bar", 0, 0), 0), 0);
+  assert.equal(page.scaleOf("bar", NaN, 1), null);
+  const view = { scales: { a: bar, b: bar } };
+  assert.deepEqual(page.withScale(view, "a", null), { scales: { b: bar } });
+  assert.deepEqual(page.withScale({}, "a", bar), { scales: { a: bar } });
 });
 
 test("boards of templates have no holes", () => {

@@ -1,7 +1,7 @@
 // The contents of a board's panels.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { decorate, keepPlace, pinAgain } from "../grid/cells";
+import { decorate, keepPlace, dressAgain } from "../grid/cells";
 import { formats, grown, namesOf } from "../grid/defaults";
 import { mediaAt, rowsOf } from "../grid/lookup";
 import { type RowAt, rowAt } from "../grid/walk";
@@ -107,6 +107,7 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
         onMedia: (media, column, y) => setOpened({ media, column, y }),
         onRow: (y) => void openRow(y),
         pinned: () => latest.current.panel.config.pinned ?? [],
+        scales: () => latest.current.panel.config.scales ?? {},
         positions,
       });
     };
@@ -117,7 +118,7 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
       },
       onShown: () => {
         setError("");
-        if (live.element) void pinAgain(live.element).catch(() => undefined);
+        if (live.element) void dressAgain(live.element).catch(() => undefined);
       },
       onRows: setRows,
       onChange: (config) => latest.current.onChange(stripped(config, latest.current)),
@@ -276,7 +277,7 @@ function stripped(config: ViewerConfig, { panel, cuts }: Drawn): PanelDocument["
 }
 
 function isSame(shown: PanelDocument["config"], wanted: PanelDocument["config"]): boolean {
-  const ignored = new Set(["buckets", "columns_config", "pinned", "plugin_config", "settings", "text"]);
+  const ignored = new Set(["buckets", "columns_config", "pinned", "plugin_config", "scales", "settings", "text"]);
   return Object.entries(wanted).every(([key, value]) => {
     if (ignored.has(key)) return true;
     const found = shown[key as keyof ViewerConfig];

@@ -11,6 +11,7 @@ import { isDefaultFormat } from "./defaults";
 import type { HeaderStats } from "./header-stats";
 import { listenToHeaders } from "./headers";
 import { Pins } from "./pins";
+import { drawScale, type Scales } from "./scales";
 
 /** The grid inside of Perspective's datagrid. */
 export interface RegularTable extends HTMLElement {
@@ -61,6 +62,8 @@ export interface GridEvents {
   headers?: HeaderStats;
   /** The columns that stay in sight while the others are scrolled; none by default. */
   pinned?(): readonly string[];
+  /** The columns whose numbers are drawn as bars or colours; none by default. */
+  scales?(): Scales;
   /** How the view's rows are found; without it, the mark stays at its place in the view. */
   positions?(): Positions;
   /** The grid is about to be drawn; `rows` is the view's number of rows. */
@@ -83,10 +86,12 @@ export function keepPlace(viewer: Element, before: Element | null): void {
   if (from && to) to.scrollTo(from.scrollLeft, from.scrollTop);
 }
 
-/** Draws a viewer's grid again if other columns are pinned than when it was drawn. */
-export async function pinAgain(viewer: Viewer): Promise<void> {
+/** Draws a viewer's grid again, with the columns that are pinned or have a scale now. */
+export async function dressAgain(viewer: Viewer): Promise<void> {
   const datagrid = datagridOf(viewer);
-  if (datagrid && decorated.get(datagrid)?.isStale()) await datagrid.draw(await viewer.getView());
+  const pins = datagrid && decorated.get(datagrid);
+  if (pins?.isStale()) await datagrid?.draw(await viewer.getView());
+  else await datagrid?.regular_table.draw();
 }
 
 /** Formats the cells each time the grid is drawn, from the next draw on. */
@@ -125,11 +130,13 @@ export function decorate(
     if (hasStats) events.headers?.drawn([...named.keys()], model._num_rows);
     pins.measure(named);
     for (const cell of heads) pins.place(cell, columnOf(cell));
+    const scales = events.scales?.() ?? {};
     for (const cell of grid.querySelectorAll<HTMLElement>("tbody td")) {
       const meta = grid.getMeta(cell);
       if (!meta) continue;
       const column = columnOf(cell);
       const shown = { column, model, shape: shapeIn(shapes(), column), table };
+      drawScale(cell, cursor.isOn ? scales[column] : undefined, meta.user);
       show(cell, meta, shown, isDefaultFormat(datagrid._columns_config?.[column]?.number_format));
       cursor.mark(cell, meta);
       pins.place(cell, column);
@@ -233,6 +240,7 @@ function show(cell: HTMLElement, meta: CellMeta, shown: Shown, isDefault: boolea
   } else if (typeof value === "string") {
     mark(cell, shape.isInteger ? "integer" : shape.isNested ? "nested" : value === "" ? "empty" : "");
     if (value === "") setText(cell, '""');
+    else if (how === null && LINK.test(value)) setLink(cell, value);
     else if (visible(value) !== value) setText(cell, visible(value));
     cell.title = value.length > 4000 ? `${value.slice(0, 4000)}…` : value;
   } else if (typeof value === "number") {
@@ -259,6 +267,24 @@ function mark(cell: HTMLElement, kind: string): void {
 
 function setText(cell: HTMLElement, text: string): void {
   if (cell.textContent !== text) cell.textContent = text;
+}
+
+/** A text that is an address and nothing else. */
+const LINK = /^https?:\/\/[^\s<>"]+$/;
+
+/** Shows an address as a link. It is no stop of the Tab key: the details of the row have it, too. */
+function setLink(cell: HTMLElement, address: string): void {
+  const text = visible(address);
+  const found = cell.firstElementChild;
+  if (found instanceof HTMLAnchorElement && found.dataset["address"] === address) return;
+  const link = document.createElement("a");
+  link.href = address;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  link.tabIndex = -1;
+  link.dataset["address"] = address;
+  link.textContent = text;
+  cell.replaceChildren(link);
 }
 
 function showMedia(cell: HTMLElement, media: Media): void {

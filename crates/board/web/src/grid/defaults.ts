@@ -38,6 +38,7 @@ export const NOTHING: ViewerConfig = {
   filter: [],
   group_by: [],
   pinned: [],
+  scales: {},
   sort: [],
   split_by: [],
 };

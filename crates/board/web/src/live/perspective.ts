@@ -1,5 +1,6 @@
 // The part of Perspective that the page uses. It is loaded after the page's own first paint.
 
+import type { Scales } from "../grid/scales";
 import { importModule } from "../import";
 import { extendPlugins } from "./plugins";
 
@@ -32,6 +33,8 @@ export interface ViewerConfig extends ViewConfig {
   version?: string;
   /** The columns that stay in sight while the others are scrolled: the page's own, unknown to Perspective. */
   pinned?: string[];
+  /** The columns of numbers that are drawn as bars or colours, in the same way. */
+  scales?: Scales;
 }
 
 export interface Window {

@@ -3,6 +3,7 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { moved } from "../grid/headers";
 import { pinned } from "../grid/pins";
+import type { Scale } from "../grid/scales";
 import type { ColumnStats } from "../grid/stats";
 import type { Filter, ViewerConfig } from "../live/perspective";
 import { formatCount, type Shape, visible } from "../values";
@@ -17,6 +18,8 @@ interface HeaderMenuProps {
   onChange(changes: ViewerConfig): void;
   /** Called with the part of the view that draws the column. */
   onChart(changes: ViewerConfig): void;
+  /** Called to draw the column's numbers as bars or colours, or not. */
+  onScale(kind: Scale["kind"] | null): void;
   /** Called to open the dialog for a condition. */
   onFilter(): void;
   onClose(): void;
@@ -62,7 +65,7 @@ export function HeaderMenu(props: HeaderMenuProps) {
     <div class="header-menu" popover="manual" ref={root}>
       <MenuList
         label={`Menu of ${visible(column)}`}
-        items={[...order(props), ...filters(props), ...places(props), ...(isNumber ? formats(column, config, props.onChange) : [])]}
+        items={[...order(props), ...filters(props), ...places(props), ...(isNumber ? [...scales(props), ...formats(column, config, props.onChange)] : [])]}
         onClose={onClose}
       />
     </div>
@@ -134,6 +137,13 @@ function chartOf(column: string, { config, shape }: HeaderMenuProps): ViewerConf
     aggregates: { [rows]: "count" },
     sort: isOrdered ? [] : [[rows, "desc"]],
   };
+}
+
+/** A second choice of the same takes it away. */
+function scales({ column, config, onScale }: HeaderMenuProps): MenuItem[] {
+  const now = config.scales?.[column]?.kind ?? null;
+  const item = (label: string, kind: Scale["kind"]) => ({ label, isChecked: now === kind, onSelect: () => onScale(now === kind ? null : kind) });
+  return [{ ...item("Bars", "bar"), heading: "In the cells" }, item("Colours", "colour")];
 }
 
 function formats(column: string, config: ViewerConfig, onChange: (changes: ViewerConfig) => void): MenuItem[] {

@@ -55,7 +55,7 @@ export function MenuList({ id, label, items, onClose }: MenuListProps) {
   return (
     <div role="menu" id={id} class="menu-list" aria-label={label} ref={root} onKeyDown={onKeyDown}>
       {items.map((item, i) => (
-        <Fragment key={`${i} ${item.label}`}>
+        <Fragment key={keyOf(items, i)}>
           {item.heading && <small class="menu-heading">{item.heading}</small>}
           <button
             type="button"
@@ -80,6 +80,13 @@ export function MenuList({ id, label, items, onClose }: MenuListProps) {
       ))}
     </div>
   );
+}
+
+/** Names an item by its label, so that the focus stays on it when others come; labels may be repeated. */
+function keyOf(items: MenuItem[], at: number): string {
+  const label = items[at]?.label ?? "";
+  const before = items.slice(0, at).filter((it) => it.label === label).length;
+  return before === 0 ? label : `${label} ${before}`;
 }
 
 /** A button that opens a list of actions. */

@@ -10,11 +10,12 @@ import { type ChartState, LiveChart } from "../chart/live-chart";
 import { prepared } from "../chart/prepare";
 import { TimeStrip } from "../chart/time-strip";
 import { aggregatesOf, needsAggregates, withAggregates } from "../grid/aggregates";
-import { datagridOf, decorate, keepPlace, pinAgain } from "../grid/cells";
+import { datagridOf, decorate, keepPlace, dressAgain } from "../grid/cells";
 import { defaultView, grown, namesOf, NOTHING } from "../grid/defaults";
 import { fieldName, withField } from "../grid/fields";
 import { HeaderStats } from "../grid/header-stats";
 import { mediaAt, rowsOf } from "../grid/lookup";
+import { readScale, type Scale, withScale } from "../grid/scales";
 import { SEARCH, searched, searchedText } from "../grid/search";
 import { Tail } from "../grid/tail";
 import { type RowAt, rowAt } from "../grid/walk";
@@ -148,6 +149,7 @@ export function Panel({ start, connection }: PanelProps) {
             if (latestRow.current) void openRow(y);
           },
           pinned: () => viewer.current?.save().pinned ?? config.pinned ?? [],
+          scales: () => viewer.current?.save().scales ?? config.scales ?? {},
           positions,
           onDrawing: (grid, rows) => tail.drawing(grid, rows),
           onDraw: (grid) => tail.drawn(grid),
@@ -161,7 +163,7 @@ export function Panel({ start, connection }: PanelProps) {
         },
         onShown: () => {
           setError("");
-          if (live?.element) void pinAgain(live.element).catch(() => undefined);
+          if (live?.element) void dressAgain(live.element).catch(() => undefined);
         },
         onRows: setRows,
         onChange: (config) => {
@@ -274,6 +276,15 @@ export function Panel({ start, connection }: PanelProps) {
     if (more.length === 0) return;
     const needed = Object.assign({}, ...picks.map((pick) => pick.expressions));
     void apply({ filter: [...filter, ...more], expressions: { ...expressions, ...needed } });
+  };
+  const scale = async (column: string, kind: Scale["kind"] | null) => {
+    try {
+      const found = kind && (await readScale(await tableOf(), rowsOf(save()), column, kind));
+      if (kind && !found) throw new Error(`${visible(column)} has no numbers`);
+      await apply(withScale(save(), column, found));
+    } catch (error) {
+      toastError(error);
+    }
   };
   const zoom = (from: number, to: number) => {
     const others = (save().filter ?? []).filter(([column]) => column !== "timestamp");
@@ -428,6 +439,7 @@ export function Panel({ start, connection }: PanelProps) {
             before.current = save();
             void apply(changes);
           }}
+          onScale={(kind) => void scale(menu.column, kind)}
           onFilter={() => setFiltered(menu.column)}
           onClose={() => setMenu(null)}
         />
