@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-774a751dbb.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"774a751dbb531698caabbb8afb3b9977\"",
+        path: "app-3f4eb6eb7f.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"3f4eb6eb7f64be55622642fb96b41412\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-ce61e2ba85.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"ce61e2ba853b9a1e7d0773a8adcfb50f\"",
+        path: "app-deeefcc55d.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"deeefcc55d8d7863f528a281eb613e52\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
+        path: "viewer-017cc65de1.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("viewer.js.br"),
+        etag: "\"017cc65de1eda4abfc0f5e4b0368b14e\"",
+        is_immutable: true,
+    },
+    Asset {
         path: "viewer-charts-2a5afe2a5e.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("viewer-charts.js.br"),
         etag: "\"2a5afe2a5e2124c85b823111a49d7408\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "viewer-d090e59c36.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("viewer.js.br"),
-        etag: "\"d090e59c365f13cd5cb9a96544201026\"",
         is_immutable: true,
     },
     Asset {
