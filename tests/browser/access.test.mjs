@@ -89,6 +89,17 @@ const STATES = {
       await page.getByRole("button", { name: "Add the table" }).click();
     },
   ],
+  variables: [
+    "board",
+    async (page) => {
+      await page.getByRole("button", { name: "More", exact: true }).click();
+      await page.getByRole("menuitem", { name: "Variables…" }).click();
+      await page.getByRole("dialog").getByLabel("path", { exact: true }).check();
+      assert.deepEqual(await violations(page), []);
+      await page.getByRole("dialog").getByRole("button", { name: "Set them" }).click();
+      await page.getByRole("group", { name: "Variables" }).getByLabel("path").selectOption("/cart");
+    },
+  ],
   "add a panel": ["board", (page) => page.getByLabel("Add a panel").click()],
 };
 

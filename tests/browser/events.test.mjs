@@ -86,7 +86,9 @@ test("rows of a table are marked on all charts over time, live, in tooltips, and
 });
 
 test("an instant with a text is an event, and one outside of the range is not drawn", async () => {
-  const page = await browser.open(server, server.link("me/events/requests") + "#board=overview", WIDE);
+  const made = await server.ask("GET", "/api/tables/me/events/requests/board?template=overview");
+  assert.ok((await server.ask("PUT", "/api/boards/me/events/instants", await made.text())).ok);
+  const page = await browser.open(server, "/me/events/boards/instants", WIDE);
   const any = page.locator(".live-chart:has([data-drawn])").first();
   await any.waitFor({ timeout: 20_000 });
   const answer = await server.ask("GET", "/api/tables/me/events/requests/rows?from=0&limit=1");

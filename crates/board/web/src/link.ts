@@ -60,7 +60,12 @@ export interface BoardState {
   /** Null for all rows; undefined for the board's own range. */
   range?: Range | null;
   isPaused?: boolean;
+  /** The chosen values of the board's variables. */
+  values?: Record<string, string>;
 }
+
+/** What the names of variables begin with in an address. */
+const VARIABLE = "var.";
 
 /** Returns the part of an address that makes a new board, which is saved when the user saves it. */
 export async function newBoardHash(board: NewBoard): Promise<string> {
@@ -93,20 +98,27 @@ export function boardStateInAddress(): BoardState {
   else if (from || to) state.range = { from: from ?? null, to: to ?? null };
   const refresh = parameters.get("refresh");
   if (refresh) state.isPaused = refresh === "paused";
+  const values = [...parameters].filter(([name]) => name.startsWith(VARIABLE));
+  if (values.length > 0) state.values = Object.fromEntries(values.map(([name, value]) => [name.slice(VARIABLE.length), value]));
   return state;
 }
 
 /** Writes how a board is looked at into the address, with an entry in the history. */
-export function putBoardState({ range, isPaused }: BoardState): void {
+export function putBoardState({ range, isPaused, values = {} }: BoardState): void {
   const parameters = hashParameters();
-  for (const name of ["last", "from", "to", "refresh"]) parameters.delete(name);
+  const written = [...parameters.keys()].filter((name) => STATE.has(name) || name.startsWith(VARIABLE));
+  for (const name of written) parameters.delete(name);
   if (range === null) parameters.set("last", "all");
   if (range?.last) parameters.set("last", range.last);
   if (range?.from) parameters.set("from", range.from);
   if (range?.to) parameters.set("to", range.to);
   if (isPaused !== undefined) parameters.set("refresh", isPaused ? "paused" : "live");
+  for (const [name, value] of Object.entries(values)) parameters.set(VARIABLE + name, value);
   history.pushState(null, "", addressWith(parameters));
 }
+
+/** The names of the other parts of a board's state. */
+const STATE = new Set(["last", "from", "to", "refresh"]);
 
 function hashParameters(): URLSearchParams {
   return new URLSearchParams(location.hash.slice(1));

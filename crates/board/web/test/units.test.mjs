@@ -17,6 +17,7 @@ const contents = `
   export { boardOfViews, isSameView, newView, viewsIn, withChange } from "./src/board/saved-views";
   export { emptyBoard } from "./src/board/document";
   export { boardOf } from "./src/board/templates";
+  export { candidates, variableFilters } from "./src/board/variables";
   export { History } from "./src/board/history";
   export { changeText } from "./src/board/change";
   export { formerFilters, rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
@@ -195,6 +196,19 @@ test("a cell is drawn between the least and the greatest value", () => {
   const view = { scales: { a: bar, b: bar } };
   assert.deepEqual(page.withScale(view, "a", null), { scales: { b: bar } });
   assert.deepEqual(page.withScale({}, "a", bar), { scales: { a: bar } });
+});
+
+test("variables filter the tables that have their columns", () => {
+  const shapes = new Map(Object.entries({ model: {}, ok: { isBool: true }, status: { isInteger: true }, ms: { isFloat: true }, _writer: {} }));
+  const filters = (values) => page.variableFilters(["model", "ok", "status", "none"], values, shapes);
+  assert.deepEqual(filters({}), []);
+  assert.deepEqual(filters({ model: "", ok: "false", status: "200", none: "x", other: "y" }), [
+    ["model", "==", ""],
+    ["ok", "==", false],
+    ["status", "==", "200"],
+  ]);
+  assert.deepEqual(page.variableFilters(["model"], { model: "a" }, undefined), []);
+  assert.deepEqual(page.candidates(new Map([["t", shapes]])), ["model", "ok", "status"]);
 });
 
 test("boards of templates have no holes", () => {
@@ -464,6 +478,8 @@ test("how a board is looked at is in the address", async () => {
   assert.deepEqual(await page.newBoardInAddress(), made);
   page.dropNewBoard();
   assert.equal(await page.newBoardInAddress(), null);
+  page.putBoardState({ range: null, values: { "a=b&c": "x y", empty: "" } });
+  assert.deepEqual(page.boardStateInAddress(), { range: null, values: { "a=b&c": "x y", empty: "" } });
   page.putBoardState({ range: null });
   assert.deepEqual(page.boardStateInAddress(), { range: null });
   page.putBoardState({});

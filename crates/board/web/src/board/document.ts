@@ -40,6 +40,8 @@ export interface BoardDocument {
   workspace: unknown;
   /** What the charts over time mark. */
   events: EventSource[];
+  /** The columns whose value a reader chooses. */
+  variables: string[];
   panels: PanelDocument[];
 }
 
@@ -73,6 +75,7 @@ export function emptyBoard(
     theme: "auto",
     workspace: null,
     events: [],
+    variables: [],
     panels,
   };
 }

@@ -90,6 +90,13 @@ async function readCounts(view: View, most: number): Promise<Counts> {
   return { keys: (keys as unknown[][]).map(([key]) => key ?? null), counts: counts as number[], groups };
 }
 
+/** Returns the most frequent values of a column as texts, with their numbers of rows. */
+export async function valuesOf(table: Table, column: string, most: number): Promise<{ value: string; count: number }[]> {
+  const config: ViewConfig = { ...counted({}, column), sort: [[COUNT, "desc"]] };
+  const { keys, counts } = await withView(table, config, (view) => readCounts(view, most));
+  return keys.flatMap((key, i) => (key === null ? [] : [{ value: String(key), count: counts[i] ?? 0 }]));
+}
+
 /** Counts all rows, and those without a value. */
 async function sizes(table: Table, column: string, rows: ViewConfig): Promise<[number, number]> {
   const { filter = [], expressions = {} } = rows;

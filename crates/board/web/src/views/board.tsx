@@ -13,6 +13,7 @@ import {
   type PanelDocument,
   type Range,
 } from "../board/document";
+import { VariableBar, variableFilters, VariablesDialog } from "../board/variables";
 import { Versions } from "../board/versions";
 import {
   boardStateInAddress,
@@ -70,7 +71,7 @@ const THEMES: [Theme, string][] = [
   ["dark", "Dark"],
 ];
 
-type Asked = "range" | "events" | "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
+type Asked = "range" | "events" | "variables" | "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
 
 /** The version that a board has before it is saved for the first time. */
 const UNSAVED = "new";
@@ -227,8 +228,10 @@ export function Board({ start, connection }: BoardProps) {
     const { id, table, config } = panel;
     if (!table) return NO_OVERLAY;
     const picked = overlayOf(picks, { id, table, config }, shapes.get(table));
-    return { ...picked, filter: [...period, ...picked.filter] };
+    const chosen = variableFilters(document.variables, look.values ?? {}, shapes.get(table));
+    return { ...picked, filter: [...period, ...chosen, ...picked.filter] };
   };
+  const hasChosen = document.variables.some((column) => look.values?.[column] !== undefined);
   const stripTable = mostCommon(document.panels.flatMap((panel) => panel.table ?? []));
   const setPanels = (edit: (panels: PanelDocument[]) => PanelDocument[]) =>
     change((document) => ({ ...document, panels: edit(document.panels) }));
@@ -365,6 +368,7 @@ export function Board({ start, connection }: BoardProps) {
                   disabled: saved?.etag === UNSAVED,
                   onSelect: () => setAsked("versions"),
                 },
+                { label: "Variables…", icon: "settings" as const, onSelect: () => setAsked("variables") },
                 { label: "Events on charts…", icon: "flag" as const, onSelect: () => setAsked("events") },
                 { label: "Save as…", icon: "copy", onSelect: () => setAsked("save-as") },
                 { label: "Rename…", icon: "edit", onSelect: () => setAsked("rename") },
@@ -423,6 +427,15 @@ export function Board({ start, connection }: BoardProps) {
           <Button label="Keep mine" onClick={() => setNewer(false)} />
         </div>
       )}
+      {document.variables.length > 0 && (
+        <VariableBar
+          connection={connection}
+          tables={shapes}
+          variables={document.variables}
+          values={look.values ?? {}}
+          onChange={(values) => setState({ ...look, values })}
+        />
+      )}
       {picks.length > 0 && (
         <div class="chips" role="group" aria-label="Filters from charts">
           {picks.map((pick) => (
@@ -463,7 +476,7 @@ export function Board({ start, connection }: BoardProps) {
                 former={former && overlayFor(panel, former)}
                 range={range}
                 span={rangeSpan(range, now)}
-                hasPicks={picks.some((pick) => pick.panel !== panel.id)}
+                hasPicks={hasChosen || picks.some((pick) => pick.panel !== panel.id)}
                 isNew={panel.id === added}
                 writes={start.writes}
                 isEditing={isEditing}
@@ -484,7 +497,10 @@ export function Board({ start, connection }: BoardProps) {
                 onPick={(made) =>
                   setPicks((picks) => [...picks.filter((it) => it.panel !== panel.id), ...made])
                 }
-                onClearPicks={() => setPicks([])}
+                onClearPicks={() => {
+                  setPicks([]);
+                  if (hasChosen) setState({ ...look, values: {} });
+                }}
                 onZoom={zoom}
               />
             ))}
@@ -513,6 +529,17 @@ export function Board({ start, connection }: BoardProps) {
               settle([...panels, { ...panel, layout: { ...panel.layout, y: bottom(panels) } }]),
             );
             setAdded(panel.id);
+            setAsked(null);
+          }}
+          onClose={() => setAsked(null)}
+        />
+      )}
+      {asked === "variables" && (
+        <VariablesDialog
+          tables={shapes}
+          variables={document.variables}
+          onDone={(variables) => {
+            change((it) => ({ ...it, variables }));
             setAsked(null);
           }}
           onClose={() => setAsked(null)}
