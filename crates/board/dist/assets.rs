@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-3f4eb6eb7f.css",
+        path: "app-ab3153b494.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"3f4eb6eb7f64be55622642fb96b41412\"",
+        etag: "\"ab3153b4942bed3b628b119059f94765\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-deeefcc55d.js",
+        path: "app-d955c1980c.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"deeefcc55d8d7863f528a281eb613e52\"",
+        etag: "\"d955c1980cf7a45f275c72fe47de14c7\"",
         is_immutable: true,
     },
     Asset {
