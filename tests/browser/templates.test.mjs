@@ -97,7 +97,9 @@ test("a board shows a range between two instants, and cards have units and a cou
   await page.keyboard.press("Enter");
   await until("the first minute is counted", async () => (await figure("all")) === "60");
   await until("its mean is shown", async () => (await figure("mean")) === "10 ms");
-  await page.getByRole("button", { name: "1 Mar 2026, 05:00:00 – 05:00:59" }).waitFor();
+  const range = page.getByRole("button", { name: "1 Mar 2026, 05:00:00 – 05:00:59" });
+  await range.waitFor();
+  assert.ok(await range.locator("span").evaluate((it) => it.scrollWidth <= it.clientWidth), "the range is cut");
   const change = (id) => page.locator(`[data-panel=${id}] .change`);
   await change("all").getByText("▲ from 0").waitFor();
   await change("mean").getByText("nothing before").waitFor();

@@ -17,7 +17,7 @@ export interface MenuItem {
 interface MenuProps {
   icon?: IconName;
   label: string;
-  /** The tooltip of a button that shows its label. */
+  /** All that a button says that clips its label. */
   hint?: string;
   bare?: boolean;
   items: MenuItem[];
@@ -108,7 +108,7 @@ export function Menu({ icon, label, hint, bare, items, onOpen }: MenuProps) {
     <div class="menu" ref={root}>
       <button
         type="button"
-        class={`button plain ${bare ? "bare" : ""}`}
+        class={`button plain ${bare ? "bare" : hint ? "clipped" : ""}`}
         title={bare ? label : hint}
         aria-label={bare ? label : hint}
         aria-haspopup="menu"
