@@ -24,7 +24,7 @@ import {
 } from "../link";
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
-import { formerFilters, lengthOf, RANGES, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
+import { formerFilters, lengthOf, rangeFilters, rangeSpan, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
 import { RangeDialog } from "../board/range-dialog";
 import { useEvents } from "../board/events";
@@ -40,19 +40,16 @@ import { Events } from "../chart/events";
 import { TimeStrip } from "../chart/time-strip";
 import { NO_OVERLAY, type Overlay } from "../live/overlay";
 import type { BoardStart } from "../start";
-import { setBoardTheme, type Theme } from "../theme";
-import { Bar, trailOf } from "../ui/bar";
+import { setBoardTheme } from "../theme";
 import { Button } from "../ui/button";
-import { ConnectionMark } from "../ui/connection";
 import { Ask } from "../ui/dialog";
-import { Icon } from "../ui/icon";
-import { Menu, type MenuItem } from "../ui/menu";
 import { useNarrow } from "../ui/narrow";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
 import { toast, toastError } from "../ui/toast";
 import { isTyping } from "../ui/typing";
 import type { Shapes } from "../values";
+import { type Asked, BoardBar, EmbedBar } from "./board-bar";
 
 interface BoardProps {
   start: BoardStart & { embed: boolean };
@@ -61,17 +58,6 @@ interface BoardProps {
 
 /** The time between two checks for a newer version. */
 const LOOK_MS = 20_000;
-
-const READ_ONLY = "Your key may read this board. It may not change anything on the server.";
-
-/** The themes of a board; a reader's own choice takes precedence. */
-const THEMES: [Theme, string][] = [
-  ["auto", "As the reader's system"],
-  ["light", "Light"],
-  ["dark", "Dark"],
-];
-
-type Asked = "range" | "events" | "variables" | "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
 
 /** The version that a board has before it is saved for the first time. */
 const UNSAVED = "new";
@@ -270,155 +256,29 @@ export function Board({ start, connection }: BoardProps) {
       toastError(error);
     }
   };
-  const ofWriter = (items: MenuItem[]) => (start.writes ? items : []);
-  const exportDocument = () => {
-    const blob = new Blob([JSON.stringify(document, null, 2)], { type: "application/json" });
-    const link = globalThis.document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${name}.board.json`;
-    link.click();
-  };
-
   return (
     <div class={start.embed ? "page embed" : "page"}>
-      {!start.embed && (
-        <Bar trail={[...trailOf(entity, project), { text: document.title || name }]}>
-          <ConnectionMark connection={connection} isPaused={isPaused} />
-          {isDirty && <span class="unsaved">not saved</span>}
-          <Menu
-            label={rangeLabel(range)}
-            items={[
-              ...[null, ...RANGES].map((last) => ({
-                label: rangeLabel(last ? { last } : null),
-                isChecked: (range?.last ?? null) === last && !range?.from && !range?.to,
-                onSelect: () => setState({ ...look, range: last ? { last } : null }),
-              })),
-              {
-                label: "From … to …",
-                isChecked: Boolean(range?.from || range?.to),
-                onSelect: () => setAsked("range"),
-              },
-            ]}
-          />
-          <Button
-            icon={isPaused ? "play" : "pause"}
-            label={isPaused ? "Resume" : "Pause"}
-            bare
-            pressed={isPaused}
-            onClick={pause}
-          />
-          {start.writes && isNarrow ? (
-            isDirty && <Button icon="save" label="Save" kind="primary" onClick={() => void save()} />
-          ) : start.writes ? (
-            <>
-              <Button
-                icon="edit"
-                label="Edit layout"
-                bare
-                pressed={isEditing}
-                onClick={() => setEditing(!isEditing)}
-              />
-              <Button icon="add" label="Add a panel" bare onClick={() => setAsked("add")} />
-              <Button icon="undo" label="Undo" bare disabled={!history?.canUndo} onClick={() => step("undo")} />
-              <Button icon="redo" label="Redo" bare disabled={!history?.canRedo} onClick={() => step("redo")} />
-              <Button
-                icon="save"
-                label="Save"
-                kind={isDirty ? "primary" : "plain"}
-                disabled={!isDirty}
-                onClick={() => void save()}
-              />
-            </>
-          ) : (
-            <span class="read-only" title={READ_ONLY}>
-              read only
-            </span>
-          )}
-          <Menu
-            icon="more"
-            label="More"
-            bare
-            items={[
-              ...ofWriter(
-                isNarrow
-                  ? [
-                      { label: "Add a panel…", icon: "add" as const, onSelect: () => setAsked("add") },
-                      {
-                        label: "Undo",
-                        icon: "undo" as const,
-                        disabled: !history?.canUndo,
-                        onSelect: () => step("undo"),
-                      },
-                    ]
-                  : [],
-              ),
-              ...ofWriter([
-                {
-                  label: "Keep range and pause",
-                  hint: "as the board's own",
-                  icon: "check" as const,
-                  disabled:
-                    JSON.stringify(range) === JSON.stringify(document.range) &&
-                    isPaused === (document.refresh === "paused"),
-                  onSelect: () => change((it) => ({ ...it, range, refresh: isPaused ? "paused" : "live" })),
-                },
-                {
-                  label: "History…",
-                  icon: "undo" as const,
-                  disabled: saved?.etag === UNSAVED,
-                  onSelect: () => setAsked("versions"),
-                },
-                { label: "Variables…", icon: "settings" as const, onSelect: () => setAsked("variables") },
-                { label: "Events on charts…", icon: "flag" as const, onSelect: () => setAsked("events") },
-                { label: "Save as…", icon: "copy", onSelect: () => setAsked("save-as") },
-                { label: "Rename…", icon: "edit", onSelect: () => setAsked("rename") },
-              ]),
-              {
-                label: "Copy link",
-                icon: "link",
-                onSelect: () =>
-                  void navigator.clipboard
-                    .writeText(location.href)
-                    .then(() => toast("The link is copied")),
-              },
-              { label: "Download as JSON", icon: "download", onSelect: exportDocument },
-              ...ofWriter([
-                ...THEMES.map(([theme, label], i) => ({
-                  label,
-                  heading: i === 0 ? "Colours of this board" : undefined,
-                  isChecked: document.theme === theme,
-                  onSelect: () => change((it) => ({ ...it, theme })),
-                })),
-                {
-                  label: "Delete…",
-                  icon: "trash",
-                  isDanger: true,
-                  onSelect: () => setAsked("delete"),
-                },
-              ]),
-            ]}
-          />
-        </Bar>
-      )}
-      {start.embed && (
-        <header class="bar">
-          <span class="embed-name">
-            <bdi>{document.title || name}</bdi>
-          </span>
-          <div class="bar-tools">
-            <ConnectionMark connection={connection} isPaused={isPaused} />
-            <a
-              class="button plain bare"
-              href={boardLink(entity, project, name)}
-              target="_blank"
-              rel="noopener"
-              title="Open in a new tab"
-              aria-label="Open in a new tab"
-            >
-              <Icon name="external" />
-            </a>
-          </div>
-        </header>
+      {start.embed ? (
+        <EmbedBar start={start} connection={connection} title={document.title} isPaused={isPaused} />
+      ) : (
+        <BoardBar
+          start={start}
+          connection={connection}
+          document={document}
+          range={range}
+          isPaused={isPaused}
+          isDirty={isDirty}
+          isUnsaved={saved?.etag === UNSAVED}
+          isNarrow={isNarrow}
+          isEditing={isEditing}
+          steps={{ canUndo: history?.canUndo === true, canRedo: history?.canRedo === true, go: step }}
+          onRange={(range) => setState({ ...look, range })}
+          onPause={pause}
+          onEdit={() => setEditing(!isEditing)}
+          onSave={() => void save()}
+          onChange={change}
+          onAsk={setAsked}
+        />
       )}
       {isNewer && (
         <div class="banner" role="alert">
