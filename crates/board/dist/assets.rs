@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-ab3153b494.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"ab3153b4942bed3b628b119059f94765\"",
+        path: "app-6810b149f3.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"6810b149f362c6e84cfd7142e044ebb2\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-d955c1980c.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"d955c1980cf7a45f275c72fe47de14c7\"",
+        path: "app-bd3c57eb90.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"bd3c57eb906763da6c382864ae2e0786\"",
         is_immutable: true,
     },
     Asset {
