@@ -38,6 +38,20 @@ const STATES = {
   home: ["/", (page) => page.getByRole("link", { name: "t", exact: true }).waitFor()],
   panel: ["table", async (page) => void (await page.locator(".st-bar").first().waitFor())],
   "header menu": ["table", (page) => page.getByLabel("Menu of status").click()],
+  "keyboard shortcuts": [
+    "table",
+    async (page) => {
+      // In a field it is a character.
+      await page.getByLabel("Search all columns").focus();
+      await page.keyboard.press("?");
+      assert.equal(await page.getByLabel("Search all columns").inputValue(), "?");
+      assert.equal(await page.getByRole("dialog").count(), 0);
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("?");
+      await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+    },
+  ],
+  "saved views": ["table", (page) => page.getByRole("button", { name: "Saved views" }).click()],
   "filter dialog": ["table", (page) => page.getByRole("button", { name: "Filter", exact: true }).click()],
   row: [
     "table",
@@ -64,6 +78,26 @@ const STATES = {
         await page.keyboard.press("ArrowLeft");
         return page.locator("[data-testid=tip]").waitFor({ timeout: 2_000 }).then(() => true, () => false);
       }, 30_000);
+    },
+  ],
+  events: [
+    "board",
+    async (page) => {
+      await page.getByRole("button", { name: "More", exact: true }).click();
+      await page.getByRole("menuitem", { name: "Events on charts…" }).click();
+      await page.getByLabel("The rows of a table").selectOption("me/access/t");
+      await page.getByRole("button", { name: "Add the table" }).click();
+    },
+  ],
+  variables: [
+    "board",
+    async (page) => {
+      await page.getByRole("button", { name: "More", exact: true }).click();
+      await page.getByRole("menuitem", { name: "Variables…" }).click();
+      await page.getByRole("dialog").getByLabel("path", { exact: true }).check();
+      assert.deepEqual(await violations(page), []);
+      await page.getByRole("dialog").getByRole("button", { name: "Set them" }).click();
+      await page.getByRole("group", { name: "Variables" }).getByLabel("path").selectOption("/cart");
     },
   ],
   "add a panel": ["board", (page) => page.getByLabel("Add a panel").click()],
@@ -98,6 +132,8 @@ test("on a phone, ticks do not overlap and nothing is wider than the screen", as
       else await page.getByRole("link", { name: "t", exact: true }).waitFor();
       const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       assert.equal(wider, 0, name);
+      const isCut = (it) => it.getBoundingClientRect().bottom > it.closest(".stats").getBoundingClientRect().bottom;
+      for (const output of await page.locator(".stats output").all()) assert.ok(!(await output.evaluate(isCut)), await output.textContent());
       assert.deepEqual(await violations(page), [], name);
       await screenshot(page, `phone-${name}-${colorScheme}`);
       settled(page);

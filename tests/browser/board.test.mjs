@@ -124,7 +124,7 @@ test("sort, filter, group, split, chart", async () => {
   // The export has the rows on the screen.
   await page.getByRole("button", { name: "Export this view" }).click();
   const download = page.waitForEvent("download");
-  await page.getByRole("menuitem", { name: "CSV" }).click();
+  await page.getByRole("menuitem", { name: "CSV", exact: true }).click();
   const file = await readFile(await (await download).path(), "utf8");
   const lines = file.trim().split("\n");
   assert.equal(lines[0], "timestamp,n,kind,half");

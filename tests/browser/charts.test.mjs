@@ -119,6 +119,22 @@ test("charts over time break at gaps, share a crosshair, and take a span by drag
   await page.context().close();
 });
 
+test("buckets are as long as the range asks for, however close together its rows are", async () => {
+  const table = "me/span/t";
+  await server.log(table, numbered(50, (i) => ({ _timestamp: Date.parse("2026-03-01T10:00:00Z") / 1_000 + i / 100, n: i })));
+  const time = { columns: ["rows"], group_by: ["time"], aggregates: { rows: "count" }, expressions: { rows: "1", time: '"timestamp"' } };
+  await keep("me/span/b", [chartPanel("bars", table, 0, { plugin: "Y Bar", ...time, buckets: { time: { column: "timestamp", kind: "time" } } })]);
+  const page = await browser.open(server, "/me/span/boards/b#from=2026-03-01T09:30:00Z&to=2026-03-01T10:30:00Z", { viewport: { width: 1440, height: 900 } });
+  const note = page.locator("[data-panel=bars] h2 small");
+  await note.getByText("per minute").waitFor();
+  await page.locator("[data-panel=bars] [data-drawn]").waitFor();
+  await screenshot(page, "chart-span");
+  await page.goto(`${server.url}/me/span/boards/b`);
+  await note.getByText("per 5 ms").waitFor();
+  settled(page);
+  await page.context().close();
+});
+
 test("keys alone read a chart, filter by a mark and open its rows", async () => {
   const table = "me/charted/t";
   await server.log(table, numbered(90, (i) => ({ path: ["/", "/cart", "/search"][i % 3], latency_ms: i })));

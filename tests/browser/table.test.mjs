@@ -128,7 +128,7 @@ test("units follow the names of columns", async () => {
     ["share_pct", "7 %"],
     ["plain", "12.5"],
   ]) {
-    assert.equal(await shown(name), text);
+    await until(`${name} is ${text}`, async () => (await shown(name)) === text);
   }
   settled(page);
   await page.context().close();

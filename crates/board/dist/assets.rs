@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-774a751dbb.js",
+        path: "app-6810b149f3.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"774a751dbb531698caabbb8afb3b9977\"",
+        etag: "\"6810b149f362c6e84cfd7142e044ebb2\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-ce61e2ba85.css",
+        path: "app-bd3c57eb90.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"ce61e2ba853b9a1e7d0773a8adcfb50f\"",
+        etag: "\"bd3c57eb906763da6c382864ae2e0786\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
+        path: "viewer-017cc65de1.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("viewer.js.br"),
+        etag: "\"017cc65de1eda4abfc0f5e4b0368b14e\"",
+        is_immutable: true,
+    },
+    Asset {
         path: "viewer-charts-2a5afe2a5e.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("viewer-charts.js.br"),
         etag: "\"2a5afe2a5e2124c85b823111a49d7408\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "viewer-d090e59c36.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("viewer.js.br"),
-        etag: "\"d090e59c365f13cd5cb9a96544201026\"",
         is_immutable: true,
     },
     Asset {

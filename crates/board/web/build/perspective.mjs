@@ -44,9 +44,10 @@ export async function takeApart(source) {
   const viewer = one("viewer", held.modules, (module) => module.bytes.length < 2_000_000);
   const makers = addressMakers(program, held.texts);
   const tail = findTail(program);
+  const columns = endlessColumns(source);
 
   const main = (urls) => {
-    const edits = [];
+    const edits = [columns];
     for (const { script } of makers) {
       edits.push({ ...one(script, held.texts, (it) => it.name === script), to: '""' });
     }
@@ -61,6 +62,17 @@ export async function takeApart(source) {
   };
   const charted = withTicks(charts.text);
   return { glue: withoutHandlers(glue.text), charts: charted, wasm: await extracted(viewer.bytes), main };
+}
+
+/**
+ * Returns an edit that ends a grid's columns. A grid that draws all of its columns counts them up to
+ * infinity, and makes a style for each.
+ */
+function endlessColumns(source) {
+  const range = /\w+\((\w+),\w+\)\{if\(this\.\w+==="none"\|\|this\.\w+==="vertical"\)return\{start_col:0,end_col:(1\/0)\}/dg;
+  const { indices, 1: count } = one("columns", [...source.matchAll(range)], () => true);
+  const [start, end] = indices[2];
+  return { start, end, to: `${count}||this.table_model.num_columns()` };
 }
 
 /** Drops inline event handlers that the viewer sets as attributes: the page's policy forbids them. */

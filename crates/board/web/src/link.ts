@@ -7,17 +7,35 @@ const PREFIX = "#view=";
 
 /** Reads a view from the address; null where there is none, or none that can be read. */
 export async function viewInAddress(): Promise<ViewerConfig | null> {
-  if (!location.hash.startsWith(PREFIX)) return null;
+  const text = hashParameters().get("view");
+  if (!text) return null;
   try {
-    return JSON.parse(await inflate(location.hash.slice(PREFIX.length))) as ViewerConfig;
+    return JSON.parse(await inflate(text)) as ViewerConfig;
   } catch {
     return null;
   }
 }
 
-/** Writes a view into the address; `isStep` adds an entry to the history, so that Back undoes it. */
-export async function putViewInAddress(config: ViewerConfig, isStep = false): Promise<void> {
-  const address = `${location.pathname}${location.search}${await viewHash(config)}`;
+/** Returns the saved view that the address names. */
+export function savedInAddress(): string | null {
+  return hashParameters().get("saved");
+}
+
+/** What the address of a table says. */
+export interface ViewAddress {
+  /** What is shown; null if that is the saved view as it is. */
+  config: ViewerConfig | null;
+  /** The saved view that is shown, or from which the shown one was made. */
+  saved?: string | null;
+  /** Adds an entry to the history, so that Back undoes it. */
+  isStep?: boolean;
+}
+
+/** Writes a view into the address. */
+export async function putViewInAddress({ config, saved = null, isStep = false }: ViewAddress): Promise<void> {
+  const parts = [config && (await viewHash(config)).slice(1), saved !== null && `saved=${encodeURIComponent(saved)}`];
+  const hash = parts.filter(Boolean).join("&");
+  const address = `${location.pathname}${location.search}${hash && `#${hash}`}`;
   if (address === location.pathname + location.search + location.hash) return;
   if (isStep) history.pushState(null, "", address);
   else history.replaceState(null, "", address);
@@ -42,7 +60,12 @@ export interface BoardState {
   /** Null for all rows; undefined for the board's own range. */
   range?: Range | null;
   isPaused?: boolean;
+  /** The chosen values of the board's variables. */
+  values?: Record<string, string>;
 }
+
+/** What the names of variables begin with in an address. */
+const VARIABLE = "var.";
 
 /** Returns the part of an address that makes a new board, which is saved when the user saves it. */
 export async function newBoardHash(board: NewBoard): Promise<string> {
@@ -75,20 +98,27 @@ export function boardStateInAddress(): BoardState {
   else if (from || to) state.range = { from: from ?? null, to: to ?? null };
   const refresh = parameters.get("refresh");
   if (refresh) state.isPaused = refresh === "paused";
+  const values = [...parameters].filter(([name]) => name.startsWith(VARIABLE));
+  if (values.length > 0) state.values = Object.fromEntries(values.map(([name, value]) => [name.slice(VARIABLE.length), value]));
   return state;
 }
 
 /** Writes how a board is looked at into the address, with an entry in the history. */
-export function putBoardState({ range, isPaused }: BoardState): void {
+export function putBoardState({ range, isPaused, values = {} }: BoardState): void {
   const parameters = hashParameters();
-  for (const name of ["last", "from", "to", "refresh"]) parameters.delete(name);
+  const written = [...parameters.keys()].filter((name) => STATE.has(name) || name.startsWith(VARIABLE));
+  for (const name of written) parameters.delete(name);
   if (range === null) parameters.set("last", "all");
   if (range?.last) parameters.set("last", range.last);
   if (range?.from) parameters.set("from", range.from);
   if (range?.to) parameters.set("to", range.to);
   if (isPaused !== undefined) parameters.set("refresh", isPaused ? "paused" : "live");
+  for (const [name, value] of Object.entries(values)) parameters.set(VARIABLE + name, value);
   history.pushState(null, "", addressWith(parameters));
 }
+
+/** The names of the other parts of a board's state. */
+const STATE = new Set(["last", "from", "to", "refresh"]);
 
 function hashParameters(): URLSearchParams {
   return new URLSearchParams(location.hash.slice(1));

@@ -216,7 +216,7 @@ export function formatNumber(value: number): string {
     return (value < 0 ? "−" : "") + formatCount(Math.abs(value));
   }
   const digits = Math.abs(value) >= 1000 ? 0 : Math.abs(value) >= 100 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
-  if (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e12) return value.toPrecision(3);
+  if (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e12) return value.toPrecision(3).replace("e+", "e");
   const text = formatter(digits).format(Math.abs(value)).replaceAll(",", " ");
   return (value < 0 ? "−" : "") + text;
 }

@@ -14,12 +14,20 @@ globalThis.matchMedia = () => ({ matches: false, addEventListener() {} });
 const contents = `
   export { settle, place, overlap } from "./src/board/layout";
   export { freeName, nameOf } from "./src/board/document";
+  export { boardOfViews, isSameView, newView, viewsIn, withChange } from "./src/board/saved-views";
+  export { emptyBoard } from "./src/board/document";
+  export { boardOf } from "./src/board/templates";
+  export { candidates, variableFilters } from "./src/board/variables";
   export { History } from "./src/board/history";
-  export { rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
+  export { changeText } from "./src/board/change";
+  export { formerFilters, rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
   export { bucketed, cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
   export { overlayOf, picksOf, spanOf } from "./src/board/picks";
   export { rollingMean } from "./src/chart/figure";
   export { prepared } from "./src/chart/prepare";
+  export { scaleOf, shareOf, withScale } from "./src/grid/scales";
+  export { fieldName, withField } from "./src/grid/fields";
+  export { written } from "./src/grid/copied";
   export { searched, searchedText } from "./src/grid/search";
   export { shortWithUnit, unitOf, withUnit } from "./src/unit";
   export { isDefaultFormat } from "./src/grid/defaults";
@@ -101,19 +109,161 @@ test("ranges", () => {
   const range = { from: "2026-01-02T03:04:05Z", to: "2026-01-02T03:04:06Z" };
   const [from, to] = page.rangeFilters(range, 0);
   assert.deepEqual([from, to[2] - from[2]], [["timestamp", ">=", Date.UTC(2026, 0, 2, 3, 4, 5)], 1_000]);
+  const between = (from, to) => [["timestamp", ">=", from], ["timestamp", "<", to]];
+  assert.deepEqual(page.formerFilters({ last: "15m" }, 1e9), between(1e9 - 1_800_000, 1e9 - 900_000));
+  assert.deepEqual(page.formerFilters(range, 0), between(Date.UTC(2026, 0, 2, 3, 4, 4), Date.UTC(2026, 0, 2, 3, 4, 5)));
+  for (const endless of [null, { from: range.from }, { to: range.to }, { from: range.to, to: range.to }]) {
+    assert.equal(page.formerFilters(endless, 1e9), null);
+  }
   assert.equal(page.rangeLabel({ last: "1h" }), "Last hour");
   assert.equal(page.rangeLabel({ last: "7d" }), "Last 7 days");
 });
 
+test("changes from a former period", () => {
+  const cases = [
+    [[112, 100, null], "▲ 12 % from 100"],
+    [[50, 100, "ms"], "▼ 50 % from 100 ms"],
+    [[5.5, 4, "percent"], "▲ 1.5 points from 4 %"],
+    [[3, 0, null], "▲ from 0"],
+    [[0, 0, null], "as before: 0"],
+    [[100.01, 100, null], "as before: 100"],
+    [[-1, -2, null], "▲ 50 % from −2"],
+    [[Infinity, 1, null], "▲ from 1"],
+  ];
+  for (const [values, text] of cases) assert.equal(page.changeText(...values), text);
+});
+
 test("a view in the address is the same view", async () => {
   const view = { columns: ["a", "ü \u202e <script>"], filter: [["a", "==", "x".repeat(5_000)]] };
-  await page.putViewInAddress(view);
+  await page.putViewInAddress({ config: view });
   assert.match(location.hash, /^#view=[\w-]+$/);
   assert.deepEqual(await page.viewInAddress(), view);
   for (const broken of ["#view=%%%", "#view=AAAA", "#other"]) {
     location.hash = broken;
     assert.equal(await page.viewInAddress(), null);
   }
+});
+
+test("an address names a saved view, with or without changes", async () => {
+  await page.putViewInAddress({ config: null, saved: "a&b" });
+  assert.equal(location.hash, "#saved=a%26b");
+  assert.deepEqual([await page.viewInAddress(), page.savedInAddress()], [null, "a&b"]);
+  await page.putViewInAddress({ config: { sort: [["x", "asc"]] }, saved: "a&b" });
+  assert.deepEqual([await page.viewInAddress(), page.savedInAddress()], [{ sort: [["x", "asc"]] }, "a&b"]);
+});
+
+test("views are changed on a board that others change, too", () => {
+  const table = "me/shop/requests";
+  assert.equal(page.boardOfViews(table), "requests.views");
+  const titles = (board) => page.viewsIn(board, table).map((it) => it.title);
+  const slow = page.newView("Slow", { plugin: "Datagrid", sort: [["ms", "desc"]], settings: true, theme: "Pro Dark" });
+  assert.deepEqual(slow.config, { plugin: "Datagrid", sort: [["ms", "desc"]] });
+  const first = page.withChange(page.emptyBoard("requests: saved views"), table, { kind: "add", view: slow });
+  const other = { ...first.panels[0], id: "other", table: "me/shop/others", title: "Of others" };
+  const text = { id: "text", kind: "text", title: "About", config: { text: "hi" }, layout: { x: 0, y: 90, w: 1, h: 1 } };
+  let board = { ...first, panels: [...first.panels, other, text] };
+  board = page.withChange(board, table, { kind: "add", view: page.newView("Bars", { plugin: "Y Bar" }) });
+  assert.deepEqual(titles(board), ["Slow", "Bars"]);
+  const bars = board.panels.at(-1);
+  assert.deepEqual([bars.kind, bars.layout.y], ["chart", 91]);
+  board = page.withChange(board, table, { kind: "set", id: slow.id, title: "Slowest" });
+  board = page.withChange(board, table, { kind: "set", id: slow.id, config: { plugin: "Y Line" } });
+  assert.deepEqual([board.panels[0].title, board.panels[0].kind], ["Slowest", "chart"]);
+  board = page.withChange(board, table, { kind: "remove", id: bars.id });
+  // Neither a removed view nor a panel that is no view of the table is changed.
+  for (const id of [bars.id, "other", "text"]) board = page.withChange(board, table, { kind: "set", id, title: "x" });
+  assert.deepEqual(board.panels.map((it) => it.title), ["Slowest", "Of others", "About"]);
+});
+
+test("two views are the same if they show the same", () => {
+  const view = { columns: ["a"], sort: [], columns_config: { a: { x: 1, y: 2 } }, settings: false };
+  assert.ok(page.isSameView(view, { columns_config: { a: { y: 2, x: 1 } }, columns: ["a"], filter: [], theme: "Pro Dark" }));
+  assert.ok(!page.isSameView(view, { ...view, columns: ["a", "b"] }));
+  assert.ok(!page.isSameView(view, { ...view, pinned: ["a"] }));
+  assert.ok(!page.isSameView({ columns: ["a", "b"] }, { columns: ["b", "a"] }));
+});
+
+test("a cell is drawn between the least and the greatest value", () => {
+  const bar = page.scaleOf("bar", 5, 20);
+  assert.deepEqual([bar.low, bar.high], [0, 20]);
+  assert.deepEqual([0, 5, 20, 30, -1].map((it) => page.shareOf(bar, it)), [0, 0.25, 1, 1, 0]);
+  assert.equal(page.shareOf(page.scaleOf("bar", -10, 10), 0), 0.5);
+  assert.equal(page.shareOf(page.scaleOf("colour", 5, 20), 5), 0);
+  // One value alone, and none.
+  assert.equal(page.shareOf(page.scaleOf("colour", 3, 3), 3), 1);
+  assert.equal(page.shareOf(page.scaleOf("bar", 0, 0), 0), 0);
+  assert.equal(page.scaleOf("bar", NaN, 1), null);
+  const view = { scales: { a: bar, b: bar } };
+  assert.deepEqual(page.withScale(view, "a", null), { scales: { b: bar } });
+  assert.deepEqual(page.withScale({}, "a", bar), { scales: { a: bar } });
+});
+
+test("variables filter the tables that have their columns", () => {
+  const shapes = new Map(Object.entries({ model: {}, ok: { isBool: true }, status: { isInteger: true }, ms: { isFloat: true }, _writer: {} }));
+  const filters = (values) => page.variableFilters(["model", "ok", "status", "none"], values, shapes);
+  assert.deepEqual(filters({}), []);
+  assert.deepEqual(filters({ model: "", ok: "false", status: "200", none: "x", other: "y" }), [
+    ["model", "==", ""],
+    ["ok", "==", false],
+    ["status", "==", "200"],
+  ]);
+  assert.deepEqual(page.variableFilters(["model"], { model: "a" }, undefined), []);
+  assert.deepEqual(page.candidates(new Map([["t", shapes]])), ["model", "ok", "status"]);
+});
+
+test("boards of templates have no holes", () => {
+  const [text, int, float, media] = [{}, { isInteger: true }, { isFloat: true }, { isMedia: true }];
+  const tables = {
+    service: { path: text, method: text, region: text, status: int, latency_ms: float },
+    training: { run: text, step: int, loss: float, acc: float, lr: float },
+    llm: { model: text, input_tokens: int, cost_usd: float, latency_ms: float, error: text },
+    dataset: { image: media, label: text, size: float, weight: float, age: float, height: float },
+  };
+  for (const [template, columns] of Object.entries(tables)) {
+    const { panels } = page.boardOf(template, "me/p/t", new Map(Object.entries(columns)));
+    assert.deepEqual(page.settle(panels).map((it) => it.layout), panels.map((it) => it.layout), template);
+    const area = panels.reduce((sum, { layout: { w, h } }) => sum + w * h, 0);
+    assert.equal(area, 12 * Math.max(...panels.map(({ layout: { y, h } }) => y + h)), template);
+  }
+});
+
+test("fields of nested values become columns", () => {
+  const view = { columns: ["a", "usage", "z"], expressions: { b: "1" } };
+  const made = (path, json, taken = []) => page.withField(view, taken, "usage", path, json);
+  assert.deepEqual(made(["tokens"], "12"), {
+    columns: ["a", "usage", "usage.tokens", "z"],
+    expressions: { b: "1", "usage.tokens": `json_get_float("usage", 'tokens')` },
+  });
+  const kinds = [
+    ['"x"', "json_get_str"],
+    ["true", "json_get_bool"],
+    ["-1.5e3", "json_get_float"],
+    ["9007199254740993", "json_get_int"],
+    ["[1]", "json_get_json"],
+    ["{}", "json_get_json"],
+  ];
+  for (const [json, getter] of kinds) assert.ok(made(["x"], json).expressions["usage.x"].startsWith(`${getter}(`), json);
+  const deep = page.withField(view, [], 'a"b', ["it's", 0, "t"], '""');
+  assert.equal(deep.expressions[`a"b.it's[0].t`], `json_get_str("a""b", 'it''s', 0, 't')`);
+  // A name that is taken is not used for another column; the same field is one column.
+  assert.deepEqual(made(["tokens"], "1", ["usage.tokens"]).columns, ["a", "usage", "usage.tokens (field)", "z"]);
+  const once = { ...view, ...made(["tokens"], "1") };
+  assert.deepEqual(page.withField(once, [], "usage", ["tokens"], "2"), { columns: once.columns, expressions: once.expressions });
+});
+
+test("copied rows keep their cells in each format", () => {
+  const rows = [
+    [1, 'a "b", c', null],
+    [-0.5, "| <b>\n`x`", ""],
+  ];
+  const copied = { names: ["n", "te|xt", "none"], rows, total: 2 };
+  assert.equal(page.written(copied, "csv"), 'n,te|xt,none\r\n1,"a ""b"", c",\r\n-0.5,"| <b>\n`x`",""\r\n');
+  assert.equal(
+    page.written(copied, "markdown"),
+    '| n | te\\|xt | none |\n| ---: | --- | --- |\n| 1 | a "b", c |  |\n| -0.5 | \\| \\<b><br>\\`x\\` |  |\n',
+  );
+  const [first, second] = JSON.parse(page.written(copied, "json"));
+  assert.deepEqual([first, second], [{ n: 1, "te|xt": 'a "b", c', none: null }, { n: -0.5, "te|xt": "| <b>\n`x`", none: "" }]);
 });
 
 test("JSON keeps its numbers", () => {
@@ -167,7 +317,7 @@ test("media, from this server only", () => {
 
 test("numbers and times for people", () => {
   const shown = [1234567, -12, 0.5, 1234.567, 0.0001234, NaN, -Infinity, 1e15].map(page.formatNumber);
-  assert.deepEqual(shown, ["1 234 567", "−12", "0.5", "1 235", "0.000123", "NaN", "−∞", "1.00e+15"]);
+  assert.deepEqual(shown, ["1 234 567", "−12", "0.5", "1 235", "0.000123", "NaN", "−∞", "1.00e15"]);
   assert.equal(page.formatBytes(999), "999 B");
   assert.equal(page.formatBytes(1_234_567), "1.2 MB");
   const now = new Date(1e12);
@@ -328,6 +478,8 @@ test("how a board is looked at is in the address", async () => {
   assert.deepEqual(await page.newBoardInAddress(), made);
   page.dropNewBoard();
   assert.equal(await page.newBoardInAddress(), null);
+  page.putBoardState({ range: null, values: { "a=b&c": "x y", empty: "" } });
+  assert.deepEqual(page.boardStateInAddress(), { range: null, values: { "a=b&c": "x y", empty: "" } });
   page.putBoardState({ range: null });
   assert.deepEqual(page.boardStateInAddress(), { range: null });
   page.putBoardState({});
@@ -413,6 +565,10 @@ test("a table becomes a chart of its numbers over time, or of how many rows ther
   const config = { plugin: "Datagrid", columns: ["timestamp", "kind", "a", "b"] };
   assert.deepEqual(page.prepared("X/Y Scatter", config, shapes).columns, ["a", "b"]);
   assert.deepEqual(page.prepared("Y Line", config, shapes).columns, ["a", "b"]);
+  // One axis has one unit, and codes have none of it.
+  const units = new Map(["status", "a_ms", "b_bytes", "c_ms"].map((name) => [name, { isInteger: true }]));
+  assert.deepEqual(page.prepared("Y Line", { columns: [...units.keys()] }, units).columns, ["a_ms", "c_ms"]);
+  assert.deepEqual(page.prepared("Y Line", { columns: ["status"] }, units).columns, ["status"]);
   const { columns, aggregates, group_by } = page.prepared("Y Bar", config, shapes);
   assert.deepEqual([columns, aggregates, group_by], [["rows"], { rows: "count" }, ["timestamp"]]);
   assert.deepEqual(page.prepared("Y Bar", { ...config, group_by: ["kind"] }, shapes), { plugin: "Y Bar" });

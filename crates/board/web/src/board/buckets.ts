@@ -98,9 +98,15 @@ function cutTime(bucket: Bucket, { first, last }: Extent, width: number): Cut {
 }
 
 function sizeOfTime(step: number): string {
-  const units: [number, string][] = [[DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [SECOND, "s"], [1, "ms"]];
-  const [unit, name] = units.find(([unit]) => step >= unit) ?? [1, "ms"];
-  return `${step / unit} ${name}`;
+  const units: [number, string, string][] = [
+    [DAY, "d", "day"],
+    [HOUR, "h", "hour"],
+    [MINUTE, "min", "minute"],
+    [SECOND, "s", "second"],
+    [1, "ms", "millisecond"],
+  ];
+  const [unit, name, one] = units.find(([unit]) => step >= unit) ?? [1, "ms", "millisecond"];
+  return step === unit ? one : `${step / unit} ${name}`;
 }
 
 function cutLinear(bucket: Bucket, first: number, last: number): Cut {
@@ -264,14 +270,21 @@ export function withoutCuts(config: ViewerConfig, own: ViewerConfig, cuts: Recor
   return { ...config, expressions, columns_config, sort: own.sort ?? [], aggregates: own.aggregates ?? {} };
 }
 
-/** Cuts the groups of a chart that are instants or floats, which have too many values to be drawn one by one. */
-export function bucketed(config: ViewerConfig, shapes: Shapes): ViewerConfig & { buckets?: Buckets } {
+/**
+ * Cuts the groups of a chart that are instants or floats, which have too many values to be drawn one by one.
+ * With `countsToo`, counts of whole numbers are cut as well.
+ */
+export function bucketed(
+  config: ViewerConfig & { buckets?: Buckets },
+  shapes: Shapes,
+  countsToo = true,
+): ViewerConfig & { buckets?: Buckets } {
   const buckets: Buckets = {};
   const names = (config.group_by ?? []).map((column) => {
     const shape = shapes.get(column);
     const isTime = column === "timestamp" || shape?.isTime === true;
     if (config.expressions?.[column] !== undefined || !(isTime || shape?.isFloat || shape?.isInteger)) return column;
-    if (!isTime && !isFine(config, shape)) return column;
+    if (!isTime && !(countsToo ? isFine(config, shape) : shape?.isFloat)) return column;
     const name = `${column} from`;
     buckets[name] = { column, kind: isTime ? "time" : "number" };
     return name;
@@ -279,7 +292,7 @@ export function bucketed(config: ViewerConfig, shapes: Shapes): ViewerConfig & {
   if (Object.keys(buckets).length === 0) return config;
   const expressions = { ...config.expressions };
   for (const [name, { column }] of Object.entries(buckets)) expressions[name] = quoted(column);
-  return { ...config, group_by: names, expressions, buckets };
+  return { ...config, group_by: names, expressions, buckets: { ...config.buckets, ...buckets } };
 }
 
 /** Counts by a number are its distribution; by whole numbers, other figures are often those of codes. */

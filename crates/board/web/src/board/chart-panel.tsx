@@ -6,6 +6,7 @@ import { namesOf } from "../grid/defaults";
 import { toastError } from "../ui/toast";
 import { ViewBar } from "../ui/view-bar";
 import type { Shapes } from "../values";
+import { bucketed } from "./buckets";
 import { NoRows } from "./cover";
 import type { PanelBodyProps } from "./panels";
 import { forgetShapes, shapesOfTable } from "./shapes";
@@ -43,7 +44,7 @@ export function ChartPanel(props: PanelBodyProps & { table: string }) {
             title={panel.title}
             table={table}
             connection={connection}
-            config={panel.config}
+            config={bucketed(panel.config, shapes, false)}
             overlay={props.overlay}
             shapes={shapes}
             span={props.span}

@@ -3,6 +3,7 @@
 import type { ViewerConfig } from "../live/perspective";
 import type { Theme } from "../theme";
 import { type Buckets, modernized } from "./buckets";
+import type { EventSource } from "./events";
 
 export type PanelKind = "grid" | "chart" | "images" | "stat" | "text";
 
@@ -37,6 +38,10 @@ export interface BoardDocument {
   refresh: "live" | "paused";
   theme: Theme;
   workspace: unknown;
+  /** What the charts over time mark. */
+  events: EventSource[];
+  /** The columns whose value a reader chooses. */
+  variables: string[];
   panels: PanelDocument[];
 }
 
@@ -69,6 +74,8 @@ export function emptyBoard(
     refresh: "live",
     theme: "auto",
     workspace: null,
+    events: [],
+    variables: [],
     panels,
   };
 }

@@ -20,6 +20,7 @@ interface BoardPanelProps {
   panel: PanelDocument;
   connection: Connection;
   overlay: Overlay;
+  former: Overlay | null;
   range: Range | null;
   span: [number, number | null] | null;
   hasPicks: boolean;
@@ -142,7 +143,7 @@ export function BoardPanel(props: BoardPanelProps) {
           <bdi>{panel.title}</bdi> {note && <small>{note}</small>}
         </h2>
         {hasViewer && panel.table && (
-          <ExportMenu name={panel.table} save={shown} />
+          <ExportMenu name={panel.table} connection={props.connection} save={shown} />
         )}
         {isLarge && (
           <Button icon="close" label="Shrink" bare onClick={() => void resize(false)} />
@@ -154,6 +155,7 @@ export function BoardPanel(props: BoardPanelProps) {
           panel={panel}
           connection={props.connection}
           overlay={props.overlay}
+          former={props.former}
           range={props.range}
           span={props.span}
           hasPicks={props.hasPicks}

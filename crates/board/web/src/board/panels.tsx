@@ -1,7 +1,7 @@
 // The contents of a board's panels.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { decorate, keepPlace } from "../grid/cells";
+import { decorate, keepPlace, dressAgain } from "../grid/cells";
 import { formats, grown, namesOf } from "../grid/defaults";
 import { mediaAt, rowsOf } from "../grid/lookup";
 import { type RowAt, rowAt } from "../grid/walk";
@@ -31,6 +31,8 @@ export interface PanelBodyProps {
   connection: Connection;
   /** What the board lays over the panel's own filters. */
   overlay: Overlay;
+  /** The same for the period before the range; null if there is none. */
+  former: Overlay | null;
   range: Range | null;
   hasPicks: boolean;
   /** The span that the range shows, in milliseconds; the end is null if it is now. */
@@ -104,6 +106,8 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
       decorate(viewer, table, () => shapes.current, {
         onMedia: (media, column, y) => setOpened({ media, column, y }),
         onRow: (y) => void openRow(y),
+        pinned: () => latest.current.panel.config.pinned ?? [],
+        scales: () => latest.current.panel.config.scales ?? {},
         positions,
       });
     };
@@ -112,7 +116,10 @@ function ViewerPanel(props: PanelBodyProps & { table: string }) {
       onDrawn: (before) => {
         if (live.element) keepPlace(live.element, before);
       },
-      onShown: () => setError(""),
+      onShown: () => {
+        setError("");
+        if (live.element) void dressAgain(live.element).catch(() => undefined);
+      },
       onRows: setRows,
       onChange: (config) => latest.current.onChange(stripped(config, latest.current)),
       onColumns: async (config) => {
@@ -270,7 +277,7 @@ function stripped(config: ViewerConfig, { panel, cuts }: Drawn): PanelDocument["
 }
 
 function isSame(shown: PanelDocument["config"], wanted: PanelDocument["config"]): boolean {
-  const ignored = new Set(["buckets", "columns_config", "plugin_config", "settings", "text"]);
+  const ignored = new Set(["buckets", "columns_config", "pinned", "plugin_config", "scales", "settings", "text"]);
   return Object.entries(wanted).every(([key, value]) => {
     if (ignored.has(key)) return true;
     const found = shown[key as keyof ViewerConfig];

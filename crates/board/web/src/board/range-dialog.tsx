@@ -54,7 +54,7 @@ export function RangeDialog({ range, onDone, onClose }: RangeDialogProps) {
 }
 
 /** Writes an instant as the field for local times takes it. */
-function local(at: number): string {
+export function local(at: number): string {
   const date = new Date(at);
   return new Date(at - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }

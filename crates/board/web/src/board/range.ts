@@ -43,6 +43,18 @@ export function rangeFilters(range: Range | null, now: number): Filter[] {
   return filters;
 }
 
+/** Returns the filters of the period of the same length before a range; null if the range has no length. */
+export function formerFilters(range: Range | null, now: number): Filter[] | null {
+  const span = rangeSpan(range, now);
+  if (!span) return null;
+  const [from, to] = [span[0], span[1] ?? (range?.last ? now : null)];
+  if (to === null || !(to > from)) return null;
+  return [
+    ["timestamp", ">=", from - (to - from)],
+    ["timestamp", "<", from],
+  ];
+}
+
 /** Returns the first and the last millisecond of a range; the end is null if it is now. */
 export function rangeSpan(range: Range | null, now: number): [number, number | null] | null {
   const length = range?.last ? lengthOf(range.last) : null;

@@ -7,6 +7,7 @@ import { overlaid } from "../live/overlay";
 import type { ViewConfig } from "../live/perspective";
 import { shortWithUnit } from "../unit";
 import type { Shapes } from "../values";
+import { Change, useFormer } from "./change";
 import type { PanelBodyProps } from "./panels";
 import { shapesOfTable } from "./shapes";
 import { useView } from "./use-view";
@@ -27,6 +28,7 @@ export function StatPanel(props: PanelBodyProps & { table: string }) {
     group_rollup_mode: "total",
   };
   const { seen, error } = useView(connection, table, overlaid(own, overlay), { first: 1 });
+  const former = useFormer(connection, table, props.former && overlaid(own, props.former));
   const [shapes, setShapes] = useState<Shapes | null>(null);
   useEffect(() => void shapesOfTable(table).then(setShapes, () => undefined), [table]);
   if (error) return <p class="panel-note error">{error}</p>;
@@ -54,6 +56,7 @@ export function StatPanel(props: PanelBodyProps & { table: string }) {
               <output title={typeof value === "number" ? String(value) : undefined}>
                 {seen ? text(value, unit) : "…"}
               </output>
+              {former && <Change now={value} former={former[column]} unit={unit} />}
               {shown.length > 1 && (
                 <small>
                   {how} {column}

@@ -4,6 +4,7 @@ import type { ViewerConfig } from "../live/perspective";
 import { namesOf } from "../grid/defaults";
 import { type Shapes, SYSTEM_COLUMNS } from "../values";
 import type { Buckets } from "./buckets";
+import { COLUMNS } from "./layout";
 import { type BoardDocument, emptyBoard, type PanelDocument, type PanelKind } from "./document";
 import { type Roles, rolesOf } from "./roles";
 
@@ -83,15 +84,22 @@ class Panels {
   }
 
   add(kind: PanelKind, title: string, [w, h]: [number, number], config: Config): void {
-    if (this.#x + w > 12) this.row();
+    if (this.#x + w > COLUMNS) this.row();
     const id = `p${this.panels.length + 1}`;
     this.panels.push({ id, title, table: this.table, kind, config, layout: { x: this.#x, y: this.#y, w, h } });
     this.#x += w;
     this.#height = Math.max(this.#height, h);
   }
 
-  /** Begins a new row. */
+  /** Begins a new row; the panels of this one share its width. */
   row(): void {
+    const row = this.panels.filter(({ layout }) => layout.y === this.#y);
+    if (this.#x < COLUMNS && row.length > 0) {
+      const edge = (i: number) => Math.floor((i * COLUMNS) / row.length);
+      for (const [i, panel] of row.entries()) {
+        panel.layout = { ...panel.layout, x: edge(i), w: edge(i + 1) - edge(i), h: this.#height };
+      }
+    }
     this.#y += this.#height;
     this.#x = 0;
     this.#height = 0;
@@ -100,14 +108,6 @@ class Panels {
   figure(title: string, column: string, how: string, expressions: Record<string, string> = {}): void {
     const config = { columns: [column], aggregates: { [column]: how }, expressions };
     this.add("stat", title, [2, 3], config);
-  }
-
-  /** Ends a row of figures: they share its width. */
-  fill(): void {
-    const figures = this.panels.filter(({ layout }) => layout.y === this.#y);
-    const w = Math.floor(12 / Math.max(1, figures.length));
-    for (const [i, panel] of figures.entries()) panel.layout = { ...panel.layout, x: i * w, w };
-    this.row();
   }
 
   count(title: string): void {
@@ -130,7 +130,7 @@ class Panels {
   }
 
   by(title: string, column: string, [value, how]: [string, string], expressions: Record<string, string> = {}): void {
-    this.add("chart", title, [6, 6], {
+    this.add("chart", title, [6, 7], {
       plugin: "X Bar",
       columns: [value],
       aggregates: { [value]: how },
@@ -207,7 +207,7 @@ function service(board: Panels, roles: Roles): void {
   if (error) board.figure("Share of errors", rate, "avg", { [rate]: error });
   board.figure(`${duration}, median`, duration, "median");
   board.figure(`${duration}, p95`, duration, "p95");
-  board.fill();
+  board.row();
   board.rowsOver("Requests over time", code);
   if (error) board.over("Share of errors over time", "Y Line", [[rate, "avg"]], { expressions: { [rate]: error } });
   board.percentiles(duration);
@@ -232,7 +232,7 @@ function training(board: Panels, roles: Roles): void {
   board.figure("Runs", run, "distinct count");
   board.figure(`Last ${step}`, step, "max");
   for (const metric of metrics.slice(0, 1)) board.figure(`Best ${metric}`, metric, /loss|err/i.test(metric) ? "min" : "max");
-  board.fill();
+  board.row();
   for (const metric of metrics.slice(0, MOST)) {
     const from = board.unused(`${step} from`);
     board.add("chart", `${metric} by run`, [6, 8], {
@@ -258,7 +258,7 @@ function llm(board: Panels, roles: Roles): void {
   if (cost) board.figure(`Sum of ${cost}`, cost, "sum");
   if (duration) board.figure(`${duration}, p95`, duration, "p95");
   if (error) board.figure("Share of errors", rate, "avg", { [rate]: error });
-  board.fill();
+  board.row();
   board.rowsOver("Requests over time", model);
   if (tokens.length > 0) board.over("Tokens over time", "Y Area", tokens.slice(0, 4).map((name) => [name, "sum"]));
   if (cost) board.over(`${cost} over time`, "Y Bar", [[cost, "sum"]], model ? { split_by: [model] } : {});
@@ -275,7 +275,7 @@ function dataset(board: Panels, roles: Roles): void {
   const captions = roles.categories.slice(0, 2);
   board.count("Rows");
   for (const measure of roles.measures.slice(0, 3)) board.figure(`Mean ${measure}`, measure, "avg");
-  board.fill();
+  board.row();
   board.add("images", "Newest pictures", [12, 8], { columns: [roles.image, ...captions] });
   for (const category of captions) board.rowsBy(category, category);
   for (const measure of roles.measures.slice(0, MOST)) board.distribution(measure);

@@ -18,6 +18,8 @@ interface Chart {
   table: string;
   config: ViewerConfig & { buckets?: Buckets };
   overlay: Overlay;
+  /** The span of the axis of time; its end is null if that is now. */
+  span?: [number, number | null] | null;
 }
 
 /**
@@ -26,7 +28,7 @@ interface Chart {
  */
 export function useCuts(
   connection: Connection,
-  { table, config, overlay }: Chart,
+  { table, config, overlay, span = null }: Chart,
   shapes: Shapes | null,
   width: () => number,
 ): Cuts | null {
@@ -43,8 +45,10 @@ export function useCuts(
       const isBig = bucket.kind === "number" && shape?.isInteger === true;
       const rows = { filter: config.filter ?? [], expressions: config.expressions ?? {} };
       const view = extentView(bucket, isBig, overlaid(rows, overlay));
+      // The axis of a range is as long as the range, however close together its rows are.
+      const least = span && bucket.kind === "time" && bucket.column === "timestamp" ? lengthOfSpan(span) : 0;
       const set = (extent: Extent | null) => {
-        const cut = cutOf(bucket, simplified(extent ?? NO_ROWS), width());
+        const cut = cutOf(bucket, atLeast(simplified(extent ?? NO_ROWS), least), width());
         if (latest.current[name]?.expression === cut.expression) return;
         latest.current = { ...latest.current, [name]: cut };
         setCuts(latest.current);
@@ -57,4 +61,14 @@ export function useCuts(
     };
   }, [key, shapes, connection]);
   return names.every((name) => cuts[name]) ? cuts : null;
+}
+
+/** A span up to now is rounded, so that buckets do not change from one moment to the next. */
+function lengthOfSpan([from, to]: [number, number | null]): number {
+  return to === null ? Math.round((Date.now() - from) / 1_000) * 1_000 : to - from;
+}
+
+function atLeast(extent: Extent, length: number): Extent {
+  const first = Number(extent.first);
+  return Number(extent.last) - first >= length ? extent : { first, last: first + length };
 }

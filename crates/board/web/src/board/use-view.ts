@@ -148,7 +148,8 @@ class Followed<T> {
   }
 }
 
-async function readWindow(view: View, { last, first = 100 }: Window): Promise<Seen> {
+/** Reads the rows of a window. */
+export async function readWindow(view: View, { last, first = 100 }: Window): Promise<Seen> {
   const rows = await view.num_rows();
   const start = last === undefined ? 0 : Math.max(0, rows - last);
   const end = last === undefined ? Math.min(rows, first) : rows;

@@ -1,11 +1,12 @@
 // A chart: its marks answer to the pointer and to keys, and to charts of the same time.
 
 import { type RefObject } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Connection } from "../live/connection";
 import type { Filter, ViewConfig, ViewerConfig } from "../live/perspective";
 import { onInstant, setInstant } from "./crosshair";
 import type { ChartData, Groups } from "./data";
+import { EventLines, eventLines, Events, eventsAt } from "./events";
 import { type Figure, figureOf, middle } from "./figure";
 import type { ChartKind } from "./kinds";
 import { filtersOf, hasRows, isInSeries, type Mark, markAt, moved, placeOf, textOf } from "./marks";
@@ -118,7 +119,12 @@ export function ChartView(props: ChartViewProps) {
     setPointer(null);
     event.preventDefault();
   };
+  const events = useContext(Events);
   const text = drawing && mark ? textOf(drawing.figure, mark) : null;
+  if (text && drawing?.figure.span && mark && events.length > 0) {
+    const near = eventsAt(events, drawing, middleValue(drawing.figure), mark.index, pointer?.[0] ?? null);
+    text.lines.push(...eventLines(near, drawing.figure));
+  }
   const box = host.current?.getBoundingClientRect();
   const tip: Point | null = pointer ?? place;
   return (
@@ -140,6 +146,15 @@ export function ChartView(props: ChartViewProps) {
     >
       {drawing && !isBare && <Legend drawing={drawing} />}
       <div class="chart-canvas" ref={host} aria-hidden="true" />
+      {drawing?.figure.span && events.length > 0 && (
+        <EventLines
+          events={events}
+          drawing={drawing}
+          value={middleValue(drawing.figure)}
+          width={host.current?.clientWidth ?? 0}
+          isBare={isBare}
+        />
+      )}
       {drawing?.figure.span && <Crosshair drawing={drawing} host={host} />}
       {drawing && mark && !drawing.figure.span && place && <Band drawing={drawing} mark={mark} host={host} />}
       {drag && <div class="chart-drag" style={{ left: `${drag[0]}px`, width: `${drag[1] - drag[0]}px` }} />}

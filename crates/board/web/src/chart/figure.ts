@@ -127,7 +127,8 @@ export function unitOfSeries({ column }: { column: string }, { aggregates = {}, 
   const how = aggregates[column];
   if (group_by.length > 0 && UNITLESS.has(String(Array.isArray(how) ? how[0] : how))) return null;
   const expression = expressions[column];
-  if (expression === undefined) return unitOf(column);
+  const own = unitOf(column);
+  if (own !== null || expression === undefined) return own;
   const names = [...expression.matchAll(/"((?:[^"]|"")+)"/g)];
   const isPlain = !/[-+*/]|CASE|[<>=]/.test(expression.replace(/"(?:[^"]|"")+"/g, ""));
   return names.length === 1 && isPlain ? unitOf((names[0]?.[1] ?? "").replaceAll('""', '"')) : null;

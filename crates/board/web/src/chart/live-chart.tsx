@@ -46,7 +46,7 @@ export function LiveChart(props: LiveChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const isSeen = useSeen(host);
   const width = () => host.current?.clientWidth ?? 0;
-  const cuts = useCuts(connection, { table, config: props.config, overlay }, shapes, width);
+  const cuts = useCuts(connection, { table, config: props.config, overlay, span }, shapes, width);
   const own = withCuts(props.config, cuts ?? {});
   const config = overlaid(own, overlay);
   const { data, error } = useChartData(connection, table, config, isSeen && cuts !== null);

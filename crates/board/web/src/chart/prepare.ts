@@ -1,11 +1,20 @@
 // The first state of a chart: a table's view often has no groups, and has columns without numbers.
 
 import type { ViewerConfig } from "../live/perspective";
+import { rolesOf } from "../board/roles";
+import { unitOf } from "../unit";
 import type { Shapes } from "../values";
 import { chartKind } from "./kinds";
 
 /** How many columns a chart of a table shows at first. */
 const FEW = 4;
+
+/** Returns the columns that fit one axis: measures rather than codes and identifiers, of the unit of the first. */
+function alike(numbers: string[], shapes: Shapes): string[] {
+  const measures = new Set(rolesOf(shapes).measures);
+  const found = numbers.some((name) => measures.has(name)) ? numbers.filter((name) => measures.has(name)) : numbers;
+  return found.filter((name) => unitOf(name) === unitOf(found[0] ?? ""));
+}
 
 /** Adds to a view what a kind of chart needs. */
 export function prepared(plugin: string, config: ViewerConfig, shapes: Shapes): ViewerConfig {
@@ -18,7 +27,7 @@ export function prepared(plugin: string, config: ViewerConfig, shapes: Shapes): 
   }
   const isGrouped = chartKind({ plugin, group_by: ["any"], columns: ["any"] }) !== null;
   if (!isGrouped || (config.group_by ?? []).length > 0) return { plugin };
-  const measures = plugin === "Y Bar" || plugin === "X Bar" ? [] : shown.filter(isNumber).slice(0, FEW);
+  const measures = plugin === "Y Bar" || plugin === "X Bar" ? [] : alike(shown.filter(isNumber), shapes).slice(0, FEW);
   if (measures.length > 0) return { plugin, group_by: ["timestamp"], sort: [], columns: measures, aggregates: {} };
   const rows = shapes.has("rows") ? "streamtable rows" : "rows";
   const expressions = { ...config.expressions, [rows]: "1" };

@@ -2,6 +2,7 @@
 
 import { Cursor } from "./cursor";
 import { dressGrid } from "../shadow";
+import type { View, Viewer } from "../live/perspective";
 import type { Positions } from "./walk";
 import { showPicture } from "../ui/picture";
 import { shortWithUnit, unitOf, withUnit } from "../unit";
@@ -9,6 +10,8 @@ import { formatCount, formatFloat, type Media, mediaOf, oddFloat, type Shape, ty
 import { isDefaultFormat } from "./defaults";
 import type { HeaderStats } from "./header-stats";
 import { listenToHeaders } from "./headers";
+import { Pins } from "./pins";
+import { drawScale, type Scales } from "./scales";
 
 /** The grid inside of Perspective's datagrid. */
 export interface RegularTable extends HTMLElement {
@@ -29,6 +32,7 @@ export interface CellMeta {
 
 /** Perspective's own fields of the datagrid's element. */
 export interface Datagrid extends HTMLElement {
+  draw(view: View): Promise<void>;
   regular_table: RegularTable;
   model?: GridModel;
   _columns_config?: Record<string, { number_format?: object } | undefined>;
@@ -56,6 +60,10 @@ export interface GridEvents {
   onChoose?(y: number): void;
   /** The statistics in the headers; none by default. */
   headers?: HeaderStats;
+  /** The columns that stay in sight while the others are scrolled; none by default. */
+  pinned?(): readonly string[];
+  /** The columns whose numbers are drawn as bars or colours; none by default. */
+  scales?(): Scales;
   /** How the view's rows are found; without it, the mark stays at its place in the view. */
   positions?(): Positions;
   /** The grid is about to be drawn; `rows` is the view's number of rows. */
@@ -64,7 +72,7 @@ export interface GridEvents {
   onDraw?(table: RegularTable): void;
 }
 
-const decorated = new WeakSet<Element>();
+const decorated = new WeakMap<Element, Pins>();
 
 /** Returns the datagrid of a viewer, or null while it shows something else. */
 export function datagridOf(viewer: Element): Datagrid | null {
@@ -78,6 +86,14 @@ export function keepPlace(viewer: Element, before: Element | null): void {
   if (from && to) to.scrollTo(from.scrollLeft, from.scrollTop);
 }
 
+/** Draws a viewer's grid again, with the columns that are pinned or have a scale now. */
+export async function dressAgain(viewer: Viewer): Promise<void> {
+  const datagrid = datagridOf(viewer);
+  const pins = datagrid && decorated.get(datagrid);
+  if (pins?.isStale()) await datagrid?.draw(await viewer.getView());
+  else await datagrid?.regular_table.draw();
+}
+
 /** Formats the cells each time the grid is drawn, from the next draw on. */
 export function decorate(
   viewer: Element,
@@ -87,9 +103,10 @@ export function decorate(
 ): void {
   const datagrid = datagridOf(viewer);
   if (!datagrid?.regular_table || decorated.has(datagrid)) return;
-  decorated.add(datagrid);
-  dressGrid(datagrid);
   const grid = datagrid.regular_table;
+  const pins = new Pins(grid, () => events.pinned?.() ?? []);
+  decorated.set(datagrid, pins);
+  dressGrid(datagrid);
   grid.tabIndex = 0;
   grid.setAttribute("aria-label", `Rows of ${table}`);
   const cursor = new Cursor(grid, events);
@@ -98,28 +115,41 @@ export function decorate(
     if (!model) return;
     const depth = model._config.split_by.length;
     cursor.isOn = model._config.group_by.length === 0;
-    const named: string[] = [];
-    for (const cell of grid.querySelectorAll<HTMLElement>("thead th")) {
-      const column = grid.getMeta(cell)?.column_header?.[depth];
-      if (column === undefined || column === "") continue;
-      showHeader(cell, String(column), model);
-      named.push(String(column));
-      if (events.headers && cursor.isOn && depth === 0) addPart(cell, events.headers.part(String(column)));
+    const named = new Map<string, HTMLElement>();
+    const heads = grid.querySelectorAll<HTMLElement>("thead th");
+    const columnOf = (cell: HTMLElement) => String(grid.getMeta(cell)?.column_header?.[depth] ?? "");
+    for (const cell of heads) {
+      const column = columnOf(cell);
+      if (column === "") continue;
+      showHeader(cell, column, model);
+      named.set(column, cell);
+      if (events.headers && cursor.isOn && depth === 0) addPart(cell, events.headers.part(column));
     }
     const hasStats = cursor.isOn && depth === 0;
     grid.toggleAttribute("data-st-stats", events.headers !== undefined && hasStats);
-    if (hasStats) events.headers?.drawn(named, model._num_rows);
+    if (hasStats) events.headers?.drawn([...named.keys()], model._num_rows);
+    pins.measure(named);
+    for (const cell of heads) pins.place(cell, columnOf(cell));
+    const scales = events.scales?.() ?? {};
     for (const cell of grid.querySelectorAll<HTMLElement>("tbody td")) {
       const meta = grid.getMeta(cell);
       if (!meta) continue;
-      const column = String(meta.column_header?.[depth] ?? "");
+      const column = columnOf(cell);
       const shown = { column, model, shape: shapeIn(shapes(), column), table };
+      drawScale(cell, cursor.isOn ? scales[column] : undefined, meta.user);
       show(cell, meta, shown, isDefaultFormat(datagrid._columns_config?.[column]?.number_format));
       cursor.mark(cell, meta);
+      pins.place(cell, column);
     }
     events.onDraw?.(grid);
   };
   grid.addStyleListener(decorateAll);
+  const drawView = datagrid.draw.bind(datagrid);
+  datagrid.draw = async (view) => {
+    const { group_by = [], split_by = [] } = await view.get_config();
+    pins.begin(group_by.length === 0 && split_by.length === 0);
+    return drawView(view);
+  };
   const draw = grid.draw.bind(grid);
   grid.draw = (options) => {
     const rows = datagrid.model?._num_rows ?? 0;
@@ -210,6 +240,7 @@ function show(cell: HTMLElement, meta: CellMeta, shown: Shown, isDefault: boolea
   } else if (typeof value === "string") {
     mark(cell, shape.isInteger ? "integer" : shape.isNested ? "nested" : value === "" ? "empty" : "");
     if (value === "") setText(cell, '""');
+    else if (how === null && LINK.test(value)) setLink(cell, value);
     else if (visible(value) !== value) setText(cell, visible(value));
     cell.title = value.length > 4000 ? `${value.slice(0, 4000)}…` : value;
   } else if (typeof value === "number") {
@@ -236,6 +267,24 @@ function mark(cell: HTMLElement, kind: string): void {
 
 function setText(cell: HTMLElement, text: string): void {
   if (cell.textContent !== text) cell.textContent = text;
+}
+
+/** A text that is an address and nothing else. */
+const LINK = /^https?:\/\/[^\s<>"]+$/;
+
+/** Shows an address as a link. It is no stop of the Tab key: the details of the row have it, too. */
+function setLink(cell: HTMLElement, address: string): void {
+  const text = visible(address);
+  const found = cell.firstElementChild;
+  if (found instanceof HTMLAnchorElement && found.dataset["address"] === address) return;
+  const link = document.createElement("a");
+  link.href = address;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  link.tabIndex = -1;
+  link.dataset["address"] = address;
+  link.textContent = text;
+  cell.replaceChildren(link);
 }
 
 function showMedia(cell: HTMLElement, media: Media): void {

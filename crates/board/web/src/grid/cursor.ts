@@ -40,7 +40,7 @@ export class Cursor {
       this.#set(meta.y, meta.x);
       // A touch has no double click and no keys.
       const isTouch = event instanceof PointerEvent && event.pointerType === "touch";
-      if (isTouch && !(event.target as Element).closest(".st-media")) events.onRow(meta.y);
+      if (isTouch && !(event.target as Element).closest(".st-media, a")) events.onRow(meta.y);
     });
     grid.addEventListener("dblclick", (event) => {
       const meta = this.#metaAt(event);

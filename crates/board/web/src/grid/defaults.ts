@@ -37,6 +37,8 @@ export const NOTHING: ViewerConfig = {
   expressions: {},
   filter: [],
   group_by: [],
+  pinned: [],
+  scales: {},
   sort: [],
   split_by: [],
 };

@@ -1,6 +1,6 @@
 // The header's second part: the type of a column, its statistics, and the button of its menu.
 
-import { formatCount, shapeIn, type Shape, type Shapes } from "../values";
+import { formatCount, shapeIn, type Shape, type Shapes, SYSTEM_COLUMNS } from "../values";
 import type { Filter, Table, ViewConfig } from "../live/perspective";
 import { positionColumn } from "../live/sample";
 import { type Bar, type ColumnStats, sampleOf, statsOf } from "./stats";
@@ -115,7 +115,8 @@ export class HeaderStats {
     menu.addEventListener("click", () => this.events.onMenu(column, menu.getBoundingClientRect()));
     const type = document.createElement("span");
     type.className = "st-type";
-    type.textContent = typeName(column, shapeIn(this.events.shapes(), column));
+    const isOwn = this.events.shapes().has(column) || column === "timestamp" || SYSTEM_COLUMNS.has(column);
+    type.textContent = isOwn ? typeName(column, shapeIn(this.events.shapes(), column)) : "computed";
     const stats = document.createElement("div");
     stats.className = "st-stats";
     part.append(type, menu, stats);

@@ -5,6 +5,7 @@ import { bucketFilter } from "../board/picks";
 import { type ChartData, filled, groupText, keyText } from "../chart/data";
 import type { Filter, Table, View, ViewConfig } from "../live/perspective";
 import { everyNth } from "../live/sample";
+import { shortWithUnit, unitOf, withUnit } from "../unit";
 import { shapeIn, type Shapes, visible } from "../values";
 
 export interface Bar {
@@ -89,6 +90,13 @@ async function readCounts(view: View, most: number): Promise<Counts> {
   return { keys: (keys as unknown[][]).map(([key]) => key ?? null), counts: counts as number[], groups };
 }
 
+/** Returns the most frequent values of a column as texts, with their numbers of rows. */
+export async function valuesOf(table: Table, column: string, most: number): Promise<{ value: string; count: number }[]> {
+  const config: ViewConfig = { ...counted({}, column), sort: [[COUNT, "desc"]] };
+  const { keys, counts } = await withView(table, config, (view) => readCounts(view, most));
+  return keys.flatMap((key, i) => (key === null ? [] : [{ value: String(key), count: counts[i] ?? 0 }]));
+}
+
 /** Counts all rows, and those without a value. */
 async function sizes(table: Table, column: string, rows: ViewConfig): Promise<[number, number]> {
   const { filter = [], expressions = {} } = rows;
@@ -102,9 +110,10 @@ async function topOf(table: Table, column: string, rows: ViewConfig): Promise<Co
     withView(table, config, (view) => readCounts(view, LISTED + 1)),
     sizes(table, column, rows),
   ]);
+  const unit = unitOf(column);
   const bars = found.keys.flatMap((key, i): Bar[] => {
     if (key === null) return [];
-    const value = keyText(key, undefined, false);
+    const value = typeof key === "number" && unit ? shortWithUnit(key, unit) : keyText(key, undefined, false);
     return [{ label: `${visible(column)} ${value}`, value, count: found.counts[i] ?? 0, filter: [[column, "==", key]] }];
   });
   return { kind: "top", rows: all, empty, distinct: found.groups - (empty > 0 ? 1 : 0), bars: bars.slice(0, LISTED) };
@@ -132,7 +141,8 @@ async function histogramOf(table: Table, bucket: Bucket, shapes: Shapes, rows: V
   const bars = data.keys.flatMap(([key], i): Bar[] => {
     if (key === null) return [];
     const label = groupText(key, GROUP, { names: [GROUP], cuts: { [GROUP]: cut }, shapes });
-    const value = keyText(key, cut, bucket.kind === "time");
+    const isOne = bucket.kind === "number" && !isBig && extent.first === extent.last;
+    const value = isOne ? withUnit(Number(extent.first), unitOf(column)) : keyText(key, cut, bucket.kind === "time");
     return [{ label, value, count: data.series[0]?.values[i] ?? 0, filter: bucketFilter(cut, key) ?? [] }];
   });
   return { kind: "histogram", rows: all, empty, distinct: null, bars };

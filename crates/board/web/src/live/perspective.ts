@@ -1,5 +1,6 @@
 // The part of Perspective that the page uses. It is loaded after the page's own first paint.
 
+import type { Scales } from "../grid/scales";
 import { importModule } from "../import";
 import { extendPlugins } from "./plugins";
 
@@ -30,6 +31,10 @@ export interface ViewerConfig extends ViewConfig {
   theme?: string;
   title?: string | null;
   version?: string;
+  /** The columns that stay in sight while the others are scrolled: the page's own, unknown to Perspective. */
+  pinned?: string[];
+  /** The columns of numbers that are drawn as bars or colours, in the same way. */
+  scales?: Scales;
 }
 
 export interface Window {
@@ -41,6 +46,7 @@ export interface Window {
 
 export interface View {
   num_rows(): Promise<number>;
+  get_config(): Promise<ViewConfig>;
   get_min_max(column: string): Promise<[unknown, unknown]>;
   to_columns_string(window?: Window): Promise<string>;
   on_update(callback: () => void): Promise<number>;

@@ -1,7 +1,7 @@
 // Additions to Perspective's grid and charts: the number of rows, samples of many points, tooltips that
 // survive updates.
 
-import type { Table, View, ViewConfig, Viewer } from "./perspective";
+import type { Table, View, Viewer } from "./perspective";
 import { everyNth, positionColumn } from "./sample";
 
 /** Charts of single points draw at most this many; of more rows they draw every n-th. */
@@ -18,14 +18,9 @@ export interface RowsDetail {
 }
 
 interface Plugin extends HTMLElement {
-  draw(view: PluginView): Promise<void>;
-  update(view: PluginView): Promise<void>;
+  draw(view: View): Promise<void>;
+  update(view: View): Promise<void>;
   clear(): Promise<void>;
-}
-
-/** A view as plugins get it. */
-interface PluginView extends View {
-  get_config(): Promise<ViewConfig>;
 }
 
 const GRID = "perspective-viewer-datagrid";
@@ -72,7 +67,7 @@ export function extendPlugins(): void {
   }
 }
 
-async function report(plugin: Plugin, view: PluginView): Promise<RowsDetail> {
+async function report(plugin: Plugin, view: View): Promise<RowsDetail> {
   const [all, config] = await Promise.all([view.num_rows(), view.get_config()]);
   const isGrouped = (config.group_by ?? []).length > 0;
   const hasTotal = isGrouped && (config.group_rollup_mode ?? "rollup") === "rollup";
@@ -107,13 +102,13 @@ interface Sample {
   /** The configuration of the sampled view. */
   of: string;
   every: number;
-  view: PluginView;
+  view: View;
 }
 
 const samples = new WeakMap<Plugin, Sample>();
 
 /** Returns a view of every n-th row of the table that a view's filters let through. */
-async function sampled(plugin: Plugin, view: PluginView, every: number): Promise<PluginView | null> {
+async function sampled(plugin: Plugin, view: View, every: number): Promise<View | null> {
   const config = await view.get_config();
   const of = JSON.stringify(config);
   const known = samples.get(plugin);
@@ -123,7 +118,7 @@ async function sampled(plugin: Plugin, view: PluginView, every: number): Promise
   if (!viewer) return null;
   const slot = plugin.getAttribute("slot") ?? undefined;
   const table = await viewer.getTable({ panel: slot });
-  const sample = (await table.view(everyNth(config, await positionColumn(table), every))) as PluginView;
+  const sample = (await table.view(everyNth(config, await positionColumn(table), every)));
   forget(plugin);
   samples.set(plugin, { of, every, view: sample });
   return sample;

@@ -6,11 +6,14 @@ import { formatAgo } from "../values";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Menu } from "./menu";
+import { Shortcuts, useShortcutsKey } from "./shortcuts";
 import { Loading } from "./state";
 import { toast, toastError } from "./toast";
 
 export function AccountMenu() {
   const [hasKeys, setKeys] = useState(false);
+  const [hasShortcuts, setShortcuts] = useState(false);
+  useShortcutsKey(() => setShortcuts(true));
   const leave = () => api.logOut().then(() => location.assign("/login"), toastError);
   return (
     <>
@@ -19,11 +22,13 @@ export function AccountMenu() {
         label="Account"
         bare
         items={[
-          { label: "Keys…", icon: "key", onSelect: () => setKeys(true) },
+          { label: "Keyboard shortcuts", hint: "?", icon: "row", onSelect: () => setShortcuts(true) },
+          { label: "Access keys…", icon: "key", onSelect: () => setKeys(true) },
           { label: "Log out", icon: "external", onSelect: () => void leave() },
         ]}
       />
       {hasKeys && <Keys onClose={() => setKeys(false)} />}
+      {hasShortcuts && <Shortcuts onClose={() => setShortcuts(false)} />}
     </>
   );
 }

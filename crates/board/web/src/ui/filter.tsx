@@ -40,8 +40,12 @@ function valueText(column: string, value: unknown): string {
   return isInstant ? new Date(value).toLocaleString(undefined, { hour12: false }) : visible(String(value));
 }
 
+/** Operators for columns that are computed, of whatever kind. */
+const ALL_OPERATORS = [...new Set([...TEXT_OPERATORS, ...ORDER_OPERATORS])];
+
 /** Returns the operators that fit a column. */
 function operatorsOf(column: string, shape: Shape | undefined): string[] {
+  if (!shape && column !== "timestamp") return ALL_OPERATORS;
   if (shape?.isBool) return BOOL_OPERATORS;
   const isOrdered = column === "timestamp" || shape?.isInteger || shape?.isFloat || shape?.isTime;
   return isOrdered ? ORDER_OPERATORS : TEXT_OPERATORS;

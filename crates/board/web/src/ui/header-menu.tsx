@@ -2,6 +2,8 @@
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { moved } from "../grid/headers";
+import { pinned } from "../grid/pins";
+import type { Scale } from "../grid/scales";
 import type { ColumnStats } from "../grid/stats";
 import type { Filter, ViewerConfig } from "../live/perspective";
 import { formatCount, type Shape, visible } from "../values";
@@ -16,6 +18,8 @@ interface HeaderMenuProps {
   onChange(changes: ViewerConfig): void;
   /** Called with the part of the view that draws the column. */
   onChart(changes: ViewerConfig): void;
+  /** Called to draw the column's numbers as bars or colours, or not. */
+  onScale(kind: Scale["kind"] | null): void;
   /** Called to open the dialog for a condition. */
   onFilter(): void;
   onClose(): void;
@@ -61,7 +65,7 @@ export function HeaderMenu(props: HeaderMenuProps) {
     <div class="header-menu" popover="manual" ref={root}>
       <MenuList
         label={`Menu of ${visible(column)}`}
-        items={[...order(props), ...filters(props), ...places(props), ...(isNumber ? formats(column, config, props.onChange) : [])]}
+        items={[...order(props), ...filters(props), ...places(props), ...(isNumber ? [...scales(props), ...formats(column, config, props.onChange)] : [])]}
         onClose={onClose}
       />
     </div>
@@ -108,6 +112,11 @@ function places(props: HeaderMenuProps): MenuItem[] {
   return [
     { label: "Group by this", heading: "Column", disabled: shape.isMedia, onSelect: () => onChange({ group_by: [...group_by, column] }) },
     ...chart,
+    {
+      label: config.pinned?.includes(column) ? "Unpin" : "Pin to the left",
+      icon: "pin",
+      onSelect: () => onChange(pinned(columns, config.pinned ?? [], column)),
+    },
     { label: "Move to the front", disabled: at <= 0, onSelect: () => go(0) },
     { label: "Move left", icon: "left", disabled: at <= 0, onSelect: () => go(at - 1) },
     { label: "Move right", icon: "right", disabled: at < 0 || at === columns.length - 1, onSelect: () => go(at + 1) },
@@ -128,6 +137,13 @@ function chartOf(column: string, { config, shape }: HeaderMenuProps): ViewerConf
     aggregates: { [rows]: "count" },
     sort: isOrdered ? [] : [[rows, "desc"]],
   };
+}
+
+/** A second choice of the same takes it away. */
+function scales({ column, config, onScale }: HeaderMenuProps): MenuItem[] {
+  const now = config.scales?.[column]?.kind ?? null;
+  const item = (label: string, kind: Scale["kind"]) => ({ label, isChecked: now === kind, onSelect: () => onScale(now === kind ? null : kind) });
+  return [{ ...item("Bars", "bar"), heading: "In the cells" }, item("Colours", "colour")];
 }
 
 function formats(column: string, config: ViewerConfig, onChange: (changes: ViewerConfig) => void): MenuItem[] {

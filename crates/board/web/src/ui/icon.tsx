@@ -2,6 +2,7 @@
 const PATHS = {
   add: "M8 3v10M3 8h10",
   board: "M2.5 3.5h11v9h-11zM2.5 7h11M7 7v5.5",
+  bookmark: "M4.500 2.500h7v11L8 10.500l-3.500 3z",
   check: "M3 8.5l3.5 3.5L13 4.5",
   chevron: "M4.5 6.5L8 10l3.5-3.5",
   close: "M4 4l8 8M12 4l-8 8",
@@ -9,6 +10,7 @@ const PATHS = {
   download: "M8 2.5v7M5 7l3 3 3-3M3 13h10",
   edit: "M3 13l.6-2.6 7-7 2 2-7 7z",
   external: "M9 3h4v4M13 3L7.5 8.5M11.5 9v3.5h-8v-8H7",
+  flag: "M4 14V2.500M4 3h8.500l-2 3 2 3H4",
   home: "M2.5 8L8 3l5.5 5M4.5 7v6h7V7",
   image: "M2.5 3h11v10h-11zM2.5 11l3-3.5 2.5 3 2-2 3.5 3",
   key: "M6 7.500a2.500 2.500 0 100 5 2.500 2.500 0 000-5zM8 8.500l5-5M11 5.500l2 2",

@@ -17,6 +17,8 @@ export interface MenuItem {
 interface MenuProps {
   icon?: IconName;
   label: string;
+  /** All that a button says that clips its label. */
+  hint?: string;
   bare?: boolean;
   items: MenuItem[];
   /** Called before the list is shown. */
@@ -52,8 +54,8 @@ export function MenuList({ id, label, items, onClose }: MenuListProps) {
   };
   return (
     <div role="menu" id={id} class="menu-list" aria-label={label} ref={root} onKeyDown={onKeyDown}>
-      {items.map((item) => (
-        <Fragment key={item.label}>
+      {items.map((item, i) => (
+        <Fragment key={keyOf(items, i)}>
           {item.heading && <small class="menu-heading">{item.heading}</small>}
           <button
             type="button"
@@ -80,8 +82,15 @@ export function MenuList({ id, label, items, onClose }: MenuListProps) {
   );
 }
 
+/** Names an item by its label, so that the focus stays on it when others come; labels may be repeated. */
+function keyOf(items: MenuItem[], at: number): string {
+  const label = items[at]?.label ?? "";
+  const before = items.slice(0, at).filter((it) => it.label === label).length;
+  return before === 0 ? label : `${label} ${before}`;
+}
+
 /** A button that opens a list of actions. */
-export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
+export function Menu({ icon, label, hint, bare, items, onOpen }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -99,9 +108,9 @@ export function Menu({ icon, label, bare, items, onOpen }: MenuProps) {
     <div class="menu" ref={root}>
       <button
         type="button"
-        class={`button plain ${bare ? "bare" : ""}`}
-        title={bare ? label : undefined}
-        aria-label={bare ? label : undefined}
+        class={`button plain ${bare ? "bare" : hint ? "clipped" : ""}`}
+        title={bare ? label : hint}
+        aria-label={bare ? label : hint}
         aria-haspopup="menu"
         aria-expanded={isOpen}
         aria-controls={id}

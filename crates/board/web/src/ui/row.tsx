@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, type RowText } from "../api";
+import type { FieldPath } from "../grid/fields";
 import type { RowAt } from "../grid/walk";
 import { cellsOf, indented } from "../json";
 import type { Filter } from "../live/perspective";
@@ -10,7 +11,7 @@ import { Button } from "./button";
 import { Loading, State } from "./state";
 import { toast, toastError } from "./toast";
 import { isTyping } from "./typing";
-import { Value } from "./value";
+import { Fields, Value } from "./value";
 
 /** The keys that go from row to row. */
 const STEPS: Record<string, number> = { j: 1, k: -1 };
@@ -19,12 +20,14 @@ interface RowDrawerProps {
   at: RowAt;
   /** Called with a condition on a cell; without it, none is offered. */
   onFilter?(filter: Filter): void;
+  /** Called to make a column of a field of a nested value; without it, none is offered. */
+  onField?(column: string, path: FieldPath, json: string): void;
   onMove(row: RowAt): void;
   onClose(): void;
 }
 
 /** Shows a row with each of its columns in full, beside the grid. Its arrows follow the view's order. */
-export function RowDrawer({ at, onFilter, onMove, onClose }: RowDrawerProps) {
+export function RowDrawer({ at, onFilter, onField, onMove, onClose }: RowDrawerProps) {
   const { table, position } = at;
   const [ends, setEnds] = useState({ isFirst: false, isLast: false });
   const [row, setRow] = useState<RowText | null>(null);
@@ -127,6 +130,7 @@ export function RowDrawer({ at, onFilter, onMove, onClose }: RowDrawerProps) {
           table={table}
           other={pinned && pinned.position !== row.position ? pinned : null}
           onFilter={onFilter}
+          onField={onField}
         />
       ) : (
         <Loading what="Loading the row…" />
@@ -144,9 +148,10 @@ interface CellsProps {
   /** The row to compare with. */
   other: RowText | null;
   onFilter: ((filter: Filter) => void) | undefined;
+  onField: RowDrawerProps["onField"];
 }
 
-function Cells({ row, table, other, onFilter }: CellsProps) {
+function Cells({ row, table, other, onFilter, onField }: CellsProps) {
   const cells = cellsOf(row.json);
   const others = other && new Map(cellsOf(other.json));
   const missing = others ? [...others.keys()].filter((name) => !cells.some(([it]) => it === name)) : [];
@@ -170,7 +175,9 @@ function Cells({ row, table, other, onFilter }: CellsProps) {
               </dd>
             )}
             <dd>
-              <Value text={text} table={table} />
+              <Fields.Provider value={onField ? { column: name, onField: (path, json) => onField(name, path, json) } : null}>
+                <Value text={text} table={table} />
+              </Fields.Provider>
             </dd>
           </div>
         );

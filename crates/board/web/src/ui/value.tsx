@@ -1,9 +1,22 @@
 // A cell's value in full, from its JSON text: the text has digits that a number would lose.
 
-import type { ComponentChildren } from "preact";
+import { type ComponentChildren, createContext } from "preact";
+import { useContext } from "preact/hooks";
+import { type FieldPath, fieldName } from "../grid/fields";
 import { cellsOf, itemsOf } from "../json";
 import { formatFloat, mediaOf, oddFloat, plural, visible } from "../values";
+import { Button } from "./button";
 import { MediaView } from "./media";
+
+/** A column whose fields can become columns. */
+interface Fields {
+  column: string;
+  /** Called with the way to a field, and its JSON. */
+  onField(path: FieldPath, json: string): void;
+}
+
+/** The column that is shown; null where no columns can be made. */
+export const Fields = createContext<Fields | null>(null);
 
 export function Value({ text, table }: { text: string; table: string }): ComponentChildren {
   if (text === "null") return <span class="null">null</span>;
@@ -19,7 +32,7 @@ export function Value({ text, table }: { text: string; table: string }): Compone
     <>
       {scores && <Scores scores={scores} />}
       {!scores && Array.isArray(value) && <Sparkline values={value} />}
-      <Tree text={text} isOpen={!scores && text.length < 400} />
+      <Tree text={text} path={[]} isOpen={!scores && text.length < 400} />
     </>
   );
 }
@@ -48,7 +61,7 @@ function Instant({ text }: { text: string }) {
 }
 
 /** A nested value whose parts open one by one. */
-function Tree({ text, isOpen }: { text: string; isOpen: boolean }) {
+function Tree({ text, path, isOpen }: { text: string; path: FieldPath; isOpen: boolean }) {
   const isList = text.startsWith("[");
   const parts: [string, string][] = isList ? itemsOf(text).map((item, i) => [String(i), item]) : cellsOf(text);
   if (parts.length === 0) return <code>{isList ? "[]" : "{}"}</code>;
@@ -57,15 +70,27 @@ function Tree({ text, isOpen }: { text: string; isOpen: boolean }) {
     <details class="tree" open={isOpen}>
       <summary>{isList ? plural(parts.length, "item") : plural(parts.length, "field")}</summary>
       <ul>
-        {shown.map(([name, part]) => (
-          <li key={name}>
-            <bdi class="tree-name">{name}</bdi> {/^[[{]/.test(part) ? <Tree text={part} isOpen={part.length < 200} /> : <Leaf text={part} />}
-          </li>
-        ))}
+        {shown.map(([name, part]) => {
+          const here = [...path, isList ? Number(name) : name];
+          return (
+            <li key={name}>
+              <bdi class="tree-name">{name}</bdi>{" "}
+              {/^[[{]/.test(part) ? <Tree text={part} path={here} isOpen={part.length < 200} /> : <Leaf text={part} />}
+              {part !== "null" && <MakeColumn path={here} json={part} />}
+            </li>
+          );
+        })}
         {parts.length > shown.length && <li class="null">and {plural(parts.length - shown.length, "more item")}</li>}
       </ul>
     </details>
   );
+}
+
+function MakeColumn({ path, json }: { path: FieldPath; json: string }) {
+  const fields = useContext(Fields);
+  if (!fields) return null;
+  const { column, onField } = fields;
+  return <Button icon="add" label={`Make a column of ${visible(fieldName(column, path))}`} bare onClick={() => onField(path, json)} />;
 }
 
 /** The most parts of a list or an object that the tree shows. */

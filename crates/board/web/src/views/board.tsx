@@ -13,6 +13,7 @@ import {
   type PanelDocument,
   type Range,
 } from "../board/document";
+import { VariableBar, variableFilters, VariablesDialog } from "../board/variables";
 import { Versions } from "../board/versions";
 import {
   boardStateInAddress,
@@ -23,31 +24,32 @@ import {
 } from "../link";
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
-import { lengthOf, RANGES, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
+import { formerFilters, lengthOf, rangeFilters, rangeSpan, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
 import { RangeDialog } from "../board/range-dialog";
+import { useEvents } from "../board/events";
+import { EventsDialog } from "../board/events-dialog";
 import { ConflictDialog, DeleteDialog, Missing, type Theirs } from "../board/dialogs";
+import { bucketed } from "../board/buckets";
 import { shapesOfTable } from "../board/shapes";
 import { boardOf } from "../board/templates";
 import { overlayOf, type Pick } from "../board/picks";
 import type { Connection } from "../live/connection";
 import type { RowAt } from "../grid/walk";
+import { Events } from "../chart/events";
 import { TimeStrip } from "../chart/time-strip";
 import { NO_OVERLAY, type Overlay } from "../live/overlay";
 import type { BoardStart } from "../start";
-import { setBoardTheme, type Theme } from "../theme";
-import { Bar, trailOf } from "../ui/bar";
+import { setBoardTheme } from "../theme";
 import { Button } from "../ui/button";
-import { ConnectionMark } from "../ui/connection";
 import { Ask } from "../ui/dialog";
-import { Icon } from "../ui/icon";
-import { Menu, type MenuItem } from "../ui/menu";
 import { useNarrow } from "../ui/narrow";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
 import { toast, toastError } from "../ui/toast";
 import { isTyping } from "../ui/typing";
 import type { Shapes } from "../values";
+import { type Asked, BoardBar, EmbedBar } from "./board-bar";
 
 interface BoardProps {
   start: BoardStart & { embed: boolean };
@@ -56,17 +58,6 @@ interface BoardProps {
 
 /** The time between two checks for a newer version. */
 const LOOK_MS = 20_000;
-
-const READ_ONLY = "Your key may read this board. It may not change anything on the server.";
-
-/** The themes of a board; a reader's own choice takes precedence. */
-const THEMES: [Theme, string][] = [
-  ["auto", "As the reader's system"],
-  ["light", "Light"],
-  ["dark", "Dark"],
-];
-
-type Asked = "range" | "rename" | "save-as" | "delete" | "conflict" | "add" | "versions" | null;
 
 /** The version that a board has before it is saved for the first time. */
 const UNSAVED = "new";
@@ -207,6 +198,7 @@ export function Board({ start, connection }: BoardProps) {
   const isPaused = look.isPaused ?? document?.refresh === "paused";
   useEffect(() => connection.pause(isPaused), [isPaused]);
   const now = useNow(isPaused ? null : (range?.last ?? null));
+  const { events, errors } = useEvents(connection, document?.events ?? [], rangeFilters(range, now));
   if (error) return <Missing start={start} error={error} />;
   if (!document) return <Loading what="Opening the board…" />;
 
@@ -217,12 +209,15 @@ export function Board({ start, connection }: BoardProps) {
   };
   const zoom = (from: number, to: number) =>
     setState({ ...look, range: { from: new Date(from).toISOString(), to: new Date(to).toISOString() } });
-  const overlayFor = (panel: PanelDocument): Overlay => {
+  const former = formerFilters(range, now);
+  const overlayFor = (panel: PanelDocument, period = outer): Overlay => {
     const { id, table, config } = panel;
     if (!table) return NO_OVERLAY;
     const picked = overlayOf(picks, { id, table, config }, shapes.get(table));
-    return { ...picked, filter: [...outer, ...picked.filter] };
+    const chosen = variableFilters(document.variables, look.values ?? {}, shapes.get(table));
+    return { ...picked, filter: [...period, ...chosen, ...picked.filter] };
   };
+  const hasChosen = document.variables.some((column) => look.values?.[column] !== undefined);
   const stripTable = mostCommon(document.panels.flatMap((panel) => panel.table ?? []));
   const setPanels = (edit: (panels: PanelDocument[]) => PanelDocument[]) =>
     change((document) => ({ ...document, panels: edit(document.panels) }));
@@ -261,153 +256,29 @@ export function Board({ start, connection }: BoardProps) {
       toastError(error);
     }
   };
-  const ofWriter = (items: MenuItem[]) => (start.writes ? items : []);
-  const exportDocument = () => {
-    const blob = new Blob([JSON.stringify(document, null, 2)], { type: "application/json" });
-    const link = globalThis.document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${name}.board.json`;
-    link.click();
-  };
-
   return (
     <div class={start.embed ? "page embed" : "page"}>
-      {!start.embed && (
-        <Bar trail={[...trailOf(entity, project), { text: document.title || name }]}>
-          <ConnectionMark connection={connection} isPaused={isPaused} />
-          {isDirty && <span class="unsaved">not saved</span>}
-          <Menu
-            label={rangeLabel(range)}
-            items={[
-              ...[null, ...RANGES].map((last) => ({
-                label: rangeLabel(last ? { last } : null),
-                isChecked: (range?.last ?? null) === last && !range?.from && !range?.to,
-                onSelect: () => setState({ ...look, range: last ? { last } : null }),
-              })),
-              {
-                label: "From … to …",
-                isChecked: Boolean(range?.from || range?.to),
-                onSelect: () => setAsked("range"),
-              },
-            ]}
-          />
-          <Button
-            icon={isPaused ? "play" : "pause"}
-            label={isPaused ? "Resume" : "Pause"}
-            bare
-            pressed={isPaused}
-            onClick={pause}
-          />
-          {start.writes && isNarrow ? (
-            isDirty && <Button icon="save" label="Save" kind="primary" onClick={() => void save()} />
-          ) : start.writes ? (
-            <>
-              <Button
-                icon="edit"
-                label="Edit layout"
-                bare
-                pressed={isEditing}
-                onClick={() => setEditing(!isEditing)}
-              />
-              <Button icon="add" label="Add a panel" bare onClick={() => setAsked("add")} />
-              <Button icon="undo" label="Undo" bare disabled={!history?.canUndo} onClick={() => step("undo")} />
-              <Button icon="redo" label="Redo" bare disabled={!history?.canRedo} onClick={() => step("redo")} />
-              <Button
-                icon="save"
-                label="Save"
-                kind={isDirty ? "primary" : "plain"}
-                disabled={!isDirty}
-                onClick={() => void save()}
-              />
-            </>
-          ) : (
-            <span class="read-only" title={READ_ONLY}>
-              read only
-            </span>
-          )}
-          <Menu
-            icon="more"
-            label="More"
-            bare
-            items={[
-              ...ofWriter(
-                isNarrow
-                  ? [
-                      { label: "Add a panel…", icon: "add" as const, onSelect: () => setAsked("add") },
-                      {
-                        label: "Undo",
-                        icon: "undo" as const,
-                        disabled: !history?.canUndo,
-                        onSelect: () => step("undo"),
-                      },
-                    ]
-                  : [],
-              ),
-              ...ofWriter([
-                {
-                  label: "Keep range and pause",
-                  hint: "as the board's own",
-                  icon: "check" as const,
-                  disabled:
-                    JSON.stringify(range) === JSON.stringify(document.range) &&
-                    isPaused === (document.refresh === "paused"),
-                  onSelect: () => change((it) => ({ ...it, range, refresh: isPaused ? "paused" : "live" })),
-                },
-                {
-                  label: "History…",
-                  icon: "undo" as const,
-                  disabled: saved?.etag === UNSAVED,
-                  onSelect: () => setAsked("versions"),
-                },
-                { label: "Save as…", icon: "copy", onSelect: () => setAsked("save-as") },
-                { label: "Rename…", icon: "edit", onSelect: () => setAsked("rename") },
-              ]),
-              {
-                label: "Copy link",
-                icon: "link",
-                onSelect: () =>
-                  void navigator.clipboard
-                    .writeText(location.href)
-                    .then(() => toast("The link is copied")),
-              },
-              { label: "Download as JSON", icon: "download", onSelect: exportDocument },
-              ...ofWriter([
-                ...THEMES.map(([theme, label], i) => ({
-                  label,
-                  heading: i === 0 ? "Colours of this board" : undefined,
-                  isChecked: document.theme === theme,
-                  onSelect: () => change((it) => ({ ...it, theme })),
-                })),
-                {
-                  label: "Delete…",
-                  icon: "trash",
-                  isDanger: true,
-                  onSelect: () => setAsked("delete"),
-                },
-              ]),
-            ]}
-          />
-        </Bar>
-      )}
-      {start.embed && (
-        <header class="bar">
-          <span class="embed-name">
-            <bdi>{document.title || name}</bdi>
-          </span>
-          <div class="bar-tools">
-            <ConnectionMark connection={connection} isPaused={isPaused} />
-            <a
-              class="button plain bare"
-              href={boardLink(entity, project, name)}
-              target="_blank"
-              rel="noopener"
-              title="Open in a new tab"
-              aria-label="Open in a new tab"
-            >
-              <Icon name="external" />
-            </a>
-          </div>
-        </header>
+      {start.embed ? (
+        <EmbedBar start={start} connection={connection} title={document.title} isPaused={isPaused} />
+      ) : (
+        <BoardBar
+          start={start}
+          connection={connection}
+          document={document}
+          range={range}
+          isPaused={isPaused}
+          isDirty={isDirty}
+          isUnsaved={saved?.etag === UNSAVED}
+          isNarrow={isNarrow}
+          isEditing={isEditing}
+          steps={{ canUndo: history?.canUndo === true, canRedo: history?.canRedo === true, go: step }}
+          onRange={(range) => setState({ ...look, range })}
+          onPause={pause}
+          onEdit={() => setEditing(!isEditing)}
+          onSave={() => void save()}
+          onChange={change}
+          onAsk={setAsked}
+        />
       )}
       {isNewer && (
         <div class="banner" role="alert">
@@ -415,6 +286,15 @@ export function Board({ start, connection }: BoardProps) {
           <Button label="Show it" onClick={() => void load()} />
           <Button label="Keep mine" onClick={() => setNewer(false)} />
         </div>
+      )}
+      {document.variables.length > 0 && (
+        <VariableBar
+          connection={connection}
+          tables={shapes}
+          variables={document.variables}
+          values={look.values ?? {}}
+          onChange={(values) => setState({ ...look, values })}
+        />
       )}
       {picks.length > 0 && (
         <div class="chips" role="group" aria-label="Filters from charts">
@@ -432,68 +312,74 @@ export function Board({ start, connection }: BoardProps) {
           {picks.length > 1 && <Button label="Clear all" onClick={() => setPicks([])} />}
         </div>
       )}
-      {stripTable && shapes.has(stripTable) && !isNarrow && (
-        <TimeStrip
-          table={stripTable}
-          connection={connection}
-          shapes={shapes.get(stripTable) as Shapes}
-          filter={[]}
-          expressions={{}}
-          overlay={overlayFor(emptyPanel(stripTable))}
-          span={rangeSpan(range, now)}
-          onZoom={zoom}
-        />
-      )}
-      <main class="board-main">
-        <div class={isEditing ? "board-grid editing" : "board-grid"}>
-          {document.panels.map((panel) => (
-            <BoardPanel
-              key={panel.id}
-              panel={panel}
-              connection={connection}
-              overlay={overlayFor(panel)}
-              range={range}
-              span={rangeSpan(range, now)}
-              hasPicks={picks.some((pick) => pick.panel !== panel.id)}
-              isNew={panel.id === added}
-              writes={start.writes}
-              isEditing={isEditing}
-              onPlace={(layout) => setPanels((panels) => place(panels, panel.id, layout))}
-              onChange={(edit) =>
-                setPanels((panels) => panels.map((it) => (it.id === panel.id ? edit(it) : it)))
-              }
-              onCopy={() =>
-                setPanels((panels) =>
-                  settle([
-                    ...panels,
-                    { ...panel, id: newId(), layout: { ...panel.layout, y: bottom(panels) } },
-                  ]),
-                )
-              }
-              onRemove={() => setPanels((panels) => settle(panels.filter((it) => it.id !== panel.id)))}
-              onRow={setRow}
-              onPick={(made) =>
-                setPicks((picks) => [...picks.filter((it) => it.panel !== panel.id), ...made])
-              }
-              onClearPicks={() => setPicks([])}
-              onZoom={zoom}
-            />
-          ))}
-        </div>
-        {document.panels.length === 0 && (
-          <State icon="board" title="An empty board">
-            {start.writes && (
-              <>
-                <p>Add a panel: rows, a chart, pictures, a number or a text.</p>
-                <Button icon="add" label="Add a panel" kind="primary" onClick={() => setAsked("add")} />
-              </>
-            )}
-          </State>
+      <Events.Provider value={events}>
+        {stripTable && shapes.has(stripTable) && !isNarrow && (
+          <TimeStrip
+            table={stripTable}
+            connection={connection}
+            shapes={shapes.get(stripTable) as Shapes}
+            filter={[]}
+            expressions={{}}
+            overlay={overlayFor(emptyPanel(stripTable))}
+            span={rangeSpan(range, now)}
+            onZoom={zoom}
+          />
         )}
-        {row && (
-          <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
-        )}
-      </main>
+        <main class="board-main">
+          <div class={isEditing ? "board-grid editing" : "board-grid"}>
+            {document.panels.map((panel) => (
+              <BoardPanel
+                key={panel.id}
+                panel={panel}
+                connection={connection}
+                overlay={overlayFor(panel)}
+                former={former && overlayFor(panel, former)}
+                range={range}
+                span={rangeSpan(range, now)}
+                hasPicks={hasChosen || picks.some((pick) => pick.panel !== panel.id)}
+                isNew={panel.id === added}
+                writes={start.writes}
+                isEditing={isEditing}
+                onPlace={(layout) => setPanels((panels) => place(panels, panel.id, layout))}
+                onChange={(edit) =>
+                  setPanels((panels) => panels.map((it) => (it.id === panel.id ? edit(it) : it)))
+                }
+                onCopy={() =>
+                  setPanels((panels) =>
+                    settle([
+                      ...panels,
+                      { ...panel, id: newId(), layout: { ...panel.layout, y: bottom(panels) } },
+                    ]),
+                  )
+                }
+                onRemove={() => setPanels((panels) => settle(panels.filter((it) => it.id !== panel.id)))}
+                onRow={setRow}
+                onPick={(made) =>
+                  setPicks((picks) => [...picks.filter((it) => it.panel !== panel.id), ...made])
+                }
+                onClearPicks={() => {
+                  setPicks([]);
+                  if (hasChosen) setState({ ...look, values: {} });
+                }}
+                onZoom={zoom}
+              />
+            ))}
+          </div>
+          {document.panels.length === 0 && (
+            <State icon="board" title="An empty board">
+              {start.writes && (
+                <>
+                  <p>Add a panel: rows, a chart, pictures, a number or a text.</p>
+                  <Button icon="add" label="Add a panel" kind="primary" onClick={() => setAsked("add")} />
+                </>
+              )}
+            </State>
+          )}
+          {row && (
+            <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
+          )}
+        </main>
+      </Events.Provider>
       {asked === "add" && (
         <AddPanel
           entity={entity}
@@ -505,6 +391,27 @@ export function Board({ start, connection }: BoardProps) {
             setAdded(panel.id);
             setAsked(null);
           }}
+          onClose={() => setAsked(null)}
+        />
+      )}
+      {asked === "variables" && (
+        <VariablesDialog
+          tables={shapes}
+          variables={document.variables}
+          onDone={(variables) => {
+            change((it) => ({ ...it, variables }));
+            setAsked(null);
+          }}
+          onClose={() => setAsked(null)}
+        />
+      )}
+      {asked === "events" && (
+        <EventsDialog
+          entity={entity}
+          project={project}
+          sources={document.events}
+          errors={errors}
+          onChange={(events) => change((it) => ({ ...it, events }))}
           onClose={() => setAsked(null)}
         />
       )}
@@ -586,7 +493,9 @@ async function isKept(entity: string, project: string, name: string): Promise<bo
 /** Makes the document of a new board. */
 async function documentOf({ table, template, config }: NewBoard): Promise<Partial<BoardDocument>> {
   const title = table.split("/").at(-1) ?? table;
-  if (template === "view") return emptyBoard(title, { table, title, config: config ?? {} });
+  if (template === "view") {
+    return emptyBoard(title, { table, title, config: bucketed(config ?? {}, await shapesOfTable(table)) });
+  }
   return boardOf(template, table, await shapesOfTable(table)) ?? api.generated(table, template);
 }
 

@@ -1,9 +1,9 @@
 // The bar of a table's panel: its state, and the tools for the whole view.
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api, panelLink, type TableSummary } from "../api";
 import { ROW_HEIGHTS, type RowSize } from "../grid/defaults";
-import { putViewInAddress } from "../link";
 import type { Connection } from "../live/connection";
 import type { ViewerConfig } from "../live/perspective";
 import type { PanelStart } from "../start";
@@ -27,7 +27,11 @@ interface PanelBarProps {
   isNarrow: boolean;
   isPaused: boolean;
   isFollowing: boolean;
+  /** The menu of the saved views. */
+  views: ComponentChildren;
   save(): ViewerConfig;
+  /** Called to write the view into the address. */
+  onAddress(): Promise<void>;
   onPause(): void;
   onFollow(): void;
   onSettings(): void;
@@ -53,12 +57,15 @@ export function PanelBar(props: PanelBarProps) {
           <Button icon="tail" label="Follow newest rows" bare pressed={props.isFollowing} onClick={props.onFollow} />
           <Menu icon="row" label="Row height" bare items={heights(props)} />
           <Button icon="settings" label="Advanced settings" bare onClick={props.onSettings} />
-          <ExportMenu name={name} save={save} />
-          <Button icon="link" label="Copy link to this view" bare onClick={() => void copyLink(save())} />
+          <ExportMenu name={name} connection={connection} save={save} />
+          <Button icon="link" label="Copy link to this view" bare onClick={() => void copyLink(props)} />
+          {props.views}
           {start.writes && <NewBoardMenu start={start} save={save} />}
         </>
       )}
       {!isMissing && isNarrow && (
+        <>
+        {props.views}
         <Menu
           icon="more"
           label="More"
@@ -66,18 +73,19 @@ export function PanelBar(props: PanelBarProps) {
           items={[
             { label: isPaused ? "Resume" : "Pause", icon: isPaused ? "play" : "pause", onSelect: props.onPause },
             { label: "Follow newest rows", icon: "tail", onSelect: props.onFollow },
-            { label: "Copy link to this view", icon: "link", onSelect: () => void copyLink(save()) },
+            { label: "Copy link to this view", icon: "link", onSelect: () => void copyLink(props) },
             ...heights(props),
-            ...exports(name, save).map((it, i) => ({ ...it, heading: i === 0 ? "Export" : undefined })),
+            ...exports({ name, connection, save }),
           ]}
         />
+        </>
       )}
     </Bar>
   );
 }
 
-async function copyLink(config: ViewerConfig): Promise<void> {
-  await putViewInAddress(config);
+async function copyLink({ onAddress }: PanelBarProps): Promise<void> {
+  await onAddress();
   await navigator.clipboard.writeText(location.href);
   toast("The link to this view is copied");
 }

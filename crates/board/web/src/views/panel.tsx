@@ -4,19 +4,22 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError, panelLink } from "../api";
 import { bucketed } from "../board/buckets";
 import type { Pick } from "../board/picks";
+import { isSameView, type SavedView } from "../board/saved-views";
 import { chartKind } from "../chart/kinds";
 import { type ChartState, LiveChart } from "../chart/live-chart";
 import { prepared } from "../chart/prepare";
 import { TimeStrip } from "../chart/time-strip";
 import { aggregatesOf, needsAggregates, withAggregates } from "../grid/aggregates";
-import { datagridOf, decorate, keepPlace } from "../grid/cells";
+import { datagridOf, decorate, keepPlace, dressAgain } from "../grid/cells";
 import { defaultView, grown, namesOf, NOTHING } from "../grid/defaults";
+import { fieldName, withField } from "../grid/fields";
 import { HeaderStats } from "../grid/header-stats";
 import { mediaAt, rowsOf } from "../grid/lookup";
+import { readScale, type Scale, withScale } from "../grid/scales";
 import { SEARCH, searched, searchedText } from "../grid/search";
 import { Tail } from "../grid/tail";
 import { type RowAt, rowAt } from "../grid/walk";
-import { putViewInAddress, viewInAddress } from "../link";
+import { putViewInAddress, savedInAddress, viewInAddress } from "../link";
 import type { Connection } from "../live/connection";
 import { NO_OVERLAY } from "../live/overlay";
 import type { Filter, Viewer, ViewerConfig } from "../live/perspective";
@@ -33,11 +36,12 @@ import { Lightbox } from "../ui/media";
 import { useNarrow } from "../ui/narrow";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
-import { toastError } from "../ui/toast";
+import { toast, toastError } from "../ui/toast";
 import { isTyping } from "../ui/typing";
 import { ViewBar } from "../ui/view-bar";
 import { BOARD_IN_ADDRESS, openBoard } from "./new-board";
 import { EmbedBar, PanelBar, useAbout } from "./panel-bar";
+import { SavedMenu, useSavedViews } from "./saved";
 import { formatCount, type Media, plural, shapeIn, type Shapes, shapesOf, visible } from "../values";
 
 interface PanelProps {
@@ -72,6 +76,7 @@ export function Panel({ start, connection }: PanelProps) {
   const [isAdvanced, setAdvanced] = useState(false);
   const [chart, setChart] = useState<ChartState | null>(null);
   const about = useAbout(start, isMissing);
+  const saved = useSavedViews(name);
   const isNarrow = useNarrow();
   const aggregates = useRef<Promise<Record<string, string>> | null>(null);
   /** The column whose menu is open, and the column that a filter is asked for. */
@@ -88,7 +93,19 @@ export function Panel({ start, connection }: PanelProps) {
     setConfig(config);
     if (start.embed) return;
     steps.current += 1;
-    void putViewInAddress(config, true);
+    void putAddress(config, true);
+  };
+  const putAddress = (config: ViewerConfig, isStep: boolean) => {
+    const { chosen } = saved;
+    const isSame = chosen !== null && isSameView(chosen.config, config);
+    return putViewInAddress({ config: isSame ? null : config, saved: chosen?.id ?? null, isStep });
+  };
+  const showSaved = (view: SavedView | null) => {
+    saved.choose(view?.id ?? null);
+    const config = view ? { ...NOTHING, ...view.config, settings: false } : byDefault();
+    before.current = null;
+    viewer.current?.set(config);
+    keep(config);
   };
   /** Shows changes that were made in the page's own controls. */
   const apply = async (changes: ViewerConfig) => {
@@ -107,11 +124,13 @@ export function Panel({ start, connection }: PanelProps) {
       shapes.current = shapesOf(await api.schema(name));
     };
     const begin = async () => {
-      const [linked] = await Promise.all([viewInAddress(), learn()]);
+      // Only a link to a saved view waits for the views.
+      const views = saved.open().catch(() => null);
+      const [linked, view] = await Promise.all([viewInAddress(), savedInAddress() === null ? null : views, learn()]);
       if (isGone || !host.current) return;
       const [, template] = BOARD_IN_ADDRESS.exec(location.hash) ?? [];
       if (template) await openBoard(start, template).catch(toastError);
-      const config = linked ?? byDefault();
+      const config = linked ?? (view ? { ...NOTHING, ...view.config, settings: false } : byDefault());
       setConfig(config);
       headers.current = new HeaderStats({
         table: tableOf,
@@ -120,8 +139,8 @@ export function Panel({ start, connection }: PanelProps) {
         onMenu: (column, at) => setMenu({ column, at }),
         onFilter: (filter) => void apply({ filter: [...(viewer.current?.save().filter ?? []), ...filter] }),
       });
-      const dress = (viewer: Viewer) => {
-        decorate(viewer, name, () => shapes.current, {
+      const dress = (element: Viewer) => {
+        decorate(element, name, () => shapes.current, {
           ...(headers.current && !start.embed && !matchMedia("(width < 640px)").matches && { headers: headers.current }),
           onMedia: (media, column, y) => setOpened({ media, column, y }),
           onRow: (y) => void openRow(y),
@@ -129,6 +148,8 @@ export function Panel({ start, connection }: PanelProps) {
             // Open details follow the chosen row.
             if (latestRow.current) void openRow(y);
           },
+          pinned: () => viewer.current?.save().pinned ?? config.pinned ?? [],
+          scales: () => viewer.current?.save().scales ?? config.scales ?? {},
           positions,
           onDrawing: (grid, rows) => tail.drawing(grid, rows),
           onDraw: (grid) => tail.drawn(grid),
@@ -140,7 +161,10 @@ export function Panel({ start, connection }: PanelProps) {
           if (live?.element) keepPlace(live.element, before);
           setDrawn(true);
         },
-        onShown: () => setError(""),
+        onShown: () => {
+          setError("");
+          if (live?.element) void dressAgain(live.element).catch(() => undefined);
+        },
         onRows: setRows,
         onChange: (config) => {
           // Perspective's own settings leave the aggregates of new groups out.
@@ -173,7 +197,8 @@ export function Panel({ start, connection }: PanelProps) {
     };
     void wait();
     const back = async () => {
-      const config = { ...NOTHING, ...((await viewInAddress()) ?? byDefault()) };
+      const view = saved.follow();
+      const config = { ...NOTHING, ...((await viewInAddress()) ?? view?.config ?? byDefault()) };
       live?.set(config);
       setConfig(config);
     };
@@ -252,6 +277,15 @@ export function Panel({ start, connection }: PanelProps) {
     const needed = Object.assign({}, ...picks.map((pick) => pick.expressions));
     void apply({ filter: [...filter, ...more], expressions: { ...expressions, ...needed } });
   };
+  const scale = async (column: string, kind: Scale["kind"] | null) => {
+    try {
+      const found = kind && (await readScale(await tableOf(), rowsOf(save()), column, kind));
+      if (kind && !found) throw new Error(`${visible(column)} has no numbers`);
+      await apply(withScale(save(), column, found));
+    } catch (error) {
+      toastError(error);
+    }
+  };
   const zoom = (from: number, to: number) => {
     const others = (save().filter ?? []).filter(([column]) => column !== "timestamp");
     const span: Filter[] = [
@@ -276,7 +310,20 @@ export function Panel({ start, connection }: PanelProps) {
           isNarrow={isNarrow}
           isPaused={isPaused}
           isFollowing={isFollowing}
+          views={
+            isDrawn && (
+              <SavedMenu
+                start={start}
+                saved={saved}
+                config={config}
+                save={save}
+                onShow={showSaved}
+                onSaved={() => void putAddress(save(), false)}
+              />
+            )
+          }
           save={save}
+          onAddress={() => putAddress(save(), false)}
           onPause={pause}
           onFollow={follow}
           onSettings={settings}
@@ -371,6 +418,10 @@ export function Panel({ start, connection }: PanelProps) {
           <RowDrawer
             at={row}
             onFilter={(filter) => void apply({ filter: [...(save().filter ?? []), filter] })}
+            onField={(column, path, json) => {
+              void apply(withField(save(), namesOf(shapes.current), column, path, json));
+              toast(`${visible(fieldName(column, path))} is a column now`);
+            }}
             onMove={setRow}
             onClose={() => setRow(null)}
           />
@@ -388,6 +439,7 @@ export function Panel({ start, connection }: PanelProps) {
             before.current = save();
             void apply(changes);
           }}
+          onScale={(kind) => void scale(menu.column, kind)}
           onFilter={() => setFiltered(menu.column)}
           onClose={() => setMenu(null)}
         />
