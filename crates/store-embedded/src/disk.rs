@@ -108,20 +108,55 @@ fn create(folder: &Path) -> io::Result<()> {
 /// Replaces a file durably: afterwards, also after a power cut, it has the new content or the old.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
+    // What a killed process left, or something that cannot be opened.
+    move_folder_aside(&temporary)?;
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
-    if fs::symlink_metadata(path).is_ok_and(|it| it.is_dir()) {
-        // A folder cannot be replaced.
-        fs::rename(path, path.with_extension(format!("aside-{}", uuid::Uuid::new_v4().simple())))?;
-    }
+    move_folder_aside(path)?;
     fs::rename(&temporary, path)?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Renames a folder that is in the place of a file, which cannot replace it.
+fn move_folder_aside(path: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(path).is_ok_and(|it| it.is_dir()) {
+        return Ok(());
+    }
+    fs::rename(path, path.with_extension(format!("aside-{}", uuid::Uuid::new_v4().simple())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn files_are_replaced_whatever_is_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("file"), folder.path().join("elsewhere"));
+        let temporary = folder.path().join("file.tmp");
+        fs::write(&elsewhere, "untouched").unwrap();
+        let obstacles: [&dyn Fn(&Path); 4] = [
+            &|path| fs::create_dir(path).unwrap(),
+            &|path| fs::write(path, "left by a killed process").unwrap(),
+            &|path| std::os::unix::fs::symlink(path, path).unwrap(),
+            &|path| std::os::unix::fs::symlink(&elsewhere, path).unwrap(),
+        ];
+        for (i, obstacle) in obstacles.iter().enumerate() {
+            obstacle(&temporary);
+            let _ = fs::remove_file(&path);
+            obstacle(&path);
+            replace(&path, b"content").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"content", "{i}");
+            assert!(fs::symlink_metadata(&temporary).is_err(), "{i}");
+        }
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"untouched");
+    }
 
     #[test]
     fn missing_parents_are_created() {

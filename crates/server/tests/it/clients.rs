@@ -300,6 +300,37 @@ async fn wandb_0_31_scans_300_000_rows() {
     }
 }
 
+/// A client that logs an artifact again uploads the files that the server has lost.
+async fn artifact_again(venv: &str) {
+    const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let lab = Lab::new(venv, |_, _| Fault::None).await;
+    let file = lab.server.folder.path().join("files").join(&HELLO[..2]).join(HELLO);
+    for lose in [true, true, false] {
+        lab.run("artifact_again.py", &["me", "p"]).await;
+        assert_eq!(std::fs::read(&file).unwrap(), b"hello");
+        if lose {
+            std::fs::remove_file(&file).unwrap();
+        }
+    }
+    let query = "{ project(name: \"p\", entityName: \"me\") { artifactCollection(name: \"data\")
+        { artifacts { edges { node { state versionIndex } } } } } }";
+    let versions = lab.server.ask(query, json!({})).await;
+    let versions = &versions["project"]["artifactCollection"]["artifacts"]["edges"];
+    assert_eq!(*versions, json!([{ "node": { "state": "COMMITTED", "versionIndex": 0 } }]));
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn wandb_0_31_uploads_lost_files_of_artifacts_again() {
+    artifact_again("wandb-0.31").await;
+}
+
+#[tokio::test]
+#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+async fn wandb_0_19_uploads_lost_files_of_artifacts_again() {
+    artifact_again("wandb-0.19").await;
+}
+
 /// Every check of `wandb verify` passes, except those that need TLS or sweeps.
 async fn verify(venv: &str, has_sweeps: bool) {
     let lab = Lab::new(venv, |_, _| Fault::None).await;

@@ -90,9 +90,26 @@ async fn a_damaged_media_file_is_reported_and_can_be_uploaded_again() {
 const MANIFEST: &str = r#"{"version":1,"contents":{"a.txt":{"digest":"XUFAKrxLKna5cZ2REBfFkg==",
     "size":5},"b.txt":{"digest":"fXkwN6B2AYZXSwKC8vQ15w==","size":5}}}"#;
 
+const COMMIT: &str = "mutation { commitArtifact(input: {artifactID: \"QXJ0aWZhY3Q6MQ==\"})
+    { artifact { state versionIndex } } }";
+
+/// The MD5 of the manifest.
+const MD5: &str = "U75GODzvf/4gSPVmiIG3BQ==";
+
+/// Announces a manifest of the artifact with the id 1, and uploads it.
+async fn upload_manifest(server: &Running, md5: &str, manifest: String) {
+    let announce = "mutation M($digest: String!) { createArtifactManifest(input:
+        {artifactID: \"QXJ0aWZhY3Q6MQ==\", name: \"m.json\", digest: $digest})
+        { artifactManifest { file { uploadUrl } } } }";
+    let file = server.ask(announce, json!({ "digest": md5 })).await;
+    let file = &file["createArtifactManifest"]["artifactManifest"]["file"];
+    let stored = send("PUT", file["uploadUrl"].as_str().unwrap(), &[], manifest).await;
+    assert_eq!(stored.status, 200, "{}", stored.text());
+}
+
 /// Logs an artifact with two files as W&B's clients do: a file is uploaded only if the server asks
 /// for it. Returns whether the artifact was committed before, and the names of the uploaded files.
-async fn log_artifact(server: &Running) -> (bool, Vec<String>) {
+async fn log_artifact(server: &Running, is_first: bool) -> (bool, Vec<String>) {
     let create = "mutation { createArtifact(input: {entityName: \"me\", projectName: \"p\",
         artifactTypeName: \"data\", artifactCollectionName: \"c\", digest: \"d\",
         enableDigestDeduplication: true}) { artifact { id state } } }";
@@ -102,15 +119,10 @@ async fn log_artifact(server: &Running) -> (bool, Vec<String>) {
     }
     assert_eq!(made["state"], "PENDING");
     let mut uploaded = Vec::new();
-    let manifest = "mutation M($id: ID!, $digest: String!) { createArtifactManifest(input:
-        {artifactID: $id, name: \"m.json\", digest: $digest})
-        { artifactManifest { file { uploadUrl } } } }";
-    let digest = "U75GODzvf/4gSPVmiIG3BQ==";
-    let digest = json!({ "id": made["id"], "digest": digest });
-    let file = server.ask(manifest, digest).await["createArtifactManifest"].clone();
-    let url = file["artifactManifest"]["file"]["uploadUrl"].as_str().unwrap().to_owned();
-    let stored = send("PUT", &url, &[], MANIFEST).await;
-    assert_eq!(stored.status, 200, "{}", stored.text());
+    // A repeated manifest describes the same files, but need not have the same bytes.
+    let manifest = if is_first { MANIFEST.to_owned() } else { format!("{MANIFEST}\n") };
+    upload_manifest(server, if is_first { MD5 } else { "ebqU5JqY8FJlcu8lUn0PWQ==" }, manifest)
+        .await;
     let specs = [("a.txt", "XUFAKrxLKna5cZ2REBfFkg=="), ("b.txt", "fXkwN6B2AYZXSwKC8vQ15w==")]
         .map(|(name, md5)| json!({ "artifactID": made["id"], "name": name, "md5": md5 }));
     let files = "mutation F($files: [CreateArtifactFileSpecInput!]!) { createArtifactFiles(input:
@@ -123,9 +135,7 @@ async fn log_artifact(server: &Running) -> (bool, Vec<String>) {
         assert_eq!(send("PUT", url, &[], content).await.status, 200);
         uploaded.push(name.to_owned());
     }
-    let commit = "mutation C($id: ID!) { commitArtifact(input: {artifactID: $id})
-        { artifact { state versionIndex } } }";
-    let done = server.ask(commit, json!({ "id": made["id"] })).await["commitArtifact"].clone();
+    let done = server.ask(COMMIT, json!({})).await["commitArtifact"].clone();
     assert_eq!(done["artifact"], json!({ "state": "COMMITTED", "versionIndex": 0 }));
     (false, uploaded)
 }
@@ -147,9 +157,9 @@ async fn a_damaged_artifact_file_is_reported_and_can_be_uploaded_again() {
         },
     ];
     let mut server = Running::start().await;
-    assert_eq!(log_artifact(&server).await, (false, vec!["a.txt".into(), "b.txt".into()]));
+    assert_eq!(log_artifact(&server, true).await, (false, vec!["a.txt".into(), "b.txt".into()]));
     for (i, damage) in damages.into_iter().enumerate() {
-        assert_eq!(log_artifact(&server).await, (true, vec![]), "{i}");
+        assert_eq!(log_artifact(&server, false).await, (true, vec![]), "{i}");
         server.stop().await;
         let files = server.folder.path().join("files");
         damage(&files.join(&A[..2]).join(A), &files.join(&B[..2]).join(B));
@@ -166,18 +176,20 @@ async fn a_damaged_artifact_file_is_reported_and_can_be_uploaded_again() {
         let lost = if is_swapped { 2 } else { 1 };
         assert_eq!(ready["store_problems"], json!({ "media_lost": lost }), "{i}");
         // A commit without the file is no acknowledgement.
-        let commit = "mutation { commitArtifact(input: {artifactID: \"QXJ0aWZhY3Q6MQ==\"})
-            { artifact { id } } }";
-        let refused = server.ask_as(&server.key, commit, json!({})).await.text();
+        let refused = server.ask_as(&server.key, COMMIT, json!({})).await.text();
         assert!(refused.contains("is not uploaded"), "{i}: {refused}");
         let mut expected = vec!["a.txt".to_owned()];
         expected.extend(is_swapped.then(|| "b.txt".to_owned()));
-        assert_eq!(log_artifact(&server).await, (false, expected), "{i}");
+        assert_eq!(log_artifact(&server, false).await, (false, expected), "{i}");
         assert_eq!(by_digest(a).await, (200, "hello".to_owned()), "{i}");
         assert_eq!(by_digest(b).await, (200, "world".to_owned()), "{i}");
         let ready = server.get("/readyz").await.json();
         assert_eq!(ready["store_problems"], json!({}), "{i}");
     }
+    // A manifest of other files does not change the artifact.
+    upload_manifest(&server, "3fkTfvFGl/8b83G3d7Wpvw==", r#"{"contents":{}}"#.to_owned()).await;
+    let refused = server.ask_as(&server.key, COMMIT, json!({})).await.text();
+    assert!(refused.contains("cannot be changed"), "{refused}");
 }
 
 #[tokio::test]

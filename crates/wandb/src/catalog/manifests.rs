@@ -34,6 +34,14 @@ pub(crate) struct Manifest {
     pub(crate) sha256: Option<String>,
 }
 
+impl Manifest {
+    /// Returns whether the manifest was announced after its artifact was committed. It must describe
+    /// the same files, and is not used.
+    pub(crate) fn is_repetition(&self) -> bool {
+        self.name == repetition_name(&self.name, &self.digest)
+    }
+}
+
 /// Parameters for announcing a manifest.
 #[derive(Clone, Debug)]
 pub(crate) struct NewManifest {
@@ -107,7 +115,7 @@ impl RunCatalog {
                     return made
                         .ok_or_else(|| CatalogError::refused("the manifest no longer exists"));
                 };
-                redigest(db, &artifact, known, &new.digest, new.base_id)
+                redigest(db, &artifact, known, &new.digest, new.base_id, new.kind)
             })
             .await
     }
@@ -127,7 +135,8 @@ impl RunCatalog {
                 let artifact = artifact_where(db, "a.id = ?1", params![known.artifact_id])?;
                 let artifact = artifact.ok_or_else(|| CatalogError::refused("no such artifact"))?;
                 let digest = digest.unwrap_or_default();
-                redigest(db, &artifact, known, &digest, base_id).map(Some)
+                let kind = known.kind;
+                redigest(db, &artifact, known, &digest, base_id, kind).map(Some)
             })
             .await
     }
@@ -332,10 +341,13 @@ fn redigest(
     known: Manifest,
     digest: &str,
     base_id: Option<i64>,
+    kind: ManifestKind,
 ) -> Result<Manifest, CatalogError> {
     // A client that repeats the announcement must not discard an uploaded manifest.
     if !digest.is_empty() && digest != known.digest {
-        check_open(artifact)?;
+        if artifact.version.is_some() {
+            return repeat(db, &known, digest, kind);
+        }
         db.execute(
             "UPDATE manifests SET digest = ?2, sha256 = NULL WHERE id = ?1",
             params![known.id, digest],
@@ -349,6 +361,33 @@ fn redigest(
     }
     let manifest = manifest_where(db, "id = ?1", params![known.id])?;
     manifest.ok_or_else(|| CatalogError::refused("the manifest no longer exists"))
+}
+
+/// Announces a manifest of a committed artifact, whose client uploads lost files again. Its manifest
+/// describes the same files, but need not have the same bytes.
+fn repeat(
+    db: &Connection,
+    known: &Manifest,
+    digest: &str,
+    kind: ManifestKind,
+) -> Result<Manifest, CatalogError> {
+    let name = repetition_name(&known.name, digest);
+    let condition = "artifact_id = ?1 AND name = ?2";
+    if let Some(found) = manifest_where(db, condition, params![known.artifact_id, name])? {
+        return Ok(found);
+    }
+    db.execute(
+        "INSERT INTO manifests (artifact_id, name, kind, digest) VALUES (?1, ?2, ?3, ?4)",
+        params![known.artifact_id, name, kind.name(), digest],
+    )?;
+    let made = manifest_where(db, "id = ?1", params![db.last_insert_rowid()])?;
+    made.ok_or_else(|| CatalogError::refused("the manifest no longer exists"))
+}
+
+/// Returns the name of a repeated manifest: names are unique per artifact.
+fn repetition_name(name: &str, digest: &str) -> String {
+    let mark = format!(" again {digest}");
+    format!("{}{mark}", name.strip_suffix(&mark).unwrap_or(name))
 }
 
 /// Returns a file with the same content in the artifact's collection.

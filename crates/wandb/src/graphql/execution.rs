@@ -1,5 +1,6 @@
 //! The bounds on the execution of a document.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -108,8 +109,8 @@ fn gone() -> ApiError {
 pub(super) struct Guard;
 
 impl ExtensionFactory for Guard {
-    fn create(&self) -> std::sync::Arc<dyn Extension> {
-        std::sync::Arc::new(Self)
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
     }
 }
 
@@ -131,8 +132,6 @@ impl Extension for Guard {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use streamtable_store::MemoryCeiling;
 
     use super::*;

@@ -22,7 +22,7 @@ use crate::catalog::{
     self, ArtifactChange, ManifestKind, NO_PROJECT, NewArtifact, NewManifest, RunLocation,
     WholeArtifact,
 };
-use crate::storage::{MAX_MANIFEST_BYTES, is_file_path, merge_manifests};
+use crate::storage::{MAX_MANIFEST_BYTES, is_file_path, is_same_manifest, merge_manifests};
 
 /// MD5 of the empty string, in base64. Clients do not upload empty files.
 const MD5_OF_NOTHING: &str = "1B2M2Y8AsgTpgAmY7PhCfg==";
@@ -178,13 +178,10 @@ impl ArtifactMutation {
         let artifact: catalog::Artifact = request.writable(&input.artifact_id).await?;
         let artifact = match artifact.version {
             None => commit(&request.state, artifact).await?,
-            Some(_) => match lost_file(request, &artifact).await? {
-                None => artifact,
-                Some(name) => {
-                    let message = format!("the file {name:?} of the artifact is not uploaded");
-                    return Err(ApiError::bad_request(message).into());
-                }
-            },
+            Some(_) => {
+                check_committed(request, &artifact).await?;
+                artifact
+            }
         };
         Ok(Some(CommitArtifactPayload { artifact: Some(Artifact(artifact)) }))
     }
@@ -323,6 +320,33 @@ async fn lost_file(
         }
     }
     Ok(None)
+}
+
+/// Fails if a committed artifact has lost a file, or if a manifest that was announced after the
+/// commit describes other files.
+async fn check_committed(
+    request: &RequestContext,
+    artifact: &catalog::Artifact,
+) -> Result<(), ApiError> {
+    if let Some(name) = lost_file(request, artifact).await? {
+        let message = format!("the file {name:?} of the artifact is not uploaded");
+        return Err(ApiError::bad_request(message));
+    }
+    let state = &request.state;
+    let Some(whole) = current_manifest(state, artifact.id).await? else { return Ok(()) };
+    for manifest in state.catalog.manifests(artifact.id).await? {
+        let Some(sha256) = manifest.sha256.as_ref().filter(|_| manifest.is_repetition()) else {
+            continue;
+        };
+        if state.has_file(sha256).await {
+            let repeated = read_manifest(state, sha256).await?;
+            if !is_same_manifest(&whole, manifest.kind, &repeated)? {
+                let message = "the artifact is committed and cannot be changed";
+                return Err(ApiError::bad_request(message));
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn commit(state: &Wandb, artifact: catalog::Artifact) -> Result<catalog::Artifact, ApiError> {

@@ -99,6 +99,23 @@ pub(crate) fn references(manifest: &[u8]) -> Result<Vec<Reference>, CatalogError
     Ok(references.collect())
 }
 
+/// Returns whether a manifest describes the same files as the complete one of its artifact, or if it
+/// is not a full manifest, some of them.
+pub(crate) fn is_same(
+    whole: &[u8],
+    kind: ManifestKind,
+    manifest: &[u8],
+) -> Result<bool, CatalogError> {
+    let (whole, found) = (parse(whole)?.contents, parse(manifest)?.contents);
+    let is_known = |(name, entry): (&String, &Map<String, Value>)| {
+        whole.get(name).is_some_and(|known| {
+            ["digest", "ref"].iter().all(|key| known.get(*key) == entry.get(*key))
+        })
+    };
+    let has_all = kind != ManifestKind::Full || found.len() == whole.len();
+    Ok(has_all && found.iter().all(is_known))
+}
+
 fn parse(bytes: &[u8]) -> Result<Document, CatalogError> {
     serde_json::from_slice(bytes)
         .map_err(|error| CatalogError::refused(format!("invalid manifest: {error}")))
@@ -136,6 +153,21 @@ mod tests {
         assert_eq!(names(&full), [("b", "3")]);
         assert!(merge(None, &[]).is_err());
         assert!(merge(None, &[(Full, "x".into())]).is_err());
+    }
+
+    #[test]
+    fn manifests_of_the_same_files_are_the_same() {
+        use ManifestKind::{Full, Patch};
+        #[track_caller]
+        fn check(kind: ManifestKind, entries: &[(&str, &str, u64)], expected: bool) {
+            let whole = manifest(&[("a", "1", 3), ("b", "2", 4)]);
+            assert_eq!(is_same(&whole, kind, &manifest(entries)).unwrap(), expected);
+        }
+        check(Full, &[("b", "2", 4), ("a", "1", 3)], true);
+        check(Full, &[("a", "1", 3)], false);
+        check(Patch, &[("a", "1", 3)], true);
+        check(Patch, &[("a", "2", 3)], false);
+        check(Patch, &[("c", "1", 3)], false);
     }
 
     #[test]

@@ -22,7 +22,8 @@ use crate::Wandb;
 
 pub(crate) use content::mimetype;
 pub(crate) use manifest::{
-    MAX_MANIFEST_BYTES, Reference, merge as merge_manifests, references as manifest_references,
+    MAX_MANIFEST_BYTES, Reference, is_same as is_same_manifest, merge as merge_manifests,
+    references as manifest_references,
 };
 pub(crate) use sign::Signer;
 pub(crate) use upload::named_sha256;
