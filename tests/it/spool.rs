@@ -208,19 +208,27 @@ async fn a_damaged_frame_is_set_aside_and_the_others_are_delivered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_torn_tail_is_truncated() {
-    let dir = tempfile::tempdir().unwrap();
-    leave(dir.path(), 0..100).await;
-    let segment = files(dir.path(), ".seg").remove(0);
-    // Remove the end of the last frame, as if it had never been written.
-    let mut bytes = fs::read(&segment).unwrap();
-    bytes.truncate(find(&segment, r#""n":99,"#) + 3);
-    bytes.resize(bytes.len() + 1000, 0);
-    fs::write(&segment, bytes).unwrap();
-    let mock = mock();
-    let recovered = open_and_finish(builder(&mock), dir.path()).await;
-    assert_eq!(recovered, delivered(99));
-    assert!(numbers(&mock).into_iter().eq(0..99));
-    assert_eq!(files(dir.path(), ".bin"), [""; 0].map(PathBuf::from));
+    for was_on_disk in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        leave(dir.path(), 0..100).await;
+        let segment = files(dir.path(), ".seg").remove(0);
+        // Remove the end of the last frame, as if it had never been written.
+        let mut bytes = fs::read(&segment).unwrap();
+        bytes.truncate(find(&segment, r#""n":99,"#) + 3);
+        bytes.resize(bytes.len() + 1000, 0);
+        fs::write(&segment, bytes).unwrap();
+        if !was_on_disk {
+            // A program that is killed in the middle of a write has not recorded the row.
+            fs::remove_file(files(dir.path(), "acked").remove(0)).unwrap();
+        }
+        let mock = mock();
+        let recovered = open_and_finish(builder(&mock), dir.path()).await;
+        let mut expected = delivered(99);
+        expected.lost = was_on_disk.into();
+        assert_eq!(recovered, expected);
+        assert!(numbers(&mock).into_iter().eq(0..99));
+        assert_eq!(files(dir.path(), ".bin"), [""; 0].map(PathBuf::from));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,7 +44,14 @@ pub(super) fn check(
     if status.is_success() {
         return Ok(response);
     }
-    let message = message(&response);
+    let message = match status {
+        StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => {
+            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            let to = to.map_or(String::new(), |to| format!(" to {}", short(to)));
+            format!("{}: {} has moved{to}", message(&response), from.host)
+        }
+        _ => message(&response),
+    };
     let is_large = status == StatusCode::PAYLOAD_TOO_LARGE && sent > SMALL_POST_BYTES;
     let is_retried = status.is_server_error() || is_busy(status);
     if !is_large && !is_retried && !is_verdict(&response, from.must_state) {
@@ -55,9 +62,6 @@ pub(super) fn check(
             AppendError::Refused { message }
         }
         StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT => {
-            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let to = to.map_or(String::new(), |to| format!(" to {}", short(to)));
-            let message = format!("{message}: {} has moved{to}", from.host);
             AppendError::Stopped(StopReason::Refused { message })
         }
         // Probably a captive portal that requires a login.
