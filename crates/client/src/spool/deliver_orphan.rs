@@ -110,10 +110,11 @@ pub(crate) async fn deliver_orphan(
         }
         // The last segment stays until the media files are delivered: its header identifies the
         // writer.
-        if !merge.is_carrying() && i + 1 < orphan.segments.len() {
-            if let Err(error) = orphan.remove_segments(merge.next, delivered.drain(..)) {
-                watch.on_event(Event::Trouble(&error));
-            }
+        if !merge.is_carrying()
+            && i + 1 < orphan.segments.len()
+            && let Err(error) = orphan.remove_segments(merge.next, delivered.drain(..))
+        {
+            watch.on_event(Event::Trouble(&error));
         }
     }
     if merge.missing_at_end() > 0 {
