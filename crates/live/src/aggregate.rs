@@ -54,10 +54,12 @@ pub(crate) fn aggregate(
     with: &[Column],
 ) -> Result<Aggregate, LiveError> {
     let value = column.value();
-    let how = how.unwrap_or(if column.is_number() { "sum" } else { "count" });
-    let is_number = column.is_number() || column.shape == Shape::Bool;
+    let how = how.unwrap_or(if column.is_measured() { "sum" } else { "count" });
+    let is_number = column.is_measured() || column.shape == Shape::Bool;
     let number = match column.shape {
         Shape::Bool => format!("CAST({value} AS DOUBLE)"),
+        // The cells of other kinds are ignored.
+        Shape::Mixed => format!("CAST({} AS DOUBLE)", column.number()),
         // A sum of integers may overflow an integer.
         Shape::Int { .. } => format!("CAST({value} AS DOUBLE)"),
         _ => value.clone(),
@@ -81,6 +83,9 @@ pub(crate) fn aggregate(
         }
         "min" | "low" | "max" | "high" => {
             let function = if matches!(how, "min" | "low") { "min" } else { "max" };
+            if let Some((part, shape)) = column.first_part() {
+                return Ok(Aggregate { sql: format!("{function}({part})"), shape });
+            }
             match column.shape {
                 Shape::Media | Shape::Mixed | Shape::Other => Ok(Aggregate {
                     sql: format!("{function}({})", column.text()),

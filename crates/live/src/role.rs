@@ -43,12 +43,13 @@ impl Role {
         let name = column.name.to_lowercase();
         let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
         let is_one_of = |names: &[&str]| words.iter().any(|word| names.contains(word));
-        let is_whole = matches!(column.shape, Shape::Int { .. });
+        let is_whole = column.is_whole();
         match column.shape {
-            Shape::Text | Shape::Bool | Shape::Mixed => Self::Category,
+            Shape::Mixed if !column.is_measured() => Self::Category,
+            Shape::Text | Shape::Bool => Self::Category,
             Shape::Time | Shape::Date => Self::Instant,
             Shape::Media | Shape::Other => Self::Other,
-            Shape::Int { .. } | Shape::Float => match range {
+            Shape::Int { .. } | Shape::Float | Shape::Mixed => match range {
                 _ if is_one_of(IDENTIFIERS) => Self::Identifier,
                 Some(range) if is_one_of(INSTANTS) && is_since_epoch(range) => Self::Instant,
                 _ if is_one_of(DURATIONS) => Self::Duration,
@@ -62,7 +63,7 @@ impl Role {
     /// Returns the default aggregate for groups of a column's values.
     pub(crate) fn aggregate(self, column: &Column) -> &'static str {
         match (self, column.shape) {
-            (Self::Measure, Shape::Int { .. }) => "sum",
+            (Self::Measure, _) if column.is_whole() => "sum",
             (Self::Measure | Self::Duration, _) => "avg",
             _ => "count",
         }
@@ -102,6 +103,15 @@ mod tests {
         check("bytes", Int64, (0.0, 9e9), Role::Measure);
         check("path", Utf8View, (0.0, 0.0), Role::Category);
         check("ok", Boolean, (0.0, 0.0), Role::Category);
+        // A mixed column is what it was before other kinds came.
+        let mixed = |first: (&str, DataType), then: (&str, DataType)| {
+            let field = |(name, ty): (&str, DataType)| Field::new(name, ty, true);
+            DataType::Struct(vec![field(first), field(then)].into())
+        };
+        check("ms", mixed(("n", Int64), ("s", Utf8View)), (0.0, 9.0), Role::Duration);
+        check("status", mixed(("n", Int64), ("s", Utf8View)), (200.0, 503.0), Role::Category);
+        check("bytes", mixed(("n", Float64), ("b", Boolean)), (0.0, 9e9), Role::Measure);
+        check("bytes", mixed(("s", Utf8View), ("n", Int64)), (0.0, 9e9), Role::Category);
         // A word of the name counts, not a part of one.
         check("steepness", Int64, (0.0, 90.0), Role::Measure);
     }

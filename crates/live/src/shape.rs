@@ -12,8 +12,10 @@ pub(crate) struct Column {
     /// The name in SQL and in pages.
     pub(crate) name: String,
     pub(crate) shape: Shape,
-    /// The names of a struct's fields.
+    /// The names of a struct's fields. The first part of a mixed cell is the kind that came first.
     members: Vec<String>,
+    /// Whether the numbers of a mixed column are integers.
+    has_whole_numbers: bool,
 }
 
 /// The type of a column's values.
@@ -43,8 +45,14 @@ impl Column {
             DataType::Struct(fields) => fields.iter().map(|it| it.name().clone()).collect(),
             _ => Vec::new(),
         };
+        let has_whole_numbers = match field.data_type() {
+            DataType::Struct(fields) => {
+                fields.find("n").is_some_and(|(_, it)| it.data_type().is_integer())
+            }
+            _ => false,
+        };
         let shape = Shape::of(field.data_type(), has_inexact);
-        Self { name: field.name().clone(), shape, members }
+        Self { name: field.name().clone(), shape, members, has_whole_numbers }
     }
 
     /// Returns the same column under another name.
@@ -70,7 +78,7 @@ impl Column {
     /// Returns the value as SQL text, similar to how it is shown.
     pub(crate) fn text(&self) -> String {
         let this = self.value();
-        let member = |name: &str| format!("get_field({this}, '{name}')");
+        let member = |name: &str| self.member(name);
         match self.shape {
             Shape::Text => this,
             Shape::Media => member("path"),
@@ -94,11 +102,49 @@ impl Column {
         }
     }
 
-    /// Returns the expressions to sort by. Numbers are sorted as numbers, also in mixed columns.
+    /// Returns the expressions to sort by. Mixed cells are sorted by kind, those of the kind that
+    /// came first at the front, as `ORDER BY` does.
     pub(crate) fn sort_keys(&self) -> Vec<String> {
         match self.shape {
-            Shape::Mixed if self.has_number() => vec![self.number(), self.text()],
+            Shape::Mixed => {
+                let key = |name: &String| match name.as_str() {
+                    "media" => format!("get_field({}, 'path')", self.member(name)),
+                    _ => self.member(name),
+                };
+                self.members.iter().map(key).collect()
+            }
             _ => vec![self.key()],
+        }
+    }
+
+    fn member(&self, name: &str) -> String {
+        format!("get_field({}, '{name}')", self.value())
+    }
+
+    /// Returns the part of mixed cells whose kind came first, and its type.
+    pub(crate) fn first_part(&self) -> Option<(String, Shape)> {
+        let name = self.members.first().filter(|_| self.shape == Shape::Mixed)?;
+        let shape = match name.as_str() {
+            "n" => Shape::Float,
+            "s" | "json" => Shape::Text,
+            "b" => Shape::Bool,
+            "t" => Shape::Time,
+            _ => return None,
+        };
+        Some((self.member(name), shape))
+    }
+
+    /// Returns whether the values are numbers, or were until another kind came.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.is_number() || matches!(self.first_part(), Some((_, Shape::Float)))
+    }
+
+    /// Returns whether the numbers are integers.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self.shape {
+            Shape::Int { .. } => true,
+            Shape::Mixed => self.has_whole_numbers,
+            _ => false,
         }
     }
 
@@ -109,7 +155,7 @@ impl Column {
 
     /// Returns the number of a mixed cell as SQL; null if it is not a number.
     pub(crate) fn number(&self) -> String {
-        format!("get_field({}, 'n')", self.value())
+        self.member("n")
     }
 
     pub(crate) fn is_number(&self) -> bool {

@@ -98,7 +98,11 @@ fn prediction_and_truth<'a>(
     let find = |names: &[&str]| {
         let is_named = |column: &&Column| {
             let name = column.name.to_lowercase();
-            let is_plain = !matches!(column.shape, Shape::Media | Shape::Mixed | Shape::Other);
+            let is_plain = match column.shape {
+                Shape::Media | Shape::Other => false,
+                Shape::Mixed => column.first_part().is_some(),
+                _ => true,
+            };
             is_plain && names.contains(&name.as_str())
         };
         columns.clone().find(is_named)
@@ -168,7 +172,7 @@ pub async fn suggest(reader: &TableReader, template: Template) -> Result<Value, 
     let mut select = vec!["min(\"timestamp\")".to_owned(), "max(\"timestamp\")".to_owned()];
     for column in &own {
         select.push(column.distinct());
-        let is_number = column.is_number();
+        let is_number = column.is_measured();
         for function in ["min", "max"] {
             select.push(match is_number {
                 true => format!("{function}({})", finite(&column.value())),

@@ -107,8 +107,7 @@ fn cell<'py>(py: Python<'py>, value: Value, field: &Field) -> PyResult<Bound<'py
     const KINDS: [&str; 6] = ["n", "s", "b", "t", "media", "json"];
     let is_mixed = match field.data_type() {
         DataType::Struct(fields) => {
-            let mut kinds = KINDS.iter();
-            fields.len() >= 2 && fields.iter().all(|field| kinds.any(|kind| kind == field.name()))
+            fields.len() >= 2 && fields.iter().all(|field| KINDS.contains(&field.name().as_str()))
         }
         _ => false,
     };

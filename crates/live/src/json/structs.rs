@@ -50,9 +50,12 @@ fn is_media(fields: &Fields) -> bool {
 }
 
 fn is_mixed(fields: &Fields) -> bool {
-    let mut names = MIXED.iter();
+    let is_new = |i: usize, name: &str| fields.iter().take(i).all(|field| field.name() != name);
     fields.len() >= 2
-        && fields.iter().all(|field| names.any(|name| field.name() == name))
+        && fields.iter().enumerate().all(|(i, field)| {
+            let name = field.name().as_str();
+            MIXED.contains(&name) && is_new(i, name)
+        })
         && fields
             .iter()
             .all(|field| field.name() != "json" || *field.data_type() == DataType::Utf8View)
@@ -186,8 +189,11 @@ mod tests {
             ],
             &[r#""NaN""#, r#""x""#, r#"[1,"NaN"]"#, "null"],
         );
+        // The parts are in the order in which the kinds came.
+        let texts = text(&[None, Some("x"), None, None]);
+        check(vec![("s", texts), ("n", n.clone())], &[r#""NaN""#, r#""x""#]);
         // A struct from the query itself.
         check(vec![("n", n.clone())], &[r#"{"n":"NaN"}"#, r#"{"n":null}"#]);
-        check(vec![("s", n.clone()), ("n", n)], &[r#"{"s":"NaN","n":"NaN"}"#]);
+        check(vec![("n", n.clone()), ("z", n)], &[r#"{"n":"NaN","z":"NaN"}"#]);
     }
 }

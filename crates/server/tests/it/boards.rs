@@ -125,6 +125,63 @@ async fn board_requests_check_rights_and_names() {
     assert_eq!(server.own("PUT", BOARD, &[], &large).await.status, 413);
 }
 
+#[tokio::test]
+async fn boards_survive_an_odd_cell() {
+    let server = Running::start().await;
+    let rows = async |lines: &[Value]| {
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        let headers = [("authorization", &*basic(&server.key))];
+        let url = format!("{}{TABLE}/rows", server.url);
+        let answer = send("POST", &url, &headers, lines.join("\n")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    let row =
+        |n: i32| json!({ "took_ms": n, "bytes": f64::from(n) / 2.0, "pred": n % 3, "y": n % 2 });
+    rows(&(0..40).map(row).collect::<Vec<_>>()).await;
+    let board = async || server.get(&format!("{TABLE}/board?template=monitoring")).await.json();
+    let overview = async || server.get(&format!("{TABLE}/board?template=overview")).await.json();
+    let before = [board().await, overview().await];
+    let show = async |panel: &Value| {
+        let body = json!({ "config": panel["config"], "format": "jsonl" });
+        let rows = server.own("POST", &format!("{TABLE}/export"), &[], &body).await;
+        assert_eq!(rows.status, 200, "{panel}: {}", rows.text());
+        rows.text()
+    };
+    let stats = |document: &Value| -> Vec<Value> {
+        let panels = document["panels"].as_array().unwrap().iter();
+        let is_mean = |panel: &&Value| {
+            let title = panel["title"].as_str().unwrap();
+            title.starts_with("Mean") || title.ends_with("p95")
+        };
+        panels.filter(is_mean).cloned().collect()
+    };
+    let mut means = Vec::new();
+    for panel in before.iter().flat_map(stats) {
+        means.push(show(&panel).await);
+    }
+    assert!(!means.is_empty());
+    rows(&[json!({ "took_ms": "timeout", "bytes": "?", "pred": "none", "y": 1 })]).await;
+    let after = [board().await, overview().await];
+    let mut means_after = Vec::new();
+    for (before, after) in before.iter().zip(&after) {
+        let titles = |document: &Value| -> Vec<Value> {
+            let panels = document["panels"].as_array().unwrap().iter();
+            panels.map(|panel| panel["title"].clone()).collect()
+        };
+        assert_eq!(titles(after), titles(before));
+        for panel in before["panels"].as_array().unwrap() {
+            show(panel).await;
+        }
+        for panel in after["panels"].as_array().unwrap() {
+            show(panel).await;
+        }
+        for panel in stats(before) {
+            means_after.push(show(&panel).await);
+        }
+    }
+    assert_eq!(means_after, means);
+}
+
 /// Thirty predictions, every fifth of them wrong.
 async fn predictions(server: &Running) {
     let lines: Vec<String> = (0..30)

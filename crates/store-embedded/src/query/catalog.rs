@@ -8,6 +8,7 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::common::{DataFusionError, Result};
 use streamtable_schema::TablePath;
 
+use super::mixed::KnownColumns;
 use super::named::Named;
 use super::view::view;
 use crate::embedded::Snapshot;
@@ -32,6 +33,8 @@ pub(super) struct Visible {
     pub(super) positions: bool,
     /// The columns of wide tables that are needed.
     pub(super) named: Arc<Named>,
+    /// The columns of the tables that were looked up.
+    pub(super) known: Arc<KnownColumns>,
 }
 
 impl Visible {
@@ -121,8 +124,15 @@ impl SchemaProvider for Project {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let Visible { positions, named, .. } = &self.visible;
-        self.find(name).map(|table| view(table, *positions, named)).transpose()
+        let Visible { positions, named, known, .. } = &self.visible;
+        let Some((path, table)) = self.path(name).and_then(|path| {
+            let table = self.visible.find(&path)?;
+            Some((path, table))
+        }) else {
+            return Ok(None);
+        };
+        known.add(&path, &table.columns);
+        view(table, *positions, named).map(Some)
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -270,6 +270,11 @@ fn number(value: &ScalarValue) -> u64 {
 }
 
 fn bytes(value: &ScalarValue) -> u64 {
+    if let ScalarValue::Struct(value) = value {
+        // Without the arrays around the values.
+        let columns = value.columns().iter().map(|it| ScalarValue::try_from_array(it, 0));
+        return columns.map(|it| it.map_or(u64::MAX, |it| bytes(&it))).fold(0, u64::saturating_add);
+    }
     value.size().saturating_sub(size_of::<ScalarValue>()) as u64
 }
 

@@ -31,6 +31,8 @@ use super::catalog::{Tables, Visible};
 use super::functions::BoundFunctions;
 use super::icontains::IContains;
 use super::interrupt::Interrupt;
+use super::messages::{explain, plain};
+use super::mixed::{self, KnownColumns, Operands};
 use super::named::Named;
 use super::newest_first::NewestFirst;
 use super::plan_limits::{Guarded, batch_rows, check_buffers, check_plan};
@@ -143,6 +145,7 @@ impl Engine {
         let (send_schema, schema) = oneshot::channel();
         let (send, receive) = mpsc::channel(WAITING_BATCHES);
         let running = Arc::clone(&state);
+        let of_tables: Arc<KnownColumns> = Arc::default();
         let planning = Arc::clone(&self.planning);
         let task = self.spawn(async move {
             let Ok(turn) = planning.acquire_owned().await else { return };
@@ -153,9 +156,12 @@ impl Engine {
                 sql_limits::QUERY.check(&query.sql)?;
                 let positions = query.positions;
                 let named = Arc::new(Named::in_query(&query.sql));
-                let visible = Visible { tables, entities: query.entities, positions, named };
+                let known = Arc::clone(&of_tables);
+                let visible = Visible { tables, entities: query.entities, positions, named, known };
                 let session = session(&resources, visible, query.home.as_ref(), threads, &running)?;
-                Handle::current().block_on(run(session, &query.sql))
+                Handle::current()
+                    .block_on(run(session, &query.sql, &of_tables))
+                    .map_err(|error| explain(error, &query.sql, &of_tables))
             });
             let mut rows = match planned.await {
                 Ok(Ok(rows)) => rows,
@@ -254,6 +260,7 @@ pub(super) fn session(
     options.execution.time_zone = Some("+00:00".to_owned());
     let resources =
         RuntimeEnv { memory_pool: Arc::clone(query.pool()), ..RuntimeEnv::clone(resources) };
+    let known = Arc::clone(&visible.known);
     let optimizer = Optimizer::new().rules.into_iter().map(|rule| Guarded::wrap(rule, query));
     let mut physical = PhysicalOptimizer::new().rules;
     physical.push(Arc::new(NewestFirst));
@@ -264,7 +271,7 @@ pub(super) fn session(
         .with_runtime_env(Arc::new(resources))
         .with_catalog_list(Arc::new(visible))
         // Before the default planner, which has no bounds.
-        .with_expr_planners(vec![Arc::new(BoundLiterals)])
+        .with_expr_planners(vec![Arc::new(BoundLiterals), Arc::new(Operands::new(known))])
         .with_default_features()
         .with_analyzer_rule(Arc::new(BoundFunctions::new(query, partitions)))
         .with_optimizer_rules(optimizer.collect())
@@ -272,6 +279,9 @@ pub(super) fn session(
         .build();
     datafusion_functions_json::register_all(&mut state).map_err(failed)?;
     state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
+    let distance = state.udf("array_distance").map_err(failed)?;
+    let distance = ScalarUDF::clone(&distance).with_aliases(["l2_distance"]);
+    state.register_udf(Arc::new(distance)).map_err(failed)?;
     for name in BoundType::NAMES {
         let function = BoundType::new(state.udf(name).map_err(failed)?);
         state.register_udf(Arc::new(ScalarUDF::from(function))).map_err(failed)?;
@@ -312,11 +322,21 @@ impl Drop for Running {
 pub(super) async fn run(
     mut state: SessionState,
     sql: &str,
+    known: &Arc<KnownColumns>,
 ) -> Result<SendableRecordBatchStream, StoreError> {
     let dialect = state.config().options().sql_parser.dialect;
     let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
     sql_limits::check_selects(&statement)?;
-    let plan = state.statement_to_plan(statement).await.map_err(failed)?;
+    let planned = state.statement_to_plan(statement.clone()).await;
+    // Which columns are mixed, and which are lists, is known only now.
+    let accepts = known.has_mixed() || planned.is_err() && known.has_nested();
+    let plan = if accepts {
+        let mut planner = state.clone();
+        mixed::accept(&mut planner, known).map_err(failed)?;
+        planner.statement_to_plan(statement).await.map_err(failed)?
+    } else {
+        planned.map_err(failed)?
+    };
     // Before any other code walks the plan.
     check_plan(&plan)?;
     SQLOptions::new()
@@ -325,6 +345,10 @@ pub(super) async fn run(
         .with_allow_statements(false)
         .verify_plan(&plan)
         .map_err(failed)?;
+    let plan = match known.has_mixed() || known.has_nested() {
+        true => mixed::resolve(plan, known).map_err(failed)?,
+        false => plan,
+    };
     if is_plain(&plan) {
         // Rows that are neither sorted nor aggregated are returned oldest first.
         *state.config_mut() = state.config().clone().with_target_partitions(1);
@@ -378,7 +402,8 @@ fn ended() -> StoreError {
 impl Visible {
     pub(super) fn none() -> Self {
         let named = Arc::new(Named::All);
-        Self { tables: Arc::new(NoTables), entities: Some(Vec::new()), positions: false, named }
+        let (tables, known) = (Arc::new(NoTables), Arc::default());
+        Self { tables, entities: Some(Vec::new()), positions: false, named, known }
     }
 }
 
@@ -473,7 +498,7 @@ pub(super) fn failed(error: DataFusionError) -> StoreError {
         }
         _ => error,
     };
-    StoreError::Query { message: error.strip_backtrace() }
+    StoreError::Query { message: plain(&error.strip_backtrace()) }
 }
 
 /// Returns the store's own error that the engine has wrapped.

@@ -11,6 +11,8 @@ mod growth;
 mod icontains;
 mod in_order;
 mod interrupt;
+mod messages;
+mod mixed;
 mod named;
 mod newest_first;
 mod operators;

@@ -12,6 +12,7 @@ use datafusion::functions::core::expr_fn::{coalesce, named_struct};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit, when};
 use streamtable_wire::TIMESTAMP_COLUMN;
 
+use super::mixed::Part;
 use super::named::Named;
 use super::table_scan::TableScan;
 use crate::columns::{Column, Columns, Kind, Slot, fixed};
@@ -31,7 +32,7 @@ const WIDE: usize = 100;
 /// | integers and floats | `Float64` |
 /// | media | a struct: `kind`, `path`, `hash`, `size`, `width`, `height`, `format`, `caption` |
 /// | lists and structs | JSON text |
-/// | several of these | a struct with a field for each kind, all null except one: `n`, `s`, `b`, `t`, `media`, `json` |
+/// | several of these | a [mixed column](super::mixed): a struct with a field for each kind in the order in which they came, all null except one: `n`, `s`, `b`, `t`, `media`, `json` |
 /// | nothing but nulls | text |
 ///
 /// For a table with more than [`WIDE`] columns, the view has only those of the table's own columns
@@ -112,17 +113,19 @@ fn value(column: &Column) -> Result<Expr> {
         (Some(slot), None) | (None, Some(slot)) => Some(field(slot)),
         (None, None) => None,
     };
-    let others = [
-        ("s", Kind::Text),
-        ("b", Kind::Bool),
-        ("t", Kind::Time),
-        ("media", Kind::Media),
-        ("json", Kind::Json),
-    ];
-    let others = others.map(|(name, kind)| (name, slot(kind).map(field)));
-    let mut members: Vec<(&str, Expr)> = Vec::new();
-    members.extend(number.map(|number| ("n", number)));
-    members.extend(others.into_iter().filter_map(|(name, expr)| Some((name, expr?))));
+    let member = |part: Part| {
+        let expr = match part {
+            Part::Number => number.clone(),
+            Part::Text => slot(Kind::Text).map(field),
+            Part::Bool => slot(Kind::Bool).map(field),
+            Part::Time => slot(Kind::Time).map(field),
+            Part::Media => slot(Kind::Media).map(field),
+            Part::Json => slot(Kind::Json).map(field),
+        };
+        Some((part.name(), expr?))
+    };
+    let mut members: Vec<(&str, Expr)> =
+        Part::of_column(column).into_iter().filter_map(member).collect();
     Ok(match members.len() {
         0 => lit(ScalarValue::Utf8View(None)),
         1 => members.remove(0).1,

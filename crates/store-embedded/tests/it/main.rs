@@ -9,6 +9,8 @@ mod folders;
 mod full;
 mod hostile_sql;
 mod matrix;
+mod mixed;
+mod nested;
 mod order;
 mod support;
 mod unreadable;

@@ -15,6 +15,7 @@ use super::*;
 use crate::query::catalog::Visible;
 use crate::query::engine;
 use crate::query::icontains::IContains;
+use crate::query::mixed::KnownColumns;
 use crate::query::running::RunningQuery;
 
 /// A call of each scalar function over one row.
@@ -292,7 +293,9 @@ fn plain() -> SessionContext {
 /// Runs a query in both sessions, and returns how the results differ.
 async fn difference(sql: &str) -> Option<String> {
     let bounded = async {
-        let rows = engine::run(bounded(), sql).await.map_err(|error| error.to_string())?;
+        let rows = engine::run(bounded(), sql, &Arc::<KnownColumns>::default())
+            .await
+            .map_err(|error| error.to_string())?;
         let rows: Vec<_> = rows.try_collect().await.map_err(|error| error.to_string())?;
         Ok::<_, String>(pretty_format_batches(&rows).unwrap().to_string())
     };

@@ -1,0 +1,176 @@
+//! Lists and structs in SQL. They are stored as JSON text; where a query uses a column as a list,
+//! its cells become lists of the type that the column's values have.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, ListArray, StringViewArray,
+    TimestampMicrosecondArray,
+};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Result, exec_err};
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+use streamtable_schema::{Type, Value};
+use streamtable_wire::read_cell;
+
+use super::cells::on_array;
+use crate::columns::timestamp_type;
+
+/// Returns the SQL type of lists of a type; `None` if it is not a list, or if its elements are of
+/// several kinds or structs.
+pub(super) fn list_type(ty: &Type) -> Option<DataType> {
+    let mut members = ty.members().iter().filter(|member| **member != Type::Null);
+    let (Some(Type::List(element)), None) = (members.next(), members.next()) else { return None };
+    Some(DataType::new_list(element_type(element)?, true))
+}
+
+fn element_type(ty: &Type) -> Option<DataType> {
+    let mut members = ty.members().iter().filter(|member| **member != Type::Null);
+    let member = members.next();
+    if members.next().is_some() {
+        return None;
+    }
+    Some(match member {
+        // Empty lists and lists of nulls.
+        None => DataType::Utf8View,
+        Some(Type::Bool) => DataType::Boolean,
+        Some(Type::Int) => DataType::Int64,
+        Some(Type::Float) => DataType::Float64,
+        Some(Type::String) => DataType::Utf8View,
+        Some(Type::Timestamp) => timestamp_type(),
+        Some(list @ Type::List(_)) => list_type(list)?,
+        Some(_) => return None,
+    })
+}
+
+/// Returns the function of JSON text that reads a field of structs of a type.
+pub(super) fn field_reader(ty: &Type, field: &str) -> Option<&'static str> {
+    let mut members = ty.members().iter().filter(|member| **member != Type::Null);
+    let (Some(Type::Struct(fields)), None) = (members.next(), members.next()) else { return None };
+    let ty = fields.iter().find(|(name, _)| *name == field).map(|(_, ty)| ty);
+    let mut members = ty.map(Type::members).unwrap_or_default().iter();
+    let member = members.find(|member| **member != Type::Null);
+    Some(match (member, members.next()) {
+        (Some(Type::Bool), None) => "json_get_bool",
+        (Some(Type::Int), None) => "json_get_int",
+        (Some(Type::Float), None) => "json_get_float",
+        (Some(Type::String), None) => "json_get_str",
+        (Some(Type::List(_) | Type::Struct(_)), None) => "json_get_json",
+        _ => "json_as_text",
+    })
+}
+
+/// Converts the JSON text of lists to lists.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct ToList {
+    to: DataType,
+    signature: Signature,
+}
+
+impl ToList {
+    pub(super) fn new(to: DataType) -> Self {
+        Self { to, signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for ToList {
+    fn name(&self) -> &'static str {
+        "list_of_json"
+    }
+
+    /// Returns the name of the column, as the column would have it.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args.first().map(|it| it.schema_name().to_string()).unwrap_or_default())
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.to.clone())
+    }
+
+    /// Returns that nothing is known about the values, except their type.
+    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
+        Interval::make_unbounded(&self.to)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        on_array(&args, |array| {
+            let texts = cast(array, &DataType::Utf8View)?;
+            let cells = texts.as_string_view().iter().map(|text| read_cell(text?).ok());
+            let cells: Vec<Option<Value>> = cells.collect();
+            column(&cells.iter().map(Option::as_ref).collect::<Vec<_>>(), &self.to)
+        })
+    }
+}
+
+/// Makes a column of values; null where a value is not of the type.
+fn column(values: &[Option<&Value>], ty: &DataType) -> Result<ArrayRef> {
+    let values_of = || values.iter().copied();
+    Ok(match ty {
+        DataType::Boolean => {
+            let value = |value: Option<&Value>| match value {
+                Some(Value::Bool(value)) => Some(*value),
+                _ => None,
+            };
+            Arc::new(values_of().map(value).collect::<BooleanArray>())
+        }
+        DataType::Int64 => {
+            let value = |value: Option<&Value>| match value {
+                Some(Value::Int(value)) => i64::try_from(*value).ok(),
+                _ => None,
+            };
+            Arc::new(values_of().map(value).collect::<Int64Array>())
+        }
+        DataType::Float64 => {
+            let value = |value: Option<&Value>| match value {
+                Some(Value::Float(value)) => Some(*value),
+                Some(Value::Int(value)) => Some(*value as f64),
+                _ => None,
+            };
+            Arc::new(values_of().map(value).collect::<Float64Array>())
+        }
+        DataType::Utf8View => Arc::new(values_of().map(text_of).collect::<StringViewArray>()),
+        DataType::Timestamp(..) => {
+            let value = |value: Option<&Value>| match value {
+                Some(Value::Timestamp(value)) => Some(value.as_micros()),
+                _ => None,
+            };
+            let array = values_of().map(value).collect::<TimestampMicrosecondArray>();
+            Arc::new(array.with_data_type(ty.clone()))
+        }
+        DataType::List(field) => {
+            let lists: Vec<_> = values_of().map(elements_of).collect();
+            let lengths = lists.iter().map(|list| list.map_or(0, |list| list.len()));
+            let offsets = OffsetBuffer::from_lengths(lengths);
+            let nulls: NullBuffer = lists.iter().map(Option::is_some).collect();
+            let elements: Vec<Option<&Value>> =
+                lists.into_iter().flatten().flat_map(|list| list.iter().map(Some)).collect();
+            let elements = column(&elements, field.data_type())?;
+            let field = Arc::new(Field::clone(field));
+            Arc::new(ListArray::try_new(field, offsets, elements, Some(nulls))?)
+        }
+        ty => return exec_err!("no list of {ty}"),
+    })
+}
+
+fn text_of(value: Option<&Value>) -> Option<&str> {
+    match value {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn elements_of(value: Option<&Value>) -> Option<&[Value]> {
+    match value {
+        Some(Value::List(elements)) => Some(elements),
+        _ => None,
+    }
+}
