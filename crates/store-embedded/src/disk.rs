@@ -108,7 +108,7 @@ fn create(folder: &Path) -> io::Result<()> {
 /// Replaces a file durably: afterwards, also after a power cut, it has the new content or the old.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    // What a killed process left, or something that cannot be opened.
+    // The file of a killed process, or something that cannot be opened.
     move_folder_aside(&temporary)?;
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

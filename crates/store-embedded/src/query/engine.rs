@@ -37,9 +37,9 @@ use super::named::Named;
 use super::newest_first::NewestFirst;
 use super::plan_limits::{Guarded, batch_rows, check_buffers, check_plan};
 use super::running::{RunningQueries, RunningQuery, too_long, watch};
-use super::sql_limits;
 use super::table_scan::{self, TableScan};
 use super::types::{BoundLiterals, BoundType, check_type};
+use super::{nesting, sql_limits};
 use crate::columns::read_rows;
 use crate::embedded::{Snapshot, StoreConfig, TABLES};
 use crate::memtable::rows_before;
@@ -135,7 +135,9 @@ impl Engine {
         let deadline = Instant::now() + timeout;
         let permit = match &query.owner {
             Some(owner) => {
-                Some(self.queries.permit(owner, self.max_queries_per_owner, deadline).await?)
+                let permit =
+                    self.queries.permit(owner, self.max_queries_per_owner, deadline).await?;
+                Some(Arc::new(permit))
             }
             None => None,
         };
@@ -147,11 +149,14 @@ impl Engine {
         let running = Arc::clone(&state);
         let of_tables: Arc<KnownColumns> = Arc::default();
         let planning = Arc::clone(&self.planning);
+        let of_owner = permit.clone();
         let task = self.spawn(async move {
             let Ok(turn) = planning.acquire_owned().await else { return };
             // Planning does not yield, so it runs on threads where it cannot delay running queries.
             let planned = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
+                // Until planning ends, which may be after the query's time: an owner's slow plans must not
+                // take all turns.
+                let _held = (turn, of_owner);
                 running.check().map_err(failed)?;
                 sql_limits::QUERY.check(&query.sql)?;
                 let positions = query.positions;
@@ -295,7 +300,7 @@ pub(super) fn session(
 struct Running {
     task: JoinHandle<()>,
     query: Arc<RunningQuery>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Running {
@@ -327,6 +332,7 @@ pub(super) async fn run(
     let dialect = state.config().options().sql_parser.dialect;
     let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
     sql_limits::check_selects(&statement)?;
+    nesting::check(&statement)?;
     let planned = state.statement_to_plan(statement.clone()).await;
     // Which columns are mixed, and which are lists, is known only now.
     let accepts = known.has_mixed() || planned.is_err() && known.has_nested();

@@ -7,7 +7,7 @@ use super::mixed::KnownColumns;
 /// The end of messages that ask to report a bug to the engine's authors.
 const REPORT: &str = "\nThis issue was likely caused by a bug in DataFusion";
 
-/// What stands for the type of a mixed column in messages.
+/// The text that replaces the type of a mixed column in messages.
 const MIXED: &str = "a mixed column";
 
 /// The names of planning steps before a message.

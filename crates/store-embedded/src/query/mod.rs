@@ -14,6 +14,7 @@ mod interrupt;
 mod messages;
 mod mixed;
 mod named;
+mod nesting;
 mod newest_first;
 mod operators;
 mod patterns;

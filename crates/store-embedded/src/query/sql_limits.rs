@@ -35,6 +35,35 @@ pub(super) struct SqlLimits {
 /// The maximum number of relations in a statement, with each use of a `WITH` counted.
 pub(super) const MAX_RELATIONS: usize = 2_000;
 
+/// The maximum number of expressions inside each other that begin with one of [`RETRIED`].
+const MAX_RETRIED: usize = 16;
+
+/// Keywords that begin an expression. If there is an error inside, the parser reads it once more, with
+/// the keyword as a name: each level doubles the time.
+const RETRIED: [Keyword; 21] = [
+    Keyword::ARRAY,
+    Keyword::CASE,
+    Keyword::CAST,
+    Keyword::CEIL,
+    Keyword::CONVERT,
+    Keyword::EXISTS,
+    Keyword::EXTRACT,
+    Keyword::FLOOR,
+    Keyword::INTERVAL,
+    Keyword::MAP,
+    Keyword::MATCH,
+    Keyword::NOT,
+    Keyword::OVERLAY,
+    Keyword::POSITION,
+    Keyword::PRIOR,
+    Keyword::SAFE_CAST,
+    Keyword::STRUCT,
+    Keyword::SUBSTRING,
+    Keyword::TRIM,
+    Keyword::TRY_CAST,
+    Keyword::TRY_CONVERT,
+];
+
 /// The maximum number of expressions in one `SELECT`.
 const MAX_SELECTED: usize = 4_096;
 
@@ -73,6 +102,11 @@ impl SqlLimits {
         }
         too_large(shape.tokens, self.tokens, "tokens")?;
         too_large(shape.nesting, self.nesting, "brackets inside each other")?;
+        too_large(
+            shape.most_retried,
+            MAX_RETRIED,
+            "CASE, CAST, NOT and the like inside each other",
+        )?;
         let depth = shape.depth();
         too_large(depth.operators, self.operators, "operators in a row (use IN for a list)")?;
         too_large(depth.arrows, self.arrows, "-> in a row (use json_get)")
@@ -219,6 +253,12 @@ struct Shape {
     /// The square brackets in a row, as in `int[][]`: such a type is as deep.
     brackets: usize,
     is_after_bracket: bool,
+    /// The keywords of [`RETRIED`] directly before this token.
+    before: usize,
+    /// The open expressions that begin with such a keyword.
+    retried: usize,
+    /// The maximum number of those that were open at a time.
+    most_retried: usize,
     /// The dots since the last token that is neither a name nor a dot.
     dots: usize,
 }
@@ -244,6 +284,8 @@ impl Depth {
 struct Group {
     /// Whether it is a `CASE`, which `END` closes.
     is_case: bool,
+    /// The number of keywords of [`RETRIED`] directly before it, its own included.
+    retried: usize,
     /// The operators since the last comma.
     own: Depth,
     /// The depth of the deepest group since the last comma.
@@ -276,15 +318,16 @@ impl Shape {
             return;
         }
         self.tokens += 1;
+        let before = std::mem::take(&mut self.before);
         if !matches!(token, Token::Period | Token::Word(_)) {
             self.dots = 0;
         }
         match token {
-            Token::LParen | Token::LBrace => self.open(false),
+            Token::LParen | Token::LBrace => self.open(false, before),
             // A subscript is also an operator.
             Token::LBracket => {
                 self.group().own.operators += 1;
-                self.open(false);
+                self.open(false, before);
                 self.brackets = if self.is_after_bracket { self.brackets + 1 } else { 1 };
                 self.nesting = self.nesting.max(self.brackets);
             }
@@ -297,7 +340,7 @@ impl Shape {
                     self.group().own.operators += 1;
                 }
             }
-            Token::Word(word) => self.add_keyword(word.keyword),
+            Token::Word(word) => self.add_keyword(word.keyword, before),
             Token::SemiColon
             | Token::Number(..)
             | Token::SingleQuotedString(_)
@@ -311,9 +354,16 @@ impl Shape {
         self.is_after_bracket = matches!(token, Token::RBracket);
     }
 
-    fn add_keyword(&mut self, keyword: Keyword) {
+    fn add_keyword(&mut self, keyword: Keyword, before: usize) {
+        if RETRIED.contains(&keyword) {
+            self.before = before + 1;
+            self.most_retried = self.most_retried.max(self.retried + self.before);
+        }
         match keyword {
-            Keyword::CASE => self.open(true),
+            Keyword::CASE => {
+                let retried = std::mem::take(&mut self.before);
+                self.open(true, retried);
+            }
             Keyword::END if self.group().is_case => self.close(),
             Keyword::WHEN | Keyword::THEN | Keyword::ELSE if self.group().is_case => {
                 self.group().end_part();
@@ -347,13 +397,15 @@ impl Shape {
         self.open.last_mut().unwrap_or(&mut self.outermost)
     }
 
-    fn open(&mut self, is_case: bool) {
-        self.open.push(Group { is_case, ..Group::default() });
+    fn open(&mut self, is_case: bool, retried: usize) {
+        self.retried += retried;
+        self.open.push(Group { is_case, retried, ..Group::default() });
         self.nesting = self.nesting.max(self.open.len());
     }
 
     fn close(&mut self) {
         let Some(group) = self.open.pop() else { return };
+        self.retried -= group.retried;
         let around = self.group();
         around.inner = around.inner.max(group.depth());
     }
@@ -415,6 +467,12 @@ mod tests {
         check_refused(&"1+".repeat(QUERY.operators + 1), "2501 operators in a row");
         check_refused(&format!("select (a{0}){0}", "->'b'".repeat(7)), "14 -> in a row");
         check_refused("'open", "SQL error");
+        let retried = "17 CASE, CAST, NOT and the like inside each other; the limit is 16";
+        check_refused(&format!("select {}a b c", "not ".repeat(17)), retried);
+        check_refused(&format!("select {}a b c", "cast(-(".repeat(17)), retried);
+        check_refused(&format!("select {}a b c", "not case when ".repeat(8) + "trim("), retried);
+        let flat = "not cast(a as int) = 1 and ".repeat(200);
+        assert!(QUERY.check(&format!("select 1 from t where {flat} true")).is_ok());
         for from in [vec!["t"; 65].join(","), vec!["t"; 65].join(" join ")] {
             let sql = format!("explain select 1 union (select 2 from {from})");
             let statement = DFParser::parse_sql(&sql).unwrap().pop_front().unwrap();

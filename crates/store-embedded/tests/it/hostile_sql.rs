@@ -85,6 +85,30 @@ async fn shapes_of_all_sizes_are_answered() {
     assert_eq!(number(&store, "select count(*) from requests").await, 1000);
 }
 
+/// Some plans are found slowly, and no step of the planner checks the time: they count for their owner
+/// until they end.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_plans_of_one_owner_leave_others_alone() {
+    let folder = Folder::new();
+    let store = folder.open_with(StoreConfig { max_queries_per_owner: 1, ..folder.config() }).await;
+    log(&store, "w", 0..1000).await;
+    let steps = each(40, ",", |i| {
+        format!("c{} as (select cast((not (x = 'a')) as varchar) x from c{i})", i + 1)
+    });
+    let slow = format!("with c0 as (select text x from requests), {steps} select x from c40");
+    let ask = async |owner: &str, sql: &str, seconds| {
+        let timeout = Duration::from_secs(seconds);
+        let owner = Some(owner.to_owned());
+        let rows = store.query(SqlQuery { owner, timeout, ..query(sql) }).await?;
+        rows.batches.try_collect::<Vec<RecordBatch>>().await
+    };
+    let error = ask("slow", &slow, 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::Limit { .. }), "{error:?}");
+    let error = ask("slow", "select 1", 1).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    assert_eq!(ask("other", "select 1", 30).await.unwrap()[0].num_rows(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_that_double_are_refused() {
     let folder = Folder::new();
@@ -128,6 +152,10 @@ async fn queries_that_double_are_refused() {
         (doubling("select 1 x", "map([x], [x]) x from", "select x from c40"), "parts"),
         (doubling("select 1 x", "map {x: x} x from", "select x from c40"), "parts"),
         (doubling("select [1] x", "arrays_zip(x, x) x from", "select x from c40"), "parts"),
+        (
+            format!("select {}text{} from requests", "coalesce(".repeat(40), ", 'x')".repeat(40)),
+            "inside each other",
+        ),
         (
             format!("select n from requests order by {}", each(300, ",", |i| format!("n + {i}"))),
             "sorts by 300",

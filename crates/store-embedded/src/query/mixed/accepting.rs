@@ -79,13 +79,13 @@ impl<F: Hash> Hash for Accepting<F> {
     }
 }
 
-/// Returns the function for which another stands during planning.
+/// Returns the function that another replaces during planning.
 pub(super) fn scalar(function: &ScalarUDF) -> Option<&Arc<ScalarUDF>> {
     let inner: &dyn std::any::Any = function.inner().as_ref();
     inner.downcast_ref::<Accepting<ScalarUDF>>().map(|it| &it.function)
 }
 
-/// Returns the function for which another stands during planning.
+/// Returns the function that another replaces during planning.
 pub(super) fn aggregate(function: &AggregateUDF) -> Option<&Arc<AggregateUDF>> {
     let inner: &dyn std::any::Any = function.inner().as_ref();
     inner.downcast_ref::<Accepting<AggregateUDF>>().map(|it| &it.function)

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 
-/// What a function or an operator takes of a mixed argument.
+/// The part that a function or an operator takes of a mixed argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
     Whole,

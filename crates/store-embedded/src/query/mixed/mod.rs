@@ -28,7 +28,7 @@ pub(super) use part::Part;
 pub(super) use planning::Operands;
 pub(super) use resolve::resolve;
 
-/// What is known about the columns of the tables that a query uses.
+/// Facts about the columns of the tables that a query uses.
 #[derive(Debug, Default)]
 pub(super) struct KnownColumns {
     mixed: Mutex<Vec<MixedColumn>>,

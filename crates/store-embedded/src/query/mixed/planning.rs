@@ -165,7 +165,7 @@ fn json_function(name: &str) -> Arc<ScalarUDF> {
     }
 }
 
-/// Marks an operand as having the type of what is taken of it.
+/// Marks an operand as having the type of the part that is taken of it.
 fn mark(expr: Expr, ty: &DataType, taken: &Taken) -> Expr {
     match taken {
         Taken::Whole => expr,
@@ -179,7 +179,7 @@ fn marked(expr: Expr, ty: DataType, what: &str) -> Expr {
     Expr::Cast(Cast::new_from_field(Box::new(expr), Arc::new(field)))
 }
 
-/// What a cast marks.
+/// The operand of a marking cast.
 pub(super) enum Mark {
     /// An operand of an operator.
     Operand,

@@ -437,7 +437,7 @@ fn resolve_union(union: Union) -> Result<Union> {
     Union::try_new_with_loose_types(inputs.collect::<Result<_>>()?)
 }
 
-/// Replaces columns by what is taken of them, under their names.
+/// Replaces columns by the parts that are taken of them, under their names.
 fn with_columns(plan: &Arc<LogicalPlan>, taken: Vec<Taken>) -> Result<Arc<LogicalPlan>> {
     if taken.iter().all(|it| *it == Taken::Whole) {
         return Ok(Arc::clone(plan));

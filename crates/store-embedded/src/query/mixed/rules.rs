@@ -1,4 +1,4 @@
-//! The rules: what each use of a mixed cell takes of it.
+//! The rules: which part of a mixed cell each use takes.
 //!
 //! | use | takes |
 //! | --- | --- |
@@ -29,7 +29,7 @@ use super::cells::{FromCell, ToCell, ToKey, constant};
 use super::functions::Use;
 use super::part::{Part, in_order, in_words, parts, type_of, united};
 
-/// What a use of a value takes of it.
+/// The part of a value that a use of it takes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Taken {
     /// The value as it is.
@@ -46,7 +46,7 @@ pub(super) enum Taken {
 }
 
 impl Taken {
-    /// Returns the type of what is taken from a value of a type.
+    /// Returns the type of the part that is taken from a value of a type.
     pub(super) fn ty(&self, given: &DataType) -> DataType {
         match self {
             Self::Whole => given.clone(),
@@ -230,7 +230,7 @@ fn printed(fields: &Fields, to: DataType) -> Taken {
     Taken::Converted(FromCell::new(to, in_order(fields).map(|part| (part, false)).collect()))
 }
 
-/// Returns what a cast to a type takes of a mixed cell. What is not of the type's kind becomes null
+/// Returns the part of a mixed cell that a cast to a type takes. Parts of other kinds become null
 /// if it cannot be cast, so that an odd cell does not break a query.
 pub(super) fn cast(fields: &Fields, to: &DataType, is_try: bool) -> Result<Taken, &'static str> {
     let own = Part::of(to);
