@@ -216,8 +216,14 @@ test("a chart is a saved view, too, and looks the same on its board", async () =
 });
 
 test("a reader without the right to write opens views and is offered no changes", async () => {
+  const table = "me/shown/requests";
+  await server.log(table, [{ n: 1 }]);
+  const writer = await browser.open(server, server.link(table), WIDE);
+  await gridOf(writer);
+  await saveAs(writer, "Mine");
+  await writer.context().close();
   const key = await server.addKey("me", "read");
-  const page = await browser.open(server, server.link("me/saved/requests"), { ...WIDE, key });
+  const page = await browser.open(server, server.link(table), { ...WIDE, key });
   await gridOf(page);
   await views(page).click();
   assert.deepEqual(await page.getByRole("menu").locator("button").allTextContents(), ["Whole table", "Mine", "All views on a board"]);

@@ -1,10 +1,10 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-6810b149f3.js",
+        path: "app-4312a265d3.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"6810b149f362c6e84cfd7142e044ebb2\"",
+        etag: "\"4312a265d327ed9d46498562f8629305\"",
         is_immutable: true,
     },
     Asset {

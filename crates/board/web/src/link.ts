@@ -21,9 +21,9 @@ export function savedInAddress(): string | null {
   return hashParameters().get("saved");
 }
 
-/** What the address of a table says. */
+/** The contents of a table's address. */
 export interface ViewAddress {
-  /** What is shown; null if that is the saved view as it is. */
+  /** The current view; null if it equals the saved view. */
   config: ViewerConfig | null;
   /** The saved view that is shown, or from which the shown one was made. */
   saved?: string | null;
@@ -64,7 +64,7 @@ export interface BoardState {
   values?: Record<string, string>;
 }
 
-/** What the names of variables begin with in an address. */
+/** The prefix of variables in an address. */
 const VARIABLE = "var.";
 
 /** Returns the part of an address that makes a new board, which is saved when the user saves it. */

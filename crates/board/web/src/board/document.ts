@@ -38,7 +38,7 @@ export interface BoardDocument {
   refresh: "live" | "paused";
   theme: Theme;
   workspace: unknown;
-  /** What the charts over time mark. */
+  /** The events that charts over time mark. */
   events: EventSource[];
   /** The columns whose value a reader chooses. */
   variables: string[];

@@ -96,7 +96,7 @@ function panelOf({ id, title, config }: SavedView, table: string, y: number): Pa
   return { id, title, table, kind: isGrid ? "grid" : "chart", config, layout: { ...SIZE, y } };
 }
 
-/** Makes a view of what is shown. */
+/** Makes a saved view of the current state. */
 export function newView(title: string, config: ViewerConfig): SavedView {
   return { id: newId(), title, config: kept(config) };
 }

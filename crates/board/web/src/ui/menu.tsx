@@ -94,14 +94,28 @@ export function Menu({ icon, label, hint, bare, items, onOpen }: MenuProps) {
   const [isOpen, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const id = useId();
+  const close = () => {
+    setOpen(false);
+    root.current?.querySelector("button")?.focus();
+  };
 
   useEffect(() => {
     if (!isOpen) return;
     const leave = (event: Event) => {
       if (!root.current?.contains(event.target as Node)) setOpen(false);
     };
+    // Also while the focus is elsewhere, as after a dialog that has just closed.
+    const escape = (event: KeyboardEvent) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      close();
+    };
     addEventListener("pointerdown", leave, true);
-    return () => removeEventListener("pointerdown", leave, true);
+    addEventListener("keydown", escape, true);
+    return () => {
+      removeEventListener("pointerdown", leave, true);
+      removeEventListener("keydown", escape, true);
+    };
   }, [isOpen]);
 
   return (
@@ -128,10 +142,7 @@ export function Menu({ icon, label, hint, bare, items, onOpen }: MenuProps) {
           id={id}
           label={label}
           items={items}
-          onClose={() => {
-            setOpen(false);
-            root.current?.querySelector("button")?.focus();
-          }}
+          onClose={close}
         />
       )}
     </div>
