@@ -122,19 +122,22 @@ mod tests {
 
     use super::*;
 
+    /// Puts an expression into another one.
+    type Around<'a> = &'a dyn Fn(&str) -> String;
+
     #[track_caller]
     fn is_allowed(expr: &str) -> bool {
         let sql = format!("select {expr} from t");
         check(&DFParser::parse_sql(&sql).unwrap().pop_front().unwrap()).is_ok()
     }
 
-    fn nested(levels: usize, around: &dyn Fn(&str) -> String) -> String {
+    fn nested(levels: usize, around: Around<'_>) -> String {
         (0..levels).fold("a".to_owned(), |inner, _| around(&inner))
     }
 
     #[test]
     fn expressions_that_double_are_refused() {
-        let doubling: [(&dyn Fn(&str) -> String, usize); 7] = [
+        let doubling: [(Around<'_>, usize); 7] = [
             (&|it| format!("cast(-cast({it} as int) as varchar)"), 8),
             (&|it| format!("coalesce({it}, 'x')"), 17),
             (&|it| format!("NVL({it}, 'x')"), 17),
@@ -151,7 +154,7 @@ mod tests {
 
     #[test]
     fn long_and_plainly_nested_expressions_are_allowed() {
-        let plain: [&dyn Fn(&str) -> String; 5] = [
+        let plain: [Around<'_>; 5] = [
             &|it| format!("{it}::int"),
             &|it| format!("replace({it}, 'x', 'y')"),
             &|it| format!("case when a = 'a' then 'x' else {it} end"),
