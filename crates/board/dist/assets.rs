@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-4312a265d3.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"4312a265d327ed9d46498562f8629305\"",
-        is_immutable: true,
-    },
-    Asset {
         path: "app-bd3c57eb90.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"bd3c57eb906763da6c382864ae2e0786\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "app-e627c8ef59.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"e627c8ef59a6750e47eb6455f5bdc75e\"",
         is_immutable: true,
     },
     Asset {
