@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
+        path: "app-ab65455b5d.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"ab65455b5dccaa59e75920e331d2cd42\"",
+        is_immutable: true,
+    },
+    Asset {
         path: "app-bd3c57eb90.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"bd3c57eb906763da6c382864ae2e0786\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "app-e627c8ef59.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"e627c8ef59a6750e47eb6455f5bdc75e\"",
         is_immutable: true,
     },
     Asset {

@@ -1,5 +1,5 @@
 import { Fragment } from "preact";
-import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "./icon";
 
 export interface MenuItem {
@@ -36,8 +36,7 @@ interface MenuListProps {
 /** A list of actions; arrows, Home, End and Escape work as in other menus. */
 export function MenuList({ id, label, items, onClose }: MenuListProps) {
   const root = useRef<HTMLDivElement>(null);
-  // Before the next key: an effect would wait for the next frame, which a hidden page never draws.
-  useLayoutEffect(() => {
+  useEffect(() => {
     root.current?.querySelector<HTMLElement>("[role^=menuitem]:not(:disabled)")?.focus();
   }, []);
   const onKeyDown = (event: KeyboardEvent) => {
@@ -100,6 +99,7 @@ export function Menu({ icon, label, hint, bare, items, onOpen }: MenuProps) {
     root.current?.querySelector("button")?.focus();
   };
 
+  // Before the next key: an effect would wait for the next frame, which a hidden page never draws.
   useLayoutEffect(() => {
     if (!isOpen) return;
     const leave = (event: Event) => {
