@@ -16,7 +16,7 @@
 //! use streamtable_sqlite_backend::Sqlite;
 //!
 //! #[tokio::main(flavor = "current_thread")]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //!     let database = Sqlite::open("rows.db")?;
 //!     let builder = StreamTable::builder("me/shop/requests").backend(database.clone());
 //!     let table = builder.open().await?;
