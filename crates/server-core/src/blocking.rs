@@ -1,11 +1,10 @@
 //! Work on the blocking pool with a limited number of permits.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use streamtable_store::OwnerPermits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ApiError;
@@ -27,15 +26,13 @@ pub async fn run_with_permit<T: Send + 'static>(
 #[derive(Debug)]
 pub struct SharedPermits {
     all: Arc<Semaphore>,
-    per_caller: usize,
-    /// The permits of callers that have or wait for one.
-    callers: Mutex<HashMap<String, Arc<Semaphore>>>,
+    of_callers: OwnerPermits,
 }
 
 impl SharedPermits {
     /// Creates `all` permits, of which one caller may have `per_caller`.
     pub fn new(all: usize, per_caller: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(all)), per_caller, callers: Mutex::default() }
+        Self { all: Arc::new(Semaphore::new(all)), of_callers: OwnerPermits::new(per_caller) }
     }
 
     /// Same as [`run_with_permit`], but returns a retryable error if there is no permit for the
@@ -57,17 +54,9 @@ impl SharedPermits {
 
     /// Waits for a permit of the caller first, so that its other work takes no place of others.
     async fn acquire(&self, caller: &str) -> Option<[OwnedSemaphorePermit; 2]> {
-        let own = self.of_caller(caller).acquire_owned().await.ok()?;
+        let own = self.of_callers.of(caller).acquire_owned().await.ok()?;
         let shared = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some([own, shared])
-    }
-
-    fn of_caller(&self, caller: &str) -> Arc<Semaphore> {
-        let mut callers = self.callers.lock();
-        // Permits and those who wait for them hold a reference.
-        callers.retain(|_, permits| Arc::strong_count(permits) > 1);
-        let permits = callers.entry(caller.to_owned());
-        Arc::clone(permits.or_insert_with(|| Arc::new(Semaphore::new(self.per_caller))))
     }
 }
 
@@ -86,6 +75,8 @@ async fn run_holding<P: Send + 'static, T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, channel};
+
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -112,6 +103,6 @@ mod tests {
             assert!(task.await.unwrap().unwrap());
         }
         assert!(run("a", None).await.unwrap());
-        assert_eq!(permits.callers.lock().len(), 1, "callers that are done are kept");
+        assert_eq!(permits.of_callers.owners(), 1, "callers that are done are kept");
     }
 }

@@ -1,6 +1,5 @@
 //! `GET …/tail`: new rows over server-sent events or a WebSocket.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -15,12 +14,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use parking_lot::Mutex;
 use serde::Deserialize;
 use streamtable_live::json::write_row;
 use streamtable_schema::TablePath;
-use streamtable_store::{Store, StoreError};
-use tokio::sync::{Semaphore, watch};
+use streamtable_store::{OwnerPermits, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -43,11 +41,10 @@ const MAX_TAILS: usize = 256;
 /// Time after which a WebSocket is closed if its reader accepts no data.
 const MAX_STALL: Duration = Duration::from_secs(60);
 
-/// The tails that are open.
+/// Limits of the tails that are open.
 #[derive(Debug)]
 pub(crate) struct Tails {
-    /// The number of tails of each key.
-    open: Mutex<HashMap<String, usize>>,
+    of_keys: OwnerPermits,
     /// Permits to read a page of rows and write it as JSON: readers that are behind must not take all
     /// threads of the runtime.
     turns: Semaphore,
@@ -56,39 +53,8 @@ pub(crate) struct Tails {
 impl Default for Tails {
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { open: Mutex::default(), turns: Semaphore::new((processors / 2).max(1)) }
-    }
-}
-
-impl Tails {
-    fn enter(self: &Arc<Self>, key: &str) -> Result<OpenTail, ApiError> {
-        let mut open = self.open.lock();
-        let count = open.entry(key.to_owned()).or_default();
-        if *count >= MAX_TAILS {
-            let message = format!("this key has {MAX_TAILS} tails open; close some");
-            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, message));
-        }
-        *count += 1;
-        Ok(OpenTail { tails: Arc::clone(self), key: key.to_owned() })
-    }
-}
-
-/// Counts a tail while it exists.
-#[derive(Debug)]
-struct OpenTail {
-    tails: Arc<Tails>,
-    key: String,
-}
-
-impl Drop for OpenTail {
-    fn drop(&mut self) {
-        let mut open = self.tails.open.lock();
-        if let Some(count) = open.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.key);
-            }
-        }
+        let turns = Semaphore::new((processors / 2).max(1));
+        Self { of_keys: OwnerPermits::new(MAX_TAILS), turns }
     }
 }
 
@@ -118,9 +84,12 @@ pub(super) async fn tail(
         (None, Some(from)) => resolve(&state.store, &table, from).await?,
         (None, None) => info.end,
     };
-    let place = state.tails.enter(&caller.principal.name)?;
-    let stopping = state.core.stopping.clone();
-    let tail = TableTail::new(&state.store, table, start, stopping, place).await?;
+    let permit = state.tails.of_keys.of(&caller.principal.name).try_acquire_owned();
+    let permit = permit.map_err(|_| {
+        let message = format!("this key has {MAX_TAILS} tails open; close some");
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, message)
+    })?;
+    let tail = TableTail::new(&state, table, start, permit).await?;
     if headers.contains_key(UPGRADE) {
         let socket = socket.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
         // Readers send no data, so large messages are rejected.
@@ -141,7 +110,9 @@ struct TableTail {
     pager: Pager,
     end: watch::Receiver<u64>,
     shutdown: CancellationToken,
-    place: OpenTail,
+    tails: Arc<Tails>,
+    /// Counts the tail while it exists.
+    _permit: OwnedSemaphorePermit,
 }
 
 /// A row to send.
@@ -152,14 +123,19 @@ struct Sent {
 
 impl TableTail {
     async fn new(
-        store: &Arc<dyn Store>,
+        state: &ApiState,
         table: TablePath,
         start: u64,
-        shutdown: CancellationToken,
-        place: OpenTail,
+        permit: OwnedSemaphorePermit,
     ) -> Result<Self, StoreError> {
-        let end = store.watch(&table).await?;
-        Ok(Self { pager: Pager::new(Arc::clone(store), table, start), end, shutdown, place })
+        let end = state.store.watch(&table).await?;
+        Ok(Self {
+            pager: Pager::new(Arc::clone(&state.store), table, start),
+            end,
+            shutdown: state.core.stopping.clone(),
+            tails: Arc::clone(&state.tails),
+            _permit: permit,
+        })
     }
 
     /// Returns the next rows as soon as there are any, or `None` when the server shuts down. Cancel
@@ -171,7 +147,7 @@ impl TableTail {
             }
             self.end.mark_unchanged();
             // The semaphore is never closed.
-            let turn = self.place.tails.turns.acquire().await;
+            let turn = self.tails.turns.acquire().await;
             match self.pager.forwards(u64::MAX).await {
                 Ok(rows) if rows.is_empty() => {
                     drop(turn);

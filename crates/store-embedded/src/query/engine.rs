@@ -70,7 +70,6 @@ pub(crate) struct Engine {
     /// must not wait for it.
     pool: Option<Runtime>,
     queries: Arc<RunningQueries>,
-    max_queries_per_owner: usize,
     /// A permit for each query that may be planned now.
     planning: Arc<Semaphore>,
     memory: Arc<MemoryCeiling>,
@@ -111,14 +110,13 @@ impl Engine {
             .max_blocking_threads(MAX_BLOCKING_THREADS)
             .enable_all()
             .build()?;
-        let queries = Arc::default();
+        let queries = Arc::new(RunningQueries::new(config.max_queries_per_owner));
         watch(&queries, &config.memory)?;
         Ok(Self {
             resources,
             threads,
             pool: Some(pool),
             queries,
-            max_queries_per_owner: config.max_queries_per_owner,
             planning: Arc::new(Semaphore::new(MAX_PLANNING)),
             memory: Arc::clone(&config.memory),
         })
@@ -134,11 +132,7 @@ impl Engine {
         let timeout = query.timeout;
         let deadline = Instant::now() + timeout;
         let permit = match &query.owner {
-            Some(owner) => {
-                let permit =
-                    self.queries.permit(owner, self.max_queries_per_owner, deadline).await?;
-                Some(Arc::new(permit))
-            }
+            Some(owner) => Some(Arc::new(self.queries.permit(owner, deadline).await?)),
             None => None,
         };
         let state = Arc::new(RunningQuery::new(timeout, &self.resources.memory_pool));

@@ -1,6 +1,6 @@
 //! Running queries: how they are stopped, how much memory they hold, and how many each owner has.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -11,8 +11,8 @@ use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 use parking_lot::Mutex;
-use streamtable_store::{MemoryCeiling, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use streamtable_store::{MemoryCeiling, OwnerPermits, StoreError};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 
@@ -194,38 +194,37 @@ impl MemoryPool for CountingPool {
 }
 
 /// All queries that are running.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RunningQueries {
     queries: Mutex<Vec<Weak<RunningQuery>>>,
-    owners: Mutex<HashMap<String, Arc<Semaphore>>>,
+    permits: OwnerPermits,
 }
 
 impl RunningQueries {
+    /// Creates an empty collection, in which each owner may have `max` queries.
+    pub(super) fn new(max: usize) -> Self {
+        Self { queries: Mutex::default(), permits: OwnerPermits::new(max) }
+    }
+
     pub(super) fn add(&self, query: &Arc<RunningQuery>) {
         let mut queries = self.queries.lock();
         queries.retain(|query| query.strong_count() > 0);
         queries.push(Arc::downgrade(query));
     }
 
-    /// Waits until the owner has fewer than `max` running queries. The permit is for one query.
+    /// Waits until the owner may have one more query. The permit is for that query.
     pub(super) async fn permit(
         &self,
         owner: &str,
-        max: usize,
         deadline: tokio::time::Instant,
     ) -> Result<OwnedSemaphorePermit, StoreError> {
-        let permits = {
-            let mut owners = self.owners.lock();
-            if owners.len() >= 1024 {
-                owners.retain(|_, permits| Arc::strong_count(permits) > 1);
-            }
-            let new = || Arc::new(Semaphore::new(max.max(1)));
-            Arc::clone(owners.entry(owner.to_owned()).or_insert_with(new))
-        };
-        match timeout_at(deadline, permits.acquire_owned()).await {
+        match timeout_at(deadline, self.permits.of(owner).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(StoreError::Unavailable {
-                reason: format!("{max} other queries of the same caller did not end in time"),
+                reason: format!(
+                    "{} other queries of the same caller did not end in time",
+                    self.permits.each()
+                ),
             }),
         }
     }
@@ -281,7 +280,7 @@ mod tests {
     fn the_largest_query_is_stopped_first() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1000));
         let (small, large) = (query(&pool), query(&pool));
-        let queries = RunningQueries::default();
+        let queries = RunningQueries::new(1);
         queries.add(&small);
         queries.add(&large);
         let held = MemoryConsumer::new("sort").register(large.pool());
@@ -319,13 +318,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_owner_waits_for_its_own_queries_only() {
-        let queries = RunningQueries::default();
+        let queries = RunningQueries::new(1);
         let soon = || tokio::time::Instant::now() + Duration::from_secs(1);
-        let first = queries.permit("a", 1, soon()).await.unwrap();
-        let second = queries.permit("a", 1, soon()).await;
+        let first = queries.permit("a", soon()).await.unwrap();
+        let second = queries.permit("a", soon()).await;
         assert!(second.is_err_and(|error| error.is_retryable()));
-        assert!(queries.permit("b", 1, soon()).await.is_ok());
+        assert!(queries.permit("b", soon()).await.is_ok());
         drop(first);
-        assert!(queries.permit("a", 1, soon()).await.is_ok());
+        assert!(queries.permit("a", soon()).await.is_ok());
     }
 }
