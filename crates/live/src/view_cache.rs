@@ -1,6 +1,7 @@
 //! A cache of views, so that pages can share them.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -37,26 +38,24 @@ impl ViewCache {
     ) -> Result<Arc<View>, StoreError> {
         // Before the lock, which is not held across an `await`.
         let end = reader.access.store.watch(&reader.table).await?;
-        let budget = self.budget(key);
+        let budget = shared(&self.budgets, key.to_owned(), || Budget::new(self.max_bytes));
         let key = (reader.table.to_string(), config.key());
-        let mut views = self.views.lock();
-        if let Some(view) = views.get(&key).and_then(Weak::upgrade) {
-            return Ok(view);
-        }
-        views.retain(|_, view| view.strong_count() > 0);
-        let view = Arc::new(View::new(reader.clone(), config, end, budget));
-        views.insert(key, Arc::downgrade(&view));
-        Ok(view)
+        Ok(shared(&self.views, key, || View::new(reader.clone(), config, end, budget)))
     }
+}
 
-    fn budget(&self, key: &str) -> Arc<Budget> {
-        let mut budgets = self.budgets.lock();
-        if let Some(budget) = budgets.get(key).and_then(Weak::upgrade) {
-            return budget;
-        }
-        budgets.retain(|_, budget| budget.strong_count() > 0);
-        let budget = Arc::new(Budget::new(self.max_bytes));
-        budgets.insert(key.to_owned(), Arc::downgrade(&budget));
-        budget
+/// Returns the value of a key; makes it if nobody uses one.
+fn shared<K: Eq + Hash, V>(
+    all: &Mutex<HashMap<K, Weak<V>>>,
+    key: K,
+    make: impl FnOnce() -> V,
+) -> Arc<V> {
+    let mut all = all.lock();
+    if let Some(value) = all.get(&key).and_then(Weak::upgrade) {
+        return value;
     }
+    all.retain(|_, value| value.strong_count() > 0);
+    let value = Arc::new(make());
+    all.insert(key, Arc::downgrade(&value));
+    value
 }
