@@ -7,32 +7,23 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Function, Visit as _, Visitor};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Function, Visitor};
 use streamtable_store::StoreError;
+
+use super::sql_limits;
 
 /// The maximum number of steps for one expression.
 const MAX_STEPS: u64 = 1 << 16;
+
+const TOO_DEEP: &str = "the SQL has too many casts, conditions and functions such as coalesce inside \
+    each other; compute the inner ones in a subquery";
 
 /// Functions that are planned as a condition.
 const CONDITIONS: [&str; 4] = ["coalesce", "ifnull", "nvl", "nvl2"];
 
 /// Refuses a statement with an expression that takes too many steps to plan.
 pub(super) fn check(statement: &Statement) -> Result<(), StoreError> {
-    let checked = match statement {
-        Statement::Statement(statement) => statement.visit(&mut Steps::default()),
-        Statement::Explain(explain) => return check(&explain.statement),
-        // Other statements are refused when they are planned.
-        _ => ControlFlow::Continue(()),
-    };
-    match checked {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(StoreError::Query {
-            message:
-                "the SQL has too many casts, conditions and functions such as coalesce inside each \
-                      other; compute the inner ones in a subquery"
-                    .to_owned(),
-        }),
-    }
+    sql_limits::visit(statement, Steps::default())
 }
 
 /// Counts the steps of the expressions that are being visited.
@@ -53,21 +44,21 @@ struct Open {
 }
 
 impl Visitor for Steps {
-    type Break = ();
+    type Break = String;
 
-    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<String> {
         self.open.push(Open::default());
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
         let operands = self.open.pop().unwrap_or_default();
         let steps = match operands.steps {
             0 if is_leaf(expr) => 0,
             steps => steps.saturating_mul(factor(expr, operands)).saturating_add(1),
         };
         if steps > MAX_STEPS {
-            return ControlFlow::Break(());
+            return ControlFlow::Break(TOO_DEEP.to_owned());
         }
         if let Some(around) = self.open.last_mut() {
             around.steps = around.steps.saturating_add(steps);

@@ -119,13 +119,21 @@ const MAX_JOINED: usize = 64;
 
 /// Refuses a statement that selects too many expressions, or joins too many tables.
 pub(super) fn check_selects(statement: &Statement) -> Result<(), StoreError> {
-    let checked = match statement {
-        Statement::Statement(statement) => statement.visit(&mut Selects::default()),
-        Statement::Explain(explain) => return check_selects(&explain.statement),
+    visit(statement, Selects::default())
+}
+
+/// Visits a statement, and fails with the message that the visitor breaks with.
+pub(super) fn visit<V>(statement: &Statement, mut visitor: V) -> Result<(), StoreError>
+where
+    V: Visitor<Break = String>,
+{
+    let visited = match statement {
+        Statement::Statement(statement) => statement.visit(&mut visitor),
+        Statement::Explain(explain) => return visit(&explain.statement, visitor),
         // Other statements are refused when they are planned.
         _ => ControlFlow::Continue(()),
     };
-    match checked {
+    match visited {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(message) => Err(StoreError::Query { message }),
     }

@@ -4,7 +4,6 @@
 //! memory pool. So the functions are wrapped: they stop if the query has ended, and reserve the
 //! memory of large results.
 
-use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,6 +23,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::forward::{compare_by_function, forward_names};
 use super::growth::row_bytes;
 use super::running::RunningQuery;
 
@@ -72,33 +72,11 @@ struct Metered<F> {
     query: Arc<RunningQuery>,
 }
 
-impl<F: PartialEq> PartialEq for Metered<F> {
-    fn eq(&self, other: &Self) -> bool {
-        self.function == other.function
-    }
-}
-
-impl<F: Eq> Eq for Metered<F> {}
-
-impl<F: Hash> Hash for Metered<F> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.function.hash(state);
-    }
-}
+compare_by_function!(Metered);
 
 /// Everything is forwarded, except what returns another function or is used without `OVER` only.
 impl AggregateUDFImpl for Metered<AggregateUDF> {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.function.schema_name(params)
-    }
+    forward_names!(&AggregateFunctionParams);
 
     fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
         self.function.window_function_schema_name(params)

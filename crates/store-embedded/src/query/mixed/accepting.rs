@@ -5,7 +5,6 @@
 //! type of the call after the rules are applied. [`resolve`](super::resolve()) removes them.
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -24,6 +23,7 @@ use super::KnownColumns;
 use super::functions::{self, Use};
 use super::part::{Part, parts};
 use super::rules::{self, Operand, Taken};
+use crate::query::forward::{compare_by_function, forward_names};
 
 /// Replaces the functions of a session by ones that accept mixed cells.
 pub(super) fn accept_mixed(state: &mut SessionState, known: &Arc<KnownColumns>) -> Result<()> {
@@ -65,19 +65,7 @@ struct Accepting<F> {
     known: Arc<KnownColumns>,
 }
 
-impl<F: PartialEq> PartialEq for Accepting<F> {
-    fn eq(&self, other: &Self) -> bool {
-        self.function == other.function
-    }
-}
-
-impl<F: Eq> Eq for Accepting<F> {}
-
-impl<F: Hash> Hash for Accepting<F> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.function.hash(state);
-    }
-}
+compare_by_function!(Accepting);
 
 /// Returns the function that another replaces during planning.
 pub(super) fn scalar(function: &ScalarUDF) -> Option<&Arc<ScalarUDF>> {
@@ -113,17 +101,7 @@ impl<F: UDFCoercionExt> Accepting<F> {
 }
 
 impl ScalarUDFImpl for Accepting<ScalarUDF> {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        self.function.schema_name(args)
-    }
+    forward_names!(&[Expr]);
 
     fn signature(&self) -> &Signature {
         &self.signature
@@ -163,17 +141,7 @@ impl ScalarUDFImpl for Accepting<ScalarUDF> {
 }
 
 impl AggregateUDFImpl for Accepting<AggregateUDF> {
-    fn name(&self) -> &str {
-        self.function.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.function.aliases()
-    }
-
-    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.function.schema_name(params)
-    }
+    forward_names!(&AggregateFunctionParams);
 
     fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
         self.function.window_function_schema_name(params)
