@@ -1,10 +1,10 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-ab65455b5d.js",
+        path: "app-4df715452b.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"ab65455b5dccaa59e75920e331d2cd42\"",
+        etag: "\"4df715452b261f55db619cbff6649328\"",
         is_immutable: true,
     },
     Asset {

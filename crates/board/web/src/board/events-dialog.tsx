@@ -7,7 +7,7 @@ import { namesOf } from "../grid/defaults";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { toastError } from "../ui/toast";
-import { clipped } from "../ui/view-bar";
+import { clipped, NameOptions } from "../ui/names";
 import { type Shapes, visible } from "../values";
 import { type EventErrors, type EventSource, keyOf } from "./events";
 import { local } from "./range-dialog";
@@ -94,11 +94,7 @@ function AddTable({ entity, project, onAdd }: Pick<EventsDialogProps, "entity" |
         <span>Named by</span>
         <select ref={label} key={table} defaultValue="" disabled={!shapes}>
           <option value="">its name</option>
-          {names.map((name) => (
-            <option key={name} value={name}>
-              {clipped(name)}
-            </option>
-          ))}
+          <NameOptions names={names} />
         </select>
       </label>
       <button type="submit" class="button">

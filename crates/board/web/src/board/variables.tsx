@@ -6,7 +6,7 @@ import type { Connection } from "../live/connection";
 import type { Filter } from "../live/perspective";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
-import { clipped } from "../ui/view-bar";
+import { clipped, NameChecks } from "../ui/names";
 import { formatCount, type Shape, type Shapes, SYSTEM_COLUMNS, visible } from "../values";
 
 /** The chosen values by column; a column without one lets all rows through. */
@@ -127,7 +127,6 @@ interface VariablesDialogProps {
 export function VariablesDialog({ tables, variables, onDone, onClose }: VariablesDialogProps) {
   const [chosen, setChosen] = useState(variables);
   const names = [...new Set([...variables, ...candidates(tables)])];
-  const toggle = (name: string) => setChosen(chosen.includes(name) ? chosen.filter((it) => it !== name) : [...chosen, name]);
   return (
     <Dialog
       title="Variables"
@@ -141,15 +140,7 @@ export function VariablesDialog({ tables, variables, onDone, onClose }: Variable
     >
       <p class="hint">Readers choose a value of each variable, and all panels whose table has the column show its rows.</p>
       {names.length === 0 && <p>The board's tables have no column with values to choose from.</p>}
-      <fieldset class="column-list">
-        <legend>Columns</legend>
-        {names.map((name) => (
-          <label key={name} title={name}>
-            <input type="checkbox" checked={chosen.includes(name)} onChange={() => toggle(name)} />
-            <bdi>{clipped(name)}</bdi>
-          </label>
-        ))}
-      </fieldset>
+      <NameChecks legend="Columns" names={names} chosen={chosen} onChange={setChosen} />
     </Dialog>
   );
 }

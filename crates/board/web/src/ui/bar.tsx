@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { path } from "../api";
 import { chooseTheme, chosenTheme, isDark, onTheme } from "../theme";
 import { AccountMenu } from "./account";
+import { Icon } from "./icon";
 import { Menu } from "./menu";
 
 interface BarProps {
@@ -72,5 +73,36 @@ function ThemeMenu() {
       bare
       items={[item("auto", "As the system"), item("light", "Light"), item("dark", "Dark")]}
     />
+  );
+}
+
+interface FrameBarProps {
+  name: string;
+  /** The address of this page outside the frame. */
+  href: string;
+  children: ComponentChildren;
+}
+
+/** The bar of a page in a frame of another page. */
+export function FrameBar({ name, href, children }: FrameBarProps) {
+  return (
+    <header class="bar">
+      <span class="embed-name">
+        <bdi>{name}</bdi>
+      </span>
+      <div class="bar-tools">
+        {children}
+        <a
+          class="button plain bare"
+          href={href}
+          target="_blank"
+          rel="noopener"
+          title="Open in a new tab"
+          aria-label="Open in a new tab"
+        >
+          <Icon name="external" />
+        </a>
+      </div>
+    </header>
   );
 }

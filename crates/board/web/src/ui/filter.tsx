@@ -5,7 +5,7 @@ import type { Filter } from "../live/perspective";
 import { type Shape, type Shapes, visible } from "../values";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
-import { clipped } from "./view-bar";
+import { NameOptions } from "./names";
 
 /** The operators, as they are written in chips. */
 const WORDS: Record<string, string> = {
@@ -91,11 +91,7 @@ export function FilterDialog({ names, shapes, filter, onDone, onClose }: FilterD
             autofocus={filter === null}
             onChange={(event) => setColumn(event.currentTarget.value)}
           >
-            {names.map((name) => (
-              <option key={name} value={name}>
-                {clipped(name)}
-              </option>
-            ))}
+            <NameOptions names={names} />
           </select>
         </label>
         <label class="field">

@@ -7,6 +7,7 @@ import { formatCount, plural, type Shapes, visible } from "../values";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { FilterDialog, filterText } from "./filter";
+import { NameChecks, NameOptions } from "./names";
 import { Search } from "./search";
 
 interface ViewBarProps {
@@ -179,21 +180,9 @@ function Add({ label, names, onAdd }: { label: string; names: string[]; onAdd(na
       }}
     >
       <option value="">+ {label}</option>
-      {names.map((name) => (
-        <option key={name} value={name}>
-          {clipped(name)}
-        </option>
-      ))}
+      <NameOptions names={names} />
     </select>
   );
-}
-
-/** The longest name that a list shows. */
-const LONGEST_NAME = 60;
-
-export function clipped(name: string): string {
-  const text = visible(name);
-  return text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME)}…` : text;
 }
 
 interface ColumnsDialogProps {
@@ -206,8 +195,6 @@ interface ColumnsDialogProps {
 function ColumnsDialog({ names, shown, onDone, onClose }: ColumnsDialogProps) {
   const [chosen, setChosen] = useState(shown);
   const [search, setSearch] = useState("");
-  const toggle = (name: string) =>
-    setChosen(chosen.includes(name) ? chosen.filter((it) => it !== name) : [...chosen, name]);
   const ordered = [...new Set([...shown, ...names])];
   const found = ordered.filter((name) => name.toLowerCase().includes(search.toLowerCase()));
   return (
@@ -231,15 +218,7 @@ function ColumnsDialog({ names, shown, onDone, onClose }: ColumnsDialogProps) {
         <span>Find</span>
         <input type="search" autofocus onInput={(event) => setSearch(event.currentTarget.value)} />
       </label>
-      <fieldset class="column-list">
-        <legend>Shown columns</legend>
-        {found.map((name) => (
-          <label key={name} title={name}>
-            <input type="checkbox" checked={chosen.includes(name)} onChange={() => toggle(name)} />
-            <bdi>{clipped(name)}</bdi>
-          </label>
-        ))}
-      </fieldset>
+      <NameChecks legend="Shown columns" names={found} chosen={chosen} onChange={setChosen} />
     </Dialog>
   );
 }

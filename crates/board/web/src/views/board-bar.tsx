@@ -6,10 +6,9 @@ import { RANGES, rangeLabel } from "../board/range";
 import type { Connection } from "../live/connection";
 import type { BoardStart } from "../start";
 import type { Theme } from "../theme";
-import { Bar, trailOf } from "../ui/bar";
+import { Bar, FrameBar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
 import { ConnectionMark } from "../ui/connection";
-import { Icon } from "../ui/icon";
 import { Menu, type MenuItem } from "../ui/menu";
 import { toast } from "../ui/toast";
 
@@ -165,23 +164,8 @@ interface EmbedBarProps {
 /** The bar of a board in a frame of another page. */
 export function EmbedBar({ start, connection, title, isPaused }: EmbedBarProps) {
   return (
-    <header class="bar">
-      <span class="embed-name">
-        <bdi>{title || start.board}</bdi>
-      </span>
-      <div class="bar-tools">
-        <ConnectionMark connection={connection} isPaused={isPaused} />
-        <a
-          class="button plain bare"
-          href={boardLink(start.entity, start.project, start.board)}
-          target="_blank"
-          rel="noopener"
-          title="Open in a new tab"
-          aria-label="Open in a new tab"
-        >
-          <Icon name="external" />
-        </a>
-      </div>
-    </header>
+    <FrameBar name={title || start.board} href={boardLink(start.entity, start.project, start.board)}>
+      <ConnectionMark connection={connection} isPaused={isPaused} />
+    </FrameBar>
   );
 }

@@ -7,11 +7,10 @@ import { ROW_HEIGHTS, type RowSize } from "../grid/defaults";
 import type { Connection } from "../live/connection";
 import type { ViewerConfig } from "../live/perspective";
 import type { PanelStart } from "../start";
-import { Bar, trailOf } from "../ui/bar";
+import { Bar, FrameBar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
 import { ConnectionMark } from "../ui/connection";
 import { ExportMenu, exports } from "../ui/export";
-import { Icon } from "../ui/icon";
 import { Menu, type MenuItem } from "../ui/menu";
 import { toast } from "../ui/toast";
 import { formatAgo, plural } from "../values";
@@ -142,24 +141,9 @@ interface EmbedBarProps {
 
 export function EmbedBar({ name, start, connection, about }: EmbedBarProps) {
   return (
-    <header class="bar">
-      <span class="embed-name">
-        <bdi>{name}</bdi>
-      </span>
-      <div class="bar-tools">
-        <ConnectionMark connection={connection} />
-        {about && <Facts about={about} />}
-        <a
-          class="button plain bare"
-          href={panelLink(start.entity, start.project, start.table)}
-          target="_blank"
-          rel="noopener"
-          title="Open in a new tab"
-          aria-label="Open in a new tab"
-        >
-          <Icon name="external" />
-        </a>
-      </div>
-    </header>
+    <FrameBar name={name} href={panelLink(start.entity, start.project, start.table)}>
+      <ConnectionMark connection={connection} />
+      {about && <Facts about={about} />}
+    </FrameBar>
   );
 }
