@@ -202,7 +202,13 @@ impl LiveConnection {
         let _permit = self.permit().await;
         // Errors in the configuration are reported now, not by the first read.
         let made = view.snapshot().await?;
-        self.shapes.lock().insert(reader.table.clone(), made.table_shape().clone());
+        // For other views of the table, the columns may be new.
+        let is_known = self.shapes.lock().contains_key(&reader.table);
+        if is_known {
+            self.notify_schema_change(&reader.table, made.table_shape()).await;
+        } else {
+            self.shapes.lock().insert(reader.table.clone(), made.table_shape().clone());
+        }
         let open = Arc::new(PageView::new(request.view.clone(), view, made, &self.closed));
         let mut views = self.views.lock();
         check_is_new(&views)?;

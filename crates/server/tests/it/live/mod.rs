@@ -97,6 +97,18 @@ async fn a_page_shows_a_table_and_its_new_rows() {
     assert!(!page.hears(news, Duration::from_millis(300)).await);
 }
 
+/// A page that makes a view after the columns have changed is notified for its earlier views.
+#[tokio::test]
+async fn a_later_view_does_not_hide_new_columns_from_earlier_ones() {
+    let server = Running::start().await;
+    server.log(TABLE, &[r#"{"a":1}"#]).await;
+    let mut page = Page::open(&server).await;
+    page.make(TABLE, "first", columns(&["a"])).await.unwrap();
+    server.log(TABLE, &[r#"{"a":2,"b":3}"#]).await;
+    page.make(TABLE, "second", columns(&["b"])).await.unwrap();
+    assert_eq!(page.note().await, json!({ "schema": TABLE }));
+}
+
 /// Logs ten rows: `n` counts up, `k` is one of three texts, `x` falls and is null once.
 async fn ten_rows(server: &Running) {
     let lines: Vec<String> = (0..10)
