@@ -47,6 +47,9 @@ pub(crate) async fn run(options: &Options) -> Result<Tally, String> {
         attacker.await.map_err(|error| error.to_string())?;
     }
     let written = writer.await.map_err(|error| error.to_string())?;
+    if let Some(answer) = &written.refused {
+        return Err(format!("the server refused rows without a fault: {answer}"));
+    }
     let health = probe.await.map_err(|error| error.to_string())?;
     let counted = match died {
         None => count(addr, &key).await,

@@ -91,7 +91,7 @@ impl fmt::Display for Tally {
             "healthz      {} answers, p50 {p50:.1?} p99 {p99:.1?} max {max:.1?}",
             self.health.len()
         )?;
-        let Written { acked, retries } = self.written;
+        let Written { acked, retries, .. } = self.written;
         writeln!(
             f,
             "writer       {acked} rows acknowledged, {retries} posts repeated; {} found",
@@ -113,7 +113,7 @@ mod tests {
         Tally {
             health: vec![Duration::from_millis(2); 100],
             peak_mib: 500,
-            written: Written { acked: 40, retries: 3 },
+            written: Written { acked: 40, retries: 3, refused: None },
             counted: [40, 40, 40],
             stopped: true,
             ..Tally::default()

@@ -18,13 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What became of the writer's rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) acked: u64,
     pub(crate) retries: u64,
+    /// What the server answered to a post that it refused for good.
+    pub(crate) refused: Option<String>,
 }
 
-/// Logs rows until it is stopped; repeats a post until it is acknowledged.
+/// Logs rows until it is stopped or refused; repeats a post until it is acknowledged.
 pub(crate) async fn write(addr: SocketAddr, key: String, stop: watch::Receiver<bool>) -> Written {
     let mut written = Written::default();
     while !*stop.borrow() {
@@ -33,7 +35,7 @@ pub(crate) async fn write(addr: SocketAddr, key: String, stop: watch::Receiver<b
             (first..first + ROWS).map(|n| format!("{{\"n\":{n},\"s\":\"row {n}\"}}\n")).collect();
         let offset = first.to_string();
         let headers = [
-            ("Stream-Writer", "good"),
+            ("Stream-Writer", "well-behaved"),
             ("Stream-Offset", offset.as_str()),
             ("Content-Type", "application/x-ndjson"),
         ];
@@ -41,6 +43,11 @@ pub(crate) async fn write(addr: SocketAddr, key: String, stop: watch::Receiver<b
         let post = request("POST", path, &key, &headers, rows.as_bytes());
         match send(addr, Script::once(post), PATIENCE).await {
             Answer::Status(200, _) => written.acked += ROWS,
+            Answer::Status(status @ (400 | 401 | 403 | 404 | 409 | 413 | 422), body) => {
+                let body = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+                written.refused = Some(format!("{status} {body}"));
+                break;
+            }
             _ => written.retries += 1,
         }
         sleep(Duration::from_millis(50)).await;
