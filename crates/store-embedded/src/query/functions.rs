@@ -28,7 +28,7 @@ use streamtable_store::StoreError;
 
 use super::costs::{self, ScalarCost};
 use super::forward::forward_to_function;
-use super::growth::{Growth, Need, Needs};
+use super::growth::{Growth, Need};
 use super::operators::{Operation, OperatorFunction};
 use super::patterns::{self, Patterns};
 use super::running::{HeldResults, RunningQuery};
@@ -47,14 +47,11 @@ const MAX_BATCH_BYTES: u64 = 128 << 20;
 /// The maximum number of steps for one row: about a second.
 const MAX_ROW_STEPS: u64 = 1 << 30;
 
-/// The maximum number of bytes of results that are computed in one part.
-const PART_BYTES: u64 = 16 << 20;
-
-/// The maximum number of steps that are computed in one part.
-const PART_STEPS: u64 = 1 << 27;
+/// The maximum resources of the results that are computed in one part.
+const PART: Need = Need { bytes: 16 << 20, steps: 1 << 27 };
 
 /// Smaller results are not reserved.
-const SMALL_BYTES: u64 = 64 << 10;
+const SMALL_BYTES: usize = 64 << 10;
 
 /// Wraps the functions and operators of a plan that need a bound.
 #[derive(Clone, Debug)]
@@ -154,11 +151,17 @@ fn growth(function: &ScalarUDF) -> Option<Growth> {
 
 /// Returns the pattern of an operator that has a pattern, if it is a constant.
 fn constant_pattern(expr: &Expr) -> Option<&str> {
-    let pattern = match expr {
+    let mut pattern = match expr {
         Expr::BinaryExpr(binary) => &binary.right,
         Expr::Like(like) | Expr::SimilarTo(like) => &like.pattern,
         _ => return None,
     };
+    // Type coercion casts a literal to the column's kind of text, and a text as text stays the same.
+    while let Expr::Cast(cast) = pattern.as_ref()
+        && cast.field.data_type().is_string()
+    {
+        pattern = &cast.expr;
+    }
     match pattern.as_ref() {
         Expr::Literal(value, _) => value.try_as_str().flatten(),
         _ => None,
@@ -212,12 +215,18 @@ impl Hash for Bounded {
 }
 
 impl Bounded {
-    fn needs(&self, args: &[ColumnarValue], rows: usize) -> Result<Needs> {
+    /// Returns the resources for each row, or `None` if all rows together need at most `enough`.
+    fn needs(
+        &self,
+        args: &[ColumnarValue],
+        rows: usize,
+        enough: Need,
+    ) -> Result<Option<Vec<Need>>> {
         let states = match self.growth.pattern() {
             Some(syntax) => self.patterns.states(syntax, args)?,
             None => 0,
         };
-        self.growth.needs(args, rows, states)
+        self.growth.needs(args, rows, states, enough)
     }
 
     fn hold(&self, bytes: usize) -> Result<()> {
@@ -232,8 +241,10 @@ impl Bounded {
 
     /// Computes a result that is the same for all rows.
     fn constant(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let need = self.needs(&args.args, 1)?.of(0);
-        self.check(need, MAX_CONSTANT_BYTES, "bytes for a result that is the same for all rows")?;
+        for need in self.needs(&args.args, 1, Need::default())?.unwrap_or_default() {
+            let what = "bytes for a result that is the same for all rows";
+            self.check(need, MAX_CONSTANT_BYTES, what)?;
+        }
         let result =
             self.function.invoke_with_args(ScalarFunctionArgs { number_rows: 1, ..args })?;
         Ok(match result {
@@ -254,31 +265,34 @@ impl Bounded {
         Ok(())
     }
 
-    fn rows(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let needs = self.needs(&args.args, args.number_rows)?;
+    /// Divides rows into parts that are computed at once. Refuses a row that needs too much.
+    fn parts(&self, needs: &[Need]) -> Result<Vec<Range<usize>>> {
         let mut parts: Vec<Range<usize>> = Vec::new();
         let mut part = Need::default();
-        for row in 0..args.number_rows {
-            let need = needs.of(row);
+        for (row, &need) in needs.iter().enumerate() {
             self.check(need, MAX_ROW_BYTES, "bytes for one row")?;
             part = part + need;
             match parts.last_mut() {
-                Some(last) if part.bytes <= PART_BYTES && part.steps <= PART_STEPS => {
-                    last.end = row + 1;
-                }
+                Some(last) if part.is_within(PART) => last.end = row + 1,
                 _ => {
                     parts.push(row..row + 1);
                     part = need;
                 }
             }
         }
+        Ok(parts)
+    }
+
+    fn rows(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let needs = self.needs(&args.args, args.number_rows, PART)?;
+        let parts = needs.map(|needs| self.parts(&needs)).transpose()?.unwrap_or_default();
         if parts.len() <= 1 {
             let result = self.function.invoke_with_args(args)?;
-            if part.bytes >= SMALL_BYTES {
-                let bytes = match &result {
-                    ColumnarValue::Array(array) => array.get_array_memory_size(),
-                    ColumnarValue::Scalar(value) => value.size(),
-                };
+            let bytes = match &result {
+                ColumnarValue::Array(array) => array.get_array_memory_size(),
+                ColumnarValue::Scalar(value) => value.size(),
+            };
+            if bytes >= SMALL_BYTES {
                 self.hold(bytes)?;
             }
             return Ok(result);

@@ -26,6 +26,16 @@ pub(super) struct Need {
     pub(super) steps: u64,
 }
 
+impl Need {
+    fn times(self, rows: u64) -> Self {
+        Self { bytes: self.bytes.saturating_mul(rows), steps: self.steps.saturating_mul(rows) }
+    }
+
+    pub(super) fn is_within(self, limit: Self) -> bool {
+        self.bytes <= limit.bytes && self.steps <= limit.steps
+    }
+}
+
 impl Add for Need {
     type Output = Self;
 
@@ -89,16 +99,24 @@ impl Growth {
         }
     }
 
-    /// Returns the resources for each row. A pattern among the arguments has `states` states.
-    pub(super) fn needs(self, args: &[ColumnarValue], rows: usize, states: u64) -> Result<Needs> {
+    /// Returns the resources for each row, or `None` if the largest values show that all rows
+    /// together need at most `enough`. A pattern among the arguments has `states` states.
+    pub(super) fn needs(
+        self,
+        args: &[ColumnarValue],
+        rows: usize,
+        states: u64,
+        enough: Need,
+    ) -> Result<Option<Vec<Need>>> {
         let size_of = |at: usize| args.get(at).map_or(Ok(Values::Same(0)), sizes);
         let count_of = |at: usize| args.get(at).map_or(Ok(Values::Same(0)), counts);
         let all_sizes = || args.iter().map(sizes).collect::<Result<Vec<_>>>();
-        let of = |bytes: &dyn Fn(usize) -> u64, steps: &dyn Fn(usize) -> u64| {
+        let of = |bytes: &dyn Fn(Row) -> u64, steps: &dyn Fn(Row) -> u64| {
             let need = |row| Need { bytes: bytes(row), steps: steps(row) };
-            Needs((0..rows).map(need).collect())
+            let is_enough = need(Row::Any).times(rows as u64).is_within(enough);
+            (!is_enough).then(|| (0..rows).map(|row| need(Row::At(row))).collect())
         };
-        let none = |_: usize| -> u64 { 0 };
+        let none = |_: Row| -> u64 { 0 };
         Ok(match self {
             Self::Times => {
                 let (value, times) = (size_of(0)?, count_of(1)?);
@@ -118,7 +136,8 @@ impl Growth {
                 let (text, from, to) = (size_of(0)?, size_of(1)?, size_of(2)?);
                 let replaced = |row| {
                     let text = text.of(row);
-                    let times = (text / from.of(row).max(1)).saturating_add(1);
+                    let from = if row == Row::Any { 0 } else { from.of(row) };
+                    let times = (text / from.max(1)).saturating_add(1);
                     times.saturating_mul(to.of(row)).saturating_add(text)
                 };
                 of(&replaced, &none)
@@ -205,14 +224,12 @@ fn regex_steps(bytes: u64, states: u64) -> u64 {
     bytes.saturating_mul(bytes).saturating_mul(each) / REGEX_STEPS
 }
 
-/// The resources for each row of a batch.
-#[derive(Debug)]
-pub(super) struct Needs(Vec<Need>);
-
-impl Needs {
-    pub(super) fn of(&self, row: usize) -> Need {
-        self.0.get(row).copied().unwrap_or_default()
-    }
+/// The row that an estimate is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    At(usize),
+    /// Any row of the batch: the largest value of each argument counts.
+    Any,
 }
 
 /// A number for each row.
@@ -222,11 +239,12 @@ enum Values<T> {
     Each(Vec<T>),
 }
 
-impl<T: Copy + Default> Values<T> {
-    fn of(&self, row: usize) -> T {
-        match self {
-            Self::Same(value) => *value,
-            Self::Each(values) => values.get(row).copied().unwrap_or_default(),
+impl<T: Copy + Default + Ord> Values<T> {
+    fn of(&self, row: Row) -> T {
+        match (self, row) {
+            (Self::Same(value), _) => *value,
+            (Self::Each(values), Row::At(row)) => values.get(row).copied().unwrap_or_default(),
+            (Self::Each(values), Row::Any) => values.iter().max().copied().unwrap_or_default(),
         }
     }
 }
@@ -368,7 +386,11 @@ fn ticks(value: &ColumnarValue) -> Result<Values<i128>> {
     })
 }
 
-fn series_length(ticks: &[Values<i128>], row: usize) -> u64 {
+fn series_length(ticks: &[Values<i128>], row: Row) -> u64 {
+    if row == Row::Any {
+        // The longest series is not the one between the largest ends.
+        return u64::MAX;
+    }
     let tick = |at: usize| ticks.get(at).map(|it| it.of(row));
     let (start, end) = match (tick(0), tick(1)) {
         (Some(end), None) => (0, end),
@@ -382,8 +404,9 @@ fn series_length(ticks: &[Values<i128>], row: usize) -> u64 {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ListArray, StringViewArray};
+    use arrow::array::{Int64Array, ListArray, StringViewArray};
     use datafusion::common::ScalarValue;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::query::costs::{self, ScalarCost};
@@ -401,7 +424,8 @@ mod tests {
         let Some(ScalarCost::Estimated(growth)) = costs::scalar(function) else {
             panic!("{function} is not estimated")
         };
-        let need = growth.needs(args, 1, 256).unwrap().of(0);
+        let needs = growth.needs(args, 1, 256, Need::default()).unwrap();
+        let need = needs.map_or(Need::default(), |needs| needs[0]);
         assert_eq!(need, Need { bytes, steps }, "{function}");
     }
 
@@ -439,10 +463,13 @@ mod tests {
     #[test]
     fn each_row_has_its_own_need() {
         let texts: ArrayRef = Arc::new(StringViewArray::from(vec!["", "a", "a longer text here"]));
-        let needs = Growth::Times
-            .needs(&[ColumnarValue::Array(Arc::clone(&texts)), number(2)], 3, 0)
-            .unwrap();
-        assert_eq!([0, 1, 2].map(|row| needs.of(row).bytes), [0, 2, 36]);
+        let args = [ColumnarValue::Array(texts), number(2)];
+        let needs =
+            Growth::Times.needs(&args, 3, 0, Need { bytes: 107, steps: 0 }).unwrap().unwrap();
+        assert_eq!([0, 1, 2].map(|row| needs[row].bytes), [0, 2, 36]);
+        // Each of the three rows needs at most 36 bytes.
+        let enough = Need { bytes: 108, steps: 0 };
+        assert_eq!(Growth::Times.needs(&args, 3, 0, enough).unwrap(), None);
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>([
             Some(vec![Some(1), Some(2)]),
             None,
@@ -450,5 +477,44 @@ mod tests {
         ]);
         assert_eq!(row_bytes(&list), [64, 16, 16]);
         assert_eq!(row_bytes(&list.slice(1, 2)), [16, 16]);
+    }
+    proptest! {
+        /// Rows that are enough together by their largest values are enough one by one, too.
+        #[test]
+        fn the_largest_values_are_no_less_than_each(
+            function in prop::sample::select(vec![
+                "repeat", "lpad", "replace", "regexp_replace", "regexp_count", "regexp_like",
+                "translate", "concat", "concat_ws", "string_to_array", "encode", "generate_series",
+                "to_char", "levenshtein", "strpos",
+            ]),
+            rows in prop::collection::vec(("a{0,9}", "a{0,3}", "b{0,9}", -3_i64..9), 1..9),
+            enough in 0_u64..1_000,
+        ) {
+            let Some(ScalarCost::Estimated(growth)) = costs::scalar(function) else {
+                panic!("{function} is not estimated")
+            };
+            let texts = |texts: Vec<&str>| -> ArrayRef { Arc::new(StringViewArray::from(texts)) };
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|it| it.3)));
+            let second = match growth {
+                Growth::Times | Growth::Padded | Growth::Series => Arc::clone(&numbers),
+                _ => texts(rows.iter().map(|it| it.1.as_str()).collect()),
+            };
+            let first = match growth {
+                Growth::Series => numbers,
+                _ => texts(rows.iter().map(|it| it.0.as_str()).collect()),
+            };
+            let third = texts(rows.iter().map(|it| it.2.as_str()).collect());
+            let mut args = vec![ColumnarValue::Array(first), ColumnarValue::Array(second)];
+            if growth != Growth::Series {
+                args.push(ColumnarValue::Array(third));
+            }
+            let needs = |enough| growth.needs(&args, rows.len(), 7, enough).unwrap();
+            let all = needs(Need::default()).unwrap_or_default();
+            let all = all.into_iter().fold(Need::default(), Need::add);
+            let enough = Need { bytes: enough, steps: enough };
+            prop_assert!(needs(enough).is_some() || all.is_within(enough), "{all:?}");
+            let most = Need { bytes: u64::MAX - 1, steps: u64::MAX };
+            prop_assert!(needs(most).is_none() || growth == Growth::Series);
+        }
     }
 }

@@ -369,3 +369,20 @@ async fn every_function_returns_the_same_as_without_bounds() {
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
+
+/// The engine prunes files by its own operators, and evaluates them faster than functions.
+#[tokio::test]
+async fn operators_with_small_constant_patterns_are_not_wrapped() {
+    for ty in ["Utf8", "LargeUtf8", "Utf8View"] {
+        for (operator, shown) in [("like", "LIKE"), ("not ilike", "NOT ILIKE"), ("~", "~")] {
+            let sql = format!(
+                "explain select n from (select n, arrow_cast(s, '{ty}') s from ({ROWS})) \
+                 where s {operator} '%w%o%'"
+            );
+            let rows = engine::run(bounded(), &sql, &Arc::<KnownColumns>::default()).await.unwrap();
+            let rows: Vec<_> = rows.try_collect().await.unwrap();
+            let plan = pretty_format_batches(&rows).unwrap().to_string();
+            assert!(plan.contains(&format!(" {shown} ")), "{ty}: {plan}");
+        }
+    }
+}
