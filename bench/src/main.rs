@@ -42,6 +42,9 @@ struct Cli {
     /// The server's binary [default: the one next to this program]
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
+    /// The binary of another server, which the section `versions` compares with this one
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// The folder with the Python environments of the other clients, which `cargo xtask bench`
     /// creates
     #[arg(long, value_name = "DIR")]
@@ -93,6 +96,8 @@ enum Child {
 struct Bench {
     scale: Scale,
     server: PathBuf,
+    /// The binary of another server to compare with.
+    against: Option<PathBuf>,
     environments: Option<PathBuf>,
     folder: PathBuf,
 }
@@ -126,6 +131,7 @@ fn run(cli: Cli) -> Result<(), Error> {
     let bench = Bench {
         scale: cli.scale,
         server: cli.server.unwrap_or(beside),
+        against: cli.against,
         environments: cli.environments,
         folder: cli.folder,
     };

@@ -1,7 +1,7 @@
 //! A server process with its own data folder.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,13 +29,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(bench: &Bench) -> Result<Self, Error> {
+        Self::start_binary(bench, &bench.server)
+    }
+
+    /// Starts another build of the server.
+    pub(crate) fn start_binary(bench: &Bench, binary: &Path) -> Result<Self, Error> {
         let home =
             tempfile::Builder::new().prefix("streamtable-bench-").tempdir_in(&bench.folder)?;
-        let (child, url, start) = launch(&bench.server, &home)?;
+        let (child, url, start) = launch(binary, &home)?;
         let netrc = std::fs::read_to_string(home.path().join(".netrc"))?;
         let mut words = netrc.split_whitespace().skip_while(|word| *word != "password");
         let key = words.nth(1).ok_or("the server stored no key")?.to_owned();
-        Ok(Self { child, home, binary: bench.server.clone(), url, key, start })
+        Ok(Self { child, home, binary: binary.to_owned(), url, key, start })
     }
 
     /// Stops the server, which flushes its rows, and starts another with the same data folder.
@@ -75,6 +80,15 @@ impl Server {
         Ok(answer.into_body().with_config().limit(1 << 30).read_to_vec()?)
     }
 
+    /// Appends rows, as JSON lines, to a table `project/name`.
+    pub(crate) fn post(&self, table: &str, rows: &[u8]) -> Result<(), Error> {
+        ureq::post(format!("{}/api/tables/bench/{table}/rows", self.url))
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("content-type", "application/x-ndjson")
+            .send(rows)?;
+        Ok(())
+    }
+
     pub(crate) fn get(&self, path: &str) -> Result<Response<Body>, Error> {
         let authorization = format!("Bearer {}", self.key);
         let request = ureq::get(format!("{}{path}", self.url));
@@ -94,7 +108,7 @@ impl Drop for Server {
     }
 }
 
-fn launch(binary: &PathBuf, home: &TempDir) -> Result<(Child, String, Duration), Error> {
+fn launch(binary: &Path, home: &TempDir) -> Result<(Child, String, Duration), Error> {
     let start = Instant::now();
     let mut child = Command::new(binary)
         .args(["serve", "--addr", "127.0.0.1:0", "--entity", "bench", "--data"])

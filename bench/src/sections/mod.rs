@@ -9,6 +9,7 @@ mod live;
 mod outage;
 mod peers;
 mod queries;
+mod versions;
 
 use crate::figures::{Cell, Line};
 use crate::{Bench, Error};
@@ -33,6 +34,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     live::SECTION,
     growth::SECTION,
     queries::SECTION,
+    versions::SECTION,
 ];
 
 /// The figures of a section.

@@ -13,7 +13,7 @@ use crate::{Bench, Error, peers};
 const TIMES: usize = 7;
 
 /// The queries: a name, and SQL for the table `t`. `peers/queries.py` runs the same ones.
-const QUERIES: &[(&str, &str)] = &[
+pub(super) const QUERIES: &[(&str, &str)] = &[
     ("count", "select count(*) from t"),
     (
         "filtered top 100",
