@@ -35,6 +35,8 @@ pub struct ServerConfig {
     /// largest query is stopped. Default: three quarters of the memory of the machine or the
     /// control group.
     pub memory_limit: Option<u64>,
+    /// Queries that take longer are logged as warnings, with the start of their text.
+    pub slow_query: Duration,
     /// Limits on requests and connections.
     pub limits: Limits,
     /// Settings of the W&B protocol.
@@ -98,6 +100,7 @@ impl Default for ServerConfig {
             tls: None,
             lost_catalog: LostCatalog::default(),
             memory_limit: None,
+            slow_query: Duration::from_secs(10),
             limits: Limits::default(),
             #[cfg(feature = "wandb")]
             wandb: WandbConfig::default(),

@@ -22,6 +22,7 @@ use crate::api::{self, ApiState};
 use crate::boards::{self, BoardCatalog};
 use crate::config::{ServerConfig, TlsFiles};
 use crate::live::LiveState;
+use crate::metrics::{self, MeteredStore, Metrics, MetricsState, observe};
 use crate::page::{self, PageState};
 use crate::{Catalog, CatalogError, NewKey, Right, health, serve};
 
@@ -308,6 +309,17 @@ async fn verify_files(wandb: streamtable_wandb::Wandb, stopping: CancellationTok
 
 fn router(parts: Parts) -> Router {
     let Parts { config, core, store, files, memory } = parts;
+    let metrics = Metrics::default();
+    let metered = MeteredStore { store, metrics: metrics.clone(), slow_query: config.slow_query };
+    let store: Arc<dyn Store> = Arc::new(metered);
+    let figures = MetricsState {
+        core: core.clone(),
+        metrics: metrics.clone(),
+        store: Arc::clone(&store),
+        files: Arc::clone(&files),
+        memory: Arc::clone(&memory),
+        started: clock::now(),
+    };
     #[cfg(feature = "wandb")]
     let wandb = streamtable_wandb::Wandb::new(
         core.clone(),
@@ -344,12 +356,14 @@ fn router(parts: Parts) -> Router {
     };
     routes
         .merge(health::router(core.clone(), store, files))
+        .merge(metrics::router(figures))
         .merge(access::login_router(login))
         .merge(access::keys_router(core.clone()))
         .merge(api::router(api).layer(from_fn_with_state(core.clone(), end_with_access)))
         .merge(page::router(page))
         .fallback(page::elsewhere)
         .layer(from_fn_with_state(config, guard))
+        .layer(from_fn_with_state(metrics, observe))
 }
 
 fn read_tls(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {

@@ -68,6 +68,19 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::NotFlushed,
+        Self::FileLost,
+        Self::StateDamaged,
+        Self::DeltaLogDamaged,
+        Self::LogDamaged,
+        Self::LogIncomplete,
+        Self::TableLost,
+        Self::Unreadable,
+        Self::MediaLost,
+    ];
+
     /// Returns the kind's name in reports.
     pub fn as_str(self) -> &'static str {
         match self {

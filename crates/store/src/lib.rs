@@ -22,6 +22,7 @@ mod health;
 mod memory;
 mod permits;
 mod query;
+mod stats;
 mod store;
 mod table;
 
@@ -35,5 +36,6 @@ pub use health::{Health, Problem, ProblemKind};
 pub use memory::MemoryCeiling;
 pub use permits::OwnerPermits;
 pub use query::{Rows, SqlQuery};
+pub use stats::{StoreStats, Work};
 pub use store::{Append, Query, Read, Store};
 pub use table::{ColumnInfo, ReadRow, TableInfo, TableSummary, TypeSeen};

@@ -16,7 +16,8 @@ use streamtable_schema::TablePath;
 use tokio::sync::watch;
 
 use crate::{
-    Appended, Batch, Health, ReadRow, Rows, SqlQuery, StoreError, TableInfo, TableSummary,
+    Appended, Batch, Health, ReadRow, Rows, SqlQuery, StoreError, StoreStats, TableInfo,
+    TableSummary,
 };
 
 /// Accepts rows. Called by the endpoints that receive them.
@@ -86,6 +87,11 @@ pub trait Store: Append + Read + Query {
     /// problem.
     async fn health(&self) -> Health;
 
+    /// Returns figures of the store's work, for those who operate it. By default there are none.
+    async fn stats(&self) -> StoreStats {
+        StoreStats::default()
+    }
+
     /// Completes pending work. Later appends fail with [`StoreError::Unavailable`]; closing again
     /// does nothing.
     async fn close(&self) -> Result<(), StoreError>;
@@ -141,6 +147,10 @@ impl<T: Query + ?Sized> Query for Arc<T> {
 impl<T: Store + ?Sized> Store for Arc<T> {
     async fn health(&self) -> Health {
         (**self).health().await
+    }
+
+    async fn stats(&self) -> StoreStats {
+        (**self).stats().await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

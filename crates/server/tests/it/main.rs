@@ -23,6 +23,7 @@ mod http;
 mod kills;
 mod live;
 mod lost_catalog;
+mod metrics;
 #[cfg(feature = "wandb")]
 mod proxy;
 #[cfg(feature = "wandb")]

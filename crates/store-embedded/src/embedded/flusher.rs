@@ -126,7 +126,12 @@ impl Inner {
         let count = tables.len();
         let failures: Vec<String> = futures_util::stream::iter(tables)
             .map(|table| async move {
+                let start = Instant::now();
                 let flushed = table.flush(rotated, keep, release).await;
+                match &flushed {
+                    Ok(()) => self.flushes.add(start),
+                    Err(_) => drop(self.flush_failures.fetch_add(1, Ordering::Relaxed)),
+                }
                 self.flushed.notify_waiters();
                 flushed.err().map(|error| format!("{}: {error}", table.path))
             })

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -30,6 +30,7 @@ use crate::log::{
 };
 use crate::memtable::Memory;
 use crate::query::Engine;
+use crate::tally::Tally;
 
 /// The result of recovery when a store was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,6 +124,8 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
         is_closed: AtomicBool::new(false),
         reading: Semaphore::new(super::MAX_READING as usize),
         builders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+        flushes: Tally::default(),
+        flush_failures: AtomicU64::new(0),
         wake: Notify::new(),
         flushed: Notify::new(),
         _lock: lock,

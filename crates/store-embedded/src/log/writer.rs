@@ -6,14 +6,17 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
+use streamtable_store::Work;
 
 use super::Marker;
 use super::frame::seal;
 use super::segment::{Segment, SegmentId, list};
 use crate::disk::sync_folder;
 use crate::seeded_bug::{Bug, inherited, is_seeded};
+use crate::tally::Tally;
 
 /// The configuration of the log.
 #[derive(Clone, Debug)]
@@ -56,6 +59,7 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     marker: Mutex<Marker>,
+    syncs: Tally,
 }
 
 #[derive(Default)]
@@ -87,6 +91,7 @@ impl Log {
             queue: Mutex::new(Queue::default()),
             wake: Condvar::new(),
             marker: Mutex::new(marker),
+            syncs: Tally::default(),
         });
         let writer = Writer { config, next, sequence, durable: sequence, segment: None };
         let thread = std::thread::Builder::new().name("streamtable-log".to_owned()).spawn({
@@ -117,6 +122,11 @@ impl Log {
     /// Returns the number of bytes that wait to be written.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.shared.queue.lock().bytes
+    }
+
+    /// Returns the syncs so far.
+    pub(crate) fn syncs(&self) -> Work {
+        self.shared.syncs.work()
     }
 
     /// Closes the current file. `then` is called after the outcome of all frames submitted before;
@@ -316,7 +326,9 @@ impl Writer {
         for frame in group.iter().flat_map(|(frames, _)| frames) {
             segment.write(frame)?;
         }
+        let start = Instant::now();
         segment.sync()?;
+        shared.syncs.add(start);
         if is_new {
             let opened = shared.marker.lock().opened(segment.id, first, self.config.segment_bytes);
             if let Err(error) = opened {
