@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    board, completions, demo, export, keys, log, login, open, query, schema, serve, spool, sync,
-    tables, tail, url,
+    backup, board, completions, config, demo, export, keys, log, login, open, query, schema, serve,
+    spool, sync, tables, tail, url,
 };
 
 /// The colours that cargo and many others use. Without a terminal, clap omits them.
@@ -55,6 +55,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     Demo(demo::Demo),
     Serve(serve::Serve),
+    Config(config::Config),
+    Backup(backup::Backup),
     Log(log::Log),
     Query(query::Query),
     Tail(tail::Tail),

@@ -13,16 +13,15 @@ mod output;
 mod progress;
 mod remote;
 mod row_text;
+mod settings;
 mod style;
 mod text;
 mod trouble;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tokio::runtime::Runtime;
 
-use crate::cli::Cli;
 use crate::failure::Failure;
 
 /// With many rows per second, the server spends a fifth of its time in the system allocator. Huge
@@ -32,11 +31,16 @@ use crate::failure::Failure;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Exits the process if the command line is invalid (code 2) or asks for help (code 0).
-    let cli = Cli::parse();
+    let parsed = match settings::parse(std::env::args_os().collect()) {
+        Ok(parsed) => parsed,
+        Err(failure) => {
+            failure.report();
+            return failure.exit_code();
+        }
+    };
     let ended = match Runtime::new() {
         Ok(runtime) => {
-            let ended = runtime.block_on(commands::run(cli));
+            let ended = runtime.block_on(commands::run(parsed));
             // Does not wait for a thread that still blocks on reading a pipe.
             runtime.shutdown_background();
             ended

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use crate::commands::serve::{Signals, bind, init_log};
+use crate::commands::serve::{LogFormat, Signals, bind, init_log};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::progress;
@@ -62,7 +62,7 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 impl Demo {
     /// Logs digits until the row limit or Ctrl-C, then prints a summary.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        init_log();
+        init_log(LogFormat::Text);
         let mut signals = Signals::new().map_err(Failure::failed)?;
         let digits = Digits::read().map_err(Failure::failed)?;
         let temporary = match &self.data {

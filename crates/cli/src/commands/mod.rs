@@ -1,7 +1,9 @@
 //! The commands. Each file contains the arguments and the implementation of one command.
 
+pub(crate) mod backup;
 pub(crate) mod board;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod keys;
@@ -17,15 +19,19 @@ pub(crate) mod tables;
 pub(crate) mod tail;
 pub(crate) mod url;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
 use crate::failure::Failure;
+use crate::settings::Parsed;
 
 /// Runs the command selected on the command line.
-pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+pub(crate) async fn run(parsed: Parsed) -> Result<(), Failure> {
+    let Parsed { cli, settings } = parsed;
     let global = cli.global;
     match cli.command {
         Command::Demo(demo) => demo.run().await,
         Command::Serve(serve) => serve.run().await,
+        Command::Config(config) => config.run(&settings),
+        Command::Backup(backup) => until_interrupted(backup.run()).await,
         Command::Log(log) => log.run(&global).await,
         Command::Query(query) => until_interrupted(query.run(&global)).await,
         Command::Tail(tail) => until_interrupted(tail.run(&global)).await,

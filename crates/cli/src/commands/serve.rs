@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use streamtable_server::{
@@ -33,6 +34,10 @@ Behind a proxy that does TLS: keep listening on 127.0.0.1, and set --public-url 
 the URL of the proxy. If the proxy runs on another machine, set --trusted-proxy to
 its address.
 
+Every option can also be set by an environment variable (--slow-query:
+STREAMTABLE_SERVER_SLOW_QUERY) or in the file of --config (slow-query = \"5s\");
+`streamtable config` shows all settings, and where each comes from.
+
 Ctrl-C or SIGTERM stops the server after running requests have ended; a second one
 stops it at once. Acknowledged rows are safe in both cases. With RUST_LOG=info, the
 server logs more to standard error.";
@@ -41,6 +46,9 @@ server logs more to standard error.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
+    /// File with settings, in TOML: each option's name without dashes in front, and its value
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Folder for all data of the server; created if it does not exist
     #[arg(long, value_name = "DIR", default_value = "streamtable-data")]
     data: PathBuf,
@@ -76,6 +84,12 @@ pub(crate) struct Serve {
     /// quarters of the machine's memory]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     memory_limit: Option<u64>,
+    /// Form of the log on standard error
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    log_format: LogFormat,
+    /// Log queries that take longer than this, such as 500ms, 10s or 2m
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "10s")]
+    slow_query: Duration,
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
@@ -94,6 +108,31 @@ fn parse_size(text: &str) -> Result<u64, String> {
     let size = number.parse::<u64>().ok().zip(factor).and_then(|(n, by)| n.checked_mul(by));
     size.filter(|&size| size > 0)
         .ok_or_else(|| "expected a number and a unit, such as 2GiB".to_owned())
+}
+
+/// Parses a duration: a number and a unit.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let end = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    let (number, unit) = text.split_at(end);
+    let factor = match unit.trim() {
+        "ms" => Some(0.001),
+        "s" => Some(1.0),
+        "m" | "min" => Some(60.0),
+        "h" => Some(3600.0),
+        _ => None,
+    };
+    let seconds = number.parse::<f64>().ok().zip(factor).map(|(number, factor)| number * factor);
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| "expected a number and a unit, such as 500ms, 10s or 2m".to_owned())
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// A JSON object per line, for programs
+    Json,
 }
 
 /// What to do if the catalog is damaged or lost. An intact catalog is not changed.
@@ -128,8 +167,9 @@ fn parse_origin(text: &str) -> Result<String, String> {
 impl Serve {
     /// Serves until a signal arrives and running requests have ended.
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        let log_format = self.log_format;
         let config = self.config();
-        init_log();
+        init_log(log_format);
         let server = bind(config.clone()).await?;
         let own = server.local_url();
         let base = config.public_url.clone().unwrap_or_else(|| own.clone());
@@ -157,6 +197,7 @@ impl Serve {
             tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
             lost_catalog: self.lost_catalog.map(Into::into).unwrap_or_default(),
             memory_limit: self.memory_limit,
+            slow_query: self.slow_query,
             limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
             wandb: WandbConfig { default_entity, ..WandbConfig::default() },
         }
@@ -255,14 +296,17 @@ Ctrl-C stops the server."
 
 /// Logs to standard error: by default warnings and the audit log, otherwise what `RUST_LOG`
 /// selects.
-pub(crate) fn init_log() {
+pub(crate) fn init_log(format: LogFormat) {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,audit=info"));
     let stderr = std::io::stderr();
     let colours = style::has_colours(&stderr) && stderr.is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Fails if a test has already set up a logger.
-    let _ = log.with_ansi(colours).try_init();
+    // Both fail if a test has already set up a logger.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(colours).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
+    };
 }
 
 /// Waits for a signal and forwards it to `stop`; a second signal ends the process.
@@ -328,6 +372,16 @@ mod tests {
         assert_eq!(parse_size("1024"), Ok(1024));
         for wrong in ["", "0", "GiB", "-1", "1.5GiB", "1TB", "99999999999GiB"] {
             assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(parse_time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_time("1.5 s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_time("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "10", "s", "-1s", "1d", "1..2s", "inf s"] {
+            assert!(parse_time(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -10,6 +10,8 @@ fn help() {
         "",
         "demo",
         "serve",
+        "config",
+        "backup",
         "log",
         "query",
         "tail",

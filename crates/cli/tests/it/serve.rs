@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Home, mode};
+use crate::support::{Home, finish, mode};
 
 /// Returns all files and folders below a folder.
 fn below(folder: &Path) -> Vec<PathBuf> {
@@ -71,4 +71,68 @@ fn a_lost_catalog_is_no_first_start() {
     assert!(home.run(&["query", "select a from me.p.t"]).ok().contains('1'));
     server.stop();
     assert_eq!(home.read(".netrc"), netrc);
+}
+
+#[test]
+fn settings_come_from_the_command_line_then_variables_then_the_file() {
+    let home = Home::new();
+    home.write(
+        "s.toml",
+        "addr = \"127.0.0.1:7001\"\nentity = \"of-file\"\nslow-query = \"5s\"\n\
+         allow-host = [\"a.example\", \"b.example\"]\n",
+    );
+    let mut command = home.command(&["config", "--config", "s.toml", "--addr", "127.0.0.1:7003"]);
+    command.env("STREAMTABLE_SERVER_ADDR", "127.0.0.1:7002");
+    command.env("STREAMTABLE_SERVER_ENTITY", "of-variable");
+    let shown = finish(command.spawn().unwrap()).ok();
+    #[track_caller]
+    fn check(shown: &str, line: &str, source: &str) {
+        let found = shown.lines().find(|it| it.starts_with(line));
+        assert!(found.is_some_and(|it| it.ends_with(&format!("# {source}"))), "{line}: {shown}");
+    }
+    check(&shown, "addr = \"127.0.0.1:7003\" ", "command line");
+    check(&shown, "entity = \"of-variable\" ", "STREAMTABLE_SERVER_ENTITY");
+    check(&shown, "slow-query = \"5s\" ", "s.toml");
+    check(&shown, "allow-host = [\"a.example\", \"b.example\"] ", "s.toml");
+    check(&shown, "log-format = \"text\" ", "default");
+
+    // What is shown is a file that gives the same settings.
+    home.write("again.toml", &shown);
+    let again = home.run(&["config", "--config", "again.toml"]).ok();
+    let values = |text: &str| -> Vec<String> {
+        text.lines().map(|it| it.split(" #").next().unwrap_or(it).trim().to_owned()).collect()
+    };
+    assert_eq!(values(&again), values(&shown));
+}
+
+#[test]
+fn wrong_settings_name_their_file() {
+    let home = Home::new();
+    #[track_caller]
+    fn check(home: &Home, text: &str, code: i32, part: &str) {
+        home.write("s.toml", text);
+        let ended = home.run(&["serve", "--config", "s.toml"]);
+        assert_eq!(ended.code, Some(code), "{}", ended.err);
+        assert!(ended.err.contains("s.toml") && ended.err.contains(part), "{}", ended.err);
+    }
+    check(&home, "adress = 1", 1, "unknown setting `adress`");
+    check(&home, "addr = \"nowhere\"", 2, "invalid value 'nowhere' for '--addr");
+    check(&home, "tls-cert = \"a.pem\"", 2, "--tls-key");
+    let missing = home.run(&["serve", "--config", "missing.toml"]);
+    assert!(missing.err.contains("cannot use missing.toml"), "{}", missing.err);
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let mut home = Home::new();
+    let server = home.serve(&["--log-format", "json", "--slow-query", "0s"]);
+    home.pipe(&["log", "me/p/t"], "{\"a\":1}\n").ok();
+    home.run(&["query", "select a from me.p.t"]).ok();
+    let ended = server.stop();
+    let lines: Vec<serde_json::Value> =
+        ended.err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let slow = lines.iter().find(|line| line["target"] == "slow" && line["outcome"] == "complete");
+    let slow = slow.unwrap_or_else(|| panic!("{}", ended.err));
+    assert_eq!((&slow["rows"], &slow["sql"]), (&1.into(), &"select a from me.p.t".into()));
+    assert_eq!(slow["spans"][0]["id"].as_str().map(str::len), Some(32), "{slow}");
 }

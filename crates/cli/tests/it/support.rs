@@ -88,9 +88,9 @@ impl Home {
 
     /// Starts a server, which later commands use.
     pub(crate) fn serve(&mut self, args: &[&str]) -> Server {
-        let fixed = ["serve", "--data", "data"];
+        let data: &[&str] = if args.contains(&"--data") { &[] } else { &["--data", "data"] };
         let addr: &[&str] = if args.contains(&"--addr") { &[] } else { &["--addr", "127.0.0.1:0"] };
-        let mut child = self.command(&[&fixed[..], addr, args].concat()).spawn().unwrap();
+        let mut child = self.command(&[&["serve"], data, addr, args].concat()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
