@@ -53,7 +53,10 @@ impl Principal {
 
     /// Returns the name under which the principal's queries are counted.
     pub fn owner(&self) -> String {
-        format!("key {:?} of {:?}", self.name, self.entity)
+        match &self.entity {
+            Some(entity) => format!("key {:?} of {entity}", self.name),
+            None => format!("key {:?}", self.name),
+        }
     }
 
     /// Returns the entities that the principal may read; `None` for all. For

@@ -6,14 +6,17 @@
 
 mod access;
 mod api;
+mod backup;
 mod boards;
 mod config;
 mod health;
 mod live;
+mod metrics;
 mod page;
 mod serve;
 mod server;
 
+pub use backup::{Backup, back_up};
 pub use config::{Limits, ServerConfig, TlsFiles};
 pub use server::{Server, ServerError};
 pub use streamtable_server_core::{

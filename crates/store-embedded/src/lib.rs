@@ -3,6 +3,7 @@
 //! [`EmbeddedStore`] implements the traits of `streamtable-store`, and [`LocalFiles`] stores files
 //! next to it. This crate knows nothing of HTTP, keys or users.
 
+mod backup;
 mod columns;
 mod copies;
 mod disk;
@@ -21,7 +22,9 @@ mod ranges;
 #[cfg(test)]
 mod schedules;
 mod seeded_bug;
+mod tally;
 
+pub use backup::{Copied, Copier, verify_copy};
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
 pub use local_files::LocalFiles;
 pub use query::row_expression;

@@ -52,13 +52,7 @@ impl Copies {
         folder::make_private(&self.folder)?;
         let beside = self.folder.join("new");
         remove_if_there(&beside)?;
-        make_private_file(&beside)?;
-        if let Err(error) = catalog.execute("VACUUM INTO ?1", [path_text(&beside)?]) {
-            // The disk may be full: do not leave an incomplete copy.
-            remove_if_there(&beside)?;
-            return Err(error.into());
-        }
-        File::open(&beside)?.sync_all()?;
+        copy_into(catalog, &beside)?;
         fs::rename(&beside, self.folder.join(format!("{:06}.db", last + 1)))?;
         folder::sync(&self.folder)?;
         let mut copies = self.list()?;
@@ -166,6 +160,17 @@ impl Copies {
 }
 
 /// Creates an empty file that only its owner can open. SQLite keeps the file's mode.
+/// Copies a catalog to a new file, durably.
+pub(super) fn copy_into(catalog: &Connection, path: &Path) -> Result<(), CatalogError> {
+    make_private_file(path)?;
+    if let Err(error) = catalog.execute("VACUUM INTO ?1", [path_text(path)?]) {
+        // The disk may be full: do not leave an incomplete copy.
+        remove_if_there(path)?;
+        return Err(error.into());
+    }
+    Ok(File::open(path)?.sync_all()?)
+}
+
 pub(super) fn make_private_file(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);

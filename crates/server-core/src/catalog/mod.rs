@@ -128,6 +128,20 @@ impl Catalog {
         })))
     }
 
+    /// Copies the catalog in a file, which a server may use meanwhile, to a new file, durably.
+    ///
+    /// Blocks.
+    pub fn copy(from: &Path, to: &Path) -> Result<(), CatalogError> {
+        check_readable(from)?;
+        // Not read-only: a reader of a write-ahead log takes part in its locks.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let catalog = Connection::open_with_flags(from, flags)?;
+        configure(&catalog)?;
+        copies::copy_into(&catalog, to)?;
+        let copy = Connection::open_with_flags(to, flags)?;
+        check_pages(&copy)
+    }
+
     /// Moves the write-ahead log into the database, and makes the daily copy if it is due. Must be
     /// called every [`MAINTENANCE_INTERVAL`] and at shutdown.
     pub async fn maintain(&self) -> Result<(), CatalogError> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use streamtable_schema::TablePath;
 
+use super::parquet::{FileState, state_of};
 use super::state::{DataFile, StoredState};
 use crate::copies::{Copies, has_copy};
 use crate::disk::{cause, is_absent, named, read_regular};
@@ -200,6 +201,19 @@ pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
     }
     files.sort_by(|a, b| (a.first, b.end, &a.name).cmp(&(b.first, a.end, &b.name)));
     Ok(files)
+}
+
+/// Reads all data files that the states of tables name. Returns those that are missing or damaged.
+pub(crate) fn damaged_files(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut damaged = Vec::new();
+    for folder in table_folders(root).tables {
+        for file in read_state(&folder).state.into_iter().flat_map(|state| state.files) {
+            if !matches!(state_of(&folder, &file)?, FileState::Whole) {
+                damaged.push(folder.join(&file.name));
+            }
+        }
+    }
+    Ok(damaged)
 }
 
 #[cfg(test)]

@@ -21,17 +21,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 use streamtable_schema::TablePath;
-use streamtable_store::{Health, Store, StoreError};
+use streamtable_store::{Health, Store, StoreError, StoreStats};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub use config::StoreConfig;
-pub(crate) use folder::TABLES;
+pub(crate) use folder::{TABLES, damaged_files};
 pub(crate) use parquet::{BLOCK, block_sums};
 pub use recover::Recovery;
 pub(crate) use state::DataFile;
@@ -41,6 +41,7 @@ pub(crate) use table::Snapshot;
 use crate::log::{Log, SegmentId};
 use crate::memtable::Memory;
 use crate::query::Engine;
+use crate::tally::Tally;
 use flusher::Which;
 use state::TableState;
 use table::{OpenSegment, Table};
@@ -105,6 +106,9 @@ struct Inner {
     reading: Semaphore,
     /// A permit for each thread that may admit a large batch; more threads would not be faster.
     builders: Semaphore,
+    /// Flushes of single tables.
+    flushes: Tally,
+    flush_failures: AtomicU64,
     /// Wakes the background task.
     wake: Notify,
     /// Notified when a table was flushed.
@@ -201,6 +205,20 @@ impl Store for EmbeddedStore {
         Health {
             store: self.inner.recovery.problems.clone(),
             tables: tables.filter(|(_, problems)| !problems.is_empty()).collect(),
+        }
+    }
+
+    async fn stats(&self) -> StoreStats {
+        let inner = &self.inner;
+        let folder = inner.config.folder.clone();
+        let free = tokio::task::spawn_blocking(move || fs4::available_space(folder)).await;
+        StoreStats {
+            memtable_bytes: Some(inner.memory.bytes() as u64),
+            log_waiting_bytes: Some(inner.log.waiting_bytes() as u64),
+            log_syncs: Some(inner.log.syncs()),
+            flushes: Some(inner.flushes.work()),
+            flush_failures: Some(inner.flush_failures.load(Ordering::Relaxed)),
+            disk_free_bytes: free.ok().and_then(Result::ok),
         }
     }
 
