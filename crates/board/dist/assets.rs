@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-4df715452b.js",
+        path: "app-246eb2a78d.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"4df715452b261f55db619cbff6649328\"",
+        etag: "\"246eb2a78d3007a1f9eb8bd160f7f7b5\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-bd3c57eb90.css",
+        path: "app-8bfdfa11cc.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"bd3c57eb906763da6c382864ae2e0786\"",
+        etag: "\"8bfdfa11cc43f01484c174f4103649b6\"",
         is_immutable: true,
     },
     Asset {
