@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-246eb2a78d.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"246eb2a78d3007a1f9eb8bd160f7f7b5\"",
-        is_immutable: true,
-    },
-    Asset {
         path: "app-8bfdfa11cc.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"8bfdfa11cc43f01484c174f4103649b6\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "app-c70e8d5344.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"c70e8d53443144c737086103c0228910\"",
         is_immutable: true,
     },
     Asset {
@@ -34,6 +34,20 @@
         brotli: include_bytes!("licences.txt.br"),
         etag: "\"eed72b06cc3f49989e155f99ac7f4bdb\"",
         is_immutable: false,
+    },
+    Asset {
+        path: "runs-bcaf9be54e.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("runs.js.br"),
+        etag: "\"bcaf9be54edd3621cc1bc775b56cf564\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "shared-ac2b7c581f.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("shared.js.br"),
+        etag: "\"ac2b7c581fee67b66d15cf2d62241b1c\"",
+        is_immutable: true,
     },
     Asset {
         path: "viewer-017cc65de1.js",

@@ -8,7 +8,7 @@ import { Toasts } from "./ui/toast";
 import { Board } from "./views/board";
 import { Home } from "./views/home";
 import { Panel } from "./views/panel";
-import { RunsPages } from "./views/runs-pages";
+import { Runs } from "./views/runs-loader";
 
 const start = readStart();
 
@@ -29,7 +29,7 @@ function App() {
     case "panel":
       return <Panel start={start} connection={connection()} />;
     case "runs":
-      return <RunsPages start={start} />;
+      return <Runs start={start} />;
   }
 }
 

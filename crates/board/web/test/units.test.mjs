@@ -688,6 +688,7 @@ test("the columns of runs are config, then summary, the client's own last", () =
   assert.deepEqual(page.fieldColumns(lines), ["config.x.b", "config.x", "summary.loss", "summary.acc", "summary._step"]);
   assert.equal(page.cellText(lines[0], "duration"), "5 s");
   assert.equal(page.cellText(page.lineOf(runOf("a", 0.123456)), "config.x"), "0.123");
+  assert.equal(page.cellText(page.lineOf(runOf("a", { path: "a.png", _type: "image-file" })), "config.x"), "image");
 });
 
 test("durations have their two largest units", () => {
@@ -734,7 +735,8 @@ test("a smoothed curve starts at its first value and forgets it", () => {
 
 test("metrics are the numeric keys of all runs, losses first", () => {
   const keys = (names) => ({ keys: Object.fromEntries(names.map(([name, type]) => [name, { typeCounts: [{ type }] }])) });
-  const all = [keys([["acc", "number"], ["text", "string"], ["_step", "number"], ["ok", "bool"]]), keys([["train/loss", "number"], ["acc", "number"]]), {}];
+  const table = [["t\\.b._type", "string"], ["t\\.b.ncols", "number"], ["t\\.c.ncols", "string"]];
+  const all = [keys([["acc", "number"], ["text", "string"], ["_step", "number"], ["ok", "bool"], ...table]), keys([["train/loss", "number"], ["acc", "number"]]), {}];
   assert.deepEqual(page.orderedMetrics(all.map(page.metricsOf)), ["train/loss", "acc", "ok"]);
 });
 

@@ -72,7 +72,7 @@ function FolderView({ folder, path, first, onOpen }: FolderViewProps) {
       {files.map(([name, file]) => (
         <li key={file.path} class="file">
           <FileName name={name} file={file} onOpen={onOpen} />
-          <small class="number">{formatBytes(file.size)}</small>
+          {(file.href || file.size > 0) && <small class="number">{formatBytes(file.size)}</small>}
           {file.href && (
             <a class="button plain bare" href={file.href} download={name} title="Download" aria-label={`Download ${visible(file.path)}`}>
               <Icon name="download" />

@@ -177,11 +177,12 @@ export async function readMetrics({ entity, project }: Place, runs: string[]): P
   return new Map(runs.map((run, i) => [run, metricsOf(answer.project?.[`r${i}`]?.historyKeys ?? {})]));
 }
 
-/** Returns the numeric keys without the client's own. */
+/** Returns the numeric keys without the client's own, and without the parts of tables and the like. */
 export function metricsOf({ keys = {} }: Keys): Set<string> {
   const isNumber = ({ type }: { type?: string }) => type === "number" || type === "bool";
-  const found = Object.entries(keys).filter(([name, { typeCounts = [] }]) => !name.startsWith("_") && typeCounts.some(isNumber));
-  return new Set(found.map(([name]) => name));
+  const isPart = (name: string) => `${name.replace(/(?<!\\)\.(?:\\.|[^.\\])*$/, "")}._type` in keys;
+  const found = Object.entries(keys).filter(([name, { typeCounts = [] }]) => typeCounts.some(isNumber) && !name.startsWith("_"));
+  return new Set(found.flatMap(([name]) => (isPart(name) ? [] : [name])));
 }
 
 /** Returns the metrics of all runs: losses first, then by name. */

@@ -1,6 +1,6 @@
 // The configuration and the summary of a run: JSON in the dialect of W&B clients, kept as text.
 
-import { cellsOf, itemsOf } from "../json";
+import { cellsOf } from "../json";
 
 /** A value with its way through nested objects, joined by dots, and its JSON text. */
 export interface Field {
@@ -40,19 +40,21 @@ export function summaryOf(json: string | null): Field[] {
   return membersOf(json).filter(({ name }) => name !== "_wandb");
 }
 
-/** Replaces objects by their fields, whose names have dots. Objects that name files stay whole. */
+/** Replaces objects by their fields, whose names have dots. Pictures, histograms and the like stay whole. */
 export function flattened(fields: Field[], depth = MOST_DEPTH): Field[] {
   return fields.flatMap((field) => {
-    if (depth === 0 || !field.json.startsWith("{") || field.json.startsWith('{"_type"')) return [field];
+    if (depth === 0 || !field.json.startsWith("{") || kindOf(field.json) !== null) return [field];
     const inner = membersOf(field.json);
-    if (inner.length === 0 || inner.some(({ name }) => name === "_type")) return [field];
+    if (inner.length === 0) return [field];
     return flattened(inner.map(({ name, json }) => ({ name: `${field.name}.${name}`, json })), depth - 1);
   });
 }
 
-/** Writes members as an object's text. */
-export function objectOf(fields: Field[]): string {
-  return `{${fields.map(({ name, json }) => `${JSON.stringify(name)}:${json}`).join(",")}}`;
+/** Returns the kind of an object that W&B clients made, such as `image-file`; null for other values. */
+export function kindOf(json: string): string | null {
+  if (!json.startsWith("{") || !json.includes('"_type"')) return null;
+  const type = membersOf(json).find(({ name }) => name === "_type");
+  return type ? plain(type.json) : null;
 }
 
 const ODD = new Set(['"NaN"', '"Infinity"', '"-Infinity"']);
@@ -68,5 +70,3 @@ export function numberOf(json: string | undefined): number | null {
 export function plain(json: string): string {
   return json.startsWith('"') ? String(JSON.parse(json)) : json;
 }
-
-export { itemsOf };

@@ -1,7 +1,7 @@
 // Runs as the API of W&B clients describes them.
 
 import { formatNumber } from "../values";
-import { configOf, type Field, flattened, numberOf, plain, summaryOf } from "./json-text";
+import { configOf, type Field, flattened, kindOf, numberOf, plain, summaryOf } from "./json-text";
 
 /** What a list shows of a run. */
 export interface RunSummary {
@@ -129,6 +129,8 @@ export function cellText({ run, cells }: Line, column: string): string {
     default: {
       const json = cells.get(column);
       if (json === undefined || json === "null") return "";
+      const kind = kindOf(json);
+      if (kind !== null) return kind.replace(/-file$/, "");
       const number = numberOf(json);
       return number === null || /^-?\d+$/.test(json) ? plain(json) : formatNumber(number);
     }

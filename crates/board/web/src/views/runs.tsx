@@ -18,7 +18,7 @@ import {
   sorted,
   titleOf,
 } from "../runs/run";
-import { numberOf } from "../runs/json-text";
+import { kindOf, numberOf } from "../runs/json-text";
 import { RunsReader } from "../runs/runs-reader";
 import { putTableState, tableStateInAddress } from "../runs/table-state";
 import { RunState } from "../runs/state";
@@ -95,7 +95,8 @@ function RunsTable({ place, runs, total, go }: RunsTableProps) {
   const fields = useMemo(() => fieldColumns(lines), [lines]);
   const own = OWN_COLUMNS.filter(([id]) => isUsed(id, lines)).map(([id]) => id);
   const all = [...OWN_COLUMNS.map(([id]) => id), ...fields];
-  const first = (part: RegExp) => fields.filter((id) => part.test(id)).slice(0, FEW_FIELDS);
+  const isPlain = (id: string) => lines.some(({ cells }) => cells.has(id) && kindOf(cells.get(id) ?? "") === null);
+  const first = (part: RegExp) => fields.filter((id) => part.test(id) && isPlain(id)).slice(0, FEW_FIELDS);
   const usual = [...own, ...first(/^config\./), ...first(/^summary\.[^_]/)];
   const columns = state.columns === null ? usual : all.filter((id) => state.columns?.includes(id));
   const matching = useMemo(() => sorted(found(lines, state.search), state.order), [lines, state.search, state.order]);
