@@ -51,6 +51,8 @@ before(async () => {
   await odd.run("odd", { displayName: LONG, config: { [HTML]: HTML, [RTL]: RTL, deep: { "a.b": { c: null } } }, tags: [HTML, RTL], notes: HTML });
   await odd.history("odd", numbered(20, (i) => ({ "a/b/c": i, [RTL]: -i, [HTML]: i * i, "a.b": i / 2, [LONG]: 1 })));
   await odd.summary("odd", `{"acc":NaN,"top":Infinity,"big":9007199254740993,"text":${JSON.stringify(HTML)}}`);
+  await odd.run("no-steps");
+  await server.log("me/odd/no-steps", numbered(30, (i) => ({ loss: i, mixed: i % 2 ? i : "text", ok: i > 9, inner: { deep: { "x.y": i } } })));
   await odd.run("empty run", { displayName: RTL });
   await odd.end("empty run");
 });
@@ -102,6 +104,24 @@ test("runs are a table with their states, config and summary, sorted and filtere
   await row("late net").getByText("Running").waitFor();
   await digits.end("late");
   await row("late net").getByText("Finished").waitFor();
+  settled(page);
+  await page.context().close();
+});
+
+test("the page of a project leads to its runs and artifacts, and they lead back", async () => {
+  const page = await browser.open(server, "/me/digits", WIDE);
+  await page.getByRole("link", { name: "Runs" }).click();
+  await page.locator("table.runs").getByRole("link", { name: "baseline net" }).click();
+  await page.waitForURL("**/me/digits/runs/baseline");
+  const trail = page.getByRole("navigation", { name: "Where you are" });
+  assert.deepEqual(await trail.getByRole("listitem").allTextContents(), ["me", "digits", "Runs", "baseline"]);
+  await trail.getByRole("link", { name: "Runs" }).click();
+  await page.locator("table.runs").waitFor();
+  await page.getByRole("navigation", { name: "Parts of the project" }).getByRole("link", { name: "Artifacts" }).click();
+  await page.getByRole("link", { name: "net", exact: true }).click();
+  await page.getByRole("heading", { name: "net:v0" }).waitFor();
+  await trail.getByRole("link", { name: "digits" }).click();
+  await page.waitForURL("**/me/digits");
   settled(page);
   await page.context().close();
 });
@@ -232,6 +252,11 @@ test("runs are compared in charts and in a table of differences", async () => {
   await page.getByTestId("tip").getByText("run baseline net").waitFor();
   await page.getByLabel("Leave out wide net").click();
   await page.getByText("One run has no differences.").waitFor();
+  // Back leads to the table with the same choice.
+  await page.goBack();
+  await page.goBack();
+  await page.getByRole("button", { name: "Compare 2 runs" }).waitFor();
+  assert.ok(await page.getByLabel("Compare wide net").isChecked());
   settled(page);
   await page.context().close();
 });
@@ -295,6 +320,17 @@ test("unusual names and values are texts", async () => {
   await drawn(page);
   const titles = await page.locator(".run-chart h2").allTextContents();
   for (const title of ["a/b/c", "a.b", HTML, LONG]) assert.ok(titles.includes(title), title);
+  // Rows without steps are drawn over their numbers; numbers in nested objects and mixed columns have charts, too.
+  await page.goto(`${server.url}/me/odd/runs/no-steps`);
+  await drawn(page);
+  assert.deepEqual(await page.locator(".run-chart h2").allTextContents(), ["loss", "inner.deep.x.y", "mixed", "ok"]);
+  for (const [metric, value] of [["inner.deep.x.y", "29"], ["mixed", "29"], ["ok", "1"]]) {
+    await page.locator(`[data-metric="${metric}"] [data-drawn]`).waitFor();
+    await page.locator(`[data-metric="${metric}"] .chart`).focus();
+    await page.keyboard.press("ArrowLeft");
+    await page.getByTestId("tip").getByText("Step 29").waitFor();
+    await page.getByTestId("tip").getByText(value, { exact: true }).waitFor();
+  }
   await page.goto(`${server.url}/me/odd/runs/odd/overview`);
   await page.locator(".run-facts dd", { hasText: HTML }).first().waitFor();
   await page.getByText("∞").waitFor();

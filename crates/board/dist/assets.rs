@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-8bfdfa11cc.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"8bfdfa11cc43f01484c174f4103649b6\"",
+        path: "app-091482cf7e.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"091482cf7e412c0a1300e0acc8544f15\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-c70e8d5344.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"c70e8d53443144c737086103c0228910\"",
+        path: "app-9563ea7f11.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"9563ea7f118a3f21246c72b7e0e5de8f\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-bcaf9be54e.js",
+        path: "runs-a465ef5d63.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"bcaf9be54edd3621cc1bc775b56cf564\"",
+        etag: "\"a465ef5d633929a8ff04b2e5d46906af\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-ac2b7c581f.js",
+        path: "shared-8616923673.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"ac2b7c581fee67b66d15cf2d62241b1c\"",
+        etag: "\"8616923673e2e58b1a22370d559476b2\"",
         is_immutable: true,
     },
     Asset {

@@ -726,11 +726,19 @@ test("curves of several runs share an axis", () => {
   assert.deepEqual(page.curvesOf("m", [curve("a", [], [])], style).keys, []);
 });
 
-test("a smoothed curve starts at its first value and forgets it", () => {
-  assert.deepEqual(page.smoothed([4, 4, null, 4], 0.9).map((it) => it && Math.round(it * 1e9) / 1e9), [4, 4, null, 4]);
-  const step = page.smoothed([0, ...Array(200).fill(1)], 0.9);
-  assert.ok(step[1] > 0.5 && step[1] < 0.6 && step.at(-1) > 0.999, `${step[1]} ${step.at(-1)}`);
-  assert.deepEqual(page.smoothed([3, 1], 0), [3, 1]);
+test("a smoothed curve starts at its first value and forgets it, by the distance on the axis", () => {
+  const rounded = (values) => values.map((it) => it && Math.round(it * 1e9) / 1e9);
+  assert.deepEqual(rounded(page.smoothed([0, 1, 2, 3], [4, 4, null, 4], 0.9)), [4, 4, null, 4]);
+  const places = Array.from({ length: 1_001 }, (_, i) => i);
+  const step = places.map((i) => (i === 0 ? 0 : 1));
+  const dense = page.smoothed(places, step, 0.9);
+  assert.ok(dense[1] > 0.5 && dense[1] < 0.6 && dense[200] > 0.99, `${dense[1]} ${dense[200]}`);
+  // A metric with a value at each hundredth place has forgotten the first one at the second.
+  const rare = page.smoothed(places, step.map((it, i) => (i % 100 ? null : it)), 0.9);
+  assert.ok(rare[0] === 0 && rare[50] === null && rare[100] > 0.99, `${rare[100]}`);
+  assert.deepEqual(page.smoothed([0, 1], [3, 1], 0), [3, 1]);
+  assert.deepEqual(page.smoothed([7], [3], 0.5), [3]);
+  assert.deepEqual(page.smoothed([], [], 0.5), []);
 });
 
 test("metrics are the numeric keys of all runs, losses first", () => {
@@ -771,9 +779,9 @@ test("files are in the folders that their paths name", () => {
 test("an address has how the table of runs is looked at", () => {
   const before = location.href;
   for (const state of [
-    { search: "", order: { column: "created", isDown: true }, columns: null, page: 0 },
-    { search: "a & b", order: { column: "summary.train/loss", isDown: false }, columns: [], page: 3 },
-    { search: "", order: { column: "config.-x", isDown: true }, columns: ["config.a", "état"], page: 0 },
+    { search: "", order: { column: "created", isDown: true }, columns: null, page: 0, chosen: [] },
+    { search: "a & b", order: { column: "summary.train/loss", isDown: false }, columns: [], page: 3, chosen: ["r&1", "é"] },
+    { search: "", order: { column: "config.-x", isDown: true }, columns: ["config.a", "état"], page: 0, chosen: [] },
   ]) {
     page.putTableState(state);
     assert.deepEqual(page.tableStateInAddress(), state);

@@ -1,5 +1,5 @@
-//! Web pages: the board's page for tables, boards and lists of them; small pages for errors; the
-//! login form.
+//! Web pages: the board's page for tables, boards and lists of them, and for runs and artifacts of
+//! W&B clients; small pages for errors; the login form.
 
 mod app;
 mod html;

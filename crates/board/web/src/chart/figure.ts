@@ -96,7 +96,7 @@ export function figureOf(
     isConfusion,
     isLog: raw.curves ? raw.curves.isLog : kind === "lines" && isWide(data.series),
     mean: kind === "lines" && data.series.length === 1 && !raw.curves ? rollingMean(data.series[0]?.values ?? []) : null,
-    smoothed: smoothing > 0 ? data.series.map(({ values }) => smoothed(values, smoothing)) : null,
+    smoothed: smoothing > 0 ? data.series.map(({ values }) => smoothed(times, values, smoothing)) : null,
     units: data.series.map((it) => unitOfSeries(it, config)),
   };
   return isConfusion ? squared(figure) : figure;

@@ -25,13 +25,24 @@ export function curvesOf(metric: string, curves: Curve[], style: CurveStyle): Ch
   return { keys: places.map((x) => [x]), series, rows: places.length, every: 1, curves: style };
 }
 
-/** Returns the exponential moving average of values: the first value has no head start. */
-export function smoothed(values: (number | null)[], weight: number): (number | null)[] {
-  let [mean, sum] = [0, 0];
-  return values.map((value) => {
+/** How many steps of smoothing an axis has: points that are far apart are hardly smoothed. */
+const AXIS_LENGTH = 1_000;
+
+/**
+ * Returns the exponential moving average of values at places on an axis. How much a value forgets of those before it
+ * follows its distance from them, so that a metric that is logged rarely is not smoothed more than one that is logged
+ * often. The first value has no head start.
+ */
+export function smoothed(places: number[], values: (number | null)[], smoothing: number): (number | null)[] {
+  const length = (places.at(-1) ?? 0) - (places[0] ?? 0) || 1;
+  const weight = Math.sqrt(smoothing);
+  let [sum, count] = [0, 0];
+  let before = places[0] ?? 0;
+  return values.map((value, i) => {
     if (value === null) return null;
-    mean = mean * weight + value * (1 - weight);
-    sum = sum * weight + (1 - weight);
-    return mean / sum;
+    const place = places[i] ?? before;
+    const kept = weight ** (((place - before) / length) * AXIS_LENGTH);
+    [sum, count, before] = [sum * kept + value, count * kept + 1, place];
+    return sum / count;
   });
 }

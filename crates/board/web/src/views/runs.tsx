@@ -85,13 +85,14 @@ interface RunsTableProps extends RunsPageProps {
 function RunsTable({ place, runs, total, go }: RunsTableProps) {
   const lines = useLines(runs);
   const [state, setState] = useState(tableStateInAddress);
-  const [chosen, setChosen] = useState<string[]>([]);
   const [asks, setAsks] = useState(false);
   const change = (changes: Partial<typeof state>) => {
     const next = { ...state, page: 0, ...changes };
     putTableState(next);
     setState(next);
   };
+  const { chosen } = state;
+  const setChosen = (chosen: string[]) => change({ chosen, page: state.page });
   const fields = useMemo(() => fieldColumns(lines), [lines]);
   const own = OWN_COLUMNS.filter(([id]) => isUsed(id, lines)).map(([id]) => id);
   const all = [...OWN_COLUMNS.map(([id]) => id), ...fields];
@@ -103,7 +104,7 @@ function RunsTable({ place, runs, total, go }: RunsTableProps) {
   const pages = Math.max(1, Math.ceil(matching.length / PAGE));
   const page = Math.min(state.page, pages - 1);
   const shown = matching.slice(page * PAGE, (page + 1) * PAGE);
-  const toggle = (run: string) => setChosen((now) => (now.includes(run) ? now.filter((it) => it !== run) : [...now, run]));
+  const toggle = (run: string) => setChosen(chosen.includes(run) ? chosen.filter((it) => it !== run) : [...chosen, run]);
   const order = (column: string) => change({ order: nextOrder(state.order, column) });
   const isTooMany = chosen.length > MOST_COMPARED;
   return (
