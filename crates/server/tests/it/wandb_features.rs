@@ -212,6 +212,38 @@ async fn addresses_that_clients_print_have_pages() {
 }
 
 #[tokio::test]
+async fn run_addresses_of_tables_without_a_run_lead_to_the_table() {
+    let server = Running::start().await;
+    server.append("me/p/plain", r#"{"n":7}"#).await;
+    server.append("me/p/run", r#"{"n":7}"#).await;
+    server.make_run("me", "p", "run").await;
+    for (path, status) in [
+        ("/me/p/runs/plain", 307),
+        ("/me/p/runs/plain/files", 307),
+        ("/me/p/runs/run", 200),
+        ("/me/p/runs/nothing", 200),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        let is_table = answer.header("location").starts_with("/?exp=");
+        assert_eq!(is_table, status == 307, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn table_names_of_runs_are_known() {
+    let server = Running::start().await;
+    // Names of runs may be longer than those of tables.
+    for (run, is_same) in [("r".to_owned(), true), ("r".repeat(200), false)] {
+        server.make_run("me", "p", &run).await;
+        let table = run_field(&server, &run, "tableName").await;
+        let table = table.as_str().unwrap();
+        assert_eq!(table == run, is_same, "{table}");
+        assert!(run.starts_with(&table[..1]) && table.len() <= 128, "{table}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_runs_ask_for_a_key_and_hide_other_entities() {
     let server = Running::start().await;
     let key = server.catalog().add_key("k", Some("theirs"), Right::Read).await.unwrap().secret;
