@@ -66,8 +66,10 @@ async function drawn(page) {
 }
 
 async function isNotWider(page, what) {
-  const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.equal(wider, 0, what);
+  const wider = await page.evaluate(() =>
+    ["html", "main"].map((name) => document.querySelector(name)).map((it) => it.scrollWidth - it.clientWidth),
+  );
+  assert.deepEqual(wider, [0, 0], what);
 }
 
 test("runs are a table with their states, config and summary, sorted and filtered", async () => {
@@ -335,7 +337,21 @@ test("unusual names and values are texts", async () => {
   await page.locator(".run-facts dd", { hasText: HTML }).first().waitFor();
   await page.getByText("∞").waitFor();
   assert.equal(await page.locator("img[src=x]").count(), 0);
-  await isNotWider(page, "overview");
+  settled(page);
+  await page.context().close();
+});
+
+test("long names do not widen the page of a phone", async () => {
+  const [type, name] = [`type ${"t".repeat(100)}`, "a".repeat(100)];
+  await odd.artifact("odd", type, name, { [`${"p".repeat(120)}.csv`]: "1" }, { aliases: ["l".repeat(80)], description: LONG });
+  await server.upload("me/odd/odd", `${"d".repeat(100)}/${"f".repeat(100)}.txt`, "text");
+  await odd.output("odd", [`${LONG}${LONG}\n`]);
+  const page = await browser.open(server, "/me/odd/runs", PHONE);
+  for (const path of ["runs", "runs/odd", "runs/odd/overview", "runs/odd/logs", "runs/odd/files", "runs/odd/artifacts", "runs?compare=odd", "artifacts", `artifacts/${encodeURIComponent(type)}/${name}/v0`]) {
+    await page.goto(`${server.url}/me/odd/${path}`);
+    await page.locator("main :is(table, dl, pre, .run-chart, .file)").first().waitFor();
+    await isNotWider(page, path);
+  }
   settled(page);
   await page.context().close();
 });

@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-091482cf7e.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"091482cf7e412c0a1300e0acc8544f15\"",
+        path: "app-06aa908375.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"06aa9083758680df32748cf501e231ad\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-9563ea7f11.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"9563ea7f118a3f21246c72b7e0e5de8f\"",
+        path: "app-c2251eadf2.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"c2251eadf282e2f915e2e43e1e76a05f\"",
         is_immutable: true,
     },
     Asset {
@@ -36,10 +36,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-a465ef5d63.js",
+        path: "runs-5ba2f18329.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"a465ef5d633929a8ff04b2e5d46906af\"",
+        etag: "\"5ba2f18329f664c316390d70aa38ec80\"",
         is_immutable: true,
     },
     Asset {

@@ -11,6 +11,9 @@ const MOST_METRICS = 32;
 /** The time between two reads of an active run. */
 const READ_MS = 5_000;
 
+/** The pause after a read is at least this many times as long as the read. */
+const BUSY_SHARE = 4;
+
 /** Charts that appear together are read together. */
 const GATHER_MS = 30;
 
@@ -42,6 +45,7 @@ export class Histories {
   readonly #timer: number;
   #reading = Promise.resolve();
   #isBusy = false;
+  #restUntil = 0;
   #isClosed = false;
 
   /** Reads the part of the axis in `span`; all of it if that is null. */
@@ -52,7 +56,8 @@ export class Histories {
     private readonly events: HistoryEvents,
   ) {
     this.#timer = setInterval(() => {
-      if (!document.hidden && !this.#isBusy && this.#active.size > 0) this.#read([...this.#active]);
+      const rests = this.#isBusy || performance.now() < this.#restUntil;
+      if (!document.hidden && !rests && this.#active.size > 0) this.#read([...this.#active]);
     }, READ_MS);
   }
 
@@ -100,10 +105,12 @@ export class Histories {
     this.#reading = this.#reading.then(async () => {
       if (this.#isClosed) return;
       this.#isBusy = true;
+      const start = performance.now();
       await this.#readAll(again).catch((error: Error) => {
         if (!this.#isClosed) this.events.onError(error);
       });
       this.#isBusy = false;
+      this.#restUntil = performance.now() + BUSY_SHARE * (performance.now() - start);
     });
   }
 

@@ -153,7 +153,7 @@ export interface Order {
   isDown: boolean;
 }
 
-const texts = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 /** Sorts lines: numbers before texts; those without a value, or with NaN, are last in both directions. */
 export function sorted(lines: Line[], { column, isDown }: Order): Line[] {
@@ -170,7 +170,7 @@ export function sorted(lines: Line[], { column, isDown }: Order): Line[] {
 function compared(a: number | string, b: number | string): number {
   if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-  return texts.compare(String(a), String(b));
+  return collator.compare(String(a), String(b));
 }
 
 /** Returns the lines in which each word of a search occurs: in a cell, or as `column=value`. */
@@ -179,8 +179,19 @@ export function found(lines: Line[], search: string): Line[] {
   if (words.length === 0) return lines;
   return lines.filter((line) => {
     const own = ["name", ...OWN_COLUMNS.map(([id]) => id)].map((id) => `${id}=${cellText(line, id)}`);
-    const fields = [...line.cells].map(([id, json]) => `${id}=${plain(json)}`);
-    const text = [line.run.name, line.run.notes ?? "", ...own, ...fields].join("\n").toLowerCase();
-    return words.every((word) => text.includes(word));
+    const text = [line.run.name, line.run.notes ?? "", ...own].join("\n").toLowerCase();
+    return words.every((word) => text.includes(word) || textOf(line.cells).includes(word));
   });
+}
+
+/** The texts by which cells are found; they are made once. */
+const texts = new WeakMap<Line["cells"], string>();
+
+function textOf(cells: Line["cells"]): string {
+  let text = texts.get(cells);
+  if (text === undefined) {
+    text = [...cells].map(([id, json]) => `${id}=${plain(json)}`).join("\n").toLowerCase();
+    texts.set(cells, text);
+  }
+  return text;
 }

@@ -10,6 +10,7 @@ import { usePolled } from "../runs/use-polled";
 import { clipped } from "../ui/names";
 import { Loading, State } from "../ui/state";
 import { visible } from "../values";
+import { LONGEST_CELL, LONGEST_TITLE } from "./runs";
 
 /** The time between two reads of active runs. */
 const READ_MS = 3_000;
@@ -131,10 +132,10 @@ function Row({ id, lines, isEqual }: { id: string; lines: Line[]; isEqual: boole
         <small>{part}</small> <bdi>{clipped(name)}</bdi>
       </th>
       {lines.map((line) => {
-        const text = visible(cellText(line, id));
+        const text = visible(cellText(line, id).slice(0, LONGEST_TITLE));
         return (
-          <td key={line.run.name} title={text.slice(0, 1_000)}>
-            {text === "" ? <span class="muted">–</span> : <bdi>{text.slice(0, 200)}</bdi>}
+          <td key={line.run.name} title={text}>
+            {text === "" ? <span class="muted">–</span> : <bdi>{text.slice(0, LONGEST_CELL)}</bdi>}
           </td>
         );
       })}

@@ -41,6 +41,10 @@ const PAGE = 100;
 /** How many columns of config, and of summary, are shown before columns are chosen. */
 const FEW_FIELDS = 15;
 
+/** How many characters of a value a cell, and its title, have at most. */
+export const LONGEST_CELL = 200;
+export const LONGEST_TITLE = 1_000;
+
 interface RunsPageProps {
   place: Place;
   go(href: string): void;
@@ -293,11 +297,11 @@ function Cell({ line, column }: { line: Line; column: string }) {
         </td>
       );
     default: {
-      const text = visible(cellText(line, column));
+      const text = visible(cellText(line, column).slice(0, LONGEST_TITLE));
       const isNumber = numberOf(line.cells.get(column)) !== null;
       return (
-        <td class={isNumber ? "number" : ""} title={isNumber ? line.cells.get(column) : text.slice(0, 1_000)}>
-          <bdi>{text.slice(0, 200)}</bdi>
+        <td class={isNumber ? "number" : ""} title={isNumber ? line.cells.get(column) : text}>
+          <bdi>{text.slice(0, LONGEST_CELL)}</bdi>
         </td>
       );
     }
