@@ -35,6 +35,7 @@ before(async () => {
     await digits.summary(name, { loss: 0.5 / rate, accuracy: 1 - 0.1 / rate, best: { epoch: 10 * rate }, _runtime: 12 });
     await digits.output(name, numbered(1_200, (i) => `2026-03-01T10:00:${String(i % 60).padStart(2, "0")}.000000 epoch ${i} \u001b[32mdone\u001b[0m\n`));
   }
+  await digits.machine("wide", numbered(20, (i) => ({ "system.cpu": 40 + i, "system.memory_percent": 10, _timestamp: 1_772_359_200 + 15 * i })));
   await digits.output("broken", [`ERROR 2026-03-01T11:00:00.000000 Traceback ${HTML}\n`], 1_200);
   await server.upload("me/digits/baseline", "media/images/sample.png", PNG);
   await server.upload("me/digits/baseline", "config/params.yaml", `lr: 0.03\n# ${HTML}\n`);
@@ -234,6 +235,17 @@ test("a run's console output is followed while it is active", async () => {
   await page.context().close();
 });
 
+test("the metrics of a run's machine are charts over time", async () => {
+  const page = await browser.open(server, "/me/digits/runs/wide/system", WIDE);
+  await page.locator("[data-metric=cpu] [data-drawn]").waitFor();
+  assert.deepEqual(await page.locator(".run-chart h2").allTextContents(), ["cpu", "memory_percent"]);
+  await page.locator("[data-metric=cpu] .chart").focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.getByTestId("tip").getByText("59", { exact: true }).waitFor();
+  settled(page);
+  await page.context().close();
+});
+
 test("runs are compared in charts and in a table of differences", async () => {
   const page = await browser.open(server, "/me/digits/runs#search=net", WIDE);
   for (const name of ["baseline net", "wide net"]) await page.getByLabel(`Compare ${name}`).check();
@@ -298,6 +310,7 @@ test("what is empty says so, and what does not exist, too", async () => {
     ["odd/runs/empty%20run/logs", "No console output"],
     ["odd/runs/empty%20run/files", "No files"],
     ["odd/runs/empty%20run/artifacts", "No artifacts"],
+    ["odd/runs/empty%20run/system", "No system metrics"],
   ]) {
     await page.goto(`${server.url}/me/${path}`);
     await page.getByRole("heading", { name: text }).waitFor();
@@ -360,6 +373,7 @@ const PAGES = {
   runs: ["/me/digits/runs", (page) => page.getByText("baseline net").waitFor()],
   run: ["/me/digits/runs/baseline", drawn],
   overview: ["/me/digits/runs/baseline/overview", (page) => page.getByText("train.py --lr 0.03").waitFor()],
+  system: ["/me/digits/runs/wide/system", drawn],
   console: ["/me/digits/runs/broken/logs", (page) => page.getByText("Traceback").waitFor()],
   files: ["/me/digits/runs/baseline/files", (page) => page.getByText("model.bin").waitFor()],
   "run-artifacts": ["/me/digits/runs/wide/artifacts", (page) => page.getByText("Used: 1 artifact").waitFor()],
@@ -374,17 +388,19 @@ if (process.env.ALL_SCREENS) {
   Object.assign(SCREENS, { "wide-dark": [{ ...WIDE, colorScheme: "dark" }, []], tablet: [TABLET, []], phone: [PHONE, []] });
 }
 
-for (const [name, [options, checked]] of Object.entries(SCREENS)) {
-  test(`the pages satisfy WCAG AA and fit the screen: ${name}`, async () => {
-    const page = await browser.open(server, "/me/digits/runs", options);
-    for (const [kind, [path, reach]] of Object.entries(PAGES)) {
-      await page.goto(server.url + path);
-      await reach(page);
-      if (checked.includes(kind)) assert.deepEqual(await violations(page), [], kind);
-      await isNotWider(page, kind);
-      await screenshot(page, `runs-${kind}-${name}`);
-    }
-    settled(page);
-    await page.context().close();
-  });
+test("the pages satisfy WCAG AA and fit the screen, wide and narrow, light and dark", async () => {
+  await Promise.all(Object.entries(SCREENS).map(([name, [options, checked]]) => looksRight(name, options, checked)));
+});
+
+async function looksRight(name, options, checked) {
+  const page = await browser.open(server, "/me/digits/runs", options);
+  for (const [kind, [path, reach]] of Object.entries(PAGES)) {
+    await page.goto(server.url + path);
+    await reach(page);
+    if (checked.includes(kind)) assert.deepEqual(await violations(page), [], `${kind} ${name}`);
+    await isNotWider(page, `${kind} ${name}`);
+    await screenshot(page, `runs-${kind}-${name}`);
+  }
+  settled(page);
+  await page.context().close();
 }

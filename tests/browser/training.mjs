@@ -46,6 +46,11 @@ export class Training {
     await this.stream(run, { "output.log": { from, lines } });
   }
 
+  /** Posts metrics of the machine, as objects. */
+  async machine(run, events) {
+    await this.stream(run, { "wandb-events.jsonl": { lines: events.map((event) => JSON.stringify(event)) } });
+  }
+
   async end(run, exitcode = 0) {
     await this.stream(run, {}, { complete: true, exitcode });
   }

@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-c2251eadf2.js",
+        path: "app-74e14c5b0c.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"c2251eadf282e2f915e2e43e1e76a05f\"",
+        etag: "\"74e14c5b0c5c2af5384f89217bd95de9\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-5ba2f18329.js",
+        path: "runs-cd058ce353.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"5ba2f18329f664c316390d70aa38ec80\"",
+        etag: "\"cd058ce3533a4df9dd9cfd3e14b1d71d\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-8616923673.js",
+        path: "shared-6d101e6ee0.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"8616923673e2e58b1a22370d559476b2\"",
+        etag: "\"6d101e6ee0a51aeea106fef1c3fe9d69\"",
         is_immutable: true,
     },
     Asset {

@@ -40,6 +40,7 @@ const contents = `
   export { curvesOf, smoothed } from "./src/runs/curves";
   export { folderOf } from "./src/runs/folder";
   export { curvesQuery, niceWidth } from "./src/runs/curve-sql";
+  export { machineCurves } from "./src/runs/machine";
   export { metricsOf, orderedMetrics } from "./src/runs/histories";
   export { configOf, flattened, membersOf, strict, summaryOf } from "./src/runs/json-text";
   export { cellText, fieldColumns, formatDuration, found, lineOf, sorted } from "./src/runs/run";
@@ -609,6 +610,7 @@ test("addresses of W&B lead to their pages", () => {
   check("/me/p/runs/r%201", run("charts"));
   check("/me/p/runs/r%201/workspace", run("charts"));
   check("/me/p/runs/r%201/overview", run("overview"));
+  check("/me/p/runs/r%201/system", run("system"));
   check("/me/p/runs/r%201/logs", run("logs"));
   check("/me/p/runs/r%201/files", run("files"));
   check("/me/p/runs/r%201/files/media/a%2Fb.png", run("files", "media/a/b.png"));
@@ -767,6 +769,14 @@ test("curves have at most a thousand parts of a round width", () => {
   for (const [from, to, width] of [[0, 0, 1], [0, 1_000, 1], [0, 1_001, 2], [0, 2_001, 5], [0, 1e6, 1_000], [0, 1e6 + 1, 2_000], [Infinity, -Infinity, 1]]) {
     assert.equal(page.niceWidth(from, to), width, `${from} ${to}`);
   }
+});
+
+test("the metrics of a machine are curves over time", () => {
+  const lines = ['{"system.cpu":1.5,"_timestamp":10,"_runtime":1}', "broken", '{"system.cpu":NaN,"system.gpu.0.temp":40,"_timestamp":11}', '{"system.cpu":2}'];
+  assert.deepEqual([...page.machineCurves(lines)], [
+    ["cpu", { x: [10_000], y: [1.5] }],
+    ["gpu.0.temp", { x: [11_000], y: [40] }],
+  ]);
 });
 
 test("files are in the folders that their paths name", () => {

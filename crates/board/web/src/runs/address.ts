@@ -8,7 +8,7 @@ export type Page =
   | { page: "artifacts" }
   | { page: "artifact"; type: string; name: string; version: string };
 
-export type Tab = "charts" | "overview" | "logs" | "files" | "artifacts";
+export type Tab = "charts" | "overview" | "logs" | "files" | "artifacts" | "system";
 
 /** The tabs of a run's page with their titles, in order. */
 export const TABS: [Tab, string][] = [
@@ -17,10 +17,11 @@ export const TABS: [Tab, string][] = [
   ["logs", "Console"],
   ["files", "Files"],
   ["artifacts", "Artifacts"],
+  ["system", "System"],
 ];
 
 /** The parts of W&B's addresses that have another name here. */
-const OTHER_TABS: Record<string, Tab> = { workspace: "charts", system: "charts", code: "files", log: "logs" };
+const OTHER_TABS: Record<string, Tab> = { workspace: "charts", code: "files", log: "logs" };
 
 /** Reads the page from an address, `/{entity}/{project}/runs/…` or `/{entity}/{project}/artifacts/…`. */
 export function pageOf(pathname: string, search = ""): Page {

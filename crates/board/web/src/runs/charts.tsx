@@ -1,15 +1,15 @@
 // The charts of one or several runs: one chart per metric, one line per run.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ChartView } from "../chart/chart-view";
 import { useSeen } from "../chart/use-seen";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icon";
 import { Loading, State } from "../ui/state";
-import { formatCount, plural, visible } from "../values";
+import { formatCount, plural } from "../values";
 import type { Place } from "./address";
 import type { Axis, Span } from "./curve-sql";
 import { Histories, metricText, orderedMetrics, readMetrics } from "./histories";
+import { CurveChart } from "./curve-chart";
 import { curvesOf } from "./curves";
 import { formatDuration, isActive } from "./run";
 import { usePolled } from "./use-polled";
@@ -185,31 +185,5 @@ function MetricChart({ metric, runs, histories, version, axis, smoothing, isLog,
     const curves = runs.map(({ title }, i) => ({ name: title, points: read[i] ?? { x: [], y: [] } }));
     return curvesOf(metricText(metric), curves, { smoothing, isLog });
   }, [version, smoothing, isLog, runs.map(({ title }) => title).join("\n")]);
-  const title = metricText(metric);
-  const name = axis === "step" ? "Step" : "timestamp";
-  const config = { columns: [title], group_by: [name], ...(runs.length > 1 && { split_by: ["run"] }) };
-  const groups = useMemo(() => ({ names: [name], cuts: {}, shapes: new Map() }), [name]);
-  return (
-    <section class="run-chart" ref={host} data-metric={title}>
-      <h2 title={visible(title)}>
-        <bdi>{visible(title)}</bdi>
-      </h2>
-      <div class="run-chart-body">
-        <ChartView
-          title={title}
-          kind="lines"
-          config={config}
-          data={data}
-          groups={groups}
-          extent={extent}
-          connection={null}
-          table=""
-          media={null}
-          rowsOf={() => null}
-          onZoom={onZoom}
-        />
-        {data?.rows === 0 && <p class="panel-note">No numbers over {axis === "step" ? "steps" : "time"}.</p>}
-      </div>
-    </section>
-  );
+  return <CurveChart host={host} title={metricText(metric)} axis={axis} data={data} extent={extent} onZoom={onZoom} />;
 }

@@ -12,6 +12,7 @@ import { Overview } from "../runs/overview";
 import { type RunDetails, readFiles, readRun } from "../runs/run-details";
 import { durationOf, formatDuration, instantOf, isActive, titleOf } from "../runs/run";
 import { RunState } from "../runs/state";
+import { System } from "../runs/system";
 import { usePolled } from "../runs/use-polled";
 import type { RunsStart } from "../start";
 import { Icon } from "../ui/icon";
@@ -127,6 +128,8 @@ function TabContent({ place, run, tab, file }: { place: Place; run: RunDetails; 
       return <RunFiles place={place} run={run} first={file} />;
     case "artifacts":
       return <ArtifactsOfRun place={place} run={run} />;
+    case "system":
+      return <System place={place} run={run.name} isActive={isActive(run)} />;
   }
 }
 
