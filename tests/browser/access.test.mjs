@@ -1,17 +1,14 @@
 // Pages and dialogs against the rules of WCAG 2.2 AA, in both themes, and their parts on a phone.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { before } from "node:test";
 
+import { violations } from "./axe.mjs";
 import { gridOf, openRow, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, server, testsWithin } from "./setup.mjs";
 
 const test = testsWithin(120_000);
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
 before(async () => {
   const rows = Array.from({ length: 120 }, (_, i) => ({
@@ -24,15 +21,6 @@ before(async () => {
   const made = await server.ask("GET", "/api/tables/me/access/t/board?template=overview");
   assert.ok((await server.ask("PUT", "/api/boards/me/access/b", await made.text())).ok);
 });
-
-/** Returns the rules that a page violates, with the first element of each. */
-async function violations(page) {
-  await page.evaluate(axe);
-  return page.evaluate(async (RULES) => {
-    const { violations } = await axe.run(document, { runOnly: { type: "tag", values: RULES } });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes[0].target.flat().join(" ")} ${nodes[0].failureSummary.split("\n")[1]?.trim()}`);
-  }, RULES);
-}
 
 const STATES = {
   home: ["/", (page) => page.getByRole("link", { name: "t", exact: true }).waitFor()],

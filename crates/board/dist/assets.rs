@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-4df715452b.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"4df715452b261f55db619cbff6649328\"",
+        path: "app-06aa908375.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"06aa9083758680df32748cf501e231ad\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-bd3c57eb90.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"bd3c57eb906763da6c382864ae2e0786\"",
+        path: "app-74e14c5b0c.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"74e14c5b0c5c2af5384f89217bd95de9\"",
         is_immutable: true,
     },
     Asset {
@@ -34,6 +34,20 @@
         brotli: include_bytes!("licences.txt.br"),
         etag: "\"eed72b06cc3f49989e155f99ac7f4bdb\"",
         is_immutable: false,
+    },
+    Asset {
+        path: "runs-cd058ce353.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("runs.js.br"),
+        etag: "\"cd058ce3533a4df9dd9cfd3e14b1d71d\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "shared-6d101e6ee0.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("shared.js.br"),
+        etag: "\"6d101e6ee0a51aeea106fef1c3fe9d69\"",
+        is_immutable: true,
     },
     Asset {
         path: "viewer-017cc65de1.js",

@@ -91,7 +91,7 @@ mod tests {
         let shell = shell("t", "{}");
         let mut named =
             shell.split("/assets/").skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
-        assert_eq!(named.clone().count(), 3);
+        assert_eq!(named.clone().count(), 4);
         // The login page, which is not built with the board, names the icon, so it has no hash.
         let is_kept = |path| asset(path).is_some_and(|it| it.is_immutable || path == "icon.svg");
         assert!(named.all(is_kept), "{shell}");
@@ -107,8 +107,8 @@ mod tests {
             };
             assets().iter().filter(is_wanted).map(|asset| asset.brotli.len()).sum()
         };
-        let shell = sum(&["app", "icon"]);
-        let grid = sum(&["app", "icon", "viewer", "viewer-glue"]);
+        let shell = sum(&["app", "shared", "icon"]);
+        let grid = sum(&["app", "shared", "icon", "viewer", "viewer-glue"]);
         assert!((1..100_000).contains(&shell), "{shell}");
         assert!((1_000_000..2_000_000).contains(&grid), "{grid}");
     }
@@ -117,9 +117,11 @@ mod tests {
     fn scripts_need_no_eval() {
         // Perspective's generated code has a fallback for finding the global object that current
         // browsers never reach.
-        let app =
-            assets().iter().find(|it| it.path.starts_with("app-") && it.path.ends_with(".js"));
-        let script = String::from_utf8(app.unwrap().plain()).unwrap();
-        assert!(!script.contains("new Function") && !script.contains("eval("));
+        for part in ["app-", "shared-", "runs-"] {
+            let is_part = |it: &&Asset| it.path.starts_with(part) && it.path.ends_with(".js");
+            let script = assets().iter().find(is_part).unwrap().plain();
+            let script = String::from_utf8(script).unwrap();
+            assert!(!script.contains("new Function") && !script.contains("eval("), "{part}");
+        }
     }
 }

@@ -40,6 +40,11 @@ function add(name, content, { hashed = true } = {}) {
 }
 
 async function bundle(options) {
+  return (await outputs(options))[0].text;
+}
+
+/** Bundles entry points, and what they share; returns the files. */
+async function outputs(options) {
   const result = await esbuild.build({
     absWorkingDir: WEB,
     bundle: true,
@@ -53,7 +58,27 @@ async function bundle(options) {
     write: false,
     ...options,
   });
-  return result.outputFiles[0].text;
+  return result.outputFiles;
+}
+
+/** The parts of the page's script by their names in the bundle, those that others import first. */
+const PARTS = { "chunk.js": "shared.js", "runs-pages.js": "runs.js", "app.js": "app.js" };
+
+/** Adds the page's script in parts: the pages of runs are loaded by those who open them. Returns the parts' addresses. */
+async function addScript(options) {
+  const entryPoints = { app: "src/main.tsx" };
+  const found = await outputs({ ...options, entryPoints, splitting: true, outdir: "out", chunkNames: "[name]" });
+  const texts = new Map(found.map(({ path, text }) => [basename(path), text]));
+  const addresses = {};
+  for (const [part, name] of Object.entries(PARTS)) {
+    let text = texts.get(part);
+    texts.delete(part);
+    if (text === undefined) throw new Error(`the bundle has no ${part}`);
+    for (const [other, address] of Object.entries(addresses)) text = text.replaceAll(`"./${other}"`, JSON.stringify(address));
+    addresses[part] = add(name, text);
+  }
+  if (texts.size > 0) throw new Error(`the bundle has further parts: ${[...texts.keys()].join(", ")}`);
+  return addresses;
 }
 
 const widget = join(wheel, "perspective/widget/static");
@@ -77,8 +102,10 @@ const define = {
     add("viewer.css", await readFile(join(widget, "perspective-anywidget.css"))),
   ),
 };
+const script = await addScript({ define, external });
 const app = {
-  script: add("app.js", await bundle({ entryPoints: ["src/main.tsx"], define, external })),
+  script: script["app.js"],
+  shared: script["chunk.js"],
   style: add("app.css", await bundle({ entryPoints: ["src/style/main.css"] })),
 };
 // The server's small pages name it too.
@@ -86,6 +113,7 @@ const icon = add("icon.svg", await readFile(join(WEB, "src/icon.svg")), { hashed
 add("licences.txt", await licences(WEB, wheel), { hashed: false });
 const shell = (await readFile(join(WEB, "src/index.html"), "utf8"))
   .replace("{script}", app.script)
+  .replace("{shared}", app.shared)
   .replace("{style}", app.style)
   .replace("{icon}", icon);
 

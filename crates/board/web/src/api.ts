@@ -177,6 +177,23 @@ export const api = {
     return answer.headers.get("etag") ?? "";
   },
 
+  /** Runs a query, and returns its rows. */
+  async query(sql: string): Promise<Record<string, unknown>[]> {
+    const body = JSON.stringify({ sql, format: "json" });
+    const headers = { "content-type": "application/json" };
+    return (await send("/api/query", { method: "POST", body, headers })).json() as Promise<Record<string, unknown>[]>;
+  },
+
+  /** Asks the API of W&B clients. */
+  async graphql<T>(query: string, variables: object): Promise<T> {
+    const body = JSON.stringify({ query, variables });
+    const headers = { "content-type": "application/json" };
+    const answer = (await (await send("/graphql", { method: "POST", body, headers })).json()) as { data: T };
+    const refusal = messageOf(answer);
+    if (refusal !== undefined) throw new ApiError(400, refusal, answer);
+    return answer.data;
+  },
+
   async keys(): Promise<Key[]> {
     return (await send("/api/keys")).json() as Promise<Key[]>;
   },

@@ -4,13 +4,14 @@
 export function cellsOf(json: string): [string, string][] {
   const cells: [string, string][] = [];
   const names = Object.keys(JSON.parse(json) as object);
-  let at = 1;
+  let at = afterSpace(json, json.indexOf("{") + 1);
   for (let i = 0; at < json.length && json[at] !== "}"; i++) {
     const name = endOfValue(json, at);
-    const value = json.slice(name).search(/[^\s:]/) + name;
+    const value = afterSpace(json, afterSpace(json, name) + 1);
     const end = endOfValue(json, value);
     cells.push([JSON.parse(json.slice(at, name)) as string, json.slice(value, end).trim()]);
-    at = json[end] === "," ? end + 1 + json.slice(end + 1).search(/\S/) : end;
+    const next = afterSpace(json, end);
+    at = json[next] === "," ? afterSpace(json, next + 1) : next;
     if (i > names.length + 1) break;
   }
   return cells;
@@ -27,6 +28,12 @@ export function itemsOf(json: string): string[] {
     at = json[comma] === "," ? comma + 1 + json.slice(comma + 1).search(/\S/) : json.length;
   }
   return items;
+}
+
+/** Returns the index of the first character from `at` on that is no white space. */
+function afterSpace(json: string, at: number): number {
+  while (at < json.length && /\s/.test(json[at] as string)) at += 1;
+  return at;
 }
 
 /** Returns the end of the JSON value that starts at an index. */

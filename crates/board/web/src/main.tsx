@@ -8,6 +8,7 @@ import { Toasts } from "./ui/toast";
 import { Board } from "./views/board";
 import { Home } from "./views/home";
 import { Panel } from "./views/panel";
+import { Runs } from "./views/runs-loader";
 
 const start = readStart();
 
@@ -27,6 +28,8 @@ function App() {
       return <Board start={start} connection={connection()} />;
     case "panel":
       return <Panel start={start} connection={connection()} />;
+    case "runs":
+      return <Runs start={start} />;
   }
 }
 

@@ -1,5 +1,5 @@
 /** The view that the server put into the page. */
-export type Start = { embed: boolean } & (PanelStart | HomeStart | BoardStart);
+export type Start = { embed: boolean } & (PanelStart | HomeStart | BoardStart | RunsStart);
 
 /** The panel of a table. */
 export interface PanelStart {
@@ -19,6 +19,8 @@ export interface HomeStart {
   project: string | null;
   /** Whether the reader may make boards. */
   writes: boolean;
+  /** Whether projects have pages of runs. */
+  runs: boolean;
 }
 
 /** A board. */
@@ -28,6 +30,15 @@ export interface BoardStart {
   project: string;
   board: string;
   /** Whether the reader may save it, and delete it. */
+  writes: boolean;
+}
+
+/** The runs or the artifacts of a project, or one of them: the rest of the address says which. */
+export interface RunsStart {
+  view: "runs";
+  entity: string;
+  project: string;
+  /** Whether the reader may save boards. */
   writes: boolean;
 }
 

@@ -35,6 +35,16 @@ const contents = `
   export { overlaid, withoutOverlay } from "./src/live/overlay";
   export { pauseAfter } from "./src/ui/picture";
   export { cellsOf, indented, itemsOf } from "./src/json";
+  export { artifactLink, fileLink, pageOf, runLink, runsLink } from "./src/runs/address";
+  export { consoleLine } from "./src/runs/console-line";
+  export { curvesOf, smoothed } from "./src/runs/curves";
+  export { folderOf } from "./src/runs/folder";
+  export { curvesQuery, niceWidth } from "./src/runs/curve-sql";
+  export { machineCurves } from "./src/runs/machine";
+  export { metricsOf, orderedMetrics } from "./src/runs/histories";
+  export { configOf, flattened, membersOf, strict, summaryOf } from "./src/runs/json-text";
+  export { cellText, fieldColumns, formatDuration, found, lineOf, sorted } from "./src/runs/run";
+  export { putTableState, tableStateInAddress } from "./src/runs/table-state";
   export * from "./src/values";
 `;
 const bundle = await esbuild.build({
@@ -277,6 +287,13 @@ test("JSON keeps its numbers", () => {
     ["f", "null"],
   ]);
   assert.deepEqual(page.cellsOf("{}"), []);
+  const spaced = JSON.stringify({ a: { b: [1, "x"], c: {} }, "d:": -1, e: "," }, null, 2);
+  assert.deepEqual(page.cellsOf(` ${spaced}\n`).map(([name, value]) => [name, JSON.parse(value)]), [
+    ["a", { b: [1, "x"], c: {} }],
+    ["d:", -1],
+    ["e", ","],
+  ]);
+  assert.deepEqual(page.cellsOf("{\n}"), []);
   const shown = page.indented('{"a":[1,{"b":123456789012345678901}],"c":{},"d":"{,:"}');
   assert.equal(
     shown,
@@ -579,4 +596,205 @@ test("a range has a span, which ends now if it has no end", () => {
   assert.deepEqual(page.rangeSpan({ last: "1m" }, 100_000), [40_000, null]);
   const [from, to] = ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"];
   assert.deepEqual(page.rangeSpan({ from, to }, 0), [Date.parse(from), Date.parse(to)]);
+});
+
+test("addresses of W&B lead to their pages", () => {
+  const check = (address, expected) => {
+    const { pathname, search } = new URL(address, "http://h");
+    assert.deepEqual(page.pageOf(pathname, search), expected, address);
+  };
+  const run = (tab, file = null) => ({ page: "run", run: "r 1", tab, file });
+  check("/me/p/runs", { page: "runs", compared: [] });
+  check("/me/p/runs/", { page: "runs", compared: [] });
+  check("/me/p/runs?compare=a&compare=b%26c", { page: "runs", compared: ["a", "b&c"] });
+  check("/me/p/runs/r%201", run("charts"));
+  check("/me/p/runs/r%201/workspace", run("charts"));
+  check("/me/p/runs/r%201/overview", run("overview"));
+  check("/me/p/runs/r%201/system", run("system"));
+  check("/me/p/runs/r%201/logs", run("logs"));
+  check("/me/p/runs/r%201/files", run("files"));
+  check("/me/p/runs/r%201/files/media/a%2Fb.png", run("files", "media/a/b.png"));
+  check("/me/p/runs/r%201/artifacts/x", run("artifacts"));
+  check("/me/p/runs/r%201/invented/later", run("charts"));
+  check("/me/p/runs/%ff", { page: "run", run: "%ff", tab: "charts", file: null });
+  check("/me/p/artifacts", { page: "artifacts" });
+  check("/me/p/artifacts/dataset", { page: "artifacts" });
+  check("/me/p/artifacts/dataset/d", { page: "artifact", type: "dataset", name: "d", version: "latest" });
+  check("/me/p/artifacts/dataset/d/v1/files", { page: "artifact", type: "dataset", name: "d", version: "v1" });
+});
+
+test("addresses of runs and artifacts are read as they were written", () => {
+  const place = { entity: "me", project: "p q" };
+  for (const name of ["r", "a/b", "ä?#&%", "..x", "שלום"]) {
+    assert.equal(page.pageOf(page.runLink(place, name)).run, name);
+    assert.equal(page.pageOf(page.runLink(place, name, "files")).tab, "files");
+    assert.deepEqual(page.pageOf(page.artifactLink(place, name, name, name)), { page: "artifact", type: name, name, version: name });
+    const [path, search] = page.runsLink(place, [name, "z"]).split("?");
+    assert.deepEqual(page.pageOf(path, search).compared, [name, "z"]);
+  }
+  assert.equal(page.fileLink(place, "r 1", "a b/c#.txt"), "/files/me/p%20q/r%201/a%20b/c%23.txt");
+});
+
+test("configurations keep their digits, and have the floats that JSON lacks", () => {
+  const config = page.configOf('{"lr":{"value":NaN,"desc":null},"n":{"value":9007199254740993},"o":{"value":{"a":{"b":-Infinity},"c":[NaN]}},"_wandb":{"value":{}},"t":"NaN"}');
+  assert.deepEqual(page.flattened(config), [
+    { name: "lr", json: '"NaN"' },
+    { name: "n", json: "9007199254740993" },
+    { name: "o.a.b", json: '"-Infinity"' },
+    { name: "o.c", json: '["NaN"]' },
+    { name: "t", json: '"NaN"' },
+  ]);
+  assert.equal(page.strict('{"a":"NaN \\" Infinity","b":[NaN,-Infinity]}'), '{"a":"NaN \\" Infinity","b":["NaN","-Infinity"]}');
+  for (const broken of [null, "", "{", "[1]", "nonsense", '"x"']) assert.deepEqual(page.membersOf(broken), [], broken);
+  const media = '{"_type":"image-file","path":"a.png"}';
+  assert.deepEqual(page.flattened(page.summaryOf(`{"img":${media},"_wandb":{"runtime":1},"e":{}}`)), [
+    { name: "img", json: media },
+    { name: "e", json: "{}" },
+  ]);
+});
+
+/** A run of the API with some values. */
+const runOf = (name, config, summary = "{}", more = {}) => ({
+  ...{ name, displayName: null, state: "finished", createdAt: "2026-03-01T10:00:00", updatedAt: "", heartbeatAt: "2026-03-01T10:00:05" },
+  ...{ group: null, jobType: null, tags: [], user: null, notes: null, config: JSON.stringify({ x: { value: config } }), summaryMetrics: summary },
+  ...more,
+});
+
+test("runs are sorted by any column: numbers by size, then texts, then those without a value", () => {
+  const values = [10, 9, "b10", "b9", null, null, 0.5, { a: 1 }];
+  const lines = values.map((value, i) => page.lineOf(runOf(`r${i}`, value)));
+  const order = (isDown) => page.sorted(lines, { column: "config.x", isDown }).map(({ run }) => run.name);
+  assert.deepEqual(order(false), ["r6", "r1", "r0", "r3", "r2", "r4", "r5", "r7"]);
+  assert.deepEqual(order(true), ["r2", "r3", "r0", "r1", "r6", "r4", "r5", "r7"]);
+  const nan = [page.lineOf(runOf("n", 1, '{"m":NaN}')), page.lineOf(runOf("o", 1, '{"m":1}'))];
+  for (const isDown of [true, false]) assert.equal(page.sorted(nan, { column: "summary.m", isDown })[0].run.name, "o");
+});
+
+test("runs are found by words in their cells", () => {
+  const lines = [
+    page.lineOf(runOf("a", 0.1, '{"loss":2}', { displayName: "First Run", tags: ["keep"], state: "running" })),
+    page.lineOf(runOf("b", 0.15, '{"loss":3}', { notes: "try again" })),
+  ];
+  const check = (search, expected) => assert.deepEqual(page.found(lines, search).map(({ run }) => run.name), expected, search);
+  check("", ["a", "b"]);
+  check("first", ["a"]);
+  check("KEEP running", ["a"]);
+  check("loss=3", ["b"]);
+  check("x=0.1 again", ["b"]);
+  check("state=finished", ["b"]);
+  check("absent", []);
+});
+
+test("the columns of runs are config, then summary, the client's own last", () => {
+  const lines = [page.lineOf(runOf("a", { b: 1 }, '{"_step":1,"loss":2}')), page.lineOf(runOf("b", 2, '{"acc":1}'))];
+  assert.deepEqual(page.fieldColumns(lines), ["config.x.b", "config.x", "summary.loss", "summary.acc", "summary._step"]);
+  assert.equal(page.cellText(lines[0], "duration"), "5 s");
+  assert.equal(page.cellText(page.lineOf(runOf("a", 0.123456)), "config.x"), "0.123");
+  assert.equal(page.cellText(page.lineOf(runOf("a", { path: "a.png", _type: "image-file" })), "config.x"), "image");
+});
+
+test("durations have their two largest units", () => {
+  const check = (seconds, expected) => assert.equal(page.formatDuration(seconds * 1_000), expected);
+  check(0, "0 s");
+  check(59.4, "59 s");
+  check(60, "1 min");
+  check(3_661, "1 h 1 min");
+  check(86_400 + 59, "1 d");
+  check(90_000, "1 d 1 h");
+  assert.equal(page.formatDuration(NaN), "–");
+});
+
+test("lines of consoles are text: without escape sequences, and what was overwritten", () => {
+  const check = (line, text, more = {}) =>
+    assert.deepEqual(page.consoleLine(line), { text, at: null, isError: false, ...more }, JSON.stringify(line));
+  check("plain\n", "plain");
+  check("\u001b[1;32mgreen\u001b[0m <b>", "green <b>");
+  check("\u001b]0;title\u0007text\u001b[2K\u001b(B", "text");
+  check("10 %\r20 %\r", "20 %");
+  check("a\u0000\u0008b\tc", "ab\tc");
+  check("\u001b[", "");
+  check("2026-03-01T10:00:00.000001 x", "x", { at: "2026-03-01T10:00:00.000001 UTC" });
+  check("ERROR 2026-03-01T10:00:00 x y\n", "x y", { at: "2026-03-01T10:00:00 UTC", isError: true });
+  check("ERROR\n", "ERROR");
+  check("", "");
+});
+
+test("curves of several runs share an axis", () => {
+  const curve = (name, x, y) => ({ name, points: { x, y } });
+  const style = { smoothing: 0, isLog: false };
+  const data = page.curvesOf("m", [curve("a", [0, 2], [1, 3]), curve("b", [1, 2], [5, 6])], style);
+  assert.deepEqual(data.keys, [[0], [1], [2]]);
+  assert.deepEqual(data.series.map(({ values }) => values), [[1, null, 3], [null, 5, 6]]);
+  assert.deepEqual(page.curvesOf("m", [curve("a", [], [])], style).keys, []);
+});
+
+test("a smoothed curve starts at its first value and forgets it, by the distance on the axis", () => {
+  const rounded = (values) => values.map((it) => it && Math.round(it * 1e9) / 1e9);
+  assert.deepEqual(rounded(page.smoothed([0, 1, 2, 3], [4, 4, null, 4], 0.9)), [4, 4, null, 4]);
+  const places = Array.from({ length: 1_001 }, (_, i) => i);
+  const step = places.map((i) => (i === 0 ? 0 : 1));
+  const dense = page.smoothed(places, step, 0.9);
+  assert.ok(dense[1] > 0.5 && dense[1] < 0.6 && dense[200] > 0.99, `${dense[1]} ${dense[200]}`);
+  // A metric with a value at each hundredth place has forgotten the first one at the second.
+  const rare = page.smoothed(places, step.map((it, i) => (i % 100 ? null : it)), 0.9);
+  assert.ok(rare[0] === 0 && rare[50] === null && rare[100] > 0.99, `${rare[100]}`);
+  assert.deepEqual(page.smoothed([0, 1], [3, 1], 0), [3, 1]);
+  assert.deepEqual(page.smoothed([7], [3], 0.5), [3]);
+  assert.deepEqual(page.smoothed([], [], 0.5), []);
+});
+
+test("metrics are the numeric keys of all runs, losses first", () => {
+  const keys = (names) => ({ keys: Object.fromEntries(names.map(([name, type]) => [name, { typeCounts: [{ type }] }])) });
+  const table = [["t\\.b._type", "string"], ["t\\.b.ncols", "number"], ["t\\.c.ncols", "string"]];
+  const all = [keys([["acc", "number"], ["text", "string"], ["_step", "number"], ["ok", "bool"], ...table]), keys([["train/loss", "number"], ["acc", "number"]]), {}];
+  assert.deepEqual(page.orderedMetrics(all.map(page.metricsOf)), ["train/loss", "acc", "ok"]);
+});
+
+test("curves are means over parts of the axis, of columns and of fields", () => {
+  const check = (metric, part) => {
+    const sql = page.curvesQuery('"me"."p"."t"', "step", "_step", [metric], 5, null);
+    assert.ok(sql.includes(part), `${sql} has ${part}`);
+    assert.ok(sql.startsWith('SELECT ("_step") / 5 * 5 AS x, avg('), sql);
+  };
+  check("loss", 'CAST("loss" AS DOUBLE)');
+  check('a/b"c', 'CAST("a/b""c" AS DOUBLE)');
+  check("a\\.b", 'CAST("a.b" AS DOUBLE)');
+  check("a\\.b.c\\.d.e'f", `json_get_float("a.b", 'c.d', 'e''f')`);
+  const part = page.curvesQuery("t", "time", "_line", ["a", "b"], 1, [1.5, 9.5]);
+  assert.ok(part.includes('WHERE CAST("timestamp" AS BIGINT) / 1000 IS NOT NULL AND CAST("timestamp" AS BIGINT) / 1000 BETWEEN 1 AND 10'), part);
+  assert.ok(part.includes("AS m0") && part.includes("AS m1"), part);
+});
+
+test("curves have at most a thousand parts of a round width", () => {
+  for (const [from, to, width] of [[0, 0, 1], [0, 1_000, 1], [0, 1_001, 2], [0, 2_001, 5], [0, 1e6, 1_000], [0, 1e6 + 1, 2_000], [Infinity, -Infinity, 1]]) {
+    assert.equal(page.niceWidth(from, to), width, `${from} ${to}`);
+  }
+});
+
+test("the metrics of a machine are curves over time", () => {
+  const lines = ['{"system.cpu":1.5,"_timestamp":10,"_runtime":1}', "broken", '{"system.cpu":NaN,"system.gpu.0.temp":40,"_timestamp":11}', '{"system.cpu":2}'];
+  assert.deepEqual([...page.machineCurves(lines)], [
+    ["cpu", { x: [10_000], y: [1.5] }],
+    ["gpu.0.temp", { x: [11_000], y: [40] }],
+  ]);
+});
+
+test("files are in the folders that their paths name", () => {
+  const root = page.folderOf(["a/b/c.txt", "a/d.txt", "e"].map((path) => ({ path, size: 1, mimetype: "", href: null })));
+  assert.deepEqual([...root.folders.keys()], ["a"]);
+  assert.deepEqual(root.files.map(([name]) => name), ["e"]);
+  assert.deepEqual(root.folders.get("a").folders.get("b").files.map(([name]) => name), ["c.txt"]);
+});
+
+test("an address has how the table of runs is looked at", () => {
+  const before = location.href;
+  for (const state of [
+    { search: "", order: { column: "created", isDown: true }, columns: null, page: 0, chosen: [] },
+    { search: "a & b", order: { column: "summary.train/loss", isDown: false }, columns: [], page: 3, chosen: ["r&1", "é"] },
+    { search: "", order: { column: "config.-x", isDown: true }, columns: ["config.a", "état"], page: 0, chosen: [] },
+  ]) {
+    page.putTableState(state);
+    assert.deepEqual(page.tableStateInAddress(), state);
+  }
+  location.href = before;
 });

@@ -32,10 +32,14 @@ pub(super) enum Start {
     /// A table's panel. `writes`: whether the reader may save boards in its project.
     Panel { entity: String, project: String, table: String, expr: String, writes: bool },
     /// Lists of tables and boards: all visible ones, or those of an entity or a project. `writes`:
-    /// whether the reader may create boards there.
-    Home { entity: Option<String>, project: Option<String>, writes: bool },
+    /// whether the reader may create boards there. `runs`: whether projects have pages of runs.
+    Home { entity: Option<String>, project: Option<String>, writes: bool, runs: bool },
     /// A board. `writes`: whether the reader may save and delete it.
     Board { entity: String, project: String, board: String, writes: bool },
+    /// The runs or the artifacts of a project, or one of them. `writes`: whether the reader may
+    /// create boards in the project.
+    #[cfg(feature = "wandb")]
+    Runs { entity: String, project: String, writes: bool },
 }
 
 /// The initial view as it is embedded in the page.

@@ -1,5 +1,5 @@
-//! Web pages: the board's page for tables, boards and lists of them; small pages for errors; the
-//! login form.
+//! Web pages: the board's page for tables, boards and lists of them, and for runs and artifacts of
+//! W&B clients; small pages for errors; the login form.
 
 mod app;
 mod html;
@@ -53,7 +53,24 @@ pub(crate) fn router(state: PageState) -> Router {
         .route("/{entity}/{project}/boards/{board}", get(board))
         .route("/assets/{path}", get(app::asset))
         .route("/style.css", get(style))
+        .merge(runs_router())
         .with_state(state)
+}
+
+/// The pages of runs and artifacts, which read the W&B protocol's API.
+#[cfg(feature = "wandb")]
+fn runs_router() -> Router<PageState> {
+    let mut router = Router::new();
+    for page in ["runs", "artifacts"] {
+        let path = format!("/{{entity}}/{{project}}/{page}");
+        router = router.route(&path, get(runs)).route(&format!("{path}/{{*rest}}"), get(runs));
+    }
+    router
+}
+
+#[cfg(not(feature = "wandb"))]
+fn runs_router() -> Router<PageState> {
+    Router::new()
 }
 
 async fn style() -> Response {
@@ -159,6 +176,7 @@ fn home(
         project: project.map(str::to_owned),
         // A key has the same right in every entity that it gives access to.
         writes: principal.right >= Right::Write,
+        runs: cfg!(feature = "wandb"),
     };
     app::shell(&state.config, title, &start, Frame::Never)
 }
@@ -191,6 +209,38 @@ fn show_board(
         writes: principal.may(Right::Write, entity),
     };
     app::shell(&state.config, board, &start, frame)
+}
+
+/// Opens a page of a project's runs or artifacts. The page itself reads the rest of the address, and
+/// checks whether the run or the artifact exists, since it may be created or deleted later.
+#[cfg(feature = "wandb")]
+async fn runs(
+    State(state): State<PageState>,
+    principal: Result<Principal, ApiError>,
+    Path(names): Path<std::collections::HashMap<String, String>>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let name = |part: &str| names.get(part).map_or("", String::as_str);
+    let (entity, project) = (name("entity"), name("project"));
+    if TablePath::new(entity, project, ANY).is_err() {
+        return Err(ApiError::not_found(format!("there is nothing at {}", uri.path())));
+    }
+    let Some(principal) = known(principal)? else { return Ok(ask_for_key(&uri)) };
+    if !principal.may(Right::Read, entity) {
+        return Ok(nothing(&format!("There is nothing at {}", uri.path())));
+    }
+    if let Some(table) = table_of_run_page(uri.path())
+        && !state.wandb.has_run(&table).await?
+        && state.store.table(&table).await?.is_some()
+    {
+        return Ok(moved(link_of(table)));
+    }
+    let start = Start::Runs {
+        entity: entity.to_owned(),
+        project: project.to_owned(),
+        writes: principal.may(Right::Write, entity),
+    };
+    Ok(app::shell(&state.config, &format!("{entity}/{project}"), &start, Frame::Never))
 }
 
 /// Returns the principal, or `None` if the request must log in first.
@@ -303,17 +353,20 @@ pub(crate) fn confirm_login(config: &ServerConfig, token: &str, key: &Key, next:
     response
 }
 
-/// Redirects links that W&B clients print or keep to the page of the table or of the project.
+/// Redirects links that W&B clients print or keep, and that are not addresses of pages themselves.
 pub(crate) async fn elsewhere(uri: Uri) -> Response {
     let path = uri.path();
-    if let Some(table) = table_of_path(path).or_else(|| table_of_run_page(path)) {
-        return moved(format!("/?exp={}", form_encode(&Expr::rows_of(table).to_string())));
+    if let Some(table) = table_of_path(path) {
+        return moved(link_of(table));
     }
     match project_page(path) {
         Some((_, _, "reports")) => Html::new("No reports")
             .paragraph("This server has no reports. Save a board instead.")
             .raw("<p><a href=\"/\">All tables and boards</a></p>")
             .respond(StatusCode::NOT_FOUND),
+        Some((entity, project, page)) if RUNS_PAGES.contains(&page) && cfg!(feature = "wandb") => {
+            moved(format!("/{entity}/{project}/runs"))
+        }
         Some((entity, project, page)) if PROJECT_PAGES.contains(&page) => {
             moved(format!("/{entity}/{project}"))
         }
@@ -321,16 +374,26 @@ pub(crate) async fn elsewhere(uri: Uri) -> Response {
     }
 }
 
+/// The pages of a project whose content is the list of its runs.
+const RUNS_PAGES: [&str; 2] = ["workspace", "table"];
+
 /// The pages of a project whose content is on the project's own page.
 const PROJECT_PAGES: [&str; 7] =
     ["workspace", "overview", "table", "artifacts", "runs", "sweeps", "jobs"];
 
-fn moved(location: String) -> Response {
-    (StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)]).into_response()
+/// Returns the address of a table's page on this server.
+fn link_of(table: TablePath) -> String {
+    format!("/?exp={}", form_encode(&Expr::rows_of(table).to_string()))
 }
 
-/// Recognizes the page of a run, `/{entity}/{project}/runs/{run}`, whose rows are a table. It may
-/// have parts, such as `/files`.
+/// Not a permanent redirect: browsers keep these for good, even if the page gets its own address.
+fn moved(location: String) -> Response {
+    (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response()
+}
+
+/// Recognizes the page of a run, `/{entity}/{project}/runs/{run}`, which may be that of a table that
+/// no W&B client opened. It may have parts, such as `/files`.
+#[cfg(feature = "wandb")]
 fn table_of_run_page(path: &str) -> Option<TablePath> {
     let parts: Vec<&str> = path.strip_prefix('/')?.trim_end_matches('/').split('/').collect();
     let [entity, project, "runs", run, ..] = parts[..] else { return None };

@@ -185,21 +185,77 @@ async fn files_of_runs_are_deleted() {
 }
 
 #[tokio::test]
-async fn pages_of_projects_are_redirected() {
+async fn addresses_that_clients_print_have_pages() {
     let server = Running::start().await;
-    for (path, status, part) in [
-        ("/me/p/workspace", 308, "/me/p"),
-        ("/me/p/artifacts/dataset/data/v0", 308, "/me/p"),
-        ("/me/p/runs", 308, "/me/p"),
-        ("/me/p/runs/r/files/x", 308, "/?exp="),
+    for (path, status, location) in [
+        ("/me/p/workspace", 307, "/me/p/runs"),
+        ("/me/p/table", 307, "/me/p/runs"),
+        ("/me/p/overview", 307, "/me/p"),
+        ("/me/p/jobs", 307, "/me/p"),
+        ("/me/p/runs", 200, ""),
+        ("/me/p/runs/r", 200, ""),
+        ("/me/p/runs/r/workspace", 200, ""),
+        ("/me/p/runs/r/files/a/b.txt", 200, ""),
+        ("/me/p/artifacts", 200, ""),
+        ("/me/p/artifacts/dataset/data/v0", 200, ""),
+        ("/me/p/artifacts/dataset/data/v0/files", 200, ""),
+        ("/me/p%2Fq/runs", 404, ""),
         ("/me/p/reports/x", 404, ""),
         ("/me/p/nothing", 404, ""),
     ] {
         let answer = server.get(path).await;
         assert_eq!(answer.status, status, "{path}");
-        assert!(answer.header("location").starts_with(part), "{path}");
+        assert_eq!(answer.header("location"), location, "{path}");
+        assert_eq!(answer.text().contains(r#""view":"runs""#), status == 200, "{path}");
     }
     assert!(server.get("/me/p/reports/x").await.text().contains("no reports"));
+}
+
+#[tokio::test]
+async fn run_addresses_of_tables_without_a_run_lead_to_the_table() {
+    let server = Running::start().await;
+    server.append("me/p/plain", r#"{"n":7}"#).await;
+    server.append("me/p/run", r#"{"n":7}"#).await;
+    server.make_run("me", "p", "run").await;
+    for (path, status) in [
+        ("/me/p/runs/plain", 307),
+        ("/me/p/runs/plain/files", 307),
+        ("/me/p/runs/run", 200),
+        ("/me/p/runs/nothing", 200),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        let is_table = answer.header("location").starts_with("/?exp=");
+        assert_eq!(is_table, status == 307, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn table_names_of_runs_are_known() {
+    let server = Running::start().await;
+    // Names of runs may be longer than those of tables.
+    for (run, is_same) in [("r".to_owned(), true), ("r".repeat(200), false)] {
+        server.make_run("me", "p", &run).await;
+        let table = run_field(&server, &run, "tableName").await;
+        let table = table.as_str().unwrap();
+        assert_eq!(table == run, is_same, "{table}");
+        assert!(run.starts_with(&table[..1]) && table.len() <= 128, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_runs_ask_for_a_key_and_hide_other_entities() {
+    let server = Running::start().await;
+    let key = server.catalog().add_key("k", Some("theirs"), Right::Read).await.unwrap().secret;
+    for path in ["/me/p/runs?compare=a", "/me/p/runs/r/logs", "/me/p/artifacts/dataset/data/v0"] {
+        let url = format!("{}{path}", server.url);
+        let login = send("GET", &url, &[], "").await;
+        assert_eq!(login.status, 401, "{path}");
+        // The login continues at the same page.
+        assert!(login.text().contains(&format!("name=\"next\" value=\"{path}\"")), "{path}");
+        let foreign = send("GET", &url, &[("authorization", &basic(&key))], "").await;
+        assert_eq!(foreign.status, 404, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -67,6 +67,11 @@ impl Run {
         &self.run.name
     }
 
+    /// The name of the table that has the run's rows. W&B has no such field.
+    async fn table_name(&self) -> &str {
+        &self.run.table_name
+    }
+
     async fn display_name(&self) -> Option<&str> {
         self.run.display_name.as_deref().or(Some(&self.run.name))
     }

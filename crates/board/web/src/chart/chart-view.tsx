@@ -23,7 +23,8 @@ export interface ChartViewProps {
   /** The span of the axis of time; null for that of the data. */
   extent: [number, number] | null;
   isBare?: boolean;
-  connection: Connection;
+  /** Null for a chart whose marks have no rows. */
+  connection: Connection | null;
   table: string;
   /** The column whose pictures a tooltip shows. */
   media: string | null;
@@ -132,7 +133,7 @@ export function ChartView(props: ChartViewProps) {
       class={isBare ? "chart bare" : "chart"}
       role="application"
       aria-roledescription="chart"
-      aria-label={`${title}. Arrows move from mark to mark, Enter filters by a mark, Shift and Enter open its rows.`}
+      aria-label={`${title}. Arrows move from mark to mark${props.onPick ? ", Enter filters by a mark, Shift and Enter open its rows" : ""}.`}
       tabIndex={0}
       onKeyDown={onKeyDown}
       onBlur={() => setChosen(null)}

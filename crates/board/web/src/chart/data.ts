@@ -33,6 +33,15 @@ export interface ChartData {
   rows: number;
   /** One of how many points is drawn. */
   every: number;
+  /** Set if the lines are curves over a continuous axis: they go on where a series has no value. */
+  curves?: CurveStyle;
+}
+
+/** How curves are drawn. */
+export interface CurveStyle {
+  /** From 0 to below 1; above 0, smoothed lines are drawn over the faint originals. */
+  smoothing: number;
+  isLog: boolean;
 }
 
 /** How the groups of a chart are cut and named. */

@@ -1,6 +1,7 @@
 // The content of a chart: its data, kind, axes and units. The drawing and the tooltip are made from it.
 
 import type { ViewerConfig } from "../live/perspective";
+import { smoothed } from "../runs/curves";
 import { type Unit, unitOf } from "../unit";
 import { type ChartData, filled, type Groups, keyText, type Series, stepOfCut, timeCut } from "./data";
 import type { ChartKind } from "./kinds";
@@ -13,8 +14,10 @@ export interface Figure {
   split: string | null;
   /** The size of a bucket of time in milliseconds; null if the axis is not time. */
   step: number | null;
-  /** The span of the time axis. */
+  /** The span of the axis of time, or of another continuous axis. */
   span: [number, number] | null;
+  /** Whether the axis is time. */
+  isTime: boolean;
   /** The texts of the groups; empty on an axis of time. */
   labels: string[];
   /** For a heat map, the texts of the columns. */
@@ -24,6 +27,8 @@ export interface Figure {
   isLog: boolean;
   /** The rolling mean of a single line with many points. */
   mean: RollingMean | null;
+  /** The smoothed series of curves. */
+  smoothed: (number | null)[][] | null;
   units: (Unit | null)[];
 }
 
@@ -70,11 +75,13 @@ export function figureOf(
   const [name = ""] = groups.names;
   const isOwnTime = groups.names.length === 1 && (name === "timestamp" || groups.shapes.get(name)?.isTime === true);
   const isTime = kind !== "heat" && kind !== "scatter" && (cut !== null || isOwnTime) && kind !== "rows";
-  const data = isTime || kind === "heat" ? raw : kind === "rows" ? cutTo(raw, Math.max(3, Math.floor((height - 30) / BAR_PX))) : filled(raw, groups, kind === "bars" ? 0 : null);
-  const step = isTime ? (cut ? stepOfCut(cut) : 0) : null;
-  const times = isTime ? data.keys.map(([key]) => Number(key)).filter(Number.isFinite) : [];
+  const isContinuous = isTime || raw.curves !== undefined;
+  const data = isContinuous || kind === "heat" ? raw : kind === "rows" ? cutTo(raw, Math.max(3, Math.floor((height - 30) / BAR_PX))) : filled(raw, groups, kind === "bars" ? 0 : null);
+  const step = isContinuous ? (cut ? stepOfCut(cut) : 0) : null;
+  const times = isContinuous ? data.keys.map(([key]) => Number(key)).filter(Number.isFinite) : [];
   const own: [number, number] = [Math.min(...times), Math.max(...times) + (step ?? 0)];
-  const span = !isTime || times.length === 0 ? null : (extent ?? own);
+  const span = !isContinuous || times.length === 0 ? null : (extent ?? own);
+  const smoothing = raw.curves?.smoothing ?? 0;
   const isConfusion = kind === "heat" && split !== null && isPair(name, split);
   const figure: Figure = {
     kind,
@@ -83,11 +90,13 @@ export function figureOf(
     split,
     step,
     span,
-    labels: isTime ? [] : data.keys.map((key) => labelOf(key, groups)),
+    isTime,
+    labels: isContinuous ? [] : data.keys.map((key) => labelOf(key, groups)),
     across: kind === "heat" ? data.series.map((it) => it.name) : [],
     isConfusion,
-    isLog: kind === "lines" && isWide(data.series),
-    mean: kind === "lines" && data.series.length === 1 ? rollingMean(data.series[0]?.values ?? []) : null,
+    isLog: raw.curves ? raw.curves.isLog : kind === "lines" && isWide(data.series),
+    mean: kind === "lines" && data.series.length === 1 && !raw.curves ? rollingMean(data.series[0]?.values ?? []) : null,
+    smoothed: smoothing > 0 ? data.series.map(({ values }) => smoothed(times, values, smoothing)) : null,
     units: data.series.map((it) => unitOfSeries(it, config)),
   };
   return isConfusion ? squared(figure) : figure;

@@ -1,6 +1,6 @@
 // A chart of a table that follows its rows.
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { panelLink } from "../api";
 import { type Buckets, withCuts } from "../board/buckets";
 import { type Pick, picksOf, spanOf } from "../board/picks";
@@ -15,6 +15,7 @@ import { ChartView } from "./chart-view";
 import { type ChartData, MOST_GROUPS } from "./data";
 import { chartKind } from "./kinds";
 import { useChartData } from "./use-data";
+import { useSeen } from "./use-seen";
 
 export interface LiveChartProps {
   /** Names the chart in the picks that are made in it. */
@@ -98,19 +99,6 @@ export function LiveChart(props: LiveChartProps) {
       />
     </div>
   );
-}
-
-/** Returns whether an element is on the screen or near it. */
-function useSeen(host: preact.RefObject<HTMLElement | null>): boolean {
-  const [isSeen, setSeen] = useState(false);
-  useEffect(() => {
-    const observer = new IntersectionObserver((entries) => setSeen(entries.at(-1)?.isIntersecting === true), {
-      rootMargin: "100px",
-    });
-    if (host.current) observer.observe(host.current);
-    return () => observer.disconnect();
-  }, []);
-  return isSeen;
 }
 
 function noteOf(cuts: Cuts | null, data: ChartData | null, isGrouped: boolean): string {

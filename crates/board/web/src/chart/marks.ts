@@ -96,7 +96,9 @@ export function textOf(figure: Figure, { index, column }: Mark): MarkText {
   const { data, groups, units, kind, split } = figure;
   const value = (series: number) => {
     const it = data.series[series]?.values[index];
-    return it === null || it === undefined ? "no rows" : withUnit(it, units[series] ?? null);
+    const smooth = figure.smoothed?.[series]?.[index];
+    const more = typeof smooth === "number" ? ` (smoothed ${withUnit(Number(smooth.toPrecision(6)), units[series] ?? null)})` : "";
+    return it === null || it === undefined ? "no rows" : withUnit(it, units[series] ?? null) + more;
   };
   const title = (data.keys[index] ?? []).map((key, i) => groupText(key, groups.names[i] ?? "", groups)).join(", ");
   if (kind === "scatter") {

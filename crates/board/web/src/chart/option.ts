@@ -27,7 +27,7 @@ export function optionOf(figure: Figure, colours: Colours, room: Room): Record<s
   if (figure.kind === "scatter") return { ...base, ...scatter(figure, colours, room) };
   const isRows = figure.kind === "rows";
   const values = valueAxis(figure, colours, room);
-  const keys = figure.span ? timeAxis(figure, colours, room) : keyAxis(figure, colours, room);
+  const keys = figure.span ? continuousAxis(figure, colours, room) : keyAxis(figure, colours, room);
   return {
     ...base,
     color: colours.series,
@@ -37,6 +37,7 @@ export function optionOf(figure: Figure, colours: Colours, room: Room): Record<s
     series: [
       ...figure.data.series.map((series, i) => marks(figure, series, i, colours, room)),
       ...(figure.mean ? [meanLine(figure, colours)] : []),
+      ...(figure.smoothed ?? []).map((values, i) => smoothedLine(figure, values, i, colours)),
     ],
   };
 }
@@ -55,18 +56,21 @@ function axisStyle(colours: Colours) {
   };
 }
 
-function timeAxis({ span }: Figure, colours: Colours, { width, isBare }: Room) {
+function continuousAxis({ span, isTime }: Figure, colours: Colours, { width, isBare }: Room) {
   const [min, max] = span as [number, number];
   const style = axisStyle(colours);
   return {
     ...style,
-    type: "time",
-    min,
-    max,
+    type: isTime ? "time" : "value",
+    // An axis needs a length.
+    min: min === max ? min - 1 : min,
+    max: min === max ? max + 1 : max,
+    // Steps are whole numbers.
+    ...(!isTime && { minInterval: 1 }),
     show: !isBare,
     splitNumber: Math.max(1, Math.floor(width / TICK_PX) - 1),
     splitLine: { show: false },
-    axisLabel: { ...style.axisLabel, formatter: (at: number) => tickText(at, max - min) },
+    axisLabel: { ...style.axisLabel, formatter: (at: number) => (isTime ? tickText(at, max - min) : tick(at, null)) },
   };
 }
 
@@ -148,13 +152,16 @@ function marks(figure: Figure, series: Series, i: number, colours: Colours, { wi
     data: series.values.map((value, at) => ({
       value: point(value, at),
       // A line needs two points: one without neighbours is drawn as a point.
-      symbolSize: isPoints ? 6 : isLone(series.values, at) ? 5 : 0,
+      symbolSize: isPoints ? 6 : isLone(data.curves ? series.values.filter(isNumber) : series.values, data.curves ? 0 : at) ? 5 : 0,
     })),
     symbol: "circle",
     showSymbol: true,
     showAllSymbol: true,
-    connectNulls: false,
-    lineStyle: figure.mean ? { width: 1, color: colour, opacity: 0.35 } : { width: 1.6, color: colour },
+    connectNulls: data.curves !== undefined,
+    lineStyle: {
+      ...(figure.mean || figure.smoothed ? { width: 1, color: colour, opacity: 0.35 } : { width: 1.6, color: colour }),
+      type: data.curves ? dashOf(i, colours) : "solid",
+    },
     ...(kind === "areas" && { stack: "all", areaStyle: { opacity: 0.25, color: colour } }),
   };
 }
@@ -162,6 +169,22 @@ function marks(figure: Figure, series: Series, i: number, colours: Colours, { wi
 function meanLine(figure: Figure, colours: Colours) {
   const data = (figure.mean?.values ?? []).map((value, at) => (figure.span ? [middle(figure, at), value] : value));
   return { id: "mean", type: "line", data, showSymbol: false, silent: true, lineStyle: { width: 2, color: colours.series[0] } };
+}
+
+function smoothedLine(figure: Figure, values: (number | null)[], i: number, colours: Colours) {
+  const color = colours.series[i % colours.series.length];
+  const data = values.map((value, at) => [middle(figure, at), value]);
+  const lineStyle = { width: 2, color, type: dashOf(i, colours) };
+  return { id: `smoothed ${i}`, type: "line", data, showSymbol: false, silent: true, connectNulls: true, lineStyle };
+}
+
+/** Lines beyond the number of colours have the first colours again, and are dashed. */
+function dashOf(i: number, colours: Colours): "solid" | "dashed" {
+  return i < colours.series.length ? "solid" : "dashed";
+}
+
+function isNumber(value: number | null): boolean {
+  return value !== null;
 }
 
 export function isLone(values: (number | null)[], at: number): boolean {

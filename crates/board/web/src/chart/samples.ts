@@ -12,14 +12,14 @@ const SAMPLES = 3;
 const REST_MS = 150;
 
 /** Reads the newest pictures of the rows of a view; none while `rows` is null. */
-export function useSamples(connection: Connection, table: string, column: string | null, rows: ViewConfig | null): Media[] {
+export function useSamples(connection: Connection | null, table: string, column: string | null, rows: ViewConfig | null): Media[] {
   const [found, setFound] = useState<{ key: string; media: Media[] }>({ key: "", media: [] });
   const key = column !== null && rows ? JSON.stringify([table, column, rows]) : "";
   useEffect(() => {
     if (column === null || !rows) return;
     let isGone = false;
     const load = async () => {
-      const opened = await connection.client?.open_table(table);
+      const opened = await connection?.client?.open_table(table);
       if (!opened) return;
       const position = await positionColumn(opened);
       const view = await opened.view({ ...rows, columns: [column], sort: [[position, "desc"]] });

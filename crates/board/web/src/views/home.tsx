@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, type ApiError, boardLink, type BoardSummary, panelLink, path, type TableSummary } from "../api";
 import { emptyBoard, freeName, nameOf } from "../board/document";
+import { artifactsLink, runsLink } from "../runs/address";
 import type { HomeStart } from "../start";
 import { Bar } from "../ui/bar";
 import { Button } from "../ui/button";
@@ -93,7 +94,7 @@ export function Home({ start }: { start: HomeStart }) {
         {!projects && !error && <Loading what="Loading tables…" />}
         {projects && matching.length === 0 && (search ? <NoMatch search={search} /> : <FirstSteps />)}
         {matching.map((it) => (
-          <ProjectView key={keyOf(it)} project={it} onNewBoard={start.writes ? () => setAsksFor(it) : null} />
+          <ProjectView key={keyOf(it)} project={it} hasRuns={start.runs} onNewBoard={start.writes ? () => setAsksFor(it) : null} />
         ))}
       </main>
       {asksFor && (
@@ -159,11 +160,13 @@ async function boardsOf(
 
 interface ProjectViewProps {
   project: Project;
+  /** Whether projects have pages of runs. */
+  hasRuns: boolean;
   /** Null if the reader may not make boards. */
   onNewBoard: (() => void) | null;
 }
 
-function ProjectView({ project, onNewBoard }: ProjectViewProps) {
+function ProjectView({ project, hasRuns, onNewBoard }: ProjectViewProps) {
   const { entity, project: name, tables, boards } = project;
   return (
     <section>
@@ -174,7 +177,11 @@ function ProjectView({ project, onNewBoard }: ProjectViewProps) {
             {name}
           </a>
         </h2>
-        {onNewBoard && <Button icon="add" label="New board" onClick={onNewBoard} />}
+        <span class="section-tools">
+          {hasRuns && <a class="button plain" href={runsLink({ entity, project: name })}>Runs</a>}
+          {hasRuns && <a class="button plain" href={artifactsLink({ entity, project: name })}>Artifacts</a>}
+          {onNewBoard && <Button icon="add" label="New board" onClick={onNewBoard} />}
+        </span>
       </header>
       {boards.length > 0 && (
         <ul class="board-cards">
