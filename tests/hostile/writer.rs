@@ -22,7 +22,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Written {
     pub(crate) acked: u64,
     pub(crate) retries: u64,
-    /// What the server answered to a post that it refused for good.
+    /// The server's answer to a post that it refused permanently.
     pub(crate) refused: Option<String>,
 }
 

@@ -23,7 +23,7 @@ const NAME: &str = "%Y%m%dT%H%M%S%.3fZ";
 pub struct Backup {
     /// Its folder, which is a data folder that a server can be started in.
     pub folder: PathBuf,
-    /// What is in it.
+    /// Its size.
     pub copied: Copied,
     /// Older backups that were removed.
     pub removed: Vec<PathBuf>,
@@ -31,7 +31,7 @@ pub struct Backup {
 
 /// Copies a data folder into a new folder in `target`, named by the time, and verifies the copy.
 ///
-/// A server may use the folder meanwhile. All rows, files and keys from before the call are in the
+/// A server may use the folder at the same time. All rows, files and keys from before the call are in the
 /// backup. Files of rows and uploads, which never change, are hard links to those of the backup
 /// before, so that only new ones take space. Of the complete backups, the newest `keep` remain.
 /// `progress` is called after each copied file. If it fails or is killed, no incomplete backup is

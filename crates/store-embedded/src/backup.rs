@@ -2,7 +2,7 @@
 //!
 //! The order makes a copy complete: the log first, then the states of tables, then the files that
 //! they name, which are kept for a while after they are replaced. Rows that were acknowledged before
-//! the copy began are in it. Rows that arrive meanwhile may be.
+//! the copy began are in it; rows that arrive during the copy may be in it or not.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -14,7 +14,7 @@ use crate::embedded::{TABLES, damaged_files};
 /// How much of a file is copied at a time.
 const PIECE: usize = 1 << 18;
 
-/// What a copy took.
+/// The size of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Files of the copy.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// What a store has done since it was opened, and what it holds now. Figures that a store does not
-/// have are `None`.
+/// Figures of a store: its work since it was opened, and its current content. A figure is `None` if
+/// the store does not measure it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
     /// The bytes in memory of rows that are durable but not in files.

@@ -21,7 +21,7 @@ Examples:
   streamtable serve --data /srv/restored
       A backup is a data folder: to restore it, start a server in a copy of it.
 
-The server may run meanwhile. The backup has all rows, files and keys from before the
+The server may be running. The backup has all rows, files and keys from before the
 command, and is verified before it gets its name. Rows and uploads that are in the
 backup before are hard links to it, so that only new ones take time and space.";
 

@@ -94,7 +94,7 @@ fn later_backups_share_what_does_not_change() {
     let inode = |path: &Path| path.metadata().unwrap().ino();
     assert_eq!(inode(&file(&made[0])), inode(&file(&made[1])), "{second}");
 
-    // What a killed command leaves behind is no backup, and does not last.
+    // The incomplete folder of a killed command is not a backup, and is removed.
     std::fs::create_dir_all(home.path("backups/partial/store")).unwrap();
     let third = home.run(&["backup", "--data", "data", "--keep", "2", "backups"]).ok();
     assert!(third.contains("removed 1 older backup"), "{third}");

@@ -96,7 +96,7 @@ fn settings_come_from_the_command_line_then_variables_then_the_file() {
     check(&shown, "allow-host = [\"a.example\", \"b.example\"] ", "s.toml");
     check(&shown, "log-format = \"text\" ", "default");
 
-    // What is shown is a file that gives the same settings.
+    // The output is a file with the same settings.
     home.write("again.toml", &shown);
     let again = home.run(&["config", "--config", "again.toml"]).ok();
     let values = |text: &str| -> Vec<String> {

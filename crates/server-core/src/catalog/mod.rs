@@ -128,7 +128,8 @@ impl Catalog {
         })))
     }
 
-    /// Copies the catalog in a file, which a server may use meanwhile, to a new file, durably.
+    /// Copies the catalog in a file to a new file, durably. A server may use the catalog at the same
+    /// time.
     ///
     /// Blocks.
     pub fn copy(from: &Path, to: &Path) -> Result<(), CatalogError> {

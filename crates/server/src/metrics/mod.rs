@@ -175,7 +175,7 @@ impl axum::extract::FromRef<MetricsState> for Core {
     }
 }
 
-/// Needs a key, of any right and entity: how busy a server is, is nobody else's business.
+/// Requires a key of any right and entity: figures show how busy a server is.
 pub(crate) fn router(state: MetricsState) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(state)
 }
