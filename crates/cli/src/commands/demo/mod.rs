@@ -1,5 +1,7 @@
 //! `streamtable demo`: a server with sample data.
 
+mod samples;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +27,9 @@ use crate::text::counted;
 /// The table that the digits are logged to.
 const TABLE: &str = "demo/mnist/digits";
 
+/// How many digits are logged for each call of a language model.
+const DIGITS_PER_CALL: u64 = 4;
+
 /// Lifetime of the login link.
 const LINK_LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -34,7 +39,7 @@ Examples:
   streamtable demo --rate 200
   streamtable demo --rows 1797 --data ./demo     keep the data; `serve` can open it later";
 
-/// Run a demo server that receives a stream of hand-written digits
+/// Run a demo server that receives hand-written digits, and rows of a shop and an assistant
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Demo {
@@ -105,17 +110,11 @@ impl Demo {
         link: &str,
         signals: &mut Signals,
     ) -> Result<String, Failure> {
-        let table = StreamTable::builder(TABLE)
-            .base_url(url)
-            .api_key(&key.secret)
-            .transport(HyperTransport::new().map_err(Failure::failed)?)
-            .when_full(WhenFull::Wait)
-            // A spool is useless here: the server stops with this process.
-            .no_spool()
-            .print_url(false)
-            .open()
-            .await
-            .map_err(Failure::failed)?;
+        let table = open(TABLE, url, key).await?;
+        let samples = Samples {
+            requests: open(samples::REQUESTS, url, key).await?,
+            calls: open(samples::CALLS, url, key).await?,
+        };
         print(self.greeting(url, key, link))?;
 
         let bar = match self.rows {
@@ -133,17 +132,20 @@ impl Demo {
             let judged = digits.judge(index).map_err(Failure::failed)?;
             right += u64::from(judged.is_right);
             table.log(judged.row).await.map_err(Failure::failed)?;
+            samples.log(index as u64).await?;
             self.show(&bar, &table, right);
         }
         bar.finish_and_clear();
+        let finish = async {
+            let samples = samples.finish().await?;
+            Ok::<_, FlushError>((samples, table.finish().await?))
+        };
         let finished = tokio::select! {
-            finished = table.finish() => finished,
+            finished = finish => finished,
             () = signals.next() => return Err(Failure::Interrupted),
         };
-        match finished {
-            Ok(stats) => Ok(tally(right, &stats)),
-            Err(error @ FlushError { .. }) => Err(Failure::failed(error)),
-        }
+        let (samples, stats) = finished.map_err(Failure::failed)?;
+        Ok(tally(right, &samples, &stats))
     }
 
     fn show(&self, bar: &ProgressBar, table: &StreamTable, right: u64) {
@@ -171,9 +173,11 @@ impl Demo {
             Some(folder) => format!("rows are stored in {}", folder.display()),
             None => "all data is deleted at exit".to_owned(),
         };
+        let (requests, calls) = (samples::REQUESTS, samples::CALLS);
         format!(
             "\
 StreamTable demo: logging hand-written digits to {TABLE} at {url}; {kept}.
+Two more tables have made-up rows: {requests} and {calls}.
 
 Watch them in a browser (the link works once):
 
@@ -199,8 +203,47 @@ fn board_link() -> Result<String, Failure> {
     Ok(format!("/?exp={}#board=monitoring", form_encode(&Expr::rows_of(table).to_string())))
 }
 
-fn tally(right: u64, stats: &Stats) -> String {
-    format!("{right} of {} recognised\n{TABLE}: {stats}", counted(stats.logged, "digit"))
+fn tally(right: u64, samples: &str, stats: &Stats) -> String {
+    format!("{samples}{right} of {} recognised\n{TABLE}: {stats}", counted(stats.logged, "digit"))
+}
+
+async fn open(table: &str, url: &str, key: &NewKey) -> Result<StreamTable, Failure> {
+    let table = StreamTable::builder(table)
+        .base_url(url)
+        .api_key(&key.secret)
+        .transport(HyperTransport::new().map_err(Failure::failed)?)
+        .when_full(WhenFull::Wait)
+        // A spool is useless here: the server stops with this process.
+        .no_spool()
+        .print_url(false);
+    table.open().await.map_err(Failure::failed)
+}
+
+/// The tables of made-up rows.
+struct Samples {
+    requests: StreamTable,
+    calls: StreamTable,
+}
+
+impl Samples {
+    /// Logs the rows that belong to a digit: a request, and sometimes a call of a model.
+    async fn log(&self, index: u64) -> Result<(), Failure> {
+        self.requests.log(samples::request(index)).await.map_err(Failure::failed)?;
+        if index.is_multiple_of(DIGITS_PER_CALL) {
+            let row = samples::call(index / DIGITS_PER_CALL);
+            self.calls.log(row).await.map_err(Failure::failed)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all rows are stored, and returns a line about each table.
+    async fn finish(&self) -> Result<String, FlushError> {
+        let mut lines = String::new();
+        for (name, table) in [(samples::REQUESTS, &self.requests), (samples::CALLS, &self.calls)] {
+            lines.push_str(&format!("{name}: {}\n", table.finish().await?));
+        }
+        Ok(lines)
+    }
 }
 
 /// Returns the first key of a new data folder, or a new key for an existing folder.
