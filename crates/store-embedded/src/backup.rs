@@ -5,7 +5,7 @@
 //! the copy began are in it; rows that arrive during the copy may be in it or not.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{create_dir_all_synced, is_absent, named, open_regular, sync_folder};
@@ -19,7 +19,7 @@ const PIECE: usize = 1 << 18;
 pub struct Copied {
     /// Files of the copy.
     pub files: u64,
-    /// Bytes of the copy.
+    /// Bytes of the copy, without large runs of zeros, which take no space.
     pub bytes: u64,
     /// Those of the bytes that were copied. The others are shared with an earlier copy.
     pub new_bytes: u64,
@@ -132,9 +132,17 @@ impl<'a> Copier<'a> {
                 if count == 0 {
                     break;
                 }
-                output.write_all(&piece[..count]).map_err(named(&target))?;
-                bytes += count as u64;
+                let part = &piece[..count];
+                // The rest of a file of the log is zero, and takes no space in the copy.
+                if part.iter().all(|byte| *byte == 0) {
+                    output.seek_relative(count as i64).map_err(named(&target))?;
+                } else {
+                    output.write_all(part).map_err(named(&target))?;
+                    bytes += count as u64;
+                }
             }
+            let length = output.stream_position().map_err(named(&target))?;
+            output.set_len(length).map_err(named(&target))?;
             output.sync_all().map_err(named(&target))?;
             self.copied.new_bytes += bytes;
         }
