@@ -76,13 +76,22 @@ impl TableScan {
         from: u64,
         limit: usize,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.scan(state, None, &[], None).await?;
         let position = Arc::new(Column::new(fixed::POSITION, 0));
         let from = BinaryExpr::new(position, Operator::GtEq, lit(from as i64));
-        let plan: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(Arc::new(from), plan)?);
-        // Rows in files before the position are not read.
-        let plan = FilterPushdown::new().optimize(plan, state.config_options())?;
+        let plan = self.rows_that(state, Arc::new(from)).await?;
         Ok(Arc::new(GlobalLimitExec::new(plan, 0, Some(limit))))
+    }
+
+    /// Plans to read the rows that meet a condition, in order. Parts of files whose statistics
+    /// exclude it are not read.
+    pub(super) async fn rows_that(
+        &self,
+        state: &SessionState,
+        condition: Arc<dyn PhysicalExpr>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.scan(state, None, &[], None).await?;
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(condition, plan)?);
+        FilterPushdown::new().optimize(plan, state.config_options())
     }
 
     fn files(
