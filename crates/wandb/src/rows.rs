@@ -91,9 +91,47 @@ pub(crate) fn cell_to_json(value: &Value) -> Json {
     }
 }
 
+/// Parses JSON as W&B clients write it, where `NaN` and the infinities are bare words. They become
+/// strings.
+pub(crate) fn parse_json(text: &str) -> Option<serde_json::Value> {
+    streamtable_wire::json::parse(text).ok().map(plain)
+}
+
+fn plain(value: Value) -> serde_json::Value {
+    use serde_json::Value as Plain;
+    match value {
+        Value::Bool(b) => b.into(),
+        Value::Int(n) => match (i64::try_from(n), u64::try_from(n)) {
+            (Ok(n), _) => n.into(),
+            (_, Ok(n)) => n.into(),
+            _ => (n as f64).into(),
+        },
+        Value::Float(x) if x.is_finite() => x.into(),
+        Value::Float(x) if x.is_nan() => "NaN".into(),
+        Value::Float(x) => if x > 0.0 { "Infinity" } else { "-Infinity" }.into(),
+        Value::String(text) => text.into(),
+        Value::List(items) => items.into_iter().map(plain).collect(),
+        Value::Struct(row) => {
+            let cells = row.cells().map(|(name, value)| (name.to_owned(), plain(value.clone())));
+            Plain::Object(cells.collect())
+        }
+        // Plain JSON has no cells of the other kinds.
+        Value::Null | Value::Timestamp(_) | Value::Media(_) => Plain::Null,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_of_clients_may_have_numbers_that_are_none() {
+        let json = parse_json(r#"{"a":[NaN,-Infinity,1],"b":{"c":18446744073709551615,"d":null}}"#);
+        let expected = serde_json::json!({
+            "a": ["NaN", "-Infinity", 1], "b": { "c": u64::MAX, "d": null } });
+        assert_eq!(json, Some(expected));
+        assert_eq!(parse_json("{"), None);
+    }
 
     #[test]
     fn fields_are_found_by_their_dotted_names() {

@@ -12,6 +12,7 @@ use super::request_context;
 use super::scalar::{DateTime, Int64, Json, JsonString};
 use super::user::User;
 use crate::catalog::{self, Id, Kind, LineFile};
+use crate::rows::parse_json;
 use crate::storage::is_file_path;
 
 /// Time without a heartbeat after which a running run counts as crashed.
@@ -416,7 +417,7 @@ fn list_of_texts(text: Option<String>) -> JsonString {
 }
 
 fn wandb_config(config: Option<&str>, keys: Option<&[String]>) -> String {
-    let config = config.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let config = config.and_then(parse_json);
     let inner = config.as_ref().and_then(|config| config.get("_wandb")?.get("value")?.as_object());
     let Some(inner) = inner else { return "{}".to_owned() };
     let wanted = inner.iter().filter(|(key, _)| keys.is_none_or(|keys| keys.contains(key)));
@@ -438,6 +439,7 @@ mod tests {
             Some(r#"{"lr":{"value":1},"_wandb":{"value":{"t":{"1":[2]},"m":[]}}}"#),
             r#"{"t":{"1":[2]}}"#,
         );
+        check(Some(r#"{"lr":{"value":NaN},"_wandb":{"value":{"t":1}}}"#), r#"{"t":1}"#);
         check(Some(r#"{"_wandb":{"value":{"m":[]}}}"#), "{}");
         check(Some("{}"), "{}");
         check(Some("NaN"), "{}");
