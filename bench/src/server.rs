@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Body;
 use ureq::http::Response;
@@ -73,6 +74,14 @@ impl Server {
             .header("accept", "application/vnd.apache.arrow.stream")
             .send_json(serde_json::json!({ "sql": sql }))?;
         Ok(answer.into_body().with_config().limit(1 << 30).read_to_vec()?)
+    }
+
+    /// Posts JSON as W&B clients do; returns the response.
+    pub(crate) fn post_json(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        let authorization = format!("Bearer {}", self.key);
+        let request = ureq::post(format!("{}/{path}", self.url));
+        let answer = request.header("authorization", authorization).send_json(body)?;
+        Ok(answer.into_body().with_config().limit(1 << 30).read_json()?)
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Response<Body>, Error> {
