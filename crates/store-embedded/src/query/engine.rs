@@ -21,6 +21,7 @@ use datafusion::physical_plan::{collect, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures_util::{Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
+#[cfg(test)]
 use streamtable_schema::TablePath;
 use streamtable_store::{MemoryCeiling, ReadRow, Rows, SqlQuery, StoreError};
 use tokio::runtime::{Handle, Runtime};
@@ -424,9 +425,26 @@ async fn read_files(
         snapshot.memtable.clear();
     }
     snapshot.files = Arc::new(files);
-    let schema = snapshot.columns.arrow_schema();
-    let plan = TableScan::new(snapshot, schema).rows_from(&state, from, limit).await;
-    collect(plan.map_err(failed)?, state.task_ctx()).await.map_err(failed)
+    let (schema, end) = (snapshot.columns.arrow_schema(), snapshot.end);
+    let scan = TableScan::new(snapshot, schema);
+    // The scan filters a row group as a whole before it returns rows, so the positions need an upper
+    // bound. A near one is enough unless most of them are empty.
+    let near = from.saturating_add(limit as u64).saturating_add(limit as u64).min(end);
+    let found = collect_from(&scan, &state, from..near, limit).await?;
+    if near == end || found.iter().map(RecordBatch::num_rows).sum::<usize>() >= limit {
+        return Ok(found);
+    }
+    collect_from(&scan, &state, from..end, limit).await
+}
+
+async fn collect_from(
+    scan: &TableScan,
+    state: &SessionState,
+    positions: Range<u64>,
+    limit: usize,
+) -> Result<Vec<RecordBatch>, StoreError> {
+    let plan = scan.rows_from(state, positions, limit).await.map_err(failed)?;
+    collect(plan, state.task_ctx()).await.map_err(failed)
 }
 
 async fn find_steps(
@@ -447,11 +465,14 @@ async fn find_steps(
     let places = places.into_iter().collect::<Result<Vec<_>, _>>();
     let schema = places.and_then(|places| schema.project(&places)).map_err(|e| failed(e.into()))?;
     let schema = Arc::new(schema);
-    let condition = first.condition(&schema).map_err(failed)?;
-    let plan = TableScan::new(snapshot, schema).rows_that(&state, condition).await;
-    let mut batches = execute_stream(plan.map_err(failed)?, state.task_ctx()).map_err(failed)?;
-    while let Some(batch) = batches.next().await {
-        first.add(&batch.map_err(failed)?, &deleted);
+    let conditions = first.conditions(&schema).map_err(failed)?;
+    let scan = TableScan::new(snapshot, schema);
+    for condition in conditions {
+        let plan = scan.rows_that(&state, condition).await.map_err(failed)?;
+        let mut batches = execute_stream(plan, state.task_ctx()).map_err(failed)?;
+        while let Some(batch) = batches.next().await {
+            first.add(&batch.map_err(failed)?, &deleted);
+        }
     }
     Ok(first.finish())
 }
@@ -466,6 +487,7 @@ fn ended() -> StoreError {
     StoreError::Unavailable { reason: "the query has ended early".to_owned() }
 }
 
+#[cfg(test)]
 impl Visible {
     pub(super) fn none() -> Self {
         let named = Arc::new(Named::All);
@@ -474,9 +496,11 @@ impl Visible {
     }
 }
 
+#[cfg(test)]
 #[derive(Debug)]
 struct NoTables;
 
+#[cfg(test)]
 impl Tables for NoTables {
     fn names(&self) -> Vec<TablePath> {
         Vec::new()

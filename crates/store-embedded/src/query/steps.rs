@@ -8,8 +8,9 @@ use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::Result;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNullExpr, lit};
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNullExpr};
 
+use super::table_scan::within;
 use crate::columns::fixed;
 use crate::memtable::positions;
 use crate::ranges::Ranges;
@@ -43,8 +44,12 @@ impl FirstSteps {
         let positions = positions.values();
         match steps {
             Some(steps) if steps.null_count() == 0 => {
-                for (&step, &position) in steps.values().iter().zip(positions) {
-                    self.push(step, position, deleted);
+                // Nearly all rows of a large table are outside the range.
+                let Range { start, end } = self.range;
+                for (i, &step) in steps.values().iter().enumerate() {
+                    if step >= start && step < end {
+                        self.push(step, positions[i], deleted);
+                    }
                 }
             }
             steps => {
@@ -82,23 +87,18 @@ impl FirstSteps {
         self.found
     }
 
-    /// Returns a condition that all rows with a step in the range meet, by which files are pruned.
-    pub(super) fn condition(&self, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+    /// Returns the conditions of the rows with a step in the range: of those with a step of their
+    /// own, and of the others. Each is a conjunction of conditions on one column, by which files, row
+    /// groups and pages are pruned.
+    pub(super) fn conditions(&self, schema: &SchemaRef) -> Result<[Arc<dyn PhysicalExpr>; 2]> {
         let column = |name| -> Result<Arc<dyn PhysicalExpr>> {
             Ok(Arc::new(Column::new_with_schema(name, schema)?))
         };
         let (step, position) = (column(fixed::STEP)?, column(fixed::POSITION)?);
-        let binary = |left, operator, right| -> Arc<dyn PhysicalExpr> {
-            Arc::new(BinaryExpr::new(left, operator, right))
-        };
-        let within = |column: &Arc<dyn PhysicalExpr>| {
-            let from = binary(Arc::clone(column), Operator::GtEq, lit(self.range.start));
-            let to = binary(Arc::clone(column), Operator::Lt, lit(self.range.end));
-            binary(from, Operator::And, to)
-        };
-        let has_none: Arc<dyn PhysicalExpr> = Arc::new(IsNullExpr::new(Arc::clone(&step)));
-        let by_position = binary(has_none, Operator::And, within(&position));
-        Ok(binary(within(&step), Operator::Or, by_position))
+        let has_none = Arc::new(IsNullExpr::new(Arc::clone(&step)));
+        let by_position = within(&position, self.range.clone());
+        let by_position = BinaryExpr::new(has_none, Operator::And, by_position);
+        Ok([within(&step, self.range.clone()), Arc::new(by_position)])
     }
 }
 
