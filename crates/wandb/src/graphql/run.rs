@@ -172,10 +172,15 @@ impl Run {
 
     /// The run's own next line. For a table with other writers, its number of rows.
     ///
-    /// A run that was just opened has none: a client that resumes the run has asked for the number
-    /// before; another starts over, and its rows replace those with the same number.
+    /// A run that was just opened has none, unless its client resumes it: the client starts over,
+    /// and its rows replace those with the same number.
     async fn history_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
-        if self.is_started {
+        let resumes = &request_context(ctx).state.shared.resumes;
+        let now = std::time::Instant::now();
+        if self.is_bucket {
+            resumes.announce(self.run.id, now);
+        }
+        if self.is_started && !resumes.is_announced(self.run.id, now) {
             return Ok(Int64(0));
         }
         Ok(Int64(self.rows(ctx).await?.line_count()))
