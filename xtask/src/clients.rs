@@ -18,8 +18,11 @@ pub(crate) const VARIABLE: &str = "STREAMTABLE_CLIENTS";
 /// The folder of the requirements files of tools, below [`FOLDER`].
 const NIGHTLY: &str = "nightly";
 
-/// The cargo arguments that run tests, before the filter of the tests.
-const TESTS: &str = "nextest run --workspace --all-features --no-fail-fast --run-ignored only -E";
+/// The cargo arguments that run the tests of the clients.
+pub(crate) const TESTS: &str = "nextest run --workspace --all-features --no-fail-fast --run-ignored only -E test(/^clients::/)-test(/^clients::nightly::/)";
+
+/// The cargo arguments that run the tests of the tools.
+const TOOLS: &str = "nextest run --workspace --all-features --no-fail-fast --run-ignored only -E test(/^clients::nightly::/)";
 
 /// The system's Python, which finds the system's torch.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
@@ -46,16 +49,14 @@ Needs python3 with its venv module; pip installs the rest. For root on Debian,
 ",
     run: |args| {
         let is_nightly = parse(args)?;
-        let filter = if is_nightly {
-            provide_tools()?;
-            "test(/^clients::nightly::/)"
+        let arguments = if is_nightly { TOOLS } else { TESTS };
+        if is_nightly {
+            provide_tools()?
         } else {
-            provide()?;
-            "test(/^clients::/) - test(/^clients::nightly::/)"
-        };
+            provide()?
+        }
         let mut tests = cargo::command();
-        tests.args(TESTS.split_whitespace()).arg(filter);
-        tests.env(VARIABLE, folder()).current_dir(cargo::root());
+        tests.args(arguments.split_whitespace()).env(VARIABLE, folder()).current_dir(cargo::root());
         match tests.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(Failure::Failed(format!("clients: the tests ended with {status}"))),
