@@ -20,38 +20,25 @@ async fn cases(venv: &str, program: &str, least: u64, known: &[&str]) {
 /// The current SDK reads the rows of given keys with floats for all numbers.
 const FLOATS: [&str; 3] = ["value big by key", "value bigger by key", "value np int by key"];
 
-#[tokio::test]
-#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
-async fn wandb_0_31_cases_of_runs() {
-    cases("wandb-0.31", "cases_runs.py", 150, &FLOATS).await;
+/// Declares a test for each version and program, so that they run in parallel.
+macro_rules! tests {
+    ($($name:ident: $venv:literal $program:literal $least:literal $known:expr;)*) => {$(
+        #[tokio::test]
+        #[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
+        async fn $name() {
+            cases($venv, $program, $least, &$known).await;
+        }
+    )*};
 }
 
-#[tokio::test]
-#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
-async fn wandb_0_22_cases_of_runs() {
-    cases("wandb-0.22", "cases_runs.py", 150, &[]).await;
-}
-
-#[tokio::test]
-#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
-async fn wandb_0_19_cases_of_runs() {
-    cases("wandb-0.19", "cases_runs.py", 150, &[]).await;
-}
-
-#[tokio::test]
-#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
-async fn wandb_0_31_cases_of_files() {
-    cases("wandb-0.31", "cases_files.py", 80, &[OVERLAYS]).await;
-}
-
-#[tokio::test]
-#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
-async fn wandb_0_22_cases_of_files() {
-    cases("wandb-0.22", "cases_files.py", 80, &[OVERLAYS]).await;
-}
-
-#[tokio::test]
-#[ignore = "needs the real Python clients; run by `cargo xtask clients`"]
-async fn wandb_0_19_cases_of_files() {
-    cases("wandb-0.19", "cases_files.py", 80, &[OVERLAYS]).await;
+tests! {
+    wandb_0_31_cases_of_runs: "wandb-0.31" "cases_runs.py" 150 FLOATS;
+    wandb_0_22_cases_of_runs: "wandb-0.22" "cases_runs.py" 150 [];
+    wandb_0_19_cases_of_runs: "wandb-0.19" "cases_runs.py" 150 [];
+    wandb_0_31_cases_of_files: "wandb-0.31" "cases_files.py" 50 [OVERLAYS];
+    wandb_0_22_cases_of_files: "wandb-0.22" "cases_files.py" 50 [OVERLAYS];
+    wandb_0_19_cases_of_files: "wandb-0.19" "cases_files.py" 50 [OVERLAYS];
+    wandb_0_31_cases_of_artifacts: "wandb-0.31" "cases_artifacts.py" 35 [];
+    wandb_0_22_cases_of_artifacts: "wandb-0.22" "cases_artifacts.py" 35 [];
+    wandb_0_19_cases_of_artifacts: "wandb-0.19" "cases_artifacts.py" 35 [];
 }
