@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Body;
 use ureq::http::Response;
@@ -87,6 +88,14 @@ impl Server {
             .header("content-type", "application/x-ndjson")
             .send(rows)?;
         Ok(())
+    }
+
+    /// Posts JSON as W&B clients do; returns the response.
+    pub(crate) fn post_json(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        let authorization = format!("Bearer {}", self.key);
+        let request = ureq::post(format!("{}/{path}", self.url));
+        let answer = request.header("authorization", authorization).send_json(body)?;
+        Ok(answer.into_body().with_config().limit(1 << 30).read_json()?)
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Response<Body>, Error> {

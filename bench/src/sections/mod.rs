@@ -4,6 +4,7 @@ mod call;
 mod end_to_end;
 mod floors;
 mod growth;
+mod history;
 mod ingest;
 mod live;
 mod outage;
@@ -34,6 +35,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     live::SECTION,
     growth::SECTION,
     queries::SECTION,
+    history::SECTION,
     versions::SECTION,
 ];
 

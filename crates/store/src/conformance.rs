@@ -59,6 +59,7 @@ pub async fn run_all(store: &dyn Store, prefix: &str) -> Vec<String> {
         every_kind_of_value_comes_back
         what_is_no_row_is_refused_alone
         reads_begin_anywhere
+        rows_are_found_by_their_steps
         a_watch_includes_acked_rows
         queries_see_what_was_acked
         queries_see_kinds
@@ -407,6 +408,33 @@ async fn reads_begin_anywhere(table: &Table<'_>) -> Check {
         let rows = table.read(from, limit).await?;
         let positions: Vec<u64> = rows.iter().map(|row| row.position).collect();
         same("positions", positions, expected.collect())?;
+    }
+    Ok(())
+}
+
+async fn rows_are_found_by_their_steps(table: &Table<'_>) -> Check {
+    let steps = [Some(5), Some(0), None, Some(2), Some(2), Some(9)];
+    let line = |step: &Option<i64>| match step {
+        Some(step) => format!(r#"{{"n":1,"_step":{step}}}"#),
+        None => r#"{"n":1}"#.to_owned(),
+    };
+    let lines: Vec<String> = steps.iter().map(line).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let find = async |steps, limit| {
+        let found = table.store.find_steps(&table.path, steps, limit).await;
+        found.map_err(|error| error.to_string())
+    };
+    same("before the first row", find(0..9, 9).await?, Vec::new())?;
+    table.log("w", 0, &lines).await?;
+    let all = [(0, 1), (2, 2), (2, 3), (2, 4), (5, 0), (9, 5)];
+    for (steps, limit, expected) in [
+        (i64::MIN..i64::MAX, 10, &all[..]),
+        (0..9, 10, &all[..5]),
+        (1..6, 2, &all[1..3]),
+        (3..5, 10, &[]),
+        (0..9, 0, &[]),
+    ] {
+        same(&format!("{steps:?}"), find(steps, limit).await?, expected.to_vec())?;
     }
     Ok(())
 }

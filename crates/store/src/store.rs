@@ -9,6 +9,7 @@
 //! returns whether a retry may succeed.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -54,6 +55,15 @@ pub trait Read: fmt::Debug + Send + Sync {
         from: u64,
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError>;
+
+    /// Returns the steps and positions of the first `limit` rows with a step in `steps`, in the order
+    /// of steps, then of positions. The step of a row without one is its position.
+    async fn find_steps(
+        &self,
+        table: &TablePath,
+        steps: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, u64)>, StoreError>;
 
     /// Watches the table's end, which is 0 while the table does not exist.
     ///
@@ -125,6 +135,15 @@ impl<T: Read + ?Sized> Read for Arc<T> {
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError> {
         (**self).read(table, from, limit).await
+    }
+
+    async fn find_steps(
+        &self,
+        table: &TablePath,
+        steps: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, u64)>, StoreError> {
+        (**self).find_steps(table, steps, limit).await
     }
 
     async fn watch(&self, table: &TablePath) -> Result<watch::Receiver<u64>, StoreError> {

@@ -9,6 +9,7 @@ mod catalog;
 mod config;
 mod file_stream;
 mod graphql;
+mod resumes;
 mod rows;
 mod state;
 mod storage;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::catalog::{RunCatalog, RunLocation};
 use crate::graphql;
+use crate::resumes::Resumes;
 use crate::{WandbConfig, file_stream, storage};
 
 /// The W&B protocol of a server. Cheap to clone.
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) uploads: Arc<Semaphore>,
     /// When each run's last heartbeat was recorded.
     pub(crate) heartbeats: Mutex<HashMap<i64, Instant>>,
+    /// The runs that clients are about to resume.
+    pub(crate) resumes: Resumes,
 }
 
 impl Wandb {
@@ -58,6 +61,7 @@ impl Wandb {
             documents: SharedPermits::new(documents, documents / 2),
             uploads: Arc::new(Semaphore::new(config.max_uploads)),
             heartbeats: Mutex::default(),
+            resumes: Resumes::default(),
         };
         Self {
             catalog: RunCatalog::new(core.catalog.clone()),

@@ -3,6 +3,9 @@
 //! Each set of client versions has a virtual environment in the folder named by
 //! `STREAMTABLE_CLIENTS`. `cargo xtask clients` creates the environments and runs these tests.
 
+mod cases;
+mod nightly;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;

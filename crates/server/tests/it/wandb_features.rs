@@ -99,6 +99,70 @@ async fn a_run_that_is_opened_starts_at_line_zero() {
     assert_eq!(opened["bucket"]["historyLineCount"], 0);
 }
 
+/// wandb 0.19 resumes at the line that it is told when it opens the run.
+#[tokio::test]
+async fn a_run_that_is_resumed_starts_at_its_next_line() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    for i in 0..3 {
+        assert_eq!(server.post("me/p/r", &[], &row(i)).await.status, 200);
+    }
+    let status = "query RunResumeStatus { model(name: \"p\", entityName: \"me\") {
+        bucket(name: \"r\", missingOk: true) { historyLineCount } } }";
+    let status = server.ask(status, json!({})).await;
+    assert_eq!(status["model"]["bucket"]["historyLineCount"], 3);
+    // The client may miss the first response.
+    for _ in 0..2 {
+        let opened = server.make_run("me", "p", "r").await;
+        assert_eq!(opened["bucket"]["historyLineCount"], 3);
+    }
+    assert_eq!(server.post("me/p/r", &[], &row(3)).await.status, 200);
+    // Another client starts over.
+    let opened = server.make_run("me", "p", "r").await;
+    assert_eq!(opened["bucket"]["historyLineCount"], 0);
+}
+
+#[tokio::test]
+async fn images_are_returned_as_they_were_logged() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    let images = json!({ "_type": "images/separated", "count": 2, "format": "png", "width": 6,
+        "height": 4, "filenames": ["media/images/a.png", "media/images/b.png"] });
+    let line = json!({ "images": images, "_step": 0 }).to_string();
+    let body = json!({ "files": { "wandb-history.jsonl": { "offset": 0, "content": [line] } } });
+    assert_eq!(server.post("me/p/r", &[], &body.to_string()).await.status, 200);
+    let line = run_field(&server, "r", "history").await[0].take();
+    let line: Value = serde_json::from_str(line.as_str().unwrap()).unwrap();
+    assert_eq!(line["images"], images);
+    let sample = "sampledHistory(specs: [\"{\\\"keys\\\":[\\\"images\\\"]}\"])";
+    assert_eq!(run_field(&server, "r", sample).await, json!([[{ "images": images }]]));
+}
+
+/// The current SDK sends an inclusive upper bound, older ones an exclusive one.
+#[tokio::test]
+async fn ranges_of_samples_end_where_their_client_means() {
+    let server = Running::start().await;
+    server.make_run("me", "p", "r").await;
+    for i in 0..5 {
+        assert_eq!(server.post("me/p/r", &[], &row(i)).await.status, 200);
+    }
+    for (keys, max, samples, expected) in [
+        (json!(["_step", "i", "_step"]), 1, 2, 2),
+        (json!(["_step", "i", "_step"]), 4, 5, 5),
+        (json!(["i"]), 2, 2, 2),
+        // The last page of an older client.
+        (json!(["i"]), 2, 1000, 2),
+        (json!(["_step", "i"]), 2, 1000, 2),
+    ] {
+        let spec = json!({ "keys": keys, "minStep": 0, "maxStep": max, "samples": samples });
+        let query = "query S($spec: JSONString!) { project(name: \"p\", entityName: \"me\") {
+            run(name: \"r\") { sampledHistory(specs: [$spec]) } } }";
+        let data = server.ask(query, json!({ "spec": spec.to_string() })).await;
+        let rows = data["project"]["run"]["sampledHistory"][0].as_array().unwrap().len();
+        assert_eq!(rows, expected, "{spec}");
+    }
+}
+
 #[tokio::test]
 async fn console_lines_are_paged() {
     let server = Running::start().await;

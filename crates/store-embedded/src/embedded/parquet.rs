@@ -29,6 +29,10 @@ use crate::ranges::Ranges;
 /// The number of rows in a row group, which a query skips as a whole.
 const ROW_GROUP: usize = 1 << 17;
 
+/// The number of rows in a page, which is read as a whole: readers of single rows and of small ranges
+/// decode at least one page of each column.
+const PAGE: usize = 1 << 13;
+
 /// The length of the blocks of a file that have their own checksum.
 pub(crate) const BLOCK: u64 = 64 << 10;
 
@@ -271,6 +275,7 @@ fn properties() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_data_page_row_count_limit(PAGE)
         .set_created_by("streamtable".to_owned());
     // Both grow by one from row to row, so delta encoding takes almost no space.
     for name in [fixed::POSITION, fixed::LINE] {

@@ -1,5 +1,6 @@
 //! Reads, watches and queries.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -43,13 +44,18 @@ impl Read for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError> {
         let Some(table) = self.inner.find(path) else { return Ok(Vec::new()) };
-        loop {
-            match self.inner.engine.read(table.snapshot(), from, limit).await {
-                // Each retry has at least one file less.
-                Err(_) if table.check_suspects().await => {}
-                read => return read,
-            }
-        }
+        table.read_files(|snapshot| self.inner.engine.read(snapshot, from, limit)).await
+    }
+
+    async fn find_steps(
+        &self,
+        path: &TablePath,
+        steps: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, u64)>, StoreError> {
+        let Some(table) = self.inner.find(path) else { return Ok(Vec::new()) };
+        let find = |snapshot| self.inner.engine.find_steps(snapshot, steps.clone(), limit);
+        table.read_files(find).await
     }
 
     async fn watch(&self, path: &TablePath) -> Result<watch::Receiver<u64>, StoreError> {
@@ -72,6 +78,22 @@ impl Query for EmbeddedStore {
 
     async fn row_expression(&self, text: &str) -> Result<String, StoreError> {
         row_expression(text)
+    }
+}
+
+impl Table {
+    /// Reads a snapshot, and reads again without the files that turn out to be damaged.
+    async fn read_files<T, R>(&self, read: impl Fn(Snapshot) -> R) -> Result<T, StoreError>
+    where
+        R: Future<Output = Result<T, StoreError>>,
+    {
+        loop {
+            match read(self.snapshot()).await {
+                // Each retry has at least one file less.
+                Err(_) if self.check_suspects().await => {}
+                read => return read,
+            }
+        }
     }
 }
 

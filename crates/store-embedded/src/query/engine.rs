@@ -1,5 +1,6 @@
 //! The query engine.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use datafusion::physical_plan::{collect, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures_util::{Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
+#[cfg(test)]
 use streamtable_schema::TablePath;
 use streamtable_store::{MemoryCeiling, ReadRow, Rows, SqlQuery, StoreError};
 use tokio::runtime::{Handle, Runtime};
@@ -37,10 +39,11 @@ use super::named::Named;
 use super::newest_first::NewestFirst;
 use super::plan_limits::{Guarded, batch_rows, check_buffers, check_plan};
 use super::running::{RunningQueries, RunningQuery, too_long, watch};
+use super::steps::FirstSteps;
 use super::table_scan::{self, TableScan};
 use super::types::{BoundLiterals, BoundType, check_type};
 use super::{nesting, sql_limits};
-use crate::columns::read_rows;
+use crate::columns::{fixed, read_rows};
 use crate::embedded::{Snapshot, StoreConfig, TABLES};
 use crate::memtable::rows_before;
 
@@ -210,17 +213,36 @@ impl Engine {
         if first_in_memory.is_some_and(|first| first <= from) {
             return Ok(rows(read_memory(&snapshot, from, limit)));
         }
+        self.run_read(|state| read_files(state, snapshot, from, limit)).await.map(rows)
+    }
+
+    /// Returns the steps and positions of the first `limit` rows with a step in `steps`.
+    pub(crate) async fn find_steps(
+        &self,
+        snapshot: Snapshot,
+        steps: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, u64)>, StoreError> {
+        self.run_read(|state| find_steps(state, snapshot, FirstSteps::new(steps, limit))).await
+    }
+
+    /// Runs a read on the engine's threads.
+    async fn run_read<T, W>(&self, read: impl FnOnce(SessionState) -> W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
         let query = Arc::new(RunningQuery::new(READ_TIMEOUT, &self.resources.memory_pool));
-        let state = session(&self.resources, Visible::none(), None, 1, &query)?;
-        let (send, batches) = oneshot::channel();
+        let read = read(read_session(&self.resources, &query));
+        let (send, done) = oneshot::channel();
         let task = self.spawn(async move {
-            let batches = read_files(state, snapshot, from, limit).await;
+            let done = read.await;
             // The caller may have been dropped.
-            let _ = send.send(batches);
+            let _ = send.send(done);
         })?;
         let mut running = Running { task, query, _permit: None };
-        match timeout(READ_TIMEOUT, batches).await.map_err(|_| too_long(READ_TIMEOUT))? {
-            Ok(batches) => Ok(rows(batches?)),
+        match timeout(READ_TIMEOUT, done).await.map_err(|_| too_long(READ_TIMEOUT))? {
+            Ok(done) => done,
             Err(_) => Err(running.end().await.err().unwrap_or_else(ended)),
         }
     }
@@ -244,21 +266,15 @@ pub(super) fn session(
 ) -> Result<SessionState, StoreError> {
     // A name that no table has, so that a short name is not found if the query has no home.
     let (entity, project) = home.map_or(("-", "-"), |(entity, project)| (entity, project));
-    let mut config = SessionConfig::new()
-        .with_target_partitions(partitions)
-        .with_create_default_catalog_and_schema(false)
+    let mut config = scan_config(partitions)
         .with_default_catalog_and_schema(entity, project)
         .with_information_schema(true);
     let options = config.options_mut();
     // Column names keep the case in which they were logged.
     options.sql_parser.enable_ident_normalization = false;
-    options.execution.parquet.pushdown_filters = true;
-    options.execution.parquet.reorder_filters = true;
     // The rule confuses a view's column with the column of the same name that it is computed from.
     options.optimizer.enable_leaf_expression_pushdown = false;
     options.execution.time_zone = Some("+00:00".to_owned());
-    let resources =
-        RuntimeEnv { memory_pool: Arc::clone(query.pool()), ..RuntimeEnv::clone(resources) };
     let known = Arc::clone(&visible.known);
     let optimizer = Optimizer::new().rules.into_iter().map(|rule| Guarded::wrap(rule, query));
     let mut physical = PhysicalOptimizer::new().rules;
@@ -267,7 +283,7 @@ pub(super) fn session(
     let physical = physical.into_iter().map(|rule| Guarded::wrap_physical(rule, query));
     let mut state = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(Arc::new(resources))
+        .with_runtime_env(resources_of(resources, query))
         .with_catalog_list(Arc::new(visible))
         // Before the default planner, which has no bounds.
         .with_expr_planners(vec![Arc::new(BoundLiterals), Arc::new(Operands::new(known))])
@@ -288,6 +304,31 @@ pub(super) fn session(
     // The time that `now()` returns.
     state.mark_start_execution();
     Ok(state)
+}
+
+/// Creates the session of a read, which runs a plan of its own: it knows no functions, since
+/// registering them takes longer than most reads.
+fn read_session(resources: &Arc<RuntimeEnv>, query: &RunningQuery) -> SessionState {
+    SessionStateBuilder::new()
+        .with_config(scan_config(1))
+        .with_runtime_env(resources_of(resources, query))
+        .build()
+}
+
+/// Returns the configuration by which tables are scanned.
+fn scan_config(partitions: usize) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(partitions)
+        .with_create_default_catalog_and_schema(false);
+    let options = config.options_mut();
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    config
+}
+
+/// Returns the resources, with the query's own share of the memory.
+fn resources_of(resources: &RuntimeEnv, query: &RunningQuery) -> Arc<RuntimeEnv> {
+    Arc::new(RuntimeEnv { memory_pool: Arc::clone(query.pool()), ..resources.clone() })
 }
 
 /// A running query, for the caller that waits for its answer. Dropping it stops the query.
@@ -384,9 +425,56 @@ async fn read_files(
         snapshot.memtable.clear();
     }
     snapshot.files = Arc::new(files);
+    let (schema, end) = (snapshot.columns.arrow_schema(), snapshot.end);
+    let scan = TableScan::new(snapshot, schema);
+    // The scan filters a row group as a whole before it returns rows, so the positions need an upper
+    // bound. A near one is enough unless most of them are empty.
+    let near = from.saturating_add(limit as u64).saturating_add(limit as u64).min(end);
+    let found = collect_from(&scan, &state, from..near, limit).await?;
+    if near == end || found.iter().map(RecordBatch::num_rows).sum::<usize>() >= limit {
+        return Ok(found);
+    }
+    collect_from(&scan, &state, from..end, limit).await
+}
+
+async fn collect_from(
+    scan: &TableScan,
+    state: &SessionState,
+    positions: Range<u64>,
+    limit: usize,
+) -> Result<Vec<RecordBatch>, StoreError> {
+    let plan = scan.rows_from(state, positions, limit).await.map_err(failed)?;
+    collect(plan, state.task_ctx()).await.map_err(failed)
+}
+
+async fn find_steps(
+    state: SessionState,
+    mut snapshot: Snapshot,
+    mut first: FirstSteps,
+) -> Result<Vec<(i64, u64)>, StoreError> {
+    // The scan below need not filter deleted rows: `first` skips them.
+    let deleted = std::mem::take(&mut snapshot.deleted);
+    for batch in snapshot.memtable.drain(..) {
+        first.add(&batch, &deleted);
+    }
+    if snapshot.files.is_empty() {
+        return Ok(first.finish());
+    }
     let schema = snapshot.columns.arrow_schema();
-    let plan = TableScan::new(snapshot, schema).rows_from(&state, from, limit).await;
-    collect(plan.map_err(failed)?, state.task_ctx()).await.map_err(failed)
+    let places = [fixed::POSITION, fixed::STEP].map(|name| schema.index_of(name));
+    let places = places.into_iter().collect::<Result<Vec<_>, _>>();
+    let schema = places.and_then(|places| schema.project(&places)).map_err(|e| failed(e.into()))?;
+    let schema = Arc::new(schema);
+    let conditions = first.conditions(&schema).map_err(failed)?;
+    let scan = TableScan::new(snapshot, schema);
+    for condition in conditions {
+        let plan = scan.rows_that(&state, condition).await.map_err(failed)?;
+        let mut batches = execute_stream(plan, state.task_ctx()).map_err(failed)?;
+        while let Some(batch) = batches.next().await {
+            first.add(&batch.map_err(failed)?, &deleted);
+        }
+    }
+    Ok(first.finish())
 }
 
 fn engine_failed() -> StoreError {
@@ -399,6 +487,7 @@ fn ended() -> StoreError {
     StoreError::Unavailable { reason: "the query has ended early".to_owned() }
 }
 
+#[cfg(test)]
 impl Visible {
     pub(super) fn none() -> Self {
         let named = Arc::new(Named::All);
@@ -407,9 +496,11 @@ impl Visible {
     }
 }
 
+#[cfg(test)]
 #[derive(Debug)]
 struct NoTables;
 
+#[cfg(test)]
 impl Tables for NoTables {
     fn names(&self) -> Vec<TablePath> {
         Vec::new()

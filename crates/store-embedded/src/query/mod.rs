@@ -21,6 +21,7 @@ mod patterns;
 mod plan_limits;
 mod running;
 mod sql_limits;
+mod steps;
 mod table_scan;
 mod types;
 mod view;

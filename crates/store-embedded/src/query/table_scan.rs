@@ -1,6 +1,7 @@
 //! The scan of a table for the query engine: flushed files, then the rows in memory.
 
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,23 +67,32 @@ impl TableScan {
         Self { snapshot, schema }
     }
 
-    /// Plans to read at most `limit` rows from a position on, in order.
+    /// Plans to read at most `limit` rows with a position in `positions`, in order.
     ///
     /// An optimized logical plan would be the same, but planning takes time that grows with the
     /// square of the number of columns.
     pub(super) async fn rows_from(
         &self,
         state: &SessionState,
-        from: u64,
+        positions: Range<u64>,
         limit: usize,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.scan(state, None, &[], None).await?;
-        let position = Arc::new(Column::new(fixed::POSITION, 0));
-        let from = BinaryExpr::new(position, Operator::GtEq, lit(from as i64));
-        let plan: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(Arc::new(from), plan)?);
-        // Rows in files before the position are not read.
-        let plan = FilterPushdown::new().optimize(plan, state.config_options())?;
+        let position: Arc<dyn PhysicalExpr> = Arc::new(Column::new(fixed::POSITION, 0));
+        let positions = positions.start as i64..positions.end as i64;
+        let plan = self.rows_that(state, within(&position, positions)).await?;
         Ok(Arc::new(GlobalLimitExec::new(plan, 0, Some(limit))))
+    }
+
+    /// Plans to read the rows that meet a condition, in order. Parts of files whose statistics
+    /// exclude it are not read.
+    pub(super) async fn rows_that(
+        &self,
+        state: &SessionState,
+        condition: Arc<dyn PhysicalExpr>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.scan(state, None, &[], None).await?;
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(condition, plan)?);
+        FilterPushdown::new().optimize(plan, state.config_options())
     }
 
     fn files(
@@ -149,19 +159,11 @@ impl TableScan {
     /// Filters out deleted positions.
     fn filter_deleted(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let place = plan.schema().index_of(fixed::POSITION)?;
-        let position =
-            || -> Arc<dyn PhysicalExpr> { Arc::new(Column::new(fixed::POSITION, place)) };
+        let position: Arc<dyn PhysicalExpr> = Arc::new(Column::new(fixed::POSITION, place));
         let mut alive: Option<Arc<dyn PhysicalExpr>> = None;
         for range in self.snapshot.deleted.within(0..self.snapshot.end) {
-            let compare = |operator, n: u64| -> Arc<dyn PhysicalExpr> {
-                Arc::new(BinaryExpr::new(position(), operator, lit(n as i64)))
-            };
-            let within = BinaryExpr::new(
-                compare(Operator::GtEq, range.start),
-                Operator::And,
-                compare(Operator::Lt, range.end),
-            );
-            let outside: Arc<dyn PhysicalExpr> = Arc::new(NotExpr::new(Arc::new(within)));
+            let within = within(&position, range.start as i64..range.end as i64);
+            let outside: Arc<dyn PhysicalExpr> = Arc::new(NotExpr::new(within));
             alive = Some(match alive {
                 Some(alive) => Arc::new(BinaryExpr::new(alive, Operator::And, outside)),
                 None => outside,
@@ -172,6 +174,15 @@ impl TableScan {
             None => plan,
         })
     }
+}
+
+/// Returns the condition that a column of integers is in a range.
+pub(super) fn within(column: &Arc<dyn PhysicalExpr>, range: Range<i64>) -> Arc<dyn PhysicalExpr> {
+    let compare = |operator, n: i64| -> Arc<dyn PhysicalExpr> {
+        Arc::new(BinaryExpr::new(Arc::clone(column), operator, lit(n)))
+    };
+    let (from, end) = (compare(Operator::GtEq, range.start), compare(Operator::Lt, range.end));
+    Arc::new(BinaryExpr::new(from, Operator::And, end))
 }
 
 #[async_trait]

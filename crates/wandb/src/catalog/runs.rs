@@ -16,6 +16,7 @@ const MAX_RUN_CHARS: usize = 256;
 
 /// A project.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Project {
     pub(crate) id: i64,
     pub(crate) entity: String,
@@ -26,6 +27,7 @@ pub(crate) struct Project {
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Run {
     pub(crate) id: i64,
     pub(crate) project: Project,

@@ -54,6 +54,9 @@ async fn file_stream(
         state.core.bodies.read(&headers, body, state.config.max_body_bytes).await?;
     let max_lines = state.config.max_lines;
     let post = state.core.bodies.run(body.len(), move || Post::parse(&body, max_lines)).await?;
+    if post.rows.is_some() {
+        state.shared.resumes.end(run.id);
+    }
     let acked = post.rows.as_ref().map(|rows| rows.end);
     let rejected = match &post.rows {
         Some(rows) => append(&state, &run, &mode, rows).await?,

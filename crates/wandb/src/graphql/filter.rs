@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::run::Run;
 use crate::catalog;
+use crate::rows::parse_json;
 
 /// Maximum nesting depth of conditions.
 const MAX_DEPTH: usize = 16;
@@ -33,10 +34,10 @@ impl Filter {
         let Some(text) = text else { return Ok(Self { conditions: Map::new(), patterns }) };
         let filter: Value =
             serde_json::from_str(text).map_err(|error| format!("invalid filter: {error}"))?;
-        let Value::Object(filter) = filter else {
+        let Value::Object(mut filter) = filter else {
             return Err("a filter must be an object".to_owned());
         };
-        check(&filter, MAX_DEPTH, &mut patterns)?;
+        check(&mut filter, MAX_DEPTH, &mut patterns)?;
         Ok(Self { conditions: filter, patterns })
     }
 
@@ -53,14 +54,22 @@ impl Filter {
 
 const COMPARISONS: [&str; 8] = ["$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin"];
 
-fn check(filter: &Map<String, Value>, room: usize, patterns: &mut Patterns) -> Result<(), String> {
+/// Checks a filter, and replaces the times in it by milliseconds.
+fn check(
+    filter: &mut Map<String, Value>,
+    room: usize,
+    patterns: &mut Patterns,
+) -> Result<(), String> {
     let room = room.checked_sub(1).ok_or("the filter is nested too deeply")?;
     for (key, value) in filter {
+        if TIMES.contains(&field(key)) {
+            replace_times(key, value)?;
+        }
         match (key.as_str(), value) {
             ("$and" | "$or" | "$nor", Value::Array(parts)) => {
                 for part in parts {
                     let part =
-                        part.as_object().ok_or(format!("{key} requires a list of filters"))?;
+                        part.as_object_mut().ok_or(format!("{key} requires a list of filters"))?;
                     check(part, room, patterns)?;
                 }
             }
@@ -72,6 +81,37 @@ fn check(filter: &Map<String, Value>, room: usize, patterns: &mut Patterns) -> R
         }
     }
     Ok(())
+}
+
+/// Replaces each time that a field is compared with by its milliseconds since 1970. A time without
+/// an offset is in UTC.
+fn replace_times(key: &str, value: &mut Value) -> Result<(), String> {
+    match value {
+        Value::Null | Value::Bool(_) => Ok(()),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| replace_times(key, item)),
+        Value::Object(conditions) => {
+            conditions.values_mut().try_for_each(|operand| replace_times(key, operand))
+        }
+        operand => {
+            let millis = operand.as_str().and_then(parse_time).ok_or_else(|| {
+                let example = "2024-01-31T12:00:00Z";
+                format!(
+                    "{key} can be compared with times such as \"{example}\", not with {operand}"
+                )
+            })?;
+            *operand = millis.into();
+            Ok(())
+        }
+    }
+}
+
+fn parse_time(text: &str) -> Option<i64> {
+    let with_offset = text.parse::<jiff::Timestamp>();
+    let time = with_offset.or_else(|_| {
+        let time = text.parse::<jiff::civil::DateTime>()?;
+        Ok::<_, jiff::Error>(time.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp())
+    });
+    Some(time.ok()?.as_millisecond())
 }
 
 fn check_conditions(
@@ -146,9 +186,7 @@ fn meets(found: Option<&Value>, wanted: &Value, patterns: &Patterns) -> bool {
             "$lte" => compares(&[Ordering::Less, Ordering::Equal]),
             "$in" => any(),
             "$nin" => !any(),
-            "$exists" => {
-                found.is_some_and(|found| !found.is_null()) == (operand == &Value::Bool(true))
-            }
+            "$exists" => found.is_some() == (operand == &Value::Bool(true)),
             "$not" => !meets(found, operand, patterns),
             "$all" => operand.as_array().into_iter().flatten().all(|one| equals(found, one)),
             "$regex" => {
@@ -181,21 +219,31 @@ fn equals(found: Option<&Value>, wanted: &Value) -> bool {
 
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a.as_f64()?.partial_cmp(&b.as_f64()?),
+        (Value::Number(a), Value::Number(b)) => match (integer(a), integer(b)) {
+            (Some(a), Some(b)) => Some(a.cmp(&b)),
+            _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
+        },
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
         _ => None,
     }
 }
 
-/// Returns a run as the JSON document that filters are applied to.
+fn integer(number: &serde_json::Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+}
+
+/// The fields that hold times. Documents have them in milliseconds since 1970.
+const TIMES: [&str; 3] = ["createdAt", "heartbeatAt", "updatedAt"];
+
+/// Returns a run as the JSON document that filters are applied to. It has no null fields.
 fn document(run: &catalog::Run) -> Value {
-    let json = |text: &Option<String>| -> Value {
-        text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-    };
-    let time = |millis| super::scalar::DateTime::of_millis(millis).0;
-    serde_json::json!({
+    let json = |text: &Option<String>| text.as_deref().and_then(parse_json).unwrap_or_default();
+    let config = json(&run.config);
+    let mut document = serde_json::json!({
         "name": run.name,
+        "entity": run.project.entity,
+        "project": run.project.name,
         "displayName": run.display_name.as_ref().unwrap_or(&run.name),
         "description": run.description,
         "notes": run.notes,
@@ -206,41 +254,65 @@ fn document(run: &catalog::Run) -> Value {
         "tags": run.tags,
         "host": run.host,
         "username": run.owner,
-        "createdAt": time(run.created_at),
-        "heartbeatAt": time(run.heartbeat_at),
-        "config": json(&run.config),
+        "createdAt": as_shown(run.created_at),
+        "heartbeatAt": as_shown(run.heartbeat_at),
+        "updatedAt": as_shown(run.updated_at),
+        "duration": (run.heartbeat_at - run.created_at) as f64 / 1000.0,
+        "config": values(&config),
+        "storedConfig": config,
         "summaryMetrics": json(&run.summary),
-    })
+    });
+    if let Value::Object(fields) = &mut document {
+        fields.retain(|_, value| !value.is_null());
+    }
+    document
+}
+
+/// Truncates a time to seconds, as clients see it.
+fn as_shown(millis: i64) -> i64 {
+    millis.div_euclid(1000) * 1000
+}
+
+/// Returns the values of a stored configuration, in which each is the `value` of an object.
+fn values(config: &Value) -> Value {
+    let entries = config.as_object().into_iter().flatten();
+    let values =
+        entries.filter_map(|(name, entry)| Some((name.clone(), entry.get("value")?.clone())));
+    Value::Object(values.collect())
+}
+
+/// Returns the name that a field has in documents.
+fn field(key: &str) -> &str {
+    match key {
+        "display_name" => "displayName",
+        "job_type" => "jobType",
+        "created_at" => "createdAt",
+        "heartbeat_at" => "heartbeatAt",
+        "updated_at" => "updatedAt",
+        "user" => "username",
+        "summary" | "summary_metrics" => "summaryMetrics",
+        other => other,
+    }
 }
 
 /// Returns the value of a run's field, given its path in a filter or a sort order.
 fn lookup<'a>(run: &'a Value, key: &str) -> Option<&'a Value> {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
-    let own = match first {
-        "display_name" => "displayName",
-        "job_type" => "jobType",
-        "created_at" => "createdAt",
-        "heartbeat_at" | "updated_at" | "updatedAt" => "heartbeatAt",
-        "user" => "username",
-        "summary" | "summary_metrics" => "summaryMetrics",
-        other => other,
-    };
-    let found = run.get(own)?;
-    match (own, rest) {
-        (_, "") => Some(found),
-        ("config", rest) => {
-            // Accepts `config.lr` and the stored form `config.lr.value`.
-            let (path, _) =
-                rest.rsplit_once(".value").filter(|(_, end)| end.is_empty()).unwrap_or((rest, ""));
-            let (name, inner) = path.split_once('.').unwrap_or((path, ""));
-            descend(found.get(name)?.get("value")?, inner)
-        }
-        (_, rest) => found.get(rest).or_else(|| descend(found, rest)),
-    }
+    let own = field(first);
+    let found = || descend(run.get(own)?, rest);
+    // Clients also use the stored form, `config.lr.value`.
+    found().or_else(|| descend(run.get("storedConfig").filter(|_| own == "config")?, rest))
 }
 
+/// Returns what is at a path of names, which may have dots themselves.
 fn descend<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').filter(|part| !part.is_empty()).try_fold(value, |value, part| value.get(part))
+    if path.is_empty() {
+        return Some(value);
+    }
+    value.get(path).or_else(|| {
+        let mut dots = path.match_indices('.');
+        dots.find_map(|(dot, _)| descend(value.get(&path[..dot])?, &path[dot + 1..]))
+    })
 }
 
 /// Sorts runs by a key such as `+created_at`; `-` sorts in descending order. Without an order, the
@@ -309,10 +381,24 @@ mod tests {
     use super::*;
 
     fn run() -> Value {
-        serde_json::json!({
-            "name": "r1", "displayName": "R", "state": "finished", "tags": ["a", "b"],
-            "config": {"lr": {"value": 0.1}, "opt": {"value": {"name": "adam"}}},
-            "summaryMetrics": {"loss": 2, "a.b": 3},
+        let config = r#"{"lr": {"value": 0.1}, "opt": {"value": {"name": "adam"}}, "a.b": {"value": 1},
+            "none": {"value": null}, "nan": {"value": NaN}, "big": {"value": 1152921504606846977}}"#;
+        document(&catalog::Run {
+            name: "r1".to_owned(),
+            display_name: Some("R".to_owned()),
+            tags: vec!["a".to_owned(), "b".to_owned()],
+            config: Some(config.to_owned()),
+            summary: Some(r#"{"loss": 2, "a.b": 3, "x": {"y.z": 4}, "nan": NaN}"#.to_owned()),
+            state: "finished".to_owned(),
+            // 2024-01-31T12:00:00Z
+            created_at: 1_706_702_400_000,
+            heartbeat_at: 1_706_702_402_500,
+            project: catalog::Project {
+                entity: "me".to_owned(),
+                name: "p".to_owned(),
+                ..catalog::Project::default()
+            },
+            ..catalog::Run::default()
         })
     }
 
@@ -349,6 +435,47 @@ mod tests {
     }
 
     #[test]
+    fn names_may_have_dots() {
+        check(r#"{"config.a.b":1}"#, true);
+        check(r#"{"config.a.b.value":1}"#, true);
+        check(r#"{"config.opt.value.name":"adam"}"#, true);
+        check(r#"{"summary.x.y.z":4}"#, true);
+        check(r#"{"summary.x.y":4}"#, false);
+    }
+
+    #[test]
+    fn null_is_a_value_only_in_configurations() {
+        check(r#"{"config.none":{"$exists":true}}"#, true);
+        check(r#"{"config.none":null,"config.no":null,"group":null}"#, true);
+        check(r#"{"group":{"$exists":true}}"#, false);
+        check(r#"{"name":{"$exists":true}}"#, true);
+    }
+
+    #[test]
+    fn integers_are_compared_exactly() {
+        check(r#"{"config.big":1152921504606846977}"#, true);
+        check(r#"{"config.big":1152921504606846976}"#, false);
+        check(r#"{"config.big":{"$gt":1152921504606846976}}"#, true);
+    }
+
+    #[test]
+    fn times_are_compared_as_instants() {
+        for (time, is_before) in [
+            ("2024-01-31", true),
+            ("2024-01-31T11:59:59.999Z", true),
+            ("2024-01-31 11:00:00", true),
+            ("2024-01-31T13:00:00+02:00", true),
+            ("2024-01-31T12:00:00", false),
+            ("2024-01-31T13:00:00+01:00", false),
+        ] {
+            check(&format!(r#"{{"created_at":{{"$gt":"{time}"}}}}"#), is_before);
+            check(&format!(r#"{{"createdAt":"{time}"}}"#), !is_before);
+        }
+        check(r#"{"heartbeat_at":{"$in":["2024-01-31T12:00:02Z"]}}"#, true);
+        check(r#"{"duration":{"$gt":2,"$lt":3},"entity":"me","project":"p"}"#, true);
+    }
+
+    #[test]
     fn invalid_filters_are_rejected() {
         let deep = format!("{}{{}}{}", r#"{"$and":["#.repeat(20), "]}".repeat(20));
         for text in [
@@ -360,6 +487,9 @@ mod tests {
             r#"{"a":{"$regex":1}}"#,
             r#"{"a":{"$regex":"a","$options":"u"}}"#,
             r#"{"a":{"$options":"i"}}"#,
+            r#"{"created_at":{"$gt":"yesterday"}}"#,
+            r#"{"createdAt":{"$gt":1706702400}}"#,
+            r#"{"$and":[{"heartbeatAt":{"$regex":"2024"}}]}"#,
             &deep,
         ] {
             assert!(Filter::parse(Some(text)).is_err(), "{text}");

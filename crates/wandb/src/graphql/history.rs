@@ -1,7 +1,9 @@
 //! Reading the rows of a run.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
+use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, Value as Json};
 use serde::Deserialize;
 use streamtable_schema::{ColumnPolicy, Schema, TablePath};
@@ -13,7 +15,7 @@ use tokio::sync::MutexGuard;
 use super::RequestContext;
 use super::places::{Numbered, Places};
 use crate::catalog::Run;
-use crate::rows::{cell_of, cell_to_json, history_line};
+use crate::rows::{as_logged, cell_of, cell_to_json, history_line};
 
 /// Maximum number of rows in one response.
 pub(super) const MAX_ROWS: usize = 100_000;
@@ -133,16 +135,18 @@ impl<'a> History<'a> {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let limit = spec.samples.unwrap_or(500).min(MAX_ROWS);
         let (min, max) = (spec.min_step.unwrap_or(i64::MIN), spec.max_step.unwrap_or(i64::MAX));
-        // Legacy clients send an exclusive upper bound, the current SDK an inclusive one. Legacy
-        // clients never ask for more samples than the range has steps; if the limit is larger than
-        // the range, treat the bound as inclusive.
-        let is_inclusive = i128::try_from(limit).unwrap_or(0) > i128::from(max) - i128::from(min);
+        // Legacy clients send an exclusive upper bound, the current SDK an inclusive one. It asks for
+        // as many samples as the range then has steps, and for the steps themselves.
+        let count = i128::from(max) - i128::from(min) + 1;
+        let is_inclusive =
+            i128::try_from(limit) == Ok(count) && spec.keys.iter().any(|key| key == "_step");
         let steps = min..max.saturating_add(is_inclusive.into());
         let limit = page_limit(&steps, limit);
         let has_keys =
             |(step, row): &Numbered| spec.keys.iter().all(|key| cell_of(row, key, *step).is_some());
         let rows = self.sampled(info, steps, limit, has_keys).await?;
-        rows.iter().map(|row| self.object(row, &spec.keys)).collect()
+        let mut objects = Objects::new(self, info, &spec.keys);
+        rows.iter().map(|row| objects.next(row)).collect()
     }
 
     /// Returns the rows among the first `limit` that have one of the keys, as objects with these
@@ -150,10 +154,11 @@ impl<'a> History<'a> {
     pub(super) async fn live(&self, keys: &[String], limit: u64) -> Result<Vec<Json>, ApiError> {
         let Some(info) = &self.info else { return Ok(Vec::new()) };
         let mut rows = Vec::new();
+        let mut objects = Objects::new(self, info, keys);
         let mut each = |row: Numbered| {
             let has_one = keys.iter().any(|key| cell_of(&row.1, key, row.0).is_some());
             if has_one {
-                rows.push(self.object(&row, keys)?);
+                rows.push(objects.next(&row)?);
             }
             Ok(())
         };
@@ -162,28 +167,13 @@ impl<'a> History<'a> {
     }
 
     fn line(&self, info: &TableInfo, row: &ReadRow, step: i64) -> String {
-        history_line(row, step, !self.has_steps(info))
+        history_line(row, step, self.has_steps(info))
     }
 
     /// Counts a line of the response.
     fn spent(&self, line: String) -> Result<String, ApiError> {
         self.request.execution.spend(line.len())?;
         Ok(line)
-    }
-
-    /// Returns a row as an object with the given keys, or with all cells if there are none.
-    fn object(&self, (step, row): &Numbered, keys: &[String]) -> Result<Json, ApiError> {
-        let all = row.row.cells().map(|(name, _)| name).chain(["_step", "_timestamp"]);
-        let names: Vec<&str> = match keys {
-            [] => all.collect(),
-            keys => keys.iter().map(String::as_str).collect(),
-        };
-        let cells = names.into_iter().filter_map(|name| Some((name, cell_of(row, name, *step)?)));
-        let cells = cells.map(|(name, cell)| {
-            self.request.execution.spend(name.len() + rough(&cell))?;
-            Ok((Name::new(name), cell_to_json(&cell)))
-        });
-        Ok(Json::Object(cells.collect::<Result<_, ApiError>>()?))
     }
 
     fn step(&self, info: &TableInfo, row: &ReadRow) -> i64 {
@@ -232,6 +222,47 @@ impl<'a> History<'a> {
     fn places<'b>(&'b self, info: &'b TableInfo) -> Places<'b> {
         let has_steps = self.has_steps(info);
         Places { request: self.request, table: &self.table, info, has_steps }
+    }
+}
+
+/// Converts rows to objects with the given keys, or with all cells if there are none.
+struct Objects<'a> {
+    history: &'a History<'a>,
+    keys: &'a [String],
+    /// Whether the SDK wrote the rows.
+    is_of_sdk: bool,
+    /// The names so far, which all rows share.
+    names: HashMap<String, Name>,
+}
+
+impl<'a> Objects<'a> {
+    fn new(history: &'a History<'a>, info: &TableInfo, keys: &'a [String]) -> Self {
+        Self { history, keys, is_of_sdk: history.has_steps(info), names: HashMap::new() }
+    }
+
+    fn next(&mut self, (step, row): &Numbered) -> Result<Json, ApiError> {
+        let all = row.row.cells().map(|(name, _)| name).chain(["_step", "_timestamp"]);
+        let names: Vec<&str> = match self.keys {
+            [] => all.collect(),
+            keys => keys.iter().map(String::as_str).collect(),
+        };
+        let mut object = IndexMap::with_capacity(names.len());
+        for name in names {
+            let Some(cell) = cell_of(row, name, *step) else { continue };
+            self.history.request.execution.spend(name.len() + rough(&cell))?;
+            let cell = if self.is_of_sdk { as_logged(&cell).unwrap_or(cell) } else { cell };
+            object.insert(self.name(name), cell_to_json(&cell));
+        }
+        Ok(Json::Object(object))
+    }
+
+    fn name(&mut self, name: &str) -> Name {
+        if let Some(name) = self.names.get(name) {
+            return name.clone();
+        }
+        let new = Name::new(name);
+        self.names.insert(name.to_owned(), new.clone());
+        new
     }
 }
 

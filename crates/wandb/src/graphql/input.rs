@@ -8,6 +8,7 @@ use streamtable_server_core::ApiError;
 use super::artifact::ArtifactDigestAlgorithm;
 use super::scalar::{DurationMillis, Int64, JsonString};
 use crate::catalog::{ManifestKind, RunChange};
+use crate::rows::parse_json;
 
 /// Input of a mutation that creates or updates a project.
 #[derive(InputObject)]
@@ -57,7 +58,7 @@ impl UpsertBucketInput {
     /// Fails if the run is a fork of another one, which its configuration says.
     pub(super) fn check_fork(&self) -> Result<(), ApiError> {
         let config = self.config.as_ref();
-        let config = config.and_then(|text| serde_json::from_str::<Value>(&text.0).ok());
+        let config = config.and_then(|text| parse_json(&text.0));
         let origin = config.as_ref().and_then(|it| it.pointer("/_wandb/value/branch_point"));
         match origin {
             Some(Value::Object(_)) => Err(ApiError::bad_request(

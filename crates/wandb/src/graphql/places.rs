@@ -19,7 +19,7 @@ const CHUNK: usize = 4096;
 /// Positions closer than this are read together.
 const MAX_GAP: u64 = 16;
 
-/// Timeout of the search for steps.
+/// Timeout of the search for positions.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A row with the step under which clients see it.
@@ -49,25 +49,12 @@ impl Places<'_> {
         }
         let index = steps.start.max(0);
         let count = u64::try_from(steps.end.saturating_sub(index)).unwrap_or(0).min(limit as u64);
-        let (table, position) = self.names();
         if self.has_steps {
-            let sql = format!(
-                "SELECT coalesce(\"_step\", {position}) AS step, {position} FROM {table} \
-                 WHERE (\"_step\" >= {min} AND \"_step\" < {max}) OR (\"_step\" IS NULL \
-                 AND {position} >= {min} AND {position} < {max}) \
-                 ORDER BY step, {position} LIMIT {limit}",
-                // SQL has no literal for the smallest number.
-                min = steps.start.max(-i64::MAX),
-                max = steps.end,
-            );
-            let found = self.query(sql).await?;
-            return Ok(found.into_iter().map(|(step, at)| (step, at as u64)).collect());
+            return Ok(self.request.state.store.find_steps(self.table, steps, limit).await?);
         }
         if self.has_holes() {
-            let sql =
-                format!("SELECT {position}, {position} FROM {table} LIMIT {count} OFFSET {index}");
-            let found = self.query(sql).await?.into_iter().zip(index..);
-            return Ok(found.map(|((_, at), step)| (step, at as u64)).collect());
+            let found = self.positions(index, count).await?.into_iter();
+            return Ok((index..).zip(found.map(|at| at as u64)).collect());
         }
         let end = self.info.end.min((index as u64).saturating_add(count));
         Ok((index as u64..end).map(|at| (at as i64, at)).collect())
@@ -127,15 +114,13 @@ impl Places<'_> {
         self.info.end != self.info.summary.rows
     }
 
-    /// Returns the SQL names of the table and of its column of positions.
-    fn names(&self) -> (String, String) {
+    /// Returns the positions of `count` rows from an index on.
+    async fn positions(&self, index: i64, count: u64) -> Result<Vec<i64>, ApiError> {
         let parts = [self.table.entity(), self.table.project(), self.table.table()];
-        (parts.map(quoted).join("."), quoted(&self.info.position_column()))
-    }
-
-    async fn query(&self, sql: String) -> Result<Vec<(i64, i64)>, ApiError> {
+        let (table, position) = (parts.map(quoted).join("."), self.info.position_column());
+        let position = quoted(&position);
         let query = SqlQuery {
-            sql,
+            sql: format!("SELECT {position} FROM {table} LIMIT {count} OFFSET {index}"),
             home: None,
             entities: Some(vec![self.table.entity().to_owned()]),
             timeout: TIMEOUT,
@@ -145,8 +130,7 @@ impl Places<'_> {
         let mut batches = self.request.state.store.query(query).await?.batches;
         let mut found = Vec::new();
         while let Some(batch) = batches.try_next().await? {
-            let column = |i: usize| batch.column(i).as_primitive::<Int64Type>().values();
-            found.extend(column(0).iter().copied().zip(column(1).iter().copied()));
+            found.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
         }
         Ok(found)
     }

@@ -12,6 +12,7 @@ use super::request_context;
 use super::scalar::{DateTime, Int64, Json, JsonString};
 use super::user::User;
 use crate::catalog::{self, Id, Kind, LineFile};
+use crate::rows::parse_json;
 use crate::storage::is_file_path;
 
 /// Time without a heartbeat after which a running run counts as crashed.
@@ -176,10 +177,15 @@ impl Run {
 
     /// The run's own next line. For a table with other writers, its number of rows.
     ///
-    /// A run that was just opened has none: a client that resumes the run has asked for the number
-    /// before; another starts over, and its rows replace those with the same number.
+    /// A run that was just opened has none, unless its client resumes it: the client starts over,
+    /// and its rows replace those with the same number.
     async fn history_line_count(&self, ctx: &Context<'_>) -> async_graphql::Result<Int64> {
-        if self.is_started {
+        let resumes = &request_context(ctx).state.shared.resumes;
+        let now = std::time::Instant::now();
+        if self.is_bucket {
+            resumes.announce(self.run.id, now);
+        }
+        if self.is_started && !resumes.is_announced(self.run.id, now) {
             return Ok(Int64(0));
         }
         Ok(Int64(self.rows(ctx).await?.line_count()))
@@ -421,7 +427,7 @@ fn list_of_texts(text: Option<String>) -> JsonString {
 }
 
 fn wandb_config(config: Option<&str>, keys: Option<&[String]>) -> String {
-    let config = config.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let config = config.and_then(parse_json);
     let inner = config.as_ref().and_then(|config| config.get("_wandb")?.get("value")?.as_object());
     let Some(inner) = inner else { return "{}".to_owned() };
     let wanted = inner.iter().filter(|(key, _)| keys.is_none_or(|keys| keys.contains(key)));
@@ -443,6 +449,7 @@ mod tests {
             Some(r#"{"lr":{"value":1},"_wandb":{"value":{"t":{"1":[2]},"m":[]}}}"#),
             r#"{"t":{"1":[2]}}"#,
         );
+        check(Some(r#"{"lr":{"value":NaN},"_wandb":{"value":{"t":1}}}"#), r#"{"t":1}"#);
         check(Some(r#"{"_wandb":{"value":{"m":[]}}}"#), "{}");
         check(Some("{}"), "{}");
         check(Some("NaN"), "{}");

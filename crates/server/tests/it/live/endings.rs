@@ -1,5 +1,6 @@
 //! What ends when a key is revoked, a view is deleted or a connection is closed.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,15 @@ impl Read for Slow {
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError> {
         self.store.read(table, from, limit).await
+    }
+
+    async fn find_steps(
+        &self,
+        table: &TablePath,
+        steps: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, u64)>, StoreError> {
+        self.store.find_steps(table, steps, limit).await
     }
 
     async fn watch(&self, table: &TablePath) -> Result<watch::Receiver<u64>, StoreError> {
