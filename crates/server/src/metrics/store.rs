@@ -1,6 +1,7 @@
 //! A store whose rows and queries are counted.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,15 @@ impl Read for MeteredStore {
         limit: usize,
     ) -> Result<Vec<ReadRow>, StoreError> {
         self.store.read(table, from, limit).await
+    }
+
+    async fn find_steps(
+        &self,
+        table: &TablePath,
+        steps: Range<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, u64)>, StoreError> {
+        self.store.find_steps(table, steps, limit).await
     }
 
     async fn watch(&self, table: &TablePath) -> Result<watch::Receiver<u64>, StoreError> {
