@@ -57,6 +57,42 @@ pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// The name of the metadata of an Arrow field that says how its cells stand for values, as a
+/// [`CellMark`].
+pub const CELL_MARK: &str = "streamtable.cell";
+
+/// How the cells of an Arrow column stand for values that have no Arrow type of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellMark {
+    /// A text that [`write_cell`] wrote: a list or a struct.
+    Json,
+    /// A struct that describes a file.
+    Media,
+    /// A struct with a part for each kind of value, of which one is not null.
+    Mixed,
+}
+
+impl CellMark {
+    /// Returns the mark's name. Parts of mixed cells that have a mark have its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Media => "media",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// Returns the mark with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Json, Self::Media, Self::Mixed].into_iter().find(|mark| mark.name() == name)
+    }
+}
+
+/// Converts the protocol's cells in a JSON value to what they stand for: timestamps and media.
+pub fn read_cells(value: Value) -> Value {
+    cell::read(value)
+}
+
 /// Parses the output of [`write_cell`], or the value of a column in a history line.
 pub fn read_cell(text: &str) -> Result<Value, JsonError> {
     parse(text).map(cell::read)
