@@ -13,6 +13,7 @@ mod decimal;
 pub mod json;
 mod naive;
 mod note;
+mod stored;
 
 #[cfg(feature = "files")]
 mod files;
