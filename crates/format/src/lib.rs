@@ -23,4 +23,4 @@ pub use arrow::{ArrowRow, lossy_columns};
 pub use files::*;
 pub use naive::{NaiveTimes, UnknownZone};
 pub use note::Note;
-pub use streamtable_schema::row_time_of_text;
+pub use streamtable_schema::{MediaSource, row_time_of_text};

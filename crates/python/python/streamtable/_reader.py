@@ -164,8 +164,8 @@ class Reader:
         except NotFoundError:
             # The server creates a table with its first row.
             return _nothing(format)
-        types, time = _read.nested_types(schema), _read.time_column(schema)
-        sql = self._select(limit, last, since, where, columns, timeout, time)
+        types, when = _read.nested_types(schema), _read.time_column(schema)
+        sql = self._select(limit, last, since, where, columns, timeout, when)
         return _as_format(Rows(self._answer(sql, timeout), types), format)
 
     def to_pandas(
@@ -222,8 +222,8 @@ class Reader:
             schema = self._ask("GET", f"{self._api_path()}/schema", timeout=timeout)
         except NotFoundError:
             return
-        types, time = _read.nested_types(schema), _read.time_column(schema)
-        sql = self._select(limit, last, since, where, columns, timeout, time)
+        types, when = _read.nested_types(schema), _read.time_column(schema)
+        sql = self._select(limit, last, since, where, columns, timeout, when)
         body = self._question(sql, timeout)
         status, stream = self._streamed("POST", "/api/query", body, _ARROW, timeout)
         if not 200 <= status < 300:
@@ -414,7 +414,7 @@ class Reader:
         where: str | None,
         columns: Sequence[str] | None,
         timeout: float,
-        time: str,
+        when: str,
     ) -> str:
         if limit is not None and last is not None:
             raise ValueError("give limit or last, not both")
@@ -425,7 +425,7 @@ class Reader:
         sql = f" from {'.'.join(map(_quoted, names))}"
         conditions = [] if where is None else [f"({where})"]
         if since is not None:
-            conditions.append(f"{time} >= to_timestamp_micros({_micros(since)})")
+            conditions.append(f"{when} >= to_timestamp_micros({_micros(since)})")
         if conditions:
             sql += f" where {' and '.join(conditions)}"
         if columns is not None and isinstance(columns, str):

@@ -476,6 +476,22 @@ fn csv(text: &str) -> Vec<Vec<String>> {
     rows
 }
 
+/// A caller without a client is told that a `timestamp` is not taken as the time of its row.
+#[tokio::test]
+async fn a_timestamp_that_is_no_time_is_noted() {
+    let server = Running::start().await;
+    let auth = basic(&server.key);
+    let notes = async |table: &str, rows: &str| {
+        let url = format!("{}/api/tables/me/v/{table}/rows", server.url);
+        let answer = send("POST", &url, &[("authorization", &auth)], rows.to_owned()).await;
+        answer.json()["notes"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(notes("times", r#"{"timestamp":"2026-01-02T03:04:05Z","n":1}"#).await, 0);
+    assert_eq!(notes("times", r#"{"timestamp":null,"n":1}{"n":2}"#).await, 0);
+    assert_eq!(notes("own", r#"{"timestamp":1767323045,"n":1}"#).await, 1);
+    assert_eq!(notes("own", r#"{"n":2}"#).await, 0);
+}
+
 /// Random rows that are logged, read as Arrow or Parquet, and logged again are the same rows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_that_are_logged_again_have_the_same_values() {
