@@ -6,7 +6,7 @@ use arrow_array::{Array, StructArray};
 use arrow_schema::{DataType, Field};
 use serde::{Serialize, Serializer};
 use streamtable_schema::{Media, MediaKind, StoredFile, Value};
-use streamtable_wire::{CELL_MARK, CellMark, read_cell};
+use streamtable_wire::{CELL_MARK, CellMark, read_marked};
 
 use crate::arrow::Cell;
 
@@ -61,7 +61,7 @@ fn part<'a>(cell: &Cell<'a>) -> Option<(CellMark, Cell<'a>)> {
 }
 
 fn json(cell: &Cell<'_>) -> Option<Value> {
-    read_cell(text(cell.array, cell.row)?).ok()
+    read_marked(text(cell.array, cell.row)?)
 }
 
 fn text(array: &dyn Array, row: usize) -> Option<&str> {

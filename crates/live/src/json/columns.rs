@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::rows::write_value;
 use super::{structs, write_f64, write_instant, write_non_finite, write_str};
-use streamtable_wire::{CELL_MARK, CellMark, read_cell};
+use streamtable_wire::{CELL_MARK, CellMark, read_marked};
 
 /// Options for encoding columns as JSON.
 #[derive(Debug)]
@@ -156,9 +156,9 @@ impl Encoder for JsonText<'_> {
 
 /// Writes the value that a text stands for.
 pub(super) fn write_json_text(out: &mut Vec<u8>, text: &str) {
-    match read_cell(text) {
-        Ok(value) => write_value(out, &value),
-        Err(_) => write_str(out, text),
+    match read_marked(text) {
+        Some(value) => write_value(out, &value),
+        None => write_str(out, text),
     }
 }
 
