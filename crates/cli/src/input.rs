@@ -1,7 +1,7 @@
 //! Options of commands that read rows from files.
 
 use clap::{Args, ValueEnum};
-use streamtable_format::{NaiveTimes, Options};
+use streamtable_format::{NaiveTimes, Options, TimeUnit};
 
 use crate::failure::Failure;
 
@@ -67,6 +67,34 @@ pub(crate) struct InputArgs {
     /// CSV such times stay text]
     #[arg(long, value_name = "ZONE")]
     naive: Option<NaiveTimes>,
+    /// Unit of numbers in the column `timestamp`, which are then the times of their rows [default: they
+    /// are numbers like others]
+    #[arg(long, value_name = "UNIT", value_enum)]
+    timestamp: Option<Unit>,
+}
+
+/// Units of times since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Unit {
+    /// Seconds
+    S,
+    /// Milliseconds
+    Ms,
+    /// Microseconds
+    Us,
+    /// Nanoseconds
+    Ns,
+}
+
+impl From<Unit> for TimeUnit {
+    fn from(unit: Unit) -> Self {
+        match unit {
+            Unit::S => Self::Seconds,
+            Unit::Ms => Self::Millis,
+            Unit::Us => Self::Micros,
+            Unit::Ns => Self::Nanos,
+        }
+    }
 }
 
 impl InputArgs {
@@ -83,6 +111,7 @@ impl InputArgs {
         options.number = self.number.clone();
         options.skip = self.skip.clone();
         options.naive = self.naive.clone();
+        options.timestamp = self.timestamp.map(Into::into);
         Ok(options)
     }
 }

@@ -31,10 +31,11 @@ impl RowText {
 
     fn row(&self, row: Row) -> String {
         let mut line = String::new();
+        let time_column = if row.get("_timestamp").is_some() { "_timestamp" } else { "timestamp" };
         for (name, value) in row {
             match (&*name, &value) {
                 ("_position" | "_writer" | "_line", _) | (_, Value::Null) => continue,
-                ("timestamp", Value::String(at)) => {
+                (name, Value::String(at)) if name == time_column => {
                     line.insert_str(0, &self.dim(&time(at)));
                     continue;
                 }
@@ -112,6 +113,10 @@ mod tests {
             "a=\\u{1b}[2J  n=123456789012345678901234567890",
         );
         check(&format!(r#"{{"a":"{}"}}"#, "x".repeat(61)), &format!("a={}…", "x".repeat(60)));
+        check(
+            r#"{"_position":0,"_timestamp":"2026-01-02T03:04:05.006007Z","timestamp":"noon","n":1}"#,
+            "2026-01-02 03:04:05.006  timestamp=noon  n=1",
+        );
         check("no row", "no row");
     }
 }

@@ -21,6 +21,7 @@ use streamtable_schema::{Row, Timestamp};
 use crate::decimal::{self, Decimal};
 use crate::naive::NaiveTimes;
 use crate::note::Note;
+use crate::stored::MarkedCell;
 
 /// The first and last instants that a table stores: the years 1 to 9999.
 const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
@@ -50,7 +51,10 @@ impl Serialize for ArrowRow<'_> {
         let columns = schema.fields().iter().zip(batch.columns());
         for (field, column) in columns.filter(|(field, _)| is_column(field)) {
             let cell = Cell { array: column.as_ref(), row, naive };
-            map.serialize_entry(field.name(), &cell)?;
+            match MarkedCell::of(field, cell) {
+                Some(cell) => map.serialize_entry(field.name(), &cell)?,
+                None => map.serialize_entry(field.name(), &cell)?,
+            }
         }
         map.end()
     }

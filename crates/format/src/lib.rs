@@ -13,6 +13,7 @@ mod decimal;
 pub mod json;
 mod naive;
 mod note;
+mod stored;
 
 #[cfg(feature = "files")]
 mod files;
@@ -22,3 +23,4 @@ pub use arrow::{ArrowRow, lossy_columns};
 pub use files::*;
 pub use naive::{NaiveTimes, UnknownZone};
 pub use note::Note;
+pub use streamtable_schema::{MediaSource, row_time_of_text};

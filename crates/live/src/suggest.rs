@@ -169,7 +169,8 @@ pub async fn suggest(reader: &TableReader, template: Template) -> Result<Value, 
     }
     let end = reader.info().await?.end;
     let own: Vec<&Column> = own(&columns).collect();
-    let mut select = vec!["min(\"timestamp\")".to_owned(), "max(\"timestamp\")".to_owned()];
+    let time = sql::name(columns.time());
+    let mut select = vec![format!("min({time})"), format!("max({time})")];
     for column in &own {
         select.push(column.distinct());
         let is_number = column.is_measured();
@@ -334,7 +335,9 @@ impl<'a> Layout<'a> {
     fn over_time(&mut self, title: &str, plugin: &str, columns: &[(&str, &str)], more: Value) {
         let mut expressions = more;
         let time = self.time.as_str();
-        expressions[time] = format!("date_trunc('{}', \"timestamp\")", self.bucket).into();
+        let column = self.columns.time();
+        let bucket = format!("date_trunc('{}', {})", self.bucket, sql::name(column));
+        expressions[time] = bucket.into();
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let aggregates: serde_json::Map<String, Value> =
             columns.iter().map(|(name, how)| ((*name).to_owned(), (*how).into())).collect();
@@ -346,7 +349,7 @@ impl<'a> Layout<'a> {
             "aggregates": aggregates,
             "expressions": expressions,
             // The page chooses the size of buckets by what it shows.
-            "buckets": { time: { "column": "timestamp", "kind": "time" } },
+            "buckets": { time: { "column": column, "kind": "time" } },
         });
         self.panel("chart", title, (6, 8), config);
     }

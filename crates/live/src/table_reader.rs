@@ -22,7 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// counted whole even if the result contains only a part of it.
 const MAX_ANSWER: usize = 512 << 20;
 
-/// The columns that precede each table's own columns in SQL.
+/// The columns that precede each table's own columns in SQL. The first one is named `_timestamp` in a table
+/// whose users have a column of that name.
 const FIXED: [&str; 3] = ["timestamp", "_writer", "_line"];
 
 /// Additional columns of tables whose clients number their steps.
@@ -155,13 +156,20 @@ impl TableReader {
             }
             from = format!("(SELECT *, {} FROM {table})", computed.join(", "));
             let schema = self.plan(format!("SELECT * FROM {from} LIMIT 0")).await?;
-            all.extend(schema.fields().iter().skip(own).map(|field| Column::of(field, false)));
+            let computed = schema.fields().len() - config.expressions.len();
+            all.extend(schema.fields().iter().skip(computed).map(|field| Column::of(field, false)));
         }
         Ok(Columns { shape: TableShape::of(&info), own, all, from, position: sql::name(&position) })
     }
 }
 
 impl Columns {
+    /// Returns the column with the times of the rows: `timestamp`, or `_timestamp` if the table has a
+    /// column `timestamp` of the user's.
+    pub(crate) fn time(&self) -> &str {
+        self.all.first().map_or("timestamp", |column| &column.name)
+    }
+
     /// Returns a name that no column has.
     pub(crate) fn unused_name(&self, name: &str) -> String {
         let mut name = name.to_owned();

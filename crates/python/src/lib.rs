@@ -30,6 +30,8 @@ mod _native {
     #[pymodule_export]
     use crate::fetch::Stream;
     #[pymodule_export]
+    use crate::local::is_row_time;
+    #[pymodule_export]
     use crate::process::{after_fork, finish_all};
     #[pymodule_export]
     use crate::stats::{MediaStats, Recovered, Stats};

@@ -1,4 +1,4 @@
-//! The local time zone.
+//! Times: the local time zone, and texts that are the times of rows.
 
 use chrono::{DateTime, Local, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 
@@ -22,6 +22,12 @@ pub(crate) fn to_utc(local: i64, fold: bool) -> i64 {
         }
     };
     local.saturating_sub(offset * 1_000_000)
+}
+
+/// Returns whether a text in the column `timestamp` is the time of its row.
+#[pyo3::pyfunction]
+pub(crate) fn is_row_time(text: &str) -> bool {
+    streamtable_format::row_time_of_text(text).is_some()
 }
 
 fn seconds_east(time: NaiveDateTime) -> MappedLocalTime<i64> {

@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use pyo3::{IntoPyObjectExt, intern};
 use streamtable::{Media, MediaKind, Row, Timestamp, Value};
+use streamtable_format::MediaSource;
 
 use crate::local;
 use crate::plain::{LONE_SURROGATE, too_wide};
@@ -219,6 +220,14 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
         Value::Media(media) => {
             let dict = PyDict::new(py);
             dict.set_item("kind", media.kind().as_str())?;
+            if let MediaSource::Stored(file) = media.source() {
+                dict.set_item("path", &file.path)?;
+                dict.set_item("hash", file.sha256.as_ref())?;
+                dict.set_item("size", file.size)?;
+                let (width, height) = media.dimensions().unzip();
+                dict.set_item("width", width)?;
+                dict.set_item("height", height)?;
+            }
             dict.set_item("format", media.format())?;
             dict.set_item("caption", media.caption())?;
             Ok(dict.into_any())

@@ -488,12 +488,14 @@ def test_decimals_are_the_same_in_dicts_and_in_frames(server: Server, name: str,
 )
 def test_a_timestamp_that_is_no_time_is_a_warning(open_table: Open, rows: Any) -> None:
     table = open_table()
-    with pytest.warns(streamtable.TimestampWarning, match='stored as "timestamp_"') as warned:
+    with pytest.warns(streamtable.TimestampWarning, match='stays a column like others') as warned:
         table.log(rows)
     assert warned[0].filename == __file__
     # Once, as all rows have the same columns.
     table.log(rows)
-    assert "timestamp_" in table.rows()[0]
+    row = table.rows()[0]
+    assert row["timestamp"] in ("yesterday", 1.5)
+    assert isinstance(row["_timestamp"], dt.datetime)
 
 
 def test_a_timestamp_that_is_a_time_is_no_warning(open_table: Open) -> None:
@@ -503,9 +505,10 @@ def test_a_timestamp_that_is_a_time_is_no_warning(open_table: Open) -> None:
     table.log({"timestamp": NOON, "n": 2})
     with table.context(n=3):
         table.log({"timestamp": NOON})
+    table.log({"timestamp": NOON.isoformat(), "n": 4})
     rows = table.rows()
-    assert [row["n"] for row in rows] == [0, 1, 2, 3]
-    assert [row["timestamp"] for row in rows[1:]] == [NOON] * 3
+    assert [row["n"] for row in rows] == [0, 1, 2, 3, 4]
+    assert [row["timestamp"] for row in rows[1:]] == [NOON] * 4
 
 
 def test_the_cost_of_a_dictionary_column_is_linear(open_table: Open) -> None:

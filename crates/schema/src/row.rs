@@ -82,6 +82,17 @@ impl Row {
         self.cells().find_map(|(n, value)| (n == name).then_some(value))
     }
 
+    /// Returns the value of the first cell with this name, for changes.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.cells.iter_mut().find_map(|(n, value)| (n == name).then_some(value))
+    }
+
+    /// Removes the first cell with this name and returns its value.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        let place = self.cells.iter().position(|(n, _)| n == name)?;
+        Some(self.cells.remove(place).1)
+    }
+
     /// Returns the number of cells.
     pub fn len(&self) -> usize {
         self.cells.len()

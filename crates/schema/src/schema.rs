@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::types::Clash;
-use crate::{Row, SchemaError, Type, Value, ValueError};
+use crate::{Row, SchemaError, Type, Value, ValueError, is_row_time};
 
 /// Maximum number of columns in a table.
 pub const MAX_COLUMNS: usize = 10_000;
@@ -16,7 +16,7 @@ pub const MAX_COLUMNS: usize = 10_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ColumnPolicy {
     /// After the first row, every row must have exactly the table's columns; other rows are
-    /// refused.
+    /// refused. The time of a row is [no column](crate::is_row_time).
     #[default]
     Strict,
     /// New columns are appended to the table, and missing columns are null.
@@ -206,6 +206,9 @@ impl RowCheck<'_> {
         self.see(i)?;
         let held = &self.schema.columns[i].ty;
         if !held.includes(ty) {
+            if self.schema.policy == ColumnPolicy::Strict {
+                check_row_time(name, held, ty)?;
+            }
             let wider = held.unite(ty).map_err(|clash| mismatch(name, clash))?;
             self.change.widened.push((i, wider));
         }
@@ -256,7 +259,8 @@ impl RowCheck<'_> {
             return Ok(());
         }
         let is_missing = |i: usize| change.seen[i / 64] & (1 << (i % 64)) == 0;
-        match columns.iter().enumerate().find(|(i, _)| is_missing(*i)) {
+        let mut missing = columns.iter().enumerate().filter(|(i, _)| is_missing(*i));
+        match missing.find(|(_, column)| !is_row_time(&column.name, &column.ty)) {
             Some((_, column)) => {
                 Err(SchemaError::MissingColumn { column: column.name.to_string() })
             }
@@ -265,7 +269,8 @@ impl RowCheck<'_> {
     }
 
     fn new_column(&mut self, name: &str, ty: &Type) -> Result<usize, SchemaError> {
-        if self.schema.policy == ColumnPolicy::Strict && !self.schema.columns.is_empty() {
+        let is_strict = self.schema.policy == ColumnPolicy::Strict;
+        if is_strict && !self.schema.columns.is_empty() && !is_row_time(name, ty) {
             return Err(SchemaError::ExtraColumn { column: name.to_owned() });
         }
         let name: Arc<str> = name.into();
@@ -288,6 +293,17 @@ impl Drop for RowCheck<'_> {
             self.change.clear();
         }
     }
+}
+
+/// Refuses a value that would turn the times of a table's rows into a column. A row without a time
+/// would lack that column.
+pub fn check_row_time(column: &str, held: &Type, came: &Type) -> Result<(), SchemaError> {
+    let is_time = is_row_time(column, held) && held.members().contains(&Type::Timestamp);
+    if !is_time || is_row_time(column, came) {
+        return Ok(());
+    }
+    let clash = Clash { path: String::new(), held: Type::Timestamp, came: came.clone() };
+    Err(mismatch(column, clash))
 }
 
 fn mismatch(column: &str, Clash { path, held, came }: Clash) -> SchemaError {

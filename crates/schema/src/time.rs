@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use jiff::{SignedDuration, civil};
 use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
@@ -76,13 +77,25 @@ impl From<Timestamp> for SystemTime {
 impl FromStr for Timestamp {
     type Err = NotATimestamp;
 
-    /// Parses RFC 3339 with any offset, rounded to microseconds.
+    /// Parses RFC 3339 with any offset, rounded down to microseconds.
     fn from_str(text: &str) -> Result<Self, NotATimestamp> {
-        let time = text.parse::<jiff::Timestamp>();
-        time.map(|time| Self::from_micros(time.as_microsecond()))
-            .map_err(|_| NotATimestamp { text: text.to_owned() })
+        let micros = nanoseconds(text).and_then(|nanos| i64::try_from(nanos.div_euclid(1000)).ok());
+        micros.map(Self::from_micros).ok_or_else(|| NotATimestamp { text: text.to_owned() })
     }
 }
+
+/// Returns the nanoseconds since 1970 of an instant in RFC 3339 with any offset.
+pub fn nanoseconds(text: &str) -> Option<i128> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(time.as_nanosecond());
+    }
+    // The last instants that the library has are two days before the end of its last year.
+    let civil = text.starts_with("9999-12-3").then(|| text.strip_suffix(['Z', 'z']))??;
+    let civil: civil::DateTime = civil.contains(':').then(|| civil.parse().ok())??;
+    Some(civil.duration_since(EPOCH).as_nanos())
+}
+
+const EPOCH: civil::DateTime = civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// A text that is not a timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -133,11 +146,14 @@ pub mod timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// Writes the timestamp as RFC 3339 in UTC, or as a number of microseconds outside the years
-    /// −9999 to 9999.
+    /// Writes the timestamp as RFC 3339 in UTC, with as many decimals as the precision says, or as a
+    /// number of microseconds outside the years −9999 to 9999.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(self.micros) {
-            Ok(time) => time.fmt(f),
+        match EPOCH.checked_add(SignedDuration::from_micros(self.micros)) {
+            Ok(time) => {
+                time.fmt(f)?;
+                f.write_str("Z")
+            }
             Err(_) => write!(f, "{} µs", self.micros),
         }
     }
@@ -204,6 +220,11 @@ mod tests {
         check(0, 0, "1970-01-01T00:00:00Z");
         check(1, 0, "1970-01-01T00:00:00.000001Z");
         check(-1, -1, "1969-12-31T23:59:59.999999Z");
+        check(253_402_300_799_999_999, 253_402_300_799_999, "9999-12-31T23:59:59.999999Z");
+        check(253_402_300_800_000_000, 253_402_300_800_000, "253402300800000000 µs");
+        check(-62_135_596_800_000_000, -62_135_596_800_000, "0001-01-01T00:00:00Z");
+        assert_eq!(format!("{:.6}", Timestamp::from_micros(1)), "1970-01-01T00:00:00.000001Z");
+        assert_eq!(format!("{:.6}", Timestamp::from_micros(0)), "1970-01-01T00:00:00.000000Z");
         check(i64::MAX, i64::MAX / 1000, "9223372036854775807 µs");
         check(i64::MIN, i64::MIN / 1000 - 1, "-9223372036854775808 µs");
         assert_eq!(Timestamp::from_millis(i64::MAX).as_micros(), i64::MAX);
@@ -222,7 +243,7 @@ mod tests {
 
     #[test]
     fn timestamps_are_read_back() {
-        for micros in [0, -1, 1_704_164_645_678_901] {
+        for micros in [0, -1, 1_704_164_645_678_901, 253_402_300_799_999_999] {
             let time = Timestamp::from_micros(micros);
             assert_eq!(time.to_string().parse(), Ok(time));
             assert_eq!(Timestamp::from(SystemTime::from(time)), time);

@@ -57,7 +57,71 @@ pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// The name of the metadata of an Arrow field that says how its cells stand for values, as a
+/// [`CellMark`].
+pub const CELL_MARK: &str = "streamtable.cell";
+
+/// How the cells of an Arrow column stand for values that have no Arrow type of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellMark {
+    /// A text that [`write_cell`] wrote: a list or a struct.
+    Json,
+    /// A struct that describes a file.
+    Media,
+    /// A struct with a part for each kind of value, of which one is not null.
+    Mixed,
+}
+
+impl CellMark {
+    /// Returns the mark's name. Parts of mixed cells that have a mark have its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Media => "media",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// Returns the mark with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Json, Self::Media, Self::Mixed].into_iter().find(|mark| mark.name() == name)
+    }
+}
+
+/// Reads a text of a column with the mark [`CellMark::Json`]: a list, a struct, or an integer beyond 64
+/// bits. Returns `None` for other texts, which a query may put into the column, by a union for example.
+pub fn read_marked(text: &str) -> Option<Value> {
+    let is_wide = || text.parse::<i64>().is_err() && text.parse::<i128>().is_ok();
+    let is_written = text.starts_with(['[', '{']) || is_wide();
+    is_written.then(|| read_cell(text).ok())?
+}
+
+/// Converts the protocol's cells in a JSON value to what they stand for: timestamps and media.
+pub fn read_cells(value: Value) -> Value {
+    cell::read(value)
+}
+
 /// Parses the output of [`write_cell`], or the value of a column in a history line.
 pub fn read_cell(text: &str) -> Result<Value, JsonError> {
     parse(text).map(cell::read)
+}
+
+#[cfg(test)]
+mod tests {
+    use streamtable_schema::row;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_written_as_json_is_read_back() {
+        let wide = Value::Int(i128::from(u64::MAX));
+        for value in [Value::List(vec![1.into()]), row! { "a" => 0.5 }.into(), wide] {
+            let mut text = Vec::new();
+            write_cell(&mut text, &value);
+            assert_eq!(read_marked(std::str::from_utf8(&text).unwrap()), Some(value));
+        }
+        for text in ["", "a text", "7", "-7", "true", "null", "NaN", "\"7\"", "[1", "{}}"] {
+            assert_eq!(read_marked(text), None, "{text}");
+        }
+    }
 }

@@ -48,10 +48,10 @@ pub use artifact::{
     StoragePolicyConfig, StreamTableArtifact, md5_base64,
 };
 pub use cell::media_type;
-pub use cell_text::{read_cell, write_cell};
+pub use cell_text::{CELL_MARK, CellMark, read_cell, read_cells, read_marked, write_cell};
 pub use decode::HistoryLine;
 pub use encode::{
-    Logged, MAX_LINE_BYTES, RESERVED_COLUMNS, RowSink, TIMESTAMP_COLUMN, TakeRow, for_each_row,
+    Logged, MAX_LINE_BYTES, RESERVED_COLUMNS, RowSink, TakeRow, for_each_row, is_added_time,
     write_row,
 };
 pub use file_stream::{

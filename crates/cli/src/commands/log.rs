@@ -252,7 +252,7 @@ fn failure(error: OpenError) -> Failure {
 
 /// A source, which was inspected unless it is standard input: a pipe may stay empty for long.
 enum Checked {
-    Input(Input),
+    Input(Box<Input>),
     Pipe(Source),
 }
 
@@ -262,7 +262,7 @@ async fn inspect(sources: Vec<Source>, options: Options) -> Result<Vec<Checked>,
         let check = |source: Source| match source {
             Source::Stdin => Ok(Checked::Pipe(source)),
             Source::File(_) => match Input::inspect(&source, &options) {
-                Ok(input) => Ok(Checked::Input(input)),
+                Ok(input) => Ok(Checked::Input(Box::new(input))),
                 Err(error) => Err(input_failure(&source, &error)),
             },
         };
@@ -293,7 +293,7 @@ fn read(
             let mut sink = |item| sender.blocking_send(Ok(item)).is_ok();
             let read = || -> Result<(), Failure> {
                 let input = match input {
-                    Checked::Input(input) => input,
+                    Checked::Input(input) => *input,
                     Checked::Pipe(source) => Input::inspect(&source, &options)
                         .map_err(|error| input_failure(&source, &error))?,
                 };

@@ -168,3 +168,129 @@ fn media_files_are_exported_next_to_the_rows() {
     let refused = export(&["log", "demo/mnist/digits", "out.jsonl"]);
     assert!(refused.code == Some(1), "a read-only key was able to log: {}", refused.out);
 }
+
+/// Rows with every kind of cell, in columns of one kind and of several.
+const CELLS: &str = r#"{"t":"","f":NaN,"s":"007","b":true,"l":[1,null,2],"o":{"k":"v"},"u":1,"x":null}
+{"t":null,"f":Infinity,"s":"true","b":false,"l":[],"o":{"k":null},"u":"one","x":null}
+{"t":" pad ","f":-0.0,"s":"1e5","b":null,"l":null,"o":null,"u":2.5,"x":null}
+{"t":"q\"uo,te\nnl","f":5e-324,"s":"2026-01-02T03:04:05Z","b":true,"l":[7],"o":{"k":"w"},"u":null,"x":null}
+{"t":"=1+2","f":1e308,"s":"NaN","b":true,"l":[7],"o":{"k":"w"},"u":true,"x":null}
+"#;
+
+/// What a reader of a table writes is logged again as the same rows.
+#[test]
+fn what_readers_write_is_logged_again() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    home.pipe(&["log", "--evolve", "-q", "me/shop/a"], CELLS).ok();
+    let sql = |table: &str| {
+        format!("select timestamp, t, f, s, b, l, o, u, x from me.shop.{table} order by _line")
+    };
+    let rows = |table: &str| home.run(&["query", "--format", "jsonl", &sql(table)]).ok();
+    let types = |table: &str| {
+        let columns = home.run(&["schema", "--json", &format!("me/shop/{table}")]).ok();
+        let columns: serde_json::Value = serde_json::from_str(&columns).unwrap();
+        let columns = columns.as_array().unwrap().iter();
+        let mut types: Vec<String> =
+            columns.map(|it| format!("{}: {}", it["name"], it["type"])).collect();
+        types.sort();
+        types
+    };
+    let (expected, expected_types) = (rows("a"), types("a"));
+    assert!(expected.contains(r#""l":[1,null,2],"o":{"k":"v"},"u":1.0,"#), "{expected}");
+    for file in ["a.parquet", "a.arrow", "a.json", "a.jsonl", "q.parquet", "q.arrow", "q.json"] {
+        match file.starts_with('a') {
+            true => home.run(&["export", "me/shop/a", "-q", "-o", file]).ok(),
+            false => home.run(&["query", "-o", file, &sql("a")]).ok(),
+        };
+        let table = file.replace('.', "_");
+        let logged = home.run(&["log", "--evolve", &format!("me/shop/{table}"), file]);
+        assert_eq!(logged.code, Some(0), "{file}: {}", logged.err);
+        assert_eq!(rows(&table), expected, "{file}");
+        if !file.contains("json") {
+            assert_eq!(types(&table), expected_types, "{file}");
+        }
+    }
+    let tail = home.run(&["tail", "-n", "100", "me/shop/a"]).ok();
+    home.pipe(&["log", "--evolve", "-q", "me/shop/tailed"], &tail).ok();
+    assert_eq!(rows("tailed"), expected, "tail");
+
+    // CSV does not tell an empty text from null, and has JSON texts of lists and structs.
+    home.run(&["export", "me/shop/a", "-q", "-o", "a.csv"]).ok();
+    home.run(&["log", "-q", "me/shop/csv", "a.csv"]).ok();
+    let csv = rows("csv");
+    let first = r#""t":null,"f":"NaN","s":"007","b":true,"l":"[1,null,2]","o":"{\"k\":\"v\"}","u":"1.0","x":null}"#;
+    assert!(csv.lines().next().unwrap().ends_with(first), "{csv}");
+}
+
+/// Rows that could not be delivered are logged again from the files that have them.
+#[test]
+fn spooled_and_rejected_rows_are_logged_again() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    home.pipe(&["log", "--evolve", "-q", "--offline", "me/shop/a"], CELLS).ok();
+    home.run(&["spool", "export", "-o", "spooled.jsonl"]).ok();
+    home.run(&["log", "--evolve", "-q", "me/shop/b", "spooled.jsonl"]).ok();
+    home.run(&["sync"]).ok();
+    let rows = |table: &str, columns: &str| {
+        let sql = format!("select timestamp, {columns} from me.shop.{table} order by _line");
+        home.run(&["query", "--format", "jsonl", &sql]).ok()
+    };
+    let all = "t, f, s, b, l, o, u, x";
+    assert_eq!(rows("b", all), rows("a", all));
+
+    // The server rejects rows that were spooled without knowing the table's columns.
+    home.pipe(&["log", "-q", "me/shop/c"], "{\"other\":1}\n").ok();
+    let bad = "{\"n\":1,\"t\":\"\",\"o\":{\"k\":[NaN]}}\n{\"n\":2,\"t\":null,\"o\":null}\n";
+    home.pipe(&["log", "-q", "--offline", "me/shop/c"], bad).ok();
+    assert_eq!(home.run(&["sync"]).code, Some(1));
+    let mut folders = vec![home.path("state")];
+    let mut found = None;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.file_name().unwrap().to_str() {
+                Some("rejected.jsonl") => found = Some(path),
+                _ if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
+    let file = found.unwrap();
+    home.run(&["log", "-q", "me/shop/d", file.to_str().unwrap()]).ok();
+    let found = home.run(&["query", "--format", "jsonl", "select n, t, o from me.shop.d"]).ok();
+    assert_eq!(
+        found,
+        "{\"n\":1,\"t\":\"\",\"o\":{\"k\":[\"NaN\"]}}\n{\"n\":2,\"t\":null,\"o\":null}\n"
+    );
+}
+
+/// Whichever client creates a table, the command appends to it, and a `timestamp` that is no time keeps its
+/// name in every reader.
+#[test]
+fn the_time_of_a_row_is_no_column() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    let rows = "{\"timestamp\":1788970985,\"n\":1}\n{\"timestamp\":1788970986,\"n\":2}\n";
+    let logged = home.pipe(&["log", "me/shop/own"], rows);
+    assert_eq!(logged.err.matches("column \"timestamp\": a number").count(), 1, "{}", logged.err);
+    let found = home.run(&["query", "--format", "csv", "select timestamp, n from me.shop.own"]);
+    assert_eq!(found.ok(), "timestamp,n\n1788970985,1\n1788970986,2\n");
+    let tail = home.run(&["tail", "me/shop/own"]).ok();
+    assert!(tail.lines().all(|row| row.contains("\"_timestamp\":\"20")), "{tail}");
+    assert!(tail.contains("\"timestamp\":1788970985,\"n\":1}"), "{tail}");
+    let text = home.run(&["tail", "--format", "text", "me/shop/own"]).ok();
+    assert!(text.contains("timestamp=1788970985  n=1"), "{text}");
+    home.run(&["export", "me/shop/own", "-q", "-o", "own.csv"]).ok();
+    home.run(&["log", "-q", "me/shop/again", "own.csv"]).ok();
+    let found = home.run(&["query", "--format", "csv", "select timestamp, n from me.shop.again"]);
+    assert_eq!(found.ok(), "timestamp,n\n1788970985,1\n1788970986,2\n");
+    let schema = home.run(&["schema", "me/shop/own"]).ok();
+    assert!(schema.contains("│ timestamp ┆ int "), "{schema}");
+
+    let logged = home.pipe(&["log", "--timestamp", "s", "me/shop/times"], rows);
+    assert!(!logged.err.contains("timestamp"), "{}", logged.err);
+    let sql = "select timestamp, n from me.shop.times where timestamp > '2026-09-09T16:23:05Z'";
+    let found = home.run(&["query", "--format", "csv", sql]).ok();
+    assert_eq!(found, "timestamp,n\n2026-09-09T16:23:06.000000Z,2\n");
+}

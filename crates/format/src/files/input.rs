@@ -12,11 +12,13 @@ use streamtable_schema::Row;
 use streamtable_wire::MAX_LINE_BYTES;
 
 use super::detect::{self, Compression};
+use super::media::MediaFiles;
+use super::metadata::Metadata;
 use super::options::{Format, InputError, Options};
 use super::shape::Shape;
 use super::stream::{Bytes, Counted, Source};
-use super::{columnar, csv, text};
-use crate::json::{self, Piece, Splitter};
+use super::{columnar, csv, lines, text};
+use crate::json::{Piece, Splitter};
 use crate::{NaiveTimes, Note};
 
 /// Maximum number of decompressed bytes that are inspected to detect the format.
@@ -24,9 +26,6 @@ pub(super) const MAX_SAMPLE_BYTES: usize = 1 << 20;
 
 /// Size of the chunks in which JSON is read.
 const CHUNK_BYTES: usize = 64 << 10;
-
-/// The columns that an export adds to those of the table. The server assigns new ones to logged rows.
-const EXPORTED: [&str; 3] = ["_position", "_writer", "_line"];
 
 /// The location of a row in its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +86,9 @@ pub struct Input {
     format: Format,
     encoding: Option<&'static Encoding>,
     csv: Option<csv::Plan>,
-    skip: Vec<String>,
     naive: NaiveTimes,
+    metadata: Metadata,
+    media: MediaFiles,
     notes: Vec<Note>,
 }
 
@@ -126,8 +126,9 @@ impl Input {
             format,
             encoding,
             csv: None,
-            skip: options.skip.clone(),
             naive: options.naive_times(),
+            metadata: Metadata::new(options),
+            media: MediaFiles::next_to(source),
             notes: Vec::new(),
         };
         if matches!(format, Format::Csv | Format::Tsv) {
@@ -180,15 +181,15 @@ impl Input {
         bytes: &Arc<AtomicU64>,
         sink: &mut dyn FnMut(Item) -> bool,
     ) -> Result<(), InputError> {
-        let Self { name, bytes: source, compression, format, encoding, csv, skip, naive, .. } =
-            self;
-        let mut own_columns = false;
+        let Self { name, bytes: source, compression, format, encoding, csv, naive, .. } = self;
+        let (mut metadata, mut media) = (self.metadata, self.media);
         let mut deliver = |found: Found| match found {
             Found::Note(note) => sink(Item::Note(note)),
-            Found::Row(number, row) => {
+            Found::Row(number, mut row) => {
                 let position = Position { source: Arc::clone(&name), number };
-                let row = row.map(|row| without(row, &skip, &mut own_columns));
-                sink(Item::Row(position, row))
+                let note = row.as_mut().ok().and_then(|row| metadata.take_out(row));
+                let row = row.map(|row| media.attach(row));
+                note.is_none_or(|note| sink(Item::Note(note))) && sink(Item::Row(position, row))
             }
         };
         let is_binary = matches!(format, Format::Parquet | Format::Arrow);
@@ -213,11 +214,8 @@ impl Input {
                 }
             }
         };
-        if own_columns {
-            sink(Item::Note(Note::new(format!(
-                "{} are assigned anew and were left out",
-                EXPORTED.join(", ")
-            ))));
+        for note in metadata.left_out().into_iter().chain(media.missing()) {
+            sink(Item::Note(note));
         }
         result
     }
@@ -236,19 +234,6 @@ fn columns(
     }
 }
 
-fn without(row: Row, skip: &[String], own_columns: &mut bool) -> Row {
-    let is_own = |name: &str| EXPORTED.contains(&name);
-    if skip.is_empty() && !row.cells().any(|(name, _)| is_own(name)) {
-        return row;
-    }
-    row.into_iter()
-        .filter(|(name, _)| {
-            *own_columns |= is_own(name);
-            !is_own(name) && !skip.iter().any(|skip| skip == name)
-        })
-        .collect()
-}
-
 fn read_json(mut input: impl Read, deliver: Deliver<'_>) -> Result<(), InputError> {
     let mut splitter = Splitter::default();
     let mut pieces = Vec::new();
@@ -262,7 +247,7 @@ fn read_json(mut input: impl Read, deliver: Deliver<'_>) -> Result<(), InputErro
         };
         for piece in pieces.drain(..) {
             let found = match piece {
-                Piece::Row { number, text } => Found::Row(number, json::row(text.trim_ascii())),
+                Piece::Row { number, text } => Found::Row(number, lines::row(text.trim_ascii())),
                 Piece::TooLong { number } => Found::Row(
                     number,
                     Err(format!("the row is longer than {MAX_LINE_BYTES} bytes")),

@@ -4,6 +4,9 @@ mod columnar;
 mod csv;
 mod detect;
 mod input;
+mod lines;
+mod media;
+mod metadata;
 mod number;
 mod options;
 mod shape;
@@ -14,5 +17,6 @@ mod text;
 mod types;
 
 pub use input::{Input, Item, Position};
+pub use metadata::TimeUnit;
 pub use options::{Format, InputError, Options};
 pub use stream::Source;

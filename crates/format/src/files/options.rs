@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use super::TimeUnit;
 use crate::NaiveTimes;
 
 /// Formats of rows.
@@ -56,6 +57,8 @@ pub struct Options {
     /// The zone of times that have none. `None` is this machine's for typed values, and keeps texts as
     /// they are.
     pub naive: Option<NaiveTimes>,
+    /// The unit of numbers in the column `timestamp`, which are then the times of their rows.
+    pub timestamp: Option<TimeUnit>,
 }
 
 impl Options {

@@ -222,3 +222,152 @@ fn arrow_files_and_streams_are_read() {
         assert_eq!(format.unwrap().format(), Format::Json);
     }
 }
+
+#[test]
+fn what_readers_add_is_left_out_and_times_are_kept() {
+    let rows = [row! { "loss" => 0.5, "timestamp" => at("2023-11-14T22:13:20.25Z") }];
+    let notes = check(
+        "a.jsonl",
+        b"{\"loss\":0.5,\"_step\":3,\"_runtime\":1,\"_timestamp\":1.70000000025e9}",
+        &rows,
+    );
+    assert_eq!(notes, ["columns that the server assigns anew were left out: _step, _runtime"]);
+    let rows = [row! { "timestamp" => "noon", "a" => 1 }];
+    let notes = check(
+        "a.jsonl",
+        br#"{"_timestamp":"2026-01-02T03:04:05.000000Z","timestamp":"noon","a":1}"#,
+        &rows,
+    );
+    assert_eq!(notes.len(), 2);
+    assert!(notes[0].starts_with("column \"timestamp\": no instant with a zone"), "{notes:?}");
+    assert_eq!(notes[1], "columns that the server assigns anew were left out: _timestamp");
+}
+
+#[test]
+fn numbers_are_times_on_request() {
+    use super::TimeUnit::{Micros, Millis, Nanos, Seconds};
+    for (unit, text, expected) in [
+        (Seconds, "1788970985", Some("2026-09-09T16:23:05Z")),
+        (Seconds, "1788970985.5", Some("2026-09-09T16:23:05.5Z")),
+        (Millis, "1788970985123", Some("2026-09-09T16:23:05.123Z")),
+        (Micros, "-1", Some("1969-12-31T23:59:59.999999Z")),
+        (Nanos, "1999", Some("1970-01-01T00:00:00.000001Z")),
+        (Seconds, "1788970985123", None),
+        (Millis, "NaN", None),
+    ] {
+        let options = Options { timestamp: Some(unit), ..Options::default() };
+        let text = format!("{{\"timestamp\":{text},\"a\":1}}\n");
+        let content = read("a.jsonl", text.as_bytes(), &options).unwrap();
+        let row = content.rows[0].as_ref().unwrap();
+        match expected {
+            Some(expected) => {
+                assert_eq!(row["timestamp"], Value::from(at(expected)), "{text}");
+                assert_eq!(content.notes, [] as [&str; 0]);
+            }
+            None => assert_eq!(content.notes.len(), 1, "{text}"),
+        }
+    }
+    let content = read("a.csv", b"timestamp\n1788970985\n1788970986\n", &Options::default());
+    let notes = content.unwrap().notes;
+    assert!(notes[0].contains("a column like others") && notes[0].contains("--timestamp"));
+    assert_eq!(notes.len(), 1, "once: {notes:?}");
+}
+
+#[test]
+fn lines_of_spools_and_records_of_rejected_rows_are_rows() {
+    let line = r#"{"a":[{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":7}],"x":NaN,"_client_id":"w","timestamp":{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":1500},"_timestamp":1.500001}"#;
+    let time = Timestamp::from_millis;
+    let rows = [row! { "a" => vec![time(7)], "x" => f64::NAN, "timestamp" => time(1500) }];
+    let read = |text: &str| read("a.jsonl", text.as_bytes(), &Options::default()).unwrap().rows;
+    let expected = format!("{:?}", rows.clone().map(Ok::<_, String>));
+    assert_eq!(format!("{:?}", read(line)), expected);
+    let mut quoted = Vec::new();
+    streamtable_wire::write_cell(&mut quoted, &Value::from(line));
+    let quoted = String::from_utf8(quoted).unwrap();
+    let record = format!(r#"{{"writer":"w","line":7,"reason":"no","text":{quoted}}}"#);
+    assert_eq!(format!("{:?}", read(&record)), expected);
+    let line = line.replace("\"x\":NaN,", "");
+    let record = format!(r#"{{"writer":"w","line":7,"reason":"no","row":{line}}}"#);
+    assert_eq!(read(&record), [Ok(row! { "a" => vec![time(7)], "timestamp" => time(1500) })]);
+    // A row of a user's with the same columns.
+    let own = r#"{"writer":"w","line":7,"reason":"no","row":{"a":1}}"#;
+    let row = row! { "writer" => "w", "line" => 7, "reason" => "no", "row" => row! { "a" => 1 } };
+    assert_eq!(read(own), [Ok(row)]);
+}
+
+#[test]
+fn marked_columns_hold_what_they_stand_for() {
+    use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringViewArray, StructArray};
+    use arrow_schema::{Field, Schema};
+    use streamtable_wire::CELL_MARK;
+
+    let texts = |texts: &[Option<&str>]| -> ArrayRef {
+        Arc::new(StringViewArray::from_iter(texts.iter().copied()))
+    };
+    let numbers: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.5), None, None, None]));
+    let part = |name: &str, array: &ArrayRef| {
+        (Arc::new(Field::new(name, array.data_type().clone(), true)), Arc::clone(array))
+    };
+    let mixed: ArrayRef = Arc::new(StructArray::from(vec![
+        part("n", &numbers),
+        part("s", &texts(&[None, Some("[1]"), None, None])),
+        part("json", &texts(&[None, None, Some("[NaN]"), None])),
+    ]));
+    let json = texts(&[Some("{\"a\":[1]}"), Some("no JSON"), None, Some("[]")]);
+    let columns = [("mixed", "mixed", mixed.clone()), ("json", "json", json), ("own", "", mixed)];
+    let fields = columns.iter().map(|(name, mark, array)| {
+        let field = Field::new(*name, array.data_type().clone(), true);
+        field.with_metadata([(CELL_MARK.to_owned(), (*mark).to_owned())].into())
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let arrays = columns.iter().map(|(.., array)| Arc::clone(array)).collect();
+    let batch = RecordBatch::try_new(schema, arrays).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let rows = read("a.parquet", &bytes, &Options::default()).unwrap().rows;
+    let cells = |name: &str| -> Vec<String> {
+        rows.iter().map(|row| format!("{:?}", row.as_ref().unwrap()[name])).collect()
+    };
+    assert_eq!(cells("mixed"), ["0.5", "\"[1]\"", "[NaN]", "null"]);
+    assert_eq!(cells("json"), ["{\"a\": [1]}", "\"no JSON\"", "null", "[]"]);
+    assert_eq!(cells("own")[0], "{\"n\": 0.5, \"s\": null, \"json\": null}");
+}
+
+#[test]
+fn media_are_found_next_to_the_rows() {
+    use streamtable_schema::{Media, MediaKind};
+    let cell = r#"{"_type":"image-file","path":"media/a.png","format":"png","caption":"c","width":2,"height":3}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let read = || {
+        let input = Input::inspect(&Source::File(path.clone()), &Options::default()).unwrap();
+        let (mut rows, mut notes) = (Vec::new(), Vec::new());
+        let mut sink = |item| {
+            match item {
+                Item::Row(_, row) => rows.push(row.unwrap()),
+                Item::Note(note) => notes.push(note.to_string()),
+            }
+            true
+        };
+        input.read(&Arc::default(), &mut sink).unwrap();
+        (rows, notes)
+    };
+    std::fs::write(&path, format!("{{\"a\":[{cell}],\"b\":{cell}}}\n")).unwrap();
+    let (rows, notes) = read();
+    assert!(matches!(&rows[0]["b"], Value::Media(media) if media.dimensions() == Some((2, 3))));
+    assert_eq!(notes.len(), 1);
+    std::fs::create_dir(folder.path().join("media")).unwrap();
+    std::fs::write(folder.path().join("media/a.png"), b"png").unwrap();
+    let (rows, notes) = read();
+    let file = Media::from_path(MediaKind::Image, folder.path().join("media/a.png")).unwrap();
+    let file = Value::from(file.with_caption("c"));
+    assert_eq!(rows, [row! { "a" => Value::List(vec![file.clone()]), "b" => file }]);
+    assert_eq!(notes, [] as [&str; 0]);
+    std::fs::write(&path, format!("{{\"b\":{}}}\n", cell.replace("media/a", "../media/a")))
+        .unwrap();
+    let rows = format!("{:?}", read().0);
+    assert!(!rows.contains("Path"), "a path outside of the folder is followed: {rows}");
+}

@@ -1,7 +1,7 @@
 //! Types of CSV columns.
 
 use jiff::civil::DateTime;
-use streamtable_schema::{Timestamp, Value};
+use streamtable_schema::{Timestamp, Value, nanoseconds};
 
 use super::number::{self, Number, Parsed, Style};
 use crate::{NaiveTimes, Note};
@@ -217,8 +217,9 @@ pub(super) fn is_decimal_comma(cell: &str) -> bool {
 
 /// Parses an instant with a zone, of which no digit is lost.
 fn instant(cell: &str) -> Option<Timestamp> {
-    let at: jiff::Timestamp = begins_with_a_date(cell).then(|| cell.parse().ok())??;
-    (at.subsec_nanosecond() % 1000 == 0).then(|| Timestamp::from_micros(at.as_microsecond()))
+    let nanos = begins_with_a_date(cell).then(|| nanoseconds(cell))??;
+    let micros = (nanos % 1000 == 0).then(|| i64::try_from(nanos / 1000).ok())??;
+    Some(Timestamp::from_micros(micros))
 }
 
 /// Parses a date and time without a zone, as microseconds since 1970 on its clock.

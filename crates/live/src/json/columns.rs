@@ -5,14 +5,16 @@ use arrow::array::types::{
     Float16Type, Float32Type, Float64Type, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType,
 };
-use arrow::array::{Array, ArrowPrimitiveType, PrimitiveArray, RecordBatch};
-use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use arrow::array::{Array, ArrowPrimitiveType, PrimitiveArray, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::writer::{NullableEncoder, make_encoder};
 use arrow::json::{Encoder, EncoderFactory, EncoderOptions};
 use std::sync::Arc;
 
+use super::rows::write_value;
 use super::{structs, write_f64, write_instant, write_non_finite, write_str};
+use streamtable_wire::{CELL_MARK, CellMark, read_marked};
 
 /// Options for encoding columns as JSON.
 #[derive(Debug)]
@@ -96,7 +98,7 @@ struct Ours;
 impl EncoderFactory for Ours {
     fn make_default_encoder<'a>(
         &self,
-        _: &'a FieldRef,
+        field: &'a FieldRef,
         array: &'a dyn Array,
         options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
@@ -125,6 +127,9 @@ impl EncoderFactory for Ours {
                     write_instant(out, t.div_euclid(1000));
                 })
             }
+            DataType::Utf8View if mark(field) == Some(CellMark::Json) => {
+                Box::new(JsonText(array.as_string_view()))
+            }
             DataType::Struct(_) => match structs::encoder(array.as_struct(), options)? {
                 Some(encoder) => encoder,
                 None => return Ok(None),
@@ -132,6 +137,28 @@ impl EncoderFactory for Ours {
             _ => return Ok(None),
         };
         Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
+    }
+}
+
+/// Returns the mark of a column that stands for values without an Arrow type.
+pub fn mark(field: &Field) -> Option<CellMark> {
+    field.metadata().get(CELL_MARK).and_then(|name| CellMark::named(name))
+}
+
+/// Writes the lists and structs that texts stand for.
+struct JsonText<'a>(&'a StringViewArray);
+
+impl Encoder for JsonText<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        write_json_text(out, self.0.value(row));
+    }
+}
+
+/// Writes the value that a text stands for.
+pub(super) fn write_json_text(out: &mut Vec<u8>, text: &str) {
+    match read_marked(text) {
+        Some(value) => write_value(out, &value),
+        None => write_str(out, text),
     }
 }
 

@@ -6,7 +6,7 @@
 //! | float | a number, or one of the strings `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | timestamp | RFC 3339 in UTC, with microseconds |
 //! | media | an object, `{"_type":"image-file","path":…}` |
-//! | list, struct | an array, an object; in SQL results a string that holds their JSON |
+//! | list, struct | an array, an object; what a query computes from their JSON text is text |
 //! | cell of a column with several types | the value itself |
 
 mod columns;
@@ -15,7 +15,9 @@ mod structs;
 
 use std::io::Write;
 
-pub use columns::Columns;
+use streamtable_schema::Timestamp;
+
+pub use columns::{Columns, mark};
 pub use rows::write_row;
 
 /// Writes a JSON string.
@@ -45,9 +47,11 @@ fn write_non_finite(out: &mut Vec<u8>, x: f64) {
 
 /// Writes an instant, given in microseconds since 1970.
 fn write_instant(out: &mut Vec<u8>, micros: i64) {
-    let _ = match jiff::Timestamp::from_microsecond(micros) {
-        Ok(time) => write!(out, "\"{time:.6}\""),
-        // RFC 3339 has no form for years after 9999.
-        Err(_) => write!(out, "{micros}"),
+    /// RFC 3339 has no form for years after 9999.
+    const FORMATTED: std::ops::Range<i64> = -377_705_116_800_000_000..253_402_300_800_000_000;
+
+    let _ = match FORMATTED.contains(&micros) {
+        true => write!(out, "\"{:.6}\"", Timestamp::from_micros(micros)),
+        false => write!(out, "{micros}"),
     };
 }

@@ -2,14 +2,15 @@
 
 use std::io::Write;
 
-use streamtable_schema::{Media, MediaSource, Value};
+use streamtable_schema::{Media, MediaSource, TIMESTAMP_COLUMN, Value};
 use streamtable_store::ReadRow;
-use streamtable_wire::{TIMESTAMP_COLUMN, media_type};
+use streamtable_wire::media_type;
 
 use super::{write_f64, write_instant, write_str};
 
 /// Writes a row as one JSON object without a line end: position, writer, line and time, then the
-/// cells in the order of the table's columns.
+/// cells in the order of the table's columns. The time is `_timestamp` if the row has another cell
+/// `timestamp`.
 pub fn write_row(out: &mut Vec<u8>, row: &ReadRow) {
     let ReadRow { position, writer, line, logged_at, step, row, .. } = row;
     let _ = write!(out, r#"{{"_position":{position},"_writer":"#);
@@ -18,13 +19,12 @@ pub fn write_row(out: &mut Vec<u8>, row: &ReadRow) {
     if let Some(step) = step {
         let _ = write!(out, r#","_step":{step}"#);
     }
-    out.extend_from_slice(br#","timestamp":"#);
-    match row.get(TIMESTAMP_COLUMN) {
-        Some(value) => write_value(out, value),
-        None => write_instant(out, logged_at.as_micros()),
-    }
+    let is_time = matches!(row.get(TIMESTAMP_COLUMN), None | Some(Value::Timestamp(_)));
+    out.extend_from_slice(if is_time { br#","timestamp":"# } else { br#","_timestamp":"# });
+    write_instant(out, logged_at.as_micros());
     for (name, value) in row.cells() {
-        if matches!(name, TIMESTAMP_COLUMN | "_position" | "_writer" | "_line" | "_step") {
+        let is_written = name == if is_time { TIMESTAMP_COLUMN } else { "_timestamp" };
+        if is_written || matches!(name, "_position" | "_writer" | "_line" | "_step") {
             continue;
         }
         out.push(b',');
@@ -119,31 +119,34 @@ mod tests {
         write_row(&mut out, &row);
         let text = String::from_utf8(out).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
-        let rest = text.strip_prefix(r#"{"_position":7,"_writer":"w\"","_line":3,"timestamp":"#);
+        let rest = text.strip_prefix(r#"{"_position":7,"_writer":"w\"","_line":3,"#);
         assert_eq!(rest, Some(cells));
     }
 
     #[test]
     fn cells_are_encoded() {
-        check(row! {}, r#""1970-01-01T00:00:01.500000Z"}"#);
-        check(row! { "_writer" => "me", "timestamp" => "noon" }, r#""noon"}"#);
+        check(row! {}, r#""timestamp":"1970-01-01T00:00:01.500000Z"}"#);
+        check(
+            row! { "_writer" => "me", "timestamp" => "noon" },
+            r#""_timestamp":"1970-01-01T00:00:01.500000Z","timestamp":"noon"}"#,
+        );
         let t = Timestamp::from_micros;
         check(
-            row! { "a" => t(1), "timestamp" => t(-1), "b" => t(i64::MAX) },
-            r#""1969-12-31T23:59:59.999999Z","a":"1970-01-01T00:00:00.000001Z","b":9223372036854775807}"#,
+            row! { "a" => t(1), "timestamp" => t(1_500_000), "b" => t(i64::MAX) },
+            r#""timestamp":"1970-01-01T00:00:01.500000Z","a":"1970-01-01T00:00:00.000001Z","b":9223372036854775807}"#,
         );
         let noon = "timestamp";
         check(
             row! { noon => (), "i" => i128::MAX, "x" => 1.0, "y" => 1e300, "z" => -0.0, "b" => true },
-            r#"null,"i":170141183460469231731687303715884105727,"x":1.0,"y":1e+300,"z":-0.0,"b":true}"#,
+            r#""_timestamp":"1970-01-01T00:00:01.500000Z","timestamp":null,"i":170141183460469231731687303715884105727,"x":1.0,"y":1e+300,"z":-0.0,"b":true}"#,
         );
         check(
             row! { noon => (), "f" => [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] },
-            r#"null,"f":["NaN","Infinity","-Infinity"]}"#,
+            r#""_timestamp":"1970-01-01T00:00:01.500000Z","timestamp":null,"f":["NaN","Infinity","-Infinity"]}"#,
         );
         check(
             row! { noon => (), "é\n" => row! { "a" => [row! {}], "b" => false } },
-            r#"null,"é\n":{"a":[{}],"b":false}}"#,
+            r#""_timestamp":"1970-01-01T00:00:01.500000Z","timestamp":null,"é\n":{"a":[{}],"b":false}}"#,
         );
     }
 
@@ -155,7 +158,7 @@ mod tests {
         check(
             row! { "timestamp" => (), "a" => image(file), "b" => image(full).with_caption("c") },
             concat!(
-                r#"null,"a":{"_type":"image-file","path":"media/images/a.png","format":"png","width":2,"height":3},"#,
+                r#""_timestamp":"1970-01-01T00:00:01.500000Z","timestamp":null,"a":{"_type":"image-file","path":"media/images/a.png","format":"png","width":2,"height":3},"#,
                 r#""b":{"_type":"image-file","path":"media/images/a.png","sha256":"00","format":"png","caption":"c","size":9,"width":2,"height":3}}"#,
             ),
         );

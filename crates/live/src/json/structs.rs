@@ -9,9 +9,9 @@ use arrow::json::{Encoder, EncoderOptions};
 use std::io::Write;
 use std::str::FromStr;
 use streamtable_schema::MediaKind;
-use streamtable_wire::{media_type, read_cell};
+use streamtable_wire::media_type;
 
-use super::rows::write_value;
+use super::columns::write_json_text;
 use super::write_str;
 
 /// The fields of a media struct.
@@ -114,11 +114,7 @@ impl Encoder for Mixed<'_> {
             match member {
                 Member::Plain(encoder) if !encoder.is_null(row) => return encoder.encode(row, out),
                 Member::Json(texts) if texts.is_valid(row) => {
-                    let text = texts.value(row);
-                    return match read_cell(text) {
-                        Ok(value) => write_value(out, &value),
-                        Err(_) => write_str(out, text),
-                    };
+                    return write_json_text(out, texts.value(row));
                 }
                 Member::Plain(_) | Member::Json(_) => {}
             }

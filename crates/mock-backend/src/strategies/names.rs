@@ -1,6 +1,6 @@
 use proptest::prelude::*;
-use streamtable_schema::TablePath;
-use streamtable_wire::{RESERVED_COLUMNS, TIMESTAMP_COLUMN};
+use streamtable_schema::{TIMESTAMP_COLUMN, TablePath};
+use streamtable_wire::RESERVED_COLUMNS;
 
 use super::text;
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from . import _native
 from ._convert import Instant, as_row, frame_rows, is_frame, rows_of, simplify
 
 from ._errors import TimestampWarning
@@ -74,11 +75,14 @@ def _check_time(rows: Any) -> None:
         return
     if simple is None or isinstance(simple, Instant):
         return
+    if isinstance(simple, str) and _native.is_row_time(simple):
+        return
     import warnings
 
     text = (
-        'the column "timestamp" is the time of a row, and this value is no time, so it is stored as '
-        '"timestamp_"; log a datetime, or choose another name'
+        'the column "timestamp" is the time of a row if it is a datetime or a text such as '
+        '2026-01-02T03:04:05Z; this value is neither, so it stays a column like others, and the time at '
+        'which a row is logged is "_timestamp"'
     )
     # The caller of `log`.
     warnings.warn(text, TimestampWarning, stacklevel=3)

@@ -136,8 +136,9 @@ class RowsRejectedWarning(UserWarning):
 class TimestampWarning(UserWarning):
     """The first row of a table has a column ``timestamp`` that is no time.
 
-    The column of this name is the time of a row: a ``datetime`` that the row has, otherwise the time at
-    which it was logged. Another value is stored in the column ``timestamp_``.
+    The column of this name is the time of a row: a ``datetime`` or a text such as
+    ``2026-01-02T03:04:05Z`` that the row has, otherwise the time at which it was logged. Another value
+    makes it a column like others; then the time at which a row was logged is ``_timestamp``.
 
     >>> table.log({"timestamp": "yesterday"})                           # doctest: +SKIP
     """

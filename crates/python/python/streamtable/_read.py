@@ -36,6 +36,13 @@ def nested_types(schema: bytes) -> dict[str, Any]:
     return {name: type_ for name, type_ in types.items() if _name_of(type_) in ("list", "typedDict", "dict")}
 
 
+def time_column(schema: bytes) -> str:
+    """Return the column with the times of rows: ``timestamp``, unless that is a column of the user's."""
+    types = {column["name"]: column["type"] for column in json.loads(schema)["columns"]}
+    is_time = types.get("timestamp", "timestamp") in ("timestamp", "timestamp?", "null", "unknown")
+    return "timestamp" if is_time else "_timestamp"
+
+
 def _name_of(type_: Any) -> Any:
     return type_.get("type") if isinstance(type_, dict) else type_
 

@@ -160,11 +160,12 @@ class Reader:
         _check_format(format)
         self._wait_for_rows(timeout)
         try:
-            types = self._nested_types(self._api_path(), timeout)
+            schema = self._ask("GET", f"{self._api_path()}/schema", timeout=timeout)
         except NotFoundError:
             # The server creates a table with its first row.
             return _nothing(format)
-        sql = self._select(limit, last, since, where, columns, timeout)
+        types, when = _read.nested_types(schema), _read.time_column(schema)
+        sql = self._select(limit, last, since, where, columns, timeout, when)
         return _as_format(Rows(self._answer(sql, timeout), types), format)
 
     def to_pandas(
@@ -218,10 +219,11 @@ class Reader:
         """
         self._wait_for_rows(timeout)
         try:
-            types = self._nested_types(self._api_path(), timeout)
+            schema = self._ask("GET", f"{self._api_path()}/schema", timeout=timeout)
         except NotFoundError:
             return
-        sql = self._select(limit, last, since, where, columns, timeout)
+        types, when = _read.nested_types(schema), _read.time_column(schema)
+        sql = self._select(limit, last, since, where, columns, timeout, when)
         body = self._question(sql, timeout)
         status, stream = self._streamed("POST", "/api/query", body, _ARROW, timeout)
         if not 200 <= status < 300:
@@ -313,7 +315,8 @@ class Reader:
     def _types(self) -> dict[str, Any]:
         columns = json.loads(self._ask("GET", self._api_path("/schema")))["columns"]
         types = {column["name"]: column["weave"] for column in columns}
-        return {"timestamp": {"type": "timestamp"}, **types}
+        time = {"type": "timestamp"}
+        return {"timestamp": time, **types, "_timestamp": time}
 
     def read_media(self, cell: dict[str, Any], *, timeout: float = 60.0) -> bytes:
         """Return the bytes of a cell of media, as :meth:`rows` returns it.
@@ -411,6 +414,7 @@ class Reader:
         where: str | None,
         columns: Sequence[str] | None,
         timeout: float,
+        when: str,
     ) -> str:
         if limit is not None and last is not None:
             raise ValueError("give limit or last, not both")
@@ -421,7 +425,7 @@ class Reader:
         sql = f" from {'.'.join(map(_quoted, names))}"
         conditions = [] if where is None else [f"({where})"]
         if since is not None:
-            conditions.append(f"timestamp >= to_timestamp_micros({_micros(since)})")
+            conditions.append(f"{when} >= to_timestamp_micros({_micros(since)})")
         if conditions:
             sql += f" where {' and '.join(conditions)}"
         if columns is not None and isinstance(columns, str):

@@ -1,5 +1,5 @@
 use super::*;
-use crate::row;
+use crate::{Timestamp, row};
 
 const STRICT: ColumnPolicy = ColumnPolicy::Strict;
 const EVOLVE: ColumnPolicy = ColumnPolicy::Evolve;
@@ -228,4 +228,66 @@ fn an_unfinished_check_changes_nothing() {
     assert!(change.is_empty());
     schema.apply(&mut change);
     assert_eq!(schema.to_string(), "a: float");
+}
+
+#[test]
+fn the_time_of_a_row_is_no_column() {
+    let time = || Timestamp::from_micros(7);
+    check(
+        STRICT,
+        [
+            (row! { "a" => 1 }, "a: int"),
+            (row! { "timestamp" => time(), "a" => 1 }, "a: int, timestamp: timestamp"),
+            (row! { "a" => 1, "timestamp" => () }, "a: int, timestamp: timestamp?"),
+            (row! { "a" => 1 }, "a: int, timestamp: timestamp?"),
+            (
+                row! { "a" => 1, "timestamp" => "noon" },
+                r#"column "timestamp" holds timestamp, this row has string"#,
+            ),
+            (
+                row! { "a" => 1, "timestamp" => time(), "timestamp" => time() },
+                r#"column "timestamp" appears twice in one row; keep one"#,
+            ),
+            (
+                row! { "a" => 1, "time" => time() },
+                r#"column "time" is not one of the table's; open the table with evolving columns to add it"#,
+            ),
+        ],
+    );
+    check(
+        STRICT,
+        [
+            (row! { "timestamp" => time(), "a" => 1 }, "timestamp: timestamp, a: int"),
+            (row! { "a" => 1 }, "timestamp: timestamp, a: int"),
+        ],
+    );
+    // Another value is a cell like every other.
+    check(
+        STRICT,
+        [
+            (row! { "timestamp" => 5, "a" => 1 }, "timestamp: int, a: int"),
+            (row! { "timestamp" => "noon", "a" => 1 }, "timestamp: int | string, a: int"),
+            (
+                row! { "a" => 1 },
+                r#"column "timestamp" is missing: every row has the table's columns, null with null for an unknown value"#,
+            ),
+        ],
+    );
+    check(
+        STRICT,
+        [
+            (row! { "a" => 1 }, "a: int"),
+            (
+                row! { "a" => 1, "timestamp" => 5 },
+                r#"column "timestamp" is not one of the table's; open the table with evolving columns to add it"#,
+            ),
+        ],
+    );
+    check(
+        EVOLVE,
+        [
+            (row! { "timestamp" => time() }, "timestamp: timestamp"),
+            (row! { "timestamp" => "noon" }, "timestamp: string | timestamp"),
+        ],
+    );
 }

@@ -33,6 +33,8 @@ mod support;
 #[cfg(feature = "wandb")]
 mod trouble;
 #[cfg(feature = "wandb")]
+mod values;
+#[cfg(feature = "wandb")]
 mod wandb;
 #[cfg(feature = "wandb")]
 mod wandb_features;

@@ -1,6 +1,9 @@
 //! Checks whether a row fits its table.
 
-use streamtable_schema::{Clash, ColumnPolicy, MAX_COLUMNS, Row, SchemaError, Type, Value};
+use streamtable_schema::{
+    Clash, ColumnPolicy, MAX_COLUMNS, Row, SchemaError, TIMESTAMP_COLUMN, Type, Value,
+    check_row_time, is_row_time,
+};
 
 use super::slot::is_exact;
 use super::{Columns, FirstSeen};
@@ -66,6 +69,7 @@ impl Columns {
             let held = &self.columns[i].ty;
             if !held.includes(&ty) {
                 let wider = if is_strict {
+                    check_row_time(name, held, &ty)?;
                     held.unite(&ty).map_err(|clash| mismatch(name, clash))?
                 } else {
                     held.unite_any(&ty)
@@ -85,7 +89,7 @@ impl Columns {
         is_strict: bool,
         fit: &mut ColumnMatch,
     ) -> Result<(), SchemaError> {
-        if is_strict && self.len() > 0 {
+        if is_strict && self.len() > 0 && !is_row_time(name, &ty) {
             return Err(SchemaError::ExtraColumn { column: name.to_owned() });
         }
         if fit.added.iter().any(|(added, _)| added == name) {
@@ -103,7 +107,8 @@ impl Columns {
         if self.len() == 0 && fit.added.is_empty() {
             return Err(SchemaError::EmptyRow);
         }
-        match self.columns.iter().enumerate().find(|(i, _)| !fit.has(*i)) {
+        let mut missing = self.columns.iter().enumerate().filter(|(i, _)| !fit.has(*i));
+        match missing.find(|(_, column)| !column.is_row_time()) {
             Some((_, column)) => {
                 Err(SchemaError::MissingColumn { column: column.name.to_string() })
             }
@@ -114,10 +119,19 @@ impl Columns {
     /// Applies the changes of a row that [`fit`](Self::fit) accepted.
     pub(crate) fn grow(&mut self, fit: &mut ColumnMatch, seen: FirstSeen) {
         for (column, ty) in fit.widened.drain(..) {
+            let ty = self.with_earlier_times(column, ty, seen);
             self.widen(column, ty, seen);
         }
         for (name, ty) in fit.added.drain(..) {
-            self.add_column(&name, ty, seen);
+            if name != TIMESTAMP_COLUMN || is_row_time(&name, &ty) || seen.position == 0 {
+                self.add_column(&name, ty, seen);
+                continue;
+            }
+            // The earlier rows have times.
+            self.add_column(&name, Type::Timestamp, FirstSeen { position: 0, ..seen });
+            let column = self.len() - 1;
+            let ty = self.with_earlier_times(column, ty, seen);
+            self.widen(column, ty, seen);
         }
         for column in fit.inexact.drain(..) {
             self.columns[column].has_inexact = true;

@@ -9,6 +9,7 @@ mod accepted;
 mod build;
 mod column_match;
 mod read;
+mod row_time;
 mod slot;
 
 use std::collections::{HashMap, HashSet};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::array::{Array, AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use streamtable_schema::{Media, MediaKind, Row, StoredFile, Timestamp, Value};
+use streamtable_schema::{Media, MediaKind, Row, StoredFile, TIMESTAMP_COLUMN, Timestamp, Value};
 use streamtable_store::ReadRow;
 use streamtable_wire::read_cell;
 
@@ -14,7 +14,8 @@ use super::{Column, Columns, Kind, MediaField, fixed};
 /// is read as null.
 ///
 /// A null cell is part of its row if the column ever got an explicit null; otherwise the row did
-/// not have the cell.
+/// not have the cell. A row without a cell in the user's column `timestamp` has a null there, so that no
+/// reader takes its time for the cell.
 pub(crate) fn read_rows(columns: &Columns, batch: &RecordBatch) -> Vec<ReadRow> {
     let Some(fixed) = Fixed::of(batch) else { return Vec::new() };
     let schema = batch.schema();
@@ -28,12 +29,19 @@ pub(crate) fn read_rows(columns: &Columns, batch: &RecordBatch) -> Vec<ReadRow> 
     let arrays: Vec<_> = columns
         .iter()
         .map(|column| (column, column.slots.iter().filter_map(array).collect::<Vec<_>>()))
-        .filter(|(column, slots)| !slots.is_empty() || may_be_null(column))
+        .filter(|(column, slots)| {
+            !slots.is_empty() || may_be_null(column) || *column.name == *TIMESTAMP_COLUMN
+        })
         .collect();
+    let users_since = columns.user_timestamp().map(Column::users_since);
     let row = |i: usize| {
         let cells = arrays.iter().filter_map(|(column, slots)| {
             let value = slots.iter().find_map(|(kind, array)| value(*kind, *array, i));
-            let value = value.or_else(|| may_be_null(column).then_some(Value::Null))?;
+            let is_null = || match &*column.name {
+                TIMESTAMP_COLUMN => users_since.is_some_and(|since| since < fixed.position(i)),
+                _ => may_be_null(column),
+            };
+            let value = value.or_else(|| is_null().then_some(Value::Null))?;
             Some((column.name.to_string(), value))
         });
         fixed.row(i, cells.collect())
@@ -67,9 +75,13 @@ impl<'a> Fixed<'a> {
         })
     }
 
+    fn position(&self, i: usize) -> u64 {
+        self.position.value(i) as u64
+    }
+
     fn row(&self, i: usize, row: Row) -> ReadRow {
         ReadRow {
-            position: self.position.value(i) as u64,
+            position: self.position(i),
             writer: self.writer.value(i).to_owned(),
             line: self.line.value(i) as u64,
             logged_at: Timestamp::from_micros(self.time.value(i)),

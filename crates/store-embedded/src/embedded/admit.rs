@@ -12,9 +12,9 @@ use std::vec;
 
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use streamtable_schema::{ColumnPolicy, TablePath, Timestamp, Value};
+use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 use streamtable_store::{Batch, OnDuplicate, RejectedLine, check_writer};
-use streamtable_wire::{HistoryLine, TIMESTAMP_COLUMN};
+use streamtable_wire::HistoryLine;
 use tokio::task::JoinError;
 
 use super::lines::{ContentHash, Placed, Writer};
@@ -281,11 +281,11 @@ impl TableState {
                 plan.repeated += 1;
                 continue;
             }
+            let at = plan.columns.row_time(&mut parsed, position, batch.received_at);
             if let Err(error) = plan.columns.fit(&parsed.row, batch.columns, &mut fit) {
                 plan.rejected.push(RejectedLine { line, reason: error.to_string() });
                 continue;
             }
-            let at = logged_at(&parsed, batch.received_at);
             if fit.is_growth() {
                 step()?;
                 Arc::make_mut(&mut plan.columns).grow(&mut fit, FirstSeen { position, at });
@@ -338,11 +338,11 @@ impl TableState {
             }
             // The frame's lines were parsed once before, so this happens only if the checksum
             // missed damage.
-            let Ok(parsed) = parsed else { continue };
+            let Ok(mut parsed) = parsed else { continue };
+            let at = self.columns.row_time(&mut parsed, position, frame.received_at);
             if self.columns.fit(&parsed.row, ColumnPolicy::Evolve, &mut fit).is_err() {
                 continue;
             }
-            let at = logged_at(&parsed, frame.received_at);
             if fit.is_growth() {
                 Arc::make_mut(&mut self.columns).grow(&mut fit, FirstSeen { position, at });
             }
@@ -368,14 +368,6 @@ impl TableState {
         let (numbers, placed) = (Ranges::default(), placed_rows);
         group.writers.push(WriterLines { writer, numbers, placed });
         Ok(Some(group))
-    }
-}
-
-/// Returns when a row was logged: its own `timestamp`, else the client's, else the time of arrival.
-fn logged_at(parsed: &HistoryLine, received_at: Timestamp) -> Timestamp {
-    match parsed.row.get(TIMESTAMP_COLUMN) {
-        Some(Value::Timestamp(at)) => *at,
-        _ => parsed.logged_at.unwrap_or(received_at),
     }
 }
 

@@ -490,7 +490,7 @@ fn ended() -> StoreError {
 #[cfg(test)]
 impl Visible {
     pub(super) fn none() -> Self {
-        let named = Arc::new(Named::All);
+        let named = Arc::new(Named::all());
         let (tables, known) = (Arc::new(NoTables), Arc::default());
         Self { tables, entities: Some(Vec::new()), positions: false, named, known }
     }

@@ -12,9 +12,10 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 /// recursion: every word counts as a name, and syntax that may refer to columns without naming them
 /// counts as all columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Named {
-    All,
-    Only(HashSet<String>),
+pub(super) struct Named {
+    /// Whether the query may refer to columns that it does not name.
+    all: bool,
+    words: HashSet<String>,
 }
 
 impl Named {
@@ -22,25 +23,30 @@ impl Named {
     pub(super) fn in_query(sql: &str) -> Self {
         // The parser reports text that is not SQL.
         let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
-            return Self::All;
+            return Self::all();
         };
         let is_space = |token: &Token| matches!(token, Token::Whitespace(_));
         let tokens: Vec<Token> = tokens.into_iter().filter(|token| !is_space(token)).collect();
-        if stands_for_all(&tokens) {
-            return Self::All;
-        }
+        let all = stands_for_all(&tokens);
         let name = |token| match token {
             Token::Word(word) => Some(word.value),
             _ => None,
         };
-        Self::Only(tokens.into_iter().filter_map(name).collect())
+        Self { all, words: tokens.into_iter().filter_map(name).collect() }
+    }
+
+    /// Returns all columns, none of them by name.
+    pub(super) fn all() -> Self {
+        Self { all: true, words: HashSet::new() }
     }
 
     pub(super) fn has(&self, column: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(names) => names.contains(column),
-        }
+        self.all || self.has_word(column)
+    }
+
+    /// Returns whether a query has the name as a word.
+    pub(super) fn has_word(&self, column: &str) -> bool {
+        self.words.contains(column)
     }
 }
 
@@ -120,9 +126,10 @@ mod tests {
     fn names_are_found() {
         #[track_caller]
         fn check(sql: &str, expected: &[&str]) {
-            let Named::Only(names) = Named::in_query(sql) else { panic!("{sql} names all") };
+            let named = Named::in_query(sql);
+            assert!(!named.all, "{sql} names all");
             for name in expected {
-                assert!(names.contains(*name), "{sql} names {name}: {names:?}");
+                assert!(named.has_word(name), "{sql} names {name}: {named:?}");
             }
         }
         check("select c1 from t", &["c1"]);
@@ -160,7 +167,7 @@ mod tests {
             "",
             ")",
         ] {
-            assert_eq!(Named::in_query(sql), Named::All, "{sql}");
+            assert!(Named::in_query(sql).all, "{sql}");
         }
     }
 }

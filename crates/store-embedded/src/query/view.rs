@@ -1,16 +1,18 @@
 //! The SQL view of a table.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
+use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{Result, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::core::expr_fn::{coalesce, named_struct};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit, when};
-use streamtable_wire::TIMESTAMP_COLUMN;
+use streamtable_schema::TIMESTAMP_COLUMN;
+use streamtable_wire::{CELL_MARK, CellMark};
 
 use super::mixed::Part;
 use super::named::Named;
@@ -21,6 +23,9 @@ use crate::embedded::Snapshot;
 /// A table with more columns than this is planned with only the columns that a query names: with
 /// more than a hundred, planning would take longer than many queries.
 const WIDE: usize = 100;
+
+/// The column of the rows' times, whatever `timestamp` is.
+const LOG_TIME: &str = "_timestamp";
 
 /// Creates the view of a table: `timestamp`, `_writer`, `_line`, then `_step` and `_runtime` if
 /// clients record them, then the table's columns in first-seen order, and last, if requested, the
@@ -35,6 +40,9 @@ const WIDE: usize = 100;
 /// | several of these | a [mixed column](super::mixed): a struct with a field for each kind in the order in which they came, all null except one: `n`, `s`, `b`, `t`, `media`, `json` |
 /// | nothing but nulls | text |
 ///
+/// In a table with a user's column `timestamp`, the rows' times are `_timestamp`; in `timestamp`, rows
+/// before its first value have their times. In other tables, queries can name `_timestamp`, too.
+///
 /// For a table with more than [`WIDE`] columns, the view has only those of the table's own columns
 /// that are `named`.
 pub(super) fn view(
@@ -46,7 +54,9 @@ pub(super) fn view(
     let is_narrow = columns.len() <= WIDE;
     let mut names = Names::default();
     // A row's own `timestamp`, or the time when it was logged.
-    let mut exprs = vec![names.give(ident(fixed::TIME), TIMESTAMP_COLUMN)];
+    let is_users = columns.user_timestamp().is_some();
+    let time = if is_users { LOG_TIME } else { TIMESTAMP_COLUMN };
+    let mut exprs = vec![names.give(ident(fixed::TIME), time)];
     for name in [fixed::WRITER, fixed::LINE] {
         exprs.push(names.give(ident(name), name));
     }
@@ -59,9 +69,12 @@ pub(super) fn view(
     for column in rest(&columns) {
         let name = names.unique(&column.name);
         if is_narrow || named.has(&name) {
-            exprs.push(value(column)?.alias(name));
+            exprs.push(value(column)?.alias_with_metadata(name, mark(column)));
             slots.extend(column.slots.iter().map(|slot| slot.place as u32));
         }
+    }
+    if !is_users && named.has_word(LOG_TIME) {
+        exprs.push(names.give(ident(fixed::TIME), LOG_TIME));
     }
     if positions {
         exprs.push(names.give(ident(fixed::POSITION), fixed::POSITION));
@@ -78,7 +91,7 @@ pub(super) fn view(
 
 /// Returns the columns after those that every table has.
 fn rest(columns: &Columns) -> impl Iterator<Item = &Column> {
-    columns.iter().filter(|column| &*column.name != TIMESTAMP_COLUMN || !is_instants(column))
+    columns.iter().filter(|column| !column.is_row_time())
 }
 
 /// Gives each expression a unique name.
@@ -99,8 +112,26 @@ impl Names {
     }
 }
 
-fn is_instants(column: &Column) -> bool {
-    column.slots.iter().all(|slot| slot.kind == Kind::Time)
+/// Returns the instants of a column. Those of the user's column `timestamp` in rows before its first value
+/// are the rows' times.
+fn instants(column: &Column, slot: &Slot) -> Result<Expr> {
+    let stored = ident(&slot.field);
+    if &*column.name != TIMESTAMP_COLUMN || column.users_since() == 0 {
+        return Ok(stored);
+    }
+    let is_earlier = ident(fixed::POSITION).lt(lit(column.users_since() as i64));
+    Ok(coalesce(vec![stored, when(is_earlier, ident(fixed::TIME)).end()?]))
+}
+
+/// Returns the metadata of a column whose cells stand for values without an Arrow type.
+fn mark(column: &Column) -> Option<FieldMetadata> {
+    let mark = match Part::of_column(column)[..] {
+        [Part::Json] => CellMark::Json,
+        [Part::Media] => CellMark::Media,
+        [] | [_] => return None,
+        _ => CellMark::Mixed,
+    };
+    Some(BTreeMap::from([(CELL_MARK.to_owned(), mark.name().to_owned())]).into())
 }
 
 fn value(column: &Column) -> Result<Expr> {
@@ -113,12 +144,13 @@ fn value(column: &Column) -> Result<Expr> {
         (Some(slot), None) | (None, Some(slot)) => Some(field(slot)),
         (None, None) => None,
     };
+    let time = slot(Kind::Time).map(|slot| instants(column, slot)).transpose()?;
     let member = |part: Part| {
         let expr = match part {
             Part::Number => number.clone(),
             Part::Text => slot(Kind::Text).map(field),
             Part::Bool => slot(Kind::Bool).map(field),
-            Part::Time => slot(Kind::Time).map(field),
+            Part::Time => time.clone(),
             Part::Media => slot(Kind::Media).map(field),
             Part::Json => slot(Kind::Json).map(field),
         };
@@ -130,10 +162,9 @@ fn value(column: &Column) -> Result<Expr> {
         0 => lit(ScalarValue::Utf8View(None)),
         1 => members.remove(0).1,
         _ => {
-            let is_null = column
-                .slots
+            let is_null = members
                 .iter()
-                .map(|slot| field(slot).is_null())
+                .map(|(_, expr)| expr.clone().is_null())
                 .reduce(Expr::and)
                 .unwrap_or_else(|| lit(true));
             let parts = members.into_iter().flat_map(|(name, expr)| [lit(name), expr]).collect();

@@ -12,6 +12,7 @@ mod matrix;
 mod mixed;
 mod nested;
 mod order;
+mod row_time;
 mod support;
 mod unreadable;
 mod wide;

@@ -51,7 +51,7 @@ async fn wide_tables_answer_by_name_as_they_answer_with_all_columns() {
         for (columns, rest) in [
             ("c1, c149", ""),
             ("t.mixed.n, t.mixed.s, \"Big Name\"", "where t.mixed is not null"),
-            ("_line, _writer, _writer_, timestamp, timestamp_", "order by _line desc"),
+            ("_line, _writer, _writer_, timestamp, _timestamp", "order by _line desc"),
             ("c3, c4*2", "where c4 is not null"),
             ("json_get_int(o, 'a', 0)", "where o is not null"),
             ("count(*), sum(c4)", "group by t.c3.s order by 1, 2"),

@@ -5,14 +5,14 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{self, Impossible};
 use streamtable_schema::{
-    SchemaError, ValueError,
+    SchemaError, TIMESTAMP_COLUMN, Type, Value, ValueError, row_time_of_text,
     token::{self, refuse},
 };
 
 use super::key::ToKey;
 use super::value::{Failure, ToBytes};
-use super::{RESERVED_COLUMNS, RowSink, TIMESTAMP_COLUMN};
-use crate::json::write_str;
+use super::{RESERVED_COLUMNS, RowSink};
+use crate::json::{self, write_str};
 
 /// The reason why a row could not be written.
 #[derive(Debug)]
@@ -157,6 +157,7 @@ impl<S: RowSink> CellWriter<'_, S> {
         }
         write_str(out, column);
         out.push(b':');
+        let start = out.len();
         let ty = value.serialize(ToBytes::cell(&mut *out, &mut *sink)).map_err(|failure| {
             let column = column.to_owned();
             RowFailure::Schema(match failure {
@@ -167,9 +168,18 @@ impl<S: RowSink> CellWriter<'_, S> {
                 }
             })
         })?;
+        let is_time =
+            column == TIMESTAMP_COLUMN && ty == Type::String && is_row_time(&out[start..]);
         out.push(b',');
+        let ty = if is_time { Type::Timestamp } else { ty };
         sink.cell(column, &ty).map_err(RowFailure::Schema)
     }
+}
+
+/// Returns whether JSON text is a string with the time of a row.
+fn is_row_time(json: &[u8]) -> bool {
+    let value = std::str::from_utf8(json).ok().and_then(|text| json::parse(text).ok());
+    matches!(value, Some(Value::String(text)) if row_time_of_text(&text).is_some())
 }
 
 impl<S: RowSink> ser::SerializeStruct for CellWriter<'_, S> {

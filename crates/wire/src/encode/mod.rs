@@ -23,9 +23,6 @@ use rows::{RowsFailure, ToRows};
 pub const RESERVED_COLUMNS: [&str; 7] =
     ["_client_id", "_line", "_runtime", "_step", "_timestamp", "_wandb", "_writer"];
 
-/// The column with the time of logging. It is added to rows that lack it.
-pub const TIMESTAMP_COLUMN: &str = "timestamp";
-
 /// Maximum length of a history line that the protocol's servers accept, in bytes: 10 MiB less 100
 /// KiB.
 ///
@@ -34,7 +31,8 @@ pub const MAX_LINE_BYTES: usize = 10_383_360;
 
 /// Callbacks of the encoder while it writes a row.
 pub trait RowSink {
-    /// Called once for each column, in the row's order, with the type that was written.
+    /// Called once for each cell of the row, in its order, with the type that was written. The text of
+    /// a [row's time](streamtable_schema::row_time_of_text) counts as an instant.
     ///
     /// An error stops the encoder, which returns it.
     fn cell(&mut self, column: &str, ty: &Type) -> Result<(), SchemaError>;
@@ -56,8 +54,8 @@ pub struct Logged<'a> {
 /// Appends a row to `out` as one history line, without a line end.
 ///
 /// `row` may be anything that [`Row::from_serialize`] accepts: a struct, a map, or an enum variant
-/// with content. The line contains the row's cells in order, then the writer's id, a `timestamp`
-/// cell in milliseconds if the row has none, and the time of logging. On an error, `out` is
+/// with content. The line contains the row's cells in order, then what the client adds: the writer's id,
+/// a `timestamp` in milliseconds if the row has none, and the time of logging. On an error, `out` is
 /// unchanged.
 ///
 /// ```
@@ -80,7 +78,7 @@ pub struct Logged<'a> {
 /// let (mut line, mut columns) = (Vec::new(), Columns(Vec::new()));
 /// let logged = Logged { writer: "w", at: Timestamp::from_millis(1500) };
 /// write_row(&row! { "ms" => 7 }, logged, &mut line, &mut columns)?;
-/// assert_eq!(columns.0, ["ms: int", "timestamp: timestamp"]);
+/// assert_eq!(columns.0, ["ms: int"]);
 /// assert_eq!(
 ///     String::from_utf8(line)?,
 ///     r#"{"ms":7,"_client_id":"w","timestamp":{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":1500},"_timestamp":1.500000}"#,
@@ -122,7 +120,6 @@ fn write_cells<T: Serialize + ?Sized, S: RowSink>(
     out.extend_from_slice(br#""_client_id":"#);
     write_str(out, logged.writer);
     if !has_timestamp {
-        sink.cell(TIMESTAMP_COLUMN, &Type::Timestamp)?;
         out.extend_from_slice(br#","timestamp":"#);
         write_timestamp(out, Timestamp::from_millis(logged.at.as_millis()));
     }
@@ -130,6 +127,11 @@ fn write_cells<T: Serialize + ?Sized, S: RowSink>(
     write_seconds(out, logged.at);
     out.push(b'}');
     Ok(())
+}
+
+/// Returns whether a cell `timestamp` is what [`write_row`] adds to a row that was logged at `logged_at`.
+pub fn is_added_time(timestamp: Timestamp, logged_at: Timestamp) -> bool {
+    timestamp == Timestamp::from_millis(logged_at.as_millis())
 }
 
 /// Writes a timestamp as seconds with six decimals.

@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 
-use streamtable_live::json::Columns;
+use streamtable_live::json::{Columns, mark};
 
 /// Returns the header line with the column names.
 pub(super) fn header(schema: &SchemaRef) -> Vec<u8> {
@@ -35,7 +35,9 @@ pub(super) fn rows(
             if cells.is_null(column, row) {
                 continue;
             }
-            match text(batch.column(column).as_ref(), row) {
+            let field = batch.schema_ref().field(column);
+            let plain = mark(field).is_none().then(|| text(batch.column(column).as_ref(), row));
+            match plain.flatten() {
                 Some(text) => write_text(out, text.as_bytes()),
                 None => {
                     json.clear();

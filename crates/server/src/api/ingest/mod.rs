@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use streamtable_format::json::Splitter;
 use streamtable_schema::{ColumnPolicy, TablePath};
@@ -46,7 +46,7 @@ pub(super) async fn append(
     let mut body = Inflated::new(body, &headers, MAX_BODY_BYTES)?;
     let mut upload = Upload::new(state.store.clone(), table, writer, offset, columns).await?;
     match receive(&mut body, &mut upload).await {
-        Ok(()) => Ok(upload.answer(&board).into_response()),
+        Ok(()) => upload.answer(&board).await,
         Err(error) => Ok(upload.failed(&error)),
     }
 }

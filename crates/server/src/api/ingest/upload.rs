@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
 use streamtable_format::json::Piece;
-use streamtable_schema::{ColumnPolicy, TablePath, Value};
+use streamtable_schema::{ColumnPolicy, TIMESTAMP_COLUMN, TablePath, Value, is_row_time};
 use streamtable_store::{Batch, LineNumber, LineNumberError, OnDuplicate, Store};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::{MAX_LINE_BYTES, json};
@@ -42,6 +42,8 @@ pub(super) struct Upload {
     since: Option<Instant>,
     /// The reasons why rows in `lines` will be rejected, by row number.
     refused: Vec<(u64, String)>,
+    /// Whether a row may have a cell `timestamp`.
+    has_timestamps: bool,
     tally: Tally,
 }
 
@@ -70,6 +72,9 @@ struct Answer {
     url: String,
     writer: String,
     next_line: u64,
+    /// What a caller may not expect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<&'static str>,
 }
 
 impl Upload {
@@ -84,7 +89,19 @@ impl Upload {
         let tally = Tally { end, ..Tally::default() };
         let (lines, refused, next) = (Vec::new(), Vec::new(), first.get());
         let (bytes, since) = (0, None);
-        Ok(Self { store, table, writer, columns, next, lines, bytes, since, refused, tally })
+        Ok(Self {
+            store,
+            table,
+            writer,
+            columns,
+            next,
+            lines,
+            bytes,
+            since,
+            refused,
+            has_timestamps: false,
+            tally,
+        })
     }
 
     /// Returns since when rows have been waiting, if there are any.
@@ -111,6 +128,8 @@ impl Upload {
             }
         };
         self.bytes += line.len();
+        let is_named = || str::from_utf8(&line).is_ok_and(|line| line.contains("\"timestamp\""));
+        self.has_timestamps = self.has_timestamps || is_named();
         // Append an empty line instead of a rejected row: the store rejects it, and its number is
         // used.
         self.lines.push(line);
@@ -156,10 +175,23 @@ impl Upload {
     }
 
     /// Returns the response after all rows are stored.
-    pub(super) fn answer(self, board: &BaseUrl) -> Response {
+    pub(super) async fn answer(self, board: &BaseUrl) -> Result<Response, ApiError> {
         let url = panel_url(board, &self.table);
+        let notes = self.notes().await?;
         let Self { tally, writer, next: next_line, .. } = self;
-        Json(Answer { tally, url, writer, next_line }).into_response()
+        Ok(Json(Answer { tally, url, writer, next_line, notes }).into_response())
+    }
+
+    async fn notes(&self) -> Result<Vec<&'static str>, ApiError> {
+        if !self.has_timestamps {
+            return Ok(Vec::new());
+        }
+        let columns = self.store.table(&self.table).await?.map_or(Vec::new(), |info| info.columns);
+        let own = columns.iter().find(|column| column.name == TIMESTAMP_COLUMN);
+        let is_users = own.is_some_and(|own| !is_row_time(&own.name, &own.ty));
+        let note = "column \"timestamp\" has values that are no instants with a zone, so it is a \
+                    column like others, and the time of a row is `_timestamp`";
+        Ok(is_users.then_some(note).into_iter().collect())
     }
 
     /// Returns the response after an error: it says which rows are stored, and how to send the rest
