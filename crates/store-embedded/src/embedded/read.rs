@@ -83,9 +83,13 @@ impl Query for EmbeddedStore {
 
 impl Table {
     /// Reads a snapshot, and reads again without the files that turn out to be damaged.
-    async fn read_files<T, R>(&self, read: impl Fn(Snapshot) -> R) -> Result<T, StoreError>
+    async fn read_files<T, R>(
+        &self,
+        read: impl Fn(Snapshot) -> R + Send + Sync,
+    ) -> Result<T, StoreError>
     where
-        R: Future<Output = Result<T, StoreError>>,
+        T: Send,
+        R: Future<Output = Result<T, StoreError>> + Send,
     {
         loop {
             match read(self.snapshot()).await {

@@ -227,7 +227,10 @@ impl Engine {
     }
 
     /// Runs a read on the engine's threads.
-    async fn run_read<T, W>(&self, read: impl FnOnce(SessionState) -> W) -> Result<T, StoreError>
+    async fn run_read<T, W>(
+        &self,
+        read: impl FnOnce(SessionState) -> W + Send,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, StoreError>> + Send + 'static,
