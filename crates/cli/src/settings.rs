@@ -67,7 +67,7 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Parsed, Failure> {
     }
     let matches = command.try_get_matches_from(all).unwrap_or_else(|error| {
         if let (Some(file), false) = (&file, from_file.is_empty()) {
-            crate::style::note(&format!("some options are from {}", file.display()));
+            crate::style::note(format_args!("some options are from {}", file.display()));
         }
         error.exit()
     });
