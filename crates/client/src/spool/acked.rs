@@ -83,16 +83,18 @@ impl Acked {
     /// Records that all lines before `settled` are settled, and those before `end` are on disk.
     pub(crate) fn write(&mut self, settled: u64, end: u64) -> io::Result<()> {
         let settled = if is_seeded(Bug::EagerWatermark) { settled + 1 } else { settled };
-        self.count += 1;
+        // If the write fails, the next one has the same slot: the other one has the newest watermark.
+        let count = self.count + 1;
         let mut slot = [0; SLOT_BYTES];
-        slot[..8].copy_from_slice(&self.count.to_le_bytes());
+        slot[..8].copy_from_slice(&count.to_le_bytes());
         slot[8..16].copy_from_slice(&settled.to_le_bytes());
         slot[16..24].copy_from_slice(&end.to_le_bytes());
         slot[24..28].copy_from_slice(&self.salt.to_le_bytes());
         let crc = crc32c::crc32c(&slot[..28]);
         slot[28..].copy_from_slice(&crc.to_le_bytes());
-        let at = SLOTS_AT + (self.count % 2) as usize * SLOT_BYTES;
+        let at = SLOTS_AT + (count % 2) as usize * SLOT_BYTES;
         self.file.write_all_at(&slot, at as u64)?;
+        self.count = count;
         self.watermark = Watermark { settled, end, is_exact: true };
         Ok(())
     }
@@ -130,6 +132,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::spool::disk::Machine;
+    use crate::spool::sim_disk::{SimMachine, Trouble};
 
     #[test]
     fn the_newest_intact_slot_is_used() {
@@ -154,6 +157,26 @@ mod tests {
         assert_eq!(peek().settled, 70_000);
         std::fs::write(&path, [7; 130]).unwrap();
         assert_eq!(open().watermark(), Watermark::default());
+    }
+
+    #[test]
+    fn failed_writes_leave_the_newest_watermark() {
+        let machine = SimMachine::default();
+        let disk = machine.process();
+        disk.create_dir(Path::new("/spool")).unwrap();
+        let dir = Path::new("/spool");
+        let mut acked = Acked::create(&*disk, dir, 7).unwrap();
+        acked.write(5, 9).unwrap();
+        for _ in 0..5 {
+            // Half of the slot is written.
+            machine.fail(0, Trouble::Short);
+            machine.fail(1, Trouble::Io);
+            acked.write(6, 9).unwrap_err();
+            let newest = Acked::peek(&*disk, dir, 7).unwrap();
+            assert_eq!(newest, Watermark { settled: 5, end: 9, is_exact: true });
+        }
+        acked.write(7, 9).unwrap();
+        assert_eq!(Acked::peek(&*disk, dir, 7).unwrap().settled, 7);
     }
 
     #[test]
