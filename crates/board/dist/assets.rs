@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-74e14c5b0c.js",
+        path: "app-a505efde7c.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"74e14c5b0c5c2af5384f89217bd95de9\"",
+        etag: "\"a505efde7c86ed50cedbebeacb5320ca\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-cd058ce353.js",
+        path: "runs-5fd56043fb.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"cd058ce3533a4df9dd9cfd3e14b1d71d\"",
+        etag: "\"5fd56043fbf72355584512bfaa4b18bd\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-6d101e6ee0.js",
+        path: "shared-4bf2069fb7.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"6d101e6ee0a51aeea106fef1c3fe9d69\"",
+        etag: "\"4bf2069fb76d97ad4ebda5bd899cbc7f\"",
         is_immutable: true,
     },
     Asset {

@@ -184,7 +184,7 @@ export const api = {
     return (await send("/api/query", { method: "POST", body, headers })).json() as Promise<Record<string, unknown>[]>;
   },
 
-  /** Asks the API of W&B clients. */
+  /** Sends a query to the API for W&B clients. */
   async graphql<T>(query: string, variables: object): Promise<T> {
     const body = JSON.stringify({ query, variables });
     const headers = { "content-type": "application/json" };

@@ -704,7 +704,7 @@ test("durations have their two largest units", () => {
   assert.equal(page.formatDuration(NaN), "–");
 });
 
-test("lines of consoles are text: without escape sequences, and what was overwritten", () => {
+test("lines of consoles are texts without escape sequences and without overwritten parts", () => {
   const check = (line, text, more = {}) =>
     assert.deepEqual(page.consoleLine(line), { text, at: null, isError: false, ...more }, JSON.stringify(line));
   check("plain\n", "plain");

@@ -3,8 +3,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useSeen } from "../chart/use-seen";
 import { Button } from "../ui/button";
-import { Icon } from "../ui/icon";
-import { Loading, State } from "../ui/state";
+import { Find } from "../ui/search";
+import { State, Unread } from "../ui/state";
 import { formatCount, plural } from "../values";
 import type { Place } from "./address";
 import type { Axis, Span } from "./curve-sql";
@@ -56,14 +56,7 @@ export function RunCharts({ place, runs }: RunChartsProps) {
   const known = useRef<Map<string, Set<string>> | null>(null);
   known.current = metrics ?? known.current;
   const { histories, version, failure } = useHistories(place, runs, known.current, axis, extent);
-  if (error && !known.current) {
-    return (
-      <State title="The metrics cannot be read" isError>
-        <p>{error.message}</p>
-      </State>
-    );
-  }
-  if (!known.current) return <Loading what="Loading the metrics…" />;
+  if (!known.current) return <Unread error={error} title="The metrics cannot be read" what="Loading the metrics…" />;
   const all = orderedMetrics(known.current.values());
   if (all.length === 0) {
     return (
@@ -76,15 +69,7 @@ export function RunCharts({ place, runs }: RunChartsProps) {
   return (
     <>
       <div class="runs-tools">
-        <label class="search">
-          <Icon name="search" />
-          <input
-            type="search"
-            placeholder="Find metrics"
-            aria-label="Find metrics"
-            onInput={(event) => setSearch(event.currentTarget.value)}
-          />
-        </label>
+        <Find label="Find metrics" onFind={setSearch} />
         <label class="smoothing">
           Smoothing
           <input

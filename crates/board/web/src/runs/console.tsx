@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api";
 import { Button } from "../ui/button";
-import { Loading, State } from "../ui/state";
+import { State, Unread } from "../ui/state";
 import { toastError } from "../ui/toast";
 import { formatCount, plural, visible } from "../values";
 import type { Place } from "./address";
@@ -49,14 +49,7 @@ export function Console({ place, run, isActive }: ConsoleProps) {
     await download(place, run).catch(toastError);
     setSaving(false);
   };
-  if (error && !shown) {
-    return (
-      <State title="The console output cannot be read" isError>
-        <p>{error.message}</p>
-      </State>
-    );
-  }
-  if (!shown) return <Loading what="Loading the console output…" />;
+  if (!shown) return <Unread error={error} title="The console output cannot be read" what="Loading the console output…" />;
   if (shown.lines.length === 0) {
     return (
       <State icon="row" title="No console output">

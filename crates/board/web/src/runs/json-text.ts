@@ -40,7 +40,7 @@ export function summaryOf(json: string | null): Field[] {
   return membersOf(json).filter(({ name }) => name !== "_wandb");
 }
 
-/** Replaces objects by their fields, whose names have dots. Pictures, histograms and the like stay whole. */
+/** Replaces objects by their fields, with dots in the names. Objects of the SDK, such as images, are not replaced. */
 export function flattened(fields: Field[], depth = MOST_DEPTH): Field[] {
   return fields.flatMap((field) => {
     if (depth === 0 || !field.json.startsWith("{") || kindOf(field.json) !== null) return [field];

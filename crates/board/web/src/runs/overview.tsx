@@ -1,4 +1,4 @@
-// What is known about a run: its times, origin, notes, configuration and summary.
+// The overview of a run: its times, origin, notes, configuration and summary.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -76,7 +76,7 @@ function commandOf(program: string, metadata: Field[]): string {
   return Array.isArray(args) ? [program, ...args.map(String)].join(" ") : program;
 }
 
-/** Returns what the client told about the machine; nothing until the file is there. */
+/** Returns the machine's metadata that the client uploaded; empty until it is loaded. */
 function useMetadata(place: Place, run: string): Field[] {
   const [fields, setFields] = useState<Field[]>([]);
   useEffect(() => {

@@ -3,7 +3,7 @@
 import { formatNumber } from "../values";
 import { configOf, type Field, flattened, kindOf, numberOf, plain, summaryOf } from "./json-text";
 
-/** What a list shows of a run. */
+/** The fields of a run that lists show. */
 export interface RunSummary {
   name: string;
   /** The table that has the run's rows. */

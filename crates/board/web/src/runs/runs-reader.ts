@@ -10,7 +10,7 @@ const MOST_RUNS = 2_000;
 /** How many runs one request reads in full. */
 const CHUNK = 500;
 
-/** Up to so many runs are read by their names: further ones with all others. */
+/** The most runs that are read by their names; if more are needed, all are read. */
 const FEW = 200;
 
 /** How many runs one request reads by their names: it is as long as the server allows. */

@@ -1,4 +1,4 @@
-// The field that searches all columns of a view.
+// Fields with a text to search for: in all columns of a view, or in a list on the page.
 
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "./icon";
@@ -7,6 +7,30 @@ import { isTyping } from "./typing";
 interface SearchProps {
   text: string;
   onSearch(text: string): void;
+}
+
+interface FindProps {
+  /** What the field is for. */
+  label: string;
+  placeholder?: string;
+  value?: string;
+  onFind(text: string): void;
+}
+
+/** A field that searches a list on the page while the user types. */
+export function Find({ label, placeholder = label, value, onFind }: FindProps) {
+  return (
+    <label class="search">
+      <Icon name="search" />
+      <input
+        type="search"
+        placeholder={placeholder}
+        aria-label={label}
+        value={value}
+        onInput={(event) => onFind(event.currentTarget.value)}
+      />
+    </label>
+  );
 }
 
 /** How long the user pauses before a search begins. */

@@ -19,6 +19,24 @@ export function State({ icon, title, isError, children }: StateProps) {
   );
 }
 
+interface UnreadProps {
+  error: { message: string } | null;
+  /** What to say if there is an error. */
+  title: string;
+  /** What to say until there is a value or an error. */
+  what: string;
+}
+
+/** Stands for a value that could not be read, or not yet. */
+export function Unread({ error, title, what }: UnreadProps) {
+  if (!error) return <Loading what={what} />;
+  return (
+    <State title={title} isError>
+      <p>{error.message}</p>
+    </State>
+  );
+}
+
 export function Loading({ what }: { what: string }) {
   return (
     <div class="state loading" role="status">

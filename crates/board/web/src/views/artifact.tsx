@@ -10,7 +10,7 @@ import { instantOf, titleOf } from "../runs/run";
 import { RunState } from "../runs/state";
 import { usePolled } from "../runs/use-polled";
 import { clipped } from "../ui/names";
-import { Loading, State } from "../ui/state";
+import { State, Unread } from "../ui/state";
 import { formatBytes, plural, visible } from "../values";
 
 interface ArtifactPageProps {
@@ -27,14 +27,7 @@ export function ArtifactPage({ place, type, name, version }: ArtifactPageProps) 
     () => null,
     [place.entity, place.project, type, name, version],
   );
-  if (error && !value) {
-    return (
-      <State title="The artifact cannot be read" isError>
-        <p>{error.message}</p>
-      </State>
-    );
-  }
-  if (!value) return <Loading what="Loading the artifact…" />;
+  if (!value) return <Unread error={error} title="The artifact cannot be read" what="Loading the artifact…" />;
   if (!value.artifact) {
     return (
       <State title="No such artifact">

@@ -5,9 +5,9 @@ import { artifactLink, type Place } from "../runs/address";
 import { type ArtifactType, readCollections } from "../runs/artifact";
 import { Versions } from "../runs/artifact-list";
 import { usePolled } from "../runs/use-polled";
-import { Icon } from "../ui/icon";
 import { clipped } from "../ui/names";
-import { Loading, State } from "../ui/state";
+import { Find } from "../ui/search";
+import { State, Unread } from "../ui/state";
 import { formatCount, plural, visible } from "../values";
 
 /** The time between two reads of the list. */
@@ -16,14 +16,7 @@ const READ_MS = 10_000;
 export function ArtifactsPage({ place }: { place: Place }) {
   const [search, setSearch] = useState("");
   const { value, error } = usePolled(() => readCollections(place), () => READ_MS, [place.entity, place.project]);
-  if (error && !value) {
-    return (
-      <State title="The artifacts cannot be listed" isError>
-        <p>{error.message}</p>
-      </State>
-    );
-  }
-  if (!value) return <Loading what="Loading the artifacts…" />;
+  if (!value) return <Unread error={error} title="The artifacts cannot be listed" what="Loading the artifacts…" />;
   if (value.every(({ collections }) => collections.length === 0)) {
     return (
       <main class="runs-main">
@@ -41,15 +34,7 @@ export function ArtifactsPage({ place }: { place: Place }) {
   return (
     <main class="runs-main">
       <div class="runs-tools">
-        <label class="search">
-          <Icon name="search" />
-          <input
-            type="search"
-            placeholder="Find artifacts"
-            aria-label="Find artifacts"
-            onInput={(event) => setSearch(event.currentTarget.value)}
-          />
-        </label>
+        <Find label="Find artifacts" onFind={setSearch} />
         {error && <span class="stale">Not up to date: {error.message}</span>}
       </div>
       {types.map((type) => (

@@ -8,7 +8,7 @@ import { readNamed } from "../runs/runs-reader";
 import { RunState } from "../runs/state";
 import { usePolled } from "../runs/use-polled";
 import { clipped } from "../ui/names";
-import { Loading, State } from "../ui/state";
+import { State, Unread } from "../ui/state";
 import { visible } from "../values";
 import { LONGEST_CELL, LONGEST_TITLE } from "./runs";
 
@@ -22,14 +22,7 @@ export function ComparePage({ place, runs }: { place: Place; runs: string[] }) {
     (runs) => (runs?.some(isActive) ? READ_MS : null),
     [place.entity, place.project, names.join("\n")],
   );
-  if (error && !value) {
-    return (
-      <State title="The runs cannot be read" isError>
-        <p>{error.message}</p>
-      </State>
-    );
-  }
-  if (!value) return <Loading what="Loading the runs…" />;
+  if (!value) return <Unread error={error} title="The runs cannot be read" what="Loading the runs…" />;
   if (value.length === 0) {
     return (
       <State title="No such runs">

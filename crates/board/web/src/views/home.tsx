@@ -10,6 +10,7 @@ import { Button } from "../ui/button";
 import { Ask } from "../ui/dialog";
 import { HowToLog } from "../ui/how-to-log";
 import { Icon } from "../ui/icon";
+import { Find } from "../ui/search";
 import { Loading, State } from "../ui/state";
 import { toastError } from "../ui/toast";
 import { formatAgo, formatBytes, formatCount } from "../values";
@@ -74,15 +75,7 @@ export function Home({ start }: { start: HomeStart }) {
   return (
     <div class="page">
       <Bar trail={trail(start)}>
-        <label class="search">
-          <Icon name="search" />
-          <input
-            type="search"
-            placeholder="Find tables and boards"
-            aria-label="Find tables and boards"
-            onInput={(event) => setSearch(event.currentTarget.value)}
-          />
-        </label>
+        <Find label="Find tables and boards" onFind={setSearch} />
       </Bar>
       <main class="home">
         {error && !projects && (

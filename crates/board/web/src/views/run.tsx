@@ -17,7 +17,7 @@ import { usePolled } from "../runs/use-polled";
 import type { RunsStart } from "../start";
 import { Icon } from "../ui/icon";
 import { clipped } from "../ui/names";
-import { Loading, State } from "../ui/state";
+import { Loading, State, Unread } from "../ui/state";
 import { formatAgo, visible } from "../values";
 
 /** The time between two reads of an active run, and of one that may start again. */
@@ -39,14 +39,7 @@ export function RunPage({ start, place, run: name, tab, file }: RunPageProps) {
     (read) => (read?.run && isActive(read.run) ? READ_MS : REST_MS),
     [place.entity, place.project, name],
   );
-  if (error && !value) {
-    return (
-      <State title="The run cannot be read" isError>
-        <p>{error.message}</p>
-      </State>
-    );
-  }
-  if (!value) return <Loading what="Loading the run…" />;
+  if (!value) return <Unread error={error} title="The run cannot be read" what="Loading the run…" />;
   if (!value.run) {
     return (
       <State title="No such run">

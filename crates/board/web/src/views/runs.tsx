@@ -25,8 +25,8 @@ import { RunState } from "../runs/state";
 import { usePolled } from "../runs/use-polled";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
-import { Icon } from "../ui/icon";
 import { clipped, NameChecks } from "../ui/names";
+import { Find } from "../ui/search";
 import { Loading, State } from "../ui/state";
 import { formatAgo, formatCount, plural, visible } from "../values";
 import { HowToRun } from "../runs/how-to-run";
@@ -114,16 +114,7 @@ function RunsTable({ place, runs, total, go }: RunsTableProps) {
   return (
     <>
       <div class="runs-tools">
-        <label class="search">
-          <Icon name="search" />
-          <input
-            type="search"
-            placeholder="Filter, such as running or lr=0.1"
-            aria-label="Filter the runs"
-            value={state.search}
-            onInput={(event) => change({ search: event.currentTarget.value })}
-          />
-        </label>
+        <Find label="Filter the runs" placeholder="Filter, such as running or lr=0.1" value={state.search} onFind={(text) => change({ search: text })} />
         <Button icon="settings" label="Columns" onClick={() => setAsks(true)} />
         <Button
           label={chosen.length === 0 ? "Compare" : `Compare ${plural(chosen.length, "run")}`}
