@@ -50,35 +50,32 @@ pub(crate) enum Source {
 
 /// Parses the command line. Ends the process if it is invalid (code 2) or asks for help (code 0).
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Parsed, Failure> {
-    let command = command();
-    // Without the file, to learn which one it is. An error is reported by the second parse.
-    let found = command.clone().ignore_errors(true).try_get_matches_from(&args).ok();
-    let part = found.as_ref().and_then(|found| settings_of(found));
-    let file = part.and_then(|(_, part)| part.try_get_one::<PathBuf>(FILE).ok()?.cloned());
+    let mut command = command();
     let mut all = args;
-    let mut from_file = BTreeMap::new();
-    if let Some((file, (name, part))) = file.as_ref().zip(part) {
-        let options = command.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
-        from_file = read(file, options.filter(|option| option.get_id() != FILE))?;
-        from_file.retain(|name, _| is_default(part, name));
-        for (name, values) in &from_file {
-            all.extend(values.iter().map(|value| OsString::from(format!("--{name}={value}"))));
+    let (mut file, mut from_file) = (None, BTreeMap::new());
+    if may_have_file(&all) {
+        // Without the file, to learn which one it is. An error is reported by the next parse.
+        let found = command.clone().ignore_errors(true).try_get_matches_from(&all).ok();
+        let part = found.as_ref().and_then(settings_of);
+        file = part.and_then(|(_, part)| part.try_get_one::<PathBuf>(FILE).ok()?.cloned());
+        if let Some((file, (name, part))) = file.as_ref().zip(part) {
+            let options = options(&command, name).filter(|option| option.get_id() != FILE);
+            from_file = read(file, options)?;
+            from_file.retain(|name, _| is_default(part, name));
+            for (name, values) in &from_file {
+                all.extend(values.iter().map(|value| OsString::from(format!("--{name}={value}"))));
+            }
         }
     }
-    let matches = command.try_get_matches_from(all).unwrap_or_else(|error| {
+    let matches = command.try_get_matches_from_mut(all).unwrap_or_else(|error| {
         if let (Some(file), false) = (&file, from_file.is_empty()) {
             crate::style::note(format_args!("some options are from {}", file.display()));
         }
         error.exit()
     });
     let settings = settings_of(&matches).map_or_else(Vec::new, |(name, part)| {
-        let command = Cli::command();
-        let options = command.find_subcommand(name).map(Command::get_arguments);
-        options
-            .into_iter()
-            .flatten()
-            .filter_map(|it| setting(part, it, &file, &from_file))
-            .collect()
+        let options = options(&command, name);
+        options.filter_map(|it| setting(part, it, file.as_deref(), &from_file)).collect()
     });
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     Ok(Parsed { cli, settings })
@@ -101,6 +98,18 @@ fn command() -> Command {
 
 fn variable(option: &str) -> String {
     format!("{PREFIX}{}", option.replace('-', "_").to_uppercase())
+}
+
+/// Returns whether the command line or the environment may name a file of settings.
+fn may_have_file(args: &[OsString]) -> bool {
+    let option = format!("--{FILE}");
+    let is_option = |arg: &OsString| arg.as_encoded_bytes().starts_with(option.as_bytes());
+    args.iter().any(is_option) || std::env::var_os(variable(FILE)).is_some()
+}
+
+/// Returns the options of a subcommand.
+fn options<'a>(command: &'a Command, name: &str) -> impl Iterator<Item = &'a Arg> {
+    command.find_subcommand(name).into_iter().flat_map(Command::get_arguments)
 }
 
 /// Returns the part of a command line that has settings of a server.
@@ -154,7 +163,7 @@ fn settings(text: &str, names: &[&str]) -> Result<BTreeMap<String, Vec<String>>,
 fn setting(
     matches: &ArgMatches,
     option: &Arg,
-    file: &Option<PathBuf>,
+    file: Option<&Path>,
     from_file: &BTreeMap<String, Vec<String>>,
 ) -> Option<Setting> {
     let name = option.get_long()?.to_owned();
@@ -165,7 +174,7 @@ fn setting(
     let values = matches.get_raw(id).into_iter().flatten();
     let values = values.map(|value| value.to_string_lossy().into_owned()).collect();
     let source = match (matches.value_source(id), file) {
-        (_, Some(file)) if from_file.contains_key(&name) => Source::File(file.clone()),
+        (_, Some(file)) if from_file.contains_key(&name) => Source::File(file.to_owned()),
         (Some(ValueSource::CommandLine), _) => Source::CommandLine,
         (Some(ValueSource::EnvVariable), _) => Source::Environment(variable(&name)),
         _ => Source::Default,
