@@ -160,12 +160,10 @@ class Reader:
         _check_format(format)
         self._wait_for_rows(timeout)
         try:
-            schema = self._ask("GET", f"{self._api_path()}/schema", timeout=timeout)
+            sql, types = self._select(limit, last, since, where, columns, timeout)
         except NotFoundError:
             # The server creates a table with its first row.
             return _nothing(format)
-        types, when = _read.nested_types(schema), _read.time_column(schema)
-        sql = self._select(limit, last, since, where, columns, timeout, when)
         return _as_format(Rows(self._answer(sql, timeout), types), format)
 
     def to_pandas(
@@ -219,11 +217,9 @@ class Reader:
         """
         self._wait_for_rows(timeout)
         try:
-            schema = self._ask("GET", f"{self._api_path()}/schema", timeout=timeout)
+            sql, types = self._select(limit, last, since, where, columns, timeout)
         except NotFoundError:
             return
-        types, when = _read.nested_types(schema), _read.time_column(schema)
-        sql = self._select(limit, last, since, where, columns, timeout, when)
         body = self._question(sql, timeout)
         status, stream = self._streamed("POST", "/api/query", body, _ARROW, timeout)
         if not 200 <= status < 300:
@@ -414,8 +410,10 @@ class Reader:
         where: str | None,
         columns: Sequence[str] | None,
         timeout: float,
-        when: str,
-    ) -> str:
+    ) -> tuple[str, dict[str, Any]]:
+        """Return a query for rows of the table, and the types of its nested columns."""
+        schema = self._ask("GET", f"{self._api_path()}/schema", timeout=timeout)
+        types, when = _read.nested_types(schema), _read.time_column(schema)
         if limit is not None and last is not None:
             raise ValueError("give limit or last, not both")
         for word, number in (("limit", limit), ("last", last)):
@@ -436,7 +434,7 @@ class Reader:
             sql += f" limit {int(last)} offset {max(counted[0]['n'] - int(last), 0)}"
         elif limit is not None:
             sql += f" limit {int(limit)}"
-        return f"select {chosen}{sql}"
+        return f"select {chosen}{sql}", types
 
     def _nested_types(self, path: str, timeout: float) -> dict[str, Any]:
         return _read.nested_types(self._ask("GET", f"{path}/schema", timeout=timeout))
