@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use streamtable_server_core::{Catalog, clock, folder};
-use streamtable_store_embedded::{Copied, Copier, verify_copy};
+use streamtable_store_embedded::{Copied, Copier, damaged_files};
 
 use crate::ServerError;
 
@@ -54,8 +54,8 @@ pub fn back_up(
     }
     folder::make(target).map_err(|error| failed(target, &error))?;
     let in_target = |error: io::Error| failed(target, &error);
-    let (from, to) =
-        (data.canonicalize().map_err(in_target)?, target.canonicalize().map_err(in_target)?);
+    let from = data.canonicalize().map_err(|error| failed(data, &error))?;
+    let to = target.canonicalize().map_err(in_target)?;
     if to.starts_with(&from) {
         return Err(failed(target, &"backups cannot be inside the data folder"));
     }
@@ -74,7 +74,7 @@ pub fn back_up(
     // Last, because rows and the catalog name what is in it.
     copier.files(&from, &partial).map_err(in_target)?;
     let copied = copier.copied();
-    if let Some(file) = verify_copy(&partial.join("store")).map_err(in_target)?.first() {
+    if let Some(file) = damaged_files(&partial.join("store")).map_err(in_target)?.first() {
         let reason = "its copy is missing or damaged; nothing was backed up";
         return Err(failed(file, &reason));
     }

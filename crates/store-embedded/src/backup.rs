@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{create_dir_all_synced, is_absent, named, open_regular, sync_folder};
-use crate::embedded::{TABLES, damaged_files};
+use crate::embedded::TABLES;
 
 /// How much of a file is copied at a time.
 const PIECE: usize = 1 << 18;
@@ -156,10 +156,4 @@ impl<'a> Copier<'a> {
 /// Returns whether a file has a table's rows: nothing else that a store writes is Parquet.
 fn has_rows(path: &Path) -> bool {
     path.extension().is_some_and(|it| it == "parquet")
-}
-
-/// Reads all files of rows that the states of tables name, in a store's folder that no server uses.
-/// Returns those that are missing or damaged. Blocks.
-pub fn verify_copy(store: &Path) -> io::Result<Vec<PathBuf>> {
-    damaged_files(store)
 }

@@ -24,7 +24,7 @@ mod schedules;
 mod seeded_bug;
 mod tally;
 
-pub use backup::{Copied, Copier, verify_copy};
-pub use embedded::{EmbeddedStore, Recovery, StoreConfig};
+pub use backup::{Copied, Copier};
+pub use embedded::{EmbeddedStore, Recovery, StoreConfig, damaged_files};
 pub use local_files::LocalFiles;
 pub use query::row_expression;

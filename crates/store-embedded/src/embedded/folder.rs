@@ -203,8 +203,9 @@ pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
     Ok(files)
 }
 
-/// Reads all data files that the states of tables name. Returns those that are missing or damaged.
-pub(crate) fn damaged_files(root: &Path) -> io::Result<Vec<PathBuf>> {
+/// Reads all data files that the states of tables name, in a store's folder that no server uses.
+/// Returns those that are missing or damaged. Blocks.
+pub fn damaged_files(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut damaged = Vec::new();
     for folder in table_folders(root).tables {
         for file in read_state(&folder).state.into_iter().flat_map(|state| state.files) {

@@ -31,7 +31,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub use config::StoreConfig;
-pub(crate) use folder::{TABLES, damaged_files};
+pub(crate) use folder::TABLES;
+pub use folder::damaged_files;
 pub(crate) use parquet::{BLOCK, block_sums};
 pub use recover::Recovery;
 pub(crate) use state::DataFile;
