@@ -6,6 +6,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::HeaderValue;
+use memchr::memmem;
 use serde::Serialize;
 use streamtable_format::json::Piece;
 use streamtable_schema::{ColumnPolicy, TIMESTAMP_COLUMN, TablePath, Value, is_row_time};
@@ -72,7 +73,7 @@ struct Answer {
     url: String,
     writer: String,
     next_line: u64,
-    /// What a caller may not expect.
+    /// Results that a caller may not expect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<&'static str>,
 }
@@ -128,7 +129,7 @@ impl Upload {
             }
         };
         self.bytes += line.len();
-        let is_named = || str::from_utf8(&line).is_ok_and(|line| line.contains("\"timestamp\""));
+        let is_named = || memmem::find(&line, b"\"timestamp\"").is_some();
         self.has_timestamps = self.has_timestamps || is_named();
         // Append an empty line instead of a rejected row: the store rejects it, and its number is
         // used.
