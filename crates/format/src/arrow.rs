@@ -23,9 +23,6 @@ use crate::naive::NaiveTimes;
 use crate::note::Note;
 use crate::stored::MarkedCell;
 
-/// The first and last instants that a table stores: the years 1 to 9999.
-const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
-
 /// One row of a record batch.
 ///
 /// Columns that pandas adds for an index without a name (`__index_level_0__`) are left out.
@@ -103,10 +100,8 @@ impl Cell<'_> {
             DataType::Timestamp(_, None) => micros.map(|micros| self.naive.to_utc(micros)),
             _ => micros,
         };
-        match micros {
-            Some(micros) if INSTANTS.contains(&micros) => {
-                Timestamp::from_micros(micros).serialize(serializer)
-            }
+        match micros.map(Timestamp::from_micros) {
+            Some(at) if at.is_storable() => at.serialize(serializer),
             _ => Err(S::Error::custom("an instant outside the years 1 to 9999")),
         }
     }

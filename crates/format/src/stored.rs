@@ -6,7 +6,7 @@ use arrow_array::{Array, StructArray};
 use arrow_schema::{DataType, Field};
 use serde::{Serialize, Serializer};
 use streamtable_schema::{Media, MediaKind, StoredFile, Value};
-use streamtable_wire::{CELL_MARK, CellMark, read_marked};
+use streamtable_wire::{CellMark, read_marked};
 
 use crate::arrow::Cell;
 
@@ -19,8 +19,7 @@ pub(crate) struct MarkedCell<'a> {
 impl<'a> MarkedCell<'a> {
     /// Returns the cell if its column has a mark.
     pub(crate) fn of(field: &Field, cell: Cell<'a>) -> Option<Self> {
-        let mark = CellMark::named(field.metadata().get(CELL_MARK)?)?;
-        Some(Self { cell, mark })
+        Some(Self { cell, mark: CellMark::of_metadata(field.metadata())? })
     }
 }
 

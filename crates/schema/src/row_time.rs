@@ -19,12 +19,11 @@ pub fn is_row_time(column: &str, ty: &Type) -> bool {
 /// Returns the instant that the text of a cell `timestamp` names: RFC 3339 with a zone, in the years 1
 /// to 9999. A finer instant is rounded down to the microsecond.
 pub fn row_time_of_text(text: &str) -> Option<Timestamp> {
-    const YEARS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
     // The parser accepts the name of a zone in addition.
     if text.ends_with(']') || !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
-    text.parse().ok().filter(|time: &Timestamp| YEARS.contains(&time.as_micros()))
+    text.parse().ok().filter(|time: &Timestamp| time.is_storable())
 }
 
 #[cfg(test)]

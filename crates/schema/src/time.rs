@@ -1,6 +1,7 @@
 //! The value of a timestamp cell.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +31,9 @@ pub struct Timestamp {
 pub const TIMESTAMP_TOKEN: &str = "$streamtable::Timestamp";
 
 impl Timestamp {
+    /// The microseconds of the first and last instants that a table stores: the years 1 to 9999.
+    const STORABLE: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
     /// Makes a timestamp from microseconds since the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self { micros }
@@ -43,6 +47,11 @@ impl Timestamp {
     /// Returns the microseconds since the epoch.
     pub const fn as_micros(self) -> i64 {
         self.micros
+    }
+
+    /// Returns whether a table can store the instant: whether it is in the years 1 to 9999.
+    pub const fn is_storable(self) -> bool {
+        *Self::STORABLE.start() <= self.micros && self.micros <= *Self::STORABLE.end()
     }
 
     /// Returns the milliseconds since the epoch, rounded towards the past.

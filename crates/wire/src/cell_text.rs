@@ -1,5 +1,7 @@
 //! Single values as JSON text, for code that stores values outside history lines.
 
+use std::collections::HashMap;
+
 use streamtable_schema::{MediaSource, Value};
 
 use crate::cell;
@@ -57,11 +59,10 @@ pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// The name of the metadata of an Arrow field that says how its cells stand for values, as a
-/// [`CellMark`].
+/// The key of the metadata of an Arrow field whose value is the name of a [`CellMark`].
 pub const CELL_MARK: &str = "streamtable.cell";
 
-/// How the cells of an Arrow column stand for values that have no Arrow type of their own.
+/// The encoding of values without an Arrow type in the cells of an Arrow column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellMark {
     /// A text that [`write_cell`] wrote: a list or a struct.
@@ -82,6 +83,11 @@ impl CellMark {
         }
     }
 
+    /// Returns the mark in the metadata of an Arrow field.
+    pub fn of_metadata(metadata: &HashMap<String, String>) -> Option<Self> {
+        Self::named(metadata.get(CELL_MARK)?)
+    }
+
     /// Returns the mark with a name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Json, Self::Media, Self::Mixed].into_iter().find(|mark| mark.name() == name)
@@ -96,7 +102,7 @@ pub fn read_marked(text: &str) -> Option<Value> {
     is_written.then(|| read_cell(text).ok())?
 }
 
-/// Converts the protocol's cells in a JSON value to what they stand for: timestamps and media.
+/// Decodes the protocol's cells in a JSON value: timestamps and media.
 pub fn read_cells(value: Value) -> Value {
     cell::read(value)
 }

@@ -39,8 +39,7 @@ impl TimeUnit {
             }
             _ => return None,
         };
-        let at = Timestamp::from_micros(i64::try_from(micros).ok()?);
-        row_time_of_text(&at.to_string())
+        Some(Timestamp::from_micros(i64::try_from(micros).ok()?)).filter(|at| at.is_storable())
     }
 }
 
@@ -51,7 +50,7 @@ const ADDED: [&str; 7] = ["_position", "_writer", "_line", "_client_id", "_step"
 /// exports of W&B.
 const TIME: &str = "_timestamp";
 
-/// Separates the cells of rows from what was added to them.
+/// Separates the cells of rows from the columns that readers added.
 pub(super) struct Metadata {
     skip: Vec<String>,
     unit: Option<TimeUnit>,

@@ -6,7 +6,7 @@ use arrow::array::types::{
     TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::array::{Array, ArrowPrimitiveType, PrimitiveArray, RecordBatch, StringViewArray};
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::writer::{NullableEncoder, make_encoder};
 use arrow::json::{Encoder, EncoderFactory, EncoderOptions};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::rows::write_value;
 use super::{structs, write_f64, write_instant, write_non_finite, write_str};
-use streamtable_wire::{CELL_MARK, CellMark, read_marked};
+use streamtable_wire::{CellMark, read_marked};
 
 /// Options for encoding columns as JSON.
 #[derive(Debug)]
@@ -127,7 +127,9 @@ impl EncoderFactory for Ours {
                     write_instant(out, t.div_euclid(1000));
                 })
             }
-            DataType::Utf8View if mark(field) == Some(CellMark::Json) => {
+            DataType::Utf8View
+                if CellMark::of_metadata(field.metadata()) == Some(CellMark::Json) =>
+            {
                 Box::new(JsonText(array.as_string_view()))
             }
             DataType::Struct(_) => match structs::encoder(array.as_struct(), options)? {
@@ -140,12 +142,7 @@ impl EncoderFactory for Ours {
     }
 }
 
-/// Returns the mark of a column that stands for values without an Arrow type.
-pub fn mark(field: &Field) -> Option<CellMark> {
-    field.metadata().get(CELL_MARK).and_then(|name| CellMark::named(name))
-}
-
-/// Writes the lists and structs that texts stand for.
+/// Writes lists and structs that are encoded as texts.
 struct JsonText<'a>(&'a StringViewArray);
 
 impl Encoder for JsonText<'_> {
@@ -154,7 +151,7 @@ impl Encoder for JsonText<'_> {
     }
 }
 
-/// Writes the value that a text stands for.
+/// Writes a value that is encoded as text.
 pub(super) fn write_json_text(out: &mut Vec<u8>, text: &str) {
     match read_marked(text) {
         Some(value) => write_value(out, &value),

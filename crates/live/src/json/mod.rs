@@ -17,7 +17,7 @@ use std::io::Write;
 
 use streamtable_schema::Timestamp;
 
-pub use columns::{Columns, mark};
+pub use columns::Columns;
 pub use rows::write_row;
 
 /// Writes a JSON string.

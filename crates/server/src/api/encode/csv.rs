@@ -4,7 +4,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 
-use streamtable_live::json::{Columns, mark};
+use streamtable_live::json::Columns;
+use streamtable_wire::CellMark;
 
 /// Returns the header line with the column names.
 pub(super) fn header(schema: &SchemaRef) -> Vec<u8> {
@@ -36,7 +37,8 @@ pub(super) fn rows(
                 continue;
             }
             let field = batch.schema_ref().field(column);
-            let plain = mark(field).is_none().then(|| text(batch.column(column).as_ref(), row));
+            let is_marked = CellMark::of_metadata(field.metadata()).is_some();
+            let plain = (!is_marked).then(|| text(batch.column(column).as_ref(), row));
             match plain.flatten() {
                 Some(text) => write_text(out, text.as_bytes()),
                 None => {
