@@ -44,7 +44,7 @@ impl ViewCache {
     }
 }
 
-/// Returns the value of a key; makes it if nobody uses one.
+/// Returns the value of a key, and makes it if none is in use.
 fn shared<K: Eq + Hash, V>(
     all: &Mutex<HashMap<K, Weak<V>>>,
     key: K,

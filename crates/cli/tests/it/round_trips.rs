@@ -177,7 +177,7 @@ const CELLS: &str = r#"{"t":"","f":NaN,"s":"007","b":true,"l":[1,null,2],"o":{"k
 {"t":"=1+2","f":1e308,"s":"NaN","b":true,"l":[7],"o":{"k":"w"},"u":true,"x":null}
 "#;
 
-/// What a reader of a table writes is logged again as the same rows.
+/// The output of each reader of a table can be logged again, and gives the same rows.
 #[test]
 fn what_readers_write_is_logged_again() {
     let mut home = Home::new();

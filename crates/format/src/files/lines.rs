@@ -5,8 +5,8 @@ use streamtable_wire::read_cells;
 
 use crate::json;
 
-/// Parses the text of one row. The protocol's cells become the timestamps and media that they stand for, and
-/// the record of a rejected row becomes that row.
+/// Parses the text of one row. The protocol's cells are decoded to timestamps and media, and the record of a
+/// rejected row is replaced by that row.
 pub(super) fn row(text: &[u8]) -> Result<Row, String> {
     let row = json::row(text)?;
     let row = match rejected(&row) {

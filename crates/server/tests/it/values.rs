@@ -291,7 +291,7 @@ impl Matrix {
         found
     }
 
-    /// Compares what each reader shows of the rows that came by some paths with what was written. Returns
+    /// Compares the output of each reader with the rows that were written by some paths. Returns
     /// how many cells it compared, and which differ.
     async fn compare(&self, table: &str, order: &[Path]) -> (usize, Vec<String>) {
         let (mut cells, mut faults) = (0, Vec::new());
@@ -477,7 +477,7 @@ fn csv(text: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// A caller without a client is told that a `timestamp` is not taken as the time of its row.
+/// The rows API reports that a `timestamp` is not used as the time of its row.
 #[tokio::test]
 async fn a_timestamp_that_is_no_time_is_noted() {
     let server = Running::start().await;

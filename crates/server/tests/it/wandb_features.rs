@@ -99,7 +99,7 @@ async fn a_run_that_is_opened_starts_at_line_zero() {
     assert_eq!(opened["bucket"]["historyLineCount"], 0);
 }
 
-/// wandb 0.19 resumes at the line that it is told when it opens the run.
+/// wandb 0.19 resumes at the line in the response to its request that opens the run.
 #[tokio::test]
 async fn a_run_that_is_resumed_starts_at_its_next_line() {
     let server = Running::start().await;

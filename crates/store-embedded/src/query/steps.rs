@@ -27,7 +27,7 @@ pub(super) struct FirstSteps {
     range: Range<i64>,
     limit: usize,
     found: Vec<(i64, u64)>,
-    /// The last of the first `limit` rows so far, once there are so many.
+    /// The last of the first `limit` rows so far, if there are `limit` rows.
     last: Option<(i64, u64)>,
 }
 

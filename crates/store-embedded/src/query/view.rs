@@ -123,7 +123,7 @@ fn instants(column: &Column, slot: &Slot) -> Result<Expr> {
     Ok(coalesce(vec![stored, when(is_earlier, ident(fixed::TIME)).end()?]))
 }
 
-/// Returns the metadata of a column whose cells stand for values without an Arrow type.
+/// Returns the metadata of a column with values that have no Arrow type.
 fn mark(column: &Column) -> Option<FieldMetadata> {
     let mark = match Part::of_column(column)[..] {
         [Part::Json] => CellMark::Json,
