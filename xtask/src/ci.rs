@@ -15,8 +15,8 @@ pub(crate) const COMMAND: Command = Command {
     name: "ci",
     about: "run every check that a change must pass",
     help: "\
-Runs every check that a change must pass, in order, and stops at the first that
-fails. Ends with a table of the steps and their times.
+Runs every check that a change must pass, in order, also after one has failed.
+Ends with a table of the steps and their times.
 
 Usage: cargo xtask ci [OPTIONS]
 
@@ -83,27 +83,31 @@ fn run_steps(steps: &[&Step]) -> Result<(), Failure> {
         tool.provide()?;
     }
     let workspace = Workspace::read(&Query::default())?;
-    let mut report = Report::new(steps);
-    for (index, step) in steps.iter().enumerate() {
-        report.heading(index, step);
+    let mut report = Report::new(steps.len());
+    let mut failed = Vec::new();
+    for step in steps {
+        report.heading(step);
         let start = Instant::now();
         let result = (step.tasks)(&workspace).iter().try_for_each(|task| {
             report.command(task);
             task.run()
         });
         let outcome = if result.is_ok() { Outcome::Passed } else { Outcome::Failed };
-        report.outcome(index, outcome, start.elapsed());
+        report.outcome(step, outcome, start.elapsed());
         if let Err(failure) = result {
-            report.table();
-            let message = format!(
-                "ci: {} failed: {failure}; `cargo xtask ci --only {0}` repeats it",
-                step.name
-            );
-            return Err(Failure::Failed(message));
+            eprintln!("{failure}");
+            failed.push(step.name);
         }
     }
     report.table();
-    Ok(())
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let names = failed.join(",");
+    Err(Failure::Failed(format!(
+        "ci: failed: {}; `cargo xtask ci --only {names}` repeats them",
+        failed.join(", ")
+    )))
 }
 
 #[cfg(test)]

@@ -14,19 +14,20 @@ pub(super) enum Outcome {
 
 /// Prints the headings and the final table.
 pub(super) struct Report {
-    /// A step without a result has not run.
-    rows: Vec<(&'static str, Option<(Outcome, Duration)>)>,
+    steps: usize,
+    /// Every step that has ended.
+    rows: Vec<(&'static str, Outcome, Duration)>,
     colours: bool,
 }
 
 impl Report {
-    pub(super) fn new(steps: &[&Step]) -> Self {
+    pub(super) fn new(steps: usize) -> Self {
         let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { rows: steps.iter().map(|step| (step.name, None)).collect(), colours }
+        Self { steps, rows: Vec::new(), colours }
     }
 
-    pub(super) fn heading(&self, index: usize, step: &Step) {
-        let place = format!("[{}/{}]", index + 1, self.rows.len());
+    pub(super) fn heading(&self, step: &Step) {
+        let place = format!("[{}/{}]", self.rows.len() + 1, self.steps);
         println!("\n{} {}: {}", self.paint(BOLD, &place), self.paint(BOLD, step.name), step.about);
     }
 
@@ -34,29 +35,24 @@ impl Report {
         println!("{} {task}", self.paint(DIM, "$"));
     }
 
-    pub(super) fn outcome(&mut self, index: usize, outcome: Outcome, took: Duration) {
-        self.rows[index].1 = Some((outcome, took));
-        println!("{} in {:.1} s", self.word(Some(outcome)), took.as_secs_f64());
+    pub(super) fn outcome(&mut self, step: &Step, outcome: Outcome, took: Duration) {
+        self.rows.push((step.name, outcome, took));
+        println!("{} in {:.1} s", self.word(outcome), took.as_secs_f64());
     }
 
     pub(super) fn table(&self) {
         println!();
-        for (name, ended) in &self.rows {
-            let word = self.word(ended.map(|(outcome, _)| outcome));
-            match ended {
-                Some((_, took)) => println!("{name:<14}{word}{:>9.1} s", took.as_secs_f64()),
-                None => println!("{name:<14}{word}"),
-            }
+        for &(name, outcome, took) in &self.rows {
+            println!("{name:<14}{}{:>9.1} s", self.word(outcome), took.as_secs_f64());
         }
-        let total: Duration = self.rows.iter().filter_map(|row| row.1).map(|(_, took)| took).sum();
+        let total: Duration = self.rows.iter().map(|&(_, _, took)| took).sum();
         println!("{:<21}{:>8.1} s", "", total.as_secs_f64());
     }
 
-    fn word(&self, outcome: Option<Outcome>) -> String {
+    fn word(&self, outcome: Outcome) -> String {
         match outcome {
-            Some(Outcome::Passed) => self.paint(GREEN, "passed"),
-            Some(Outcome::Failed) => self.paint(RED, "failed"),
-            None => self.paint(DIM, "not run"),
+            Outcome::Passed => self.paint(GREEN, "passed"),
+            Outcome::Failed => self.paint(RED, "failed"),
         }
     }
 

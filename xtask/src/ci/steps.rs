@@ -26,7 +26,7 @@ pub(super) const STEPS: &[Step] = &[
         name: "test",
         about: "the tests pass, with all features",
         needs: Some(&NEXTEST),
-        tasks: |_| vec![task("nextest run --workspace --all-features")],
+        tasks: |_| vec![task("nextest run --workspace --all-features --no-fail-fast")],
     },
     Step {
         name: "crash",
