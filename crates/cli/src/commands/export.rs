@@ -364,7 +364,7 @@ fn is_inside(path: &Path) -> bool {
 }
 
 /// Returns the table's name, quoted for SQL.
-fn quoted(table: &TablePath) -> String {
+pub(crate) fn quoted(table: &TablePath) -> String {
     [table.entity(), table.project(), table.table()].map(identifier).join(".")
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic shows where the test failed")]
 
+mod again;
 mod backup;
 mod board;
 mod captive;

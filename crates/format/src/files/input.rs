@@ -28,10 +28,23 @@ pub(super) const MAX_SAMPLE_BYTES: usize = 1 << 20;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// The location of a row in its source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
     source: Arc<str>,
     number: u64,
+}
+
+impl Position {
+    /// Returns the name of the source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Returns, from 1, the line on which the row starts in a text, else the number of the row. It
+    /// increases from row to row.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl fmt::Display for Position {
@@ -104,11 +117,12 @@ impl fmt::Debug for Input {
 }
 
 impl Input {
-    /// Opens a source and detects its compression, format, encoding and, for CSV, its shape and types.
+    /// Opens a source and detects its compression, format, encoding and, for CSV, its shape and
+    /// types.
     ///
-    /// The types of CSV columns are chosen from all cells of a file, and from the first 256 KiB of a
-    /// pipe or what arrives of them until nothing comes for half a second. Fails if a decision is needed;
-    /// no row was read then.
+    /// The types of CSV columns are chosen from all cells of a file, and from the first 256 KiB of
+    /// a pipe or what arrives of them until nothing comes for half a second. Fails if a decision is
+    /// needed; no row was read then.
     pub fn inspect(source: &Source, options: &Options) -> Result<Self, InputError> {
         let bytes = Bytes::open(source)?;
         let start = bytes.sample()?;

@@ -1,5 +1,8 @@
 //! `streamtable log`: rows from files and pipes into a table.
 
+mod loaded;
+mod record;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +20,8 @@ use streamtable_format::{Input, InputError, Item, Note, Options, Position, Sourc
 use streamtable_transport_hyper::HyperTransport;
 use tokio::sync::{mpsc, watch};
 
+use self::loaded::{Destination, Loaded, checksum};
+use self::record::Known;
 use crate::cli::Global;
 use crate::commands::serve::Signals;
 use crate::failure::Failure;
@@ -66,6 +71,10 @@ If the server is unreachable, at the start or later, rows wait on disk. A reject
 row is reported with its line number and the reason, and the other rows are still
 logged; the exit code is 1. It is also 1 if rows are still waiting at the end.
 
+A file that is logged again adds only the rows that are not in the table: those that
+were refused, and the rest after an interruption. If all are, nothing is logged. A file
+is recognized by its content; `--again` logs all of its rows.
+
 Ctrl-C and SIGTERM end the reading. Rows that were read are stored or saved to disk
 within 5 seconds; a second signal ends the command at once.";
 
@@ -87,6 +96,9 @@ pub(crate) struct Log {
     /// Only write the rows to disk; `streamtable sync` delivers them later
     #[arg(long)]
     offline: bool,
+    /// Log all rows of files that were logged before, too
+    #[arg(long)]
+    again: bool,
     /// How long to wait at the end while no further row is stored; the others stay on disk
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
@@ -107,6 +119,9 @@ impl Log {
         let inputs = inspect(sources.clone(), options.clone()).await?;
         let rejected: Arc<Mutex<Vec<Rejected>>> = Arc::default();
         let table = self.open(global, &rejected).await?;
+        let loaded = self.loaded(global, &sources, &table).await?;
+        let known = sources.iter().map(|source| loaded.known(&source.to_string()));
+        let inputs = inputs.into_iter().zip(known).collect();
         let total = sources.iter().map(Source::size).sum::<Option<u64>>();
         let bar = if self.quiet { ProgressBar::hidden() } else { progress::bytes(total) };
         let bytes = Arc::new(AtomicU64::new(0));
@@ -122,6 +137,7 @@ impl Log {
             bytes,
             report,
             rejected,
+            loaded,
             remote,
             trouble: Trouble::default(),
             under_way: None,
@@ -149,6 +165,9 @@ impl Log {
         };
         let is_interrupted = *interrupt.borrow();
         let (logged, finished) = done.unwrap_or((Ok(()), None));
+        if logged.is_ok() && !is_interrupted {
+            session.loaded.end();
+        }
         session.conclude()?;
         logged?;
         match finished {
@@ -183,6 +202,32 @@ impl Log {
             }
         }
         Ok(sources)
+    }
+
+    /// Opens the records of the files that were logged before. Rows that wait in memory are lost if
+    /// the process ends, so without a spool there are no records.
+    async fn loaded(
+        &self,
+        global: &Global,
+        sources: &[Source],
+        table: &StreamTable,
+    ) -> Result<Loaded, Failure> {
+        let settings = settings(global)?;
+        let Some(spool) = settings.spool_dir.as_deref().filter(|_| table.is_spooled()) else {
+            return Ok(Loaded::default());
+        };
+        let sources = sources.to_vec();
+        let sum = move || {
+            let of = |source: Source| match checksum(&source) {
+                Ok(sum) => Ok((source, sum)),
+                Err(error) => Err(Failure::failed(format!("{source}: {error}"))),
+            };
+            sources.into_iter().map(of).collect::<Result<Vec<_>, Failure>>()
+        };
+        let files = tokio::task::spawn_blocking(sum).await.map_err(Failure::failed)??;
+        let remote = if self.offline { None } else { Remote::new(global).ok() };
+        let (server, remote) = (settings.base_url.as_str(), remote.as_ref());
+        Loaded::open(files, &Destination { table, spool, server, remote }, self.again).await
     }
 
     /// Opens the table. If the server does not answer, rows go to the spool until it does.
@@ -280,17 +325,21 @@ fn input_failure(source: &impl std::fmt::Display, error: &InputError) -> Failure
     }
 }
 
-/// Reads the inputs on a detached thread, since a pipe may never end.
+/// Reads the inputs on a detached thread, since a pipe may never end. Rows that were logged before
+/// are left out.
 fn read(
-    inputs: Vec<Checked>,
+    inputs: Vec<(Checked, Known)>,
     options: Options,
     bytes: &Arc<AtomicU64>,
 ) -> mpsc::Receiver<Result<Item, Failure>> {
     let (sender, receiver) = mpsc::channel(QUEUE_ROWS);
     let bytes = Arc::clone(bytes);
     std::thread::spawn(move || {
-        for input in inputs {
-            let mut sink = |item| sender.blocking_send(Ok(item)).is_ok();
+        for (input, known) in inputs {
+            let mut sink = |item| match item {
+                Item::Row(at, _) if known.contains(at.number()) => !sender.is_closed(),
+                item => sender.blocking_send(Ok(item)).is_ok(),
+            };
             let read = || -> Result<(), Failure> {
                 let input = match input {
                     Checked::Input(input) => *input,
@@ -319,6 +368,8 @@ struct Session {
     bytes: Arc<AtomicU64>,
     report: RefusalReport,
     rejected: Arc<Mutex<Vec<Rejected>>>,
+    /// Which rows of the files were logged.
+    loaded: Loaded,
     /// The server that makes a login link, if there is a terminal to print it on.
     remote: Option<Remote>,
     trouble: Trouble,
@@ -374,22 +425,33 @@ impl Session {
     /// Logs the valid rows, and reports the others in input order.
     async fn take(&mut self, items: Vec<Result<Item, Failure>>) -> Result<(), Failure> {
         let (mut places, mut rows, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-        let mut failed = None;
+        let (mut all, mut failed) = (Vec::new(), None);
         for (index, item) in items.into_iter().enumerate() {
             match item {
                 Ok(Item::Row(place, Ok(row))) => {
+                    all.push((place.clone(), true));
                     places.push((index, place));
                     rows.push(row);
                 }
-                Ok(Item::Row(place, Err(reason))) => bad.push((index, place, reason)),
+                Ok(Item::Row(place, Err(reason))) => {
+                    all.push((place.clone(), false));
+                    bad.push((index, place, reason));
+                }
                 Ok(Item::Note(note)) => self.report.note(&note),
                 Ok(_) => {}
                 Err(failure) => failed = Some(failure),
             }
         }
-        self.under_way = Some((rows.len() as u64, self.table.stats().logged));
+        let before = self.table.stats().logged;
+        self.under_way = Some((rows.len() as u64, before));
+        self.loaded.logging(&all, before);
         let logged = self.table.log(rows).await;
         self.under_way = None;
+        if logged.as_ref().err().is_none_or(|error| error.at_risk.is_none()) {
+            let refused = logged.as_ref().err().into_iter().flat_map(|error| &error.refused);
+            let refused = refused.map(|row| places[row.index].1.clone()).collect();
+            self.loaded.logged(&all, &refused);
+        }
         if let Err(error) = logged {
             match (&error.at_risk, places.first()) {
                 // Offline, rows that are not on disk are lost.
