@@ -115,10 +115,17 @@ export async function gridOf(page) {
 
 /** Returns the texts of the grid's header. */
 export function headers(page) {
-  return page.evaluate(() => {
-    const grid = document.querySelector("perspective-viewer-datagrid")?.regular_table;
-    const last = [...(grid?.querySelectorAll("thead tr") ?? [])].at(-1);
-    return [...(last?.querySelectorAll("th") ?? [])].map((cell) => (cell.querySelector(":scope > span") ?? cell).textContent.trim());
+  return page.evaluate(async () => {
+    // While the grid is being drawn it has no headers.
+    for (let frame = 0; ; frame++) {
+      const grid = document.querySelector("perspective-viewer-datagrid")?.regular_table;
+      const last = [...(grid?.querySelectorAll("thead tr") ?? [])].at(-1);
+      const cells = [...(last?.querySelectorAll("th") ?? [])];
+      if (cells.length > 0 || frame > 120) {
+        return cells.map((cell) => (cell.querySelector(":scope > span") ?? cell).textContent.trim());
+      }
+      await new Promise(requestAnimationFrame);
+    }
   });
 }
 

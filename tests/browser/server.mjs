@@ -143,7 +143,7 @@ async function ended(child, what, input = "") {
 }
 
 /** Waits until a condition holds, and returns its value. */
-export async function until(what, holds, limit = 10_000) {
+export async function until(what, holds, limit = 30_000) {
   const end = Date.now() + limit;
   for (;;) {
     const found = await holds();

@@ -25,7 +25,7 @@ Tests the board's page in headless Chromium with the real server.
 
 Builds the binary. Installs, if missing, the packages of tests/browser, the weave
 client and, for root on a system with apt-get, Chromium. Screenshots are written
-to target/browser.
+to target/browser. A file with a failed test is repeated once.
 
 Usage: cargo xtask browser [OPTIONS] [PATTERN]
        cargo xtask browser --measure [--server FILE] [-- OPTIONS]
@@ -89,10 +89,36 @@ pub(crate) fn run(pattern: Option<&str>) -> Result<(), Failure> {
 }
 
 fn test(pattern: Option<&str>) -> Result<(), String> {
-    let mut node = node()?;
+    node()?;
     process::run(cargo::command().args(BUILD.split_whitespace()).current_dir(cargo::root()))?;
-    node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+    let failed: Vec<String> =
+        files()?.into_iter().filter(|file| test_file(file, pattern).is_err()).collect();
+    // Tests with a browser depend on the machine's timing.
+    let mut broken = Vec::new();
+    for file in failed {
+        println!("{file} failed and is repeated once");
+        match test_file(&file, pattern) {
+            Ok(()) => println!("flaky: {file} passed when it was repeated"),
+            Err(why) => broken.push(format!("{file}: {why}")),
+        }
+    }
+    if broken.is_empty() { Ok(()) } else { Err(broken.join("; ")) }
+}
+
+/// Returns the names of the files with tests, in order.
+fn files() -> Result<Vec<String>, String> {
+    let entries = cargo::root().join(TESTS).read_dir().map_err(|e| format!("{TESTS}: {e}"))?;
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut files: Vec<String> = names.filter(|name| name.ends_with(".test.mjs")).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn test_file(file: &str, pattern: Option<&str>) -> Result<(), String> {
+    let mut node = node()?;
+    node.args(["--test", "--test-reporter=spec"])
         .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
+        .arg(file)
         .env("STREAMTABLE", cargo::target().join("debug/streamtable"))
         .env(clients::VARIABLE, clients::folder());
     process::run(&mut node)
