@@ -256,10 +256,38 @@ async fn an_intact_server_is_ready() {
 async fn rejected_rows_are_counted_and_the_first_are_listed() {
     let server = Running::start().await;
     let url = format!("{}/api/tables/me/p/t/rows", server.url);
-    let rows = "{\"_line\":1}\n".repeat(1500) + "{\"a\":1}\n";
+    let rows = "{a:1}\n".repeat(1500) + "{\"a\":1}\n";
     let answer = send("POST", &url, &[("authorization", &basic(&server.key))], rows).await.json();
     assert_eq!((&answer["stored"], &answer["rejected_rows"]), (&1.into(), &1500.into()));
     let rejected = answer["rejected"].as_array().unwrap();
     assert_eq!((rejected.len(), &rejected[999]["line"]), (1000, &999.into()));
     assert_eq!(answer["next_line"], 1501);
+}
+
+#[tokio::test]
+async fn rows_of_an_export_are_stored_without_the_columns_of_the_server() {
+    let server = Running::start().await;
+    let auth = basic(&server.key);
+    let rows = |table: &str| format!("{}/api/tables/me/p/{table}/rows", server.url);
+    let post = async |table: &str, rows_of: String| {
+        send("POST", &rows(table), &[("authorization", &auth)], rows_of).await.json()
+    };
+    post("t", "{\"a\":1.50,\"b\":[1,null]}\n{\"a\":2,\"b\":[]}".to_owned()).await;
+    let read = async |table: &str| {
+        let text = send("GET", &rows(table), &[("authorization", &auth)], "").await.text();
+        text.lines().map(|row| serde_json::from_str(row).unwrap()).collect::<Vec<Value>>()
+    };
+    let exported = read("t").await;
+    assert_eq!(exported[0]["_position"], 0);
+    let answer = post("copy", json!(exported).to_string()).await;
+    assert_eq!((&answer["stored"], &answer["rejected_rows"]), (&2.into(), &0.into()));
+    let note = answer["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("columns that the server assigns anew"), "{note}");
+    let copied = read("copy").await;
+    for (row, copy) in exported.iter().zip(&copied) {
+        for column in ["timestamp", "a", "b", "_line"] {
+            assert_eq!(copy[column], row[column], "{column}");
+        }
+        assert_ne!(copy["_writer"], row["_writer"]);
+    }
 }

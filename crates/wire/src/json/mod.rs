@@ -3,12 +3,14 @@
 
 mod parse;
 mod scan;
+mod without;
 mod write;
 
 use serde::Deserialize;
 
 pub(crate) use parse::parse_object;
 pub use parse::{JsonError, parse};
+pub use without::without;
 pub(crate) use write::{write_f64, write_i64, write_plain, write_str, write_str_body};
 
 /// Parses a document that must be an object. Without this check, serde would also accept an array

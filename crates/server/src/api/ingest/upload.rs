@@ -9,7 +9,7 @@ use http::HeaderValue;
 use memchr::memmem;
 use serde::Serialize;
 use streamtable_format::json::Piece;
-use streamtable_schema::{ColumnPolicy, TIMESTAMP_COLUMN, TablePath, Value, is_row_time};
+use streamtable_schema::{ColumnPolicy, TIMESTAMP_COLUMN, TablePath, is_row_time};
 use streamtable_store::{Batch, LineNumber, LineNumberError, OnDuplicate, Store};
 use streamtable_url::{BaseUrl, panel_url};
 use streamtable_wire::{MAX_LINE_BYTES, json};
@@ -24,8 +24,12 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Number of rows after which rows are stored.
 const BATCH_ROWS: usize = 10_000;
 
-/// Columns with which the server identifies a row.
-const OWN_COLUMNS: [&str; 3] = ["_client_id", "_line", "_writer"];
+/// Columns with which the server identifies a row. Only the request may name its writer.
+const ASSIGNED: [&str; 4] = ["_client_id", "_line", "_position", "_writer"];
+
+/// Reported if cells of [`ASSIGNED`] columns were left out.
+const LEFT_OUT: &str =
+    "columns that the server assigns anew were left out: _client_id, _line, _position, _writer";
 
 /// Maximum number of rejected rows that a response lists.
 const TOLD_REJECTED: usize = 1000;
@@ -45,6 +49,8 @@ pub(super) struct Upload {
     refused: Vec<(u64, String)>,
     /// Whether a row may have a cell `timestamp`.
     has_timestamps: bool,
+    /// Whether cells of [`ASSIGNED`] columns were left out.
+    has_assigned: bool,
     tally: Tally,
 }
 
@@ -101,6 +107,7 @@ impl Upload {
             since,
             refused,
             has_timestamps: false,
+            has_assigned: false,
             tally,
         })
     }
@@ -115,11 +122,11 @@ impl Upload {
         let number = self.next + self.lines.len() as u64;
         LineNumber::new(number).map_err(out_of_range)?;
         let line = match piece {
-            Piece::Row { text, .. } => match refusal(&text) {
+            Piece::Row { text, .. } => match without_assigned(&text) {
                 None => text,
-                Some(reason) => {
-                    self.refused.push((number, reason));
-                    Bytes::new()
+                Some(rest) => {
+                    self.has_assigned = true;
+                    rest.into()
                 }
             },
             Piece::TooLong { .. } => {
@@ -184,15 +191,24 @@ impl Upload {
     }
 
     async fn notes(&self) -> Result<Vec<&'static str>, ApiError> {
-        if !self.has_timestamps {
-            return Ok(Vec::new());
+        let mut notes = Vec::new();
+        if self.has_assigned {
+            notes.push(LEFT_OUT);
         }
+        if self.has_timestamps && self.is_timestamp_users().await? {
+            notes.push(
+                "column \"timestamp\" has values that are no instants with a zone, so it is a \
+                 column like others, and the time of a row is `_timestamp`",
+            );
+        }
+        Ok(notes)
+    }
+
+    /// Returns whether the table has a column `timestamp` that is not the time of its rows.
+    async fn is_timestamp_users(&self) -> Result<bool, ApiError> {
         let columns = self.store.table(&self.table).await?.map_or(Vec::new(), |info| info.columns);
         let own = columns.iter().find(|column| column.name == TIMESTAMP_COLUMN);
-        let is_users = own.is_some_and(|own| !is_row_time(&own.name, &own.ty));
-        let note = "column \"timestamp\" has values that are no instants with a zone, so it is a \
-                    column like others, and the time of a row is `_timestamp`";
-        Ok(is_users.then_some(note).into_iter().collect())
+        Ok(own.is_some_and(|own| !is_row_time(&own.name, &own.ty)))
     }
 
     /// Returns the response after an error: it says which rows are stored, and how to send the rest
@@ -222,15 +238,15 @@ pub(super) fn out_of_range(error: LineNumberError) -> ApiError {
     ApiError::bad_request(format!("Stream-Offset is too large: {error}"))
 }
 
-/// Returns why a row is rejected that the store would accept: it names its own writer, which only
-/// the request may do.
-fn refusal(line: &[u8]) -> Option<String> {
+/// Returns a row without its cells in [`ASSIGNED`] columns, if it has any, such as a row of an
+/// export.
+fn without_assigned(line: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(line).ok()?;
     // Only parse rows that may contain one of the names, possibly escaped.
-    if !text.contains("\\u") && !OWN_COLUMNS.iter().any(|name| text.contains(name)) {
+    if !text.contains("\\u") && !ASSIGNED.iter().any(|name| text.contains(name)) {
         return None;
     }
-    let Ok(Value::Struct(row)) = json::parse(text) else { return None };
-    let (name, _) = row.cells().find(|(name, _)| OWN_COLUMNS.contains(name))?;
-    Some(format!("column {name:?} is reserved for the server; use another name"))
+    // The store reports rows that are not JSON.
+    let (rest, is_found) = json::without(text, &ASSIGNED).ok()?;
+    is_found.then_some(rest)
 }
