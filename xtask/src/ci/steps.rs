@@ -6,7 +6,7 @@ use std::process::{self, ExitStatus};
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Package, Query, Workspace};
-use crate::{Failure, board, browser, cargo, clients, crash, hostile, layers, python};
+use crate::{Failure, board, browser, cargo, clients, crash, hostile, layers, python, venv};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -15,6 +15,12 @@ pub(super) const STEPS: &[Step] = &[
         about: "the code is formatted",
         needs: Some(&RUSTFMT),
         tasks: |_| vec![task(fmt_args())],
+    },
+    Step {
+        name: "typos",
+        about: "no word is misspelled",
+        needs: None,
+        tasks: |_| vec![Task::Typos],
     },
     Step {
         name: "clippy",
@@ -136,6 +142,8 @@ pub(super) enum Task {
         args: Vec<String>,
         env: Vec<(&'static str, String)>,
     },
+    /// Checks the spelling, after installing the tool if it is missing.
+    Typos,
     /// Builds the page, and compares.
     CheckBoard,
     /// Tests the page.
@@ -172,6 +180,13 @@ impl Task {
             Self::CheckLayers => layers::check(&Query::default()),
             Self::Crash(args) => crash::check(args),
             Self::Hostile(args) => hostile::check(args),
+            Self::Typos => {
+                let tool = cargo::target().join("typos");
+                venv::provide(&cargo::root().join("xtask/tools/typos.txt"), &tool)
+                    .map_err(Failure::Failed)?;
+                let mut typos = process::Command::new(tool.join("bin/typos"));
+                self.judge(typos.current_dir(cargo::root()).status())
+            }
             Self::CheckBoard => board::build(board::Mode::Check),
             Self::Browser => browser::run(None),
             Self::ProvideClients => clients::provide(),
@@ -206,6 +221,7 @@ impl fmt::Display for Task {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
             Self::Crash(args) => write!(f, "cargo xtask crash {}", args.join(" ")),
             Self::Hostile(args) => write!(f, "cargo xtask hostile {}", args.join(" ")),
+            Self::Typos => f.write_str("typos"),
             Self::CheckBoard => f.write_str("cargo xtask board --check"),
             Self::Browser => f.write_str("cargo xtask browser"),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
