@@ -15,6 +15,7 @@ mod open;
 mod plain;
 mod process;
 mod report;
+mod spool;
 mod stats;
 mod table;
 mod value;
@@ -33,6 +34,8 @@ mod _native {
     use crate::local::is_row_time;
     #[pymodule_export]
     use crate::process::{after_fork, finish_all};
+    #[pymodule_export]
+    use crate::spool::{spool_entries, sync_spool};
     #[pymodule_export]
     use crate::stats::{MediaStats, Recovered, Stats};
     #[pymodule_export]

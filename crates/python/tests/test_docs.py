@@ -16,6 +16,7 @@ from lab import Server
 from test_llm import model
 
 import streamtable
+import streamtable.spool
 import streamtable.wandb
 
 __all__ = ["model"]
@@ -49,7 +50,7 @@ def test_the_examples_of_a_document_run(server: Server, program: Any, model: str
 
 def public() -> Iterator[tuple[str, Any]]:
     """The public names, and the public methods of classes."""
-    for module in (streamtable, streamtable.wandb):
+    for module in (streamtable, streamtable.spool, streamtable.wandb):
         for name in module.__all__:
             value = getattr(module, name)
             if name == "__version__":

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow
 from typing_extensions import assert_type
 
-from streamtable import Client, Image, Record, Rows, Stats, StreamTable, monitor, open_async, register
+from streamtable import Client, Image, Record, Rows, Stats, StreamTable, monitor, open_async, register, spool
 from streamtable.monitoring import StreamTable as DropIn
 
 table = StreamTable("me/p/t", columns="evolve", spool_dir=False, on_reject=lambda row, why: print(why))
@@ -87,3 +87,6 @@ client = Client(project="p")
 assert_type(client.table("t").rows(), Rows)
 assert_type(client.query("select 1"), Rows)
 client.table("t").log({"a": 1})  # type: ignore[attr-defined]
+
+assert_type(spool.ls()[0].table, str | None)
+assert_type(spool.sync().acked, int)
