@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-a505efde7c.js",
+        path: "app-c4c35c77a1.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"a505efde7c86ed50cedbebeacb5320ca\"",
+        etag: "\"c4c35c77a15cc01bc468f7931bc3de5b\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-5fd56043fb.js",
+        path: "runs-7e205b0e63.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"5fd56043fbf72355584512bfaa4b18bd\"",
+        etag: "\"7e205b0e633f53eb2bc1df787042e766\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-4bf2069fb7.js",
+        path: "shared-2f5af39de6.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"4bf2069fb76d97ad4ebda5bd899cbc7f\"",
+        etag: "\"2f5af39de6f6e6e5dc17984aa00ce6a7\"",
         is_immutable: true,
     },
     Asset {

@@ -30,7 +30,7 @@ const contents = `
   export { written } from "./src/grid/copied";
   export { searched, searchedText } from "./src/grid/search";
   export { shortWithUnit, unitOf, withUnit } from "./src/unit";
-  export { isDefaultFormat } from "./src/grid/defaults";
+  export { isDefaultFormat, namesOf } from "./src/grid/defaults";
   export * from "./src/link";
   export { overlaid, withoutOverlay } from "./src/live/overlay";
   export { pauseAfter } from "./src/ui/picture";
@@ -112,18 +112,18 @@ test("undo and redo", () => {
 });
 
 test("ranges", () => {
-  assert.deepEqual(page.rangeFilters({ last: "15m" }, 1e9), [["timestamp", ">=", 1e9 - 900_000]]);
+  assert.deepEqual(page.rangeFilters({ last: "15m" }, 1e9, "_timestamp"), [["_timestamp", ">=", 1e9 - 900_000]]);
   for (const none of [null, { last: "" }, { last: "15" }, { last: "99999m" }, { last: "1y" }]) {
-    assert.deepEqual(page.rangeFilters(none, 1e9), []);
+    assert.deepEqual(page.rangeFilters(none, 1e9, "timestamp"), []);
   }
   const range = { from: "2026-01-02T03:04:05Z", to: "2026-01-02T03:04:06Z" };
-  const [from, to] = page.rangeFilters(range, 0);
+  const [from, to] = page.rangeFilters(range, 0, "timestamp");
   assert.deepEqual([from, to[2] - from[2]], [["timestamp", ">=", Date.UTC(2026, 0, 2, 3, 4, 5)], 1_000]);
   const between = (from, to) => [["timestamp", ">=", from], ["timestamp", "<", to]];
-  assert.deepEqual(page.formerFilters({ last: "15m" }, 1e9), between(1e9 - 1_800_000, 1e9 - 900_000));
-  assert.deepEqual(page.formerFilters(range, 0), between(Date.UTC(2026, 0, 2, 3, 4, 4), Date.UTC(2026, 0, 2, 3, 4, 5)));
+  assert.deepEqual(page.formerFilters({ last: "15m" }, 1e9, "timestamp"), between(1e9 - 1_800_000, 1e9 - 900_000));
+  assert.deepEqual(page.formerFilters(range, 0, "timestamp"), between(Date.UTC(2026, 0, 2, 3, 4, 4), Date.UTC(2026, 0, 2, 3, 4, 5)));
   for (const endless of [null, { from: range.from }, { to: range.to }, { from: range.to, to: range.to }]) {
-    assert.equal(page.formerFilters(endless, 1e9), null);
+    assert.equal(page.formerFilters(endless, 1e9, "timestamp"), null);
   }
   assert.equal(page.rangeLabel({ last: "1h" }), "Last hour");
   assert.equal(page.rangeLabel({ last: "7d" }), "Last 7 days");
@@ -318,6 +318,18 @@ test("types", () => {
   is("struct{a: int, b: image?}?", "isNested");
 });
 
+test("the time of a row is `_timestamp` where users have a column `timestamp`", () => {
+  const check = (type, expected) => {
+    const shapes = page.shapesOf([{ name: "n", type: "int" }, ...(type ? [{ name: "timestamp", type }] : [])]);
+    const [[first, { isTime }]] = shapes;
+    assert.deepEqual([page.rowTimeOf(shapes), first, isTime], [expected, expected, true], type);
+    const own = type && expected === "_timestamp" ? ["timestamp"] : [];
+    assert.deepEqual(page.namesOf(shapes), [expected, "n", ...own], type);
+  };
+  for (const type of [null, "timestamp", "timestamp?", "null"]) check(type, "timestamp");
+  for (const type of ["string", "int?", "string | timestamp", "list<timestamp>"]) check(type, "_timestamp");
+});
+
 test("media, from this server only", () => {
   const cell = (more) => JSON.stringify({ _type: "image-file", path: "media/a b.png", ...more });
   const url = (more) => page.mediaOf(cell(more), "e/p/t")?.url;
@@ -475,6 +487,12 @@ test("a pick names source columns, so that each panel can apply it", () => {
   // Another table may lack what an expression is computed from.
   const other = page.overlayOf([time, even, x], { id: "q", table: "e/p/u", config: {} }, page.shapesOf([]));
   assert.deepEqual(other.filter.map(([column]) => column), ["timestamp", "timestamp"]);
+  // Each table has its own column of the rows' times; a column that is this in one of two tables is not carried.
+  const own = page.shapesOf([{ name: "timestamp", type: "string" }, { name: "x", type: "float" }]);
+  const there = page.overlayOf([time, x], { id: "q", table: "e/p/u", config: {} }, own);
+  assert.deepEqual(there.filter.map(([column]) => column), ["_timestamp", "_timestamp", "x", "x"]);
+  const noon = page.picksOf([["timestamp", "==", "noon"]], { ...origin, table: "e/p/u", cuts: {}, shapes: own });
+  assert.deepEqual(page.overlayOf(noon, { id: "q", table: "e/p/t", config: {} }, shapes).filter, []);
   // A panel's own expression of this name stays.
   const config2 = { expressions: { even: "other" } };
   assert.deepEqual(overlay({ id: "q", table: "e/p/t", config: config2 }).filter[2][0], "even (picked)");

@@ -282,7 +282,7 @@ export function bucketed(
   const buckets: Buckets = {};
   const names = (config.group_by ?? []).map((column) => {
     const shape = shapes.get(column);
-    const isTime = column === "timestamp" || shape?.isTime === true;
+    const isTime = shape?.isTime === true;
     if (config.expressions?.[column] !== undefined || !(isTime || shape?.isFloat || shape?.isInteger)) return column;
     if (!isTime && !(countsToo ? isFine(config, shape) : shape?.isFloat)) return column;
     const name = `${column} from`;
@@ -312,9 +312,8 @@ export function modernized<T extends ViewerConfig & { buckets?: Buckets }>(confi
 }
 
 function bucketIn(expression: string | undefined): Bucket | null {
-  if (/^date_trunc\('(second|minute|hour|day)', "timestamp"\)$/.test(expression ?? "")) {
-    return { column: "timestamp", kind: "time" };
-  }
+  const time = /^date_trunc\('(?:second|minute|hour|day)', "(_?timestamp)"\)$/.exec(expression ?? "");
+  if (time) return { column: time[1] as string, kind: "time" };
   const floor = /^floor\(CAST\("((?:[^"]|"")+)" AS DOUBLE\) \/ [\d.e+-]+\) \* [\d.e+-]+$/;
   const found = floor.exec(expression ?? "");
   return found ? { column: (found[1] as string).replaceAll('""', '"'), kind: "number" } : null;

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { panelLink } from "../api";
 import type { Connection } from "../live/connection";
 import type { RowAt } from "../grid/walk";
-import { type Overlay, overlaid } from "../live/overlay";
+import { NO_OVERLAY, type Overlay, overlaid } from "../live/overlay";
 import type { LiveViewer } from "../live/viewer";
 import { Button } from "../ui/button";
 import { Ask, Dialog } from "../ui/dialog";
@@ -19,7 +19,8 @@ import type { Pick } from "./picks";
 interface BoardPanelProps {
   panel: PanelDocument;
   connection: Connection;
-  overlay: Overlay;
+  /** Null until it is known. */
+  overlay: Overlay | null;
   former: Overlay | null;
   range: Range | null;
   span: [number, number | null] | null;
@@ -107,7 +108,7 @@ export function BoardPanel(props: BoardPanelProps) {
   };
 
   /** Returns the configuration on the screen. */
-  const shown = () => overlaid(viewer.current?.save() ?? panel.config, props.overlay);
+  const shown = () => overlaid(viewer.current?.save() ?? panel.config, props.overlay ?? NO_OVERLAY);
 
   const ofWriter = (items: MenuItem[]) => (props.writes ? items : []);
   const items: MenuItem[] = [
@@ -151,27 +152,29 @@ export function BoardPanel(props: BoardPanelProps) {
         <Menu icon="more" label={`Menu of ${panel.title}`} bare items={items} />
       </header>
       <div class="board-panel-body">
-        <PanelBody
-          panel={panel}
-          connection={props.connection}
-          overlay={props.overlay}
-          former={props.former}
-          range={props.range}
-          span={props.span}
-          hasPicks={props.hasPicks}
-          isLarge={isLarge}
-          isAdvanced={isAdvanced}
-          onChange={(config) => onChange((it) => ({ ...it, config }))}
-          onRow={props.onRow}
-          onPick={props.onPick}
-          onClearPicks={props.onClearPicks}
-          onZoom={props.onZoom}
-          onNote={setNote}
-          onViewer={(it) => {
-            viewer.current = it;
-            if (isAdvanced) void it?.toggleSettings(true);
-          }}
-        />
+        {props.overlay && (
+          <PanelBody
+            panel={panel}
+            connection={props.connection}
+            overlay={props.overlay}
+            former={props.former}
+            range={props.range}
+            span={props.span}
+            hasPicks={props.hasPicks}
+            isLarge={isLarge}
+            isAdvanced={isAdvanced}
+            onChange={(config) => onChange((it) => ({ ...it, config }))}
+            onRow={props.onRow}
+            onPick={props.onPick}
+            onClearPicks={props.onClearPicks}
+            onZoom={props.onZoom}
+            onNote={setNote}
+            onViewer={(it) => {
+              viewer.current = it;
+              if (isAdvanced) void it?.toggleSettings(true);
+            }}
+          />
+        )}
       </div>
       {isEditing && !isLarge && (
         <div class="size-handle" onPointerDown={(event) => drag(event, true)} aria-hidden="true" />

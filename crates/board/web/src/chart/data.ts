@@ -145,7 +145,7 @@ export function keyText(key: unknown, cut: Cut | undefined, isTime: boolean): st
 /** Writes a mark's groups: a bucket with both its edges. */
 export function groupText(key: unknown, name: string, { cuts, shapes }: Groups): string {
   const cut = cuts[name];
-  const isTime = shapes.get(name)?.isTime === true || name === "timestamp";
+  const isTime = shapes.get(name)?.isTime === true;
   const edges = cut && key !== null ? cut.edges(key) : null;
   if (!cut || !edges) return `${visible(cut?.bucket.column ?? name)} ${keyText(key, cut, isTime)}`;
   const { from, to } = edges;

@@ -42,7 +42,7 @@ import { ViewBar } from "../ui/view-bar";
 import { BOARD_IN_ADDRESS, openBoard } from "./new-board";
 import { EmbedBar, PanelBar, useAbout } from "./panel-bar";
 import { SavedMenu, useSavedViews } from "./saved";
-import { formatCount, type Media, plural, shapeIn, type Shapes, shapesOf, visible } from "../values";
+import { formatCount, type Media, plural, rowTimeOf, shapeIn, type Shapes, shapesOf, visible } from "../values";
 
 interface PanelProps {
   start: PanelStart & { embed: boolean };
@@ -287,10 +287,11 @@ export function Panel({ start, connection }: PanelProps) {
     }
   };
   const zoom = (from: number, to: number) => {
-    const others = (save().filter ?? []).filter(([column]) => column !== "timestamp");
+    const time = rowTimeOf(shapes.current);
+    const others = (save().filter ?? []).filter(([column]) => column !== time);
     const span: Filter[] = [
-      ["timestamp", ">=", from],
-      ["timestamp", "<", to],
+      [time, ">=", from],
+      [time, "<", to],
     ];
     void apply({ filter: [...others, ...span] });
   };
