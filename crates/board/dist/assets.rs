@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-c4c35c77a1.js",
+        path: "app-8cde04c256.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"c4c35c77a15cc01bc468f7931bc3de5b\"",
+        etag: "\"8cde04c256d0fd2ebae64787280409d2\"",
         is_immutable: true,
     },
     Asset {

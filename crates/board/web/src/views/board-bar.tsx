@@ -163,8 +163,10 @@ interface EmbedBarProps {
 
 /** The bar of a board in a frame of another page. */
 export function EmbedBar({ start, connection, title, isPaused }: EmbedBarProps) {
+  // With the range, or what a board that is not saved is made of.
+  const href = boardLink(start.entity, start.project, start.board) + location.hash;
   return (
-    <FrameBar name={title || start.board} href={boardLink(start.entity, start.project, start.board)}>
+    <FrameBar name={title || start.board} href={href}>
       <ConnectionMark connection={connection} isPaused={isPaused} />
     </FrameBar>
   );
