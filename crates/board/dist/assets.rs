@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-06aa908375.css",
+        path: "app-58ea349ffc.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"06aa9083758680df32748cf501e231ad\"",
+        etag: "\"58ea349ffc4c65ddc4e53f6e7e399a0f\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-8cde04c256.js",
+        path: "app-fa4c0f8240.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"8cde04c256d0fd2ebae64787280409d2\"",
+        etag: "\"fa4c0f8240c053f6edb6e938aa29277e\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-7e205b0e63.js",
+        path: "runs-dd0e1c65ef.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"7e205b0e633f53eb2bc1df787042e766\"",
+        etag: "\"dd0e1c65ef6f3f11377b11300e3f2ade\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-2f5af39de6.js",
+        path: "shared-be8d87b062.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"2f5af39de6f6e6e5dc17984aa00ce6a7\"",
+        etag: "\"be8d87b0621790dda1aa1b78f817aa1f\"",
         is_immutable: true,
     },
     Asset {

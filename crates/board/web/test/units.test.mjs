@@ -19,6 +19,7 @@ const contents = `
   export { boardOf } from "./src/board/templates";
   export { candidates, variableFilters } from "./src/board/variables";
   export { History } from "./src/board/history";
+  export { driftOf, levelOf, stabilityIndex } from "./src/board/drift";
   export { changeText } from "./src/board/change";
   export { formerFilters, rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
   export { bucketed, cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
@@ -109,6 +110,27 @@ test("undo and redo", () => {
   history.undo();
   history.push({ n: 3 });
   assert.deepEqual([history.now, history.canRedo, history.canUndo], [{ n: 3 }, false, true]);
+});
+
+test("a distribution is compared with an earlier one by shares and by the stability index", () => {
+  assert.equal(page.stabilityIndex([10, 20, 30], [10, 20, 30]), 0);
+  assert.ok(page.stabilityIndex([1, 2, 3], [1_000, 2_000, 3_000]) < 0.05, "the size does not matter");
+  const half = Math.log(3) / 2;
+  assert.ok(Math.abs(page.stabilityIndex([250_000, 750_000], [500_000, 500_000]) - half / 2) < 1e-4);
+  assert.ok(Number.isFinite(page.stabilityIndex([0, 9], [9, 0])));
+  assert.deepEqual([0, 0.1, 0.25].map(page.levelOf), ["good", "warn", "bad"]);
+
+  const counts = (pairs) => ({ keys: pairs.map(([key]) => [key]), series: [{ values: pairs.map(([, n]) => n) }] });
+  const { data, rows, psi } = page.driftOf(counts([[1, 3], [null, 1]]), counts([[0, 1], [1, 1]]), Number);
+  assert.deepEqual(data.keys, [[0], [1], [null]]);
+  assert.deepEqual(data.series.map(({ name, values }) => [name, values]), [["now", [0, 75, 25]], ["before", [50, 50, 0]]]);
+  assert.deepEqual(rows, { now: 4, before: 2 });
+  assert.ok(psi > 0.25);
+  assert.equal(page.driftOf(counts([]), counts([[0, 1]]), Number).psi, null);
+  // Of texts, the most frequent are drawn.
+  const texts = Array.from({ length: 30 }, (_, i) => [`t${i}`, i + 1]);
+  assert.deepEqual(page.driftOf(counts(texts), counts([]), null).data.keys.slice(0, 2), [["t29"], ["t28"]]);
+  assert.equal(page.driftOf(counts(texts), counts([]), null).data.keys.length, 12);
 });
 
 test("ranges", () => {

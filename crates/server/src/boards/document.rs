@@ -93,6 +93,7 @@ enum Kind {
     Images,
     Stat,
     Text,
+    Drift,
 }
 
 #[derive(Debug, Deserialize)]
@@ -252,6 +253,7 @@ mod tests {
         check("/panels/0/table", Value::Null, Some("`table`"));
         check("/panels/0/kind", json!("video"), Some("video"));
         check("/panels/0/config", json!("x"), Some("map"));
+        check("/panels/0/kind", json!("drift"), None);
         check("/panels/0/layout/w", json!(0), Some("layout"));
         check("/panels/0/layout/x", json!(-1), Some("-1"));
     }

@@ -21,6 +21,7 @@ const KINDS: { kind: PanelKind; label: string; about: string }[] = [
   { kind: "chart", label: "Chart", about: "counts or averages by a column" },
   { kind: "images", label: "Pictures", about: "a wall of the newest" },
   { kind: "stat", label: "Number", about: "one figure over all rows" },
+  { kind: "drift", label: "Drift", about: "a column now against earlier rows" },
   { kind: "text", label: "Text", about: "a note in Markdown" },
 ];
 
@@ -131,6 +132,8 @@ function configOf(
   switch (kind) {
     case "text":
       return { text: "" };
+    case "drift":
+      return { columns: [column] };
     case "stat":
       return { columns: [column], aggregates: { [column]: aggregate } };
     case "images":
@@ -152,6 +155,8 @@ function titleOf(kind: PanelKind, table: string, column: string, aggregate: stri
   switch (kind) {
     case "text":
       return "Note";
+    case "drift":
+      return `Drift of ${column}`;
     case "stat":
       return `${aggregate} of ${column}`;
     case "images":

@@ -5,7 +5,7 @@ import type { Theme } from "../theme";
 import { type Buckets, modernized } from "./buckets";
 import type { EventSource } from "./events";
 
-export type PanelKind = "grid" | "chart" | "images" | "stat" | "text";
+export type PanelKind = "grid" | "chart" | "images" | "stat" | "text" | "drift";
 
 /** A panel's place, in columns of a grid of twelve and rows of 40 pixels. */
 export interface Place {
@@ -20,7 +20,12 @@ export interface PanelDocument {
   title: string;
   table?: string;
   kind: PanelKind;
-  config: ViewerConfig & { text?: string; buckets?: Buckets };
+  config: ViewerConfig & {
+    text?: string;
+    buckets?: Buckets;
+    /** How many rows at the beginning of the table a distribution is compared with; else those of the former period. */
+    reference?: number;
+  };
   layout: Place;
 }
 

@@ -8,11 +8,13 @@ import { NO_OVERLAY, type Overlay, overlaid } from "../live/overlay";
 import type { LiveViewer } from "../live/viewer";
 import { Button } from "../ui/button";
 import { Ask, Dialog } from "../ui/dialog";
+import { plural } from "../values";
 import { ExportMenu } from "../ui/export";
 import { Icon } from "../ui/icon";
 import { Menu, type MenuItem } from "../ui/menu";
 import type { PanelDocument, Place, Range } from "./document";
 import { COLUMNS, GAP_PX, ROW_PX } from "./layout";
+import { FIRST_ROWS } from "./drift-panel";
 import { PanelBody } from "./panels";
 import type { Pick } from "./picks";
 
@@ -22,6 +24,7 @@ interface BoardPanelProps {
   /** Null until it is known. */
   overlay: Overlay | null;
   former: Overlay | null;
+  timeless: Overlay | null;
   range: Range | null;
   span: [number, number | null] | null;
   hasPicks: boolean;
@@ -113,7 +116,7 @@ export function BoardPanel(props: BoardPanelProps) {
   const ofWriter = (items: MenuItem[]) => (props.writes ? items : []);
   const items: MenuItem[] = [
     ...ofWriter([{ label: "Title…", icon: "edit", onSelect: () => setAsked("title") }]),
-    ...menuOfKind(panel, props.writes, () => setAsked("text"), () => void configure()),
+    ...menuOfKind(panel, props.writes, onChange, () => setAsked("text"), () => void configure()),
     { label: isLarge ? "Shrink" : "Expand", icon: "external", onSelect: () => void resize(!isLarge) },
     ...ofWriter([
       { label: "Copy", icon: "copy", onSelect: props.onCopy },
@@ -152,12 +155,13 @@ export function BoardPanel(props: BoardPanelProps) {
         <Menu icon="more" label={`Menu of ${panel.title}`} bare items={items} />
       </header>
       <div class="board-panel-body">
-        {props.overlay && (
+        {props.overlay && props.timeless && (
           <PanelBody
             panel={panel}
             connection={props.connection}
             overlay={props.overlay}
             former={props.former}
+            timeless={props.timeless}
             range={props.range}
             span={props.span}
             hasPicks={props.hasPicks}
@@ -219,12 +223,20 @@ function shifted(place: Place, dx: number, dy: number, isSize: boolean): Place {
 function menuOfKind(
   panel: PanelDocument,
   writes: boolean,
+  onChange: BoardPanelProps["onChange"],
   onText: () => void,
   onConfigure: () => void,
 ): MenuItem[] {
   const items: MenuItem[] = [];
   if (panel.kind === "text" && writes) {
     items.push({ label: "Edit text…", icon: "edit", onSelect: onText });
+  }
+  if (panel.kind === "drift" && writes) {
+    const { reference, ...config } = panel.config;
+    const first = { label: `Compare with the first ${plural(FIRST_ROWS, "row")}`, config: { ...config, reference: FIRST_ROWS } };
+    const former = { label: "Compare with the former period", config };
+    const { label, config: changed } = reference === undefined ? first : former;
+    items.push({ label, icon: "undo", onSelect: () => onChange((it) => ({ ...it, config: changed })) });
   }
   if (panel.kind === "grid" || panel.kind === "chart") {
     items.push({

@@ -19,6 +19,7 @@ import { chartKind } from "../chart/kinds";
 import { withCuts, withoutCuts } from "./buckets";
 import { ChartPanel } from "./chart-panel";
 import { NoRows } from "./cover";
+import { DriftPanel } from "./drift-panel";
 import { ImagesPanel } from "./images-panel";
 import { StatPanel } from "./stat-panel";
 import type { PanelDocument, Range } from "./document";
@@ -33,6 +34,8 @@ export interface PanelBodyProps {
   overlay: Overlay;
   /** The same for the period before the range; null if there is none. */
   former: Overlay | null;
+  /** The same without a range. */
+  timeless: Overlay;
   range: Range | null;
   hasPicks: boolean;
   /** The span that the range shows, in milliseconds; the end is null if it is now. */
@@ -62,6 +65,8 @@ export function PanelBody(props: PanelBodyProps) {
     return <ChartPanel {...props} table={panel.table} />;
   }
   switch (panel.kind) {
+    case "drift":
+      return <DriftPanel {...props} table={panel.table} />;
     case "stat":
       return <StatPanel {...props} table={panel.table} />;
     case "images":

@@ -51,7 +51,7 @@ export function useCuts(
       // The axis of a range is as long as the range, however close together its rows are.
       const least = span && bucket.kind === "time" && bucket.column === rowTimeOf(shapes) ? lengthOfSpan(span) : 0;
       const set = (extent: Extent | null) => {
-        const cut = cutOf(bucket, atLeast(simplified(extent ?? NO_ROWS), least), width());
+        const cut = cutOf(bucket, atLeast(simplified(extent ?? NO_ROWS), least), width(), shape?.isInteger === true);
         if (latest.current[name]?.expression === cut.expression) return;
         latest.current = { ...latest.current, [name]: cut };
         setCuts(latest.current);

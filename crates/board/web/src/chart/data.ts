@@ -33,6 +33,8 @@ export interface ChartData {
   rows: number;
   /** One of how many points is drawn. */
   every: number;
+  /** Whether the bars of the series are drawn over each other, to compare them; else they are stacked. */
+  isLaidOver?: boolean;
   /** Set if the lines are curves over a continuous axis: they go on where a series has no value. */
   curves?: CurveStyle;
 }

@@ -337,6 +337,7 @@ export function Board({ start, connection }: BoardProps) {
                 connection={connection}
                 overlay={overlayFor(panel)}
                 former={overlayFor(panel, formerFilters)}
+                timeless={overlayFor(panel, () => [])}
                 range={range}
                 span={rangeSpan(range, now)}
                 hasPicks={hasChosen || picks.some((pick) => pick.panel !== panel.id)}
