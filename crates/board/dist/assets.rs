@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-58ea349ffc.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"58ea349ffc4c65ddc4e53f6e7e399a0f\"",
+        path: "app-13b3e66b85.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"13b3e66b853605c01dae9af7d209c9df\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-fa4c0f8240.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"fa4c0f8240c053f6edb6e938aa29277e\"",
+        path: "app-b322313068.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"b32231306822f43fd1aeeb0f6fb08384\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-dd0e1c65ef.js",
+        path: "runs-f504e07853.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"dd0e1c65ef6f3f11377b11300e3f2ade\"",
+        etag: "\"f504e07853f02b016fd5a29aee1a0278\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-be8d87b062.js",
+        path: "shared-89a9130100.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"be8d87b0621790dda1aa1b78f817aa1f\"",
+        etag: "\"89a91301002712fdbadca0bd50194e4b\"",
         is_immutable: true,
     },
     Asset {

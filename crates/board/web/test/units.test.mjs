@@ -20,6 +20,7 @@ const contents = `
   export { candidates, variableFilters } from "./src/board/variables";
   export { History } from "./src/board/history";
   export { driftOf, levelOf, stabilityIndex } from "./src/board/drift";
+  export { cellText as resultText, chartOf, resultOf } from "./src/board/sql";
   export { changeText } from "./src/board/change";
   export { formerFilters, rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
   export { bucketed, cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
@@ -131,6 +132,24 @@ test("a distribution is compared with an earlier one by shares and by the stabil
   const texts = Array.from({ length: 30 }, (_, i) => [`t${i}`, i + 1]);
   assert.deepEqual(page.driftOf(counts(texts), counts([]), null).data.keys.slice(0, 2), [["t29"], ["t28"]]);
   assert.equal(page.driftOf(counts(texts), counts([]), null).data.keys.length, 12);
+});
+
+test("the result of a query is a table with all digits, or a chart of its first column", () => {
+  const lines = ['{"t":"2026-03-01T10:00:00Z","n":9007199254740993,"x":1.5}', '{"t":null,"n":null,"x":"NaN"}'];
+  const result = page.resultOf(lines);
+  assert.deepEqual(result.columns, ["t", "n", "x"]);
+  assert.deepEqual(result.rows[0].slice(1).map(page.resultText), ["9007199254740993", "1.5"]);
+  assert.deepEqual(['"a\u202eb"', "null", "true", '{"a":1}'].map(page.resultText), ["a⟨U+202E⟩b", "", "true", '{"a":1}']);
+
+  const chart = (...lines) => page.chartOf(page.resultOf(lines.map((line) => JSON.stringify(line))));
+  const series = ({ data }) => data.series.map(({ name, values }) => [name, values]);
+  const times = chart({ t: "2026-03-01T10:01:00Z", n: 2, s: "a" }, { t: "2026-03-01T10:00:00", n: 1, s: "a" });
+  assert.deepEqual(times.data.keys, [[Date.parse("2026-03-01T10:00:00Z")], [Date.parse("2026-03-01T10:01:00Z")]]);
+  assert.deepEqual(series(times), [["a", [1, 2]]]);
+  assert.deepEqual(series(chart({ k: "x", a: 1, b: 2 }, { k: "y", a: null, b: 4 })), [["a", [1, null]], ["b", [2, 4]]]);
+  // Texts beside numbers are series.
+  assert.deepEqual(series(chart({ k: 1, s: "a", n: 5 }, { k: 1, s: "b", n: 6 }, { k: 2, s: "b", n: 7 })), [["a", [5, null]], ["b", [6, 7]]]);
+  for (const none of [[{ n: 1 }], [{ n: 1, s: "a" }], []]) assert.match(chart(...none), /A chart needs/);
 });
 
 test("ranges", () => {

@@ -17,10 +17,13 @@ import { COLUMNS, GAP_PX, ROW_PX } from "./layout";
 import { FIRST_ROWS } from "./drift-panel";
 import { PanelBody } from "./panels";
 import type { Pick } from "./picks";
+import { QueryDialog } from "./sql-panel";
 
 interface BoardPanelProps {
   panel: PanelDocument;
   connection: Connection;
+  /** The entity and the project of the board. */
+  home: [string, string];
   /** Null until it is known. */
   overlay: Overlay | null;
   former: Overlay | null;
@@ -54,7 +57,7 @@ export function BoardPanel(props: BoardPanelProps) {
   const { panel, isEditing, onPlace, onChange } = props;
   const root = useRef<HTMLElement>(null);
   const viewer = useRef<LiveViewer | null>(null);
-  const [asked, setAsked] = useState<"title" | "text" | null>(null);
+  const [asked, setAsked] = useState<"title" | "text" | "query" | null>(null);
   const [isLarge, setLarge] = useState(false);
   const [isAdvanced, setAdvanced] = useState(false);
   const [draft, setDraft] = useState<Place | null>(null);
@@ -116,7 +119,7 @@ export function BoardPanel(props: BoardPanelProps) {
   const ofWriter = (items: MenuItem[]) => (props.writes ? items : []);
   const items: MenuItem[] = [
     ...ofWriter([{ label: "Title…", icon: "edit", onSelect: () => setAsked("title") }]),
-    ...menuOfKind(panel, props.writes, onChange, () => setAsked("text"), () => void configure()),
+    ...menuOfKind(panel, props.writes, onChange, setAsked, () => void configure()),
     { label: isLarge ? "Shrink" : "Expand", icon: "external", onSelect: () => void resize(!isLarge) },
     ...ofWriter([
       { label: "Copy", icon: "copy", onSelect: props.onCopy },
@@ -159,6 +162,7 @@ export function BoardPanel(props: BoardPanelProps) {
           <PanelBody
             panel={panel}
             connection={props.connection}
+            home={props.home}
             overlay={props.overlay}
             former={props.former}
             timeless={props.timeless}
@@ -196,6 +200,16 @@ export function BoardPanel(props: BoardPanelProps) {
           onClose={() => setAsked(null)}
         />
       )}
+      {asked === "query" && (
+        <QueryDialog
+          query={{ sql: panel.config.sql ?? "", show: panel.config.show ?? "table" }}
+          onDone={(query) => {
+            onChange((it) => ({ ...it, config: { ...it.config, ...query } }));
+            setAsked(null);
+          }}
+          onClose={() => setAsked(null)}
+        />
+      )}
       {asked === "text" && (
         <TextDialog
           text={panel.config.text ?? ""}
@@ -224,12 +238,15 @@ function menuOfKind(
   panel: PanelDocument,
   writes: boolean,
   onChange: BoardPanelProps["onChange"],
-  onText: () => void,
+  onAsk: (asked: "text" | "query") => void,
   onConfigure: () => void,
 ): MenuItem[] {
   const items: MenuItem[] = [];
   if (panel.kind === "text" && writes) {
-    items.push({ label: "Edit text…", icon: "edit", onSelect: onText });
+    items.push({ label: "Edit text…", icon: "edit", onSelect: () => onAsk("text") });
+  }
+  if (panel.kind === "sql" && writes) {
+    items.push({ label: "Query…", icon: "edit", onSelect: () => onAsk("query") });
   }
   if (panel.kind === "drift" && writes) {
     const { reference, ...config } = panel.config;

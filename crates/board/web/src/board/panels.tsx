@@ -21,6 +21,7 @@ import { ChartPanel } from "./chart-panel";
 import { NoRows } from "./cover";
 import { DriftPanel } from "./drift-panel";
 import { ImagesPanel } from "./images-panel";
+import { SqlPanel } from "./sql-panel";
 import { StatPanel } from "./stat-panel";
 import type { PanelDocument, Range } from "./document";
 import { type Pick, picksOf } from "./picks";
@@ -30,6 +31,8 @@ import { type Cuts, useCuts } from "./use-cuts";
 export interface PanelBodyProps {
   panel: PanelDocument;
   connection: Connection;
+  /** The entity and the project of the board. */
+  home: [string, string];
   /** What the board lays over the panel's own filters. */
   overlay: Overlay;
   /** The same for the period before the range; null if there is none. */
@@ -60,6 +63,7 @@ export interface PanelBodyProps {
 export function PanelBody(props: PanelBodyProps) {
   const { panel } = props;
   if (panel.kind === "text") return <TextPanel text={panel.config.text ?? ""} title={panel.title} />;
+  if (panel.kind === "sql") return <SqlPanel {...props} />;
   if (!panel.table) return <p class="panel-note">This panel names no table.</p>;
   if (panel.kind === "chart" && !props.isAdvanced && chartKind(panel.config)) {
     return <ChartPanel {...props} table={panel.table} />;

@@ -335,6 +335,7 @@ export function Board({ start, connection }: BoardProps) {
                 key={panel.id}
                 panel={panel}
                 connection={connection}
+                home={[entity, project]}
                 overlay={overlayFor(panel)}
                 former={overlayFor(panel, formerFilters)}
                 timeless={overlayFor(panel, () => [])}
