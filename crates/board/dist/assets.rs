@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-13b3e66b85.js",
+        path: "app-03d7436dda.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"13b3e66b853605c01dae9af7d209c9df\"",
+        etag: "\"03d7436ddaf1fab50d9d46883a27f4b6\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-b322313068.css",
+        path: "app-2e6394def0.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"b32231306822f43fd1aeeb0f6fb08384\"",
+        etag: "\"2e6394def0a43421aa3fd344f4684a67\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-f504e07853.js",
+        path: "runs-5e4c09ba08.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"f504e07853f02b016fd5a29aee1a0278\"",
+        etag: "\"5e4c09ba084a084343d196c05b5befa5\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-89a9130100.js",
+        path: "shared-e8ee9aab8f.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"89a91301002712fdbadca0bd50194e4b\"",
+        etag: "\"e8ee9aab8f654ee5cda58a2df5a91961\"",
         is_immutable: true,
     },
     Asset {

@@ -24,7 +24,7 @@ import {
 } from "../link";
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
-import { formerFilters, lengthOf, rangeFilters, rangeSpan, stepOf } from "../board/range";
+import { formerFilters, lengthOf, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
 import { RangeDialog } from "../board/range-dialog";
 import { useEvents } from "../board/events";
@@ -299,6 +299,7 @@ export function Board({ start, connection }: BoardProps) {
           onChange={(values) => setState({ ...look, values })}
         />
       )}
+      <p class="print-note">{rangeLabel(range)}</p>
       {picks.length > 0 && (
         <div class="chips" role="group" aria-label="Filters from charts">
           {picks.map((pick) => (
