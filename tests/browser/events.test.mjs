@@ -114,7 +114,7 @@ test("a source that cannot be read says so, and readers see events without chang
   const made = await (await server.ask("GET", "/api/tables/me/events/requests/board?template=overview")).json();
   const events = [{ table: "me/events/deploys", label: null }, { table: "me/events/nothing", label: null }];
   assert.ok((await server.ask("PUT", "/api/boards/me/events/marked", JSON.stringify({ ...made, events }))).ok);
-  const page = await browser.open(server, "/me/events/boards/marked", WIDE);
+  const page = await browser.open(server, "/me/events/boards/marked", { ...WIDE, expects: [/404/] });
   await until("events are drawn", async () => (await lines(page.locator(".kind-chart").first()).count()) > 0, 30_000);
   const dialog = await openEvents(page);
   await dialog.getByText(/^cannot be read: /).waitFor();
@@ -122,7 +122,7 @@ test("a source that cannot be read says so, and readers see events without chang
   await page.context().close();
 
   const key = await server.addKey("me", "read");
-  const reader = await browser.open(server, "/me/events/boards/marked", { ...WIDE, key });
+  const reader = await browser.open(server, "/me/events/boards/marked", { ...WIDE, key, expects: [/404/] });
   await until("events are drawn", async () => (await lines(reader.locator(".kind-chart").first()).count()) > 0, 30_000);
   await reader.getByRole("button", { name: "More", exact: true }).click();
   await reader.getByRole("menuitem", { name: "Copy link" }).waitFor();

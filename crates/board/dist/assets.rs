@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-06aa908375.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"06aa9083758680df32748cf501e231ad\"",
+        path: "app-03d7436dda.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"03d7436ddaf1fab50d9d46883a27f4b6\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-a505efde7c.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"a505efde7c86ed50cedbebeacb5320ca\"",
+        path: "app-2e6394def0.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"2e6394def0a43421aa3fd344f4684a67\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-5fd56043fb.js",
+        path: "runs-5e4c09ba08.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"5fd56043fbf72355584512bfaa4b18bd\"",
+        etag: "\"5e4c09ba084a084343d196c05b5befa5\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-4bf2069fb7.js",
+        path: "shared-e8ee9aab8f.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"4bf2069fb76d97ad4ebda5bd899cbc7f\"",
+        etag: "\"e8ee9aab8f654ee5cda58a2df5a91961\"",
         is_immutable: true,
     },
     Asset {

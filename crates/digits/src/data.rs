@@ -8,7 +8,7 @@ use crate::DigitsError;
 const SIDE: u32 = 8;
 
 /// The darkest grey in the data.
-const MAX_INK: u8 = 16;
+pub(crate) const MAX_INK: u8 = 16;
 
 /// A hand-written digit.
 pub(crate) struct Digit {

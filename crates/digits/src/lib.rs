@@ -32,6 +32,8 @@ pub struct Digits {
     /// Each half of the digits is classified by what the other half taught, so no digit is
     /// classified by itself.
     teachers: [Centroids; 2],
+    /// Classifies digits that are not among these.
+    all: Centroids,
 }
 
 /// A digit and the classifier's result.
@@ -74,7 +76,8 @@ impl Digits {
         let digits = data::read()?;
         let (even, odd) = (digits.iter().step_by(2), digits.iter().skip(1).step_by(2));
         let teachers = [Centroids::learn(odd), Centroids::learn(even)];
-        Ok(Self { digits, teachers })
+        let all = Centroids::learn(digits.iter());
+        Ok(Self { digits, teachers, all })
     }
 
     /// Returns the number of digits.
@@ -87,17 +90,47 @@ impl Digits {
     pub fn judge(&self, index: usize) -> Result<Judged, DigitsError> {
         let index = index % self.len();
         let digit = &self.digits[index];
-        let start = Instant::now();
-        let judgement = self.teachers[index % 2].judge(&digit.pixels);
-        let latency_ms = start.elapsed().as_secs_f64() * 1e3;
-        let is_right = judgement.prediction == digit.label;
-        let row = row! {
-            "image" => Media::image(data::to_png(&digit.pixels)?)?,
-            "truth" => digit.label,
-            "prediction" => judgement.prediction,
-            "scores" => judgement.scores,
-            "latency_ms" => latency_ms,
-        };
-        Ok(Judged { row, is_right })
+        judge(&self.teachers[index % 2], &digit.pixels, digit.label)
+    }
+
+    /// Classifies a digit that somebody drew: `truth`, as 8×8 grey values from 0 to 16, row by row.
+    /// Larger values count as 16.
+    ///
+    /// The digits that the classifiers learned from were cut out and scaled to the full height.
+    pub fn judge_drawing(&self, pixels: &[u8; 64], truth: u8) -> Result<Judged, DigitsError> {
+        judge(&self.all, &pixels.map(|ink| ink.min(data::MAX_INK)), truth)
+    }
+}
+
+fn judge(teacher: &Centroids, pixels: &[u8; 64], truth: u8) -> Result<Judged, DigitsError> {
+    let start = Instant::now();
+    let judgement = teacher.judge(pixels);
+    let latency_ms = start.elapsed().as_secs_f64() * 1e3;
+    let is_right = judgement.prediction == truth;
+    let row = row! {
+        "image" => Media::image(data::to_png(pixels)?)?,
+        "truth" => truth,
+        "prediction" => judgement.prediction,
+        "scores" => judgement.scores,
+        "latency_ms" => latency_ms,
+    };
+    Ok(Judged { row, is_right })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawings_are_read_with_what_all_digits_taught() {
+        let digits = Digits::read().unwrap();
+        let judge = |digit: &Digit| digits.judge_drawing(&digit.pixels, digit.label).unwrap();
+        let right = digits.digits.iter().filter(|digit| judge(digit).is_right).count();
+        assert_eq!(right, 1626);
+        let digit = &digits.digits[0];
+        let louder = digit.pixels.map(|ink| if ink == data::MAX_INK { u8::MAX } else { ink });
+        let cells = |judged: Judged| (judged.row["image"].clone(), judged.row["scores"].clone());
+        let loud = digits.judge_drawing(&louder, digit.label).unwrap();
+        assert_eq!(cells(loud), cells(judge(digit)));
     }
 }

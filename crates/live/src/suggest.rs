@@ -463,6 +463,12 @@ impl<'a> Layout<'a> {
         self.newest();
     }
 
+    /// Adds the comparison of a column's distribution with that of earlier rows.
+    fn drift(&mut self, column: &Column) {
+        let title = format!("Drift of {}", column.name);
+        self.panel("drift", &title, (6, 8), json!({ "columns": [column.name] }));
+    }
+
     fn monitoring(&mut self, prediction: &'a Column, truth: &'a Column) {
         let (guess, right) = (prediction.text(), truth.text());
         let is_right = json!({
@@ -489,6 +495,10 @@ impl<'a> Layout<'a> {
         });
         self.panel("chart", "Truth and prediction", (6, 8), confusion);
         self.durations();
+        self.drift(prediction);
+        if let Some(column) = self.duration() {
+            self.drift(column);
+        }
         let mistakes = json!([["mistake", "==", true]]);
         let captions = [prediction.name.as_str(), truth.name.as_str()];
         self.images("Newest mistakes", &captions, mistakes.clone(), is_wrong.clone());

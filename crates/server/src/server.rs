@@ -56,6 +56,8 @@ struct Parts {
     store: Arc<dyn Store>,
     files: Arc<dyn FileStore>,
     memory: Arc<MemoryCeiling>,
+    /// Further pages, with the entity whose writers may open them.
+    pages: Vec<(String, Router)>,
 }
 
 /// Why a server did not start, or failed.
@@ -210,7 +212,8 @@ impl Server {
             bodies: Bodies::new(limits.body_memory_bytes, limits.max_wait, Arc::clone(&memory)),
             stopping: CancellationToken::new(),
         };
-        let parts = Parts { config: Arc::new(config), core, store, files, memory };
+        let parts =
+            Parts { config: Arc::new(config), core, store, files, memory, pages: Vec::new() };
         Ok(Self { listener, local_addr, parts, tls, first_key })
     }
 
@@ -240,6 +243,18 @@ impl Server {
     /// Returns the catalog.
     pub fn catalog(&self) -> &Catalog {
         &self.parts.core.catalog
+    }
+
+    /// Adds pages of the caller's own, for those who may write to an entity. A browser without a key is
+    /// asked for one.
+    ///
+    /// # Panics
+    ///
+    /// [`run`](Self::run) panics if a path is one of the server's own.
+    #[must_use]
+    pub fn with_pages(mut self, entity: &str, pages: Router) -> Self {
+        self.parts.pages.push((entity.to_owned(), pages));
+        self
     }
 
     /// Serves until `shutdown` completes; then accepts no more connections, lets running requests
@@ -308,7 +323,7 @@ async fn verify_files(wandb: streamtable_wandb::Wandb, stopping: CancellationTok
 }
 
 fn router(parts: Parts) -> Router {
-    let Parts { config, core, store, files, memory } = parts;
+    let Parts { config, core, store, files, memory, pages } = parts;
     let metrics = Metrics::default();
     let metered = MeteredStore { store, metrics: metrics.clone(), slow_query: config.slow_query };
     let store: Arc<dyn Store> = Arc::new(metered);
@@ -354,6 +369,9 @@ fn router(parts: Parts) -> Router {
         #[cfg(feature = "wandb")]
         wandb,
     };
+    let routes = pages.into_iter().fold(routes, |routes, (entity, pages)| {
+        routes.merge(page::for_writers(core.clone(), entity, pages))
+    });
     routes
         .merge(health::router(core.clone(), store, files))
         .merge(metrics::router(figures))

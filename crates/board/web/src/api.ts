@@ -184,6 +184,26 @@ export const api = {
     return (await send("/api/query", { method: "POST", body, headers })).json() as Promise<Record<string, unknown>[]>;
   },
 
+  /** Runs a query of a project, and returns its first rows as lines of JSON. */
+  async queryLines(sql: string, [entity, project]: [string, string], most: number): Promise<{ lines: string[]; isCut: boolean }> {
+    const body = JSON.stringify({ sql, entity, project, format: "jsonl" });
+    const headers = { "content-type": "application/json" };
+    const answer = await send("/api/query", { method: "POST", body, headers });
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    let count = 0;
+    try {
+      for (let part = await reader?.read(); part?.value !== undefined && count <= most; part = await reader?.read()) {
+        text += part.value;
+        count += part.value.split("\n").length - 1;
+      }
+    } catch {
+      throw new ApiError(0, "the query failed before its last row");
+    }
+    if (count > most) await reader?.cancel();
+    return { lines: text.split("\n").filter(Boolean).slice(0, most), isCut: count > most };
+  },
+
   /** Sends a query to the API for W&B clients. */
   async graphql<T>(query: string, variables: object): Promise<T> {
     const body = JSON.stringify({ query, variables });

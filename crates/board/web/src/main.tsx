@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 import { Connection } from "./live/connection";
+import { startPrinting } from "./print";
 import { readStart } from "./start";
 import { startTheme } from "./theme";
 import { Toasts } from "./ui/toast";
@@ -34,6 +35,7 @@ function App() {
 }
 
 startTheme();
+startPrinting();
 const root = document.getElementById("app");
 if (root) {
   render(

@@ -1,5 +1,7 @@
 // Light or dark: the system's theme, or the user's choice.
 
+import { isPrinting, onPrint } from "./print";
+
 export type Theme = "auto" | "light" | "dark";
 
 const KEY = "streamtable-theme";
@@ -14,6 +16,7 @@ export function chosenTheme(): Theme {
 }
 
 export function isDark(): boolean {
+  if (isPrinting()) return false;
   const chosen = chosenTheme();
   const theme = chosen === "auto" ? board : chosen;
   return theme === "auto" ? dark.matches : theme === "dark";
@@ -43,6 +46,7 @@ export function onTheme(listener: () => void): () => void {
 
 export function startTheme(): void {
   dark.addEventListener("change", apply);
+  onPrint(apply);
   apply();
 }
 

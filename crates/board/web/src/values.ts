@@ -50,9 +50,24 @@ const PLAIN: Shape = {
 
 export type Shapes = ReadonlyMap<string, Shape>;
 
-/** Reads the types of a schema, such as `integer?`, `list<float>` or `string | image`. */
+/** The column of the rows' times, and its name in tables whose users have a column of that name. */
+const ROW_TIME = "timestamp";
+const LOG_TIME = "_timestamp";
+
+/**
+ * Reads the types of a schema, such as `integer?`, `list<float>` or `string | image`. The first shape is that of
+ * the rows' times, which a schema need not have.
+ */
 export function shapesOf(columns: Column[]): Shapes {
-  return new Map(columns.map(({ name, type }) => [name, shapeOf(type)]));
+  const isUsers = columns.some(({ name, type }) => name === ROW_TIME && membersOf(type).some((member) => member !== "timestamp"));
+  const time = isUsers ? LOG_TIME : ROW_TIME;
+  const own = columns.filter(({ name }) => name !== time);
+  return new Map([[time, { ...PLAIN, isTime: true }], ...own.map(({ name, type }): [string, Shape] => [name, shapeOf(type)])]);
+}
+
+/** Returns the column with the times of a table's rows, on which ranges and charts over time are based. */
+export function rowTimeOf(shapes: Shapes): string {
+  return shapes.has(LOG_TIME) ? LOG_TIME : ROW_TIME;
 }
 
 function shapeOf(type: string): Shape {

@@ -19,6 +19,8 @@ const contents = `
   export { boardOf } from "./src/board/templates";
   export { candidates, variableFilters } from "./src/board/variables";
   export { History } from "./src/board/history";
+  export { driftOf, levelOf, stabilityIndex } from "./src/board/drift";
+  export { cellText as resultText, chartOf, resultOf } from "./src/board/sql";
   export { changeText } from "./src/board/change";
   export { formerFilters, rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
   export { bucketed, cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
@@ -30,7 +32,7 @@ const contents = `
   export { written } from "./src/grid/copied";
   export { searched, searchedText } from "./src/grid/search";
   export { shortWithUnit, unitOf, withUnit } from "./src/unit";
-  export { isDefaultFormat } from "./src/grid/defaults";
+  export { isDefaultFormat, namesOf } from "./src/grid/defaults";
   export * from "./src/link";
   export { overlaid, withoutOverlay } from "./src/live/overlay";
   export { pauseAfter } from "./src/ui/picture";
@@ -111,19 +113,58 @@ test("undo and redo", () => {
   assert.deepEqual([history.now, history.canRedo, history.canUndo], [{ n: 3 }, false, true]);
 });
 
+test("a distribution is compared with an earlier one by shares and by the stability index", () => {
+  assert.equal(page.stabilityIndex([10, 20, 30], [10, 20, 30]), 0);
+  assert.ok(page.stabilityIndex([1, 2, 3], [1_000, 2_000, 3_000]) < 0.05, "the size does not matter");
+  const half = Math.log(3) / 2;
+  assert.ok(Math.abs(page.stabilityIndex([250_000, 750_000], [500_000, 500_000]) - half / 2) < 1e-4);
+  assert.ok(Number.isFinite(page.stabilityIndex([0, 9], [9, 0])));
+  assert.deepEqual([0, 0.1, 0.25].map(page.levelOf), ["good", "warn", "bad"]);
+
+  const counts = (pairs) => ({ keys: pairs.map(([key]) => [key]), series: [{ values: pairs.map(([, n]) => n) }] });
+  const { data, rows, psi } = page.driftOf(counts([[1, 3], [null, 1]]), counts([[0, 1], [1, 1]]), Number);
+  assert.deepEqual(data.keys, [[0], [1], [null]]);
+  assert.deepEqual(data.series.map(({ name, values }) => [name, values]), [["now", [0, 75, 25]], ["before", [50, 50, 0]]]);
+  assert.deepEqual(rows, { now: 4, before: 2 });
+  assert.ok(psi > 0.25);
+  assert.equal(page.driftOf(counts([]), counts([[0, 1]]), Number).psi, null);
+  // Of texts, the most frequent are drawn.
+  const texts = Array.from({ length: 30 }, (_, i) => [`t${i}`, i + 1]);
+  assert.deepEqual(page.driftOf(counts(texts), counts([]), null).data.keys.slice(0, 2), [["t29"], ["t28"]]);
+  assert.equal(page.driftOf(counts(texts), counts([]), null).data.keys.length, 12);
+});
+
+test("the result of a query is a table with all digits, or a chart of its first column", () => {
+  const lines = ['{"t":"2026-03-01T10:00:00Z","n":9007199254740993,"x":1.5}', '{"t":null,"n":null,"x":"NaN"}'];
+  const result = page.resultOf(lines);
+  assert.deepEqual(result.columns, ["t", "n", "x"]);
+  assert.deepEqual(result.rows[0].slice(1).map(page.resultText), ["9007199254740993", "1.5"]);
+  assert.deepEqual(['"a\u202eb"', "null", "true", '{"a":1}'].map(page.resultText), ["a⟨U+202E⟩b", "", "true", '{"a":1}']);
+
+  const chart = (...lines) => page.chartOf(page.resultOf(lines.map((line) => JSON.stringify(line))));
+  const series = ({ data }) => data.series.map(({ name, values }) => [name, values]);
+  const times = chart({ t: "2026-03-01T10:01:00Z", n: 2, s: "a" }, { t: "2026-03-01T10:00:00", n: 1, s: "a" });
+  assert.deepEqual(times.data.keys, [[Date.parse("2026-03-01T10:00:00Z")], [Date.parse("2026-03-01T10:01:00Z")]]);
+  assert.deepEqual(series(times), [["a", [1, 2]]]);
+  assert.deepEqual(series(chart({ k: "x", a: 1, b: 2 }, { k: "y", a: null, b: 4 })), [["a", [1, null]], ["b", [2, 4]]]);
+  // Texts beside numbers are series.
+  assert.deepEqual(series(chart({ k: 1, s: "a", n: 5 }, { k: 1, s: "b", n: 6 }, { k: 2, s: "b", n: 7 })), [["a", [5, null]], ["b", [6, 7]]]);
+  for (const none of [[{ n: 1 }], [{ n: 1, s: "a" }], []]) assert.match(chart(...none), /A chart needs/);
+});
+
 test("ranges", () => {
-  assert.deepEqual(page.rangeFilters({ last: "15m" }, 1e9), [["timestamp", ">=", 1e9 - 900_000]]);
+  assert.deepEqual(page.rangeFilters({ last: "15m" }, 1e9, "_timestamp"), [["_timestamp", ">=", 1e9 - 900_000]]);
   for (const none of [null, { last: "" }, { last: "15" }, { last: "99999m" }, { last: "1y" }]) {
-    assert.deepEqual(page.rangeFilters(none, 1e9), []);
+    assert.deepEqual(page.rangeFilters(none, 1e9, "timestamp"), []);
   }
   const range = { from: "2026-01-02T03:04:05Z", to: "2026-01-02T03:04:06Z" };
-  const [from, to] = page.rangeFilters(range, 0);
+  const [from, to] = page.rangeFilters(range, 0, "timestamp");
   assert.deepEqual([from, to[2] - from[2]], [["timestamp", ">=", Date.UTC(2026, 0, 2, 3, 4, 5)], 1_000]);
   const between = (from, to) => [["timestamp", ">=", from], ["timestamp", "<", to]];
-  assert.deepEqual(page.formerFilters({ last: "15m" }, 1e9), between(1e9 - 1_800_000, 1e9 - 900_000));
-  assert.deepEqual(page.formerFilters(range, 0), between(Date.UTC(2026, 0, 2, 3, 4, 4), Date.UTC(2026, 0, 2, 3, 4, 5)));
+  assert.deepEqual(page.formerFilters({ last: "15m" }, 1e9, "timestamp"), between(1e9 - 1_800_000, 1e9 - 900_000));
+  assert.deepEqual(page.formerFilters(range, 0, "timestamp"), between(Date.UTC(2026, 0, 2, 3, 4, 4), Date.UTC(2026, 0, 2, 3, 4, 5)));
   for (const endless of [null, { from: range.from }, { to: range.to }, { from: range.to, to: range.to }]) {
-    assert.equal(page.formerFilters(endless, 1e9), null);
+    assert.equal(page.formerFilters(endless, 1e9, "timestamp"), null);
   }
   assert.equal(page.rangeLabel({ last: "1h" }), "Last hour");
   assert.equal(page.rangeLabel({ last: "7d" }), "Last 7 days");
@@ -318,6 +359,18 @@ test("types", () => {
   is("struct{a: int, b: image?}?", "isNested");
 });
 
+test("the time of a row is `_timestamp` where users have a column `timestamp`", () => {
+  const check = (type, expected) => {
+    const shapes = page.shapesOf([{ name: "n", type: "int" }, ...(type ? [{ name: "timestamp", type }] : [])]);
+    const [[first, { isTime }]] = shapes;
+    assert.deepEqual([page.rowTimeOf(shapes), first, isTime], [expected, expected, true], type);
+    const own = type && expected === "_timestamp" ? ["timestamp"] : [];
+    assert.deepEqual(page.namesOf(shapes), [expected, "n", ...own], type);
+  };
+  for (const type of [null, "timestamp", "timestamp?", "null"]) check(type, "timestamp");
+  for (const type of ["string", "int?", "string | timestamp", "list<timestamp>"]) check(type, "_timestamp");
+});
+
 test("media, from this server only", () => {
   const cell = (more) => JSON.stringify({ _type: "image-file", path: "media/a b.png", ...more });
   const url = (more) => page.mediaOf(cell(more), "e/p/t")?.url;
@@ -475,6 +528,12 @@ test("a pick names source columns, so that each panel can apply it", () => {
   // Another table may lack what an expression is computed from.
   const other = page.overlayOf([time, even, x], { id: "q", table: "e/p/u", config: {} }, page.shapesOf([]));
   assert.deepEqual(other.filter.map(([column]) => column), ["timestamp", "timestamp"]);
+  // Each table has its own column of the rows' times; a column that is this in one of two tables is not carried.
+  const own = page.shapesOf([{ name: "timestamp", type: "string" }, { name: "x", type: "float" }]);
+  const there = page.overlayOf([time, x], { id: "q", table: "e/p/u", config: {} }, own);
+  assert.deepEqual(there.filter.map(([column]) => column), ["_timestamp", "_timestamp", "x", "x"]);
+  const noon = page.picksOf([["timestamp", "==", "noon"]], { ...origin, table: "e/p/u", cuts: {}, shapes: own });
+  assert.deepEqual(page.overlayOf(noon, { id: "q", table: "e/p/t", config: {} }, shapes).filter, []);
   // A panel's own expression of this name stays.
   const config2 = { expressions: { even: "other" } };
   assert.deepEqual(overlay({ id: "q", table: "e/p/t", config: config2 }).filter[2][0], "even (picked)");

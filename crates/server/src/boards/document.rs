@@ -80,7 +80,6 @@ struct Panel {
     table: Option<String>,
     kind: Kind,
     #[serde(default)]
-    #[expect(dead_code, reason = "deserializing it checks its form")]
     config: serde_json::Map<String, Value>,
     layout: Layout,
 }
@@ -93,6 +92,8 @@ enum Kind {
     Images,
     Stat,
     Text,
+    Drift,
+    Sql,
 }
 
 #[derive(Debug, Deserialize)]
@@ -180,8 +181,11 @@ impl Panel {
             Some(table) => {
                 table.parse::<TablePath>().map_err(|error| format!("{table:?}: {error}"))?;
             }
-            None if self.kind == Kind::Text => {}
+            None if matches!(self.kind, Kind::Text | Kind::Sql) => {}
             None => return Err("missing `table`".to_owned()),
+        }
+        if self.kind == Kind::Sql && !self.config.get("sql").is_some_and(Value::is_string) {
+            return Err("missing `sql` in `config`".to_owned());
         }
         let Layout { x, y, w, h } = self.layout;
         if [x, y, w, h].iter().any(|&it| it > MAX_PLACE) || w == 0 || h == 0 {
@@ -252,6 +256,14 @@ mod tests {
         check("/panels/0/table", Value::Null, Some("`table`"));
         check("/panels/0/kind", json!("video"), Some("video"));
         check("/panels/0/config", json!("x"), Some("map"));
+        check("/panels/0/kind", json!("drift"), None);
+        let sql = |config: Value| {
+            json!([{"id": "q", "kind": "sql", "config": config,
+                    "layout": {"x": 0, "y": 0, "w": 6, "h": 6}}])
+        };
+        check("/panels", sql(json!({"sql": "select 1", "show": "number"})), None);
+        check("/panels", sql(json!({})), Some("`sql`"));
+        check("/panels", sql(json!({"sql": 1})), Some("`sql`"));
         check("/panels/0/layout/w", json!(0), Some("layout"));
         check("/panels/0/layout/x", json!(-1), Some("-1"));
     }

@@ -7,9 +7,10 @@ mod html;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRef, Path, RawQuery, State};
+use axum::extract::{FromRef, FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use percent_encoding::percent_decode_str;
@@ -55,6 +56,25 @@ pub(crate) fn router(state: PageState) -> Router {
         .route("/style.css", get(style))
         .merge(runs_router())
         .with_state(state)
+}
+
+/// Lets only those who may write to an entity open pages; others are asked for a key.
+pub(crate) fn for_writers(core: Core, entity: String, pages: Router) -> Router {
+    pages.layer(from_fn_with_state((core, entity), only_writers))
+}
+
+async fn only_writers(
+    State((core, entity)): State<(Core, String)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let principal = Principal::from_request_parts(&mut parts, &core).await;
+    let Some(principal) = known(principal)? else { return Ok(ask_for_key(&parts.uri)) };
+    if !principal.may(Right::Write, &entity) {
+        return Ok(nothing(&format!("There is nothing at {}", parts.uri.path())));
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 /// The pages of runs and artifacts, which read the W&B protocol's API.

@@ -2,11 +2,12 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { api, type Column, type TableSummary } from "../api";
-import type { ViewerConfig } from "../live/perspective";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { toastError } from "../ui/toast";
 import { type Shape, shapesOf } from "../values";
+import { QueryFields } from "./sql-panel";
+import type { Query } from "./sql";
 import { newId, type PanelDocument, type PanelKind } from "./document";
 
 interface AddPanelProps {
@@ -21,6 +22,8 @@ const KINDS: { kind: PanelKind; label: string; about: string }[] = [
   { kind: "chart", label: "Chart", about: "counts or averages by a column" },
   { kind: "images", label: "Pictures", about: "a wall of the newest" },
   { kind: "stat", label: "Number", about: "one figure over all rows" },
+  { kind: "drift", label: "Drift", about: "a column now against earlier rows" },
+  { kind: "sql", label: "Query", about: "the result of SQL: rows, a chart or figures" },
   { kind: "text", label: "Text", about: "a note in Markdown" },
 ];
 
@@ -33,6 +36,7 @@ export function AddPanel({ entity, project, onAdd, onClose }: AddPanelProps) {
   const [columns, setColumns] = useState<Column[]>([]);
   const [column, setColumn] = useState("");
   const [aggregate, setAggregate] = useState("count");
+  const [query, setQuery] = useState<Query>({ sql: "", show: "table" });
 
   useEffect(() => {
     api.tables(entity, project).then((tables) => {
@@ -48,13 +52,15 @@ export function AddPanel({ entity, project, onAdd, onClose }: AddPanelProps) {
   const fits = (name: string) => fitsKind(kind, shapes.get(name));
   const choices = columns.filter(({ name }) => fits(name));
   const chosen = choices.some(({ name }) => name === column) ? column : (choices[0]?.name ?? "");
-  const isReady = kind === "text" || (table !== "" && (kind === "grid" || chosen !== ""));
+  const hasTable = kind !== "text" && kind !== "sql";
+  const isReady = (kind === "sql" && query.sql.trim() !== "") || kind === "text" || (hasTable && table !== "" && (kind === "grid" || chosen !== ""));
   const add = () => {
-    const config = configOf(kind, chosen, aggregate, columns);
+    const config = kind === "sql" ? { ...query } : configOf(kind, chosen, aggregate, columns);
     const title = titleOf(kind, table, chosen, aggregate);
-    const size = kind === "stat" ? { w: 3, h: 3 } : { w: 6, h: 8 };
+    const isSmall = kind === "stat" || (kind === "sql" && query.show === "number");
+    const size = isSmall ? { w: 3, h: 3 } : { w: 6, h: 8 };
     const panel: PanelDocument = { id: newId(), title, kind, config, layout: { x: 0, y: 0, ...size } };
-    if (kind !== "text") panel.table = table;
+    if (hasTable) panel.table = table;
     onAdd(panel);
   };
   return (
@@ -82,7 +88,8 @@ export function AddPanel({ entity, project, onAdd, onClose }: AddPanelProps) {
           </label>
         ))}
       </fieldset>
-      {kind !== "text" && (
+      {kind === "sql" && <QueryFields query={query} onChange={setQuery} />}
+      {hasTable && (
         <label class="field">
           <span>Table</span>
           <select value={table} onChange={(event) => setTable(event.currentTarget.value)}>
@@ -92,7 +99,7 @@ export function AddPanel({ entity, project, onAdd, onClose }: AddPanelProps) {
           </select>
         </label>
       )}
-      {kind !== "text" && kind !== "grid" && (
+      {hasTable && kind !== "grid" && (
         <label class="field">
           <span>Column</span>
           <select value={chosen} onChange={(event) => setColumn(event.currentTarget.value)}>
@@ -127,10 +134,12 @@ function configOf(
   column: string,
   aggregate: string,
   all: Column[],
-): ViewerConfig & { text?: string } {
+): PanelDocument["config"] {
   switch (kind) {
     case "text":
       return { text: "" };
+    case "drift":
+      return { columns: [column] };
     case "stat":
       return { columns: [column], aggregates: { [column]: aggregate } };
     case "images":
@@ -152,6 +161,10 @@ function titleOf(kind: PanelKind, table: string, column: string, aggregate: stri
   switch (kind) {
     case "text":
       return "Note";
+    case "sql":
+      return "Query";
+    case "drift":
+      return `Drift of ${column}`;
     case "stat":
       return `${aggregate} of ${column}`;
     case "images":

@@ -67,7 +67,8 @@ export function timeStep(span: number, width: number): number {
   return STEPS_MS.find((step) => span / step <= points) ?? (STEPS_MS.at(-1) as number);
 }
 
-export function cutOf(bucket: Bucket, extent: Extent, width: number): Cut {
+/** Cuts a column; values that are whole numbers are in buckets at least that wide. */
+export function cutOf(bucket: Bucket, extent: Extent, width: number, isWhole = false): Cut {
   if (bucket.kind === "time") return cutTime(bucket, extent, width);
   if (typeof extent.first === "bigint" || typeof extent.last === "bigint") {
     return cutAt(bucket, integerEdges(BigInt(extent.first), BigInt(extent.last)));
@@ -78,7 +79,7 @@ export function cutOf(bucket: Bucket, extent: Extent, width: number): Cut {
   const isFar = Math.max(Math.abs(first), Math.abs(last)) > 1e12 * Math.max(last - first, 1e-300);
   if (isLog) return cutAt(bucket, logEdges(first, last));
   if (isFar && last > first) return cutAt(bucket, linearEdges(first, last));
-  return cutLinear(bucket, first, last);
+  return cutLinear(bucket, first, last, isWhole);
 }
 
 function cutTime(bucket: Bucket, { first, last }: Extent, width: number): Cut {
@@ -109,8 +110,8 @@ function sizeOfTime(step: number): string {
   return step === unit ? one : `${step / unit} ${name}`;
 }
 
-function cutLinear(bucket: Bucket, first: number, last: number): Cut {
-  const step = niceStep((last - first) / (bucket.bars ?? BARS)) || 1;
+function cutLinear(bucket: Bucket, first: number, last: number, isWhole: boolean): Cut {
+  const step = Math.max(isWhole ? 1 : 0, niceStep((last - first) / (bucket.bars ?? BARS)) || 1);
   const value = finite(bucket.column);
   const digits = Math.max(0, Math.min(100, -Math.floor(Math.log10(step) + 1e-9)));
   return {
@@ -282,7 +283,7 @@ export function bucketed(
   const buckets: Buckets = {};
   const names = (config.group_by ?? []).map((column) => {
     const shape = shapes.get(column);
-    const isTime = column === "timestamp" || shape?.isTime === true;
+    const isTime = shape?.isTime === true;
     if (config.expressions?.[column] !== undefined || !(isTime || shape?.isFloat || shape?.isInteger)) return column;
     if (!isTime && !(countsToo ? isFine(config, shape) : shape?.isFloat)) return column;
     const name = `${column} from`;
@@ -312,9 +313,8 @@ export function modernized<T extends ViewerConfig & { buckets?: Buckets }>(confi
 }
 
 function bucketIn(expression: string | undefined): Bucket | null {
-  if (/^date_trunc\('(second|minute|hour|day)', "timestamp"\)$/.test(expression ?? "")) {
-    return { column: "timestamp", kind: "time" };
-  }
+  const time = /^date_trunc\('(?:second|minute|hour|day)', "(_?timestamp)"\)$/.exec(expression ?? "");
+  if (time) return { column: time[1] as string, kind: "time" };
   const floor = /^floor\(CAST\("((?:[^"]|"")+)" AS DOUBLE\) \/ [\d.e+-]+\) \* [\d.e+-]+$/;
   const found = floor.exec(expression ?? "");
   return found ? { column: (found[1] as string).replaceAll('""', '"'), kind: "number" } : null;

@@ -4,8 +4,9 @@ import type { ViewerConfig } from "../live/perspective";
 import type { Theme } from "../theme";
 import { type Buckets, modernized } from "./buckets";
 import type { EventSource } from "./events";
+import type { Show } from "./sql";
 
-export type PanelKind = "grid" | "chart" | "images" | "stat" | "text";
+export type PanelKind = "grid" | "chart" | "images" | "stat" | "text" | "drift" | "sql";
 
 /** A panel's place, in columns of a grid of twelve and rows of 40 pixels. */
 export interface Place {
@@ -20,7 +21,15 @@ export interface PanelDocument {
   title: string;
   table?: string;
   kind: PanelKind;
-  config: ViewerConfig & { text?: string; buckets?: Buckets };
+  config: ViewerConfig & {
+    text?: string;
+    buckets?: Buckets;
+    /** How many rows at the beginning of the table a distribution is compared with; else those of the former period. */
+    reference?: number;
+    /** The query of a panel, and how its result is shown. */
+    sql?: string;
+    show?: Show;
+  };
   layout: Place;
 }
 

@@ -8,7 +8,7 @@ import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { toastError } from "../ui/toast";
 import { clipped, NameOptions } from "../ui/names";
-import { type Shapes, visible } from "../values";
+import { rowTimeOf, type Shapes, visible } from "../values";
 import { type EventErrors, type EventSource, keyOf } from "./events";
 import { local } from "./range-dialog";
 import { shapesOfTable } from "./shapes";
@@ -70,7 +70,7 @@ function AddTable({ entity, project, onAdd }: Pick<EventsDialogProps, "entity" |
     setShapes(null);
     if (table) shapesOfTable(table).then(setShapes, toastError);
   }, [table]);
-  const names = shapes ? namesOf(shapes).filter((name) => name !== "timestamp" && !shapes.get(name)?.isMedia) : [];
+  const names = shapes ? namesOf(shapes).filter((name) => name !== rowTimeOf(shapes) && !shapes.get(name)?.isMedia) : [];
   return (
     <form
       class="add-event"

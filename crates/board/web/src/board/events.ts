@@ -3,7 +3,9 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { TimeEvent } from "../chart/events";
 import type { Connection } from "../live/connection";
-import type { Filter } from "../live/perspective";
+import type { Filter, View } from "../live/perspective";
+import { rowTimeOf, type Shapes } from "../values";
+import { shapesOfTable } from "./shapes";
 import { follow, readWindow, type Seen } from "./use-view";
 
 /** Where events come from: the rows of a table, each named by a column, or one instant with a text. */
@@ -26,31 +28,34 @@ export function keyOf(source: EventSource): string {
 export function useEvents(
   connection: Connection,
   sources: EventSource[],
-  range: Filter[],
+  range: (shapes: Shapes) => Filter[],
 ): { events: TimeEvent[]; errors: EventErrors } {
   const [found, setFound] = useState<Record<string, TimeEvent[]>>({});
   const [errors, setErrors] = useState<EventErrors>({});
-  const key = JSON.stringify([sources, range]);
+  const key = JSON.stringify([sources, range(new Map())]);
   useEffect(() => {
     const stops = sources.map((source) => {
       if (!("table" in source)) return () => undefined;
       const id = keyOf(source);
-      const columns = ["timestamp", ...(source.label === null || source.label === "timestamp" ? [] : [source.label])];
-      const { stop } = follow(
-        connection,
-        source.table,
-        { columns, filter: range },
-        (view) => readWindow(view, { last: MOST_EVENTS }),
-        {
-          onRead: (seen) => {
-            setFound((now) => ({ ...now, [id]: eventsIn(seen, source.table, source.label) }));
-            setErrors(({ [id]: _over, ...rest }) => rest);
-          },
-          onError: (error) => setErrors((now) => ({ ...now, [id]: error })),
-        },
-        READ_MS,
-      );
-      return stop;
+      const onError = (error: string) => setErrors((now) => ({ ...now, [id]: error }));
+      let stop = () => undefined as void;
+      let isOver = false;
+      const start = (shapes: Shapes) => {
+        if (isOver) return;
+        const time = rowTimeOf(shapes);
+        const columns = [...new Set([time, source.label ?? time])];
+        const onRead = (seen: Seen) => {
+          setFound((now) => ({ ...now, [id]: eventsIn(seen, source.table, time, source.label) }));
+          setErrors(({ [id]: _over, ...rest }) => rest);
+        };
+        const read = (view: View) => readWindow(view, { last: MOST_EVENTS });
+        ({ stop } = follow(connection, source.table, { columns, filter: range(shapes) }, read, { onRead, onError }, READ_MS));
+      };
+      shapesOfTable(source.table).then(start, (error: Error) => onError(error.message));
+      return () => {
+        isOver = true;
+        stop();
+      };
     });
     return () => {
       for (const stop of stops) stop();
@@ -69,11 +74,11 @@ function typed({ at, text }: { at: string; text: string }): TimeEvent[] {
 }
 
 /** Reads the events of a table's rows; one without a label has the table's name. */
-export function eventsIn({ columns }: Pick<Seen, "columns">, table: string, label: string | null): TimeEvent[] {
+export function eventsIn({ columns }: Pick<Seen, "columns">, table: string, time: string, label: string | null): TimeEvent[] {
   const labels = label === null ? [] : (columns[label] ?? []);
-  return (columns["timestamp"] ?? []).flatMap((cell, i) => {
+  return (columns[time] ?? []).flatMap((cell, i) => {
     const at = typeof cell === "number" ? cell : Date.parse(String(cell));
-    const value = label === "timestamp" ? null : (labels[i] ?? null);
+    const value = label === time ? null : (labels[i] ?? null);
     const text = value === null || value === "" ? (table.split("/").at(-1) ?? table) : typeof value === "string" ? value : JSON.stringify(value);
     return Number.isFinite(at) ? [{ at, text }] : [];
   });

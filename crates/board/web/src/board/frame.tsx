@@ -4,23 +4,30 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { panelLink } from "../api";
 import type { Connection } from "../live/connection";
 import type { RowAt } from "../grid/walk";
-import { type Overlay, overlaid } from "../live/overlay";
+import { NO_OVERLAY, type Overlay, overlaid } from "../live/overlay";
 import type { LiveViewer } from "../live/viewer";
 import { Button } from "../ui/button";
 import { Ask, Dialog } from "../ui/dialog";
+import { plural } from "../values";
 import { ExportMenu } from "../ui/export";
 import { Icon } from "../ui/icon";
 import { Menu, type MenuItem } from "../ui/menu";
 import type { PanelDocument, Place, Range } from "./document";
 import { COLUMNS, GAP_PX, ROW_PX } from "./layout";
+import { FIRST_ROWS } from "./drift-panel";
 import { PanelBody } from "./panels";
 import type { Pick } from "./picks";
+import { QueryDialog } from "./sql-panel";
 
 interface BoardPanelProps {
   panel: PanelDocument;
   connection: Connection;
-  overlay: Overlay;
+  /** The entity and the project of the board. */
+  home: [string, string];
+  /** Null until it is known. */
+  overlay: Overlay | null;
   former: Overlay | null;
+  timeless: Overlay | null;
   range: Range | null;
   span: [number, number | null] | null;
   hasPicks: boolean;
@@ -50,7 +57,7 @@ export function BoardPanel(props: BoardPanelProps) {
   const { panel, isEditing, onPlace, onChange } = props;
   const root = useRef<HTMLElement>(null);
   const viewer = useRef<LiveViewer | null>(null);
-  const [asked, setAsked] = useState<"title" | "text" | null>(null);
+  const [asked, setAsked] = useState<"title" | "text" | "query" | null>(null);
   const [isLarge, setLarge] = useState(false);
   const [isAdvanced, setAdvanced] = useState(false);
   const [draft, setDraft] = useState<Place | null>(null);
@@ -107,12 +114,12 @@ export function BoardPanel(props: BoardPanelProps) {
   };
 
   /** Returns the configuration on the screen. */
-  const shown = () => overlaid(viewer.current?.save() ?? panel.config, props.overlay);
+  const shown = () => overlaid(viewer.current?.save() ?? panel.config, props.overlay ?? NO_OVERLAY);
 
   const ofWriter = (items: MenuItem[]) => (props.writes ? items : []);
   const items: MenuItem[] = [
     ...ofWriter([{ label: "Title…", icon: "edit", onSelect: () => setAsked("title") }]),
-    ...menuOfKind(panel, props.writes, () => setAsked("text"), () => void configure()),
+    ...menuOfKind(panel, props.writes, onChange, setAsked, () => void configure()),
     { label: isLarge ? "Shrink" : "Expand", icon: "external", onSelect: () => void resize(!isLarge) },
     ...ofWriter([
       { label: "Copy", icon: "copy", onSelect: props.onCopy },
@@ -151,27 +158,31 @@ export function BoardPanel(props: BoardPanelProps) {
         <Menu icon="more" label={`Menu of ${panel.title}`} bare items={items} />
       </header>
       <div class="board-panel-body">
-        <PanelBody
-          panel={panel}
-          connection={props.connection}
-          overlay={props.overlay}
-          former={props.former}
-          range={props.range}
-          span={props.span}
-          hasPicks={props.hasPicks}
-          isLarge={isLarge}
-          isAdvanced={isAdvanced}
-          onChange={(config) => onChange((it) => ({ ...it, config }))}
-          onRow={props.onRow}
-          onPick={props.onPick}
-          onClearPicks={props.onClearPicks}
-          onZoom={props.onZoom}
-          onNote={setNote}
-          onViewer={(it) => {
-            viewer.current = it;
-            if (isAdvanced) void it?.toggleSettings(true);
-          }}
-        />
+        {props.overlay && props.timeless && (
+          <PanelBody
+            panel={panel}
+            connection={props.connection}
+            home={props.home}
+            overlay={props.overlay}
+            former={props.former}
+            timeless={props.timeless}
+            range={props.range}
+            span={props.span}
+            hasPicks={props.hasPicks}
+            isLarge={isLarge}
+            isAdvanced={isAdvanced}
+            onChange={(config) => onChange((it) => ({ ...it, config }))}
+            onRow={props.onRow}
+            onPick={props.onPick}
+            onClearPicks={props.onClearPicks}
+            onZoom={props.onZoom}
+            onNote={setNote}
+            onViewer={(it) => {
+              viewer.current = it;
+              if (isAdvanced) void it?.toggleSettings(true);
+            }}
+          />
+        )}
       </div>
       {isEditing && !isLarge && (
         <div class="size-handle" onPointerDown={(event) => drag(event, true)} aria-hidden="true" />
@@ -184,6 +195,16 @@ export function BoardPanel(props: BoardPanelProps) {
           action="Set it"
           onDone={(title) => {
             onChange((it) => ({ ...it, title }));
+            setAsked(null);
+          }}
+          onClose={() => setAsked(null)}
+        />
+      )}
+      {asked === "query" && (
+        <QueryDialog
+          query={{ sql: panel.config.sql ?? "", show: panel.config.show ?? "table" }}
+          onDone={(query) => {
+            onChange((it) => ({ ...it, config: { ...it.config, ...query } }));
             setAsked(null);
           }}
           onClose={() => setAsked(null)}
@@ -216,12 +237,23 @@ function shifted(place: Place, dx: number, dy: number, isSize: boolean): Place {
 function menuOfKind(
   panel: PanelDocument,
   writes: boolean,
-  onText: () => void,
+  onChange: BoardPanelProps["onChange"],
+  onAsk: (asked: "text" | "query") => void,
   onConfigure: () => void,
 ): MenuItem[] {
   const items: MenuItem[] = [];
   if (panel.kind === "text" && writes) {
-    items.push({ label: "Edit text…", icon: "edit", onSelect: onText });
+    items.push({ label: "Edit text…", icon: "edit", onSelect: () => onAsk("text") });
+  }
+  if (panel.kind === "sql" && writes) {
+    items.push({ label: "Query…", icon: "edit", onSelect: () => onAsk("query") });
+  }
+  if (panel.kind === "drift" && writes) {
+    const { reference, ...config } = panel.config;
+    const first = { label: `Compare with the first ${plural(FIRST_ROWS, "row")}`, config: { ...config, reference: FIRST_ROWS } };
+    const former = { label: "Compare with the former period", config };
+    const { label, config: changed } = reference === undefined ? first : former;
+    items.push({ label, icon: "undo", onSelect: () => onChange((it) => ({ ...it, config: changed })) });
   }
   if (panel.kind === "grid" || panel.kind === "chart") {
     items.push({

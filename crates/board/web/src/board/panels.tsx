@@ -19,7 +19,9 @@ import { chartKind } from "../chart/kinds";
 import { withCuts, withoutCuts } from "./buckets";
 import { ChartPanel } from "./chart-panel";
 import { NoRows } from "./cover";
+import { DriftPanel } from "./drift-panel";
 import { ImagesPanel } from "./images-panel";
+import { SqlPanel } from "./sql-panel";
 import { StatPanel } from "./stat-panel";
 import type { PanelDocument, Range } from "./document";
 import { type Pick, picksOf } from "./picks";
@@ -29,10 +31,14 @@ import { type Cuts, useCuts } from "./use-cuts";
 export interface PanelBodyProps {
   panel: PanelDocument;
   connection: Connection;
+  /** The entity and the project of the board. */
+  home: [string, string];
   /** What the board lays over the panel's own filters. */
   overlay: Overlay;
   /** The same for the period before the range; null if there is none. */
   former: Overlay | null;
+  /** The same without a range. */
+  timeless: Overlay;
   range: Range | null;
   hasPicks: boolean;
   /** The span that the range shows, in milliseconds; the end is null if it is now. */
@@ -57,11 +63,14 @@ export interface PanelBodyProps {
 export function PanelBody(props: PanelBodyProps) {
   const { panel } = props;
   if (panel.kind === "text") return <TextPanel text={panel.config.text ?? ""} title={panel.title} />;
+  if (panel.kind === "sql") return <SqlPanel {...props} />;
   if (!panel.table) return <p class="panel-note">This panel names no table.</p>;
   if (panel.kind === "chart" && !props.isAdvanced && chartKind(panel.config)) {
     return <ChartPanel {...props} table={panel.table} />;
   }
   switch (panel.kind) {
+    case "drift":
+      return <DriftPanel {...props} table={panel.table} />;
     case "stat":
       return <StatPanel {...props} table={panel.table} />;
     case "images":

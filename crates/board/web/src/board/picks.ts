@@ -2,7 +2,7 @@
 
 import type { Overlay } from "../live/overlay";
 import type { Filter, ViewConfig } from "../live/perspective";
-import { formatFloat, type Shapes, SYSTEM_COLUMNS, visible } from "../values";
+import { formatFloat, rowTimeOf, type Shapes, SYSTEM_COLUMNS, visible } from "../values";
 import type { Cut } from "./buckets";
 
 /** One condition of a pick. It names source columns, so that any panel can apply it. */
@@ -10,6 +10,8 @@ export interface Pick {
   /** The panel in which it was made; that panel does not apply it. */
   panel: string;
   table: string;
+  /** The column with the times of the table's rows: other tables apply conditions on it to theirs. */
+  time: string;
   /** The group of the chart that it comes from. */
   group: string;
   /** The text of its chip. */
@@ -31,7 +33,7 @@ export function picksOf(filters: Filter[], origin: Origin): Pick[] {
   return filters.flatMap(([group, op, key]) => {
     if (op !== "==" || key === null || key === undefined) return [];
     const { panel, table } = origin;
-    const base = { panel, table, group, expressions: {} };
+    const base = { panel, table, time: rowTimeOf(origin.shapes), group, expressions: {} };
     const cut = origin.cuts[group];
     if (cut) {
       const filter = bucketFilter(cut, key);
@@ -58,7 +60,7 @@ export function bucketFilter(cut: Cut, key: unknown): Filter[] | null {
 /** Charts know numbers in single precision, so a fraction or a large number is a small range. */
 function ofValue(column: string, key: unknown, shapes: Shapes): Filter[] {
   const isExact = typeof key !== "number" || (Number.isInteger(key) && Math.abs(key) < 2 ** 24);
-  if (isExact || shapes.get(column)?.isTime || column === "timestamp") return [[column, "==", key]];
+  if (isExact || shapes.get(column)?.isTime) return [[column, "==", key]];
   const error = Math.abs(key) * 2 ** -23;
   return [
     [column, ">=", key - error],
@@ -115,7 +117,8 @@ export function overlayOf(
   for (const pick of picks) {
     if (pick.panel === panel.id) continue;
     if (pick.table !== panel.table && !fitsTable(pick, shapes)) continue;
-    for (const [column, ...rest] of pick.filter) {
+    for (const [source, ...rest] of pick.filter) {
+      const column = source === pick.time && shapes ? rowTimeOf(shapes) : source;
       const expression = pick.expressions[column];
       const name = expression === undefined ? column : nameFor(column, expression, panel.config);
       if (expression !== undefined) overlay.expressions[name] = expression;
@@ -125,9 +128,13 @@ export function overlayOf(
   return overlay;
 }
 
-/** Computed columns are not carried to other tables, which may lack what they are computed from. */
+/**
+ * Computed columns are not carried to other tables, which may lack what they are computed from; nor are conditions
+ * on a column that is the rows' time in one of the two tables alone.
+ */
 function fitsTable(pick: Pick, shapes: Shapes | undefined): boolean {
-  const has = (name: string) => name === "timestamp" || SYSTEM_COLUMNS.has(name) || shapes?.has(name);
+  const isTime = (name: string) => shapes !== undefined && name === rowTimeOf(shapes);
+  const has = (name: string) => name === pick.time || SYSTEM_COLUMNS.has(name) || (shapes?.has(name) && !isTime(name));
   return Object.keys(pick.expressions).length === 0 && pick.filter.every(([column]) => has(column));
 }
 

@@ -34,24 +34,25 @@ export function stepOf(length: number): number {
   return Math.min(60_000, Math.max(2_000, length / 60));
 }
 
-export function rangeFilters(range: Range | null, now: number): Filter[] {
+/** Returns the conditions of a range on the column with the rows' times. */
+export function rangeFilters(range: Range | null, now: number, time: string): Filter[] {
   const filters: Filter[] = [];
   const length = range?.last ? lengthOf(range.last) : null;
-  if (length) filters.push(["timestamp", ">=", now - length]);
-  if (range?.from) filters.push(["timestamp", ">=", Date.parse(range.from)]);
-  if (range?.to) filters.push(["timestamp", "<=", Date.parse(range.to)]);
+  if (length) filters.push([time, ">=", now - length]);
+  if (range?.from) filters.push([time, ">=", Date.parse(range.from)]);
+  if (range?.to) filters.push([time, "<=", Date.parse(range.to)]);
   return filters;
 }
 
 /** Returns the filters of the period of the same length before a range; null if the range has no length. */
-export function formerFilters(range: Range | null, now: number): Filter[] | null {
+export function formerFilters(range: Range | null, now: number, time: string): Filter[] | null {
   const span = rangeSpan(range, now);
   if (!span) return null;
   const [from, to] = [span[0], span[1] ?? (range?.last ? now : null)];
   if (to === null || !(to > from)) return null;
   return [
-    ["timestamp", ">=", from - (to - from)],
-    ["timestamp", "<", from],
+    [time, ">=", from - (to - from)],
+    [time, "<", from],
   ];
 }
 

@@ -6,7 +6,7 @@ import { LiveChart } from "../chart/live-chart";
 import { overlaid } from "../live/overlay";
 import type { ViewConfig } from "../live/perspective";
 import { shortWithUnit } from "../unit";
-import type { Shapes } from "../values";
+import { rowTimeOf, type Shapes } from "../values";
 import { Change, useFormer } from "./change";
 import type { PanelBodyProps } from "./panels";
 import { shapesOfTable } from "./shapes";
@@ -32,14 +32,15 @@ export function StatPanel(props: PanelBodyProps & { table: string }) {
   const [shapes, setShapes] = useState<Shapes | null>(null);
   useEffect(() => void shapesOfTable(table).then(setShapes, () => undefined), [table]);
   if (error) return <p class="panel-note error">{error}</p>;
+  const time = rowTimeOf(shapes ?? new Map());
   const course = {
     ...own,
     plugin: "Y Line",
     columns: shown.slice(0, 1),
     group_by: [TIME],
     group_rollup_mode: "flat",
-    expressions: { ...expressions, [TIME]: '"timestamp"' },
-    buckets: { [TIME]: { column: "timestamp", kind: "time" as const } },
+    expressions: { ...expressions, [TIME]: `"${time}"` },
+    buckets: { [TIME]: { column: time, kind: "time" as const } },
   };
   const [first] = shown;
   const hasCourse = shapes !== null && typeof seen?.columns[first ?? ""]?.[0] === "number";

@@ -2,7 +2,7 @@
 
 import type { ViewerConfig } from "../live/perspective";
 import { namesOf } from "../grid/defaults";
-import { type Shapes, SYSTEM_COLUMNS } from "../values";
+import { rowTimeOf, type Shapes, SYSTEM_COLUMNS } from "../values";
 import type { Buckets } from "./buckets";
 import { COLUMNS } from "./layout";
 import { type BoardDocument, emptyBoard, type PanelDocument, type PanelKind } from "./document";
@@ -80,7 +80,7 @@ class Panels {
 
   /** A name that no column of the table has. */
   unused(name: string): string {
-    return this.shapes.has(name) || SYSTEM_COLUMNS.has(name) || name === "timestamp" ? this.unused(`${name} `) : name;
+    return this.shapes.has(name) || SYSTEM_COLUMNS.has(name) ? this.unused(`${name} `) : name;
   }
 
   add(kind: PanelKind, title: string, [w, h]: [number, number], config: Config): void {
@@ -117,6 +117,7 @@ class Panels {
 
   over(title: string, plugin: string, columns: [string, string][], more: Config = {}): void {
     const time = this.unused("time");
+    const column = rowTimeOf(this.shapes);
     this.add("chart", title, [6, 7], {
       ...more,
       plugin,
@@ -124,8 +125,8 @@ class Panels {
       aggregates: Object.fromEntries(columns),
       group_by: [time],
       group_rollup_mode: "flat",
-      expressions: { ...more.expressions, [time]: '"timestamp"' },
-      buckets: { [time]: { column: "timestamp", kind: "time" } },
+      expressions: { ...more.expressions, [time]: quoted(column) },
+      buckets: { [time]: { column, kind: "time" } },
     });
   }
 
@@ -181,7 +182,8 @@ class Panels {
   }
 
   names(): string[] {
-    return [...this.shapes.keys()].filter((name) => !SYSTEM_COLUMNS.has(name));
+    const time = rowTimeOf(this.shapes);
+    return [...this.shapes.keys()].filter((name) => !SYSTEM_COLUMNS.has(name) && name !== time);
   }
 }
 

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Connection } from "../live/connection";
 import { type Overlay, overlaid } from "../live/overlay";
 import type { ViewerConfig } from "../live/perspective";
-import type { Shapes } from "../values";
+import { rowTimeOf, type Shapes } from "../values";
 import { type Buckets, type Cut, cutOf, type Extent, extentView, readExtent, simplified } from "./buckets";
 import { follow } from "./use-view";
 
@@ -39,16 +39,19 @@ export function useCuts(
   const key = JSON.stringify([table, buckets, config.filter, config.expressions, overlay]);
   useEffect(() => {
     if (!shapes) return;
-    const stops = Object.entries(buckets).map(([name, bucket]) => {
+    const stops = Object.entries(buckets).map(([name, kept]) => {
+      // A board may be older than the table's own column `timestamp`, which need not hold times.
+      const isTime = kept.kind !== "time" || shapes.get(kept.column)?.isTime !== false;
+      const bucket = isTime ? kept : { ...kept, column: rowTimeOf(shapes) };
       const shape = shapes.get(bucket.column);
       // Doubles go as numbers; integers that some double does not hold go as their digits.
       const isBig = bucket.kind === "number" && shape?.isInteger === true;
       const rows = { filter: config.filter ?? [], expressions: config.expressions ?? {} };
       const view = extentView(bucket, isBig, overlaid(rows, overlay));
       // The axis of a range is as long as the range, however close together its rows are.
-      const least = span && bucket.kind === "time" && bucket.column === "timestamp" ? lengthOfSpan(span) : 0;
+      const least = span && bucket.kind === "time" && bucket.column === rowTimeOf(shapes) ? lengthOfSpan(span) : 0;
       const set = (extent: Extent | null) => {
-        const cut = cutOf(bucket, atLeast(simplified(extent ?? NO_ROWS), least), width());
+        const cut = cutOf(bucket, atLeast(simplified(extent ?? NO_ROWS), least), width(), shape?.isInteger === true);
         if (latest.current[name]?.expression === cut.expression) return;
         latest.current = { ...latest.current, [name]: cut };
         setCuts(latest.current);

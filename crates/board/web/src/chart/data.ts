@@ -33,6 +33,8 @@ export interface ChartData {
   rows: number;
   /** One of how many points is drawn. */
   every: number;
+  /** Whether the bars of the series are drawn over each other, to compare them; else they are stacked. */
+  isLaidOver?: boolean;
   /** Set if the lines are curves over a continuous axis: they go on where a series has no value. */
   curves?: CurveStyle;
 }
@@ -145,7 +147,7 @@ export function keyText(key: unknown, cut: Cut | undefined, isTime: boolean): st
 /** Writes a mark's groups: a bucket with both its edges. */
 export function groupText(key: unknown, name: string, { cuts, shapes }: Groups): string {
   const cut = cuts[name];
-  const isTime = shapes.get(name)?.isTime === true || name === "timestamp";
+  const isTime = shapes.get(name)?.isTime === true;
   const edges = cut && key !== null ? cut.edges(key) : null;
   if (!cut || !edges) return `${visible(cut?.bucket.column ?? name)} ${keyText(key, cut, isTime)}`;
   const { from, to } = edges;

@@ -73,7 +73,7 @@ export function figureOf(
   const split = config.split_by?.[0] ?? null;
   const cut = timeCut(groups);
   const [name = ""] = groups.names;
-  const isOwnTime = groups.names.length === 1 && (name === "timestamp" || groups.shapes.get(name)?.isTime === true);
+  const isOwnTime = groups.names.length === 1 && groups.shapes.get(name)?.isTime === true;
   const isTime = kind !== "heat" && kind !== "scatter" && (cut !== null || isOwnTime) && kind !== "rows";
   const isContinuous = isTime || raw.curves !== undefined;
   const data = isContinuous || kind === "heat" ? raw : kind === "rows" ? cutTo(raw, Math.max(3, Math.floor((height - 30) / BAR_PX))) : filled(raw, groups, kind === "bars" ? 0 : null);
@@ -105,7 +105,7 @@ export function figureOf(
 function labelOf(key: unknown[], { names, cuts, shapes }: Groups): string {
   const parts = key.map((part, i) => {
     const name = names[i] ?? "";
-    return keyText(part, cuts[name], cuts[name]?.bucket.kind === "time" || name === "timestamp" || shapes.get(name)?.isTime === true);
+    return keyText(part, cuts[name], cuts[name]?.bucket.kind === "time" || shapes.get(name)?.isTime === true);
   });
   return parts.join(" / ");
 }

@@ -88,7 +88,8 @@ export function placeOf(figure: Figure, { index, column }: Mark): [number, numbe
   if (kind === "heat") return [column ?? 0, index];
   if (kind === "scatter") return [data.series[0]?.values[index] ?? 0, data.series[1]?.values[index] ?? 0];
   const values = data.series.map((it) => it.values[index]).filter((it) => typeof it === "number");
-  const top = kind === "bars" || kind === "rows" || kind === "areas" ? values.reduce((a, b) => a + b, 0) : Math.max(...values, 0);
+  const isStacked = kind === "bars" || kind === "rows" || kind === "areas";
+  const top = isStacked && !data.isLaidOver ? values.reduce((a, b) => a + b, 0) : Math.max(...values, 0);
   return kind === "rows" ? [top, index] : [span ? middle(figure, index) : index, top];
 }
 

@@ -133,13 +133,15 @@ function marks(figure: Figure, series: Series, i: number, colours: Colours, { wi
   const point = (value: number | null, at: number) => (span ? [middle(figure, at), value] : value);
   const base = { id: `${i}`, name: series.name, itemStyle: { color: colour }, silent: true };
   if (kind === "bars" || kind === "rows") {
-    const isStacked = data.series.length > 1;
+    const isStacked = data.series.length > 1 && !data.isLaidOver;
     const room = span && step ? (width - (isBare ? 0 : 60)) / ((span[1] - span[0]) / step) : null;
     return {
       ...base,
       type: "bar",
-      data: series.values.map(point),
+      // The outline of no rows would be a line.
+      data: series.values.map((value, at) => point(data.isLaidOver && value === 0 ? null : value, at)),
       ...(isStacked && { stack: "all" }),
+      ...(data.isLaidOver && { barGap: "-100%", itemStyle: laidOver(colour, i) }),
       ...(room !== null && { barWidth: Math.max(1, Math.min(60, room * 0.86)) }),
       barMaxWidth: kind === "rows" ? 24 : 60,
       barCategoryGap: "18%",
@@ -164,6 +166,11 @@ function marks(figure: Figure, series: Series, i: number, colours: Colours, { wi
     },
     ...(kind === "areas" && { stack: "all", areaStyle: { opacity: 0.25, color: colour } }),
   };
+}
+
+/** The first of several bars at one place is filled, the others are outlines. */
+function laidOver(colour: string, i: number) {
+  return i === 0 ? { color: colour, opacity: 0.55 } : { color: "transparent", borderColor: colour, borderWidth: 1.5 };
 }
 
 function meanLine(figure: Figure, colours: Colours) {

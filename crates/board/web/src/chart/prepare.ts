@@ -3,7 +3,7 @@
 import type { ViewerConfig } from "../live/perspective";
 import { rolesOf } from "../board/roles";
 import { unitOf } from "../unit";
-import type { Shapes } from "../values";
+import { rowTimeOf, type Shapes } from "../values";
 import { chartKind } from "./kinds";
 
 /** How many columns a chart of a table shows at first. */
@@ -28,8 +28,8 @@ export function prepared(plugin: string, config: ViewerConfig, shapes: Shapes): 
   const isGrouped = chartKind({ plugin, group_by: ["any"], columns: ["any"] }) !== null;
   if (!isGrouped || (config.group_by ?? []).length > 0) return { plugin };
   const measures = plugin === "Y Bar" || plugin === "X Bar" ? [] : alike(shown.filter(isNumber), shapes).slice(0, FEW);
-  if (measures.length > 0) return { plugin, group_by: ["timestamp"], sort: [], columns: measures, aggregates: {} };
+  if (measures.length > 0) return { plugin, group_by: [rowTimeOf(shapes)], sort: [], columns: measures, aggregates: {} };
   const rows = shapes.has("rows") ? "streamtable rows" : "rows";
   const expressions = { ...config.expressions, [rows]: "1" };
-  return { plugin, group_by: ["timestamp"], sort: [], columns: [rows], aggregates: { [rows]: "count" }, expressions };
+  return { plugin, group_by: [rowTimeOf(shapes)], sort: [], columns: [rows], aggregates: { [rows]: "count" }, expressions };
 }

@@ -3,7 +3,7 @@
 import type { Connection } from "../live/connection";
 import type { Overlay } from "../live/overlay";
 import type { Filter } from "../live/perspective";
-import type { Shapes } from "../values";
+import { rowTimeOf, type Shapes } from "../values";
 import { LiveChart } from "./live-chart";
 
 interface TimeStripProps {
@@ -24,14 +24,15 @@ const ROWS = "rows";
 
 export function TimeStrip({ filter, expressions, shapes, ...props }: TimeStripProps) {
   const rows = shapes.has(ROWS) ? "streamtable rows" : ROWS;
+  const time = rowTimeOf(shapes);
   const config = {
     plugin: "Y Bar",
     columns: [rows],
     group_by: [TIME],
     aggregates: { [rows]: "count" },
-    expressions: { ...expressions, [rows]: "1", [TIME]: '"timestamp"' },
+    expressions: { ...expressions, [rows]: "1", [TIME]: `"${time}"` },
     filter,
-    buckets: { [TIME]: { column: "timestamp", kind: "time" as const } },
+    buckets: { [TIME]: { column: time, kind: "time" as const } },
   };
   return (
     <div class="time-strip">

@@ -1,6 +1,7 @@
 import type { EChartsType } from "echarts/core";
 import { type RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { onPrint } from "../print";
 import { onTheme } from "../theme";
 import { type Colours, readColours } from "./colours";
 import type { Figure } from "./figure";
@@ -43,15 +44,17 @@ export function useDrawing(host: RefObject<HTMLElement | null>, figure: Figure |
       chart.current = init(element, null, { renderer: "canvas" });
       draw();
     });
-    const sized = new ResizeObserver(() => {
+    const sized = new ResizeObserver(() => resize());
+    if (element) sized.observe(element);
+    // The library draws at once, as the browser's own command to print needs it.
+    const resize = () => {
       chart.current?.resize();
       draw();
-    });
-    if (element) sized.observe(element);
-    const stop = onTheme(draw);
+    };
+    const stops = [onTheme(draw), onPrint(resize)];
     return () => {
       isGone = true;
-      stop();
+      for (const stop of stops) stop();
       sized.disconnect();
       chart.current?.dispose();
       chart.current = null;

@@ -1,7 +1,7 @@
 // The view of a table before the user changes it.
 
 import type { ViewerConfig } from "../live/perspective";
-import { FLOAT_FORMAT, type Shapes, SYSTEM_COLUMNS } from "../values";
+import { FLOAT_FORMAT, rowTimeOf, type Shapes, SYSTEM_COLUMNS } from "../values";
 
 export type RowSize = "small" | "medium" | "large";
 
@@ -63,7 +63,7 @@ export function grown(config: ViewerConfig, before: Shapes, now: Shapes): Viewer
 
 /** Returns the names of a table's columns in the order of its views: the arrival time, then its own. */
 export function namesOf(shapes: Shapes): string[] {
-  return [...new Set(["timestamp", ...shapes.keys()])];
+  return [...new Set([rowTimeOf(shapes), ...shapes.keys()])];
 }
 
 /** The format that earlier versions wrote into boards and links; it rounded digits before the point. */
@@ -87,7 +87,7 @@ export function formats(names: string[], shapes: Shapes): ViewerConfig {
     const shape = shapes.get(name);
     if (name === "_line" || name === "_pos" || shape?.isInteger) columns_config[name] = INTEGER;
     else if (shape?.isFloat) columns_config[name] = FLOAT;
-    else if (name === "timestamp" || shape?.isTime) columns_config[name] = TIME;
+    else if (shape?.isTime) columns_config[name] = TIME;
     else if (shape?.isMedia) columns_config[name] = MEDIA;
     else if (shape?.isNested) columns_config[name] = LONG;
   }

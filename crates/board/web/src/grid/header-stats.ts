@@ -115,8 +115,8 @@ export class HeaderStats {
     menu.addEventListener("click", () => this.events.onMenu(column, menu.getBoundingClientRect()));
     const type = document.createElement("span");
     type.className = "st-type";
-    const isOwn = this.events.shapes().has(column) || column === "timestamp" || SYSTEM_COLUMNS.has(column);
-    type.textContent = isOwn ? typeName(column, shapeIn(this.events.shapes(), column)) : "computed";
+    const isOwn = this.events.shapes().has(column) || SYSTEM_COLUMNS.has(column);
+    type.textContent = isOwn ? typeName(shapeIn(this.events.shapes(), column)) : "computed";
     const stats = document.createElement("div");
     stats.className = "st-stats";
     part.append(type, menu, stats);
@@ -198,8 +198,8 @@ function emptyText({ empty, rows }: ColumnStats): string {
 }
 
 /** Names the type of a column in a word. */
-export function typeName(column: string, shape: Shape): string {
-  if (column === "timestamp" || shape.isTime) return "time";
+export function typeName(shape: Shape): string {
+  if (shape.isTime) return "time";
   if (shape.isMedia) return "media";
   if (shape.isNested) return "nested";
   if (shape.isUnion && !shape.isInteger && !shape.isFloat) return "mixed";

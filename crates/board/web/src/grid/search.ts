@@ -1,7 +1,7 @@
 // The search over all columns of a table: a filter on their joined texts.
 
 import type { Filter, ViewerConfig } from "../live/perspective";
-import type { Shapes } from "../values";
+import { rowTimeOf, type Shape, type Shapes } from "../values";
 
 /** The name of the computed column that a search looks into. */
 export const SEARCH = "streamtable search";
@@ -23,7 +23,9 @@ export function searched(config: ViewerConfig, text: string, shapes: Shapes): Vi
 
 /** Joins the columns whose values are shown as text; files and nested values are not searched. */
 function textOf(shapes: Shapes): string {
-  const names = [...shapes].filter(([, shape]) => !shape.isMedia && !shape.isNested && !shape.isUnion).map(([name]) => name);
+  const isText = ([name, shape]: [string, Shape]) =>
+    !shape.isMedia && !shape.isNested && !shape.isUnion && name !== rowTimeOf(shapes);
+  const names = [...shapes].filter(isText).map(([name]) => name);
   const texts = names.map((name) => `CAST("${name.replaceAll('"', '""')}" AS VARCHAR)`);
   return texts.length === 0 ? "''" : `concat_ws(' ', ${texts.join(", ")})`;
 }

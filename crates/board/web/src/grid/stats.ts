@@ -53,7 +53,7 @@ export function sampleOf(rows: ViewConfig, total: number, position: string): Vie
 export async function statsOf(table: Table, column: string, shapes: Shapes, rows: ViewConfig): Promise<ColumnStats | null> {
   const shape = shapeIn(shapes, column);
   if (shape.isMedia || shape.isNested) return null;
-  const isTime = column === "timestamp" || shape.isTime;
+  const { isTime } = shape;
   if (!isTime && !shape.isFloat) {
     const top = await topOf(table, column, rows);
     if (!shape.isInteger || (top.distinct ?? 0) <= MOST_CODES) return top;

@@ -60,6 +60,10 @@ export class Connection {
     return listen(this.#schemas, listener);
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   /** Pauses or resumes updates. */
   pause(isPaused: boolean): void {
     this.#isPaused = isPaused;

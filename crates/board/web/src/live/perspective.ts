@@ -75,6 +75,7 @@ export interface Viewer extends HTMLElement {
   getPlugin(name?: string): HTMLElement;
   toggleConfig(force?: boolean): Promise<void>;
   restyleElement(): Promise<void>;
+  setAutoPause(isAutomatic: boolean): Promise<void>;
   delete(): Promise<void>;
   flush(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // A Perspective viewer of one table that survives lost connections.
 
 import { dressViewer } from "../shadow";
+import { isPrinting, onPrint } from "../print";
 import { viewerTheme } from "../theme";
 import type { Connection } from "./connection";
 import { guardKeys } from "./keyboard";
@@ -66,6 +67,8 @@ export class LiveViewer {
     await loadPerspective();
     if (this.#isClosed) return;
     this.#stops.push(
+      // An element beyond the screen does not draw by itself.
+      onPrint(() => void this.element?.setAutoPause(!isPrinting())),
       this.connection.onOpen((client) => this.#run(() => this.#begin(client))),
       this.connection.onSchema((name) => {
         const { client } = this.connection;

@@ -28,26 +28,25 @@ function word(operator: string): string {
   return WORDS[operator] ?? operator;
 }
 
-export function filterText([column, operator, value]: Filter): string {
+export function filterText([column, operator, value]: Filter, shapes: Shapes): string {
   if (operator === "is null" || operator === "is not null") return `${visible(column)} ${word(operator)}`;
-  return `${visible(column)} ${word(operator)} ${valueText(column, value)}`;
+  return `${visible(column)} ${word(operator)} ${valueText(value, shapes.get(column)?.isTime === true)}`;
 }
 
-function valueText(column: string, value: unknown): string {
-  if (Array.isArray(value)) return value.map((it) => valueText(column, it)).join(", ");
+function valueText(value: unknown, isTime: boolean): string {
+  if (Array.isArray(value)) return value.map((it) => valueText(it, isTime)).join(", ");
   if (value === null || value === undefined) return "…";
-  const isInstant = typeof value === "number" && column === "timestamp";
-  return isInstant ? new Date(value).toLocaleString(undefined, { hour12: false }) : visible(String(value));
+  return isTime && typeof value === "number" ? new Date(value).toLocaleString(undefined, { hour12: false }) : visible(String(value));
 }
 
 /** Operators for columns that are computed, of whatever kind. */
 const ALL_OPERATORS = [...new Set([...TEXT_OPERATORS, ...ORDER_OPERATORS])];
 
 /** Returns the operators that fit a column. */
-function operatorsOf(column: string, shape: Shape | undefined): string[] {
-  if (!shape && column !== "timestamp") return ALL_OPERATORS;
-  if (shape?.isBool) return BOOL_OPERATORS;
-  const isOrdered = column === "timestamp" || shape?.isInteger || shape?.isFloat || shape?.isTime;
+function operatorsOf(shape: Shape | undefined): string[] {
+  if (!shape) return ALL_OPERATORS;
+  if (shape.isBool) return BOOL_OPERATORS;
+  const isOrdered = shape.isInteger || shape.isFloat || shape.isTime;
   return isOrdered ? ORDER_OPERATORS : TEXT_OPERATORS;
 }
 
@@ -62,7 +61,7 @@ interface FilterDialogProps {
 
 export function FilterDialog({ names, shapes, filter, onDone, onClose }: FilterDialogProps) {
   const [column, setColumn] = useState(filter?.[0] ?? names[0] ?? "");
-  const operators = operatorsOf(column, shapes.get(column));
+  const operators = operatorsOf(shapes.get(column));
   const [chosen, setOperator] = useState(filter?.[1] ?? "");
   const operator = operators.includes(chosen) ? chosen : (operators[0] as string);
   const input = useRef<HTMLInputElement | HTMLSelectElement>(null);

@@ -126,7 +126,7 @@ function places(props: HeaderMenuProps): MenuItem[] {
 
 /** Returns how often each value, or each range of values, occurs. */
 function chartOf(column: string, { config, shape }: HeaderMenuProps): ViewerConfig {
-  const isOrdered = shape.isFloat || shape.isInteger || shape.isTime || column === "timestamp";
+  const isOrdered = shape.isFloat || shape.isInteger || shape.isTime;
   const rows = (config.columns ?? []).includes("rows") ? "streamtable rows" : "rows";
   return {
     plugin: isOrdered ? "Y Bar" : "X Bar",

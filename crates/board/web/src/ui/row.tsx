@@ -205,7 +205,6 @@ function filterOf(name: string, text: string): Filter | null {
   if (text === "null") return [name, "is null"];
   if (/^[[{]/.test(text)) return null;
   const value: unknown = JSON.parse(text);
-  if (name === "timestamp" && typeof value === "string") return [name, "==", value];
   // An integer that no double holds goes as its digits.
   return [name, "==", typeof value === "number" && String(value) !== text ? text : value];
 }

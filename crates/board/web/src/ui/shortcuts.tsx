@@ -15,6 +15,7 @@ const SHORTCUTS: [place: string, keys: [string[], string][]][] = [
       [["?"], "this list"],
       [["Esc"], "close what is open"],
       [[`${CTRL} Z`], "undo a change"],
+      [[`${CTRL} P`], "print"],
     ],
   ],
   [

@@ -68,7 +68,7 @@ export function ViewBar({ config, names, shapes, rows, total, onChange, onPlugin
       {filter.map((it, i) => it[0] !== SEARCH && (
         <Chip
           key={JSON.stringify(it)}
-          label={filterText(it)}
+          label={filterText(it, shapes)}
           title="Change the filter"
           onClick={() => setAsked({ filter: i })}
           onRemove={() => onChange({ filter: filter.filter((_, at) => at !== i) })}

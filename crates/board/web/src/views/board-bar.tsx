@@ -10,6 +10,7 @@ import { Bar, FrameBar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
 import { ConnectionMark } from "../ui/connection";
 import { Menu, type MenuItem } from "../ui/menu";
+import { printPage } from "../print";
 import { toast } from "../ui/toast";
 
 const READ_ONLY = "Your key may read this board. It may not change anything on the server.";
@@ -125,6 +126,7 @@ function more(props: BoardBarProps): MenuItem[] {
       icon: "link",
       onSelect: () => void navigator.clipboard.writeText(location.href).then(() => toast("The link is copied")),
     },
+    { label: "Print…", icon: "page", onSelect: () => void printPage() },
     { label: "Download as JSON", icon: "download", onSelect: () => download(start.board, document) },
     ...ofWriter([
       ...THEMES.map(([theme, label], i) => ({
@@ -163,8 +165,10 @@ interface EmbedBarProps {
 
 /** The bar of a board in a frame of another page. */
 export function EmbedBar({ start, connection, title, isPaused }: EmbedBarProps) {
+  // With the range, or what a board that is not saved is made of.
+  const href = boardLink(start.entity, start.project, start.board) + location.hash;
   return (
-    <FrameBar name={title || start.board} href={boardLink(start.entity, start.project, start.board)}>
+    <FrameBar name={title || start.board} href={href}>
       <ConnectionMark connection={connection} isPaused={isPaused} />
     </FrameBar>
   );

@@ -24,14 +24,14 @@ import {
 } from "../link";
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
-import { formerFilters, lengthOf, rangeFilters, rangeSpan, stepOf } from "../board/range";
+import { formerFilters, lengthOf, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
 import { AddPanel } from "../board/add";
 import { RangeDialog } from "../board/range-dialog";
 import { useEvents } from "../board/events";
 import { EventsDialog } from "../board/events-dialog";
 import { ConflictDialog, DeleteDialog, Missing, type Theirs } from "../board/dialogs";
 import { bucketed } from "../board/buckets";
-import { shapesOfTable } from "../board/shapes";
+import { forgetShapes, shapesOfTable } from "../board/shapes";
 import { boardOf } from "../board/templates";
 import { overlayOf, type Pick } from "../board/picks";
 import type { Connection } from "../live/connection";
@@ -48,7 +48,7 @@ import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
 import { toast, toastError } from "../ui/toast";
 import { isTyping } from "../ui/typing";
-import type { Shapes } from "../values";
+import { rowTimeOf, type Shapes } from "../values";
 import { type Asked, BoardBar, EmbedBar } from "./board-bar";
 
 interface BoardProps {
@@ -193,32 +193,35 @@ export function Board({ start, connection }: BoardProps) {
     };
   });
 
-  const shapes = useShapes(document?.panels ?? []);
+  const shapes = useShapes(connection, document?.panels ?? []);
   const range: Range | null = look.range === undefined ? (document?.range ?? null) : look.range;
   const isPaused = look.isPaused ?? document?.refresh === "paused";
   useEffect(() => connection.pause(isPaused), [isPaused]);
   const now = useNow(isPaused ? null : (range?.last ?? null));
-  const { events, errors } = useEvents(connection, document?.events ?? [], rangeFilters(range, now));
+  const { events, errors } = useEvents(connection, document?.events ?? [], (shapes) => rangeFilters(range, now, rowTimeOf(shapes)));
   if (error) return <Missing start={start} error={error} />;
   if (!document) return <Loading what="Opening the board…" />;
 
-  const outer = rangeFilters(range, now);
   const setState = (state: typeof look) => {
     putBoardState(state);
     setLook(state);
   };
   const zoom = (from: number, to: number) =>
     setState({ ...look, range: { from: new Date(from).toISOString(), to: new Date(to).toISOString() } });
-  const former = formerFilters(range, now);
-  const overlayFor = (panel: PanelDocument, period = outer): Overlay => {
+  /** Returns what is laid over a panel, for the range or the period before it; null if it has none, or is unknown. */
+  const overlayFor = (panel: PanelDocument, filters: typeof formerFilters = rangeFilters): Overlay | null => {
     const { id, table, config } = panel;
     if (!table) return NO_OVERLAY;
-    const picked = overlayOf(picks, { id, table, config }, shapes.get(table));
-    const chosen = variableFilters(document.variables, look.values ?? {}, shapes.get(table));
+    const known = shapes.get(table);
+    const period = known && filters(range, now, rowTimeOf(known));
+    if (!period) return null;
+    const picked = overlayOf(picks, { id, table, config }, known);
+    const chosen = variableFilters(document.variables, look.values ?? {}, known);
     return { ...picked, filter: [...period, ...chosen, ...picked.filter] };
   };
   const hasChosen = document.variables.some((column) => look.values?.[column] !== undefined);
   const stripTable = mostCommon(document.panels.flatMap((panel) => panel.table ?? []));
+  const stripOverlay = stripTable === undefined ? null : overlayFor(emptyPanel(stripTable));
   const setPanels = (edit: (panels: PanelDocument[]) => PanelDocument[]) =>
     change((document) => ({ ...document, panels: edit(document.panels) }));
   const pause = () => setState({ ...look, isPaused: !isPaused });
@@ -296,6 +299,7 @@ export function Board({ start, connection }: BoardProps) {
           onChange={(values) => setState({ ...look, values })}
         />
       )}
+      <p class="print-note">{rangeLabel(range)}</p>
       {picks.length > 0 && (
         <div class="chips" role="group" aria-label="Filters from charts">
           {picks.map((pick) => (
@@ -313,14 +317,14 @@ export function Board({ start, connection }: BoardProps) {
         </div>
       )}
       <Events.Provider value={events}>
-        {stripTable && shapes.has(stripTable) && !isNarrow && (
+        {stripTable && stripOverlay && shapes.get(stripTable) !== UNREADABLE && !isNarrow && (
           <TimeStrip
             table={stripTable}
             connection={connection}
             shapes={shapes.get(stripTable) as Shapes}
             filter={[]}
             expressions={{}}
-            overlay={overlayFor(emptyPanel(stripTable))}
+            overlay={stripOverlay}
             span={rangeSpan(range, now)}
             onZoom={zoom}
           />
@@ -332,8 +336,10 @@ export function Board({ start, connection }: BoardProps) {
                 key={panel.id}
                 panel={panel}
                 connection={connection}
+                home={[entity, project]}
                 overlay={overlayFor(panel)}
-                former={former && overlayFor(panel, former)}
+                former={overlayFor(panel, formerFilters)}
+                timeless={overlayFor(panel, () => [])}
                 range={range}
                 span={rangeSpan(range, now)}
                 hasPicks={hasChosen || picks.some((pick) => pick.panel !== panel.id)}
@@ -500,20 +506,27 @@ async function documentOf({ table, template, config }: NewBoard): Promise<Partia
 }
 
 /** Returns the shapes of the tables of panels, as far as they are known. */
-function useShapes(panels: PanelDocument[]): ReadonlyMap<string, Shapes> {
+function useShapes(connection: Connection, panels: PanelDocument[]): ReadonlyMap<string, Shapes> {
   const [shapes, setShapes] = useState<ReadonlyMap<string, Shapes>>(new Map());
   const tables = [...new Set(panels.flatMap((panel) => panel.table ?? []))].sort();
   useEffect(() => {
-    for (const table of tables) {
+    const load = (table: string) => {
+      const set = (found: Shapes) => setShapes((shapes) => new Map(shapes).set(table, found));
       // A table that cannot be read says so in its panels.
-      shapesOfTable(table).then(
-        (found) => setShapes((shapes) => new Map(shapes).set(table, found)),
-        () => undefined,
-      );
-    }
-  }, [tables.join(" ")]);
+      shapesOfTable(table).then(set, () => set(UNREADABLE));
+    };
+    for (const table of tables) load(table);
+    return connection.onSchema((table) => {
+      if (!tables.includes(table)) return;
+      forgetShapes(table);
+      load(table);
+    });
+  }, [tables.join(" "), connection]);
   return shapes;
 }
+
+/** The shapes of a table that cannot be read. */
+const UNREADABLE: Shapes = new Map();
 
 /** Returns the time, updated in steps that suit a range; constant without one. */
 function useNow(last: string | null): number {

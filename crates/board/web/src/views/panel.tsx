@@ -11,7 +11,7 @@ import { prepared } from "../chart/prepare";
 import { TimeStrip } from "../chart/time-strip";
 import { aggregatesOf, needsAggregates, withAggregates } from "../grid/aggregates";
 import { datagridOf, decorate, keepPlace, dressAgain } from "../grid/cells";
-import { defaultView, grown, namesOf, NOTHING } from "../grid/defaults";
+import { defaultView, grown, namesOf, NOTHING, ROW_HEIGHTS } from "../grid/defaults";
 import { fieldName, withField } from "../grid/fields";
 import { HeaderStats } from "../grid/header-stats";
 import { mediaAt, rowsOf } from "../grid/lookup";
@@ -42,7 +42,7 @@ import { ViewBar } from "../ui/view-bar";
 import { BOARD_IN_ADDRESS, openBoard } from "./new-board";
 import { EmbedBar, PanelBar, useAbout } from "./panel-bar";
 import { SavedMenu, useSavedViews } from "./saved";
-import { formatCount, type Media, plural, shapeIn, type Shapes, shapesOf, visible } from "../values";
+import { formatCount, type Media, plural, rowTimeOf, shapeIn, type Shapes, shapesOf, visible } from "../values";
 
 interface PanelProps {
   start: PanelStart & { embed: boolean };
@@ -53,6 +53,15 @@ interface Opened {
   media: Media;
   column: string;
   y: number;
+}
+
+/** How many rows of a table are printed, and the room that its header takes. */
+const PRINTED_ROWS = 150;
+const HEADER_PX = 100;
+
+function printHeight({ plugin = "Datagrid", plugin_config }: ViewerConfig, rows: number): number {
+  if (plugin !== "Datagrid") return 900;
+  return HEADER_PX + Math.min(rows, PRINTED_ROWS) * Number(plugin_config?.["row_height"] ?? ROW_HEIGHTS.small);
 }
 
 export function Panel({ start, connection }: PanelProps) {
@@ -287,10 +296,11 @@ export function Panel({ start, connection }: PanelProps) {
     }
   };
   const zoom = (from: number, to: number) => {
-    const others = (save().filter ?? []).filter(([column]) => column !== "timestamp");
+    const time = rowTimeOf(shapes.current);
+    const others = (save().filter ?? []).filter(([column]) => column !== time);
     const span: Filter[] = [
-      ["timestamp", ">=", from],
-      ["timestamp", "<", to],
+      [time, ">=", from],
+      [time, "<", to],
     ];
     void apply({ filter: [...others, ...span] });
   };
@@ -356,7 +366,7 @@ export function Panel({ start, connection }: PanelProps) {
           onZoom={zoom}
         />
       )}
-      <main class="panel-main">
+      <main class="panel-main" style={{ "--print-height": `${printHeight(config, rows?.rows ?? 0)}px` }}>
         <div class={isOwnChart ? "viewer-host covered" : "viewer-host"} ref={host} data-testid="viewer" />
         {isOwnChart && (
           <div class="own-chart">

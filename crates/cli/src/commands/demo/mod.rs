@@ -1,9 +1,11 @@
 //! `streamtable demo`: a server with sample data.
 
+mod draw;
 mod samples;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,6 +18,8 @@ use streamtable_url::{Expr, form_encode};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
+
+use draw::Drawings;
 
 use crate::commands::serve::{LogFormat, Signals, bind, init_log};
 use crate::failure::Failure;
@@ -69,7 +73,7 @@ impl Demo {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         init_log(LogFormat::Text);
         let mut signals = Signals::new().map_err(Failure::failed)?;
-        let digits = Digits::read().map_err(Failure::failed)?;
+        let digits = Arc::new(Digits::read().map_err(Failure::failed)?);
         let temporary = match &self.data {
             Some(_) => None,
             None => Some(temporary_folder()?),
@@ -81,10 +85,14 @@ impl Demo {
         let link = server.catalog().login_token(&key.key, LINK_LIFETIME).await;
         let next = form_encode(&board_link()?);
         let link = format!("{url}/login?token={}&next={next}", link.map_err(Failure::failed)?);
+        let drawings = Drawings::new(Arc::clone(&digits), url.clone(), key.clone());
+        let drawings = Arc::new(drawings);
+        let server = server.with_pages("demo", Arc::clone(&drawings).router());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async { drop(stopped.await) }));
 
-        let streamed = self.stream(&digits, &url, &key, &link, &mut signals).await;
+        let session = Session { digits: &digits, drawings: &drawings, url: &url, key: &key };
+        let streamed = self.stream(session, &link, &mut signals).await;
         drop(stop);
         let served = serving.await.map_err(Failure::failed)?;
         drop(temporary);
@@ -104,12 +112,11 @@ impl Demo {
 
     async fn stream(
         &self,
-        digits: &Digits,
-        url: &str,
-        key: &NewKey,
+        session: Session<'_>,
         link: &str,
         signals: &mut Signals,
     ) -> Result<String, Failure> {
+        let Session { digits, drawings, url, key } = session;
         let table = open(TABLE, url, key).await?;
         let samples = Samples {
             requests: open(samples::REQUESTS, url, key).await?,
@@ -137,15 +144,15 @@ impl Demo {
         }
         bar.finish_and_clear();
         let finish = async {
-            let samples = samples.finish().await?;
-            Ok::<_, FlushError>((samples, table.finish().await?))
+            let others = samples.finish().await? + &drawings.finish().await?;
+            Ok::<_, FlushError>((others, table.finish().await?))
         };
         let finished = tokio::select! {
             finished = finish => finished,
             () = signals.next() => return Err(Failure::Interrupted),
         };
-        let (samples, stats) = finished.map_err(Failure::failed)?;
-        Ok(tally(right, &samples, &stats))
+        let (others, stats) = finished.map_err(Failure::failed)?;
+        Ok(tally(right, &others, &stats))
     }
 
     fn show(&self, bar: &ProgressBar, table: &StreamTable, right: u64) {
@@ -174,6 +181,7 @@ impl Demo {
             None => "all data is deleted at exit".to_owned(),
         };
         let (requests, calls) = (samples::REQUESTS, samples::CALLS);
+        let (draw, drawn) = (draw::PATH, draw::TABLE);
         format!(
             "\
 StreamTable demo: logging hand-written digits to {TABLE} at {url}; {kept}.
@@ -182,6 +190,8 @@ Two more tables have made-up rows: {requests} and {calls}.
 Watch them in a browser (the link works once):
 
   {}
+
+Then draw digits yourself at {url}{draw}; they are logged to {drawn}.
 
 Or use these commands in another terminal:
 
@@ -203,8 +213,8 @@ fn board_link() -> Result<String, Failure> {
     Ok(format!("/?exp={}#board=monitoring", form_encode(&Expr::rows_of(table).to_string())))
 }
 
-fn tally(right: u64, samples: &str, stats: &Stats) -> String {
-    format!("{samples}{right} of {} recognised\n{TABLE}: {stats}", counted(stats.logged, "digit"))
+fn tally(right: u64, others: &str, stats: &Stats) -> String {
+    format!("{others}{right} of {} recognised\n{TABLE}: {stats}", counted(stats.logged, "digit"))
 }
 
 async fn open(table: &str, url: &str, key: &NewKey) -> Result<StreamTable, Failure> {
@@ -217,6 +227,15 @@ async fn open(table: &str, url: &str, key: &NewKey) -> Result<StreamTable, Failu
         .no_spool()
         .print_url(false);
     table.open().await.map_err(Failure::failed)
+}
+
+/// What the demo's tasks share.
+#[derive(Clone, Copy)]
+struct Session<'a> {
+    digits: &'a Digits,
+    drawings: &'a Drawings,
+    url: &'a str,
+    key: &'a NewKey,
 }
 
 /// The tables of made-up rows.
