@@ -2,6 +2,7 @@
 //! become lists of the type that the column's values have. Lists whose elements are of one kind are
 //! stored as lists, and [`in_place`](super::in_place) saves the way through the text.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -189,20 +190,35 @@ fn texts(array: &ArrayRef) -> Result<StringViewArray> {
         let text = |i| columns.iter().find(|it| it.is_valid(i)).map(|it| it.value(i));
         return Ok((0..array.len()).map(text).collect());
     }
+    let kind = Kind::of_type(array.data_type()).and_then(Kind::element);
+    let (Some(element), Some(lists)) = (kind, array.as_list_opt::<i32>()) else {
+        return exec_err!("no JSON text of {}", array.data_type());
+    };
     let mut builder = StringViewBuilder::with_capacity(array.len());
     let mut text = Vec::new();
-    for value in values(array)? {
-        let Some(value) = value else {
+    for (i, bounds) in lists.value_offsets().windows(2).enumerate() {
+        if lists.is_null(i) {
             builder.append_null();
             continue;
-        };
+        }
         text.clear();
-        write_cell(&mut text, &value);
-        builder.append_value(
-            str::from_utf8(&text).map_err(|it| DataFusionError::External(it.into()))?,
-        );
+        write_list(&mut text, element, lists.values(), bounds[0] as usize..bounds[1] as usize);
+        let text = str::from_utf8(&text).map_err(|it| DataFusionError::External(it.into()))?;
+        builder.append_value(text);
     }
     Ok(builder.finish())
+}
+
+/// Writes some elements of a kind as a list.
+fn write_list(out: &mut Vec<u8>, element: Kind, elements: &ArrayRef, range: Range<usize>) {
+    out.push(b'[');
+    for i in range.clone() {
+        if i > range.start {
+            out.push(b',');
+        }
+        write_cell(out, &value(element, elements, i).unwrap_or(Value::Null));
+    }
+    out.push(b']');
 }
 
 /// Returns the lists and structs of a column; `None` for those that are null or cannot be read.
