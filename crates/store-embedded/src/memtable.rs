@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
+    Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, StructArray,
+    new_null_array,
 };
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema, SchemaRef};
@@ -223,7 +224,7 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
     let mut nulls: Vec<ArrayRef> = Vec::new();
     let column = |field: &FieldRef| {
         if let Some(&place) = places.get(field.name().as_str()) {
-            return Arc::clone(batch.column(place));
+            return with_type(batch.column(place), field.data_type());
         }
         let ty = field.data_type();
         let shared = nulls.iter().find(|it| it.data_type() == ty).cloned();
@@ -238,11 +239,32 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
+/// Gives the elements of lists the name that they have in a type. They have another one in files.
+fn with_type(array: &ArrayRef, ty: &DataType) -> ArrayRef {
+    match (array.as_list_opt::<i32>(), ty) {
+        (Some(lists), DataType::List(field)) if array.data_type() != ty => {
+            let (_, offsets, elements, nulls) = lists.clone().into_parts();
+            let named = ListArray::try_new(Arc::clone(field), offsets, elements, nulls);
+            named.map_or_else(|_| Arc::clone(array), |it| Arc::new(it) as ArrayRef)
+        }
+        _ => Arc::clone(array),
+    }
+}
+
 /// Copies concatenated texts into one shared block of memory.
 fn compact(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Utf8View => match array.as_string_view_opt() {
             Some(texts) => Arc::new(texts.gc()),
+            None => Arc::clone(array),
+        },
+        DataType::List(field) => match array.as_list_opt::<i32>() {
+            Some(lists) => {
+                let elements = compact(lists.values());
+                let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
+                let compacted = ListArray::try_new(Arc::clone(field), offsets, elements, nulls);
+                compacted.map_or_else(|_| Arc::clone(array), |it| Arc::new(it) as ArrayRef)
+            }
             None => Arc::clone(array),
         },
         DataType::Struct(fields) => match array.as_struct_opt() {

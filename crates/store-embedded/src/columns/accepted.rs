@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use streamtable_schema::Value;
 use streamtable_wire::HistoryLine;
 
 use super::{ColumnMatch, Columns, Kind, SlotOf};
@@ -37,25 +38,37 @@ pub(crate) fn width(ty: &DataType) -> usize {
         DataType::Boolean => Kind::Bool,
         DataType::Utf8View => Kind::Text,
         DataType::Struct(_) => Kind::Media,
+        DataType::List(_) => Kind::Ints,
         _ => Kind::Int,
     };
     kind.width()
 }
 
 impl Kind {
-    /// Returns how many bytes a slot of this kind takes for each row, without long texts.
+    /// Returns how many bytes a slot of this kind takes for each row, without long texts and the
+    /// elements of lists.
     pub(super) fn width(self) -> usize {
         match self {
             Self::Bool => 1,
             Self::Int | Self::Float | Self::Time => 9,
             Self::Text | Self::Json => 17,
             Self::Media => 105,
+            Self::Bools | Self::Ints | Self::Floats | Self::Texts | Self::Times => 5,
+        }
+    }
+
+    /// Returns how many bytes the elements of a list take, without long texts.
+    fn elements_width(self, list: &Value) -> usize {
+        match (self.element(), list) {
+            (Some(element), Value::List(items)) => items.len() * element.width(),
+            _ => 0,
         }
     }
 
     fn overhead(self) -> usize {
         match self {
             Self::Media => 9 * ARRAY_OVERHEAD,
+            kind if kind.element().is_some() => 2 * ARRAY_OVERHEAD,
             _ => ARRAY_OVERHEAD,
         }
     }
@@ -99,6 +112,8 @@ pub(super) struct Piece {
     pub(super) width: usize,
     /// The bytes of the lines.
     pub(super) line_bytes: usize,
+    /// The bytes of the elements of lists, without long texts.
+    element_bytes: usize,
     overhead: usize,
 }
 
@@ -108,7 +123,8 @@ impl Piece {
         /// their null bits.
         const FIXED_WIDTH: usize = 64;
         let fixed = super::FIXED.len() * ARRAY_OVERHEAD;
-        self.rows.len() * (self.width + FIXED_WIDTH) + self.line_bytes + self.overhead + fixed
+        let rows = self.rows.len() * (self.width + FIXED_WIDTH);
+        rows + self.line_bytes + self.element_bytes + self.overhead + fixed
     }
 }
 
@@ -138,16 +154,23 @@ impl AcceptedRows {
         line_bytes: usize,
     ) {
         let first_cell = self.cells.len();
+        let mut element_bytes = 0;
         for ((_, value), &column) in row.parsed.row.cells().zip(fit.places()) {
             let place = match columns.slot_of(column, value) {
                 SlotOf::Null => NO_SLOT,
                 SlotOf::Place(place) => place as u32,
                 SlotOf::Missing(kind) => Arc::make_mut(columns).add_slot(column, kind) as u32,
             };
+            if place != NO_SLOT {
+                element_bytes += columns.kind(place).elements_width(value);
+            }
             self.cells.push(place);
         }
         self.marks.resize(columns.slot_count(), 0);
         self.place(columns, first_cell, line_bytes);
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.element_bytes += element_bytes;
+        }
         self.rows.push(row);
     }
 
@@ -170,6 +193,7 @@ impl AcceptedRows {
                 slots: Vec::new(),
                 width: 0,
                 line_bytes: 0,
+                element_bytes: 0,
                 overhead: 0,
             });
         }

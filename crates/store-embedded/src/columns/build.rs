@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBufferBuilder, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder,
-    RecordBatch, RecordBatchOptions, StringViewArray, StringViewBuilder, StructArray,
+    ListArray, RecordBatch, RecordBatchOptions, StringViewArray, StringViewBuilder, StructArray,
     TimestampMicrosecondBuilder,
 };
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::Field;
 use arrow::error::ArrowError;
 use streamtable_schema::{Media, MediaSource, Value};
 use streamtable_wire::write_cell;
@@ -172,7 +173,14 @@ enum SlotBuilder<'a> {
     Text(Texts<'a>),
     Time(TimestampMicrosecondBuilder),
     Media(Box<MediaBuilder<'a>>),
+    List(Lists<'a>),
     Json(Json),
+}
+
+/// Lists whose elements are of one kind.
+struct Lists<'a> {
+    element: Kind,
+    cells: Vec<Option<&'a [Value]>>,
 }
 
 /// Concatenated JSON texts.
@@ -192,8 +200,17 @@ impl<'a> SlotBuilder<'a> {
                 Self::Time(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"))
             }
             Kind::Media => Self::Media(Box::new(MediaBuilder::with_capacity(rows))),
+            Kind::Bools => Self::lists(Kind::Bool, rows),
+            Kind::Ints => Self::lists(Kind::Int, rows),
+            Kind::Floats => Self::lists(Kind::Float, rows),
+            Kind::Texts => Self::lists(Kind::Text, rows),
+            Kind::Times => Self::lists(Kind::Time, rows),
             Kind::Json => Self::Json(Json { text: Vec::new(), cells: Vec::with_capacity(rows) }),
         }
+    }
+
+    fn lists(element: Kind, rows: usize) -> Self {
+        Self::List(Lists { element, cells: Vec::with_capacity(rows) })
     }
 
     fn len(&self) -> usize {
@@ -205,6 +222,7 @@ impl<'a> SlotBuilder<'a> {
             Self::Text(builder) => builder.texts.len(),
             Self::Time(builder) => builder.len(),
             Self::Media(builder) => builder.is_present.len(),
+            Self::List(builder) => builder.cells.len(),
             Self::Json(builder) => builder.cells.len(),
         }
     }
@@ -222,6 +240,7 @@ impl<'a> SlotBuilder<'a> {
             Self::Text(builder) => builder.texts.resize(row, None),
             Self::Time(builder) => builder.append_nulls(missing),
             Self::Media(builder) => (0..missing).for_each(|_| builder.push(None)),
+            Self::List(builder) => builder.cells.resize(row, None),
             Self::Json(builder) => builder.cells.resize(row, None),
         }
     }
@@ -235,12 +254,13 @@ impl<'a> SlotBuilder<'a> {
             (Self::Text(builder), Value::String(text)) => builder.push(Some(text)),
             (Self::Time(builder), Value::Timestamp(at)) => builder.append_value(at.as_micros()),
             (Self::Media(builder), Value::Media(media)) => builder.push(Some(media)),
+            (Self::List(builder), Value::List(items)) => builder.cells.push(Some(items)),
             (Self::Json(builder), value) => {
                 let start = builder.text.len();
                 write_cell(&mut builder.text, value);
                 builder.cells.push(Some(start..builder.text.len()));
             }
-            // A slot's kind is that of the value, or `Float` for an integer.
+            // A slot's kind is that of the value, or `Float` for an integer. Elements may be null.
             (slot, _) => slot.pad(slot.len() + 1),
         }
     }
@@ -253,8 +273,31 @@ impl<'a> SlotBuilder<'a> {
             Self::Text(builder) => Arc::new(builder.finish()),
             Self::Time(mut builder) => Arc::new(builder.finish()),
             Self::Media(builder) => Arc::new(builder.finish()?),
+            Self::List(builder) => Arc::new(builder.finish()?),
             Self::Json(builder) => Arc::new(builder.finish()?),
         })
+    }
+}
+
+/// Makes an array of a kind of values; null for each `None`.
+pub(super) fn array(kind: Kind, values: &[Option<Value>]) -> Result<ArrayRef, ArrowError> {
+    let mut builder = SlotBuilder::new(kind, values.len());
+    for value in values {
+        builder.push(value.as_ref().unwrap_or(&Value::Null));
+    }
+    builder.finish()
+}
+
+impl Lists<'_> {
+    fn finish(self) -> Result<ListArray, ArrowError> {
+        let lengths = self.cells.iter().map(|cell| cell.map_or(0, <[Value]>::len));
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        let nulls: NullBuffer = self.cells.iter().map(Option::is_some).collect();
+        let count: usize = self.cells.iter().flatten().map(|items| items.len()).sum();
+        let mut elements = SlotBuilder::new(self.element, count);
+        self.cells.into_iter().flatten().flatten().for_each(|item| elements.push(item));
+        let field = Arc::new(Field::new_list_field(self.element.arrow_type(), true));
+        ListArray::try_new(field, offsets, elements.finish()?, Some(nulls))
     }
 }
 

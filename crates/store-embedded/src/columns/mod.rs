@@ -8,6 +8,7 @@
 mod accepted;
 mod build;
 mod column_match;
+mod native;
 mod read;
 mod row_time;
 mod slot;
@@ -24,7 +25,8 @@ use streamtable_wire::WeaveType;
 pub(crate) use accepted::{AcceptedRow, AcceptedRows, may_share, width};
 pub(crate) use build::build;
 pub(crate) use column_match::ColumnMatch;
-pub(crate) use read::read_rows;
+pub(crate) use native::with_native_lists;
+pub(crate) use read::{read_rows, value};
 pub(crate) use slot::{Kind, KnownSlot, MediaField};
 
 /// The columns that every table has in its files, before the slots of its own columns.
@@ -173,6 +175,12 @@ impl Columns {
         let found = find(kind).or_else(|| match value {
             // In a float column, an integer becomes a float unless digits would be lost.
             Value::Int(n) if slot::is_exact(*n) => find(Kind::Float),
+            Value::List(items) if items.iter().all(|item| *item == Value::Null) => {
+                own.iter().find(|slot| slot.kind.element().is_some()).map(|slot| slot.place)
+            }
+            Value::List(items) if kind == Kind::Ints && slot::are_exact(items) => {
+                find(Kind::Floats)
+            }
             _ => None,
         });
         found.map_or(SlotOf::Missing(kind), SlotOf::Place)

@@ -93,7 +93,7 @@ impl<'a> Fixed<'a> {
 }
 
 /// Reads a slot's value; `None` if it is null.
-fn value(kind: Kind, array: &dyn Array, i: usize) -> Option<Value> {
+pub(crate) fn value(kind: Kind, array: &dyn Array, i: usize) -> Option<Value> {
     if array.is_null(i) {
         return None;
     }
@@ -107,6 +107,12 @@ fn value(kind: Kind, array: &dyn Array, i: usize) -> Option<Value> {
             Value::Timestamp(Timestamp::from_micros(micros))
         }
         Kind::Media => media(array.as_struct_opt()?, i)?.into(),
+        Kind::Bools | Kind::Ints | Kind::Floats | Kind::Texts | Kind::Times => {
+            let element = kind.element()?;
+            let items = array.as_list_opt::<i32>()?.value(i);
+            let item = |i| value(element, &items, i).unwrap_or(Value::Null);
+            Value::List((0..items.len()).map(item).collect())
+        }
         Kind::Json => read_cell(array.as_string_view_opt()?.value(i)).ok()?,
     })
 }

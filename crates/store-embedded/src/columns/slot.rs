@@ -16,7 +16,14 @@ pub(crate) enum Kind {
     Text,
     Time,
     Media,
-    /// Lists, structs and integers beyond 64 bits, as JSON text.
+    /// Lists of booleans and nulls; likewise the other plurals.
+    Bools,
+    Ints,
+    Floats,
+    /// Lists of texts and nulls, and lists without values if the column has no other slot for lists.
+    Texts,
+    Times,
+    /// Structs, other lists and integers beyond 64 bits, as JSON text.
     Json,
 }
 
@@ -30,7 +37,8 @@ impl Kind {
             Value::Null => return None,
             Value::Bool(_) => Self::Bool,
             Value::Int(n) if i64::try_from(*n).is_ok() => Self::Int,
-            Value::Int(_) | Value::List(_) | Value::Struct(_) => Self::Json,
+            Value::List(items) => Self::of_list(items),
+            Value::Int(_) | Value::Struct(_) => Self::Json,
             Value::Float(_) => Self::Float,
             Value::String(_) => Self::Text,
             Value::Timestamp(_) => Self::Time,
@@ -38,8 +46,65 @@ impl Kind {
         })
     }
 
+    /// Returns the kind of a list. Integers next to floats are floats, unless digits would be lost.
+    fn of_list(items: &[Value]) -> Self {
+        let mut list: Option<Self> = None;
+        for element in items.iter().filter_map(Self::of) {
+            let Some(next) = Self::of_elements(element) else { return Self::Json };
+            list = match (list, next) {
+                (None, next) => Some(next),
+                (Some(held), next) if held == next => Some(held),
+                (Some(Self::Ints | Self::Floats), Self::Ints | Self::Floats) => Some(Self::Floats),
+                _ => return Self::Json,
+            };
+        }
+        match list {
+            Some(Self::Floats) if !are_exact(items) => Self::Json,
+            list => list.unwrap_or(Self::Texts),
+        }
+    }
+
+    /// Returns the kind of lists whose elements are of a kind, if there is one.
+    fn of_elements(element: Self) -> Option<Self> {
+        Self::LISTS.into_iter().find(|list| list.element() == Some(element))
+    }
+
+    /// The kinds of lists.
+    const LISTS: [Self; 5] = [Self::Bools, Self::Ints, Self::Floats, Self::Texts, Self::Times];
+
+    /// Returns the kind of a list's elements; `None` if the kind is not one of lists.
+    pub(crate) fn element(self) -> Option<Self> {
+        Some(match self {
+            Self::Bools => Self::Bool,
+            Self::Ints => Self::Int,
+            Self::Floats => Self::Float,
+            Self::Texts => Self::Text,
+            Self::Times => Self::Time,
+            Self::Bool | Self::Int | Self::Float | Self::Text | Self::Time => return None,
+            Self::Media | Self::Json => return None,
+        })
+    }
+
+    /// Returns the kind that is stored with a type; `None` for JSON text, which has the type of texts.
+    pub(crate) fn of_type(ty: &DataType) -> Option<Self> {
+        use Kind::{Bool, Float, Int, Media, Text, Time};
+        match ty {
+            // The name of the elements does not matter: in files it is another one.
+            DataType::List(element) => Self::of_elements(Self::of_type(element.data_type())?),
+            ty => {
+                let all = [Bool, Int, Float, Text, Time, Media];
+                all.into_iter().find(|kind| kind.arrow_type() == *ty)
+            }
+        }
+    }
+
     pub(crate) fn arrow_type(self) -> DataType {
         match self {
+            Self::Bools => list(Self::Bool),
+            Self::Ints => list(Self::Int),
+            Self::Floats => list(Self::Float),
+            Self::Texts => list(Self::Text),
+            Self::Times => list(Self::Time),
             Self::Bool => DataType::Boolean,
             Self::Int => DataType::Int64,
             Self::Float => DataType::Float64,
@@ -51,8 +116,8 @@ impl Kind {
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         use Kind::{Bool, Float, Int, Json, Media, Text, Time};
-        let all = [Bool, Int, Float, Text, Time, Media, Json];
-        all.into_iter().find(|kind| kind.as_str() == name)
+        let mut all = [Bool, Int, Float, Text, Time, Media, Json].into_iter().chain(Self::LISTS);
+        all.find(|kind| kind.as_str() == name)
     }
 
     /// Returns the kind's name, which is also the suffix of slot names.
@@ -64,6 +129,11 @@ impl Kind {
             Self::Text => "text",
             Self::Time => "time",
             Self::Media => "media",
+            Self::Bools => "bools",
+            Self::Ints => "ints",
+            Self::Floats => "floats",
+            Self::Texts => "texts",
+            Self::Times => "times",
             Self::Json => "json",
         }
     }
@@ -75,6 +145,15 @@ pub(crate) struct KnownSlot {
     pub(crate) column: String,
     pub(crate) kind: Kind,
     pub(crate) field: String,
+}
+
+fn list(element: Kind) -> DataType {
+    DataType::new_list(element.arrow_type(), true)
+}
+
+/// Returns whether floats can hold all integers of a list.
+pub(super) fn are_exact(items: &[Value]) -> bool {
+    items.iter().all(|item| !matches!(item, Value::Int(n) if !is_exact(*n)))
 }
 
 /// Returns whether a float can hold an integer exactly.

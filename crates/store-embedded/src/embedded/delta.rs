@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::DataType as ArrowType;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{
-    Action, Add, DataType, MetadataExt as _, MetadataValue, Remove, StructField, StructType,
-    Transaction,
+    Action, Add, ArrayType, DataType, MetadataExt as _, MetadataValue, Remove, StructField,
+    StructType, Transaction,
 };
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
@@ -319,6 +319,9 @@ fn delta_type(ty: &ArrowType) -> Result<DataType, StoreError> {
             let fields = fields.collect::<Result<Vec<_>, StoreError>>()?;
             let ty = StructType::try_new(fields);
             ty.map_err(|error| StoreError::Io { reason: error.to_string() })?.into()
+        }
+        ArrowType::List(element) => {
+            ArrayType::new(delta_type(element.data_type())?, element.is_nullable()).into()
         }
         other => {
             return Err(StoreError::Io { reason: format!("no Parquet type for {other}") });

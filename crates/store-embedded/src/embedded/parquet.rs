@@ -7,7 +7,7 @@ use std::path::Path;
 
 use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use streamtable_schema::TablePath;
 use streamtable_store::StoreError;
 
 use super::state::{DataFile, Tail};
-use crate::columns::{Columns, Kind, KnownSlot, fixed};
+use crate::columns::{Columns, Kind, KnownSlot, fixed, with_native_lists};
 use crate::disk::{create_dir_all_synced, is_absent, named, open_regular, read_regular, sync_file};
 use crate::memtable::{conform, positions, rows_before};
 use crate::ranges::Ranges;
@@ -64,6 +64,7 @@ pub(super) fn write_file(
     let (mut rows, mut first, mut end) = (0, None, 0);
     for batch in batches {
         let batch = without(conform(batch, &schema).map_err(failed)?, deleted).map_err(failed)?;
+        let batch = with_native_lists(columns, batch).map_err(failed)?;
         let Some(positions) = positions(&batch) else { continue };
         let (Some(&low), Some(&high)) = (positions.values().first(), positions.values().last())
         else {
@@ -135,18 +136,13 @@ pub(super) fn about(folder: &Path, file: &DataFile) -> Result<About, StoreError>
         let fields = reader.schema().fields().iter();
         let fields = fields.filter(|field| !fixed::ALL.contains(&field.name().as_str()));
         let slot = |name: &String, kind| (name.clone(), kind, name.clone());
-        fields.filter_map(|it| Some(slot(it.name(), kind_of(it.data_type())?))).collect()
+        fields.filter_map(|it| Some(slot(it.name(), Kind::of_type(it.data_type())?))).collect()
     });
     let slots = slots.into_iter();
     Ok(About {
         table: note(reader.metadata(), TABLE).and_then(|table| table.parse().ok()),
         slots: slots.map(|(column, kind, field)| KnownSlot { column, kind, field }).collect(),
     })
-}
-
-fn kind_of(ty: &DataType) -> Option<Kind> {
-    let all = [Kind::Bool, Kind::Int, Kind::Float, Kind::Text, Kind::Time, Kind::Media];
-    all.into_iter().find(|kind| kind.arrow_type() == *ty)
 }
 
 /// The values of a row that identify its line.
@@ -276,6 +272,8 @@ fn properties() -> WriterProperties {
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP))
         .set_data_page_row_count_limit(PAGE)
+        // The elements of lists have the name that the format prescribes.
+        .set_coerce_types(true)
         .set_created_by("streamtable".to_owned());
     // Both grow by one from row to row, so delta encoding takes almost no space.
     for name in [fixed::POSITION, fixed::LINE] {

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit, when}
 use streamtable_schema::TIMESTAMP_COLUMN;
 use streamtable_wire::{CELL_MARK, CellMark};
 
-use super::mixed::Part;
+use super::mixed::{Part, json_text};
 use super::named::Named;
 use super::table_scan::TableScan;
 use crate::columns::{Column, Columns, Kind, Slot, fixed};
@@ -134,6 +134,22 @@ fn mark(column: &Column) -> Option<FieldMetadata> {
     Some(BTreeMap::from([(CELL_MARK.to_owned(), mark.name().to_owned())]).into())
 }
 
+/// Returns the lists and structs of a column as JSON text.
+fn nested(column: &Column) -> Option<Expr> {
+    let is_nested = |slot: &&Slot| slot.kind == Kind::Json || slot.kind.element().is_some();
+    let slots: Vec<&Slot> = column.slots.iter().filter(is_nested).collect();
+    Some(match slots[..] {
+        [] => return None,
+        [slot] if slot.kind == Kind::Json => ident(&slot.field),
+        [slot] => json_text(ident(&slot.field)),
+        _ => {
+            let slots = slots.into_iter();
+            let named = slots.flat_map(|slot| [lit(slot.kind.as_str()), ident(&slot.field)]);
+            json_text(named_struct(named.collect()))
+        }
+    })
+}
+
 fn value(column: &Column) -> Result<Expr> {
     let slot = |kind: Kind| column.slots.iter().find(|slot| slot.kind == kind);
     let field = |slot: &Slot| ident(&slot.field);
@@ -152,7 +168,7 @@ fn value(column: &Column) -> Result<Expr> {
             Part::Bool => slot(Kind::Bool).map(field),
             Part::Time => time.clone(),
             Part::Media => slot(Kind::Media).map(field),
-            Part::Json => slot(Kind::Json).map(field),
+            Part::Json => nested(column),
         };
         Some((part.name(), expr?))
     };

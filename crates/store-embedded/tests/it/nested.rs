@@ -1,7 +1,18 @@
-//! Lists and structs in SQL.
+//! Lists and structs: their storage, and in SQL.
+
+use std::fs;
+use std::path::Path;
+
+use arrow::array::{Array as _, RecordBatch};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use streamtable_schema::{Row, Timestamp, Value};
+use streamtable_store::{Append as _, Store as _};
+use streamtable_wire::write_cell;
 
 use crate::mixed::{check, log};
-use crate::support::Folder;
+use crate::support::{Folder, batch, rows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_and_fields_are_read_in_place() {
@@ -31,10 +42,281 @@ async fn lists_and_fields_are_read_in_place() {
             ("select scores['7'] + 1, scores['name'] from t order by k", "1.5 ann, 3.0 -, - -"),
             ("select scores -> 'l' ->> 0 from t where k = 1", "1"),
             ("select unnest(tags[1:1000]) from t", "new, red"),
-            ("select v from t where k = 1", "[1.0,0.0,2]"),
+            ("select v from t where k = 1", "[1.0,0.0,2.0]"),
             ("select l2_distance(v, [0.0, 0.0]), v[2] from odd where n + 1 > 0", "5.0 4"),
         ],
     )
     .await;
     assert_eq!(folder.files("spill", "").len(), 0);
+}
+
+/// Queries that use lists at each place of a query, and need their text at others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_used_as_lists_and_as_text_in_one_query() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let rows = [
+        r#"{"k":1,"v":[1,2],"tags":["a"]}"#,
+        r#"{"k":2,"v":[3,4],"tags":[]}"#,
+        r#"{"k":3,"v":[1,2],"tags":["a","b"]}"#,
+        r#"{"k":4,"v":null}"#,
+    ];
+    log(&store, "me/shop/t", "w", &rows).await;
+    check(
+        &store,
+        &[
+            ("select v, v[1] from t order by k", "[1,2] 1, [3,4] 3, [1,2] 1, - -"),
+            ("select v, count(*) c, sum(v[2]) from t group by v order by c desc, v", "[1,2] 2 4, [3,4] 1 4, - 1 -"),
+            ("select v[1] as f, count(*) from t where v = '[1,2]' group by v[1]", "1 2"),
+            ("select distinct v from t where v[1] > 0 order by v", "[1,2], [3,4]"),
+            ("select v from t where v[2] = 4 union all select v from t where k = 1", "[3,4], [1,2]"),
+            ("select k from t order by v[1] desc nulls last, v, k", "2, 1, 3, 4"),
+            ("select b.k from t a join t b using (v) where a.v[1] = 1 and a.k = 1 order by b.k", "1, 3"),
+            ("select x.v[2], x.v ->> 0 from (select v from t where v like '%3%') x", "4 3"),
+            ("select k from t where k in (select k from t where v[1] = 3) and v[2] = 4", "2"),
+            ("select k from t o where v[1] = 1 and exists (select 1 from t i where i.v = o.v and i.k > o.k)", "1"),
+            ("with w as (select k, v from t) select sum(array_length(w.v)), min(v) from w", "6 [1,2]"),
+            ("select max(v[1]) over (order by k), v from t where k < 3 order by k", "1 [1,2], 3 [3,4]"),
+            ("select t.v from t where array_has(t.tags, 'b')", "[1,2]"),
+            ("select upper(tags), tags[1] from t where k = 3", "[\"A\",\"B\"] a"),
+            ("select unnest(v[1:9]), v from t where k = 2", "3 [3,4], 4 [3,4]"),
+            ("select count(distinct v) from t where v[1] is not null", "2"),
+            ("select k, l2_distance(v, [1.0, 2.0]) d from t order by d nulls last, k limit 2", "1 0.0, 3 0.0"),
+            ("select v[1], k from t where k = 1 group by rollup(v[1], k) order by 1, 2", "1 1, 1 -, - -"),
+        ],
+    )
+    .await;
+}
+
+/// One odd list neither changes the others nor breaks queries on them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn irregular_lists_are_stored_apart() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    log(&store, "me/shop/t", "a", &[r#"{"k":1,"v":[0.5,1.5]}"#, r#"{"k":2,"v":[2.0,3]}"#]).await;
+    check(&store, &[("select v from t order by k", "[0.5,1.5], [2.0,3.0]")]).await;
+    let odd = [
+        r#"{"k":3,"v":[1,"x"]}"#,
+        r#"{"k":4,"v":[9007199254740993]}"#,
+        r#"{"k":5,"v":[]}"#,
+        r#"{"k":6,"v":[1,2]}"#,
+        r#"{"k":7,"v":[0.5,9007199254740993]}"#,
+        r#"{"k":8,"v":{"a":1}}"#,
+    ];
+    log(&store, "me/shop/t", "b", &odd).await;
+    check(
+        &store,
+        &[
+            (
+                "select v from t where k < 8 order by k",
+                "[0.5,1.5], [2.0,3.0], [1,\"x\"], [9007199254740993], [], [1,2], \
+                 [0.5,9007199254740993]",
+            ),
+            ("select v[2] from t where k < 3 order by k", "1.5, 3.0"),
+            ("select l2_distance(v, [0.5, 1.5]) from t where k = 1", "0.0"),
+            ("select sum(array_length(v)) from t where k <> 8", "11"),
+            ("select v ->> 'a' from t where k = 8", "1"),
+        ],
+    )
+    .await;
+}
+
+/// Returns a list as it is stored: integers next to floats are floats, if no digits are lost.
+fn stored(value: &Value) -> Value {
+    let Value::List(items) = value else { return value.clone() };
+    let float = |item: &Value| match item {
+        Value::Int(n) if (-(1 << 53)..=1 << 53).contains(n) => Some(Value::Float(*n as f64)),
+        Value::Float(_) | Value::Null => Some(item.clone()),
+        _ => None,
+    };
+    let floats: Option<Vec<Value>> = items.iter().map(float).collect();
+    let has_float = items.iter().any(|item| matches!(item, Value::Float(_)));
+    floats.filter(|_| has_float).map_or_else(|| value.clone(), Value::List)
+}
+
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        (-9_i128..9).prop_map(Value::Int),
+        prop_oneof![Just(i128::MAX), Just(1 << 53), Just((1 << 53) + 1)].prop_map(Value::Int),
+        any::<f64>().prop_map(Value::Float),
+        ".{0,12}".prop_map(Value::String),
+        (0_i64..1 << 50).prop_map(|at| Value::Timestamp(Timestamp::from_micros(at))),
+    ]
+}
+
+fn list() -> impl Strategy<Value = Value> {
+    let of_one_kind = prop_oneof![
+        prop::collection::vec(any::<bool>().prop_map(Value::Bool), 0..4),
+        prop::collection::vec((0_i128..9).prop_map(Value::Int), 0..4),
+        prop::collection::vec(any::<f64>().prop_map(Value::Float), 0..4),
+        prop::collection::vec(".{0,20}".prop_map(Value::String), 0..4),
+    ];
+    let list = prop_oneof![of_one_kind, prop::collection::vec(scalar(), 0..4)];
+    let list = list.prop_map(Value::List);
+    prop_oneof![6 => list.clone(), 1 => prop::collection::vec(list, 0..3).prop_map(Value::List)]
+}
+
+/// A row reads back as it was logged, from memory, from files and after a restart, whatever lists came
+/// before in its column.
+#[test]
+fn every_list_is_read_back_as_it_was_logged() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rounds = Config { cases: 24, failure_persistence: None, ..Config::default() };
+    let rows_of = prop::collection::vec(prop_oneof![5 => list(), 1 => scalar()], 1..12);
+    let test = |values: Vec<Value>| {
+        runtime.block_on(async {
+            let folder = Folder::new();
+            let store = folder.open().await;
+            let lines = values.iter().map(|value| {
+                let mut line = br#"{"v":"#.to_vec();
+                write_cell(&mut line, value);
+                line.push(b'}');
+                String::from_utf8(line).unwrap()
+            });
+            store.append(batch("w", 0, lines.collect())).await.unwrap();
+            check_rows(&store, &values, "in memory").await;
+            store.flush().await.unwrap();
+            check_rows(&store, &values, "in files").await;
+            store.close().await.unwrap();
+            drop(store);
+            for state in ["state-0", "state-1"].map(|name| folder.files("tables", name)) {
+                state.iter().for_each(|file| fs::remove_file(file).unwrap());
+            }
+            let store = folder.open().await;
+            check_rows(&store, &values, "after the state was rebuilt").await;
+            store.close().await.unwrap();
+        });
+        Ok(())
+    };
+    TestRunner::new(rounds).run(&rows_of, test).unwrap();
+}
+
+async fn check_rows(
+    store: &streamtable_store_embedded::EmbeddedStore,
+    values: &[Value],
+    place: &str,
+) {
+    let text = |value: Option<&Value>| {
+        let mut text = Vec::new();
+        write_cell(&mut text, value.unwrap_or(&Value::Null));
+        String::from_utf8(text).unwrap()
+    };
+    let cell = |row: &Row| text(row.get("v"));
+    let is_list = |value: &&Value| matches!(value, Value::List(_));
+    let read = rows(store).await;
+    assert_eq!(read.len(), values.len());
+    for (row, value) in read.iter().zip(values).filter(|(_, value)| is_list(value)) {
+        let (is, was) = (cell(&row.row), text(Some(value)));
+        // Integers in a column of lists of floats are floats, too.
+        let expected = [was.clone(), text(Some(&stored(value))), text(Some(&as_floats(value)))];
+        assert!(expected.contains(&is), "{place}: {is} is not {was}");
+    }
+}
+
+/// Returns a list of integers as a list of floats.
+fn as_floats(value: &Value) -> Value {
+    let float = |item: &Value| match item {
+        Value::Int(n) => Value::Float(*n as f64),
+        item => item.clone(),
+    };
+    match value {
+        Value::List(items) if items.iter().all(|it| matches!(it, Value::Int(_) | Value::Null)) => {
+            Value::List(items.iter().map(float).collect())
+        }
+        value => value.clone(),
+    }
+}
+
+/// Copies a folder that an earlier version wrote.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+/// Returns the rows of a small Parquet file.
+fn rows_of(file: &Path) -> RecordBatch {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(file).unwrap()).unwrap();
+    reader.build().unwrap().next().unwrap().unwrap()
+}
+
+/// `data/json_lists` was written by the version that stored all lists as JSON text.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_earlier_versions_are_read_and_moved() {
+    let folder = Folder::new();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/json_lists"), folder.path());
+    let store = folder.open().await;
+    let before = [
+        (
+            "select v from old where k < 5 order by k",
+            "[1.0,0.0,2.5], [0.0,1.0,NaN], [0.5,-0.5,0.25], -",
+        ),
+        (
+            "select tags, odd from old where k < 3 order by k",
+            "[\"new\",\"red\"] [1,\"a\"], [] [true,false]",
+        ),
+        ("select v[1], tags[1] from old where k < 5 order by k", "1.0 new, 0.0 -, 0.5 blue, - -"),
+        ("select ids[1][2], s -> 'l' ->> 1 from old where k = 1", "2 2"),
+        ("select l2_distance(v, [0.5, -0.5, 0.25]) from old where k = 3", "0.0"),
+        ("select m + 0, m['json'] from mixed where k < 3 order by k", "7 -, - [1,2,3]"),
+    ];
+    check(&store, &before).await;
+    for i in 0..8 {
+        let row = format!(r#"{{"k":{},"v":[0.5,0.5,1],"tags":["x"],"s":{{"a":2}}}}"#, 10 + i);
+        log(&store, "me/shop/old", &format!("w{i}"), &[&row]).await;
+        let row = format!(r#"{{"k":{},"m":[4]}}"#, 10 + i);
+        log(&store, "me/shop/mixed", &format!("w{i}"), &[&row]).await;
+        check(&store, &before).await;
+    }
+    let all = [("select count(v), sum(v[1]), count(tags[1]) from old", "11 5.5 10")];
+    check(&store, &all).await;
+    store.close().await.unwrap();
+    drop(store);
+    // The files of the earlier version were joined with the next ones; `v` and `tags` have 9 lists there.
+    for (table, texts, lists, count) in [
+        ("old", "v", "v__floats", 9),
+        ("old", "tags", "tags__texts", 9),
+        ("mixed", "m__json", "m__ints", 8),
+    ] {
+        let files = folder.files(&format!("tables/me/shop/{table}"), ".parquet");
+        let rows: Vec<RecordBatch> = files.iter().map(|file| rows_of(file)).collect();
+        let joined = rows.iter().max_by_key(|rows| rows.num_rows()).unwrap();
+        let filled = |field| {
+            let column = joined.column_by_name(field).unwrap();
+            column.len() - column.null_count()
+        };
+        assert_eq!((filled(texts), filled(lists)), (0, count), "{table}.{texts}");
+    }
+    let store = folder.open().await;
+    check(&store, &before).await;
+    check(&store, &all).await;
+}
+
+/// Other programs find lists in the folder.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_has_lists_for_other_readers() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    log(&store, "me/shop/t", "w", &[r#"{"v":[0.5],"tags":["a",null]}"#]).await;
+    store.flush().await.unwrap();
+    let log = fs::read_to_string(&folder.files("tables", "00000.json")[0]).unwrap();
+    for element in ["double", "string"] {
+        let ty =
+            format!(r#"\"type\":\"array\",\"elementType\":\"{element}\",\"containsNull\":true"#);
+        assert!(log.contains(&ty), "{log}");
+    }
+    let file = fs::File::open(&folder.files("tables", ".parquet")[0]).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let paths: Vec<String> =
+        reader.parquet_schema().columns().iter().map(|it| it.path().string()).collect();
+    assert!(paths.contains(&"v.list.element".to_owned()), "{paths:?}");
+    assert!(paths.contains(&"tags.list.element".to_owned()), "{paths:?}");
 }

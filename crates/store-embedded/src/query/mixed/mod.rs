@@ -7,6 +7,7 @@
 mod accepting;
 mod cells;
 mod functions;
+mod in_place;
 mod nested;
 mod part;
 mod planning;
@@ -14,6 +15,7 @@ mod resolve;
 mod rules;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
@@ -24,6 +26,7 @@ use streamtable_schema::{TablePath, Type};
 
 use crate::columns::Columns;
 
+pub(super) use nested::json_text;
 pub(super) use part::Part;
 pub(super) use planning::Operands;
 pub(super) use resolve::resolve;
@@ -32,8 +35,16 @@ pub(super) use resolve::resolve;
 #[derive(Debug, Default)]
 pub(super) struct KnownColumns {
     mixed: Mutex<Vec<MixedColumn>>,
-    /// The types of columns of lists and structs by their names; `None` if tables differ.
-    nested: Mutex<HashMap<String, Option<Type>>>,
+    /// The columns of lists and structs by their names; `None` if tables differ.
+    nested: Mutex<HashMap<String, Option<NestedColumn>>>,
+}
+
+/// A column of lists and structs.
+#[derive(Debug, PartialEq, Eq)]
+struct NestedColumn {
+    ty: Type,
+    /// The SQL type of its lists.
+    list: Option<DataType>,
 }
 
 /// A mixed column.
@@ -53,11 +64,18 @@ impl KnownColumns {
         for column in columns.iter() {
             let parts = Part::of_column(column);
             if parts == [Part::Json] {
-                let ty = || Some(column.ty.clone());
-                nested
-                    .entry(column.name.to_string())
-                    .and_modify(|held| *held = held.take().filter(|held| *held == column.ty))
-                    .or_insert_with(ty);
+                let (ty, list) = (column.ty.clone(), nested::list_type_of(column));
+                let own = NestedColumn { ty, list };
+                match nested.entry(column.name.to_string()) {
+                    Entry::Vacant(new) => {
+                        new.insert(Some(own));
+                    }
+                    Entry::Occupied(mut held) => {
+                        if held.get().as_ref() != Some(&own) {
+                            held.insert(None);
+                        }
+                    }
+                }
             }
             if parts.len() < 2 || all.iter().any(|it| it.table == *table && it.name == *column.name)
             {
@@ -86,12 +104,12 @@ impl KnownColumns {
 
     /// Returns the SQL type of a column of lists.
     fn list(&self, column: &str) -> Option<DataType> {
-        self.nested.lock().get(column)?.as_ref().and_then(nested::list_type)
+        self.nested.lock().get(column)?.as_ref()?.list.clone()
     }
 
     /// Returns the function that reads a field of a column of structs.
     fn field_reader(&self, column: &str, field: &str) -> Option<&'static str> {
-        self.nested.lock().get(column)?.as_ref().and_then(|ty| nested::field_reader(ty, field))
+        self.nested.lock().get(column)?.as_ref().and_then(|it| nested::field_reader(&it.ty, field))
     }
 
     /// Returns a description of each mixed column whose name is in a text.

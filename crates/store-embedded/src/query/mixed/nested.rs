@@ -1,29 +1,41 @@
-//! Lists and structs in SQL. They are stored as JSON text; where a query uses a column as a list,
-//! its cells become lists of the type that the column's values have.
+//! Lists and structs in SQL. A column of them is JSON text; where a query uses it as a list, its cells
+//! become lists of the type that the column's values have. Lists whose elements are of one kind are
+//! stored as lists, and [`in_place`](super::in_place) saves the way through the text.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, ListArray, StringViewArray,
-    TimestampMicrosecondArray,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, ListArray,
+    StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Result, exec_err};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use streamtable_schema::{Type, Value};
-use streamtable_wire::read_cell;
+use streamtable_wire::{read_cell, write_cell};
 
 use super::cells::on_array;
-use crate::columns::timestamp_type;
+use crate::columns::{Column, Kind, timestamp_type, value};
+
+/// Returns the SQL type of a column's lists: the one that all of its values have, otherwise the one
+/// that most are stored as.
+pub(super) fn list_type_of(column: &Column) -> Option<DataType> {
+    let stored = |kind: &Kind| column.slots.iter().any(|slot| slot.kind == *kind);
+    let first = || column.slots.iter().map(|slot| slot.kind).find(|it| it.element().is_some());
+    list_type(&column.ty)
+        .or_else(|| Some(Some(Kind::Floats).filter(stored).or_else(first)?.arrow_type()))
+}
 
 /// Returns the SQL type of lists of a type; `None` if it is not a list, or if its elements are of
 /// several kinds or structs.
-pub(super) fn list_type(ty: &Type) -> Option<DataType> {
+fn list_type(ty: &Type) -> Option<DataType> {
     let mut members = ty.members().iter().filter(|member| **member != Type::Null);
     let (Some(Type::List(element)), None) = (members.next(), members.next()) else { return None };
     Some(DataType::new_list(element_type(element)?, true))
@@ -65,7 +77,7 @@ pub(super) fn field_reader(ty: &Type, field: &str) -> Option<&'static str> {
     })
 }
 
-/// Converts the JSON text of lists to lists.
+/// Converts a column of lists to lists of one type: JSON text, or what [`JsonText`] takes.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToList {
     to: DataType,
@@ -103,12 +115,124 @@ impl ScalarUDFImpl for ToList {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         on_array(&args, |array| {
-            let texts = cast(array, &DataType::Utf8View)?;
-            let cells = texts.as_string_view().iter().map(|text| read_cell(text?).ok());
-            let cells: Vec<Option<Value>> = cells.collect();
+            if let Some(lists) = same_lists(array, &self.to) {
+                return Ok(lists);
+            }
+            let cells = values(array)?;
             column(&cells.iter().map(Option::as_ref).collect::<Vec<_>>(), &self.to)
         })
     }
+}
+
+/// Returns the lists of cells of which all are lists of a type.
+fn same_lists(array: &ArrayRef, ty: &DataType) -> Option<ArrayRef> {
+    if array.data_type() == ty {
+        return Some(Arc::clone(array));
+    }
+    let mut used = array.as_struct_opt()?.columns().iter().filter(|it| it.null_count() < it.len());
+    let (lists, None) = (used.next()?, used.next()) else { return None };
+    (lists.data_type() == ty).then(|| Arc::clone(lists))
+}
+
+/// Converts lists to JSON text: a column of lists, or a struct of such columns and one of JSON text, of
+/// which at most one is not null in each row.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct JsonText {
+    signature: Signature,
+}
+
+/// Returns the JSON text of lists.
+pub(in crate::query) fn json_text(lists: Expr) -> Expr {
+    let signature = Signature::any(1, Volatility::Immutable);
+    ScalarUDF::from(JsonText { signature }).call(vec![lists])
+}
+
+/// The key of the metadata of columns that hold lists, and are JSON text in SQL.
+pub(super) const IN_PLACE: &str = "streamtable.in_place";
+
+impl ScalarUDFImpl for JsonText {
+    fn name(&self) -> &'static str {
+        "json_of_list"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    /// Keeps the mark of the column.
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let mut metadata =
+            args.arg_fields.first().map(|field| field.metadata().clone()).unwrap_or_default();
+        metadata.remove(IN_PLACE);
+        Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, true).with_metadata(metadata)))
+    }
+
+    /// Returns that nothing is known about the values, except their type.
+    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
+        Interval::make_unbounded(&DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        on_array(&args, |array| Ok(Arc::new(texts(array)?)))
+    }
+}
+
+fn texts(array: &ArrayRef) -> Result<StringViewArray> {
+    if let Some(texts) = array.as_string_view_opt() {
+        return Ok(texts.clone());
+    }
+    if let Some(cells) = array.as_struct_opt() {
+        let columns = cells.columns().iter().map(texts).collect::<Result<Vec<_>>>()?;
+        let text = |i| columns.iter().find(|it| it.is_valid(i)).map(|it| it.value(i));
+        return Ok((0..array.len()).map(text).collect());
+    }
+    let kind = Kind::of_type(array.data_type()).and_then(Kind::element);
+    let (Some(element), Some(lists)) = (kind, array.as_list_opt::<i32>()) else {
+        return exec_err!("no JSON text of {}", array.data_type());
+    };
+    let mut builder = StringViewBuilder::with_capacity(array.len());
+    let mut text = Vec::new();
+    for (i, bounds) in lists.value_offsets().windows(2).enumerate() {
+        if lists.is_null(i) {
+            builder.append_null();
+            continue;
+        }
+        text.clear();
+        write_list(&mut text, element, lists.values(), bounds[0] as usize..bounds[1] as usize);
+        let text = str::from_utf8(&text).map_err(|it| DataFusionError::External(it.into()))?;
+        builder.append_value(text);
+    }
+    Ok(builder.finish())
+}
+
+/// Writes some elements of a kind as a list.
+fn write_list(out: &mut Vec<u8>, element: Kind, elements: &ArrayRef, range: Range<usize>) {
+    out.push(b'[');
+    for i in range.clone() {
+        if i > range.start {
+            out.push(b',');
+        }
+        write_cell(out, &value(element, elements, i).unwrap_or(Value::Null));
+    }
+    out.push(b']');
+}
+
+/// Returns the lists and structs of a column; `None` for those that are null or cannot be read.
+fn values(array: &ArrayRef) -> Result<Vec<Option<Value>>> {
+    if let Some(cells) = array.as_struct_opt() {
+        let mut columns = cells.columns().iter().map(values).collect::<Result<Vec<_>>>()?;
+        let value = |i: usize| columns.iter_mut().find_map(|column| column[i].take());
+        return Ok((0..array.len()).map(value).collect());
+    }
+    if let Some(kind) = Kind::of_type(array.data_type()).filter(|kind| kind.element().is_some()) {
+        return Ok((0..array.len()).map(|i| value(kind, array, i)).collect());
+    }
+    let texts = cast(array, &DataType::Utf8View)?;
+    Ok(texts.as_string_view().iter().map(|text| read_cell(text?).ok()).collect())
 }
 
 /// Makes a column of values; null where a value is not of the type.

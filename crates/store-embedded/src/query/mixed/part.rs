@@ -75,7 +75,12 @@ impl Part {
                 Kind::Bool => Self::Bool,
                 Kind::Time => Self::Time,
                 Kind::Media => Self::Media,
-                Kind::Json => Self::Json,
+                Kind::Bools
+                | Kind::Ints
+                | Kind::Floats
+                | Kind::Texts
+                | Kind::Times
+                | Kind::Json => Self::Json,
             };
             if !parts.contains(&part) {
                 parts.push(part);

@@ -22,6 +22,7 @@ use super::KnownColumns;
 use super::accepting::{aggregate, scalar};
 use super::cells::NullIf;
 use super::functions::{self, Use};
+use super::in_place::in_place;
 use super::nested::ToList;
 use super::part::{Part, parts};
 use super::planning::{Mark, literal, mark_of, may_be_mixed};
@@ -57,7 +58,7 @@ pub(in crate::query) fn resolve(plan: LogicalPlan, known: &KnownColumns) -> Resu
         };
         Ok(Transformed::yes(node.recompute_schema()?))
     });
-    Ok(resolved?.data)
+    in_place(resolved?.data)
 }
 
 /// Applies the rules to the expressions of one node.

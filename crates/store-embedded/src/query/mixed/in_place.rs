@@ -1,0 +1,201 @@
+//! Queries that use columns of lists as lists compute with them as they are stored.
+//!
+//! In the view of a table, such a column is JSON text. Its conversion to text is moved up in the plan as
+//! far as nothing needs the text, and left out where the column is used as a list.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, ExprSchema as _, Result};
+use datafusion::logical_expr::expr::{Alias, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    Expr, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Projection, ScalarUDF,
+};
+
+use super::nested::{IN_PLACE, JsonText, ToList, json_text};
+
+/// Leaves out conversions of lists to JSON text and back.
+pub(super) fn in_place(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if !is_useful(&plan)? {
+        return Ok(plan);
+    }
+    let plan = plan.transform_up(|node| match node {
+        LogicalPlan::Projection(projection) => projected(projection),
+        node if !node.inputs().iter().any(|input| has_lists(input.schema())) => {
+            Ok(Transformed::no(node))
+        }
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Join(_) => rewritten(node),
+        LogicalPlan::Aggregate(ref aggregate)
+            if !aggregate.group_expr.iter().any(|it| matches!(it, Expr::GroupingSet(_))) =>
+        {
+            rewritten(node)
+        }
+        node => {
+            let node = node.map_children(|input| as_text(input).map(Transformed::yes))?.data;
+            Ok(Transformed::yes(node.recompute_schema()?))
+        }
+    })?;
+    as_text(plan.data)
+}
+
+/// Returns whether a query uses columns as lists. Subqueries that refer to columns of outer queries need
+/// them with the types that they were planned with.
+fn is_useful(plan: &LogicalPlan) -> Result<bool> {
+    let (mut uses_lists, mut has_outer) = (false, false);
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                has_outer |= matches!(expr, Expr::OuterReferenceColumn(..));
+                uses_lists |= column_as_list(expr).is_some();
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(uses_lists && !has_outer)
+}
+
+fn is<T: Any>(function: &ScalarUDF) -> bool {
+    (function.inner().as_ref() as &dyn Any).is::<T>()
+}
+
+/// Returns the column that an expression uses as a list.
+fn column_as_list(expr: &Expr) -> Option<&Column> {
+    match expr {
+        Expr::ScalarFunction(call) if is::<ToList>(&call.func) => match &call.args[..] {
+            [Expr::Column(column)] => Some(column),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn has_lists(schema: &DFSchema) -> bool {
+    schema.fields().iter().any(|field| field.metadata().contains_key(IN_PLACE))
+}
+
+/// Returns whether a column of a node's inputs holds lists now.
+fn is_list(schema: &DFSchema, column: &Column) -> bool {
+    let field = schema.field_from_column(column);
+    field.is_ok_and(|field| field.metadata().contains_key(IN_PLACE))
+}
+
+/// Passes on columns of lists as they are.
+fn projected(projection: Projection) -> Result<Transformed<LogicalPlan>> {
+    let Projection { expr, input, .. } = projection;
+    let names = NamePreserver::new_for_projection();
+    let expr = expr.into_iter().map(|expr| match expr {
+        Expr::Column(column) => Ok(Expr::Column(column)),
+        Expr::Alias(alias) if matches!(*alias.expr, Expr::Column(_)) => Ok(Expr::Alias(alias)),
+        Expr::Alias(alias) => match stored(*alias.expr) {
+            Ok(lists) => Ok(Expr::Alias(Alias {
+                expr: Box::new(lists),
+                metadata: Some(marked(alias.metadata)),
+                ..alias
+            })),
+            Err(expr) => {
+                let expr = Expr::Alias(Alias { expr: Box::new(expr), ..alias });
+                with_lists(expr, input.schema()).map(|it| it.data)
+            }
+        },
+        expr => {
+            let name = names.save(&expr);
+            with_lists(expr, input.schema()).map(|it| name.restore(it.data))
+        }
+    });
+    let expr = expr.collect::<Result<Vec<_>>>()?;
+    Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(expr, input)?)))
+}
+
+/// Returns the lists of which an expression is the text; otherwise the expression.
+fn stored(expr: Expr) -> std::result::Result<Expr, Expr> {
+    match expr {
+        Expr::ScalarFunction(ScalarFunction { func, mut args }) if is::<JsonText>(&func) => {
+            args.pop().ok_or(Expr::ScalarFunction(ScalarFunction { func, args }))
+        }
+        expr => Err(expr),
+    }
+}
+
+fn marked(metadata: Option<FieldMetadata>) -> FieldMetadata {
+    let mut metadata = metadata.unwrap_or_default();
+    metadata.extend(BTreeMap::from([(IN_PLACE.to_owned(), String::new())]).into());
+    metadata
+}
+
+/// Adapts the expressions of a node that passes on its inputs' columns, or none of them.
+fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let schema = merge_schema(&node.inputs());
+    let names = NamePreserver::new(&node);
+    let node = node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        Ok(with_lists(expr, &schema)?.update_data(|expr| name.restore(expr)))
+    })?;
+    let node = match node.data {
+        LogicalPlan::Join(mut join) => {
+            let is_column = |expr: &Expr| matches!(expr, Expr::Column(_));
+            if !join.on.iter().all(|(left, right)| is_column(left) && is_column(right)) {
+                // `USING` allows only columns.
+                join.join_constraint = JoinConstraint::On;
+            }
+            LogicalPlan::Join(join)
+        }
+        node => node,
+    };
+    Ok(Transformed::yes(node.recompute_schema()?))
+}
+
+/// Takes columns that hold lists now as lists or as text, as the expression needs them.
+fn with_lists(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    expr.transform_down(|expr| {
+        if let Some(column) = column_as_list(&expr) {
+            let column = column.clone();
+            let expr = match &expr {
+                Expr::ScalarFunction(call)
+                    if is_list(schema, &column) && has_type_of(call, schema, &column) =>
+                {
+                    Expr::Column(column)
+                }
+                _ => expr,
+            };
+            return Ok(Transformed::new(expr, true, TreeNodeRecursion::Jump));
+        }
+        Ok(match expr {
+            Expr::Column(column) if is_list(schema, &column) => {
+                let text = json_text(Expr::Column(column));
+                Transformed::new(text, true, TreeNodeRecursion::Jump)
+            }
+            expr => Transformed::no(expr),
+        })
+    })
+}
+
+/// Returns whether a column has the type that a conversion returns.
+fn has_type_of(call: &ScalarFunction, schema: &DFSchema, column: &Column) -> bool {
+    let stored = schema.field_from_column(column);
+    stored.is_ok_and(|it| call.func.return_type(&[]).is_ok_and(|ty| ty == *it.data_type()))
+}
+
+/// Makes JSON text of the columns that hold lists.
+fn as_text(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let schema = Arc::clone(plan.schema());
+    if !has_lists(&schema) {
+        return Ok(plan);
+    }
+    let columns = schema.columns().into_iter().map(|column| {
+        if !is_list(&schema, &column) {
+            return Expr::Column(column);
+        }
+        let (relation, name) = (column.relation.clone(), column.name.clone());
+        json_text(Expr::Column(column)).alias_qualified(relation, name)
+    });
+    LogicalPlanBuilder::from(plan).project(columns.collect::<Vec<_>>())?.build()
+}
