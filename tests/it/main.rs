@@ -16,3 +16,4 @@ mod rustdoc;
 mod spool;
 mod support;
 mod trouble;
+mod typed;

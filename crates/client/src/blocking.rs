@@ -14,11 +14,13 @@
 //! }
 //! ```
 
+use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use streamtable_schema::TablePath;
+use streamtable_schema::{Columns, Schema, TablePath};
 use streamtable_transport::Transport;
 use tokio::runtime::{self, Handle};
 
@@ -205,6 +207,11 @@ impl StreamTable {
         self.table().path()
     }
 
+    /// Returns the columns as this writer knows them; see [`crate::StreamTable::schema`].
+    pub fn schema(&self) -> Schema {
+        self.table().schema()
+    }
+
     /// Returns the id of this writer.
     pub fn writer(&self) -> &str {
         self.table().writer()
@@ -284,6 +291,90 @@ pub(crate) fn wait_for<T: Send + 'static>(
     }
 }
 
+/// A table whose rows are of the type `T`, for programs without an async runtime; see
+/// [`crate::Table`].
+///
+/// ```no_run
+/// use serde::Serialize;
+/// use streamtable::{Columns, blocking::Table};
+///
+/// #[derive(Serialize, Columns)]
+/// struct Request {
+///     path: String,
+///     user: Option<u64>,
+/// }
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let table: Table<Request> = Table::open("my-team/shop/requests")?;
+///     table.log(&Request { path: "/".to_owned(), user: None })?;
+///     println!("{}", table.finish()?); // 1 logged, 1 acked, 0 pending, …
+///     Ok(())
+/// }
+/// ```
+pub struct Table<T> {
+    table: StreamTable,
+    rows: PhantomData<fn(&T)>,
+}
+
+impl<T: Columns> Table<T> {
+    /// Opens a table over the default transport; see [`crate::StreamTable::open`].
+    #[cfg(feature = "hyper")]
+    pub fn open(name: &str) -> Result<Self, OpenError> {
+        StreamTable::builder(name).open_typed_blocking()
+    }
+
+    /// Opens a table over another transport; see [`crate::StreamTable::open_with`].
+    pub fn open_with(name: &str, transport: impl Transport + 'static) -> Result<Self, OpenError> {
+        StreamTable::builder(name).transport(transport).open_typed_blocking()
+    }
+
+    /// Logs one row; see [`StreamTable::log`].
+    pub fn log(&self, row: &T) -> Result<Logged, LogError> {
+        self.table.log(row)
+    }
+
+    /// Logs several rows; see [`StreamTable::log`].
+    pub fn log_all<'a>(&self, rows: impl IntoIterator<Item = &'a T>) -> Result<Logged, LogError>
+    where
+        T: 'a,
+    {
+        self.table.log(rows.into_iter())
+    }
+
+    /// Logs one row without waiting; see [`StreamTable::try_log`].
+    pub fn try_log(&self, row: &T) -> Result<Logged, LogError> {
+        self.table.try_log(row)
+    }
+}
+
+impl<T> Table<T> {
+    /// Waits until all rows logged so far are stored; see [`StreamTable::flush`].
+    pub fn flush(&self, timeout: Duration) -> Result<Stats, FlushError> {
+        self.table.flush(timeout)
+    }
+
+    /// Closes the table and waits until all rows are stored; see [`StreamTable::finish`].
+    pub fn finish(&self) -> Result<Stats, FlushError> {
+        self.table.finish()
+    }
+
+    /// Returns the current accounting of the rows.
+    pub fn stats(&self) -> Stats {
+        self.table.stats()
+    }
+
+    /// Returns the table without the type of its rows.
+    pub fn untyped(&self) -> &StreamTable {
+        &self.table
+    }
+}
+
+impl<T> fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.table.fmt(f)
+    }
+}
+
 /// Finishes a table when it is dropped; see [`StreamTable::finish_on_drop`].
 #[derive(Debug)]
 #[must_use = "the table is finished as soon as the guard is dropped"]
@@ -322,6 +413,12 @@ impl Drop for StreamTable {
 }
 
 impl Builder {
+    /// Opens a table whose rows are of one type, for use without an async runtime.
+    pub fn open_typed_blocking<T: Columns>(self) -> Result<Table<T>, OpenError> {
+        let table = self.declare(T::columns()).open_blocking()?;
+        Ok(Table { table, rows: PhantomData })
+    }
+
     /// Opens the table for use without an async runtime: see [`blocking`](crate::blocking).
     pub fn open_blocking(self) -> Result<StreamTable, OpenError> {
         let drop_timeout = self.drop_timeout;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamtable_schema::ColumnPolicy;
+use streamtable_schema::{ColumnPolicy, Type};
 use streamtable_transport::{AnyTransport, ApiKey, ApiKeyError, Transport};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -55,6 +55,8 @@ pub struct Builder {
     pub(crate) api_key: Option<Result<ApiKey, ApiKeyError>>,
     pub(crate) target: Option<Target>,
     pub(crate) columns: ColumnPolicy,
+    /// The columns of the rows' type, if they are of one.
+    pub(crate) declared: Option<Vec<(String, Type)>>,
     pub(crate) when_full: WhenFull,
     pub(crate) limits: BatchLimits,
     pub(crate) retry: RetryPolicy,
@@ -85,6 +87,7 @@ impl Builder {
             api_key: None,
             target: None,
             columns: ColumnPolicy::Strict,
+            declared: None,
             when_full: WhenFull::Refuse,
             limits: BatchLimits::default(),
             retry: RetryPolicy::default(),
@@ -303,6 +306,11 @@ impl Builder {
     pub fn print_url(mut self, print_url: bool) -> Self {
         self.print_url = print_url;
         self
+    }
+
+    /// Declares the columns of all rows.
+    pub(crate) fn declare(self, columns: Vec<(String, Type)>) -> Self {
+        Self { declared: Some(columns), ..self }
     }
 
     #[cfg(test)]

@@ -265,6 +265,9 @@ pub enum OpenError {
         /// The most recent error.
         reason: String,
     },
+    /// The type of the rows does not fit the table's columns.
+    #[error("the type of the rows does not fit the table: {0}")]
+    Columns(SchemaError),
     /// The spool cannot be created.
     #[error("cannot create the spool: {reason}")]
     Spool {
@@ -295,6 +298,12 @@ impl OpenError {
 impl From<StopReason> for OpenError {
     fn from(reason: StopReason) -> Self {
         Self::Stopped(reason)
+    }
+}
+
+impl From<SchemaError> for OpenError {
+    fn from(error: SchemaError) -> Self {
+        Self::Columns(error)
     }
 }
 

@@ -18,11 +18,13 @@
 //! }
 //! ```
 //!
-//! Rows travel over any [`Transport`](transport::Transport), or to any [`Backend`] of your own.
+//! A [`Table`] has rows of one type, so the compiler checks them, and its columns are known before
+//! its first row. Rows travel over any [`Transport`](transport::Transport), or to any [`Backend`] of your own.
 //! [`blocking`] has the same API for programs without an async runtime.
 //!
 //! | feature | adds |
 //! | --- | --- |
+//! | `derive` (default) | `#[derive(Columns)]`: the columns of a [`Table`] from a Rust type |
 //! | `hyper` (default) | `StreamTable::open(name)`: the transport over hyper and rustls |
 //! | `conformance` | the module `conformance`: tests for a `Backend` of your own |
 //! | `chrono`, `jiff-02`, `uuid` | conversions of their times and ids to a [`Value`] |
@@ -66,6 +68,7 @@ mod stats;
 mod table;
 #[cfg(feature = "tracing-layer")]
 mod tracing_layer;
+mod typed;
 mod wandb;
 
 pub use backend::{Append, AppendError, Appended, Backend, MediaFile, Open, Opened, Upload};
@@ -82,7 +85,11 @@ pub use stats::{MediaStats, Recovered, Stats};
 pub use table::{Logged, StreamTable};
 #[cfg(feature = "tracing-layer")]
 pub use tracing_layer::TableLayer;
+pub use typed::Table;
 pub use wandb::WandbBackend;
+
+#[doc(hidden)]
+pub use streamtable_schema::derive;
 
 pub use async_trait::async_trait;
 pub use streamtable_wire::HistoryLine;
@@ -95,6 +102,7 @@ pub mod transport {
 }
 
 pub use streamtable_schema::{
-    ColumnPolicy, Media, MediaError, MediaKind, NameError, NamePart, Row, Schema, SchemaError,
-    TableName, TablePath, Timestamp, Type, Value, ValueError, row, timestamp,
+    Column, ColumnPolicy, ColumnType, Columns, Media, MediaError, MediaKind, NameError, NamePart,
+    Row, Schema, SchemaError, TableName, TablePath, Timestamp, Type, Value, ValueError, row,
+    timestamp,
 };

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use streamtable_schema::{ColumnPolicy, Schema, TableName, TablePath};
+use streamtable_schema::{ColumnPolicy, Schema, SchemaError, TableName, TablePath};
 use streamtable_transport::{AnyTransport, ApiKey};
 use streamtable_url::BaseUrl;
+use streamtable_wire::RESERVED_COLUMNS;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -37,8 +38,9 @@ pub(crate) async fn open_table(
 ) -> Result<(StreamTable, JoinHandle<()>), OpenError> {
     let resolved = resolve(&mut builder)?;
     let connection = connect(&builder, resolved).await?;
+    let schema = create_schema(&mut builder, &connection.opened)?;
     let buffer = create_buffer(&builder, &connection).await?;
-    Ok(start(builder, connection, buffer))
+    Ok(start(builder, connection, schema, buffer))
 }
 
 impl Builder {
@@ -239,6 +241,21 @@ pub(crate) async fn pause(delay: Duration, asked: Duration, deadline: Instant) -
     true
 }
 
+/// Makes the columns: those of the existing table, and those of the rows' type.
+fn create_schema(builder: &mut Builder, opened: &Opened) -> Result<Schema, OpenError> {
+    let mut schema = Schema::with_columns(builder.columns, opened.columns.iter().cloned());
+    let Some(declared) = builder.declared.take() else { return Ok(schema) };
+    if let Some((name, _)) = declared.iter().find(|(name, _)| is_reserved(name)) {
+        return Err(SchemaError::ReservedColumn { column: name.clone() }.into());
+    }
+    schema.admit_columns(declared)?;
+    Ok(schema)
+}
+
+fn is_reserved(column: &str) -> bool {
+    RESERVED_COLUMNS.contains(&column)
+}
+
 /// Where the rows of an open table wait.
 struct Buffer {
     journal: JournalKind,
@@ -330,11 +347,11 @@ fn columns_name(columns: ColumnPolicy) -> &'static str {
 fn start(
     builder: Builder,
     connection: Connection,
+    schema: Schema,
     buffer: Buffer,
 ) -> (StreamTable, JoinHandle<()>) {
     let Connection { opened, backend, .. } = connection;
     let (seed, is_offline) = (builder.seed(), builder.is_offline());
-    let schema = Schema::with_columns(builder.columns, opened.columns.iter().cloned());
     let session = Session::new(builder.limits, builder.retry, opened.pace, seed);
     let media = MediaQueue::new(builder.media_buffer_bytes, builder.retry, !seed);
     let mut core = Core::new(schema, buffer.journal, session, media);

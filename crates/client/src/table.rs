@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use streamtable_schema::{Row, TablePath, Timestamp, token::row_to_hand_back};
+use streamtable_schema::{Row, Schema, TablePath, Timestamp, token::row_to_hand_back};
 use streamtable_transport::Transport;
 use streamtable_wire::TakeRow;
 use tokio::time::{Instant, timeout_at};
@@ -257,6 +257,12 @@ impl StreamTable {
     /// Returns the full path of the table.
     pub fn path(&self) -> &TablePath {
         &self.handle.shared.table
+    }
+
+    /// Returns the columns as this writer knows them: those that the table had when it was opened,
+    /// and those of the rows that were logged since.
+    pub fn schema(&self) -> Schema {
+        self.handle.shared.core().schema().clone()
     }
 
     /// Returns the id of this writer. It is unique to this opening of the table, on any machine.

@@ -21,6 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The feature `derive` adds `#[derive(Columns)]`.
+//!
 //! | feature | converts to a [`Value`] |
 //! | --- | --- |
 //! | `chrono` | `chrono::DateTime`, to a timestamp |
@@ -29,6 +31,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod columns;
 mod conversions;
 mod error;
 #[cfg(test)]
@@ -43,6 +46,7 @@ mod time;
 mod types;
 mod value;
 
+pub use columns::{ColumnType, Columns};
 pub use error::{SchemaError, ValueError};
 pub use media::{Media, MediaError, MediaKind, MediaSource, StoredFile};
 pub use name::{NameError, NamePart, TableName, TablePath};
@@ -52,6 +56,20 @@ pub use schema::{Change, Column, ColumnPolicy, MAX_COLUMNS, RowCheck, Schema, ch
 pub use time::{NotATimestamp, Timestamp, nanoseconds, timestamp};
 pub use types::{Clash, Fields, Type, Union};
 pub use value::{MAX_DEPTH, Value};
+
+/// Implements [`Columns`](trait@Columns) for a struct with named fields, and [`ColumnType`] for any
+/// struct or enum.
+#[cfg(feature = "derive")]
+pub use streamtable_derive::Columns;
+
+/// What the derived code uses.
+#[doc(hidden)]
+pub mod derive {
+    pub use serde::Serialize;
+
+    pub use crate::columns::{any_of, guard};
+    pub use crate::{ColumnType, Columns, Type};
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -112,6 +112,26 @@ impl Schema {
         Ok(())
     }
 
+    /// Adds the columns of a type whose rows will follow, or refuses them and changes nothing.
+    ///
+    /// The columns are checked like the cells of a row. A column that mixes lists or structs with
+    /// other kinds is refused, because its values would be.
+    pub fn admit_columns<N: AsRef<str>>(
+        &mut self,
+        columns: impl IntoIterator<Item = (N, Type)>,
+    ) -> Result<(), SchemaError> {
+        let mut change = Change::default();
+        let mut check = self.check(&mut change);
+        for (name, ty) in columns {
+            let name = name.as_ref();
+            ty.check_apart().map_err(|clash| mismatch(name, clash))?;
+            check.cell(name, &ty)?;
+        }
+        check.finish()?;
+        self.apply(&mut change);
+        Ok(())
+    }
+
     /// Starts a check of a row whose cells arrive one by one.
     ///
     /// The check records in `change` what the row would add, after clearing it. Reuse one `Change`

@@ -143,6 +143,21 @@ impl Type {
         self.includes(&Self::of_any(value))
     }
 
+    /// Fails if a list or a struct is mixed with another kind anywhere in the type.
+    pub(crate) fn check_apart(&self) -> Result<(), Clash> {
+        self.members().iter().try_fold(Self::Unknown, |all, member| {
+            match member {
+                Self::List(element) => element.check_apart().map_err(|clash| clash.inside("[]"))?,
+                Self::Struct(fields) => fields.iter().try_for_each(|(name, ty)| {
+                    ty.check_apart().map_err(|clash| clash.inside(&format!(".{name}")))
+                })?,
+                _ => {}
+            }
+            all.unite(member)
+        })?;
+        Ok(())
+    }
+
     /// Returns whether null is one of the type's values.
     pub fn is_optional(&self) -> bool {
         self.members().first() == Some(&Self::Null)

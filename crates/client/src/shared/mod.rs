@@ -127,6 +127,10 @@ impl Core {
         }
     }
 
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// Sends everything that waits, without waiting for more.
     pub(crate) fn flush(&mut self) {
         self.session.flush();
