@@ -9,9 +9,11 @@ mod api;
 mod backup;
 mod boards;
 mod config;
+mod documents;
 mod health;
 mod live;
 mod metrics;
+
 mod page;
 mod serve;
 mod server;
