@@ -326,6 +326,23 @@ impl Machine {
         }
     }
 
+    /// Ends all states, as if each condition were no longer met, and returns the transitions. For a
+    /// monitor whose groups are now others.
+    pub fn clear(&mut self, now: i64) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        for (name, group) in &mut self.groups {
+            let from = group.state();
+            (group.phase, group.fault, group.value) = (Phase::Ok, None, None);
+            if from != State::Ok {
+                group.since = now;
+                let (group, reason) = (name.clone(), String::new());
+                let to = State::Ok;
+                transitions.push(Transition { group, from, to, value: None, reason, at: now });
+            }
+        }
+        transitions
+    }
+
     /// Returns what is to be reported now, and counts it as reported.
     ///
     /// A group is reported if its state differs from the one that was last reported. Call it after

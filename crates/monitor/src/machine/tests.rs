@@ -213,3 +213,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_monitor_whose_groups_are_others_ends_its_states() {
+    let rule = grouped(10, NoData::NoData);
+    let mut machine = Machine::default();
+    let readings =
+        vec![("a".to_owned(), Reading::Breach(1.0)), ("b".to_owned(), Reading::Clear(0.0))];
+    machine.step(&rule, &Outcome::Groups(readings), 0);
+    machine.take_notices(&[], 0);
+    let ended = machine.clear(5);
+    assert_eq!((ended.len(), ended[0].from, ended[0].to), (1, State::Firing, State::Ok));
+    assert_eq!(machine.take_notices(&[], 5).len(), 1);
+    machine.tidy();
+    assert_eq!(machine.groups().count(), 0);
+}
