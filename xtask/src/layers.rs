@@ -34,6 +34,7 @@ const LAYERS: &[Layer] = &[
             "streamtable-digits",
             "streamtable-format",
             "streamtable-mock-backend",
+            "streamtable-monitor",
             "streamtable-store",
         ],
     },
@@ -82,6 +83,12 @@ const ABSENCES: &[Absence] = &[
         without: None,
         never: &["axum*", "async-graphql*", "rusqlite", "streamtable-server-core"],
         rule: "live views need a store, but no HTTP and no catalog",
+    },
+    Absence {
+        of: Of::Crates(&["streamtable-monitor"]),
+        without: None,
+        never: &["arrow*", "axum*", "hyper*", "rusqlite", "rustls*", "tokio*"],
+        rule: "documents and states of monitors need no runtime, no HTTP and no query engine",
     },
     Absence {
         of: Of::Crates(&["streamtable-server"]),

@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, board, completions, config, demo, export, keys, log, login, open, query, schema, serve,
-    spool, sync, tables, tail, url,
+    backup, board, completions, config, demo, export, keys, log, login, monitor, open, query,
+    schema, serve, spool, sync, tables, tail, url,
 };
 
 /// The colours that cargo and many others use. Without a terminal, clap omits them.
@@ -64,6 +64,7 @@ pub(crate) enum Command {
     Tables(tables::Tables),
     Schema(schema::Schema),
     Board(board::Board),
+    Monitor(monitor::Monitor),
     Url(url::Url),
     Open(open::Open),
     Login(login::Login),

@@ -153,7 +153,11 @@ fn settings(text: &str, names: &[&str]) -> Result<BTreeMap<String, Vec<String>>,
             toml::Value::String(text) => Ok(text),
             toml::Value::Integer(number) => Ok(number.to_string()),
             toml::Value::Float(number) => Ok(number.to_string()),
-            other => Err(format!("`{name}` must be a text or a number, not {}", other.type_str())),
+            toml::Value::Boolean(is_on) => Ok(is_on.to_string()),
+            other => Err(format!(
+                "`{name}` must be a text, a number or a boolean, not {}",
+                other.type_str()
+            )),
         });
         settings.insert(name.clone(), texts.collect::<Result<Vec<_>, _>>()?);
     }
@@ -195,13 +199,17 @@ mod tests {
         assert_eq!(found["addr"], ["127.0.0.1:9000"]);
         assert_eq!(found["allow-host"], ["a.example", "b.example"]);
         assert_eq!(found["slow-query"], ["2.5"]);
+        assert_eq!(settings("allow = true", &["allow"]).unwrap()["allow"], ["true"]);
         #[track_caller]
         fn check_refused(text: &str, part: &str) {
             let error = settings(text, &["addr", "data"]).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
         check_refused("adr = 1", "unknown setting `adr`; the settings are addr, data");
-        check_refused("addr = true", "`addr` must be a text or a number, not boolean");
+        check_refused(
+            "addr = 2026-01-01",
+            "`addr` must be a text, a number or a boolean, not datetime",
+        );
         check_refused("addr = [[1]]", "not array");
         check_refused("addr =", "line 1");
     }

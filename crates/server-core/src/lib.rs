@@ -5,6 +5,7 @@
 //! extractors [`Key`], [`Principal`] and [`BaseUrl`] take what they need.
 
 mod access;
+mod alerts;
 mod authority;
 mod base_url;
 mod blocking;
@@ -20,6 +21,7 @@ mod hex;
 mod signing_key;
 
 pub use access::{NotARight, Principal, Right};
+pub use alerts::{Alert, AlertLevel, Alerts};
 pub use authority::{Authority, NotAnAuthority, WebOrigin, WrongHost};
 pub use base_url::{BaseUrl, BaseUrlConfig};
 pub use blocking::{SharedPermits, run_with_permit};

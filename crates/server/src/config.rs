@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::monitors::MonitorsConfig;
 use streamtable_server_core::{BaseUrlConfig, LostCatalog};
 #[cfg(feature = "wandb")]
 use streamtable_wandb::WandbConfig;
@@ -37,6 +38,8 @@ pub struct ServerConfig {
     pub memory_limit: Option<u64>,
     /// Queries that take longer are logged as warnings, with the start of their text.
     pub slow_query: Duration,
+    /// Settings of monitors.
+    pub monitors: MonitorsConfig,
     /// Limits on requests and connections.
     pub limits: Limits,
     /// Settings of the W&B protocol.
@@ -101,6 +104,7 @@ impl Default for ServerConfig {
             lost_catalog: LostCatalog::default(),
             memory_limit: None,
             slow_query: Duration::from_secs(10),
+            monitors: MonitorsConfig::default(),
             limits: Limits::default(),
             #[cfg(feature = "wandb")]
             wandb: WandbConfig::default(),

@@ -9,15 +9,19 @@ mod api;
 mod backup;
 mod boards;
 mod config;
+mod documents;
 mod health;
 mod live;
 mod metrics;
+mod monitors;
+
 mod page;
 mod serve;
 mod server;
 
 pub use backup::{Backup, back_up};
 pub use config::{Limits, ServerConfig, TlsFiles};
+pub use monitors::MonitorsConfig;
 pub use server::{Server, ServerError};
 pub use streamtable_server_core::{
     ApiError, Catalog, CatalogError, Key, LostCatalog, NewKey, NotARight, Principal, Right,

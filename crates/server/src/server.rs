@@ -23,6 +23,7 @@ use crate::boards::{self, BoardCatalog};
 use crate::config::{ServerConfig, TlsFiles};
 use crate::live::LiveState;
 use crate::metrics::{self, MeteredStore, Metrics, MetricsState, observe};
+use crate::monitors::{self, Monitors};
 use crate::page::{self, PageState};
 use crate::{Catalog, CatalogError, NewKey, Right, health, serve};
 
@@ -36,6 +37,7 @@ const FIRST_KEY: &str = "first";
 /// The tables that this server's features add to the catalog.
 const FEATURES: &[FeatureTables] = &[
     boards::TABLES,
+    monitors::TABLES,
     #[cfg(feature = "wandb")]
     streamtable_wandb::TABLES,
 ];
@@ -267,13 +269,18 @@ impl Server {
         let store = Arc::clone(&self.parts.store);
         let Core { catalog, stopping, .. } = self.parts.core.clone();
         let maintenance = tokio::spawn(maintain(catalog.clone(), stopping.clone()));
+        let (router, monitors) = router(self.parts);
+        let watching = monitors.start();
         let shutdown = async move {
             shutdown.await;
             stopping.cancel();
         };
-        serve::serve(listener, self.tls, router(self.parts), &limits, shutdown).await;
+        serve::serve(listener, self.tls, router, &limits, shutdown).await;
         // This task ends on the same signal. Its own failures are logged and reported.
         let _ = maintenance.await;
+        for task in watching {
+            let _ = task.await;
+        }
         let closed = store.close().await;
         // On a failure the catalog is still durable, only not in one file.
         let _ = catalog.maintain().await;
@@ -322,17 +329,20 @@ async fn verify_files(wandb: streamtable_wandb::Wandb, stopping: CancellationTok
     }
 }
 
-fn router(parts: Parts) -> Router {
+/// Returns the routes, and the monitors, which are to be started.
+fn router(parts: Parts) -> (Router, Monitors) {
     let Parts { config, core, store, files, memory, pages } = parts;
     let metrics = Metrics::default();
     let metered = MeteredStore { store, metrics: metrics.clone(), slow_query: config.slow_query };
     let store: Arc<dyn Store> = Arc::new(metered);
+    let monitors = Monitors::new(&core, Arc::clone(&store), &config.monitors);
     let figures = MetricsState {
         core: core.clone(),
         metrics: metrics.clone(),
         store: Arc::clone(&store),
         files: Arc::clone(&files),
         memory: Arc::clone(&memory),
+        monitors: monitors.clone(),
         started: clock::now(),
     };
     #[cfg(feature = "wandb")]
@@ -340,6 +350,7 @@ fn router(parts: Parts) -> Router {
         core.clone(),
         Arc::clone(&store),
         Arc::clone(&files),
+        Arc::new(monitors.clone()),
         config.wandb.clone(),
     );
     #[cfg(feature = "wandb")]
@@ -360,7 +371,14 @@ fn router(parts: Parts) -> Router {
     };
     let boards = BoardCatalog::new(core.catalog.clone());
     let tails = Arc::default();
-    let api = ApiState { core: core.clone(), store: Arc::clone(&store), live, boards, tails };
+    let api = ApiState {
+        core: core.clone(),
+        store: Arc::clone(&store),
+        live,
+        boards,
+        monitors: monitors.clone(),
+        tails,
+    };
     let login = LoginState { core: core.clone(), config: Arc::clone(&config) };
     let page = PageState {
         core: core.clone(),
@@ -372,7 +390,7 @@ fn router(parts: Parts) -> Router {
     let routes = pages.into_iter().fold(routes, |routes, (entity, pages)| {
         routes.merge(page::for_writers(core.clone(), entity, pages))
     });
-    routes
+    let router = routes
         .merge(health::router(core.clone(), store, files))
         .merge(metrics::router(figures))
         .merge(access::login_router(login))
@@ -381,7 +399,8 @@ fn router(parts: Parts) -> Router {
         .merge(page::router(page))
         .fallback(page::elsewhere)
         .layer(from_fn_with_state(config, guard))
-        .layer(from_fn_with_state(metrics, observe))
+        .layer(from_fn_with_state(metrics, observe));
+    (router, monitors)
 }
 
 fn read_tls(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {

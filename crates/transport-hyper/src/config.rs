@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::ProxyConfig;
+use crate::{Addresses, ProxyConfig};
 
 /// How a [`HyperTransport`](crate::HyperTransport) connects, and its limits.
 ///
@@ -30,6 +30,10 @@ pub struct HyperConfig {
     pub proxies: ProxyConfig,
     /// The trusted certificate authorities. The platform's roots by default.
     pub roots: Roots,
+    /// To which addresses the transport connects; others fail as
+    /// [`Unreachable`](streamtable_transport::TransportError::Unreachable). To all by default. What a
+    /// proxy connects to is not checked.
+    pub addresses: Addresses,
 }
 
 impl HyperConfig {
@@ -49,6 +53,7 @@ impl Default for HyperConfig {
             min_gzip_bytes: 1 << 10,
             proxies: ProxyConfig::default(),
             roots: Roots::default(),
+            addresses: Addresses::default(),
         }
     }
 }

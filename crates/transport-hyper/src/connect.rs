@@ -18,6 +18,8 @@ use streamtable_transport::{Origin, TransportError};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use crate::Addresses;
+use crate::addresses::{NOT_PUBLIC, Resolver};
 use crate::cause;
 use crate::proxy::Proxies;
 use crate::tls::Tls;
@@ -29,21 +31,27 @@ const NO_ROOTS: &str =
 /// above returns them unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
-    tcp: HttpConnector,
+    tcp: HttpConnector<Resolver>,
+    addresses: Addresses,
     tls: Option<Tls>,
     proxies: Arc<Proxies>,
     limit: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(tls: Option<Tls>, proxies: Arc<Proxies>, limit: Duration) -> Self {
-        let mut tcp = HttpConnector::new();
+    pub(crate) fn new(
+        tls: Option<Tls>,
+        proxies: Arc<Proxies>,
+        limit: Duration,
+        addresses: Addresses,
+    ) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(addresses));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // hyper divides this among a host's addresses, so that one unreachable address does not use
         // all of it.
         tcp.set_connect_timeout(Some(limit));
-        Self { tcp, tls, proxies, limit }
+        Self { tcp, addresses, tls, proxies, limit }
     }
 
     async fn connect(self, uri: Uri) -> Result<Stream, TransportError> {
@@ -94,6 +102,12 @@ impl Connector {
     }
 
     async fn dial(&self, uri: &Uri, origin: &Origin) -> Result<Tcp, TransportError> {
+        // An address in place of a name is not resolved.
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        if host.parse().is_ok_and(|address| !self.addresses.allow(address)) {
+            let (host, reason) = (origin.authority(), NOT_PUBLIC.to_owned());
+            return Err(TransportError::Unreachable { host, reason });
+        }
         let tcp = self.tcp.clone().call(uri.clone()).await;
         tcp.map_err(|error| cause::of_connecting(error.into(), origin.authority()))
     }

@@ -23,6 +23,7 @@
 //! }
 //! ```
 
+mod addresses;
 mod body;
 mod cause;
 mod config;
@@ -33,7 +34,9 @@ mod timer;
 mod tls;
 mod transport;
 
+pub use addresses::{Addresses, is_public};
 pub use config::{ConfigError, HyperConfig, Roots};
 pub use proxy::ProxyConfig;
 pub use timer::TokioTimer;
+pub use tls::client_tls;
 pub use transport::HyperTransport;

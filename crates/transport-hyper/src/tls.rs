@@ -60,6 +60,12 @@ impl Tls {
     }
 }
 
+/// Returns a configuration for TLS with a server that speaks another protocol than HTTP; `None` on a
+/// machine without roots.
+pub fn client_tls(roots: &Roots) -> Result<Option<Arc<ClientConfig>>, ConfigError> {
+    Ok(Tls::new(roots)?.map(|tls| tls.proxy))
+}
+
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {

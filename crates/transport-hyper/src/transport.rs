@@ -54,7 +54,8 @@ impl HyperTransport {
     pub fn with_config(config: HyperConfig) -> Result<Self, ConfigError> {
         let proxies = Arc::new(Proxies::new(&config.proxies)?);
         let tls = Tls::new(&config.roots)?;
-        let connector = Connector::new(tls, proxies.clone(), config.connect_timeout);
+        let connector =
+            Connector::new(tls, proxies.clone(), config.connect_timeout, config.addresses);
         let pools = Pools::new(connector, config.idle_timeout);
         Ok(Self { config, pools, proxies, warned: AtomicBool::new(false) })
     }

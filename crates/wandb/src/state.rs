@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::FromRef;
 use parking_lot::Mutex;
 use streamtable_schema::TablePath;
-use streamtable_server_core::{CatalogError, Core, SharedPermits};
+use streamtable_server_core::{Alerts, CatalogError, Core, SharedPermits};
 use streamtable_store::{FileStore, Store};
 use tokio::sync::Semaphore;
 
@@ -28,6 +28,8 @@ pub struct Wandb {
     pub(crate) files: Arc<dyn FileStore>,
     /// Projects, runs and artifacts.
     pub(crate) catalog: RunCatalog,
+    /// Receives the alerts of runs.
+    pub(crate) alerts: Arc<dyn Alerts>,
     pub(crate) config: Arc<WandbConfig>,
     pub(crate) shared: Arc<Shared>,
 }
@@ -53,6 +55,7 @@ impl Wandb {
         core: Core,
         store: Arc<dyn Store>,
         files: Arc<dyn FileStore>,
+        alerts: Arc<dyn Alerts>,
         config: WandbConfig,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -68,6 +71,7 @@ impl Wandb {
             core,
             store,
             files,
+            alerts,
             config: Arc::new(config),
             shared: Arc::new(shared),
         }

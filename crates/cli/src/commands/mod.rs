@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod login;
+pub(crate) mod monitor;
 pub(crate) mod open;
 pub(crate) mod query;
 pub(crate) mod schema;
@@ -39,6 +40,7 @@ pub(crate) async fn run(parsed: Parsed) -> Result<(), Failure> {
         Command::Tables(tables) => until_interrupted(tables.run(&global)).await,
         Command::Schema(schema) => until_interrupted(schema.run(&global)).await,
         Command::Board(board) => until_interrupted(board.run(&global)).await,
+        Command::Monitor(monitor) => until_interrupted(monitor.run(&global)).await,
         Command::Url(url) => until_interrupted(url.run(&global)).await,
         Command::Open(open) => until_interrupted(open.run(&global)).await,
         Command::Login(login) => until_interrupted(login.run(&global)).await,

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use streamtable_server::{
-    Limits, LostCatalog, Server, ServerConfig, ServerError, TlsFiles, WandbConfig,
+    Limits, LostCatalog, MonitorsConfig, Server, ServerConfig, ServerError, TlsFiles, WandbConfig,
 };
 use streamtable_transport::{ApiKey, Origin};
 use streamtable_url::BaseUrl;
@@ -90,6 +90,13 @@ pub(crate) struct Serve {
     /// Log queries that take longer than this, such as 500ms, 10s or 2m
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "10s")]
     slow_query: Duration,
+    /// Let messages of monitors go to addresses that are not public: this machine and its network
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
+    #[arg(default_value = "false", default_missing_value = "true")]
+    allow_private_targets: bool,
+    /// Command that targets of the kind `command` run, with the message as JSON on standard input
+    #[arg(long, value_name = "FILE")]
+    monitor_command: Option<PathBuf>,
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
@@ -198,6 +205,10 @@ impl Serve {
             lost_catalog: self.lost_catalog.map(Into::into).unwrap_or_default(),
             memory_limit: self.memory_limit,
             slow_query: self.slow_query,
+            monitors: MonitorsConfig {
+                allow_private_targets: self.allow_private_targets,
+                command: self.monitor_command,
+            },
             limits: Limits { trusted_proxies: self.trusted_proxy, ..Limits::default() },
             wandb: WandbConfig { default_entity, ..WandbConfig::default() },
         }

@@ -12,6 +12,7 @@ mod errors;
 mod follow;
 mod help;
 mod keys;
+mod monitor;
 mod round_trips;
 mod serve;
 mod spool;

@@ -17,7 +17,7 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{HeaderName, Method};
 
-use crate::{boards, live};
+use crate::{boards, live, monitors};
 
 pub(crate) use query::{answer, named as format_named};
 pub(crate) use state::ApiState;
@@ -44,7 +44,24 @@ const ROUTES: &[Route] = &[
     ("/api/boards/{entity}/{project}/{name}/rename", Method::POST, || post(boards::rename)),
     ("/api/boards/{entity}/{project}/{name}/versions", Method::GET, || get(boards::versions)),
     ("/api/live", Method::GET, || get(live::live)),
+    ("/api/monitors/{entity}/{project}", Method::GET, || get(monitors::list)),
+    ("/api/monitors/{entity}/{project}", Method::POST, || post(monitors::test_document)),
+    ("/api/monitors/{entity}/{project}/{name}", Method::GET, || get(monitors::get)),
+    ("/api/monitors/{entity}/{project}/{name}", Method::PUT, || put(monitors::put)),
+    ("/api/monitors/{entity}/{project}/{name}", Method::DELETE, || delete(monitors::delete)),
+    ("/api/monitors/{entity}/{project}/{name}/state", Method::GET, || get(monitors::state)),
+    ("/api/monitors/{entity}/{project}/{name}/test", Method::POST, || post(monitors::test)),
+    ("/api/monitors/{entity}/{project}/{name}/silence", Method::POST, || post(monitors::silence)),
+    ("/api/monitors/{entity}/{project}/{name}/silence", Method::DELETE, || {
+        delete(monitors::unsilence)
+    }),
+    ("/api/monitors/{entity}/{project}/{name}/versions", Method::GET, || get(monitors::versions)),
     ("/api/query", Method::POST, || post(query::query)),
+    ("/api/targets/{entity}/{project}", Method::GET, || get(monitors::targets)),
+    ("/api/targets/{entity}/{project}/{name}", Method::GET, || get(monitors::get_target)),
+    ("/api/targets/{entity}/{project}/{name}", Method::PUT, || put(monitors::put_target)),
+    ("/api/targets/{entity}/{project}/{name}", Method::DELETE, || delete(monitors::delete_target)),
+    ("/api/targets/{entity}/{project}/{name}/test", Method::POST, || post(monitors::test_target)),
     ("/api/tables", Method::GET, || get(tables::list)),
     ("/api/tables/{entity}/{project}/{table}", Method::GET, || get(tables::table)),
     ("/api/tables/{entity}/{project}/{table}/board", Method::GET, || get(live::first_board)),

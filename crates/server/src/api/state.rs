@@ -9,6 +9,7 @@ use streamtable_store::Store;
 use super::tail::Tails;
 use crate::boards::BoardCatalog;
 use crate::live::LiveState;
+use crate::monitors::Monitors;
 
 /// State of the API's handlers. Those of live views and boards only take their part.
 #[derive(Clone)]
@@ -17,6 +18,7 @@ pub(crate) struct ApiState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) live: LiveState,
     pub(crate) boards: BoardCatalog,
+    pub(crate) monitors: Monitors,
     pub(crate) tails: Arc<Tails>,
 }
 
@@ -35,5 +37,11 @@ impl FromRef<ApiState> for LiveState {
 impl FromRef<ApiState> for BoardCatalog {
     fn from_ref(state: &ApiState) -> Self {
         state.boards.clone()
+    }
+}
+
+impl FromRef<ApiState> for Monitors {
+    fn from_ref(state: &ApiState) -> Self {
+        state.monitors.clone()
     }
 }

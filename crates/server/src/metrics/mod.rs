@@ -1,6 +1,7 @@
 //! `GET /metrics`: figures for those who operate the server, for Prometheus.
 //!
-//! No figure has the name of a table, a user or a key in it. Labels have few values: the pattern of a
+//! No figure has the name of a table, a user or a key in it, except for `ALERTS`, which has the
+//! monitors that the caller may read. Labels have few values: the pattern of a
 //! route instead of its path.
 
 mod requests;
@@ -25,6 +26,7 @@ use prometheus_client::registry::{Registry, Unit};
 use streamtable_server_core::Core;
 use streamtable_store::{FileStore, MemoryCeiling, ProblemKind, Store, Work};
 
+use crate::monitors::Monitors;
 use crate::{ApiError, Principal};
 
 pub(crate) use requests::observe;
@@ -103,6 +105,14 @@ struct BuildLabels {
     version: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AlertLabels {
+    alertname: String,
+    alertstate: &'static str,
+    project: String,
+    severity: &'static str,
+}
+
 fn durations() -> Histogram {
     Histogram::new(DURATIONS)
 }
@@ -166,6 +176,7 @@ pub(crate) struct MetricsState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) files: Arc<dyn FileStore>,
     pub(crate) memory: Arc<MemoryCeiling>,
+    pub(crate) monitors: Monitors,
     pub(crate) started: SystemTime,
 }
 
@@ -184,12 +195,14 @@ pub(crate) fn router(state: MetricsState) -> Router {
 /// format.
 async fn metrics(
     State(state): State<MetricsState>,
-    _: Principal,
+    principal: Principal,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut registry = Registry::with_prefix("streamtable");
-    state.metrics.register(&mut registry);
-    register_levels(&mut registry, &state).await?;
+    let mut registry = Registry::default();
+    register_alerts(&mut registry, &state.monitors.alerts(&principal));
+    let own = registry.sub_registry_with_prefix("streamtable");
+    state.metrics.register(own);
+    register_levels(own, &state).await?;
     let mut body = String::new();
     let accepts = |value: &http::HeaderValue| {
         value.to_str().is_ok_and(|value| value.contains("application/openmetrics-text"))
@@ -203,6 +216,22 @@ async fn metrics(
         ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     })?;
     Ok(([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")], body))
+}
+
+/// Adds the monitors that are pending or firing, under the name that Prometheus gives its own alerts.
+fn register_alerts(registry: &mut Registry, levels: &[crate::monitors::Level]) {
+    let alerts = Family::<AlertLabels, Level>::default();
+    for level in levels {
+        let labels = AlertLabels {
+            alertname: level.name.clone(),
+            alertstate: level.state,
+            project: format!("{}/{}", level.entity, level.project),
+            severity: level.severity,
+        };
+        alerts.get_or_create(&labels).set(level.groups);
+    }
+    let help = "Groups of monitors that are pending or firing";
+    registry.register("ALERTS", help, alerts);
 }
 
 /// Adds the figures that are read when they are asked for.

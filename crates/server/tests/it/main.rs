@@ -24,6 +24,7 @@ mod kills;
 mod live;
 mod lost_catalog;
 mod metrics;
+mod monitors;
 #[cfg(feature = "wandb")]
 mod proxy;
 #[cfg(feature = "wandb")]

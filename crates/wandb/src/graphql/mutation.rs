@@ -1,12 +1,12 @@
 //! Mutations of projects and runs.
 
 use async_graphql::{Context, ID, MergedObject, Object, SimpleObject};
-use streamtable_server_core::{ApiError, random_hex};
+use streamtable_server_core::{Alert, AlertLevel, ApiError, random_hex};
 
 use super::file::File;
 use super::input::{
-    CreateRunFilesInput, DeleteFilesInput, NotifyScriptableRunAlertInput, UpsertBucketInput,
-    UpsertModelInput,
+    AlertSeverity, CreateRunFilesInput, DeleteFilesInput, NotifyScriptableRunAlertInput,
+    UpsertBucketInput, UpsertModelInput,
 };
 use super::mutation_artifact::ArtifactMutation;
 use super::project::Project;
@@ -144,7 +144,7 @@ impl RunMutation {
         Ok(Some(DeleteFilesPayload { success: true }))
     }
 
-    /// Writes an alert from a run to the server's log.
+    /// Records an alert from a run, and reports it.
     async fn notify_scriptable_run_alert(
         &self,
         ctx: &Context<'_>,
@@ -155,8 +155,13 @@ impl RunMutation {
         request.check_write(&entity)?;
         let project = input.project_name.unwrap_or_else(|| NO_PROJECT.to_owned());
         let run = request.run_at(&RunLocation::new(&entity, &project, &input.run_name)).await?;
-        let (title, text, severity) = (input.title, input.text, input.severity);
-        tracing::info!(target: "alert", entity, project, run = run.name, title, text, ?severity);
+        let level = match input.severity {
+            Some(AlertSeverity::Error) => AlertLevel::Error,
+            Some(AlertSeverity::Warn) => AlertLevel::Warn,
+            Some(AlertSeverity::Info) | None => AlertLevel::Info,
+        };
+        let (title, text, run) = (input.title, input.text.unwrap_or_default(), run.name);
+        request.state.alerts.raise(Alert { entity, project, run, title, text, level }).await?;
         Ok(Some(NotifyScriptableRunAlertPayload { success: true }))
     }
 }

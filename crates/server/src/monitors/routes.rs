@@ -1,0 +1,368 @@
+//! `/api/monitors`: monitors, stored as versioned documents, and their states.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use streamtable_monitor::{Condition, Monitor, Silence, Span};
+use streamtable_schema::Timestamp;
+
+use super::Monitors;
+use super::schedule::{Entry, groups_json, now, preview};
+use super::targets::send_test;
+use crate::documents::{
+    Changed, DocumentInfo, DocumentPath, VersionParams, etag, expected, no_document, path_of,
+    unexpected,
+};
+use crate::{ApiError, Principal, Right};
+
+const NOUN: &str = "monitor";
+
+/// Maximum number of silences of a monitor.
+const MAX_SILENCES: usize = 100;
+
+/// Maximum length of a silence's reason and group in characters.
+const MAX_TEXT: usize = 200;
+
+type Named = Path<(String, String, String)>;
+
+/// A silence, as callers ask for it: until an instant, or for a time span.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewSilence {
+    until: Option<String>,
+    #[serde(rename = "for")]
+    span: Option<Span>,
+    group: Option<String>,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Whether a test also sends messages.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TestParams {
+    #[serde(default)]
+    send: bool,
+}
+
+/// Lists the monitors of a project, with their states.
+pub(crate) async fn list(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project)): Path<(String, String)>,
+) -> Result<Json<Vec<Value>>, ApiError> {
+    let path = path_of(&principal, Right::Read, &entity, &project, "-")?;
+    let found = monitors.0.documents.list(&path.entity, &path.project).await?;
+    let entries = monitors.0.entries.lock();
+    let of = |name: &str| {
+        let is_it = |entry: &&Entry| {
+            (&entry.path.entity, &entry.path.project, entry.path.name.as_str())
+                == (&path.entity, &path.project, name)
+        };
+        entries.values().find(is_it)
+    };
+    let listed = found.into_iter().map(|version| {
+        let info = DocumentInfo::from(version);
+        let mut shown = of(&info.name).map(summary).unwrap_or_else(|| json!({}));
+        shown["name"] = info.name.into();
+        shown["title"] = info.title.into();
+        shown["version"] = info.version.into();
+        shown["updated"] = info.updated.into();
+        shown["author"] = info.author.into();
+        shown
+    });
+    Ok(Json(listed.collect()))
+}
+
+fn summary(entry: &Entry) -> Value {
+    let count = |state: &str| {
+        entry.machine.groups().filter(|(_, group)| group.state().as_str() == state).count()
+    };
+    let groups = entry.machine.groups().count();
+    json!({
+        "table": entry.monitor.table.to_string(),
+        "kind": entry.monitor.condition.kind(),
+        "severity": entry.monitor.severity.as_str(),
+        "state": entry.machine.state().as_str(),
+        "groups": groups,
+        "firing": count("firing"),
+        "evaluated": entry.evaluated_at.map(|at| Timestamp::from_millis(at).to_string()),
+        "silenced": entry.silences.iter().any(|silence| silence.until > now()),
+    })
+}
+
+/// Returns the states of a monitor's groups.
+pub(crate) async fn state(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+) -> Result<Json<Value>, ApiError> {
+    let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
+    let entries = monitors.0.entries.lock();
+    let entry = entries.values().find(|entry| entry.path == path);
+    let entry = entry.ok_or_else(|| no_document(NOUN, &path))?;
+    let mut shown = summary(entry);
+    shown["groups"] = groups_json(&entry.machine);
+    shown["ignored"] = entry.machine.ignored().into();
+    shown["silences"] = active(&entry.silences).iter().map(silence_json).collect();
+    Ok(Json(shown))
+}
+
+/// Returns the document of a monitor.
+pub(crate) async fn get(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    params: Result<Query<VersionParams>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let Query(params) = params.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
+    let found = monitors.0.documents.get(&path, params.version).await?;
+    let (found, document) = found.ok_or_else(|| no_document(NOUN, &path))?;
+    let etag = etag(found.version);
+    if headers.get(IF_NONE_MATCH) == Some(&etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(ETAG, etag), (CONTENT_TYPE, json)], document).into_response())
+}
+
+/// Lists the stored versions of a monitor, newest first.
+pub(crate) async fn versions(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+) -> Result<Response, ApiError> {
+    let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
+    let versions = monitors.0.documents.versions(&path).await?;
+    if versions.is_empty() {
+        return Err(no_document(NOUN, &path));
+    }
+    Ok(Json(versions.into_iter().map(DocumentInfo::from).collect::<Vec<_>>()).into_response())
+}
+
+/// Saves a monitor, with the same preconditions as a board.
+pub(crate) async fn put(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
+    let expected = expected(&headers)?;
+    let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+    let monitor = read(&monitors, &path, &body).await?;
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let saved = monitors.0.documents.save(&path, expected, &monitor.title, &principal.name, text);
+    match saved.await? {
+        Changed::Done { document, is_new } => {
+            monitors.0.changed.notify_one();
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            let etag = etag(document.version);
+            Ok((status, [(ETAG, etag)], Json(DocumentInfo::from(document))).into_response())
+        }
+        Changed::Unexpected(found) => Ok(unexpected(NOUN, found)),
+    }
+}
+
+/// Deletes a monitor and its states.
+pub(crate) async fn delete(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
+    match monitors.0.documents.delete(&path, expected(&headers)?).await? {
+        Changed::Done { document, .. } => {
+            monitors.0.catalog.forget(path).await?;
+            monitors.0.changed.notify_one();
+            let (name, by) = (&document.name, &principal.name);
+            tracing::info!(target: "audit", entity, project, name, by, "a monitor was deleted");
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        Changed::Unexpected(None) => Err(no_document(NOUN, &path)),
+        Changed::Unexpected(found) => Ok(unexpected(NOUN, found)),
+    }
+}
+
+/// Evaluates a saved monitor now, without changing its states. With `send`, sends a test message to its
+/// targets.
+pub(crate) async fn test(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    params: Result<Query<TestParams>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(params) = params.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
+    let found = monitors.0.documents.get(&path, None).await?;
+    let (_, document) = found.ok_or_else(|| no_document(NOUN, &path))?;
+    let monitor = parse(document.as_bytes())?;
+    let mut result = try_out(&monitors, &monitor).await?;
+    if params.send {
+        let mut sent = Vec::new();
+        for target in &monitor.notify {
+            let target = DocumentPath { name: target.clone(), ..path.clone() };
+            sent.push(match send_test(&monitors, &target, &path.name).await {
+                Ok(result) => result,
+                Err(error) => {
+                    json!({ "target": target.name, "sent": false, "error": error.message() })
+                }
+            });
+        }
+        result["messages"] = sent.into();
+    }
+    Ok(Json(result))
+}
+
+/// Evaluates a document that need not be saved.
+pub(crate) async fn test_document(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project)): Path<(String, String)>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let path = path_of(&principal, Right::Read, &entity, &project, "-")?;
+    let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+    let monitor = read(&monitors, &path, &body).await?;
+    Ok(Json(try_out(&monitors, &monitor).await?))
+}
+
+async fn try_out(monitors: &Monitors, monitor: &Monitor) -> Result<Value, ApiError> {
+    let busy = || ApiError::busy("the server is overloaded", std::time::Duration::from_secs(5));
+    let _permit = monitors.0.testing.acquire().await.map_err(|_| busy())?;
+    let one = [std::sync::Arc::new(monitor.clone())];
+    let found = monitors.0.tester.evaluate(&one, now()).await.pop().flatten();
+    Ok(preview(monitor, found))
+}
+
+/// Adds a silence to a monitor.
+pub(crate) async fn silence(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+    body: Result<Json<NewSilence>, JsonRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Json(new) = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+    let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
+    let until = match (&new.until, new.span) {
+        (Some(until), None) => until
+            .parse::<Timestamp>()
+            .map_err(|error| ApiError::bad_request(format!("`until`: {error}")))?
+            .as_millis(),
+        (None, Some(span)) => now() + span.as_millis(),
+        _ => return Err(ApiError::bad_request("a silence needs `until` or `for`")),
+    };
+    if until <= now() {
+        return Err(ApiError::bad_request("the silence would end in the past"));
+    }
+    let is_long = |text: &str| text.chars().count() > MAX_TEXT;
+    if is_long(&new.reason) || new.group.as_deref().is_some_and(is_long) {
+        let message = format!("`group` and `reason` may have at most {MAX_TEXT} characters");
+        return Err(ApiError::bad_request(message));
+    }
+    let stored = stored_silences(&monitors, &path).await?;
+    let mut silences = active(&stored);
+    if silences.len() >= MAX_SILENCES {
+        let message = format!("a monitor may have at most {MAX_SILENCES} silences");
+        return Err(ApiError::bad_request(message));
+    }
+    let by = principal.name;
+    silences.push(Silence { until, group: new.group, reason: new.reason, by });
+    save_silences(&monitors, path, silences).await
+}
+
+/// Ends all silences of a monitor.
+pub(crate) async fn unsilence(
+    State(monitors): State<Monitors>,
+    principal: Principal,
+    Path((entity, project, name)): Named,
+) -> Result<Json<Value>, ApiError> {
+    let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
+    save_silences(&monitors, path, Vec::new()).await
+}
+
+async fn stored_silences(
+    monitors: &Monitors,
+    path: &DocumentPath,
+) -> Result<Vec<Silence>, ApiError> {
+    let all = monitors.0.catalog.monitors().await?;
+    let stored = all.into_iter().find(|stored| stored.path == *path);
+    let stored = stored.ok_or_else(|| no_document(NOUN, path))?;
+    let silences = stored.silences.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(silences.unwrap_or_default())
+}
+
+async fn save_silences(
+    monitors: &Monitors,
+    path: DocumentPath,
+    silences: Vec<Silence>,
+) -> Result<Json<Value>, ApiError> {
+    let shown: Vec<Value> = silences.iter().map(silence_json).collect();
+    let text = serde_json::to_string(&silences)
+        .map_err(|error| ApiError::bad_request(error.to_string()))?;
+    if !monitors.0.catalog.set_silences(path.clone(), text).await? {
+        return Err(no_document(NOUN, &path));
+    }
+    monitors.0.changed.notify_one();
+    Ok(Json(shown.into()))
+}
+
+fn active(silences: &[Silence]) -> Vec<Silence> {
+    silences.iter().filter(|silence| silence.until > now()).cloned().collect()
+}
+
+fn silence_json(silence: &Silence) -> Value {
+    json!({
+        "until": Timestamp::from_millis(silence.until).to_string(),
+        "group": silence.group,
+        "reason": silence.reason,
+        "by": silence.by,
+    })
+}
+
+fn parse(document: &[u8]) -> Result<Monitor, ApiError> {
+    Monitor::parse(document)
+        .map_err(|error| ApiError::bad_request(format!("invalid monitor: {error}")))
+}
+
+/// Parses a document, and checks what depends on the project and on the query engine.
+async fn read(
+    monitors: &Monitors,
+    path: &DocumentPath,
+    document: &[u8],
+) -> Result<Monitor, ApiError> {
+    let monitor = parse(document)?;
+    if monitor.table.entity() != path.entity {
+        let message = format!(
+            "invalid monitor: `table` must be a table of {}, as the monitor is",
+            path.entity
+        );
+        return Err(ApiError::bad_request(message));
+    }
+    let column = match &monitor.condition {
+        Condition::Drift { column, .. } | Condition::Match { column, .. } => Some(column),
+        _ => None,
+    };
+    for (field, text) in [
+        ("where", monitor.filter.as_ref()),
+        ("group_by", monitor.group_by.as_ref()),
+        ("condition.column", column),
+    ] {
+        if let Some(text) = text {
+            monitors.0.store.row_expression(text).await.map_err(|error| {
+                ApiError::bad_request(format!("invalid monitor: `{field}`: {error}"))
+            })?;
+        }
+    }
+    Ok(monitor)
+}
