@@ -11,6 +11,7 @@ mod errors;
 mod follow;
 mod help;
 mod keys;
+mod reading;
 mod round_trips;
 mod serve;
 mod spool;
