@@ -12,6 +12,7 @@ mod logging;
 mod media;
 mod monitor;
 mod property_test;
+mod reading;
 mod rustdoc;
 mod spool;
 mod support;

@@ -5,7 +5,6 @@
 mod arrow_text;
 mod cli;
 mod commands;
-mod events;
 mod failure;
 mod input;
 mod netrc;

@@ -28,6 +28,7 @@
 //! | `hyper` (default) | `StreamTable::open(name)`: the transport over hyper and rustls |
 //! | `conformance` | the module `conformance`: tests for a `Backend` of your own |
 //! | `chrono`, `jiff-02`, `uuid` | conversions of their times and ids to a [`Value`] |
+//! | `read` | the module `read`: queries, scans and tails as streams of your own types |
 //! | `tracing-layer` | `TableLayer`: spans and events of `tracing` as rows |
 //!
 //! With `default-features = false` the crate has no TLS, HTTP client or socket in its dependency
@@ -41,6 +42,8 @@ pub mod conformance;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "read")]
+pub mod read;
 pub mod spool;
 
 mod backend;

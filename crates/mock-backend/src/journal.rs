@@ -15,14 +15,16 @@ pub enum RequestKind {
     Upload,
     /// A download of bytes from the server.
     Download,
+    /// A request of the native API for rows, a tail or the result of a query.
+    Read,
     /// A request that is not part of the protocol.
     Other,
 }
 
 impl RequestKind {
     /// All kinds, in the order of `Ord`.
-    pub const ALL: [Self; 5] =
-        [Self::Graphql, Self::FileStream, Self::Upload, Self::Download, Self::Other];
+    pub const ALL: [Self; 6] =
+        [Self::Graphql, Self::FileStream, Self::Upload, Self::Download, Self::Read, Self::Other];
 
     /// Returns the kind's name in fault plans.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +33,7 @@ impl RequestKind {
             Self::FileStream => "file_stream",
             Self::Upload => "upload",
             Self::Download => "download",
+            Self::Read => "read",
             Self::Other => "other",
         }
     }

@@ -5,7 +5,8 @@
 //! with, keeps real state (tables, rows, artifacts, files), refuses requests that the protocol does
 //! not allow, and records them in [`violations`](MockBackend::violations). A [`FaultPlan`] injects
 //! [`Fault`]s into selected requests, and the [`journal`](MockBackend::journal) lists all requests.
-//! [`conformance`] is the suite that any backend must pass, including this one.
+//! It also has the native API by which tables are read; the results of queries are set with
+//! [`add_query`](MockBackend::add_query). [`conformance`] is the suite that any backend must pass, including this one.
 //!
 //! It stores nothing on disk, needs no async runtime and, without the feature `serve`, no socket.
 //!
@@ -53,6 +54,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod api;
 mod artifact;
 mod auth;
 mod body;

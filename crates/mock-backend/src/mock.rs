@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
-use streamtable_schema::TablePath;
-use streamtable_transport::{ApiKey, AttemptTimeout, Origin, Transport, TransportError};
+use streamtable_schema::{Row, TablePath};
+use streamtable_transport::{ApiKey, AttemptTimeout, Body, Origin, Transport, TransportError};
 use streamtable_wire::StreamTableArtifact;
 
 use crate::artifact::Artifact;
@@ -78,6 +78,11 @@ impl MockBackend {
         self.state().keys = keys;
     }
 
+    /// Sets the result of an SQL query, which the mock cannot compute.
+    pub fn add_query(&self, sql: &str, rows: Vec<Row>) {
+        self.state().queries.insert(sql.to_owned(), rows);
+    }
+
     /// Creates a table with its project, run and artifact, as if a client had opened it.
     pub fn add_table(&self, table: &TablePath) {
         let mut state = self.state();
@@ -106,11 +111,13 @@ impl Default for MockBackend {
     }
 }
 
-#[async_trait]
-impl Transport for MockBackend {
-    /// Responds from memory. A request to another URL than the mock's base URL finds no server and
-    /// is a violation.
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+impl MockBackend {
+    /// Handles a request, and returns the response, with the error in the middle of its body if there
+    /// is one.
+    async fn answer(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<(Response<Bytes>, Option<TransportError>), TransportError> {
         let host = Origin::try_from(request.uri())?.authority();
         let base = self.base_url();
         if local_path(base, request.uri()).is_none() {
@@ -125,12 +132,12 @@ impl Transport for MockBackend {
             self.wait(delay).await;
         }
         match outcome {
-            Outcome::Answer(answer) => Ok(answer),
+            Outcome::Answer(answer) => Ok((answer, None)),
             Outcome::Cut(answer) => {
                 let length = answer.body().len();
                 let reason =
                     format!("the connection ended in the middle of a body of {length} bytes");
-                Err(TransportError::Interrupted { host, reason })
+                Ok((answer, Some(TransportError::Interrupted { host, reason })))
             }
             Outcome::Lost(Loss::Interrupted) => {
                 let reason = "the connection was closed".to_owned();
@@ -143,6 +150,57 @@ impl Transport for MockBackend {
             Outcome::Unreachable => {
                 let reason = "connection refused".to_owned();
                 Err(TransportError::Unreachable { host, reason })
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for MockBackend {
+    /// Responds from memory. A request to another URL than the mock's base URL finds no server and
+    /// is a violation.
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        match self.answer(request).await? {
+            (_, Some(error)) => Err(error),
+            (answer, None) => Ok(answer),
+        }
+    }
+
+    /// Responds in short chunks. A body that is cut has its first half.
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        let (answer, error) = self.answer(request).await?;
+        Ok(answer.map(|mut rest| {
+            if error.is_some() {
+                rest.truncate(rest.len() / 2);
+            }
+            Box::new(Chunks { rest, error }) as Box<dyn Body>
+        }))
+    }
+}
+
+/// A body in chunks that end anywhere.
+#[derive(Debug)]
+struct Chunks {
+    rest: Bytes,
+    /// The error after the last chunk.
+    error: Option<TransportError>,
+}
+
+/// A prime number, so that chunks end at different places of rows.
+const CHUNK_BYTES: usize = 101;
+
+#[async_trait]
+impl Body for Chunks {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
+        match (self.rest.len(), self.error.take()) {
+            (0, Some(error)) => Err(error),
+            (0, None) => Ok(None),
+            (length, error) => {
+                self.error = error;
+                Ok(Some(self.rest.split_to(length.min(CHUNK_BYTES))))
             }
         }
     }

@@ -4,6 +4,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use streamtable_schema::TablePath;
 use streamtable_wire::GRAPHQL_PATH;
+use streamtable_wire::api::QUERY_PATH;
 
 use crate::RequestKind;
 use crate::refusal::Refusal;
@@ -21,6 +22,12 @@ pub(crate) enum Route {
         slot: usize,
         signature: String,
     },
+    /// Rows of a table, and the query string.
+    Rows([String; 3], String),
+    /// The tail of a table, and the query string.
+    Tail([String; 3], String),
+    /// A query in SQL.
+    Query,
     Unknown,
 }
 
@@ -36,8 +43,23 @@ impl Route {
                 _ => Self::Unknown,
             };
         }
+        if let Some(rest) = path.strip_prefix("/api/tables/") {
+            let decoded: Option<Vec<String>> = rest.split('/').map(decode).collect();
+            let Some([entity, project, table, what]) = decoded.as_deref() else {
+                return Self::Unknown;
+            };
+            let names = [entity.clone(), project.clone(), table.clone()];
+            return match what.as_str() {
+                "rows" => Self::Rows(names, query.to_owned()),
+                "tail" => Self::Tail(names, query.to_owned()),
+                _ => Self::Unknown,
+            };
+        }
         if !query.is_empty() {
             return Self::Unknown;
+        }
+        if path == QUERY_PATH {
+            return Self::Query;
         }
         if path == GRAPHQL_PATH {
             return Self::Graphql;
@@ -62,6 +84,7 @@ impl Route {
             Self::File(..) => RequestKind::Download,
             Self::Storage { .. } if method == Method::GET => RequestKind::Download,
             Self::Storage { .. } => RequestKind::Upload,
+            Self::Rows(..) | Self::Tail(..) | Self::Query => RequestKind::Read,
             Self::Unknown => RequestKind::Other,
         }
     }
@@ -69,8 +92,8 @@ impl Route {
     /// Refuses a method that the resource does not support.
     pub(crate) fn check_method(&self, method: &Method) -> Result<(), Refusal> {
         let takes: &[Method] = match self {
-            Self::Graphql | Self::FileStream(_) => &[Method::POST],
-            Self::File(..) => &[Method::GET],
+            Self::Graphql | Self::FileStream(_) | Self::Query => &[Method::POST],
+            Self::File(..) | Self::Rows(..) | Self::Tail(..) => &[Method::GET],
             Self::Storage { .. } => &[Method::PUT, Method::GET],
             Self::Unknown => {
                 return Err(Refusal::violation(StatusCode::NOT_FOUND, "there is no such path"));
@@ -151,6 +174,14 @@ mod tests {
             Route::File(names(["e", "p", "t"]), "media/a.png".into()),
         );
         check("/storage/7?signature=x", Route::Storage { slot: 7, signature: "x".into() });
+        check(
+            "/api/tables/me/my%20project/t/rows?from=7",
+            Route::Rows(names(["me", "my project", "t"]), "from=7".into()),
+        );
+        check("/api/tables/e/p/t/tail", Route::Tail(names(["e", "p", "t"]), String::new()));
+        check("/api/tables/e/p/t/other", Route::Unknown);
+        check("/api/tables/e/p/rows", Route::Unknown);
+        check("/api/query", Route::Query);
         check("/graphql/", Route::Unknown);
         check("/graphql?x=1", Route::Unknown);
         check("/files/e/p/file_stream", Route::Unknown);

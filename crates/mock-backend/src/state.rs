@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
-use streamtable_schema::TablePath;
+use streamtable_schema::{Row, TablePath};
 use streamtable_transport::ApiKey;
 use streamtable_wire::ACKS_HEADER;
 
+use crate::api::{self, Params, SqlRequest};
 use crate::artifact::Artifact;
 use crate::auth::{self, Who};
 use crate::body::plain_body;
@@ -30,6 +31,8 @@ pub(crate) struct State {
     pub(crate) schedule: Schedule,
     pub(crate) journal: Vec<Arrival>,
     pub(crate) violations: Vec<String>,
+    /// The results of queries, by their SQL.
+    pub(crate) queries: BTreeMap<String, Vec<Row>>,
     /// Requests that have not arrived yet although their client has given up.
     pub(crate) late: Vec<Late>,
 }
@@ -52,6 +55,7 @@ impl State {
             schedule: Schedule::new(config.faults.clone()),
             journal: Vec::new(),
             violations: Vec::new(),
+            queries: BTreeMap::new(),
             late: Vec::new(),
         }
     }
@@ -179,9 +183,39 @@ impl State {
             Route::Storage { slot, signature } => {
                 Ok(bytes_response(upload::get(self, slot, &signature)?))
             }
+            Route::Rows([entity, project, table], query) => {
+                let run = self.readable(config, request, [&entity, &project, &table])?;
+                Ok(api::rows(run, &Params::parse(&query)?))
+            }
+            Route::Tail([entity, project, table], query) => {
+                let run = self.readable(config, request, [&entity, &project, &table])?;
+                api::tail(run, &Params::parse(&query)?)
+            }
+            Route::Query => {
+                self.who(config, request)?;
+                let body = plain_body(request, false, config.max_body_bytes)?;
+                let SqlRequest { sql, .. } = SqlRequest::parse(&body)?;
+                let rows = self.queries.get(&sql).ok_or_else(|| {
+                    let message = format!("the mock has no result for {sql:?}: call `add_query`");
+                    Refusal::plain(StatusCode::BAD_REQUEST, message)
+                })?;
+                Ok(api::result(rows))
+            }
             // `check_method` refused it.
             Route::Unknown => Err(Refusal::bad("there is no such path")),
         }
+    }
+
+    /// Returns a table that the caller may read.
+    fn readable(
+        &self,
+        config: &MockConfig,
+        request: &Request<Bytes>,
+        [entity, project, table]: [&str; 3],
+    ) -> Result<&Run, Refusal> {
+        self.who(config, request)?.may_use(entity)?;
+        let table = route::table(entity, project, table)?;
+        self.runs.get(&table).ok_or_else(|| api::no_table(&table))
     }
 
     fn who(&self, config: &MockConfig, request: &Request<Bytes>) -> Result<Who, Refusal> {

@@ -33,6 +33,7 @@
 
 mod columns;
 mod conversions;
+mod deserialize;
 mod error;
 #[cfg(test)]
 mod laws;

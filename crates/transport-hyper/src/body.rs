@@ -1,10 +1,12 @@
 use std::io::{self, Write};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{GzEncoder, MultiGzDecoder};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
+use streamtable_transport::{Body, TransportError};
 
 use crate::cause;
 
@@ -17,6 +19,31 @@ pub(crate) async fn gzip(body: Bytes) -> Option<Bytes> {
         encoder.write_all(&body).and_then(|()| encoder.finish()).map(Bytes::from)
     };
     tokio::task::spawn_blocking(compress).await.ok()?.ok()
+}
+
+/// A body that is read as it arrives.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    pub(crate) body: Incoming,
+    /// The server, for errors.
+    pub(crate) host: String,
+}
+
+#[async_trait]
+impl Body for Chunks {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| TransportError::Interrupted {
+                host: self.host.clone(),
+                reason: cause::reason(&error),
+            })?;
+            // Trailers are skipped.
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The reason why a body could not be read to its end.

@@ -10,10 +10,10 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use streamtable_transport::{AttemptTimeout, GzipBody, Origin, Transport, TransportError};
+use streamtable_transport::{AttemptTimeout, Body, GzipBody, Origin, Transport, TransportError};
 use tracing::warn;
 
-use crate::body::{self, BodyError};
+use crate::body::{self, BodyError, Chunks};
 use crate::connect::Connector;
 use crate::pools::{Client, Pools};
 use crate::proxy::Proxies;
@@ -149,6 +149,18 @@ impl Transport for HyperTransport {
         let after = AttemptTimeout::lower(request.extensions(), self.config.request_timeout);
         match tokio::time::timeout(after, self.exchange(client, request)).await {
             Ok(answer) => answer,
+            Err(_) => Err(TransportError::Timeout { after }),
+        }
+    }
+
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        let after = AttemptTimeout::lower(request.extensions(), self.config.request_timeout);
+        let host = Origin::try_from(request.uri())?.authority();
+        match tokio::time::timeout(after, self.stream(request)).await {
+            Ok(answer) => Ok(answer?.map(|body| Box::new(Chunks { body, host }) as Box<dyn Body>)),
             Err(_) => Err(TransportError::Timeout { after }),
         }
     }

@@ -3,7 +3,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
 
-use crate::{Anonymous, ApiKey, Origin, Transport, TransportError};
+use crate::{Anonymous, ApiKey, Body, Origin, Transport, TransportError};
 
 /// Adds the API key to requests to one origin; made by
 /// [`with_auth`](crate::TransportExt::with_auth).
@@ -24,6 +24,13 @@ impl<T> BasicAuth<T> {
         Self { inner, origin, authorization: key.to_basic() }
     }
 
+    fn authorize(&self, mut request: Request<Bytes>) -> Request<Bytes> {
+        if self.wants_key(&request) {
+            request.headers_mut().insert(AUTHORIZATION, self.authorization.clone());
+        }
+        request
+    }
+
     fn wants_key(&self, request: &Request<Bytes>) -> bool {
         request.extensions().get::<Anonymous>().is_none()
             && !request.headers().contains_key(AUTHORIZATION)
@@ -33,11 +40,15 @@ impl<T> BasicAuth<T> {
 
 #[async_trait]
 impl<T: Transport> Transport for BasicAuth<T> {
-    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        if self.wants_key(&request) {
-            request.headers_mut().insert(AUTHORIZATION, self.authorization.clone());
-        }
-        self.inner.send(request).await
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        self.inner.send(self.authorize(request)).await
+    }
+
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        self.inner.send_streaming(self.authorize(request)).await
     }
 }
 
@@ -57,10 +68,12 @@ mod tests {
     #[track_caller]
     fn check(base: &str, request: Request<Bytes>, expected: Option<&str>) {
         let transport = transport(base);
-        ready(transport.send(request)).unwrap();
+        ready(transport.send(request.clone())).unwrap();
         let sent = &transport.inner.requests()[0];
         let found = sent.headers().get(AUTHORIZATION);
         assert_eq!(found.map(|value| value.to_str().unwrap()), expected, "{}", sent.uri());
+        ready(transport.send_streaming(request)).unwrap();
+        assert_eq!(transport.inner.requests()[1].headers(), sent.headers());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::Entry;
 use http::{HeaderMap, Request, Response};
 
-use crate::{Transport, TransportError};
+use crate::{Body, Transport, TransportError};
 
 /// Adds headers to every request; made by [`with_headers`](crate::TransportExt::with_headers).
 ///
@@ -20,11 +20,8 @@ impl<T> Headers<T> {
     pub(crate) fn new(inner: T, headers: HeaderMap) -> Self {
         Self { inner, headers }
     }
-}
 
-#[async_trait]
-impl<T: Transport> Transport for Headers<T> {
-    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    fn add(&self, mut request: Request<Bytes>) -> Request<Bytes> {
         for name in self.headers.keys() {
             if let Entry::Vacant(vacant) = request.headers_mut().entry(name) {
                 let mut values = self.headers.get_all(name).iter().cloned();
@@ -34,7 +31,21 @@ impl<T: Transport> Transport for Headers<T> {
                 }
             }
         }
-        self.inner.send(request).await
+        request
+    }
+}
+
+#[async_trait]
+impl<T: Transport> Transport for Headers<T> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        self.inner.send(self.add(request)).await
+    }
+
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        self.inner.send_streaming(self.add(request)).await
     }
 }
 
@@ -70,8 +81,11 @@ mod tests {
         let transport = Recorder::default().with_headers(headers(added));
         let mut request = get("https://api.example/");
         *request.headers_mut() = headers(own);
-        ready(transport.send(request)).unwrap();
-        assert_eq!(transport.inner.requests()[0].headers(), &headers(sent));
+        ready(transport.send(request.clone())).unwrap();
+        ready(transport.send_streaming(request)).unwrap();
+        for request in transport.inner.requests() {
+            assert_eq!(request.headers(), &headers(sent));
+        }
     }
 
     #[test]

@@ -40,7 +40,10 @@
 //! }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod auth;
+mod body;
 mod error;
 mod ext;
 mod extensions;
@@ -54,6 +57,7 @@ mod traced;
 mod transport;
 
 pub use auth::BasicAuth;
+pub use body::Body;
 pub use error::TransportError;
 pub use ext::TransportExt;
 pub use extensions::{Anonymous, AttemptTimeout, GzipBody};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tracing::{Instrument as _, debug, debug_span};
 
-use crate::{Transport, TransportError};
+use crate::{Body, Transport, TransportError};
 
 /// Reports every request to `tracing`; made by [`traced`](crate::TransportExt::traced).
 ///
@@ -26,26 +26,46 @@ impl<T> Traced<T> {
 #[async_trait]
 impl<T: Transport> Transport for Traced<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let uri = request.uri();
-        let host = uri.host().unwrap_or_default();
-        let span = debug_span!("http", method = %request.method(), host, path = uri.path());
-        let sent = request.body().len();
-        async {
-            let start = Instant::now();
-            let answer = self.inner.send(request).await;
-            let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            match &answer {
-                Ok(answer) => {
-                    let (status, received) = (answer.status().as_u16(), answer.body().len());
-                    debug!(status, sent, received, ms, "answered");
-                }
-                Err(error) => debug!(%error, sent, ms, "failed"),
-            }
-            answer
-        }
-        .instrument(span)
-        .await
+        let received = |answer: &Response<Bytes>| Some(answer.body().len());
+        traced(request, |request| self.inner.send(request), received).await
     }
+
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        traced(request, |request| self.inner.send_streaming(request), |_| None).await
+    }
+}
+
+/// Sends a request and reports it. The response of a stream is reported when its head has arrived.
+async fn traced<B, F>(
+    request: Request<Bytes>,
+    send: impl FnOnce(Request<Bytes>) -> F,
+    received: impl FnOnce(&Response<B>) -> Option<usize>,
+) -> Result<Response<B>, TransportError>
+where
+    F: Future<Output = Result<Response<B>, TransportError>>,
+{
+    let uri = request.uri();
+    let host = uri.host().unwrap_or_default();
+    let span = debug_span!("http", method = %request.method(), host, path = uri.path());
+    let sent = request.body().len();
+    async {
+        let start = Instant::now();
+        let answer = send(request).await;
+        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &answer {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                debug!(status, sent, received = received(answer), ms, "answered");
+            }
+            Err(error) => debug!(%error, sent, ms, "failed"),
+        }
+        answer
+    }
+    .instrument(span)
+    .await
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::TransportError;
+use crate::body::Whole;
+use crate::{Body, TransportError};
 
 /// Sends one HTTP request and returns the complete response.
 ///
@@ -23,6 +24,20 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// Dropping the future cancels the call but does not recall sent data: the server may still
     /// receive the request and act on it.
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError>;
+
+    /// Sends `request` like [`send`](Self::send), and returns when the head of the response has
+    /// arrived. Timeouts and size limits of the transport do not apply to the body.
+    ///
+    /// Readers use it for responses that are long or endless, such as a query's result or the tail
+    /// of a table. The default implementation reads the whole response first, which suits every
+    /// response that ends and fits into memory.
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        let response = self.send(request).await?;
+        Ok(response.map(|body| Box::new(Whole(body)) as Box<dyn Body>))
+    }
 }
 
 #[async_trait]
@@ -30,12 +45,26 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         (**self).send(request).await
     }
+
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        (**self).send_streaming(request).await
+    }
 }
 
 #[async_trait]
 impl<T: Transport + ?Sized> Transport for Box<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         (**self).send(request).await
+    }
+
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        (**self).send_streaming(request).await
     }
 }
 
@@ -73,11 +102,19 @@ impl Transport for AnyTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.0.send(request).await
     }
+
+    async fn send_streaming(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Box<dyn Body>>, TransportError> {
+        self.0.send_streaming(request).await
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TransportExt;
     use crate::testing::{Recorder, get, ready};
 
     #[test]
@@ -94,5 +131,15 @@ mod tests {
             ready(handle.send(get("https://api.example/"))).unwrap();
         }
         assert_eq!(recorder.requests().len(), 4);
+    }
+
+    #[test]
+    fn a_whole_response_can_be_read_as_a_stream() {
+        let transport = AnyTransport::new(Arc::new(Recorder::default())).traced();
+        let response = ready(transport.send_streaming(get("https://api.example/"))).unwrap();
+        let mut body = response.into_body();
+        assert_eq!(ready(body.chunk()), Ok(Some(Bytes::from_static(b"ok"))));
+        assert_eq!(ready(body.chunk()), Ok(None));
+        assert_eq!(ready(body.chunk()), Ok(None));
     }
 }

@@ -28,7 +28,8 @@ pub const MAX_REQUEST_ID_BYTES: usize = 64;
 pub const GZIP_FEATURE: &str = "FILESTREAM_GZIP";
 
 /// Characters that are not escaped in a path segment: RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Returns the path to which a table's rows are posted.
 ///

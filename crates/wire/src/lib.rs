@@ -23,11 +23,13 @@
 //! ```
 
 mod ack;
+pub mod api;
 mod artifact;
 mod cell;
 mod cell_text;
 mod decode;
 mod encode;
+mod events;
 mod file_stream;
 pub mod graphql;
 mod history_keys;
@@ -54,6 +56,7 @@ pub use encode::{
     Logged, MAX_LINE_BYTES, RESERVED_COLUMNS, RowSink, TakeRow, for_each_row, is_added_time,
     write_row,
 };
+pub use events::{Event, Events};
 pub use file_stream::{
     Chunk, FileStreamAnswer, FileStreamRequest, HISTORY_FILE, RejectedLine, history_body,
 };

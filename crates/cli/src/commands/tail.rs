@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum};
 use futures_util::StreamExt;
 use http::header::{ACCEPT, HeaderValue};
 use http::{HeaderName, Method};
+use streamtable_wire::Events;
 use tokio::time::timeout;
 
 use crate::cli::Global;
-use crate::events::Events;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::remote::{Answer, Remote, table_path};

@@ -13,6 +13,7 @@ mod follow;
 mod help;
 mod keys;
 mod monitor;
+mod reading;
 mod round_trips;
 mod serve;
 mod spool;

@@ -12,8 +12,7 @@ use arrow::json::writer::{NullableEncoder, make_encoder};
 use arrow::json::{Encoder, EncoderFactory, EncoderOptions};
 use std::sync::Arc;
 
-use super::rows::write_value;
-use super::{structs, write_f64, write_instant, write_non_finite, write_str};
+use super::{structs, write_f64, write_instant, write_non_finite, write_str, write_value};
 use streamtable_wire::{CellMark, read_marked};
 
 /// Options for encoding columns as JSON.

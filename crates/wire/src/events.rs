@@ -1,18 +1,20 @@
-//! A parser for server-sent events, as `tail` receives them.
+//! A parser for server-sent events, as the tail of a table is sent.
 
 /// Maximum size of an event in bytes.
 const MAX_EVENT_BYTES: usize = 64 << 20;
 
 /// An event: its `data` and its `id`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Event {
-    pub(crate) id: String,
-    pub(crate) data: String,
+pub struct Event {
+    /// The id: the position of the row.
+    pub id: String,
+    /// The data: the row.
+    pub data: String,
 }
 
 /// Assembles events from chunks of a response.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
+pub struct Events {
     buffer: Vec<u8>,
     event: Event,
     has_data: bool,
@@ -21,7 +23,7 @@ pub(crate) struct Events {
 impl Events {
     /// Parses a chunk and calls `each` for every completed event. Returns `None` if an unfinished
     /// event exceeds the size limit.
-    pub(crate) fn push(&mut self, piece: &[u8], mut each: impl FnMut(Event)) -> Option<()> {
+    pub fn push(&mut self, piece: &[u8], mut each: impl FnMut(Event)) -> Option<()> {
         // The bytes buffered so far contain no line end.
         let mut searched = self.buffer.len();
         self.buffer.extend_from_slice(piece);
