@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-03d7436dda.js",
+        path: "app-2dee31fb30.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"03d7436ddaf1fab50d9d46883a27f4b6\"",
+        etag: "\"2dee31fb302067cfb6b7efc10af7962a\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-2e6394def0.css",
+        path: "app-920afb76bd.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"2e6394def0a43421aa3fd344f4684a67\"",
+        etag: "\"920afb76bd900f55f6ad77fb566fe9ec\"",
         is_immutable: true,
     },
     Asset {
@@ -36,17 +36,17 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-5e4c09ba08.js",
+        path: "runs-10b6a69384.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("runs.js.br"),
-        etag: "\"5e4c09ba084a084343d196c05b5befa5\"",
+        etag: "\"10b6a6938409d4ffe176bd3d51f10eca\"",
         is_immutable: true,
     },
     Asset {
-        path: "shared-e8ee9aab8f.js",
+        path: "shared-c8e242f4f7.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"e8ee9aab8f654ee5cda58a2df5a91961\"",
+        etag: "\"c8e242f4f7cfa2513756e2b8c2ea30c9\"",
         is_immutable: true,
     },
     Asset {

@@ -131,6 +131,15 @@ export const api = {
     return line ? { position, json: line } : null;
   },
 
+  /** Appends a row to a table, which is made if there is none. */
+  async log(name: string, row: object): Promise<void> {
+    const headers = { "content-type": "application/x-ndjson" };
+    const answer = await send(table(name, "/rows"), { method: "POST", body: JSON.stringify(row), headers });
+    const { rejected } = (await answer.json()) as { rejected: { reason: string }[] };
+    const [first] = rejected;
+    if (first) throw new ApiError(400, first.reason, first);
+  },
+
   async export(name: string, config: unknown, format: string): Promise<Blob> {
     const body = JSON.stringify({ config, format });
     const headers = { "content-type": "application/json" };

@@ -28,6 +28,7 @@ const contents = `
   export { rollingMean } from "./src/chart/figure";
   export { prepared } from "./src/chart/prepare";
   export { scaleOf, shareOf, withScale } from "./src/grid/scales";
+  export { labelOf, labelsTable, withLabels } from "./src/ui/labels";
   export { fieldName, withField } from "./src/grid/fields";
   export { written } from "./src/grid/copied";
   export { searched, searchedText } from "./src/grid/search";
@@ -150,6 +151,19 @@ test("the result of a query is a table with all digits, or a chart of its first 
   // Texts beside numbers are series.
   assert.deepEqual(series(chart({ k: 1, s: "a", n: 5 }, { k: 1, s: "b", n: 6 }, { k: 2, s: "b", n: 7 })), [["a", [5, null]], ["b", [6, 7]]]);
   for (const none of [[{ n: 1 }], [{ n: 1, s: "a" }], []]) assert.match(chart(...none), /A chart needs/);
+});
+
+test("labels of rows are a table of their own, and a computed column", () => {
+  assert.equal(page.labelsTable("me/shop/requests"), "me/shop/requests_labels");
+  for (const none of ["me/shop/requests_labels", `me/shop/${"x".repeat(125)}`]) assert.equal(page.labelsTable(none), null);
+  const note = (label, comment = null) => ({ label, comment, at: "" });
+  assert.equal(page.labelOf([]), "");
+  assert.equal(page.labelOf([note("a"), note("b"), note(null, "why?")]), "b");
+  assert.equal(page.labelOf([note("a"), note("")]), "");
+  const config = page.withLabels({ columns: ["n"], expressions: { x: "1" } }, [[3, "it's"], [0, "b"]]);
+  assert.deepEqual(config.columns, ["row label", "n"]);
+  assert.deepEqual(config.expressions, { x: "1", "row label": `CASE "_pos" WHEN 3 THEN 'it''s' WHEN 0 THEN 'b' END` });
+  assert.deepEqual(page.withLabels(config, []).columns, ["row label", "n"]);
 });
 
 test("ranges", () => {

@@ -8,6 +8,7 @@ import { cellsOf, indented } from "../json";
 import type { Filter } from "../live/perspective";
 import { formatCount } from "../values";
 import { Button } from "./button";
+import { RowNotes } from "./notes";
 import { Loading, State } from "./state";
 import { toast, toastError } from "./toast";
 import { isTyping } from "./typing";
@@ -23,11 +24,17 @@ interface RowDrawerProps {
   /** Called to make a column of a field of a nested value; without it, none is offered. */
   onField?(column: string, path: FieldPath, json: string): void;
   onMove(row: RowAt): void;
+  /** Whether the reader may label the row and comment on it. */
+  writes: boolean;
+  /** Called after a change of a label. */
+  onLabel?(): void;
+  /** Called to show the labels of the table as a column; without it, that is not offered. */
+  onLabels?(): void;
   onClose(): void;
 }
 
 /** Shows a row with each of its columns in full, beside the grid. Its arrows follow the view's order. */
-export function RowDrawer({ at, onFilter, onField, onMove, onClose }: RowDrawerProps) {
+export function RowDrawer({ at, onFilter, onField, onMove, writes, onLabel, onLabels, onClose }: RowDrawerProps) {
   const { table, position } = at;
   const [ends, setEnds] = useState({ isFirst: false, isLast: false });
   const [row, setRow] = useState<RowText | null>(null);
@@ -122,6 +129,7 @@ export function RowDrawer({ at, onFilter, onField, onMove, onClose }: RowDrawerP
             : `Compared with row ${formatCount(pinned.position)}, which is struck out.`}
         </p>
       )}
+      {row && !error && <RowNotes table={table} position={position} writes={writes} onLabel={onLabel} onColumn={onLabels} />}
       {error ? (
         <State title="No row">{error}</State>
       ) : row ? (

@@ -382,7 +382,7 @@ export function Board({ start, connection }: BoardProps) {
             </State>
           )}
           {row && (
-            <RowDrawer at={row} onMove={setRow} onClose={() => setRow(null)} />
+            <RowDrawer at={row} writes={start.writes} onMove={setRow} onClose={() => setRow(null)} />
           )}
         </main>
       </Events.Provider>

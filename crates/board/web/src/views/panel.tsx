@@ -34,6 +34,7 @@ import { HeaderMenu } from "../ui/header-menu";
 import { HowToLog, NoTable } from "../ui/how-to-log";
 import { Lightbox } from "../ui/media";
 import { useNarrow } from "../ui/narrow";
+import { LABEL, labelsTable, readLabels, withLabels } from "../ui/labels";
 import { RowDrawer } from "../ui/row";
 import { Loading, State } from "../ui/state";
 import { toast, toastError } from "../ui/toast";
@@ -304,6 +305,9 @@ export function Panel({ start, connection }: PanelProps) {
     ];
     void apply({ filter: [...others, ...span] });
   };
+  const showLabels = () => {
+    readLabels(labelsTable(name) ?? "").then((labels) => apply(withLabels(save(), labels))).catch(toastError);
+  };
   const hasFilter = (config.filter ?? []).length > 0;
   const names = [...namesOf(shapes.current), ...Object.keys(config.expressions ?? {})].filter((it) => it !== SEARCH);
   return (
@@ -432,6 +436,11 @@ export function Panel({ start, connection }: PanelProps) {
               void apply(withField(save(), namesOf(shapes.current), column, path, json));
               toast(`${visible(fieldName(column, path))} is a column now`);
             }}
+            writes={start.writes}
+            onLabel={() => {
+              if (LABEL in (save().expressions ?? {})) showLabels();
+            }}
+            {...(LABEL in (config.expressions ?? {}) ? {} : { onLabels: showLabels })}
             onMove={setRow}
             onClose={() => setRow(null)}
           />
