@@ -22,6 +22,9 @@ use crate::documents::DocumentPath;
 /// The longest pause between two looks at what is due.
 const MAX_PAUSE: i64 = 5_000;
 
+/// How long the next attempt waits after a failure of the catalog.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// A monitor and its state.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -103,11 +106,13 @@ pub(super) async fn run(monitors: Monitors) {
     let mut ends = Ends::default();
     while let Err(error) = begin(&monitors).await {
         tracing::error!(%error, "monitors cannot be read");
-        tokio::time::sleep(Duration::from_millis(MAX_PAUSE as u64)).await;
+        tokio::time::sleep(RETRY).await;
     }
     loop {
         if let Err(error) = monitors.evaluate_due(&mut ends).await {
             tracing::error!(%error, "the states of monitors cannot be stored");
+            // The same monitors are still due.
+            tokio::time::sleep(RETRY).await;
         }
         let pause = monitors.next_due().map_or(MAX_PAUSE, |due| due - now()).clamp(0, MAX_PAUSE);
         tokio::select! {
