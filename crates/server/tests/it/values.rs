@@ -547,12 +547,20 @@ async fn results_that_are_logged_again_have_the_same_values() {
     }
 }
 
-/// Returns a text without the difference between an integer and a float of the same value: a column that
-/// has both has floats in SQL.
+/// Returns a text without the difference between an integer and a float of the same value, alone or in a
+/// list: a column that has both has floats in SQL, and a list that has both is stored as floats.
 fn as_one_number(text: &str) -> String {
-    match text.parse::<f64>() {
+    let number = |text: &str| match text.parse::<f64>() {
         Ok(number) if text.len() < 24 => format!("{number:?}"),
         _ => text.to_owned(),
+    };
+    let items = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    match items {
+        Some(items) => {
+            let items: Vec<String> = items.split(',').map(|it| number(it.trim())).collect();
+            format!("[{}]", items.join(","))
+        }
+        None => number(text),
     }
 }
 

@@ -141,11 +141,11 @@ fn a_batch_of_large_arrays_is_admitted_in_parts() {
     let memory = Arc::new(Memory::default());
     let mut state = TableState::default();
     let columns = |n: u16| (0..100).map(|i| (n * 37 + i * 17) % 2000).collect();
-    let lines: Vec<String> = (0..600).map(|n| line(n, &(0, columns(n as u16)))).collect();
+    let lines: Vec<String> = (0..900).map(|n| line(n, &(0, columns(n as u16)))).collect();
     let batch = batch(&lines, 0);
     let mut waiting = Waiting::new(batch.clone(), parse(&batch.lines));
     let plan = state.plan(&mut waiting).unwrap();
     assert!(!waiting.is_empty());
     assert!((MAX_PART_BYTES..2 * MAX_PART_BYTES).contains(&plan.array_bytes()));
-    assert_eq!(append(&mut state, batch, &memory), 600);
+    assert_eq!(append(&mut state, batch, &memory), 900);
 }
