@@ -50,7 +50,8 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
-        let fits = |(_, factor): &&(&str, u64)| seconds >= *factor && seconds % factor == 0;
+        let fits =
+            |(_, factor): &&(&str, u64)| seconds >= *factor && seconds.is_multiple_of(*factor);
         let (unit, factor) = UNITS.iter().find(fits).unwrap_or(&("s", 1));
         write!(f, "{}{unit}", seconds / factor)
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Home;
+use crate::support::{Home, until};
 
 fn monitor(above: u32) -> String {
     json!({
@@ -60,4 +60,38 @@ fn monitors_are_saved_tested_and_silenced() {
     home.run(&["monitor", "silence", "me/shop/slow", "--end"]).ok();
     home.run(&["monitor", "rm", "me/shop/slow"]).ok();
     assert_eq!(home.run(&["monitor", "get", "me/shop/slow"]).code, Some(1));
+}
+
+/// A server that is killed after each transition records each of them once.
+#[test]
+fn transitions_are_recorded_once_by_servers_that_are_killed() {
+    let mut home = Home::new();
+    let mut server = home.serve(&[]);
+    home.write("slow.json", &monitor(100).replace(r#""rows":10"#, r#""rows":1"#));
+    home.pipe(&["log", "me/shop/requests"], "{\"ms\": 1}\n").ok();
+    home.run(&["monitor", "put", "me/shop/slow", "slow.json"]).ok();
+    let mut expected = String::from("f,t\n");
+    for round in 0..6 {
+        let (ms, state, transition) = match round % 2 {
+            0 => (200, "firing", "ok,firing\n"),
+            _ => (1, "ok", "firing,ok\n"),
+        };
+        home.pipe(&["log", "me/shop/requests"], &format!("{{\"ms\": {ms}}}\n")).ok();
+        until(&format!("the monitor is {state}"), || {
+            let listed = home.run(&["monitor", "ls", "me/shop", "--json"]).ok();
+            let listed: Value = serde_json::from_str(&listed).unwrap();
+            listed[0]["state"] == state
+        });
+        expected.push_str(transition);
+        // By SIGKILL.
+        drop(server);
+        server = home.serve(&[]);
+    }
+    let sql = "select \"from\" as f, \"to\" as t from me.shop.\"_monitors\" order by _line";
+    let query = ["query", sql, "--format", "csv"];
+    until("all transitions are recorded", || {
+        let found = home.run(&query);
+        found.code == Some(0) && found.out.lines().count() >= expected.lines().count()
+    });
+    assert_eq!(home.run(&query).ok(), expected);
 }

@@ -18,14 +18,11 @@ use streamtable_store::{SqlQuery, Store, StoreError};
 use super::sql::{MAX_FOUND, MAX_SAMPLES, RowRange, Scope, share_of_matches};
 
 /// Maximum time of a query.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After a query that took some time, this many times as long passes before the next one: monitors
 /// use at most a quarter of the time.
 const PAUSE_FACTOR: u32 = 3;
-
-/// The longest pause.
-const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Maximum number of distributions of past reference windows that are kept.
 const MAX_REFERENCES: usize = 64;
@@ -280,7 +277,7 @@ impl Evaluator {
             Err(error) => Err(error),
         };
         if self.pauses {
-            tokio::time::sleep((started.elapsed() * PAUSE_FACTOR).min(MAX_PAUSE)).await;
+            tokio::time::sleep(started.elapsed() * PAUSE_FACTOR).await;
         }
         match batches {
             Ok(batches) => Ok(Some(batches)),

@@ -417,6 +417,12 @@ async fn targets_cannot_reach_the_servers_network_and_show_no_secrets() {
     assert!(receiver.taken.lock().is_empty() && mailbox.mails.lock().is_empty());
 
     server.start_again(|config| config.monitors.allow_private_targets = true).await.unwrap();
+    // Without TLS, a message is sent only if the target says so.
+    let mut mail = mail;
+    mail["security"] = json!("starttls");
+    server.make_target("default", &mail).await;
+    assert!(test(&server).await["error"].as_str().unwrap().contains("STARTTLS"));
+    assert!(mailbox.mails.lock().is_empty());
     server.make_target("default", &json!({ "kind": "slack", "url": receiver.url })).await;
     assert_eq!(test(&server).await["sent"], true);
     assert_eq!(receiver.taken.lock().len(), 1);
