@@ -14,6 +14,7 @@ mod monitor;
 mod property_test;
 mod reading;
 mod rustdoc;
+mod service;
 mod spool;
 mod support;
 mod trouble;

@@ -56,6 +56,17 @@ async fn a_scan_returns_all_rows_page_by_page() {
     mock.assert_no_violations();
 }
 
+/// Rows can be read on any thread of a runtime.
+#[test]
+fn reading_can_be_spawned() {
+    fn is_send<T: Send>(_: T) {}
+    let reader = reader(&mock());
+    is_send(reader.tail(NAME).rows::<Request>());
+    is_send(reader.scan(NAME).rows::<Request>());
+    is_send(reader.query("select 1").rows::<Request>());
+    is_send(async move { reader.scan(NAME).rows::<Request>().await?.next().await.transpose() });
+}
+
 #[tokio::test(start_paused = true)]
 async fn rows_have_their_positions_and_times() {
     #[derive(Debug, Deserialize)]

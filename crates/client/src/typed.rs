@@ -91,11 +91,13 @@ impl<T: Columns> Table<T> {
     }
 
     /// Logs one row; see [`StreamTable::log`].
+    #[expect(clippy::future_not_send, reason = "it is Send if the row is Sync")]
     pub async fn log(&self, row: &T) -> Result<Logged, LogError> {
         self.table.log(row).await
     }
 
     /// Logs several rows; see [`StreamTable::log`].
+    #[expect(clippy::future_not_send, reason = "it is Send if the rows are")]
     pub async fn log_all<'a>(
         &self,
         rows: impl IntoIterator<Item = &'a T>,

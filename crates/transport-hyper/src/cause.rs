@@ -6,23 +6,33 @@ use std::io;
 use hyper_util::client::legacy;
 use streamtable_transport::TransportError;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Converts the error of a failed attempt to connect to `host`.
 pub(crate) fn of_connecting(error: BoxError, host: String) -> TransportError {
     let error = &*error;
-    match find::<rustls::Error>(error) {
-        Some(tls) => {
-            let hint = match tls {
-                rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
-                    "; trust its issuer on this machine or through HyperConfig::roots"
-                }
-                _ => "",
-            };
-            TransportError::Tls { host, reason: format!("{tls}{hint}") }
-        }
+    match of_tls(error) {
+        Some(reason) => TransportError::Tls { host, reason },
         None => TransportError::Unreachable { host, reason: reason(error) },
     }
+}
+
+/// Returns the reason if TLS is what failed.
+#[cfg(feature = "tls")]
+fn of_tls(error: &(dyn Error + 'static)) -> Option<String> {
+    let tls = find::<rustls::Error>(error)?;
+    let hint = match tls {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
+            "; trust its issuer on this machine or through HyperConfig::roots"
+        }
+        _ => "",
+    };
+    Some(format!("{tls}{hint}"))
+}
+
+#[cfg(not(feature = "tls"))]
+fn of_tls(_: &(dyn Error + 'static)) -> Option<String> {
+    None
 }
 
 /// Converts the error of a failed exchange with `host`.

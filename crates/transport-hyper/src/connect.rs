@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use streamtable_transport::{Origin, TransportError};
 use tokio::net::TcpStream;
 use tower_service::Service;
@@ -22,10 +20,7 @@ use crate::Addresses;
 use crate::addresses::{NOT_PUBLIC, Resolver};
 use crate::cause;
 use crate::proxy::Proxies;
-use crate::tls::Tls;
-
-const NO_ROOTS: &str =
-    "this machine has no trusted root certificates; install them or set HyperConfig::roots";
+use crate::tls::{MaybeHttpsStream, NOT_POSSIBLE, Peer, Tls};
 
 /// Connects to servers, through a proxy if one is configured. Its errors are final: the client
 /// above returns them unchanged.
@@ -70,7 +65,7 @@ impl Connector {
             Some(proxy) => self.dial_through(&proxy, uri, origin).await?,
             None => Hop { io: self.dial(uri, origin).await?.into(), proxied: false },
         };
-        self.secure(hop, uri, origin, |tls| &tls.server).await
+        self.secure(hop, uri, origin, Peer::Server).await
     }
 
     async fn dial_through(
@@ -81,7 +76,7 @@ impl Connector {
     ) -> Result<Hop, TransportError> {
         let via = Origin::try_from(proxy.uri())?;
         let tcp = self.dial(proxy.uri(), &via).await?;
-        let io = self.secure(tcp, proxy.uri(), &via, |tls| &tls.proxy).await?;
+        let io = self.secure(tcp, proxy.uri(), &via, Peer::Proxy).await?;
         if !origin.is_secure() {
             return Ok(Hop { io, proxied: true });
         }
@@ -118,17 +113,16 @@ impl Connector {
         io: T,
         uri: &Uri,
         origin: &Origin,
-        which: impl Fn(&Tls) -> &Arc<ClientConfig>,
+        peer: Peer,
     ) -> Result<MaybeHttpsStream<T>, TransportError> {
         if !origin.is_secure() {
             return Ok(io.into());
         }
         let tls = self.tls.as_ref().ok_or_else(|| TransportError::Tls {
             host: origin.authority(),
-            reason: NO_ROOTS.to_owned(),
+            reason: NOT_POSSIBLE.to_owned(),
         })?;
-        let mut https = HttpsConnector::from((ExistingConnection::new(io), which(tls).clone()));
-        let stream = https.call(uri.clone()).await;
+        let stream = tls.secure(io, uri, peer).await;
         stream.map_err(|error| cause::of_connecting(error, origin.authority()))
     }
 }
@@ -204,10 +198,10 @@ impl Write for Hop {
 }
 
 /// A connector that returns an existing connection.
-struct ExistingConnection<T>(Option<T>);
+pub(crate) struct ExistingConnection<T>(Option<T>);
 
 impl<T> ExistingConnection<T> {
-    fn new(io: T) -> Self {
+    pub(crate) fn new(io: T) -> Self {
         Self(Some(io))
     }
 }

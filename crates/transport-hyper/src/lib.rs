@@ -7,6 +7,15 @@
 //! It follows no redirects, keeps no cookies and never sends a request twice. The cryptography is
 //! ring's, passed to rustls by value: nothing process-wide is installed.
 //!
+//! | feature | adds |
+//! | --- | --- |
+//! | `gzip` (default) | compressed responses and, if the caller allows it, requests |
+//! | `http2` (default) | HTTP/2 with servers that offer it over TLS |
+//! | `tls` (default) | https |
+//!
+//! With `default-features = false`, the transport reaches plain `http://` servers, such as one on this
+//! machine, and its dependency tree has no TLS and no C code.
+//!
 //! ```no_run
 //! use bytes::Bytes;
 //! use http::Request;
@@ -28,9 +37,18 @@ mod body;
 mod cause;
 mod config;
 mod connect;
+#[cfg(feature = "gzip")]
+mod gzip;
+#[cfg(not(feature = "gzip"))]
+#[path = "no_gzip.rs"]
+mod gzip;
 mod pools;
 mod proxy;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
 mod tls;
 mod transport;
 

@@ -27,6 +27,7 @@ const MAX_RUNTIMES: usize = 8;
 
 /// Interval of HTTP/2 pings while requests wait. Without them, each request on a silently dropped
 /// connection would wait for its timeout.
+#[cfg(feature = "http2")]
 const PING_AFTER: Duration = Duration::from_secs(10);
 
 impl Pools {
@@ -50,12 +51,13 @@ impl Pools {
     }
 
     fn build(&self) -> Client {
-        legacy::Client::builder(TokioExecutor::new())
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        #[cfg(feature = "http2")]
+        builder.http2_keep_alive_interval(PING_AFTER).http2_keep_alive_timeout(PING_AFTER);
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(self.idle_timeout)
-            .http2_keep_alive_interval(PING_AFTER)
-            .http2_keep_alive_timeout(PING_AFTER)
             // Retries on another connection only if hyper returns the request unsent.
             .retry_canceled_requests(true)
             .build(self.connector.clone())

@@ -1,5 +1,10 @@
 use std::sync::Arc;
 
+use http::Uri;
+use hyper::rt::{Read, Write};
+use hyper_rustls::HttpsConnector;
+pub(crate) use hyper_rustls::MaybeHttpsStream;
+use hyper_util::client::legacy::connect::Connection;
 use rustls::ClientConfig;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -7,16 +12,30 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
+use tower_service::Service;
 
+use crate::cause::BoxError;
+use crate::connect::ExistingConnection;
 use crate::{ConfigError, Roots};
+
+/// Why https is not possible without a [`Tls`].
+pub(crate) const NOT_POSSIBLE: &str =
+    "this machine has no trusted root certificates; install them or set HyperConfig::roots";
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peer {
+    Server,
+    Proxy,
+}
 
 /// The rustls configurations for servers and for proxies.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
-    /// Offers HTTP/2 and HTTP/1.1.
-    pub(crate) server: Arc<ClientConfig>,
+    /// Offers HTTP/2, with the feature `http2`, and HTTP/1.1.
+    server: Arc<ClientConfig>,
     /// Offers no ALPN protocol, so HTTP/1.1 is used: `CONNECT` tunnels need it.
-    pub(crate) proxy: Arc<ClientConfig>,
+    proxy: Arc<ClientConfig>,
 }
 
 impl Tls {
@@ -47,6 +66,23 @@ impl Tls {
         Ok(Some(Self::with(provider, verifier)))
     }
 
+    /// Adds TLS to a connection.
+    pub(crate) async fn secure<T>(
+        &self,
+        io: T,
+        uri: &Uri,
+        peer: Peer,
+    ) -> Result<MaybeHttpsStream<T>, BoxError>
+    where
+        T: Connection + Read + Write + Send + Unpin + 'static,
+    {
+        let config = match peer {
+            Peer::Server => &self.server,
+            Peer::Proxy => &self.proxy,
+        };
+        HttpsConnector::from((ExistingConnection::new(io), config.clone())).call(uri.clone()).await
+    }
+
     fn with(provider: Arc<CryptoProvider>, verifier: Arc<dyn ServerCertVerifier>) -> Self {
         let proxy = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -55,7 +91,9 @@ impl Tls {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         let mut server = proxy.clone();
-        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let protocols: &[&[u8]] =
+            if cfg!(feature = "http2") { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+        server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Self { server: Arc::new(server), proxy: Arc::new(proxy) }
     }
 }

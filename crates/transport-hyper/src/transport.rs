@@ -18,7 +18,7 @@ use crate::connect::Connector;
 use crate::pools::{Client, Pools};
 use crate::proxy::Proxies;
 use crate::tls::Tls;
-use crate::{ConfigError, HyperConfig, cause};
+use crate::{ConfigError, HyperConfig, cause, gzip};
 
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
@@ -88,7 +88,9 @@ impl HyperTransport {
         if request.extensions().get::<GzipBody>().is_some() {
             self.compress(&mut request).await;
         }
-        let may_unpack = accept_gzip(request.headers_mut()) && request.method() != Method::HEAD;
+        let may_unpack = cfg!(feature = "gzip")
+            && accept_gzip(request.headers_mut())
+            && request.method() != Method::HEAD;
 
         let answer = client.request(request.map(Full::new)).await;
         let answer = answer.map_err(|error| cause::of_exchange(&error, origin.authority()))?;
@@ -98,7 +100,7 @@ impl HyperTransport {
         let body = if may_unpack && is_gzip(&parts.headers) {
             parts.headers.remove(CONTENT_ENCODING);
             parts.headers.remove(CONTENT_LENGTH);
-            body::read_gzip(body, limit).await
+            gzip::read(body, limit).await
         } else {
             body::read(body, limit).await
         };
@@ -134,7 +136,7 @@ impl HyperTransport {
         if too_short || request.headers().contains_key(CONTENT_ENCODING) {
             return;
         }
-        if let Some(packed) = body::gzip(request.body().clone()).await {
+        if let Some(packed) = gzip::pack(request.body().clone()).await {
             *request.body_mut() = packed;
             request.headers_mut().insert(CONTENT_ENCODING, GZIP);
             request.headers_mut().remove(CONTENT_LENGTH);

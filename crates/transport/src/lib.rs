@@ -5,6 +5,8 @@
 //! [`AnyTransport`] erases its type. Per-request options are request extensions:
 //! [`AttemptTimeout`], [`GzipBody`], [`Anonymous`].
 //!
+//! The feature `tower` adds `ServiceTransport`, which sends requests with a `tower` service.
+//!
 //! This crate opens no socket, starts no task and needs no async runtime. It does not retry either:
 //! only the caller knows whether a request may be repeated.
 //!
@@ -50,6 +52,8 @@ mod extensions;
 mod headers;
 mod key;
 mod origin;
+#[cfg(feature = "tower")]
+mod service;
 #[cfg(test)]
 mod testing;
 mod timer;
@@ -64,6 +68,8 @@ pub use extensions::{Anonymous, AttemptTimeout, GzipBody};
 pub use headers::Headers;
 pub use key::{ApiKey, ApiKeyError};
 pub use origin::Origin;
+#[cfg(feature = "tower")]
+pub use service::ServiceTransport;
 pub use timer::Timer;
 pub use traced::Traced;
 pub use transport::{AnyTransport, Transport};

@@ -137,6 +137,16 @@ impl Tail {
     }
 }
 
+/// Returns the position after a table's last row.
+async fn end_of(server: &Server, table: &TablePath) -> Result<i64, ReadError> {
+    let path = api::rows_path(table, 0, 0);
+    let request = server.request(Method::GET, &path, ROWS_TYPE, Vec::new())?;
+    let response = server.send(request, HEAD_TIMEOUT).await?;
+    let end = |headers: &HeaderMap| headers.get(STREAM_END)?.to_str().ok()?.parse().ok();
+    end(response.headers())
+        .ok_or_else(|| server.not_an_answer("it does not say where the table ends"))
+}
+
 fn start_of_last(rows: u32) -> Start {
     match rows {
         // `-0` is the start of the table.
@@ -184,7 +194,9 @@ impl Reading {
         self.from = match start {
             Start::At(position) => position,
             // A position, so that no row is left out if the connection is lost before the first.
-            Start::End => self.end().await.or_else(|error| self.wait_for_table(error))?,
+            Start::End => end_of(&self.server, &self.table)
+                .await
+                .or_else(|error| self.wait_for_table(error))?,
         };
         if let Err(error) = self.connect().await {
             self.wait_for_table(error)?;
@@ -202,16 +214,6 @@ impl Reading {
             Kind::Events(_) if error.is_not_found() => Ok(0),
             _ => Err(error),
         }
-    }
-
-    /// Returns the position after the table's last row.
-    async fn end(&self) -> Result<i64, ReadError> {
-        let path = api::rows_path(&self.table, 0, 0);
-        let request = self.server.request(Method::GET, &path, ROWS_TYPE, Vec::new())?;
-        let response = self.server.send(request, HEAD_TIMEOUT).await?;
-        let end = |headers: &HeaderMap| headers.get(STREAM_END)?.to_str().ok()?.parse().ok();
-        end(response.headers())
-            .ok_or_else(|| self.server.not_an_answer("it does not say where the table ends"))
     }
 
     /// Opens the next page or the stream of events, unless there is nothing to read.

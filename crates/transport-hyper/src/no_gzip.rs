@@ -1,0 +1,14 @@
+//! The stand-in for compression without the feature `gzip`: bodies are sent and read as they are.
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+
+use crate::body::{self, BodyError};
+
+pub(crate) async fn pack(_: Bytes) -> Option<Bytes> {
+    None
+}
+
+pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    body::read(body, limit).await
+}
