@@ -25,7 +25,7 @@ fn help() {
     check(&["ci", "--only", "fmt", "-h"], 0, "Runs every check", "");
     check(&["check-layers", "--help"], 0, "Checks the workspace's crate graph", "");
     check(&["demo", "--help"], 0, "Runs `streamtable demo`", "");
-    check(&["ci", "--list"], 0, "fmt           the code is formatted\nclippy  ", "");
+    check(&["ci", "--list"], 0, "fmt           the code is formatted\ntypos  ", "");
 }
 
 #[test]

@@ -478,8 +478,7 @@ fn record(db: &Transaction<'_>, records: Vec<Record>) -> Result<(), CatalogError
                     continue;
                 }
                 let fits = |(e, p, t, message): &&mut (String, String, String, Message)| {
-                    (&*e, &*p, &*t) == (&entity, &project, &target)
-                        && message.events.len() < MAX_EVENTS
+                    (e, p, t) == (&entity, &project, &target) && message.events.len() < MAX_EVENTS
                 };
                 match messages.iter_mut().find(fits) {
                     Some((.., message)) => message.events.push(event.clone()),
