@@ -37,8 +37,8 @@ fn request(n: u64) -> Request {
         ms: if n == 3 { f64::INFINITY } else { n as f64 / 2.0 },
         user: Some(n).filter(|n| n % 2 == 1),
         tags: (0..n % 3).map(|tag| tag.to_string()).collect(),
-        place: Place { x: n as i32, y: Some(7).filter(|_| n % 2 == 0) },
-        outcome: if n % 2 == 0 { Outcome::Served } else { Outcome::NotFound },
+        place: Place { x: n as i32, y: Some(7).filter(|_| n.is_multiple_of(2)) },
+        outcome: if n.is_multiple_of(2) { Outcome::Served } else { Outcome::NotFound },
         began: Timestamp::from_micros(1_500_000 + n as i64),
     }
 }

@@ -592,6 +592,7 @@ async fn alerts_of_runs_are_recorded_and_reported() {
 /// figures; run it alone, in release.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
+#[expect(clippy::print_stdout, reason = "the figures are what the measurement reports")]
 async fn a_thousand_monitors_and_five_thousand_rows_a_second() {
     let server = start().await;
     let without = ingest(&server, 20).await;
