@@ -13,6 +13,7 @@ fn the_demo_stops_after_the_requested_rows() {
     let tally = "50 logged, 50 acked, 0 pending, 0 rejected, 0 dropped; media: 50 uploaded, 0 pending, 0 failed";
     assert!(ended.out.contains("\n48 of 50 digits recognised\n"), "{}", ended.out);
     assert!(ended.out.ends_with(&format!("demo/mnist/digits: {tally}\n")), "{}", ended.out);
+    assert_eq!(ended.err, "", "a newcomer sees no warning");
     // The demo leaves no files behind and does not change the user's netrc file.
     assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0);
 }

@@ -276,8 +276,13 @@ async fn key(server: &Server) -> Result<NewKey, Failure> {
 }
 
 fn temporary_folder() -> Result<TempDir, Failure> {
-    let made = tempfile::Builder::new().prefix("streamtable-demo-").tempdir();
-    made.map_err(|error| Failure::failed(format!("cannot make a temporary folder: {error}")))
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("streamtable-demo-");
+    #[cfg(unix)]
+    folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    folder
+        .tempdir()
+        .map_err(|error| Failure::failed(format!("cannot make a temporary folder: {error}")))
 }
 
 /// Returns the command that runs this program from any folder.
