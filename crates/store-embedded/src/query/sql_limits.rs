@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 use streamtable_store::StoreError;
 
 /// Limits on the text of a query.
@@ -94,8 +94,7 @@ impl SqlLimits {
         let read = Tokenizer::new(&GenericDialect {}, sql)
             .tokenize_with_location_into_buf_with_mapper(&mut tokens, |token| {
                 shape.add(&token.token);
-                // Only its position in the buffer is kept.
-                TokenWithSpan { token: Token::EOF, span: token.span }
+                TokenWithSpan { token: without_text(&token.token), span: token.span }
             });
         if let Err(error) = read {
             return Err(StoreError::Query { message: format!("SQL error: {error}") });
@@ -110,6 +109,18 @@ impl SqlLimits {
         let depth = shape.depth();
         too_large(depth.operators, self.operators, "operators in a row (use IN for a list)")?;
         too_large(depth.arrows, self.arrows, "-> in a row (use json_get)")
+    }
+}
+
+/// Returns what the tokenizer needs of a token when it reads the next one, such as in `t._line`.
+fn without_text(token: &Token) -> Token {
+    match token {
+        Token::Word(_) => {
+            let (value, keyword) = (String::new(), Keyword::NoKeyword);
+            Token::Word(Word { value, quote_style: None, keyword })
+        }
+        Token::Period => Token::Period,
+        _ => Token::EOF,
     }
 }
 
@@ -439,6 +450,20 @@ mod tests {
             shape.add(&token);
         }
         assert_eq!((shape.nesting, shape.depth().operators), (nesting, depth), "{sql}");
+    }
+
+    #[test]
+    fn what_the_tokenizer_accepts_is_accepted() {
+        for sql in [
+            "select t._line, \"t\"._a.b, e.p._t._c, t.1a, t.1.2, .5, 1.e1 from e.p._t t",
+            "select t . _line from e . p . _t t",
+            "select a.b -- ._",
+        ] {
+            let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
+            let checked = QUERY.check(sql);
+            assert_eq!(checked.is_ok(), tokens.is_ok(), "{sql}: {checked:?}");
+        }
+        QUERY.check("select t._line from me.shop._monitors t").unwrap();
     }
 
     #[test]
