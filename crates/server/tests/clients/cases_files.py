@@ -1,10 +1,13 @@
 """Cases of files, media, alerts, resumed runs and offline runs."""
+import base64
 import functools
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
+import urllib.request
 
 import numpy as np
 import wandb
@@ -113,15 +116,29 @@ case("boxes", "boxes2D", lambda: cell("boxes")["boxes"]["p"]["_type"])
 case("plot table", [[0, 1], [1, 2]], lambda: [list(row) for row in wandb.Api().artifact(f"{path}/run-media-line_table:latest").get("line_table").data])
 case("table of an artifact", [[1, "x"], [None, "ü"]], lambda: [row[:2] for row in wandb.Api().artifact(f"{path}/run-media-table:latest").get("table").data])
 
+def query(sql):
+    base = wandb.Api().settings["base_url"]
+    token = base64.b64encode(f"api:{os.environ['WANDB_API_KEY']}".encode()).decode()
+    headers = {"content-type": "application/json", "authorization": f"Basic {token}"}
+    body = json.dumps({"sql": sql, "format": "json", "entity": entity, "project": project}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{base}/api/query", body, headers)) as answer:
+        return json.load(answer)
+
+
 def alert():
     run = start("alert")
     run.alert("title", "text", level="WARN")
     run.log({"i": 1})
     run.finish()
-    return get("alert").state
+    assert get("alert").state == "finished"
+    # The transition is recorded first, and becomes a row soon after.
+    while not query("select table_name from information_schema.tables where table_name = '_monitors'"):
+        time.sleep(0.1)
+    return query("""select monitor, "group", "to", severity, message from _monitors""")
 
 
-case("alert", "finished", alert)
+recorded = {"monitor": "wandb.alert", "group": "alert", "to": "firing", "severity": "warning", "message": "title: text"}
+case("alert", [recorded], alert)
 
 # Resuming.
 
