@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, TimeoutError as PlaywrightTimeout, sync_playwright
 
 SWITCHES = [
     "--no-sandbox",
@@ -62,8 +63,7 @@ def test_the_panel_shows_new_rows(
         page.goto(f"{url}/lab/tree/training.ipynb")
         page.locator(".jp-Notebook .jp-CodeCell").nth(2).wait_for(timeout=60_000)
         page.locator('[title*="Idle"], [data-status="idle"]').first.wait_for(timeout=60_000)
-        page.get_by_role("menuitem", name="Run").first.click()
-        page.locator('[data-command="runmenu:run-all"]').click()
+        run_all(page)
         panel = page.frame_locator(".jp-OutputArea iframe")
         # The link in the panel logs the browser in only after a click.
         panel.get_by_role("button", name="Log in").click(timeout=60_000)
@@ -75,6 +75,20 @@ def test_the_panel_shows_new_rows(
         page.wait_for_timeout(500)
         page.screenshot(path=str(screenshots() / "jupyterlab.png"))
         browser.close()
+
+
+def run_all(page: Page) -> None:
+    """Run all cells. JupyterLab ignores the command until its kernel is connected."""
+    started = page.locator(".jp-InputArea-prompt", has_text=re.compile(r"\[[*\d]+\]")).first
+    for _ in range(6):
+        page.get_by_role("menuitem", name="Run").first.click()
+        page.locator('[data-command="runmenu:run-all"]').click()
+        try:
+            return started.wait_for(timeout=10_000)
+        except PlaywrightTimeout:
+            pass
+    page.screenshot(path=str(screenshots() / "jupyterlab-idle.png"))
+    raise AssertionError("no cell runs")
 
 
 @contextmanager
