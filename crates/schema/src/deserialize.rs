@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::serialize::JSON_NUMBER;
 use crate::{Row, Value};
 
 impl<'de> Deserialize<'de> for Value {
@@ -70,8 +71,23 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Value, A::Error> {
-        AnyRow.visit_map(fields).map(Value::Struct)
+        let row = AnyRow.visit_map(fields)?;
+        Ok(json_number(&row).unwrap_or(Value::Struct(row)))
     }
+}
+
+/// Returns the number that a struct stands for, if a dependency has enabled `arbitrary_precision` of
+/// serde_json: the same value as without it.
+fn json_number(row: &Row) -> Option<Value> {
+    let mut cells = row.cells();
+    let (Some((JSON_NUMBER, Value::String(text))), None) = (cells.next(), cells.next()) else {
+        return None;
+    };
+    let int = text
+        .parse::<i128>()
+        .ok()
+        .filter(|&n| text != "-0" && (i64::try_from(n).is_ok() || u64::try_from(n).is_ok()));
+    int.map(Value::Int).or_else(|| text.parse().ok().map(Value::Float))
 }
 
 struct AnyRow;
@@ -103,6 +119,9 @@ mod tests {
         let json = serde_json::to_string(&expected).unwrap();
         assert_eq!(serde_json::from_str::<Row>(&json).unwrap(), expected);
         assert_eq!(serde_json::from_str::<Value>("-7").unwrap(), Value::Int(-7));
+        assert_eq!(serde_json::from_str::<Value>("1e3").unwrap(), Value::Float(1000.0));
+        let long = serde_json::from_str::<Value>("100000000000000000000").unwrap();
+        assert_eq!(long, Value::Float(1e20));
         let error = serde_json::from_str::<Row>("[1]").unwrap_err().to_string();
         assert!(error.contains("expected a row"), "{error}");
     }

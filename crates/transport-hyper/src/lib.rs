@@ -56,5 +56,6 @@ pub use addresses::{Addresses, is_public};
 pub use config::{ConfigError, HyperConfig, Roots};
 pub use proxy::ProxyConfig;
 pub use timer::TokioTimer;
+#[cfg(feature = "tls")]
 pub use tls::client_tls;
 pub use transport::HyperTransport;

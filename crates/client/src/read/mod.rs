@@ -1,7 +1,7 @@
 //! Reading rows: SQL queries, scans and tails as streams of your own types.
 //!
 //! A [`Reader`] reads from a StreamTable server, over any
-//! [`Transport`](crate::transport::Transport). Rows are deserialized as any type that implements
+//! [`Transport`]. Rows are deserialized as any type that implements
 //! serde's `Deserialize`, or as a [`Row`](crate::Row). A row that does not fit is an error that names
 //! the row, the column and what was found there.
 //!
