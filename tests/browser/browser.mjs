@@ -111,6 +111,7 @@ export async function openRow(cell) {
 /** Waits until the page's grid shows rows. */
 export async function gridOf(page) {
   await page.locator("perspective-viewer-datagrid tbody td").first().waitFor({ timeout: 30_000 });
+  await idle(page);
 }
 
 /** Returns the texts of the grid's header. */
@@ -148,7 +149,13 @@ export function read(page, columns) {
   }, columns);
 }
 
+/** Waits until viewers take changes. */
+async function idle(page) {
+  await page.waitForFunction(() => !document.querySelector(".viewer-host[aria-busy=true]"), undefined, { timeout: 30_000 });
+}
+
 /** Changes the viewer's configuration, as its settings would. */
-export function restore(page, config) {
+export async function restore(page, config) {
+  await idle(page);
   return page.evaluate((config) => document.querySelector("perspective-viewer").restore(config), config);
 }

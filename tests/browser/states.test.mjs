@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { column, gridOf, headers, openRow, read, screenshot, settled } from "./browser.mjs";
+import { column, gridOf, headers, openRow, read, restore, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { PNG, browser, numbered, server, testsWithin } from "./setup.mjs";
 
@@ -370,7 +370,7 @@ test("a filter in Perspective's settings violates no policy, and labels are whol
   await gridOf(page);
   await page.getByRole("button", { name: "Advanced settings" }).click();
   await page.locator("perspective-viewer[settings]").waitFor();
-  await page.evaluate(() => document.querySelector("perspective-viewer").restore({ filter: [["path", "==", "/"]] }));
+  await restore(page, { filter: [["path", "==", "/"]] });
   await until("filtered", async () => (await readNow(page, ["path"])).path?.length === 10);
   await page.waitForTimeout(500);
   // No row of "Edit" buttons under the names.

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { column, gridOf, screenshot, settled } from "./browser.mjs";
+import { column, gridOf, restore, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, numbered, server, testsWithin } from "./setup.mjs";
 
@@ -142,11 +142,8 @@ test("a view is saved by name, for all readers, in the link and on a board", asy
   const page = await browser.open(server, server.link(table), WIDE);
   await gridOf(page);
   const filtered = async (text) => void (await count(page).getByText(text, { exact: true }).waitFor());
-  // A change that comes while the viewer starts is not kept.
-  await until("the filter is kept", async () => {
-    await page.evaluate(() => document.querySelector("perspective-viewer").restore({ filter: [["status", ">=", 400]] }));
-    return count(page).getByText("60 of 90 rows", { exact: true }).waitFor({ timeout: 2_000 }).then(() => true, () => false);
-  }, 20_000);
+  await restore(page, { filter: [["status", ">=", 400]] });
+  await filtered("60 of 90 rows");
   await saveAs(page, "Errors <b>");
   await until("the link names the view", () => /#saved=\w+$/.test(page.url()));
   const link = page.url().replace(server.url, "");
@@ -251,7 +248,7 @@ test("the rows of a view are copied as text, in its order and with its groups", 
     await item(page, `Copy as ${format}`).click();
     return page.evaluate(() => navigator.clipboard.readText());
   };
-  await page.evaluate(() => document.querySelector("perspective-viewer").restore({ columns: ["text", "n", "big"], sort: [["n", "desc"]] }));
+  await restore(page, { columns: ["text", "n", "big"], sort: [["n", "desc"]] });
   await until("sorted", async () => (await column(page, "n"))[0] === "1199");
   const csv = await until("copied", async () => {
     const text = await copied("CSV");

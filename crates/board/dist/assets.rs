@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-2dee31fb30.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"2dee31fb302067cfb6b7efc10af7962a\"",
-        is_immutable: true,
-    },
-    Asset {
         path: "app-920afb76bd.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"920afb76bd900f55f6ad77fb566fe9ec\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "app-dc0948c46a.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"dc0948c46a14ee0ac61bf2bd025ea861\"",
         is_immutable: true,
     },
     Asset {

@@ -173,6 +173,8 @@ export class LiveViewer {
   /** Runs operations on the element one after another. */
   #run(work: () => Promise<void>): void {
     this.#isBusy += 1;
+    // The user's changes are taken over only when it is not busy.
+    this.host.ariaBusy = "true";
     this.#last = this.#last.then(async () => {
       try {
         if (!this.#isClosed) await work();
@@ -184,6 +186,7 @@ export class LiveViewer {
         }
       } finally {
         this.#isBusy -= 1;
+        if (this.#isBusy === 0) this.host.ariaBusy = "false";
       }
     });
   }
