@@ -20,6 +20,9 @@ use super::sql::{MAX_FOUND, MAX_SAMPLES, RowRange, Scope, share_of_matches};
 /// Maximum time of a query.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a query may have taken if its expressions are tried one by one after its failure.
+const QUICK: Duration = Duration::from_secs(1);
+
 /// After a query that took some time, this many times as long passes before the next one: monitors
 /// use at most a quarter of the time.
 const PAUSE_FACTOR: u32 = 3;
@@ -203,9 +206,12 @@ impl Evaluator {
         scope: &Scope,
         expressions: &[String],
     ) -> BTreeMap<String, Result<Values, Failure>> {
+        let started = Instant::now();
         let all = self.query_values(scope, expressions).await;
         if let Err(Failure::Failed(_)) = &all
             && expressions.len() > 1
+            // A wrong expression is found when the query is planned.
+            && started.elapsed() < QUICK
         {
             let mut results = BTreeMap::new();
             for expression in expressions {
@@ -305,7 +311,14 @@ impl Evaluator {
             values.push(result.cloned().unwrap_or(Err(Failure::Later))?);
         }
         let window = values.first().cloned().unwrap_or_default();
-        let rows = window.iter().map(|(_, rows, _)| rows).sum();
+        // Rows leave a reference as little as it gets new ones.
+        let is_fixed = matches!(
+            &monitor.condition,
+            Condition::Change { against: Against::Reference { .. }, .. }
+                | Condition::Drift { against: Against::Reference { .. }, .. }
+        );
+        let moving = if is_fixed { 1 } else { values.len() };
+        let rows = values.iter().take(moving).flatten().map(|(_, rows, _)| rows).sum();
         let readings = match &monitor.condition {
             Condition::Threshold { bounds, .. } | Condition::Match { bounds, .. } => {
                 let reading = |value: Option<f64>| {

@@ -1,5 +1,7 @@
 //! `/api/monitors`: monitors, stored as versioned documents, and their states.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
@@ -28,6 +30,12 @@ const MAX_SILENCES: usize = 100;
 
 /// Maximum length of a silence's reason and group in characters.
 const MAX_TEXT: usize = 200;
+
+/// The longest silence, in milliseconds.
+const MAX_SILENCE: i64 = 366 * 24 * 3600 * 1000;
+
+/// How long a test waits for the tests of others.
+const TEST_WAIT: Duration = Duration::from_secs(5);
 
 type Named = Path<(String, String, String)>;
 
@@ -238,8 +246,9 @@ pub(crate) async fn test_document(
 }
 
 async fn try_out(monitors: &Monitors, monitor: &Monitor) -> Result<Value, ApiError> {
-    let busy = || ApiError::busy("the server is overloaded", std::time::Duration::from_secs(5));
-    let _permit = monitors.0.testing.acquire().await.map_err(|_| busy())?;
+    let busy = || ApiError::busy("the server is overloaded", Duration::from_secs(5));
+    let permit = tokio::time::timeout(TEST_WAIT, monitors.0.testing.acquire()).await;
+    let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
     let one = [std::sync::Arc::new(monitor.clone())];
     let found = monitors.0.tester.evaluate(&one, now()).await.pop().flatten();
     Ok(preview(monitor, found))
@@ -259,11 +268,14 @@ pub(crate) async fn silence(
             .parse::<Timestamp>()
             .map_err(|error| ApiError::bad_request(format!("`until`: {error}")))?
             .as_millis(),
-        (None, Some(span)) => now() + span.as_millis(),
+        (None, Some(span)) => now().saturating_add(span.as_millis()),
         _ => return Err(ApiError::bad_request("a silence needs `until` or `for`")),
     };
     if until <= now() {
         return Err(ApiError::bad_request("the silence would end in the past"));
+    }
+    if until - now() > MAX_SILENCE {
+        return Err(ApiError::bad_request("a silence may last at most 366 days"));
     }
     let is_long = |text: &str| text.chars().count() > MAX_TEXT;
     if is_long(&new.reason) || new.group.as_deref().is_some_and(is_long) {

@@ -1,8 +1,8 @@
 //! When monitors are evaluated, and what follows from the results.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use streamtable_monitor::{
     Condition, Event, Machine, Monitor, Notice, Outcome, Silence, State, Transition, Window,
@@ -25,6 +25,12 @@ const MAX_PAUSE: i64 = 5_000;
 /// How long the next attempt waits after a failure of the catalog.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How many times as long as its query a monitor rests at least.
+const SLOWNESS: i64 = 3;
+
+/// The maximum number of monitors that share a query.
+const MAX_SHARED: usize = 100;
+
 /// A monitor and its state.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -38,6 +44,8 @@ pub(super) struct Entry {
     pub(super) evaluated_at: Option<i64>,
     /// By what the groups of the machine were grouped.
     grouping: String,
+    /// Whether its SQL may contain the time, so that a result does not hold.
+    uses_clock: bool,
     due: i64,
     seen: Option<Seen>,
 }
@@ -71,10 +79,17 @@ impl Entry {
             machine: parse(stored.machine).unwrap_or_default(),
             silences: silences.unwrap_or_default(),
             evaluated_at: None,
+            uses_clock: uses_clock(&monitor),
             due: now,
             seen: None,
             monitor,
         })
+    }
+
+    /// Returns a text that is the same for monitors that share a query.
+    fn query_key(&self) -> String {
+        let Monitor { table, window, filter, .. } = &*self.monitor;
+        format!("{table} {window:?} {filter:?} {}", grouping(&self.monitor))
     }
 
     /// Returns the last result if it still holds at the table's end: no rows have arrived, and none
@@ -83,9 +98,28 @@ impl Entry {
         let seen = self.seen.as_ref().filter(|seen| seen.end == end)?;
         let is_of_other_tables =
             matches!(self.monitor.condition, Condition::Sql { query: Some(_), .. });
+        if self.uses_clock {
+            return None;
+        }
         let rows_leave = matches!(self.monitor.window, Window::Last(_)) && seen.found.rows > 0;
         (!is_of_other_tables && !rows_leave).then(|| seen.found.clone())
     }
+}
+
+/// Returns whether a monitor's SQL may contain the time: by the names of functions such as `now` and
+/// `current_timestamp`.
+fn uses_clock(monitor: &Monitor) -> bool {
+    let expression = match &monitor.condition {
+        Condition::Threshold { value, .. } | Condition::Change { value, .. } => Some(value),
+        Condition::Drift { column, .. } | Condition::Match { column, .. } => Some(column),
+        Condition::Sql { expression, .. } => expression.as_ref(),
+        Condition::NoRows {} => None,
+    };
+    let texts = [expression, monitor.filter.as_ref(), monitor.group_by.as_ref()];
+    texts.into_iter().flatten().any(|text| {
+        let text = text.to_ascii_lowercase();
+        ["now", "current", "today", "local"].iter().any(|name| text.contains(name))
+    })
 }
 
 /// Returns by what a monitor's rows are grouped.
@@ -176,38 +210,53 @@ impl Monitors {
         self.0.entries.lock().values().map(|entry| entry.due).min()
     }
 
-    /// Evaluates the monitors that are due, and stores the results in one transaction.
+    /// Evaluates monitors that are due: all whose last result still holds, and of the others those
+    /// of one query for each entity, so that the queries of one entity delay another one only by
+    /// one query.
     async fn evaluate_due(&self, ends: &mut Ends) -> Result<(), CatalogError> {
         let now = now();
         let due: Vec<Entry> =
             self.0.entries.lock().values().filter(|entry| entry.due <= now).cloned().collect();
-        if due.is_empty() {
-            return Ok(());
-        }
         // Monitors that are due at the same time share queries, so they see the same second.
         let at = now / 1000 * 1000;
-        let (mut to_query, mut results) = (Vec::new(), Vec::new());
+        let (mut held, mut to_query) = (Vec::new(), Vec::new());
         for entry in due {
             // A failure will show in the query, too.
             let end = ends.of(self, &entry.monitor.table).await.unwrap_or(u64::MAX);
             match entry.still_holds(end) {
-                Some(found) => results.push((entry, end, Some(found))),
+                Some(found) => held.push((entry, end, Some(found))),
                 None => to_query.push((entry, end)),
             }
         }
-        let documents: Vec<_> =
-            to_query.iter().map(|(entry, _)| Arc::clone(&entry.monitor)).collect();
-        let found = self.0.evaluator.evaluate(&documents, at).await;
-        results.extend(
-            to_query.into_iter().zip(found).map(|((entry, end), found)| (entry, end, found)),
-        );
+        self.settle(held, now, now).await?;
+        for shared in next_queries(to_query) {
+            let started = Instant::now();
+            let documents: Vec<_> =
+                shared.iter().map(|(entry, _)| Arc::clone(&entry.monitor)).collect();
+            let found = self.0.evaluator.evaluate(&documents, at).await;
+            let results = shared.into_iter().zip(found);
+            let results = results.map(|((entry, end), found)| (entry, end, found)).collect();
+            // Slow monitors are evaluated less often.
+            let rest = SLOWNESS * started.elapsed().as_millis() as i64;
+            self.settle(results, now, self::now() + rest).await?;
+        }
+        Ok(())
+    }
 
+    /// Stores the results of monitors in one transaction. They are due again after their intervals,
+    /// but not before a time.
+    async fn settle(
+        &self,
+        results: Vec<(Entry, u64, Option<Found>)>,
+        now: i64,
+        not_before: i64,
+    ) -> Result<(), CatalogError> {
         let mut stepped = Vec::new();
         let mut changes = Vec::new();
         for (mut entry, end, found) in results {
             let every = entry.monitor.every.as_millis();
             // Monitors with the same interval are due at the same time.
-            entry.due = (now.div_euclid(every) + 1) * every;
+            entry.due = (not_before.div_euclid(every) + 1) * every;
             if let Some(found) = found {
                 changes.extend(entry.step(&found, now));
                 entry.seen = Some(Seen { end, found });
@@ -230,6 +279,29 @@ impl Monitors {
         }
         Ok(())
     }
+}
+
+/// Returns, for each entity, the monitors that share a query with the one that has been due for the
+/// longest time, each with the end of its table.
+fn next_queries(due: Vec<(Entry, u64)>) -> Vec<Vec<(Entry, u64)>> {
+    let mut first: BTreeMap<String, (i64, i64, String)> = BTreeMap::new();
+    for (entry, _) in &due {
+        let order = (entry.due, entry.id, entry.query_key());
+        match first.get_mut(&entry.path.entity) {
+            Some(held) if (held.0, held.1) <= (order.0, order.1) => {}
+            Some(held) => *held = order,
+            None => drop(first.insert(entry.path.entity.clone(), order)),
+        }
+    }
+    let mut queries: BTreeMap<String, Vec<(Entry, u64)>> = BTreeMap::new();
+    for (entry, end) in due {
+        let is_next = first.get(&entry.path.entity).is_some_and(|it| it.2 == entry.query_key());
+        let of_entity = queries.entry(entry.path.entity.clone()).or_default();
+        if is_next && of_entity.len() < MAX_SHARED {
+            of_entity.push((entry, end));
+        }
+    }
+    queries.into_values().collect()
 }
 
 impl Entry {

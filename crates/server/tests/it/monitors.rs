@@ -558,6 +558,89 @@ async fn tests_silences_and_metrics() {
     assert!(state["groups"][0]["error"].as_str().unwrap().contains("nothing"), "{state}");
 }
 
+/// A result holds without new rows only as long as time alone does not change it.
+#[tokio::test]
+async fn states_change_with_time_alone() {
+    let server = start().await;
+    server.append("me/shop/requests", &rows(5, "/", "fine")).await;
+    let count = json!({ "kind": "change", "value": "count(*)", "below": -0.5, "recover": -0.2 });
+    server.make_monitor("change", &monitor(&json!({ "last": "3s" }), &count)).await;
+    let old = json!({ "kind": "threshold", "value": "count(*)", "above": 5 });
+    let since = json!({ "since": "2020-01-01T00:00:00Z" });
+    let mut clock = monitor(&since, &old);
+    clock["where"] = json!("_timestamp < now() - interval '2 seconds'");
+    clock["no_data"] = json!("ok");
+    server.make_monitor("clock", &clock).await;
+    server.wait_for(&["change"], "firing").await;
+    server.wait_for(&["clock"], "firing").await;
+    // Both windows are empty in the end.
+    server.wait_for(&["change"], "ok").await;
+}
+
+/// Slow queries of one entity delay the monitors of another one by one query, not by all.
+#[tokio::test]
+async fn monitors_of_an_entity_do_not_wait_for_all_of_another() {
+    let server = start().await;
+    server.append("me/shop/requests", &rows(5, "/", "fine")).await;
+    let other = server.catalog().add_key("k", Some("you"), Right::Write).await.unwrap().secret;
+    for i in 0..30 {
+        let query =
+            format!("select sum(sqrt(value)) + {i} as value from generate_series(1, 30000000)");
+        let mut slow = monitor(
+            &json!({ "last": "1m" }),
+            &json!({ "kind": "sql", "query": query, "above": 0 }),
+        );
+        slow["table"] = json!("you/p/t");
+        let path = format!("/api/monitors/you/p/slow{i}");
+        let answer = server.ask_api_as(&other, "PUT", &path, &slow).await;
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
+    }
+    let mean = json!({ "kind": "threshold", "value": "avg(ms)", "above": 1 });
+    server.make_monitor("mine", &monitor(&json!({ "rows": 10 }), &mean)).await;
+    server.wait_for(&["mine"], "firing").await;
+    let list = server.ask_api_as(&other, "GET", "/api/monitors/you/p", &Value::Null).await.json();
+    let evaluated = list.as_array().unwrap().iter().filter(|it| !it["evaluated"].is_null());
+    assert!(evaluated.count() < 30, "all of the other entity were evaluated first");
+}
+
+/// A mail server that never ends its greeting takes little memory.
+#[tokio::test]
+async fn a_mail_server_cannot_send_without_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sent = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut sent = 0;
+        while stream.write_all(&[b'2'; 1 << 16]).await.is_ok() {
+            sent += 1 << 16;
+        }
+        sent
+    });
+    let server = start().await;
+    let target = json!({
+        "kind": "email", "server": "127.0.0.1", "port": port, "security": "none",
+        "from": "monitors@shop.example", "to": ["ops@shop.example"],
+    });
+    server.make_target("mail", &target).await;
+    server.ask_api("POST", "/api/targets/me/shop/mail/test", &Value::Null).await;
+    // What the system buffers.
+    let sent: u64 = sent.await.unwrap();
+    assert!(sent < 64 << 20, "{sent}");
+}
+
+#[tokio::test]
+async fn a_silence_ends() {
+    let server = start().await;
+    let count = json!({ "kind": "threshold", "value": "count(*)", "above": 5 });
+    server.make_monitor("m", &monitor(&json!({ "last": "1m" }), &count)).await;
+    for span in ["9999999w", "367d"] {
+        let path = "/api/monitors/me/shop/m/silence";
+        let answer = server.ask_api("POST", path, &json!({ "for": span })).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("at most 366 days"), "{}", answer.text());
+    }
+}
+
 /// Alerts of W&B's SDK are rows of `_monitors`, and go to the target `default`.
 #[cfg(feature = "wandb")]
 #[tokio::test]

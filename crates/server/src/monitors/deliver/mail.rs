@@ -24,6 +24,9 @@ use super::SendError;
 /// Maximum time from connecting to the server's last answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Maximum length of all answers to a message, in bytes.
+const MAX_ANSWERS: usize = 64 << 10;
+
 /// Maximum length of the answers before TLS, in bytes.
 const MAX_ANSWER: usize = 8 << 10;
 
@@ -125,7 +128,7 @@ async fn connect(
             (Box::new(tls(tcp, host).await?), b"220 ready\r\n")
         }
     };
-    Ok(Connected { io, greeting, peer })
+    Ok(Connected { io, greeting, taken: 0, peer })
 }
 
 async fn tls(
@@ -182,6 +185,8 @@ struct Connected {
     io: Box<dyn Io>,
     /// Read before the bytes of the connection.
     greeting: &'static [u8],
+    /// How many bytes were read. The library reads lines of any length.
+    taken: usize,
     peer: SocketAddr,
 }
 
@@ -203,7 +208,13 @@ impl AsyncRead for Connected {
             self.greeting = later;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.taken += buf.filled().len() - before;
+        if self.taken > MAX_ANSWERS {
+            return Poll::Ready(Err(io::Error::other("its answers are too long")));
+        }
+        read
     }
 }
 

@@ -17,7 +17,7 @@ use super::schedule::now;
 use super::{Monitors, MonitorsConfig};
 
 /// How many messages are sent at a time.
-const CONCURRENT: usize = 4;
+const CONCURRENT: usize = 32;
 
 /// How long the second attempt waits after the first; each further one waits twice as long.
 const FIRST_PAUSE: i64 = 2_000;
