@@ -19,7 +19,7 @@ before(async () => {
   await server.log(TABLE, numbered(400, row));
 });
 
-/** Asks the page to print, and returns once it would be printed. */
+/** Prints the page, and returns when it calls `window.print`. */
 async function print(page) {
   await page.evaluate(() => (window.print = () => (document.documentElement.dataset.printed = "yes")));
   await page.keyboard.press("Control+p");

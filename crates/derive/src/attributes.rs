@@ -37,7 +37,7 @@ pub(crate) struct Field {
     pub(crate) form: Form,
 }
 
-/// What a field serializes like.
+/// The form in which a field is serialized.
 #[derive(Default)]
 pub(crate) enum Form {
     /// Its own type.

@@ -64,7 +64,7 @@ pub struct Monitor {
     /// What it means if there is no value.
     #[serde(default)]
     pub no_data: NoData,
-    /// The names of the targets that are told. `default`, if it exists, by default.
+    /// The names of the targets that receive messages; by default `default`, if it exists.
     #[serde(default = "default_targets")]
     pub notify: Vec<String>,
     /// A text for messages, in addition to the title and the value.
@@ -264,7 +264,7 @@ pub enum DocumentError {
     Field {
         /// The path of the field, such as `condition.above`.
         field: String,
-        /// What is wrong with it.
+        /// The reason why it is invalid.
         reason: String,
     },
 }

@@ -28,12 +28,12 @@ pub enum State {
     Error,
 }
 
-/// What the states depend on besides readings.
+/// The settings of a monitor that its states depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// How long the condition must be met before the state is [`State::Firing`].
     pub hold: Span,
-    /// What a missing value means.
+    /// The meaning of a missing value.
     pub no_data: NoData,
     /// Whether there is one state for each group, or only one.
     pub is_grouped: bool,
@@ -98,7 +98,7 @@ pub struct GroupState {
     reported: State,
 }
 
-/// What is known from values. It is kept while there is no value.
+/// The phase according to the last values. It is kept while there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Phase {
@@ -174,8 +174,8 @@ impl GroupState {
         match (reading, rule.no_data) {
             (Reading::NoData, NoData::Keep) => return,
             (Reading::NoData, NoData::NoData) => {
-                // Whether the condition was met meanwhile is not known. A group that fires has not
-                // recovered by having no value.
+                // The condition may have been met in the meantime. A group that fires does not
+                // recover because it has no value.
                 if self.phase != Phase::Firing {
                     self.phase = Phase::Ok;
                 }

@@ -164,7 +164,7 @@ impl Message {
         json!({ "text": text })
     }
 
-    /// Returns the body for Discord's webhooks. It mentions nobody.
+    /// Returns the body for Discord's webhooks. Mentions in it are disabled.
     pub fn discord(&self) -> Value {
         json!({ "content": self.text(), "allowed_mentions": { "parse": [] } })
     }

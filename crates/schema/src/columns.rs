@@ -276,7 +276,7 @@ mod tests {
         check::<Option<Value>>("null");
     }
 
-    /// What a value serializes as is of the declared type.
+    /// The serialized form of a value has the declared type.
     #[test]
     fn values_are_of_their_column_type() {
         #[track_caller]

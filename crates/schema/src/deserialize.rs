@@ -76,8 +76,8 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-/// Returns the number that a struct stands for, if a dependency has enabled `arbitrary_precision` of
-/// serde_json: the same value as without it.
+/// Returns the number that a struct represents, if a dependency has enabled `arbitrary_precision` of
+/// serde_json. The result is the same as without that feature.
 fn json_number(row: &Row) -> Option<Value> {
     let mut cells = row.cells();
     let (Some((JSON_NUMBER, Value::String(text))), None) = (cells.next(), cells.next()) else {

@@ -63,7 +63,7 @@ pub use value::{MAX_DEPTH, Value};
 #[cfg(feature = "derive")]
 pub use streamtable_derive::Columns;
 
-/// What the derived code uses.
+/// Items used by derived code.
 #[doc(hidden)]
 pub mod derive {
     pub use serde::Serialize;

@@ -1,4 +1,4 @@
-//! The stand-in for compression without the feature `gzip`: bodies are sent and read as they are.
+//! Replaces compression if the feature `gzip` is disabled: bodies are sent and read unchanged.
 
 use bytes::Bytes;
 use hyper::body::Incoming;

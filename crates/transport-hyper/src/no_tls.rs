@@ -1,4 +1,4 @@
-//! The stand-in for TLS without the feature `tls`: there is none, so https requests fail.
+//! Replaces TLS if the feature `tls` is disabled: https requests fail.
 
 use http::Uri;
 

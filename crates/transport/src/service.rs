@@ -259,7 +259,7 @@ mod tests {
     use super::*;
     use crate::testing::{get, ready};
 
-    /// What a service does.
+    /// The behaviour of a service.
     #[derive(Clone)]
     enum Script {
         Answer(&'static [u8]),

@@ -15,11 +15,11 @@ pub struct CellError {
     /// The column, and the path inside it, such as `places[].x`. Empty if the error is about the
     /// whole row.
     pub path: String,
-    /// What is wrong with the cell.
+    /// The reason why the cell does not fit.
     pub problem: CellProblem,
 }
 
-/// What is wrong with a cell.
+/// The reason why a cell does not fit the type of the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CellProblem {
@@ -27,7 +27,7 @@ pub enum CellProblem {
     Missing,
     /// The value is of another kind than the type expects.
     Kind {
-        /// What the type expects.
+        /// A description of the values that the type accepts.
         expected: String,
         /// The value.
         found: String,

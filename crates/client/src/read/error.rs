@@ -15,7 +15,7 @@ pub enum ReadError {
     Row {
         /// The position of the row in its table; in the result of a query, its number from 0.
         row: u64,
-        /// The column, and what is wrong with it.
+        /// The column, and the reason why its cell does not fit.
         error: CellError,
     },
     /// The name of the table is invalid.
@@ -47,7 +47,7 @@ pub enum ReadError {
     Answer {
         /// The server.
         host: String,
-        /// What is wrong with the response.
+        /// The reason why the response is invalid.
         reason: String,
     },
 }

@@ -3,7 +3,7 @@
 //! A [`Reader`] reads from a StreamTable server, over any
 //! [`Transport`]. Rows are deserialized as any type that implements
 //! serde's `Deserialize`, or as a [`Row`](crate::Row). A row that does not fit is an error that names
-//! the row, the column and what was found there.
+//! the row, the column and the value.
 //!
 //! ```no_run
 //! use serde::Deserialize;

@@ -50,7 +50,8 @@ impl Query {
         Self { server, sql: sql.to_owned(), home, timeout: Duration::from_secs(60) }
     }
 
-    /// Sets the entity and the project of tables whose names have none. The default is the settings'.
+    /// Sets the entity and the project of table names without them. The default is that of the
+    /// settings.
     pub fn home(mut self, entity: &str, project: &str) -> Self {
         self.home = Some((entity.to_owned(), project.to_owned()));
         self

@@ -24,7 +24,7 @@ use document::Document;
 pub(crate) const TABLES: FeatureTables =
     FeatureTables { feature: "boards", versions: &[include_str!("tables.sql")] };
 
-/// What a board is called in the catalog and in errors.
+/// The name of this kind of document in the catalog and in errors.
 const NOUN: &str = "board";
 
 /// Maximum number of boards per project.

@@ -64,7 +64,7 @@ const COLUMNS: &str = "b.name, v.title, v.version, v.saved_at, v.author";
 /// A kind of documents, and the tables that they are in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
-    /// What a document is called: `board`. Its tables are `boards` and `board_versions`.
+    /// The name of the kind, such as `board`. Its tables are then `boards` and `board_versions`.
     pub(crate) noun: &'static str,
     /// Maximum number of documents per project.
     pub(crate) max: i64,

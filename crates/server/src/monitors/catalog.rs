@@ -1,4 +1,4 @@
-//! States, targets, and what is still to be appended and delivered, in the catalog.
+//! States, targets, rows to append and messages to deliver, in the catalog.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use streamtable_monitor::{Event, MAX_EVENTS, Message};
@@ -46,14 +46,14 @@ pub(super) struct Change {
     pub(super) record: Record,
 }
 
-/// What is recorded and reported about a project.
+/// The rows and events of a project that a change of states causes.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) entity: String,
     pub(super) project: String,
     /// Rows for `_monitors`, as JSON.
     pub(super) rows: Vec<String>,
-    /// Events, and the names of the targets that are told.
+    /// Events, and the names of the targets that receive them.
     pub(super) events: Vec<(Event, Vec<String>)>,
 }
 

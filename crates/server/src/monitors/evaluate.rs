@@ -33,7 +33,7 @@ const MAX_REFERENCES: usize = 64;
 /// Expression for the number of rows, which every query has anyway.
 const COUNT: &str = "count(*)";
 
-/// What the evaluation of a monitor found.
+/// The result of evaluating a monitor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
     pub(super) outcome: Outcome,
@@ -75,7 +75,7 @@ pub(super) struct Evaluator {
     references: Mutex<HashMap<String, Arc<Samples>>>,
 }
 
-/// What a monitor needs.
+/// The values that a monitor needs.
 struct Plan {
     /// The window, and the one that it is compared with.
     scopes: Vec<Scope>,

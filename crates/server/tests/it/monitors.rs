@@ -623,7 +623,7 @@ async fn a_mail_server_cannot_send_without_end() {
     });
     server.make_target("mail", &target).await;
     server.ask_api("POST", "/api/targets/me/shop/mail/test", &Value::Null).await;
-    // What the system buffers.
+    // The system buffers some of it.
     let sent: u64 = sent.await.unwrap();
     assert!(sent < 64 << 20, "{sent}");
 }

@@ -17,7 +17,7 @@ use super::write_str;
 /// ```
 pub fn without(text: &str, names: &[&str]) -> Result<(String, bool), JsonError> {
     let mut values = Vec::new();
-    // The number of each value stands for the value.
+    // The index of each value replaces the value.
     let members = parse_object(text, |parser, room| {
         let before = parser.rest();
         parser.value(room)?;

@@ -14,7 +14,7 @@ export const SHOWS: [Show, string][] = [
   ["bar", "Bar chart"],
 ];
 
-/** What a panel of the kind `sql` shows. */
+/** The content of a panel of the kind `sql`: a query and its display. */
 export interface Query {
   sql: string;
   show: Show;

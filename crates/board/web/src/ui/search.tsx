@@ -10,7 +10,7 @@ interface SearchProps {
 }
 
 interface FindProps {
-  /** What the field is for. */
+  /** The purpose of the field, for screen readers. */
   label: string;
   placeholder?: string;
   value?: string;

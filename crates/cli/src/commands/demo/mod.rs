@@ -229,7 +229,7 @@ async fn open(table: &str, url: &str, key: &NewKey) -> Result<StreamTable, Failu
     table.open().await.map_err(Failure::failed)
 }
 
-/// What the demo's tasks share.
+/// State shared by the demo's tasks.
 #[derive(Clone, Copy)]
 struct Session<'a> {
     digits: &'a Digits,

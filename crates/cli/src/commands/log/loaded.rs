@@ -42,7 +42,7 @@ fn hex(sha: Sha256) -> String {
     sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Where rows go, and what is known there about earlier rows.
+/// The table that rows are logged to, and the places that know about earlier rows.
 pub(super) struct Destination<'a> {
     pub(super) table: &'a StreamTable,
     /// The spool folder, next to which the records are.
@@ -138,8 +138,8 @@ impl Loaded {
         }
     }
 
-    /// Writes to the record of a source. If that fails, the file has no record from then on, and
-    /// the user is told.
+    /// Writes to the record of a source. If that fails, prints a warning; the file has no record
+    /// from then on.
     fn write(&mut self, source: &str, write: impl FnOnce(&mut Record) -> io::Result<()>) {
         let Some(record) = self.0.get_mut(source) else { return };
         if let Err(error) = write(record) {
@@ -197,8 +197,8 @@ impl Destination<'_> {
         Ok(())
     }
 
-    /// Returns whether the table has no row of the commands in the record, because it was emptied
-    /// or made anew.
+    /// Returns whether the table has no row of the commands in the record, for example
+    /// because it was created again.
     async fn has_lost(&self, record: &Record) -> Result<bool, Failure> {
         if record.logged() == 0 {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Targets that are told by HTTP requests.
+//! Delivery by HTTP requests.
 
 use std::time::Duration;
 

@@ -124,7 +124,7 @@ async fn connect(
         Security::Tls => (Box::new(tls(tcp, host).await?), b""),
         Security::Starttls => {
             starttls(&mut tcp, hello).await.map_err(failed)?;
-            // The server greets only once. What the library reads first stands for that.
+            // The server sends its greeting only once, before TLS. The library gets this one.
             (Box::new(tls(tcp, host).await?), b"220 ready\r\n")
         }
     };

@@ -38,7 +38,7 @@ pub(super) struct Drawings {
     table: OnceCell<StreamTable>,
 }
 
-/// What the page sends.
+/// The body of the page's request.
 #[derive(Deserialize)]
 struct Drawing {
     /// 8×8 grey values from 0 to 16, row by row.
@@ -47,7 +47,7 @@ struct Drawing {
     truth: u8,
 }
 
-/// What the classifier read.
+/// The classifier's result.
 #[derive(Serialize)]
 struct Reading {
     /// The digit.
