@@ -69,7 +69,7 @@ async fn lists_are_used_as_lists_and_as_text_in_one_query() {
             ("select v, count(*) c, sum(v[2]) from t group by v order by c desc, v", "[1,2] 2 4, [3,4] 1 4, - 1 -"),
             ("select v[1] as f, count(*) from t where v = '[1,2]' group by v[1]", "1 2"),
             ("select distinct v from t where v[1] > 0 order by v", "[1,2], [3,4]"),
-            ("select v from t where v[2] = 4 union all select v from t where k = 1", "[3,4], [1,2]"),
+            ("select v from t where v[2] = 4 union all select v from t where k = 1 order by v desc", "[3,4], [1,2]"),
             ("select k from t order by v[1] desc nulls last, v, k", "2, 1, 3, 4"),
             ("select b.k from t a join t b using (v) where a.v[1] = 1 and a.k = 1 order by b.k", "1, 3"),
             ("select x.v[2], x.v ->> 0 from (select v from t where v like '%3%') x", "4 3"),
