@@ -1,18 +1,15 @@
 //! `streamtable board`: boards as files.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderValue, Method};
-use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 
+use super::document;
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output::{Output, print};
-use crate::remote::{Remote, encode};
+use crate::remote::Remote;
 use crate::text::{Align, Grid, count, printable_cell, when};
 
 const EXAMPLES: &str = "\
@@ -22,6 +19,9 @@ Examples:
   streamtable board put me/shop/latency latency.json
   streamtable board put me/other/latency latency.json --new
   streamtable board rm me/shop/latency";
+
+/// The boards in the paths of the native API.
+const BOARDS: &str = "boards";
 
 /// List, save, restore and delete boards
 #[derive(Debug, Args)]
@@ -93,24 +93,16 @@ impl Board {
             Action::Get { board, version, output } => {
                 get(&remote, &board, version, output.as_deref()).await
             }
-            Action::Put { board, file, new, seen } => put(&remote, &board, &file, new, seen).await,
-            Action::Rm { board } => {
-                remote.delete(&board_path(&remote, &board).await?).await?;
-                print(format!("deleted {board}"))
+            Action::Put { board, file, new, seen } => {
+                document::put(&remote, (BOARDS, &board), &file, new, seen).await
             }
+            Action::Rm { board } => document::delete(&remote, BOARDS, &board).await,
         }
     }
 }
 
 async fn list(remote: &Remote, project: &str, json: bool) -> Result<(), Failure> {
-    let parts: Vec<&str> = project.split('/').collect();
-    let [entity, name] = parts[..] else {
-        return Err(Failure::usage(format!(
-            "{project:?} is not a project; expected ENTITY/PROJECT"
-        )));
-    };
-    let path = format!("/api/boards/{}/{}", encode(entity), encode(name));
-    let boards: Vec<About> = remote.get(&path).await?;
+    let boards: Vec<About> = remote.get(&document::project_path(BOARDS, project)?).await?;
     if json {
         return print(serde_json::to_string_pretty(&boards).map_err(Failure::failed)?);
     }
@@ -144,57 +136,9 @@ async fn get(
     version: Option<u64>,
     output: Option<&Path>,
 ) -> Result<(), Failure> {
-    let mut path = board_path(remote, board).await?;
+    let mut path = document::path(remote, BOARDS, board).await?;
     if let Some(version) = version {
         path.push_str(&format!("?version={version}"));
     }
-    let answer = remote.send(remote.request(Method::GET, &path, None)?).await?;
-    let body = answer.into_body().collect().await.map_err(Failure::failed)?.to_bytes();
-    let mut out = Output::open(output)?;
-    out.put(&body)?;
-    if out.is_terminal() {
-        out.put(b"\n")?;
-    }
-    out.finish()
-}
-
-async fn put(
-    remote: &Remote,
-    board: &str,
-    file: &Path,
-    new: bool,
-    seen: Option<u64>,
-) -> Result<(), Failure> {
-    let document = read(file)?;
-    let path = board_path(remote, board).await?;
-    let mut request = remote.request(Method::PUT, &path, Some(document.into()))?;
-    if new {
-        request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
-    }
-    if let Some(seen) = seen {
-        let seen = HeaderValue::try_from(format!("\"{seen}\"")).map_err(Failure::failed)?;
-        request.headers_mut().insert(IF_MATCH, seen);
-    }
-    let answer = remote.send(request).await?;
-    let etag = answer.headers().get(ETAG).and_then(|it| it.to_str().ok());
-    let version = etag.unwrap_or_default().trim_matches('"').to_owned();
-    print(format!("saved {board}, version {version}"))
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error| Failure::failed(format!("cannot read {}: {error}", file.display()));
-    if file == Path::new("-") {
-        let mut document = Vec::new();
-        std::io::stdin().read_to_end(&mut document).map_err(failed)?;
-        return Ok(document);
-    }
-    std::fs::read(file).map_err(failed)
-}
-
-/// Returns the path of a board in the native API. Missing parts of the name come from the same
-/// sources as for tables.
-async fn board_path(remote: &Remote, board: &str) -> Result<String, Failure> {
-    let path = remote.table(board).await?;
-    let [entity, project, name] = [path.entity(), path.project(), path.table()].map(encode);
-    Ok(format!("/api/boards/{entity}/{project}/{name}"))
+    document::get(remote, &path, output).await
 }

@@ -5,6 +5,7 @@ pub(crate) mod board;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+mod document;
 pub(crate) mod export;
 pub(crate) mod keys;
 pub(crate) mod log;

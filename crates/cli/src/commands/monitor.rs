@@ -1,18 +1,16 @@
 //! `streamtable monitor`: monitors as files, and the targets of their messages.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderValue, Method};
-use http_body_util::BodyExt;
+use http::Method;
 use serde_json::{Value, json};
 
+use super::document;
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output::{Output, print};
-use crate::remote::{Remote, encode};
+use crate::remote::Remote;
 use crate::text::{Align, Grid, count, printable_cell, when};
 
 const EXAMPLES: &str = "\
@@ -24,6 +22,12 @@ Examples:
   streamtable monitor target put me/shop/default webhook.json
 
 A monitor's messages go to the targets that it names, or to the target `default`.";
+
+/// The monitors in the paths of the native API.
+const MONITORS: &str = "monitors";
+
+/// The targets in the paths of the native API.
+const TARGETS: &str = "targets";
 
 /// Watch tables: list, save, test and silence monitors, and the targets of their messages
 #[derive(Debug, Args)]
@@ -150,17 +154,14 @@ impl Monitor {
                 get(&remote, &monitor, output.as_deref(), state).await
             }
             Action::Put { monitor, file, new, seen } => {
-                put(&remote, &monitor, &file, new, seen).await
+                document::put(&remote, (MONITORS, &monitor), &file, new, seen).await
             }
             Action::Test { monitor, file, send } => {
                 test(&remote, &monitor, file.as_deref(), send).await
             }
-            Action::Rm { monitor } => {
-                remote.delete(&path_of(&remote, "monitors", &monitor).await?).await?;
-                print(format!("deleted {monitor}"))
-            }
+            Action::Rm { monitor } => document::delete(&remote, MONITORS, &monitor).await,
             Action::Silence { monitor, span, until, group, reason, end } => {
-                let path = path_of(&remote, "monitors", &monitor).await? + "/silence";
+                let path = document::path(&remote, MONITORS, &monitor).await? + "/silence";
                 if end {
                     remote.send(remote.request(Method::DELETE, &path, None)?).await?;
                     return print(format!("{monitor} is not silenced any more"));
@@ -181,7 +182,7 @@ impl Monitor {
 }
 
 async fn list(remote: &Remote, project: &str, json: bool) -> Result<(), Failure> {
-    let monitors: Vec<Value> = remote.get(&project_path("monitors", project)?).await?;
+    let monitors: Vec<Value> = remote.get(&document::project_path(MONITORS, project)?).await?;
     if json {
         return print_json(&monitors);
     }
@@ -227,42 +228,12 @@ async fn get(
     output: Option<&Path>,
     state: bool,
 ) -> Result<(), Failure> {
-    let mut path = path_of(remote, "monitors", monitor).await?;
+    let mut path = document::path(remote, MONITORS, monitor).await?;
     if state {
         path.push_str("/state");
         return print_json(&remote.get::<Value>(&path).await?);
     }
-    let answer = remote.send(remote.request(Method::GET, &path, None)?).await?;
-    let body = answer.into_body().collect().await.map_err(Failure::failed)?.to_bytes();
-    let mut out = Output::open(output)?;
-    out.put(&body)?;
-    if out.is_terminal() {
-        out.put(b"\n")?;
-    }
-    out.finish()
-}
-
-async fn put(
-    remote: &Remote,
-    monitor: &str,
-    file: &Path,
-    new: bool,
-    seen: Option<u64>,
-) -> Result<(), Failure> {
-    let document = read(file)?;
-    let path = path_of(remote, "monitors", monitor).await?;
-    let mut request = remote.request(Method::PUT, &path, Some(document.into()))?;
-    if new {
-        request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
-    }
-    if let Some(seen) = seen {
-        let seen = HeaderValue::try_from(format!("\"{seen}\"")).map_err(Failure::failed)?;
-        request.headers_mut().insert(IF_MATCH, seen);
-    }
-    let answer = remote.send(request).await?;
-    let etag = answer.headers().get(ETAG).and_then(|it| it.to_str().ok());
-    let version = etag.unwrap_or_default().trim_matches('"').to_owned();
-    print(format!("saved {monitor}, version {version}"))
+    document::get(remote, &path, output).await
 }
 
 async fn test(
@@ -271,10 +242,11 @@ async fn test(
     file: Option<&Path>,
     send: bool,
 ) -> Result<(), Failure> {
-    let path = path_of(remote, "monitors", monitor).await?;
+    let path = document::path(remote, MONITORS, monitor).await?;
     let result: Value = match file {
         Some(file) => {
-            let document: Value = serde_json::from_slice(&read(file)?).map_err(Failure::failed)?;
+            let document: Value =
+                serde_json::from_slice(&document::read(file)?).map_err(Failure::failed)?;
             let (project, _) = path.rsplit_once('/').unwrap_or_default();
             remote.post(project, &document).await?
         }
@@ -295,26 +267,23 @@ async fn test(
 async fn target(remote: &Remote, action: TargetAction) -> Result<(), Failure> {
     match action {
         TargetAction::Ls { project } => {
-            print_json(&remote.get::<Value>(&project_path("targets", &project)?).await?)
+            print_json(&remote.get::<Value>(&document::project_path(TARGETS, &project)?).await?)
         }
         TargetAction::Put { target, file } => {
-            let document = read(&file)?;
-            let path = path_of(remote, "targets", &target).await?;
+            let document = document::read(&file)?;
+            let path = document::path(remote, TARGETS, &target).await?;
             remote.send(remote.request(Method::PUT, &path, Some(document.into()))?).await?;
             print(format!("saved {target}"))
         }
         TargetAction::Test { target } => {
-            let path = path_of(remote, "targets", &target).await? + "/test";
+            let path = document::path(remote, TARGETS, &target).await? + "/test";
             let result: Value = remote.post(&path, &json!({})).await?;
             match result["sent"].as_bool() {
                 Some(true) => print(format!("sent a test message to {target}")),
                 _ => Err(not_sent(&result)),
             }
         }
-        TargetAction::Rm { target } => {
-            remote.delete(&path_of(remote, "targets", &target).await?).await?;
-            print(format!("deleted {target}"))
-        }
+        TargetAction::Rm { target } => document::delete(remote, TARGETS, &target).await,
     }
 }
 
@@ -325,32 +294,4 @@ fn not_sent(result: &Value) -> Failure {
 
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(serde_json::to_string_pretty(value).map_err(Failure::failed)?)
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error| Failure::failed(format!("cannot read {}: {error}", file.display()));
-    if file == Path::new("-") {
-        let mut document = Vec::new();
-        std::io::stdin().read_to_end(&mut document).map_err(failed)?;
-        return Ok(document);
-    }
-    std::fs::read(file).map_err(failed)
-}
-
-fn project_path(what: &str, project: &str) -> Result<String, Failure> {
-    let parts: Vec<&str> = project.split('/').collect();
-    let [entity, name] = parts[..] else {
-        return Err(Failure::usage(format!(
-            "{project:?} is not a project; expected ENTITY/PROJECT"
-        )));
-    };
-    Ok(format!("/api/{what}/{}/{}", encode(entity), encode(name)))
-}
-
-/// Returns the path of a monitor or a target in the native API. Missing parts of the name come from
-/// the same sources as for tables.
-async fn path_of(remote: &Remote, what: &str, name: &str) -> Result<String, Failure> {
-    let path = remote.table(name).await?;
-    let [entity, project, name] = [path.entity(), path.project(), path.table()].map(encode);
-    Ok(format!("/api/{what}/{entity}/{project}/{name}"))
 }
