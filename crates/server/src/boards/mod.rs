@@ -6,16 +6,15 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use streamtable_server_core::Catalog;
 use streamtable_server_core::catalog::FeatureTables;
 
 use crate::documents::{
-    Changed, DocumentCatalog, DocumentInfo, DocumentPath, Kind, VersionParams, etag, expected,
-    no_document, path_of, unexpected,
+    Changed, DocumentCatalog, DocumentInfo, Kind, VersionParams, etag, expected, path_of,
 };
 use crate::{ApiError, Principal, Right};
 use document::Document;
@@ -23,9 +22,6 @@ use document::Document;
 /// The tables of boards in the catalog.
 pub(crate) const TABLES: FeatureTables =
     FeatureTables { feature: "boards", versions: &[include_str!("tables.sql")] };
-
-/// The name of this kind of document in the catalog and in errors.
-const NOUN: &str = "board";
 
 /// Maximum number of boards per project.
 const MAX_BOARDS: i64 = 10_000;
@@ -36,7 +32,7 @@ pub(crate) struct BoardCatalog(DocumentCatalog);
 
 impl BoardCatalog {
     pub(crate) fn new(catalog: Catalog) -> Self {
-        Self(DocumentCatalog::new(catalog, Kind { noun: NOUN, max: MAX_BOARDS }))
+        Self(DocumentCatalog::new(catalog, Kind { noun: "board", max: MAX_BOARDS }))
     }
 }
 
@@ -70,14 +66,7 @@ pub(crate) async fn get(
 ) -> Result<Response, ApiError> {
     let Query(params) = params.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
-    let found = boards.get(&path, params.version).await?;
-    let (board, document) = found.ok_or_else(|| no_board(&path))?;
-    let etag = etag(board.version);
-    if headers.get(IF_NONE_MATCH) == Some(&etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
-    }
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(ETAG, etag), (CONTENT_TYPE, json)], document).into_response())
+    boards.respond(&path, &params, &headers).await
 }
 
 /// Lists the stored versions of a board, newest first.
@@ -85,13 +74,9 @@ pub(crate) async fn versions(
     State(BoardCatalog(boards)): State<BoardCatalog>,
     principal: Principal,
     Path((entity, project, name)): Named,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Vec<DocumentInfo>>, ApiError> {
     let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
-    let versions = boards.versions(&path).await?;
-    if versions.is_empty() {
-        return Err(no_board(&path));
-    }
-    Ok(Json(versions.into_iter().map(DocumentInfo::from).collect::<Vec<_>>()).into_response())
+    boards.respond_versions(&path).await
 }
 
 /// Saves a board.
@@ -111,14 +96,7 @@ pub(crate) async fn put(
     let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
     let document = Document::read(&body)?;
     let saved = boards.save(&path, expected, &document.title, &principal.name, document.text);
-    match saved.await? {
-        Changed::Done { document: board, is_new } => {
-            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-            Ok((status, [(ETAG, etag(board.version))], Json(DocumentInfo::from(board)))
-                .into_response())
-        }
-        Changed::Unexpected(found) => Ok(unexpected(NOUN, found)),
-    }
+    Ok(boards.respond_saved(saved.await?))
 }
 
 /// Deletes a board.
@@ -130,13 +108,8 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
     match boards.delete(&path, expected(&headers)?).await? {
-        Changed::Done { document: board, .. } => {
-            let (name, by) = (&board.name, &principal.name);
-            tracing::info!(target: "audit", entity, project, name, by, "a board was deleted");
-            Ok(StatusCode::NO_CONTENT.into_response())
-        }
-        Changed::Unexpected(None) => Err(no_board(&path)),
-        Changed::Unexpected(found) => Ok(unexpected(NOUN, found)),
+        Changed::Done { .. } => Ok(boards.respond_deleted(&path, &principal)),
+        Changed::Unexpected(found) => boards.refuse_deletion(&path, found),
     }
 }
 
@@ -154,14 +127,10 @@ pub(crate) async fn rename(
         Changed::Done { document: board, .. } => {
             Ok(([(ETAG, etag(board.version))], Json(DocumentInfo::from(board))).into_response())
         }
-        Changed::Unexpected(None) => Err(no_board(&path)),
+        Changed::Unexpected(None) => Err(boards.missing(&path)),
         Changed::Unexpected(Some(_)) => {
             let message = format!("a board named {to} already exists");
             Err(ApiError::new(StatusCode::CONFLICT, message))
         }
     }
-}
-
-fn no_board(path: &DocumentPath) -> ApiError {
-    no_document(NOUN, path)
 }

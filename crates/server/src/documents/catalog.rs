@@ -82,6 +82,11 @@ impl DocumentCatalog {
         Self { catalog, kind }
     }
 
+    /// Returns the name of the kind.
+    pub(super) fn noun(&self) -> &'static str {
+        self.kind.noun
+    }
+
     /// Lists the documents of a project, sorted by name.
     pub(crate) async fn list(
         &self,

@@ -1,6 +1,7 @@
 //! Documents that users save under a name, such as boards: versions, and preconditions of changes.
 
 mod catalog;
+mod respond;
 
 use axum::Json;
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -63,11 +64,6 @@ pub(crate) fn path_of(
     })
 }
 
-pub(crate) fn no_document(noun: &str, path: &DocumentPath) -> ApiError {
-    let DocumentPath { entity, project, name } = path;
-    ApiError::not_found(format!("no {noun} {entity}/{project}/{name}, or no such version"))
-}
-
 pub(crate) fn etag(version: i64) -> HeaderValue {
     // A quoted number is always a valid header value.
     HeaderValue::try_from(format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
@@ -93,7 +89,7 @@ pub(crate) fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
 }
 
 /// Returns a 412 response that describes the current version.
-pub(crate) fn unexpected(noun: &str, found: Option<DocumentVersion>) -> Response {
+fn unexpected(noun: &str, found: Option<DocumentVersion>) -> Response {
     let message = match &found {
         Some(it) => {
             format!("the {noun} was changed by {}; version {} is newer", it.author, it.version)

@@ -6,9 +6,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use streamtable_monitor::{Condition, Monitor, Silence, Span};
@@ -17,13 +16,8 @@ use streamtable_schema::Timestamp;
 use super::Monitors;
 use super::schedule::{Entry, groups_json, now, preview};
 use super::targets::send_test;
-use crate::documents::{
-    Changed, DocumentInfo, DocumentPath, VersionParams, etag, expected, no_document, path_of,
-    unexpected,
-};
+use crate::documents::{Changed, DocumentInfo, DocumentPath, VersionParams, expected, path_of};
 use crate::{ApiError, Principal, Right};
-
-const NOUN: &str = "monitor";
 
 /// Maximum number of silences of a monitor.
 const MAX_SILENCES: usize = 100;
@@ -114,7 +108,7 @@ pub(crate) async fn state(
     let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
     let entries = monitors.0.entries.lock();
     let entry = entries.values().find(|entry| entry.path == path);
-    let entry = entry.ok_or_else(|| no_document(NOUN, &path))?;
+    let entry = entry.ok_or_else(|| monitors.0.documents.missing(&path))?;
     let mut shown = summary(entry);
     shown["groups"] = groups_json(&entry.machine);
     shown["ignored"] = entry.machine.ignored().into();
@@ -132,14 +126,7 @@ pub(crate) async fn get(
 ) -> Result<Response, ApiError> {
     let Query(params) = params.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
-    let found = monitors.0.documents.get(&path, params.version).await?;
-    let (found, document) = found.ok_or_else(|| no_document(NOUN, &path))?;
-    let etag = etag(found.version);
-    if headers.get(IF_NONE_MATCH) == Some(&etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
-    }
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(ETAG, etag), (CONTENT_TYPE, json)], document).into_response())
+    monitors.0.documents.respond(&path, &params, &headers).await
 }
 
 /// Lists the stored versions of a monitor, newest first.
@@ -147,13 +134,9 @@ pub(crate) async fn versions(
     State(monitors): State<Monitors>,
     principal: Principal,
     Path((entity, project, name)): Named,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Vec<DocumentInfo>>, ApiError> {
     let path = path_of(&principal, Right::Read, &entity, &project, &name)?;
-    let versions = monitors.0.documents.versions(&path).await?;
-    if versions.is_empty() {
-        return Err(no_document(NOUN, &path));
-    }
-    Ok(Json(versions.into_iter().map(DocumentInfo::from).collect::<Vec<_>>()).into_response())
+    monitors.0.documents.respond_versions(&path).await
 }
 
 /// Saves a monitor, with the same preconditions as a board.
@@ -169,16 +152,12 @@ pub(crate) async fn put(
     let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
     let monitor = read(&monitors, &path, &body).await?;
     let text = String::from_utf8_lossy(&body).into_owned();
-    let saved = monitors.0.documents.save(&path, expected, &monitor.title, &principal.name, text);
-    match saved.await? {
-        Changed::Done { document, is_new } => {
-            monitors.0.changed.notify_one();
-            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-            let etag = etag(document.version);
-            Ok((status, [(ETAG, etag)], Json(DocumentInfo::from(document))).into_response())
-        }
-        Changed::Unexpected(found) => Ok(unexpected(NOUN, found)),
+    let documents = &monitors.0.documents;
+    let saved = documents.save(&path, expected, &monitor.title, &principal.name, text).await?;
+    if matches!(saved, Changed::Done { .. }) {
+        monitors.0.changed.notify_one();
     }
+    Ok(documents.respond_saved(saved))
 }
 
 /// Deletes a monitor and its states.
@@ -189,16 +168,14 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
-    match monitors.0.documents.delete(&path, expected(&headers)?).await? {
-        Changed::Done { document, .. } => {
-            monitors.0.catalog.forget(path).await?;
+    let documents = &monitors.0.documents;
+    match documents.delete(&path, expected(&headers)?).await? {
+        Changed::Done { .. } => {
+            monitors.0.catalog.forget(path.clone()).await?;
             monitors.0.changed.notify_one();
-            let (name, by) = (&document.name, &principal.name);
-            tracing::info!(target: "audit", entity, project, name, by, "a monitor was deleted");
-            Ok(StatusCode::NO_CONTENT.into_response())
+            Ok(documents.respond_deleted(&path, &principal))
         }
-        Changed::Unexpected(None) => Err(no_document(NOUN, &path)),
-        Changed::Unexpected(found) => Ok(unexpected(NOUN, found)),
+        Changed::Unexpected(found) => documents.refuse_deletion(&path, found),
     }
 }
 
@@ -213,7 +190,7 @@ pub(crate) async fn test(
     let Query(params) = params.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let path = path_of(&principal, Right::Write, &entity, &project, &name)?;
     let found = monitors.0.documents.get(&path, None).await?;
-    let (_, document) = found.ok_or_else(|| no_document(NOUN, &path))?;
+    let (_, document) = found.ok_or_else(|| monitors.0.documents.missing(&path))?;
     let monitor = parse(document.as_bytes())?;
     let mut result = try_out(&monitors, &monitor).await?;
     if params.send {
@@ -309,7 +286,7 @@ async fn stored_silences(
 ) -> Result<Vec<Silence>, ApiError> {
     let all = monitors.0.catalog.monitors().await?;
     let stored = all.into_iter().find(|stored| stored.path == *path);
-    let stored = stored.ok_or_else(|| no_document(NOUN, path))?;
+    let stored = stored.ok_or_else(|| monitors.0.documents.missing(path))?;
     let silences = stored.silences.and_then(|text| serde_json::from_str(&text).ok());
     Ok(silences.unwrap_or_default())
 }
@@ -323,7 +300,7 @@ async fn save_silences(
     let text = serde_json::to_string(&silences)
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
     if !monitors.0.catalog.set_silences(path.clone(), text).await? {
-        return Err(no_document(NOUN, &path));
+        return Err(monitors.0.documents.missing(&path));
     }
     monitors.0.changed.notify_one();
     Ok(Json(shown.into()))
