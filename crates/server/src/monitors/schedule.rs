@@ -1,6 +1,6 @@
 //! When monitors are evaluated, and what follows from the results.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub(super) struct Entry {
     pub(super) evaluated_at: Option<i64>,
     /// By what the groups of the machine were grouped.
     grouping: String,
+    /// The same for monitors that share a query.
+    query: Arc<str>,
     /// Whether its SQL may contain the time, so that a result does not hold.
     uses_clock: bool,
     due: i64,
@@ -79,17 +81,12 @@ impl Entry {
             machine: parse(stored.machine).unwrap_or_default(),
             silences: silences.unwrap_or_default(),
             evaluated_at: None,
+            query: shared_query(&monitor).into(),
             uses_clock: uses_clock(&monitor),
             due: now,
             seen: None,
             monitor,
         })
-    }
-
-    /// Returns a text that is the same for monitors that share a query.
-    fn query_key(&self) -> String {
-        let Monitor { table, window, filter, .. } = &*self.monitor;
-        format!("{table} {window:?} {filter:?} {}", grouping(&self.monitor))
     }
 
     /// Returns the last result if it still holds at the table's end: no rows have arrived, and none
@@ -120,6 +117,12 @@ fn uses_clock(monitor: &Monitor) -> bool {
         let text = text.to_ascii_lowercase();
         ["now", "current", "today", "local"].iter().any(|name| text.contains(name))
     })
+}
+
+/// Returns a text that is the same for monitors that share a query.
+fn shared_query(monitor: &Monitor) -> String {
+    let Monitor { table, window, filter, .. } = monitor;
+    format!("{table} {window:?} {filter:?} {}", grouping(monitor))
 }
 
 /// Returns by what a monitor's rows are grouped.
@@ -215,21 +218,34 @@ impl Monitors {
     /// one query.
     async fn evaluate_due(&self, ends: &mut Ends) -> Result<(), CatalogError> {
         let now = now();
-        let due: Vec<Entry> =
-            self.0.entries.lock().values().filter(|entry| entry.due <= now).cloned().collect();
+        let tables: BTreeSet<TablePath> = {
+            let entries = self.0.entries.lock();
+            let due = entries.values().filter(|entry| entry.due <= now);
+            due.map(|entry| entry.monitor.table.clone()).collect()
+        };
+        let mut end_of = HashMap::new();
+        for table in tables {
+            // A failure will show in the query, too.
+            let end = ends.of(self, &table).await.unwrap_or(u64::MAX);
+            end_of.insert(table, end);
+        }
+        let (held, queries) = {
+            let entries = self.0.entries.lock();
+            let (mut held, mut waiting) = (Vec::new(), Vec::new());
+            for entry in entries.values().filter(|entry| entry.due <= now) {
+                // Without an end, it became due a moment ago.
+                let Some(&end) = end_of.get(&entry.monitor.table) else { continue };
+                match entry.still_holds(end) {
+                    Some(found) => held.push((entry.clone(), end, Some(found))),
+                    None => waiting.push((entry, end)),
+                }
+            }
+            (held, next_queries(&waiting))
+        };
         // Monitors that are due at the same time share queries, so they see the same second.
         let at = now / 1000 * 1000;
-        let (mut held, mut to_query) = (Vec::new(), Vec::new());
-        for entry in due {
-            // A failure will show in the query, too.
-            let end = ends.of(self, &entry.monitor.table).await.unwrap_or(u64::MAX);
-            match entry.still_holds(end) {
-                Some(found) => held.push((entry, end, Some(found))),
-                None => to_query.push((entry, end)),
-            }
-        }
         self.settle(held, now, now).await?;
-        for shared in next_queries(to_query) {
+        for shared in queries {
             let started = Instant::now();
             let documents: Vec<_> =
                 shared.iter().map(|(entry, _)| Arc::clone(&entry.monitor)).collect();
@@ -283,25 +299,22 @@ impl Monitors {
 
 /// Returns, for each entity, the monitors that share a query with the one that has been due for the
 /// longest time, each with the end of its table.
-fn next_queries(due: Vec<(Entry, u64)>) -> Vec<Vec<(Entry, u64)>> {
-    let mut first: BTreeMap<String, (i64, i64, String)> = BTreeMap::new();
-    for (entry, _) in &due {
-        let order = (entry.due, entry.id, entry.query_key());
-        match first.get_mut(&entry.path.entity) {
-            Some(held) if (held.0, held.1) <= (order.0, order.1) => {}
-            Some(held) => *held = order,
-            None => drop(first.insert(entry.path.entity.clone(), order)),
+fn next_queries(due: &[(&Entry, u64)]) -> Vec<Vec<(Entry, u64)>> {
+    let mut first: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for (entry, _) in due {
+        let held = first.entry(&entry.path.entity).or_insert(entry);
+        if (entry.due, entry.id) < (held.due, held.id) {
+            *held = entry;
         }
     }
-    let mut queries: BTreeMap<String, Vec<(Entry, u64)>> = BTreeMap::new();
-    for (entry, end) in due {
-        let is_next = first.get(&entry.path.entity).is_some_and(|it| it.2 == entry.query_key());
-        let of_entity = queries.entry(entry.path.entity.clone()).or_default();
-        if is_next && of_entity.len() < MAX_SHARED {
-            of_entity.push((entry, end));
-        }
-    }
-    queries.into_values().collect()
+    let shared_with = |first: &Entry| {
+        let is_shared = |(entry, _): &&(&Entry, u64)| {
+            entry.path.entity == first.path.entity && entry.query == first.query
+        };
+        let shared = due.iter().filter(is_shared).take(MAX_SHARED);
+        shared.map(|&(entry, end)| (entry.clone(), end)).collect()
+    };
+    first.into_values().map(shared_with).collect()
 }
 
 impl Entry {
