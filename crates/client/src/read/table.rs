@@ -60,7 +60,7 @@ impl Scan {
 
     /// Begins at a position: the number of a row in its table.
     pub fn from(mut self, position: u64) -> Self {
-        self.start = Start::At(i64::try_from(position).unwrap_or(i64::MAX));
+        self.start = start_at(position);
         self
     }
 
@@ -110,7 +110,7 @@ impl Tail {
 
     /// Begins at a position: the number of a row in its table.
     pub fn from(mut self, position: u64) -> Self {
-        self.start = Start::At(i64::try_from(position).unwrap_or(i64::MAX));
+        self.start = start_at(position);
         self
     }
 
@@ -145,6 +145,11 @@ async fn end_of(server: &Server, table: &TablePath) -> Result<i64, ReadError> {
     let end = |headers: &HeaderMap| headers.get(STREAM_END)?.to_str().ok()?.parse().ok();
     end(response.headers())
         .ok_or_else(|| server.not_an_answer("it does not say where the table ends"))
+}
+
+/// Returns the start at the row with a number.
+fn start_at(position: u64) -> Start {
+    Start::At(i64::try_from(position).unwrap_or(i64::MAX))
 }
 
 fn start_of_last(rows: u32) -> Start {
