@@ -13,8 +13,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::registry::FunctionRegistry as _;
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{collect, execute_stream};
@@ -31,8 +31,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::catalog::{Tables, Visible};
 use super::functions::BoundFunctions;
-use super::icontains::IContains;
 use super::interrupt::Interrupt;
+use super::library::Library;
 use super::messages::{explain, plain};
 use super::mixed::{self, KnownColumns, Operands};
 use super::named::Named;
@@ -41,7 +41,7 @@ use super::plan_limits::{Guarded, batch_rows, check_buffers, check_plan};
 use super::running::{RunningQueries, RunningQuery, too_long, watch};
 use super::steps::FirstSteps;
 use super::table_scan::{self, TableScan};
-use super::types::{BoundLiterals, BoundType, check_type};
+use super::types::{BoundLiterals, check_type};
 use super::{nesting, sql_limits};
 use crate::columns::{fixed, read_rows};
 use crate::embedded::{Snapshot, StoreConfig, TABLES};
@@ -68,6 +68,7 @@ const WAITING_BATCHES: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Engine {
     resources: Arc<RuntimeEnv>,
+    library: Arc<Library>,
     threads: usize,
     /// The runtime of queries: an operator may compute for seconds without yielding, and appends
     /// must not wait for it.
@@ -117,6 +118,7 @@ impl Engine {
         watch(&queries, &config.memory)?;
         Ok(Self {
             resources,
+            library: Arc::new(Library::new().map_err(failed)?),
             threads,
             pool: Some(pool),
             queries,
@@ -140,7 +142,8 @@ impl Engine {
         };
         let state = Arc::new(RunningQuery::new(timeout, &self.resources.memory_pool));
         self.queries.add(&state);
-        let (resources, threads) = (Arc::clone(&self.resources), self.threads);
+        let (library, resources) = (Arc::clone(&self.library), Arc::clone(&self.resources));
+        let threads = self.threads;
         let (send_schema, schema) = oneshot::channel();
         let (send, receive) = mpsc::channel(WAITING_BATCHES);
         let running = Arc::clone(&state);
@@ -160,7 +163,8 @@ impl Engine {
                 let named = Arc::new(Named::in_query(&query.sql));
                 let known = Arc::clone(&of_tables);
                 let visible = Visible { tables, entities: query.entities, positions, named, known };
-                let session = session(&resources, visible, query.home.as_ref(), threads, &running)?;
+                let home = query.home.as_ref();
+                let session = session(&library, &resources, visible, home, threads, &running)?;
                 Handle::current()
                     .block_on(run(session, &query.sql, &of_tables))
                     .map_err(|error| explain(error, &query.sql, &of_tables))
@@ -261,6 +265,7 @@ impl Engine {
 
 /// Creates the session in which one query is planned and run.
 pub(super) fn session(
+    library: &Library,
     resources: &Arc<RuntimeEnv>,
     visible: Visible,
     home: Option<&(String, String)>,
@@ -284,26 +289,17 @@ pub(super) fn session(
     physical.push(Arc::new(NewestFirst));
     physical.push(Arc::new(Interrupt::new(query)));
     let physical = physical.into_iter().map(|rule| Guarded::wrap_physical(rule, query));
-    let mut state = SessionStateBuilder::new()
+    let session = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(resources_of(resources, query))
         .with_catalog_list(Arc::new(visible))
-        // Before the default planner, which has no bounds.
-        .with_expr_planners(vec![Arc::new(BoundLiterals), Arc::new(Operands::new(known))])
-        .with_default_features()
         .with_analyzer_rule(Arc::new(BoundFunctions::new(query, partitions)))
         .with_optimizer_rules(optimizer.collect())
-        .with_physical_optimizer_rules(physical.collect())
-        .build();
-    datafusion_functions_json::register_all(&mut state).map_err(failed)?;
-    state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
-    let distance = state.udf("array_distance").map_err(failed)?;
-    let distance = ScalarUDF::clone(&distance).with_aliases(["l2_distance"]);
-    state.register_udf(Arc::new(distance)).map_err(failed)?;
-    for name in BoundType::NAMES {
-        let function = BoundType::new(state.udf(name).map_err(failed)?);
-        state.register_udf(Arc::new(ScalarUDF::from(function))).map_err(failed)?;
-    }
+        .with_physical_optimizer_rules(physical.collect());
+    // Before the default planner, which has no bounds.
+    let planners: Vec<Arc<dyn ExprPlanner>> =
+        vec![Arc::new(BoundLiterals), Arc::new(Operands::new(known))];
+    let mut state = library.build(session, planners).map_err(failed)?;
     // The time that `now()` returns.
     state.mark_start_execution();
     Ok(state)

@@ -15,6 +15,7 @@ use super::*;
 use crate::query::catalog::Visible;
 use crate::query::engine;
 use crate::query::icontains::IContains;
+use crate::query::library::Library;
 use crate::query::mixed::KnownColumns;
 use crate::query::running::RunningQuery;
 
@@ -276,7 +277,8 @@ fn bounded() -> SessionState {
     let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 30));
     let query = Arc::new(RunningQuery::new(Duration::from_secs(600), &pool));
     let resources = RuntimeEnvBuilder::new().build_arc().unwrap();
-    engine::session(&resources, Visible::none(), None, 1, &query).unwrap()
+    let library = Library::new().unwrap();
+    engine::session(&library, &resources, Visible::none(), None, 1, &query).unwrap()
 }
 
 /// Returns a session without any bounds.
