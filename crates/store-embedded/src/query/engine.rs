@@ -19,6 +19,8 @@ use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{collect, execute_stream};
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures_util::{Stream, StreamExt as _};
 use object_store::local::LocalFileSystem;
 #[cfg(test)]
@@ -158,15 +160,15 @@ impl Engine {
                 // take all turns.
                 let _held = (turn, of_owner);
                 running.check().map_err(failed)?;
-                sql_limits::QUERY.check(&query.sql)?;
+                let tokens = sql_limits::QUERY.tokens(&query.sql)?;
                 let positions = query.positions;
-                let named = Arc::new(Named::in_query(&query.sql));
+                let named = Arc::new(Named::in_query(&tokens));
                 let known = Arc::clone(&of_tables);
                 let visible = Visible { tables, entities: query.entities, positions, named, known };
                 let home = query.home.as_ref();
                 let session = session(&library, &resources, visible, home, threads, &running)?;
                 Handle::current()
-                    .block_on(run(session, &query.sql, &of_tables))
+                    .block_on(run(session, tokens, &of_tables))
                     .map_err(|error| explain(error, &query.sql, &of_tables))
             });
             let mut rows = match planned.await {
@@ -360,11 +362,11 @@ impl Drop for Running {
 /// Plans a query and starts it.
 pub(super) async fn run(
     mut state: SessionState,
-    sql: &str,
+    tokens: Vec<TokenWithSpan>,
     known: &Arc<KnownColumns>,
 ) -> Result<SendableRecordBatchStream, StoreError> {
-    let dialect = state.config().options().sql_parser.dialect;
-    let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
+    let depth = state.config().options().sql_parser.recursion_limit.get();
+    let statement = parse(tokens, depth)?;
     sql_limits::check_selects(&statement)?;
     nesting::check(&statement)?;
     let planned = state.statement_to_plan(statement.clone()).await;
@@ -403,6 +405,19 @@ pub(super) async fn run(
         check_type(field.data_type())?;
     }
     execute_stream(plan, state.task_ctx()).map_err(failed)
+}
+
+/// Parses the tokens of a query, which are those of one statement.
+fn parse(tokens: Vec<TokenWithSpan>, depth: usize) -> Result<Statement, StoreError> {
+    let parser = DFParserBuilder::new(tokens).with_recursion_limit(depth).build();
+    let mut statements = parser.and_then(|mut it| it.parse_statements()).map_err(failed)?;
+    match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (None, _) => Err(StoreError::Query { message: "the query is empty".to_owned() }),
+        (Some(_), more) => Err(StoreError::Query {
+            message: format!("a query is one statement; this text has {}", more + 1),
+        }),
+    }
 }
 
 async fn read_files(
@@ -601,4 +616,26 @@ fn own(error: &DataFusionError) -> Option<&StoreError> {
         cause = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_one_statement() {
+        #[track_caller]
+        fn check(sql: &str, expected: Option<&str>) {
+            let error = parse(sql_limits::QUERY.tokens(sql).unwrap(), 50).err();
+            let message = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(message.contains(expected.unwrap_or_default()), "{sql}: {message}");
+            assert_eq!(message.is_empty(), expected.is_none(), "{sql}: {message}");
+        }
+        check("select 1", None);
+        check("select 1;", None);
+        check("", Some("the query is empty"));
+        check(" -- nothing", Some("the query is empty"));
+        check("select 1; select 2", Some("this text has 2"));
+        check("select 1 from", Some("Line: 1"));
+    }
 }
