@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::{Failure, cargo};
+use crate::cargo;
 
 /// Which workspace to read, and how.
 pub(crate) struct Query {
@@ -15,22 +15,20 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    fn ask(&self, flag: &str) -> Result<Value, Failure> {
+    fn ask(&self, flag: &str) -> Result<Value, String> {
         let mut command = cargo::command();
         command.args(["metadata", "--format-version", "1", flag, "--manifest-path"]);
         command.arg(&self.manifest);
         if self.offline {
             command.arg("--offline");
         }
-        let output = command
-            .output()
-            .map_err(|error| Failure::Failed(format!("cannot start cargo: {error}")))?;
+        let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::Failed(format!("cargo metadata failed\n{}", said.trim_end())));
+            return Err(format!("cargo metadata failed\n{}", said.trim_end()));
         }
         serde_json::from_slice(&output.stdout)
-            .map_err(|error| Failure::Failed(format!("cargo metadata is not JSON: {error}")))
+            .map_err(|error| format!("cargo metadata is not JSON: {error}"))
     }
 }
 
@@ -48,7 +46,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Reads only the manifests, without resolution, so that a cycle or a missing download is not
     /// an error here.
-    pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
+    pub(crate) fn read(query: &Query) -> Result<Self, String> {
         let json = query.ask("--no-deps")?;
         let mut packages: Vec<Package> = list(&json["packages"]).map(Package::new).collect();
         packages.sort_by(|a, b| a.name.cmp(&b.name));
@@ -142,7 +140,7 @@ impl Tree {
         self.nodes.values().find(|node| node.name == name)
     }
 
-    pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
+    pub(crate) fn read(query: &Query) -> Result<Self, String> {
         let json = query.ask("--all-features")?;
         let packages: BTreeMap<&str, &Value> = list(&json["packages"])
             .filter_map(|package| Some((package["id"].as_str()?, package)))

@@ -6,7 +6,7 @@ use std::process::{self, ExitStatus};
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Package, Query, Workspace};
-use crate::{Failure, board, browser, cargo, clients, crash, hostile, layers, python, venv};
+use crate::{board, browser, cargo, clients, crash, hostile, layers, python, venv};
 
 /// Every step, in the order in which they run: what fails soonest comes first.
 pub(super) const STEPS: &[Step] = &[
@@ -175,15 +175,14 @@ impl Task {
     }
 
     /// Runs it to its end, its output passed on as it comes.
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    pub(super) fn run(&self) -> Result<(), String> {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
             Self::Crash(args) => crash::check(args),
             Self::Hostile(args) => hostile::check(args),
             Self::Typos => {
                 let tool = cargo::target().join("typos");
-                venv::provide(&cargo::root().join("xtask/tools/typos.txt"), &tool)
-                    .map_err(Failure::Failed)?;
+                venv::provide(&cargo::root().join("xtask/tools/typos.txt"), &tool)?;
                 let mut typos = process::Command::new(tool.join("bin/typos"));
                 self.judge(typos.current_dir(cargo::root()).status())
             }
@@ -206,11 +205,11 @@ impl Task {
         }
     }
 
-    fn judge(&self, ended: io::Result<ExitStatus>) -> Result<(), Failure> {
+    fn judge(&self, ended: io::Result<ExitStatus>) -> Result<(), String> {
         match ended {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(Failure::Failed(format!("`{self}` ended with {status}"))),
-            Err(error) => Err(Failure::Failed(format!("`{self}` did not start: {error}"))),
+            Ok(status) => Err(format!("`{self}` ended with {status}")),
+            Err(error) => Err(format!("`{self}` did not start: {error}")),
         }
     }
 }
