@@ -20,7 +20,19 @@ pub(super) const STEPS: &[Step] = &[
         name: "typos",
         about: "no word is misspelled",
         needs: None,
-        tasks: |_| vec![Task::Typos],
+        tasks: |_| vec![Task::Installed("typos")],
+    },
+    Step {
+        name: "deny",
+        about: "dependencies have allowed licences and sources, and each duplicate has a reason",
+        needs: None,
+        tasks: |_| vec![Task::Installed(DENY), Task::Advisories],
+    },
+    Step {
+        name: "unused",
+        about: "no crate declares a dependency that it does not use",
+        needs: None,
+        tasks: |_| vec![Task::Installed("cargo-shear")],
     },
     Step {
         name: "clippy",
@@ -142,8 +154,10 @@ pub(super) enum Task {
         args: Vec<String>,
         env: Vec<(&'static str, String)>,
     },
-    /// Checks the spelling, after installing the tool if it is missing.
-    Typos,
+    /// Runs a tool of `xtask/tools`, the first word, after installing it if it is missing.
+    Installed(&'static str),
+    /// Checks for published vulnerabilities, if their database is reachable.
+    Advisories,
     /// Builds the page, and compares.
     CheckBoard,
     /// Tests the page.
@@ -180,11 +194,13 @@ impl Task {
             Self::CheckLayers => layers::check(&Query::default()),
             Self::Crash(args) => crash::check(args),
             Self::Hostile(args) => hostile::check(args),
-            Self::Typos => {
-                let tool = cargo::target().join("typos");
-                venv::provide(&cargo::root().join("xtask/tools/typos.txt"), &tool)?;
-                let mut typos = process::Command::new(tool.join("bin/typos"));
-                self.judge(typos.current_dir(cargo::root()).status())
+            Self::Installed(line) => self.judge(installed(line)?.status()),
+            Self::Advisories => {
+                if !installed("cargo-deny fetch db")?.output().is_ok_and(|it| it.status.success()) {
+                    println!("skipped: the database of advisories is not reachable");
+                    return Ok(());
+                }
+                self.judge(installed(ADVISORIES)?.status())
             }
             Self::CheckBoard => board::build(board::Mode::Check),
             Self::Browser => browser::run(None),
@@ -220,7 +236,8 @@ impl fmt::Display for Task {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
             Self::Crash(args) => write!(f, "cargo xtask crash {}", args.join(" ")),
             Self::Hostile(args) => write!(f, "cargo xtask hostile {}", args.join(" ")),
-            Self::Typos => f.write_str("typos"),
+            Self::Installed(line) => f.write_str(line),
+            Self::Advisories => f.write_str(ADVISORIES),
             Self::CheckBoard => f.write_str("cargo xtask board --check"),
             Self::Browser => f.write_str("cargo xtask browser"),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
@@ -235,6 +252,23 @@ impl fmt::Display for Task {
         }
     }
 }
+
+/// Returns the command of a tool of `xtask/tools`, after installing it if it is missing.
+fn installed(line: &str) -> Result<process::Command, String> {
+    let (name, args) = line.split_once(' ').unwrap_or((line, ""));
+    let folder = cargo::target().join(name);
+    let requirements = cargo::root().join("xtask/tools").join(name).with_extension("txt");
+    venv::provide(&requirements, &folder)?;
+    let mut tool = process::Command::new(folder.join("bin").join(name));
+    tool.args(args.split_whitespace()).current_dir(cargo::root());
+    Ok(tool)
+}
+
+/// Checks `deny.toml`; entries of it that are no longer needed are errors.
+const DENY: &str = "cargo-deny check --hide-inclusion-graph -D unmatched-skip -D unnecessary-skip \
+                    -D license-exception-not-encountered licenses bans sources";
+
+const ADVISORIES: &str = "cargo-deny --offline check advisories";
 
 /// A call of cargo, its arguments separated by spaces.
 fn task(args: &str) -> Task {
