@@ -63,7 +63,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// False with `publish = false`.
     pub(crate) published: bool,
-    pub(crate) has_features: bool,
+    /// The names of its features, including `default`.
+    pub(crate) features: Vec<String>,
     /// Dependencies within the workspace, including optional ones.
     pub(crate) dependencies: Vec<Dependency>,
 }
@@ -73,7 +74,9 @@ impl Package {
         Self {
             name: text(&json["name"]),
             published: json["publish"] != Value::Array(Vec::new()),
-            has_features: json["features"].as_object().is_some_and(|all| !all.is_empty()),
+            features: json["features"]
+                .as_object()
+                .map_or_else(Vec::new, |all| all.keys().cloned().collect()),
             dependencies: list(&json["dependencies"])
                 .filter(|dependency| dependency["path"].is_string())
                 .map(|dependency| Dependency {
@@ -225,7 +228,7 @@ pub(crate) mod tests {
         let package = |(name, dependencies)| Package {
             name,
             published: true,
-            has_features: false,
+            features: Vec::new(),
             dependencies,
         };
         Workspace { packages: all.into_iter().map(package).collect() }

@@ -110,7 +110,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "alone",
-        about: "each published crate compiles without its neighbours' features",
+        about: "each published crate compiles without its neighbours' features, and with each of its own",
         needs: None,
         tasks: alone,
     },
@@ -289,16 +289,26 @@ fn alone(workspace: &Workspace) -> Vec<Task> {
     let mut tasks = Vec::new();
     let theirs = |package: &&Package| package.published && package.name != NOT_ALONE;
     for package in workspace.packages.iter().filter(theirs) {
-        let features: &[&str] = if package.has_features {
-            &["", "--no-default-features", "--all-features"]
-        } else {
-            &[""]
-        };
-        for features in features {
+        for features in selections(&package.features) {
             tasks.push(task(&format!("check --package {} {features}", package.name)));
         }
     }
     tasks
+}
+
+/// Returns the arguments of cargo that select none, all and each of a crate's features.
+fn selections(features: &[String]) -> Vec<String> {
+    let mut selections = vec![String::new()];
+    if !features.is_empty() {
+        selections.extend(["--no-default-features", "--all-features"].map(str::to_owned));
+    }
+    let own: Vec<&String> = features.iter().filter(|name| *name != "default").collect();
+    // A single one is the same as all.
+    if own.len() > 1 {
+        let each = own.iter().map(|name| format!("--no-default-features --features {name}"));
+        selections.extend(each);
+    }
+    selections
 }
 
 fn package(workspace: &Workspace) -> Vec<Task> {
@@ -324,9 +334,26 @@ mod tests {
     }
 
     #[test]
+    fn each_feature_is_selected_alone() {
+        let mut workspace = workspace(&["a"]);
+        workspace.packages[0].features = ["default", "gzip", "tls"].map(str::to_owned).to_vec();
+        check(
+            "alone",
+            &workspace,
+            &[
+                "cargo check --package a",
+                "cargo check --package a --no-default-features",
+                "cargo check --package a --all-features",
+                "cargo check --package a --no-default-features --features gzip",
+                "cargo check --package a --no-default-features --features tls",
+            ],
+        );
+    }
+
+    #[test]
     fn commands() {
         let mut workspace = workspace(&["a", "b", "c"]);
-        workspace.packages[1].has_features = true;
+        workspace.packages[1].features = vec!["default".to_owned(), "tls".to_owned()];
         workspace.packages[2].published = false;
         check(
             "doc",
