@@ -1,4 +1,4 @@
-//! `cargo xtask hostile`: hostile requests to a server, and what it answers meanwhile.
+//! `cargo xtask hostile`: sends hostile requests to a server, and checks its responses.
 
 use std::process::Command as Process;
 
@@ -34,14 +34,14 @@ Options:
     },
 };
 
-/// Runs it for a while as a check, inside of this process.
+/// Runs it as a check, inside this process.
 pub(crate) fn check(args: &[&str]) -> Result<(), String> {
     process::run(build()?.args(args))
 }
 
-/// Builds both programs, and returns the call of the one that attacks.
+/// Builds both programs, and returns the command of the attacker.
 fn build() -> Result<Process, String> {
-    // With the workspace's features, so that nothing is compiled for this alone.
+    // With the workspace's features, to reuse the build of the tests.
     let what = ["--workspace", "--all-features", "--bin", "streamtable", "--example", "hostile"];
     let messages = cargo::build(&what)?;
     let program = |name: &str| {

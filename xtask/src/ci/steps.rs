@@ -8,7 +8,7 @@ use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Package, Query, Workspace};
 use crate::{board, browser, cargo, clients, crash, hostile, layers, python, venv};
 
-/// Every step, in the order in which they run: what fails soonest comes first.
+/// All steps, in the order in which they run: the fastest to fail are first.
 pub(super) const STEPS: &[Step] = &[
     Step {
         name: "fmt",
@@ -93,7 +93,7 @@ pub(super) const STEPS: &[Step] = &[
         about: "the examples that need no server run",
         needs: None,
         tasks: |_| {
-            // Nothing is compiled for this alone: the tests have built them with these features.
+            // The same features as for the tests, so that nothing is compiled again.
             let mut tasks = vec![task("build --workspace --all-features --examples")];
             tasks.extend(["digits", "custom_transport", "custom_backend"].map(Task::Example));
             tasks
@@ -147,7 +147,7 @@ pub(super) struct Step {
     pub(super) tasks: fn(&Workspace) -> Vec<Task>,
 }
 
-/// One command of a step; `Display` shows it as a shell takes it.
+/// One command of a step; `Display` formats it as a shell command.
 #[derive(Debug)]
 pub(super) enum Task {
     Cargo {
@@ -162,17 +162,17 @@ pub(super) enum Task {
     CheckBoard,
     /// Tests the page.
     Browser,
-    /// Installs the Python clients that are not there yet.
+    /// Installs missing Python clients.
     ProvideClients,
     /// Builds and tests the Python package.
     TestPython,
     /// Runs an example that was built.
     Example(&'static str),
-    /// Runs in this process: another could not start while the tests' build replaces this binary.
+    /// Checks the crate graph; in this process, because the tests' build may be replacing the binary.
     CheckLayers,
-    /// Kills processes, as these arguments say; in this process for the same reason.
+    /// Kills processes, with these arguments; in this process for the same reason.
     Crash(&'static [&'static str]),
-    /// Sends hostile requests, as these arguments say; in this process for the same reason.
+    /// Sends hostile requests, with these arguments; in this process for the same reason.
     Hostile(&'static [&'static str]),
 }
 
@@ -188,7 +188,7 @@ impl Task {
         self.with_env(clients::VARIABLE, &clients::folder().to_string_lossy())
     }
 
-    /// Runs it to its end, its output passed on as it comes.
+    /// Runs the task to its end and passes its output on.
     pub(super) fn run(&self) -> Result<(), String> {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
@@ -281,8 +281,8 @@ fn fmt_args() -> &'static str {
     if io::stdout().is_terminal() { "fmt --all --check" } else { plain }
 }
 
-/// Checked with its users only: by itself it has the query engine compiled once more with other
-/// features of its dependencies, which takes minutes and shows nothing.
+/// Checked only together with the crates that use it: alone, its dependencies have other features, and
+/// compiling the query engine again takes minutes.
 const NOT_ALONE: &str = "streamtable-store-embedded";
 
 fn alone(workspace: &Workspace) -> Vec<Task> {
@@ -313,7 +313,7 @@ fn selections(features: &[String]) -> Vec<String> {
 
 fn package(workspace: &Workspace) -> Vec<Task> {
     let mut args = "package --no-verify --allow-dirty".to_owned();
-    // One call for all: a crate that is not published yet is found beside the one that needs it.
+    // One call for all, so that cargo finds crates that are not published yet.
     for package in workspace.packages.iter().filter(|package| package.published) {
         args.push_str(" --package ");
         args.push_str(&package.name);
