@@ -2,7 +2,7 @@
 //!
 //! The rules are data: [`LAYERS`], [`EXCEPTIONS`] and [`ABSENCES`]. The code below compares.
 
-use std::path::PathBuf;
+use lexopt::prelude::*;
 
 use crate::metadata::{Kind, Node, Query, Tree, Workspace};
 use crate::{Command, Failure};
@@ -156,31 +156,24 @@ Options:
     run,
 };
 
-fn run(args: &[String]) -> Result<(), Failure> {
+fn run(parser: lexopt::Parser) -> Result<(), Failure> {
+    Ok(check(&parse(parser)?)?)
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Query, Failure> {
     let mut query = Query::default();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--offline" => query.offline = true,
-            "--manifest-path" => {
-                let path = args.next().ok_or_else(|| {
-                    Failure::Usage("check-layers: `--manifest-path` needs a path".to_owned())
-                })?;
-                query.manifest = PathBuf::from(path);
-            }
-            _ => {
-                let message = format!(
-                    "check-layers: unknown argument `{arg}`; see `cargo xtask check-layers --help`"
-                );
-                return Err(Failure::Usage(message));
-            }
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("offline") => query.offline = true,
+            Long("manifest-path") => query.manifest = parser.value()?.into(),
+            _ => return Err(arg.unexpected().into()),
         }
     }
-    check(&query)
+    Ok(query)
 }
 
 /// Checks the workspace and prints the result.
-pub(crate) fn check(query: &Query) -> Result<(), Failure> {
+pub(crate) fn check(query: &Query) -> Result<(), String> {
     let workspace = Workspace::read(query)?;
     let mut broken = broken_edges(&workspace);
     let tree = Tree::read(query);
@@ -199,9 +192,7 @@ pub(crate) fn check(query: &Query) -> Result<(), Failure> {
         println!("{} crates and {edges} edges, no violations", workspace.packages.len());
         return Ok(());
     }
-    let message =
-        format!("check-layers: {} violations; the rules are in xtask/src/layers.rs", broken.len());
-    Err(Failure::Failed(message))
+    Err(format!("{} violations; the rules are in xtask/src/layers.rs", broken.len()))
 }
 
 /// Returns one line for each crate without a layer, and for each dependency that does not go down.

@@ -138,8 +138,8 @@ impl Shared {
         }
         if let Some(media_spool) = &self.media_spool {
             for path in &settled.paths {
-                // A file that cannot be removed is sent again by the next process, which changes
-                // nothing.
+                // If a file cannot be removed, the next process uploads it again; uploads are
+                // idempotent.
                 let _ = media_spool.remove(path);
             }
         }

@@ -52,7 +52,7 @@ pub(super) struct Entry {
     seen: Option<Seen>,
 }
 
-/// The last result, which holds as long as nothing has changed.
+/// The last result, and the end of the table for which it is valid.
 #[derive(Clone, Debug)]
 struct Seen {
     /// The table's end.

@@ -307,7 +307,7 @@ pub(super) fn session(
     Ok(state)
 }
 
-/// Creates the session of a read, which runs a plan of its own: it knows no functions, since
+/// Creates the session of a read, which runs a plan of its own: it has no functions, since
 /// registering them takes longer than most reads.
 fn read_session(resources: &Arc<RuntimeEnv>, query: &RunningQuery) -> SessionState {
     SessionStateBuilder::new()
