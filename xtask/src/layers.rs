@@ -14,9 +14,12 @@ const LAYERS: &[Layer] = &[
         crates: &[
             "streamtable-bench",
             "streamtable-cli",
+            "streamtable-opentelemetry",
             "streamtable-python",
             "streamtable-sqlite-backend",
             "streamtable-tests",
+            // Used by no other crate; its tests use the client.
+            "streamtable-transport-reqwest",
             "xtask",
         ],
     },
@@ -45,8 +48,12 @@ const LAYERS: &[Layer] = &[
         crates: &["streamtable-transport-hyper", "streamtable-url", "streamtable-wire"],
     },
     Layer { name: "vocabulary", crates: &["streamtable-schema", "streamtable-transport"] },
-    // The one crate with `unsafe` code, and the derive macro that `schema` exports.
-    Layer { name: "system", crates: &["streamtable-derive", "streamtable-mapped"] },
+    // The one crate with `unsafe` code, and what `schema` exports: the derive macro and names, which
+    // links use without values.
+    Layer {
+        name: "system",
+        crates: &["streamtable-derive", "streamtable-mapped", "streamtable-name"],
+    },
 ];
 
 /// The dependencies that are allowed although they do not go down.
@@ -77,6 +84,12 @@ const ABSENCES: &[Absence] = &[
         without: Some("streamtable-transport-hyper"),
         never: &["arrow*", "aws-lc*", "hyper*", "native-tls", "openssl*", "ring", "rustls*"],
         rule: "without its default transport the client must not depend on TLS, an HTTP client or arrow",
+    },
+    Absence {
+        of: Of::Crates(&["streamtable-url"]),
+        without: None,
+        never: &["imagesize", "jiff*", "serde_json"],
+        rule: "links need names, but no values, dates or image formats",
     },
     Absence {
         of: Of::Crates(&["streamtable-live"]),

@@ -8,6 +8,8 @@
 //! [`Input`] detects the compression, encoding, format, delimiter and column types of a file before its
 //! first row is read, and reports each choice once.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod arrow;
 mod decimal;
 pub mod json;

@@ -11,15 +11,17 @@
 //! use streamtable_schema::row;
 //! use streamtable_wire::{FileStreamRequest, HistoryLine, history_body};
 //!
-//! // Encode a client's request …
-//! let body = history_body(0, [r#"{"path":"/","ms":7,"_client_id":"w","_timestamp":1.5}"#]);
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Encode a client's request …
+//!     let body = history_body(0, [r#"{"path":"/","ms":7,"_client_id":"w","_timestamp":1.5}"#]);
 //!
-//! // … and parse it, as for any client of the protocol.
-//! let request = FileStreamRequest::parse(&body)?;
-//! let line = HistoryLine::parse(&request.files["wandb-history.jsonl"].content[0])?;
-//! assert_eq!(line.row, row! { "path" => "/", "ms" => 7 });
-//! assert_eq!(line.writer.as_deref(), Some("w"));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//!     // … and parse it, as for any client of the protocol.
+//!     let request = FileStreamRequest::parse(&body)?;
+//!     let line = HistoryLine::parse(&request.files["wandb-history.jsonl"].content[0])?;
+//!     assert_eq!(line.row, row! { "path" => "/", "ms" => 7 });
+//!     assert_eq!(line.writer.as_deref(), Some("w"));
+//!     Ok(())
+//! }
 //! ```
 
 mod ack;

@@ -1,5 +1,8 @@
 //! Table names: as callers write them, and as full paths once entity and project are known.
 
+#[cfg(feature = "serde")]
+mod serde;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,7 +17,7 @@ const MAX_NAME_CHARS: usize = 128;
 /// parses can be created on a server.
 ///
 /// ```
-/// use streamtable_schema::TableName;
+/// use streamtable_name::TableName;
 ///
 /// let name: TableName = "my-team/mnist/predictions".parse()?;
 /// assert_eq!(name.entity(), Some("my-team"));
@@ -25,7 +28,7 @@ const MAX_NAME_CHARS: usize = 128;
 ///     error.to_string(),
 ///     "a table name has at most three parts, entity/project/table; this one has 4"
 /// );
-/// # Ok::<(), streamtable_schema::NameError>(())
+/// # Ok::<(), streamtable_name::NameError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TableName {
@@ -131,11 +134,11 @@ impl From<TablePath> for TableName {
 /// A table's full path: entity, project and table.
 ///
 /// ```
-/// use streamtable_schema::TablePath;
+/// use streamtable_name::TablePath;
 ///
 /// let path = TablePath::new("stacey", "mesa", "my_stream_table")?;
 /// assert_eq!(path.to_string(), "stacey/mesa/my_stream_table");
-/// # Ok::<(), streamtable_schema::NameError>(())
+/// # Ok::<(), streamtable_name::NameError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TablePath {
