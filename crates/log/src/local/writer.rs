@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use streamtable_store::Work;
 
 use super::Marker;
 use super::frame::seal;
@@ -20,16 +19,16 @@ use crate::tally::Tally;
 
 /// The configuration of the log.
 #[derive(Clone, Debug)]
-pub(crate) struct LogConfig {
+pub struct LocalLogConfig {
     /// The folder of its files.
-    pub(crate) folder: PathBuf,
+    pub folder: PathBuf,
     /// A file that has this many bytes is closed, and the next one is started.
-    pub(crate) segment_bytes: u64,
+    pub segment_bytes: u64,
 }
 
 /// The outcome of a frame.
 #[derive(Clone, Debug)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The frame is on disk.
     Durable,
     /// The frame is not on disk, or that is not known; it must not be acked.
@@ -38,18 +37,18 @@ pub(crate) enum Outcome {
 
 /// The extent of the log after a file was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rotated {
+pub struct Rotated {
     /// The number of the next file.
-    pub(crate) next: SegmentId,
+    pub next: SegmentId,
     /// One more than the number of the last durable frame.
-    pub(crate) frames: u64,
+    pub frames: u64,
 }
 
 /// Called with the outcome of a frame, on the log's thread, in the order of submission.
-pub(crate) type Done = Box<dyn FnOnce(Outcome) + Send>;
+pub type Done = Box<dyn FnOnce(Outcome) + Send>;
 
-/// A log that many threads append to.
-pub(crate) struct Log {
+/// A log in a local folder that many threads append to.
+pub struct LocalLog {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -78,10 +77,10 @@ enum Entry {
     Rotate(Box<dyn FnOnce(Rotated) + Send>),
 }
 
-impl Log {
+impl LocalLog {
     /// Starts a log whose next file is `next` and whose next frame is `sequence`.
-    pub(crate) fn start(
-        config: LogConfig,
+    pub fn start(
+        config: LocalLogConfig,
         next: SegmentId,
         sequence: u64,
         marker: Marker,
@@ -107,7 +106,7 @@ impl Log {
     /// Frames are written in the order in which they are submitted; a caller that needs an order
     /// between two calls holds a lock around both. After [`close`](Self::close), frames fail, and
     /// `done` is called by this function.
-    pub(crate) fn submit(&self, frames: Vec<Vec<u8>>, done: Done) {
+    pub fn submit(&self, frames: Vec<Vec<u8>>, done: Done) {
         let mut queue = self.shared.queue.lock();
         if queue.is_closed {
             drop(queue);
@@ -120,18 +119,18 @@ impl Log {
     }
 
     /// Returns the number of bytes that wait to be written.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    pub fn waiting_bytes(&self) -> usize {
         self.shared.queue.lock().bytes
     }
 
     /// Returns the syncs so far.
-    pub(crate) fn syncs(&self) -> Work {
-        self.shared.syncs.work()
+    pub fn syncs(&self) -> &Tally {
+        &self.shared.syncs
     }
 
     /// Closes the current file. `then` is called after the outcome of all frames submitted before;
     /// it is dropped if the log is closed.
-    pub(crate) fn rotate(&self, then: impl FnOnce(Rotated) + Send + 'static) {
+    pub fn rotate(&self, then: impl FnOnce(Rotated) + Send + 'static) {
         let mut queue = self.shared.queue.lock();
         if !queue.is_closed {
             queue.entries.push_back(Entry::Rotate(Box::new(then)));
@@ -141,7 +140,7 @@ impl Log {
 
     /// Returns a function that deletes the files before `before`, whose rows must all be flushed.
     /// The function blocks.
-    pub(crate) fn trim(&self, before: SegmentId) -> impl FnOnce() -> io::Result<()> + Send + use<> {
+    pub fn trim(&self, before: SegmentId) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || {
             // One call at a time, so that no call finds its files already deleted.
@@ -160,7 +159,7 @@ impl Log {
     }
 
     /// Writes the waiting frames, then ends the thread.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.shared.queue.lock().is_closed = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.lock().take() {
@@ -170,20 +169,20 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+impl Drop for LocalLog {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl fmt::Debug for Log {
+impl fmt::Debug for LocalLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").finish_non_exhaustive()
+        f.debug_struct("LocalLog").finish_non_exhaustive()
     }
 }
 
 struct Writer {
-    config: LogConfig,
+    config: LocalLogConfig,
     next: SegmentId,
     sequence: u64,
     /// One more than the number of the last durable frame.
