@@ -9,6 +9,18 @@ pub enum Bug {
     EarlyAck,
     /// Frames are accepted with any checksum.
     SkippedCrc,
+    /// Frames are trusted without a look at the base.
+    BaseNotLookedAt,
+    /// After an append, the frame before it is looked at instead of the base.
+    PredecessorInsteadOfBase,
+    /// A request that follows on something unknown is refused before the rest of the log is read.
+    GapRefused,
+    /// A refused append is lost although the frame at its number is the caller's.
+    OwnFrameTakenForLoss,
+    /// A refused append is lost whatever frame is at its number.
+    RefusalTakenForLoss,
+    /// The log is trimmed up to the last frame that was read, not up to the last that is at rest.
+    TrimBeforeCommit,
 }
 
 #[cfg(not(any(test, feature = "seeded-bugs")))]

@@ -85,6 +85,16 @@ impl Marker {
         self.next = next;
     }
 
+    /// Returns the first frame of each file.
+    pub(super) fn starts(&self) -> &BTreeMap<u64, u64> {
+        &self.starts
+    }
+
+    /// Returns the oldest file that is needed, and its first frame.
+    pub(super) fn first(&self) -> Option<Start> {
+        self.mark.first
+    }
+
     /// Records that a file's first frame is durable.
     pub(super) fn opened(&mut self, segment: SegmentId, frame: u64, room: u64) -> io::Result<()> {
         let start = Start { segment: segment.0, frame };

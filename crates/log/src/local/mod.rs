@@ -16,4 +16,4 @@ pub use frame::{HEADER, open, seal};
 pub use mark::{Mark, Marker, Start};
 pub use read::{Damage, Found, first_sequence, read_segment};
 pub use segment::{Listed, ReadBytes, SegmentId, list, read_bytes};
-pub use writer::{Done, LocalLog, LocalLogConfig, Outcome, Rotated};
+pub use writer::{Done, DoneAt, LocalLog, LocalLogConfig, Outcome, Rotated};

@@ -1,6 +1,6 @@
 //! The thread that writes the log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use super::Marker;
 use super::frame::seal;
 use super::segment::{Segment, SegmentId, list};
+use crate::Appended;
 use crate::disk::sync_folder;
 use crate::seeded_bug::{Bug, inherited, is_seeded};
 use crate::tally::Tally;
@@ -47,6 +48,9 @@ pub struct Rotated {
 /// Called with the outcome of a frame, on the log's thread, in the order of submission.
 pub type Done = Box<dyn FnOnce(Outcome) + Send>;
 
+/// Called with the outcome of a frame that was submitted for a number.
+pub type DoneAt = Box<dyn FnOnce(Result<Appended, Arc<io::Error>>) + Send>;
+
 /// A log in a local folder that many threads append to.
 pub struct LocalLog {
     shared: Arc<Shared>,
@@ -72,6 +76,12 @@ enum Entry {
     Frames {
         frames: Vec<Vec<u8>>,
         done: Done,
+    },
+    /// A frame that is written only if it gets this number.
+    FrameAt {
+        at: u64,
+        frame: Vec<u8>,
+        done: DoneAt,
     },
     /// Closes the current file, and passes the number of the next one.
     Rotate(Box<dyn FnOnce(Rotated) + Send>),
@@ -110,12 +120,36 @@ impl LocalLog {
         let mut queue = self.shared.queue.lock();
         if queue.is_closed {
             drop(queue);
-            done(Outcome::Failed(Arc::new(io::Error::other("the store is closed"))));
+            done(Outcome::Failed(closed()));
             return;
         }
         queue.bytes += frames.iter().map(Vec::len).sum::<usize>();
         queue.entries.push_back(Entry::Frames { frames, done });
         self.shared.wake.notify_one();
+    }
+
+    /// Submits an encoded frame that is written only if `at` is its number. Frames of several calls
+    /// are written together if their numbers follow on each other.
+    pub fn submit_at(&self, at: u64, frame: Vec<u8>, done: DoneAt) {
+        let mut queue = self.shared.queue.lock();
+        if queue.is_closed {
+            drop(queue);
+            done(Err(closed()));
+            return;
+        }
+        queue.bytes += frame.len();
+        queue.entries.push_back(Entry::FrameAt { at, frame, done });
+        self.shared.wake.notify_one();
+    }
+
+    /// Returns the first frame of each file, by the number of the file.
+    pub fn starts(&self) -> BTreeMap<u64, u64> {
+        self.shared.marker.lock().starts().clone()
+    }
+
+    /// Returns the number of the first frame that was not trimmed, if there was ever one.
+    pub fn first(&self) -> Option<u64> {
+        self.shared.marker.lock().first().map(|first| first.frame)
     }
 
     /// Returns the number of bytes that wait to be written.
@@ -175,6 +209,10 @@ impl Drop for LocalLog {
     }
 }
 
+fn closed() -> Arc<io::Error> {
+    Arc::new(io::Error::other("the store is closed"))
+}
+
 impl fmt::Debug for LocalLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalLog").finish_non_exhaustive()
@@ -210,13 +248,33 @@ impl Writer {
     }
 
     fn take(&mut self, entries: VecDeque<Entry>, shared: &Shared) {
-        let mut group = Vec::new();
+        let (mut group, mut next) = (Vec::new(), self.sequence);
         for entry in entries {
             match entry {
-                Entry::Frames { frames, done } => group.push((frames, done)),
+                Entry::Frames { frames, done } => {
+                    next += frames.len() as u64;
+                    group.push((frames, done));
+                }
+                Entry::FrameAt { at, frame, done } => {
+                    let (verdict, frames) = if at == next {
+                        next += 1;
+                        (Appended::Durable, vec![frame])
+                    } else {
+                        // The frame that has the number may be in this group.
+                        (Appended::Lost, Vec::new())
+                    };
+                    let done: Done = Box::new(move |outcome| {
+                        done(match outcome {
+                            Outcome::Durable => Ok(verdict),
+                            Outcome::Failed(error) => Err(error),
+                        });
+                    });
+                    group.push((frames, done));
+                }
                 Entry::Rotate(then) => {
                     self.commit(std::mem::take(&mut group), shared);
                     self.seal(shared);
+                    next = self.sequence;
                     then(Rotated { next: self.next, frames: self.durable });
                 }
             }
