@@ -11,7 +11,8 @@ pub(crate) const COMMAND: Command = Command {
     help: "\
 Runs the simulations that are part of the tests: random schedules of a client with
 its spool in simulated time on simulated disks, and of a store; a failure of every
-disk call, one by one; and seeded bugs, each of which must be found.
+disk call, one by one; nodes that share a log in a simulated bucket; and seeded
+bugs, each of which must be found.
 Prints the numbers of schedules and faults; the exit code is 1 if a row was lost,
 duplicated or out of order.
 
@@ -20,6 +21,10 @@ Usage: cargo xtask simulate [OPTIONS]
 Options:
       --schedules N   number of client schedules [default: 10,000]
       --seed N        run only the client schedule that a failure printed
+      --log-schedules N
+                      number of schedules of the log in a bucket [default: 3,000;
+                      nightly: 100,000]
+      --log-seed N    run the schedules of the log that a failure printed
   -h, --help          print this
 ",
     run,
@@ -61,6 +66,8 @@ fn parse(args: &[String]) -> Result<Vec<(&'static str, String)>, Failure> {
         let variable = match arg.as_str() {
             "--schedules" => "STREAMTABLE_SCHEDULES",
             "--seed" => "STREAMTABLE_SEED",
+            "--log-schedules" => "STREAMTABLE_LOG_SCHEDULES",
+            "--log-seed" => "STREAMTABLE_LOG_SEED",
             _ => {
                 return Err(usage(format!(
                     "unknown argument `{arg}`; see `cargo xtask simulate --help`"
@@ -93,6 +100,8 @@ mod tests {
         check("", Ok(&[]));
         check("--seed 7", Ok(&[("STREAMTABLE_SEED", "7")]));
         check("--schedules 10", Ok(&[("STREAMTABLE_SCHEDULES", "10")]));
+        check("--log-schedules 10", Ok(&[("STREAMTABLE_LOG_SCHEDULES", "10")]));
+        check("--log-seed 7", Ok(&[("STREAMTABLE_LOG_SEED", "7")]));
         check("--schedules", Err("`--schedules` needs a number"));
         check("--seed x", Err("`--seed` needs a number"));
         check("--fast", Err("unknown argument `--fast`; see `cargo xtask simulate --help`"));
