@@ -36,6 +36,7 @@ const LAYERS: &[Layer] = &[
             "streamtable-board",
             "streamtable-digits",
             "streamtable-format",
+            "streamtable-log",
             "streamtable-mock-backend",
             "streamtable-monitor",
             "streamtable-store",
@@ -96,6 +97,12 @@ const ABSENCES: &[Absence] = &[
         without: None,
         never: &["axum*", "async-graphql*", "rusqlite", "streamtable-server-core"],
         rule: "live views need a store, but no HTTP and no catalog",
+    },
+    Absence {
+        of: Of::Crates(&["streamtable-log"]),
+        without: None,
+        never: &["arrow*", "axum*", "datafusion*", "parquet*", "rusqlite"],
+        rule: "the log stores bytes: it must not depend on a query engine, a file format or HTTP",
     },
     Absence {
         of: Of::Crates(&["streamtable-monitor"]),

@@ -13,7 +13,8 @@ pub(crate) const COMMAND: Command = Command {
     help: "\
 Runs the simulations that are part of the tests: random schedules of a client with
 its spool in simulated time on simulated disks, and of a store; a failure of every
-disk call, one by one; and seeded bugs, each of which must be found.
+disk call, one by one; nodes that share a log in a simulated bucket; and seeded
+bugs, each of which must be found.
 Prints the numbers of schedules and faults; the exit code is 1 if a row was lost,
 duplicated or out of order.
 
@@ -22,6 +23,10 @@ Usage: cargo xtask simulate [OPTIONS]
 Options:
       --schedules N   number of client schedules [default: 10,000]
       --seed N        run only the client schedule that a failure printed
+      --log-schedules N
+                      number of schedules of the log in a bucket [default: 3,000;
+                      nightly: 100,000]
+      --log-seed N    run the schedules of the log that a failure printed
   -h, --help          print this
 ",
     run,
@@ -63,6 +68,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Vec<(&'static str, String)>, Fail
         let variable = match arg {
             Long("schedules") => "STREAMTABLE_SCHEDULES",
             Long("seed") => "STREAMTABLE_SEED",
+            Long("log-schedules") => "STREAMTABLE_LOG_SCHEDULES",
+            Long("log-seed") => "STREAMTABLE_LOG_SEED",
             _ => return Err(arg.unexpected().into()),
         };
         let number: u64 = parser.value()?.parse()?;
@@ -88,6 +95,8 @@ mod tests {
         check("", Ok(&[]));
         check("--seed 7", Ok(&[("STREAMTABLE_SEED", "7")]));
         check("--schedules 10", Ok(&[("STREAMTABLE_SCHEDULES", "10")]));
+        check("--log-schedules 10", Ok(&[("STREAMTABLE_LOG_SCHEDULES", "10")]));
+        check("--log-seed 7", Ok(&[("STREAMTABLE_LOG_SEED", "7")]));
         check("--schedules", Err("missing argument for option '--schedules'"));
         let message = "cannot parse argument \"x\": invalid digit found in string";
         check("--seed x", Err(message));

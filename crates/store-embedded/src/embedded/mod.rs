@@ -39,10 +39,10 @@ pub(crate) use state::DataFile;
 pub(crate) use sums::Sums;
 pub(crate) use table::Snapshot;
 
-use crate::log::{Log, SegmentId};
+use crate::log::{LocalLog, SegmentId};
 use crate::memtable::Memory;
 use crate::query::Engine;
-use crate::tally::Tally;
+use crate::tally::{Tally, work};
 use flusher::Which;
 use state::TableState;
 use table::{OpenSegment, Table};
@@ -87,7 +87,7 @@ pub struct EmbeddedStore {
 /// State that the store and its background task share.
 struct Inner {
     config: StoreConfig,
-    log: Log,
+    log: LocalLog,
     tables: RwLock<BTreeMap<TablePath, Arc<Table>>>,
     open_segment: Arc<OpenSegment>,
     /// Folders that could not be read at start; tables in them accept no rows.
@@ -216,8 +216,8 @@ impl Store for EmbeddedStore {
         StoreStats {
             memtable_bytes: Some(inner.memory.bytes() as u64),
             log_waiting_bytes: Some(inner.log.waiting_bytes() as u64),
-            log_syncs: Some(inner.log.syncs()),
-            flushes: Some(inner.flushes.work()),
+            log_syncs: Some(work(inner.log.syncs())),
+            flushes: Some(work(&inner.flushes)),
             flush_failures: Some(inner.flush_failures.load(Ordering::Relaxed)),
             disk_free_bytes: free.ok().and_then(Result::ok),
         }

@@ -25,8 +25,8 @@ use super::state::TableState;
 use super::table::{OpenSegment, Table};
 use crate::disk::{cause, create_dir_all_synced, named, open_regular, sync_folder};
 use crate::log::{
-    Frame, Log, LogConfig, Mark, Marker, ReadBytes, SegmentId, first_sequence, list, read_bytes,
-    read_segment,
+    Frame, LocalLog, LocalLogConfig, Mark, Marker, ReadBytes, SegmentId, first_sequence, list,
+    read_bytes, read_segment,
 };
 use crate::memtable::Memory;
 use crate::query::Engine;
@@ -107,8 +107,9 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     }
     let Replayed { next, sequence, kept } = replayed;
     open_segment.set(next);
-    let log_config = LogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
-    let log = Log::start(log_config, next, sequence, marker)?;
+    let log_config =
+        LocalLogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
+    let log = LocalLog::start(log_config, next, sequence, marker)?;
     let engine = Engine::new(&config)?;
     Ok(Inner {
         log,

@@ -12,30 +12,32 @@ const MAGIC: &str = "streamtable-1";
 ///
 /// Each write replaces the older copy, so that one valid copy remains if the other is damaged.
 #[derive(Clone, Debug)]
-pub(crate) struct Copies {
+pub struct Copies {
     folder: PathBuf,
     name: &'static str,
 }
 
 /// The content of the newest valid copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Newest {
+pub struct Newest {
     /// How often the file was written. The next write must pass a larger number.
-    pub(crate) count: u64,
-    pub(crate) content: Vec<u8>,
+    pub count: u64,
+    /// The bytes that were written.
+    pub content: Vec<u8>,
 }
 
 /// The result of reading both copies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
+pub struct Found {
     /// `None` if no copy is valid.
-    pub(crate) newest: Option<Newest>,
+    pub newest: Option<Newest>,
     /// Expected copies that are missing, damaged or too old.
-    pub(crate) damaged: Vec<PathBuf>,
+    pub damaged: Vec<PathBuf>,
 }
 
 impl Copies {
-    pub(crate) fn new(folder: impl Into<PathBuf>, name: &'static str) -> Self {
+    /// Returns the file of a folder. Nothing is read or written yet.
+    pub fn new(folder: impl Into<PathBuf>, name: &'static str) -> Self {
         Self { folder: folder.into(), name }
     }
 
@@ -44,7 +46,7 @@ impl Copies {
     }
 
     /// Reads both copies. A copy that cannot be read counts as damaged.
-    pub(crate) fn read(&self) -> Found {
+    pub fn read(&self) -> Found {
         let slots = [0, 1].map(|slot| {
             let path = self.path(slot);
             let bytes = read_regular(&path);
@@ -70,7 +72,7 @@ impl Copies {
     /// Writes the content durably, replacing the older copy.
     ///
     /// `count` must be one more than that of the newest copy, or 1 for the first write.
-    pub(crate) fn write(&self, count: u64, content: &[u8]) -> io::Result<()> {
+    pub fn write(&self, count: u64, content: &[u8]) -> io::Result<()> {
         create_dir_all_synced(&self.folder)?;
         replace(&self.path(count % 2), &encode(count, content))
     }
@@ -96,7 +98,7 @@ fn sum(count: u64, content: &[u8]) -> u32 {
 }
 
 /// Returns whether a folder has a copy of this name, valid or not.
-pub(crate) fn has_copy(folder: &Path, name: &'static str) -> bool {
+pub fn has_copy(folder: &Path, name: &'static str) -> bool {
     let copies = Copies::new(folder, name);
     (0..2).any(|slot| copies.path(slot).exists())
 }

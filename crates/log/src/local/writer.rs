@@ -1,6 +1,6 @@
 //! The thread that writes the log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -9,27 +9,27 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use streamtable_store::Work;
 
 use super::Marker;
 use super::frame::seal;
 use super::segment::{Segment, SegmentId, list};
+use crate::Appended;
 use crate::disk::sync_folder;
 use crate::seeded_bug::{Bug, inherited, is_seeded};
 use crate::tally::Tally;
 
 /// The configuration of the log.
 #[derive(Clone, Debug)]
-pub(crate) struct LogConfig {
+pub struct LocalLogConfig {
     /// The folder of its files.
-    pub(crate) folder: PathBuf,
+    pub folder: PathBuf,
     /// A file that has this many bytes is closed, and the next one is started.
-    pub(crate) segment_bytes: u64,
+    pub segment_bytes: u64,
 }
 
 /// The outcome of a frame.
 #[derive(Clone, Debug)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The frame is on disk.
     Durable,
     /// The frame is not on disk, or that is not known; it must not be acked.
@@ -38,18 +38,21 @@ pub(crate) enum Outcome {
 
 /// The extent of the log after a file was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rotated {
+pub struct Rotated {
     /// The number of the next file.
-    pub(crate) next: SegmentId,
+    pub next: SegmentId,
     /// One more than the number of the last durable frame.
-    pub(crate) frames: u64,
+    pub frames: u64,
 }
 
 /// Called with the outcome of a frame, on the log's thread, in the order of submission.
-pub(crate) type Done = Box<dyn FnOnce(Outcome) + Send>;
+pub type Done = Box<dyn FnOnce(Outcome) + Send>;
 
-/// A log that many threads append to.
-pub(crate) struct Log {
+/// Called with the outcome of a frame that was submitted for a number.
+pub type DoneAt = Box<dyn FnOnce(Result<Appended, Arc<io::Error>>) + Send>;
+
+/// A log in a local folder that many threads append to.
+pub struct LocalLog {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -74,14 +77,20 @@ enum Entry {
         frames: Vec<Vec<u8>>,
         done: Done,
     },
+    /// A frame that is written only if it gets this number.
+    FrameAt {
+        at: u64,
+        frame: Vec<u8>,
+        done: DoneAt,
+    },
     /// Closes the current file, and passes the number of the next one.
     Rotate(Box<dyn FnOnce(Rotated) + Send>),
 }
 
-impl Log {
+impl LocalLog {
     /// Starts a log whose next file is `next` and whose next frame is `sequence`.
-    pub(crate) fn start(
-        config: LogConfig,
+    pub fn start(
+        config: LocalLogConfig,
         next: SegmentId,
         sequence: u64,
         marker: Marker,
@@ -107,11 +116,11 @@ impl Log {
     /// Frames are written in the order in which they are submitted; a caller that needs an order
     /// between two calls holds a lock around both. After [`close`](Self::close), frames fail, and
     /// `done` is called by this function.
-    pub(crate) fn submit(&self, frames: Vec<Vec<u8>>, done: Done) {
+    pub fn submit(&self, frames: Vec<Vec<u8>>, done: Done) {
         let mut queue = self.shared.queue.lock();
         if queue.is_closed {
             drop(queue);
-            done(Outcome::Failed(Arc::new(io::Error::other("the store is closed"))));
+            done(Outcome::Failed(closed()));
             return;
         }
         queue.bytes += frames.iter().map(Vec::len).sum::<usize>();
@@ -119,19 +128,43 @@ impl Log {
         self.shared.wake.notify_one();
     }
 
+    /// Submits an encoded frame that is written only if `at` is its number. Frames of several calls
+    /// are written together if their numbers follow on each other.
+    pub fn submit_at(&self, at: u64, frame: Vec<u8>, done: DoneAt) {
+        let mut queue = self.shared.queue.lock();
+        if queue.is_closed {
+            drop(queue);
+            done(Err(closed()));
+            return;
+        }
+        queue.bytes += frame.len();
+        queue.entries.push_back(Entry::FrameAt { at, frame, done });
+        self.shared.wake.notify_one();
+    }
+
+    /// Returns the first frame of each file, by the number of the file.
+    pub fn starts(&self) -> BTreeMap<u64, u64> {
+        self.shared.marker.lock().starts().clone()
+    }
+
+    /// Returns the number of the first frame that was not trimmed, if there was ever one.
+    pub fn first(&self) -> Option<u64> {
+        self.shared.marker.lock().first().map(|first| first.frame)
+    }
+
     /// Returns the number of bytes that wait to be written.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    pub fn waiting_bytes(&self) -> usize {
         self.shared.queue.lock().bytes
     }
 
     /// Returns the syncs so far.
-    pub(crate) fn syncs(&self) -> Work {
-        self.shared.syncs.work()
+    pub fn syncs(&self) -> &Tally {
+        &self.shared.syncs
     }
 
     /// Closes the current file. `then` is called after the outcome of all frames submitted before;
     /// it is dropped if the log is closed.
-    pub(crate) fn rotate(&self, then: impl FnOnce(Rotated) + Send + 'static) {
+    pub fn rotate(&self, then: impl FnOnce(Rotated) + Send + 'static) {
         let mut queue = self.shared.queue.lock();
         if !queue.is_closed {
             queue.entries.push_back(Entry::Rotate(Box::new(then)));
@@ -141,7 +174,7 @@ impl Log {
 
     /// Returns a function that deletes the files before `before`, whose rows must all be flushed.
     /// The function blocks.
-    pub(crate) fn trim(&self, before: SegmentId) -> impl FnOnce() -> io::Result<()> + Send + use<> {
+    pub fn trim(&self, before: SegmentId) -> impl FnOnce() -> io::Result<()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         move || {
             // One call at a time, so that no call finds its files already deleted.
@@ -160,7 +193,7 @@ impl Log {
     }
 
     /// Writes the waiting frames, then ends the thread.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.shared.queue.lock().is_closed = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.lock().take() {
@@ -170,20 +203,24 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+impl Drop for LocalLog {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl fmt::Debug for Log {
+fn closed() -> Arc<io::Error> {
+    Arc::new(io::Error::other("the store is closed"))
+}
+
+impl fmt::Debug for LocalLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").finish_non_exhaustive()
+        f.debug_struct("LocalLog").finish_non_exhaustive()
     }
 }
 
 struct Writer {
-    config: LogConfig,
+    config: LocalLogConfig,
     next: SegmentId,
     sequence: u64,
     /// One more than the number of the last durable frame.
@@ -211,13 +248,33 @@ impl Writer {
     }
 
     fn take(&mut self, entries: VecDeque<Entry>, shared: &Shared) {
-        let mut group = Vec::new();
+        let (mut group, mut next) = (Vec::new(), self.sequence);
         for entry in entries {
             match entry {
-                Entry::Frames { frames, done } => group.push((frames, done)),
+                Entry::Frames { frames, done } => {
+                    next += frames.len() as u64;
+                    group.push((frames, done));
+                }
+                Entry::FrameAt { at, frame, done } => {
+                    let (verdict, frames) = if at == next {
+                        next += 1;
+                        (Appended::Durable, vec![frame])
+                    } else {
+                        // The frame that has the number may be in this group.
+                        (Appended::Lost, Vec::new())
+                    };
+                    let done: Done = Box::new(move |outcome| {
+                        done(match outcome {
+                            Outcome::Durable => Ok(verdict),
+                            Outcome::Failed(error) => Err(error),
+                        });
+                    });
+                    group.push((frames, done));
+                }
                 Entry::Rotate(then) => {
                     self.commit(std::mem::take(&mut group), shared);
                     self.seal(shared);
+                    next = self.sequence;
                     then(Rotated { next: self.next, frames: self.durable });
                 }
             }

@@ -19,29 +19,29 @@ pub(super) fn is_mark(name: &str) -> bool {
 
 /// The first frame of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Start {
+pub struct Start {
     /// The number of the file.
-    pub(crate) segment: u64,
+    pub segment: u64,
     /// The sequence number of its first frame.
-    pub(crate) frame: u64,
+    pub frame: u64,
 }
 
 /// The extent of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mark {
+pub struct Mark {
     /// The oldest file that is needed. Frames from this file on must exist.
-    pub(crate) first: Option<Start>,
+    pub first: Option<Start>,
     /// The newest file. Its first frame was acked.
-    pub(crate) last: Option<Start>,
+    pub last: Option<Start>,
     /// The length of the newest file while frames are written to it; 0 once it is closed.
-    pub(crate) room: u64,
+    pub room: u64,
     /// The number of the next frame, known while no file is open.
-    pub(crate) next: Option<u64>,
+    pub next: Option<u64>,
 }
 
 impl Mark {
     /// Returns the number before which all frames of the log were acked, as far as the mark says.
-    pub(crate) fn acked(&self) -> u64 {
+    pub fn acked(&self) -> u64 {
         let last = self.last.map_or(0, |last| last.frame + 1);
         let first = self.first.map_or(0, |first| first.frame);
         self.next.unwrap_or(0).max(last).max(first)
@@ -50,7 +50,7 @@ impl Mark {
 
 /// Keeps the mark on disk up to date.
 #[derive(Debug)]
-pub(crate) struct Marker {
+pub struct Marker {
     copies: Copies,
     count: u64,
     mark: Mark,
@@ -63,7 +63,7 @@ pub(crate) struct Marker {
 impl Marker {
     /// Returns the valid mark in the log's folder, if there is one, and the paths of damaged
     /// copies.
-    pub(crate) fn read(folder: &Path) -> (Self, Option<Mark>, Vec<std::path::PathBuf>) {
+    pub fn read(folder: &Path) -> (Self, Option<Mark>, Vec<std::path::PathBuf>) {
         let copies = Copies::new(folder, NAME);
         let found = copies.read();
         let count = found.newest.as_ref().map_or(0, |it| it.count);
@@ -80,9 +80,19 @@ impl Marker {
 
     /// Records the result of recovery: the first frame of each file, and the number of the next
     /// frame.
-    pub(crate) fn recovered(&mut self, starts: BTreeMap<u64, u64>, next: u64) {
+    pub fn recovered(&mut self, starts: BTreeMap<u64, u64>, next: u64) {
         self.starts = starts;
         self.next = next;
+    }
+
+    /// Returns the first frame of each file.
+    pub(super) fn starts(&self) -> &BTreeMap<u64, u64> {
+        &self.starts
+    }
+
+    /// Returns the oldest file that is needed, and its first frame.
+    pub(super) fn first(&self) -> Option<Start> {
+        self.mark.first
     }
 
     /// Records that a file's first frame is durable.

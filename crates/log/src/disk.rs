@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 /// Opens a file for reading. Fails if something else, such as a folder or a pipe, has its name:
 /// opening a pipe would block.
-pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+pub fn open_regular(path: &Path) -> io::Result<File> {
     let open = || {
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
@@ -19,7 +19,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
 }
 
 /// Reads a regular file.
-pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular(path)?.read_to_end(&mut bytes).map_err(named(path))?;
     Ok(bytes)
@@ -34,7 +34,7 @@ struct NamedError {
 }
 
 /// Returns a function that adds a path to an error.
-pub(crate) fn named(path: &Path) -> impl Fn(io::Error) -> io::Error {
+pub fn named(path: &Path) -> impl Fn(io::Error) -> io::Error {
     move |source| io::Error::new(source.kind(), NamedError { path: path.to_owned(), source })
 }
 
@@ -44,21 +44,21 @@ fn unnamed(error: &io::Error) -> &io::Error {
 }
 
 /// Returns an error's text without the path.
-pub(crate) fn cause(error: &io::Error) -> String {
+pub fn cause(error: &io::Error) -> String {
     unnamed(error).to_string()
 }
 
 /// Returns the system's code of an error.
-pub(crate) fn os_code(error: &io::Error) -> Option<i32> {
+pub fn os_code(error: &io::Error) -> Option<i32> {
     unnamed(error).raw_os_error()
 }
 
 /// The code of a disk that cannot read a sector.
-pub(crate) const EIO: i32 = 5;
+pub const EIO: i32 = 5;
 
 /// Returns whether an error says that the process or the system has no room for an open file. It
 /// says nothing about the file.
-pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+pub fn is_exhaustion(error: &io::Error) -> bool {
     const ENOMEM: i32 = 12;
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
@@ -66,23 +66,23 @@ pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
 }
 
 /// Returns whether an error says that there is no file, in contrast to one that cannot be read.
-pub(crate) fn is_absent(error: &io::Error) -> bool {
+pub fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
 /// Syncs the names in a folder.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all().map_err(named(folder))
 }
 
 /// Syncs an existing file and its name.
-pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
+pub fn sync_file(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Creates a folder and missing parent folders, and makes their names durable.
-pub(crate) fn create_dir_all_synced(folder: &Path) -> io::Result<()> {
+pub fn create_dir_all_synced(folder: &Path) -> io::Result<()> {
     // Without the lock a second caller could see a folder whose name is not durable yet.
     static CREATING: Mutex<()> = Mutex::new(());
     let _guard = CREATING.lock();
@@ -106,7 +106,7 @@ fn create(folder: &Path) -> io::Result<()> {
 }
 
 /// Replaces a file durably: afterwards, also after a power cut, it has the new content or the old.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     // The file of a killed process, or something that cannot be opened.
     move_folder_aside(&temporary)?;

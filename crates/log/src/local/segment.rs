@@ -12,10 +12,11 @@ use crate::disk::{EIO, named, open_regular, os_code, read_regular, sync_folder};
 
 /// The number of a log file. Files are read in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SegmentId(pub(crate) u64);
+pub struct SegmentId(pub u64);
 
 impl SegmentId {
-    pub(crate) fn path(self, folder: &Path) -> PathBuf {
+    /// Returns the path of the file in the log's folder.
+    pub fn path(self, folder: &Path) -> PathBuf {
         folder.join(format!("{:020}.log", self.0))
     }
 }
@@ -25,17 +26,17 @@ const END: u64 = 1 << 62;
 
 /// The content of the log's folder.
 #[derive(Debug, Default)]
-pub(crate) struct Listed {
+pub struct Listed {
     /// The log files, in order.
-    pub(crate) segments: Vec<SegmentId>,
+    pub segments: Vec<SegmentId>,
     /// The highest number that a name has; new files must have higher ones.
-    pub(crate) highest: u64,
+    pub highest: u64,
     /// Names that are neither log files nor copies of the mark.
-    pub(crate) strange: Vec<String>,
+    pub strange: Vec<String>,
 }
 
 /// Lists the log's folder.
-pub(crate) fn list(folder: &Path) -> io::Result<Listed> {
+pub fn list(folder: &Path) -> io::Result<Listed> {
     let mut listed = Listed::default();
     for entry in fs::read_dir(folder).map_err(named(folder))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -56,15 +57,16 @@ pub(crate) fn list(folder: &Path) -> io::Result<Listed> {
 
 /// The content of a log file.
 #[derive(Debug, Default)]
-pub(crate) struct ReadBytes {
-    pub(crate) bytes: Vec<u8>,
+pub struct ReadBytes {
+    /// The bytes of the file.
+    pub bytes: Vec<u8>,
     /// How many sectors the disk could not read. They are zero in `bytes`, which is handled like
     /// any other damage.
-    pub(crate) unreadable: usize,
+    pub unreadable: usize,
 }
 
 /// Reads a log file.
-pub(crate) fn read_bytes(path: &Path) -> io::Result<ReadBytes> {
+pub fn read_bytes(path: &Path) -> io::Result<ReadBytes> {
     const SECTOR: usize = 4096;
     let is_eio = |error: &io::Error| os_code(error) == Some(EIO);
     match read_regular(path) {

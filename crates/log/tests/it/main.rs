@@ -1,0 +1,3 @@
+//! Tests of logs in the buckets of real servers.
+
+mod clients;
