@@ -27,7 +27,8 @@ const get = async (name) => (await server.ask("GET", `/api/monitors/me/shop/${na
 const field = (page, label) => page.getByLabel(new RegExp(`^${label.replace(/[()]/g, "\\$&")}`));
 
 before(async () => {
-  const row = (i) => ({ path: ["/", "/cart", "/x\u202e"][i % 3], status: i % 10 ? 200 : 500, ms: 150 + i, answer: "sorry" });
+  const now = Date.now() / 1_000;
+  const row = (i) => ({ _timestamp: now - 10 * (59 - i), path: ["/", "/cart", "/x\u202e"][i % 3], status: i % 10 ? 200 : 500, ms: 150 + i, answer: "sorry" });
   await server.log("me/shop/requests", numbered(60, row));
   await server.log("me/shop/notes", [{ note: "a" }]);
 });
@@ -43,9 +44,9 @@ test("monitors are listed with their states, values and thresholds, the worst fi
   const row = (name) => page.getByRole("row", { name: new RegExp(`Monitor ${name}`) });
   const states = { slow: "firing", infinite: "firing", wrong: "error", quiet: "no data", calm: "ok" };
   for (const [name, state] of Object.entries(states)) await row(name).getByText(state, { exact: true }).waitFor();
-  assert.match(await row("slow").innerText(), /3 of 3 groups[\s\S]*> 100/);
+  assert.match(await row("slow").innerText(), /3 of 3 groups[\s\S]*fires > 100/);
   assert.match(await row("infinite").innerText(), /∞/);
-  assert.match(await row("calm").innerText(), /209\s*> 1/);
+  assert.match(await row("calm").innerText(), /209\s*fires > 1/);
   const names = await page.locator("tbody th a").allTextContents();
   assert.deepEqual(names, ["infinite", "slow", "wrong", "quiet", "calm"].map((name) => `Monitor ${name}`));
   assert.deepEqual(await violations(page), []);
@@ -60,13 +61,14 @@ test("monitors are listed with their states, values and thresholds, the worst fi
 });
 
 test("a monitor has its groups, its changes of state, silences and a test", async () => {
-  await put("one", { group_by: "path", notify: ["nobody"] });
+  await put("one", { group_by: "path", notify: ["nobody"], window: { last: "1m" } });
   const page = await browser.open(server, `${LIST}/one`, WIDE);
   const transitions = page.getByRole("region", { name: "Transitions" });
   await until("three groups fire", async () => (await transitions.getByRole("listitem").count()) === 3);
   assert.match(await transitions.getByRole("listitem").first().innerText(), /ok →\s*firing/);
   assert.equal(await page.getByRole("region", { name: "Groups" }).locator("tbody tr").count(), 3);
   await page.getByText("/x⟨U+202E⟩").first().waitFor();
+  await page.getByRole("img", { name: /^The figure in the last \d+ windows$/ }).waitFor();
   assert.deepEqual(await violations(page), []);
 
   await page.getByRole("button", { name: "Test" }).click();
@@ -101,7 +103,7 @@ test("a monitor is made from a template that fits its table; the server's refusa
   const template = (name) => page.getByRole("list", { name: "Templates" }).getByRole("button", { name });
   await template(/^p95 latency/).waitFor();
   assert.ok(await template(/^Accuracy/).isDisabled());
-  assert.match(await template(/^Accuracy/).innerText(), /needs a `prediction`/);
+  assert.match(await template(/^Accuracy/).innerText(), /needs columns such as prediction/);
   assert.deepEqual(await violations(page), []);
   await screenshot(page, "monitor-templates");
   await template(/^p95 latency/).click();

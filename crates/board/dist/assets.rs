@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-9de05cf46b.css",
+        path: "app-56adf48977.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
-        etag: "\"9de05cf46b7b34369e9c66e45880b370\"",
+        etag: "\"56adf48977c10c29375a39d59bc33317\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-b54ddd64e4.js",
+        path: "app-afa67b7843.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"b54ddd64e475f7892e910389a9169e3f\"",
+        etag: "\"afa67b784357ed9fc69afc73e8ac3f3c\"",
         is_immutable: true,
     },
     Asset {
@@ -29,10 +29,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "later-40e7ed0cf7.js",
+        path: "later-d62231d78e.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("later.js.br"),
-        etag: "\"40e7ed0cf77603a60711c9679d7f4f1e\"",
+        etag: "\"d62231d78ed841bcea496752309f0d2b\"",
         is_immutable: true,
     },
     Asset {

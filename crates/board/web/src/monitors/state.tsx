@@ -24,7 +24,7 @@ export function Value({ value, bounds }: ValueProps) {
   return (
     <span class="monitor-value">
       <b>{valueText(value)}</b>
-      {bound && <small>{bound}</small>}
+      {bound && <small>fires {bound}</small>}
     </span>
   );
 }

@@ -35,7 +35,7 @@ export function templatesFor(table: string, shapes: Shapes): MonitorTemplate[] {
       "accuracy",
       "Accuracy below",
       "the share of right predictions falls",
-      "needs a `prediction` and a `truth`, or `correct`",
+      "needs columns such as prediction and truth, or correct",
       isRight === null
         ? null
         : make("Accuracy", {
@@ -48,7 +48,7 @@ export function templatesFor(table: string, shapes: Shapes): MonitorTemplate[] {
       "errors",
       "Error rate above",
       "the share of failed rows rises",
-      "needs a `status`, `ok` or `error`",
+      "needs a column such as status, ok or error",
       error === null
         ? null
         : make("Share of errors in %", { severity: "error", condition: { kind: "threshold", value: `avg(${error})`, above: 5, recover: 2 } }),
@@ -57,7 +57,7 @@ export function templatesFor(table: string, shapes: Shapes): MonitorTemplate[] {
       "latency",
       "p95 latency above",
       "slow rows become slower",
-      "needs a duration, such as `latency_ms`",
+      "needs a duration, such as latency_ms",
       roles.duration === null
         ? null
         : make(`p95 of ${roles.duration}`, {
