@@ -192,7 +192,7 @@ function quoted(name: string): string {
 }
 
 /** Returns the expression that is 100 for a row that failed, and 0 for another. */
-function failed(roles: Roles): string | null {
+export function failed(roles: Roles): string | null {
   const { status, outcome } = roles;
   if (status) return `CASE WHEN ${quoted(status)} >= 500 THEN 100.0 ELSE 0.0 END`;
   if (!outcome) return null;
