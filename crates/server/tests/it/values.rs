@@ -547,21 +547,19 @@ async fn results_that_are_logged_again_have_the_same_values() {
     }
 }
 
-/// Returns a text without the difference between an integer and a float of the same value, alone or in a
-/// list: a column that has both has floats in SQL, and a list that has both is stored as floats.
+/// Returns a text without the difference between an integer and a float of the same value, alone, in a
+/// list or in a field: a column that has both has floats in SQL, and so do stored lists and fields.
 fn as_one_number(text: &str) -> String {
     let number = |text: &str| match text.parse::<f64>() {
         Ok(number) if text.len() < 24 => format!("{number:?}"),
         _ => text.to_owned(),
     };
-    let items = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    match items {
-        Some(items) => {
-            let items: Vec<String> = items.split(',').map(|it| number(it.trim())).collect();
-            format!("[{}]", items.join(","))
-        }
-        None => number(text),
-    }
+    let is_end = |c: char| matches!(c, '[' | ']' | '{' | '}' | ',' | ':');
+    let piece = |piece: &str| match piece.strip_suffix(is_end) {
+        Some(cell) => number(cell.trim()) + &piece[cell.len()..],
+        None => number(piece.trim()),
+    };
+    text.split_inclusive(is_end).map(piece).collect()
 }
 
 /// Returns whether all instants are in the years that Arrow's readers accept: 1 to 9999.
