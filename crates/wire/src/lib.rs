@@ -3,7 +3,8 @@
 //! Servers and mocks parse with the same code that clients encode with: history lines
 //! ([`write_row`], [`HistoryLine`]), the requests that carry them ([`history_body`],
 //! [`FileStreamRequest`]), the GraphQL operations that create a table ([`graphql`]) and the
-//! artifact through which readers find it ([`StreamTableArtifact`]).
+//! artifact through which readers find it ([`StreamTableArtifact`]). StreamTable's own programs send
+//! rows in another encoding ([`binary`]).
 //!
 //! This crate does no I/O, reads no clock, and never panics on external input.
 //!
@@ -25,6 +26,7 @@
 mod ack;
 pub mod api;
 mod artifact;
+pub mod binary;
 mod cell;
 mod cell_text;
 mod decode;
