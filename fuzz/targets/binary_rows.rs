@@ -5,10 +5,10 @@ use libfuzzer_sys::fuzz_target;
 use streamtable_wire::binary::{LineReader, Piece, Splitter, write_line};
 
 fuzz_target!(|bytes: &[u8]| {
-    let (mut splitter, mut reader, mut pieces) =
-        (Splitter::default(), LineReader::default(), Vec::new());
-    let _ = splitter.push(bytes, &mut pieces);
-    for piece in pieces {
+    let (mut splitter, mut reader) =
+        (Splitter::default(), LineReader::default());
+    splitter.push(bytes.to_vec().into());
+    while let Ok(Some(piece)) = splitter.next_piece() {
         let Piece::Line(line) = piece else { continue };
         let Ok(row) = reader.read(&line) else { continue };
         let mut written = Vec::new();

@@ -41,6 +41,7 @@ pub mod json;
 mod laws;
 mod media_file;
 mod python_json;
+mod rows_answer;
 #[cfg(test)]
 mod strategies;
 mod unite;
@@ -65,7 +66,8 @@ pub use file_stream::{
 pub use history_keys::{ColumnKeys, HistoryKeys, Ordered, TypeCount};
 pub use http::{
     ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, GRAPHQL_PATH, GZIP_FEATURE, MAX_REQUEST_ID_BYTES,
-    REQUEST_HEADER, file_stream_path,
+    REQUEST_HEADER, ROWS_HEADER, ROWS_VERSION, file_stream_path,
 };
 pub use media_file::media_file;
+pub use rows_answer::{RowsAnswer, SentRows, takes_binary_rows};
 pub use weave_type::{Json, WeaveType};

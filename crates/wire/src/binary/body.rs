@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::input::{Input, read_varint, write_varint};
 use super::{BinaryError, MARK};
@@ -114,82 +114,78 @@ pub enum SplitError {
 /// Splits a body into lines while it arrives.
 ///
 /// An invalid row does not affect others: each record begins with its length. Each line gets a copy of
-/// its shape, so the lines may take much more memory than the body.
+/// its shape, so the lines may take much more memory than the body: use one before the next.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    /// The start of a record that is not complete.
-    begun: Vec<u8>,
+    /// The bytes that are not split yet.
+    rest: Bytes,
     has_magic: bool,
     /// How many bytes of a record that is too long are still to be skipped.
     skip: u64,
     shapes: Vec<Shape>,
     shapes_bytes: usize,
+    /// Memory that lines share.
+    lines: BytesMut,
 }
 
 /// A shape that lines are made of: the start of its lines, or `None` if it is too long.
 type Shape = Option<Box<[u8]>>;
 
 impl Splitter {
-    /// Adds the next bytes, and returns in `out` the rows that end in them.
-    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<Piece>) -> Result<(), SplitError> {
-        if self.begun.is_empty() {
-            let taken = self.records(chunk, out)?;
-            self.begun.extend_from_slice(&chunk[taken..]);
-            return Ok(());
-        }
-        let mut begun = std::mem::take(&mut self.begun);
-        begun.extend_from_slice(chunk);
-        let taken = self.records(&begun, out)?;
-        begun.drain(..taken);
-        self.begun = begun;
-        Ok(())
+    /// Adds the next bytes.
+    pub fn push(&mut self, chunk: Bytes) {
+        self.rest = match self.rest.is_empty() {
+            true => chunk,
+            false => [&self.rest[..], &chunk].concat().into(),
+        };
     }
 
-    /// Ends the body.
-    pub fn finish(&self) -> Result<(), SplitError> {
-        match self.begun.is_empty() && self.skip == 0 && self.has_magic {
-            true => Ok(()),
-            false => Err(SplitError::Incomplete),
-        }
-    }
-
-    /// Takes the complete records at the start of bytes, and returns their length.
-    fn records(&mut self, bytes: &[u8], out: &mut Vec<Piece>) -> Result<usize, SplitError> {
-        let mut at = 0;
+    /// Returns the next row, `None` if the bytes so far have no further one.
+    pub fn next_piece(&mut self) -> Result<Option<Piece>, SplitError> {
         if !self.has_magic {
-            let given = &bytes[..bytes.len().min(MAGIC.len())];
+            let given = &self.rest[..self.rest.len().min(MAGIC.len())];
             if *given != MAGIC[..given.len()] {
                 return Err(SplitError::Version);
             }
             if given.len() < MAGIC.len() {
-                return Ok(0);
+                return Ok(None);
             }
             self.has_magic = true;
-            at = MAGIC.len();
+            self.rest.advance(MAGIC.len());
         }
         loop {
-            let skipped = self.skip.min((bytes.len() - at) as u64);
+            let skipped = self.skip.min(self.rest.len() as u64);
             self.skip -= skipped;
-            at += skipped as usize;
-            let header = read_varint(&bytes[at..]).map_err(|_| SplitError::Length)?;
-            let Some((header, header_bytes)) = header else { return Ok(at) };
+            self.rest.advance(skipped as usize);
+            let header = read_varint(&self.rest).map_err(|_| SplitError::Length)?;
+            let Some((header, header_bytes)) = header else { return Ok(None) };
             let (length, is_shape) = (header >> 1, header & 1 == 1);
             if length > MAX_LINE_BYTES as u64 {
-                match is_shape {
-                    true => self.shapes.push(None),
-                    false => out.push(Piece::TooLong),
-                }
-                at += header_bytes;
+                self.rest.advance(header_bytes);
                 self.skip = length;
+                if !is_shape {
+                    return Ok(Some(Piece::TooLong));
+                }
+                self.shapes.push(None);
                 continue;
             }
-            let start = at + header_bytes;
-            let Some(record) = bytes.get(start..start + length as usize) else { return Ok(at) };
-            match is_shape {
-                true => self.add_shape(record)?,
-                false => out.push(self.line(record)),
+            let end = header_bytes + length as usize;
+            if self.rest.len() < end {
+                return Ok(None);
             }
-            at = start + length as usize;
+            let record = self.rest.split_to(end).split_off(header_bytes);
+            match is_shape {
+                true => self.add_shape(&record)?,
+                false => return Ok(Some(self.line(&record))),
+            }
+        }
+    }
+
+    /// Returns an error if the body ended within a record.
+    pub fn finish(&self) -> Result<(), SplitError> {
+        match self.rest.is_empty() && self.skip == 0 && self.has_magic {
+            true => Ok(()),
+            false => Err(SplitError::Incomplete),
         }
     }
 
@@ -210,7 +206,7 @@ impl Splitter {
         Ok(())
     }
 
-    fn line(&self, record: &[u8]) -> Piece {
+    fn line(&mut self, record: &[u8]) -> Piece {
         let mut input = Input::new(record);
         let number = input.varint().ok().and_then(|number| usize::try_from(number).ok());
         let Some(shape) = number.and_then(|number| self.shapes.get(number)) else {
@@ -219,7 +215,9 @@ impl Splitter {
         let values = &record[record.len() - input.len()..];
         match shape {
             Some(shape) if shape.len() + values.len() <= MAX_LINE_BYTES => {
-                Piece::Line([shape, values].concat().into())
+                self.lines.extend_from_slice(shape);
+                self.lines.extend_from_slice(values);
+                Piece::Line(self.lines.split().freeze())
             }
             _ => Piece::TooLong,
         }

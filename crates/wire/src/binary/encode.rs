@@ -13,34 +13,42 @@ use crate::{HistoryLine, is_added_time};
 /// Fails if the row has media that are not stored; then `out` is unchanged. The names of the cells must
 /// be distinct, as [`HistoryLine::parse`] makes them.
 pub fn write_line(line: &HistoryLine, out: &mut Vec<u8>) -> Result<(), BinaryError> {
-    let (mut shape, mut values) = (vec![0], Vec::new());
+    let (mut flags, mut columns, mut values) = (0, Vec::new(), Vec::new());
     if let Some(at) = line.logged_at {
-        shape[0] |= flag::LOGGED_AT;
+        flags |= flag::LOGGED_AT;
         values.extend_from_slice(&at.as_micros().to_le_bytes());
     }
     if let Some(step) = line.step {
-        shape[0] |= flag::STEP;
+        flags |= flag::STEP;
         values.extend_from_slice(&step.to_le_bytes());
     }
     if let Some(runtime) = line.runtime.filter(|runtime| runtime.is_finite()) {
-        shape[0] |= flag::RUNTIME;
+        flags |= flag::RUNTIME;
         values.extend_from_slice(&runtime.to_le_bytes());
     }
     let has_added = has_added_time(line);
     if has_added {
-        shape[0] |= flag::ADDED_TIME;
+        flags |= flag::ADDED_TIME;
     }
     let cells = line.row.len() - usize::from(has_added);
-    write_varint(&mut shape, cells as u64);
     for (name, value) in line.row.cells().take(cells) {
-        write_text(&mut shape, name);
-        write_value(value, &mut shape, &mut values)?;
+        write_text(&mut columns, name);
+        write_value(value, &mut columns, &mut values)?;
     }
-    out.push(MARK);
-    write_varint(out, shape.len() as u64);
-    out.extend_from_slice(&shape);
-    out.extend_from_slice(&values);
+    write_whole(flags, cells as u64, &columns, &values, out);
     Ok(())
+}
+
+/// Appends a line whose `count` columns and values are written.
+pub(super) fn write_whole(flags: u8, count: u64, columns: &[u8], values: &[u8], out: &mut Vec<u8>) {
+    let mut head = Vec::with_capacity(11);
+    head.push(flags);
+    write_varint(&mut head, count);
+    out.push(MARK);
+    write_varint(out, (head.len() + columns.len()) as u64);
+    out.extend_from_slice(&head);
+    out.extend_from_slice(columns);
+    out.extend_from_slice(values);
 }
 
 /// Returns whether the last cell is the time that the client adds.
@@ -54,7 +62,7 @@ fn has_added_time(line: &HistoryLine) -> bool {
 }
 
 /// Appends a value's kind to `shape`, and the value to `values`.
-fn write_value(
+pub(super) fn write_value(
     value: &Value,
     shape: &mut Vec<u8>,
     values: &mut Vec<u8>,

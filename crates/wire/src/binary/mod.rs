@@ -15,9 +15,9 @@
 //! write_line(&sent, &mut line)?;
 //! body.push(&line)?;
 //!
-//! let mut pieces = Vec::new();
-//! Splitter::default().push(&body.into_bytes(), &mut pieces)?;
-//! let Some(Piece::Line(received)) = pieces.pop() else { panic!("no line") };
+//! let mut splitter = Splitter::default();
+//! splitter.push(body.into_bytes().into());
+//! let Some(Piece::Line(received)) = splitter.next_piece()? else { panic!("no line") };
 //! assert_eq!(LineReader::default().read(&received)?, sent);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -25,6 +25,7 @@
 mod body;
 mod decode;
 mod encode;
+mod from_json;
 mod input;
 mod shape;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod tests;
 pub use body::{BodyWriter, Piece, SplitError, Splitter};
 pub use decode::LineReader;
 pub use encode::write_line;
+pub use from_json::{JsonLineError, JsonLines};
 
 /// The content type of a body of binary rows.
 pub const BINARY_ROWS_TYPE: &str = "application/vnd.streamtable.rows";
