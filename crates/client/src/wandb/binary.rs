@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use http::header::{HeaderMap, HeaderValue};
 use streamtable_wire::api::{STREAM_OFFSET, STREAM_WRITER, append_path};
 use streamtable_wire::binary::{BINARY_ROWS_TYPE, BodyWriter, JsonLines};
-use streamtable_wire::{HistoryLine, MAX_LINE_BYTES, REQUEST_HEADER, SentRows, takes_binary_rows};
+use streamtable_wire::{MAX_LINE_BYTES, REQUEST_HEADER, SentRows, takes_binary_rows};
 
 use super::{COLUMNS_HEADER, Posted, WandbBackend, answer, columns_header};
 use crate::{Append, AppendError};
