@@ -61,6 +61,24 @@ impl HistoryLine {
         Ok(this)
     }
 
+    /// Makes a line of the cells of a row that was not logged by a client of the protocol: those with the
+    /// names of protocol fields become these, as in [`parse`](Self::parse). A `_timestamp` may be an
+    /// instant, too.
+    pub fn of_row(row: Row) -> Self {
+        let mut this = Self { row: Row::with_capacity(row.len()), ..Self::default() };
+        for (name, value) in row {
+            match (&*name, value) {
+                ("_timestamp", Value::Timestamp(at)) => this.logged_at = Some(at),
+                (_, value) => {
+                    if let Some(value) = this.take(&name, value) {
+                        this.row.push(name, value);
+                    }
+                }
+            }
+        }
+        this
+    }
+
     /// Stores a protocol field, and returns the value if it is a cell of the row instead.
     fn take(&mut self, name: &str, value: Value) -> Option<Value> {
         match (name, value) {
@@ -83,7 +101,7 @@ impl HistoryLine {
     }
 }
 
-fn number(value: &Value) -> Option<f64> {
+pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Int(n) => Some(*n as f64),
         Value::Float(x) => Some(*x),
@@ -92,7 +110,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// Rounds seconds and fraction separately, so that the fraction keeps all its digits.
-fn from_seconds(seconds: f64) -> Option<Timestamp> {
+pub(crate) fn from_seconds(seconds: f64) -> Option<Timestamp> {
     if !seconds.is_finite() {
         return None;
     }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use streamtable_log::HEADER;
 use streamtable_schema::{TablePath, Timestamp};
 use streamtable_store::OnDuplicate;
+use streamtable_wire::binary::is_binary;
 
 /// Rows of one writer that a table took, in the order of their positions.
 ///
@@ -79,7 +80,10 @@ impl Frame {
         let mut rows = Vec::with_capacity(numbers.len());
         for (number, length) in numbers.into_iter().zip(lengths) {
             let start = input.at;
-            std::str::from_utf8(input.take(length as usize)?).ok()?;
+            let line = input.take(length as usize)?;
+            if !is_binary(line) {
+                std::str::from_utf8(line).ok()?;
+            }
             rows.push((number, payload.slice(start..input.at)));
         }
         let table = TablePath::new(entity, project, table).ok()?;
@@ -145,7 +149,10 @@ mod tests {
     use super::*;
 
     fn frame() -> impl Strategy<Value = Frame> {
-        let rows = prop::collection::vec((0u64..50, "[a-z{}\"é]{0,20}"), 0..20);
+        let text = "[a-z{}\"é]{0,20}".prop_map(String::into_bytes);
+        let binary = prop::collection::vec(any::<u8>(), 0..20);
+        let line = prop_oneof![text, binary.prop_map(|bytes| [&[1], &bytes[..]].concat())];
+        let rows = prop::collection::vec((0u64..50, line), 0..20);
         ("[a-z]{1,8}", any::<bool>(), any::<i64>(), any::<u64>(), rows).prop_map(
             |(writer, once, at, first_position, rows)| Frame {
                 table: TablePath::new("me", "a project", "t.1").unwrap(),
