@@ -24,39 +24,9 @@ fn mock_of_wandb() -> MockBackend {
     MockBackend::new(MockConfig { timer, acks: false, ..MockConfig::default() }).unwrap()
 }
 
-/// Returns a mock of a StreamTable server that takes no binary rows.
-fn mock_of_lines() -> MockBackend {
-    let timer = Some(Arc::new(RuntimeTimer) as _);
-    MockBackend::new(MockConfig { timer, binary_rows: false, ..MockConfig::default() }).unwrap()
-}
-
-/// A server that has announced binary rows may be replaced by one that does not know them, or a proxy may
-/// let only posts to the file stream through: no row is refused because of that.
-#[tokio::test(start_paused = true)]
-async fn rows_are_sent_as_lines_if_binary_rows_are_not_accepted() {
-    let answers: [fn() -> Response<Bytes>; 5] =
-        [|| refusal(400), || refusal(403), || refusal(404), || refusal(405), || refusal(415)];
-    for answer in answers {
-        let mock = mock();
-        let proxy = proxied(&mock, |path| path.ends_with("/rows"), answer);
-        proxy.is_on.store(true, Ordering::SeqCst);
-        let table = builder(&mock).transport(proxy).open().await.unwrap();
-        table.log((0..30).map(|n| row! { "n" => n })).await.unwrap();
-        let stats = table.finish().await.unwrap();
-        assert_eq!((stats.acked, stats.rejected), (30, 0), "{}", answer().status());
-        assert_eq!(mock.rows(table.path()).len(), 30);
-        mock.assert_no_violations();
-    }
-}
-
-fn refusal(status: u16) -> Response<Bytes> {
-    let body = br#"{"errors":[{"message":"rows must be JSON objects"}]}"#;
-    Response::builder().status(status).body(Bytes::from_static(body)).unwrap()
-}
-
 #[tokio::test(start_paused = true)]
 async fn rows_survive_every_false_answer() {
-    for mock in [mock(), mock_of_lines(), mock_of_wandb()] {
+    for mock in [mock(), mock_of_wandb()] {
         let table = open(&mock).await;
         let mut logged = 0;
         for kind in NoAck::ALL {
@@ -169,26 +139,23 @@ fn proxied(
 }
 
 fn is_post(path: &str) -> bool {
-    path.ends_with("/file_stream") || path.ends_with("/rows")
+    path.ends_with("/file_stream")
 }
 
 /// A client that knows its server wants more than what W&B's servers answer, from the first post on.
 #[tokio::test(start_paused = true)]
 async fn a_known_server_must_state_what_its_answers_cover() {
+    let mock = mock();
     let answer = || Response::new(Bytes::from_static(br#"{"exitcode":null,"limits":{}}"#));
-    for (mock, reason) in
-        [(mock(), "missing field `writer`"), (mock_of_lines(), "it does not name the request")]
-    {
-        let proxy = proxied(&mock, is_post, answer);
-        let table = builder(&mock).transport(Arc::clone(&proxy)).open().await.unwrap();
-        proxy.is_on.store(true, Ordering::SeqCst);
-        table.log(row! { "n" => 1 }).await.unwrap();
-        let error = table.flush(MINUTE).await.unwrap_err();
-        assert!(error.to_string().contains(reason), "{error}");
-        assert_eq!(error.stats.pending, 1);
-        proxy.is_on.store(false, Ordering::SeqCst);
-        assert_eq!(table.finish().await.unwrap().acked, 1);
-    }
+    let proxy = proxied(&mock, is_post, answer);
+    let table = builder(&mock).transport(Arc::clone(&proxy)).open().await.unwrap();
+    proxy.is_on.store(true, Ordering::SeqCst);
+    table.log(row! { "n" => 1 }).await.unwrap();
+    let error = table.flush(MINUTE).await.unwrap_err();
+    assert!(error.to_string().contains("it does not name the request"), "{error}");
+    assert_eq!(error.stats.pending, 1);
+    proxy.is_on.store(false, Ordering::SeqCst);
+    assert_eq!(table.finish().await.unwrap().acked, 1);
 
     // Of W&B's servers the same answer is all that there is.
     let mock = mock_of_wandb();

@@ -22,8 +22,7 @@ struct Shaky<T> {
 #[async_trait]
 impl<T: Transport> Transport for Shaky<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let path = request.uri().path();
-        let is_post = path.ends_with("/file_stream") || path.ends_with("/rows");
+        let is_post = request.uri().path().ends_with("/file_stream");
         if is_post && self.posts.fetch_add(1, Ordering::Relaxed) == 0 {
             let host = request.uri().host().unwrap_or_default().to_owned();
             return Err(TransportError::Interrupted {

@@ -112,9 +112,7 @@ fn serve(
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
     stream.read_exact(&mut body)?;
-    let first = head.lines().next().unwrap_or_default();
-    let is_rows =
-        first.contains("file_stream") || first.starts_with("post") && first.contains("/rows ");
+    let is_rows = head.lines().next().unwrap_or_default().contains("file_stream");
     let way = *way.lock().unwrap();
     let catch = || caught.fetch_add(1, Ordering::SeqCst);
     match way {
