@@ -120,13 +120,11 @@ pub(super) struct Environment {
 
 impl Environment {
     /// Starts with one program. Odd seeds have a spool; with `must_spool` all have one. Every third
-    /// seed has a server like W&B's, whose responses do not state what they cover. Of the others, half take
-    /// binary rows.
+    /// seed has a server like W&B's, whose responses do not state what they cover.
     pub(super) async fn new(seed: u64, must_spool: bool) -> Result<Self, String> {
         let config = MockConfig {
             timer: Some(Arc::new(SimulatedTime)),
             acks: seed % 3 != 2,
-            binary_rows: seed / 2 % 2 == 0,
             ..MockConfig::default()
         };
         let backend = MockBackend::new(config).map_err(|e| e.to_string())?;

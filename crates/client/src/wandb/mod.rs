@@ -1,7 +1,6 @@
 //! The backend for the W&B protocol, for W&B's own servers and StreamTable's.
 
 mod answer;
-mod binary;
 mod open;
 mod upload;
 
@@ -21,20 +20,18 @@ use streamtable_url::BaseUrl;
 use streamtable_wire::{
     ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, FileStreamRequest, GRAPHQL_PATH,
     REQUEST_HEADER, SentPost, file_stream_path, graphql, history_body, states_coverage,
-    takes_binary_rows,
 };
 use uuid::Uuid;
 
 use crate::settings::WANDB_API;
 use crate::{Append, AppendError, Appended, Backend, Open, OpenError, Opened, Settings, Upload};
 use answer::Responder;
-use binary::BinaryRows;
 
 /// A W&B-compatible server, reached over any transport.
 ///
 /// Rows are sent in the protocol's asynchronous mode, like the legacy StreamTable did: each row
 /// contains the writer's id, and posts have line numbers and are repeated exactly if a response was
-/// lost. A StreamTable server that announces it gets the same rows in a binary form.
+/// lost.
 #[derive(Debug)]
 pub struct WandbBackend {
     transport: AnyTransport,
@@ -49,7 +46,6 @@ pub struct WandbBackend {
     /// Whether the server has announced that its responses state what they cover. It is never reset:
     /// a proxy that responds later must not be able to do that.
     must_state: AtomicBool,
-    binary_rows: BinaryRows,
     /// Whether the server has responded at least once, so that its certificate was accepted.
     was_reached: AtomicBool,
     /// Prefix of the request ids.
@@ -68,8 +64,6 @@ struct Posted {
 ///
 /// Source: protocol notes §7.
 const WANDB_PACE: Duration = Duration::from_secs(2);
-
-const JSON: &str = "application/json";
 
 /// Timeout of requests that contain no rows.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -101,20 +95,18 @@ impl WandbBackend {
             pace: if base.as_str() == WANDB_API { WANDB_PACE } else { Duration::ZERO },
             base,
             must_state: AtomicBool::new(false),
-            binary_rows: BinaryRows::default(),
             was_reached: AtomicBool::new(false),
             id: Uuid::new_v4().simple().to_string(),
             requests: AtomicU64::new(0),
         })
     }
 
-    async fn post(
+    async fn post_json(
         &self,
         path: &str,
-        content_type: &'static str,
         body: Vec<u8>,
         timeout: Duration,
-        add_headers: impl FnOnce(&mut HeaderMap) + Send,
+        add_headers: impl FnOnce(&mut Request<Bytes>) + Send,
     ) -> Result<Response<Bytes>, TransportError> {
         let uri: Uri = format!("{}{path}", self.base)
             .parse()
@@ -122,9 +114,10 @@ impl WandbBackend {
         let mut request = Request::new(Bytes::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(CONTENT_TYPE, json);
         request.extensions_mut().insert(AttemptTimeout(timeout));
-        add_headers(request.headers_mut());
+        add_headers(&mut request);
         let response = self.transport.send(request).await;
         if response.is_ok() {
             self.was_reached.store(true, Ordering::Relaxed);
@@ -140,12 +133,9 @@ impl WandbBackend {
     ) -> Result<O::Answer, AppendError> {
         let body = graphql::request_body(operation);
         let sent = body.len();
-        let response = self.post(GRAPHQL_PATH, JSON, body, timeout, |_| ()).await;
+        let response = self.post_json(GRAPHQL_PATH, body, timeout, |_| ()).await;
         let response = answer::check(response, self.responder(), sent)?;
         self.record_coverage(&response);
-        if takes_binary_rows(&response) {
-            self.binary_rows.announced();
-        }
         let parsed = graphql::acked_answer::<O, _>(&response);
         parsed.map_err(|error| answer::graphql_error(error, self.responder()))
     }
@@ -159,16 +149,21 @@ impl WandbBackend {
         timeout: Duration,
         columns: ColumnPolicy,
     ) -> Result<Posted, AppendError> {
-        let request = self.request_id();
-        let add_headers = |headers: &mut HeaderMap| {
+        let columns = HeaderValue::from_static(match columns {
+            ColumnPolicy::Strict => "strict",
+            ColumnPolicy::Evolve => "evolve",
+        });
+        let request = format!("{}-{}", self.id, self.requests.fetch_add(1, Ordering::Relaxed));
+        let add_headers = |sent: &mut Request<Bytes>| {
+            let headers = sent.headers_mut();
             headers.insert(ASYNC_HEADER, HeaderValue::from_static("true"));
-            headers.insert(COLUMNS_HEADER, columns_header(columns));
+            headers.insert(COLUMNS_HEADER, columns);
             if let Ok(request) = HeaderValue::try_from(&request) {
                 headers.insert(REQUEST_HEADER, request);
             }
         };
         let sent = body.len();
-        let response = self.post(&file_stream_path(table), JSON, body, timeout, add_headers).await;
+        let response = self.post_json(&file_stream_path(table), body, timeout, add_headers).await;
         let response = answer::check(response, self.responder(), sent)?;
         self.record_coverage(&response);
         let must_state = self.responder().must_state;
@@ -178,11 +173,6 @@ impl WandbBackend {
             self.must_state.store(true, Ordering::Relaxed);
         }
         Ok(Posted { answer, pause: answer::pause(response.headers()) })
-    }
-
-    /// Returns the id of the next request.
-    fn request_id(&self) -> String {
-        format!("{}-{}", self.id, self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Records whether the server states what its responses cover.
@@ -206,13 +196,6 @@ impl WandbBackend {
     }
 }
 
-fn columns_header(columns: ColumnPolicy) -> HeaderValue {
-    HeaderValue::from_static(match columns {
-        ColumnPolicy::Strict => "strict",
-        ColumnPolicy::Evolve => "evolve",
-    })
-}
-
 #[async_trait]
 impl Backend for WandbBackend {
     fn identity(&self) -> Option<String> {
@@ -224,16 +207,10 @@ impl Backend for WandbBackend {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let binary = self.binary_rows.are_taken().then(|| binary::body(&append)).flatten();
-        let posted = match binary {
-            Some(body) => self.post_rows(&append, body).await?,
-            None => {
-                let Append { table, first_line, lines, columns, timeout, .. } = append;
-                let body = history_body(first_line, lines.iter());
-                let rows = Some(first_line..first_line.saturating_add(lines.len() as u64));
-                self.post_file_stream(&table, body, rows, timeout, columns).await?
-            }
-        };
+        let Append { table, first_line, lines, columns, timeout, .. } = append;
+        let body = history_body(first_line, lines.iter());
+        let rows = first_line..first_line.saturating_add(lines.len() as u64);
+        let posted = self.post_file_stream(&table, body, Some(rows), timeout, columns).await?;
         let FileStreamAnswer { rejected, acked, .. } = posted.answer;
         Ok(Appended {
             rejected: rejected.into_iter().map(|row| (row.line, row.reason)).collect(),
