@@ -9,6 +9,8 @@
 //! [`LocalLog`] is the segmented log below [`FolderLog`], whose appends are synced in groups. [`disk`]
 //! and [`copies`] are the durable writes of files that it shares with the store.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod bucket;
 mod clock;
 #[cfg(any(test, feature = "conformance"))]

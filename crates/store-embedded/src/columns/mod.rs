@@ -55,6 +55,8 @@ pub(crate) struct Columns {
     schema: OnceLock<SchemaRef>,
     /// The names of the slots in flushed files, in lower case: some readers ignore case.
     fields: HashSet<String>,
+    /// The parts of all shapes.
+    parts: usize,
 }
 
 /// A column and its slots.
@@ -180,6 +182,7 @@ impl Columns {
 
     fn push_slot(&mut self, column: usize, slot: Slot) {
         let own = &mut self.columns[column];
+        self.parts += slot.shape.as_ref().map_or(0, Shape::parts);
         self.fields.insert(slot.field.to_lowercase());
         self.flushed_fields.push(Arc::new(Field::new(&slot.field, slot.arrow_type(), true)));
         self.schema = OnceLock::new();
@@ -191,6 +194,8 @@ impl Columns {
     fn grow_slot(&mut self, place: usize, shape: Shape) {
         let (column, slot) = self.slots[place];
         let slot = &mut self.columns[column].slots[slot];
+        self.parts += shape.parts();
+        self.parts -= slot.shape.as_ref().map_or(0, Shape::parts);
         slot.shape = Some(shape);
         self.flushed_fields[place] = Arc::new(Field::new(&slot.field, slot.arrow_type(), true));
         self.schema = OnceLock::new();
@@ -202,7 +207,7 @@ impl Columns {
         let own = &self.columns[column].slots;
         let find = |kind| own.iter().find(|slot| slot.kind == kind).map(|slot| slot.place);
         if kind == Kind::Json
-            && let Some(found) = nested_slot(own, value)
+            && let Some(found) = nested_slot(own, self.parts, value)
         {
             return found;
         }
@@ -274,7 +279,8 @@ enum SlotOf {
 
 /// Returns the slot for a list or struct; `None` if it is stored as JSON text. One that would change
 /// the kind of a stored part gets another slot: numbers with and without decimals are common in a field.
-fn nested_slot(own: &[Slot], value: &Value) -> Option<SlotOf> {
+/// The shapes of all columns have `parts`.
+fn nested_slot(own: &[Slot], parts: usize, value: &Value) -> Option<SlotOf> {
     if !matches!(value, Value::List(_) | Value::Struct(_)) {
         return None;
     }
@@ -282,7 +288,7 @@ fn nested_slot(own: &[Slot], value: &Value) -> Option<SlotOf> {
     if let Some((place, _)) = shapes().find(|(_, shape)| shape.holds(value)) {
         return Some(SlotOf::Place(place));
     }
-    let parts: usize = shapes().map(|(_, shape)| shape.parts()).sum();
+    let own_parts: usize = shapes().map(|(_, shape)| shape.parts()).sum();
     let grown = shapes().find_map(|(place, shape)| {
         Some((SlotOf::Grown(place, Shape::grown(Some(shape), value)?), shape.parts()))
     });
@@ -291,7 +297,9 @@ fn nested_slot(own: &[Slot], value: &Value) -> Option<SlotOf> {
         None => (SlotOf::Missing(Kind::Nested, Some(Shape::grown(None, value)?)), 0),
     };
     let (SlotOf::Grown(_, shape) | SlotOf::Missing(_, Some(shape))) = &found else { return None };
-    (parts - held + shape.parts() <= shape::MAX_PARTS).then_some(found)
+    let added = shape.parts().saturating_sub(held);
+    let has_room = own_parts + added <= shape::MAX_PARTS && parts + added <= shape::MAX_TABLE_PARTS;
+    has_room.then_some(found)
 }
 
 static FIXED: LazyLock<[FieldRef; fixed::ALL.len()]> = LazyLock::new(|| {
@@ -403,6 +411,8 @@ impl Columns {
             Arc::new(Field::new(&slot.field, slot.arrow_type(), true))
         };
         this.flushed_fields = this.slots().map(field).collect();
+        let parts = this.slots().filter_map(|(_, slot)| slot.shape.as_ref()).map(Shape::parts);
+        this.parts = parts.sum();
         this
     }
 }

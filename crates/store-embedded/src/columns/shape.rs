@@ -20,6 +20,10 @@ const MAX_DEPTH: usize = 8;
 /// users, would otherwise become a column of as many fields.
 pub(super) const MAX_PARTS: usize = 256;
 
+/// The limit of the parts of all shapes of a table. Every query plans them, and every batch of rows has
+/// an array for each.
+pub(super) const MAX_TABLE_PARTS: usize = 4_096;
+
 /// The longest name of a field, in bytes.
 const MAX_NAME: usize = 120;
 
