@@ -81,15 +81,10 @@ async fn publish(mut watch: Watch) {
 }
 
 /// The published numbers of one writer.
+#[derive(Default)]
 struct Counted {
     totals: [(&'static str, u64); 9],
     levels: [(&'static str, u64); 3],
-}
-
-impl Default for Counted {
-    fn default() -> Self {
-        Self { totals: [("", 0); 9], levels: [("", 0); 3] }
-    }
 }
 
 impl Counted {

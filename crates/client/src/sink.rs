@@ -54,8 +54,10 @@ pub struct RowSink {
     /// A row that waits for space.
     waiting: Option<(OneRow, Room)>,
     /// A running flush or close.
-    storing: Option<Pin<Box<dyn Future<Output = Result<Stats, FlushError>> + Send>>>,
+    storing: Option<Storing>,
 }
+
+type Storing = Pin<Box<dyn Future<Output = Result<Stats, FlushError>> + Send>>;
 
 type OneRow = <Row as IntoRows<kind::Single>>::Rows;
 

@@ -15,6 +15,8 @@
 //! # }
 //! ```
 
+#![expect(clippy::future_not_send, reason = "the cases run in one task, whatever opens a log")]
+
 use bytes::Bytes;
 use futures_util::future::join_all;
 

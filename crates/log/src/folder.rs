@@ -1,7 +1,7 @@
 //! A log in a local folder.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,12 +45,12 @@ impl FolderLog {
         let folder = folder.into();
         create_dir_all_synced(&folder)?;
         let lock = File::open(&folder).map_err(named(&folder))?;
-        match lock.try_lock() {
+        match fs4::FileExt::try_lock(&lock) {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+            Err(fs4::TryLockError::WouldBlock) => {
                 return Err(io::Error::other(format!("another process owns {}", folder.display())));
             }
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(fs4::TryLockError::Error(error)) => return Err(error),
         }
         let (mut marker, mark, _) = Marker::read(&folder);
         let mark = mark.unwrap_or_default();

@@ -429,7 +429,8 @@ mod tests {
         check(Arc::<str>::from("x"), Value::String("x".into()));
         check(BTreeMap::from([("a", 1)]), row! { "a" => 1 }.into());
         check(HashMap::from([("b", 1), ("a", 2)]), row! { "a" => 2, "b" => 1 }.into());
-        check(&7, Value::Int(7));
+        let seven = &7;
+        check(seven, Value::Int(7));
         check(NonZero::new(7_u8), Value::Int(7));
         check(SystemTime::UNIX_EPOCH, Value::Timestamp(Timestamp::from_micros(0)));
         check(vec![Some(1), None], Value::List(vec![Value::Int(1), Value::Null]));

@@ -636,6 +636,6 @@ mod tests {
         check("", Some("the query is empty"));
         check(" -- nothing", Some("the query is empty"));
         check("select 1; select 2", Some("this text has 2"));
-        check("select 1 from", Some("Line: 1"));
+        check("select )", Some("Line: 1, Column: 8"));
     }
 }

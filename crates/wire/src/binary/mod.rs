@@ -1,4 +1,4 @@
-//! Binary rows: what StreamTable's own programs send instead of JSON lines.
+//! Binary rows: a compact encoding that StreamTable's servers accept instead of JSON lines.
 //!
 //! A *line* is one row with its time, as [`HistoryLine`](crate::HistoryLine) has it, without its
 //! writer. It consists of a mark, a *shape* (the names and kinds of the cells) and the values, which
