@@ -7,7 +7,7 @@ use streamtable_schema::TablePath;
 
 use crate::ApiError;
 
-/// Is told of rows that a client of another protocol has stored, after they are durable.
+/// Records rows that a client of another protocol has stored. Called after they are durable.
 #[async_trait]
 pub trait RowsStored: fmt::Debug + Send + Sync {
     /// Called after one or more rows of a table were stored or found to be stored.

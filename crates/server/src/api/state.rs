@@ -20,7 +20,7 @@ pub(crate) struct ApiState {
     pub(crate) boards: BoardCatalog,
     pub(crate) monitors: Monitors,
     pub(crate) tails: Arc<Tails>,
-    /// Is told of binary rows, which clients of the W&B protocol send.
+    /// Records the binary rows of a run, which the W&B protocol shows.
     pub(crate) runs: Option<Arc<dyn RowsStored>>,
 }
 
