@@ -101,7 +101,7 @@ impl HistoryLine {
     }
 }
 
-pub(crate) fn number(value: &Value) -> Option<f64> {
+fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Int(n) => Some(*n as f64),
         Value::Float(x) => Some(*x),
@@ -110,7 +110,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
 }
 
 /// Rounds seconds and fraction separately, so that the fraction keeps all its digits.
-pub(crate) fn from_seconds(seconds: f64) -> Option<Timestamp> {
+fn from_seconds(seconds: f64) -> Option<Timestamp> {
     if !seconds.is_finite() {
         return None;
     }

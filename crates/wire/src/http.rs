@@ -17,9 +17,8 @@ pub const COLUMNS_HEADER: &str = "x-streamtable-columns";
 /// value is `1`. A client that has seen it once requires such answers.
 pub const ACKS_HEADER: &str = "x-streamtable-acks";
 
-/// The header by which a StreamTable server announces, in its answers to GraphQL and to posts of rows to the native
-/// API,
-/// that tables take [binary rows](crate::binary); its value is [`ROWS_VERSION`].
+/// The header by which a StreamTable server announces, in its answers to GraphQL and to posts of rows
+/// to the native API, that tables take [binary rows](crate::binary); its value is [`ROWS_VERSION`].
 pub const ROWS_HEADER: &str = "x-streamtable-rows";
 
 /// The version of binary rows that this crate writes and reads.

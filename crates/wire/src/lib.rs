@@ -3,8 +3,8 @@
 //! Servers and mocks parse with the same code that clients encode with: history lines
 //! ([`write_row`], [`HistoryLine`]), the requests that carry them ([`history_body`],
 //! [`FileStreamRequest`]), the GraphQL operations that create a table ([`graphql`]) and the
-//! artifact through which readers find it ([`StreamTableArtifact`]). StreamTable's own programs send
-//! rows in another encoding ([`binary`]).
+//! artifact through which readers find it ([`StreamTableArtifact`]). StreamTable's servers
+//! also accept rows in a compact encoding ([`binary`]).
 //!
 //! This crate does no I/O, reads no clock, and never panics on external input.
 //!

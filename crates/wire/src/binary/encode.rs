@@ -35,20 +35,14 @@ pub fn write_line(line: &HistoryLine, out: &mut Vec<u8>) -> Result<(), BinaryErr
         write_text(&mut columns, name);
         write_value(value, &mut columns, &mut values)?;
     }
-    write_whole(flags, cells as u64, &columns, &values, out);
-    Ok(())
-}
-
-/// Appends a line whose `count` columns and values are written.
-pub(super) fn write_whole(flags: u8, count: u64, columns: &[u8], values: &[u8], out: &mut Vec<u8>) {
-    let mut head = Vec::with_capacity(11);
-    head.push(flags);
-    write_varint(&mut head, count);
+    let mut head = vec![flags];
+    write_varint(&mut head, cells as u64);
     out.push(MARK);
     write_varint(out, (head.len() + columns.len()) as u64);
     out.extend_from_slice(&head);
-    out.extend_from_slice(columns);
-    out.extend_from_slice(values);
+    out.extend_from_slice(&columns);
+    out.extend_from_slice(&values);
+    Ok(())
 }
 
 /// Returns whether the last cell is the time that the client adds.
@@ -62,7 +56,7 @@ fn has_added_time(line: &HistoryLine) -> bool {
 }
 
 /// Appends a value's kind to `shape`, and the value to `values`.
-pub(super) fn write_value(
+fn write_value(
     value: &Value,
     shape: &mut Vec<u8>,
     values: &mut Vec<u8>,
@@ -162,7 +156,7 @@ fn write_list(
 
 /// The flags of a media cell.
 pub(super) mod media_flag {
-    /// The path is that of [`media_file`](crate::media_file), so the hash stands for both.
+    /// The path is that of [`media_file`](crate::media_file), so the hash is enough.
     pub(in super::super) const BY_HASH: u8 = 1;
     /// A hash in any form.
     pub(in super::super) const SHA256: u8 = 2;

@@ -25,7 +25,6 @@
 mod body;
 mod decode;
 mod encode;
-mod from_json;
 mod input;
 mod shape;
 #[cfg(test)]
@@ -34,7 +33,6 @@ mod tests;
 pub use body::{BodyWriter, Piece, SplitError, Splitter};
 pub use decode::LineReader;
 pub use encode::write_line;
-pub use from_json::{JsonLineError, JsonLines};
 
 /// The content type of a body of binary rows.
 pub const BINARY_ROWS_TYPE: &str = "application/vnd.streamtable.rows";

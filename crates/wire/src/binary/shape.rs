@@ -26,7 +26,7 @@ pub(super) mod tag {
     pub(in super::super) const WIDE: u8 = 10;
 }
 
-/// What a row has besides its cells.
+/// The parts of a row besides its cells.
 pub(super) mod flag {
     pub(in super::super) const LOGGED_AT: u8 = 1;
     /// A last cell `timestamp`, which follows from the time of logging, is left out.
@@ -37,7 +37,7 @@ pub(super) mod flag {
 }
 
 /// How many bytes the kind of a list's elements may take for each byte of their values. If it is longer,
-/// the elements name their kinds: a few bytes cannot stand for many long names.
+/// the elements name their kinds, so that a few bytes do not become many long names.
 pub(super) const MAX_REPETITION: usize = 16;
 
 /// The kind of a value.

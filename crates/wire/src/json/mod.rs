@@ -8,8 +8,8 @@ mod write;
 
 use serde::Deserialize;
 
+pub(crate) use parse::parse_object;
 pub use parse::{JsonError, parse};
-pub(crate) use parse::{Parser, parse_object};
 pub use without::without;
 pub(crate) use write::{write_f64, write_i64, write_plain, write_str, write_str_body};
 

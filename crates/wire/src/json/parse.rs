@@ -40,7 +40,7 @@ pub struct JsonError {
 /// # Ok::<(), streamtable_wire::json::JsonError>(())
 /// ```
 pub fn parse(text: &str) -> Result<Value, JsonError> {
-    let mut parser = Parser::new(text);
+    let mut parser = Parser { text, at: 0 };
     let value = parser.value(MAX_NESTING)?;
     parser.end()?;
     Ok(value)
@@ -52,7 +52,7 @@ pub(crate) fn parse_object<'a>(
     text: &'a str,
     mut read: impl FnMut(&mut Parser<'a>, usize) -> Result<Value, JsonError>,
 ) -> Result<Vec<(Cow<'a, str>, Value)>, JsonError> {
-    let mut parser = Parser::new(text);
+    let mut parser = Parser { text, at: 0 };
     parser.skip_space();
     if parser.peek() != Some(b'{') {
         // If the document is not valid JSON, report that error first.
@@ -72,52 +72,6 @@ pub(crate) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
-    }
-
-    /// Skips the opening brace of an object; returns false if the document does not begin with one, or if
-    /// the object is empty.
-    pub(crate) fn open(&mut self) -> Result<bool, JsonError> {
-        self.skip_space();
-        let is_object = self.take(b'{');
-        self.skip_space();
-        Ok(is_object && self.peek() != Some(b'}'))
-    }
-
-    /// Parses a key with its colon. The value is next.
-    pub(crate) fn key(&mut self) -> Result<Cow<'a, str>, JsonError> {
-        self.skip_space();
-        if self.peek() != Some(b'"') {
-            return Err(self.expected("a key"));
-        }
-        let key = self.string()?;
-        self.skip_space();
-        if !self.take(b':') {
-            return Err(self.expected("a colon"));
-        }
-        self.skip_space();
-        Ok(key)
-    }
-
-    /// Skips the comma after an entry; returns true if the object and the document end instead.
-    pub(crate) fn close_or_next(&mut self) -> Result<bool, JsonError> {
-        self.skip_space();
-        if self.take(b',') {
-            return Ok(false);
-        }
-        if !self.take(b'}') {
-            return Err(self.expected("a comma or the end of the object"));
-        }
-        self.end()?;
-        Ok(true)
-    }
-
-    /// Parses a string; `None` if another value is next.
-    pub(crate) fn text(&mut self) -> Result<Option<Cow<'a, str>>, JsonError> {
-        if self.peek() == Some(b'"') { self.string().map(Some) } else { Ok(None) }
-    }
-
     /// Returns the unread text.
     pub(crate) fn rest(&self) -> &'a str {
         &self.text[self.at..]
@@ -168,7 +122,16 @@ impl<'a> Parser<'a> {
         self.skip_space();
         if !self.take(b'}') {
             loop {
-                let key = self.key()?;
+                self.skip_space();
+                if self.peek() != Some(b'"') {
+                    return Err(self.expected("a key"));
+                }
+                let key = self.string()?;
+                self.skip_space();
+                if !self.take(b':') {
+                    return Err(self.expected("a colon"));
+                }
+                self.skip_space();
                 cells.push((key, read(self, room)?));
                 self.skip_space();
                 if self.take(b'}') {
