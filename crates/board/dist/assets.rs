@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
+        path: "app-2864522505.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"2864522505a5968d3715d4e1eabb3984\"",
+        is_immutable: true,
+    },
+    Asset {
         path: "app-56adf48977.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"56adf48977c10c29375a39d59bc33317\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "app-afa67b7843.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"afa67b784357ed9fc69afc73e8ac3f3c\"",
         is_immutable: true,
     },
     Asset {
@@ -29,10 +29,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "later-d62231d78e.js",
+        path: "later-d73585584b.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("later.js.br"),
-        etag: "\"d62231d78ed841bcea496752309f0d2b\"",
+        etag: "\"d73585584b2a655a02bd5eecf3226c45\"",
         is_immutable: true,
     },
     Asset {
@@ -43,10 +43,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "shared-59bdc34a25.js",
+        path: "shared-af17548e20.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"59bdc34a25989abd5b447f5bc58a8ed8\"",
+        etag: "\"af17548e20fb95e3a29c6cc20429b085\"",
         is_immutable: true,
     },
     Asset {

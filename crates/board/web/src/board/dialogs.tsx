@@ -16,7 +16,7 @@ export interface Theirs {
 }
 
 interface ConflictProps {
-  /** What was saved. */
+  /** The kind of document that was saved. */
   noun: "board" | "monitor";
   theirs: Theirs;
   onShow(): void;

@@ -5,6 +5,7 @@ import { cellsOf } from "../json";
 import { formatFloat, type Shape, visible } from "../values";
 import type { Range } from "./document";
 import { lengthOf } from "./range";
+import { quoted, textLiteral } from "../sql-text";
 
 /** How a result is shown. */
 export type Show = "table" | "number" | "line" | "bar";
@@ -43,8 +44,8 @@ const instant = (at: number) => `TIMESTAMP '${new Date(at).toISOString().replace
 export function variableSql(variables: string[], values: Record<string, string>, isText: (column: string) => boolean): Record<string, string> {
   const sqlOf = (column: string) => {
     const value = values[column];
-    if (value === undefined) return `"${column.replaceAll('"', '""')}"`;
-    return isText(column) ? `'${value.replaceAll("'", "''")}'` : value;
+    if (value === undefined) return quoted(column);
+    return isText(column) ? textLiteral(value) : value;
   };
   return Object.fromEntries(variables.map((column) => [column, sqlOf(column)]));
 }

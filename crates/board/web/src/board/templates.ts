@@ -7,6 +7,7 @@ import type { Buckets } from "./buckets";
 import { COLUMNS } from "./layout";
 import { type BoardDocument, emptyBoard, type PanelDocument, type PanelKind } from "./document";
 import { type Roles, rolesOf } from "./roles";
+import { quoted } from "../sql-text";
 
 type Config = ViewerConfig & { buckets?: Buckets };
 
@@ -185,10 +186,6 @@ class Panels {
     const time = rowTimeOf(this.shapes);
     return [...this.shapes.keys()].filter((name) => !SYSTEM_COLUMNS.has(name) && name !== time);
   }
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /** Returns the expression that is 100 for a row that failed, and 0 for another. */

@@ -2,9 +2,10 @@
 
 import { path } from "../api";
 import type { Filter, ViewerConfig } from "../live/perspective";
-import { FIGURES, quoted } from "./figures";
+import { quoted, textLiteral } from "../sql-text";
+import { FIGURES } from "./figures";
 
-/** What a new monitor is made of, in its address. */
+/** The parts of a new monitor that its address has. */
 export interface NewMonitor {
   table: string;
   title?: string;
@@ -64,5 +65,5 @@ function conditionOf([column, operator, value]: Filter, sqlOf: (column: string) 
 }
 
 function literal(value: unknown): string {
-  return typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value);
+  return typeof value === "string" ? textLiteral(value) : String(value);
 }

@@ -3,6 +3,7 @@
 import { api, path, send } from "../api";
 import { cellsOf } from "../json";
 import type { Bounds, MonitorDocument, MonitorState } from "./document";
+import { textLiteral } from "../sql-text";
 
 export interface MonitorSummary {
   name: string;
@@ -115,8 +116,7 @@ export const monitors = {
   async transitions({ entity, project }: Place, name: string): Promise<Transition[]> {
     const made = await api.tables(entity, project);
     if (!made.some(({ table }) => table === "_monitors")) return [];
-    const text = name.replaceAll("'", "''");
-    const sql = `SELECT "group", "from", "to", value, message, time FROM "_monitors" WHERE monitor = '${text}' ORDER BY time DESC LIMIT ${MOST}`;
+    const sql = `SELECT "group", "from", "to", value, message, time FROM "_monitors" WHERE monitor = ${textLiteral(name)} ORDER BY time DESC LIMIT ${MOST}`;
     const { lines } = await api.queryLines(sql, [entity, project], MOST);
     return lines.map((line) => Object.fromEntries(cellsOf(line).map(([key, cell]) => [key, JSON.parse(cell)])) as unknown as Transition);
   },

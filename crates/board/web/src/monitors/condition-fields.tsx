@@ -1,9 +1,10 @@
 // The fields of a monitor's condition.
 
+import { quoted } from "../sql-text";
 import { NameOptions } from "../ui/names";
-import { type Condition, type ConditionKind, KINDS, ofKind } from "./document";
-import { Field, type Refusal } from "./editor";
-import { FIGURES, figureOf, quoted } from "./figures";
+import { type Condition, KINDS, ofKind } from "./document";
+import { Choice, Field, type Refusal } from "./fields";
+import { FIGURES, figureOf } from "./figures";
 
 interface ConditionProps {
   condition: Condition;
@@ -31,17 +32,7 @@ export function ConditionFields(props: ConditionProps) {
   return (
     <fieldset>
       <legend>What must not happen</legend>
-      <Field label="Condition" name="condition.kind" refusal={refusal}>
-        {(input) => (
-          <select {...input} value={kind} onChange={(event) => onChange(ofKind(condition, event.currentTarget.value as ConditionKind))}>
-            {KINDS.map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
+      <Choice label="Condition" name="condition.kind" value={kind} choices={KINDS} refusal={refusal} onChange={(chosen) => onChange(ofKind(condition, chosen))} />
       {(kind === "threshold" || kind === "change") && <FigureFields {...props} set={set} />}
       {kind === "change" && (
         <Choice label="Measured" name="condition.measure" value={condition.measure ?? "ratio"} choices={MEASURES} refusal={refusal} onChange={(measure) => set({ measure })} />
@@ -144,7 +135,7 @@ interface Reference {
   to: string;
 }
 
-/** What a window is compared with: the one before, or the rows between two instants. */
+/** The rows that a window is compared with: those of the window before, or between two instants. */
 function AgainstFields({ condition, refusal, set }: PartProps) {
   const reference = (condition.against as { reference?: Reference } | undefined)?.reference;
   const day = (ago: number) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 19) + "Z";
@@ -200,30 +191,5 @@ function BoundsFields({ condition, refusal, set }: PartProps) {
         {(input) => <input {...input} type="number" step="any" value={condition.recover ?? ""} onInput={(event) => set({ recover: numberOf(event.currentTarget.value) })} />}
       </Field>
     </div>
-  );
-}
-
-interface ChoiceProps {
-  label: string;
-  name: string;
-  value: string;
-  choices: [string, string][];
-  refusal: Refusal | null;
-  onChange(value: string): void;
-}
-
-function Choice({ label, name, value, choices, refusal, onChange }: ChoiceProps) {
-  return (
-    <Field label={label} name={name} refusal={refusal}>
-      {(input) => (
-        <select {...input} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
-          {choices.map(([value, text]) => (
-            <option key={value} value={value}>
-              {text}
-            </option>
-          ))}
-        </select>
-      )}
-    </Field>
   );
 }

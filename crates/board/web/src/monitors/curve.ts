@@ -2,10 +2,10 @@
 
 import { api } from "../api";
 import { cellsOf } from "../json";
+import { quoted, quotedTable } from "../sql-text";
 import { rowTimeOf, type Shapes } from "../values";
 import { lengthOf } from "../board/range";
 import type { MonitorDocument } from "./document";
-import { quoted } from "./figures";
 
 /** How many windows are shown. */
 const WINDOWS = 40;
@@ -19,11 +19,10 @@ export function curveSql(document: MonitorDocument, shapes: Shapes): string | nu
   const length = lengthOf(window.last ?? "");
   const figure = figureSql(document);
   if (length === null || figure === null) return null;
-  const [entity = "", project = "", name = ""] = table.split("/");
   const time = quoted(rowTimeOf(shapes));
   const step = `INTERVAL '${length} milliseconds'`;
   const span = `INTERVAL '${length * WINDOWS} milliseconds'`;
-  const rows = `FROM ${[entity, project, name].map(quoted).join(".")} WHERE ${time} >= now() - ${span}${where ? ` AND (${where})` : ""}`;
+  const rows = `FROM ${quotedTable(table)} WHERE ${time} >= now() - ${span}${where ? ` AND (${where})` : ""}`;
   const inner = `SELECT date_bin(${step}, ${time}) AS window_start, (${figure}) AS figure ${rows} GROUP BY 1`;
   if (!group_by) return `${inner} ORDER BY 1`;
   const worst = condition.below === undefined ? "max" : "min";

@@ -38,11 +38,12 @@ export function MonitorDetail({ place, name, writes, onEdit }: DetailProps) {
   const keys = [place.entity, place.project, name, changes];
   const { value, error } = usePolled(() => readShown(place, name), () => PAUSE_MS, keys);
   const { value: found } = usePolled(() => monitors.transitions(place, name), () => PAUSE_MS, keys);
-  const { value: course } = usePolled(() => readCourse(place, name), () => SLOW_MS, keys);
-  // What was read before a change stays until it is read again.
+  // Earlier answers are shown until there are new ones.
   const known = useRef<Known>({ shown: null, rows: null, curve: null });
-  known.current = { shown: value ?? known.current.shown, rows: found ?? known.current.rows, curve: course ?? known.current.curve };
-  const { shown, rows, curve } = known.current;
+  const shown = value ?? known.current.shown;
+  const { value: course } = usePolled(() => readCourse(shown?.document), () => SLOW_MS, [...keys, JSON.stringify(shown?.document)]);
+  known.current = { shown, rows: found ?? known.current.rows, curve: course ?? known.current.curve };
+  const { rows, curve } = known.current;
   if (!shown) return <Unread error={error} title="The monitor cannot be opened" what="Loading the monitor…" />;
   const { document, state } = shown;
   const run = async (action: () => Promise<unknown>, what: string) => {
@@ -141,7 +142,7 @@ interface Shown {
   state: StateOfMonitor;
 }
 
-/** What the page has read. */
+/** The answers that the page shows. */
 interface Known {
   shown: Shown | null;
   rows: Transition[] | null;
@@ -155,10 +156,8 @@ async function readShown(place: Place, name: string): Promise<Shown> {
   return { document: completed(document), state };
 }
 
-async function readCourse(place: Place, name: string) {
-  const { document } = await monitors.get(place, name);
-  const known = completed(document);
-  return readCurve(known, await shapesOfTable(known.table));
+async function readCourse(document: MonitorDocument | undefined): Promise<Curve | null> {
+  return document ? readCurve(document, await shapesOfTable(document.table)) : null;
 }
 
 function windowText({ window }: MonitorDocument): string {
@@ -166,7 +165,7 @@ function windowText({ window }: MonitorDocument): string {
   return window.rows ? `over the last ${window.rows} rows` : `since ${instantText(Date.parse(window.since ?? ""))}`;
 }
 
-/** What a test found, and which messages were sent. */
+/** The result of a test. */
 export function TriedNote({ tried }: { tried: Tried }) {
   return (
     <div class={tried.error ? "monitor-tried error" : "monitor-tried"} role="status">

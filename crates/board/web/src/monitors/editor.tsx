@@ -1,13 +1,13 @@
 // The editor of a monitor's document.
 
-import type { ComponentChildren } from "preact";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api, ApiError } from "../api";
 import { ConflictDialog, type Theirs } from "../board/dialogs";
 import { freeName, nameOf } from "../board/document";
 import { shapesOfTable } from "../board/shapes";
 import { namesOf } from "../grid/defaults";
 import { Button } from "../ui/button";
+import { quoted } from "../sql-text";
 import { NameOptions } from "../ui/names";
 import { toast, toastError } from "../ui/toast";
 import { type Shapes, SYSTEM_COLUMNS } from "../values";
@@ -15,13 +15,7 @@ import { monitors, type Place, type Tried } from "./api";
 import { ConditionFields } from "./condition-fields";
 import { completed, fieldOf, type MonitorDocument, reasonOf, type Window, written } from "./document";
 import { TriedNote } from "./detail";
-import { quoted } from "./figures";
-
-/** A refusal of the server, and the field that it is about. */
-export interface Refusal {
-  field: string | null;
-  reason: string;
-}
+import { Choice, Field, type Refusal } from "./fields";
 
 const SEVERITIES = ["info", "warning", "error", "critical"];
 
@@ -161,24 +155,14 @@ export function MonitorEditor({ place, name, first, etag: firstTag, onSaved, onC
               </select>
             )}
           </Field>
-          <Field label="No value means" name="no_data" refusal={refusal}>
-            {(props) => (
-              <select {...props} value={document.no_data} onChange={(event) => set({ no_data: event.currentTarget.value })}>
-                {NO_DATA.map(([value, label]) => (
-                  <option key={value} value={value}>
-                    {label}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
+          <Choice label="No value means" name="no_data" value={document.no_data} choices={NO_DATA} refusal={refusal} onChange={(no_data) => set({ no_data })} />
           <Field label="Message" name="message" refusal={refusal}>
             {(props) => <input {...props} value={document.message ?? ""} maxLength={500} placeholder="Runbook: https://…" onInput={(event) => set({ message: event.currentTarget.value })} />}
           </Field>
         </fieldset>
 
         <fieldset>
-          <legend>Who is told</legend>
+          <legend>Targets of messages</legend>
           {targetsShown.map((target) => (
             <label key={target} class="check">
               <input
@@ -223,38 +207,6 @@ export function MonitorEditor({ place, name, first, etag: firstTag, onSaved, onC
         />
       )}
     </main>
-  );
-}
-
-/** What an input needs to show the refusal of its field. */
-interface InputProps {
-  name: string;
-  "aria-invalid": "true" | undefined;
-  "aria-describedby": string | undefined;
-}
-
-interface FieldProps {
-  label: string;
-  /** The field's path in the document. */
-  name: string;
-  refusal: Refusal | null;
-  children(props: InputProps): ComponentChildren;
-}
-
-/** A labelled input, with the server's refusal of its value. */
-export function Field({ label, name, refusal, children }: FieldProps) {
-  const id = useId();
-  const isRefused = refusal?.field === name;
-  return (
-    <label class="field">
-      <span>{label}</span>
-      {children({ name, "aria-invalid": isRefused ? "true" : undefined, "aria-describedby": isRefused ? id : undefined })}
-      {isRefused && (
-        <small id={id} class="refusal" role="alert">
-          {refusal.reason}
-        </small>
-      )}
-    </label>
   );
 }
 

@@ -1,5 +1,7 @@
 // Figures of a column as SQL, so that the editor offers them by name.
 
+import { quoted } from "../sql-text";
+
 /** A figure of a column. */
 export interface Figure {
   name: string;
@@ -21,10 +23,6 @@ export const FIGURES: Figure[] = [
   { name: "count", label: "number of values", hasColumn: true, sql: (column) => `count(${column})` },
   { name: "distinct count", label: "number of different values", hasColumn: true, sql: (column) => `count(DISTINCT ${column})` },
 ];
-
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
 
 /** Returns the figure and the column that an expression is; null for another expression. */
 export function figureOf(sql: string, columns: string[]): { figure: Figure; column: string } | null {

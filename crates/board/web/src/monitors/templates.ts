@@ -2,9 +2,9 @@
 
 import { rolesOf } from "../board/roles";
 import { failed } from "../board/templates";
+import { quoted } from "../sql-text";
 import type { Shapes } from "../values";
 import { type MonitorDocument, newMonitor } from "./document";
-import { quoted } from "./figures";
 
 export interface MonitorTemplate {
   name: string;

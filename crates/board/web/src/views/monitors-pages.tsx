@@ -12,7 +12,7 @@ import type { MonitorsStart } from "../start";
 import { Bar, trailOf } from "../ui/bar";
 import { toastError } from "../ui/toast";
 
-/** What the page shows: what the address names, or a step of making or changing a monitor. */
+/** The content of the page: the list or monitor that the address names, or a step of making or changing a monitor. */
 type Shown =
   | { step: "list" }
   | { step: "start"; table: string }
