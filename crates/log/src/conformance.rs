@@ -244,11 +244,11 @@ impl Fold for Numbers {
     }
 }
 
-/// Nothing is at rest.
-struct NoRest;
+/// There is no flushed state.
+struct NoStates;
 
 #[async_trait::async_trait]
-impl Restore<Numbers> for NoRest {
+impl Restore<Numbers> for NoStates {
     async fn restore(&self, base: u64) -> Result<(Numbers, u64), LogError> {
         Err(LogError::Damaged { reason: format!("the log starts at {base}") })
     }
@@ -262,7 +262,7 @@ async fn replicas_agree<L: Log>(open: &impl AsyncFn() -> Check<L>) -> Check {
         for i in 0..10 {
             replica.request((first + 3 * i) % 10);
         }
-        while replica.run(&log, &NoRest).await?.is_some() {}
+        while replica.run(&log, &NoStates).await?.is_some() {}
         Ok(replica)
     };
     let replicas = join_all([0, 1, 2].map(write)).await;
@@ -270,7 +270,7 @@ async fn replicas_agree<L: Log>(open: &impl AsyncFn() -> Check<L>) -> Check {
     let mut folds = Vec::new();
     for mut replica in replicas {
         replica.follow();
-        replica.run(&log, &NoRest).await.map_err(failed)?;
+        replica.run(&log, &NoStates).await.map_err(failed)?;
         equal(&replica.action(), &Action::Wait)?;
         folds.push(replica.fold().clone());
     }

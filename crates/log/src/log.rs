@@ -9,8 +9,8 @@ use bytes::Bytes;
 /// The number of a log's first frame.
 pub const FIRST: u64 = 1;
 
-/// The identity of a frame that is appended. It tells whether a frame in the log is the caller's own,
-/// if the response to an append was lost.
+/// The identity of a frame that is appended. If the response to an append was lost, it shows whether a
+/// frame in the log is the caller's own.
 ///
 /// An identity is used for one frame only. It is random, so that two nodes that were configured as
 /// the same node do not share one.
@@ -54,7 +54,7 @@ pub enum LogError {
     /// The log contains something that this program did not write.
     #[error("the log is damaged: {reason}")]
     Damaged {
-        /// What is wrong, and where.
+        /// The damage, and where it is.
         reason: String,
     },
 }

@@ -12,7 +12,7 @@ use crate::{Appended, FrameId, Log, LogError};
 ///
 /// Equal frames in the same order give equal states: nothing else, such as a clock, changes a state.
 pub trait Fold {
-    /// What a caller asks to have appended.
+    /// A request of a caller to append something.
     type Request;
     /// The answer to a request. It is given when everything that it says is durable.
     type Answer;
@@ -57,7 +57,7 @@ pub enum Action<A> {
         /// The frame.
         frame: Bytes,
     },
-    /// Frames that this node has not read were trimmed. Load the state at rest, then call
+    /// Frames that this node has not read were trimmed. Load a flushed state, then call
     /// [`restored`](Replica::restored).
     Restore {
         /// The base of the log.
@@ -79,8 +79,8 @@ pub struct Replica<F: Fold> {
     fold: F,
     /// The number of the next frame to apply.
     next: u64,
-    /// The frames below this number are at rest.
-    at_rest: u64,
+    /// The frames below this number are flushed: their contents are durable elsewhere.
+    flushed: u64,
     requests: VecDeque<F::Request>,
     state: State<F::Answer>,
 }
@@ -111,10 +111,10 @@ impl<F: Fold> Replica<F>
 where
     F::Answer: Clone,
 {
-    /// Returns a replica whose fold contains all frames below `next`, which are at rest.
+    /// Returns a replica whose fold contains all frames below `next`, which are flushed.
     pub fn new(fold: F, next: u64) -> Self {
         let state = State::Read { is_recent: false };
-        Self { fold, next, at_rest: next, requests: VecDeque::new(), state }
+        Self { fold, next, flushed: next, requests: VecDeque::new(), state }
     }
 
     /// Returns the state that follows from the frames read so far.
@@ -130,7 +130,7 @@ where
     /// Adds a request.
     pub fn request(&mut self, request: F::Request) {
         if self.requests.is_empty() {
-            // What was read before says nothing about what the caller may have seen elsewhere.
+            // The caller may have seen frames elsewhere that earlier reads of this node did not return.
             match &mut self.state {
                 State::Decide { is_at_head: is_recent } | State::Read { is_recent } => {
                     *is_recent = false;
@@ -211,27 +211,27 @@ where
         self.state = State::Restore { base };
     }
 
-    /// Replaces the fold by one that contains all frames below `next`, which are at rest.
+    /// Replaces the fold by one that contains all frames below `next`, which are flushed.
     pub fn restored(&mut self, fold: F, next: u64) {
-        (self.fold, self.next, self.at_rest) = (fold, next, next);
+        (self.fold, self.next, self.flushed) = (fold, next, next);
         self.state = State::Read { is_recent: true };
     }
 
-    /// Records that everything that the frames below a number say is durable elsewhere.
-    pub fn rested(&mut self, below: u64) {
-        self.at_rest = self.at_rest.max(below);
+    /// Records that the contents of the frames below a number are durable elsewhere.
+    pub fn record_flushed(&mut self, below: u64) {
+        self.flushed = self.flushed.max(below);
     }
 
     /// Returns the number below which the log may be trimmed.
     pub fn trimmable(&self) -> u64 {
-        if is_seeded(Bug::TrimBeforeCommit) { self.next } else { self.at_rest }
+        if is_seeded(Bug::TrimBeforeCommit) { self.next } else { self.flushed }
     }
 }
 
-/// Loads states at rest.
+/// Loads flushed states.
 #[async_trait]
 pub trait Restore<F>: Sync {
-    /// Returns the newest state at rest, and the number of the first frame that is not in it, which
+    /// Returns the newest flushed state, and the number of the first frame that is not in it, which
     /// is at least `base`.
     async fn restore(&self, base: u64) -> Result<(F, u64), LogError>;
 }
@@ -249,7 +249,7 @@ where
     pub async fn run(
         &mut self,
         log: &dyn Log,
-        rest: &dyn Restore<F>,
+        states: &dyn Restore<F>,
     ) -> Result<Option<(F::Request, F::Answer)>, LogError> {
         loop {
             let result = match self.action() {
@@ -262,7 +262,7 @@ where
                     log.append(at, id, frame).await.map(|verdict| self.appended(verdict))
                 }
                 Action::Restore { base } => {
-                    let (fold, next) = rest.restore(base).await?;
+                    let (fold, next) = states.restore(base).await?;
                     self.restored(fold, next);
                     Ok(())
                 }
@@ -343,7 +343,7 @@ mod tests {
         }
         assert_eq!(replica.fold().0, 2);
         assert_eq!(replica.trimmable(), 1);
-        replica.rested(2);
+        replica.record_flushed(2);
         assert_eq!(replica.trimmable(), 2);
     }
 

@@ -19,7 +19,7 @@ pub enum Bug {
     OwnFrameTakenForLoss,
     /// A refused append is lost whatever frame is at its number.
     RefusalTakenForLoss,
-    /// The log is trimmed up to the last frame that was read, not up to the last that is at rest.
+    /// The log is trimmed up to the last frame that was read, not up to the last that is flushed.
     TrimBeforeCommit,
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::base::{BaseView, Standing};
-use super::object::{decode, decode_base, encode};
+use super::object::{decode, encode};
+use super::operation::{Operation, Verdict};
 use super::request::{Key, Request, Response};
 use crate::seeded_bug::{Bug, is_seeded};
 use crate::{Appended, FIRST, FrameId, LogError};
@@ -32,9 +33,6 @@ enum State {
     Look,
 }
 
-/// The result of an operation once it has one.
-pub(crate) type Verdict<T> = Option<Result<T, LogError>>;
-
 impl Append {
     pub(crate) fn new(number: u64, id: FrameId, frame: &[u8]) -> Self {
         Self { number, id, object: encode(number, id, frame), state: State::Create }
@@ -46,8 +44,24 @@ impl Append {
         self.object.clone()
     }
 
-    /// Returns the next request. Until there is a response, it is the same one.
-    pub(crate) fn request<V>(&self) -> Request<V> {
+    /// Returns the verdict on a frame that is in the bucket, unless the base must be looked at first.
+    fn is_in_log(&mut self, now: Duration, view: &BaseView) -> Verdict<Appended> {
+        let number = self.number;
+        match standing(view, number, now) {
+            Standing::True => Some(Ok(Appended::Durable)),
+            Standing::Trimmed { base } => Some(Err(LogError::Trimmed { number, base })),
+            Standing::Look => {
+                self.state = State::Look;
+                None
+            }
+        }
+    }
+}
+
+impl<V> Operation<V> for Append {
+    type Output = Appended;
+
+    fn request(&self) -> Request<V> {
         match self.state {
             State::Create => Request::Create(Key::Frame(self.number), self.object.clone()),
             State::Verify => Request::Get(Key::Frame(self.number)),
@@ -58,8 +72,7 @@ impl Append {
         }
     }
 
-    /// Handles the response, at `now`, to a request that was sent at `asked_at`.
-    pub(crate) fn handle<V>(
+    fn handle(
         &mut self,
         response: Response<V>,
         asked_at: Duration,
@@ -93,7 +106,7 @@ impl Append {
             (State::Look, _) if is_seeded(Bug::PredecessorInsteadOfBase) => {
                 Some(Ok(Appended::Durable))
             }
-            (State::Look, response) => match base_of(response) {
+            (State::Look, response) => match response.base() {
                 Ok(base) => {
                     view.saw(base, asked_at);
                     Some(if base > self.number {
@@ -106,39 +119,13 @@ impl Append {
             },
         }
     }
-
-    /// Returns the verdict on a frame that is in the bucket, unless the base must be looked at first.
-    fn is_in_log(&mut self, now: Duration, view: &BaseView) -> Verdict<Appended> {
-        let number = self.number;
-        match standing(view, number, now) {
-            Standing::True => Some(Ok(Appended::Durable)),
-            Standing::Trimmed { base } => Some(Err(LogError::Trimmed { number, base })),
-            Standing::Look => {
-                self.state = State::Look;
-                None
-            }
-        }
-    }
 }
 
 fn standing(view: &BaseView, number: u64, now: Duration) -> Standing {
-    if is_seeded(Bug::BaseNotLookedAt) {
-        return Standing::True;
-    }
     if is_seeded(Bug::PredecessorInsteadOfBase) {
         return Standing::Look;
     }
     view.standing(number, now)
-}
-
-/// Returns the base that a response names.
-pub(crate) fn base_of<V>(response: Response<V>) -> Result<u64, LogError> {
-    let damaged = |reason: &str| LogError::Damaged { reason: reason.to_owned() };
-    match response {
-        Response::Found(object, _) => decode_base(&object)
-            .ok_or_else(|| damaged("its object `base` does not contain a number")),
-        _ => Err(damaged("its object `base` is missing")),
-    }
 }
 
 #[cfg(test)]
@@ -189,7 +176,7 @@ mod tests {
         check(&[Refused, found(6, OWN)], lost());
         // A 409, after which nothing was stored.
         check(&[Refused, Absent, Done, base(7)], durable());
-        check(&[Done, Absent], Some(base_of::<()>(Absent).map(|_| Appended::Durable)));
+        check(&[Done, Absent], Some(Response::<()>::Absent.base().map(|_| Appended::Durable)));
     }
 
     #[test]
@@ -199,10 +186,10 @@ mod tests {
         let mut append = Append::new(7, OWN, b"frame");
         let mut handle = |seconds| {
             let now = Duration::from_secs(seconds);
-            append.handle::<()>(Response::Done, Duration::ZERO, now, &mut view)
+            append.handle(Response::<()>::Done, Duration::ZERO, now, &mut view)
         };
         assert_eq!(handle(300), Some(Ok(Appended::Durable)));
         assert_eq!(handle(301), None);
-        assert_eq!(append.request::<()>(), Request::Get(Key::Base));
+        assert_eq!(Operation::<()>::request(&append), Request::Get(Key::Base));
     }
 }

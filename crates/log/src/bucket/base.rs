@@ -1,24 +1,29 @@
-//! The rule that keeps a node that slept from trusting what it finds at numbers that were trimmed.
+//! The rule that prevents a node that slept from trusting objects at numbers that were trimmed.
 //!
-//! A frame's object is deleted no earlier than [`KEEP`] after the base moved above it. After that
-//! the bucket accepts a frame at that number again, which nobody would read. A node that starts a
-//! look at the base, and finds it at or below `n`, therefore knows that whatever it learns about
-//! number `n` within [`KEEP`] after the start of the look is true: no frame was missing only because
-//! it was deleted. [`FRESH`] is less than that, so that clocks may differ in speed. What a node learns
-//! later counts only after another look.
+//! A frame's object is deleted no earlier than [`KEEP`] after the base moved above it. After that,
+//! the bucket accepts a frame at that number again, although no node would read it. A node that reads
+//! the base and finds it at or below `n` therefore knows that everything it learns about number `n`
+//! within [`KEEP`] after it sent that request is true: no frame was absent only because it was
+//! deleted. [`FRESH`] is less than that, so that clocks may differ in speed. Later findings count only
+//! after the node has read the base again.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long after a look at the base what is learned about higher numbers counts.
+use crate::seeded_bug::{Bug, is_seeded};
+
+/// How long after a look at the base findings about higher numbers count.
 pub(crate) const FRESH: Duration = Duration::from_secs(5 * 60);
 
 /// How long frames are kept after the base has moved above them.
 pub(crate) const KEEP: Duration = Duration::from_secs(10 * 60);
 
-/// What a node knows about the base.
-#[derive(Clone, Copy, Debug, Default)]
+/// A node's knowledge of the base.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct BaseView {
     seen: Option<Seen>,
+    /// Bases in ascending order, with the time since when they are known.
+    known: VecDeque<(u64, Duration)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +33,7 @@ struct Seen {
     asked_at: Duration,
 }
 
-/// Whether something that was just learned about a number counts.
+/// Whether a new finding about a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It counts.
@@ -47,13 +52,39 @@ impl BaseView {
         }
     }
 
-    /// Returns whether something counts that was learned at `now` about a number.
+    /// Returns whether a finding at `now` about a number counts.
     pub(crate) fn standing(&self, number: u64, now: Duration) -> Standing {
+        if is_seeded(Bug::BaseNotLookedAt) {
+            return Standing::True;
+        }
         match self.seen {
             Some(Seen { base, .. }) if base > number => Standing::Trimmed { base },
             Some(Seen { asked_at, .. }) if now.saturating_sub(asked_at) <= FRESH => Standing::True,
             _ => Standing::Look,
         }
+    }
+
+    /// Records that the base is known to be this high, or higher, at `now`.
+    pub(crate) fn knows(&mut self, base: u64, now: Duration) {
+        if self.known.back().is_none_or(|&(last, _)| last < base) {
+            self.known.push_back((base, now));
+        }
+    }
+
+    /// Returns the number below which frames may be deleted: this process has known for [`KEEP`] that
+    /// the base is above them. After a restart it starts to wait again, so it needs no clock that
+    /// others share.
+    pub(crate) fn deletable(&mut self, now: Duration) -> Option<u64> {
+        let is_old = |&(_, since): &(u64, Duration)| now.saturating_sub(since) >= KEEP;
+        let mut newest = None;
+        while let Some(&(base, _)) = self.known.front().filter(|it| is_old(it)) {
+            newest = Some(base);
+            self.known.pop_front();
+        }
+        let (base, since) = (newest?, now.saturating_sub(KEEP));
+        // Still known, so that frames of nodes that slept are deleted later.
+        self.known.push_front((base, since));
+        Some(base)
     }
 }
 
@@ -73,5 +104,20 @@ mod tests {
         // The response to an earlier look arrives later.
         view.saw(5, at(50));
         assert_eq!(view.standing(6, at(100)), Standing::Trimmed { base: 7 });
+    }
+
+    #[test]
+    fn frames_are_deleted_ten_minutes_after_the_base_has_moved() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let mut view = BaseView::default();
+        assert_eq!(view.deletable(minutes(0)), None);
+        view.knows(5, minutes(0));
+        view.knows(5, minutes(3));
+        view.knows(9, minutes(4));
+        assert_eq!(view.deletable(minutes(9)), None);
+        assert_eq!(view.deletable(minutes(10)), Some(5));
+        assert_eq!(view.deletable(minutes(11)), Some(5));
+        assert_eq!(view.deletable(minutes(14)), Some(9));
+        assert_eq!(view.deletable(minutes(99)), Some(9));
     }
 }

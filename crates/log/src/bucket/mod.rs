@@ -7,6 +7,7 @@
 mod append;
 mod base;
 mod object;
+mod operation;
 mod read;
 mod request;
 mod trim;
@@ -24,12 +25,13 @@ use object_store::{
 };
 use parking_lot::Mutex;
 
-pub(crate) use self::append::{Append, Verdict, base_of};
+pub(crate) use self::append::Append;
 pub(crate) use self::base::BaseView;
 pub(crate) use self::object::encode_base;
-pub(crate) use self::read::{Frames, Read};
+pub(crate) use self::operation::{Operation, Verdict};
+pub(crate) use self::read::Read;
 pub(crate) use self::request::{Key, Request, Response};
-pub(crate) use self::trim::{Trim, Trimmer};
+pub(crate) use self::trim::Trim;
 use crate::clock::Clock;
 use crate::{Appended, FIRST, FrameId, Log, LogError};
 
@@ -68,7 +70,6 @@ pub struct BucketLog {
     config: BucketLogConfig,
     clock: Clock,
     view: Mutex<BaseView>,
-    trimmer: Mutex<Trimmer>,
 }
 
 impl BucketLog {
@@ -81,8 +82,7 @@ impl BucketLog {
         prefix: Path,
         config: BucketLogConfig,
     ) -> Result<Self, LogError> {
-        let (view, trimmer) = (Mutex::default(), Mutex::default());
-        let log = Self { store, prefix, config, clock: Clock::default(), view, trimmer };
+        let log = Self { store, prefix, config, clock: Clock::default(), view: Mutex::default() };
         log.create().await?;
         Ok(log)
     }
@@ -94,7 +94,7 @@ impl BucketLog {
         let mut found = self.ask(Request::Get(Key::Base)).await?;
         for _ in 0..ATTEMPTS {
             if let Response::Found(..) = found {
-                return base_of(found).map(|_| ());
+                return found.base().map(drop);
             }
             let listed = self.ask(Request::List(u64::MAX)).await?;
             found = self.ask(Request::Get(Key::Base)).await?;
@@ -103,13 +103,13 @@ impl BucketLog {
             }
             if !matches!(&listed, Response::Listed(frames) if frames.is_empty()) {
                 // Frames without a base may be the rest of a log that was trimmed.
-                return base_of(found).map(|_| ());
+                return found.base().map(drop);
             }
             // Another node may be first, or the bucket may have refused it for another reason.
             self.ask(Request::Create(Key::Base, encode_base(FIRST))).await?;
             found = self.ask(Request::Get(Key::Base)).await?;
         }
-        base_of(found).map(|_| ())
+        found.base().map(drop)
     }
 
     fn path(&self, key: Key) -> Path {
@@ -167,7 +167,10 @@ impl BucketLog {
     }
 
     /// Runs an operation until it has a verdict.
-    async fn run<O: Operation>(&self, mut operation: O) -> Result<O::Output, LogError> {
+    async fn run<O: Operation<UpdateVersion>>(
+        &self,
+        mut operation: O,
+    ) -> Result<O::Output, LogError> {
         let deadline = self.clock.now() + self.config.timeout;
         let mut pause = self.config.pause;
         loop {
@@ -222,82 +225,10 @@ fn response_of(
     }
 }
 
-/// Something that takes several requests.
-trait Operation: Send {
-    type Output;
-
-    fn request(&self) -> Request<UpdateVersion>;
-
-    fn handle(
-        &mut self,
-        response: Response<UpdateVersion>,
-        asked_at: Duration,
-        now: Duration,
-        view: &mut BaseView,
-    ) -> Verdict<Self::Output>;
-}
-
-impl Operation for Append {
-    type Output = Appended;
-
-    fn request(&self) -> Request<UpdateVersion> {
-        Self::request(self)
-    }
-
-    fn handle(
-        &mut self,
-        response: Response<UpdateVersion>,
-        asked_at: Duration,
-        now: Duration,
-        view: &mut BaseView,
-    ) -> Verdict<Appended> {
-        Self::handle(self, response, asked_at, now, view)
-    }
-}
-
-impl Operation for Read {
-    type Output = Frames;
-
-    fn request(&self) -> Request<UpdateVersion> {
-        Self::request(self)
-    }
-
-    fn handle(
-        &mut self,
-        response: Response<UpdateVersion>,
-        asked_at: Duration,
-        now: Duration,
-        view: &mut BaseView,
-    ) -> Verdict<Frames> {
-        Self::handle(self, response, asked_at, now, view)
-    }
-}
-
-/// A trim, with what this process knows of earlier ones.
-struct Trimming<'a>(Trim<UpdateVersion>, &'a Mutex<Trimmer>);
-
-impl Operation for Trimming<'_> {
-    type Output = ();
-
-    fn request(&self) -> Request<UpdateVersion> {
-        self.0.request()
-    }
-
-    fn handle(
-        &mut self,
-        response: Response<UpdateVersion>,
-        asked_at: Duration,
-        now: Duration,
-        view: &mut BaseView,
-    ) -> Verdict<()> {
-        self.0.handle(response, asked_at, now, view, &mut self.1.lock())
-    }
-}
-
 /// A single request.
 struct Once(Request<UpdateVersion>);
 
-impl Operation for Once {
+impl Operation<UpdateVersion> for Once {
     type Output = Response<UpdateVersion>;
 
     fn request(&self) -> Request<UpdateVersion> {
@@ -327,13 +258,13 @@ impl Log for BucketLog {
 
     async fn base(&self) -> Result<u64, LogError> {
         let asked_at = self.clock.now();
-        let base = base_of(self.ask(Request::Get(Key::Base)).await?)?;
+        let base = self.ask(Request::Get(Key::Base)).await?.base()?;
         self.view.lock().saw(base, asked_at);
         Ok(base)
     }
 
     async fn trim(&self, below: u64) -> Result<(), LogError> {
-        self.run(Trimming(Trim::new(below), &self.trimmer)).await
+        self.run(Trim::new(below)).await
     }
 }
 

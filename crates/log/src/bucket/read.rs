@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::append::{Verdict, base_of};
 use super::base::{BaseView, Standing};
 use super::object::decode;
+use super::operation::{Operation, Verdict};
 use super::request::{Key, Request, Response};
 use crate::LogError;
-use crate::seeded_bug::{Bug, is_seeded};
 
 /// A read ends after this many bytes.
 const MAX_BYTES: usize = 64 << 20;
@@ -26,11 +25,11 @@ pub(crate) struct Read {
     from: u64,
     frames: Frames,
     bytes: usize,
-    /// What was found at the next number, while the base is looked at.
+    /// The finding at the next number, while the base is read.
     unsure: Option<Found>,
 }
 
-/// What was found at a number.
+/// A finding at a number.
 #[derive(Clone, Debug)]
 enum Found {
     /// A frame, or something damaged.
@@ -47,13 +46,21 @@ impl Read {
         self.from + self.frames.len() as u64
     }
 
-    /// Returns the next request. Until there is a response, it is the same one.
-    pub(crate) fn request<V>(&self) -> Request<V> {
+    /// Ends with the frames that were read, or with an error if there are none.
+    fn end(&mut self, error: LogError) -> Verdict<Frames> {
+        let frames = std::mem::take(&mut self.frames);
+        Some(if frames.is_empty() { Err(error) } else { Ok(frames) })
+    }
+}
+
+impl<V> Operation<V> for Read {
+    type Output = Frames;
+
+    fn request(&self) -> Request<V> {
         Request::Get(if self.unsure.is_some() { Key::Base } else { Key::Frame(self.next()) })
     }
 
-    /// Handles the response, at `now`, to a request that was sent at `asked_at`.
-    pub(crate) fn handle<V>(
+    fn handle(
         &mut self,
         response: Response<V>,
         asked_at: Duration,
@@ -66,7 +73,7 @@ impl Read {
                 self.unsure = unsure;
                 return None;
             }
-            (Some(found), response) => match base_of(response) {
+            (Some(found), response) => match response.base() {
                 Ok(base) => {
                     view.saw(base, asked_at);
                     if base > number {
@@ -84,7 +91,6 @@ impl Read {
                     _ => Found::Nothing,
                 };
                 match view.standing(number, now) {
-                    _ if is_seeded(Bug::BaseNotLookedAt) => found,
                     Standing::True => found,
                     Standing::Trimmed { base } => {
                         return self.end(LogError::Trimmed { number, base });
@@ -105,12 +111,6 @@ impl Read {
                 is_full.then(|| Ok(std::mem::take(&mut self.frames)))
             }
         }
-    }
-
-    /// Ends with the frames that were read, or with an error if there are none.
-    fn end(&mut self, error: LogError) -> Verdict<Frames> {
-        let frames = std::mem::take(&mut self.frames);
-        Some(if frames.is_empty() { Err(error) } else { Ok(frames) })
     }
 }
 

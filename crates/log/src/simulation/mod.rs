@@ -42,8 +42,8 @@ enum What {
     Sleep { node: u8, time: Duration },
     /// A node is killed and starts again.
     Restart { node: u8 },
-    /// A node puts its rows to rest, which takes a time. Then it trims the log.
-    Rest { node: u8, takes: Duration },
+    /// A node flushes its rows, which takes a time. Then it trims the log.
+    Flush { node: u8, takes: Duration },
 }
 
 /// What happens to a message.
@@ -57,7 +57,7 @@ struct Fate {
     loses_response: bool,
     /// The bucket responds 409, and does nothing.
     is_conflict: bool,
-    /// The message arrives a second time, so much later.
+    /// The message arrives a second time, this much later.
     again: Option<Duration>,
 }
 
@@ -120,7 +120,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(node, time)| What::Sleep { node, time }),
         1 => node().prop_map(|node| What::Restart { node }),
         2 => (node(), prop_oneof![3 => millis(0..5_000), 1 => minutes(1..20)])
-            .prop_map(|(node, takes)| What::Rest { node, takes }),
+            .prop_map(|(node, takes)| What::Flush { node, takes }),
     ];
     let pause = prop_oneof![6 => millis(0..2_000), 1 => minutes(1..12)];
     (what, pause).prop_map(|(what, pause)| Step { what, pause })

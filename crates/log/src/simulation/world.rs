@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::rows::{Answer, Batch, Rows, decode};
 use super::{Fate, Schedule, Step};
 use crate::bucket::{
-    Append, BaseView, Key, Read, Request, Response, Trim, Trimmer, base_of, encode_base, frame_of,
+    Append, BaseView, Key, Operation as _, Read, Request, Response, Trim, encode_base, frame_of,
 };
 use crate::{Action, Appended, FIRST, LogError, Replica};
 
@@ -40,8 +40,8 @@ pub(super) struct World {
     objects: BTreeMap<Key, (Bytes, u64)>,
     /// The object that each number had first. The log is dense, so these are its true frames.
     truth: BTreeMap<u64, Bytes>,
-    /// States at rest, by the number of the first frame that is not in them.
-    rest: BTreeMap<u64, Rows>,
+    /// Flushed states, by the number of the first frame that is not in them.
+    flushed: BTreeMap<u64, Rows>,
     nodes: Vec<Node>,
     writers: Vec<Writer>,
     fates: std::vec::IntoIter<Fate>,
@@ -64,7 +64,6 @@ struct Node {
     operation: Option<Operation>,
     trim: Option<Trim<u64>>,
     view: BaseView,
-    trimmer: Trimmer,
     /// The writers of the requests of the replica.
     waiting: Vec<(usize, u64)>,
     /// The attempts that responses are awaited of.
@@ -139,7 +138,7 @@ enum Event {
         writer: usize,
         attempt: u64,
     },
-    /// A state at rest becomes durable.
+    /// A flushed state becomes durable.
     Commit {
         node: usize,
         life: u64,
@@ -157,7 +156,6 @@ impl Node {
             operation: None,
             trim: None,
             view: BaseView::default(),
-            trimmer: Trimmer::default(),
             waiting: Vec::new(),
             awaited: [0; 2],
             awake_at: now,
@@ -175,7 +173,7 @@ impl World {
             count: 0,
             objects: BTreeMap::from([(Key::Base, (encode_base(FIRST), 0))]),
             truth: BTreeMap::new(),
-            rest: BTreeMap::from([(FIRST, Rows::default())]),
+            flushed: BTreeMap::from([(FIRST, Rows::default())]),
             nodes: Vec::new(),
             writers: (0..WRITERS).map(|_| Writer::default()).collect(),
             fates: schedule.fates.into_iter(),
@@ -191,12 +189,12 @@ impl World {
 
     fn join(&mut self) {
         let node = self.nodes.len();
-        self.nodes.push(Node::new(self.newest_rest(), self.now, 0));
+        self.nodes.push(Node::new(self.newest_flushed(), self.now, 0));
         self.at(self.now + TICK + Duration::from_secs(7 * node as u64), Event::Tick { node });
     }
 
-    fn newest_rest(&self) -> (Rows, u64) {
-        let (next, rows) = self.rest.last_key_value().expect("the empty state is at rest");
+    fn newest_flushed(&self) -> (Rows, u64) {
+        let (next, rows) = self.flushed.last_key_value().expect("the empty state is flushed");
         (rows.clone(), *next)
     }
 
@@ -285,8 +283,8 @@ impl World {
             }
             Event::Commit { node, life, next, rows } => {
                 if self.nodes[node].life == life {
-                    self.rest.insert(next, rows);
-                    self.nodes[node].replica.rested(next);
+                    self.flushed.insert(next, rows);
+                    self.nodes[node].replica.record_flushed(next);
                     self.trim(node);
                 }
                 Ok(())
@@ -327,9 +325,9 @@ impl World {
                 self.figures.faults += 1;
                 let node = node as usize % NODES;
                 let life = self.nodes[node].life + 1;
-                self.nodes[node] = Node::new(self.newest_rest(), self.now, life);
+                self.nodes[node] = Node::new(self.newest_flushed(), self.now, life);
             }
-            super::What::Rest { node, takes } => {
+            super::What::Flush { node, takes } => {
                 let node = node as usize % NODES;
                 let it = &self.nodes[node];
                 if it.awake_at <= self.now {
@@ -395,7 +393,7 @@ impl World {
 
     fn base(&self) -> u64 {
         let (object, version) = &self.objects[&Key::Base];
-        base_of(Response::Found(object.clone(), *version)).expect("the base is a number")
+        Response::Found(object.clone(), *version).base().expect("the base is a number")
     }
 
     // The nodes.
@@ -446,7 +444,7 @@ impl World {
         let again = Event::Send { node: to.node, life: to.life, slot: to.slot };
         if to.slot == TRIM {
             let Some(trim) = &mut it.trim else { return Ok(()) };
-            match trim.handle(response, to.asked_at, now, &mut it.view, &mut it.trimmer) {
+            match trim.handle(response, to.asked_at, now, &mut it.view) {
                 None => self.at(now + pause, again),
                 Some(verdict) => {
                     it.trim = None;
@@ -498,9 +496,9 @@ impl World {
                     it.operation = Some(Operation::Append(at, Append::new(at, id, &frame)));
                 }
                 Action::Restore { base } => {
-                    let (rows, next) = self.newest_rest();
+                    let (rows, next) = self.newest_flushed();
                     if next < base {
-                        return Err(format!("the log starts at {base}, but {next} is not at rest"));
+                        return Err(format!("the log starts at {base}, but {next} is not flushed"));
                     }
                     self.nodes[node].replica.restored(rows, next);
                     continue;
