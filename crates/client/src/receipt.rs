@@ -64,8 +64,8 @@ pub enum NotStored {
     /// panicked.
     #[error("the task that delivered the rows has ended")]
     DriverGone,
-    /// The backend has responded, but so many later rows were rejected since that it is not known any
-    /// more whether these were.
+    /// The backend has responded, but only the most recent rejections are remembered, and more rows
+    /// were rejected since.
     #[error("it is not known any more whether the rows were rejected; wait for them earlier")]
     Forgotten,
 }
@@ -124,7 +124,7 @@ impl fmt::Debug for Receipt {
     }
 }
 
-/// The line numbers of one call's rows. They are contiguous unless another thread logs meanwhile.
+/// The line numbers of one call's rows. They are contiguous unless another thread logs between them.
 ///
 /// Invariant: the ranges are ascending, and no range but a lone `first` is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

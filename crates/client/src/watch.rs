@@ -83,9 +83,8 @@ impl StreamTable {
 ///
 /// Returns the current state first, then each time that the backend responds, an attempt fails,
 /// delivery stops, resumes or ends. A waiting reader is not woken by rows that are only logged: they are
-/// counted in the next state. A reader
-/// that is slower than the changes gets the latest state. After the state whose `is_over` is set there
-/// are no more. It does not keep the table open, and needs no particular runtime.
+/// counted in the next state. A reader that is slower than the changes gets the latest state. After the
+/// state whose `is_over` is set there are no more. It does not keep the table open, and needs no particular runtime.
 pub struct Watch {
     shared: Arc<Shared>,
     last: Option<Status>,

@@ -55,8 +55,8 @@ impl ArrowRows {
 
     /// Returns the next row, or why it cannot be stored. `None` if the bytes so far have no further one.
     ///
-    /// `max_row_bytes` is an upper bound of the memory for values that a row may stand for: a few bytes
-    /// of a stream can be many values.
+    /// `max_row_bytes` limits the memory for the values of a row: a few bytes of a stream can become many
+    /// values.
     pub fn next_row(
         &mut self,
         max_row_bytes: usize,

@@ -1,5 +1,6 @@
 //! Paths and headers of the protocol (protocol notes §1–§2).
 
+use ::http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use streamtable_schema::TablePath;
 
@@ -30,6 +31,13 @@ pub const REQUEST_HEADER: &str = "x-streamtable-request";
 
 /// The longest id of a request that a server repeats.
 pub const MAX_REQUEST_ID_BYTES: usize = 64;
+
+/// Returns the client's id of a request, which the answer repeats: `None` if it has none, or one that
+/// is too long.
+pub fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_HEADER)?.to_str().ok()?;
+    (id.len() <= MAX_REQUEST_ID_BYTES).then(|| id.to_owned())
+}
 
 /// The feature name by which a server announces that it accepts gzip bodies on file streams.
 pub const GZIP_FEATURE: &str = "FILESTREAM_GZIP";

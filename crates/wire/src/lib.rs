@@ -68,7 +68,7 @@ pub use file_stream::{
 pub use history_keys::{ColumnKeys, HistoryKeys, Ordered, TypeCount};
 pub use http::{
     ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, GRAPHQL_PATH, GZIP_FEATURE, MAX_REQUEST_ID_BYTES,
-    REQUEST_HEADER, ROWS_HEADER, ROWS_VERSION, file_stream_path,
+    REQUEST_HEADER, ROWS_HEADER, ROWS_VERSION, file_stream_path, request_id,
 };
 pub use media_file::media_file;
 pub use rows_answer::{RowsAnswer, SentRows, takes_binary_rows};

@@ -93,7 +93,7 @@ async fn invalid_rows_are_rejected_alone() {
     }
 }
 
-/// Each row of two bytes stands for a line of a megabyte.
+/// Each row of two bytes becomes a line of a megabyte.
 #[tokio::test]
 async fn a_body_that_stands_for_too_much_is_refused() {
     let server = Running::start().await;

@@ -473,6 +473,7 @@ mod tests {
             assert_eq!(checked.is_ok(), tokens.is_ok(), "{sql}: {checked:?}");
         }
         QUERY.check("select t._line from me.shop._monitors t").unwrap();
+        QUERY.check("select '").unwrap_err();
     }
 
     #[test]

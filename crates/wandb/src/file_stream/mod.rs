@@ -14,8 +14,7 @@ use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_server_core::{ApiError, Principal, Right, RowsStored, clock};
 use streamtable_store::{Batch, OnDuplicate, check_writer};
 use streamtable_wire::{
-    ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, MAX_REQUEST_ID_BYTES,
-    REQUEST_HEADER, RejectedLine,
+    ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, RejectedLine, request_id,
 };
 
 use crate::Wandb;
@@ -88,12 +87,6 @@ impl RowsStored for Wandb {
         }
         Ok(())
     }
-}
-
-/// Returns the client's id of the request, which the response repeats.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(REQUEST_HEADER)?.to_str().ok()?;
-    (id.len() <= MAX_REQUEST_ID_BYTES).then(|| id.to_owned())
 }
 
 /// How the rows of a post are stored.

@@ -13,9 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_store::{LineNumber, check_writer};
 use streamtable_url::BaseUrl;
-use streamtable_wire::{
-    COLUMNS_HEADER, MAX_REQUEST_ID_BYTES, REQUEST_HEADER, ROWS_HEADER, ROWS_VERSION,
-};
+use streamtable_wire::{COLUMNS_HEADER, ROWS_HEADER, ROWS_VERSION, request_id};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
@@ -124,7 +122,7 @@ async fn take_lines(
         let is_last = lines.is_empty();
         for line in lines.drain(..) {
             *taken += line.len() as u64;
-            // A few bytes of a body may stand for many rows.
+            // A short body may contain many rows.
             if *taken > MAX_BODY_BYTES {
                 return Err(BodyError::TooLarge { limit: MAX_BODY_BYTES }.into());
             }
@@ -161,12 +159,6 @@ fn writer(headers: &HeaderMap, table: &TablePath) -> Result<(String, LineNumber)
              its first row in this body",
         )),
     }
-}
-
-/// Returns the client's id of the request, which the response repeats.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(REQUEST_HEADER)?.to_str().ok()?;
-    (id.len() <= MAX_REQUEST_ID_BYTES).then(|| id.to_owned())
 }
 
 fn columns(headers: &HeaderMap) -> Result<ColumnPolicy, ApiError> {

@@ -76,7 +76,7 @@ impl Source {
     pub(super) async fn lines(&mut self, out: &mut Vec<Line>) -> Result<(), ApiError> {
         match self {
             Self::Json { pieces, .. } => {
-                out.extend(pieces.drain(..).map(Line::of_json));
+                out.extend(pieces.drain(..).map(Line::json));
                 Ok(())
             }
             Self::Binary(splitter) => binary_lines(splitter, out).map_err(invalid),
@@ -133,7 +133,7 @@ fn binary_lines(
             binary::Piece::TooLong => Err(too_long()),
             binary::Piece::NoShape => Err("the row has a shape that the body lacks".to_owned()),
         };
-        let line = Line::new(line);
+        let line = Line::binary(line);
         bytes += line.len();
         out.push(line);
     }
@@ -154,7 +154,7 @@ fn arrow_lines(rows: &mut ArrowRows, out: &mut Vec<Line>) -> Result<(), ArrowBod
             write_line(&HistoryLine::of_row(row), &mut line).map_err(|error| error.to_string())?;
             if line.len() <= MAX_LINE_BYTES { Ok(line.into()) } else { Err(too_long()) }
         });
-        let line = Line { has_assigned, ..Line::new(line) };
+        let line = Line { has_assigned, ..Line::binary(line) };
         bytes += line.len();
         out.push(line);
     }
@@ -162,19 +162,25 @@ fn arrow_lines(rows: &mut ArrowRows, out: &mut Vec<Line>) -> Result<(), ArrowBod
 }
 
 impl Line {
-    fn new(line: Result<Bytes, String>) -> Self {
-        let is_named = |line: &Bytes| memmem::find(line, b"timestamp").is_some();
+    /// `timestamp` is the name of the column as lines of this form contain it.
+    fn new(line: Result<Bytes, String>, timestamp: &[u8]) -> Self {
+        let is_named = |line: &Bytes| memmem::find(line, timestamp).is_some();
         let has_timestamp = line.as_ref().is_ok_and(is_named);
         Self { line, has_assigned: false, has_timestamp }
     }
 
-    fn of_json(piece: Piece) -> Self {
+    fn binary(line: Result<Bytes, String>) -> Self {
+        Self::new(line, b"timestamp")
+    }
+
+    fn json(piece: Piece) -> Self {
+        let line = |line| Self::new(line, b"\"timestamp\"");
         match piece {
             Piece::Row { text, .. } => match without_assigned(&text) {
-                None => Self::new(Ok(text)),
-                Some(rest) => Self { has_assigned: true, ..Self::new(Ok(rest.into())) },
+                None => line(Ok(text)),
+                Some(rest) => Self { has_assigned: true, ..line(Ok(rest.into())) },
             },
-            Piece::TooLong { .. } => Self::new(Err(too_long())),
+            Piece::TooLong { .. } => line(Err(too_long())),
         }
     }
 
