@@ -1,21 +1,17 @@
 //! The delivery task. It executes what the session decides.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use streamtable_schema::TablePath;
-use tokio::time::{sleep_until, timeout};
 
-use crate::shared::{Shared, eprint_line, now};
+use crate::delivery::{InFlight, Lane, at, in_flight, within};
+use crate::shared::{LiveFiles, LiveRows, Shared, eprint_line, now};
 use crate::spool::disk::{Disk, off_thread};
 use crate::spool::maintenance::Task;
 use crate::spool::recover::{SpoolHome, recover};
-use crate::{AppendError, Appended, Backend, Lines, Stats};
-
-type Answer = Result<Appended, AppendError>;
-type InFlight<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+use crate::{AppendError, Backend, Stats};
 
 /// Time limit for reporting that a writer has finished, including retries.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,34 +69,10 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
         Box::pin(recovery) as InFlight<()>
     });
     let mut maintenance: Option<InFlight<()>> = None;
-    let mut append: Option<InFlight<(Lines, Answer)>> = None;
-    let mut upload: Option<InFlight<Answer>> = None;
+    let mut rows = Lane::new(LiveRows(shared), &backend);
+    let mut files = Lane::new(LiveFiles(shared), &backend);
     loop {
-        let mut due: Option<Instant> = None;
-        if append.is_none() {
-            match shared.next_append() {
-                Ok(next) => {
-                    let (backend, lines) = (Arc::clone(&backend), next.lines.clone());
-                    append = Some(Box::pin(async move {
-                        let limit = next.timeout;
-                        (lines, within(limit, backend.append(next)).await)
-                    }));
-                }
-                Err(until) => due = earlier(due, until),
-            }
-        }
-        if upload.is_none() {
-            match shared.next_upload() {
-                Ok(next) => {
-                    let backend = Arc::clone(&backend);
-                    upload = Some(Box::pin(async move {
-                        let limit = next.timeout;
-                        within(limit, backend.upload(next)).await
-                    }));
-                }
-                Err(until) => due = earlier(due, until),
-            }
-        }
+        let mut due = earlier(rows.start(), files.start());
         if let Some(home) = &spool
             && maintenance.is_none()
         {
@@ -132,14 +104,8 @@ async fn deliver(shared: &Arc<Shared>, backend: Arc<dyn Backend>, spool: Option<
                 recovery = None;
                 shared.progress.notify_waiters();
             }
-            answer = in_flight(&mut upload) => {
-                upload = None;
-                shared.uploaded(answer);
-            }
-            (lines, answer) = in_flight(&mut append) => {
-                append = None;
-                shared.appended(&lines, answer);
-            }
+            () = files.settle() => {}
+            () = rows.settle() => {}
             () = shared.wake.notified() => {}
         }
     }
@@ -186,36 +152,10 @@ async fn close(shared: &Shared, backend: &dyn Backend) {
     shared.progress.notify_waiters();
 }
 
-/// Applies a timeout to an attempt.
-pub(crate) async fn within<T>(
-    limit: Duration,
-    attempt: impl Future<Output = Result<T, AppendError>>,
-) -> Result<T, AppendError> {
-    let too_long = |_| AppendError::Transient {
-        message: format!("no response within {limit:?}"),
-        retry_after: None,
-    };
-    timeout(limit, attempt).await.map_err(too_long)?
-}
-
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
-    }
-}
-
-async fn at(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn in_flight<T>(future: &mut Option<InFlight<T>>) -> T {
-    match future {
-        Some(future) => future.as_mut().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -51,6 +51,7 @@ pub mod spool;
 mod backend;
 mod builder;
 mod clock;
+mod delivery;
 mod driver;
 mod encode;
 mod error;

@@ -77,6 +77,12 @@ impl Lines {
         self.parts.is_empty()
     }
 
+    /// Returns a line, or an empty one if there are not so many.
+    pub(crate) fn get(&self, index: u64) -> &[u8] {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        self.iter().nth(index).unwrap_or_default()
+    }
+
     /// Returns the lines in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.parts.iter().flat_map(|Part { block, lines }| {

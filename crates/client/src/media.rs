@@ -4,8 +4,10 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use streamtable_schema::TablePath;
+
 use crate::session::{BatchLimits, RetryPolicy, Session, Step};
-use crate::{AppendError, Appended, MediaFile, MediaStats};
+use crate::{AppendError, Appended, MediaFile, MediaStats, Upload};
 
 /// Number of known paths that are remembered, so that files are not uploaded twice.
 const REMEMBERED: usize = 100_000;
@@ -147,8 +149,9 @@ impl MediaQueue {
         &mut self.session
     }
 
-    pub(crate) fn timeout() -> Duration {
-        LIMITS.append_timeout
+    /// Returns the request that sends files of a table.
+    pub(crate) fn upload(table: &TablePath, files: Vec<MediaFile>) -> Upload {
+        Upload { table: table.clone(), files, timeout: LIMITS.append_timeout }
     }
 
     pub(crate) fn stats(&self) -> MediaStats {

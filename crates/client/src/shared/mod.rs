@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 pub(crate) use accounting::Delivered;
 pub(crate) use admission::NotTaken;
-pub(crate) use outbox::REPORTED_ATTEMPT;
+pub(crate) use outbox::{LiveFiles, LiveRows, REPORTED_ATTEMPT};
 
 use self::rejections::Rejections;
 use crate::journal::JournalKind;

@@ -1,4 +1,4 @@
-//! What the driver sends, and how responses change the state.
+//! The rows and files of an open table as sources of the delivery.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,19 +7,55 @@ use std::time::Instant;
 use streamtable_wire::HistoryLine;
 
 use super::{Shared, now};
+use crate::delivery::{Answer, Request, Source};
 use crate::journal::Journal;
 use crate::media::MediaQueue;
 use crate::seeded_bug::{self, Bug};
 use crate::session::Step;
-use crate::{Append, AppendError, Appended, Lines, Rejected, RejectedMedia, StopReason, Upload};
+use crate::{Append, Lines, Rejected, RejectedMedia, StopReason};
 
 /// The number of consecutive failed attempts after which a warning is logged: some seconds with the
 /// default [`RetryPolicy`](crate::RetryPolicy).
 pub(crate) const REPORTED_ATTEMPT: u32 = 5;
 
+/// The rows that were logged.
+#[derive(Debug)]
+pub(crate) struct LiveRows<'a>(pub(crate) &'a Shared);
+
+/// The media files of these rows.
+#[derive(Debug)]
+pub(crate) struct LiveFiles<'a>(pub(crate) &'a Shared);
+
+impl Source for LiveRows<'_> {
+    type Sent = Lines;
+
+    fn next(&mut self) -> Result<(Request, Lines), Option<Instant>> {
+        let append = self.0.next_append()?;
+        let lines = append.lines.clone();
+        Ok((Request::Append(append), lines))
+    }
+
+    fn answered(&mut self, lines: Lines, answer: Answer) {
+        self.0.appended(&lines, answer);
+    }
+}
+
+impl Source for LiveFiles<'_> {
+    type Sent = ();
+
+    fn next(&mut self) -> Result<(Request, ()), Option<Instant>> {
+        let files = self.0.core().media.next(now())?;
+        Ok((Request::Upload(MediaQueue::upload(&self.0.table, files)), ()))
+    }
+
+    fn answered(&mut self, (): (), answer: Answer) {
+        self.0.uploaded(answer);
+    }
+}
+
 impl Shared {
     /// Returns the append to send now, or when to call again.
-    pub(crate) fn next_append(&self) -> Result<Append, Option<Instant>> {
+    fn next_append(&self) -> Result<Append, Option<Instant>> {
         let mut core = self.core();
         let now = now();
         let (first, max_lines) = match core.session.poll(now) {
@@ -64,7 +100,7 @@ impl Shared {
     }
 
     /// Called with the response to an append of these lines.
-    pub(crate) fn appended(&self, lines: &Lines, answer: Result<Appended, AppendError>) {
+    fn appended(&self, lines: &Lines, answer: Answer) {
         if let Err(error) = &answer {
             tracing::debug!(table = %self.table, %error, "append failed");
         }
@@ -80,10 +116,7 @@ impl Shared {
         let rejected: Vec<_> = settled
             .rejected
             .into_iter()
-            .map(|(line, reason)| {
-                let text = usize::try_from(line - first).ok().and_then(|i| lines.iter().nth(i));
-                (line, text.unwrap_or_default(), reason)
-            })
+            .map(|(line, reason)| (line, lines.get(line - first), reason))
             .collect();
         // Record rejected rows before their lines are trimmed.
         let mut kept = Ok(());
@@ -118,14 +151,8 @@ impl Shared {
         }
     }
 
-    /// Returns the upload to send now, or when to call again.
-    pub(crate) fn next_upload(&self) -> Result<Upload, Option<Instant>> {
-        let files = self.core().media.next(now())?;
-        Ok(Upload { table: self.table.clone(), files, timeout: MediaQueue::timeout() })
-    }
-
     /// Called with the response to an upload.
-    pub(crate) fn uploaded(&self, answer: Result<Appended, AppendError>) {
+    fn uploaded(&self, answer: Answer) {
         if let Err(error) = &answer {
             tracing::debug!(table = %self.table, %error, "upload failed");
         }

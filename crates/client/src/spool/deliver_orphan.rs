@@ -3,20 +3,20 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use streamtable_schema::TablePath;
-use tokio::time::sleep_until;
 
 use super::disk::off_thread;
 use super::orphan::{Loaded, Merge, OrphanSpool};
-use crate::driver::within;
+use crate::delivery::{Answer, Lane, Request, Source};
 use crate::lines::Block;
 use crate::media::MediaQueue;
 use crate::seeded_bug::{Bug, is_seeded};
 use crate::session::{Session, Step};
 use crate::shared::now;
-use crate::{Append, Backend, BatchLimits, Lines, RetryPolicy, StopReason, Upload};
+use crate::{Append, Backend, BatchLimits, Lines, RetryPolicy, StopReason};
 
 /// Limits for the media files in memory. A single larger file is allowed.
 const FILES_AT_ONCE: usize = 64;
@@ -149,6 +149,41 @@ fn set_aside(
     Ok(())
 }
 
+/// A source of an orphaned spool, which does not grow.
+trait OrphanSource: Source {
+    fn session_mut(&mut self) -> &mut Session;
+    fn watch(&mut self) -> &mut dyn Watch;
+}
+
+/// Delivers a source completely, or until it stops and the observer does not want a retry.
+async fn until_settled(
+    source: impl OrphanSource,
+    backend: &Arc<dyn Backend>,
+) -> Result<(), StopReason> {
+    let mut lane = Lane::new(source, backend);
+    lane.source.session_mut().flush();
+    loop {
+        lane.run().await;
+        let session = lane.source.session_mut();
+        if session.settled() == session.line_count() {
+            return Ok(());
+        }
+        let reason = session.stop_reason().cloned();
+        let reason = reason.unwrap_or(StopReason::Refused { message: String::new() });
+        if !lane.source.watch().stopped(&reason).await {
+            return Err(reason);
+        }
+        lane.source.session_mut().resume();
+    }
+}
+
+/// Reports the failure of the last attempt, if it failed.
+fn report_failure(session: &Session, watch: &mut dyn Watch) {
+    if let Some(reason) = session.last_error() {
+        watch.on_event(Event::Failed { attempts: session.attempts(), reason });
+    }
+}
+
 /// Delivers a run of consecutive lines.
 async fn rows(
     orphan: &mut OrphanSpool,
@@ -157,74 +192,97 @@ async fn rows(
     run: u64,
     block: &Block,
 ) -> Result<(), StopReason> {
-    let limits = target.limits;
-    let mut session =
-        Session::new(limits, target.retry, target.pace, u64::from(orphan.header.salt()));
+    let seed = u64::from(orphan.header.salt());
+    let mut session = Session::new(target.limits, target.retry, target.pace, seed);
     for line in 0..block.len() {
         session.logged(now(), block.start(line + 1) - block.start(line));
     }
-    session.flush();
-    let writer: Arc<str> = orphan.header.writer.as_str().into();
-    let base = orphan.header.base + run;
-    while session.settled() < block.len() as u64 {
-        let (first, max_lines) = match session.poll(now()) {
+    let writer = orphan.header.writer.as_str().into();
+    let source = OrphanRows { orphan, target, watch, session, writer, run, block };
+    until_settled(source, &target.backend).await
+}
+
+/// A run of consecutive lines of a spool.
+struct OrphanRows<'a> {
+    orphan: &'a mut OrphanSpool,
+    target: &'a Target,
+    watch: &'a mut dyn Watch,
+    session: Session,
+    writer: Arc<str>,
+    /// The number of the first line in the spool.
+    run: u64,
+    block: &'a Block,
+}
+
+impl OrphanRows<'_> {
+    /// The number that the backend knows the first line by.
+    fn base(&self) -> u64 {
+        self.orphan.header.base + self.run
+    }
+}
+
+impl Source for OrphanRows<'_> {
+    type Sent = Lines;
+
+    fn next(&mut self) -> Result<(Request, Lines), Option<Instant>> {
+        let (first, max_lines) = match self.session.poll(now()) {
             Step::Append { first, max_lines } => (first, max_lines),
-            Step::Wait(Some(until)) => {
-                sleep_until(until.into()).await;
-                continue;
-            }
-            Step::Wait(None) => {
-                let reason = session.stop_reason().cloned();
-                let reason = reason.unwrap_or(StopReason::Refused { message: String::new() });
-                if !watch.stopped(&reason).await {
-                    return Err(reason);
-                }
-                session.resume();
-                continue;
-            }
+            Step::Wait(until) => return Err(until),
         };
+        let limits = self.target.limits;
         let start = usize::try_from(first).unwrap_or(usize::MAX);
-        let count = block.fit(start, limits.max_bytes).clamp(1, max_lines.max(1));
+        let count = self.block.fit(start, limits.max_bytes).clamp(1, max_lines.max(1));
         let mut lines = Lines::default();
-        lines.push(block, start..start + count);
-        let is_forgotten = is_seeded(Bug::ForgottenOffset) && session.is_repeating();
-        session.sent(now(), count as u64, lines.bytes());
+        lines.push(self.block, start..start + count);
+        let is_forgotten = is_seeded(Bug::ForgottenOffset) && self.session.is_repeating();
+        self.session.sent(now(), count as u64, lines.bytes());
         let append = Append {
-            table: target.table.clone(),
-            writer: Arc::clone(&writer),
-            first_line: if is_forgotten { first } else { base + first },
+            table: self.target.table.clone(),
+            writer: Arc::clone(&self.writer),
+            first_line: if is_forgotten { first } else { self.base() + first },
             lines: lines.clone(),
-            columns: orphan.columns(),
+            columns: self.orphan.columns(),
             timeout: limits.append_timeout,
         };
-        let answer = within(limits.append_timeout, target.backend.append(append)).await;
+        Ok((Request::Append(append), lines))
+    }
+
+    fn answered(&mut self, lines: Lines, answer: Answer) {
         if let Err(error) = &answer {
-            tracing::debug!(table = %target.table, %writer, %error, "append failed");
+            tracing::debug!(table = %self.target.table, writer = %self.writer, %error, "append failed");
         }
+        let base = self.base();
+        let (first, acked) = (self.session.settled(), self.session.acked());
         let answer = answer.map(|appended| appended.relative_to(base));
-        let acked = session.acked();
-        let settled = session.answered(now(), answer);
-        if let Some(reason) = session.last_error() {
-            watch.on_event(Event::Failed { attempts: session.attempts(), reason });
-        }
+        let settled = self.session.answered(now(), answer);
+        report_failure(&self.session, self.watch);
         for (line, reason) in &settled.rejected {
-            let index = usize::try_from(line - first).unwrap_or(usize::MAX);
-            let text = lines.iter().nth(index).unwrap_or_default();
-            if let Err(error) = orphan.rejected_log.add(&writer, base + line, text, reason) {
-                watch.on_event(Event::Trouble(&error));
-            }
-            watch.on_event(Event::Rejected { line: text, reason });
-        }
-        if session.settled() > first {
+            let text = lines.get(line - first);
             if let Err(error) =
-                orphan.acked.write(run + session.settled(), orphan.acked.watermark().end)
+                self.orphan.rejected_log.add(&self.writer, base + line, text, reason)
             {
-                watch.on_event(Event::Trouble(&error));
+                self.watch.on_event(Event::Trouble(&error));
             }
-            watch.on_event(Event::Acked(session.acked() - acked));
+            self.watch.on_event(Event::Rejected { line: text, reason });
+        }
+        if self.session.settled() > first {
+            let end = self.orphan.acked.watermark().end;
+            if let Err(error) = self.orphan.acked.write(self.run + self.session.settled(), end) {
+                self.watch.on_event(Event::Trouble(&error));
+            }
+            self.watch.on_event(Event::Acked(self.session.acked() - acked));
         }
     }
-    Ok(())
+}
+
+impl OrphanSource for OrphanRows<'_> {
+    fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    fn watch(&mut self) -> &mut dyn Watch {
+        self.watch
+    }
 }
 
 /// Delivers the media files.
@@ -255,42 +313,53 @@ async fn files(
                 }
             }
         }
-        queue.session_mut().flush();
-        while queue.stats().pending > 0 {
-            let files = match queue.next(now()) {
-                Ok(files) => files,
-                Err(Some(until)) => {
-                    sleep_until(until.into()).await;
-                    continue;
-                }
-                Err(None) => {
-                    let reason = queue.session().stop_reason().cloned();
-                    let reason = reason.unwrap_or(StopReason::Refused { message: String::new() });
-                    if !watch.stopped(&reason).await {
-                        return Ok(Err(reason));
-                    }
-                    queue.session_mut().resume();
-                    continue;
-                }
-            };
-            let timeout = MediaQueue::timeout();
-            let upload = Upload { table: target.table.clone(), files, timeout };
-            let answer = within(timeout, target.backend.upload(upload)).await;
-            let settled = queue.answered(now(), answer);
-            if let Some(reason) = queue.session().last_error() {
-                watch.on_event(Event::Failed { attempts: queue.session().attempts(), reason });
-            }
-            for (path, reason) in &settled.rejected {
-                tracing::warn!(table = %target.table, %path, %reason, "a media file was rejected");
-            }
-            let failed = settled.rejected.len() as u64;
-            for path in &settled.paths {
-                if let Err(error) = orphan.media.remove(path) {
-                    watch.on_event(Event::Trouble(&error));
-                }
-            }
-            watch.on_event(Event::Media { uploaded: settled.paths.len() as u64 - failed, failed });
+        let source = OrphanFiles { orphan, table: &target.table, watch, queue };
+        if let Err(reason) = until_settled(source, &target.backend).await {
+            return Ok(Err(reason));
         }
     }
     Ok(Ok(()))
+}
+
+/// Some of the media files of a spool.
+struct OrphanFiles<'a> {
+    orphan: &'a OrphanSpool,
+    table: &'a TablePath,
+    watch: &'a mut dyn Watch,
+    queue: MediaQueue,
+}
+
+impl Source for OrphanFiles<'_> {
+    type Sent = ();
+
+    fn next(&mut self) -> Result<(Request, ()), Option<Instant>> {
+        let files = self.queue.next(now())?;
+        Ok((Request::Upload(MediaQueue::upload(self.table, files)), ()))
+    }
+
+    fn answered(&mut self, (): (), answer: Answer) {
+        let settled = self.queue.answered(now(), answer);
+        report_failure(self.queue.session(), self.watch);
+        for (path, reason) in &settled.rejected {
+            tracing::warn!(table = %self.table, %path, %reason, "a media file was rejected");
+        }
+        let failed = settled.rejected.len() as u64;
+        for path in &settled.paths {
+            if let Err(error) = self.orphan.media.remove(path) {
+                self.watch.on_event(Event::Trouble(&error));
+            }
+        }
+        let uploaded = settled.paths.len() as u64 - failed;
+        self.watch.on_event(Event::Media { uploaded, failed });
+    }
+}
+
+impl OrphanSource for OrphanFiles<'_> {
+    fn session_mut(&mut self) -> &mut Session {
+        self.queue.session_mut()
+    }
+
+    fn watch(&mut self) -> &mut dyn Watch {
+        self.watch
+    }
 }
