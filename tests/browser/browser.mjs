@@ -104,8 +104,29 @@ export async function openRow(cell) {
   await until("the details of a row are open", async () => {
     await cell.dblclick();
     const drawer = cell.page().locator("aside.drawer");
-    return drawer.waitFor({ timeout: 3_000 }).then(() => true, () => false);
+    return drawer.waitFor({ timeout: 2_000 }).then(() => true, () => false);
   }, 30_000);
+}
+
+/** Returns the part of the page that is the grid. */
+export const grid = (page) => page.locator("perspective-viewer-datagrid");
+
+/** Returns the button that opens the menu of a column. */
+export const menuOf = (page, name) => grid(page).getByLabel(`Menu of ${name}`, { exact: true });
+
+/** Chooses an item in the menu of a column, by keys alone. */
+export async function choose(page, name, item) {
+  const wanted = page.getByRole("menuitem", { name: item }).or(page.getByRole("menuitemradio", { name: item }));
+  // A change of the columns may still be drawn, which takes the focus away.
+  await until(`${item} is offered`, async () => {
+    await menuOf(page, name).focus();
+    await page.keyboard.press("Enter");
+    return wanted.waitFor({ timeout: 1_000 }).then(() => true, () => false);
+  }, 40_000);
+  for (let i = 0; i < 40 && !(await wanted.evaluate((it) => it === document.activeElement)); i++) {
+    await page.keyboard.press("ArrowDown");
+  }
+  await page.keyboard.press("Enter");
 }
 
 /** Waits until the page's grid shows rows. */
@@ -140,12 +161,17 @@ export function column(page, name) {
   }, name);
 }
 
-/** Returns all values of columns of the viewer's view. */
+/** Returns all values of columns of the viewer's view; no column while the viewer replaces its view. */
 export function read(page, columns) {
   return page.evaluate(async (columns) => {
-    const view = await document.querySelector("perspective-viewer").getView();
-    const all = JSON.parse(await view.to_columns_string());
-    return Object.fromEntries(columns.map((name) => [name, all[name]]));
+    try {
+      const view = await document.querySelector("perspective-viewer").getView();
+      const all = JSON.parse(await view.to_columns_string());
+      return Object.fromEntries(columns.map((name) => [name, all[name]]));
+    } catch (error) {
+      if (/No View/.test(String(error))) return {};
+      throw error;
+    }
   }, columns);
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { column, gridOf, openRow, restore, screenshot, settled } from "./browser.mjs";
+import { choose, column, grid, gridOf, openRow, restore, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, numbered, server, testsWithin } from "./setup.mjs";
 
@@ -20,12 +20,10 @@ const requests = (count) =>
     note: `request ${i}`,
   }));
 
-const grid = (page) => page.locator("perspective-viewer-datagrid");
 const part = (page, name) =>
   grid(page).locator("thead th").filter({ has: page.getByLabel(`Menu of ${name}`, { exact: true }) }).locator(".st-head");
 const saved = (page) => page.evaluate(() => document.querySelector("perspective-viewer").save());
 const count = (page) => page.locator(".view-count");
-const menuOf = (page, name) => grid(page).getByLabel(`Menu of ${name}`, { exact: true });
 
 test("headers show types, values and histograms, live, and filter by a click", async () => {
   const table = "me/heads/t";
@@ -61,31 +59,17 @@ test("the menu of a header sorts, filters, moves, formats and hides, by keys alo
   const page = await browser.open(server, server.link(table), WIDE);
   await gridOf(page);
   await part(page, "status").getByText("50 %").waitFor();
-  const choose = async (name, item) => {
-    const wanted = page.getByRole("menuitem", { name: item }).or(page.getByRole("menuitemradio", { name: item }));
-    // A change of the columns may still be drawn, which takes the focus away.
-    await until(`${item} is offered`, async () => {
-      await menuOf(page, name).focus();
-      await page.keyboard.press("Enter");
-      return wanted.waitFor({ timeout: 3_000 }).then(() => true, () => false);
-    }, 40_000);
-    for (let i = 0; i < 40; i++) {
-      if (await wanted.evaluate((it) => it === document.activeElement)) break;
-      await page.keyboard.press("ArrowDown");
-    }
-    await page.keyboard.press("Enter");
-  };
-  await choose("size_bytes", "Sort downwards");
+  await choose(page, "size_bytes", "Sort downwards");
   await until("sorted", async () => (await column(page, "size_bytes"))[0] === "119 KB");
-  await choose("status", "status 404");
+  await choose(page, "status", "status 404");
   await count(page).getByText("30 of 120 rows").waitFor();
-  await choose("note", "Move to the front");
+  await choose(page, "note", "Move to the front");
   await until("moved", async () => (await saved(page)).columns[0] === "note");
-  await choose("cost_usd", "Hide");
+  await choose(page, "cost_usd", "Hide");
   await until("hidden", async () => !(await saved(page)).columns.includes("cost_usd"));
-  await choose("latency_ms", "Two decimals");
+  await choose(page, "latency_ms", "Two decimals");
   await until("formatted", async () => (await column(page, "latency_ms")).includes("18.50"));
-  await choose("path", "Group by this");
+  await choose(page, "path", "Group by this");
   await count(page).getByText("3 groups").waitFor();
   // Groups have no statistics of rows.
   assert.equal(await grid(page).locator(".st-head").count(), 0);

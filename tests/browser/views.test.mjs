@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { column, gridOf, restore, screenshot, settled } from "./browser.mjs";
+import { choose, column, grid, gridOf, restore, screenshot, settled } from "./browser.mjs";
 import { until } from "./server.mjs";
 import { browser, numbered, server, testsWithin } from "./setup.mjs";
 
@@ -13,24 +13,6 @@ const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile:
 
 const wide = (rows, columns) =>
   numbered(rows, (i) => Object.fromEntries(numbered(columns, (c) => [`c${c}`, c % 2 ? i * c : `v${i}`])));
-
-const grid = (page) => page.locator("perspective-viewer-datagrid");
-const menuOf = (page, name) => grid(page).getByLabel(`Menu of ${name}`, { exact: true });
-
-/** Chooses an item in the menu of a column, by keys alone. */
-async function choose(page, name, item) {
-  const wanted = page.getByRole("menuitem", { name: item }).or(page.getByRole("menuitemradio", { name: item }));
-  // A change of the columns may still be drawn, which takes the focus away.
-  await until(`${item} is offered`, async () => {
-    await menuOf(page, name).focus();
-    await page.keyboard.press("Enter");
-    return wanted.waitFor({ timeout: 3_000 }).then(() => true, () => false);
-  }, 40_000);
-  for (let i = 0; i < 40 && !(await wanted.evaluate((it) => it === document.activeElement)); i++) {
-    await page.keyboard.press("ArrowDown");
-  }
-  await page.keyboard.press("Enter");
-}
 
 const scrollRight = (page, to) => page.evaluate((to) => (document.querySelector("perspective-viewer-datagrid").regular_table.scrollLeft = to), to);
 

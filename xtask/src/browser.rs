@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use lexopt::prelude::*;
 
@@ -27,7 +29,8 @@ Tests the board's page in headless Chromium with the real server.
 
 Builds the binary. Installs, if missing, the packages of tests/browser, the weave
 client and, for root on a system with apt-get, Chromium. Screenshots are written
-to target/browser. A file with a failed test is repeated once.
+to target/browser. Two files run at a time; one with a failed test is repeated
+once, alone.
 
 Usage: cargo xtask browser [OPTIONS] [PATTERN]
        cargo xtask browser --measure [--server FILE] [-- OPTIONS]
@@ -79,15 +82,15 @@ fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
 /// Runs all tests, or those whose names match.
 pub(crate) fn run(pattern: Option<&str>) -> Result<(), String> {
     clients::provide_one(CLIENT)?;
+    // Provides what the tests need, before two of them ask for it.
     node()?;
     process::run(cargo::command().args(BUILD.split_whitespace()).current_dir(cargo::root()))?;
-    let failed: Vec<String> =
-        files()?.into_iter().filter(|file| test_file(file, pattern).is_err()).collect();
+    let failed = test_files(files()?, pattern)?;
     // Tests with a browser depend on the machine's timing.
     let mut broken = Vec::new();
     for file in failed {
         println!("{file} failed and is repeated once");
-        match test_file(&file, pattern) {
+        match process::run(&mut test_of(&file, pattern)?) {
             Ok(()) => println!("flaky: {file} passed when it was repeated"),
             Err(why) => broken.push(format!("{file}: {why}")),
         }
@@ -104,14 +107,43 @@ fn files() -> Result<Vec<String>, String> {
     Ok(files)
 }
 
-fn test_file(file: &str, pattern: Option<&str>) -> Result<(), String> {
+/// Number of files that run at a time. Most of the time, a test waits for the page.
+const AT_A_TIME: usize = 2;
+
+/// Runs files, each with its own server and browser. Prints the output of each when it ends, and
+/// returns the names of those that failed.
+fn test_files(files: Vec<String>, pattern: Option<&str>) -> Result<Vec<String>, String> {
+    let (waiting, failed) = (Mutex::new(files.into_iter()), Mutex::new(Vec::new()));
+    let work = || -> Result<(), String> {
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(file) = next else { return Ok(()) };
+            let output = test_of(&file, pattern)?.output().map_err(|e| format!("node: {e}"))?;
+            let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+            println!("{file}");
+            print!("{}", String::from_utf8_lossy(&output.stdout));
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            if !output.status.success() {
+                failed.push(file);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|it| it.join().map_err(|_| "a worker panicked")?)
+    })?;
+    Ok(failed.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Returns the command that tests a file.
+fn test_of(file: &str, pattern: Option<&str>) -> Result<Process, String> {
     let mut node = node()?;
     node.args(["--test", "--test-reporter=spec"])
         .args(pattern.map(|pattern| format!("--test-name-pattern={pattern}")))
         .arg(file)
         .env("STREAMTABLE", cargo::target().join("debug/streamtable"))
         .env(clients::VARIABLE, clients::folder());
-    process::run(&mut node)
+    Ok(node)
 }
 
 fn measure(server: Option<PathBuf>, rest: &[String]) -> Result<(), String> {
