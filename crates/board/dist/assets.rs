@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-2864522505.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"2864522505a5968d3715d4e1eabb3984\"",
-        is_immutable: true,
-    },
-    Asset {
         path: "app-56adf48977.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"56adf48977c10c29375a39d59bc33317\"",
+        is_immutable: true,
+    },
+    Asset {
+        path: "app-ff71e5086c.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"ff71e5086cd37c034a29bc111a742fce\"",
         is_immutable: true,
     },
     Asset {
@@ -29,10 +29,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "later-d73585584b.js",
+        path: "later-f7682a9d4a.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("later.js.br"),
-        etag: "\"d73585584b2a655a02bd5eecf3226c45\"",
+        etag: "\"f7682a9d4a108a19a8a791d702373880\"",
         is_immutable: true,
     },
     Asset {
@@ -43,10 +43,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "shared-af17548e20.js",
+        path: "shared-b9cfce5536.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"af17548e20fb95e3a29c6cc20429b085\"",
+        etag: "\"b9cfce5536a3d28f6a222dd5a7b7e223\"",
         is_immutable: true,
     },
     Asset {

@@ -85,11 +85,13 @@ impl Template {
     }
 }
 
-/// Names of columns of predictions, in lower case.
-const PREDICTIONS: [&str; 6] = ["prediction", "pred", "predicted", "y_pred", "y_hat", "guess"];
+/// Names of columns of predictions, in lower case; the page knows the same (`roles.ts`).
+const PREDICTIONS: [&str; 7] =
+    ["prediction", "pred", "predicted", "y_pred", "y_hat", "guess", "output_label"];
 
-/// Names of columns of the truth, in lower case.
-const TRUTHS: [&str; 7] = ["truth", "label", "target", "actual", "y_true", "y", "expected"];
+/// Names of columns of the truth, in lower case; the page knows the same.
+const TRUTHS: [&str; 8] =
+    ["truth", "label", "target", "actual", "y_true", "y", "expected", "ground_truth"];
 
 /// Finds a column of predictions and one of the truth.
 fn prediction_and_truth<'a>(

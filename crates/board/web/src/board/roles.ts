@@ -33,6 +33,10 @@ const MESSAGES = /^(messages|conversation|chat|prompt|completion|response|output
 const LONG = /^(prompt|completion|response|output|message|text|body|trace|stack|error|url)$/;
 const MODEL = /^model(_name|_id)?$/;
 
+/** Names of columns of predictions and of the truth; the server's templates know the same (`suggest.rs`). */
+export const PREDICTION = /^(prediction|pred|predicted|y_pred|y_hat|guess|output_label)$/i;
+export const TRUTH = /^(truth|label|target|actual|y_true|y|expected|ground_truth)$/i;
+
 export function rolesOf(shapes: Shapes): Roles {
   const all = [...shapes].filter(([name]) => !SYSTEM_COLUMNS.has(name));
   const first = (is: (name: string, shape: Shape) => boolean) =>

@@ -1,5 +1,6 @@
 // The content of a chart: its data, kind, axes and units. The drawing and the tooltip are made from it.
 
+import { PREDICTION, TRUTH } from "../board/roles";
 import type { ViewerConfig } from "../live/perspective";
 import { smoothed } from "../runs/curves";
 import { type Unit, unitOf } from "../unit";
@@ -143,11 +144,8 @@ export function unitOfSeries({ column }: { column: string }, { aggregates = {}, 
   return names.length === 1 && isPlain ? unitOf((names[0]?.[1] ?? "").replaceAll('""', '"')) : null;
 }
 
-const PREDICTIONS = /^(prediction|pred|predicted|y_pred|y_hat|guess)$/i;
-const TRUTHS = /^(truth|label|target|actual|y_true|y|expected)$/i;
-
 function isPair(a: string, b: string): boolean {
-  return (PREDICTIONS.test(a) && TRUTHS.test(b)) || (TRUTHS.test(a) && PREDICTIONS.test(b));
+  return (PREDICTION.test(a) && TRUTH.test(b)) || (TRUTH.test(a) && PREDICTION.test(b));
 }
 
 /** The most classes for which a matrix shows those that only one of the two columns has. */

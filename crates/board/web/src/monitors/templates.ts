@@ -1,6 +1,6 @@
 // First monitors of a table, from the roles of its columns.
 
-import { rolesOf } from "../board/roles";
+import { PREDICTION, rolesOf, TRUTH } from "../board/roles";
 import { failed } from "../board/templates";
 import { quoted } from "../sql-text";
 import type { Shapes } from "../values";
@@ -15,8 +15,6 @@ export interface MonitorTemplate {
   document: MonitorDocument | null;
 }
 
-const TRUTH = /^(truth|label|target|y|y_true|expected|actual|ground_truth)$/;
-const PREDICTION = /^(prediction|predicted|pred|y_pred|output_label)$/;
 const SCORE = /(^|_)(score|confidence|probability|prob)$/;
 
 /** Returns the templates for a table; those that do not fit say why. */
