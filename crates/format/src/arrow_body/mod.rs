@@ -1,6 +1,8 @@
 //! Rows of an Arrow stream that arrives in pieces.
 
-use std::collections::HashSet;
+mod messages;
+
+use std::collections::{HashSet, VecDeque};
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -9,6 +11,7 @@ use arrow_schema::ArrowError;
 use bytes::Bytes;
 use streamtable_schema::Row;
 
+use self::messages::Messages;
 use crate::{ArrowRow, NaiveTimes, Note, lossy_columns};
 
 /// The content type of an Arrow stream.
@@ -24,9 +27,12 @@ pub enum ArrowBodyError {
     /// The bytes are no Arrow stream.
     #[error("the Arrow stream is invalid: {0}")]
     Invalid(#[from] ArrowError),
-    /// A record batch is too large.
+    /// A record batch is too large, after decompression.
     #[error("a record batch has more than {MAX_BATCH_BYTES} bytes; send smaller ones")]
     TooLarge,
+    /// The stream has many more values than bytes.
+    #[error("the stream has too many values for its size; send fewer rows that are null or repeat")]
+    TooManyValues,
 }
 
 /// The rows of an Arrow stream, as [`ArrowRow`] reads them.
@@ -35,10 +41,11 @@ pub enum ArrowBodyError {
 #[derive(Debug, Default)]
 pub struct ArrowRows {
     decoder: StreamDecoder,
-    /// The bytes that are not decoded yet.
-    rest: Option<Buffer>,
-    /// How many bytes were added since the last record batch.
-    waiting: usize,
+    messages: Messages,
+    /// The bytes that are not collected yet.
+    rest: Bytes,
+    /// Parts of messages that are not decoded yet.
+    parts: VecDeque<Buffer>,
     batch: Option<RecordBatch>,
     /// The number of the next row in the batch.
     row: usize,
@@ -49,8 +56,7 @@ pub struct ArrowRows {
 impl ArrowRows {
     /// Adds the next bytes. Call it when there is no further row.
     pub fn push(&mut self, chunk: Bytes) {
-        self.waiting += chunk.len();
-        self.rest = Some(Buffer::from(chunk));
+        self.rest = chunk;
     }
 
     /// Returns the next row, or why it cannot be stored. `None` if the bytes so far have no further one.
@@ -81,16 +87,7 @@ impl ArrowRows {
 
     /// Decodes the next batch, if it has arrived.
     fn decode(&mut self) -> Result<bool, ArrowBodyError> {
-        let Some(rest) = self.rest.as_mut().filter(|rest| !rest.is_empty()) else {
-            return Ok(false);
-        };
-        let batch = self.decoder.decode(rest)?;
-        if batch.is_some() {
-            self.waiting = rest.len();
-        } else if self.waiting > MAX_BATCH_BYTES {
-            return Err(ArrowBodyError::TooLarge);
-        }
-        let Some(batch) = batch else { return Ok(false) };
+        let Some(batch) = self.next_batch()? else { return Ok(false) };
         for note in lossy_columns(&batch, |name| self.noted.contains(name)) {
             self.noted.extend(note.column.clone());
             self.notes.push(note);
@@ -100,8 +97,23 @@ impl ArrowRows {
         Ok(true)
     }
 
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, ArrowBodyError> {
+        loop {
+            while let Some(part) = self.parts.front_mut() {
+                // A message without buffers is decoded when the next one begins.
+                if let Some(batch) = self.decoder.decode(part)? {
+                    return Ok(Some(batch));
+                }
+                self.parts.pop_front();
+            }
+            let Some(parts) = self.messages.next(&mut self.rest)? else { return Ok(None) };
+            self.parts.extend(parts);
+        }
+    }
+
     /// Returns an error if the stream ended within a message.
     pub fn finish(&mut self) -> Result<(), ArrowBodyError> {
+        self.messages.finish()?;
         Ok(self.decoder.finish()?)
     }
 
@@ -115,12 +127,15 @@ impl ArrowRows {
 mod tests {
     use std::sync::Arc;
 
+    use arrow_array::types::Int32Type;
     use arrow_array::{
-        ArrayRef, FixedSizeListArray, Int64Array, ListArray, NullArray, StringViewArray, UInt8Array,
+        ArrayRef, Decimal128Array, DictionaryArray, FixedSizeListArray, Int32Array, Int64Array,
+        ListArray, NullArray, RecordBatch, RunArray, StringArray, StringViewArray, StructArray,
+        UInt8Array, UnionArray,
     };
-    use arrow_array::{DictionaryArray, RecordBatch, StringArray};
     use arrow_buffer::OffsetBuffer;
-    use arrow_ipc::writer::StreamWriter;
+    use arrow_ipc::CompressionType;
+    use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
     use arrow_schema::{DataType, Field};
     use streamtable_schema::row;
 
@@ -189,13 +204,92 @@ mod tests {
             }
         }
         assert!(rows(b"{\"a\":1}\n{\"a\":2}\n", 100, 1000).1.is_err());
-        let (mut endless, mut result) = (ArrowRows::default(), Ok(None));
+        let mut endless = ArrowRows::default();
         endless.push(Bytes::from_static(b"\xff\xff\xff\xff\xff\xff\xff\x7f"));
-        for _ in 0..80 {
-            result = result.and_then(|_| endless.next_row(1000));
-            endless.push(vec![0; 1 << 20].into());
+        let result = endless.next_row(1000);
+        assert!(matches!(result, Err(ArrowBodyError::Invalid(_))), "{result:?}");
+    }
+
+    fn compressed(array: ArrayRef, compression: CompressionType) -> Vec<u8> {
+        let batch = batch(vec![("a", array)]);
+        let options = IpcWriteOptions::default().try_with_compression(Some(compression)).unwrap();
+        let mut writer =
+            StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    fn error_of(bytes: &[u8]) -> ArrowBodyError {
+        let mut stream = ArrowRows::default();
+        stream.push(Bytes::copy_from_slice(bytes));
+        loop {
+            match stream.next_row(1000) {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("no error"),
+                Err(error) => return error,
+            }
         }
-        assert!(matches!(result, Err(ArrowBodyError::TooLarge)), "{result:?}");
+    }
+
+    /// The decoder would allocate them before anything is checked.
+    #[test]
+    fn compressed_buffers_count_as_they_are_decoded() {
+        let zeros = |rows: usize| Arc::new(Int64Array::from(vec![0; rows])) as ArrayRef;
+        for compression in [CompressionType::ZSTD, CompressionType::LZ4_FRAME] {
+            let bytes = compressed(zeros(9 << 20), compression);
+            assert!(bytes.len() < 1 << 20);
+            assert!(matches!(error_of(&bytes), ArrowBodyError::TooLarge));
+            let (found, result) = rows(&compressed(zeros(1000), compression), 100, 1000);
+            assert_eq!((found.len(), result), (1000, Ok(())));
+        }
+        // A frame that says it is shorter than it is.
+        let mut bytes = compressed(zeros(1 << 20), CompressionType::LZ4_FRAME);
+        let at = bytes.windows(8).position(|it| it == (8_u64 << 20).to_le_bytes()).unwrap();
+        bytes[at..at + 8].copy_from_slice(&800_u64.to_le_bytes());
+        assert!(matches!(error_of(&bytes), ArrowBodyError::Invalid(_)));
+    }
+
+    #[test]
+    fn columns_without_bytes_have_few_rows() {
+        let rows_of = |rows: usize| -> [ArrayRef; 3] {
+            let ends = Int32Array::from(vec![rows as i32]);
+            let empty = StructArray::new_empty_fields(rows, None);
+            let runs = RunArray::<Int32Type>::try_new(&ends, &Int64Array::from(vec![1])).unwrap();
+            [Arc::new(NullArray::new(rows)), Arc::new(empty), Arc::new(runs)]
+        };
+        for array in rows_of(1000) {
+            let (found, result) = rows(&stream(&[batch(vec![("a", array)])]), 100, 1000);
+            assert_eq!((found.len(), result), (1000, Ok(())));
+        }
+        for array in rows_of(2_000_000) {
+            let bytes = stream(&[batch(vec![("a", array)])]);
+            assert!(matches!(error_of(&bytes), ArrowBodyError::TooManyValues));
+        }
+    }
+
+    /// Some arrays need more than the bytes' own alignment.
+    #[test]
+    fn the_place_of_the_bytes_in_memory_does_not_matter() {
+        let ids = vec![0_i8, 1, 0].into();
+        let offsets = vec![0_i32, 0, 1].into();
+        let fields = [
+            (0_i8, Arc::new(Field::new("i", DataType::Int64, true))),
+            (1, Arc::new(Field::new("s", DataType::Utf8, true))),
+        ];
+        let children: Vec<ArrayRef> =
+            vec![Arc::new(Int64Array::from(vec![1, 2])), Arc::new(StringArray::from(vec!["x"]))];
+        let union = UnionArray::try_new(fields.into_iter().collect(), ids, Some(offsets), children)
+            .unwrap();
+        let decimals = Decimal128Array::from(vec![1, 2, 3]);
+        let bytes = stream(&[batch(vec![("u", Arc::new(union)), ("d", Arc::new(decimals))])]);
+        for offset in 0..16 {
+            let shifted = [&vec![0; offset], &bytes[..]].concat();
+            let mut stream = ArrowRows::default();
+            stream.push(Bytes::from(shifted).slice(offset..));
+            for _ in 0..3 {
+                assert!(matches!(stream.next_row(1000), Ok(Some(Ok(_)))), "{offset}");
+            }
+        }
     }
 
     /// A few bytes of a stream can be many values, or long texts that share their bytes.
@@ -204,8 +298,8 @@ mod tests {
         let item = |ty| Arc::new(Field::new("item", ty, true));
         let nulls = FixedSizeListArray::new(
             item(DataType::Null),
-            1 << 30,
-            Arc::new(NullArray::new(1 << 30)),
+            1 << 20,
+            Arc::new(NullArray::new(1 << 20)),
             None,
         );
         let text = "x".repeat(10_000);
@@ -219,10 +313,10 @@ mod tests {
             Arc::new(views),
             None,
         );
-        for array in [Arc::new(nulls) as ArrayRef, Arc::new(texts)] {
-            let (found, result) = rows(&stream(&[batch(vec![("a", array)])]), 1 << 20, 10 << 20);
+        for (array, max) in [(Arc::new(nulls) as ArrayRef, 1 << 19), (Arc::new(texts), 10 << 20)] {
+            let (found, result) = rows(&stream(&[batch(vec![("a", array)])]), 1 << 20, max);
             assert!(result.is_ok());
-            assert_eq!(found, [Err("the row has more than 10485760 bytes".to_owned())]);
+            assert_eq!(found, [Err(format!("the row has more than {max} bytes"))]);
         }
     }
 }
