@@ -17,6 +17,13 @@ const MAX_KEPT_BYTES: usize = 256 << 10;
 /// The number of bytes that a reader keeps of shapes.
 const MAX_SHAPES_BYTES: usize = MAX_LINE_BYTES;
 
+/// The number of bytes that lines of a body of any size may take.
+const FREE_LINE_BYTES: u64 = 64 << 20;
+
+/// The maximum number of further bytes of lines for each byte of the body. Each line contains its shape,
+/// which a body has once.
+const MAX_LINE_BYTES_PER_BYTE: u64 = 512;
+
 /// Writes a body.
 #[derive(Debug)]
 pub struct BodyWriter {
@@ -106,6 +113,9 @@ pub enum SplitError {
     /// The body has too many shapes.
     #[error("the shapes take more than {MAX_SHAPES_BYTES} bytes: an empty shape starts over")]
     Shapes,
+    /// Many short rows have a long shape.
+    #[error("the rows are too large for the size of the body; leave out cells that are null")]
+    Repetition,
     /// The body ends within a record.
     #[error("the body ends within a row")]
     Incomplete,
@@ -126,6 +136,10 @@ pub struct Splitter {
     shapes_bytes: usize,
     /// Memory that lines share.
     lines: BytesMut,
+    /// How many bytes of the body were added so far.
+    received: u64,
+    /// How many bytes the lines have so far.
+    made: u64,
 }
 
 /// A shape that lines are made of: the start of its lines, or `None` if it is too long.
@@ -134,6 +148,7 @@ type Shape = Option<Box<[u8]>>;
 impl Splitter {
     /// Adds the next bytes.
     pub fn push(&mut self, chunk: Bytes) {
+        self.received += chunk.len() as u64;
         self.rest = match self.rest.is_empty() {
             true => chunk,
             false => [&self.rest[..], &chunk].concat().into(),
@@ -176,7 +191,7 @@ impl Splitter {
             let record = self.rest.split_to(end).split_off(header_bytes);
             match is_shape {
                 true => self.add_shape(&record)?,
-                false => return Ok(Some(self.line(&record))),
+                false => return self.line(&record).map(Some),
             }
         }
     }
@@ -206,20 +221,24 @@ impl Splitter {
         Ok(())
     }
 
-    fn line(&mut self, record: &[u8]) -> Piece {
+    fn line(&mut self, record: &[u8]) -> Result<Piece, SplitError> {
         let mut input = Input::new(record);
         let number = input.varint().ok().and_then(|number| usize::try_from(number).ok());
         let Some(shape) = number.and_then(|number| self.shapes.get(number)) else {
-            return Piece::NoShape;
+            return Ok(Piece::NoShape);
         };
         let values = &record[record.len() - input.len()..];
         match shape {
             Some(shape) if shape.len() + values.len() <= MAX_LINE_BYTES => {
+                self.made += (shape.len() + values.len()) as u64;
+                if self.made > FREE_LINE_BYTES + MAX_LINE_BYTES_PER_BYTE * self.received {
+                    return Err(SplitError::Repetition);
+                }
                 self.lines.extend_from_slice(shape);
                 self.lines.extend_from_slice(values);
-                Piece::Line(self.lines.split().freeze())
+                Ok(Piece::Line(self.lines.split().freeze()))
             }
-            _ => Piece::TooLong,
+            _ => Ok(Piece::TooLong),
         }
     }
 }

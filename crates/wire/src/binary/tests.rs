@@ -212,6 +212,27 @@ fn split(body: &[u8], step: usize) -> (Vec<Piece>, Result<(), SplitError>) {
     (pieces, result)
 }
 
+/// Each line gets a copy of its shape, so a short body could stand for many bytes.
+#[test]
+fn short_rows_of_a_long_shape_are_few() {
+    let row: Row =
+        (0..10_000).map(|i| (format!("a_long_name_of_a_column_{i}"), Value::Null)).collect();
+    let (mut body, line) = (BodyWriter::default(), line_of(row));
+    (0..2_000).for_each(|_| body.push(&line).unwrap());
+    let mut splitter = Splitter::default();
+    splitter.push(body.into_bytes().into());
+    let mut bytes = 0;
+    let error = loop {
+        match splitter.next_piece() {
+            Ok(Some(Piece::Line(line))) => bytes += line.len(),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, SplitError::Repetition);
+    assert!(bytes < 300 << 20, "{bytes}");
+}
+
 #[test]
 fn invalid_bodies() {
     #[track_caller]
