@@ -47,6 +47,17 @@ pub enum Value {
 }
 
 impl Value {
+    /// Returns whether a table can store all instants in the value: whether they are in the years 1 to
+    /// 9999.
+    pub fn instants_are_storable(&self) -> bool {
+        match self {
+            Self::Timestamp(at) => at.is_storable(),
+            Self::List(items) => items.iter().all(Self::instants_are_storable),
+            Self::Struct(row) => row.cells().all(|(_, value)| value.instants_are_storable()),
+            _ => true,
+        }
+    }
+
     /// Makes a value from any value that serializes: a struct, a map, a list or a scalar.
     ///
     /// Fails if it cannot be stored in a table, such as a byte string.

@@ -12,7 +12,7 @@ use std::vec;
 
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
+use streamtable_schema::{ColumnPolicy, TIMESTAMP_COLUMN, TablePath, Timestamp};
 use streamtable_store::{Batch, OnDuplicate, RejectedLine, check_writer};
 use streamtable_wire::HistoryLine;
 use streamtable_wire::binary::{LineReader, is_binary};
@@ -55,13 +55,28 @@ pub(super) async fn parse_apart(lines: &[Bytes], bytes: usize) -> Result<Vec<Par
 pub(super) fn parse(lines: &[Bytes]) -> Vec<Parsed> {
     let mut reader = LineReader::default();
     let read = |line: &Bytes| {
-        if is_binary(line) {
-            return reader.read(line).map_err(|error| error.to_string());
-        }
-        let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-        HistoryLine::parse(text).map_err(|error| format!("no row: {error}"))
+        let line = if is_binary(line) {
+            reader.read(line).map_err(|error| error.to_string())?
+        } else {
+            let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+            HistoryLine::parse(text).map_err(|error| format!("no row: {error}"))?
+        };
+        check_instants(&line)?;
+        Ok(line)
     };
     lines.iter().map(read).collect()
+}
+
+/// Refuses instants that readers cannot show, which would make queries of the table fail.
+fn check_instants(line: &HistoryLine) -> Result<(), String> {
+    let is_storable = |at: &Timestamp| at.is_storable();
+    let wrong = line.row.cells().find(|(_, value)| !value.instants_are_storable());
+    let column = match (wrong, line.logged_at.as_ref().is_none_or(is_storable)) {
+        (Some((name, _)), _) => name,
+        (None, false) => TIMESTAMP_COLUMN,
+        (None, true) => return Ok(()),
+    };
+    Err(format!("column {column:?}: an instant is outside of the years 1 to 9999"))
 }
 
 /// The lines of a batch that were parsed and are not admitted yet.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use streamtable_schema::{Value, row};
+use streamtable_wire::binary::write_line;
 
 use super::*;
 use crate::columns::read_rows;
@@ -148,4 +150,27 @@ fn a_batch_of_large_arrays_is_admitted_in_parts() {
     assert!(!waiting.is_empty());
     assert!((MAX_PART_BYTES..2 * MAX_PART_BYTES).contains(&plan.array_bytes()));
     assert_eq!(append(&mut state, batch, &memory), 900);
+}
+
+/// Readers cannot show them, and one would make queries of the whole table fail.
+#[test]
+fn instants_outside_of_the_years_1_to_9999_are_refused() {
+    let at = Timestamp::from_micros(i64::MAX);
+    let cell = || Value::from(at);
+    for (row, logged_at, column) in [
+        (row! { "at" => cell() }, None, Some("at")),
+        (row! { "a" => 1, "all" => vec![cell()] }, None, Some("all")),
+        (row! { "o" => row! { "at" => cell() } }, None, Some("o")),
+        (row! { "a" => 1 }, Some(at), Some("timestamp")),
+        (row! { "at" => Timestamp::from_micros(0) }, Some(Timestamp::from_micros(0)), None),
+    ] {
+        let line = HistoryLine { row, logged_at, ..HistoryLine::default() };
+        let mut binary = Vec::new();
+        write_line(&line, &mut binary).unwrap();
+        let found = parse(&[binary.into()]).pop().unwrap().map(|_| ()).err();
+        let expected = column.map(|column| {
+            format!("column {column:?}: an instant is outside of the years 1 to 9999")
+        });
+        assert_eq!(found, expected);
+    }
 }
