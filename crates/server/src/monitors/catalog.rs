@@ -297,12 +297,12 @@ impl MonitorCatalog {
             .await
     }
 
-    /// Returns when the next message is due, if there is one.
-    pub(super) async fn next_attempt(&self) -> Result<Option<i64>, CatalogError> {
+    /// Returns when the next message becomes due after `at`, if there is one.
+    pub(super) async fn next_attempt(&self, at: i64) -> Result<Option<i64>, CatalogError> {
         self.0
-            .read(|db| {
-                let sql = "SELECT min(next_attempt) FROM monitor_messages";
-                Ok(db.query_row(sql, [], |row| row.get(0))?)
+            .read(move |db| {
+                let sql = "SELECT min(next_attempt) FROM monitor_messages WHERE next_attempt > ?1";
+                Ok(db.query_row(sql, [at], |row| row.get(0))?)
             })
             .await
     }

@@ -14,6 +14,7 @@ use streamtable_monitor::{
 };
 use streamtable_schema::TablePath;
 use streamtable_store::{SqlQuery, Store, StoreError};
+use tokio::sync::Semaphore;
 
 use super::sql::{MAX_FOUND, MAX_SAMPLES, RowRange, Scope, share_of_matches};
 
@@ -23,9 +24,15 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a query may have taken if its expressions are tried one by one after its failure.
 const QUICK: Duration = Duration::from_secs(1);
 
-/// After a query that took some time, this many times as long passes before the next one: monitors
-/// use at most a quarter of the time.
+/// How many queries run at a time.
+const MAX_QUERIES: usize = 4;
+
+/// After a query that took some time, this many times as long passes before the next one of the
+/// evaluation: the monitors of an entity use at most a quarter of the time.
 const PAUSE_FACTOR: u32 = 3;
+
+/// How far ahead of this server's clock, in milliseconds, the time of a row may be in a window that ends now.
+const AHEAD: i64 = 60_000;
 
 /// Maximum number of distributions of past reference windows that are kept.
 const MAX_REFERENCES: usize = 64;
@@ -66,12 +73,13 @@ enum Sample {
     Categories(Vec<(String, f64)>),
 }
 
-/// Evaluates monitors, one query at a time.
+/// Evaluates monitors. Each evaluation runs one query at a time.
 #[derive(Debug)]
 pub(super) struct Evaluator {
     store: Arc<dyn Store>,
     /// Whether it pauses between queries.
     pauses: bool,
+    queries: Semaphore,
     references: Mutex<HashMap<String, Arc<Samples>>>,
 }
 
@@ -85,7 +93,8 @@ struct Plan {
 
 impl Evaluator {
     pub(super) fn new(store: Arc<dyn Store>, pauses: bool) -> Self {
-        Self { store, pauses, references: Mutex::default() }
+        let queries = Semaphore::new(MAX_QUERIES);
+        Self { store, pauses, queries, references: Mutex::default() }
     }
 
     /// Evaluates monitors at a time. The result is `None` for a monitor that cannot be evaluated now.
@@ -171,8 +180,7 @@ impl Evaluator {
             Window::Last(span) => {
                 let from = now - span.as_millis();
                 let previous = RowRange::Time { from: from - span.as_millis(), to: Some(from) };
-                // Clients' clocks may be ahead.
-                (RowRange::Time { from, to: None }, Some(previous))
+                (RowRange::Time { from, to: Some(now + AHEAD) }, Some(previous))
             }
             Window::Rows(rows) => {
                 let table = self.store.table(&monitor.table).await.map_err(failure)?;
@@ -269,7 +277,6 @@ impl Evaluator {
         sql: String,
         positions: bool,
     ) -> Result<Option<Vec<RecordBatch>>, Failure> {
-        let started = Instant::now();
         let query = SqlQuery {
             sql,
             home: Some((table.entity().to_owned(), table.project().to_owned())),
@@ -278,10 +285,13 @@ impl Evaluator {
             positions,
             owner: Some(format!("monitors of {}", table.entity())),
         };
+        let turn = self.queries.acquire().await;
+        let started = Instant::now();
         let batches = match self.store.query(query).await {
             Ok(rows) => rows.batches.try_collect().await,
             Err(error) => Err(error),
         };
+        drop(turn);
         if self.pauses {
             tokio::time::sleep(started.elapsed() * PAUSE_FACTOR).await;
         }

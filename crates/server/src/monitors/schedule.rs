@@ -1,8 +1,8 @@
 //! When monitors are evaluated, and what follows from the results.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use streamtable_monitor::{
     Condition, Event, Machine, Monitor, Notice, Outcome, Silence, State, Transition, Window,
@@ -12,6 +12,7 @@ use streamtable_server_core::{CatalogError, clock};
 use streamtable_store::StoreError;
 use streamtable_wire::write_cell;
 use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
 use uuid::Uuid;
 
 use super::catalog::{Change, Record, Stored};
@@ -25,11 +26,12 @@ const MAX_PAUSE: i64 = 5_000;
 /// How long the next attempt waits after a failure of the catalog.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How many times as long as its query a monitor rests at least.
-const SLOWNESS: i64 = 3;
-
 /// The maximum number of monitors that share a query.
 const MAX_SHARED: usize = 100;
+
+/// How long the result of a window of time without rows holds if no rows arrive. Rows whose time is ahead
+/// of this server's clock enter the window later.
+const EMPTY_HOLDS: i64 = 60_000;
 
 /// A monitor and its state.
 #[derive(Clone, Debug)]
@@ -52,11 +54,13 @@ pub(super) struct Entry {
     seen: Option<Seen>,
 }
 
-/// The last result, and the end of the table for which it is valid.
+/// A result.
 #[derive(Clone, Debug)]
 struct Seen {
-    /// The table's end.
+    /// The end of the table for which it is valid.
     end: u64,
+    /// When it was found, in milliseconds since 1970.
+    at: i64,
     found: Found,
 }
 
@@ -90,16 +94,18 @@ impl Entry {
     }
 
     /// Returns the last result if it still holds at the table's end: no rows have arrived, and none
-    /// leave the window.
-    fn still_holds(&self, end: u64) -> Option<Found> {
+    /// leave or enter the window.
+    fn still_holds(&self, end: u64, now: i64) -> Option<&Seen> {
         let seen = self.seen.as_ref().filter(|seen| seen.end == end)?;
         let is_of_other_tables =
             matches!(self.monitor.condition, Condition::Sql { query: Some(_), .. });
         if self.uses_clock {
             return None;
         }
-        let rows_leave = matches!(self.monitor.window, Window::Last(_)) && seen.found.rows > 0;
-        (!is_of_other_tables && !rows_leave).then(|| seen.found.clone())
+        let is_moving = matches!(self.monitor.window, Window::Last(_));
+        let is_old = now - seen.at > EMPTY_HOLDS;
+        let rows_change = is_moving && (seen.found.rows > 0 || is_old);
+        (!is_of_other_tables && !rows_change).then_some(seen)
     }
 }
 
@@ -138,22 +144,91 @@ pub(super) fn now() -> i64 {
     clock::timestamp().as_millis()
 }
 
+/// The evaluations that run: at most one for each entity, so that the queries of an entity, and the pauses
+/// after them, do not delay those of another one.
+#[derive(Default)]
+struct Evaluations {
+    tasks: JoinSet<Evaluated>,
+    entities: HashMap<Id, String>,
+}
+
+/// The results of monitors that share a query.
+struct Evaluated {
+    results: Vec<(Entry, Option<Seen>)>,
+    started_at: i64,
+}
+
+impl Evaluations {
+    /// Returns the entities for which none can be started now.
+    fn busy(&self) -> HashSet<&str> {
+        self.entities.values().map(String::as_str).collect()
+    }
+
+    /// Starts to evaluate monitors that share a query.
+    fn start(&mut self, monitors: &Monitors, shared: Vec<(Entry, u64)>, now: i64) {
+        let Some((first, _)) = shared.first() else { return };
+        let entity = first.path.entity.clone();
+        let monitors = monitors.clone();
+        let task = self.tasks.spawn(async move {
+            let documents: Vec<_> =
+                shared.iter().map(|(entry, _)| Arc::clone(&entry.monitor)).collect();
+            // Monitors that are due at the same time share queries, so they see the same second.
+            let found = monitors.0.evaluator.evaluate(&documents, now / 1000 * 1000).await;
+            let results = shared.into_iter().zip(found);
+            let results = results
+                .map(|((entry, end), found)| {
+                    (entry, found.map(|found| Seen { end, at: now, found }))
+                })
+                .collect();
+            Evaluated { results, started_at: now }
+        });
+        self.entities.insert(task.id(), entity);
+    }
+
+    /// Waits for the end of an evaluation, forever if none runs.
+    async fn next(&mut self) -> Result<Evaluated, JoinError> {
+        let Some(ended) = self.tasks.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
+        let (id, result) = match ended {
+            Ok((id, evaluated)) => (id, Ok(evaluated)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        self.entities.remove(&id);
+        result
+    }
+}
+
 /// Evaluates monitors when they are due, until the server stops.
 pub(super) async fn run(monitors: Monitors) {
-    let mut ends = Ends::default();
+    let (mut ends, mut evaluations) = (Ends::default(), Evaluations::default());
     while let Err(error) = begin(&monitors).await {
         tracing::error!(%error, "monitors cannot be read");
         tokio::time::sleep(RETRY).await;
     }
     loop {
-        if let Err(error) = monitors.evaluate_due(&mut ends).await {
+        if let Err(error) = monitors.evaluate_due(&mut ends, &mut evaluations).await {
             tracing::error!(%error, "the states of monitors cannot be stored");
             // The same monitors are still due.
             tokio::time::sleep(RETRY).await;
         }
-        let pause = monitors.next_due().map_or(MAX_PAUSE, |due| due - now()).clamp(0, MAX_PAUSE);
+        let due = monitors.next_due(&evaluations.busy());
+        let pause = due.map_or(MAX_PAUSE, |due| due - now()).clamp(0, MAX_PAUSE);
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(pause as u64)) => {}
+            ended = evaluations.next() => match ended {
+                Ok(Evaluated { results, started_at }) => {
+                    if let Err(error) = monitors.settle(results, started_at, now()).await {
+                        tracing::error!(%error, "the states of monitors cannot be stored");
+                        tokio::time::sleep(RETRY).await;
+                    }
+                }
+                // The monitors are still due.
+                Err(error) => {
+                    tracing::error!(%error, "the evaluation of a monitor panicked");
+                    tokio::time::sleep(RETRY).await;
+                }
+            },
             () = monitors.0.changed.notified() => {
                 if let Err(error) = monitors.load().await {
                     tracing::error!(%error, "monitors cannot be read");
@@ -209,14 +284,20 @@ impl Monitors {
         Ok(())
     }
 
-    fn next_due(&self) -> Option<i64> {
-        self.0.entries.lock().values().map(|entry| entry.due).min()
+    /// Returns when the next monitor of an entity that is not busy is due.
+    fn next_due(&self, busy: &HashSet<&str>) -> Option<i64> {
+        let entries = self.0.entries.lock();
+        let free = entries.values().filter(|entry| !busy.contains(entry.path.entity.as_str()));
+        free.map(|entry| entry.due).min()
     }
 
-    /// Evaluates monitors that are due: all whose last result still holds, and of the others those
-    /// of one query for each entity, so that the queries of one entity delay another one only by
-    /// one query.
-    async fn evaluate_due(&self, ends: &mut Ends) -> Result<(), CatalogError> {
+    /// Evaluates monitors that are due: settles all whose last result still holds, and starts queries
+    /// for the others.
+    async fn evaluate_due(
+        &self,
+        ends: &mut Ends,
+        evaluations: &mut Evaluations,
+    ) -> Result<(), CatalogError> {
         let now = now();
         let tables: BTreeSet<TablePath> = {
             let entries = self.0.entries.lock();
@@ -229,32 +310,24 @@ impl Monitors {
             let end = ends.of(self, &table).await.unwrap_or(u64::MAX);
             end_of.insert(table, end);
         }
-        let (held, queries) = {
+        let (held, next) = {
+            let busy = evaluations.busy();
             let entries = self.0.entries.lock();
             let (mut held, mut waiting) = (Vec::new(), Vec::new());
-            for entry in entries.values().filter(|entry| entry.due <= now) {
+            let is_free = |entry: &&Entry| !busy.contains(entry.path.entity.as_str());
+            for entry in entries.values().filter(|entry| entry.due <= now).filter(is_free) {
                 // Without an end, it became due a moment ago.
                 let Some(&end) = end_of.get(&entry.monitor.table) else { continue };
-                match entry.still_holds(end) {
-                    Some(found) => held.push((entry.clone(), end, Some(found))),
+                match entry.still_holds(end, now) {
+                    Some(seen) => held.push((entry.clone(), Some(seen.clone()))),
                     None => waiting.push((entry, end)),
                 }
             }
             (held, next_queries(&waiting))
         };
-        // Monitors that are due at the same time share queries, so they see the same second.
-        let at = now / 1000 * 1000;
         self.settle(held, now, now).await?;
-        for shared in queries {
-            let started = Instant::now();
-            let documents: Vec<_> =
-                shared.iter().map(|(entry, _)| Arc::clone(&entry.monitor)).collect();
-            let found = self.0.evaluator.evaluate(&documents, at).await;
-            let results = shared.into_iter().zip(found);
-            let results = results.map(|((entry, end), found)| (entry, end, found)).collect();
-            // Slow monitors are evaluated less often.
-            let rest = SLOWNESS * started.elapsed().as_millis() as i64;
-            self.settle(results, now, self::now() + rest).await?;
+        for shared in next {
+            evaluations.start(self, shared, now);
         }
         Ok(())
     }
@@ -263,19 +336,19 @@ impl Monitors {
     /// but not before a time.
     async fn settle(
         &self,
-        results: Vec<(Entry, u64, Option<Found>)>,
+        results: Vec<(Entry, Option<Seen>)>,
         now: i64,
         not_before: i64,
     ) -> Result<(), CatalogError> {
         let mut stepped = Vec::new();
         let mut changes = Vec::new();
-        for (mut entry, end, found) in results {
+        for (mut entry, seen) in results {
             let every = entry.monitor.every.as_millis();
             // Monitors with the same interval are due at the same time.
             entry.due = (not_before.div_euclid(every) + 1) * every;
-            if let Some(found) = found {
-                changes.extend(entry.step(&found, now));
-                entry.seen = Some(Seen { end, found });
+            if let Some(seen) = seen {
+                changes.extend(entry.step(&seen.found, now));
+                entry.seen = Some(seen);
                 entry.evaluated_at = Some(now);
             }
             stepped.push(entry);

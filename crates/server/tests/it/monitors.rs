@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use serde_json::{Value, json};
 use streamtable_server::Right;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt as _, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use crate::support::{Answer, Running, basic, send};
@@ -374,6 +374,32 @@ async fn messages_wait_in_a_durable_queue_and_are_signed() {
     let signed = [header("x-streamtable-timestamp").as_bytes(), b".", &taken[0].body].concat();
     assert_eq!(header("x-streamtable-signature"), format!("sha256={}", hmac("s3cret", &signed)));
     assert_eq!(server.transitions().await.len(), 2);
+}
+
+/// While one target does not answer, others get all of their messages.
+#[tokio::test]
+async fn a_target_that_does_not_answer_delays_no_other() {
+    let receiver = Receiver::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}/", listener.local_addr().unwrap());
+    // The first attempt lasts until the server closes the connection.
+    let attempt = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        stream.read_to_end(&mut request).await
+    });
+    let server = start().await;
+    server.make_target("silent", &json!({ "kind": "webhook", "url": silent })).await;
+    server.make_target("good", &json!({ "kind": "webhook", "url": receiver.url })).await;
+    let maximum = json!({ "kind": "threshold", "value": "max(ms)", "above": 100 });
+    let mut document = monitor(&json!({ "rows": 10 }), &maximum);
+    document["notify"] = json!(["silent", "good"]);
+    server.append("me/shop/requests", &rows(500, "/", "")).await;
+    server.make_monitor("slow", &document).await;
+    eventually("it fires", || (receiver.states("slow") == ["firing"]).then_some(())).await;
+    server.append("me/shop/requests", &rows(5, "/", "")).await;
+    eventually("it recovers", || (receiver.states("slow") == ["firing", "ok"]).then_some(())).await;
+    assert!(!attempt.is_finished(), "the messages waited for the other target");
 }
 
 fn hmac(key: &str, text: &[u8]) -> String {

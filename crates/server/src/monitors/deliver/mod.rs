@@ -4,13 +4,13 @@ mod command;
 mod http;
 mod mail;
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
 use streamtable_monitor::{Message, Target};
 use streamtable_server_core::CatalogError;
 use streamtable_transport_hyper::Addresses;
+use tokio::task::{Id, JoinSet};
 
 use super::catalog::WaitingMessage;
 use super::schedule::now;
@@ -30,6 +30,9 @@ const MAX_AGE: i64 = 24 * 3_600_000;
 
 /// The longest time between two looks at the queue.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How long the next attempt waits after a failure of the catalog.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Maximum length of an error that is stored, in characters.
 const MAX_ERROR: usize = 300;
@@ -88,10 +91,12 @@ impl SendError {
     }
 }
 
-/// Delivers messages, until the server stops. The messages of one target are sent in order.
+/// Delivers messages, until the server stops. The messages of one target are sent in order; no target
+/// waits for another one, unless [`CONCURRENT`] of them are slow.
 pub(super) async fn run(monitors: Monitors) {
+    let mut attempts = Attempts::default();
     loop {
-        let pause = match deliver(&monitors).await {
+        let pause = match attempts.start_due(&monitors).await {
             Ok(pause) => pause,
             Err(error) => {
                 tracing::error!(%error, "messages of monitors cannot be read");
@@ -101,24 +106,52 @@ pub(super) async fn run(monitors: Monitors) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = monitors.0.reported.notified() => {}
+            () = attempts.next() => {}
         }
     }
 }
 
-/// Sends the messages that are due. Returns the time until the next one is due.
-async fn deliver(monitors: &Monitors) -> Result<Duration, CatalogError> {
-    loop {
-        let due = monitors.0.catalog.due(now()).await?;
-        if due.is_empty() {
-            break;
+/// The attempts that run, at most one for each target.
+#[derive(Default)]
+struct Attempts {
+    tasks: JoinSet<Result<(), CatalogError>>,
+    messages: HashMap<Id, i64>,
+}
+
+impl Attempts {
+    /// Starts to send the messages that are due. Returns the time until the next one is due.
+    async fn start_due(&mut self, monitors: &Monitors) -> Result<Duration, CatalogError> {
+        let at = now();
+        let due = monitors.0.catalog.due(at).await?;
+        let sending: HashSet<i64> = self.messages.values().copied().collect();
+        for message in due.into_iter().filter(|message| !sending.contains(&message.id)) {
+            if self.messages.len() >= CONCURRENT {
+                break;
+            }
+            let (id, monitors) = (message.id, monitors.clone());
+            let task = self.tasks.spawn(async move { attempt(&monitors, message).await });
+            self.messages.insert(task.id(), id);
         }
-        let attempts = stream::iter(due).map(|message| attempt(monitors, message));
-        let results: Vec<_> = attempts.buffer_unordered(CONCURRENT).collect().await;
-        results.into_iter().collect::<Result<(), _>>()?;
+        // Messages that are due already are started when an attempt ends.
+        let next = monitors.0.catalog.next_attempt(at).await?;
+        let pause = next.map_or(i64::MAX, |next| next - now()).max(50);
+        Ok(Duration::from_millis(pause as u64).min(IDLE))
     }
-    let next = monitors.0.catalog.next_attempt().await?;
-    let pause = next.map_or(i64::MAX, |next| next - now()).max(50);
-    Ok(Duration::from_millis(pause as u64).min(IDLE))
+
+    /// Waits for the end of an attempt, forever if none runs.
+    async fn next(&mut self) {
+        let (id, error) = match self.tasks.join_next_with_id().await {
+            None => return std::future::pending().await,
+            Some(Ok((id, result))) => (id, result.err().map(|error| error.to_string())),
+            Some(Err(error)) => (error.id(), Some(error.to_string())),
+        };
+        self.messages.remove(&id);
+        if let Some(error) = error {
+            tracing::error!(%error, "the state of a message cannot be stored");
+            // It is still due.
+            tokio::time::sleep(RETRY).await;
+        }
+    }
 }
 
 async fn attempt(monitors: &Monitors, waiting: WaitingMessage) -> Result<(), CatalogError> {
