@@ -8,10 +8,10 @@
         is_immutable: true,
     },
     Asset {
-        path: "app-ff71e5086c.js",
+        path: "app-ee9c5c66ff.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("app.js.br"),
-        etag: "\"ff71e5086cd37c034a29bc111a742fce\"",
+        etag: "\"ee9c5c66ff256fcd96124f3b984a4098\"",
         is_immutable: true,
     },
     Asset {
@@ -29,10 +29,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "later-f7682a9d4a.js",
+        path: "later-50117bb05c.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("later.js.br"),
-        etag: "\"f7682a9d4a108a19a8a791d702373880\"",
+        etag: "\"50117bb05c6b8bb5729309f2a5b33362\"",
         is_immutable: true,
     },
     Asset {
@@ -43,10 +43,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "shared-b9cfce5536.js",
+        path: "shared-ff7153dd58.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"b9cfce5536a3d28f6a222dd5a7b7e223\"",
+        etag: "\"ff7153dd58415b00e6ca3b75a9abf6ea\"",
         is_immutable: true,
     },
     Asset {

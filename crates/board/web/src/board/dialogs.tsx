@@ -11,6 +11,8 @@ import { formatAgo } from "../values";
 
 /** The version that another user saved. */
 export interface Theirs {
+  /** Missing if the document was deleted. */
+  version?: number;
   author?: string;
   updated?: string;
 }
@@ -27,6 +29,23 @@ interface ConflictProps {
 }
 
 export function ConflictDialog({ noun, theirs, onShow, onCopy, onOverwrite, onClose }: ConflictProps) {
+  // A document that was deleted has no version.
+  if (theirs.version === undefined) {
+    return (
+      <Dialog
+        title={`Somebody else deleted this ${noun}`}
+        onClose={onClose}
+        actions={
+          <>
+            <Button label="Cancel" onClick={onClose} />
+            <Button label="Save it again" kind="primary" onClick={onOverwrite} />
+          </>
+        }
+      >
+        <p>It was deleted while you changed it. What you see here is not saved.</p>
+      </Dialog>
+    );
+  }
   return (
     <Dialog
       title={`Somebody else saved this ${noun}`}

@@ -17,13 +17,16 @@ export interface MonitorTemplate {
 
 const SCORE = /(^|_)(score|confidence|probability|prob)$/;
 
+/** Returns the share of rows for which a condition holds, of those for which it has a value. */
+const shareOf = (condition: string) => `avg(CASE WHEN ${condition} THEN 1.0 WHEN NOT (${condition}) THEN 0.0 END)`;
+
 /** Returns the templates for a table; those that do not fit say why. */
 export function templatesFor(table: string, shapes: Shapes): MonitorTemplate[] {
   const roles = rolesOf(shapes);
   const name = table.split("/").at(-1) ?? table;
   const find = (pattern: RegExp) => [...shapes.keys()].find((it) => pattern.test(it.toLowerCase())) ?? null;
   const [truth, prediction] = [find(TRUTH), find(PREDICTION)];
-  const right = find(/^(correct|is_correct)$/);
+  const right = [...shapes].find(([it, shape]) => shape.isBool && /^(correct|is_correct)$/i.test(it))?.[0] ?? null;
   const isRight = right ? quoted(right) : truth && prediction ? `${quoted(prediction)} = ${quoted(truth)}` : null;
   const error = failed(roles);
   const drifting = find(SCORE) ?? prediction ?? roles.measures[0] ?? null;
@@ -39,7 +42,7 @@ export function templatesFor(table: string, shapes: Shapes): MonitorTemplate[] {
         : make("Accuracy", {
             window: { rows: 500 },
             severity: "error",
-            condition: { kind: "threshold", value: `avg(CASE WHEN ${isRight} THEN 1.0 ELSE 0.0 END)`, below: 0.9, recover: 0.92 },
+            condition: { kind: "threshold", value: shareOf(isRight), below: 0.9, recover: 0.92 },
           }),
     ],
     [
