@@ -1,9 +1,9 @@
 //! A small file that is kept as two copies with checksums, written alternately.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::disk::{create_dir_all_synced, read_regular, replace};
+use crate::place::{Folder, is_unavailable};
 
 /// The first word of every copy.
 const MAGIC: &str = "streamtable-1";
@@ -13,7 +13,7 @@ const MAGIC: &str = "streamtable-1";
 /// Each write replaces the older copy, so that one valid copy remains if the other is damaged.
 #[derive(Clone, Debug)]
 pub(crate) struct Copies {
-    folder: PathBuf,
+    folder: Folder,
     name: &'static str,
 }
 
@@ -35,22 +35,38 @@ pub(crate) struct Found {
 }
 
 impl Copies {
-    pub(crate) fn new(folder: impl Into<PathBuf>, name: &'static str) -> Self {
+    pub(crate) fn new(folder: impl Into<Folder>, name: &'static str) -> Self {
         Self { folder: folder.into(), name }
     }
 
-    fn path(&self, slot: u64) -> PathBuf {
-        self.folder.join(format!("{}-{slot}", self.name))
+    fn file(&self, slot: u64) -> String {
+        format!("{}-{slot}", self.name)
     }
 
-    /// Reads both copies. A copy that cannot be read counts as damaged.
+    fn path(&self, slot: u64) -> PathBuf {
+        self.folder.path().join(self.file(slot))
+    }
+
+    /// Like [`try_read`](Self::try_read), for copies on a disk.
     pub(crate) fn read(&self) -> Found {
-        let slots = [0, 1].map(|slot| {
+        self.try_read().unwrap_or_default()
+    }
+
+    /// Reads both copies. A copy that a disk cannot read counts as damaged. Fails if a bucket could
+    /// not be asked.
+    pub(crate) fn try_read(&self) -> io::Result<Found> {
+        let read = [0, 1].map(|slot| self.folder.read(&self.file(slot)));
+        let read = match read {
+            [Err(error), _] | [_, Err(error)] if is_unavailable(&error) => return Err(error),
+            read => read,
+        };
+        let mut slot = 0;
+        let slots = read.map(|bytes| {
             let path = self.path(slot);
-            let bytes = read_regular(&path);
             let is_missing = matches!(&bytes, Err(e) if e.kind() == io::ErrorKind::NotFound);
             let valid =
                 bytes.ok().and_then(|bytes| decode(&bytes)).filter(|it| it.count % 2 == slot);
+            slot += 1;
             (path, is_missing, valid)
         });
         let newest =
@@ -64,15 +80,14 @@ impl Copies {
             };
             (!is_well).then_some(path)
         };
-        Found { newest, damaged: slots.into_iter().filter_map(is_damaged).collect() }
+        Ok(Found { newest, damaged: slots.into_iter().filter_map(is_damaged).collect() })
     }
 
     /// Writes the content durably, replacing the older copy.
     ///
     /// `count` must be one more than that of the newest copy, or 1 for the first write.
     pub(crate) fn write(&self, count: u64, content: &[u8]) -> io::Result<()> {
-        create_dir_all_synced(&self.folder)?;
-        replace(&self.path(count % 2), &encode(count, content))
+        self.folder.replace(&self.file(count % 2), encode(count, content))
     }
 }
 
@@ -96,9 +111,9 @@ fn sum(count: u64, content: &[u8]) -> u32 {
 }
 
 /// Returns whether a folder has a copy of this name, valid or not.
-pub(crate) fn has_copy(folder: &Path, name: &'static str) -> bool {
-    let copies = Copies::new(folder, name);
-    (0..2).any(|slot| copies.path(slot).exists())
+pub(crate) fn has_copy(folder: &Folder, name: &'static str) -> bool {
+    let copies = Copies::new(folder.clone(), name);
+    (0..2).any(|slot| folder.has(&copies.file(slot)).unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod fuzzing {
 mod local_files;
 mod log;
 mod memtable;
+mod place;
 mod query;
 mod ranges;
 #[cfg(test)]
@@ -27,4 +28,5 @@ mod tally;
 pub use backup::{Copied, Copier};
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig, damaged_files};
 pub use local_files::LocalFiles;
+pub use place::TablesPlace;
 pub use query::row_expression;

@@ -1,7 +1,6 @@
 //! The scrub: compares a table's files with their checksums.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +8,12 @@ use std::time::Duration;
 use streamtable_store::{Problem, ProblemKind, StoreError};
 
 use super::delta::Change;
-use super::folder::data_files;
+use super::folder::dated_files;
 use super::parquet::{FileState, state_of};
 use super::state::DataFile;
 use super::table::{FlushState, Table};
-use crate::disk::{cause, create_dir_all_synced, is_exhaustion, sync_folder};
+use crate::disk::{cause, is_exhaustion};
+use crate::place::is_unavailable;
 
 impl Table {
     /// Reads every file of the table and its Delta log. Files that are damaged or missing are
@@ -93,7 +93,9 @@ impl Table {
             let checked = file.clone();
             match self.blocking(move |folder| Ok(state_of(folder, &checked))).await {
                 Ok(Ok(FileState::Whole)) => self.note_readable(file),
-                Ok(Err(error)) if !is_exhaustion(&error) => self.note_unreadable(file, &error),
+                Ok(Err(error)) if !is_exhaustion(&error) && !is_unavailable(&error) => {
+                    self.note_unreadable(file, &error);
+                }
                 Ok(Ok(found)) => {
                     self.set_aside(flush_state, file, found).await;
                     lost.push(file.name.clone());
@@ -168,11 +170,7 @@ impl Table {
         }
         let name = file.name.clone();
         let moved = self.blocking(move |folder| {
-            let aside = folder.join("_streamtable/damaged");
-            create_dir_all_synced(&aside)?;
-            fs::rename(folder.join(&name), aside.join(&name))?;
-            sync_folder(&aside)?;
-            Ok(sync_folder(folder)?)
+            Ok(folder.rename(&name, &folder.join("_streamtable/damaged"), &name)?)
         });
         if let Err(error) = moved.await {
             tracing::error!(table = %self.path, %error, "a damaged file cannot be moved");
@@ -197,6 +195,7 @@ impl Table {
         let differs = match &found {
             Ok(Some(found)) => found.files != **files || Some(found.version) != version,
             Ok(None) => true,
+            Err(StoreError::Unavailable { .. }) => false,
             // The commit finds out whether the log is damaged or the system cannot open files now.
             Err(_) => true,
         };
@@ -239,13 +238,12 @@ impl Table {
         let kept = kept.chain(flush_state.replaced.iter().map(|(_, name)| name));
         let needed: HashSet<String> = kept.cloned().collect();
         self.blocking(move |folder| {
-            for file in data_files(folder)? {
-                let path = folder.join(&file.name);
-                let Ok(metadata) = fs::metadata(&path) else { continue };
-                let age = metadata.modified()?.elapsed().unwrap_or_default();
+            for (file, modified) in dated_files(folder)? {
+                let Some(modified) = modified else { continue };
+                let age = modified.elapsed().unwrap_or_default();
                 if !needed.contains(&file.name) && file.end <= flushed_upto && age >= keep_replaced
                 {
-                    fs::remove_file(path)?;
+                    folder.remove_file(&file.name)?;
                 }
             }
             Ok(())
