@@ -1,6 +1,7 @@
 //! Tests of the embedded store through its public API: conformance, crashes, damage, full disks.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop")]
 
+mod bucket;
 mod clients;
 mod conformance;
 mod crashes;
