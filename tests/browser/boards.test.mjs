@@ -154,7 +154,7 @@ test("a read-only key is offered no changes", async () => {
   }
   await page.getByRole("button", { name: "More", exact: true }).click();
   const items = page.getByRole("menuitem");
-  assert.deepEqual(await items.allTextContents(), ["Copy link", "Print…", "Download as JSON"]);
+  assert.deepEqual(await items.locator(".menu-label").allTextContents(), ["Copy link", "Copy embed code", "Print…", "Download as JSON"]);
   await page.keyboard.press("Escape");
   await page.keyboard.press("Control+s");
   await screenshot(page, "read-only");

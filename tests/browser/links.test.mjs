@@ -164,3 +164,18 @@ test("a link of `open` logs the browser in and goes on to the table", async () =
   assert.ok(page.url().includes("opened"), page.url());
   await context.close();
 });
+
+test("the embed code of a board is a frame that shows it, with its range", async () => {
+  assert.ok((await server.ask("PUT", "/api/boards/me/demo/embedded", JSON.stringify({ format: 1, title: "In a frame", panels: [] }))).ok);
+  const page = await browser.open(server, "/me/demo/boards/embedded#last=5m");
+  await page.getByRole("button", { name: "More" }).click();
+  await page.getByRole("menuitem", { name: /^Copy embed code/ }).click();
+  await page.getByText("The code is copied").waitFor();
+  const code = await page.evaluate(() => navigator.clipboard.readText());
+  const address = /^<iframe src="([^"]+)" width="100%" height="700"><\/iframe>$/.exec(code)[1].replaceAll("&amp;", "&");
+  assert.equal(address, `${server.url}/embed?board=me%2Fdemo%2Fembedded#last=5m`);
+  await page.goto(address);
+  await page.locator(".embed-name", { hasText: "In a frame" }).waitFor();
+  settled(page);
+  await page.context().close();
+});

@@ -102,3 +102,22 @@ test("a query is added, shows the server's error, is changed, and is saved with 
   settled(page);
   await page.context().close();
 });
+
+test("a query follows the range and the variables of the board by its placeholders", async () => {
+  const sql = "select count(*) as n from requests where timestamp >= $from and timestamp < $to and status = $status and '$status' <> ''";
+  const panels = [{ id: "a", title: "count", kind: "sql", config: { sql, show: "number" }, layout: { x: 0, y: 0, w: 6, h: 8 } }];
+  const rows = { id: "b", title: "rows", kind: "grid", table: "me/sql/requests", config: {}, layout: { x: 0, y: 8, w: 6, h: 8 } };
+  const board = { format: 1, title: "v", variables: ["status"], panels: [...panels, rows] };
+  assert.ok((await server.ask("PUT", "/api/boards/me/sql/v", JSON.stringify(board))).ok);
+  const page = await browser.open(server, "/me/sql/boards/v", WIDE);
+  const shows = (n) => until(`${n} rows are counted`, async () => (await panelOf(page, "count").locator("output").allTextContents()).join() === n);
+  await page.goto(`${server.url}/me/sql/boards/v#from=2026-03-01T10:00:00.000Z&to=2026-03-01T10:10:00.000Z`);
+  await page.reload();
+  await shows("120");
+  await page.getByRole("combobox", { name: "status" }).selectOption("500");
+  await shows("12");
+  await page.getByRole("combobox", { name: "status" }).selectOption({ index: 0 });
+  await shows("120");
+  settled(page);
+  await page.context().close();
+});

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lexopt::prelude::*;
+
 use crate::{Command, Failure, cargo, clients, micro, process, python, venv};
 
 /// The Python packages of the other clients, in addition to the environments of `cargo xtask
@@ -45,15 +47,17 @@ struct Request {
     rest: Vec<String>,
 }
 
-fn run(args: &[String]) -> Result<(), Failure> {
-    let request = parse(args)?;
-    let failed = |why: String| Failure::Failed(format!("bench: {why}"));
+fn run(parser: lexopt::Parser) -> Result<(), Failure> {
+    Ok(measure(&parse(parser)?)?)
+}
+
+fn measure(request: &Request) -> Result<(), String> {
     if request.micro || request.instructions {
         if request.micro {
-            micro::time(request.is_debug).map_err(failed)?;
+            micro::time(request.is_debug)?;
         }
         if request.instructions {
-            micro::count(request.is_debug).map_err(failed)?;
+            micro::count(request.is_debug)?;
         }
         return Ok(());
     }
@@ -62,7 +66,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
     if !request.is_debug {
         build.arg("--release");
     }
-    process::run(build.current_dir(cargo::root())).map_err(failed)?;
+    process::run(build.current_dir(cargo::root()))?;
     let folder = cargo::target().join("bench");
     let profile = if request.is_debug { "debug" } else { "release" };
     let program = cargo::target().join(profile).join("streamtable-bench");
@@ -76,28 +80,23 @@ fn run(args: &[String]) -> Result<(), Failure> {
     if !request.no_peers && !rest.iter().any(|arg| arg == "--list" || arg == "--help") {
         clients::provide()?;
         let requirements: PathBuf = cargo::root().join(REQUIREMENTS);
-        venv::provide(&requirements, &clients::folder().join("peers")).map_err(failed)?;
+        venv::provide(&requirements, &clients::folder().join("peers"))?;
         python::provide(clients::folder().join("streamtable"))?;
         bench.arg("--environments").arg(clients::folder());
     }
-    process::run(bench.args(rest)).map_err(failed)
+    process::run(bench.args(rest))
 }
 
-fn parse(args: &[String]) -> Result<Request, Failure> {
+fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     let mut request = Request::default();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--no-peers" => request.no_peers = true,
-            "--debug" => request.is_debug = true,
-            "--micro" => request.micro = true,
-            "--instructions" => request.instructions = true,
-            "--" => request.rest = args.by_ref().cloned().collect(),
-            _ => {
-                let message =
-                    format!("bench: unknown argument `{arg}`; see `cargo xtask bench --help`");
-                return Err(Failure::Usage(message));
-            }
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("no-peers") => request.no_peers = true,
+            Long("debug") => request.is_debug = true,
+            Long("micro") => request.micro = true,
+            Long("instructions") => request.instructions = true,
+            Value(first) => request.rest = crate::rest(first, &mut parser)?,
+            _ => return Err(arg.unexpected().into()),
         }
     }
     Ok(request)
@@ -120,6 +119,6 @@ mod tests {
             "--no-peers -- --only live",
             Ok(Request { no_peers: true, rest, ..Request::default() }),
         );
-        check("--fast", Err("bench: unknown argument `--fast`; see `cargo xtask bench --help`"));
+        check("--fast", Err("invalid option '--fast'"));
     }
 }

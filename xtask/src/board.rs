@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
+use lexopt::prelude::*;
+
 use crate::{Command, Failure, cargo, node, process};
 
 /// The folder of the page's sources.
@@ -31,11 +33,7 @@ Options:
 
 Needs Node 20 with npm, and python3 with pip.
 ",
-    run: |args| match args {
-        [] => build(Mode::Write),
-        [flag] if flag == "--check" => build(Mode::Check),
-        [arg, ..] => Err(Failure::Usage(format!("board: unknown argument `{arg}`"))),
-    },
+    run: |parser| Ok(build(parse(parser)?)?),
 };
 
 /// What to do with the built files.
@@ -45,12 +43,19 @@ pub(crate) enum Mode {
     Check,
 }
 
-/// Builds the page.
-pub(crate) fn build(mode: Mode) -> Result<(), Failure> {
-    try_build(mode).map_err(|why| Failure::Failed(format!("board: {why}")))
+fn parse(mut parser: lexopt::Parser) -> Result<Mode, Failure> {
+    let mut mode = Mode::Write;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("check") => mode = Mode::Check,
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    Ok(mode)
 }
 
-fn try_build(mode: Mode) -> Result<(), String> {
+/// Builds the page.
+pub(crate) fn build(mode: Mode) -> Result<(), String> {
     let sources = cargo::root().join(SOURCES);
     node::provide_packages(&sources)?;
     let viewer = provide_viewer(&sources)?;
@@ -91,4 +96,17 @@ fn provide_viewer(sources: &Path) -> Result<PathBuf, String> {
     process::run(Process::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
     fs::write(stamp, wanted).map_err(|error| error.to_string())?;
     Ok(unpacked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        crate::check_arguments(parse, "", Ok(Mode::Write));
+        crate::check_arguments(parse, "--check", Ok(Mode::Check));
+        crate::check_arguments(parse, "--check --fast", Err("invalid option '--fast'"));
+        crate::check_arguments(parse, "dist", Err("unexpected argument \"dist\""));
+    }
 }

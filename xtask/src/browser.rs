@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 
+use lexopt::prelude::*;
+
 use crate::{Command, Failure, cargo, clients, node, process};
 
 /// The folder of the tests.
@@ -42,11 +44,9 @@ Options:
 
 Needs Node 20 with npm, and python3 with its venv module.
 ",
-    run: |args| match parse(args)? {
-        Request::Test { pattern } => run(pattern.as_deref()),
-        Request::Measure { server, rest } => {
-            measure(server, &rest).map_err(|why| Failure::Failed(format!("browser: {why}")))
-        }
+    run: |parser| match parse(parser)? {
+        Request::Test { pattern } => Ok(run(pattern.as_deref())?),
+        Request::Measure { server, rest } => Ok(measure(server, &rest)?),
     },
 };
 
@@ -57,38 +57,28 @@ enum Request {
     Measure { server: Option<PathBuf>, rest: Vec<String> },
 }
 
-fn parse(args: &[String]) -> Result<Request, Failure> {
-    let usage = |arg: &str| Failure::Usage(format!("browser: unknown argument `{arg}`"));
-    let (mut pattern, mut server, mut is_measure) = (None, None, false);
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--measure" => is_measure = true,
-            "--server" if is_measure => {
-                let file = args.next();
-                let file =
-                    file.ok_or_else(|| Failure::Usage("browser: `--server` needs a file".into()))?;
-                server = Some(PathBuf::from(file));
-            }
-            "--" if is_measure => break,
-            _ if arg.starts_with('-') || is_measure || pattern.is_some() => return Err(usage(arg)),
-            _ => pattern = Some(arg.clone()),
+fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
+    let (mut server, mut is_measure, mut values) = (None, false, Vec::new());
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("measure") => is_measure = true,
+            Long("server") => server = Some(parser.value()?.into()),
+            Value(first) => values.extend(crate::rest(first, &mut parser)?),
+            _ => return Err(arg.unexpected().into()),
         }
     }
-    Ok(match is_measure {
-        true if pattern.is_some() => return Err(usage("--measure")),
-        true => Request::Measure { server, rest: args.cloned().collect() },
-        false => Request::Test { pattern },
-    })
+    let usage = |why: &str| Err(Failure::Usage(why.to_owned()));
+    match (is_measure, values.len()) {
+        (true, _) => Ok(Request::Measure { server, rest: values }),
+        (false, _) if server.is_some() => usage("`--server` needs `--measure`"),
+        (false, 0 | 1) => Ok(Request::Test { pattern: values.pop() }),
+        (false, _) => usage("more than one pattern"),
+    }
 }
 
 /// Runs all tests, or those whose names match.
-pub(crate) fn run(pattern: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn run(pattern: Option<&str>) -> Result<(), String> {
     clients::provide_one(CLIENT)?;
-    test(pattern).map_err(|why| Failure::Failed(format!("browser: {why}")))
-}
-
-fn test(pattern: Option<&str>) -> Result<(), String> {
     node()?;
     process::run(cargo::command().args(BUILD.split_whitespace()).current_dir(cargo::root()))?;
     let failed: Vec<String> =
@@ -194,19 +184,25 @@ mod tests {
 
     #[test]
     fn arguments() {
-        let parse =
-            |args: &str| parse(&args.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        let test = |pattern: Option<&str>| Request::Test { pattern: pattern.map(str::to_owned) };
-        assert_eq!(parse(""), Ok(test(None)));
-        assert_eq!(parse("sort"), Ok(test(Some("sort"))));
-        let rest = vec!["--rows".to_owned(), "7".to_owned()];
-        assert_eq!(
-            parse("--measure --server s -- --rows 7"),
-            Ok(Request::Measure { server: Some("s".into()), rest })
-        );
-        assert_eq!(parse("--measure"), Ok(Request::Measure { server: None, rest: Vec::new() }));
-        for wrong in ["--fast", "a b", "--server s", "--measure --rows 7", "a --measure"] {
-            assert!(matches!(parse(wrong), Err(Failure::Usage(_))), "{wrong}");
+        #[track_caller]
+        fn check(args: &str, expected: Result<Request, &str>) {
+            crate::check_arguments(parse, args, expected);
         }
+        let test =
+            |pattern: Option<&str>| Ok(Request::Test { pattern: pattern.map(str::to_owned) });
+        check("", test(None));
+        check("sort", test(Some("sort")));
+        let rest = vec!["--rows".to_owned(), "7".to_owned()];
+        check(
+            "--measure --server s -- --rows 7",
+            Ok(Request::Measure { server: Some("s".into()), rest }),
+        );
+        check("--measure", Ok(Request::Measure { server: None, rest: Vec::new() }));
+        check("--fast", Err("invalid option '--fast'"));
+        check("a b", Err("more than one pattern"));
+        check("a --measure", Err("more than one pattern"));
+        check("--server s", Err("`--server` needs `--measure`"));
+        check("--measure --server", Err("missing argument for option '--server'"));
+        check("--measure --rows 7", Err("invalid option '--rows'"));
     }
 }

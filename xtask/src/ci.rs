@@ -6,6 +6,8 @@ mod tools;
 
 use std::time::Instant;
 
+use lexopt::prelude::*;
+
 use self::report::{Outcome, Report};
 use self::steps::{STEPS, Step};
 use crate::metadata::{Query, Workspace};
@@ -38,8 +40,8 @@ enum Request {
     Run(Vec<&'static str>),
 }
 
-fn run(args: &[String]) -> Result<(), Failure> {
-    match parse(args)? {
+fn run(parser: lexopt::Parser) -> Result<(), Failure> {
+    match parse(parser)? {
         Request::List => {
             for step in STEPS {
                 println!("{:<14}{}", step.name, step.about);
@@ -49,35 +51,34 @@ fn run(args: &[String]) -> Result<(), Failure> {
         Request::Run(names) => {
             let steps: Vec<&Step> =
                 STEPS.iter().filter(|step| names.contains(&step.name)).collect();
-            run_steps(&steps)
+            Ok(run_steps(&steps)?)
         }
     }
 }
 
-fn parse(args: &[String]) -> Result<Request, Failure> {
-    let usage = |message: String| Failure::Usage(format!("ci: {message}"));
-    let mut only: Option<Vec<&str>> = None;
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let names = match arg.as_str() {
-            "--list" => return Ok(Request::List),
-            "--only" => args.next().map_or("", String::as_str),
-            _ => arg.strip_prefix("--only=").ok_or_else(|| {
-                usage(format!("unknown argument `{arg}`; see `cargo xtask ci --help`"))
-            })?,
-        };
-        only.get_or_insert_default().extend(names.split(',').map(str::trim));
+fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
+    let mut only: Option<Vec<String>> = None;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("list") => return Ok(Request::List),
+            Long("only") => {
+                let names = parser.value()?.string()?;
+                only.get_or_insert_default()
+                    .extend(names.split(',').map(|it| it.trim().to_owned()));
+            }
+            _ => return Err(arg.unexpected().into()),
+        }
     }
-    if let Some(unknown) =
-        only.iter().flatten().find(|name| !STEPS.iter().any(|step| step.name == **name))
-    {
-        return Err(usage(format!("unknown step `{unknown}`; `cargo xtask ci --list` lists them")));
+    let is_step = |name: &&String| STEPS.iter().any(|step| step.name == **name);
+    if let Some(unknown) = only.iter().flatten().find(|name| !is_step(name)) {
+        return Err(Failure::Usage(format!("unknown step `{unknown}` (`--list` prints all)")));
     }
-    let wanted = |step: &&Step| only.as_ref().is_none_or(|only| only.contains(&step.name));
+    let wanted =
+        |step: &&Step| only.as_ref().is_none_or(|only| only.iter().any(|name| name == step.name));
     Ok(Request::Run(STEPS.iter().filter(wanted).map(|step| step.name).collect()))
 }
 
-fn run_steps(steps: &[&Step]) -> Result<(), Failure> {
+fn run_steps(steps: &[&Step]) -> Result<(), String> {
     // Check for tools first, so that a missing one is reported at once and not after ten minutes.
     for tool in tools::of(steps) {
         tool.provide()?;
@@ -94,8 +95,8 @@ fn run_steps(steps: &[&Step]) -> Result<(), Failure> {
         });
         let outcome = if result.is_ok() { Outcome::Passed } else { Outcome::Failed };
         report.outcome(step, outcome, start.elapsed());
-        if let Err(failure) = result {
-            eprintln!("{failure}");
+        if let Err(why) = result {
+            eprintln!("{why}");
             failed.push(step.name);
         }
     }
@@ -104,10 +105,8 @@ fn run_steps(steps: &[&Step]) -> Result<(), Failure> {
         return Ok(());
     }
     let names = failed.join(",");
-    Err(Failure::Failed(format!(
-        "ci: failed: {}; `cargo xtask ci --only {names}` repeats them",
-        failed.join(", ")
-    )))
+    let listed = failed.join(", ");
+    Err(format!("failed: {listed}; `cargo xtask ci --only {names}` repeats them"))
 }
 
 #[cfg(test)]
@@ -126,9 +125,9 @@ mod tests {
         check("", Ok(&all));
         check("--only doc,fmt", Ok(&["fmt", "doc"]));
         check("--only=doc --only clippy", Ok(&["clippy", "doc"]));
-        check("--only fnt", Err("ci: unknown step `fnt`; `cargo xtask ci --list` lists them"));
-        check("--only", Err("ci: unknown step ``; `cargo xtask ci --list` lists them"));
-        check("--fast", Err("ci: unknown argument `--fast`; see `cargo xtask ci --help`"));
-        assert_eq!(parse(&["--list".to_owned()]), Ok(Request::List));
+        check("--only fnt", Err("unknown step `fnt` (`--list` prints all)"));
+        check("--only", Err("missing argument for option '--only'"));
+        check("--fast", Err("invalid option '--fast'"));
+        crate::check_arguments(parse, "--list", Ok(Request::List));
     }
 }

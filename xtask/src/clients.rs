@@ -7,6 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 
+use lexopt::prelude::*;
+
 use crate::{Command, Failure, cargo, process, venv};
 
 /// The folder of the requirements files and the programs.
@@ -49,21 +51,7 @@ Options:
 Needs python3 with its venv module; pip installs the rest. For root on Debian,
 --nightly installs python3-torch if it is missing.
 ",
-    run: |args| {
-        let is_nightly = parse(args)?;
-        let arguments = if is_nightly { TOOLS } else { TESTS };
-        provide()?;
-        if is_nightly {
-            provide_tools()?;
-        }
-        let mut tests = cargo::command();
-        tests.args(arguments.split_whitespace()).env(VARIABLE, folder()).current_dir(cargo::root());
-        match tests.status() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(Failure::Failed(format!("clients: the tests ended with {status}"))),
-            Err(error) => Err(Failure::Failed(format!("clients: cannot start cargo: {error}"))),
-        }
-    },
+    run: |parser| Ok(test(parse(parser)?)?),
 };
 
 /// Returns the folder of the environments.
@@ -72,25 +60,39 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Returns whether the tools are tested instead of the clients.
-fn parse(args: &[String]) -> Result<bool, Failure> {
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => Ok(false),
-        ["--nightly"] => Ok(true),
-        ["--nightly", arg, ..] | [arg, ..] => {
-            Err(Failure::Usage(format!("clients: unknown argument `{arg}`")))
+fn parse(mut parser: lexopt::Parser) -> Result<bool, Failure> {
+    let mut is_nightly = false;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("nightly") => is_nightly = true,
+            _ => return Err(arg.unexpected().into()),
         }
+    }
+    Ok(is_nightly)
+}
+
+fn test(is_nightly: bool) -> Result<(), String> {
+    let arguments = if is_nightly { TOOLS } else { TESTS };
+    provide()?;
+    if is_nightly {
+        provide_tools()?;
+    }
+    let mut tests = cargo::command();
+    tests.args(arguments.split_whitespace()).env(VARIABLE, folder()).current_dir(cargo::root());
+    match tests.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("the tests ended with {status}")),
+        Err(error) => Err(format!("cannot start cargo: {error}")),
     }
 }
 
 /// Makes the environments of tools that are missing or outdated.
-fn provide_tools() -> Result<(), Failure> {
+fn provide_tools() -> Result<(), String> {
     let tools = cargo::root().join(FOLDER).join(NIGHTLY);
-    let failed = |why: String| Failure::Failed(format!("clients: {why}"));
-    provide_torch().map_err(failed)?;
+    provide_torch()?;
     let system = venv::Python { program: SYSTEM_PYTHON, with_its_packages: true };
     venv::provide_with(&system, &tools.join("trainers.txt"), &folder().join("trainers"))
         .and_then(|()| venv::provide(&tools.join("keras.txt"), &folder().join("keras")))
-        .map_err(failed)
 }
 
 /// Installs torch for the system's Python, if it is missing and this is root on Debian.
@@ -113,10 +115,9 @@ fn provide_torch() -> Result<(), String> {
 }
 
 /// Makes the environments that are missing or outdated.
-pub(crate) fn provide() -> Result<(), Failure> {
-    let failed = |message: String| Failure::Failed(format!("clients: {message}"));
+pub(crate) fn provide() -> Result<(), String> {
     let sets = fs::read_dir(cargo::root().join(FOLDER))
-        .map_err(|error| failed(format!("cannot read {FOLDER}: {error}")))?;
+        .map_err(|error| format!("cannot read {FOLDER}: {error}"))?;
     let mut sets: Vec<PathBuf> = sets
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
@@ -129,10 +130,9 @@ pub(crate) fn provide() -> Result<(), Failure> {
 }
 
 /// Makes the environment of one set of versions.
-pub(crate) fn provide_one(name: &str) -> Result<(), Failure> {
+pub(crate) fn provide_one(name: &str) -> Result<(), String> {
     let set = cargo::root().join(FOLDER).join(format!("{name}.txt"));
-    venv::provide(&set, &folder().join(name))
-        .map_err(|why| Failure::Failed(format!("clients: {name}: {why}")))
+    venv::provide(&set, &folder().join(name)).map_err(|why| format!("{name}: {why}"))
 }
 
 #[cfg(test)]
@@ -143,9 +143,8 @@ mod tests {
     fn arguments() {
         crate::check_arguments(parse, "", Ok(false));
         crate::check_arguments(parse, "--nightly", Ok(true));
-        for (args, unknown) in [("--all", "--all"), ("--nightly --all", "--all")] {
-            let message = format!("clients: unknown argument `{unknown}`");
-            crate::check_arguments(parse, args, Err(&message));
+        for args in ["--all", "--nightly --all"] {
+            crate::check_arguments(parse, args, Err("invalid option '--all'"));
         }
     }
 }

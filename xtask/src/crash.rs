@@ -2,7 +2,7 @@
 
 use std::process::Command as Process;
 
-use crate::{Command, Failure, cargo, process};
+use crate::{Command, cargo, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "crash",
@@ -26,29 +26,28 @@ Options:
 
 Ctrl-C ends the killing early; the rows are still delivered and counted.
 ",
-    run: |args| process::replace(build(args)?).map_err(failed),
+    run: |mut parser| {
+        let mut command = build()?;
+        command.args(parser.raw_args()?);
+        Ok(process::replace(command)?)
+    },
 };
 
 /// Runs it briefly as a check, inside this process.
-pub(crate) fn check(args: &[&str]) -> Result<(), Failure> {
-    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-    process::run(&mut build(&args)?).map_err(failed)
+pub(crate) fn check(args: &[&str]) -> Result<(), String> {
+    process::run(build()?.args(args))
 }
 
 /// Builds both programs, and returns the command of the driver.
-fn build(args: &[String]) -> Result<Process, Failure> {
+fn build() -> Result<Process, String> {
     // With the workspace's features, to reuse the build of the tests. Not quiet, because it may
     // take minutes.
     let what = ["--workspace", "--all-features", "--bin", "streamtable", "--example", "crash"];
-    let messages = cargo::build(&what).map_err(failed)?;
+    let messages = cargo::build(&what)?;
     let program = |name: &str| {
-        cargo::executable(&messages, name).ok_or_else(|| failed(format!("cargo built no `{name}`")))
+        cargo::executable(&messages, name).ok_or_else(|| format!("cargo built no `{name}`"))
     };
     let mut command = Process::new(program("crash")?);
-    command.arg("--server").arg(program("streamtable")?).args(args);
+    command.arg("--server").arg(program("streamtable")?);
     Ok(command)
-}
-
-fn failed(why: String) -> Failure {
-    Failure::Failed(format!("crash: {why}"))
 }

@@ -22,9 +22,9 @@ Options:
     run,
 };
 
-fn run(args: &[String]) -> Result<(), Failure> {
+fn run(mut parser: lexopt::Parser) -> Result<(), Failure> {
     // Not quiet: the first build takes minutes, and cargo shows its progress.
     let mut command = cargo::command();
-    command.args(["run", "--package", "streamtable-cli", "--", "demo"]).args(args);
-    process::replace(command).map_err(|why| Failure::Failed(format!("demo: {why}")))
+    command.args(["run", "--package", "streamtable-cli", "--", "demo"]).args(parser.raw_args()?);
+    Ok(process::replace(command)?)
 }

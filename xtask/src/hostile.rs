@@ -1,8 +1,8 @@
-//! `cargo xtask hostile`: hostile requests to a server, and what it answers meanwhile.
+//! `cargo xtask hostile`: sends hostile requests to a server, and checks its responses.
 
 use std::process::Command as Process;
 
-use crate::{Command, Failure, cargo, process};
+use crate::{Command, cargo, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "hostile",
@@ -27,28 +27,27 @@ Options:
       --memory-mib N     the server's memory limit, 1024 by default
   -h, --help             print this
 ",
-    run: |args| process::replace(build(args)?).map_err(failed),
+    run: |mut parser| {
+        let mut command = build()?;
+        command.args(parser.raw_args()?);
+        Ok(process::replace(command)?)
+    },
 };
 
-/// Runs it for a while as a check, inside of this process.
-pub(crate) fn check(args: &[&str]) -> Result<(), Failure> {
-    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-    process::run(&mut build(&args)?).map_err(failed)
+/// Runs it as a check, inside this process.
+pub(crate) fn check(args: &[&str]) -> Result<(), String> {
+    process::run(build()?.args(args))
 }
 
-/// Builds both programs, and returns the call of the one that attacks.
-fn build(args: &[String]) -> Result<Process, Failure> {
-    // With the workspace's features, so that nothing is compiled for this alone.
+/// Builds both programs, and returns the command of the attacker.
+fn build() -> Result<Process, String> {
+    // With the workspace's features, to reuse the build of the tests.
     let what = ["--workspace", "--all-features", "--bin", "streamtable", "--example", "hostile"];
-    let messages = cargo::build(&what).map_err(failed)?;
+    let messages = cargo::build(&what)?;
     let program = |name: &str| {
-        cargo::executable(&messages, name).ok_or_else(|| failed(format!("cargo built no `{name}`")))
+        cargo::executable(&messages, name).ok_or_else(|| format!("cargo built no `{name}`"))
     };
     let mut command = Process::new(program("hostile")?);
-    command.arg("--server").arg(program("streamtable")?).args(args);
+    command.arg("--server").arg(program("streamtable")?);
     Ok(command)
-}
-
-fn failed(why: String) -> Failure {
-    Failure::Failed(format!("hostile: {why}"))
 }

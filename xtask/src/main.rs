@@ -1,7 +1,7 @@
 //! The commands of this repository: `cargo xtask <command>`.
 //!
-//! It has nearly no dependencies, so that it builds in seconds: `std`, and `serde_json` to parse
-//! the output of `cargo metadata`. `cargo xtask` alone lists the commands.
+//! It has nearly no dependencies, so that it builds in seconds: `lexopt` to parse the arguments, and
+//! `serde_json` to parse the output of `cargo metadata`. `cargo xtask` alone lists the commands.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
@@ -23,8 +23,12 @@ mod python;
 mod simulate;
 mod venv;
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::iter;
 use std::process::ExitCode;
+
+use lexopt::{Parser, ValueExt};
 
 /// All commands, in the order of the list.
 const COMMANDS: &[Command] = &[
@@ -50,7 +54,7 @@ struct Command {
     /// The output of `--help`, with a final line break.
     help: &'static str,
     /// Called with the arguments after the command's name.
-    run: fn(&[String]) -> Result<(), Failure>,
+    run: fn(Parser) -> Result<(), Failure>,
 }
 
 /// The reason why a command failed.
@@ -62,16 +66,46 @@ enum Failure {
     Failed(String),
 }
 
+impl Failure {
+    /// Puts the command's name in front, and how to get its help behind a usage error.
+    fn of(self, command: &str) -> Self {
+        match self {
+            Self::Usage(why) => {
+                Self::Usage(format!("{command}: {why}; see `cargo xtask {command} --help`"))
+            }
+            Self::Failed(why) => Self::Failed(format!("{command}: {why}")),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// Returns the arguments for another program: the first one after `--`, and all that follow.
+fn rest(first: OsString, parser: &mut Parser) -> Result<Vec<String>, Failure> {
+    let all = iter::once(first).chain(parser.raw_args()?);
+    Ok(all.map(ValueExt::string).collect::<Result<_, _>>()?)
+}
+
 /// Checks the result of parsing a command's arguments.
 #[cfg(test)]
 #[track_caller]
 fn check_arguments<T: fmt::Debug + PartialEq>(
-    parse: impl Fn(&[String]) -> Result<T, Failure>,
+    parse: impl Fn(Parser) -> Result<T, Failure>,
     args: &str,
     expected: Result<T, &str>,
 ) {
-    let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
-    assert_eq!(parse(&args), expected.map_err(|text| Failure::Usage(text.to_owned())));
+    let parsed = parse(Parser::from_args(args.split_whitespace()));
+    assert_eq!(parsed, expected.map_err(|text| Failure::Usage(text.to_owned())), "{args}");
 }
 
 impl fmt::Display for Failure {
@@ -83,8 +117,7 @@ impl fmt::Display for Failure {
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> =
-        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let Err(failure) = dispatch(&args) else { return ExitCode::SUCCESS };
     eprintln!("xtask: {failure}");
     match failure {
@@ -93,7 +126,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(args: &[String]) -> Result<(), Failure> {
+fn dispatch(args: &[OsString]) -> Result<(), Failure> {
     let Some((name, rest)) = args.split_first() else {
         print_commands();
         return Ok(());
@@ -102,7 +135,8 @@ fn dispatch(args: &[String]) -> Result<(), Failure> {
         print_commands();
         return Ok(());
     }
-    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+    let Some(command) = COMMANDS.iter().find(|command| name == command.name) else {
+        let name = name.display();
         let message = format!("unknown command `{name}`; `cargo xtask` lists the commands");
         return Err(Failure::Usage(message));
     };
@@ -111,10 +145,10 @@ fn dispatch(args: &[String]) -> Result<(), Failure> {
         print!("{}", command.help);
         return Ok(());
     }
-    (command.run)(rest)
+    (command.run)(Parser::from_args(rest)).map_err(|failure| failure.of(command.name))
 }
 
-fn asks_for_help(arg: &str) -> bool {
+fn asks_for_help(arg: &OsStr) -> bool {
     arg == "--help" || arg == "-h"
 }
 

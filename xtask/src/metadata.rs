@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::{Failure, cargo};
+use crate::cargo;
 
 /// Which workspace to read, and how.
 pub(crate) struct Query {
@@ -15,22 +15,20 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    fn ask(&self, flag: &str) -> Result<Value, Failure> {
+    fn ask(&self, flag: &str) -> Result<Value, String> {
         let mut command = cargo::command();
         command.args(["metadata", "--format-version", "1", flag, "--manifest-path"]);
         command.arg(&self.manifest);
         if self.offline {
             command.arg("--offline");
         }
-        let output = command
-            .output()
-            .map_err(|error| Failure::Failed(format!("cannot start cargo: {error}")))?;
+        let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::Failed(format!("cargo metadata failed\n{}", said.trim_end())));
+            return Err(format!("cargo metadata failed\n{}", said.trim_end()));
         }
         serde_json::from_slice(&output.stdout)
-            .map_err(|error| Failure::Failed(format!("cargo metadata is not JSON: {error}")))
+            .map_err(|error| format!("cargo metadata is not JSON: {error}"))
     }
 }
 
@@ -48,7 +46,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Reads only the manifests, without resolution, so that a cycle or a missing download is not
     /// an error here.
-    pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
+    pub(crate) fn read(query: &Query) -> Result<Self, String> {
         let json = query.ask("--no-deps")?;
         let mut packages: Vec<Package> = list(&json["packages"]).map(Package::new).collect();
         packages.sort_by(|a, b| a.name.cmp(&b.name));
@@ -65,7 +63,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// False with `publish = false`.
     pub(crate) published: bool,
-    pub(crate) has_features: bool,
+    /// The names of its features, including `default`.
+    pub(crate) features: Vec<String>,
     /// Dependencies within the workspace, including optional ones.
     pub(crate) dependencies: Vec<Dependency>,
 }
@@ -75,7 +74,9 @@ impl Package {
         Self {
             name: text(&json["name"]),
             published: json["publish"] != Value::Array(Vec::new()),
-            has_features: json["features"].as_object().is_some_and(|all| !all.is_empty()),
+            features: json["features"]
+                .as_object()
+                .map_or_else(Vec::new, |all| all.keys().cloned().collect()),
             dependencies: list(&json["dependencies"])
                 .filter(|dependency| dependency["path"].is_string())
                 .map(|dependency| Dependency {
@@ -142,7 +143,7 @@ impl Tree {
         self.nodes.values().find(|node| node.name == name)
     }
 
-    pub(crate) fn read(query: &Query) -> Result<Self, Failure> {
+    pub(crate) fn read(query: &Query) -> Result<Self, String> {
         let json = query.ask("--all-features")?;
         let packages: BTreeMap<&str, &Value> = list(&json["packages"])
             .filter_map(|package| Some((package["id"].as_str()?, package)))
@@ -227,7 +228,7 @@ pub(crate) mod tests {
         let package = |(name, dependencies)| Package {
             name,
             published: true,
-            has_features: false,
+            features: Vec::new(),
             dependencies,
         };
         Workspace { packages: all.into_iter().map(package).collect() }

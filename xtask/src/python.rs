@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::thread;
 
+use lexopt::prelude::*;
+
 use crate::{Command, Failure, browser, cargo, clients, process, venv};
 
 /// The package's folder.
@@ -44,7 +46,7 @@ Options:
 Needs python3, 3.10 or later, with its venv module; pip installs the rest. For root on
 a system with apt-get, --jupyter installs Chromium if it is missing.
 ",
-    run: |args| run(&parse(args)?),
+    run: |parser| Ok(run(&parse(parser)?)?),
 };
 
 /// The parsed arguments.
@@ -57,33 +59,32 @@ struct Request {
     pytest: Vec<String>,
 }
 
-fn parse(args: &[String]) -> Result<Request, Failure> {
+fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
     let mut request = Request::default();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--release" => request.is_release = true,
-            "--wheel" => request.only_wheel = true,
-            "--jupyter" => request.with_jupyter = true,
-            "--clients" => request.with_clients = true,
-            "--" => request.pytest = args.by_ref().cloned().collect(),
-            _ => return Err(Failure::Usage(format!("python: unknown argument `{arg}`"))),
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("release") => request.is_release = true,
+            Long("wheel") => request.only_wheel = true,
+            Long("jupyter") => request.with_jupyter = true,
+            Long("clients") => request.with_clients = true,
+            Value(first) => request.pytest = crate::rest(first, &mut parser)?,
+            _ => return Err(arg.unexpected().into()),
         }
     }
     Ok(request)
 }
 
 /// Runs everything for `cargo xtask ci`, with the server binary that the tests have built.
-pub(crate) fn check() -> Result<(), Failure> {
+pub(crate) fn check() -> Result<(), String> {
     let tests = ["test", "--workspace", "--all-features", "--no-run", "--quiet"];
     test(&Request { with_clients: true, with_jupyter: true, ..Request::default() }, &tests)
 }
 
-fn run(request: &Request) -> Result<(), Failure> {
+fn run(request: &Request) -> Result<(), String> {
     test(request, &["build", "--package", "streamtable-cli"])
 }
 
-fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
+fn test(request: &Request, build_server: &[&str]) -> Result<(), String> {
     let (tools, jupyter) = (Environment::new("tools"), Environment::new("jupyter"));
     // In parallel: one step is limited by the network, the other by the CPU.
     let wheel = thread::scope(|scope| {
@@ -92,7 +93,7 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
         let wheel = tools.provide("requirements").and_then(|()| wheel(&tools, request.is_release));
         match installing.map(|thread| thread.join()) {
             Some(Ok(Err(failure))) => Err(failure),
-            Some(Err(_)) => Err(failed("the installation of JupyterLab panicked".to_owned())),
+            Some(Err(_)) => Err("the installation of JupyterLab panicked".to_owned()),
             Some(Ok(Ok(()))) | None => wheel,
         }
     })?;
@@ -103,53 +104,53 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), Failure> {
 
     if env::var_os(SERVER).is_none() {
         let mut server = cargo::command();
-        start(server.args(build_server).current_dir(cargo::root()))?;
+        process::run(server.args(build_server).current_dir(cargo::root()))?;
     }
     if request.with_clients {
         clients::provide_one(COMPARED)?;
     }
 
     let empty = Environment::new("empty");
-    venv::make(&empty.folder).map_err(failed)?;
+    venv::make(&empty.folder)?;
     empty.install(&wheel)?;
     tools.install(&wheel)?;
     // Isolated mode, so that the installed package is tested and not the source folder.
-    start(empty.python().args(["-I", "tests/alone.py"]).env(SERVER, binary()))?;
-    start(tools.python().args(["-m", "mypy"]))?;
+    process::run(empty.python().args(["-I", "tests/alone.py"]).env(SERVER, binary()))?;
+    process::run(tools.python().args(["-m", "mypy"]))?;
     let stubtest = ["-m", "mypy.stubtest", "--concise", "--mypy-config-file", "pyproject.toml"];
     let allowed = ["--allowlist", "tests/stubtest.txt", "streamtable"];
-    start(tools.python().args(stubtest).args(allowed).env("KERAS_BACKEND", "jax"))?;
+    process::run(tools.python().args(stubtest).args(allowed).env("KERAS_BACKEND", "jax"))?;
     let mut pytest = tools.pytest();
     pytest.arg(format!("--ignore={IN_JUPYTER}")).args(&request.pytest);
     if request.with_clients {
         pytest.env(clients::VARIABLE, clients::folder());
     }
-    start(&mut pytest)?;
+    process::run(&mut pytest)?;
     if request.with_jupyter {
         jupyter.install(&wheel)?;
-        let chromium = browser::provide_chromium().map_err(failed)?;
-        start(jupyter.pytest().arg(IN_JUPYTER).env("CHROMIUM", chromium))?;
+        let chromium = browser::provide_chromium()?;
+        process::run(jupyter.pytest().arg(IN_JUPYTER).env("CHROMIUM", chromium))?;
     }
     Ok(())
 }
 
 /// Makes an environment with only the optimised package.
-pub(crate) fn provide(folder: PathBuf) -> Result<(), Failure> {
+pub(crate) fn provide(folder: PathBuf) -> Result<(), String> {
     let tools = Environment::new("tools");
     tools.provide("requirements")?;
     let wheel = wheel(&tools, true)?;
-    venv::make(&folder).map_err(failed)?;
+    venv::make(&folder)?;
     Environment { folder }.install(&wheel)
 }
 
 /// Builds the wheel.
-fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
+fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, String> {
     // A server that `cargo xtask dist` has left would make the wheel large.
     include(None)?;
     built(tools, is_release)
 }
 
-fn built(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
+fn built(tools: &Environment, is_release: bool) -> Result<PathBuf, String> {
     let folder = folder().join("wheels");
     // Remove wheels of other versions.
     let _ = fs::remove_dir_all(&folder);
@@ -158,10 +159,10 @@ fn built(tools: &Environment, is_release: bool) -> Result<PathBuf, Failure> {
     if is_release {
         maturin.arg("--release");
     }
-    start(&mut maturin)?;
-    let wheels = fs::read_dir(&folder).map_err(|error| failed(error.to_string()))?;
+    process::run(&mut maturin)?;
+    let wheels = fs::read_dir(&folder).map_err(|error| error.to_string())?;
     let mut wheels = wheels.filter_map(|entry| Some(entry.ok()?.path()));
-    wheels.next().ok_or_else(|| failed("maturin built no wheel".to_owned()))
+    wheels.next().ok_or_else(|| "maturin built no wheel".to_owned())
 }
 
 pub(crate) const DIST: Command = Command {
@@ -181,18 +182,29 @@ Options:
 The wheel works with the C library of this system and later ones; build it in a
 manylinux container, or with maturin's option --zig, for earlier ones.
 ",
-    run: dist,
+    run: |parser| Ok(dist(parse_dist(parser)?)?),
 };
 
-fn dist(args: &[String]) -> Result<(), Failure> {
-    let server = match args {
-        [] => {
+/// Parses the arguments to the path of the server, if there is one.
+fn parse_dist(mut parser: lexopt::Parser) -> Result<Option<PathBuf>, Failure> {
+    let mut server = None;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("server") => server = Some(parser.value()?.into()),
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    Ok(server)
+}
+
+fn dist(server: Option<PathBuf>) -> Result<(), String> {
+    let server = match server {
+        Some(file) => file,
+        None => {
             let build = ["build", "--release", "--package", "streamtable-cli"];
-            start(cargo::command().args(build).current_dir(cargo::root()))?;
+            process::run(cargo::command().args(build).current_dir(cargo::root()))?;
             cargo::target().join("release/streamtable")
         }
-        [option, file] if option == "--server" => PathBuf::from(file),
-        _ => return Err(Failure::Usage(format!("dist: unknown arguments {args:?}"))),
     };
     let tools = Environment::new("tools");
     tools.provide("requirements")?;
@@ -200,33 +212,33 @@ fn dist(args: &[String]) -> Result<(), Failure> {
     let wheel = built(&tools, true);
     include(None)?;
     let wheel = wheel?;
-    start(tools.python().args(["-m", "abi3audit", "--strict"]).arg(&wheel))?;
-    start(tools.python().args(["-m", "twine", "check", "--strict"]).arg(&wheel))?;
+    process::run(tools.python().args(["-m", "abi3audit", "--strict"]).arg(&wheel))?;
+    process::run(tools.python().args(["-m", "twine", "check", "--strict"]).arg(&wheel))?;
     let empty = Environment::new("empty");
-    venv::make(&empty.folder).map_err(failed)?;
+    venv::make(&empty.folder)?;
     empty.install(&wheel)?;
     let command = ["-I", "-m", "streamtable", "--version"];
-    start(empty.python().args(command).env_remove(SERVER))?;
+    process::run(empty.python().args(command).env_remove(SERVER))?;
     // Starts the server by the installed command.
     let installed = empty.folder.join("bin/streamtable");
-    start(empty.python().args(["-I", "tests/alone.py"]).env(SERVER, installed))?;
-    let bytes = fs::metadata(&wheel).map_err(|error| failed(error.to_string()))?.len();
+    process::run(empty.python().args(["-I", "tests/alone.py"]).env(SERVER, installed))?;
+    let bytes = fs::metadata(&wheel).map_err(|error| error.to_string())?.len();
     println!("{}: {} MB", wheel.display(), bytes / 1_000_000);
     Ok(())
 }
 
 /// Puts a server into the package, or removes the one that is there.
-fn include(server: Option<&Path>) -> Result<(), Failure> {
+fn include(server: Option<&Path>) -> Result<(), String> {
     let folder = cargo::root().join(FOLDER).join("python/streamtable/_bin");
     let _ = fs::remove_dir_all(&folder);
     let Some(server) = server else { return Ok(()) };
-    fs::create_dir_all(&folder).map_err(|error| failed(error.to_string()))?;
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let name = format!("streamtable{}", env::consts::EXE_SUFFIX);
     let copied = folder.join(name);
     fs::copy(server, &copied)
-        .map_err(|error| failed(format!("cannot copy {}: {error}", server.display())))?;
+        .map_err(|error| format!("cannot copy {}: {error}", server.display()))?;
     if cfg!(unix) {
-        start(Process::new("strip").arg(&copied))?;
+        process::run(Process::new("strip").arg(&copied))?;
     }
     Ok(())
 }
@@ -242,9 +254,9 @@ impl Environment {
     }
 
     /// Installs the packages of a requirements file of the package.
-    fn provide(&self, set: &str) -> Result<(), Failure> {
+    fn provide(&self, set: &str) -> Result<(), String> {
         let set = cargo::root().join(FOLDER).join(set).with_extension("txt");
-        venv::provide(&set, &self.folder).map_err(failed)
+        venv::provide(&set, &self.folder)
     }
 
     /// Returns the environment's Python, in the package's folder.
@@ -262,11 +274,11 @@ impl Environment {
         python
     }
 
-    fn install(&self, wheel: &Path) -> Result<(), Failure> {
+    fn install(&self, wheel: &Path) -> Result<(), String> {
         let mut pip = self.python();
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         // The package has no dependencies, so pip needs no index.
-        start(pip.args(["--no-index", "--force-reinstall"]).arg(wheel))
+        process::run(pip.args(["--no-index", "--force-reinstall"]).arg(wheel))
     }
 }
 
@@ -277,14 +289,6 @@ fn folder() -> PathBuf {
 /// Returns the path of the server binary.
 fn binary() -> PathBuf {
     env::var_os(SERVER).map_or_else(|| cargo::target().join("debug/streamtable"), PathBuf::from)
-}
-
-fn start(process: &mut Process) -> Result<(), Failure> {
-    process::run(process).map_err(failed)
-}
-
-fn failed(message: String) -> Failure {
-    Failure::Failed(format!("python: {message}"))
 }
 
 #[cfg(test)]
@@ -307,6 +311,13 @@ mod tests {
             "--clients -- -k fork",
             Ok(Request { with_clients: true, pytest, ..Request::default() }),
         );
-        check("--fast", Err("python: unknown argument `--fast`"));
+        check("--fast", Err("invalid option '--fast'"));
+    }
+
+    #[test]
+    fn arguments_of_dist() {
+        crate::check_arguments(parse_dist, "", Ok(None));
+        crate::check_arguments(parse_dist, "--server=s", Ok(Some("s".into())));
+        crate::check_arguments(parse_dist, "s", Err("unexpected argument \"s\""));
     }
 }

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use lexopt::prelude::*;
+
 use crate::{Command, Failure, cargo};
 
 pub(crate) const COMMAND: Command = Command {
@@ -11,7 +13,8 @@ pub(crate) const COMMAND: Command = Command {
     help: "\
 Runs the simulations that are part of the tests: random schedules of a client with
 its spool in simulated time on simulated disks, and of a store; a failure of every
-disk call, one by one; and seeded bugs, each of which must be found.
+disk call, one by one; nodes that share a log in a simulated bucket; and seeded
+bugs, each of which must be found.
 Prints the numbers of schedules and faults; the exit code is 1 if a row was lost,
 duplicated or out of order.
 
@@ -20,6 +23,10 @@ Usage: cargo xtask simulate [OPTIONS]
 Options:
       --schedules N   number of client schedules [default: 10,000]
       --seed N        run only the client schedule that a failure printed
+      --log-schedules N
+                      number of schedules of the log in a bucket [default: 3,000;
+                      nightly: 100,000]
+      --log-seed N    run the schedules of the log that a failure printed
   -h, --help          print this
 ",
     run,
@@ -28,15 +35,17 @@ Options:
 /// The prefix of an output line with a figure.
 const FIGURE: &str = "figure: ";
 
-fn run(args: &[String]) -> Result<(), Failure> {
-    let variables = parse(args)?;
-    let failed = |reason: String| Failure::Failed(format!("simulate: {reason}"));
+fn run(parser: lexopt::Parser) -> Result<(), Failure> {
+    Ok(simulate(parse(parser)?)?)
+}
+
+fn simulate(variables: Vec<(&str, String)>) -> Result<(), String> {
     let mut command = cargo::command();
     // Reuse the build of the tests; with fewer packages, features differ and everything is rebuilt.
     command.args(["nextest", "run", "--workspace", "--all-features", "--no-capture"]);
     command.args(["-E", "test(/^simulation::/) + test(/^schedules::/)"]);
     command.current_dir(cargo::root()).envs(variables).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(format!("no cargo: {error}")))?;
+    let mut child = command.spawn().map_err(|error| format!("no cargo: {error}"))?;
     let mut figures = Vec::new();
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -46,30 +55,25 @@ fn run(args: &[String]) -> Result<(), Failure> {
             }
         }
     }
-    let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    let status = child.wait().map_err(|error| error.to_string())?;
     eprintln!();
     figures.iter().for_each(|figure| println!("{figure}"));
-    if status.success() { Ok(()) } else { Err(failed(format!("the tests ended with {status}"))) }
+    if status.success() { Ok(()) } else { Err(format!("the tests ended with {status}")) }
 }
 
 /// Parses the arguments to environment variables for the tests.
-fn parse(args: &[String]) -> Result<Vec<(&'static str, String)>, Failure> {
-    let usage = |message: String| Failure::Usage(format!("simulate: {message}"));
+fn parse(mut parser: lexopt::Parser) -> Result<Vec<(&'static str, String)>, Failure> {
     let mut variables = Vec::new();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let variable = match arg.as_str() {
-            "--schedules" => "STREAMTABLE_SCHEDULES",
-            "--seed" => "STREAMTABLE_SEED",
-            _ => {
-                return Err(usage(format!(
-                    "unknown argument `{arg}`; see `cargo xtask simulate --help`"
-                )));
-            }
+    while let Some(arg) = parser.next()? {
+        let variable = match arg {
+            Long("schedules") => "STREAMTABLE_SCHEDULES",
+            Long("seed") => "STREAMTABLE_SEED",
+            Long("log-schedules") => "STREAMTABLE_LOG_SCHEDULES",
+            Long("log-seed") => "STREAMTABLE_LOG_SEED",
+            _ => return Err(arg.unexpected().into()),
         };
-        let number = args.next().filter(|number| number.parse::<u64>().is_ok());
-        let number = number.ok_or_else(|| usage(format!("`{arg}` needs a number")))?;
-        variables.push((variable, number.clone()));
+        let number: u64 = parser.value()?.parse()?;
+        variables.push((variable, number.to_string()));
     }
     Ok(variables)
 }
@@ -80,12 +84,10 @@ mod tests {
 
     #[track_caller]
     fn check(args: &str, expected: Result<&[(&'static str, &str)], &str>) {
-        let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
         let own = |pairs: &[(&'static str, &str)]| {
             pairs.iter().map(|&(name, value)| (name, value.to_owned())).collect()
         };
-        let failure = |message: &str| Failure::Usage(format!("simulate: {message}"));
-        assert_eq!(parse(&args), expected.map(own).map_err(failure));
+        crate::check_arguments(parse, args, expected.map(own));
     }
 
     #[test]
@@ -93,8 +95,11 @@ mod tests {
         check("", Ok(&[]));
         check("--seed 7", Ok(&[("STREAMTABLE_SEED", "7")]));
         check("--schedules 10", Ok(&[("STREAMTABLE_SCHEDULES", "10")]));
-        check("--schedules", Err("`--schedules` needs a number"));
-        check("--seed x", Err("`--seed` needs a number"));
-        check("--fast", Err("unknown argument `--fast`; see `cargo xtask simulate --help`"));
+        check("--log-schedules 10", Ok(&[("STREAMTABLE_LOG_SCHEDULES", "10")]));
+        check("--log-seed 7", Ok(&[("STREAMTABLE_LOG_SEED", "7")]));
+        check("--schedules", Err("missing argument for option '--schedules'"));
+        let message = "cannot parse argument \"x\": invalid digit found in string";
+        check("--seed x", Err(message));
+        check("--fast", Err("invalid option '--fast'"));
     }
 }

@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
-        path: "app-920afb76bd.css",
-        content_type: "text/css; charset=utf-8",
-        brotli: include_bytes!("app.css.br"),
-        etag: "\"920afb76bd900f55f6ad77fb566fe9ec\"",
+        path: "app-2864522505.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"2864522505a5968d3715d4e1eabb3984\"",
         is_immutable: true,
     },
     Asset {
-        path: "app-dc0948c46a.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"dc0948c46a14ee0ac61bf2bd025ea861\"",
+        path: "app-56adf48977.css",
+        content_type: "text/css; charset=utf-8",
+        brotli: include_bytes!("app.css.br"),
+        etag: "\"56adf48977c10c29375a39d59bc33317\"",
         is_immutable: true,
     },
     Asset {
@@ -29,6 +29,13 @@
         is_immutable: false,
     },
     Asset {
+        path: "later-d73585584b.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("later.js.br"),
+        etag: "\"d73585584b2a655a02bd5eecf3226c45\"",
+        is_immutable: true,
+    },
+    Asset {
         path: "licences.txt",
         content_type: "text/plain; charset=utf-8",
         brotli: include_bytes!("licences.txt.br"),
@@ -36,17 +43,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "runs-10b6a69384.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("runs.js.br"),
-        etag: "\"10b6a6938409d4ffe176bd3d51f10eca\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "shared-c8e242f4f7.js",
+        path: "shared-af17548e20.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("shared.js.br"),
-        etag: "\"c8e242f4f7cfa2513756e2b8c2ea30c9\"",
+        etag: "\"af17548e20fb95e3a29c6cc20429b085\"",
         is_immutable: true,
     },
     Asset {

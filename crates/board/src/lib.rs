@@ -117,7 +117,7 @@ mod tests {
     fn scripts_need_no_eval() {
         // Perspective's generated code has a fallback for finding the global object that current
         // browsers never reach.
-        for part in ["app-", "shared-", "runs-"] {
+        for part in ["app-", "shared-", "later-"] {
             let is_part = |it: &&Asset| it.path.starts_with(part) && it.path.ends_with(".js");
             let script = assets().iter().find(is_part).unwrap().plain();
             let script = String::from_utf8(script).unwrap();

@@ -233,7 +233,7 @@ impl StreamTable {
         self.table().rows_url()
     }
 
-    #[cfg(feature = "tracing-layer")]
+    #[cfg(any(feature = "metrics", feature = "tracing-layer"))]
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }

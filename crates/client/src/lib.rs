@@ -27,8 +27,10 @@
 //! | `derive` (default) | `#[derive(Columns)]`: the columns of a [`Table`] from a Rust type |
 //! | `hyper` (default) | `StreamTable::open(name)`: the transport over hyper and rustls |
 //! | `conformance` | the module `conformance`: tests for a `Backend` of your own |
-//! | `chrono`, `jiff-02`, `uuid` | conversions of their times and ids to a [`Value`] |
+//! | `chrono`, `jiff-02`, `jiff-1`, `time`, `uuid` | conversions of their times and ids to a [`Value`] |
+//! | `metrics` | [`StreamTable`]`::publish_metrics`: the accounting for the `metrics` crate |
 //! | `read` | the module `read`: queries, scans and tails as streams of your own types |
+//! | `sink` | [`StreamTable`]`::sink`: a table as a `Sink` of rows |
 //! | `tracing-layer` | `TableLayer`: spans and events of `tracing` as rows |
 //!
 //! With `default-features = false` the crate has no TLS, HTTP client or socket in its dependency
@@ -57,9 +59,13 @@ mod journal;
 mod lazy_backend;
 mod lines;
 mod media;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod monitor;
+mod notebook;
 mod open;
 mod options;
+mod receipt;
 mod rows;
 mod seeded_bug;
 mod session;
@@ -67,12 +73,17 @@ mod settings;
 mod shared;
 #[cfg(test)]
 mod simulation;
+#[cfg(feature = "sink")]
+mod sink;
 mod stats;
 mod table;
+#[cfg(test)]
+mod test_backend;
 #[cfg(feature = "tracing-layer")]
 mod tracing_layer;
 mod typed;
 mod wandb;
+mod watch;
 
 pub use backend::{Append, AppendError, Appended, Backend, MediaFile, Open, Opened, Upload};
 pub use builder::Builder;
@@ -81,15 +92,19 @@ pub use error::{FlushError, FlushFailure, LogError, OpenError, Refusal, Refused,
 pub use lines::Lines;
 pub use monitor::{AsTable, Monitor, Record};
 pub use options::{Buffering, Rejected, RejectedMedia, WhenFull, WhenStopped, WhenUnreachable};
+pub use receipt::NotStored;
 pub use rows::{IntoRows, Rows, kind};
 pub use session::{BatchLimits, RetryPolicy};
 pub use settings::{DEFAULT_PROJECT, LOCAL_API, Settings, SettingsError, WANDB_API};
+#[cfg(feature = "sink")]
+pub use sink::{RowSink, SinkError};
 pub use stats::{MediaStats, Recovered, Stats};
 pub use table::{Logged, StreamTable};
 #[cfg(feature = "tracing-layer")]
 pub use tracing_layer::TableLayer;
 pub use typed::Table;
 pub use wandb::WandbBackend;
+pub use watch::{Appends, Status, Watch};
 
 #[doc(hidden)]
 pub use streamtable_schema::derive;

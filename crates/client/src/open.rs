@@ -295,8 +295,8 @@ async fn create_buffer(builder: &Builder, connection: &Connection) -> Result<Buf
     }
 }
 
-/// Why rows for a backend without an identity cannot be spooled: nothing would keep them from being
-/// delivered to another backend.
+/// Rows for a backend without an identity cannot be spooled, because a later process could deliver
+/// them to another backend.
 const NO_IDENTITY: &str =
     "the backend has no identity: implement `Backend::identity`, or set `SpoolConfig::server`";
 

@@ -11,6 +11,7 @@ use streamtable_transport::Transport;
 use streamtable_wire::TakeRow;
 use tokio::time::{Instant, timeout_at};
 
+use crate::receipt::{LineSet, Receipt};
 use crate::rows::{IntoRows, Rows};
 use crate::session::reachable;
 use crate::shared::{Core, Delivered, NotTaken, Shared, eprint_line, now};
@@ -153,6 +154,16 @@ impl StreamTable {
         logging.finish()
     }
 
+    /// Logs rows. If the buffer is full and the table's builder chose to wait, returns a future that
+    /// is ready when the remaining rows may be logged.
+    #[cfg(feature = "sink")]
+    pub(crate) fn log_or_wait<R: Rows>(&self, rows: &mut R) -> Result<Option<Room>, LogError> {
+        let mut logging = Logging::new(&self.handle.shared, self.handle.must_wait);
+        let Some(before) = logging.proceed(rows) else { return logging.finish().map(|_| None) };
+        let shared = Arc::clone(&self.handle.shared);
+        Ok(Some(Box::pin(async move { shared.room(before).await })))
+    }
+
     /// Logs like [`log`](Self::log), but never waits: a row that does not fit into the buffer is
     /// refused.
     pub fn try_log<Kind>(&self, rows: impl IntoRows<Kind>) -> Result<Logged, LogError> {
@@ -252,6 +263,7 @@ impl StreamTable {
         drop(core);
         self.handle.shared.wake.notify_one();
         self.handle.shared.resumed.notify_one();
+        self.handle.shared.progress.notify_waiters();
     }
 
     /// Returns the full path of the table.
@@ -376,6 +388,8 @@ pub struct Logged {
     pub rows: usize,
     /// The URL of the table's page; only the first time that rows are accepted.
     pub panel_url: Option<String>,
+    /// Where the rows are, unless there are none.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 /// The state shared by all clones of a table.
@@ -401,9 +415,11 @@ impl Drop for Handle {
 
 /// A running call of `log`.
 struct Logging<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     may_wait: bool,
     accepted: usize,
+    /// The lines of the accepted rows.
+    lines: LineSet,
     refused: Vec<Refused>,
     at_risk: Option<String>,
     /// Why no further row of the call is accepted, whatever it contains.
@@ -423,11 +439,12 @@ enum Stop {
 }
 
 impl<'a> Logging<'a> {
-    fn new(shared: &'a Shared, may_wait: bool) -> Self {
+    fn new(shared: &'a Arc<Shared>, may_wait: bool) -> Self {
         Self {
             shared,
             may_wait,
             accepted: 0,
+            lines: LineSet::default(),
             refused: Vec::new(),
             at_risk: None,
             refuses_all: None,
@@ -460,7 +477,7 @@ impl<'a> Logging<'a> {
         if self.accepted > 0 {
             self.commit();
         }
-        let Self { accepted, refused, at_risk, .. } = self;
+        let Self { accepted, lines, refused, at_risk, .. } = self;
         if !refused.is_empty() || at_risk.is_some() {
             return Err(LogError { accepted, refused, at_risk });
         }
@@ -470,7 +487,8 @@ impl<'a> Logging<'a> {
         {
             eprint_line(format_args!("View data at: {url}"));
         }
-        Ok(Logged { rows: accepted, panel_url })
+        let receipt = (accepted > 0).then(|| Receipt::new(Arc::clone(self.shared), lines));
+        Ok(Logged { rows: accepted, panel_url, receipt })
     }
 
     fn refuse<T: Serialize + ?Sized>(&mut self, row: &T, reason: Refusal) {
@@ -490,8 +508,9 @@ impl TakeRow for Logging<'_> {
             return Ok(());
         }
         match self.shared.log_row(row) {
-            Ok(()) => {
+            Ok(line) => {
                 self.accepted += 1;
+                self.lines.push(line);
                 Ok(())
             }
             Err(NotTaken::NoRoom { delivered, .. }) if self.may_wait => Err(Stop::Full(delivered)),

@@ -4,12 +4,15 @@
 //! source.
 //!
 //! ```
-//! use streamtable_digits::Digits;
+//! use streamtable_digits::{Digits, DigitsError};
 //!
-//! let digits = Digits::read()?;
-//! let right = (0..digits.len()).filter(|&i| digits.judge(i).is_ok_and(|it| it.is_right)).count();
-//! assert_eq!((digits.len(), right), (1797, 1606));
-//! # Ok::<(), streamtable_digits::DigitsError>(())
+//! fn main() -> Result<(), DigitsError> {
+//!     let digits = Digits::read()?;
+//!     let is_right = |&i: &usize| digits.judge(i).is_ok_and(|it| it.is_right);
+//!     let right = (0..digits.len()).filter(is_right).count();
+//!     assert_eq!((digits.len(), right), (1797, 1606));
+//!     Ok(())
+//! }
 //! ```
 
 mod classifier;

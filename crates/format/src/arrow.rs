@@ -58,6 +58,16 @@ impl Serialize for ArrowRow<'_> {
 }
 
 impl ArrowRow<'_> {
+    /// Returns whether the values of the row take more than about `limit` bytes. Takes time in
+    /// proportion to `limit`.
+    pub(crate) fn is_larger_than(&self, limit: usize) -> bool {
+        let mut left = Some(limit);
+        for column in self.batch.columns() {
+            left = left.and_then(|left| without(column.as_ref(), self.row, left));
+        }
+        left.is_none()
+    }
+
     /// Returns the row.
     pub fn to_row(&self) -> Result<Row, String> {
         Row::from_serialize(self).map_err(|error| error.to_string())
@@ -69,6 +79,60 @@ fn is_column(field: &Field) -> bool {
     let index =
         field.name().strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
     index.is_none_or(|level| level.parse::<u32>().is_err())
+}
+
+/// Returns what is left of a number of bytes after those of a value, `None` if it has more.
+///
+/// Arrays may share their bytes, so a value can be much larger than its share of a batch.
+fn without(array: &dyn Array, row: usize, left: usize) -> Option<usize> {
+    if array.is_null(row) {
+        return left.checked_sub(1);
+    }
+    let all = |items: &dyn Array, left: usize| {
+        let is_flat = items.data_type().is_primitive()
+            || matches!(items.data_type(), DataType::Null | DataType::Boolean);
+        match is_flat {
+            true => left.checked_sub(items.len()),
+            false => (0..items.len()).try_fold(left, |left, row| without(items, row, left)),
+        }
+    };
+    let left = left.checked_sub(1)?;
+    match array.data_type() {
+        DataType::Utf8 => left.checked_sub(array.as_string::<i32>().value(row).len()),
+        DataType::LargeUtf8 => left.checked_sub(array.as_string::<i64>().value(row).len()),
+        DataType::Utf8View => left.checked_sub(array.as_string_view().value(row).len()),
+        DataType::List(_) => all(array.as_list::<i32>().value(row).as_ref(), left),
+        DataType::LargeList(_) => all(array.as_list::<i64>().value(row).as_ref(), left),
+        DataType::FixedSizeList(_, _) => all(array.as_fixed_size_list().value(row).as_ref(), left),
+        DataType::ListView(_) => all(array.as_list_view::<i32>().value(row).as_ref(), left),
+        DataType::LargeListView(_) => all(array.as_list_view::<i64>().value(row).as_ref(), left),
+        DataType::Map(_, _) => all(&array.as_map().value(row), left),
+        DataType::Struct(fields) => {
+            let fields = fields.iter().zip(array.as_struct().columns());
+            fields.into_iter().try_fold(left, |left, (field, column)| {
+                without(column.as_ref(), row, left.checked_sub(field.name().len())?)
+            })
+        }
+        DataType::Union(_, _) => without(array.as_union().value(row).as_ref(), 0, left),
+        DataType::Dictionary(_, _) => {
+            let dictionary = array.as_any_dictionary();
+            without(dictionary.values().as_ref(), index(dictionary.keys(), row), left)
+        }
+        DataType::RunEndEncoded(ends, _) => {
+            macro_rules! run {
+                ($ty:ty) => {{
+                    let runs = array.as_run::<$ty>();
+                    without(runs.values().as_ref(), runs.get_physical_index(row), left)
+                }};
+            }
+            match ends.data_type() {
+                DataType::Int16 => run!(Int16Type),
+                DataType::Int32 => run!(Int32Type),
+                _ => run!(Int64Type),
+            }
+        }
+        _ => Some(left),
+    }
 }
 
 /// One cell of an array.

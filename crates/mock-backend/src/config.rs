@@ -35,6 +35,9 @@ pub struct MockConfig {
     /// Whether responses state what they cover, and announce that, as those of a StreamTable server
     /// do. If not, they are like those of W&B's servers, and like an object store's for uploads.
     pub acks: bool,
+    /// Whether tables take binary rows, and responses announce that, as those of a StreamTable server do.
+    /// Only with [`acks`](Self::acks).
+    pub binary_rows: bool,
     /// The faults to inject. More can be [pushed](crate::MockBackend::push_fault) later.
     pub faults: FaultPlan,
     /// The timer for [`Fault::Delay`](crate::Fault::Delay) and for timeouts. Without one, timeouts
@@ -46,8 +49,8 @@ pub struct MockConfig {
 }
 
 impl Default for MockConfig {
-    /// Any key, the entity `me`, deduplication, responses that state what they cover, no gzip,
-    /// bodies of up to 32 MiB, no faults.
+    /// Any key, the entity `me`, deduplication, responses that state what they cover, binary rows, no
+    /// gzip, bodies of up to 32 MiB, no faults.
     fn default() -> Self {
         Self {
             base_url: "http://mock.invalid".to_owned(),
@@ -57,10 +60,17 @@ impl Default for MockConfig {
             gzip: false,
             dedupe: true,
             acks: true,
+            binary_rows: true,
             faults: FaultPlan::default(),
             timer: None,
             timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl MockConfig {
+    pub(crate) fn takes_binary_rows(&self) -> bool {
+        self.acks && self.binary_rows
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
-use streamtable_wire::{FileStreamAnswer, UploadAnswer};
+use streamtable_wire::{FileStreamAnswer, RowsAnswer, UploadAnswer};
 
-use crate::file_stream::{extent, first_half};
 use crate::refusal::{error_response, json_response, response};
-use crate::state::{Class, Late, State};
+use crate::state::{Class, Late, State, announce};
 use crate::{Fault, Loss, MockBackend, MockConfig, NoAck, RequestKind};
+use crate::{binary_rows, file_stream};
 
 /// The outcome of a request.
 #[derive(Debug)]
@@ -54,8 +54,13 @@ impl MockBackend {
             }
             Fault::PartialAck => {
                 let is_plain = !request.headers().contains_key(CONTENT_ENCODING);
-                let half = (config.acks && is_plain && kind == RequestKind::FileStream)
-                    .then(|| first_half(request.body()));
+                let half =
+                    (config.acks && is_plain && kind == RequestKind::FileStream).then(|| {
+                        match binary_rows::has_rows(&request) {
+                            true => binary_rows::first_half(request.body()),
+                            false => file_stream::first_half(request.body()),
+                        }
+                    });
                 let mut part = request.clone();
                 if let Some(half) = half.flatten() {
                     *part.body_mut() = half.into();
@@ -81,7 +86,11 @@ impl MockBackend {
                 state.note(config, base, &request, Some(fault), None);
                 return (Outcome::Lost(*loss), None);
             }
-            Fault::Status { code, retry_after } => refused(*code, *retry_after),
+            Fault::Status { code, retry_after } => {
+                let mut answer = refused(*code, *retry_after);
+                announce(config, &mut answer);
+                answer
+            }
             Fault::HtmlErrorPage => {
                 let page =
                     Bytes::from_static(b"<html><body><h1>502 Bad Gateway</h1></body></html>");
@@ -148,7 +157,15 @@ fn false_answer(no_ack: NoAck, kind: RequestKind, request: &Request<Bytes>) -> R
         NoAck::OtherAnswer => json(match kind {
             RequestKind::Graphql => br#"{"data":{"other":null}}"#.to_vec(),
             RequestKind::FileStream => {
-                let end = extent(request.body()).map(|(offset, lines)| offset + lines as u64);
+                if let Some((offset, lines)) = binary_rows::extent(request) {
+                    let writer = "another".to_owned();
+                    let (next_line, request) = (offset + lines as u64, Some(writer.clone()));
+                    let (rejected, rejected_rows) = (Vec::new(), 0);
+                    let answer = RowsAnswer { writer, next_line, rejected, rejected_rows, request };
+                    return json(answer.to_bytes());
+                }
+                let extent = file_stream::extent(request.body());
+                let end = extent.map(|(offset, lines)| offset + lines as u64);
                 let request = Some("another".to_owned());
                 FileStreamAnswer { acked: end, request, ..FileStreamAnswer::default() }.to_bytes()
             }

@@ -24,7 +24,7 @@ const LINE_FILES: [&str; 4] =
     [HISTORY_FILE, "wandb-events.jsonl", "wandb-summary.json", "output.log"];
 
 /// How the rows of a post are to be handled.
-struct Mode<'a> {
+pub(crate) struct Mode<'a> {
     /// Whether the server numbers the rows, so that writers do not overwrite each other's.
     is_async: bool,
     /// The writer of rows that do not name one.
@@ -40,13 +40,26 @@ impl<'a> Mode<'a> {
             Some("true") => true,
             Some(other) => return Err(Refusal::bad(format!("{ASYNC_HEADER} is {other:?}"))),
         };
-        let is_strict = match header(headers, COLUMNS_HEADER)? {
-            None | Some("evolve") => false,
-            Some("strict") => true,
-            Some(other) => return Err(Refusal::bad(format!("{COLUMNS_HEADER} is {other:?}"))),
-        };
         let writer = header(headers, "x-wandb-async-client-id")?;
-        Ok(Self { is_async, writer, is_strict, dedupe })
+        Ok(Self { is_async, writer, is_strict: is_strict(headers)?, dedupe })
+    }
+
+    /// Returns how rows of the native API are to be handled.
+    pub(crate) fn of_rows(
+        headers: &HeaderMap,
+        writer: &'a str,
+        dedupe: bool,
+    ) -> Result<Self, Refusal> {
+        let is_strict = is_strict(headers)?;
+        Ok(Self { is_async: true, writer: Some(writer), is_strict, dedupe })
+    }
+}
+
+fn is_strict(headers: &HeaderMap) -> Result<bool, Refusal> {
+    match header(headers, COLUMNS_HEADER)? {
+        None | Some("evolve") => Ok(false),
+        Some("strict") => Ok(true),
+        Some(other) => Err(Refusal::bad(format!("{COLUMNS_HEADER} is {other:?}"))),
     }
 }
 
@@ -95,11 +108,23 @@ fn read(body: &[u8]) -> Result<FileStreamRequest<'_>, Refusal> {
 }
 
 /// A parsed row of a post that does not contradict an earlier one.
-struct NewRow {
-    writer: Option<String>,
-    line: u64,
-    text: String,
-    row: Row,
+pub(crate) struct NewRow {
+    pub(crate) writer: Option<String>,
+    pub(crate) line: u64,
+    pub(crate) text: String,
+    pub(crate) row: Row,
+}
+
+/// Refuses a line that was sent before with another row.
+pub(crate) fn refuse_other(run: &Run, writer: &str, line: u64, text: &str) -> Result<(), Refusal> {
+    match run.seen(writer, line) {
+        Some(seen) if run.text_of(seen) != text => {
+            let message =
+                format!("line {line} of writer {writer:?} was sent before with another row");
+            Err(Refusal::violation(StatusCode::CONFLICT, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read_rows(run: &Run, chunk: &Chunk<'_>, mode: &Mode<'_>) -> Result<Vec<NewRow>, Refusal> {
@@ -122,12 +147,8 @@ fn read_rows(run: &Run, chunk: &Chunk<'_>, mode: &Mode<'_>) -> Result<Vec<NewRow
         let writer = if mode.is_async { writer.or(mode.writer.map(str::to_owned)) } else { None };
         if mode.is_async
             && let Some(writer) = &writer
-            && let Some(seen) = run.seen(writer, line)
-            && run.text_of(seen) != text
         {
-            let message =
-                format!("line {line} of writer {writer:?} was sent before with another row");
-            return Err(Refusal::violation(StatusCode::CONFLICT, message));
+            refuse_other(run, writer, line, text)?;
         }
         rows.push(NewRow { writer, line, text: text.to_string(), row });
     }
@@ -135,7 +156,7 @@ fn read_rows(run: &Run, chunk: &Chunk<'_>, mode: &Mode<'_>) -> Result<Vec<NewRow
 }
 
 /// Stores the new rows that fit, and returns those that do not.
-fn store(run: &mut Run, rows: Vec<NewRow>, mode: &Mode<'_>) -> Vec<RejectedLine> {
+pub(crate) fn store(run: &mut Run, rows: Vec<NewRow>, mode: &Mode<'_>) -> Vec<RejectedLine> {
     let mut rejected = Vec::new();
     let mut strict: Option<Schema> = None;
     for NewRow { writer, line, text, row } in rows {

@@ -57,6 +57,7 @@
 mod api;
 mod artifact;
 mod auth;
+mod binary_rows;
 mod body;
 mod config;
 pub mod conformance;

@@ -22,7 +22,7 @@ pub(crate) enum Route {
         slot: usize,
         signature: String,
     },
-    /// Rows of a table, and the query string.
+    /// Rows of a table, to be read or appended, and the query string.
     Rows([String; 3], String),
     /// The tail of a table, and the query string.
     Tail([String; 3], String),
@@ -84,6 +84,7 @@ impl Route {
             Self::File(..) => RequestKind::Download,
             Self::Storage { .. } if method == Method::GET => RequestKind::Download,
             Self::Storage { .. } => RequestKind::Upload,
+            Self::Rows(..) if method == Method::POST => RequestKind::FileStream,
             Self::Rows(..) | Self::Tail(..) | Self::Query => RequestKind::Read,
             Self::Unknown => RequestKind::Other,
         }
@@ -93,7 +94,8 @@ impl Route {
     pub(crate) fn check_method(&self, method: &Method) -> Result<(), Refusal> {
         let takes: &[Method] = match self {
             Self::Graphql | Self::FileStream(_) | Self::Query => &[Method::POST],
-            Self::File(..) | Self::Rows(..) | Self::Tail(..) => &[Method::GET],
+            Self::Rows(..) => &[Method::POST, Method::GET],
+            Self::File(..) | Self::Tail(..) => &[Method::GET],
             Self::Storage { .. } => &[Method::PUT, Method::GET],
             Self::Unknown => {
                 return Err(Refusal::violation(StatusCode::NOT_FOUND, "there is no such path"));

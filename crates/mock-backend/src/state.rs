@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use streamtable_schema::{Row, TablePath};
 use streamtable_transport::ApiKey;
-use streamtable_wire::ACKS_HEADER;
+use streamtable_wire::{ACKS_HEADER, ROWS_HEADER, ROWS_VERSION};
 
 use crate::api::{self, Params, SqlRequest};
 use crate::artifact::Artifact;
@@ -20,7 +20,7 @@ use crate::refusal::{Refusal, json_response, response};
 use crate::route::{self, Route, check_json, local_path};
 use crate::run::Run;
 use crate::upload::{self, Slot};
-use crate::{Arrival, Fault, RequestKind, file_stream};
+use crate::{Arrival, Fault, RequestKind, binary_rows, file_stream};
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -118,6 +118,7 @@ impl State {
         if config.acks {
             answer.headers_mut().insert(ACKS_HEADER, HeaderValue::from_static("1"));
         }
+        announce(config, &mut answer);
         self.note(config, base, request, fault, Some(answer.status()));
         answer
     }
@@ -183,6 +184,16 @@ impl State {
             Route::Storage { slot, signature } => {
                 Ok(bytes_response(upload::get(self, slot, &signature)?))
             }
+            Route::Rows([entity, project, table], query) if request.method() == Method::POST => {
+                if !config.takes_binary_rows() || !query.is_empty() {
+                    return Err(Refusal::bad("rows are posted to the file stream"));
+                }
+                self.who(config, request)?.may_use(&entity)?;
+                let body = plain_body(request, false, config.max_body_bytes)?;
+                let run = self.run_mut(&route::table(&entity, &project, &table)?)?;
+                let answer = binary_rows::post(run, request.headers(), &body, config.dedupe)?;
+                Ok(json_response(StatusCode::OK, answer.to_bytes()))
+            }
             Route::Rows([entity, project, table], query) => {
                 let run = self.readable(config, request, [&entity, &project, &table])?;
                 Ok(api::rows(run, &Params::parse(&query)?))
@@ -233,6 +244,9 @@ impl State {
     ) {
         let class = Class::of(base, request);
         let extent = match class.kind {
+            RequestKind::FileStream if binary_rows::has_rows(request) => {
+                binary_rows::extent(request)
+            }
             RequestKind::FileStream => plain_body(request, true, config.max_body_bytes)
                 .ok()
                 .and_then(|body| file_stream::extent(&body)),
@@ -250,6 +264,13 @@ impl State {
             offset: extent.map(|(offset, _)| offset),
             lines: extent.map_or(0, |(_, lines)| lines),
         });
+    }
+}
+
+/// Announces that tables take binary rows, if they do.
+pub(crate) fn announce(config: &MockConfig, answer: &mut Response<Bytes>) {
+    if config.takes_binary_rows() {
+        answer.headers_mut().insert(ROWS_HEADER, HeaderValue::from_static(ROWS_VERSION));
     }
 }
 

@@ -8,21 +8,23 @@
 //! This crate does no I/O, knows no SQL and reads no clock.
 //!
 //! ```
-//! use streamtable_monitor::{Machine, Monitor, Outcome, Reading, State};
+//! use streamtable_monitor::{DocumentError, Machine, Monitor, Outcome, Reading, State};
 //!
-//! let monitor = Monitor::parse(br#"{
-//!     "format": 1, "title": "Slow", "table": "me/shop/requests", "window": {"last": "5m"},
-//!     "condition": {"kind": "threshold", "value": "avg(ms)", "above": 100, "recover": 80}
-//! }"#)?;
-//! let mut machine = Machine::default();
-//! let mut step = |value: f64, now| {
-//!     let reading = Reading::of(value, monitor.condition.bounds().unwrap());
-//!     machine.step(&monitor.rule(), &Outcome::Groups(vec![(String::new(), reading)]), now)
-//! };
-//! assert_eq!(step(120.0, 0)[0].to, State::Firing);
-//! assert_eq!(step(90.0, 1_000), []);
-//! assert_eq!(step(80.0, 2_000)[0].to, State::Ok);
-//! # Ok::<(), streamtable_monitor::DocumentError>(())
+//! fn main() -> Result<(), DocumentError> {
+//!     let monitor = Monitor::parse(br#"{
+//!         "format": 1, "title": "Slow", "table": "me/shop/requests", "window": {"last": "5m"},
+//!         "condition": {"kind": "threshold", "value": "avg(ms)", "above": 100, "recover": 80}
+//!     }"#)?;
+//!     let mut machine = Machine::default();
+//!     let mut step = |value: f64, now| {
+//!         let reading = Reading::of(value, monitor.condition.bounds().unwrap());
+//!         machine.step(&monitor.rule(), &Outcome::Groups(vec![(String::new(), reading)]), now)
+//!     };
+//!     assert_eq!(step(120.0, 0)[0].to, State::Firing);
+//!     assert_eq!(step(90.0, 1_000), []);
+//!     assert_eq!(step(80.0, 2_000)[0].to, State::Ok);
+//!     Ok(())
+//! }
 //! ```
 
 mod bounds;

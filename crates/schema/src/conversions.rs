@@ -23,6 +23,64 @@ mod jiff_02 {
     }
 }
 
+#[cfg(feature = "jiff-1")]
+mod jiff_1 {
+    use crate::{Timestamp, Value};
+
+    impl From<jiff_1::Timestamp> for Timestamp {
+        fn from(time: jiff_1::Timestamp) -> Self {
+            Self::from_micros(time.as_microsecond())
+        }
+    }
+
+    impl From<jiff_1::Timestamp> for Value {
+        fn from(time: jiff_1::Timestamp) -> Self {
+            Self::Timestamp(time.into())
+        }
+    }
+
+    impl From<jiff_1::ZonedDateTime> for Value {
+        fn from(time: jiff_1::ZonedDateTime) -> Self {
+            Self::Timestamp(time.timestamp().into())
+        }
+    }
+}
+
+#[cfg(feature = "time")]
+mod time {
+    use time::{OffsetDateTime, UtcDateTime};
+
+    use crate::{Timestamp, Value};
+
+    impl From<OffsetDateTime> for Timestamp {
+        /// Converts, rounded down to microseconds, and saturating at the ends of the range.
+        fn from(time: OffsetDateTime) -> Self {
+            time.to_utc().into()
+        }
+    }
+
+    impl From<UtcDateTime> for Timestamp {
+        /// Converts, rounded down to microseconds, and saturating at the ends of the range.
+        fn from(time: UtcDateTime) -> Self {
+            let micros = time.unix_timestamp_nanos().div_euclid(1000);
+            let limits = (i64::MIN.into(), i64::MAX.into());
+            Self::from_micros(micros.clamp(limits.0, limits.1) as i64)
+        }
+    }
+
+    impl From<OffsetDateTime> for Value {
+        fn from(time: OffsetDateTime) -> Self {
+            Self::Timestamp(time.into())
+        }
+    }
+
+    impl From<UtcDateTime> for Value {
+        fn from(time: UtcDateTime) -> Self {
+            Self::Timestamp(time.into())
+        }
+    }
+}
+
 #[cfg(feature = "chrono")]
 mod chrono {
     use chrono::{DateTime, TimeZone};
@@ -56,7 +114,14 @@ mod uuid {
     }
 }
 
-#[cfg(all(test, feature = "chrono", feature = "jiff-02", feature = "uuid"))]
+#[cfg(all(
+    test,
+    feature = "chrono",
+    feature = "jiff-02",
+    feature = "jiff-1",
+    feature = "time",
+    feature = "uuid"
+))]
 mod tests {
     use crate::{Timestamp, Value};
 
@@ -66,6 +131,13 @@ mod tests {
         let jiff: jiff::Timestamp = "2024-01-02T03:04:05.678Z".parse().unwrap();
         assert_eq!(Value::from(jiff), at.into());
         assert_eq!(Value::from(jiff.to_zoned(jiff::tz::TimeZone::UTC)), at.into());
+        let jiff: jiff_1::Timestamp = "2024-01-02T03:04:05.678Z".parse().unwrap();
+        assert_eq!(Value::from(jiff), at.into());
+        assert_eq!(Value::from(jiff.to_zoned_datetime(jiff_1::tz::TimeZone::UTC)), at.into());
+        let time = time::OffsetDateTime::from_unix_timestamp_nanos(1_704_164_645_678_000_999);
+        assert_eq!(Value::from(time.unwrap()), at.into());
+        let time = time::UtcDateTime::from_unix_timestamp_nanos(-1).unwrap();
+        assert_eq!(Value::from(time), Timestamp::from_micros(-1).into());
         let chrono = chrono::DateTime::from_timestamp_micros(at.as_micros()).unwrap();
         assert_eq!(Value::from(chrono), at.into());
         let id = uuid::Uuid::nil();

@@ -7,18 +7,20 @@
 //! ```
 //! use streamtable_schema::{ColumnPolicy, Schema, TableName, row};
 //!
-//! let name: TableName = "my-team/shop/requests".parse()?;
-//! assert_eq!(name.table(), "requests");
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let name: TableName = "my-team/shop/requests".parse()?;
+//!     assert_eq!(name.table(), "requests");
 //!
-//! let mut schema = Schema::new(ColumnPolicy::Strict);
-//! schema.admit(&row! { "path" => "/", "ms" => 7 })?;
-//! schema.admit(&row! { "path" => "/cart", "ms" => None::<i64> })?;
-//! assert_eq!(schema.to_string(), "path: string, ms: int?");
+//!     let mut schema = Schema::new(ColumnPolicy::Strict);
+//!     schema.admit(&row! { "path" => "/", "ms" => 7 })?;
+//!     schema.admit(&row! { "path" => "/cart", "ms" => None::<i64> })?;
+//!     assert_eq!(schema.to_string(), "path: string, ms: int?");
 //!
-//! // A row that does not fit changes nothing; the error names the column and the reason.
-//! let error = schema.admit(&row! { "path" => "/" }).unwrap_err();
-//! assert_eq!(error.column(), Some("ms"));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//!     // A row that does not fit changes nothing; the error names the column and the reason.
+//!     let error = schema.admit(&row! { "path" => "/" }).unwrap_err();
+//!     assert_eq!(error.column(), Some("ms"));
+//!     Ok(())
+//! }
 //! ```
 //!
 //! The feature `derive` adds `#[derive(Columns)]`.
@@ -27,6 +29,8 @@
 //! | --- | --- |
 //! | `chrono` | `chrono::DateTime`, to a timestamp |
 //! | `jiff-02` | `jiff::Timestamp` and `jiff::Zoned` of jiff 0.2, to a timestamp |
+//! | `jiff-1` | `jiff::Timestamp` and `jiff::ZonedDateTime` of jiff 1, to a timestamp |
+//! | `time` | `time::OffsetDateTime` and `time::UtcDateTime`, to a timestamp |
 //! | `uuid` | `uuid::Uuid`, to a string |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -38,7 +42,6 @@ mod error;
 #[cfg(test)]
 mod laws;
 mod media;
-mod name;
 mod row;
 mod row_time;
 mod schema;
@@ -50,13 +53,14 @@ mod value;
 pub use columns::{ColumnType, Columns};
 pub use error::{SchemaError, ValueError};
 pub use media::{Media, MediaError, MediaKind, MediaSource, StoredFile};
-pub use name::{NameError, NamePart, TableName, TablePath};
 pub use row::{Cells, Row};
 pub use row_time::{TIMESTAMP_COLUMN, is_row_time, row_time_of_text};
 pub use schema::{Change, Column, ColumnPolicy, MAX_COLUMNS, RowCheck, Schema, check_row_time};
 pub use time::{NotATimestamp, Timestamp, nanoseconds, timestamp};
 pub use types::{Clash, Fields, Type, Union};
 pub use value::{MAX_DEPTH, Value};
+
+pub use streamtable_name::{NameError, NamePart, TableName, TablePath};
 
 /// Implements [`Columns`](trait@Columns) for a struct with named fields, and [`ColumnType`] for any
 /// struct or enum.

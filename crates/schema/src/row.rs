@@ -114,6 +114,13 @@ impl fmt::Debug for Row {
     }
 }
 
+impl fmt::Display for Row {
+    /// Writes the row like JSON, in one line, as `Debug` does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
 impl Index<&str> for Row {
     type Output = Value;
 

@@ -1,5 +1,6 @@
 //! A table's columns, and the check of rows against them.
 
+mod serde;
 #[cfg(test)]
 mod tests;
 
@@ -81,6 +82,14 @@ impl Schema {
             }
         }
         schema
+    }
+
+    /// Returns the columns of both schemas, with the union of the types of those that both have, and
+    /// with the policy of this one. The columns of `other` alone come last.
+    #[must_use]
+    pub fn unite(&self, other: &Self) -> Self {
+        let columns = self.columns.iter().chain(&other.columns);
+        Self::with_columns(self.policy, columns.map(|c| (&*c.name, c.ty.clone())))
     }
 
     /// Returns the policy for rows that add or omit columns.

@@ -30,6 +30,11 @@ pub(crate) fn row<T: Serialize + ?Sized>(value: &T) -> Result<Row, SchemaError> 
     row_within(value, MAX_DEPTH)
 }
 
+/// Makes a cell value from any value that serializes.
+pub(crate) fn value<T: Serialize + ?Sized>(value: &T) -> Result<Value, ValueError> {
+    value.serialize(ToValue { room: MAX_DEPTH }).map_err(|failure| failure.error)
+}
+
 /// Maximum depth of a row that is only returned to the caller: far above the limit of a table, and
 /// still safe for a thread's stack.
 const MAX_RETURNED_DEPTH: usize = 4 * MAX_DEPTH;

@@ -1,15 +1,16 @@
 //! Cell values.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::{Media, Row, Timestamp};
+use crate::{Media, Row, Timestamp, ValueError, serialize};
 
 /// Maximum nesting of lists and structs in a cell.
 ///
@@ -46,6 +47,27 @@ pub enum Value {
 }
 
 impl Value {
+    /// Makes a value from any value that serializes: a struct, a map, a list or a scalar.
+    ///
+    /// Fails if it cannot be stored in a table, such as a byte string.
+    ///
+    /// ```
+    /// use streamtable_schema::{Value, row};
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Point {
+    ///     x: i32,
+    ///     y: i32,
+    /// }
+    ///
+    /// let row = row! { "from" => Value::from_serialize(&Point { x: 1, y: 2 })? };
+    /// assert_eq!(row, row! { "from" => row! { "x" => 1, "y" => 2 } });
+    /// # Ok::<(), streamtable_schema::ValueError>(())
+    /// ```
+    pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, ValueError> {
+        serialize::value(value)
+    }
+
     /// Returns whether the value is null.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
@@ -129,6 +151,13 @@ impl fmt::Debug for Value {
     }
 }
 
+impl fmt::Display for Value {
+    /// Writes the value like JSON, in one line, as `Debug` does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -197,6 +226,28 @@ macro_rules! from_integer {
     )*};
 }
 from_integer!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 usize);
+
+macro_rules! from_reference {
+    ($($scalar:ty)*) => {$(
+        impl From<&$scalar> for Value {
+            fn from(value: &$scalar) -> Self {
+                (*value).into()
+            }
+        }
+    )*};
+}
+from_reference!(bool i8 i16 i32 i64 i128 isize u8 u16 u32 u64 usize f32 f64 char Timestamp);
+
+macro_rules! from_non_zero {
+    ($($int:ty)*) => {$(
+        impl From<NonZero<$int>> for Value {
+            fn from(n: NonZero<$int>) -> Self {
+                n.get().into()
+            }
+        }
+    )*};
+}
+from_non_zero!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 usize);
 
 impl From<f32> for Value {
     fn from(x: f32) -> Self {
@@ -280,6 +331,13 @@ impl<K: Into<Cow<'static, str>>, V: Into<Self>> From<BTreeMap<K, V>> for Value {
     /// Converts to a struct, in the order of the keys.
     fn from(map: BTreeMap<K, V>) -> Self {
         Self::Struct(map.into_iter().collect())
+    }
+}
+
+impl<K: Ord + Into<Cow<'static, str>>, V: Into<Self>> From<HashMap<K, V>> for Value {
+    /// Converts to a struct, in the order of the sorted keys.
+    fn from(map: HashMap<K, V>) -> Self {
+        map.into_iter().collect::<BTreeMap<_, _>>().into()
     }
 }
 
@@ -370,6 +428,10 @@ mod tests {
         check(Cow::Borrowed("x"), Value::String("x".into()));
         check(Arc::<str>::from("x"), Value::String("x".into()));
         check(BTreeMap::from([("a", 1)]), row! { "a" => 1 }.into());
+        check(HashMap::from([("b", 1), ("a", 2)]), row! { "a" => 2, "b" => 1 }.into());
+        let seven = &7;
+        check(seven, Value::Int(7));
+        check(NonZero::new(7_u8), Value::Int(7));
         check(SystemTime::UNIX_EPOCH, Value::Timestamp(Timestamp::from_micros(0)));
         check(vec![Some(1), None], Value::List(vec![Value::Int(1), Value::Null]));
         check(&["x"][..], Value::List(vec![Value::String("x".into())]));
@@ -391,6 +453,29 @@ mod tests {
         assert_eq!((Value::from(at).as_timestamp(), row["n"].as_timestamp()), (Some(at), None));
         assert!(row["missing"].is_null() && Value::from(i128::MAX).as_i64().is_none());
         assert_eq!(row.into_iter().count(), 6);
+    }
+
+    #[test]
+    fn values_are_made_from_serializable_ones() {
+        #[track_caller]
+        fn check(value: impl Serialize, expected: impl Into<Value>) {
+            assert_eq!(Value::from_serialize(&value), Ok(expected.into()));
+        }
+        check((1, "x", None::<i64>), vec![Value::Int(1), "x".into(), Value::Null]);
+        check(BTreeMap::from([("a", 0.5)]), row! { "a" => 0.5 });
+        check(Timestamp::from_micros(7), Timestamp::from_micros(7));
+        let mut nested = Value::from(0);
+        for _ in 0..=MAX_DEPTH {
+            nested = vec![nested].into();
+        }
+        assert!(Value::from_serialize(&nested).is_err());
+    }
+
+    #[test]
+    fn a_value_is_displayed_like_json() {
+        let row = row! { "a" => [Value::Null, "x".into()], "t" => Timestamp::from_micros(0) };
+        assert_eq!(row.to_string(), r#"{"a": [null, "x"], "t": 1970-01-01T00:00:00Z}"#);
+        assert_eq!(Value::from(row.clone()).to_string(), row.to_string());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod error;
 pub mod folder;
 mod form;
 mod hex;
+mod rows_stored;
 mod signing_key;
 
 pub use access::{NotARight, Principal, Right};
@@ -32,4 +33,5 @@ pub use credentials::{is_own_page, session_token};
 pub use error::ApiError;
 pub use form::form_value;
 pub use hex::{hex, random_hex};
+pub use rows_stored::RowsStored;
 pub use signing_key::SigningKey;

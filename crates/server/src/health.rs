@@ -24,7 +24,7 @@ pub(crate) fn router(core: Core, store: Arc<dyn Store>, files: Arc<dyn FileStore
 struct Readiness {
     /// Whether requests are answered.
     ready: bool,
-    /// What somebody should look at. A server may be ready nevertheless.
+    /// Problems for the operator. A server with problems may still be ready.
     problems: Vec<String>,
     /// How many tables have problems with their stored data.
     tables_with_problems: usize,

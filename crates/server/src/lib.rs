@@ -4,6 +4,8 @@
 //! everything else: keys, boards, runs, artifacts. Feature `wandb` (default) adds the routes of the
 //! W&B protocol.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod access;
 mod api;
 mod backup;

@@ -357,9 +357,11 @@ fn router(parts: Parts) -> (Router, Monitors) {
     tokio::spawn(verify_files(wandb.clone(), core.stopping.clone()));
     #[cfg(feature = "wandb")]
     let (routes, file_url) = (wandb.router(), Some(streamtable_wandb::run_file_url as _));
+    #[cfg(feature = "wandb")]
+    let runs = Some(Arc::new(wandb.clone()) as _);
     // Only this protocol has files.
     #[cfg(not(feature = "wandb"))]
-    let (routes, file_url) = (Router::new(), None);
+    let (routes, file_url, runs) = (Router::new(), None, None);
 
     let access = TableAccess { store: Arc::clone(&store), file_url };
     let view_bytes = MAX_VIEW_BYTES.min(memory.limit() / 16);
@@ -378,6 +380,7 @@ fn router(parts: Parts) -> (Router, Monitors) {
         boards,
         monitors: monitors.clone(),
         tails,
+        runs,
     };
     let login = LoginState { core: core.clone(), config: Arc::clone(&config) };
     let page = PageState {

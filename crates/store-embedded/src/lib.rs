@@ -5,8 +5,6 @@
 
 mod backup;
 mod columns;
-mod copies;
-mod disk;
 mod embedded;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
@@ -24,6 +22,8 @@ mod ranges;
 mod schedules;
 mod seeded_bug;
 mod tally;
+
+use streamtable_log::{copies, disk};
 
 pub use backup::{Copied, Copier};
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig, damaged_files};

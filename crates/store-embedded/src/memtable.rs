@@ -1,5 +1,6 @@
 //! The memtable: rows that are durable in the log and not flushed yet.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -164,7 +165,7 @@ impl MemBatch {
     fn merge(&self, next: &Self) -> Result<Self, ArrowError> {
         let (own, other) = (&self.batch, &next.batch);
         let line_bytes = self.line_bytes + next.line_bytes;
-        let (schema, slots, width) = if self.slots == next.slots {
+        let (schema, slots, width) = if self.slots == next.slots && own.schema() == other.schema() {
             (own.schema(), Arc::clone(&self.slots), self.width)
         } else {
             union(self, next)
@@ -191,7 +192,8 @@ fn union(a: &MemBatch, b: &MemBatch) -> (SchemaRef, Arc<[u32]>, usize) {
     };
     let mut all = fields(a);
     all.extend(fields(b));
-    all.sort_by_key(|(slot, _)| *slot);
+    // The type of a slot of nested values may have grown.
+    all.sort_by_key(|(slot, field)| (*slot, Reverse(width(field.data_type()))));
     all.dedup_by_key(|(slot, _)| *slot);
     let width = all.iter().map(|(_, field)| width(field.data_type())).sum();
     let schema = a.batch.schema();
@@ -239,16 +241,32 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
-/// Gives the elements of lists the name that they have in a type. They have another one in files.
+/// Gives the elements of lists the name that they have in a type, which is another one in files, and
+/// structs the fields of the type: those that they lack are null.
 fn with_type(array: &ArrayRef, ty: &DataType) -> ArrayRef {
-    match (array.as_list_opt::<i32>(), ty) {
-        (Some(lists), DataType::List(field)) if array.data_type() != ty => {
-            let (_, offsets, elements, nulls) = lists.clone().into_parts();
-            let named = ListArray::try_new(Arc::clone(field), offsets, elements, nulls);
-            named.map_or_else(|_| Arc::clone(array), |it| Arc::new(it) as ArrayRef)
-        }
-        _ => Arc::clone(array),
+    if array.data_type() == ty {
+        return Arc::clone(array);
     }
+    let typed = match ty {
+        DataType::List(field) => array.as_list_opt::<i32>().map(|lists| {
+            let (_, offsets, elements, nulls) = lists.clone().into_parts();
+            let elements = with_type(&elements, field.data_type());
+            let lists = ListArray::try_new(Arc::clone(field), offsets, elements, nulls)?;
+            Ok::<ArrayRef, ArrowError>(Arc::new(lists))
+        }),
+        DataType::Struct(fields) => array.as_struct_opt().map(|structs| {
+            let column = |field: &FieldRef| match structs.column_by_name(field.name()) {
+                Some(array) => with_type(array, field.data_type()),
+                None => new_null_array(field.data_type(), structs.len()),
+            };
+            let columns = fields.iter().map(column).collect();
+            let nulls = structs.nulls().cloned();
+            Ok(Arc::new(StructArray::try_new(fields.clone(), columns, nulls)?) as ArrayRef)
+        }),
+        _ => None,
+    };
+    // The next step reports a type that is not the expected one.
+    typed.and_then(Result::ok).unwrap_or_else(|| Arc::clone(array))
 }
 
 /// Copies concatenated texts into one shared block of memory.

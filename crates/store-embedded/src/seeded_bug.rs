@@ -6,10 +6,9 @@
 /// A guarantee that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// Rows are acked when they are submitted, not when they are on disk.
-    EarlyAck,
-    /// Frames of the log are accepted with any checksum.
-    SkippedCrc,
+    /// A bug of the log.
+    #[cfg(test)]
+    Log(streamtable_log::seeded_bug::Bug),
     /// The lines of a table are forgotten at a restart.
     ForgottenLines,
     /// The contents of a run's lines are forgotten at a restart.
@@ -29,14 +28,8 @@ pub(crate) const fn step() -> Result<(), arrow::error::ArrowError> {
     Ok(())
 }
 
-/// Passes the bug of the current thread on to a thread that it starts.
-#[cfg(not(test))]
-pub(crate) fn inherited<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    work
-}
-
 #[cfg(test)]
-pub(crate) use seeding::{FailingStep, Failure, fail_steps, inherited, is_seeded, seed, step};
+pub(crate) use seeding::{FailingStep, Failure, fail_steps, is_seeded, seed, step};
 
 #[cfg(test)]
 mod seeding {
@@ -105,16 +98,12 @@ mod seeding {
         SEEDED.get() == Some(bug)
     }
 
-    pub(crate) fn inherited<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-        let bug = SEEDED.get();
-        move || {
-            seed(bug);
-            work()
-        }
-    }
-
     /// Enables a bug for this thread, or disables all.
     pub(crate) fn seed(bug: Option<Bug>) {
         SEEDED.set(bug);
+        streamtable_log::seeded_bug::seed(match bug {
+            Some(Bug::Log(bug)) => Some(bug),
+            _ => None,
+        });
     }
 }

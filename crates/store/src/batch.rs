@@ -13,7 +13,8 @@ pub struct Batch {
     pub writer: String,
     /// The number of the first line; the others are numbered consecutively.
     pub first_line: LineNumber,
-    /// The lines: one JSON object each, as [`streamtable_wire::HistoryLine`] reads them.
+    /// The lines. Each is a JSON object, as [`streamtable_wire::HistoryLine`] reads it, or a
+    /// [binary](streamtable_wire::binary) line.
     pub lines: Vec<Bytes>,
     /// How line numbers that were used before are handled.
     pub on_duplicate: OnDuplicate,

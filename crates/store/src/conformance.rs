@@ -18,6 +18,8 @@ use arrow_array::types::{Float64Type, Int64Type};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, Row, TablePath, Timestamp, Value, row};
+use streamtable_wire::HistoryLine;
+use streamtable_wire::binary::write_line;
 
 use crate::{
     Appended, Batch, LineNumber, OnDuplicate, ReadRow, SqlQuery, Store, StoreError, TableInfo,
@@ -46,6 +48,7 @@ pub async fn run_all(store: &dyn Store, prefix: &str) -> Vec<String> {
         an_unknown_table_is_empty
         rows_come_back_in_order
         a_line_is_stored_once
+        binary_lines_are_stored_like_json
         lines_may_leave_holes
         line_numbers_end
         writers_take_turns
@@ -220,6 +223,43 @@ async fn a_line_is_stored_once(table: &Table<'_>) -> Check {
     let more = table.log("w", 2, &[lines[2], r#"{"n":3}"#]).await?;
     same("overlapping", (more.stored, more.repeated, more.end), (1, 1, 4))?;
     same("values", table.column("n").await?, ints(0..4))
+}
+
+async fn binary_lines_are_stored_like_json(table: &Table<'_>) -> Check {
+    let texts = [
+        r#"{"a":1,"x":0.5,"s":"é","b":true,"l":[1,2],"m":[1,null,"x"],"_timestamp":1.5,"_step":7}"#,
+        r#"{"a":"mixed","x":NaN,"big":9223372036854775807,"t":null,"_timestamp":1.5,"_runtime":0.5}"#,
+        r#"{"d":{"z":1,"a":{"n":[]}},"timestamp":{"_type":"_wt_::{\"type\": \"timestamp\"}","_val":1500}}"#,
+        r#"{"i":{"_type":"image-file","path":"media/images/a.png","format":"png","width":2,"height":3}}"#,
+        r#"{"wide":170141183460469231731687303715884105727}"#,
+        "{}",
+    ];
+    let binary = |text: &&str| {
+        let line = HistoryLine::parse(text).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        write_line(&line, &mut bytes).map_err(|error| error.to_string())?;
+        Ok(bytes.into())
+    };
+    let mut lines = texts.iter().map(binary).collect::<Result<Vec<Bytes>, String>>()?;
+    let json = table.log("json", 0, &texts).await?;
+    lines.insert(2, Bytes::from_static(b"\x01\x02\0\0 damaged"));
+    let batch = Batch { lines, ..table.batch("binary", 0, &[]) };
+    let stored = table.append(batch.clone()).await?;
+    same("stored", stored.stored, json.stored)?;
+    let numbers =
+        |it: &Appended| it.rejected.iter().map(|rejected| rejected.line).collect::<Vec<u64>>();
+    same("rejected as JSON", numbers(&json), Vec::new())?;
+    same("rejected", numbers(&stored), vec![2])?;
+    let again = table.append(batch).await?;
+    same("again", (again.stored, again.repeated), (0, json.stored))?;
+    let rows = table.read(0, 100).await?;
+    let (json, binary) = rows.split_at(json.stored as usize);
+    for (json, binary) in json.iter().zip(binary) {
+        let (line, position) = (binary.line, binary.position);
+        let json = ReadRow { writer: "binary".to_owned(), line, position, ..json.clone() };
+        same("a row", binary, &json)?;
+    }
+    Ok(())
 }
 
 async fn lines_may_leave_holes(table: &Table<'_>) -> Check {

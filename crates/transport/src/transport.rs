@@ -11,6 +11,31 @@ use crate::{Body, TransportError};
 /// Sends one HTTP request and returns the complete response.
 ///
 /// It may be called concurrently from any number of tasks.
+///
+/// A transport that counts the requests of another one:
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use async_trait::async_trait;
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use streamtable_transport::{Transport, TransportError};
+///
+/// #[derive(Debug)]
+/// struct Counting<T> {
+///     inner: T,
+///     requests: AtomicU64,
+/// }
+///
+/// #[async_trait]
+/// impl<T: Transport> Transport for Counting<T> {
+///     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+///         self.requests.fetch_add(1, Ordering::Relaxed);
+///         self.inner.send(request).await
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends `request`, whose URI is absolute, and returns the server's response.

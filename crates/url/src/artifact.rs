@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
-use streamtable_schema::{NameError, TablePath};
+use streamtable_name::{NameError, TablePath};
 
 const SCHEME: &str = "wandb-artifact:///";
 const FILE: &str = "obj";

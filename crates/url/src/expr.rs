@@ -1,6 +1,6 @@
 //! The syntax tree of an expression: a table's rows and the steps applied to them.
 
-use streamtable_schema::TablePath;
+use streamtable_name::TablePath;
 
 use crate::{ArtifactUri, Filter};
 
@@ -49,7 +49,7 @@ use crate::{ArtifactUri, Filter};
 ///   .sort((row) => [row["timestamp"]], ["desc"])
 ///   .limit(10)["score"]"#
 /// );
-/// # Ok::<(), streamtable_schema::NameError>(())
+/// # Ok::<(), streamtable_name::NameError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {

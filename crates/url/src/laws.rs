@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use streamtable_schema::TablePath;
+use streamtable_name::TablePath;
 
 use crate::*;
 

@@ -8,31 +8,33 @@
 //! ```
 //! use streamtable_url::{BaseUrl, Expr, panel_url, parse_link};
 //!
-//! // The board's address: WEAVE_SERVER_URL is not set, and the API is W&B's own.
-//! let board = BaseUrl::board(None, "https://api.wandb.ai")?;
-//! let table = "stacey/mesa/my_stream_table".parse()?;
-//! let url = panel_url(&board, &table);
-//! assert!(url.starts_with("https://weave.wandb.ai/?exp=get%28%0A++++%22wandb-artifact%3A%2F%2F"));
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // The board's address: WEAVE_SERVER_URL is not set, and the API is W&B's own.
+//!     let board = BaseUrl::board(None, "https://api.wandb.ai")?;
+//!     let table = "stacey/mesa/my_stream_table".parse()?;
+//!     let url = panel_url(&board, &table);
+//!     assert!(url.starts_with("https://weave.wandb.ai/?exp=get%28%0A++++%22wandb-artifact%3A%2F%2F"));
 //!
-//! let mut expr = parse_link(&url)?;
-//! assert_eq!(expr, Expr::rows_of(table));
+//!     let mut expr = parse_link(&url)?;
+//!     assert_eq!(expr, Expr::rows_of(table));
 //!
-//! let mistakes: Expr = r#"
-//!     get("wandb-artifact:///stacey/mesa/my_stream_table:latest/obj").rows
-//!       .filter((row) => row["truth"] != row["prediction"] and row["score"] >= 0.5)
-//!       .sort((row) => [row["timestamp"]], ["desc"])
-//!       .limit(100)
-//! "#
-//! .parse()?;
-//! assert_eq!(mistakes.source, expr.source);
-//! assert_eq!(mistakes.steps.len(), 3);
+//!     let mistakes: Expr = r#"
+//!         get("wandb-artifact:///stacey/mesa/my_stream_table:latest/obj").rows
+//!           .filter((row) => row["truth"] != row["prediction"] and row["score"] >= 0.5)
+//!           .sort((row) => [row["timestamp"]], ["desc"])
+//!           .limit(100)
+//!     "#
+//!     .parse()?;
+//!     assert_eq!(mistakes.source, expr.source);
+//!     assert_eq!(mistakes.steps.len(), 3);
 //!
-//! let error = r#"get("wandb-artifact:///e/p/t:latest/obj").rows.limit("10")"#.parse::<Expr>();
-//! assert_eq!(
-//!     error.unwrap_err().to_string(),
-//!     "line 1, column 54: expected a number of rows, found '\"'"
-//! );
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//!     let error = r#"get("wandb-artifact:///e/p/t:latest/obj").rows.limit("10")"#.parse::<Expr>();
+//!     assert_eq!(
+//!         error.unwrap_err().to_string(),
+//!         "line 1, column 54: expected a number of rows, found '\"'"
+//!     );
+//!     Ok(())
+//! }
 //! ```
 
 mod artifact;

@@ -1,7 +1,7 @@
 //! Whole links, built and parsed.
 
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
-use streamtable_schema::TablePath;
+use streamtable_name::TablePath;
 
 use crate::form::ENCODED;
 use crate::{BaseUrl, Expr, FormError, ParseError, form_decode, form_encode};
@@ -74,7 +74,7 @@ pub fn parse_query(query: &str) -> Result<Expr, LinkError> {
 /// let table = table_of_path("/weave/browse/wandb/stacey/my%20project/table/scores");
 /// assert_eq!(table, Some("stacey/my project/scores".parse()?));
 /// assert_eq!(table_of_path("/stacey/mesa/runs/scores"), None);
-/// # Ok::<(), streamtable_schema::NameError>(())
+/// # Ok::<(), streamtable_name::NameError>(())
 /// ```
 pub fn table_of_path(path: &str) -> Option<TablePath> {
     let path = path.strip_prefix('/')?;

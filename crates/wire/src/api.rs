@@ -29,6 +29,13 @@ pub const EVENTS_TYPE: &str = "text/event-stream";
 /// The header with the position after a table's last row.
 pub const STREAM_END: &str = "stream-end";
 
+/// The header with the writer of the rows in a body; together with [`STREAM_OFFSET`] makes repeated
+/// requests idempotent.
+pub const STREAM_WRITER: &str = "stream-writer";
+
+/// The header with the line number of a body's first row.
+pub const STREAM_OFFSET: &str = "stream-offset";
+
 /// The cell with a row's position.
 pub const POSITION: &str = "_position";
 
@@ -46,6 +53,11 @@ pub fn table_path(table: &TablePath) -> String {
     let [entity, project, name] = [table.entity(), table.project(), table.table()]
         .map(|segment| utf8_percent_encode(segment, SEGMENT));
     format!("/api/tables/{entity}/{project}/{name}")
+}
+
+/// Returns the path to which rows are posted.
+pub fn append_path(table: &TablePath) -> String {
+    format!("{}/rows", table_path(table))
 }
 
 /// Returns the path of at most `limit` rows. A negative position counts from the end.
@@ -216,6 +228,7 @@ mod tests {
     fn paths() {
         let table = TablePath::new("me", "a", "t").unwrap();
         assert_eq!(rows_path(&table, -10, 7), "/api/tables/me/a/t/rows?from=-10&limit=7");
+        assert_eq!(append_path(&table), "/api/tables/me/a/t/rows");
         assert_eq!(tail_path(&table, Some(0)), "/api/tables/me/a/t/tail?from=0");
         assert_eq!(tail_path(&table, None), "/api/tables/me/a/t/tail");
     }

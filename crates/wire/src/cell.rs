@@ -257,7 +257,7 @@ fn file(path: &str) -> Option<StoredFile> {
     is_plain_path(path).then(|| StoredFile { path: path.to_owned(), sha256: None, size: None })
 }
 
-fn is_plain_path(path: &str) -> bool {
+pub(crate) fn is_plain_path(path: &str) -> bool {
     !path.contains(['\\', '\0']) && path.split('/').all(|step| !matches!(step, "" | "." | ".."))
 }
 

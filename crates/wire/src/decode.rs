@@ -61,6 +61,24 @@ impl HistoryLine {
         Ok(this)
     }
 
+    /// Makes a line of the cells of a row that was not logged by a client of the protocol: those with the
+    /// names of protocol fields become these, as in [`parse`](Self::parse). A `_timestamp` may be an
+    /// instant, too.
+    pub fn of_row(row: Row) -> Self {
+        let mut this = Self { row: Row::with_capacity(row.len()), ..Self::default() };
+        for (name, value) in row {
+            match (&*name, value) {
+                ("_timestamp", Value::Timestamp(at)) => this.logged_at = Some(at),
+                (_, value) => {
+                    if let Some(value) = this.take(&name, value) {
+                        this.row.push(name, value);
+                    }
+                }
+            }
+        }
+        this
+    }
+
     /// Stores a protocol field, and returns the value if it is a cell of the row instead.
     fn take(&mut self, name: &str, value: Value) -> Option<Value> {
         match (name, value) {

@@ -1,5 +1,6 @@
 //! Paths and headers of the protocol (protocol notes §1–§2).
 
+use ::http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use streamtable_schema::TablePath;
 
@@ -17,12 +18,26 @@ pub const COLUMNS_HEADER: &str = "x-streamtable-columns";
 /// value is `1`. A client that has seen it once requires such answers.
 pub const ACKS_HEADER: &str = "x-streamtable-acks";
 
+/// The header by which a StreamTable server announces, in its answers to GraphQL and to posts of rows
+/// to the native API, that tables take [binary rows](crate::binary); its value is [`ROWS_VERSION`].
+pub const ROWS_HEADER: &str = "x-streamtable-rows";
+
+/// The version of binary rows that this crate writes and reads.
+pub const ROWS_VERSION: &str = "1";
+
 /// The header with which our client numbers its posts, so that a StreamTable server can name in its
 /// answer the request that it answers. Other servers ignore it.
 pub const REQUEST_HEADER: &str = "x-streamtable-request";
 
 /// The longest id of a request that a server repeats.
 pub const MAX_REQUEST_ID_BYTES: usize = 64;
+
+/// Returns the client's id of a request, which the answer repeats: `None` if it has none, or one that
+/// is too long.
+pub fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_HEADER)?.to_str().ok()?;
+    (id.len() <= MAX_REQUEST_ID_BYTES).then(|| id.to_owned())
+}
 
 /// The feature name by which a server announces that it accepts gzip bodies on file streams.
 pub const GZIP_FEATURE: &str = "FILESTREAM_GZIP";

@@ -6,9 +6,9 @@ use std::process::{self, ExitStatus};
 
 use super::tools::{CLIPPY, NEXTEST, RUSTFMT, Tool};
 use crate::metadata::{Package, Query, Workspace};
-use crate::{Failure, board, browser, cargo, clients, crash, hostile, layers, python, venv};
+use crate::{board, browser, cargo, clients, crash, hostile, layers, python, venv};
 
-/// Every step, in the order in which they run: what fails soonest comes first.
+/// All steps, in the order in which they run: the fastest to fail are first.
 pub(super) const STEPS: &[Step] = &[
     Step {
         name: "fmt",
@@ -20,7 +20,19 @@ pub(super) const STEPS: &[Step] = &[
         name: "typos",
         about: "no word is misspelled",
         needs: None,
-        tasks: |_| vec![Task::Typos],
+        tasks: |_| vec![Task::Installed("typos")],
+    },
+    Step {
+        name: "deny",
+        about: "dependencies have allowed licences and sources, and each duplicate has a reason",
+        needs: None,
+        tasks: |_| vec![Task::Installed(DENY), Task::Advisories],
+    },
+    Step {
+        name: "unused",
+        about: "no crate declares a dependency that it does not use",
+        needs: None,
+        tasks: |_| vec![Task::Installed("cargo-shear")],
     },
     Step {
         name: "clippy",
@@ -81,7 +93,7 @@ pub(super) const STEPS: &[Step] = &[
         about: "the examples that need no server run",
         needs: None,
         tasks: |_| {
-            // Nothing is compiled for this alone: the tests have built them with these features.
+            // The same features as for the tests, so that nothing is compiled again.
             let mut tasks = vec![task("build --workspace --all-features --examples")];
             tasks.extend(["digits", "custom_transport", "custom_backend"].map(Task::Example));
             tasks
@@ -98,7 +110,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "alone",
-        about: "each published crate compiles without its neighbours' features",
+        about: "each published crate compiles without its neighbours' features, and with each of its own",
         needs: None,
         tasks: alone,
     },
@@ -135,30 +147,32 @@ pub(super) struct Step {
     pub(super) tasks: fn(&Workspace) -> Vec<Task>,
 }
 
-/// One command of a step; `Display` shows it as a shell takes it.
+/// One command of a step; `Display` formats it as a shell command.
 #[derive(Debug)]
 pub(super) enum Task {
     Cargo {
         args: Vec<String>,
         env: Vec<(&'static str, String)>,
     },
-    /// Checks the spelling, after installing the tool if it is missing.
-    Typos,
+    /// Runs a tool of `xtask/tools`, the first word, after installing it if it is missing.
+    Installed(&'static str),
+    /// Checks for published vulnerabilities, if their database is reachable.
+    Advisories,
     /// Builds the page, and compares.
     CheckBoard,
     /// Tests the page.
     Browser,
-    /// Installs the Python clients that are not there yet.
+    /// Installs missing Python clients.
     ProvideClients,
     /// Builds and tests the Python package.
     TestPython,
     /// Runs an example that was built.
     Example(&'static str),
-    /// Runs in this process: another could not start while the tests' build replaces this binary.
+    /// Checks the crate graph; in this process, because the tests' build may be replacing the binary.
     CheckLayers,
-    /// Kills processes, as these arguments say; in this process for the same reason.
+    /// Kills processes, with these arguments; in this process for the same reason.
     Crash(&'static [&'static str]),
-    /// Sends hostile requests, as these arguments say; in this process for the same reason.
+    /// Sends hostile requests, with these arguments; in this process for the same reason.
     Hostile(&'static [&'static str]),
 }
 
@@ -174,18 +188,19 @@ impl Task {
         self.with_env(clients::VARIABLE, &clients::folder().to_string_lossy())
     }
 
-    /// Runs it to its end, its output passed on as it comes.
-    pub(super) fn run(&self) -> Result<(), Failure> {
+    /// Runs the task to its end and passes its output on.
+    pub(super) fn run(&self) -> Result<(), String> {
         match self {
             Self::CheckLayers => layers::check(&Query::default()),
             Self::Crash(args) => crash::check(args),
             Self::Hostile(args) => hostile::check(args),
-            Self::Typos => {
-                let tool = cargo::target().join("typos");
-                venv::provide(&cargo::root().join("xtask/tools/typos.txt"), &tool)
-                    .map_err(Failure::Failed)?;
-                let mut typos = process::Command::new(tool.join("bin/typos"));
-                self.judge(typos.current_dir(cargo::root()).status())
+            Self::Installed(line) => self.judge(installed(line)?.status()),
+            Self::Advisories => {
+                if !installed("cargo-deny fetch db")?.output().is_ok_and(|it| it.status.success()) {
+                    println!("skipped: the database of advisories is not reachable");
+                    return Ok(());
+                }
+                self.judge(installed(ADVISORIES)?.status())
             }
             Self::CheckBoard => board::build(board::Mode::Check),
             Self::Browser => browser::run(None),
@@ -206,11 +221,11 @@ impl Task {
         }
     }
 
-    fn judge(&self, ended: io::Result<ExitStatus>) -> Result<(), Failure> {
+    fn judge(&self, ended: io::Result<ExitStatus>) -> Result<(), String> {
         match ended {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(Failure::Failed(format!("`{self}` ended with {status}"))),
-            Err(error) => Err(Failure::Failed(format!("`{self}` did not start: {error}"))),
+            Ok(status) => Err(format!("`{self}` ended with {status}")),
+            Err(error) => Err(format!("`{self}` did not start: {error}")),
         }
     }
 }
@@ -221,7 +236,8 @@ impl fmt::Display for Task {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
             Self::Crash(args) => write!(f, "cargo xtask crash {}", args.join(" ")),
             Self::Hostile(args) => write!(f, "cargo xtask hostile {}", args.join(" ")),
-            Self::Typos => f.write_str("typos"),
+            Self::Installed(line) => f.write_str(line),
+            Self::Advisories => f.write_str(ADVISORIES),
             Self::CheckBoard => f.write_str("cargo xtask board --check"),
             Self::Browser => f.write_str("cargo xtask browser"),
             Self::ProvideClients => f.write_str("python3 -m venv, pip install"),
@@ -237,6 +253,23 @@ impl fmt::Display for Task {
     }
 }
 
+/// Returns the command of a tool of `xtask/tools`, after installing it if it is missing.
+fn installed(line: &str) -> Result<process::Command, String> {
+    let (name, args) = line.split_once(' ').unwrap_or((line, ""));
+    let folder = cargo::target().join(name);
+    let requirements = cargo::root().join("xtask/tools").join(name).with_extension("txt");
+    venv::provide(&requirements, &folder)?;
+    let mut tool = process::Command::new(folder.join("bin").join(name));
+    tool.args(args.split_whitespace()).current_dir(cargo::root());
+    Ok(tool)
+}
+
+/// Checks `deny.toml`; entries of it that are no longer needed are errors.
+const DENY: &str = "cargo-deny check --hide-inclusion-graph -D unmatched-skip -D unnecessary-skip \
+                    -D license-exception-not-encountered licenses bans sources";
+
+const ADVISORIES: &str = "cargo-deny --offline check advisories";
+
 /// A call of cargo, its arguments separated by spaces.
 fn task(args: &str) -> Task {
     Task::Cargo { args: args.split_whitespace().map(str::to_owned).collect(), env: Vec::new() }
@@ -248,29 +281,39 @@ fn fmt_args() -> &'static str {
     if io::stdout().is_terminal() { "fmt --all --check" } else { plain }
 }
 
-/// Checked with its users only: by itself it has the query engine compiled once more with other
-/// features of its dependencies, which takes minutes and shows nothing.
+/// Checked only together with the crates that use it: alone, its dependencies have other features, and
+/// compiling the query engine again takes minutes.
 const NOT_ALONE: &str = "streamtable-store-embedded";
 
 fn alone(workspace: &Workspace) -> Vec<Task> {
     let mut tasks = Vec::new();
     let theirs = |package: &&Package| package.published && package.name != NOT_ALONE;
     for package in workspace.packages.iter().filter(theirs) {
-        let features: &[&str] = if package.has_features {
-            &["", "--no-default-features", "--all-features"]
-        } else {
-            &[""]
-        };
-        for features in features {
+        for features in selections(&package.features) {
             tasks.push(task(&format!("check --package {} {features}", package.name)));
         }
     }
     tasks
 }
 
+/// Returns the arguments of cargo that select none, all and each of a crate's features.
+fn selections(features: &[String]) -> Vec<String> {
+    let mut selections = vec![String::new()];
+    if !features.is_empty() {
+        selections.extend(["--no-default-features", "--all-features"].map(str::to_owned));
+    }
+    let own: Vec<&String> = features.iter().filter(|name| *name != "default").collect();
+    // A single one is the same as all.
+    if own.len() > 1 {
+        let each = own.iter().map(|name| format!("--no-default-features --features {name}"));
+        selections.extend(each);
+    }
+    selections
+}
+
 fn package(workspace: &Workspace) -> Vec<Task> {
     let mut args = "package --no-verify --allow-dirty".to_owned();
-    // One call for all: a crate that is not published yet is found beside the one that needs it.
+    // One call for all, so that cargo finds crates that are not published yet.
     for package in workspace.packages.iter().filter(|package| package.published) {
         args.push_str(" --package ");
         args.push_str(&package.name);
@@ -291,9 +334,26 @@ mod tests {
     }
 
     #[test]
+    fn each_feature_is_selected_alone() {
+        let mut workspace = workspace(&["a"]);
+        workspace.packages[0].features = ["default", "gzip", "tls"].map(str::to_owned).to_vec();
+        check(
+            "alone",
+            &workspace,
+            &[
+                "cargo check --package a",
+                "cargo check --package a --no-default-features",
+                "cargo check --package a --all-features",
+                "cargo check --package a --no-default-features --features gzip",
+                "cargo check --package a --no-default-features --features tls",
+            ],
+        );
+    }
+
+    #[test]
     fn commands() {
         let mut workspace = workspace(&["a", "b", "c"]);
-        workspace.packages[1].has_features = true;
+        workspace.packages[1].features = vec!["default".to_owned(), "tls".to_owned()];
         workspace.packages[2].published = false;
         check(
             "doc",

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use super::steps::Step;
-use crate::{Failure, cargo};
+use crate::cargo;
 
 pub(super) const NEXTEST: Tool =
     Tool { name: "cargo-nextest", command: "nextest", source: Source::Registry };
@@ -43,23 +43,21 @@ pub(super) fn of(steps: &[&Step]) -> Vec<&'static Tool> {
 
 impl Tool {
     /// Installs the tool if it is missing, or returns an error with the command to install it.
-    pub(super) fn provide(&self) -> Result<(), Failure> {
+    pub(super) fn provide(&self) -> Result<(), String> {
         if self.is_there() {
             return Ok(());
         }
         let Self { name, .. } = self;
         match self.source {
-            Source::Component => Err(Failure::Failed(format!(
-                "{name} is missing: run `rustup component add {name}`"
-            ))),
+            Source::Component => {
+                Err(format!("{name} is missing: run `rustup component add {name}`"))
+            }
             Source::Registry => {
                 println!("{name} is missing: running `cargo install {name} --locked`");
                 let installed = cargo::command().args(["install", name, "--locked"]).status();
                 match installed {
                     Ok(status) if status.success() && self.is_there() => Ok(()),
-                    _ => Err(Failure::Failed(format!(
-                        "{name} is missing and could not be installed"
-                    ))),
+                    _ => Err(format!("{name} is missing and could not be installed")),
                 }
             }
         }

@@ -36,7 +36,7 @@ fn an_upward_edge_that_closes_a_cycle() {
         "streamtable",
         &[
             "streamtable-wire → streamtable: a dependency must go strictly down, this one goes protocol → features",
-            "xtask: cargo metadata failed",
+            "xtask: check-layers: cargo metadata failed",
         ],
     );
 }

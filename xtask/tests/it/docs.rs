@@ -1,8 +1,8 @@
-//! The tests that the documentation names exist.
+//! Tests of the documentation: the tests that it names exist, and front pages show whole programs.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::root;
 
@@ -51,6 +51,55 @@ fn collect(folder: &Path, defined: &mut BTreeSet<String>) {
                 let end = pair[1].find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
                 defined.insert(pair[1][..end.unwrap_or(pair[1].len())].to_owned());
             }
+        }
+    }
+}
+
+/// The front page of each crate.
+fn front_pages() -> impl Iterator<Item = (PathBuf, String)> {
+    let folders = fs::read_dir(root().join("crates")).unwrap();
+    folders.filter_map(|folder| {
+        let page = folder.unwrap().path().join("src/lib.rs");
+        fs::read_to_string(&page).ok().map(|text| (page, text))
+    })
+}
+
+#[test]
+fn examples_on_front_pages_have_no_hidden_lines() {
+    let mut pages = 0;
+    for (page, text) in front_pages() {
+        let hidden: Vec<_> = text.lines().filter_map(|line| hidden_code(line)).collect();
+        assert_eq!(hidden, [""; 0], "{}: readers do not see these lines", page.display());
+        pages += 1;
+    }
+    assert!(pages > 10, "only {pages} crates");
+}
+
+/// Returns the line of a crate's documentation, if rustdoc compiles it without showing it.
+fn hidden_code(line: &str) -> Option<&str> {
+    let code = line.strip_prefix("//! ")?.trim_start();
+    let is_hidden = code == "#" || code.starts_with("# ");
+    // Headings of the documentation itself look the same; no front page has any.
+    is_hidden.then_some(code)
+}
+
+#[test]
+fn hidden_lines_are_found() {
+    assert_eq!(hidden_code("//! # Ok::<(), Error>(())"), Some("# Ok::<(), Error>(())"));
+    assert_eq!(hidden_code("//!     #"), Some("#"));
+    for shown in ["//! #[derive(Debug)]", "//! let n = 1; // # 1", "# x", "//!"] {
+        assert_eq!(hidden_code(shown), None, "{shown}");
+    }
+}
+
+#[test]
+fn crates_with_features_show_them_in_their_documentation() {
+    for (page, text) in front_pages() {
+        let manifest = fs::read_to_string(page.with_file_name("../Cargo.toml")).unwrap();
+        if manifest.contains("\n[features]\n") {
+            let shows = manifest.contains(r#"rustdoc-args = ["--cfg", "docsrs"]"#)
+                && text.contains("#![cfg_attr(docsrs, feature(doc_cfg))]");
+            assert!(shows, "{}: no `doc_cfg`", page.display());
         }
     }
 }

@@ -62,9 +62,9 @@ async function outputs(options) {
 }
 
 /** The parts of the page's script by their names in the bundle, those that others import first. */
-const PARTS = { "chunk.js": "shared.js", "runs-pages.js": "runs.js", "app.js": "app.js" };
+const PARTS = { "chunk.js": "shared.js", "later.js": "later.js", "app.js": "app.js" };
 
-/** Adds the page's script in parts: the pages of runs are loaded by those who open them. Returns the parts' addresses. */
+/** Adds the page's script in parts: what few readers need is loaded when it is shown. Returns the parts' addresses. */
 async function addScript(options) {
   const entryPoints = { app: "src/main.tsx" };
   const found = await outputs({ ...options, entryPoints, splitting: true, outdir: "out", chunkNames: "[name]" });

@@ -69,7 +69,8 @@ export interface RowText {
   json: string;
 }
 
-async function send(path: string, init: RequestInit = {}): Promise<Response> {
+/** Sends a request, and returns its answer; an answer that is an error is thrown. */
+export async function send(path: string, init: RequestInit = {}): Promise<Response> {
   let answer: Response;
   try {
     answer = await fetch(path, { credentials: "same-origin", ...init });

@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 import { Connection } from "./live/connection";
+import { MonitorsPages, RunsPages } from "./parts";
 import { startPrinting } from "./print";
 import { readStart } from "./start";
 import { startTheme } from "./theme";
@@ -9,7 +10,6 @@ import { Toasts } from "./ui/toast";
 import { Board } from "./views/board";
 import { Home } from "./views/home";
 import { Panel } from "./views/panel";
-import { Runs } from "./views/runs-loader";
 
 const start = readStart();
 
@@ -29,8 +29,10 @@ function App() {
       return <Board start={start} connection={connection()} />;
     case "panel":
       return <Panel start={start} connection={connection()} />;
+    case "monitors":
+      return <MonitorsPages start={start} />;
     case "runs":
-      return <Runs start={start} />;
+      return <RunsPages start={start} />;
   }
 }
 

@@ -1,5 +1,5 @@
 /** The view that the server put into the page. */
-export type Start = { embed: boolean } & (PanelStart | HomeStart | BoardStart | RunsStart);
+export type Start = { embed: boolean } & (PanelStart | HomeStart | BoardStart | RunsStart | MonitorsStart);
 
 /** The panel of a table. */
 export interface PanelStart {
@@ -39,6 +39,15 @@ export interface RunsStart {
   entity: string;
   project: string;
   /** Whether the reader may save boards. */
+  writes: boolean;
+}
+
+/** The monitors of a project, or one of them: the rest of the address says which. */
+export interface MonitorsStart {
+  view: "monitors";
+  entity: string;
+  project: string;
+  /** Whether the reader may change them. */
   writes: boolean;
 }
 

@@ -20,7 +20,12 @@ const contents = `
   export { candidates, variableFilters } from "./src/board/variables";
   export { History } from "./src/board/history";
   export { driftOf, levelOf, stabilityIndex } from "./src/board/drift";
-  export { cellText as resultText, chartOf, resultOf } from "./src/board/sql";
+  export { cellText as resultText, chartOf, filled, resultOf, variableSql } from "./src/board/sql";
+  export { monitorOf, newMonitorIn, newMonitorLink } from "./src/monitors/alert";
+  export { curveSql } from "./src/monitors/curve";
+  export { fieldOf, newMonitor, ofKind, reasonOf, valueText, written as writtenMonitor } from "./src/monitors/document";
+  export { figureOf } from "./src/monitors/figures";
+  export { templatesFor } from "./src/monitors/templates";
   export { changeText } from "./src/board/change";
   export { formerFilters, rangeFilters, rangeLabel, rangeSpan } from "./src/board/range";
   export { bucketed, cutOf, modernized, timeStep, withCuts, withoutCuts } from "./src/board/buckets";
@@ -870,4 +875,68 @@ test("an address has how the table of runs is looked at", () => {
     assert.deepEqual(page.tableStateInAddress(), state);
   }
   location.href = before;
+});
+
+test("placeholders of queries", () => {
+  const check = (sql, expected, range = { last: "5m" }) =>
+    assert.equal(page.filled(sql, range, { path: "'/a'", "a b": "1" }, Date.parse("2026-03-01T10:05:00Z")), expected);
+  check("t >= $from", "t >= TIMESTAMP '2026-03-01 10:00:00.000'");
+  check("t < $to", "t < TIMESTAMP '9999-12-31 23:59:59.000'");
+  check("$from", "TIMESTAMP '0001-01-01 00:00:00.000'", null);
+  check("$from $to", "TIMESTAMP '2026-01-01 00:00:00.000' TIMESTAMP '2026-01-02 00:00:00.000'", { from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" });
+  check("path = $path AND x = $other AND y = $1", "path = '/a' AND x = $other AND y = $1");
+  check(`'$path it''s $path' "$path" -- $path\n/* $path */ $path`, `'$path it''s $path' "$path" -- $path\n/* $path */ '/a'`);
+  check("$constructor", "$constructor");
+  const sql = (values) => page.variableSql(["a", 'b"'], values, (column) => column !== "a");
+  assert.deepEqual(sql({}), { a: '"a"', 'b"': '"b"""' });
+  assert.deepEqual(sql({ a: "1", 'b"': "it's" }), { a: "1", 'b"': "'it''s'" });
+});
+
+test("a monitor of a chart has its figure, its filters and its split", () => {
+  const check = (config, expected) => assert.deepEqual(page.monitorOf("e/p/t", "T", config), expected && { table: "e/p/t", title: "T", ...expected });
+  check({ columns: ["ms"], aggregates: { ms: "p95" } }, { value: 'approx_percentile_cont("ms", 0.95)' });
+  check({ columns: ["rows"], aggregates: { rows: "count" }, expressions: { rows: "1" } }, { value: "count(*)" });
+  check(
+    { columns: ["rate"], aggregates: { rate: "avg" }, expressions: { rate: "a + b" }, split_by: ["path"], filter: [["path", "!=", "it's"], ["n", ">", 1], ["x", "is null", null]] },
+    { value: "avg((a + b))", group_by: '"path"', where: `"path" <> 'it''s' AND "n" > 1 AND "x" IS NULL` },
+  );
+  check({ columns: ["ms"], aggregates: { ms: "any" } }, null);
+  check({ columns: ["ms"] }, null);
+  check({ columns: [] }, null);
+  check({ columns: ["ms"], aggregates: { ms: "avg" }, filter: [["path", "contains", "x"]] }, null);
+  check({ columns: ["ms"], aggregates: { ms: "avg" }, filter: [["timestamp", ">", 5]] }, null);
+  const made = { table: "e/p/t", title: "a & b", value: 'avg("x")' };
+  assert.deepEqual(page.newMonitorIn(new URL(page.newMonitorLink(made), location).hash), made);
+  assert.equal(page.newMonitorIn("#view=x"), null);
+});
+
+test("templates of monitors fit columns", () => {
+  const fitting = (...columns) =>
+    page.templatesFor("e/p/t", page.shapesOf(columns.map(([name, type]) => ({ name, type })))).flatMap(({ name, document }) => (document ? [name] : []));
+  assert.deepEqual(fitting(["note", "string"]), ["silence"]);
+  assert.deepEqual(fitting(["latency_ms", "float"], ["status", "int"]), ["errors", "latency", "silence", "drift"]);
+  assert.deepEqual(fitting(["truth", "int"], ["prediction", "int"]).slice(0, 1), ["accuracy"]);
+});
+
+test("monitors: fields of refusals, conditions, figures and values", () => {
+  assert.equal(page.fieldOf("invalid monitor: `condition.above` either"), "condition.above");
+  assert.equal(page.fieldOf("invalid monitor: unknown field `x`"), null);
+  assert.equal(page.reasonOf("invalid monitor: `where`: no such column"), "no such column");
+  const threshold = { kind: "threshold", value: "avg(x)", above: 1, recover: 0.5 };
+  assert.deepEqual(page.ofKind(threshold, "change"), { kind: "change", value: "avg(x)", measure: "ratio", above: 1, recover: 0.5 });
+  assert.deepEqual(page.ofKind(threshold, "no_rows"), { kind: "no_rows" });
+  const monitor = page.newMonitor("e/p/t", { where: " ", condition: { kind: "match", column: "", pattern: "a", above: undefined } });
+  assert.deepEqual(page.writtenMonitor(monitor).condition, { kind: "match", column: "", pattern: "a" });
+  assert.ok(!("where" in page.writtenMonitor(monitor)));
+  assert.equal(page.figureOf('max("a b")', ["x", "a b"]).column, "a b");
+  assert.equal(page.figureOf("max(a) + 1", ["a"]), null);
+  assert.deepEqual([null, "Infinity", "-Infinity", 0.5].map(page.valueText), ["–", "∞", "−∞", "0.5"]);
+});
+
+test("the course of a monitor is a query over windows of its length", () => {
+  const sql = (changes) => page.curveSql(page.newMonitor("e/p/t", changes), page.shapesOf([]));
+  assert.match(sql({}), /date_bin\(INTERVAL '300000 milliseconds', "timestamp"\).*FROM "e"\."p"\."t" WHERE/);
+  assert.match(sql({ group_by: "path", condition: { kind: "threshold", value: "avg(x)", below: 1 } }), /min\(figure\)/);
+  assert.equal(sql({ window: { rows: 10 } }), null);
+  assert.equal(sql({ condition: { kind: "drift", column: "x" } }), null);
 });

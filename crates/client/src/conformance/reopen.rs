@@ -1,4 +1,4 @@
-//! What a new instance over the same storage knows.
+//! Cases in which a new instance of the backend opens the storage of an earlier one.
 
 use streamtable_schema::TablePath;
 

@@ -43,8 +43,8 @@ impl Core {
         self.session.stop_reason().or_else(|| self.media.session().stop_reason())
     }
 
-    /// Returns why nothing that waits is delivered any more. Rows are still delivered if only files
-    /// are stopped, and the other way round.
+    /// Returns why delivery has stopped, if everything pending is affected. Rows are still delivered
+    /// if only files are stopped, and files if only rows are.
     pub(crate) fn stuck_reason(&self) -> Option<&StopReason> {
         let sessions = [&self.session, self.media.session()].into_iter();
         let waiting = sessions.filter(|session| session.settled() < session.line_count());

@@ -73,8 +73,9 @@ impl Core {
 }
 
 impl Shared {
-    /// Accepts one row, or returns why not. Waits for nothing but the lock.
-    pub(crate) fn log_row<T: Serialize + ?Sized>(&self, row: &T) -> Result<(), NotTaken> {
+    /// Accepts one row and returns its line number, or returns why not. Waits for nothing but the
+    /// lock.
+    pub(crate) fn log_row<T: Serialize + ?Sized>(&self, row: &T) -> Result<u64, NotTaken> {
         let logged = Logged { writer: &self.writer, at: self.clock.now() };
         with_memory(|encoded| {
             encoded.write(row, logged).map_err(Refusal::from)?;
@@ -82,7 +83,7 @@ impl Shared {
         })
     }
 
-    fn log_encoded(&self, row: &mut Encoded) -> Result<(), NotTaken> {
+    fn log_encoded(&self, row: &mut Encoded) -> Result<u64, NotTaken> {
         let bytes = row.line.len();
         if bytes > MAX_LINE_BYTES {
             return Err(Refusal::TooLong { bytes, limit: MAX_LINE_BYTES }.into());
@@ -107,6 +108,7 @@ impl Shared {
         core_ref.schema.apply(&mut core_ref.change);
         row.accepted_by(core_ref.number);
         let now = now();
+        let line = core_ref.session.line_count();
         let mut is_news = core_ref.session.logged(now, bytes);
         let is_offline = self.is_offline;
         // Offline tables never send files from memory.
@@ -119,7 +121,7 @@ impl Shared {
         if is_news {
             self.wake.notify_one();
         }
-        Ok(())
+        Ok(line)
     }
 
     /// Writes a row's files to disk before the row, without holding the lock: they may be large.

@@ -3,6 +3,7 @@
 mod accounting;
 mod admission;
 mod outbox;
+mod rejections;
 
 use std::fmt;
 use std::io::Write;
@@ -17,12 +18,13 @@ pub(crate) use accounting::Delivered;
 pub(crate) use admission::NotTaken;
 pub(crate) use outbox::REPORTED_ATTEMPT;
 
+use self::rejections::Rejections;
 use crate::journal::JournalKind;
 use crate::media::MediaQueue;
 use crate::session::Session;
 use crate::spool::maintenance::{Maintenance, Task, TaskResult};
 use crate::spool::media::MediaSpool;
-use crate::{BatchLimits, Clock, Opened, Recovered, Rejected, RejectedMedia};
+use crate::{Appends, BatchLimits, Clock, Opened, Recovered, Rejected, RejectedMedia};
 
 /// The state of a table, and the notifications between its two sides.
 pub(crate) struct Shared {
@@ -79,6 +81,9 @@ pub(crate) struct Core {
     pub(crate) journal: JournalKind,
     pub(crate) session: Session,
     pub(crate) media: MediaQueue,
+    /// The most recent rejected rows.
+    pub(crate) rejections: Rejections,
+    pub(crate) appends: Appends,
     /// Number of refused rows.
     pub(crate) refused: u64,
     pub(crate) is_finished: bool,
@@ -114,6 +119,8 @@ impl Core {
             journal,
             session,
             media,
+            rejections: Rejections::default(),
+            appends: Appends::default(),
             refused: 0,
             is_finished: false,
             has_asked: false,

@@ -69,6 +69,9 @@ impl Shared {
             tracing::debug!(table = %self.table, %error, "append failed");
         }
         let mut core = self.core();
+        core.appends.count += 1;
+        core.appends.failed += u64::from(answer.is_err());
+        core.appends.bytes += lines.bytes() as u64;
         let first = core.session.settled();
         // The backend counts from the table's line number at opening.
         let answer = answer.map(|appended| appended.relative_to(self.first_line));
@@ -88,6 +91,9 @@ impl Shared {
             for (line, text, reason) in &rejected {
                 kept = kept.and(spool.record_rejected(*line, text, reason));
             }
+        }
+        for (line, _, reason) in &rejected {
+            core.rejections.record(*line, reason);
         }
         let trimmed = if until > first { core.journal.journal().trim(until) } else { Ok(()) };
         let stopped = core.session.stop_reason().cloned();
@@ -138,8 +144,8 @@ impl Shared {
         }
         if let Some(media_spool) = &self.media_spool {
             for path in &settled.paths {
-                // A file that cannot be removed is sent again by the next process, which changes
-                // nothing.
+                // If a file cannot be removed, the next process uploads it again; uploads are
+                // idempotent.
                 let _ = media_spool.remove(path);
             }
         }

@@ -250,7 +250,8 @@ impl Disk for Machine {
             Err(fs4::TryLockError::WouldBlock) => return Ok(None),
             Err(fs4::TryLockError::Error(error)) => return Err(error),
         }
-        // The previous holder may have removed the file; then the lock protects nothing.
+        // If the previous holder has removed the file, this lock is on a file without a name, and
+        // does not exclude other processes.
         if !is_same(&file, path)? {
             return Ok(None);
         }

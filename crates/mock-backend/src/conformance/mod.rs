@@ -24,6 +24,7 @@
 //! [`Transport`]: streamtable_transport::Transport
 
 mod acks;
+mod binary;
 mod client;
 mod compare;
 mod files;
@@ -88,7 +89,16 @@ impl fmt::Debug for Case {
 
 /// Returns all cases.
 pub fn cases() -> Vec<Case> {
-    [opening::CASES, rows::CASES, once::CASES, acks::CASES, files::CASES, refusals::CASES].concat()
+    [
+        opening::CASES,
+        rows::CASES,
+        once::CASES,
+        acks::CASES,
+        binary::CASES,
+        files::CASES,
+        refusals::CASES,
+    ]
+    .concat()
 }
 
 /// Runs all cases, one after another, and returns those that failed.

@@ -79,10 +79,13 @@ fn the_mock_passes() {
 }
 
 #[test]
-fn a_mock_of_wandb_passes() {
-    let mock = MockBackend::new(MockConfig { acks: false, ..strict_config() }).unwrap();
-    let base_url = mock.base_url().to_owned();
-    check(mock, &base_url, &[]);
+fn a_mock_of_wandb_and_one_without_binary_rows_pass() {
+    for (acks, binary_rows) in [(false, true), (true, false)] {
+        let config = MockConfig { acks, binary_rows, ..strict_config() };
+        let mock = MockBackend::new(config).unwrap();
+        let base_url = mock.base_url().to_owned();
+        check(mock, &base_url, &[]);
+    }
 }
 
 /// Every case that posts rows fails with a backend whose answers are not what it announces, or not
@@ -133,6 +136,9 @@ fn a_duplicating_backend_fails() {
             "the_same_line_of_another_writer_is_another_row",
             "a_writer_named_by_the_header",
             "a_repeated_post_is_acked_whole",
+            "binary_rows_are_stored_once_in_order",
+            "binary_rows_and_lines_have_the_same_numbers",
+            "strict_columns_refuse_a_binary_row_alone",
             "strict_columns_refuse_again_what_they_refused",
         ],
     );
@@ -152,7 +158,11 @@ fn other_violations_fail() {
     check_broken(
         |request| drop(request.headers_mut().remove(HeaderName::from_static(COLUMNS_HEADER))),
         nothing_to_answers,
-        &["strict_columns_refuse_the_row_alone", "strict_columns_refuse_again_what_they_refused"],
+        &[
+            "strict_columns_refuse_a_binary_row_alone",
+            "strict_columns_refuse_the_row_alone",
+            "strict_columns_refuse_again_what_they_refused",
+        ],
     );
     check_broken(
         nothing_to_requests,
@@ -181,6 +191,7 @@ fn other_violations_fail() {
             "every_kind_of_value_comes_back",
             "numbers_of_other_clients",
             "odd_texts_and_column_names",
+            "binary_rows_equal_lines_of_the_file_stream",
         ],
     );
 }

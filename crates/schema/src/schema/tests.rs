@@ -291,3 +291,16 @@ fn the_time_of_a_row_is_no_column() {
         ],
     );
 }
+
+#[test]
+fn united_schemas_hold_the_columns_of_both() {
+    let schema = |row: Row| {
+        let mut schema = Schema::new(ColumnPolicy::Evolve);
+        schema.admit(&row).unwrap();
+        schema
+    };
+    let (a, b) = (schema(row! { "x" => 1, "y" => "a" }), schema(row! { "z" => true, "x" => 0.5 }));
+    assert_eq!(a.unite(&b).to_string(), "x: float, y: string, z: bool");
+    assert_eq!(b.unite(&a).to_string(), "z: bool, x: float, y: string");
+    assert_eq!(a.unite(&b).policy(), ColumnPolicy::Evolve);
+}

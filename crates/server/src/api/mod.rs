@@ -16,6 +16,7 @@ mod tail;
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{HeaderName, Method};
+use streamtable_wire::api as wire;
 
 use crate::{boards, live, monitors};
 
@@ -23,10 +24,10 @@ pub(crate) use query::{answer, named as format_named};
 pub(crate) use state::ApiState;
 
 /// The writer of a body's rows; together with [`STREAM_OFFSET`] makes repeated requests idempotent.
-const STREAM_WRITER: HeaderName = HeaderName::from_static("stream-writer");
+const STREAM_WRITER: HeaderName = HeaderName::from_static(wire::STREAM_WRITER);
 
 /// The line number of a body's first row.
-const STREAM_OFFSET: HeaderName = HeaderName::from_static("stream-offset");
+const STREAM_OFFSET: HeaderName = HeaderName::from_static(wire::STREAM_OFFSET);
 
 /// In responses: one more than the position of the table's last row.
 const STREAM_END: HeaderName = HeaderName::from_static("stream-end");

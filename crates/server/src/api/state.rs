@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use streamtable_server_core::Core;
+use streamtable_server_core::{Core, RowsStored};
 use streamtable_store::Store;
 
 use super::tail::Tails;
@@ -20,6 +20,8 @@ pub(crate) struct ApiState {
     pub(crate) boards: BoardCatalog,
     pub(crate) monitors: Monitors,
     pub(crate) tails: Arc<Tails>,
+    /// Records the binary rows of a run, which the W&B protocol shows.
+    pub(crate) runs: Option<Arc<dyn RowsStored>>,
 }
 
 impl FromRef<ApiState> for Core {

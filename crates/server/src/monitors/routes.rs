@@ -14,7 +14,7 @@ use streamtable_monitor::{Condition, Monitor, Silence, Span};
 use streamtable_schema::Timestamp;
 
 use super::Monitors;
-use super::schedule::{Entry, groups_json, now, preview};
+use super::schedule::{Entry, groups_json, now, preview, value_json};
 use super::targets::send_test;
 use crate::documents::{Changed, DocumentInfo, DocumentPath, VersionParams, expected, path_of};
 use crate::{ApiError, Principal, Right};
@@ -87,11 +87,17 @@ fn summary(entry: &Entry) -> Value {
         entry.machine.groups().filter(|(_, group)| group.state().as_str() == state).count()
     };
     let groups = entry.machine.groups().count();
+    let state = entry.machine.state();
+    let worst = entry.machine.groups().find(|(_, group)| group.state() == state);
     json!({
         "table": entry.monitor.table.to_string(),
         "kind": entry.monitor.condition.kind(),
         "severity": entry.monitor.severity.as_str(),
-        "state": entry.machine.state().as_str(),
+        "state": state.as_str(),
+        "value": worst.and_then(|(_, group)| group.value).map(value_json),
+        "since": worst.filter(|(_, group)| group.since > 0)
+            .map(|(_, group)| Timestamp::from_millis(group.since).to_string()),
+        "bounds": entry.monitor.condition.bounds(),
         "groups": groups,
         "firing": count("firing"),
         "evaluated": entry.evaluated_at.map(|at| Timestamp::from_millis(at).to_string()),

@@ -52,7 +52,7 @@ pub(super) struct Entry {
     seen: Option<Seen>,
 }
 
-/// The last result, which holds as long as nothing has changed.
+/// The last result, and the end of the table for which it is valid.
 #[derive(Clone, Debug)]
 struct Seen {
     /// The table's end.
@@ -437,6 +437,16 @@ pub(super) fn preview(monitor: &Monitor, found: Option<Found>) -> serde_json::Va
     }
 }
 
+/// Returns a value as JSON. One that is not finite is a text, as in rows.
+pub(super) fn value_json(value: f64) -> serde_json::Value {
+    match value {
+        value if value.is_finite() => value.into(),
+        value if value.is_nan() => "NaN".into(),
+        value if value > 0.0 => "Infinity".into(),
+        _ => "-Infinity".into(),
+    }
+}
+
 /// Returns the states of all groups as JSON.
 pub(super) fn groups_json(machine: &Machine) -> serde_json::Value {
     let group = |(name, group): (&str, &streamtable_monitor::GroupState)| {
@@ -444,7 +454,7 @@ pub(super) fn groups_json(machine: &Machine) -> serde_json::Value {
             "group": name,
             "state": group.state().as_str(),
             "since": (group.since > 0).then(|| Timestamp::from_millis(group.since).to_string()),
-            "value": group.value.filter(|value| value.is_finite()),
+            "value": group.value.map(value_json),
             "error": Some(group.reason()).filter(|reason| !reason.is_empty()),
         })
     };

@@ -36,6 +36,8 @@ pub(super) enum Start {
     Home { entity: Option<String>, project: Option<String>, writes: bool, runs: bool },
     /// A board. `writes`: whether the reader may save and delete it.
     Board { entity: String, project: String, board: String, writes: bool },
+    /// The monitors of a project, or one of them. `writes`: whether the reader may change them.
+    Monitors { entity: String, project: String, writes: bool },
     /// The runs or the artifacts of a project, or one of them. `writes`: whether the reader may
     /// create boards in the project.
     #[cfg(feature = "wandb")]

@@ -1,9 +1,10 @@
-//! Web pages: the board's page for tables, boards and lists of them, and for runs and artifacts of
-//! W&B clients; small pages for errors; the login form.
+//! Web pages: the board's page for tables, boards and lists of them, for monitors, and for runs and
+//! artifacts of W&B clients; small pages for errors; the login form.
 
 mod app;
 mod html;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -52,6 +53,8 @@ pub(crate) fn router(state: PageState) -> Router {
         .route("/{entity}", get(of_entity))
         .route("/{entity}/{project}", get(of_project))
         .route("/{entity}/{project}/boards/{board}", get(board))
+        .route("/{entity}/{project}/monitors", get(monitors))
+        .route("/{entity}/{project}/monitors/{monitor}", get(monitors))
         .route("/assets/{path}", get(app::asset))
         .route("/style.css", get(style))
         .merge(runs_router())
@@ -151,7 +154,7 @@ async fn of_entity(
     principal: Result<Principal, ApiError>,
     Path(entity): Path<String>,
     uri: Uri,
-) -> Result<Response, ApiError> {
+) -> Response {
     list(&state, principal, &uri, &entity, None)
 }
 
@@ -161,7 +164,7 @@ async fn of_project(
     principal: Result<Principal, ApiError>,
     Path((entity, project)): Path<(String, String)>,
     uri: Uri,
-) -> Result<Response, ApiError> {
+) -> Response {
     list(&state, principal, &uri, &entity, Some(&project))
 }
 
@@ -171,17 +174,13 @@ fn list(
     uri: &Uri,
     entity: &str,
     project: Option<&str>,
-) -> Result<Response, ApiError> {
-    // If these names are not valid in a table path, no list exists either.
-    if TablePath::new(entity, project.unwrap_or(ANY), ANY).is_err() {
-        return Err(ApiError::not_found(format!("there is nothing at {}", uri.path())));
-    }
-    let Some(principal) = known(principal)? else { return Ok(ask_for_key(uri)) };
-    if !principal.may(Right::Read, entity) {
-        return Ok(nothing(&format!("There is nothing at {}", uri.path())));
-    }
+) -> Response {
+    let principal = match reader_of(principal, uri, entity, project.unwrap_or(ANY)) {
+        Ok(principal) => principal,
+        Err(response) => return *response,
+    };
     let title = project.map_or(entity.to_owned(), |project| format!("{entity}/{project}"));
-    Ok(home(state, &principal, &title, Some(entity), project))
+    home(state, &principal, &title, Some(entity), project)
 }
 
 fn home(
@@ -231,24 +230,65 @@ fn show_board(
     app::shell(&state.config, board, &start, frame)
 }
 
+/// Opens a page of a project's monitors. The page itself reads the monitor's name from the address.
+async fn monitors(
+    State(state): State<PageState>,
+    principal: Result<Principal, ApiError>,
+    Path(names): Path<HashMap<String, String>>,
+    uri: Uri,
+) -> Response {
+    let name = |part: &str| names.get(part).map_or("", String::as_str);
+    let (entity, project) = (name("entity"), name("project"));
+    let principal = match reader_of(principal, &uri, entity, project) {
+        Ok(principal) => principal,
+        Err(response) => return *response,
+    };
+    let start = Start::Monitors {
+        entity: entity.to_owned(),
+        project: project.to_owned(),
+        writes: principal.may(Right::Write, entity),
+    };
+    app::shell(&state.config, &format!("Monitors of {entity}/{project}"), &start, Frame::Never)
+}
+
+/// Returns the principal of a page of an entity or a project, or the response to one that may not read
+/// it.
+fn reader_of(
+    principal: Result<Principal, ApiError>,
+    uri: &Uri,
+    entity: &str,
+    project: &str,
+) -> Result<Principal, Box<Response>> {
+    let missing = || ApiError::not_found(format!("there is nothing at {}", uri.path()));
+    // If these names are not valid in a table path, no page exists either.
+    if TablePath::new(entity, project, ANY).is_err() {
+        return Err(Box::new(missing().into_response()));
+    }
+    match known(principal) {
+        Err(error) => Err(Box::new(error.into_response())),
+        Ok(None) => Err(Box::new(ask_for_key(uri))),
+        Ok(Some(principal)) if !principal.may(Right::Read, entity) => {
+            Err(Box::new(nothing(&format!("There is nothing at {}", uri.path()))))
+        }
+        Ok(Some(principal)) => Ok(principal),
+    }
+}
+
 /// Opens a page of a project's runs or artifacts. The page itself reads the rest of the address, and
 /// checks whether the run or the artifact exists, since it may be created or deleted later.
 #[cfg(feature = "wandb")]
 async fn runs(
     State(state): State<PageState>,
     principal: Result<Principal, ApiError>,
-    Path(names): Path<std::collections::HashMap<String, String>>,
+    Path(names): Path<HashMap<String, String>>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let name = |part: &str| names.get(part).map_or("", String::as_str);
     let (entity, project) = (name("entity"), name("project"));
-    if TablePath::new(entity, project, ANY).is_err() {
-        return Err(ApiError::not_found(format!("there is nothing at {}", uri.path())));
-    }
-    let Some(principal) = known(principal)? else { return Ok(ask_for_key(&uri)) };
-    if !principal.may(Right::Read, entity) {
-        return Ok(nothing(&format!("There is nothing at {}", uri.path())));
-    }
+    let principal = match reader_of(principal, &uri, entity, project) {
+        Ok(principal) => principal,
+        Err(response) => return Ok(*response),
+    };
     if let Some(table) = table_of_run_page(uri.path())
         && !state.wandb.has_run(&table).await?
         && state.store.table(&table).await?.is_some()

@@ -29,6 +29,7 @@ mod monitors;
 mod proxy;
 #[cfg(feature = "wandb")]
 mod reading;
+mod rows;
 mod security;
 mod support;
 #[cfg(feature = "wandb")]

@@ -490,6 +490,8 @@ async fn documents_are_versioned_and_rights_are_checked() {
     server.make_target("t", &target).await;
     for (method, path, body, by_reader, by_other) in [
         ("GET", path, &Value::Null, 200, 404),
+        ("GET", "/me/shop/monitors", &Value::Null, 200, 404),
+        ("GET", "/me/shop/monitors/slow", &Value::Null, 200, 404),
         ("GET", "/api/monitors/me/shop", &Value::Null, 200, 404),
         ("GET", "/api/targets/me/shop/t", &Value::Null, 200, 404),
         ("PUT", path, &document, 403, 404),
@@ -524,6 +526,14 @@ async fn tests_silences_and_metrics() {
         (&tried["groups"][0]["state"], &tried["groups"][0]["value"]),
         (&json!("firing"), &json!(509.0))
     );
+    let mut infinite = document.clone();
+    for (value, expected) in
+        [("max(ms) / 0", json!("Infinity")), ("0 - max(ms) / 0", json!("-Infinity"))]
+    {
+        infinite["condition"]["value"] = json!(value.replace("max(ms)", "CAST(max(ms) AS DOUBLE)"));
+        let tried = server.ask_api("POST", "/api/monitors/me/shop", &infinite).await.json();
+        assert_eq!(tried["groups"][0]["value"], expected, "{tried}");
+    }
     let mut wrong = document.clone();
     wrong["condition"]["value"] = json!("max(nothing)");
     let tried = server.ask_api("POST", "/api/monitors/me/shop", &wrong).await.json();
@@ -538,7 +548,13 @@ async fn tests_silences_and_metrics() {
     assert_eq!(answer.json()[0]["reason"], "release");
     server.append("me/shop/requests", &rows(500, "/a", "")).await;
     server.wait_for(&["slow"], "firing").await;
-    assert_eq!(server.get("/api/monitors/me/shop").await.json()[0]["silenced"], true);
+    let listed = server.get("/api/monitors/me/shop").await.json();
+    assert_eq!(listed[0]["silenced"], true);
+    assert_eq!(
+        (&listed[0]["value"], &listed[0]["bounds"]),
+        (&json!(509.0), &json!({ "above": 100.0 }))
+    );
+    assert!(listed[0]["since"].is_string(), "{listed}");
     let metrics = server.get("/metrics").await.text();
     let line = "ALERTS{alertname=\"slow\",alertstate=\"firing\",project=\"me/shop\",severity=\"warning\"} 1";
     assert!(metrics.contains(line), "{metrics}");

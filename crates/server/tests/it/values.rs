@@ -17,10 +17,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use streamtable::{ColumnPolicy, StreamTable};
-use streamtable_format::{Input, Item, Options, Source};
+use streamtable_format::{ARROW_STREAM_TYPE, Input, Item, Options, Source};
 use streamtable_schema::{Row, Type, Value};
 use streamtable_transport_hyper::HyperTransport;
-use streamtable_wire::{read_cell, read_cells};
+use streamtable_wire::binary::{BINARY_ROWS_TYPE, BodyWriter, write_line};
+use streamtable_wire::{HistoryLine, read_cell, read_cells};
 
 use crate::support::{Running, basic, send};
 
@@ -87,23 +88,39 @@ enum Path {
     CsvFile,
     ParquetFile,
     ArrowFile,
+    ArrowBody,
+    BinaryBody,
     CurlArray,
     CurlLines,
     Sdk,
     Weave,
 }
 
-use Path::{ArrowFile, Client, CsvFile, CurlArray, CurlLines, JsonFile, ParquetFile, Sdk, Weave};
+use Path::{
+    ArrowBody, ArrowFile, BinaryBody, Client, CsvFile, CurlArray, CurlLines, JsonFile, ParquetFile,
+    Sdk, Weave,
+};
 
-const PATHS: [Path; 9] =
-    [Client, JsonFile, CsvFile, ParquetFile, ArrowFile, CurlArray, CurlLines, Sdk, Weave];
+const PATHS: [Path; 11] = [
+    Client,
+    JsonFile,
+    CsvFile,
+    ParquetFile,
+    ArrowFile,
+    ArrowBody,
+    BinaryBody,
+    CurlArray,
+    CurlLines,
+    Sdk,
+    Weave,
+];
 
 impl Path {
     /// Returns whether the path can express a kind of value.
     fn has(self, kind: &Kind) -> bool {
         match self {
             CsvFile => kind.csv.is_some(),
-            ParquetFile | ArrowFile => kind.arrow.is_some(),
+            ParquetFile | ArrowFile | ArrowBody => kind.arrow.is_some(),
             _ => true,
         }
     }
@@ -206,13 +223,21 @@ impl Matrix {
                 std::fs::write(named("rows.csv"), text).unwrap();
                 self.log(table, policy, rows_in(&named("rows.csv"))).await
             }
-            ParquetFile | ArrowFile => {
+            ParquetFile | ArrowFile | ArrowBody => {
                 let column = |(kind, _): &(&Kind, bool)| {
                     let nothing = || arrow::array::new_null_array(&DataType::Null, 1);
                     (kind.kind.clone(), kind.array().unwrap_or_else(nothing), true)
                 };
                 let batch =
                     RecordBatch::try_from_iter_with_nullable(cells.iter().map(column)).unwrap();
+                if path == ArrowBody {
+                    let mut writer =
+                        arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &batch.schema())
+                            .unwrap();
+                    writer.write(&batch).unwrap();
+                    let body = writer.into_inner().unwrap();
+                    return self.post(table, policy, ARROW_STREAM_TYPE, body).await;
+                }
                 let file = named(if path == ParquetFile { "rows.parquet" } else { "rows.arrow" });
                 let out = std::fs::File::create(&file).unwrap();
                 if path == ParquetFile {
@@ -228,14 +253,16 @@ impl Matrix {
                 }
                 self.log(table, policy, rows_in(&file)).await
             }
+            BinaryBody => {
+                let row = cells.iter().map(|(kind, _)| (kind.kind.clone(), kind.value())).collect();
+                let (mut line, mut body) = (Vec::new(), BodyWriter::default());
+                write_line(&HistoryLine { row, ..HistoryLine::default() }, &mut line).unwrap();
+                body.push(&line).unwrap();
+                self.post(table, policy, BINARY_ROWS_TYPE, body.into_bytes()).await
+            }
             CurlArray | CurlLines => {
                 let body = if path == CurlArray { format!("[\n {}\n]", json()) } else { json() };
-                let url = format!("{}/api/tables/me/v/{table}/rows", self.server.url);
-                let auth = basic(&self.server.key);
-                let headers = [("authorization", &*auth), columns(policy)];
-                let answer = send("POST", &url, &headers, body).await;
-                assert_eq!(answer.status, 200, "{}", answer.text());
-                refused(&answer.json()["rejected"])
+                self.post(table, policy, "application/x-ndjson", body.into_bytes()).await
             }
             Sdk | Weave => {
                 let line = match path {
@@ -264,6 +291,22 @@ impl Matrix {
                 refused(&answer.json()["rejected"])
             }
         }
+    }
+
+    /// Posts rows to the native API.
+    async fn post(
+        &self,
+        table: &str,
+        policy: ColumnPolicy,
+        ty: &str,
+        body: Vec<u8>,
+    ) -> Vec<String> {
+        let url = format!("{}/api/tables/me/v/{table}/rows", self.server.url);
+        let auth = basic(&self.server.key);
+        let headers = [("authorization", &*auth), ("content-type", ty), columns(policy)];
+        let answer = send("POST", &url, &headers, body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        refused(&answer.json()["rejected"])
     }
 
     /// Logs rows as `streamtable log` does.
@@ -547,21 +590,19 @@ async fn results_that_are_logged_again_have_the_same_values() {
     }
 }
 
-/// Returns a text without the difference between an integer and a float of the same value, alone or in a
-/// list: a column that has both has floats in SQL, and a list that has both is stored as floats.
+/// Returns a text without the difference between an integer and a float of the same value, alone, in a
+/// list or in a field: a column that has both has floats in SQL, and so do stored lists and fields.
 fn as_one_number(text: &str) -> String {
     let number = |text: &str| match text.parse::<f64>() {
         Ok(number) if text.len() < 24 => format!("{number:?}"),
         _ => text.to_owned(),
     };
-    let items = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    match items {
-        Some(items) => {
-            let items: Vec<String> = items.split(',').map(|it| number(it.trim())).collect();
-            format!("[{}]", items.join(","))
-        }
-        None => number(text),
-    }
+    let is_end = |c: char| matches!(c, '[' | ']' | '{' | '}' | ',' | ':');
+    let piece = |piece: &str| match piece.strip_suffix(is_end) {
+        Some(cell) => number(cell.trim()) + &piece[cell.len()..],
+        None => number(piece.trim()),
+    };
+    text.split_inclusive(is_end).map(piece).collect()
 }
 
 /// Returns whether all instants are in the years that Arrow's readers accept: 1 to 9999.

@@ -7,7 +7,8 @@ use arrow::datatypes::DataType;
 use streamtable_schema::Value;
 use streamtable_wire::HistoryLine;
 
-use super::{ColumnMatch, Columns, Kind, SlotOf};
+use super::slot::media_fields;
+use super::{ColumnMatch, Columns, Kind, Slot, SlotOf};
 
 /// The slot of a cell that is null.
 pub(super) const NO_SLOT: u32 = u32::MAX;
@@ -37,11 +38,53 @@ pub(crate) fn width(ty: &DataType) -> usize {
     let kind = match ty {
         DataType::Boolean => Kind::Bool,
         DataType::Utf8View => Kind::Text,
-        DataType::Struct(_) => Kind::Media,
+        DataType::Struct(fields) if *fields == media_fields() => Kind::Media,
+        DataType::Struct(fields) => {
+            return 1 + fields.iter().map(|field| width(field.data_type())).sum::<usize>();
+        }
         DataType::List(_) => Kind::Ints,
         _ => Kind::Int,
     };
     kind.width()
+}
+
+impl Slot {
+    fn width(&self) -> usize {
+        match &self.shape {
+            Some(shape) => width(&shape.arrow_type()),
+            None => self.kind.width(),
+        }
+    }
+
+    /// Returns how many bytes the elements of a cell's lists take, without long texts.
+    fn elements_width(&self, value: &Value) -> usize {
+        match (&self.shape, value) {
+            (Some(_), value) => nested_elements_width(value),
+            (None, Value::List(items)) => {
+                self.kind.element().map_or(0, |element| items.len() * element.width())
+            }
+            _ => 0,
+        }
+    }
+
+    fn overhead(&self) -> usize {
+        let arrays = match (&self.shape, self.kind) {
+            (Some(shape), _) => shape.parts(),
+            (None, Kind::Media) => 9,
+            (None, kind) => 1 + usize::from(kind.element().is_some()),
+        };
+        arrays * ARRAY_OVERHEAD
+    }
+}
+
+fn nested_elements_width(value: &Value) -> usize {
+    match value {
+        Value::List(items) => {
+            items.iter().map(|item| Kind::Text.width() + nested_elements_width(item)).sum()
+        }
+        Value::Struct(row) => row.cells().map(|(_, value)| nested_elements_width(value)).sum(),
+        _ => 0,
+    }
 }
 
 impl Kind {
@@ -54,22 +97,7 @@ impl Kind {
             Self::Text | Self::Json => 17,
             Self::Media => 105,
             Self::Bools | Self::Ints | Self::Floats | Self::Texts | Self::Times => 5,
-        }
-    }
-
-    /// Returns how many bytes the elements of a list take, without long texts.
-    fn elements_width(self, list: &Value) -> usize {
-        match (self.element(), list) {
-            (Some(element), Value::List(items)) => items.len() * element.width(),
-            _ => 0,
-        }
-    }
-
-    fn overhead(self) -> usize {
-        match self {
-            Self::Media => 9 * ARRAY_OVERHEAD,
-            kind if kind.element().is_some() => 2 * ARRAY_OVERHEAD,
-            _ => ARRAY_OVERHEAD,
+            Self::Nested => 1,
         }
     }
 }
@@ -154,33 +182,50 @@ impl AcceptedRows {
         line_bytes: usize,
     ) {
         let first_cell = self.cells.len();
-        let mut element_bytes = 0;
+        let (mut element_bytes, mut grown_width) = (0, 0);
         for ((_, value), &column) in row.parsed.row.cells().zip(fit.places()) {
             let place = match columns.slot_of(column, value) {
                 SlotOf::Null => NO_SLOT,
                 SlotOf::Place(place) => place as u32,
-                SlotOf::Missing(kind) => Arc::make_mut(columns).add_slot(column, kind) as u32,
+                SlotOf::Grown(place, shape) => {
+                    let columns = Arc::make_mut(columns);
+                    let before = columns.slot(place as u32).width();
+                    columns.grow_slot(place, shape);
+                    grown_width += columns.slot(place as u32).width() - before;
+                    place as u32
+                }
+                SlotOf::Missing(kind, shape) => {
+                    Arc::make_mut(columns).add_slot(column, kind, shape) as u32
+                }
             };
             if place != NO_SLOT {
-                element_bytes += columns.kind(place).elements_width(value);
+                element_bytes += columns.slot(place).elements_width(value);
             }
             self.cells.push(place);
         }
         self.marks.resize(columns.slot_count(), 0);
-        self.place(columns, first_cell, line_bytes);
+        self.place(columns, first_cell, line_bytes, grown_width);
         if let Some(piece) = self.pieces.last_mut() {
             piece.element_bytes += element_bytes;
         }
         self.rows.push(row);
     }
 
-    /// Finds the piece for a row whose cells begin at `first_cell`.
-    fn place(&mut self, columns: &Columns, first_cell: usize, line_bytes: usize) {
+    /// Finds the piece for a row whose cells begin at `first_cell`, and which makes slots wider by
+    /// `grown_width` bytes.
+    fn place(
+        &mut self,
+        columns: &Columns,
+        first_cell: usize,
+        line_bytes: usize,
+        grown_width: usize,
+    ) {
         let cells = self.cells[first_cell..].iter().copied().filter(|&cell| cell != NO_SLOT);
         let current = self.pieces.len() as u32;
         let is_new = |marks: &[u32], cell: u32, piece: u32| marks[cell as usize] != piece;
         let missing = cells.clone().filter(|&cell| is_new(&self.marks, cell, current));
-        let added: usize = missing.map(|cell| columns.kind(cell).width()).sum();
+        let added: usize = missing.map(|cell| columns.slot(cell).width()).sum();
+        let added = added + grown_width;
         let fits = self.pieces.last().is_some_and(|it| {
             may_share(it.rows.len() + 1, it.width + added, it.line_bytes + line_bytes)
         });
@@ -200,13 +245,14 @@ impl AcceptedRows {
         let current = self.pieces.len() as u32;
         let Some(piece) = self.pieces.last_mut() else { return };
         piece.rows.end += 1;
+        piece.width += grown_width;
         piece.line_bytes += line_bytes;
         for cell in cells {
             if is_new(&self.marks, cell, current) {
                 self.marks[cell as usize] = current;
                 piece.slots.push(cell);
-                piece.width += columns.kind(cell).width();
-                piece.overhead += columns.kind(cell).overhead();
+                piece.width += columns.slot(cell).width();
+                piece.overhead += columns.slot(cell).overhead();
             }
         }
     }

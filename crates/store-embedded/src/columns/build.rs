@@ -18,8 +18,9 @@ use streamtable_schema::{Media, MediaSource, Value};
 use streamtable_wire::write_cell;
 
 use super::accepted::{AcceptedRow, AcceptedRows, NO_SLOT, Piece};
+use super::shape::{arrow_fields, place_of};
 use super::slot::media_fields;
-use super::{Columns, Kind};
+use super::{Columns, Kind, Shape, Slot};
 use crate::memtable::MemBatch;
 use crate::seeded_bug::step;
 
@@ -48,7 +49,7 @@ fn build_piece(
     }
     let mut fixed = Fixed::new(count);
     let mut builders: Vec<SlotBuilder<'_>> =
-        slots.iter().map(|&slot| SlotBuilder::new(columns.kind(slot), count)).collect();
+        slots.iter().map(|&slot| SlotBuilder::of(columns.slot(slot), count)).collect();
     let mut cells = rows.cells[piece.cells..].iter();
     for (at, row) in rows.rows[piece.rows.clone()].iter().enumerate() {
         fixed.push(row, &rows.writers[row.writer]);
@@ -174,6 +175,7 @@ enum SlotBuilder<'a> {
     Time(TimestampMicrosecondBuilder),
     Media(Box<MediaBuilder<'a>>),
     List(Lists<'a>),
+    Nested(Nested<'a>),
     Json(Json),
 }
 
@@ -183,6 +185,12 @@ struct Lists<'a> {
     cells: Vec<Option<&'a [Value]>>,
 }
 
+/// Values of one shape.
+struct Nested<'a> {
+    shape: &'a Shape,
+    cells: Vec<Option<&'a Value>>,
+}
+
 /// Concatenated JSON texts.
 struct Json {
     text: Vec<u8>,
@@ -190,6 +198,14 @@ struct Json {
 }
 
 impl<'a> SlotBuilder<'a> {
+    fn of(slot: &'a Slot, rows: usize) -> Self {
+        match &slot.shape {
+            Some(shape) => Self::Nested(Nested { shape, cells: Vec::with_capacity(rows) }),
+            None => Self::new(slot.kind, rows),
+        }
+    }
+
+    /// Creates a builder for a kind of values that are not nested.
     fn new(kind: Kind, rows: usize) -> Self {
         match kind {
             Kind::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
@@ -205,7 +221,9 @@ impl<'a> SlotBuilder<'a> {
             Kind::Floats => Self::lists(Kind::Float, rows),
             Kind::Texts => Self::lists(Kind::Text, rows),
             Kind::Times => Self::lists(Kind::Time, rows),
-            Kind::Json => Self::Json(Json { text: Vec::new(), cells: Vec::with_capacity(rows) }),
+            Kind::Nested | Kind::Json => {
+                Self::Json(Json { text: Vec::new(), cells: Vec::with_capacity(rows) })
+            }
         }
     }
 
@@ -223,6 +241,7 @@ impl<'a> SlotBuilder<'a> {
             Self::Time(builder) => builder.len(),
             Self::Media(builder) => builder.is_present.len(),
             Self::List(builder) => builder.cells.len(),
+            Self::Nested(builder) => builder.cells.len(),
             Self::Json(builder) => builder.cells.len(),
         }
     }
@@ -241,6 +260,7 @@ impl<'a> SlotBuilder<'a> {
             Self::Time(builder) => builder.append_nulls(missing),
             Self::Media(builder) => (0..missing).for_each(|_| builder.push(None)),
             Self::List(builder) => builder.cells.resize(row, None),
+            Self::Nested(builder) => builder.cells.resize(row, None),
             Self::Json(builder) => builder.cells.resize(row, None),
         }
     }
@@ -255,6 +275,9 @@ impl<'a> SlotBuilder<'a> {
             (Self::Time(builder), Value::Timestamp(at)) => builder.append_value(at.as_micros()),
             (Self::Media(builder), Value::Media(media)) => builder.push(Some(media)),
             (Self::List(builder), Value::List(items)) => builder.cells.push(Some(items)),
+            (Self::Nested(builder), value) => {
+                builder.cells.push(Some(value).filter(|value| !value.is_null()));
+            }
             (Self::Json(builder), value) => {
                 let start = builder.text.len();
                 write_cell(&mut builder.text, value);
@@ -274,14 +297,15 @@ impl<'a> SlotBuilder<'a> {
             Self::Time(mut builder) => Arc::new(builder.finish()),
             Self::Media(builder) => Arc::new(builder.finish()?),
             Self::List(builder) => Arc::new(builder.finish()?),
+            Self::Nested(builder) => nested(builder.shape, builder.cells)?,
             Self::Json(builder) => Arc::new(builder.finish()?),
         })
     }
 }
 
-/// Makes an array of a kind of values; null for each `None`.
-pub(super) fn array(kind: Kind, values: &[Option<Value>]) -> Result<ArrayRef, ArrowError> {
-    let mut builder = SlotBuilder::new(kind, values.len());
+/// Makes an array of a slot's values; null for each `None`.
+pub(super) fn array(slot: &Slot, values: &[Option<Value>]) -> Result<ArrayRef, ArrowError> {
+    let mut builder = SlotBuilder::of(slot, values.len());
     for value in values {
         builder.push(value.as_ref().unwrap_or(&Value::Null));
     }
@@ -298,6 +322,49 @@ impl Lists<'_> {
         self.cells.into_iter().flatten().flatten().for_each(|item| elements.push(item));
         let field = Arc::new(Field::new_list_field(self.element.arrow_type(), true));
         ListArray::try_new(field, offsets, elements.finish()?, Some(nulls))
+    }
+}
+
+/// Makes an array of values of a shape.
+fn nested(shape: &Shape, cells: Vec<Option<&Value>>) -> Result<ArrayRef, ArrowError> {
+    let nulls: NullBuffer =
+        cells.iter().map(|cell| cell.is_some_and(|value| !value.is_null())).collect();
+    match shape {
+        Shape::List(element) => {
+            let items = |cell: Option<&'_ Value>| match cell {
+                Some(Value::List(items)) => items.len(),
+                _ => 0,
+            };
+            let offsets = OffsetBuffer::from_lengths(cells.iter().map(|cell| items(*cell)));
+            let elements = cells.into_iter().flatten().flat_map(|value| match value {
+                Value::List(items) => items.as_slice(),
+                _ => &[],
+            });
+            let elements = nested(element, elements.map(Some).collect())?;
+            let field = Arc::new(Field::new_list_field(element.arrow_type(), true));
+            Ok(Arc::new(ListArray::try_new(field, offsets, elements, Some(nulls))?))
+        }
+        Shape::Struct(fields) => {
+            let mut columns = vec![vec![None; cells.len()]; fields.len()];
+            for (i, cell) in cells.into_iter().enumerate() {
+                let Some(Value::Struct(row)) = cell else { continue };
+                let mut next = 0;
+                for (name, value) in row.cells() {
+                    if let Some(place) = place_of(fields, name, next) {
+                        columns[place][i] = Some(value);
+                        next = place + 1;
+                    }
+                }
+            }
+            let arrays = fields.iter().zip(columns).map(|((_, shape), cells)| nested(shape, cells));
+            let arrays = arrays.collect::<Result<_, _>>()?;
+            Ok(Arc::new(StructArray::try_new(arrow_fields(fields), arrays, Some(nulls))?))
+        }
+        scalar => {
+            let mut builder = SlotBuilder::new(scalar.scalar().unwrap_or(Kind::Json), cells.len());
+            cells.into_iter().for_each(|cell| builder.push(cell.unwrap_or(&Value::Null)));
+            builder.finish()
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod column_match;
 mod native;
 mod read;
 mod row_time;
+mod shape;
 mod slot;
 
 use std::collections::{HashMap, HashSet};
@@ -25,8 +26,9 @@ use streamtable_wire::WeaveType;
 pub(crate) use accepted::{AcceptedRow, AcceptedRows, may_share, width};
 pub(crate) use build::build;
 pub(crate) use column_match::ColumnMatch;
-pub(crate) use native::with_native_lists;
-pub(crate) use read::{read_rows, value};
+pub(crate) use native::with_native_values;
+pub(crate) use read::{nested_value, read_rows, value};
+pub(crate) use shape::Shape;
 pub(crate) use slot::{Kind, KnownSlot, MediaField};
 
 /// The columns that every table has in its files, before the slots of its own columns.
@@ -53,6 +55,8 @@ pub(crate) struct Columns {
     schema: OnceLock<SchemaRef>,
     /// The names of the slots in flushed files, in lower case: some readers ignore case.
     fields: HashSet<String>,
+    /// The parts of all shapes.
+    parts: usize,
 }
 
 /// A column and its slots.
@@ -75,6 +79,25 @@ pub(crate) struct Slot {
     pub(crate) field: String,
     /// The index among the table's slots.
     pub(crate) place: usize,
+    /// The shape of nested values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shape: Option<Shape>,
+}
+
+impl Slot {
+    pub(crate) fn arrow_type(&self) -> DataType {
+        self.shape.as_ref().map_or_else(|| self.kind.arrow_type(), Shape::arrow_type)
+    }
+
+    /// Returns whether the slot stores lists or structs as such.
+    pub(crate) fn is_native(&self) -> bool {
+        self.kind == Kind::Nested || self.kind.element().is_some()
+    }
+
+    /// Returns whether the slot stores lists.
+    fn has_lists(&self) -> bool {
+        self.kind.element().is_some() || matches!(self.shape, Some(Shape::List(_)))
+    }
 }
 
 impl Columns {
@@ -120,9 +143,9 @@ impl Columns {
         Arc::new(ArrowSchema::new(FIXED.iter().chain(own).cloned().collect::<Vec<FieldRef>>()))
     }
 
-    fn kind(&self, slot: u32) -> Kind {
+    fn slot(&self, slot: u32) -> &Slot {
         let (column, slot) = self.slots[slot as usize];
-        self.columns[column].slots[slot].kind
+        &self.columns[column].slots[slot]
     }
 
     /// Returns each slot's column and kind, in the order of [`arrow_schema`](Self::arrow_schema).
@@ -147,24 +170,35 @@ impl Columns {
     }
 
     /// Adds a slot of a new kind to a column, and returns its index.
-    fn add_slot(&mut self, column: usize, kind: Kind) -> usize {
+    fn add_slot(&mut self, column: usize, kind: Kind, shape: Option<Shape>) -> usize {
         let place = self.slots.len();
         let own = &self.columns[column];
         let wanted = slot::field_name(&own.name, own.slots.is_empty().then_some(kind), kind);
         let field =
             slot::unique(wanted, |name| self.fields.contains(name) || fixed::ALL.contains(&name));
-        self.push_slot(column, kind, field);
+        self.push_slot(column, Slot { kind, field, place, shape });
         place
     }
 
-    fn push_slot(&mut self, column: usize, kind: Kind, field: String) {
-        let place = self.slots.len();
+    fn push_slot(&mut self, column: usize, slot: Slot) {
         let own = &mut self.columns[column];
-        self.fields.insert(field.to_lowercase());
-        self.flushed_fields.push(Arc::new(Field::new(&field, kind.arrow_type(), true)));
+        self.parts += slot.shape.as_ref().map_or(0, Shape::parts);
+        self.fields.insert(slot.field.to_lowercase());
+        self.flushed_fields.push(Arc::new(Field::new(&slot.field, slot.arrow_type(), true)));
         self.schema = OnceLock::new();
         self.slots.push((column, own.slots.len()));
-        own.slots.push(Slot { kind, field, place });
+        own.slots.push(slot);
+    }
+
+    /// Gives a slot a larger shape.
+    fn grow_slot(&mut self, place: usize, shape: Shape) {
+        let (column, slot) = self.slots[place];
+        let slot = &mut self.columns[column].slots[slot];
+        self.parts += shape.parts();
+        self.parts -= slot.shape.as_ref().map_or(0, Shape::parts);
+        slot.shape = Some(shape);
+        self.flushed_fields[place] = Arc::new(Field::new(&slot.field, slot.arrow_type(), true));
+        self.schema = OnceLock::new();
     }
 
     /// Returns the slot for a value of a column.
@@ -172,25 +206,31 @@ impl Columns {
         let Some(kind) = Kind::of(value) else { return SlotOf::Null };
         let own = &self.columns[column].slots;
         let find = |kind| own.iter().find(|slot| slot.kind == kind).map(|slot| slot.place);
+        if kind == Kind::Json
+            && let Some(found) = nested_slot(own, self.parts, value)
+        {
+            return found;
+        }
         let found = find(kind).or_else(|| match value {
             // In a float column, an integer becomes a float unless digits would be lost.
             Value::Int(n) if slot::is_exact(*n) => find(Kind::Float),
             Value::List(items) if items.iter().all(|item| *item == Value::Null) => {
-                own.iter().find(|slot| slot.kind.element().is_some()).map(|slot| slot.place)
+                own.iter().find(|slot| slot.has_lists()).map(|slot| slot.place)
             }
             Value::List(items) if kind == Kind::Ints && slot::are_exact(items) => {
                 find(Kind::Floats)
             }
             _ => None,
         });
-        found.map_or(SlotOf::Missing(kind), SlotOf::Place)
+        found.map_or(SlotOf::Missing(kind, None), SlotOf::Place)
     }
 
     /// Takes over slots that the Delta table has and the state lacks because of a crash between the
     /// two writes.
     pub(crate) fn restore(&mut self, slots: Vec<KnownSlot>, seen: FirstSeen) {
-        for KnownSlot { column, kind, field } in slots {
+        for KnownSlot { column, kind, field, shape } in slots {
             if self.fields.contains(&field.to_lowercase()) {
+                self.restore_shape(&field, shape);
                 continue;
             }
             let found = self.find(&column, 0);
@@ -199,7 +239,20 @@ impl Columns {
                 self.add_column(&column, Type::Unknown, seen);
                 self.columns.len() - 1
             });
-            self.push_slot(column, kind, field);
+            let place = self.slots.len();
+            self.push_slot(column, Slot { kind, field, place, shape });
+        }
+    }
+
+    fn restore_shape(&mut self, field: &str, found: Option<Shape>) {
+        let known = self.slots().find(|(_, slot)| slot.field == field).map(|(_, slot)| slot);
+        let Some((slot, found)) = known.zip(found) else { return };
+        let (place, mut shape) = (slot.place, slot.shape.clone());
+        if let Some(shape) = &mut shape {
+            shape.merge(found);
+        }
+        if let Some(shape) = shape.filter(|it| slot.shape.as_ref() != Some(it)) {
+            self.grow_slot(place, shape);
         }
     }
 
@@ -218,8 +271,35 @@ enum SlotOf {
     Null,
     /// The slot at this index.
     Place(usize),
-    /// A new slot of this kind.
-    Missing(Kind),
+    /// The slot at this index, after it got a larger shape.
+    Grown(usize, Shape),
+    /// A new slot of this kind, and of this shape if the kind is that of nested values.
+    Missing(Kind, Option<Shape>),
+}
+
+/// Returns the slot for a list or struct; `None` if it is stored as JSON text. One that would change
+/// the kind of a stored part gets another slot: numbers with and without decimals are common in a field.
+/// The shapes of all columns have `parts`.
+fn nested_slot(own: &[Slot], parts: usize, value: &Value) -> Option<SlotOf> {
+    if !matches!(value, Value::List(_) | Value::Struct(_)) {
+        return None;
+    }
+    let shapes = || own.iter().filter_map(|slot| Some((slot.place, slot.shape.as_ref()?)));
+    if let Some((place, _)) = shapes().find(|(_, shape)| shape.holds(value)) {
+        return Some(SlotOf::Place(place));
+    }
+    let own_parts: usize = shapes().map(|(_, shape)| shape.parts()).sum();
+    let grown = shapes().find_map(|(place, shape)| {
+        Some((SlotOf::Grown(place, Shape::grown(Some(shape), value)?), shape.parts()))
+    });
+    let (found, held) = match grown {
+        Some(grown) => grown,
+        None => (SlotOf::Missing(Kind::Nested, Some(Shape::grown(None, value)?)), 0),
+    };
+    let (SlotOf::Grown(_, shape) | SlotOf::Missing(_, Some(shape))) = &found else { return None };
+    let added = shape.parts().saturating_sub(held);
+    let has_room = own_parts + added <= shape::MAX_PARTS && parts + added <= shape::MAX_TABLE_PARTS;
+    has_room.then_some(found)
 }
 
 static FIXED: LazyLock<[FieldRef; fixed::ALL.len()]> = LazyLock::new(|| {
@@ -328,9 +408,11 @@ impl Columns {
         slots.sort_unstable();
         this.slots = slots.into_iter().map(|(_, column, slot)| (column, slot)).collect();
         let field = |(_, slot): (&Column, &Slot)| {
-            Arc::new(Field::new(&slot.field, slot.kind.arrow_type(), true))
+            Arc::new(Field::new(&slot.field, slot.arrow_type(), true))
         };
         this.flushed_fields = this.slots().map(field).collect();
+        let parts = this.slots().filter_map(|(_, slot)| slot.shape.as_ref()).map(Shape::parts);
+        this.parts = parts.sum();
         this
     }
 }

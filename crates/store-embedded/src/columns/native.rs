@@ -1,4 +1,5 @@
-//! Moves lists that earlier versions stored as JSON text to the slots of their kinds.
+//! Moves lists and structs that were stored as JSON text to the slots of their kinds: earlier versions
+//! stored all of them so, and a slot may have grown since.
 
 use std::sync::Arc;
 
@@ -11,16 +12,16 @@ use streamtable_schema::Value;
 use super::build::array;
 use super::{Column, Columns, Kind, SlotOf, fixed, read};
 
-/// Returns rows whose lists are in the slots of their kinds, as far as the table has such slots. `batch`
-/// has all slots of the table.
-pub(crate) fn with_native_lists(
+/// Returns rows whose lists and structs are in the slots of their kinds, as far as the table has such
+/// slots. `batch` has all slots of the table.
+pub(crate) fn with_native_values(
     columns: &Columns,
     batch: RecordBatch,
 ) -> Result<RecordBatch, ArrowError> {
     let mut arrays = batch.columns().to_vec();
     let mut is_changed = false;
     for (i, column) in columns.iter().enumerate() {
-        is_changed |= move_lists(columns, (i, column), &mut arrays)?;
+        is_changed |= move_values(columns, (i, column), &mut arrays)?;
     }
     if !is_changed {
         return Ok(batch);
@@ -28,15 +29,15 @@ pub(crate) fn with_native_lists(
     RecordBatch::try_new(batch.schema(), arrays)
 }
 
-fn move_lists(
+fn move_values(
     columns: &Columns,
     (index, column): (usize, &Column),
     arrays: &mut [ArrayRef],
 ) -> Result<bool, ArrowError> {
     let place = |slot: &super::Slot| fixed::ALL.len() + slot.place;
-    let mut lists = column.slots.iter().filter(|slot| slot.kind.element().is_some()).peekable();
+    let mut natives = column.slots.iter().filter(|slot| slot.is_native()).peekable();
     let json = column.slots.iter().find(|slot| slot.kind == Kind::Json);
-    let (Some(json), true) = (json, lists.peek().is_some()) else { return Ok(false) };
+    let (Some(json), true) = (json, natives.peek().is_some()) else { return Ok(false) };
     let texts = Arc::clone(&arrays[place(json)]);
     if texts.null_count() == texts.len() {
         return Ok(false);
@@ -50,20 +51,20 @@ fn move_lists(
         }));
     }
     let mut is_changed = false;
-    for list in lists {
+    for native in natives {
         let moved: BooleanArray = cells
             .iter()
-            .map(|cell| Some(matches!(cell, Some((at, _)) if *at == list.place)))
+            .map(|cell| Some(matches!(cell, Some((at, _)) if *at == native.place)))
             .collect();
         if moved.true_count() == 0 {
             continue;
         }
         let values: Vec<Option<Value>> = cells
             .iter_mut()
-            .map(|cell| cell.take_if(|(at, _)| *at == list.place).map(|(_, value)| value))
+            .map(|cell| cell.take_if(|(at, _)| *at == native.place).map(|(_, value)| value))
             .collect();
-        let values = array(list.kind, &values)?;
-        arrays[place(list)] = zip(&moved, &values, &arrays[place(list)])?;
+        let values = array(native, &values)?;
+        arrays[place(native)] = zip(&moved, &values, &arrays[place(native)])?;
         let texts = Arc::clone(&arrays[place(json)]);
         arrays[place(json)] =
             Arc::new(nullif(texts.as_string_view(), &moved)?.as_string_view().gc());

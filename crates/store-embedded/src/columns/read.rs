@@ -113,8 +113,28 @@ pub(crate) fn value(kind: Kind, array: &dyn Array, i: usize) -> Option<Value> {
             let item = |i| value(element, &items, i).unwrap_or(Value::Null);
             Value::List((0..items.len()).map(item).collect())
         }
+        Kind::Nested => nested_value(array, i),
         Kind::Json => read_cell(array.as_string_view_opt()?.value(i)).ok()?,
     })
+}
+
+/// Reads a list, struct or scalar as its type says. A struct does not have the fields
+/// that are null.
+pub(crate) fn nested_value(array: &dyn Array, i: usize) -> Value {
+    if array.is_null(i) {
+        return Value::Null;
+    }
+    if let Some(fields) = array.as_struct_opt() {
+        let names = fields.fields().iter().map(|field| field.name().clone());
+        let cells = names.zip(fields.columns()).filter(|(_, array)| array.is_valid(i));
+        return Value::Struct(cells.map(|(name, it)| (name, nested_value(it, i))).collect());
+    }
+    if let Some(lists) = array.as_list_opt::<i32>() {
+        let items = lists.value(i);
+        return Value::List((0..items.len()).map(|i| nested_value(&items, i)).collect());
+    }
+    let kind = Kind::of_type(array.data_type());
+    kind.and_then(|kind| value(kind, array, i)).unwrap_or(Value::Null)
 }
 
 fn media(parts: &StructArray, i: usize) -> Option<Media> {

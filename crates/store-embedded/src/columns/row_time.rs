@@ -58,7 +58,7 @@ impl Columns {
             return ty;
         }
         if own.slots.is_empty() {
-            self.add_slot(column, Kind::Time);
+            self.add_slot(column, Kind::Time, None);
         }
         ty.unite_any(&Type::Timestamp)
     }

@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Field, Fields};
 use serde::{Deserialize, Serialize};
 use streamtable_schema::Value;
 
-use super::timestamp_type;
+use super::{Shape, timestamp_type};
 
 /// A kind of values that share a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,7 +23,9 @@ pub(crate) enum Kind {
     /// Lists of texts and nulls, and lists without values if the column has no other slot for lists.
     Texts,
     Times,
-    /// Structs, other lists and integers beyond 64 bits, as JSON text.
+    /// Structs and other lists of a [shape](super::Shape).
+    Nested,
+    /// Other structs and lists, and integers beyond 64 bits, as JSON text.
     Json,
 }
 
@@ -81,7 +83,7 @@ impl Kind {
             Self::Texts => Self::Text,
             Self::Times => Self::Time,
             Self::Bool | Self::Int | Self::Float | Self::Text | Self::Time => return None,
-            Self::Media | Self::Json => return None,
+            Self::Media | Self::Nested | Self::Json => return None,
         })
     }
 
@@ -90,14 +92,19 @@ impl Kind {
         use Kind::{Bool, Float, Int, Media, Text, Time};
         match ty {
             // The name of the elements does not matter: in files it is another one.
-            DataType::List(element) => Self::of_elements(Self::of_type(element.data_type())?),
+            DataType::List(element) => {
+                let element = Self::of_type(element.data_type())?;
+                Some(Self::of_elements(element).unwrap_or(Self::Nested))
+            }
             ty => {
                 let all = [Bool, Int, Float, Text, Time, Media];
-                all.into_iter().find(|kind| kind.arrow_type() == *ty)
+                let found = all.into_iter().find(|kind| kind.arrow_type() == *ty);
+                found.or_else(|| Shape::of_type(ty).map(|_| Self::Nested))
             }
         }
     }
 
+    /// Returns the type of values of this kind; that of nested values depends on their shape.
     pub(crate) fn arrow_type(self) -> DataType {
         match self {
             Self::Bools => list(Self::Bool),
@@ -111,12 +118,14 @@ impl Kind {
             Self::Text | Self::Json => DataType::Utf8View,
             Self::Time => timestamp_type(),
             Self::Media => DataType::Struct(media_fields()),
+            Self::Nested => DataType::Struct(Fields::empty()),
         }
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        use Kind::{Bool, Float, Int, Json, Media, Text, Time};
-        let mut all = [Bool, Int, Float, Text, Time, Media, Json].into_iter().chain(Self::LISTS);
+        use Kind::{Bool, Float, Int, Json, Media, Nested, Text, Time};
+        let mut all =
+            [Bool, Int, Float, Text, Time, Media, Nested, Json].into_iter().chain(Self::LISTS);
         all.find(|kind| kind.as_str() == name)
     }
 
@@ -134,6 +143,7 @@ impl Kind {
             Self::Floats => "floats",
             Self::Texts => "texts",
             Self::Times => "times",
+            Self::Nested => "nested",
             Self::Json => "json",
         }
     }
@@ -145,6 +155,8 @@ pub(crate) struct KnownSlot {
     pub(crate) column: String,
     pub(crate) kind: Kind,
     pub(crate) field: String,
+    /// The shape of nested values.
+    pub(crate) shape: Option<Shape>,
 }
 
 fn list(element: Kind) -> DataType {
@@ -195,11 +207,7 @@ const MAX_NAME: usize = 120;
 /// Returns the preferred name of a slot in files: the column's own name for its first slot, with
 /// the kind as a suffix for others. Characters that Delta forbids in names become `_`.
 pub(super) fn field_name(column: &str, first: Option<Kind>, kind: Kind) -> String {
-    let clean = |c: char| match c {
-        ' ' | ',' | ';' | '{' | '}' | '(' | ')' | '=' => '_',
-        c if c.is_control() => '_',
-        c => c,
-    };
+    let clean = |c: char| if is_allowed(c) { c } else { '_' };
     let mut name = String::new();
     for c in column.chars().map(clean) {
         if name.len() + c.len_utf8() > MAX_NAME {
@@ -215,6 +223,16 @@ pub(super) fn field_name(column: &str, first: Option<Kind>, kind: Kind) -> Strin
         name.push_str(kind.as_str());
     }
     name
+}
+
+/// Returns whether Delta allows a character in names.
+fn is_allowed(c: char) -> bool {
+    !c.is_control() && !matches!(c, ' ' | ',' | ';' | '{' | '}' | '(' | ')' | '=')
+}
+
+/// Returns whether every reader of files finds a field of a struct by its name. A dot separates names.
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| is_allowed(c) && !matches!(c, '.' | '`' | '"'))
 }
 
 /// Appends a number to a name until it is not taken, ignoring case.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 use streamtable_store::{Batch, OnDuplicate, RejectedLine, check_writer};
 use streamtable_wire::HistoryLine;
+use streamtable_wire::binary::{LineReader, is_binary};
 use tokio::task::JoinError;
 
 use super::lines::{ContentHash, Placed, Writer};
@@ -52,7 +53,11 @@ pub(super) async fn parse_apart(lines: &[Bytes], bytes: usize) -> Result<Vec<Par
 
 /// Parses the lines of a batch. This is most of the work of an append, and needs no lock.
 pub(super) fn parse(lines: &[Bytes]) -> Vec<Parsed> {
+    let mut reader = LineReader::default();
     let read = |line: &Bytes| {
+        if is_binary(line) {
+            return reader.read(line).map_err(|error| error.to_string());
+        }
         let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
         HistoryLine::parse(text).map_err(|error| format!("no row: {error}"))
     };

@@ -6,8 +6,8 @@ use std::io;
 use arrow::datatypes::DataType as ArrowType;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{
-    Action, Add, ArrayType, DataType, MetadataExt as _, MetadataValue, Remove, StructField,
-    StructType, Transaction,
+    Action, Add, ArrayType, DataType, MetadataExt as _, MetadataValue, PrimitiveType, Remove,
+    StructField, StructType, Transaction,
 };
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
@@ -17,7 +17,7 @@ use futures_util::TryStreamExt as _;
 use streamtable_store::StoreError;
 
 use super::state::DataFile;
-use crate::columns::{Columns, Kind, KnownSlot};
+use crate::columns::{Columns, Kind, KnownSlot, Shape};
 use crate::disk::is_absent;
 use crate::place::{Entry, Folder, is_unavailable};
 
@@ -357,10 +357,28 @@ fn known_slot(field: &StructField) -> Option<KnownSlot> {
         MetadataValue::String(text) => Some(text.as_str()),
         _ => None,
     };
-    Some(KnownSlot {
-        column: text(COLUMN)?.to_owned(),
-        kind: Kind::from_name(text(KIND)?)?,
-        field: field.name().clone(),
+    let kind = Kind::from_name(text(KIND)?)?;
+    let shape = match kind {
+        Kind::Nested => Some(shape_of(field.data_type())?),
+        _ => None,
+    };
+    Some(KnownSlot { column: text(COLUMN)?.to_owned(), kind, shape, field: field.name().clone() })
+}
+
+/// Returns the shape of nested values of a type.
+fn shape_of(ty: &DataType) -> Option<Shape> {
+    Some(match ty {
+        DataType::Array(list) => Shape::List(shape_of(list.element_type())?.into()),
+        DataType::Struct(fields) => {
+            let field = |it: &StructField| Some((it.name().clone(), shape_of(it.data_type())?));
+            Shape::Struct(fields.fields().map(field).collect::<Option<_>>()?)
+        }
+        DataType::Primitive(PrimitiveType::Boolean) => Shape::Bool,
+        DataType::Primitive(PrimitiveType::Long) => Shape::Int,
+        DataType::Primitive(PrimitiveType::Double) => Shape::Float,
+        DataType::Primitive(PrimitiveType::String) => Shape::Text,
+        DataType::Primitive(PrimitiveType::Timestamp) => Shape::Time,
+        _ => return None,
     })
 }
 

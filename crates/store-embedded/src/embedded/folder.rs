@@ -9,7 +9,7 @@ use streamtable_schema::TablePath;
 
 use super::parquet::{FileState, state_of};
 use super::state::{DataFile, StoredState};
-use crate::copies::{Copies, has_copy};
+use crate::copies::Copies;
 use crate::disk::{cause, is_absent};
 use crate::place::{Entry, Folder, is_unavailable};
 
@@ -95,7 +95,7 @@ fn name_of(file_name: &str) -> Option<String> {
 pub(super) fn write_state(folder: &Folder, count: u64, state: &StoredState) -> io::Result<()> {
     let own = folder.join(OWN);
     let content = serde_json::to_vec(state).map_err(io::Error::other)?;
-    Copies::new(own.clone(), STATE).write(count, &content)?;
+    Copies::<Folder>::new(own.clone(), STATE).write(count, &content)?;
     // Buckets were not supported when it was written.
     match own.local().map(|own| std::fs::remove_file(own.join(OLD_STATE))) {
         Some(Err(error)) if !is_absent(&error) => Err(error),
@@ -118,7 +118,7 @@ pub(super) struct FoundState {
 /// not be asked.
 pub(super) fn read_state(folder: &Folder) -> io::Result<FoundState> {
     let own = folder.join(OWN);
-    let mut found = Copies::new(own.clone(), STATE).try_read()?;
+    let mut found = Copies::<Folder>::new(own.clone(), STATE).read()?;
     let count = found.newest.as_ref().map_or(0, |it| it.count);
     let mut state =
         found.newest.and_then(|it| serde_json::from_slice::<StoredState>(&it.content).ok());
@@ -127,7 +127,7 @@ pub(super) fn read_state(folder: &Folder) -> io::Result<FoundState> {
         state = serde_json::from_slice(&text).ok();
         if state.is_none() {
             found.damaged.push(own.path().join(OLD_STATE));
-        } else if !has_copy(&own, STATE) {
+        } else if !found.exists {
             found.damaged.clear();
         }
     }

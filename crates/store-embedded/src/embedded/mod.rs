@@ -38,11 +38,11 @@ pub(crate) use state::DataFile;
 pub(crate) use sums::Sums;
 pub(crate) use table::Snapshot;
 
-use crate::log::{Log, SegmentId};
+use crate::log::{LocalLog, SegmentId};
 use crate::memtable::Memory;
 use crate::place::Folder;
 use crate::query::Engine;
-use crate::tally::Tally;
+use crate::tally::{Tally, work};
 use flusher::Which;
 use state::TableState;
 use table::{OpenSegment, Table};
@@ -89,7 +89,7 @@ struct Inner {
     config: StoreConfig,
     /// The folder of `tables`: that of the store, or one in a bucket.
     root: Folder,
-    log: Log,
+    log: LocalLog,
     tables: RwLock<BTreeMap<TablePath, Arc<Table>>>,
     open_segment: Arc<OpenSegment>,
     /// Folders that could not be read at start; tables in them accept no rows.
@@ -218,8 +218,8 @@ impl Store for EmbeddedStore {
         StoreStats {
             memtable_bytes: Some(inner.memory.bytes() as u64),
             log_waiting_bytes: Some(inner.log.waiting_bytes() as u64),
-            log_syncs: Some(inner.log.syncs()),
-            flushes: Some(inner.flushes.work()),
+            log_syncs: Some(work(inner.log.syncs())),
+            flushes: Some(work(&inner.flushes)),
             flush_failures: Some(inner.flush_failures.load(Ordering::Relaxed)),
             disk_free_bytes: free.ok().and_then(Result::ok),
         }

@@ -18,7 +18,7 @@ use streamtable_schema::TablePath;
 use streamtable_store::StoreError;
 
 use super::state::{DataFile, Tail};
-use crate::columns::{Columns, Kind, KnownSlot, fixed, with_native_lists};
+use crate::columns::{Columns, Kind, KnownSlot, Shape, fixed, with_native_values};
 use crate::disk::is_absent;
 use crate::memtable::{conform, positions, rows_before};
 use crate::place::Folder;
@@ -62,7 +62,7 @@ pub(super) fn write_file(
     let (mut rows, mut first, mut end) = (0, None, 0);
     for batch in batches {
         let batch = without(conform(batch, &schema).map_err(failed)?, deleted).map_err(failed)?;
-        let batch = with_native_lists(columns, batch).map_err(failed)?;
+        let batch = with_native_values(columns, batch).map_err(failed)?;
         let Some(positions) = positions(&batch) else { continue };
         let (Some(&low), Some(&high)) = (positions.values().first(), positions.values().last())
         else {
@@ -131,10 +131,15 @@ pub(super) fn about(folder: &Folder, file: &DataFile) -> Result<About, StoreErro
         let slot = |name: &String, kind| (name.clone(), kind, name.clone());
         fields.filter_map(|it| Some(slot(it.name(), Kind::of_type(it.data_type())?))).collect()
     });
+    let known = |(column, kind, field): (String, Kind, String)| {
+        let stored = reader.schema().field_with_name(&field).ok();
+        let shape = stored.filter(|_| kind == Kind::Nested).map(|it| it.data_type());
+        KnownSlot { column, kind, shape: shape.and_then(Shape::of_type), field }
+    };
     let slots = slots.into_iter();
     Ok(About {
         table: note(reader.metadata(), TABLE).and_then(|table| table.parse().ok()),
-        slots: slots.map(|(column, kind, field)| KnownSlot { column, kind, field }).collect(),
+        slots: slots.map(known).collect(),
     })
 }
 

@@ -25,8 +25,8 @@ use super::state::TableState;
 use super::table::{OpenSegment, Table};
 use crate::disk::{cause, create_dir_all_synced, named, open_regular};
 use crate::log::{
-    Frame, Log, LogConfig, Mark, Marker, ReadBytes, SegmentId, first_sequence, list, read_bytes,
-    read_segment,
+    Frame, LocalLog, LocalLogConfig, Mark, Marker, ReadBytes, SegmentId, first_sequence, list,
+    read_bytes, read_segment,
 };
 use crate::memtable::Memory;
 use crate::place::{Folder, claim};
@@ -97,11 +97,9 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     };
     for path in rebuilt {
         let Some(table) = tables.get(&path) else { continue };
-        let is_in_log = table.state.lock().oldest_segment.is_some();
-        // After a crash during a first flush there is no state yet, and all rows are in the log.
-        // That is not damage.
-        let version = table.state.lock().version;
-        if !is_in_log || version != Some(0) {
+        // The log is trimmed only after the state was written. If it has all rows, the state may never
+        // have been written, and nothing is lost. That is not damage.
+        if table.state.lock().logged_from != Some(0) {
             let detail = "the table's state was lost and was rebuilt from its files";
             table.report(Problem::new(ProblemKind::StateDamaged, detail));
         }
@@ -114,8 +112,9 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     }
     let Replayed { next, sequence, kept } = replayed;
     open_segment.set(next);
-    let log_config = LogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
-    let log = Log::start(log_config, next, sequence, marker)?;
+    let log_config =
+        LocalLogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
+    let log = LocalLog::start(log_config, next, sequence, marker)?;
     let engine = Engine::new(&config, root.join(TABLES).objects()?)?;
     Ok(Inner {
         log,
@@ -363,7 +362,7 @@ struct Replayed {
 impl Replay<'_> {
     fn run(&mut self, tables: &mut Tables) -> Result<(Replayed, Marker), StoreError> {
         let folder = log_folder(self.config);
-        let (mut marker, mark, damaged_marks) = Marker::read(&folder);
+        let (mut marker, mark, damaged_marks) = Marker::read(&folder)?;
         for path in damaged_marks {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let detail = format!("log/{name} was damaged or missing; it is written again");
@@ -535,6 +534,9 @@ impl Replay<'_> {
         });
         let table = Arc::clone(table);
         let mut state = table.state.lock();
+        let first =
+            state.logged_from.map_or(frame.first_position, |it| it.min(frame.first_position));
+        state.logged_from = Some(first);
         if frame.first_position.saturating_add(frame.rows.len() as u64) > state.state_upto {
             state.oldest_segment.get_or_insert(id);
         }

@@ -1,20 +1,10 @@
-//! Frames: the rows in the log.
+//! The rows in a frame of the log.
 
 use bytes::Bytes;
+use streamtable_log::HEADER;
 use streamtable_schema::{TablePath, Timestamp};
 use streamtable_store::OnDuplicate;
-
-use crate::seeded_bug::{Bug, is_seeded};
-
-/// The first bytes of every frame; a preallocated file is zero after its last frame.
-pub(super) const MAGIC: [u8; 4] = *b"STf1";
-
-/// The length of the header: magic, length of the payload, CRC32C over sequence number and payload,
-/// sequence number.
-pub(super) const HEADER: usize = 4 + 4 + 4 + 8;
-
-/// The longest payload that a reader accepts. Longer than any request can be.
-pub(super) const MAX_PAYLOAD: usize = 256 << 20;
+use streamtable_wire::binary::is_binary;
 
 /// Rows of one writer that a table took, in the order of their positions.
 ///
@@ -64,7 +54,7 @@ impl Frame {
 
     /// Decodes a payload whose checksum was right. It may still be of another version or forged, so
     /// nothing in it is trusted.
-    pub(super) fn decode(payload: &Bytes) -> Option<Self> {
+    pub(crate) fn decode(payload: &Bytes) -> Option<Self> {
         let mut input = Input { bytes: payload, at: 0 };
         let [entity, project, table, writer] =
             [input.text()?, input.text()?, input.text()?, input.text()?];
@@ -90,7 +80,10 @@ impl Frame {
         let mut rows = Vec::with_capacity(numbers.len());
         for (number, length) in numbers.into_iter().zip(lengths) {
             let start = input.at;
-            std::str::from_utf8(input.take(length as usize)?).ok()?;
+            let line = input.take(length as usize)?;
+            if !is_binary(line) {
+                std::str::from_utf8(line).ok()?;
+            }
             rows.push((number, payload.slice(start..input.at)));
         }
         let table = TablePath::new(entity, project, table).ok()?;
@@ -148,43 +141,18 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Fills in the header of an encoded frame.
-pub(super) fn seal(frame: &mut [u8], sequence: u64) {
-    let length = (frame.len() - HEADER) as u32;
-    frame[..4].copy_from_slice(&MAGIC);
-    frame[4..8].copy_from_slice(&length.to_le_bytes());
-    frame[12..20].copy_from_slice(&sequence.to_le_bytes());
-    let crc = crc32c::crc32c(&frame[12..]);
-    frame[8..12].copy_from_slice(&crc.to_le_bytes());
-}
-
-/// Reads the frame at the start of `bytes`: its sequence number, its payload and its whole length,
-/// if its checksum is right.
-pub(super) fn open(bytes: &Bytes) -> Option<(u64, Bytes, usize)> {
-    let header = bytes.get(..HEADER)?;
-    if header[..4] != MAGIC {
-        return None;
-    }
-    let length = u32::from_le_bytes(header[4..8].try_into().ok()?) as usize;
-    if length > MAX_PAYLOAD || bytes.len() < HEADER + length {
-        return None;
-    }
-    let crc = u32::from_le_bytes(header[8..12].try_into().ok()?);
-    if crc32c::crc32c(&bytes[12..HEADER + length]) != crc && !is_seeded(Bug::SkippedCrc) {
-        return None;
-    }
-    let sequence = u64::from_le_bytes(header[12..20].try_into().ok()?);
-    Some((sequence, bytes.slice(HEADER..HEADER + length), HEADER + length))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use streamtable_log::{open, seal};
 
     use super::*;
 
     fn frame() -> impl Strategy<Value = Frame> {
-        let rows = prop::collection::vec((0u64..50, "[a-z{}\"é]{0,20}"), 0..20);
+        let text = "[a-z{}\"é]{0,20}".prop_map(String::into_bytes);
+        let binary = prop::collection::vec(any::<u8>(), 0..20);
+        let line = prop_oneof![text, binary.prop_map(|bytes| [&[1], &bytes[..]].concat())];
+        let rows = prop::collection::vec((0u64..50, line), 0..20);
         ("[a-z]{1,8}", any::<bool>(), any::<i64>(), any::<u64>(), rows).prop_map(
             |(writer, once, at, first_position, rows)| Frame {
                 table: TablePath::new("me", "a project", "t.1").unwrap(),

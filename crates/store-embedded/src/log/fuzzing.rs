@@ -1,10 +1,9 @@
 //! Entry points of fuzz targets. Compiled only for them (`--cfg fuzzing`) and for the tests.
 
 use bytes::Bytes;
+use streamtable_log::{Damage, HEADER, seal};
 
-use super::Frame;
-use super::frame::{HEADER, seal};
-use super::read::{Damage, read_segment};
+use super::{Frame, read_segment};
 
 /// Reads bytes as a log file; then as the payload of a frame with a right checksum.
 ///

@@ -18,6 +18,8 @@ use object_store::ObjectStore;
 use object_store::path::Path as Key;
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::copies::{CopyFolder, ReadCopy};
+
 pub(crate) use bucket::Bucket;
 pub(crate) use claim::claim;
 pub use connect::TablesPlace;
@@ -218,6 +220,26 @@ impl Folder {
             Self::Local(path) => local::objects(path),
             Self::Bucket(bucket, key) => Ok(bucket.objects_below(key)),
         }
+    }
+}
+
+impl CopyFolder for Folder {
+    fn read_copy(&self, name: &str) -> io::Result<ReadCopy> {
+        match self {
+            Self::Local(path) => path.read_copy(name),
+            Self::Bucket(..) => match self.read(name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                read => Ok(ReadCopy::of_disk(read.map(Vec::from))),
+            },
+        }
+    }
+
+    fn replace_copy(&self, name: &str, content: Vec<u8>) -> io::Result<()> {
+        self.replace(name, content)
+    }
+
+    fn path_of_copy(&self, name: &str) -> PathBuf {
+        self.path().join(name)
     }
 }
 

@@ -13,12 +13,14 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::registry::FunctionRegistry as _;
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{collect, execute_stream};
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures_util::{Stream, StreamExt as _};
 use object_store::ObjectStore;
 #[cfg(test)]
@@ -31,8 +33,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::catalog::{Tables, Visible};
 use super::functions::BoundFunctions;
-use super::icontains::IContains;
 use super::interrupt::Interrupt;
+use super::library::Library;
 use super::messages::{explain, plain};
 use super::mixed::{self, KnownColumns, Operands};
 use super::named::Named;
@@ -41,7 +43,7 @@ use super::plan_limits::{Guarded, batch_rows, check_buffers, check_plan};
 use super::running::{RunningQueries, RunningQuery, too_long, watch};
 use super::steps::FirstSteps;
 use super::table_scan::{self, TableScan};
-use super::types::{BoundLiterals, BoundType, check_type};
+use super::types::{BoundLiterals, check_type};
 use super::{nesting, sql_limits};
 use crate::columns::{fixed, read_rows};
 use crate::embedded::{Snapshot, StoreConfig};
@@ -68,6 +70,7 @@ const WAITING_BATCHES: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Engine {
     resources: Arc<RuntimeEnv>,
+    library: Arc<Library>,
     threads: usize,
     /// The runtime of queries: an operator may compute for seconds without yielding, and appends
     /// must not wait for it.
@@ -117,6 +120,7 @@ impl Engine {
         watch(&queries, &config.memory)?;
         Ok(Self {
             resources,
+            library: Arc::new(Library::new().map_err(failed)?),
             threads,
             pool: Some(pool),
             queries,
@@ -140,7 +144,8 @@ impl Engine {
         };
         let state = Arc::new(RunningQuery::new(timeout, &self.resources.memory_pool));
         self.queries.add(&state);
-        let (resources, threads) = (Arc::clone(&self.resources), self.threads);
+        let (library, resources) = (Arc::clone(&self.library), Arc::clone(&self.resources));
+        let threads = self.threads;
         let (send_schema, schema) = oneshot::channel();
         let (send, receive) = mpsc::channel(WAITING_BATCHES);
         let running = Arc::clone(&state);
@@ -155,14 +160,15 @@ impl Engine {
                 // take all turns.
                 let _held = (turn, of_owner);
                 running.check().map_err(failed)?;
-                sql_limits::QUERY.check(&query.sql)?;
+                let tokens = sql_limits::QUERY.tokens(&query.sql)?;
                 let positions = query.positions;
-                let named = Arc::new(Named::in_query(&query.sql));
+                let named = Arc::new(Named::in_query(&tokens));
                 let known = Arc::clone(&of_tables);
                 let visible = Visible { tables, entities: query.entities, positions, named, known };
-                let session = session(&resources, visible, query.home.as_ref(), threads, &running)?;
+                let home = query.home.as_ref();
+                let session = session(&library, &resources, visible, home, threads, &running)?;
                 Handle::current()
-                    .block_on(run(session, &query.sql, &of_tables))
+                    .block_on(run(session, tokens, &of_tables))
                     .map_err(|error| explain(error, &query.sql, &of_tables))
             });
             let mut rows = match planned.await {
@@ -261,6 +267,7 @@ impl Engine {
 
 /// Creates the session in which one query is planned and run.
 pub(super) fn session(
+    library: &Library,
     resources: &Arc<RuntimeEnv>,
     visible: Visible,
     home: Option<&(String, String)>,
@@ -284,32 +291,23 @@ pub(super) fn session(
     physical.push(Arc::new(NewestFirst));
     physical.push(Arc::new(Interrupt::new(query)));
     let physical = physical.into_iter().map(|rule| Guarded::wrap_physical(rule, query));
-    let mut state = SessionStateBuilder::new()
+    let session = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(resources_of(resources, query))
         .with_catalog_list(Arc::new(visible))
-        // Before the default planner, which has no bounds.
-        .with_expr_planners(vec![Arc::new(BoundLiterals), Arc::new(Operands::new(known))])
-        .with_default_features()
         .with_analyzer_rule(Arc::new(BoundFunctions::new(query, partitions)))
         .with_optimizer_rules(optimizer.collect())
-        .with_physical_optimizer_rules(physical.collect())
-        .build();
-    datafusion_functions_json::register_all(&mut state).map_err(failed)?;
-    state.register_udf(Arc::new(ScalarUDF::from(IContains::new()))).map_err(failed)?;
-    let distance = state.udf("array_distance").map_err(failed)?;
-    let distance = ScalarUDF::clone(&distance).with_aliases(["l2_distance"]);
-    state.register_udf(Arc::new(distance)).map_err(failed)?;
-    for name in BoundType::NAMES {
-        let function = BoundType::new(state.udf(name).map_err(failed)?);
-        state.register_udf(Arc::new(ScalarUDF::from(function))).map_err(failed)?;
-    }
+        .with_physical_optimizer_rules(physical.collect());
+    // Before the default planner, which has no bounds.
+    let planners: Vec<Arc<dyn ExprPlanner>> =
+        vec![Arc::new(BoundLiterals), Arc::new(Operands::new(known))];
+    let mut state = library.build(session, planners).map_err(failed)?;
     // The time that `now()` returns.
     state.mark_start_execution();
     Ok(state)
 }
 
-/// Creates the session of a read, which runs a plan of its own: it knows no functions, since
+/// Creates the session of a read, which runs a plan of its own: it has no functions, since
 /// registering them takes longer than most reads.
 fn read_session(resources: &Arc<RuntimeEnv>, query: &RunningQuery) -> SessionState {
     SessionStateBuilder::new()
@@ -364,11 +362,11 @@ impl Drop for Running {
 /// Plans a query and starts it.
 pub(super) async fn run(
     mut state: SessionState,
-    sql: &str,
+    tokens: Vec<TokenWithSpan>,
     known: &Arc<KnownColumns>,
 ) -> Result<SendableRecordBatchStream, StoreError> {
-    let dialect = state.config().options().sql_parser.dialect;
-    let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
+    let depth = state.config().options().sql_parser.recursion_limit.get();
+    let statement = parse(tokens, depth)?;
     sql_limits::check_selects(&statement)?;
     nesting::check(&statement)?;
     let planned = state.statement_to_plan(statement.clone()).await;
@@ -407,6 +405,19 @@ pub(super) async fn run(
         check_type(field.data_type())?;
     }
     execute_stream(plan, state.task_ctx()).map_err(failed)
+}
+
+/// Parses the tokens of a query, which are those of one statement.
+fn parse(tokens: Vec<TokenWithSpan>, depth: usize) -> Result<Statement, StoreError> {
+    let parser = DFParserBuilder::new(tokens).with_recursion_limit(depth).build();
+    let mut statements = parser.and_then(|mut it| it.parse_statements()).map_err(failed)?;
+    match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (None, _) => Err(StoreError::Query { message: "the query is empty".to_owned() }),
+        (Some(_), more) => Err(StoreError::Query {
+            message: format!("a query is one statement; this text has {}", more + 1),
+        }),
+    }
 }
 
 async fn read_files(
@@ -605,4 +616,26 @@ fn own(error: &DataFusionError) -> Option<&StoreError> {
         cause = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_one_statement() {
+        #[track_caller]
+        fn check(sql: &str, expected: Option<&str>) {
+            let error = parse(sql_limits::QUERY.tokens(sql).unwrap(), 50).err();
+            let message = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(message.contains(expected.unwrap_or_default()), "{sql}: {message}");
+            assert_eq!(message.is_empty(), expected.is_none(), "{sql}: {message}");
+        }
+        check("select 1", None);
+        check("select 1;", None);
+        check("", Some("the query is empty"));
+        check(" -- nothing", Some("the query is empty"));
+        check("select 1; select 2", Some("this text has 2"));
+        check("select )", Some("Line: 1, Column: 8"));
+    }
 }

@@ -81,6 +81,12 @@ pub(super) const EXPRESSION: SqlLimits =
 impl SqlLimits {
     /// Refuses a text that exceeds a limit. A text that is not SQL may pass; the parser refuses it.
     pub(super) fn check(&self, sql: &str) -> Result<(), StoreError> {
+        self.tokens(sql).map(drop)
+    }
+
+    /// Splits a text into its tokens. Refuses a text that exceeds a limit. Tokens that are not SQL
+    /// may pass; the parser refuses them.
+    pub(super) fn tokens(&self, sql: &str) -> Result<Vec<TokenWithSpan>, StoreError> {
         let too_large = |found: usize, limit: usize, what: &str| {
             if found <= limit {
                 return Ok(());
@@ -94,7 +100,8 @@ impl SqlLimits {
         let read = Tokenizer::new(&GenericDialect {}, sql)
             .tokenize_with_location_into_buf_with_mapper(&mut tokens, |token| {
                 shape.add(&token.token);
-                TokenWithSpan { token: without_text(&token.token), span: token.span }
+                // The text is refused, but it is read to its end.
+                if shape.tokens > self.tokens { without_text(token) } else { token }
             });
         if let Err(error) = read {
             return Err(StoreError::Query { message: format!("SQL error: {error}") });
@@ -108,20 +115,22 @@ impl SqlLimits {
         )?;
         let depth = shape.depth();
         too_large(depth.operators, self.operators, "operators in a row (use IN for a list)")?;
-        too_large(depth.arrows, self.arrows, "-> in a row (use json_get)")
+        too_large(depth.arrows, self.arrows, "-> in a row (use json_get)")?;
+        Ok(tokens)
     }
 }
 
 /// Returns what the tokenizer needs of a token when it reads the next one, such as in `t._line`.
-fn without_text(token: &Token) -> Token {
-    match token {
+fn without_text(token: TokenWithSpan) -> TokenWithSpan {
+    let short = match token.token {
         Token::Word(_) => {
             let (value, keyword) = (String::new(), Keyword::NoKeyword);
             Token::Word(Word { value, quote_style: None, keyword })
         }
         Token::Period => Token::Period,
         _ => Token::EOF,
-    }
+    };
+    TokenWithSpan { token: short, span: token.span }
 }
 
 /// The maximum number of tables in one `FROM`: each join of a plan lists the columns of all tables
@@ -464,6 +473,7 @@ mod tests {
             assert_eq!(checked.is_ok(), tokens.is_ok(), "{sql}: {checked:?}");
         }
         QUERY.check("select t._line from me.shop._monitors t").unwrap();
+        QUERY.check("select '").unwrap_err();
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn mark(column: &Column) -> Option<FieldMetadata> {
 
 /// Returns the lists and structs of a column as JSON text.
 fn nested(column: &Column) -> Option<Expr> {
-    let is_nested = |slot: &&Slot| slot.kind == Kind::Json || slot.kind.element().is_some();
+    let is_nested = |slot: &&Slot| slot.kind == Kind::Json || slot.is_native();
     let slots: Vec<&Slot> = column.slots.iter().filter(is_nested).collect();
     Some(match slots[..] {
         [] => return None,
@@ -144,7 +144,8 @@ fn nested(column: &Column) -> Option<Expr> {
         [slot] => json_text(ident(&slot.field)),
         _ => {
             let slots = slots.into_iter();
-            let named = slots.flat_map(|slot| [lit(slot.kind.as_str()), ident(&slot.field)]);
+            let named =
+                slots.flat_map(|slot| [lit(format!("({})", slot.field)), ident(&slot.field)]);
             json_text(named_struct(named.collect()))
         }
     })

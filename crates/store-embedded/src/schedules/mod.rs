@@ -11,6 +11,7 @@ use std::cell::Cell;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+use streamtable_log::seeded_bug::Bug as LogBug;
 use tokio::runtime::Runtime;
 
 use crate::seeded_bug::{Bug, seed};
@@ -126,12 +127,12 @@ fn tell(figure: std::fmt::Arguments<'_>) {
 
 #[test]
 fn finds_an_ack_before_the_write() {
-    finds(Bug::EarlyAck);
+    finds(Bug::Log(LogBug::EarlyAck));
 }
 
 #[test]
 fn finds_a_checksum_that_is_not_looked_at() {
-    finds(Bug::SkippedCrc);
+    finds(Bug::Log(LogBug::SkippedCrc));
 }
 
 #[test]

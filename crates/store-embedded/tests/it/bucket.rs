@@ -173,7 +173,7 @@ async fn open(folder: &Folder, bucket: &Arc<Faulty>) -> EmbeddedStore {
 }
 
 async fn refusal(folder: &Folder, bucket: &Arc<Faulty>) -> String {
-    EmbeddedStore::open(config(folder, bucket)).await.unwrap_err().to_string()
+    folder.try_open(config(folder, bucket)).await.unwrap_err().to_string()
 }
 
 async fn problems(store: &EmbeddedStore) -> String {
@@ -299,11 +299,11 @@ async fn tables_belong_to_one_log() {
     // Its own folder remains free.
     other.open().await.close().await.unwrap();
     // The log may not be used without them, or with an empty bucket.
-    let without = EmbeddedStore::open(folder.config()).await.unwrap_err().to_string();
+    let without = folder.try_open(folder.config()).await.unwrap_err().to_string();
     assert!(without.contains("--store memory://bucket/some/prefix"), "{without}");
     let place = TablesPlace::with_objects("memory://empty".parse().unwrap(), Faulty::new());
     let config = StoreConfig { tables: Some(place.unwrap()), ..folder.config() };
-    let elsewhere = EmbeddedStore::open(config).await.unwrap_err().to_string();
+    let elsewhere = folder.try_open(config).await.unwrap_err().to_string();
     assert!(elsewhere.contains("not at memory://empty"), "{elsewhere}");
     // A folder with tables of its own does not hide them.
     let own = Folder::new();

@@ -62,6 +62,42 @@ async fn delta_rs_duckdb_and_polars_read_lists_in_place() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the environments of `cargo xtask clients`"]
+async fn delta_rs_duckdb_and_polars_read_structs_in_place() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let rows = [
+        r#"{"k":1,"s":{"lr":0.5},"grid":[[1,2],[]],"hits":[{"id":7}]}"#,
+        r#"{"k":2,"s":{},"hits":[]}"#,
+    ];
+    log(&store, "me/shop/t", "a", &rows).await;
+    store.flush().await.unwrap();
+    let grown = r#"{"k":3,"s":{"name":"b","net":{"sizes":[8]}},"hits":[{"id":8,"ok":true}]}"#;
+    log(&store, "me/shop/t", "b", &[grown]).await;
+    store.flush().await.unwrap();
+    store.close().await.unwrap();
+
+    let found = read(&folder.path().join("tables/me/shop/t"), &["s", "grid", "hits"]).await;
+    let none = json!({"lr": null, "name": null, "net": null});
+    let first = json!({"lr": 0.5, "name": null, "net": null});
+    let third = json!({"lr": null, "name": "b", "net": {"sizes": [8]}});
+    let expected = json!([
+        {"s": first, "grid": [[1, 2], []], "hits": [{"id": 7, "ok": null}]},
+        {"s": none, "grid": null, "hits": []},
+        {"s": third, "grid": null, "hits": [{"id": 8, "ok": true}]},
+    ]);
+    for reader in ["delta-rs", "duckdb", "polars"] {
+        assert_eq!(found[reader]["rows"], expected, "{reader}");
+    }
+    let types = json!({
+        "s": "STRUCT(lr DOUBLE, \"name\" VARCHAR, net STRUCT(sizes BIGINT[]))",
+        "grid": "BIGINT[][]",
+        "hits": "STRUCT(id BIGINT, ok BOOLEAN)[]",
+    });
+    assert_eq!(found["duckdb"]["types"], types);
+}
+
 /// Returns the types and rows of columns of a table as each program finds them.
 async fn read(table: &Path, columns: &[&str]) -> Value {
     let clients = std::env::var_os("STREAMTABLE_CLIENTS").unwrap_or_default();

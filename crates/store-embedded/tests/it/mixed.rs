@@ -43,11 +43,11 @@ async fn answer(store: &EmbeddedStore, sql: &str) -> Result<String, String> {
     Ok(rows.join(", "))
 }
 
-/// Returns the value of a mixed cell such as `{n: -, s: slow}`.
+/// Returns the value of a mixed cell such as `{n: -, s: slow}`. A struct is JSON text.
 fn plain(cell: &str) -> String {
-    let Some(parts) = cell.strip_prefix('{').and_then(|it| it.strip_suffix('}')) else {
-        return cell.to_owned();
-    };
+    let is_json = cell == "{}" || cell.starts_with("{\"");
+    let parts = cell.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+    let Some(parts) = parts.filter(|_| !is_json) else { return cell.to_owned() };
     let values = parts.split(", ").filter_map(|part| part.split_once(": "));
     let value = values.map(|(_, value)| value).find(|value| *value != "-");
     value.unwrap_or("-").to_owned()

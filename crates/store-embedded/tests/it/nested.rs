@@ -7,7 +7,7 @@ use arrow::array::{Array as _, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use streamtable_schema::{Row, Timestamp, Value};
+use streamtable_schema::{Timestamp, Value};
 use streamtable_store::{Append as _, Store as _};
 use streamtable_wire::write_cell;
 
@@ -126,17 +126,146 @@ async fn irregular_lists_are_stored_apart() {
     .await;
 }
 
-/// Returns a list as it is stored: integers next to floats are floats, if no digits are lost.
-fn stored(value: &Value) -> Value {
-    let Value::List(items) = value else { return value.clone() };
-    let float = |item: &Value| match item {
-        Value::Int(n) if (-(1 << 53)..=1 << 53).contains(n) => Some(Value::Float(*n as f64)),
-        Value::Float(_) | Value::Null => Some(item.clone()),
-        _ => None,
+/// Structs grow by new fields; rows from before are read as they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn structs_grow_by_new_fields() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let checks = [
+        (
+            "select s from t order by k",
+            "{\"lr\":0.5,\"name\":\"a\"}, {\"lr\":1.0}, -, {\"name\":\"b\",\"net\":{\"layers\":[8,4]}}, {}",
+        ),
+        ("select s['lr'], s['name'] from t order by k", "0.5 a, 1.0 -, - -, - b, - -"),
+        (
+            "select s['name'], k from t where s['lr'] > 0.7 or s['name'] = 'b' order by k",
+            "- 2, b 4",
+        ),
+        ("select sum(s['lr']), count(s), count(s['name']) from t", "1.5 4 2"),
+        ("select s -> 'net' -> 'layers' ->> 1 from t where k = 4", "4"),
+        ("select k from t where s = '{\"lr\":1.0}' and s['lr'] = 1", "2"),
+        (
+            "select max(s['lr']) over (order by k), s from t where k < 3 order by k desc limit 1",
+            "1.0 {\"lr\":1.0}",
+        ),
+        ("select d -> 0 ->> 'x', d -> 1 ->> 'y' from t where k = 1", "1 z"),
+        ("select grid[1][2], array_length(grid) from t where k = 1", "2 2"),
+        ("select unnest(grid[2]) from t where k = 1", "3"),
+    ];
+    let first = [
+        r#"{"k":1,"s":{"lr":0.5,"name":"a"},"d":[{"x":1},{"x":2,"y":"z"}],"grid":[[1,2],[3]]}"#,
+        r#"{"k":2,"s":{"lr":1}}"#,
+        r#"{"k":3}"#,
+    ];
+    log(&store, "me/shop/t", "w", &first).await;
+    store.flush().await.unwrap();
+    let next = [r#"{"k":4,"s":{"name":"b","net":{"layers":[8,4]}}}"#, r#"{"k":5,"s":{}}"#];
+    log(&store, "me/shop/t", "v", &next).await;
+    check(&store, &checks).await;
+    store.flush().await.unwrap();
+    check(&store, &checks).await;
+    store.close().await.unwrap();
+    drop(store);
+    // One slot each has all of them.
+    let files = folder.files("tables/me/shop/t", ".parquet");
+    let rows = rows_of(files.last().unwrap());
+    let schema = rows.schema();
+    let names: Vec<&str> = schema.fields().iter().skip(6).map(|it| it.name().as_str()).collect();
+    assert_eq!(names, ["k", "s", "d", "grid"]);
+    let store = folder.open().await;
+    check(&store, &checks).await;
+}
+
+/// Structs that do not fit the stored ones change nothing for those.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn irregular_structs_are_stored_apart() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let rows = [
+        r#"{"k":1,"s":{"n":1,"t":"x"}}"#,
+        r#"{"k":2,"s":{"n":0.5}}"#,
+        r#"{"k":3,"s":{"n":"many"}}"#,
+        r#"{"k":4,"s":{"n":2,"a b":1,"":2}}"#,
+        r#"{"k":5,"s":{"n":2,"N":3}}"#,
+        r#"{"k":6,"s":{}}"#,
+        r#"{"k":7,"s":{"n":[1,"x"]}}"#,
+        r#"{"k":8,"s":[1]}"#,
+        r#"{"k":9,"s":{"n":3,"t":null}}"#,
+    ];
+    let checks = [
+        (
+            "select s from t order by k",
+            "{\"n\":1,\"t\":\"x\"}, {\"n\":0.5}, {\"n\":\"many\"}, {\"n\":2,\"a b\":1,\"\":2}, \
+             {\"n\":2,\"N\":3}, {}, {\"n\":[1,\"x\"]}, [1], \
+             {\"n\":3,\"t\":null}",
+        ),
+        ("select s ->> 'n' from t where k < 6 order by k", "1, 0.5, many, 2, 2"),
+        ("select s ->> 'a b' from t where k = 4", "1"),
+    ];
+    log(&store, "me/shop/t", "w", &rows).await;
+    check(&store, &checks).await;
+    store.flush().await.unwrap();
+    check(&store, &checks).await;
+}
+
+/// Structs whose keys are data do not become as many fields.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_stored_fields_is_bounded() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let rows: Vec<String> =
+        (0..600).map(|i| format!(r#"{{"k":{i},"s":{{"user{i}":{i}}}}}"#)).collect();
+    log(&store, "me/shop/t", "w", &rows.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    store.flush().await.unwrap();
+    let rows = rows_of(&folder.files("tables/me/shop/t", ".parquet")[0]);
+    assert_eq!(
+        rows.column_by_name("s").unwrap().data_type().to_string().matches("user").count(),
+        255
+    );
+    check(
+        &store,
+        &[
+            ("select count(s), count(distinct s) from t", "600 600"),
+            ("select s['user7'], s ->> 'user7' from t where k = 7", "7 7"),
+            ("select s['user555'] from t where k = 555", "555"),
+        ],
+    )
+    .await;
+}
+
+/// A table of many columns has no more stored fields than one of few.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_stored_fields_of_a_table_is_bounded() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let fields: Vec<String> = (0..200).map(|i| format!(r#""f{i}":{i}"#)).collect();
+    let cells: Vec<String> =
+        (0..30).map(|i| format!(r#""s{i}":{{{}}}"#, fields.join(","))).collect();
+    log(&store, "me/shop/t", "w", &[&format!("{{{}}}", cells.join(","))]).await;
+    store.flush().await.unwrap();
+    drop(store);
+    // The limit also counts what an earlier process stored.
+    let store = folder.open().await;
+    log(&store, "me/shop/t", "w2", &[r#"{"late":{"f1":1}}"#, r#"{"s0":{"f200":7}}"#]).await;
+    store.flush().await.unwrap();
+    let files = folder.files("tables/me/shop/t", ".parquet");
+    let fields = |file: &std::path::PathBuf| {
+        let rows = rows_of(file);
+        let all: Vec<String> =
+            rows.schema().fields().iter().map(|it| it.data_type().to_string()).collect();
+        all.iter().map(|ty| ty.matches("\"f").count()).sum::<usize>()
     };
-    let floats: Option<Vec<Value>> = items.iter().map(float).collect();
-    let has_float = items.iter().any(|item| matches!(item, Value::Float(_)));
-    floats.filter(|_| has_float).map_or_else(|| value.clone(), Value::List)
+    let most = files.iter().map(fields).max().unwrap();
+    assert!((4_000..=4_096).contains(&most), "{most}");
+    check(
+        &store,
+        &[
+            ("select s0['f7'], s29['f199'] from t where s1 is not null", "7 199"),
+            ("select late['f1'] from t where late is not null", "1"),
+            ("select s0['f200'] from t where s0['f200'] is not null", "7"),
+        ],
+    )
+    .await;
 }
 
 fn scalar() -> impl Strategy<Value = Value> {
@@ -163,13 +292,44 @@ fn list() -> impl Strategy<Value = Value> {
     prop_oneof![6 => list.clone(), 1 => prop::collection::vec(list, 0..3).prop_map(Value::List)]
 }
 
-/// A row reads back as it was logged, from memory, from files and after a restart, whatever lists came
-/// before in its column.
+/// Structs of a few names, of which some cannot be names of fields, and lists of them.
+fn structs() -> impl Strategy<Value = Value> {
+    let of = |value: BoxedStrategy<Value>| {
+        let name = prop::sample::select(vec!["a", "b", "c", "A", "x y", ""]);
+        let cells = prop::collection::btree_map(name, value, 0..4);
+        cells.prop_map(|cells| Value::Struct(cells.into_iter().collect()))
+    };
+    let leaf = prop_oneof![3 => (0_i128..9).prop_map(Value::Int), 1 => scalar(), 1 => list()];
+    let flat = of(leaf.clone().boxed()).boxed();
+    let lists = prop::collection::vec(flat.clone(), 0..3).prop_map(Value::List);
+    let inner = prop_oneof![2 => leaf, 1 => flat.clone(), 1 => lists.clone()];
+    prop_oneof![3 => flat, 1 => lists, 2 => of(inner.boxed())]
+}
+
+/// Returns whether a list or struct is what a reader gets for another one: integers may be floats, and
+/// fields may have another order.
+fn is_read_as(was: &Value, is: &Value) -> bool {
+    match (was, is) {
+        (Value::Int(n), Value::Float(x)) => *n as f64 == *x && *x as i128 == *n,
+        (Value::List(was), Value::List(is)) => {
+            was.len() == is.len() && was.iter().zip(is).all(|(was, is)| is_read_as(was, is))
+        }
+        (Value::Struct(was), Value::Struct(is)) => {
+            let is_held = |(name, was)| is.get(name).is_some_and(|is| is_read_as(was, is));
+            was.len() == is.len() && was.cells().all(is_held)
+        }
+        (was, is) => was == is,
+    }
+}
+
+/// A row reads back as it was logged, from memory, from files and after a restart, whatever lists and
+/// structs came before in its column.
 #[test]
-fn every_list_is_read_back_as_it_was_logged() {
+fn every_list_and_struct_is_read_back_as_it_was_logged() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rounds = Config { cases: 24, failure_persistence: None, ..Config::default() };
-    let rows_of = prop::collection::vec(prop_oneof![5 => list(), 1 => scalar()], 1..12);
+    let cell = prop_oneof![5 => list(), 4 => structs(), 1 => scalar()];
+    let rows_of = prop::collection::vec(cell, 1..12);
     let test = |values: Vec<Value>| {
         runtime.block_on(async {
             let folder = Folder::new();
@@ -203,34 +363,12 @@ async fn check_rows(
     values: &[Value],
     place: &str,
 ) {
-    let text = |value: Option<&Value>| {
-        let mut text = Vec::new();
-        write_cell(&mut text, value.unwrap_or(&Value::Null));
-        String::from_utf8(text).unwrap()
-    };
-    let cell = |row: &Row| text(row.get("v"));
-    let is_list = |value: &&Value| matches!(value, Value::List(_));
     let read = rows(store).await;
     assert_eq!(read.len(), values.len());
-    for (row, value) in read.iter().zip(values).filter(|(_, value)| is_list(value)) {
-        let (is, was) = (cell(&row.row), text(Some(value)));
-        // Integers in a column of lists of floats are floats, too.
-        let expected = [was.clone(), text(Some(&stored(value))), text(Some(&as_floats(value)))];
-        assert!(expected.contains(&is), "{place}: {is} is not {was}");
-    }
-}
-
-/// Returns a list of integers as a list of floats.
-fn as_floats(value: &Value) -> Value {
-    let float = |item: &Value| match item {
-        Value::Int(n) => Value::Float(*n as f64),
-        item => item.clone(),
-    };
-    match value {
-        Value::List(items) if items.iter().all(|it| matches!(it, Value::Int(_) | Value::Null)) => {
-            Value::List(items.iter().map(float).collect())
-        }
-        value => value.clone(),
+    let is_nested = |value: &Value| matches!(value, Value::List(_) | Value::Struct(_));
+    for (row, was) in read.iter().zip(values).filter(|(_, value)| is_nested(value)) {
+        let is = row.row.get("v").unwrap_or(&Value::Null);
+        assert!(is_read_as(was, is), "{place}: {is:?} is not {was:?}");
     }
 }
 
@@ -253,9 +391,9 @@ fn rows_of(file: &Path) -> RecordBatch {
     reader.build().unwrap().next().unwrap().unwrap()
 }
 
-/// `data/json_lists` was written by the version that stored all lists as JSON text.
+/// `data/json_lists` was written by the version that stored all lists and structs as JSON text.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_of_earlier_versions_are_read_and_moved() {
+async fn values_of_earlier_versions_are_read_and_moved() {
     let folder = Folder::new();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/json_lists"), folder.path());
     let store = folder.open().await;
@@ -275,7 +413,10 @@ async fn lists_of_earlier_versions_are_read_and_moved() {
     ];
     check(&store, &before).await;
     for i in 0..8 {
-        let row = format!(r#"{{"k":{},"v":[0.5,0.5,1],"tags":["x"],"s":{{"a":2}}}}"#, 10 + i);
+        let row = format!(
+            r#"{{"k":{},"v":[0.5,0.5,1],"tags":["x"],"s":{{"a":2,"l":[3]}},"ids":[[4]]}}"#,
+            10 + i,
+        );
         log(&store, "me/shop/old", &format!("w{i}"), &[&row]).await;
         let row = format!(r#"{{"k":{},"m":[4]}}"#, 10 + i);
         log(&store, "me/shop/mixed", &format!("w{i}"), &[&row]).await;
@@ -289,6 +430,8 @@ async fn lists_of_earlier_versions_are_read_and_moved() {
     for (table, texts, lists, count) in [
         ("old", "v", "v__floats", 9),
         ("old", "tags", "tags__texts", 9),
+        ("old", "s", "s__nested", 7),
+        ("old", "ids", "ids__nested", 8),
         ("mixed", "m__json", "m__ints", 8),
     ] {
         let files = folder.files(&format!("tables/me/shop/{table}"), ".parquet");
@@ -305,12 +448,13 @@ async fn lists_of_earlier_versions_are_read_and_moved() {
     check(&store, &all).await;
 }
 
-/// Other programs find lists in the folder.
+/// Other programs find lists and structs in the folder.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_has_lists_for_other_readers() {
+async fn a_table_has_lists_and_structs_for_other_readers() {
     let folder = Folder::new();
     let store = folder.open().await;
-    log(&store, "me/shop/t", "w", &[r#"{"v":[0.5],"tags":["a",null]}"#]).await;
+    let row = r#"{"v":[0.5],"tags":["a",null],"s":{"lr":0.5,"sizes":[[8]]}}"#;
+    log(&store, "me/shop/t", "w", &[row]).await;
     store.flush().await.unwrap();
     let log = fs::read_to_string(&folder.files("tables", "00000.json")[0]).unwrap();
     for element in ["double", "string"] {
@@ -324,4 +468,6 @@ async fn a_table_has_lists_for_other_readers() {
         reader.parquet_schema().columns().iter().map(|it| it.path().string()).collect();
     assert!(paths.contains(&"v.list.element".to_owned()), "{paths:?}");
     assert!(paths.contains(&"tags.list.element".to_owned()), "{paths:?}");
+    assert!(paths.contains(&"s.lr".to_owned()), "{paths:?}");
+    assert!(paths.contains(&"s.sizes.list.element.list.element".to_owned()), "{paths:?}");
 }

@@ -2,6 +2,7 @@
 
 mod post;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -10,15 +11,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use streamtable_schema::{ColumnPolicy, TablePath};
-use streamtable_server_core::{ApiError, Principal, Right, clock};
+use streamtable_server_core::{ApiError, Principal, Right, RowsStored, clock};
 use streamtable_store::{Batch, OnDuplicate, check_writer};
 use streamtable_wire::{
-    ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, MAX_REQUEST_ID_BYTES,
-    REQUEST_HEADER, RejectedLine,
+    ACKS_HEADER, ASYNC_HEADER, COLUMNS_HEADER, FileStreamAnswer, RejectedLine, request_id,
 };
 
 use crate::Wandb;
-use crate::catalog::{Run, RunLocation};
+use crate::catalog::{Run, RunEvent, RunLocation};
 
 use post::{Lines, Post};
 
@@ -73,10 +73,20 @@ async fn file_stream(
     Ok(([json, acks], answer.to_bytes()).into_response())
 }
 
-/// Returns the client's id of the request, which the response repeats.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(REQUEST_HEADER)?.to_str().ok()?;
-    (id.len() <= MAX_REQUEST_ID_BYTES).then(|| id.to_owned())
+/// Rows of the client's native requests mean the same for its run as a post to the file stream.
+#[async_trait]
+impl RowsStored for Wandb {
+    async fn rows_stored(&self, table: &TablePath) -> Result<(), ApiError> {
+        let at = RunLocation::new(table.entity(), table.project(), table.table());
+        let Some(run) = self.catalog.run(&at).await? else { return Ok(()) };
+        self.shared.resumes.end(run.id);
+        let state = (run.state != "running").then_some("running");
+        let event = RunEvent { state, ..RunEvent::default() };
+        if !event.is_heartbeat() || is_heartbeat_due(self, run.id) {
+            self.catalog.record(run.id, event).await?;
+        }
+        Ok(())
+    }
 }
 
 /// How the rows of a post are stored.

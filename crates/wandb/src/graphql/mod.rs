@@ -38,7 +38,7 @@ use serde::Serialize;
 use streamtable_server_core::{ApiError, BaseUrl, CatalogError, Key, Principal, Right};
 use streamtable_store::StoreError;
 use streamtable_wire::graphql::GraphqlRequest;
-use streamtable_wire::{ACKS_HEADER, GRAPHQL_PATH};
+use streamtable_wire::{ACKS_HEADER, GRAPHQL_PATH, ROWS_HEADER, ROWS_VERSION};
 use tokio_util::sync::CancellationToken;
 
 use crate::Wandb;
@@ -172,7 +172,9 @@ async fn graphql(
         ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
     })?;
     let acks = (HeaderName::from_static(ACKS_HEADER), "1");
-    Ok(([(CONTENT_TYPE, "application/json"), acks], Bytes::from(body)).into_response())
+    // Every server has the native API.
+    let rows = (HeaderName::from_static(ROWS_HEADER), ROWS_VERSION);
+    Ok(([(CONTENT_TYPE, "application/json"), acks, rows], Bytes::from(body)).into_response())
 }
 
 fn read(body: &[u8]) -> Result<async_graphql::Request, ApiError> {

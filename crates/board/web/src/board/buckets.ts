@@ -2,6 +2,7 @@
 
 import type { View, ViewConfig, ViewerConfig } from "../live/perspective";
 import { formatFloat, type Shape, type Shapes } from "../values";
+import { quoted } from "../sql-text";
 
 /** A group of a chart that cuts a column into buckets. */
 export interface Bucket {
@@ -203,10 +204,6 @@ function niceStep(step: number): number {
     if (nice >= step * 0.999) return nice;
   }
   return 0;
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 function literal(x: number): string {

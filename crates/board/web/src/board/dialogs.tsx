@@ -16,22 +16,25 @@ export interface Theirs {
 }
 
 interface ConflictProps {
+  /** The kind of document that was saved. */
+  noun: "board" | "monitor";
   theirs: Theirs;
   onShow(): void;
-  onCopy(): void;
+  /** Called to save a copy; without it, that is not offered. */
+  onCopy?(): void;
   onOverwrite(): void;
   onClose(): void;
 }
 
-export function ConflictDialog({ theirs, onShow, onCopy, onOverwrite, onClose }: ConflictProps) {
+export function ConflictDialog({ noun, theirs, onShow, onCopy, onOverwrite, onClose }: ConflictProps) {
   return (
     <Dialog
-      title="Somebody else saved this board"
+      title={`Somebody else saved this ${noun}`}
       onClose={onClose}
       actions={
         <>
           <Button label="Show theirs" onClick={onShow} />
-          <Button label="Save as a copy…" onClick={onCopy} />
+          {onCopy && <Button label="Save as a copy…" onClick={onCopy} />}
           <Button label="Save over theirs" kind="danger" onClick={onOverwrite} />
         </>
       }
@@ -39,7 +42,7 @@ export function ConflictDialog({ theirs, onShow, onCopy, onOverwrite, onClose }:
       <p>
         {theirs.author ? <b>{theirs.author}</b> : "Somebody"} saved a newer version
         {theirs.updated ? ` ${formatAgo(new Date(theirs.updated))}` : ""}, while you changed yours. Nothing is
-        lost: More → History has the earlier versions.
+        lost: {noun === "board" ? "More → History has the earlier versions." : "the server keeps the earlier versions."}
       </p>
     </Dialog>
   );

@@ -7,15 +7,12 @@ import { overlaid } from "../live/overlay";
 import type { Filter, ViewConfig } from "../live/perspective";
 import { formatCount, plural, type Shapes } from "../values";
 import { bucketed, withCuts } from "./buckets";
-import { type DriftLevel, driftOf, levelOf } from "./drift";
+import { type DriftLevel, driftOf, FIRST_ROWS, levelOf } from "./drift";
 import type { PanelBodyProps } from "./panels";
 import { picksOf } from "./picks";
 import { shapesOfTable } from "./shapes";
 import { useCuts } from "./use-cuts";
 import { follow } from "./use-view";
-
-/** How many rows at the beginning of a table are the reference, unless the panel says so. */
-export const FIRST_ROWS = 1_000;
 
 /** The shortest time between two reads of a distribution. */
 const READ_MS = 1_000;

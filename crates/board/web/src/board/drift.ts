@@ -2,6 +2,9 @@
 
 import type { ChartData } from "../chart/data";
 
+/** How many rows at the beginning of a table are the reference, unless the panel says so. */
+export const FIRST_ROWS = 1_000;
+
 /** The most values of a column of texts that are drawn. */
 const MOST_VALUES = 12;
 

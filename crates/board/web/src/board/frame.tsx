@@ -11,13 +11,14 @@ import { Ask, Dialog } from "../ui/dialog";
 import { plural } from "../values";
 import { ExportMenu } from "../ui/export";
 import { Icon } from "../ui/icon";
+import { monitorOf, newMonitorLink } from "../monitors/alert";
+import { QueryDialog } from "../parts";
 import { Menu, type MenuItem } from "../ui/menu";
 import type { PanelDocument, Place, Range } from "./document";
 import { COLUMNS, GAP_PX, ROW_PX } from "./layout";
-import { FIRST_ROWS } from "./drift-panel";
+import { FIRST_ROWS } from "./drift";
 import { PanelBody } from "./panels";
 import type { Pick } from "./picks";
-import { QueryDialog } from "./sql-panel";
 
 interface BoardPanelProps {
   panel: PanelDocument;
@@ -30,6 +31,7 @@ interface BoardPanelProps {
   timeless: Overlay | null;
   range: Range | null;
   span: [number, number | null] | null;
+  variables: Record<string, string>;
   hasPicks: boolean;
   /** Whether the reader may save the board. */
   writes: boolean;
@@ -119,6 +121,7 @@ export function BoardPanel(props: BoardPanelProps) {
   const ofWriter = (items: MenuItem[]) => (props.writes ? items : []);
   const items: MenuItem[] = [
     ...ofWriter([{ label: "Title…", icon: "edit", onSelect: () => setAsked("title") }]),
+    ...ofWriter(alertItems(panel)),
     ...menuOfKind(panel, props.writes, onChange, setAsked, () => void configure()),
     { label: isLarge ? "Shrink" : "Expand", icon: "external", onSelect: () => void resize(!isLarge) },
     ...ofWriter([
@@ -168,6 +171,7 @@ export function BoardPanel(props: BoardPanelProps) {
             timeless={props.timeless}
             range={props.range}
             span={props.span}
+            variables={props.variables}
             hasPicks={props.hasPicks}
             isLarge={isLarge}
             isAdvanced={isAdvanced}
@@ -232,6 +236,12 @@ function shifted(place: Place, dx: number, dy: number, isSize: boolean): Place {
         x: Math.min(COLUMNS - place.w, Math.max(0, place.x + dx)),
         y: Math.max(0, place.y + dy),
       };
+}
+
+/** Offers a monitor of a figure, if a monitor can have it. */
+function alertItems({ kind, table, title, config }: PanelDocument): MenuItem[] {
+  const made = table !== undefined && (kind === "chart" || kind === "stat") ? monitorOf(table, title, config) : null;
+  return made ? [{ label: "Alert on this…", icon: "bell", onSelect: () => location.assign(newMonitorLink(made)) }] : [];
 }
 
 function menuOfKind(

@@ -12,6 +12,7 @@ import type { RowsDetail } from "../live/plugins";
 import { type ClickDetail, LiveViewer } from "../live/viewer";
 import { onTheme } from "../theme";
 import { Lightbox, markdown, Sandbox } from "../ui/media";
+import { DriftPanel, SqlPanel } from "../parts";
 import { toastError } from "../ui/toast";
 import { ViewBar } from "../ui/view-bar";
 import { formatCount, type Media, plural, type Shapes, SYSTEM_COLUMNS } from "../values";
@@ -19,9 +20,7 @@ import { chartKind } from "../chart/kinds";
 import { withCuts, withoutCuts } from "./buckets";
 import { ChartPanel } from "./chart-panel";
 import { NoRows } from "./cover";
-import { DriftPanel } from "./drift-panel";
 import { ImagesPanel } from "./images-panel";
-import { SqlPanel } from "./sql-panel";
 import { StatPanel } from "./stat-panel";
 import type { PanelDocument, Range } from "./document";
 import { type Pick, picksOf } from "./picks";
@@ -40,6 +39,8 @@ export interface PanelBodyProps {
   /** The same without a range. */
   timeless: Overlay;
   range: Range | null;
+  /** The SQL of the values of the board's variables, by their columns. */
+  variables: Record<string, string>;
   hasPicks: boolean;
   /** The span that the range shows, in milliseconds; the end is null if it is now. */
   span: [number, number | null] | null;

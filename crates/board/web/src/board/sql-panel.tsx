@@ -10,7 +10,7 @@ import { Dialog } from "../ui/dialog";
 import { shortWithUnit, unitOf } from "../unit";
 import { plural, visible } from "../values";
 import type { PanelBodyProps } from "./panels";
-import { cellText, chartOf, isNumber, type Query, type Result, resultOf, type Show, SHOWS } from "./sql";
+import { cellText, chartOf, filled, isNumber, type Query, type Result, resultOf, type Show, SHOWS } from "./sql";
 
 /** The pause between two runs of a query that is on the screen. */
 const PAUSE_MS = 5_000;
@@ -18,22 +18,23 @@ const PAUSE_MS = 5_000;
 /** How many rows of a result are shown. */
 const MOST_ROWS = 1_000;
 
-export function SqlPanel({ panel, connection, home, onNote }: PanelBodyProps) {
+export function SqlPanel({ panel, connection, home, range, variables, onNote }: PanelBodyProps) {
   const { sql = "", show = "table" } = panel.config;
   const root = useRef<HTMLDivElement>(null);
   const isSeen = useSeen(root);
-  const last = useRef<{ sql: string; result: Result } | null>(null);
+  const key = JSON.stringify([sql, range, variables]);
+  const last = useRef<{ key: string; result: Result } | null>(null);
   const load = async () => {
-    const known = last.current?.sql === sql ? last.current.result : null;
+    const known = last.current?.key === key ? last.current.result : null;
     if (known && (!isSeen || connection.isPaused)) return known;
     if (!isSeen) return null;
-    const { lines, isCut } = await api.queryLines(sql, home, MOST_ROWS);
+    const { lines, isCut } = await api.queryLines(filled(sql, range, variables, Date.now()), home, MOST_ROWS);
     onNote(isCut ? `the first ${plural(MOST_ROWS, "row")}` : "");
-    last.current = { sql, result: resultOf(lines) };
+    last.current = { key, result: resultOf(lines) };
     return last.current.result;
   };
-  const { value, error } = usePolled(load, () => (isSeen ? PAUSE_MS : null), [sql, isSeen]);
-  const result = value ?? (last.current?.sql === sql ? last.current.result : null);
+  const { value, error } = usePolled(load, () => (isSeen ? PAUSE_MS : null), [key, isSeen]);
+  const result = value ?? (last.current?.key === key ? last.current.result : null);
   return (
     <div class="sql-panel" ref={root}>
       {error && (
@@ -137,7 +138,10 @@ export function QueryFields({ query, onChange }: QueryFieldsProps) {
           onInput={(event) => onChange({ ...query, sql: event.currentTarget.value })}
         />
       </label>
-      <p class="hint">Tables of this project by their names, others as project.table or entity.project.table.</p>
+      <p class="hint">
+        Tables of this project by their names, others as project.table or entity.project.table. <code>$from</code> and <code>$to</code> are the ends of the
+        board's range; <code>$column</code> is the chosen value of a variable.
+      </p>
       <label class="field">
         <span>Show as</span>
         <select value={query.show} onChange={(event) => onChange({ ...query, show: event.currentTarget.value as Show })}>

@@ -3,6 +3,9 @@
 import type { ChartData, Groups, Series } from "../chart/data";
 import { cellsOf } from "../json";
 import { formatFloat, type Shape, visible } from "../values";
+import type { Range } from "./document";
+import { lengthOf } from "./range";
+import { quoted, textLiteral } from "../sql-text";
 
 /** How a result is shown. */
 export type Show = "table" | "number" | "line" | "bar";
@@ -18,6 +21,33 @@ export const SHOWS: [Show, string][] = [
 export interface Query {
   sql: string;
   show: Show;
+}
+
+/**
+ * Replaces placeholders of a query outside of texts, quoted names and comments: `$from` and `$to` by the ends of the
+ * board's range, and `$column` by the chosen value of a variable, or by the column itself if none is chosen.
+ */
+export function filled(sql: string, range: Range | null, variables: Record<string, string>, now: number): string {
+  const length = range?.last ? lengthOf(range.last) : null;
+  const from = length ? now - length : Date.parse(range?.from ?? "0001-01-01T00:00:00Z");
+  const to = Date.parse(range?.to ?? "9999-12-31T23:59:59Z");
+  const values: Record<string, string> = { ...variables, from: instant(from), to: instant(to) };
+  return sql.replace(PARTS, (part, name?: string) => (name !== undefined && Object.hasOwn(values, name) ? (values[name] as string) : part));
+}
+
+/** A text, a quoted name or a comment as a whole, or a placeholder. */
+const PARTS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)/g;
+
+const instant = (at: number) => `TIMESTAMP '${new Date(at).toISOString().replace("T", " ").replace("Z", "")}'`;
+
+/** Returns the SQL of the variables' values by their columns. */
+export function variableSql(variables: string[], values: Record<string, string>, isText: (column: string) => boolean): Record<string, string> {
+  const sqlOf = (column: string) => {
+    const value = values[column];
+    if (value === undefined) return quoted(column);
+    return isText(column) ? textLiteral(value) : value;
+  };
+  return Object.fromEntries(variables.map((column) => [column, sqlOf(column)]));
 }
 
 export interface Result {

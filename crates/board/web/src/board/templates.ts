@@ -7,6 +7,7 @@ import type { Buckets } from "./buckets";
 import { COLUMNS } from "./layout";
 import { type BoardDocument, emptyBoard, type PanelDocument, type PanelKind } from "./document";
 import { type Roles, rolesOf } from "./roles";
+import { quoted } from "../sql-text";
 
 type Config = ViewerConfig & { buckets?: Buckets };
 
@@ -187,12 +188,8 @@ class Panels {
   }
 }
 
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
 /** Returns the expression that is 100 for a row that failed, and 0 for another. */
-function failed(roles: Roles): string | null {
+export function failed(roles: Roles): string | null {
   const { status, outcome } = roles;
   if (status) return `CASE WHEN ${quoted(status)} >= 500 THEN 100.0 ELSE 0.0 END`;
   if (!outcome) return null;

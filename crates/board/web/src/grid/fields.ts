@@ -1,6 +1,7 @@
 // Columns made of the fields of nested values.
 
 import type { ViewerConfig } from "../live/perspective";
+import { quoted, textLiteral } from "../sql-text";
 
 /** The way from a column to a part of its value: names of fields, and places in lists. */
 export type FieldPath = (string | number)[];
@@ -12,8 +13,8 @@ export function fieldName(column: string, path: FieldPath): string {
 
 /** Returns the SQL of a field that has a value like this one, given as JSON. */
 function expressionOf(column: string, path: FieldPath, json: string): string {
-  const steps = path.map((part) => (typeof part === "number" ? String(part) : `'${part.replaceAll("'", "''")}'`));
-  return `${getterOf(json)}("${column.replaceAll('"', '""')}", ${steps.join(", ")})`;
+  const steps = path.map((part) => (typeof part === "number" ? String(part) : textLiteral(part)));
+  return `${getterOf(json)}(${quoted(column)}, ${steps.join(", ")})`;
 }
 
 function getterOf(json: string): string {

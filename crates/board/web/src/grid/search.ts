@@ -2,6 +2,7 @@
 
 import type { Filter, ViewerConfig } from "../live/perspective";
 import { rowTimeOf, type Shape, type Shapes } from "../values";
+import { quoted } from "../sql-text";
 
 /** The name of the computed column that a search looks into. */
 export const SEARCH = "streamtable search";
@@ -26,6 +27,6 @@ function textOf(shapes: Shapes): string {
   const isText = ([name, shape]: [string, Shape]) =>
     !shape.isMedia && !shape.isNested && !shape.isUnion && name !== rowTimeOf(shapes);
   const names = [...shapes].filter(isText).map(([name]) => name);
-  const texts = names.map((name) => `CAST("${name.replaceAll('"', '""')}" AS VARCHAR)`);
+  const texts = names.map((name) => `CAST(${quoted(name)} AS VARCHAR)`);
   return texts.length === 0 ? "''" : `concat_ws(' ', ${texts.join(", ")})`;
 }

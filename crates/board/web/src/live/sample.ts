@@ -1,6 +1,7 @@
 // Samples of large tables: every n-th row, by its position.
 
 import type { Table, ViewConfig } from "./perspective";
+import { quoted } from "../sql-text";
 
 /** The computed column by which a view is sampled. */
 const SAMPLE = "streamtable sample";
@@ -12,7 +13,7 @@ export async function positionColumn(table: Table): Promise<string> {
 
 /** Returns a view of every n-th row of the table that the filters of `view` let through. */
 export function everyNth<V extends ViewConfig>(view: V, position: string, every: number): V {
-  const expression = `"${position.replaceAll('"', '""')}" % ${every}`;
+  const expression = `${quoted(position)} % ${every}`;
   return {
     ...view,
     expressions: { ...view.expressions, [SAMPLE]: expression },

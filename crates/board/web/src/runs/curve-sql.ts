@@ -1,5 +1,7 @@
 // The SQL of curves: the means of metrics over equal parts of an axis of whole numbers.
 
+import { quoted, textLiteral } from "../sql-text";
+
 /** The axis of curves. */
 export type Axis = "step" | "time";
 
@@ -57,9 +59,5 @@ function meanOf(metric: string): string {
 function valueOf(metric: string): string {
   const [column = "", ...fields] = metric.split(/(?<!\\)\./).map((part) => part.replaceAll("\\.", "."));
   if (fields.length === 0) return quoted(column);
-  return `json_get_float(${[quoted(column), ...fields.map((field) => `'${field.replaceAll("'", "''")}'`)].join(", ")})`;
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
+  return `json_get_float(${[quoted(column), ...fields.map(textLiteral)].join(", ")})`;
 }

@@ -4,6 +4,7 @@ import { api } from "../api";
 import type { Place } from "./address";
 import { type Axis, boundsQuery, curvesQuery, niceWidth, type Span } from "./curve-sql";
 import type { Points } from "./curves";
+import { quoted } from "../sql-text";
 
 /** How many metrics one request reads. */
 const MOST_METRICS = 32;
@@ -156,7 +157,7 @@ export class Histories {
   }
 
   #sqlName(table: string): string {
-    return [this.place.entity, this.place.project, table].map((name) => `"${name.replaceAll('"', '""')}"`).join(".");
+    return [this.place.entity, this.place.project, table].map(quoted).join(".");
   }
 }
 

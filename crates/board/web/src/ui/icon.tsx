@@ -1,6 +1,7 @@
 /** Icons of 16 by 16, drawn in strokes of the text's colour. */
 const PATHS = {
   add: "M8 3v10M3 8h10",
+  bell: "M4 11.500V7a4 4 0 018 0v4.500M2.500 11.500h11M6.500 13.500h3",
   board: "M2.5 3.5h11v9h-11zM2.5 7h11M7 7v5.5",
   bookmark: "M4.500 2.500h7v11L8 10.500l-3.500 3z",
   check: "M3 8.5l3.5 3.5L13 4.5",

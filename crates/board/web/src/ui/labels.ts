@@ -2,6 +2,7 @@
 
 import { api } from "../api";
 import type { ViewerConfig } from "../live/perspective";
+import { quotedTable, textLiteral } from "../sql-text";
 
 const SUFFIX = "_labels";
 
@@ -27,10 +28,6 @@ export function labelsTable(table: string): string | null {
   const [entity, project, name = ""] = table.split("/");
   if (name.endsWith(SUFFIX) || name.length + SUFFIX.length > LONGEST_NAME) return null;
   return `${entity}/${project}/${name}${SUFFIX}`;
-}
-
-function quotedTable(table: string): string {
-  return table.split("/").map((part) => `"${part.replaceAll('"', '""')}"`).join(".");
 }
 
 async function isThere(table: string): Promise<boolean> {
@@ -66,7 +63,7 @@ export async function readLabels(labels: string): Promise<[number, string][]> {
 
 /** Shows labels as a column, or updates it. */
 export function withLabels({ columns = [], expressions = {} }: ViewerConfig, labels: [number, string][]): ViewerConfig {
-  const cases = labels.map(([position, label]) => `WHEN ${position} THEN '${label.replaceAll("'", "''")}'`);
+  const cases = labels.map(([position, label]) => `WHEN ${position} THEN ${textLiteral(label)}`);
   const expression = cases.length > 0 ? `CASE "_pos" ${cases.join(" ")} END` : "CAST(NULL AS VARCHAR)";
   return {
     columns: columns.includes(LABEL) ? columns : [LABEL, ...columns],

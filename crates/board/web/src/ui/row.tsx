@@ -8,7 +8,7 @@ import { cellsOf, indented } from "../json";
 import type { Filter } from "../live/perspective";
 import { formatCount } from "../values";
 import { Button } from "./button";
-import { RowNotes } from "./notes";
+import { RowNotes } from "../parts";
 import { Loading, State } from "./state";
 import { toast, toastError } from "./toast";
 import { isTyping } from "./typing";

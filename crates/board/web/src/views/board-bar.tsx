@@ -126,6 +126,12 @@ function more(props: BoardBarProps): MenuItem[] {
       icon: "link",
       onSelect: () => void navigator.clipboard.writeText(location.href).then(() => toast("The link is copied")),
     },
+    {
+      label: "Copy embed code",
+      hint: "for the page of somebody who is logged in",
+      icon: "external",
+      onSelect: () => void navigator.clipboard.writeText(embedCode(start)).then(() => toast("The code is copied")),
+    },
     { label: "Print…", icon: "page", onSelect: () => void printPage() },
     { label: "Download as JSON", icon: "download", onSelect: () => download(start.board, document) },
     ...ofWriter([
@@ -138,6 +144,12 @@ function more(props: BoardBarProps): MenuItem[] {
       { label: "Delete…", icon: "trash", isDanger: true, onSelect: () => onAsk("delete") },
     ]),
   ];
+}
+
+/** Returns the HTML of a frame with the board, as it is looked at now. */
+function embedCode({ entity, project, board }: BoardStart): string {
+  const address = `${location.origin}/embed?board=${encodeURIComponent(`${entity}/${project}/${board}`)}${location.hash}`;
+  return `<iframe src="${address.replaceAll("&", "&amp;").replaceAll('"', "&quot;")}" width="100%" height="700"></iframe>`;
 }
 
 /** The tools for which the bar of a phone has no room. */

@@ -14,7 +14,6 @@ import {
   type Range,
 } from "../board/document";
 import { VariableBar, variableFilters, VariablesDialog } from "../board/variables";
-import { Versions } from "../board/versions";
 import {
   boardStateInAddress,
   dropNewBoard,
@@ -25,13 +24,13 @@ import {
 import { History } from "../board/history";
 import { bottom, place, settle } from "../board/layout";
 import { formerFilters, lengthOf, rangeFilters, rangeLabel, rangeSpan, stepOf } from "../board/range";
-import { AddPanel } from "../board/add";
 import { RangeDialog } from "../board/range-dialog";
 import { useEvents } from "../board/events";
-import { EventsDialog } from "../board/events-dialog";
+import { AddPanel, EventsDialog, Versions } from "../parts";
 import { ConflictDialog, DeleteDialog, Missing, type Theirs } from "../board/dialogs";
 import { bucketed } from "../board/buckets";
 import { forgetShapes, shapesOfTable } from "../board/shapes";
+import { variableSql } from "../board/sql";
 import { boardOf } from "../board/templates";
 import { overlayOf, type Pick } from "../board/picks";
 import type { Connection } from "../live/connection";
@@ -219,6 +218,11 @@ export function Board({ start, connection }: BoardProps) {
     const chosen = variableFilters(document.variables, look.values ?? {}, known);
     return { ...picked, filter: [...period, ...chosen, ...picked.filter] };
   };
+  const isText = (column: string) => {
+    const shape = [...shapes.values()].find((it) => it.has(column))?.get(column);
+    return !shape?.isBool && !shape?.isInteger;
+  };
+  const variables = variableSql(document.variables, look.values ?? {}, isText);
   const hasChosen = document.variables.some((column) => look.values?.[column] !== undefined);
   const stripTable = mostCommon(document.panels.flatMap((panel) => panel.table ?? []));
   const stripOverlay = stripTable === undefined ? null : overlayFor(emptyPanel(stripTable));
@@ -342,6 +346,7 @@ export function Board({ start, connection }: BoardProps) {
                 timeless={overlayFor(panel, () => [])}
                 range={range}
                 span={rangeSpan(range, now)}
+                variables={variables}
                 hasPicks={hasChosen || picks.some((pick) => pick.panel !== panel.id)}
                 isNew={panel.id === added}
                 writes={start.writes}
@@ -471,6 +476,7 @@ export function Board({ start, connection }: BoardProps) {
       )}
       {asked === "conflict" && (
         <ConflictDialog
+          noun="board"
           theirs={theirs}
           onShow={() => void load().then(() => setAsked(null))}
           onCopy={() => setAsked("save-as")}

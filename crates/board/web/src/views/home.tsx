@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, type ApiError, boardLink, type BoardSummary, panelLink, path, type TableSummary } from "../api";
 import { emptyBoard, freeName, nameOf } from "../board/document";
+import { monitorsLink } from "../monitors/alert";
 import { artifactsLink, runsLink } from "../runs/address";
 import type { HomeStart } from "../start";
 import { Bar } from "../ui/bar";
@@ -173,6 +174,7 @@ function ProjectView({ project, hasRuns, onNewBoard }: ProjectViewProps) {
         <span class="section-tools">
           {hasRuns && <a class="button plain" href={runsLink({ entity, project: name })}>Runs</a>}
           {hasRuns && <a class="button plain" href={artifactsLink({ entity, project: name })}>Artifacts</a>}
+          <a class="button plain" href={monitorsLink(entity, name)}>Monitors</a>
           {onNewBoard && <Button icon="add" label="New board" onClick={onNewBoard} />}
         </span>
       </header>

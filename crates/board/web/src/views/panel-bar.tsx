@@ -6,6 +6,7 @@ import { api, panelLink, type TableSummary } from "../api";
 import { ROW_HEIGHTS, type RowSize } from "../grid/defaults";
 import type { Connection } from "../live/connection";
 import type { ViewerConfig } from "../live/perspective";
+import { newMonitorLink } from "../monitors/alert";
 import type { PanelStart } from "../start";
 import { Bar, FrameBar, trailOf } from "../ui/bar";
 import { Button } from "../ui/button";
@@ -59,6 +60,7 @@ export function PanelBar(props: PanelBarProps) {
           <ExportMenu name={name} connection={connection} save={save} />
           <Button icon="link" label="Copy link to this view" bare onClick={() => void copyLink(props)} />
           {props.views}
+          {start.writes && <Button icon="bell" label="New monitor" bare onClick={() => location.assign(newMonitorLink({ table: name }))} />}
           {start.writes && <NewBoardMenu start={start} save={save} />}
         </>
       )}
@@ -72,6 +74,9 @@ export function PanelBar(props: PanelBarProps) {
           items={[
             { label: isPaused ? "Resume" : "Pause", icon: isPaused ? "play" : "pause", onSelect: props.onPause },
             { label: "Follow newest rows", icon: "tail", onSelect: props.onFollow },
+            ...(start.writes
+              ? [{ label: "New monitor…", icon: "bell" as const, onSelect: () => location.assign(newMonitorLink({ table: name })) }]
+              : []),
             { label: "Copy link to this view", icon: "link", onSelect: () => void copyLink(props) },
             ...heights(props),
             ...exports({ name, connection, save }),

@@ -12,6 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use self::shared_buffer::SharedBuffer;
+use streamtable_format::ARROW_STREAM_TYPE;
 use streamtable_live::json::Columns;
 
 /// Buffered bytes above which a Parquet row group is flushed.
@@ -44,7 +45,7 @@ impl Format {
             Self::Json => "application/json",
             Self::Ndjson => "application/x-ndjson",
             Self::Csv => "text/csv; charset=utf-8; header=present",
-            Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Arrow => ARROW_STREAM_TYPE,
             Self::Parquet => "application/vnd.apache.parquet",
         }
     }
@@ -62,7 +63,7 @@ impl Format {
                 "ndjson",
             ],
             Self::Csv => &["text/csv", "csv"],
-            Self::Arrow => &["application/vnd.apache.arrow.stream", "arrow"],
+            Self::Arrow => &[ARROW_STREAM_TYPE, "arrow"],
             Self::Parquet => &["application/vnd.apache.parquet", "parquet"],
         }
     }

@@ -1,22 +1,24 @@
 //! `POST …/rows`: appends rows without an SDK.
 
 mod body;
+mod source;
 mod upload;
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use streamtable_format::json::Splitter;
 use streamtable_schema::{ColumnPolicy, TablePath};
 use streamtable_store::{LineNumber, check_writer};
-use streamtable_wire::COLUMNS_HEADER;
+use streamtable_url::BaseUrl;
+use streamtable_wire::{COLUMNS_HEADER, ROWS_HEADER, ROWS_VERSION, request_id};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use self::body::{BodyError, Inflated};
+use self::source::Source;
 use self::upload::{Upload, out_of_range};
 use super::extract::{Board, Table};
 use super::{ApiState, STREAM_OFFSET, STREAM_WRITER};
@@ -28,7 +30,8 @@ const LINGER: Duration = Duration::from_millis(100);
 /// Maximum size of a body in bytes, uncompressed.
 const MAX_BODY_BYTES: u64 = 1 << 30;
 
-/// Appends rows: JSON objects one after another (usually one per line), or one JSON array.
+/// Appends rows: JSON objects one after another (usually one per line), or one JSON array; by their
+/// content types also binary rows and an Arrow stream.
 ///
 /// The rows are stored while the body arrives, so that those of a slow pipe are visible at once. An
 /// invalid row is rejected alone and reported in the response.
@@ -39,22 +42,50 @@ pub(super) async fn append(
     table: Table,
     headers: HeaderMap,
     body: Body,
+) -> Response {
+    let mut response = match store(&state, &principal, board, table, &headers, body).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    // A client that sends binary rows learns from a refusal whether it is of a server that knows them.
+    let version = HeaderValue::from_static(ROWS_VERSION);
+    response.headers_mut().insert(ROWS_HEADER, version);
+    response
+}
+
+async fn store(
+    state: &ApiState,
+    principal: &Principal,
+    board: BaseUrl,
+    table: Table,
+    headers: &HeaderMap,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let table = table.require(Right::Write, &principal)?;
-    let (writer, offset) = writer(&headers, &table)?;
-    let columns = columns(&headers)?;
-    let mut body = Inflated::new(body, &headers, MAX_BODY_BYTES)?;
-    let mut upload = Upload::new(state.store.clone(), table, writer, offset, columns).await?;
-    match receive(&mut body, &mut upload).await {
-        Ok(()) => upload.answer(&board).await,
+    let table = table.require(Right::Write, principal)?;
+    let (writer, offset) = writer(headers, &table)?;
+    let columns = columns(headers)?;
+    let mut body = Inflated::new(body, headers, MAX_BODY_BYTES)?;
+    let mut source = Source::new(headers);
+    let mut upload =
+        Upload::new(state.store.clone(), table.clone(), writer, offset, columns).await?;
+    match receive(&mut body, &mut source, &mut upload).await {
+        Ok(()) => {
+            if let (Source::Binary(_), Some(runs)) = (&source, &state.runs) {
+                runs.rows_stored(&table).await?;
+            }
+            upload.answer(&board, source.take_notes(), request_id(headers)).await
+        }
         Err(error) => Ok(upload.failed(&error)),
     }
 }
 
 /// Stores the body's rows while they arrive.
-async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiError> {
-    let mut splitter = Splitter::default();
-    let mut pieces = Vec::new();
+async fn receive(
+    body: &mut Inflated,
+    source: &mut Source,
+    upload: &mut Upload,
+) -> Result<(), ApiError> {
+    let mut taken = 0;
     loop {
         let chunk = match upload.waiting_since() {
             None => body.next().await?,
@@ -68,15 +99,38 @@ async fn receive(body: &mut Inflated, upload: &mut Upload) -> Result<(), ApiErro
         };
         let is_end = chunk.is_none();
         let split = match chunk {
-            Some(chunk) => splitter.push(&chunk, &mut pieces),
-            None => splitter.finish(&mut pieces),
+            Some(chunk) => source.push(chunk),
+            None => source.finish(),
         };
-        for piece in pieces.drain(..) {
-            upload.push(piece).await?;
-        }
-        split.map_err(|error| ApiError::bad_request(error.to_string()))?;
+        take_lines(source, upload, &mut taken).await?;
+        split?;
         if is_end {
             return upload.store().await;
+        }
+    }
+}
+
+/// Takes the rows that are complete. Those before an error are taken, too.
+async fn take_lines(
+    source: &mut Source,
+    upload: &mut Upload,
+    taken: &mut u64,
+) -> Result<(), ApiError> {
+    let mut lines = Vec::new();
+    loop {
+        let split = source.lines(&mut lines).await;
+        let is_last = lines.is_empty();
+        for line in lines.drain(..) {
+            *taken += line.len() as u64;
+            // A short body may contain many rows.
+            if *taken > MAX_BODY_BYTES {
+                return Err(BodyError::TooLarge { limit: MAX_BODY_BYTES }.into());
+            }
+            upload.push(line).await?;
+        }
+        split?;
+        if is_last {
+            return Ok(());
         }
     }
 }

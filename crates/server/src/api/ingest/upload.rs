@@ -6,15 +6,14 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::HeaderValue;
-use memchr::memmem;
 use serde::Serialize;
-use streamtable_format::json::Piece;
+use streamtable_format::Note;
 use streamtable_schema::{ColumnPolicy, TIMESTAMP_COLUMN, TablePath, is_row_time};
 use streamtable_store::{Batch, LineNumber, LineNumberError, OnDuplicate, Store};
 use streamtable_url::{BaseUrl, panel_url};
-use streamtable_wire::{MAX_LINE_BYTES, json};
 use tokio::time::Instant;
 
+use super::source::Line;
 use crate::ApiError;
 use crate::api::{STREAM_OFFSET, STREAM_WRITER};
 
@@ -25,7 +24,7 @@ const BATCH_BYTES: usize = 4 << 20;
 const BATCH_ROWS: usize = 10_000;
 
 /// Columns with which the server identifies a row. Only the request may name its writer.
-const ASSIGNED: [&str; 4] = ["_client_id", "_line", "_position", "_writer"];
+pub(super) const ASSIGNED: [&str; 4] = ["_client_id", "_line", "_position", "_writer"];
 
 /// Reported if cells of [`ASSIGNED`] columns were left out.
 const LEFT_OUT: &str =
@@ -81,7 +80,10 @@ struct Answer {
     next_line: u64,
     /// Results that a caller may not expect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<&'static str>,
+    notes: Vec<String>,
+    /// The client's id of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
 }
 
 impl Upload {
@@ -118,29 +120,18 @@ impl Upload {
     }
 
     /// Adds a row, and stores the waiting rows once there are enough.
-    pub(super) async fn push(&mut self, piece: Piece) -> Result<(), ApiError> {
+    pub(super) async fn push(&mut self, line: Line) -> Result<(), ApiError> {
         let number = self.next + self.lines.len() as u64;
         LineNumber::new(number).map_err(out_of_range)?;
-        let line = match piece {
-            Piece::Row { text, .. } => match without_assigned(&text) {
-                None => text,
-                Some(rest) => {
-                    self.has_assigned = true;
-                    rest.into()
-                }
-            },
-            Piece::TooLong { .. } => {
-                let reason = format!("the row has more than {MAX_LINE_BYTES} bytes");
-                self.refused.push((number, reason));
-                Bytes::new()
-            }
-        };
         self.bytes += line.len();
-        let is_named = || memmem::find(&line, b"\"timestamp\"").is_some();
-        self.has_timestamps = self.has_timestamps || is_named();
+        self.has_assigned |= line.has_assigned;
+        self.has_timestamps |= line.has_timestamp;
         // Append an empty line instead of a rejected row: the store rejects it, and its number is
         // used.
-        self.lines.push(line);
+        self.lines.push(line.line.unwrap_or_else(|reason| {
+            self.refused.push((number, reason));
+            Bytes::new()
+        }));
         self.since.get_or_insert_with(Instant::now);
         if self.bytes >= BATCH_BYTES || self.lines.len() >= BATCH_ROWS {
             self.store().await?;
@@ -183,11 +174,17 @@ impl Upload {
     }
 
     /// Returns the response after all rows are stored.
-    pub(super) async fn answer(self, board: &BaseUrl) -> Result<Response, ApiError> {
+    pub(super) async fn answer(
+        self,
+        board: &BaseUrl,
+        notes: Vec<Note>,
+        request: Option<String>,
+    ) -> Result<Response, ApiError> {
         let url = panel_url(board, &self.table);
-        let notes = self.notes().await?;
+        let mut notes: Vec<String> = notes.iter().map(Note::to_string).collect();
+        notes.extend(self.notes().await?.into_iter().map(str::to_owned));
         let Self { tally, writer, next: next_line, .. } = self;
-        Ok(Json(Answer { tally, url, writer, next_line, notes }).into_response())
+        Ok(Json(Answer { tally, url, writer, next_line, notes, request }).into_response())
     }
 
     async fn notes(&self) -> Result<Vec<&'static str>, ApiError> {
@@ -236,17 +233,4 @@ impl Upload {
 /// Rejects rows whose numbers, counted from the `Stream-Offset`, exceed the range of line numbers.
 pub(super) fn out_of_range(error: LineNumberError) -> ApiError {
     ApiError::bad_request(format!("Stream-Offset is too large: {error}"))
-}
-
-/// Returns a row without its cells in [`ASSIGNED`] columns, if it has any, such as a row of an
-/// export.
-fn without_assigned(line: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(line).ok()?;
-    // Only parse rows that may contain one of the names, possibly escaped.
-    if !text.contains("\\u") && !ASSIGNED.iter().any(|name| text.contains(name)) {
-        return None;
-    }
-    // The store reports rows that are not JSON.
-    let (rest, is_found) = json::without(text, &ASSIGNED).ok()?;
-    is_found.then_some(rest)
 }

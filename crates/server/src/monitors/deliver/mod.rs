@@ -105,7 +105,7 @@ pub(super) async fn run(monitors: Monitors) {
     }
 }
 
-/// Sends what is due. Returns after how long something is due again.
+/// Sends the messages that are due. Returns the time until the next one is due.
 async fn deliver(monitors: &Monitors) -> Result<Duration, CatalogError> {
     loop {
         let due = monitors.0.catalog.due(now()).await?;

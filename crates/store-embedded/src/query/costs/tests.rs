@@ -9,14 +9,17 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures_util::TryStreamExt as _;
 
 use super::*;
 use crate::query::catalog::Visible;
 use crate::query::engine;
 use crate::query::icontains::IContains;
+use crate::query::library::Library;
 use crate::query::mixed::KnownColumns;
 use crate::query::running::RunningQuery;
+use crate::query::sql_limits;
 
 /// A call of each scalar function over one row.
 const SCALAR_CALLS: &[(&str, &str)] = &[
@@ -276,7 +279,12 @@ fn bounded() -> SessionState {
     let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(1 << 30));
     let query = Arc::new(RunningQuery::new(Duration::from_secs(600), &pool));
     let resources = RuntimeEnvBuilder::new().build_arc().unwrap();
-    engine::session(&resources, Visible::none(), None, 1, &query).unwrap()
+    let library = Library::new().unwrap();
+    engine::session(&library, &resources, Visible::none(), None, 1, &query).unwrap()
+}
+
+fn tokens(sql: &str) -> Vec<TokenWithSpan> {
+    sql_limits::QUERY.tokens(sql).unwrap()
 }
 
 /// Returns a session without any bounds.
@@ -293,7 +301,7 @@ fn plain() -> SessionContext {
 /// Runs a query in both sessions, and returns how the results differ.
 async fn difference(sql: &str) -> Option<String> {
     let bounded = async {
-        let rows = engine::run(bounded(), sql, &Arc::<KnownColumns>::default())
+        let rows = engine::run(bounded(), tokens(sql), &Arc::<KnownColumns>::default())
             .await
             .map_err(|error| error.to_string())?;
         let rows: Vec<_> = rows.try_collect().await.map_err(|error| error.to_string())?;
@@ -379,7 +387,9 @@ async fn operators_with_small_constant_patterns_are_not_wrapped() {
                 "explain select n from (select n, arrow_cast(s, '{ty}') s from ({ROWS})) \
                  where s {operator} '%w%o%'"
             );
-            let rows = engine::run(bounded(), &sql, &Arc::<KnownColumns>::default()).await.unwrap();
+            let rows = engine::run(bounded(), tokens(&sql), &Arc::<KnownColumns>::default())
+                .await
+                .unwrap();
             let rows: Vec<_> = rows.try_collect().await.unwrap();
             let plan = pretty_format_batches(&rows).unwrap().to_string();
             assert!(plan.contains(&format!(" {shown} ")), "{ty}: {plan}");

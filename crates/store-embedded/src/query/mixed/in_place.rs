@@ -1,23 +1,26 @@
-//! Queries that use columns of lists as lists compute with them as they are stored.
+//! Queries that use columns of lists as lists, or fields of columns of structs, compute with them as they
+//! are stored.
 //!
 //! In the view of a table, such a column is JSON text. Its conversion to text is moved up in the plan as
-//! far as nothing needs the text, and left out where the column is used as a list.
+//! far as nothing needs the text, and left out where the column is used as a list or struct.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema as _, Result};
+use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::expr::{Alias, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Expr, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Projection, ScalarUDF,
+    Expr, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Projection, ScalarUDF, cast,
 };
 
-use super::nested::{IN_PLACE, JsonText, ToList, json_text};
+use super::nested::{IN_PLACE, JsonText, ToList, field_type, json_text};
 
 /// Leaves out conversions of lists to JSON text and back.
 pub(super) fn in_place(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -47,7 +50,7 @@ pub(super) fn in_place(plan: LogicalPlan) -> Result<LogicalPlan> {
     as_text(plan.data)
 }
 
-/// Returns whether a query uses columns as lists. Subqueries that refer to columns of outer queries need
+/// Returns whether a query uses columns as lists or structs. Subqueries that refer to columns of outer queries need
 /// them with the types that they were planned with.
 fn is_useful(plan: &LogicalPlan) -> Result<bool> {
     let (mut uses_lists, mut has_outer) = (false, false);
@@ -55,7 +58,7 @@ fn is_useful(plan: &LogicalPlan) -> Result<bool> {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 has_outer |= matches!(expr, Expr::OuterReferenceColumn(..));
-                uses_lists |= column_as_list(expr).is_some();
+                uses_lists |= column_as_list(expr).is_some() || field_of(expr).is_some();
                 Ok(TreeNodeRecursion::Continue)
             })
         })
@@ -74,6 +77,33 @@ fn column_as_list(expr: &Expr) -> Option<&Column> {
             [Expr::Column(column)] => Some(column),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// Returns the column and the field that an expression reads of a struct, with the type that it has.
+fn field_of(expr: &Expr) -> Option<(&Column, &str, DataType)> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let ty = field_type(call.name())?;
+    match &call.args[..] {
+        [Expr::Column(column), Expr::Literal(field, _)] => {
+            Some((column, field.try_as_str().flatten()?, ty))
+        }
+        _ => None,
+    }
+}
+
+/// Returns a field of a column that holds structs now, if it is stored with the type that the expression
+/// has.
+fn stored_field(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let (column, name, ty) = field_of(expr)?;
+    let stored = schema.field_from_column(column).ok()?;
+    let DataType::Struct(fields) = stored.data_type() else { return None };
+    let (_, field) = fields.find(name).filter(|_| is_list(schema, column))?;
+    let read = get_field(Expr::Column(column.clone()), name);
+    match (field.data_type(), &ty) {
+        (stored, ty) if stored == ty => Some(read),
+        (DataType::Utf8View, DataType::Utf8) => Some(cast(read, ty)),
         _ => None,
     }
 }
@@ -167,6 +197,9 @@ fn with_lists(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 _ => expr,
             };
             return Ok(Transformed::new(expr, true, TreeNodeRecursion::Jump));
+        }
+        if let Some(field) = stored_field(&expr, schema) {
+            return Ok(Transformed::new(field, true, TreeNodeRecursion::Jump));
         }
         Ok(match expr {
             Expr::Column(column) if is_list(schema, &column) => {

@@ -2,7 +2,7 @@
 //!
 //! In SQL such a column is a struct with a part for each kind, of which at most one is not null.
 //! Queries need not know: each use of a cell takes the part that fits, by the table of
-//! [`rules`], so that a query on numbers gives the same result after a text came.
+//! [`rules`], so that a query on numbers gives the same result after a text was logged.
 
 mod accepting;
 mod cells;

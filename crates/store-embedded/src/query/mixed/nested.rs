@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, ListArray,
-    StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
+    StringViewArray, StringViewBuilder, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
@@ -22,7 +22,7 @@ use streamtable_schema::{Type, Value};
 use streamtable_wire::{read_cell, write_cell};
 
 use super::cells::on_array;
-use crate::columns::{Column, Kind, timestamp_type, value};
+use crate::columns::{Column, Kind, nested_value, timestamp_type, value};
 
 /// Returns the SQL type of a column's lists: the one that all of its values have, otherwise the one
 /// that most are stored as.
@@ -74,6 +74,17 @@ pub(super) fn field_reader(ty: &Type, field: &str) -> Option<&'static str> {
         (Some(Type::String), None) => "json_get_str",
         (Some(Type::List(_) | Type::Struct(_)), None) => "json_get_json",
         _ => "json_as_text",
+    })
+}
+
+/// Returns the type of the fields that a function of JSON text reads, if it is the type of stored ones.
+pub(super) fn field_type(function: &str) -> Option<DataType> {
+    Some(match function {
+        "json_get_bool" => DataType::Boolean,
+        "json_get_int" => DataType::Int64,
+        "json_get_float" => DataType::Float64,
+        "json_get_str" => DataType::Utf8,
+        _ => return None,
     })
 }
 
@@ -129,12 +140,18 @@ fn same_lists(array: &ArrayRef, ty: &DataType) -> Option<ArrayRef> {
     if array.data_type() == ty {
         return Some(Arc::clone(array));
     }
-    let mut used = array.as_struct_opt()?.columns().iter().filter(|it| it.null_count() < it.len());
+    let mut used = slots_of(array)?.columns().iter().filter(|it| it.null_count() < it.len());
     let (lists, None) = (used.next()?, used.next()) else { return None };
     (lists.data_type() == ty).then(|| Arc::clone(lists))
 }
 
-/// Converts lists to JSON text: a column of lists, or a struct of such columns and one of JSON text, of
+/// Returns the slots of a column that has several. Their names have parentheses, which names of
+/// stored fields do not have.
+fn slots_of(array: &ArrayRef) -> Option<&StructArray> {
+    array.as_struct_opt().filter(|it| it.fields().iter().all(|it| it.name().starts_with('(')))
+}
+
+/// Converts lists and structs to JSON text: a column of them, or a struct of such columns and one of JSON text, of
 /// which at most one is not null in each row.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct JsonText {
@@ -185,24 +202,29 @@ fn texts(array: &ArrayRef) -> Result<StringViewArray> {
     if let Some(texts) = array.as_string_view_opt() {
         return Ok(texts.clone());
     }
-    if let Some(cells) = array.as_struct_opt() {
+    if let Some(cells) = slots_of(array) {
         let columns = cells.columns().iter().map(texts).collect::<Result<Vec<_>>>()?;
         let text = |i| columns.iter().find(|it| it.is_valid(i)).map(|it| it.value(i));
         return Ok((0..array.len()).map(text).collect());
     }
-    let kind = Kind::of_type(array.data_type()).and_then(Kind::element);
-    let (Some(element), Some(lists)) = (kind, array.as_list_opt::<i32>()) else {
-        return exec_err!("no JSON text of {}", array.data_type());
-    };
+    let element = Kind::of_type(array.data_type()).and_then(Kind::element);
+    let lists = element.zip(array.as_list_opt::<i32>());
     let mut builder = StringViewBuilder::with_capacity(array.len());
     let mut text = Vec::new();
-    for (i, bounds) in lists.value_offsets().windows(2).enumerate() {
-        if lists.is_null(i) {
+    for i in 0..array.len() {
+        if array.is_null(i) {
             builder.append_null();
             continue;
         }
         text.clear();
-        write_list(&mut text, element, lists.values(), bounds[0] as usize..bounds[1] as usize);
+        match lists {
+            Some((element, lists)) => {
+                let offsets = lists.value_offsets();
+                let elements = offsets[i] as usize..offsets[i + 1] as usize;
+                write_list(&mut text, element, lists.values(), elements);
+            }
+            None => write_cell(&mut text, &nested_value(array, i)),
+        }
         let text = str::from_utf8(&text).map_err(|it| DataFusionError::External(it.into()))?;
         builder.append_value(text);
     }
@@ -223,13 +245,14 @@ fn write_list(out: &mut Vec<u8>, element: Kind, elements: &ArrayRef, range: Rang
 
 /// Returns the lists and structs of a column; `None` for those that are null or cannot be read.
 fn values(array: &ArrayRef) -> Result<Vec<Option<Value>>> {
-    if let Some(cells) = array.as_struct_opt() {
+    if let Some(cells) = slots_of(array) {
         let mut columns = cells.columns().iter().map(values).collect::<Result<Vec<_>>>()?;
         let value = |i: usize| columns.iter_mut().find_map(|column| column[i].take());
         return Ok((0..array.len()).map(value).collect());
     }
-    if let Some(kind) = Kind::of_type(array.data_type()).filter(|kind| kind.element().is_some()) {
-        return Ok((0..array.len()).map(|i| value(kind, array, i)).collect());
+    if matches!(array.data_type(), DataType::List(_) | DataType::Struct(_)) {
+        let cell = |i| array.is_valid(i).then(|| nested_value(array, i));
+        return Ok((0..array.len()).map(cell).collect());
     }
     let texts = cast(array, &DataType::Utf8View)?;
     Ok(texts.as_string_view().iter().map(|text| read_cell(text?).ok()).collect())

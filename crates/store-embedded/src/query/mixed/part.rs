@@ -80,6 +80,7 @@ impl Part {
                 | Kind::Floats
                 | Kind::Texts
                 | Kind::Times
+                | Kind::Nested
                 | Kind::Json => Self::Json,
             };
             if !parts.contains(&part) {
