@@ -8,7 +8,7 @@ use std::time::Duration;
 use streamtable_store::{Problem, ProblemKind, StoreError};
 
 use super::delta::Change;
-use super::folder::dated_files;
+use super::folder::{data_files, dated_files};
 use super::parquet::{FileState, state_of};
 use super::state::DataFile;
 use super::table::{FlushState, Table};
@@ -19,28 +19,40 @@ impl Table {
     /// Reads every file of the table and its Delta log. Files that are damaged or missing are
     /// removed from the table; a Delta log that differs from the state is corrected. Returns the
     /// names of the removed files.
+    ///
+    /// In a bucket, which has its own checksums, only the files whose size is wrong are read.
     pub(super) async fn verify(&self) -> Result<Vec<String>, StoreError> {
         self.retry_unreadable().await;
         let files = Arc::clone(&self.state.lock().files);
-        let lost = self.check(&files).await;
+        let lost = match self.folder.local() {
+            Some(_) => self.check(&files).await,
+            None => self.check_sizes(&files).await?,
+        };
         self.check_delta().await?;
         Ok(lost)
     }
 
     /// Checks the files that queries could not read. Returns whether one of them was removed from
-    /// the table, so that a query can be retried without it.
-    pub(super) async fn check_suspects(&self) -> bool {
+    /// the table, so that a query can be retried without it. Fails if a bucket does not answer: then
+    /// nothing is known about the files, and that is why the query failed.
+    pub(super) async fn check_suspects(&self) -> Result<bool, StoreError> {
         let suspects = self.sums.take_suspects();
         if suspects.is_empty() {
-            return false;
+            return Ok(false);
         }
         let is_suspect = |file: &&DataFile| suspects.contains(&file.name);
         let files = Arc::clone(&self.state.lock().files);
         let files: Vec<DataFile> = files.iter().filter(is_suspect).cloned().collect();
+        if let Some(file) = files.first().filter(|_| self.folder.local().is_none()) {
+            let name = file.name.clone();
+            self.blocking(move |folder| Ok(folder.has(&name).map(drop)))
+                .await?
+                .map_err(|error| StoreError::Unreachable { reason: error.to_string() })?;
+        }
         self.check(&files).await;
         // Another query may have found the same damage first.
         let remaining = self.state.lock().readable_files();
-        remaining.iter().filter(is_suspect).count() < suspects.len()
+        Ok(remaining.iter().filter(is_suspect).count() < suspects.len())
     }
 
     /// Tries to read the files again that could not be read.
@@ -70,6 +82,19 @@ impl Table {
             return Vec::new();
         }
         self.check_locked(&mut *self.flush_state.lock().await, &suspects).await
+    }
+
+    /// Like [`check`](Self::check), for files that are listed with their sizes. Fails if they cannot
+    /// be listed.
+    async fn check_sizes(&self, files: &[DataFile]) -> Result<Vec<String>, StoreError> {
+        let listed = self.blocking(|folder| Ok(data_files(folder)?)).await?;
+        let is_listed = |file: &&DataFile| listed.contains(file);
+        let suspects: Vec<DataFile> =
+            files.iter().filter(|file| !is_listed(file)).cloned().collect();
+        if suspects.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.check_locked(&mut *self.flush_state.lock().await, &suspects).await)
     }
 
     async fn is_suspect(&self, file: &DataFile) -> bool {

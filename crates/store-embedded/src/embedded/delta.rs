@@ -230,17 +230,24 @@ impl DeltaFolder {
     }
 
     /// Moves the log into a folder, so that the next commit starts a new one.
-    pub(super) fn set_aside(&mut self, damaged: &Folder) -> io::Result<()> {
+    pub(super) async fn set_aside(&mut self, damaged: Folder) -> Result<(), StoreError> {
         self.table = None;
-        if !self.folder.has(LOG)? {
+        if !self.has_log().await? {
             return Ok(());
         }
         let unique = uuid::Uuid::new_v4().simple();
-        self.folder.rename(LOG, damaged, &format!("delta_log-{unique}"))
+        let folder = self.folder.clone();
+        let moved = move || folder.rename(LOG, &damaged, &format!("delta_log-{unique}"));
+        Ok(tokio::task::spawn_blocking(moved).await??)
+    }
+
+    async fn has_log(&self) -> Result<bool, StoreError> {
+        let folder = self.folder.clone();
+        Ok(tokio::task::spawn_blocking(move || folder.has(LOG)).await??)
     }
 
     async fn open(&mut self) -> Result<(), StoreError> {
-        if self.table.is_none() && self.folder.has(LOG)? {
+        if self.table.is_none() && self.has_log().await? {
             let mut table = DeltaTable::new(self.log_store()?);
             match table.load().await {
                 Ok(()) => self.table = Some(table),

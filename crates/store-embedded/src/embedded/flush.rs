@@ -225,7 +225,7 @@ impl Table {
         if let Some(count) = renounced.await? {
             self.state.lock().writes = count;
         }
-        flush_state.delta.set_aside(&self.folder.join("_streamtable/damaged"))?;
+        flush_state.delta.set_aside(self.folder.join("_streamtable/damaged")).await?;
         let version = flush_state.delta.commit(change).await?;
         (flush_state.is_delta_lost, flush_state.must_commit) = (false, false);
         Ok(version)

@@ -226,23 +226,43 @@ pub(super) fn failed(error: Error) -> io::Error {
 /// Returns an error's text without the body of the response: stores repeat there what they got,
 /// such as the id of a key.
 pub(super) fn reason(error: &Error) -> String {
+    /// The addresses at which machines in a cloud get credentials.
+    const CREDENTIALS: [&str; 2] = ["//169.254.", "metadata.google.internal"];
     match error {
-        Error::PermissionDenied { .. } => "access denied (403): the key may not do this".to_owned(),
-        Error::Unauthenticated { .. } => "access denied (401): there is no valid key".to_owned(),
-        error => {
-            let mut cause: &dyn std::error::Error = error;
-            let mut text = cause.to_string();
-            while let Some(source) = cause.source() {
-                text = source.to_string();
-                cause = source;
-            }
-            let end = text.find(['<', '\n']).unwrap_or(text.len());
-            let text = text[..end].trim_end_matches([' ', ':']);
-            if text.is_empty() {
-                "the store refused the request".to_owned()
-            } else {
-                text.to_owned()
-            }
+        Error::PermissionDenied { .. } => {
+            return "access denied (403): the key may not do this".to_owned();
         }
+        Error::Unauthenticated { .. } => {
+            return "access denied (401): there is no valid key".to_owned();
+        }
+        _ => {}
     }
+    let mut cause: &dyn std::error::Error = error;
+    let (mut text, mut whole) = (cause.to_string(), cause.to_string());
+    let mut is_unanswered = false;
+    while let Some(source) = cause.source() {
+        text = source.to_string();
+        whole.push_str(&text);
+        is_unanswered |= source.is::<object_store::client::HttpError>();
+        cause = source;
+    }
+    if CREDENTIALS.iter().any(|place| whole.contains(place)) {
+        return "there are no credentials; set them as environment variables, such as \
+                AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            .to_owned();
+    }
+    let end = text.find(['<', '\n']).unwrap_or(text.len());
+    let text = text[..end].trim_end_matches([' ', ':']);
+    match text {
+        "" => "the store refused the request".to_owned(),
+        text if is_unanswered => format!("no answer{}: {text}", from(&whole)),
+        text => text.to_owned(),
+    }
+}
+
+/// Returns which server did not answer, if an error names its URL. What follows may be a secret.
+fn from(error: &str) -> String {
+    let request = error.split_once("Error performing ").map(|(_, request)| request);
+    let url = request.and_then(|request| Url::parse(request.split(' ').nth(1)?).ok());
+    url.map_or_else(String::new, |url| format!(" from {}", url.origin().ascii_serialization()))
 }

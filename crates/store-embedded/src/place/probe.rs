@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use object_store::path::Path as Key;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 
-use super::bucket::{Bucket, below};
+use super::bucket::{Bucket, below, reason};
 
 /// How many writers race to create one object.
 const WRITERS: u8 = 8;
@@ -24,6 +24,8 @@ enum Race {
     Winners(usize),
     /// The one that was told so did not.
     WrongWinner,
+    /// The store refuses conditional writes.
+    Refused,
 }
 
 /// Lets writers race to create the same object. Fails if the bucket cannot be used, or if it lets
@@ -40,6 +42,7 @@ pub(super) fn probe(bucket: &Bucket, prefix: &Key) -> io::Result<()> {
             Race::WrongWinner => {
                 "an object has the content of a writer that was refused".to_owned()
             }
+            Race::Refused => "it refuses them".to_owned(),
         };
         return Err(io::Error::other(format!(
             "the store has no atomic conditional writes (PUT with If-None-Match: *): {found}; \
@@ -61,6 +64,13 @@ async fn race(objects: Arc<dyn ObjectStore>, key: Key) -> Result<Race, Error> {
         match answer {
             Ok(_) => winners.push(writer),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+            Err(Error::NotFound { .. }) => return Err(no_bucket()),
+            Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
+                return Ok(Race::Refused);
+            }
+            Err(error) if reason(&error).contains("501 Not Implemented") => {
+                return Ok(Race::Refused);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -78,4 +88,8 @@ async fn race(objects: Arc<dyn ObjectStore>, key: Key) -> Result<Race, Error> {
         [_] => Race::WrongWinner,
         _ => Race::Winners(winners.len()),
     })
+}
+
+fn no_bucket() -> Error {
+    Error::Generic { store: "bucket", source: "there is no such bucket".into() }
 }
