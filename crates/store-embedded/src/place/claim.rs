@@ -9,9 +9,13 @@ use streamtable_store::StoreError;
 use super::probe::probe;
 use super::{Folder, TablesPlace};
 use crate::disk::{is_absent, read_regular};
+use crate::embedded::TABLES;
 
 /// The file in a store's folder that says where its tables are: an id, a space, and a URL.
-const TABLES_AT: &str = "tables-at";
+pub(crate) const TABLES_AT: &str = "tables-at";
+
+/// The id in a copy of a folder. The tables belong to the store that was copied, which may still run.
+const COPY: &str = "copy";
 
 /// The file in the place of tables that has the id of their store.
 const OWNER: &str = "owner";
@@ -33,24 +37,30 @@ pub(crate) fn claim(
             None => Ok(Folder::from(folder)),
         };
     };
-    let failed = |error: io::Error| StoreError::Io { reason: format!("{}: {error}", place.url) };
+    let failed =
+        |error: io::Error| StoreError::Io { reason: format!("cannot use {}: {error}", place.url) };
     if let Folder::Bucket(bucket, prefix) = &place.root {
         probe(bucket, prefix).map_err(failed)?;
     }
+    let elsewhere = |url: &str| {
+        let (folder, place) = (folder.display(), &place.url);
+        refused(format!("the tables of {folder} are at {url}, not at {place}"))
+    };
     let marks = place.root.join("_streamtable");
+    let is_copy = known.as_ref().is_some_and(|(id, _)| id == COPY);
     let id = match &known {
+        Some((id, url)) if id == COPY => {
+            if url != place.url.as_str() && !place.root.has(TABLES).map_err(failed)? {
+                return elsewhere(url);
+            }
+            uuid::Uuid::new_v4().simple().to_string()
+        }
         Some((id, url)) if url != place.url.as_str() => {
             // Tables may be moved, but an empty place is a mistake.
             match marks.read(OWNER) {
                 Ok(owner) if owner == id.as_bytes() => id.clone(),
                 Ok(_) => return refused(format!("{} has tables of another store", place.url)),
-                Err(error) if is_absent(&error) => {
-                    return refused(format!(
-                        "the tables of {} are at {url}, not at {}",
-                        folder.display(),
-                        place.url
-                    ));
-                }
+                Err(error) if is_absent(&error) => return elsewhere(url),
                 Err(error) => return Err(failed(error)),
             }
         }
@@ -64,15 +74,19 @@ pub(crate) fn claim(
         }
         None => uuid::Uuid::new_v4().simple().to_string(),
     };
-    let is_new = known.is_none();
-    if known.is_none_or(|(_, url)| url != place.url.as_str()) {
+    let before = known.clone();
+    if is_copy || known.is_none_or(|(_, url)| url != place.url.as_str()) {
         // First, so that a crash before the next step leaves a folder that knows its id.
         let content = format!("{id} {}\n", place.url);
         Folder::from(folder).replace(TABLES_AT, content.into_bytes())?;
     }
     if !marks.create_once(OWNER, id.into_bytes()).map_err(failed)? {
-        if is_new {
-            Folder::from(folder).remove_file(TABLES_AT)?;
+        match before {
+            None => Folder::from(folder).remove_file(TABLES_AT)?,
+            Some((_, url)) if is_copy => {
+                Folder::from(folder).replace(TABLES_AT, copied_mark(&url))?;
+            }
+            Some(_) => {}
         }
         return refused(format!(
             "{} has tables of another store, whose log is elsewhere; use the data folder of that \
@@ -102,4 +116,14 @@ fn known(folder: &Path) -> Result<Option<(String, String)>, StoreError> {
 
 fn has_any(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Returns the URL of a store's tables, if they are not in its folder.
+pub(crate) fn tables_of(folder: &Path) -> Result<Option<String>, StoreError> {
+    Ok(known(folder)?.map(|(_, url)| url))
+}
+
+/// Returns the content of the file [`TABLES_AT`] in a copy of a store's folder.
+pub(crate) fn copied_mark(url: &str) -> Vec<u8> {
+    format!("{COPY} {url}\n").into_bytes()
 }

@@ -21,7 +21,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::copies::{CopyFolder, ReadCopy};
 
 pub(crate) use bucket::Bucket;
-pub(crate) use claim::claim;
+pub(crate) use claim::{TABLES_AT, claim, copied_mark, tables_of};
 pub use connect::TablesPlace;
 
 /// A folder of files: a local one, or the objects of a bucket whose keys begin with a path.
