@@ -13,6 +13,8 @@ mod hostile_sql;
 mod matrix;
 mod mixed;
 mod nested;
+#[path = "../../../log/tests/it/object_stores.rs"]
+mod object_stores;
 mod order;
 mod row_time;
 mod support;
