@@ -12,12 +12,17 @@ use futures_util::TryStreamExt as _;
 use object_store::path::Path as Key;
 use object_store::prefix::PrefixStore;
 use object_store::{
-    Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    Error, MultipartUpload as _, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
+    PutPayload,
 };
 use tokio::runtime::{Handle, Runtime};
 use url::Url;
 
 use super::{Entry, Folder, Meta, Unavailable};
+
+/// Larger objects are written and read in parts of this size, so that a request's time limit does not
+/// depend on the size of the object.
+const PART: u64 = 8 << 20;
 
 /// A bucket of an object store, or the part of it below a prefix.
 pub(crate) struct Bucket {
@@ -92,8 +97,13 @@ impl Bucket {
     }
 
     pub(super) fn put(&self, key: &Key, content: Vec<u8>) -> io::Result<()> {
-        let (key, content) = (key.clone(), PutPayload::from(content));
-        self.wait(|objects| async move { objects.put(&key, content).await.map(drop) })
+        let (key, content) = (key.clone(), Bytes::from(content));
+        self.wait(|objects| async move {
+            if content.len() as u64 > PART {
+                return put_parts(&objects, &key, &content).await;
+            }
+            objects.put(&key, content.into()).await.map(drop)
+        })
     }
 
     /// Creates an object that must not exist. Returns whether it has this content now, because of
@@ -125,16 +135,27 @@ impl Bucket {
 
     pub(super) fn get(&self, key: &Key) -> io::Result<Bytes> {
         let key = key.clone();
-        self.wait(|objects| async move { objects.get(&key).await?.bytes().await })
+        self.wait(|objects| async move {
+            let found = objects.get(&key).await?;
+            let size = found.meta.size;
+            if size <= PART {
+                return found.bytes().await;
+            }
+            drop(found);
+            let mut content = Vec::with_capacity(size as usize);
+            for start in (0..size).step_by(PART as usize) {
+                let range = start..(start + PART).min(size);
+                content.extend_from_slice(&objects.get_range(&key, range).await?);
+            }
+            Ok(content.into())
+        })
     }
 
     pub(super) fn get_pieces(&self, key: &Key, mut pass_on: impl FnMut(&[u8])) -> io::Result<()> {
-        /// How much is read at a time.
-        const PIECE: u64 = 4 << 20;
         let at = key.clone();
         let size = self.wait(|objects| async move { Ok(objects.head(&at).await?.size) })?;
-        for start in (0..size).step_by(PIECE as usize) {
-            let (at, range) = (key.clone(), start..(start + PIECE).min(size));
+        for start in (0..size).step_by(PART as usize) {
+            let (at, range) = (key.clone(), start..(start + PART).min(size));
             pass_on(&self.wait(|objects| async move { objects.get_range(&at, range).await })?);
         }
         Ok(())
@@ -210,6 +231,28 @@ impl Bucket {
         let below = self.objects_below(key);
         default_logstore(below, Arc::clone(&self.objects), &url, &StorageConfig::default())
     }
+}
+
+/// Writes an object in parts. It exists once all parts are written.
+async fn put_parts(
+    objects: &Arc<dyn ObjectStore>,
+    key: &Key,
+    content: &Bytes,
+) -> Result<(), Error> {
+    let mut upload = objects.put_multipart(key).await?;
+    let written = async {
+        for start in (0..content.len()).step_by(PART as usize) {
+            let end = (start + PART as usize).min(content.len());
+            upload.put_part(content.slice(start..end).into()).await?;
+        }
+        upload.complete().await.map(drop)
+    };
+    let written = written.await;
+    if written.is_err() {
+        // What remains is no object, and only takes space.
+        let _ = upload.abort().await;
+    }
+    written
 }
 
 /// Converts an error of the object store. Everything but the absence of the object says nothing

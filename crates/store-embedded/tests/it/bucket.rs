@@ -7,18 +7,20 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, Result,
 };
-use streamtable_store::{Read as _, Store as _, StoreError, conformance};
+use streamtable_store::{
+    Append as _, Batch, OnDuplicate, Read as _, Store as _, StoreError, conformance,
+};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig, TablesPlace};
 
-use crate::support::{Folder, NOTHING, lines, log, number, table};
+use crate::support::{Folder, NOTHING, batch, lines, log, number, table};
 
 /// What goes wrong in a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ enum Fault {
     Racy,
     /// The key may do nothing.
     Forbidden,
+    /// A request for more than 8 MiB takes too long.
+    Narrow,
 }
 
 /// A bucket in memory with faults.
@@ -96,6 +100,9 @@ impl ObjectStore for Faulty {
         mut options: PutOptions,
     ) -> Result<PutResult> {
         self.check()?;
+        if content.content_length() > 8 << 20 && self.meets(Fault::Narrow) {
+            return Err(Error::Generic { store: "bucket", source: "timed out".into() });
+        }
         let creates = options.mode == PutMode::Create;
         if creates && self.meets(Fault::Conflict) {
             return Err(exists(path));
@@ -125,7 +132,13 @@ impl ObjectStore for Faulty {
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         self.check()?;
-        self.objects.get_opts(path, options).await
+        let is_part = options.range.is_some();
+        let mut found = self.objects.get_opts(path, options).await?;
+        if !is_part && found.meta.size > 8 << 20 && self.meets(Fault::Narrow) {
+            let failed = Error::Generic { store: "bucket", source: "timed out".into() };
+            found.payload = GetResultPayload::Stream(stream::iter([Err(failed)]).boxed());
+        }
+        Ok(found)
     }
 
     async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -273,6 +286,47 @@ async fn faults_lose_and_repeat_no_row() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_files_are_written_in_parts() {
+    const ROWS: u64 = 12_000;
+    let (folder, bucket) = (Folder::new(), Faulty::new());
+    let store = open(&folder, &bucket).await;
+    bucket.set(Fault::Narrow, 1);
+    let mut random = 1_u64;
+    let mut hex = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        format!("{random:016x}")
+    };
+    for first in (0..ROWS).step_by(1_000) {
+        let row = |n| {
+            let text: String = (0..128).map(|_| hex()).collect();
+            format!(r#"{{"n":{n},"text":"{text}"}}"#)
+        };
+        let lines = (first..first + 1_000).map(row).collect();
+        let on_duplicate = OnDuplicate::Replace;
+        store.append(Batch { on_duplicate, ..batch("a", first, lines) }).await.unwrap();
+    }
+    store.flush().await.unwrap();
+    let listed = bucket.objects.list(None).try_collect::<Vec<_>>().await.unwrap();
+    let sizes = listed.iter().map(|object| object.size);
+    assert!(sizes.max().unwrap() > 8 << 20, "no file is large");
+    assert_eq!(store.verify().await.unwrap(), NOTHING);
+    drop(store);
+    let store = open(&folder, &bucket).await;
+    let sql = "select count(distinct text) from requests";
+    assert_eq!(number(&store, sql).await, ROWS as i64);
+    // The whole file is read and written again without the row that is replaced.
+    let replaced = vec![r#"{"n":0,"text":"another"}"#.to_owned()];
+    let on_duplicate = OnDuplicate::Replace;
+    store.append(Batch { on_duplicate, ..batch("a", 0, replaced) }).await.unwrap();
+    store.flush().await.unwrap();
+    assert_eq!(number(&store, sql).await, ROWS as i64);
+    assert_eq!(store.verify().await.unwrap(), NOTHING);
+    store.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn buckets_that_cannot_be_used_are_refused() {
     let (folder, bucket) = (Folder::new(), Faulty::new());
@@ -320,7 +374,7 @@ async fn tables_belong_to_one_log() {
     assert_eq!(lines(&store, "a").await.len(), 10);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_may_be_in_another_folder() {
     let (folder, elsewhere) = (Folder::new(), tempfile::tempdir().unwrap());
     let url = url::Url::from_directory_path(elsewhere.path()).unwrap();
@@ -330,6 +384,10 @@ async fn tables_may_be_in_another_folder() {
     store.flush().await.unwrap();
     assert_eq!(lines(&store, "a").await.len(), 10);
     assert!(elsewhere.path().join("tables/me/shop/requests/_delta_log").exists());
+    assert_eq!(conformance::run_all(&store, "fresh").await, NOTHING);
+    store.flush().await.unwrap();
+    assert_eq!(conformance::run_all(&store, "flushed").await, NOTHING);
+    assert!(folder.files("tables", "").is_empty());
 }
 
 #[test]
