@@ -52,7 +52,7 @@ impl FolderLog {
             }
             Err(fs4::TryLockError::Error(error)) => return Err(error),
         }
-        let (mut marker, mark, _) = Marker::read(&folder);
+        let (mut marker, mark, _) = Marker::read(&folder)?;
         let mark = mark.unwrap_or_default();
         let listed = list(&folder)?;
         let newest = listed.highest.max(mark.last.map_or(0, |last| last.segment));

@@ -74,7 +74,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
         match error {
-            StoreError::Unavailable { .. } => Self::busy(message, Duration::from_secs(1)),
+            StoreError::Unavailable { .. } | StoreError::Unreachable { .. } => {
+                Self::busy(message, Duration::from_secs(1))
+            }
             StoreError::NoTable { .. } => Self::not_found(message),
             StoreError::Query { .. } | StoreError::LineNumber(_) => Self::bad_request(message),
             // The engine panics for arguments out of range that it does not check: a repetition

@@ -27,12 +27,14 @@ pub struct Backup {
     pub copied: Copied,
     /// Older backups that were removed.
     pub removed: Vec<PathBuf>,
+    /// The URL of the tables, if they are in a bucket. They are not in the backup.
+    pub tables_at: Option<String>,
 }
 
 /// Copies a data folder into a new folder in `target`, named by the time, and verifies the copy.
 ///
 /// A server may use the folder at the same time. All rows, files and keys from before the call are in the
-/// backup. Files of rows and uploads, which never change, are hard links to those of the backup
+/// backup, except for tables in a bucket. Files of rows and uploads, which never change, are hard links to those of the backup
 /// before, so that only new ones take space. Of the complete backups, the newest `keep` remain.
 /// `progress` is called after each copied file. If it fails or is killed, no incomplete backup is
 /// left under a backup's name.
@@ -68,7 +70,7 @@ pub fn back_up(
     folder::make_private(&partial).map_err(in_target)?;
     let earlier = backups(&to).map_err(in_target)?.pop();
     let mut copier = Copier::new(earlier, progress);
-    copier.store(&from, &partial).map_err(in_target)?;
+    let tables_at = copier.store(&from, &partial).map_err(in_target)?;
     Catalog::copy(&catalog, &partial.join("catalog.db"))?;
     copier.file(&from, &partial, Path::new("signing-key")).map_err(in_target)?;
     // Last, because rows and the catalog name what is in it.
@@ -87,7 +89,8 @@ pub fn back_up(
         // Under another name first: a part of it must not look like a backup.
         fs::rename(old, &partial).and_then(|()| fs::remove_dir_all(&partial)).map_err(in_target)?;
     }
-    Ok(Backup { folder: target.join(place.file_name().unwrap_or_default()), copied, removed })
+    let folder = target.join(place.file_name().unwrap_or_default());
+    Ok(Backup { folder, copied, removed, tables_at })
 }
 
 fn lock(target: &Path) -> io::Result<File> {

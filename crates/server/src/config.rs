@@ -18,6 +18,9 @@ pub struct ServerConfig {
     /// The folder for all data of the server. It is created if it does not exist. Only one server
     /// may use it at a time.
     pub data_dir: PathBuf,
+    /// The URL of the bucket that has the tables, such as `s3://bucket/prefix`, if they are not in the
+    /// data folder. The log, the catalog and uploaded files always are.
+    pub store: Option<String>,
     /// The URL under which clients reach the server, without a trailing slash, such as
     /// `https://tables.example.org`. By default it is derived from the `Host` header of each
     /// request.
@@ -97,6 +100,7 @@ impl Default for ServerConfig {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             data_dir: PathBuf::from("streamtable-data"),
+            store: None,
             public_url: None,
             allowed_hosts: Vec::new(),
             frame_ancestors: Vec::new(),

@@ -12,7 +12,7 @@ use streamtable_live::{TableAccess, ViewCache};
 use streamtable_server_core::catalog::{FeatureTables, MAINTENANCE_INTERVAL};
 use streamtable_server_core::{Bodies, Core, SigningKey, clock, folder};
 use streamtable_store::{FileStore, MemoryCeiling, Store, StoreError};
-use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig};
+use streamtable_store_embedded::{EmbeddedStore, LocalFiles, StoreConfig, TablesPlace};
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -127,8 +127,11 @@ impl Server {
         let made = tokio::task::spawn_blocking(move || folder::make(&made)).await;
         made.map_err(std::io::Error::other).flatten().map_err(|error| failed(error.to_string()))?;
         let memory = Arc::new(MemoryCeiling::new(config.memory_limit));
-        let store_config =
-            StoreConfig { memory: Arc::clone(&memory), ..StoreConfig::new(folder.join("store")) };
+        let store_config = StoreConfig {
+            memory: Arc::clone(&memory),
+            tables: config.store.as_deref().map(TablesPlace::open).transpose()?,
+            ..StoreConfig::new(folder.join("store"))
+        };
         let store = EmbeddedStore::open(store_config).await?;
         let recovery = store.recovery();
         tracing::info!(?recovery, "the store is open");

@@ -8,8 +8,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{create_dir_all_synced, is_absent, named, open_regular, sync_folder};
+use crate::disk::{create_dir_all_synced, is_absent, named, open_regular, replace, sync_folder};
 use crate::embedded::TABLES;
+use crate::place::{TABLES_AT, copied_mark, tables_of};
 
 /// How much of a file is copied at a time.
 const PIECE: usize = 1 << 18;
@@ -59,12 +60,20 @@ impl<'a> Copier<'a> {
         self.copied
     }
 
-    /// Copies a store's folder, `store` in `from`, to the same place in `to`. Blocks.
-    pub fn store(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+    /// Copies a store's folder, `store` in `from`, to the same place in `to`. Returns the URL of its
+    /// tables if they are in a bucket, which are not copied. A store that is opened in the copy may use
+    /// them only once its user gives them to it. Blocks.
+    pub fn store(&mut self, from: &Path, to: &Path) -> io::Result<Option<String>> {
+        let elsewhere = tables_of(&from.join("store")).map_err(io::Error::other)?;
+        if let Some(url) = &elsewhere {
+            create_dir_all_synced(&to.join("store"))?;
+            replace(&to.join("store").join(TABLES_AT), &copied_mark(url))?;
+        }
         let tables = Path::new("store").join(TABLES);
         self.folder(from, to, Path::new("store/log"), |_| Some(Content::Changes))?;
         self.folder(from, to, &tables, |path| (!has_rows(path)).then_some(Content::Changes))?;
-        self.folder(from, to, &tables, |path| has_rows(path).then_some(Content::Fixed))
+        self.folder(from, to, &tables, |path| has_rows(path).then_some(Content::Fixed))?;
+        Ok(elsewhere)
     }
 
     /// Copies the folder of uploaded files, `files` in `from`, to the same place in `to`. Blocks.

@@ -15,6 +15,7 @@ pub mod fuzzing {
 mod local_files;
 mod log;
 mod memtable;
+mod place;
 mod query;
 mod ranges;
 #[cfg(test)]
@@ -27,4 +28,5 @@ use streamtable_log::{copies, disk};
 pub use backup::{Copied, Copier};
 pub use embedded::{EmbeddedStore, Recovery, StoreConfig, damaged_files};
 pub use local_files::LocalFiles;
+pub use place::TablesPlace;
 pub use query::row_expression;

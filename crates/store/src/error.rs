@@ -15,6 +15,12 @@ pub enum StoreError {
         /// The system's error.
         reason: String,
     },
+    /// Stored rows cannot be reached now; a retry may succeed. This says nothing about the rows.
+    #[error("stored rows cannot be read now: {reason}")]
+    Unreachable {
+        /// What does not answer, and its error.
+        reason: String,
+    },
     /// A line of the batch has an invalid number. Nothing of the batch is stored.
     #[error(transparent)]
     LineNumber(#[from] LineNumberError),
@@ -60,7 +66,7 @@ impl StoreError {
     /// Returns whether a retry may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } => true,
+            Self::Unavailable { .. } | Self::Unreachable { .. } => true,
             Self::LineNumber(_)
             | Self::NoTable { .. }
             | Self::Query { .. }

@@ -23,7 +23,8 @@ Examples:
 
 The server may be running. The backup has all rows, files and keys from before the
 command, and is verified before it gets its name. Rows and uploads that are in the
-backup before are hard links to it, so that only new ones take time and space.";
+backup before are hard links to it, so that only new ones take time and space.
+Tables in a bucket (serve --store) are not in the backup.";
 
 /// Back up a server's data folder, also while the server runs
 #[derive(Debug, Args)]
@@ -66,6 +67,9 @@ impl Backup {
         if !made.removed.is_empty() {
             let removed = counted(made.removed.len() as u64, "older backup");
             text.push_str(&format!("; removed {removed}"));
+        }
+        if let Some(url) = made.tables_at {
+            text.push_str(&format!("; the tables in {url} are not in it"));
         }
         print(text)
     }

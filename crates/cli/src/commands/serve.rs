@@ -29,6 +29,9 @@ Examples:
   streamtable serve --addr 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem \\
       --public-url https://tables.example.org
       For other machines. Create a key first: `streamtable keys add --data DIR`.
+  streamtable serve --data /srv/log --store s3://bucket/prefix
+      With its tables in a bucket, with the credentials in AWS_ACCESS_KEY_ID and
+      AWS_SECRET_ACCESS_KEY. The log, the catalog and uploads stay in /srv/log.
 
 Behind a proxy that does TLS: keep listening on 127.0.0.1, and set --public-url to
 the URL of the proxy. If the proxy runs on another machine, set --trusted-proxy to
@@ -52,6 +55,10 @@ pub(crate) struct Serve {
     /// Folder for all data of the server; created if it does not exist
     #[arg(long, value_name = "DIR", default_value = "streamtable-data")]
     data: PathBuf,
+    /// URL of the bucket that has the tables: s3://bucket/prefix, gs://… or az://…; the log stays in
+    /// the data folder [default: tables are in the data folder]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
@@ -198,6 +205,7 @@ impl Serve {
         ServerConfig {
             addr: self.addr,
             data_dir: self.data,
+            store: self.store,
             public_url: self.public_url.map(|url| url.to_string()),
             allowed_hosts: self.allow_host,
             frame_ancestors: self.allow_frame,
@@ -219,9 +227,11 @@ impl Serve {
 pub(crate) async fn bind(config: ServerConfig) -> Result<Server, Failure> {
     make_files_private();
     raise_file_limit();
-    let folder = config.data_dir.clone();
+    let (folder, bucket) = (config.data_dir.clone(), config.store.clone());
+    let names_bucket = |error: &str| bucket.is_some_and(|url| error.contains(&url));
     Server::bind(config).await.map_err(|error| match error {
-        // A store error does not name the folder.
+        ServerError::Store(error) if names_bucket(&error.to_string()) => Failure::failed(error),
+        // Other errors of the store do not name the folder.
         ServerError::Store(error) => {
             Failure::failed(format!("cannot use the folder {}: {error}", folder.display()))
         }
@@ -271,7 +281,11 @@ fn greeting(config: &ServerConfig, base: &str, kept: Option<&std::path::Path>) -
     let bold = |text| Bold { text, colours };
     let folder = config.data_dir.display();
     let entity = &config.wandb.default_entity;
-    let mut text = format!("StreamTable {} serves {folder} at ", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("StreamTable {} serves {folder}", env!("CARGO_PKG_VERSION"));
+    if let Some(url) = &config.store {
+        text.push_str(&format!(", with its tables in {url},"));
+    }
+    text.push_str(" at ");
     text.push_str(&format!("{}\n", bold(base)));
     if let Some(path) = kept {
         text.push_str(&format!(

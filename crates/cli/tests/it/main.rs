@@ -6,6 +6,8 @@ mod again;
 mod backup;
 mod board;
 mod captive;
+#[cfg(unix)]
+mod clients;
 mod crash;
 mod demo;
 mod errors;
@@ -13,6 +15,9 @@ mod follow;
 mod help;
 mod keys;
 mod monitor;
+#[cfg(unix)]
+#[path = "../../../log/tests/it/object_stores.rs"]
+mod object_stores;
 mod reading;
 mod round_trips;
 mod serve;

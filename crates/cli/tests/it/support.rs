@@ -15,6 +15,8 @@ pub(crate) struct Home {
     folder: TempDir,
     /// The URL of the server that commands use.
     pub(crate) url: Option<String>,
+    /// Further variables of the environment.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 /// The result of a command.
@@ -37,7 +39,7 @@ impl Ended {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), url: None }
+        Self { folder: tempfile::tempdir().unwrap(), url: None, variables: Vec::new() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -57,14 +59,14 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_streamtable"));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let is_ours = ["WANDB_", "WEAVE_", "STREAMTABLE_", "XDG_", "RUST_LOG", "NETRC"];
+            let is_ours = ["WANDB_", "WEAVE_", "STREAMTABLE_", "AWS_", "XDG_", "RUST_LOG", "NETRC"];
             if is_ours.iter().any(|start| text.starts_with(start)) {
                 command.env_remove(&name);
             }
         }
         command.args(args).current_dir(self.folder.path());
         command.env("HOME", self.folder.path()).env("XDG_STATE_HOME", self.path("state"));
-        command.env("USER", "me");
+        command.env("USER", "me").envs(self.variables.clone());
         if let Some(url) = &self.url {
             command.env("WANDB_BASE_URL", url);
         }

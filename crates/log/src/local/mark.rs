@@ -63,9 +63,9 @@ pub struct Marker {
 impl Marker {
     /// Returns the valid mark in the log's folder, if there is one, and the paths of damaged
     /// copies.
-    pub fn read(folder: &Path) -> (Self, Option<Mark>, Vec<std::path::PathBuf>) {
+    pub fn read(folder: &Path) -> io::Result<(Self, Option<Mark>, Vec<std::path::PathBuf>)> {
         let copies = Copies::new(folder, NAME);
-        let found = copies.read();
+        let found = copies.read()?;
         let count = found.newest.as_ref().map_or(0, |it| it.count);
         let mark = found.newest.and_then(|it| serde_json::from_slice::<Mark>(&it.content).ok());
         let marker = Self {
@@ -75,7 +75,7 @@ impl Marker {
             starts: BTreeMap::new(),
             next: mark.map_or(0, |mark| mark.acked()),
         };
-        (marker, mark, found.damaged)
+        Ok((marker, mark, found.damaged))
     }
 
     /// Records the result of recovery: the first frame of each file, and the number of the next
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_mark_follows_the_log() {
         let folder = tempfile::tempdir().unwrap();
-        let read = || Marker::read(folder.path());
+        let read = || Marker::read(folder.path()).unwrap();
         let (mut marker, mark, damaged) = read();
         assert_eq!((mark, damaged.len()), (None, 0));
         marker.opened(SegmentId(1), 1, 100).unwrap();

@@ -2,3 +2,4 @@
 #![expect(clippy::unwrap_used, reason = "a test fails if its setup fails")]
 
 mod clients;
+mod object_stores;

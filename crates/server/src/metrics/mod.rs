@@ -252,7 +252,7 @@ async fn register_levels(registry: &mut Registry, state: &MetricsState) -> Resul
     bytes(registry, "memtable", help, stats.memtable_bytes);
     let help = "Rows that wait to be written to the log";
     bytes(registry, "log_waiting", help, stats.log_waiting_bytes);
-    bytes(registry, "disk_free", "Free space where the tables are", stats.disk_free_bytes);
+    bytes(registry, "disk_free", "Free space of the data folder", stats.disk_free_bytes);
     work(registry, "log_syncs", "Syncs of the log", stats.log_syncs);
     work(registry, "flushes", "Flushes of a table's rows to files", stats.flushes);
     if let Some(failures) = stats.flush_failures {

@@ -581,7 +581,7 @@ fn of_sql(monitor: &Monitor, value: Option<f64>) -> Reading {
 
 fn failure(error: StoreError) -> Failure {
     match error {
-        StoreError::Unavailable { .. } => Failure::Later,
+        StoreError::Unavailable { .. } | StoreError::Unreachable { .. } => Failure::Later,
         StoreError::Query { .. }
         | StoreError::Limit { .. }
         | StoreError::NoTable { .. }

@@ -75,8 +75,8 @@ impl Inner {
             return Err(unavailable("the server is shutting down"));
         }
         if !self.unreadable.is_empty() {
-            let folder = folder::table_folder(&self.config.folder, path);
-            if self.unreadable.iter().any(|unreadable| folder.starts_with(unreadable)) {
+            let folder = folder::table_folder(&self.root, path);
+            if self.unreadable.iter().any(|unreadable| folder.is_within(unreadable)) {
                 return Err(unavailable("the table's folder could not be read at the last start"));
             }
         }

@@ -1,7 +1,6 @@
 //! The scrub: compares a table's files with their checksums.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,38 +8,51 @@ use std::time::Duration;
 use streamtable_store::{Problem, ProblemKind, StoreError};
 
 use super::delta::Change;
-use super::folder::data_files;
+use super::folder::{data_files, dated_files};
 use super::parquet::{FileState, state_of};
 use super::state::DataFile;
 use super::table::{FlushState, Table};
-use crate::disk::{cause, create_dir_all_synced, is_exhaustion, sync_folder};
+use crate::disk::{cause, is_exhaustion};
+use crate::place::is_unavailable;
 
 impl Table {
     /// Reads every file of the table and its Delta log. Files that are damaged or missing are
     /// removed from the table; a Delta log that differs from the state is corrected. Returns the
     /// names of the removed files.
+    ///
+    /// In a bucket, which has its own checksums, only the files whose size is wrong are read.
     pub(super) async fn verify(&self) -> Result<Vec<String>, StoreError> {
         self.retry_unreadable().await;
         let files = Arc::clone(&self.state.lock().files);
-        let lost = self.check(&files).await;
+        let lost = match self.folder.local() {
+            Some(_) => self.check(&files).await,
+            None => self.check_sizes(&files).await?,
+        };
         self.check_delta().await?;
         Ok(lost)
     }
 
     /// Checks the files that queries could not read. Returns whether one of them was removed from
-    /// the table, so that a query can be retried without it.
-    pub(super) async fn check_suspects(&self) -> bool {
+    /// the table, so that a query can be retried without it. Fails if a bucket does not answer: then
+    /// nothing is known about the files, and that is why the query failed.
+    pub(super) async fn check_suspects(&self) -> Result<bool, StoreError> {
         let suspects = self.sums.take_suspects();
         if suspects.is_empty() {
-            return false;
+            return Ok(false);
         }
         let is_suspect = |file: &&DataFile| suspects.contains(&file.name);
         let files = Arc::clone(&self.state.lock().files);
         let files: Vec<DataFile> = files.iter().filter(is_suspect).cloned().collect();
+        if let Some(file) = files.first().filter(|_| self.folder.local().is_none()) {
+            let name = file.name.clone();
+            self.blocking(move |folder| Ok(folder.has(&name).map(drop)))
+                .await?
+                .map_err(|error| StoreError::Unreachable { reason: error.to_string() })?;
+        }
         self.check(&files).await;
         // Another query may have found the same damage first.
         let remaining = self.state.lock().readable_files();
-        remaining.iter().filter(is_suspect).count() < suspects.len()
+        Ok(remaining.iter().filter(is_suspect).count() < suspects.len())
     }
 
     /// Tries to read the files again that could not be read.
@@ -72,6 +84,19 @@ impl Table {
         self.check_locked(&mut *self.flush_state.lock().await, &suspects).await
     }
 
+    /// Like [`check`](Self::check), for files that are listed with their sizes. Fails if they cannot
+    /// be listed.
+    async fn check_sizes(&self, files: &[DataFile]) -> Result<Vec<String>, StoreError> {
+        let listed = self.blocking(|folder| Ok(data_files(folder)?)).await?;
+        let is_listed = |file: &&DataFile| listed.contains(file);
+        let suspects: Vec<DataFile> =
+            files.iter().filter(|file| !is_listed(file)).cloned().collect();
+        if suspects.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.check_locked(&mut *self.flush_state.lock().await, &suspects).await)
+    }
+
     async fn is_suspect(&self, file: &DataFile) -> bool {
         let checked = file.clone();
         let found = self.blocking(move |folder| Ok(state_of(folder, &checked))).await;
@@ -93,7 +118,9 @@ impl Table {
             let checked = file.clone();
             match self.blocking(move |folder| Ok(state_of(folder, &checked))).await {
                 Ok(Ok(FileState::Whole)) => self.note_readable(file),
-                Ok(Err(error)) if !is_exhaustion(&error) => self.note_unreadable(file, &error),
+                Ok(Err(error)) if !is_exhaustion(&error) && !is_unavailable(&error) => {
+                    self.note_unreadable(file, &error);
+                }
                 Ok(Ok(found)) => {
                     self.set_aside(flush_state, file, found).await;
                     lost.push(file.name.clone());
@@ -168,11 +195,7 @@ impl Table {
         }
         let name = file.name.clone();
         let moved = self.blocking(move |folder| {
-            let aside = folder.join("_streamtable/damaged");
-            create_dir_all_synced(&aside)?;
-            fs::rename(folder.join(&name), aside.join(&name))?;
-            sync_folder(&aside)?;
-            Ok(sync_folder(folder)?)
+            Ok(folder.rename(&name, &folder.join("_streamtable/damaged"), &name)?)
         });
         if let Err(error) = moved.await {
             tracing::error!(table = %self.path, %error, "a damaged file cannot be moved");
@@ -197,6 +220,7 @@ impl Table {
         let differs = match &found {
             Ok(Some(found)) => found.files != **files || Some(found.version) != version,
             Ok(None) => true,
+            Err(StoreError::Unavailable { .. }) => false,
             // The commit finds out whether the log is damaged or the system cannot open files now.
             Err(_) => true,
         };
@@ -239,13 +263,12 @@ impl Table {
         let kept = kept.chain(flush_state.replaced.iter().map(|(_, name)| name));
         let needed: HashSet<String> = kept.cloned().collect();
         self.blocking(move |folder| {
-            for file in data_files(folder)? {
-                let path = folder.join(&file.name);
-                let Ok(metadata) = fs::metadata(&path) else { continue };
-                let age = metadata.modified()?.elapsed().unwrap_or_default();
+            for (file, modified) in dated_files(folder)? {
+                let Some(modified) = modified else { continue };
+                let age = modified.elapsed().unwrap_or_default();
                 if !needed.contains(&file.name) && file.end <= flushed_upto && age >= keep_replaced
                 {
-                    fs::remove_file(path)?;
+                    folder.remove_file(&file.name)?;
                 }
             }
             Ok(())

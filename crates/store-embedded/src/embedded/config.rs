@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use streamtable_store::MemoryCeiling;
 
+use crate::place::TablesPlace;
+
 /// The configuration of an [`EmbeddedStore`](crate::EmbeddedStore).
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
     /// The folder of all data; it is created if it is missing. Only one process can own it.
     pub folder: PathBuf,
+    /// Where the tables are, if not in `folder`. The log is always in `folder`.
+    pub tables: Option<TablesPlace>,
     /// A log file that has this many bytes is closed, and its rows are flushed. 64 MiB by default.
     /// A higher value makes larger Parquet files and a slower start after a crash.
     pub segment_bytes: u64,
@@ -46,6 +50,7 @@ impl StoreConfig {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            tables: None,
             segment_bytes: 64 << 20,
             flush_interval: Duration::from_secs(300),
             memtable_bytes: 384 << 20,

@@ -1,7 +1,7 @@
 //! Flushed tables as Delta Lake tables that any reader of that format can open.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::io;
 
 use arrow::datatypes::DataType as ArrowType;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
@@ -9,6 +9,7 @@ use deltalake_core::kernel::{
     Action, Add, ArrayType, DataType, MetadataExt as _, MetadataValue, PrimitiveType, Remove,
     StructField, StructType, Transaction,
 };
+use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
@@ -17,7 +18,8 @@ use streamtable_store::StoreError;
 
 use super::state::DataFile;
 use crate::columns::{Columns, Kind, KnownSlot, Shape};
-use crate::disk::{create_dir_all_synced, sync_file, sync_folder};
+use crate::disk::is_absent;
+use crate::place::{Entry, Folder, is_unavailable};
 
 /// The application id of the transaction in each commit. Its version is the flushed watermark, the
 /// position of the next row, so that a commit made before a crash is recognized after it.
@@ -33,7 +35,7 @@ const LOG: &str = "_delta_log";
 /// lacks.
 #[derive(Debug)]
 pub(super) struct DeltaFolder {
-    folder: PathBuf,
+    folder: Folder,
     /// The log as it was read; `None` if it must be read before the next commit.
     table: Option<DeltaTable>,
 }
@@ -63,20 +65,25 @@ pub(super) struct Change<'a> {
 }
 
 impl DeltaFolder {
-    pub(super) fn new(folder: PathBuf) -> Self {
+    pub(super) fn new(folder: Folder) -> Self {
         Self { folder, table: None }
     }
 
-    /// Returns the newest version that the log's file names show.
-    pub(super) fn newest_version(folder: &Path) -> Option<u64> {
-        let entries = std::fs::read_dir(folder.join(LOG)).ok()?;
-        let version = |entry: std::io::Result<std::fs::DirEntry>| {
-            let name = entry.ok()?.file_name();
-            let (number, ending) = name.to_str()?.split_once('.')?;
+    /// Returns the newest version that the log's file names show. Blocks. Fails if a bucket could not
+    /// be asked.
+    pub(super) fn newest_version(folder: &Folder) -> io::Result<Option<u64>> {
+        let entries = match folder.join(LOG).list() {
+            Err(error) if is_unavailable(&error) => return Err(error),
+            Err(_) => return Ok(None),
+            Ok(entries) => entries,
+        };
+        let version = |entry: Entry| {
+            let name = entry.folder.path().file_name()?.to_str()?.to_owned();
+            let (number, ending) = name.split_once('.')?;
             let is_version = ending == "json" || ending.ends_with("checkpoint.parquet");
             is_version.then(|| number.parse::<u64>().ok())?
         };
-        entries.filter_map(version).max()
+        Ok(entries.into_iter().filter_map(version).max())
     }
 
     /// Frees the memory of the log. The next commit reads it again.
@@ -84,8 +91,25 @@ impl DeltaFolder {
         self.table = None;
     }
 
-    /// Reads the Delta log. Returns `None` if there is none.
+    /// Reads the Delta log. Returns `None` if there is none. Fails as
+    /// [unavailable](StoreError::Unavailable) if a bucket could not be asked, and otherwise if the log
+    /// is damaged.
     pub(super) async fn read(&mut self) -> Result<Option<CommittedTable>, StoreError> {
+        let error = match self.try_read().await {
+            Err(error) if self.folder.local().is_none() => error,
+            read => return read,
+        };
+        // The error does not say whether the bucket failed or the log is damaged.
+        self.table = None;
+        let log = self.folder.join(LOG);
+        tokio::task::spawn_blocking(move || read_all(&log))
+            .await?
+            .map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
+        tracing::warn!(folder = ?self.folder, %error, "the Delta log is read again");
+        self.try_read().await
+    }
+
+    async fn try_read(&mut self) -> Result<Option<CommittedTable>, StoreError> {
         self.open().await?;
         let Some(table) = &self.table else { return Ok(None) };
         let state = table.snapshot().map_err(failed)?;
@@ -114,7 +138,7 @@ impl DeltaFolder {
             match DataFile::from_name(&name, u64::try_from(bytes).unwrap_or(0)) {
                 Some(file) => files.push(file),
                 None => tracing::warn!(
-                    folder = %self.folder.display(),
+                    folder = %self.folder.path().display(),
                     file = name,
                     "a file of the table is not this store's, and is left alone"
                 ),
@@ -126,12 +150,23 @@ impl DeltaFolder {
 
     /// Commits a change durably, and returns its version.
     pub(super) async fn commit(&mut self, change: Change<'_>) -> Result<u64, StoreError> {
-        let version = self.try_commit(change).await.inspect_err(|_| {
-            // It is not known whether the commit was made, so the log must be read again.
-            self.table = None;
-        })?;
-        let entry = self.folder.join(LOG).join(format!("{version:020}.json"));
-        sync_file(&entry).inspect_err(|_| self.table = None)?;
+        let version = match self.try_commit(change).await {
+            Ok(version) => version,
+            Err(error) => {
+                // It is not known whether the commit was made, so the log must be read again.
+                self.table = None;
+                match self.read().await {
+                    Ok(Some(found)) if change.is_in(&found) => found.version,
+                    Err(error @ StoreError::Unavailable { .. }) => return Err(error),
+                    _ => {
+                        self.table = None;
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let synced = self.folder.join(LOG).sync_file(&format!("{version:020}.json"));
+        synced.inspect_err(|_| self.table = None)?;
         Ok(version)
     }
 
@@ -158,9 +193,9 @@ impl DeltaFolder {
         }
         let schema = delta_schema(change.columns)?;
         if self.table.is_none() {
-            create_dir_all_synced(&self.folder.join(LOG))?;
+            self.folder.join(LOG).create()?;
             let table = CreateBuilder::new()
-                .with_log_store(self.builder()?.build().map_err(failed)?.log_store())
+                .with_log_store(self.log_store()?)
                 .with_columns(schema.fields().cloned())
                 .with_actions(actions)
                 .with_commit_properties(properties)
@@ -195,23 +230,27 @@ impl DeltaFolder {
     }
 
     /// Moves the log into a folder, so that the next commit starts a new one.
-    pub(super) fn set_aside(&mut self, damaged: &Path) -> std::io::Result<()> {
+    pub(super) async fn set_aside(&mut self, damaged: Folder) -> Result<(), StoreError> {
         self.table = None;
-        let log = self.folder.join(LOG);
-        if !log.exists() {
+        if !self.has_log().await? {
             return Ok(());
         }
-        create_dir_all_synced(damaged)?;
         let unique = uuid::Uuid::new_v4().simple();
-        std::fs::rename(log, damaged.join(format!("delta_log-{unique}")))?;
-        sync_folder(damaged)?;
-        sync_folder(&self.folder)
+        let folder = self.folder.clone();
+        let moved = move || folder.rename(LOG, &damaged, &format!("delta_log-{unique}"));
+        Ok(tokio::task::spawn_blocking(moved).await??)
+    }
+
+    async fn has_log(&self) -> Result<bool, StoreError> {
+        let folder = self.folder.clone();
+        Ok(tokio::task::spawn_blocking(move || folder.has(LOG)).await??)
     }
 
     async fn open(&mut self) -> Result<(), StoreError> {
-        if self.table.is_none() && self.folder.join(LOG).exists() {
-            match self.builder()?.load().await {
-                Ok(table) => self.table = Some(table),
+        if self.table.is_none() && self.has_log().await? {
+            let mut table = DeltaTable::new(self.log_store()?);
+            match table.load().await {
+                Ok(()) => self.table = Some(table),
                 Err(DeltaTableError::NotATable(_)) => {}
                 Err(error) => return Err(failed(error)),
             }
@@ -219,12 +258,41 @@ impl DeltaFolder {
         Ok(())
     }
 
-    fn builder(&self) -> Result<DeltaTableBuilder, StoreError> {
-        let url = url::Url::from_directory_path(&self.folder).map_err(|()| StoreError::Io {
-            reason: format!("{} is no absolute path", self.folder.display()),
+    fn log_store(&self) -> Result<LogStoreRef, StoreError> {
+        let folder = match &self.folder {
+            Folder::Local(folder) => folder,
+            Folder::Bucket(bucket, key) => return Ok(bucket.delta_log(key)),
+        };
+        let url = url::Url::from_directory_path(folder).map_err(|()| StoreError::Io {
+            reason: format!("{} is no absolute path", folder.display()),
         })?;
-        DeltaTableBuilder::from_url(url).map_err(failed)
+        DeltaTableBuilder::from_url(url).and_then(|it| it.build_storage()).map_err(failed)
     }
+}
+
+impl Change<'_> {
+    /// Returns whether a log has this change: the names of files are unique.
+    fn is_in(&self, found: &CommittedTable) -> bool {
+        let is_new = |file: &DataFile| self.add.contains(file);
+        self.all.iter().any(is_new)
+            && found.flushed_upto == self.flushed_upto
+            && found.files == self.all
+    }
+}
+
+/// Reads all files of a log, to find out whether its bucket answers. Blocks.
+fn read_all(log: &Folder) -> io::Result<()> {
+    for entry in log.list()? {
+        if let Some(name) = entry.folder.path().file_name().and_then(|name| name.to_str())
+            && entry.found.is_ok_and(|found| !found.is_folder)
+        {
+            match log.read(name) {
+                Err(error) if !is_absent(&error) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns the files to add and to remove so that `present` becomes `wanted`.

@@ -1,6 +1,5 @@
 //! Flushes a table's rows from memory into Parquet files.
 
-use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,14 +42,20 @@ impl Table {
             self.compact(&mut flush_state).await
         };
         let flushed = flushed.await;
-        flush_state.replaced.retain(|(since, name)| {
-            since.elapsed() < keep_replaced || {
-                // If the file cannot be deleted, it only takes space.
-                let _ = fs::remove_file(self.folder.join(name));
-                self.sums.forget(name);
-                false
-            }
-        });
+        let is_obsolete = |(since, _): &mut (Instant, String)| since.elapsed() >= keep_replaced;
+        let obsolete: Vec<_> = flush_state.replaced.extract_if(.., is_obsolete).collect();
+        if !obsolete.is_empty() {
+            let sums = Arc::clone(&self.sums);
+            let removed = self.blocking(move |folder| {
+                for (_, name) in obsolete {
+                    // If the file cannot be deleted, it only takes space.
+                    let _ = folder.remove_file(&name);
+                    sums.forget(&name);
+                }
+                Ok(())
+            });
+            let _ = removed.await;
+        }
         if release || flushed.is_err() {
             flush_state.delta.release();
         }
@@ -193,8 +198,10 @@ impl Table {
                 }
                 Err(error) => error,
             };
-            let has_log = DeltaFolder::newest_version(&self.folder).is_some();
+            let newest = self.blocking(|folder| Ok(DeltaFolder::newest_version(folder)?));
+            let has_log = newest.await?.is_some();
             match flush_state.delta.read().await {
+                Err(error @ StoreError::Unavailable { .. }) => return Err(error),
                 Ok(None) if has_log => {}
                 Ok(_) => return Err(error),
                 Err(_) if has_log => {}
@@ -209,7 +216,7 @@ impl Table {
         // The versions of the new log start at 0. After a crash, a state with a version of the old
         // log could take the new log for the old one.
         let renounced = self.blocking(|folder| {
-            let found = read_state(folder);
+            let found = read_state(folder)?;
             let Some(mut stored) = found.state else { return Ok(None) };
             stored.version = None;
             write_state(folder, found.count + 1, &stored)?;
@@ -218,7 +225,7 @@ impl Table {
         if let Some(count) = renounced.await? {
             self.state.lock().writes = count;
         }
-        flush_state.delta.set_aside(&self.folder.join("_streamtable/damaged"))?;
+        flush_state.delta.set_aside(self.folder.join("_streamtable/damaged")).await?;
         let version = flush_state.delta.commit(change).await?;
         (flush_state.is_delta_lost, flush_state.must_commit) = (false, false);
         Ok(version)
@@ -305,6 +312,7 @@ fn small_files(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::SystemTime;
 
     use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
@@ -331,14 +339,15 @@ mod tests {
             store.append(batch).await.unwrap();
             let table = store.inner.find(&path).unwrap();
             for file in table.state.lock().files.iter() {
-                let file = fs::File::options().write(true).open(table.folder.join(&file.name));
+                let file =
+                    fs::File::options().write(true).open(table.folder.path().join(&file.name));
                 file.unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
             }
             let read_before = table.snapshot();
             store.flush().await.unwrap();
             table.collect_garbage(Duration::from_secs(60)).await.unwrap();
             for file in read_before.files.iter() {
-                assert!(table.folder.join(&file.name).exists(), "{} is gone", file.name);
+                assert!(table.folder.has(&file.name).unwrap(), "{} is gone", file.name);
             }
         }
         let table = store.inner.find(&path).unwrap();

@@ -1,16 +1,17 @@
 //! The folder of a table on disk.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use streamtable_schema::TablePath;
 
 use super::parquet::{FileState, state_of};
 use super::state::{DataFile, StoredState};
-use crate::copies::{Copies, has_copy};
-use crate::disk::{cause, is_absent, named, read_regular};
+use crate::copies::Copies;
+use crate::disk::{cause, is_absent};
+use crate::place::{Entry, Folder, is_unavailable};
 
 /// The folder of tables, below the store's folder.
 pub(crate) const TABLES: &str = "tables";
@@ -32,22 +33,20 @@ const MAX_NAME: usize = 255;
 const KEPT_NAME: usize = 160;
 
 /// Returns a table's folder: `tables/entity/project/table`.
-pub(super) fn table_folder(root: &Path, table: &TablePath) -> PathBuf {
-    let mut folder = root.join(TABLES);
-    for part in [table.entity(), table.project(), table.table()] {
-        folder.push(file_name(part));
-    }
-    folder
+pub(super) fn table_folder(root: &Folder, table: &TablePath) -> Folder {
+    let parts = [table.entity(), table.project(), table.table()];
+    parts.iter().fold(root.join(TABLES), |folder, part| folder.join(&file_name(part)))
 }
 
 /// Returns the table of this folder. `None` if a name in it is shortened, or was not made by this
 /// store.
-pub(super) fn table_of(root: &Path, folder: &Path) -> Option<TablePath> {
-    let names = folder.strip_prefix(root.join(TABLES)).ok()?;
+pub(super) fn table_of(root: &Folder, folder: &Folder) -> Option<TablePath> {
+    let tables = root.join(TABLES);
+    let names = folder.path().strip_prefix(tables.path()).ok()?;
     let names = names.iter().map(|name| name_of(name.to_str()?)).collect::<Option<Vec<_>>>()?;
     let [entity, project, table] = &names[..] else { return None };
     let table = TablePath::new(entity, project, table).ok()?;
-    (table_folder(root, &table) == folder).then_some(table)
+    (table_folder(root, &table) == *folder).then_some(table)
 }
 
 /// Encodes a name so that every file system accepts it and no other name has the same encoding:
@@ -93,12 +92,13 @@ fn name_of(file_name: &str) -> Option<String> {
 }
 
 /// Writes a table's state durably. Afterwards either this state or the previous one is on disk.
-pub(super) fn write_state(folder: &Path, count: u64, state: &StoredState) -> io::Result<()> {
+pub(super) fn write_state(folder: &Folder, count: u64, state: &StoredState) -> io::Result<()> {
     let own = folder.join(OWN);
     let content = serde_json::to_vec(state).map_err(io::Error::other)?;
-    Copies::new(&own, STATE).write(count, &content)?;
-    match fs::remove_file(own.join(OLD_STATE)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+    Copies::<Folder>::new(own.clone(), STATE).write(count, &content)?;
+    // Buckets were not supported when it was written.
+    match own.local().map(|own| std::fs::remove_file(own.join(OLD_STATE))) {
+        Some(Err(error)) if !is_absent(&error) => Err(error),
         _ => Ok(()),
     }
 }
@@ -114,92 +114,98 @@ pub(super) struct FoundState {
     pub(super) damaged: Vec<PathBuf>,
 }
 
-/// Reads a table's state. A state that cannot be read counts as damaged.
-pub(super) fn read_state(folder: &Path) -> FoundState {
+/// Reads a table's state. A state that a disk cannot read counts as damaged. Fails if a bucket could
+/// not be asked.
+pub(super) fn read_state(folder: &Folder) -> io::Result<FoundState> {
     let own = folder.join(OWN);
-    let mut found = Copies::new(&own, STATE).read();
+    let mut found = Copies::<Folder>::new(own.clone(), STATE).read()?;
     let count = found.newest.as_ref().map_or(0, |it| it.count);
     let mut state =
         found.newest.and_then(|it| serde_json::from_slice::<StoredState>(&it.content).ok());
-    let old = own.join(OLD_STATE);
-    if state.is_none() && old.exists() {
-        let text = read_regular(&old).unwrap_or_default();
+    if state.is_none() && own.local().is_some() && own.has(OLD_STATE)? {
+        let text = own.read(OLD_STATE).unwrap_or_default();
         state = serde_json::from_slice(&text).ok();
         if state.is_none() {
-            found.damaged.push(old);
-        } else if !has_copy(&own, STATE) {
+            found.damaged.push(own.path().join(OLD_STATE));
+        } else if !found.exists {
             found.damaged.clear();
         }
     }
-    FoundState { state, count, damaged: found.damaged }
+    Ok(FoundState { state, count, damaged: found.damaged })
 }
 
 /// The content of the folder of all tables.
 #[derive(Debug, Default)]
 pub(super) struct TableFolders {
     /// The folders of tables.
-    pub(super) tables: Vec<PathBuf>,
+    pub(super) tables: Vec<Folder>,
     /// Folders that cannot be read, or links that lead nowhere, and the reason. Tables in them must
     /// not be written.
-    pub(super) unreadable: Vec<(PathBuf, String)>,
+    pub(super) unreadable: Vec<(Folder, String)>,
     /// Files and other entries that no store makes.
-    pub(super) strange: Vec<PathBuf>,
+    pub(super) strange: Vec<Folder>,
 }
 
-/// Lists the folders of all tables. Like writers, it follows symbolic links to folders.
-pub(super) fn table_folders(root: &Path) -> TableFolders {
+/// Lists the folders of all tables. Like writers, it follows symbolic links to folders. Fails if a
+/// bucket could not be asked.
+pub(super) fn table_folders(root: &Folder) -> io::Result<TableFolders> {
     let mut found = TableFolders::default();
     let mut level = vec![root.join(TABLES)];
     for _ in 0..3 {
         let mut next = Vec::new();
         for folder in level {
-            found.list(&folder, &mut next);
+            found.list(&folder, &mut next)?;
         }
         level = next;
     }
     found.tables = level;
-    found
+    Ok(found)
 }
 
 impl TableFolders {
-    fn list(&mut self, folder: &Path, folders: &mut Vec<PathBuf>) {
-        let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+    fn list(&mut self, folder: &Folder, folders: &mut Vec<Folder>) -> io::Result<()> {
+        let entries = match folder.list() {
             Ok(entries) => entries,
-            Err(error) if is_absent(&error) => return,
-            Err(error) => return self.unreadable.push((folder.to_owned(), cause(&error))),
+            Err(error) if is_unavailable(&error) => return Err(error),
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => {
+                self.unreadable.push((folder.clone(), cause(&error)));
+                return Ok(());
+            }
         };
-        let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => folders.push(path),
-                Ok(_) => self.strange.push(path),
-                Err(error) => self.unreadable.push((path, cause(&error))),
+        for Entry { folder, found } in entries {
+            match found {
+                Ok(found) if found.is_folder => folders.push(folder),
+                Ok(_) => self.strange.push(folder),
+                Err(error) => self.unreadable.push((folder, cause(&error))),
             }
         }
+        Ok(())
     }
 }
 
 /// Returns the Parquet files of this store in a table's folder, whether the table needs them or
 /// not, in the order of their rows.
-pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
-    let entries = match fs::read_dir(folder) {
+pub(super) fn data_files(folder: &Folder) -> io::Result<Vec<DataFile>> {
+    Ok(dated_files(folder)?.into_iter().map(|(file, _)| file).collect())
+}
+
+/// Like [`data_files`], with the time of each file's last change.
+pub(super) fn dated_files(folder: &Folder) -> io::Result<Vec<(DataFile, Option<SystemTime>)>> {
+    let entries = match folder.list() {
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        entries => entries.map_err(named(folder))?,
+        entries => entries?,
     };
     let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let Some(file) = entry.file_name().to_str().and_then(|name| DataFile::from_name(name, 0))
-        else {
-            continue;
-        };
-        // The file was deleted since the folder was listed.
-        if let Ok(metadata) = entry.metadata() {
-            files.push(DataFile { bytes: metadata.len(), ..file });
+    for Entry { folder, found } in entries {
+        let name = folder.path().file_name().and_then(|name| name.to_str());
+        let Some(file) = name.and_then(|name| DataFile::from_name(name, 0)) else { continue };
+        // If there is none, the file was deleted since the folder was listed.
+        if let Ok(found) = found {
+            files.push((DataFile { bytes: found.bytes, ..file }, found.modified));
         }
     }
-    files.sort_by(|a, b| (a.first, b.end, &a.name).cmp(&(b.first, a.end, &b.name)));
+    files.sort_by(|(a, _), (b, _)| (a.first, b.end, &a.name).cmp(&(b.first, a.end, &b.name)));
     Ok(files)
 }
 
@@ -207,10 +213,10 @@ pub(super) fn data_files(folder: &Path) -> io::Result<Vec<DataFile>> {
 /// Returns those that are missing or damaged. Blocks.
 pub fn damaged_files(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut damaged = Vec::new();
-    for folder in table_folders(root).tables {
-        for file in read_state(&folder).state.into_iter().flat_map(|state| state.files) {
+    for folder in table_folders(&Folder::from(root))?.tables {
+        for file in read_state(&folder)?.state.into_iter().flat_map(|state| state.files) {
             if !matches!(state_of(&folder, &file)?, FileState::Whole) {
-                damaged.push(folder.join(&file.name));
+                damaged.push(folder.path().join(&file.name));
             }
         }
     }
@@ -238,10 +244,11 @@ mod tests {
         // As long as a file system allows: earlier versions made such folders.
         check(&"é".repeat(42), &"~C3~A9".repeat(42));
         let path = TablePath::new("me", "my project", "t").unwrap();
-        let folder = table_folder(Path::new("/d"), &path);
-        assert_eq!(folder, Path::new("/d/tables/me/my~20project/t"));
-        assert_eq!(table_of(Path::new("/d"), &folder), Some(path));
-        assert_eq!(table_of(Path::new("/d"), Path::new("/d/tables/me/my project/t")), None);
+        let root = Folder::from(Path::new("/d"));
+        let folder = table_folder(&root, &path);
+        assert_eq!(folder.path(), Path::new("/d/tables/me/my~20project/t"));
+        assert_eq!(table_of(&root, &folder), Some(path));
+        assert_eq!(table_of(&root, &root.join("tables/me/my project/t")), None);
     }
 
     #[test]

@@ -19,7 +19,6 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -41,6 +40,7 @@ pub(crate) use table::Snapshot;
 
 use crate::log::{LocalLog, SegmentId};
 use crate::memtable::Memory;
+use crate::place::Folder;
 use crate::query::Engine;
 use crate::tally::{Tally, work};
 use flusher::Which;
@@ -87,11 +87,13 @@ pub struct EmbeddedStore {
 /// State that the store and its background task share.
 struct Inner {
     config: StoreConfig,
+    /// The folder of `tables`: that of the store, or one in a bucket.
+    root: Folder,
     log: LocalLog,
     tables: RwLock<BTreeMap<TablePath, Arc<Table>>>,
     open_segment: Arc<OpenSegment>,
     /// Folders that could not be read at start; tables in them accept no rows.
-    unreadable: Vec<PathBuf>,
+    unreadable: Vec<Folder>,
     /// The oldest log file that must be kept, because something could not be read at start.
     unreadable_segment: Option<SegmentId>,
     /// Watchers of tables that do not exist yet.
@@ -186,7 +188,7 @@ impl Inner {
         }
         let mut tables = self.tables.write();
         let table = tables.entry(path.clone()).or_insert_with(|| {
-            let folder = folder::table_folder(&self.config.folder, path);
+            let folder = folder::table_folder(&self.root, path);
             let open_segment = Arc::clone(&self.open_segment);
             let mut table = Table::new(path.clone(), folder, TableState::default(), open_segment);
             if let Some(end) = self.awaited.lock().remove(path) {

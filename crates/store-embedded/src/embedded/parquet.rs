@@ -1,16 +1,13 @@
 //! Parquet files of flushed rows.
 
-use std::fs;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
 
 use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -22,8 +19,9 @@ use streamtable_store::StoreError;
 
 use super::state::{DataFile, Tail};
 use crate::columns::{Columns, Kind, KnownSlot, Shape, fixed, with_native_values};
-use crate::disk::{create_dir_all_synced, is_absent, named, open_regular, read_regular, sync_file};
+use crate::disk::is_absent;
 use crate::memtable::{conform, positions, rows_before};
+use crate::place::Folder;
 use crate::ranges::Ranges;
 
 /// The number of rows in a row group, which a query skips as a whole.
@@ -52,7 +50,7 @@ const COLUMNS: &str = "streamtable.columns";
 /// blocks of rows are in the file's metadata, that of the metadata is in the file's name.
 /// (Parquet's own page checksums exclude the page headers, and the writer does not write them.)
 pub(super) fn write_file(
-    folder: &Path,
+    folder: &Folder,
     table: &TablePath,
     columns: &Columns,
     batches: &[RecordBatch],
@@ -96,14 +94,9 @@ pub(super) fn write_file(
     let crc = crc32c::crc32c(&bytes);
     let tail = Tail { start: start as u64, crc: crc32c::crc32c(&bytes[start..]) };
     let name = DataFile::name(rows, first..end, crc, uuid::Uuid::new_v4(), tail);
-    let path = folder.join(&name);
-    create_dir_all_synced(folder)?;
-    let written = fs::write(&path, &bytes).and_then(|()| sync_file(&path));
-    if let Err(error) = written {
-        let _ = fs::remove_file(&path);
-        return Err(error.into());
-    }
-    Ok(Some(DataFile { name, bytes: bytes.len() as u64, rows, first, end, crc }))
+    let size = bytes.len() as u64;
+    folder.create_file(&name, bytes)?;
+    Ok(Some(DataFile { name, bytes: size, rows, first, end, crc }))
 }
 
 /// Returns the checksums of a file's blocks, from its metadata.
@@ -127,8 +120,8 @@ pub(super) struct About {
 
 /// Returns an undamaged file's description of its table. Files of earlier versions have no column
 /// names; their field names are used instead.
-pub(super) fn about(folder: &Path, file: &DataFile) -> Result<About, StoreError> {
-    let input = open_regular(&folder.join(&file.name))?;
+pub(super) fn about(folder: &Folder, file: &DataFile) -> Result<About, StoreError> {
+    let input = folder.open(&file.name)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input).map_err(failed)?;
     let slots = note(reader.metadata(), COLUMNS)
         .and_then(|text| serde_json::from_str::<Vec<(String, Kind, String)>>(text).ok());
@@ -163,7 +156,7 @@ pub(super) struct LineOf<'a> {
 /// Passes on the lines of a file's rows from a position on, in order. The file's checksum must be
 /// right.
 pub(super) fn read_lines(
-    folder: &Path,
+    folder: &Folder,
     file: &DataFile,
     from: u64,
     mut pass_on: impl FnMut(LineOf<'_>),
@@ -171,7 +164,7 @@ pub(super) fn read_lines(
     if state_of(folder, file)? != FileState::Whole {
         return Err(damaged(file));
     }
-    let input = open_regular(&folder.join(&file.name))?;
+    let input = folder.open(&file.name)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(input).map_err(failed)?;
     let names = [fixed::POSITION, fixed::WRITER, fixed::LINE, fixed::TIME, fixed::STEP];
     let mask = ProjectionMask::columns(reader.parquet_schema(), names);
@@ -211,8 +204,8 @@ pub(super) fn within(batch: &RecordBatch, range: Range<u64>) -> RecordBatch {
 }
 
 /// Reads all rows of a file. Its checksum must be right.
-pub(super) fn read_file(folder: &Path, file: &DataFile) -> Result<Vec<RecordBatch>, StoreError> {
-    let bytes = Bytes::from(read_regular(&folder.join(&file.name))?);
+pub(super) fn read_file(folder: &Folder, file: &DataFile) -> Result<Vec<RecordBatch>, StoreError> {
+    let bytes = folder.read(&file.name)?;
     if crc32c::crc32c(&bytes) != file.crc {
         return Err(damaged(file));
     }
@@ -235,22 +228,11 @@ pub(super) enum FileState {
 
 /// Compares a file with its checksum. Fails if the system cannot read it: that says nothing about
 /// its content.
-pub(super) fn state_of(folder: &Path, file: &DataFile) -> io::Result<FileState> {
-    use std::io::Read as _;
-    let path = folder.join(&file.name);
-    let read = || -> io::Result<bool> {
-        let mut input = open_regular(&path)?;
-        let (mut crc, mut buffer) = (0, vec![0; 1 << 18]);
-        loop {
-            match input.read(&mut buffer).map_err(named(&path))? {
-                0 => return Ok(crc == file.crc),
-                count => crc = crc32c::crc32c_append(crc, &buffer[..count]),
-            }
-        }
-    };
-    match read() {
-        Ok(true) => Ok(FileState::Whole),
-        Ok(false) => Ok(FileState::Damaged),
+pub(super) fn state_of(folder: &Folder, file: &DataFile) -> io::Result<FileState> {
+    let mut crc = 0;
+    match folder.read_pieces(&file.name, |piece| crc = crc32c::crc32c_append(crc, piece)) {
+        Ok(()) if crc == file.crc => Ok(FileState::Whole),
+        Ok(()) => Ok(FileState::Damaged),
         Err(error) if is_absent(&error) => Ok(FileState::Missing),
         Err(error) => Err(error),
     }

@@ -70,7 +70,7 @@ impl Query for EmbeddedStore {
             match self.inner.start_query(query.clone()).await {
                 Ok(rows) => return Ok(rows),
                 // Each retry has at least one file less.
-                Err(_) if self.inner.check_suspects().await => {}
+                Err(_) if self.inner.check_suspects().await? => {}
                 Err(error) => return Err(error),
             }
         }
@@ -94,7 +94,7 @@ impl Table {
         loop {
             match read(self.snapshot()).await {
                 // Each retry has at least one file less.
-                Err(_) if self.check_suspects().await => {}
+                Err(_) if self.check_suspects().await? => {}
                 read => return read,
             }
         }
@@ -103,13 +103,13 @@ impl Table {
 
 impl Inner {
     /// Checks the files that queries could not read. Returns whether one of them was removed from
-    /// its table.
-    async fn check_suspects(&self) -> bool {
+    /// its table. Fails if a bucket does not answer.
+    async fn check_suspects(&self) -> Result<bool, StoreError> {
         let mut is_any_gone = false;
         for table in self.all_tables() {
-            is_any_gone |= table.check_suspects().await;
+            is_any_gone |= table.check_suspects().await?;
         }
-        is_any_gone
+        Ok(is_any_gone)
     }
 
     /// Starts a query, and waits for its first rows: most queries that meet a damaged file meet it

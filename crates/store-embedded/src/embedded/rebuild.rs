@@ -1,8 +1,6 @@
 //! Completes a table's state at start from the other files on disk.
 
-use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -10,12 +8,13 @@ use streamtable_schema::{TablePath, Timestamp};
 use streamtable_store::{Problem, ProblemKind, StoreError};
 
 use super::delta::{CommittedTable, DeltaFolder};
-use super::folder::data_files;
+use super::folder::{data_files, dated_files};
 use super::parquet::{FileState, about, read_file, read_lines, state_of, within};
 use super::state::DataFile;
 use super::table::{Table, sorted};
 use crate::columns::{FirstSeen, KnownSlot};
 use crate::memtable::{MemBatch, Memory};
+use crate::place::Folder;
 
 impl Table {
     /// Takes over a commit that the state does not contain because of a crash between the two
@@ -23,7 +22,7 @@ impl Table {
     /// corrects it.
     pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
         let version = self.state.lock().version;
-        let newest = DeltaFolder::newest_version(&self.folder);
+        let newest = self.blocking(|folder| Ok(DeltaFolder::newest_version(folder)?)).await?;
         if newest == version {
             return Ok(());
         }
@@ -31,7 +30,10 @@ impl Table {
         let found = flush_state.delta.read().await;
         flush_state.delta.release();
         match found {
-            Ok(Some(found)) if version.is_none_or(|it| found.version > it) && self.has(&found) => {
+            Err(error @ StoreError::Unavailable { .. }) => Err(error),
+            Ok(Some(found))
+                if version.is_none_or(|it| found.version > it) && self.has(&found).await? =>
+            {
                 drop(flush_state);
                 self.take_over(found);
                 let from = self.state.lock().state_upto;
@@ -62,11 +64,28 @@ impl Table {
     }
 
     /// Returns whether a Delta log belongs to this table and continues its state.
-    fn has(&self, found: &CommittedTable) -> bool {
-        let state = self.state.lock();
-        let is_there =
-            |file: &DataFile| state.files.contains(file) || self.folder.join(&file.name).exists();
-        found.flushed_upto >= state.flushed_upto && found.files.iter().all(is_there)
+    async fn has(&self, found: &CommittedTable) -> Result<bool, StoreError> {
+        let new = {
+            let state = self.state.lock();
+            if found.flushed_upto < state.flushed_upto {
+                return Ok(false);
+            }
+            found
+                .files
+                .iter()
+                .filter(|file| !state.files.contains(file))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        self.blocking(move |folder| {
+            for file in new {
+                if !folder.has(&file.name)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
     }
 
     fn take_over(&self, found: CommittedTable) {
@@ -101,6 +120,7 @@ impl Table {
         flush_state.delta.release();
         let is_there = |file: &DataFile| on_disk.iter().any(|it| it.name == file.name);
         match found {
+            Err(error @ StoreError::Unavailable { .. }) => return Err(error),
             // The log of another table names files that are not here.
             Ok(Some(found)) if found.files.is_empty() || found.files.iter().any(is_there) => {
                 self.take_over(found);
@@ -267,16 +287,16 @@ impl Table {
 }
 
 /// Returns the table that a file names. A file that cannot be read names none.
-pub(super) fn owner(folder: &Path, file: &DataFile) -> Option<TablePath> {
+pub(super) fn owner(folder: &Folder, file: &DataFile) -> Option<TablePath> {
     about(folder, file).ok()?.table
 }
 
-fn is_of_another(folder: &Path, file: &DataFile, table: &TablePath) -> bool {
+fn is_of_another(folder: &Folder, file: &DataFile, table: &TablePath) -> bool {
     owner(folder, file).is_some_and(|owner| owner != *table)
 }
 
 /// Returns the Parquet files in a table's folder, except those of other tables.
-fn own_files(folder: &Path, table: &TablePath) -> io::Result<Vec<DataFile>> {
+fn own_files(folder: &Folder, table: &TablePath) -> io::Result<Vec<DataFile>> {
     let files = data_files(folder)?.into_iter();
     Ok(files.filter(|file| !is_of_another(folder, file, table)).collect())
 }
@@ -284,8 +304,9 @@ fn own_files(folder: &Path, table: &TablePath) -> io::Result<Vec<DataFile>> {
 /// Chooses undamaged files that do not overlap and together hold all rows. If a file was replaced
 /// by a larger one, or by one without the replaced rows, the newer one is chosen. Fails if a file
 /// cannot be read, since its rows may be in no other one.
-fn chosen(folder: &Path, mut files: Vec<DataFile>) -> io::Result<Vec<DataFile>> {
-    let modified = |file: &DataFile| fs::metadata(folder.join(&file.name)).ok()?.modified().ok();
+fn chosen(folder: &Folder, mut files: Vec<DataFile>) -> io::Result<Vec<DataFile>> {
+    let dated = dated_files(folder)?;
+    let modified = |file: &DataFile| dated.iter().find(|(it, _)| it.name == file.name)?.1;
     files.sort_by_cached_key(|file| {
         let width = file.end - file.first;
         (std::cmp::Reverse(width), file.rows, std::cmp::Reverse(modified(file)))

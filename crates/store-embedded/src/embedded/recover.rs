@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -18,17 +18,18 @@ use super::Inner;
 use super::config::StoreConfig;
 use super::delta::DeltaFolder;
 use super::folder::{
-    FoundState, TableFolders, data_files, read_state, table_folder, table_folders, table_of,
+    FoundState, TABLES, TableFolders, data_files, read_state, table_folder, table_folders, table_of,
 };
 use super::rebuild::owner;
 use super::state::TableState;
 use super::table::{OpenSegment, Table};
-use crate::disk::{cause, create_dir_all_synced, named, open_regular, sync_folder};
+use crate::disk::{cause, create_dir_all_synced, named, open_regular};
 use crate::log::{
     Frame, LocalLog, LocalLogConfig, Mark, Marker, ReadBytes, SegmentId, first_sequence, list,
     read_bytes, read_segment,
 };
 use crate::memtable::Memory;
+use crate::place::{Folder, claim};
 use crate::query::Engine;
 use crate::tally::Tally;
 
@@ -64,25 +65,31 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     create_dir_all_synced(&config.folder)?;
     config.folder = config.folder.canonicalize()?;
     let lock = own(&config)?;
+    let root = tokio::task::spawn_blocking({
+        let config = config.clone();
+        move || claim(&config.folder, &config.folder.join(TABLES), config.tables.as_ref())
+    });
+    let root = root.await??;
     create_dir_all_synced(&log_folder(&config))?;
     let mut recovery = Recovery::default();
     let open_segment = Arc::<OpenSegment>::default();
     let ReadTables { mut tables, rebuilt, unreadable } =
-        read_tables(&config, &open_segment, &mut recovery).await?;
+        read_tables(&root, &open_segment, &mut recovery).await?;
     for table in tables.values().filter(|it| !rebuilt.contains(&it.path)) {
         table.catch_up().await?;
     }
     let memory = Arc::new(Memory::default());
     let (mut recovery, replayed, marker, tables) = {
-        let (config, memory) = (config.clone(), Arc::clone(&memory));
+        let (config, root, memory) = (config.clone(), root.clone(), Arc::clone(&memory));
         let open_segment = Arc::clone(&open_segment);
         let unreadable = unreadable.clone();
         let replayed = tokio::task::spawn_blocking(move || {
-            let (config, open_segment, memory) = (&config, &open_segment, &memory);
+            let (config, root) = (&config, &root);
+            let (open_segment, memory) = (&open_segment, &memory);
             let unreadable = &unreadable;
             let (next, kept) = (None, None);
             let mut replay =
-                Replay { config, open_segment, memory, unreadable, recovery, next, kept };
+                Replay { config, root, open_segment, memory, unreadable, recovery, next, kept };
             let (replayed, marker) = replay.run(&mut tables)?;
             Ok::<_, StoreError>((replay.recovery, replayed, marker, tables))
         });
@@ -90,11 +97,9 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     };
     for path in rebuilt {
         let Some(table) = tables.get(&path) else { continue };
-        let is_in_log = table.state.lock().oldest_segment.is_some();
-        // After a crash during a first flush there is no state yet, and all rows are in the log.
-        // That is not damage.
-        let version = table.state.lock().version;
-        if !is_in_log || version != Some(0) {
+        // The log is trimmed only after the state was written. If it has all rows, the state may never
+        // have been written, and nothing is lost. That is not damage.
+        if table.state.lock().logged_from != Some(0) {
             let detail = "the table's state was lost and was rebuilt from its files";
             table.report(Problem::new(ProblemKind::StateDamaged, detail));
         }
@@ -110,7 +115,7 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
     let log_config =
         LocalLogConfig { folder: log_folder(&config), segment_bytes: config.segment_bytes };
     let log = LocalLog::start(log_config, next, sequence, marker)?;
-    let engine = Engine::new(&config)?;
+    let engine = Engine::new(&config, root.join(TABLES).objects()?)?;
     Ok(Inner {
         log,
         tables: RwLock::new(tables),
@@ -131,6 +136,7 @@ pub(super) async fn open(mut config: StoreConfig) -> Result<Inner, StoreError> {
         flushed: Notify::new(),
         _lock: lock,
         config,
+        root,
     })
 }
 
@@ -159,28 +165,29 @@ struct ReadTables {
     /// The tables whose state was rebuilt from their files.
     rebuilt: Vec<TablePath>,
     /// Folders that cannot be read. The log keeps the rows of tables in them.
-    unreadable: Vec<PathBuf>,
+    unreadable: Vec<Folder>,
 }
 
 /// Reads the states of all tables.
 async fn read_tables(
-    config: &StoreConfig,
+    root: &Folder,
     open_segment: &Arc<OpenSegment>,
     recovery: &mut Recovery,
 ) -> Result<ReadTables, StoreError> {
     /// How many folders are read at the same time.
     const READERS: usize = 4;
-    let TableFolders { tables: folders, unreadable: skipped, strange } =
-        table_folders(&config.folder);
+    let listed = root.clone();
+    let listed = tokio::task::spawn_blocking(move || table_folders(&listed)).await?;
+    let TableFolders { tables: folders, unreadable: skipped, strange } = listed?;
     for path in strange {
-        let detail = format!("{} is not a table's folder; it is left alone", shown(config, &path));
+        let detail = format!("{} is not a table's folder; it is left alone", path.shown(root));
         recovery.report(Problem::new(ProblemKind::Unreadable, detail));
     }
     let (mut tables, mut rebuilt, mut unreadable) = (Tables::new(), Vec::new(), Vec::new());
-    let mut skip = |recovery: &mut Recovery, folder: PathBuf, reason: &str| {
+    let mut skip = |recovery: &mut Recovery, folder: Folder, reason: &str| {
         let detail = format!(
             "{} cannot be read; its tables are served again after a start that can read it: {reason}",
-            shown(config, &folder)
+            folder.shown(root)
         );
         recovery.report(Problem::new(ProblemKind::Unreadable, detail));
         unreadable.push(folder);
@@ -190,9 +197,11 @@ async fn read_tables(
     }
     let mut read = futures_util::stream::iter(folders)
         .map(|folder| async move {
-            let found = read_table(config, open_segment, folder.clone()).await;
+            let found = read_table(root, open_segment, folder.clone()).await;
             match found {
                 Err(error @ StoreError::Damaged { .. }) => Err(error),
+                // A bucket fails for all tables.
+                Err(error) if folder.local().is_none() => Err(error),
                 Err(error) => Ok(Found::Unreadable(folder, error.to_string())),
                 found => found,
             }
@@ -215,11 +224,6 @@ async fn read_tables(
     Ok(ReadTables { tables, rebuilt, unreadable })
 }
 
-/// Returns a path relative to the store's folder.
-fn shown<'a>(config: &StoreConfig, path: &'a Path) -> std::path::Display<'a> {
-    path.strip_prefix(&config.folder).unwrap_or(path).display()
-}
-
 /// The content of a table's folder.
 enum Found {
     Nothing,
@@ -228,20 +232,22 @@ enum Found {
         is_rebuilt: bool,
     },
     /// The folder cannot be read now, and the reason.
-    Unreadable(PathBuf, String),
+    Unreadable(Folder, String),
     Lost(Problem),
 }
 
 async fn read_table(
-    config: &StoreConfig,
+    root: &Folder,
     open_segment: &Arc<OpenSegment>,
-    folder: PathBuf,
+    folder: Folder,
 ) -> Result<Found, StoreError> {
-    let root = &config.folder;
-    let mut found = read_state(&folder);
+    let read = folder.clone();
+    let read =
+        move || Ok::<_, io::Error>((read_state(&read)?, DeltaFolder::newest_version(&read)?));
+    let (mut found, newest_version) = tokio::task::spawn_blocking(read).await??;
     let is_newer = found.state.as_ref().is_some_and(|state| state.is_newer());
     if is_newer {
-        let reason = format!("{} was written by a newer version", folder.display());
+        let reason = format!("{} was written by a newer version", folder.path().display());
         return Err(StoreError::Damaged { reason });
     }
     let report = |table: &Table, damaged: &[PathBuf]| {
@@ -267,22 +273,19 @@ async fn read_table(
         return Ok(Found::Table { table: Arc::new(table), is_rebuilt: false });
     }
     let owners = owners(&folder).await?;
-    if owners.is_empty()
-        && DeltaFolder::newest_version(&folder).is_none()
-        && found.damaged.is_empty()
-    {
+    if owners.is_empty() && newest_version.is_none() && found.damaged.is_empty() {
         return Ok(Found::Nothing);
     }
     let own = || owners.iter().flatten().find(|path| table_folder(root, path) == folder).cloned();
     let Some(path) = table_of(root, &folder).or_else(own) else {
-        return set_table_aside(config, &folder, "its name is not known").map(Found::Lost);
+        return set_table_aside(root, &folder, "its name is not known").map(Found::Lost);
     };
     if let Some(other) = owner_of_folder(&owners, &found, &path) {
         let reason = format!(
             "it is the folder of {other}; to restore that table, move it to {} while no server runs",
-            shown(config, &table_folder(root, &other))
+            table_folder(root, &other).shown(root)
         );
-        return set_table_aside(config, &folder, &reason).map(Found::Lost);
+        return set_table_aside(root, &folder, &reason).map(Found::Lost);
     }
     let mut state = TableState::default();
     state.writes = found.count;
@@ -294,13 +297,13 @@ async fn read_table(
         }
         // A rebuild without a file that cannot be read now would lose its rows for ever.
         Err(error @ StoreError::Io { .. }) => Err(error),
-        Err(error) => set_table_aside(config, &folder, &error.to_string()).map(Found::Lost),
+        Err(error) => set_table_aside(root, &folder, &error.to_string()).map(Found::Lost),
     }
 }
 
 /// Returns the table that each Parquet file in a folder names.
-async fn owners(folder: &Path) -> Result<Vec<Option<TablePath>>, StoreError> {
-    let folder = folder.to_owned();
+async fn owners(folder: &Folder) -> Result<Vec<Option<TablePath>>, StoreError> {
+    let folder = folder.clone();
     let owners = tokio::task::spawn_blocking(move || {
         let files = data_files(&folder)?;
         Ok::<_, StoreError>(files.iter().map(|file| owner(&folder, file)).collect())
@@ -323,17 +326,10 @@ fn owner_of_folder(
 }
 
 /// Moves a table's folder away, so that all other tables can be served.
-fn set_table_aside(
-    config: &StoreConfig,
-    folder: &Path,
-    reason: &str,
-) -> Result<Problem, StoreError> {
-    let damaged = config.folder.join("damaged");
-    create_dir_all_synced(&damaged)?;
+fn set_table_aside(root: &Folder, folder: &Folder, reason: &str) -> Result<Problem, StoreError> {
     let name = format!("table-{}", uuid::Uuid::new_v4().simple());
-    fs::rename(folder, damaged.join(&name))?;
-    sync_folder(&damaged)?;
-    let place = folder.strip_prefix(&config.folder).unwrap_or(folder).display();
+    let place = folder.shown(root);
+    root.rename(&place.to_string(), &root.join("damaged"), &name)?;
     let detail = format!("{place} cannot be read and was moved to damaged/{name}: {reason}");
     Ok(Problem::new(ProblemKind::TableLost, detail))
 }
@@ -341,11 +337,13 @@ fn set_table_aside(
 /// Replays the log. Runs on a thread that may block.
 struct Replay<'a> {
     config: &'a StoreConfig,
+    /// The folder of `tables`.
+    root: &'a Folder,
     open_segment: &'a Arc<OpenSegment>,
     memory: &'a Arc<Memory>,
     recovery: Recovery,
     /// Folders of tables that cannot be read.
-    unreadable: &'a [PathBuf],
+    unreadable: &'a [Folder],
     /// The expected number of the next frame; `None` before the first one.
     next: Option<u64>,
     /// The oldest file that must be kept, because it, or a table with rows in it, cannot be read.
@@ -364,7 +362,7 @@ struct Replayed {
 impl Replay<'_> {
     fn run(&mut self, tables: &mut Tables) -> Result<(Replayed, Marker), StoreError> {
         let folder = log_folder(self.config);
-        let (mut marker, mark, damaged_marks) = Marker::read(&folder);
+        let (mut marker, mark, damaged_marks) = Marker::read(&folder)?;
         for path in damaged_marks {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let detail = format!("log/{name} was damaged or missing; it is written again");
@@ -522,9 +520,9 @@ impl Replay<'_> {
         id: SegmentId,
         frame: &Frame,
     ) -> Result<u64, StoreError> {
-        let folder = || table_folder(&self.config.folder, &frame.table);
+        let folder = || table_folder(self.root, &frame.table);
         if !self.unreadable.is_empty()
-            && self.unreadable.iter().any(|unreadable| folder().starts_with(unreadable))
+            && self.unreadable.iter().any(|unreadable| folder().is_within(unreadable))
         {
             self.keep(id);
             return Ok(0);
@@ -536,6 +534,9 @@ impl Replay<'_> {
         });
         let table = Arc::clone(table);
         let mut state = table.state.lock();
+        let first =
+            state.logged_from.map_or(frame.first_position, |it| it.min(frame.first_position));
+        state.logged_from = Some(first);
         if frame.first_position.saturating_add(frame.rows.len() as u64) > state.state_upto {
             state.oldest_segment.get_or_insert(id);
         }

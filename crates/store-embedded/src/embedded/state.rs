@@ -58,6 +58,8 @@ pub(super) struct TableState {
     /// Files that cannot be read now, and why. They are part of the table, and their rows are
     /// served once they can be read.
     pub(super) unreadable: BTreeMap<String, String>,
+    /// The position of the first row in the log at start, flushed or not.
+    pub(super) logged_from: Option<u64>,
     /// The oldest log file that has unflushed rows of this table.
     pub(super) oldest_segment: Option<SegmentId>,
     /// Damage that was found in the table's files.

@@ -1,6 +1,5 @@
 //! One table.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use super::state::{DataFile, TableState};
 use super::sums::Sums;
 use crate::columns::Columns;
 use crate::log::SegmentId;
+use crate::place::Folder;
 use crate::ranges::Ranges;
 
 /// The backoff after a table's first failed flush; it doubles with each further one.
@@ -27,7 +27,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) path: TablePath,
-    pub(super) folder: PathBuf,
+    pub(super) folder: Folder,
     pub(super) state: Mutex<TableState>,
     pub(super) end: watch::Sender<u64>,
     /// Held by the batch that is being admitted, from the decision on its lines until it is
@@ -80,7 +80,7 @@ struct Fault {
 /// A snapshot of a table, for a reader.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Folder,
     pub(crate) columns: Arc<Columns>,
     pub(crate) files: Arc<Vec<DataFile>>,
     pub(crate) memtable: Vec<arrow::array::RecordBatch>,
@@ -95,7 +95,7 @@ pub(crate) struct Snapshot {
 impl Table {
     pub(super) fn new(
         path: TablePath,
-        folder: PathBuf,
+        folder: Folder,
         state: TableState,
         open_segment: Arc<OpenSegment>,
     ) -> Self {
@@ -204,7 +204,7 @@ impl Table {
 
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Path) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Folder) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let folder = self.folder.clone();
         tokio::task::spawn_blocking(move || work(&folder)).await?

@@ -22,7 +22,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures_util::{Stream, StreamExt as _};
-use object_store::local::LocalFileSystem;
+use object_store::ObjectStore;
 #[cfg(test)]
 use streamtable_schema::TablePath;
 use streamtable_store::{MemoryCeiling, ReadRow, Rows, SqlQuery, StoreError};
@@ -46,7 +46,7 @@ use super::table_scan::{self, TableScan};
 use super::types::{BoundLiterals, check_type};
 use super::{nesting, sql_limits};
 use crate::columns::{fixed, read_rows};
-use crate::embedded::{Snapshot, StoreConfig, TABLES};
+use crate::embedded::{Snapshot, StoreConfig};
 use crate::memtable::rows_before;
 
 /// The stack size of threads that plan and run queries. Plans are trees, and much of the engine
@@ -90,7 +90,10 @@ impl Drop for Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(config: &StoreConfig) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        config: &StoreConfig,
+        tables: Arc<dyn ObjectStore>,
+    ) -> Result<Self, StoreError> {
         let spill = config.folder.join("spill");
         // Spill files of a killed process are obsolete.
         if spill.exists() {
@@ -104,10 +107,7 @@ impl Engine {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(failed)?;
-        let tables = config.folder.join(TABLES);
-        std::fs::create_dir_all(&tables)?;
-        let tables = LocalFileSystem::new_with_prefix(tables).map_err(|e| failed(e.into()))?;
-        resources.register_object_store(table_scan::place().as_ref(), Arc::new(tables));
+        resources.register_object_store(table_scan::place().as_ref(), tables);
         let threads = config.query_threads.max(1);
         let pool = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -36,6 +35,7 @@ use super::in_order::InOrder;
 use crate::columns::fixed;
 use crate::embedded::{DataFile, Snapshot};
 use crate::memtable::conform;
+use crate::place::Folder;
 
 /// A snapshot of a table, with its columns as they are in files.
 #[derive(Debug)]
@@ -53,11 +53,12 @@ pub(super) fn place() -> ObjectStoreUrl {
 
 /// Returns the path of a table's file below the folder of all tables.
 fn path_in_tables(
-    folder: &Path,
+    folder: &Folder,
     file: &str,
 ) -> std::result::Result<object_store::path::Path, object_store::path::Error> {
     // A table's folder is `entity/project/table` there.
-    let mut parts: Vec<_> = folder.iter().rev().take(3).map(OsStr::to_string_lossy).collect();
+    let mut parts: Vec<_> =
+        folder.path().iter().rev().take(3).map(OsStr::to_string_lossy).collect();
     parts.reverse();
     object_store::path::Path::parse(format!("{}/{file}", parts.join("/")))
 }

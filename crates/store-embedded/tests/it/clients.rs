@@ -1,5 +1,7 @@
 //! Other programs read the folder of a table in place. `cargo xtask clients` runs these tests.
 
+mod buckets;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};

@@ -40,13 +40,17 @@ impl Folder {
     }
 
     pub(crate) async fn open_with(&self, config: StoreConfig) -> EmbeddedStore {
+        self.try_open(config).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self, config: StoreConfig) -> Result<EmbeddedStore, StoreError> {
         // A store that was dropped just before may not have released its lock yet.
         for _ in 0..200 {
             match EmbeddedStore::open(config.clone()).await {
                 Err(StoreError::Io { reason }) if reason.contains("another process owns") => {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                opened => return opened.unwrap(),
+                opened => return opened,
             }
         }
         panic!("the folder stays owned");

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, Value as Json};
 use serde::Deserialize;
 use streamtable_schema::{ColumnPolicy, Schema, TablePath};
 use streamtable_server_core::ApiError;
-use streamtable_store::{ReadRow, TableInfo};
+use streamtable_store::{ReadRow, StoreError, TableInfo};
 use streamtable_wire::{ColumnKeys, HistoryKeys, Ordered, TypeCount};
 use tokio::sync::MutexGuard;
+use tokio::time::timeout;
 
 use super::RequestContext;
 use super::places::{Numbered, Places};
@@ -28,6 +30,9 @@ const MAX_SCANNED: usize = 200_000;
 
 /// Number of rows in which the newest values of columns are searched.
 const NEWEST: usize = 256;
+
+/// How long the description of columns waits for their newest values.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The rows of a run, read by one field.
 pub(super) struct History<'a> {
@@ -70,7 +75,12 @@ impl<'a> History<'a> {
             keys.last_step = info.last_step.unwrap_or(keys.last_step);
         }
         let from = info.end.saturating_sub(NEWEST as u64);
-        let newest = self.request.state.store.read(&self.table, from, NEWEST).await?;
+        let newest = self.request.state.store.read(&self.table, from, NEWEST);
+        // A client that opens a table asks for them, and must not wait for a bucket.
+        let newest = match timeout(MAX_WAIT, newest).await {
+            Ok(Err(StoreError::Unreachable { .. })) | Err(_) => Vec::new(),
+            Ok(newest) => newest?,
+        };
         let keys = with_fields(keys).with_newest(newest.iter().rev().map(|row| &row.row));
         Ok(with_protocol_columns(keys, info.summary.rows))
     }
