@@ -31,6 +31,9 @@ pub struct TablesPlace {
     pub(crate) url: Url,
 }
 
+/// Connects to a service.
+type Connect = fn(&Url, &Handle) -> Result<Arc<dyn ObjectStore>, Error>;
+
 impl TablesPlace {
     /// Opens the place that a URL names: `s3://bucket/prefix`, `gs://…`, `az://…` or `file:///…`.
     /// Credentials come from the environment variables of each store, such as `AWS_ACCESS_KEY_ID`.
@@ -53,7 +56,7 @@ impl TablesPlace {
         if url.host_str().is_none_or(str::is_empty) {
             return Err(failed("it names no bucket; expected s3://bucket/prefix".to_owned()));
         }
-        let connect: fn(&Url, &Handle) -> Result<Arc<dyn ObjectStore>, Error> = match url.scheme() {
+        let connect: Connect = match url.scheme() {
             "s3" => s3,
             "gs" => gcs,
             "az" => azure,

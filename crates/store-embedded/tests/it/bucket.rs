@@ -64,7 +64,10 @@ impl Faulty {
 
     fn meets(&self, fault: Fault) -> bool {
         self.fault.load(Ordering::SeqCst) == fault as u8
-            && self.requests.fetch_add(1, Ordering::SeqCst) % self.every.load(Ordering::SeqCst) == 0
+            && self
+                .requests
+                .fetch_add(1, Ordering::SeqCst)
+                .is_multiple_of(self.every.load(Ordering::SeqCst))
     }
 
     fn check(&self) -> Result<()> {
