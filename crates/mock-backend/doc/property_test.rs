@@ -1,14 +1,14 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use streamtable::{Refusal, Row, StreamTable, Value, row};
-use streamtable_mock_backend::{FaultPlan, MockBackend, MockConfig, strategies};
+use streamtable_mock_backend::{FaultPlan, MockBackend, strategies};
 
 /// Logs rows to a server with these faults, and checks that each is stored once, in order.
 fn check(rows: &[Row], faults: FaultPlan) -> Result<(), TestCaseError> {
     // In paused time, a delay takes no time: the clock jumps to the next timer.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time().start_paused(true).build()?.block_on(async {
-        let mock = MockBackend::new(MockConfig { faults, ..MockConfig::default() })?;
+        let mock = MockBackend::with_faults(faults)?;
         let table = StreamTable::builder("me/shop/requests")
             .transport(mock.clone())
             .base_url(mock.base_url())
