@@ -25,7 +25,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let reader = Reader::from_env()?;
 //!
-//!     let sql = "select path, max(ms) as ms from me.shop.requests group by path order by ms desc";
+//!     let sql = "select path, max(ms) as ms from me.shop.requests group by path";
 //!     for Slowest { path, ms } in reader.query(sql).rows().await?.all().await? {
 //!         println!("{path}: {ms} ms");
 //!     }
