@@ -33,6 +33,9 @@ fn check(rows: &[Row], faults: FaultPlan) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    // A failed case is reduced to a small one, which takes more steps than the default allows.
+    #![proptest_config(ProptestConfig { max_shrink_iters: 100_000, ..ProptestConfig::default() })]
+
     #[test]
     fn every_row_is_stored_once_and_in_order(
         rows in strategies::rows(1..10),
