@@ -52,6 +52,25 @@ async fn from_inside_a_multi_thread_runtime() {
 }
 
 #[test]
+fn clones_log_as_one_writer_and_the_last_one_waits() {
+    let mock = MockBackend::default();
+    let server = mock.serve_local().unwrap();
+    let table = builder(&server.base_url()).no_spool().open_blocking().unwrap();
+    let clones = [table.clone(), table.clone()];
+    assert!(clones.iter().all(|clone| clone.writer() == table.writer()));
+    let path = table.path().clone();
+    drop(table);
+    let threads = clones.map(|clone| {
+        std::thread::spawn(move || {
+            (0..50).for_each(|n| drop(clone.log(row! { "n" => n }).unwrap()))
+        })
+    });
+    // The clone that is dropped last delivers the rows of both.
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(mock.rows(&path).len(), 100);
+}
+
+#[test]
 fn many_threads_keep_the_order_of_each_thread() {
     let mock = MockBackend::default();
     let server = mock.serve("127.0.0.1:0").unwrap();

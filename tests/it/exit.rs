@@ -56,6 +56,17 @@ impl Backend for Silent {
     }
 }
 
+/// Panics, as a program with a bug does.
+#[derive(Debug)]
+struct Broken;
+
+#[async_trait]
+impl Backend for Broken {
+    async fn append(&self, _: Append) -> Result<Appended, AppendError> {
+        panic!("on purpose")
+    }
+}
+
 static TABLE: OnceLock<StreamTable> = OnceLock::new();
 
 /// The process under test: logs rows to a static table and exits without `finish`.
@@ -63,6 +74,7 @@ fn child(mode: &str, dir: &Path) -> ! {
     let builder = StreamTable::builder(NAME).settings(Settings::default()).print_url(false);
     let builder = match mode {
         "reachable" | "guard" => builder.backend(ToFile(dir.join("rows"))),
+        "panic" => builder.backend(Broken),
         _ => builder.backend(Silent).drop_timeout(Duration::ZERO),
     };
     let spool = SpoolConfig { dir: Some(dir.join("spool")), ..SpoolConfig::default() };
@@ -81,6 +93,7 @@ fn child(mode: &str, dir: &Path) -> ! {
     table.log((0..ROWS).map(|n| row! { "n" => n })).unwrap();
     drop(guard);
     match mode {
+        "panic" => assert!(table.flush(Duration::from_secs(60)).is_err()),
         "finished" => assert!(table.finish_while(|| false).is_err()),
         "offline" => assert_eq!(table.finish().unwrap().pending, ROWS as u64),
         _ => {}
@@ -148,6 +161,12 @@ fn rows_left_in_the_spool_at_exit_are_reported() {
     be_the_child();
     let said = "rows of me/shop/requests stay in the spool until the table is opened again";
     check("rows_left_in_the_spool_at_exit_are_reported", "spooled", 0, said);
+}
+
+#[test]
+fn a_panic_of_the_backend_is_reported() {
+    be_the_child();
+    check("a_panic_of_the_backend_is_reported", "panic", 0, "(the backend panicked)");
 }
 
 /// A caller that called `finish` knows what is left.

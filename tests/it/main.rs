@@ -4,6 +4,7 @@
 mod acks;
 mod bad_input;
 mod blocking;
+mod compiler;
 mod conformance;
 mod crash;
 mod exit;
@@ -15,6 +16,7 @@ mod property_test;
 mod reading;
 mod rustdoc;
 mod service;
+mod shapes;
 mod spool;
 mod support;
 mod trouble;

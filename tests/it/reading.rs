@@ -56,6 +56,40 @@ async fn a_scan_returns_all_rows_page_by_page() {
     mock.assert_no_violations();
 }
 
+/// Reads without a runtime of the caller's own.
+fn read_blocking(mock: &MockBackend) {
+    let reader = reader(mock);
+    let rows = reader.scan(NAME).rows_blocking::<Request>().unwrap();
+    let numbers: Vec<u64> = rows.map(|request| request.unwrap().n).collect();
+    assert_eq!(numbers, Vec::from_iter(0..2500));
+
+    mock.add_query("select 1", vec![row! { "n" => 1 }, row! { "n" => "x" }, row! { "n" => 3 }]);
+    let mut rows = reader.query("select 1").rows_blocking::<Request>().unwrap();
+    assert_eq!(rows.next().unwrap().unwrap(), Request { n: 1, name: None });
+    let error = rows.next().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), r#"row 1: column "n" is string "x", expected u64"#);
+    assert_eq!(rows.next().unwrap().unwrap().n, 3);
+    assert!(rows.next().is_none());
+    assert!(reader.query("select 2").rows_blocking::<Request>().is_err());
+    assert!(reader.scan("me/shop/other").rows_blocking::<Request>().unwrap_err().is_not_found());
+
+    let mut tail = reader.tail(NAME).last(2).rows_blocking::<Request>().unwrap();
+    assert_eq!([(); 2].map(|()| tail.next().unwrap().unwrap().n), [2498, 2499]);
+    assert!(!tail.is_ready_within(Duration::from_millis(20)));
+    drop(reader);
+    assert!(!tail.is_ready_within(Duration::ZERO), "the tail keeps its thread");
+}
+
+#[test]
+fn rows_are_read_on_plain_threads_and_in_runtimes() {
+    let mock = mock();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(log(&mock, 0..2500));
+    read_blocking(&mock);
+    runtime.block_on(async { read_blocking(&mock) });
+    mock.assert_no_violations();
+}
+
 /// Rows can be read on any thread of a runtime.
 #[test]
 fn reading_can_be_spawned() {

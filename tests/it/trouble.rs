@@ -14,7 +14,7 @@ use streamtable::{
     Opened, Refusal, Rejected, RetryPolicy, Settings, Stats, StopReason, StreamTable, TablePath,
     WhenUnreachable, row,
 };
-use streamtable_mock_backend::{Fault, Loss, MockBackend, RequestKind};
+use streamtable_mock_backend::{Fault, FaultPlan, Loss, MockBackend, RequestKind, Select};
 use streamtable_schema::Value;
 use streamtable_transport::{Transport, TransportError};
 use tokio::time::Instant;
@@ -493,6 +493,19 @@ async fn open_tries_until_its_timeout() {
         *network.until.lock().unwrap() = Some(Instant::now() + limit.mul_f64(0.9));
         open().await.unwrap();
     }
+}
+
+/// Each request is repeated alone: opening does not start again at the first one.
+#[tokio::test(start_paused = true)]
+async fn a_table_opens_although_every_third_answer_is_lost() {
+    let lost = || Fault::LoseAnswer(Loss::Timeout);
+    let faults = (2..100).step_by(3);
+    let faults = faults.fold(FaultPlan::new(), |plan, nth| plan.with(Select::Any, nth, lost()));
+    let mock = MockBackend::with_faults(faults).unwrap();
+    let table = builder(&mock).open_timeout(Duration::from_secs(60)).open().await.unwrap();
+    table.log((0..10).map(|n| row! { "n" => n })).await.unwrap();
+    assert_eq!(table.finish().await.unwrap().acked, 10);
+    assert_eq!(mock.rows(table.path()).len(), 10);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use streamtable_schema::{Columns, Schema, TablePath};
@@ -49,15 +49,21 @@ pub(crate) enum Wait<T> {
 
 /// A table to which rows are appended, for programs without an async runtime.
 ///
-/// Can be shared between threads by reference or in an `Arc`. Dropping it without
+/// Cheap to clone. All clones log as the same writer. Dropping the last one without
 /// [`finish`](Self::finish) waits until all rows are stored, but at most [`Builder::drop_timeout`],
 /// and reports rows that are left: in the log, or on standard error if there is no log subscriber.
 ///
 /// A `static` is never dropped. If the process ends by returning from `main` or by
 /// [`std::process::exit`], it waits for the rows of such a table in the same way; it does not if it
 /// is killed or aborts. [`finish_on_drop`](Self::finish_on_drop) sets another timeout.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StreamTable {
+    inner: Arc<Inner>,
+}
+
+/// The state shared by all clones of a table.
+#[derive(Debug)]
+struct Inner {
     /// `None` only while the table is being dropped.
     table: Option<AsyncTable>,
     runtime: Handle,
@@ -102,7 +108,7 @@ impl StreamTable {
         mut keep_waiting: impl FnMut() -> bool,
     ) -> Result<Logged, LogError> {
         self.table().log_with(rows, None, |room| {
-            match wait_for(&self.runtime, room, &mut keep_waiting) {
+            match wait_for(&self.inner.runtime, room, &mut keep_waiting) {
                 // If the thread is gone, the next attempt returns the reason.
                 Wait::Done(()) | Wait::Gone => true,
                 Wait::BrokenOff => false,
@@ -151,7 +157,7 @@ impl StreamTable {
         table.shared().core().has_asked = true;
         let stats = self.until_stored(async move { table.finish().await }, keep_waiting)?;
         // Wait for the thread to end, so that its cleanup is done when this returns.
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.inner.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = ended.recv_timeout(TIDY_UP);
         Ok(stats)
     }
@@ -178,7 +184,7 @@ impl StreamTable {
     /// }
     /// ```
     pub fn finish_on_drop(&self, timeout: Duration) -> FinishGuard {
-        FinishGuard { table: self.table().clone(), runtime: self.runtime.clone(), timeout }
+        FinishGuard { table: self.table().clone(), runtime: self.inner.runtime.clone(), timeout }
     }
 
     /// Returns the current accounting of the rows.
@@ -235,7 +241,7 @@ impl StreamTable {
 
     #[cfg(any(feature = "metrics", feature = "tracing-layer"))]
     pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
+        &self.inner.runtime
     }
 
     /// Returns the table's async handle.
@@ -244,7 +250,7 @@ impl StreamTable {
     }
 
     fn table(&self) -> &AsyncTable {
-        self.table.as_ref().expect("only drop takes the table")
+        self.inner.table.as_ref().expect("only drop takes the table")
     }
 
     fn until_stored(
@@ -252,7 +258,7 @@ impl StreamTable {
         stored: impl Future<Output = Result<Stats, FlushError>> + Send + 'static,
         mut keep_waiting: impl FnMut() -> bool,
     ) -> Result<Stats, FlushError> {
-        match wait_for(&self.runtime, stored, &mut keep_waiting) {
+        match wait_for(&self.inner.runtime, stored, &mut keep_waiting) {
             Wait::Done(result) => result,
             Wait::Gone => self.gone(),
             Wait::BrokenOff => {
@@ -369,6 +375,12 @@ impl<T> Table<T> {
     }
 }
 
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self { table: self.table.clone(), rows: PhantomData }
+    }
+}
+
 impl<T> fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.table.fmt(f)
@@ -403,7 +415,7 @@ impl Drop for FinishGuard {
     }
 }
 
-impl Drop for StreamTable {
+impl Drop for Inner {
     fn drop(&mut self) {
         drop(self.table.take());
         // The driver limits its own time; the extra second is for shutting down its runtime.
@@ -452,6 +464,7 @@ impl Builder {
         let gone = |_| OpenError::Backend { reason: "the delivery thread has ended".to_owned() };
         let (table, runtime) = opened.recv().map_err(gone)??;
         exit::watch_thread(table.shared(), drop_timeout);
-        Ok(StreamTable { table: Some(table), runtime, ended: Mutex::new(ended), drop_timeout })
+        let (table, ended) = (Some(table), Mutex::new(ended));
+        Ok(StreamTable { inner: Arc::new(Inner { table, runtime, ended, drop_timeout }) })
     }
 }

@@ -26,11 +26,12 @@
 //! | --- | --- |
 //! | `derive` (default) | `#[derive(Columns)]`: the columns of a [`Table`] from a Rust type |
 //! | `hyper` (default) | `StreamTable::open(name)`: the transport over hyper and rustls |
+//! | `arrow-59` | results of queries as record batches of Arrow; includes `read` |
 //! | `conformance` | the module `conformance`: tests for a `Backend` of your own |
 //! | `chrono`, `jiff-02`, `jiff-1`, `time`, `uuid` | conversions of their times and ids to a [`Value`] |
-//! | `metrics` | [`StreamTable`]`::publish_metrics`: the accounting for the `metrics` crate |
-//! | `read` | the module `read`: queries, scans and tails as streams of your own types |
-//! | `sink` | [`StreamTable`]`::sink`: a table as a `Sink` of rows |
+//! | `metrics` | `publish_metrics` of a [`StreamTable`]: the accounting for the `metrics` crate |
+//! | `read` | the module `read`: queries, scans and tails as streams or iterators of your own types |
+//! | `sink` | `sink` of a [`StreamTable`]: a table as a `Sink` of rows |
 //! | `tracing-layer` | `TableLayer`: spans and events of `tracing` as rows |
 //!
 //! With `default-features = false` the crate has no TLS, HTTP client or socket in its dependency

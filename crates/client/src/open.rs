@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use streamtable_schema::{ColumnPolicy, Schema, SchemaError, TableName, TablePath};
+use streamtable_schema::{Schema, SchemaError, TableName, TablePath};
 use streamtable_transport::{AnyTransport, ApiKey};
 use streamtable_url::BaseUrl;
 use streamtable_wire::RESERVED_COLUMNS;
@@ -315,7 +315,7 @@ async fn create_spool(
         writer: builder.writer.to_string(),
         server: server.clone(),
         table: opened.table.to_string(),
-        columns: columns_name(builder.columns).to_owned(),
+        columns: builder.columns.as_str().to_owned(),
         base: opened.first_line,
         line: 0,
         created: builder.clock.now().as_micros(),
@@ -334,13 +334,6 @@ async fn create_spool(
     let create = move || SpoolJournal::create(disk, table_dir, header, &config, memory_bytes);
     let journal = off_thread(&home.disk, create).await??;
     Ok(Buffer { journal: JournalKind::Spool(Box::new(journal)), home: Some(home) })
-}
-
-fn columns_name(columns: ColumnPolicy) -> &'static str {
-    match columns {
-        ColumnPolicy::Strict => "strict",
-        ColumnPolicy::Evolve => "evolve",
-    }
 }
 
 /// Starts the delivery task.

@@ -34,10 +34,10 @@ use streamtable_wire::{TakeRow, for_each_row};
 /// | unit variant | `Level::Warn` | `string` |
 /// | newtype, tuple or struct variant | `Shape::Circle(3)` | `struct{Circle: int}` |
 /// | bytes | `serde_bytes::Bytes` | refused; use [`Media`](crate::Media) or a list |
-/// | [`Timestamp`](crate::Timestamp) | | `timestamp` |
-/// | [`Media`](crate::Media) | | `image`, `audio`, `video`, `html`, `markdown` |
-/// | `SystemTime`, `Duration` | | `struct{secs_since_epoch, …}`, `struct{secs, nanos}` |
-/// | times of `jiff`, `chrono` and `time`; `Uuid` | | `string` |
+/// | [`Timestamp`](crate::Timestamp) | `Timestamp::from_micros(0)` | `timestamp` |
+/// | [`Media`](crate::Media) | `Media::html("<p>")` | `image`, `audio`, `video`, `html`, `markdown` |
+/// | `SystemTime`, `Duration` | `SystemTime::now()` | `struct{secs_since_epoch, …}`, `struct{secs, nanos}` |
+/// | times of `jiff`, `chrono` and `time`; `Uuid` | `Uuid::nil()` | `string` |
 ///
 /// Numbers and strings unite in one column, and so do all other kinds except lists and structs: a list
 /// or a struct in a column of another kind is refused. Therefore an enum with unit variants *and* other

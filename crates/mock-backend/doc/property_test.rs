@@ -1,14 +1,14 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use streamtable::{Refusal, Row, StreamTable, Value, row};
-use streamtable_mock_backend::{FaultPlan, MockBackend, MockConfig, strategies};
+use streamtable_mock_backend::{FaultPlan, MockBackend, strategies};
 
 /// Logs rows to a server with these faults, and checks that each is stored once, in order.
 fn check(rows: &[Row], faults: FaultPlan) -> Result<(), TestCaseError> {
     // In paused time, a delay takes no time: the clock jumps to the next timer.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time().start_paused(true).build()?.block_on(async {
-        let mock = MockBackend::new(MockConfig { faults, ..MockConfig::default() })?;
+        let mock = MockBackend::with_faults(faults)?;
         let table = StreamTable::builder("me/shop/requests")
             .transport(mock.clone())
             .base_url(mock.base_url())
@@ -33,6 +33,9 @@ fn check(rows: &[Row], faults: FaultPlan) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    // A failed case is reduced to a small one, which takes more steps than the default allows.
+    #![proptest_config(ProptestConfig { max_shrink_iters: 100_000, ..ProptestConfig::default() })]
+
     #[test]
     fn every_row_is_stored_once_and_in_order(
         rows in strategies::rows(1..10),

@@ -9,6 +9,7 @@ use http::StatusCode;
 /// The text form, for printing and parsing, has durations in milliseconds: `late`,
 /// `lose-answer(timeout)`, `delay(1500ms)`, `status(429,7000ms)`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Fault {
     /// The connection fails; the client knows that nothing was sent.
     Unreachable,
@@ -52,6 +53,7 @@ pub enum Fault {
 /// A response with a success status that is not an acknowledgement. Unless stated otherwise, the
 /// request is not handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum NoAck {
     /// 200 with an HTML page, as from a captive portal.
     Page,
@@ -70,6 +72,7 @@ pub enum NoAck {
 
 /// How a client notices that a message was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Loss {
     /// The connection breaks.
     Interrupted,

@@ -6,6 +6,7 @@ use crate::Fault;
 
 /// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum RequestKind {
     /// A GraphQL operation.
     Graphql,

@@ -11,7 +11,7 @@ use crate::artifact::Artifact;
 use crate::exchange::Outcome;
 use crate::route::local_path;
 use crate::state::{Late, State};
-use crate::{Fault, Loss, MockConfig, NoTimer, Select};
+use crate::{Fault, FaultPlan, Loss, MockConfig, NoTimer, Select};
 
 /// A W&B-compatible backend in memory. The handle is cheap to clone.
 ///
@@ -43,6 +43,13 @@ impl MockBackend {
         }
         let state = Mutex::new(State::new(&config));
         Ok(Self { shared: Arc::new(Shared { config, state }) })
+    }
+
+    /// Creates a backend without tables, with these faults and otherwise the defaults.
+    ///
+    /// Fails if one of the faults is a delay: these need [a timer](MockConfig::timer).
+    pub fn with_faults(faults: FaultPlan) -> Result<Self, NoTimer> {
+        Self::new(MockConfig { faults, ..MockConfig::default() })
     }
 
     /// Returns the base URL of the mock if it is used as a transport.

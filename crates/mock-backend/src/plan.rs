@@ -46,6 +46,7 @@ pub struct PlannedFault {
 
 /// A selection of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Select {
     /// All requests.
     Any,

@@ -15,6 +15,7 @@ pub const MAX_COLUMNS: usize = 10_000;
 
 /// Whether rows may add or omit columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ColumnPolicy {
     /// After the first row, every row must have exactly the table's columns; other rows are
     /// refused. The time of a row is [no column](crate::is_row_time).
@@ -22,6 +23,16 @@ pub enum ColumnPolicy {
     Strict,
     /// New columns are appended to the table, and missing columns are null.
     Evolve,
+}
+
+impl ColumnPolicy {
+    /// Returns the policy's lower-case name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Evolve => "evolve",
+        }
+    }
 }
 
 /// A column of a table.

@@ -1,5 +1,3 @@
-use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,9 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use streamtable_transport::{Origin, TransportError};
 use tokio::net::TcpStream;
@@ -19,7 +15,7 @@ use tower_service::Service;
 use crate::Addresses;
 use crate::addresses::{NOT_PUBLIC, Resolver};
 use crate::cause;
-use crate::proxy::Proxies;
+use crate::proxy::{self, Intercept, Proxies};
 use crate::tls::{MaybeHttpsStream, NOT_POSSIBLE, Peer, Tls};
 
 /// Connects to servers, through a proxy if one is configured. Its errors are final: the client
@@ -61,7 +57,7 @@ impl Connector {
     }
 
     async fn route(&self, uri: &Uri, origin: &Origin) -> Result<Stream, TransportError> {
-        let hop = match self.proxies.intercept(uri) {
+        let hop = match self.proxies.intercept(uri)? {
             Some(proxy) => self.dial_through(&proxy, uri, origin).await?,
             None => Hop { io: self.dial(uri, origin).await?.into(), proxied: false },
         };
@@ -80,19 +76,7 @@ impl Connector {
         if !origin.is_secure() {
             return Ok(Hop { io, proxied: true });
         }
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), ExistingConnection::new(io));
-        if let Some(credentials) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(credentials.clone());
-        }
-        let io = tunnel.call(uri.clone()).await.map_err(|error| {
-            let (host, reason) = (via.authority(), cause::reason(&error));
-            // The error's type is private, so only its text can be checked.
-            if reason.contains("proxy authorization required") {
-                TransportError::ProxyAuth { host }
-            } else {
-                TransportError::Proxy { host, reason }
-            }
-        })?;
+        let io = proxy::tunnel(proxy, &via, io, uri).await?;
         Ok(Hop { io, proxied: false })
     }
 
@@ -194,28 +178,5 @@ impl Write for Hop {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-}
-
-/// A connector that returns an existing connection.
-pub(crate) struct ExistingConnection<T>(Option<T>);
-
-impl<T> ExistingConnection<T> {
-    pub(crate) fn new(io: T) -> Self {
-        Self(Some(io))
-    }
-}
-
-impl<T> Service<Uri> for ExistingConnection<T> {
-    type Response = T;
-    type Error = Infallible;
-    type Future = Ready<Result<T, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        ready(Ok(self.0.take().expect("called once")))
     }
 }

@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | `gzip` (default) | compressed responses and, if the caller allows it, requests |
 //! | `http2` (default) | HTTP/2 with servers that offer it over TLS |
+//! | `proxy` (default) | requests through proxies, as the usual variables say |
 //! | `tls` (default) | https |
 //!
 //! With `default-features = false`, the transport reaches plain `http://` servers, such as one on this
@@ -39,13 +40,19 @@ mod body;
 mod cause;
 mod config;
 mod connect;
+#[cfg(any(feature = "proxy", feature = "tls"))]
+mod existing;
 #[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(not(feature = "gzip"))]
 #[path = "no_gzip.rs"]
 mod gzip;
+#[cfg(any(test, not(feature = "proxy")))]
+mod no_proxy;
 mod pools;
+#[cfg(feature = "proxy")]
 mod proxy;
+mod proxy_config;
 mod timer;
 #[cfg(feature = "tls")]
 mod tls;
@@ -56,8 +63,11 @@ mod transport;
 
 pub use addresses::{Addresses, is_public};
 pub use config::{ConfigError, HyperConfig, Roots};
-pub use proxy::ProxyConfig;
+pub use proxy_config::ProxyConfig;
 pub use timer::TokioTimer;
 #[cfg(feature = "tls")]
 pub use tls::client_tls;
 pub use transport::HyperTransport;
+
+#[cfg(not(feature = "proxy"))]
+use no_proxy as proxy;

@@ -1,68 +1,17 @@
-use std::fmt;
+//! Requests through proxies.
 
 use http::Uri;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use streamtable_transport::Origin;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::Connection;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Matcher;
+use streamtable_transport::{Origin, TransportError};
+use tower_service::Service;
 
-use crate::ConfigError;
+use crate::existing::ExistingConnection;
+use crate::{ConfigError, ProxyConfig, cause};
 
-/// Which requests go through a proxy; the fields are named after the environment variables.
-///
-/// A proxy is a URL, `http://proxy:3128` or `http://user:password@proxy:3128`; without a scheme,
-/// http is assumed. https requests use a `CONNECT` tunnel. Requests to this machine (`localhost`,
-/// `127.0.0.0/8`, `::1`) never use a proxy.
-///
-/// `Debug` shows only which fields are set.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct ProxyConfig {
-    /// `HTTP_PROXY`: for plain http.
-    pub http: Option<String>,
-    /// `HTTPS_PROXY`: for https.
-    pub https: Option<String>,
-    /// `ALL_PROXY`: used if `http` or `https` is not set.
-    pub all: Option<String>,
-    /// `NO_PROXY`: hosts to reach directly, separated by commas. A name includes its subdomains, an
-    /// address may have a mask (`10.0.0.0/8`), and `*` means all.
-    pub no_proxy: Option<String>,
-}
-
-impl ProxyConfig {
-    /// Reads the environment variables, once.
-    ///
-    /// A lower-case name (`https_proxy`) takes precedence over the upper-case name; an empty value
-    /// counts as unset. Under CGI, `HTTP_PROXY` is ignored, because the web server's client
-    /// controls it.
-    pub fn from_env() -> Self {
-        Self::from_vars(|name| std::env::var(name).ok())
-    }
-
-    fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
-        let cgi = var("REQUEST_METHOD").is_some();
-        let read = |name: &str| {
-            let forged = cgi && name == "http_proxy";
-            let upper = || if forged { None } else { var(&name.to_ascii_uppercase()) };
-            var(name).or_else(upper).filter(|value| !value.trim().is_empty())
-        };
-        Self {
-            http: read("http_proxy"),
-            https: read("https_proxy"),
-            all: read("all_proxy"),
-            no_proxy: read("no_proxy"),
-        }
-    }
-}
-
-impl fmt::Debug for ProxyConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |value: &Option<String>| value.as_ref().map(|_| format_args!("…"));
-        f.debug_struct("ProxyConfig")
-            .field("http", &shown(&self.http))
-            .field("https", &shown(&self.https))
-            .field("all", &shown(&self.all))
-            .field("no_proxy", &self.no_proxy)
-            .finish()
-    }
-}
+pub(crate) use hyper_util::client::proxy::matcher::Intercept;
 
 /// A validated [`ProxyConfig`].
 #[derive(Debug)]
@@ -70,25 +19,47 @@ pub(crate) struct Proxies(Matcher);
 
 impl Proxies {
     pub(crate) fn new(config: &ProxyConfig) -> Result<Self, ConfigError> {
-        let effective = |scheme, own: &Option<String>| {
-            let url = own.as_deref().or(config.all.as_deref()).unwrap_or_default().trim();
-            check(scheme, url).map(|()| url.to_owned())
-        };
+        let checked = |scheme, url: &str| check(scheme, url).map(|()| url.to_owned());
         let matcher = Matcher::builder()
-            .http(effective("http", &config.http)?)
-            .https(effective("https", &config.https)?)
+            .http(checked("http", config.for_http())?)
+            .https(checked("https", config.for_https())?)
             .no(config.no_proxy.as_deref().unwrap_or_default())
             .build();
         Ok(Self(matcher))
     }
 
     /// Returns the proxy for `uri`, if any.
-    pub(crate) fn intercept(&self, uri: &Uri) -> Option<Intercept> {
-        if Origin::try_from(uri).is_ok_and(|origin| origin.is_loopback()) {
-            return None;
+    pub(crate) fn intercept(&self, uri: &Uri) -> Result<Option<Intercept>, TransportError> {
+        if Origin::try_from(uri)?.is_loopback() {
+            return Ok(None);
         }
-        self.0.intercept(uri)
+        Ok(self.0.intercept(uri))
     }
+}
+
+/// Asks the proxy `via`, to which `io` is connected, for a connection to the server of `uri`.
+pub(crate) async fn tunnel<T>(
+    proxy: &Intercept,
+    via: &Origin,
+    io: T,
+    uri: &Uri,
+) -> Result<T, TransportError>
+where
+    T: Connection + Read + Write + Send + Unpin + 'static,
+{
+    let mut tunnel = Tunnel::new(proxy.uri().clone(), ExistingConnection::new(io));
+    if let Some(credentials) = proxy.basic_auth() {
+        tunnel = tunnel.with_auth(credentials.clone());
+    }
+    tunnel.call(uri.clone()).await.map_err(|error| {
+        let (host, reason) = (via.authority(), cause::reason(&error));
+        // The error's type is private, so only its text can be checked.
+        if reason.contains("proxy authorization required") {
+            TransportError::ProxyAuth { host }
+        } else {
+            TransportError::Proxy { host, reason }
+        }
+    })
 }
 
 /// Validates a proxy URL. The matcher ignores an invalid URL, and requests would bypass the proxy.
@@ -116,7 +87,7 @@ mod tests {
     fn check(vars: &[&str], url: &'static str, expected: Result<Option<&str>, ConfigError>) {
         let config = config(vars);
         let found = Proxies::new(&config).map(|proxies| {
-            let proxy = proxies.intercept(&Uri::from_static(url));
+            let proxy = proxies.intercept(&Uri::from_static(url)).unwrap();
             proxy.map(|proxy| proxy.uri().to_string())
         });
         assert_eq!(found, expected.map(|proxy| proxy.map(str::to_owned)), "{vars:?} {url}");

@@ -15,7 +15,7 @@ use rustls_platform_verifier::Verifier;
 use tower_service::Service;
 
 use crate::cause::BoxError;
-use crate::connect::ExistingConnection;
+use crate::existing::ExistingConnection;
 use crate::{ConfigError, Roots};
 
 /// Why https is not possible without a [`Tls`].

@@ -124,7 +124,7 @@ impl HyperTransport {
             }
         }
         if !origin.is_secure()
-            && let Some(proxy) = self.proxies.intercept(request.uri())
+            && let Ok(Some(proxy)) = self.proxies.intercept(request.uri())
             && let Some(credentials) = proxy.basic_auth()
         {
             request.headers_mut().insert(PROXY_AUTHORIZATION, credentials.clone());

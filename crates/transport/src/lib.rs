@@ -73,3 +73,7 @@ pub use service::ServiceTransport;
 pub use timer::Timer;
 pub use traced::Traced;
 pub use transport::{AnyTransport, Transport};
+
+// Part of the signatures, so that an implementation needs no dependencies of its own on them.
+pub use async_trait::async_trait;
+pub use {bytes, http};

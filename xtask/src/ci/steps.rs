@@ -115,6 +115,18 @@ pub(super) const STEPS: &[Step] = &[
         tasks: alone,
     },
     Step {
+        name: "msrv",
+        about: "the client and its layers compile with the Rust that they promise, if it can be installed",
+        needs: None,
+        tasks: |_| vec![msrv()],
+    },
+    Step {
+        name: "targets",
+        about: "the client and its layers compile for WebAssembly, Windows and macOS, if these can be installed",
+        needs: None,
+        tasks: |_| TARGETS.iter().flat_map(targets).collect(),
+    },
+    Step {
         name: "check-layers",
         about: "the crate graph obeys the layers",
         needs: None,
@@ -153,6 +165,12 @@ pub(super) enum Task {
     Cargo {
         args: Vec<String>,
         env: Vec<(&'static str, String)>,
+    },
+    /// Runs cargo after rustup has installed what it needs; skipped if that is not possible.
+    Rustup {
+        /// The arguments of rustup.
+        install: String,
+        command: String,
     },
     /// Runs a tool of `xtask/tools`, the first word, after installing it if it is missing.
     Installed(&'static str),
@@ -202,6 +220,21 @@ impl Task {
                 }
                 self.judge(installed(ADVISORIES)?.status())
             }
+            Self::Rustup { install, command } => {
+                let mut rustup = process::Command::new("rustup");
+                rustup.args(install.split_whitespace());
+                if !rustup.output().is_ok_and(|it| it.status.success()) {
+                    println!("skipped: `rustup {install}` failed; run it to see why");
+                    return Ok(());
+                }
+                let mut words = command.split_whitespace();
+                let mut run = match words.next() {
+                    Some("cargo") | None => cargo::command(),
+                    Some(program) => process::Command::new(program),
+                };
+                cargo::forget_xtask(&mut run);
+                self.judge(run.args(words).current_dir(cargo::root()).status())
+            }
             Self::CheckBoard => board::build(board::Mode::Check),
             Self::Browser => browser::run(None),
             Self::ProvideClients => clients::provide(),
@@ -236,6 +269,7 @@ impl fmt::Display for Task {
             Self::CheckLayers => f.write_str("cargo xtask check-layers"),
             Self::Crash(args) => write!(f, "cargo xtask crash {}", args.join(" ")),
             Self::Hostile(args) => write!(f, "cargo xtask hostile {}", args.join(" ")),
+            Self::Rustup { command, .. } => f.write_str(command),
             Self::Installed(line) => f.write_str(line),
             Self::Advisories => f.write_str(ADVISORIES),
             Self::CheckBoard => f.write_str("cargo xtask board --check"),
@@ -311,6 +345,59 @@ fn selections(features: &[String]) -> Vec<String> {
     selections
 }
 
+/// The Rust that all crates promise.
+const OLDEST_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+
+/// What programs depend on. The server is built by its operators, with a current Rust.
+const CLIENT: &str = "--package streamtable --package streamtable-mock-backend \
+                      --package streamtable-transport-hyper --package streamtable-transport-reqwest";
+
+fn msrv() -> Task {
+    Task::Rustup {
+        install: format!("toolchain install {OLDEST_RUST} --profile minimal"),
+        command: format!("rustup run {OLDEST_RUST} cargo check {CLIENT} --all-features"),
+    }
+}
+
+/// A target for which some crates are checked.
+struct Target {
+    triple: &'static str,
+    /// Selections of crates and features, one check each.
+    selections: &'static [&'static str],
+}
+
+/// The crates that a browser can use: they need no files, no threads and no sockets.
+const VOCABULARY: &str = "--package streamtable-schema --package streamtable-wire --package streamtable-url \
+                          --package streamtable-transport --all-features";
+
+/// The client without a transport, and the mock.
+const WITHOUT_TRANSPORT: &str = "--package streamtable --package streamtable-mock-backend \
+     --no-default-features --features streamtable/arrow-59,streamtable/conformance,streamtable/derive,\
+     streamtable/metrics,streamtable/sink,streamtable/tracing-layer,streamtable-mock-backend/serve,\
+     streamtable-mock-backend/strategies";
+
+/// The transport without TLS, because compiling that needs a C compiler for the target.
+const WITHOUT_TLS: &str =
+    "--package streamtable-transport-hyper --no-default-features --features gzip,http2,proxy";
+
+const TARGETS: &[Target] = &[
+    Target {
+        triple: "wasm32-unknown-unknown",
+        selections: &[VOCABULARY, "--package streamtable-mock-backend"],
+    },
+    Target { triple: "x86_64-pc-windows-gnu", selections: &[WITHOUT_TRANSPORT, WITHOUT_TLS] },
+    Target { triple: "aarch64-apple-darwin", selections: &[WITHOUT_TRANSPORT, WITHOUT_TLS] },
+];
+
+fn targets(target: &Target) -> Vec<Task> {
+    let Target { triple, selections } = target;
+    let check = |selection| Task::Rustup {
+        install: format!("target add {triple}"),
+        command: format!("cargo check --target {triple} {selection}"),
+    };
+    selections.iter().map(check).collect()
+}
+
 fn package(workspace: &Workspace) -> Vec<Task> {
     let mut args = "package --no-verify --allow-dirty".to_owned();
     // One call for all, so that cargo finds crates that are not published yet.
@@ -361,6 +448,11 @@ mod tests {
             &["RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps --all-features"],
         );
         check("check-layers", &workspace, &["cargo xtask check-layers"]);
+        check(
+            "msrv",
+            &workspace,
+            &[&format!("rustup run {OLDEST_RUST} cargo check {CLIENT} --all-features")],
+        );
         check(
             "alone",
             &workspace,

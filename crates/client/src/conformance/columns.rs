@@ -8,6 +8,8 @@ use crate::ColumnPolicy;
 
 pub(super) const CASES: &[Case] = &[
     case!(values_are_read_back_as_logged),
+    case!(equal_rows_are_all_stored),
+    case!(a_large_append),
     case!(a_new_table_has_no_columns),
     case!(columns_are_known_when_the_table_is_opened_again),
 ];
@@ -25,6 +27,9 @@ fn values() -> Vec<Row> {
     rows.push(row! { "list" => [1, 2], "empty" => Vec::<i64>::new(), "nested" => [[1], [2]] });
     rows.push(row! { "struct" => row! { "a" => 1, "b" => row! { "c" => "x" } } });
     rows.push(row! { "ok" => true, "nothing" => Value::Null });
+    // A column holds numbers and texts, whatever came first.
+    rows.extend([row! { "mixed" => 1 }, row! { "mixed" => 2.5 }, row! { "mixed" => "3" }]);
+    rows.push(row! { "ms" => 1, "MS" => 2 });
     rows.push(row! { "select \"x\"; --" => 1, "ключ" => 2, " " => 3, "a.b[0]" => 4 });
     rows
 }
@@ -39,6 +44,48 @@ async fn values_are_read_back_as_logged(suite: &Suite, table: &TablePath) -> Che
     ensure!(stored.len() == rows.len(), "{} rows of {} are stored", stored.len(), rows.len());
     let mut pairs = rows.iter().zip(&stored).enumerate();
     pairs.try_for_each(|(n, (logged, stored))| check_row(n, logged, stored))
+}
+
+async fn equal_rows_are_all_stored(suite: &Suite, table: &TablePath) -> Check {
+    let backend = suite.make();
+    let mut writer = suite.writer(&*backend, table).await?;
+    let row = numbered(0);
+    writer.log([(); 5].map(|()| row.clone()))?;
+    writer.deliver(&*backend, 0..3).await?;
+    writer.deliver(&*backend, 3..5).await?;
+    let stored = suite.read(table).await?.len();
+    ensure!(
+        stored == 5,
+        "{stored} of 5 rows with the same content are stored; a row that is sent again has the same \
+         writer and line number, and its content says nothing"
+    );
+    Ok(())
+}
+
+/// More rows than most databases take in one statement. The client sends up to 20,000 in a call.
+const MANY: usize = 5000;
+
+/// Many rows in one call, and a long text.
+async fn a_large_append(suite: &Suite, table: &TablePath) -> Check {
+    let backend = suite.make();
+    let mut writer = suite.writer(&*backend, table).await?;
+    writer.log((0..MANY).map(numbered))?;
+    writer.deliver(&*backend, 0..MANY).await?;
+    suite.check(table, MANY, &format!("although `append` of {MANY} rows returned Ok")).await?;
+
+    let text = "long text ".repeat(100_000);
+    let mut writer = suite.writer(&*backend, table).await?;
+    writer.log([numbered(MANY).with("long", &text)])?;
+    writer.deliver(&*backend, 0..1).await?;
+    let stored = suite.read(table).await?;
+    let stored = stored.last().and_then(|row| row.get("long")?.as_str()).unwrap_or_default();
+    ensure!(
+        stored == text,
+        "a text of {} bytes is read back with {} bytes",
+        text.len(),
+        stored.len()
+    );
+    Ok(())
 }
 
 async fn a_new_table_has_no_columns(suite: &Suite, table: &TablePath) -> Check {

@@ -15,8 +15,12 @@ pub(super) fn numbered(n: usize) -> Row {
 /// Checks that exactly the numbered rows `0..count` are stored, each once and in order.
 pub(super) fn check_rows(stored: &[Row], count: usize, story: &str) -> Check {
     let numbers: Vec<usize> = stored.iter().map(number).collect::<Check<_>>()?;
-    for n in 0..count {
-        match numbers.iter().filter(|&&found| found == n).count() {
+    let mut times = vec![0; count];
+    for &n in numbers.iter().filter(|&&n| n < count) {
+        times[n] += 1;
+    }
+    for (n, times) in times.into_iter().enumerate() {
+        match times {
             1 => {}
             0 => return Err(format!("row {n} is not stored {story}")),
             2 => return Err(format!("row {n} was stored twice {story}")),

@@ -74,6 +74,7 @@
 mod columns;
 mod compare;
 mod fault;
+mod limit;
 mod media;
 mod once;
 mod order;
@@ -93,6 +94,7 @@ use streamtable_schema::{Row, TableName, TablePath};
 pub use fault::{AppendFault, AppendPlan, FaultyBackend, NotAPlan};
 
 use crate::{Backend, Open, Opened};
+use limit::within;
 use writer::Writer;
 
 /// An error of the caller's functions.
@@ -114,6 +116,7 @@ pub struct Suite {
     read: Read,
     read_file: Option<ReadFile>,
     skipped: Vec<String>,
+    time_limit: Duration,
     project: String,
 }
 
@@ -158,6 +161,7 @@ impl Suite {
             }),
             read_file: None,
             skipped: Vec::new(),
+            time_limit: Duration::from_secs(60),
             project: format!("suite-{}", uuid::Uuid::new_v4().simple()),
         }
     }
@@ -191,6 +195,14 @@ impl Suite {
         self
     }
 
+    /// Sets the time after which a case fails, because a call of the backend does not return. The
+    /// default is 60 s.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
     /// Returns the names of all cases.
     pub fn cases() -> impl Iterator<Item = &'static str> {
         CASES.iter().copied().flatten().map(|case| case.name)
@@ -198,14 +210,22 @@ impl Suite {
 
     /// Runs all cases, one after another, and returns those that failed.
     ///
-    /// Waits only for the backend and the reader, so any runtime will do.
+    /// Waits only for the backend and the reader, so any runtime will do. A backend that blocks its
+    /// thread for ever blocks this call, too.
     pub async fn run(&self) -> Vec<Failure> {
         let mut failures = Vec::new();
         for case in CASES.iter().copied().flatten() {
             if self.skipped.iter().any(|name| name == case.name) {
                 continue;
             }
-            if let Err(what) = (case.run)(self, case.name).await {
+            let outcome = within(self.time_limit, (case.run)(self, case.name)).await;
+            let outcome = outcome.unwrap_or_else(|| {
+                let limit = self.time_limit;
+                Err(format!(
+                    "not done within {limit:?}, because a call of the backend does not return"
+                ))
+            });
+            if let Err(what) = outcome {
                 failures.push(Failure { case: case.name, what });
             }
         }

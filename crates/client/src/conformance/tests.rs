@@ -1,10 +1,11 @@
 //! The suite passes with a correct backend, and finds planted bugs.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use streamtable_schema::{ColumnPolicy, Schema};
+use streamtable_schema::{ColumnPolicy, Schema, Value};
 use streamtable_wire::HistoryLine;
 
 use super::*;
@@ -34,6 +35,18 @@ enum Bug {
     WriteOnDrop,
     /// NaN is stored as null, as by JSON.
     NanIsNull,
+    /// Rows are told apart by their content.
+    DedupeByContent,
+    /// A column is of the kind of its first value, and others are converted.
+    FirstValueDecides,
+    /// Names of columns are compared as by SQL.
+    IgnoreCase,
+    /// A statement takes so many rows; those after it are forgotten.
+    FewRows,
+    /// A mark that a call is running, which a dropped call leaves behind: the next ones fail.
+    BusyAfterDrop,
+    /// The same, and the next ones wait.
+    HangsAfterDrop,
 }
 
 type Key = (Arc<str>, u64);
@@ -51,6 +64,7 @@ struct InMemory {
     /// The lines that this instance has seen.
     seen: Mutex<Vec<Key>>,
     unwritten: Mutex<Vec<(TablePath, Key, Row)>>,
+    is_busy: AtomicBool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -84,6 +98,42 @@ impl InMemory {
     }
 }
 
+impl InMemory {
+    fn stored(&self, table: &TablePath) -> Vec<Row> {
+        let storage = locked(&self.storage);
+        storage.rows.get(table).into_iter().flatten().map(|(_, row)| row.clone()).collect()
+    }
+
+    /// Returns what is stored of a row.
+    fn damaged(&self, table: &TablePath, row: Row, new: &[(TablePath, Key, Row)]) -> Row {
+        match self.bug {
+            Bug::FirstValueDecides => {
+                let mut rows = self.stored(table);
+                rows.extend(new.iter().take(100).map(|(_, _, row)| row.clone()));
+                let first = |name: &str| rows.iter().find_map(|row| row.get(name).cloned());
+                row.into_iter()
+                    .map(|(name, value)| match (first(&name), value) {
+                        (Some(Value::Int(_)), Value::Float(x)) => (name, Value::Int(x as i128)),
+                        (_, value) => (name, value),
+                    })
+                    .collect()
+            }
+            Bug::IgnoreCase => {
+                let mut stored = Row::new();
+                for (name, value) in row {
+                    let lower = name.to_lowercase();
+                    match stored.get_mut(&lower) {
+                        Some(cell) => *cell = value,
+                        None => stored.push(lower, value),
+                    }
+                }
+                stored
+            }
+            _ => row,
+        }
+    }
+}
+
 impl Drop for InMemory {
     fn drop(&mut self) {
         self.write();
@@ -106,8 +156,17 @@ impl Backend for InMemory {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        if matches!(self.bug, Bug::BusyAfterDrop | Bug::HangsAfterDrop)
+            && self.is_busy.swap(true, Ordering::Relaxed)
+        {
+            return match self.bug {
+                Bug::BusyAfterDrop => Err(AppendError::transient("another call is running")),
+                _ => std::future::pending().await,
+            };
+        }
         // A backend that waits, so that calls can be dropped or run at the same time.
         tokio::task::yield_now().await;
+        self.is_busy.store(false, Ordering::Relaxed);
         let table = match self.bug {
             Bug::IgnoreTable => "me/shop/all".parse().unwrap(),
             _ => append.table.clone(),
@@ -123,12 +182,20 @@ impl Backend for InMemory {
             }
             let row = HistoryLine::parse(text).map_err(AppendError::transient)?.row;
             let row = row.into_iter().map(|(name, value)| match value {
-                streamtable_schema::Value::Float(x) if x.is_nan() && self.bug == Bug::NanIsNull => {
-                    (name, streamtable_schema::Value::Null)
-                }
+                Value::Float(x) if x.is_nan() && self.bug == Bug::NanIsNull => (name, Value::Null),
                 value => (name, value),
             });
-            new.push((table.clone(), key, row.collect()));
+            let row = self.damaged(&table, row.collect(), &new);
+            let is_equal = |(_, _, other): &(TablePath, Key, Row)| *other == row;
+            if self.bug == Bug::DedupeByContent
+                && (new.iter().any(is_equal) || self.stored(&table).contains(&row))
+            {
+                continue;
+            }
+            new.push((table.clone(), key, row));
+        }
+        if self.bug == Bug::FewRows {
+            new.truncate(500);
         }
         if self.bug == Bug::Reorder {
             new.reverse();
@@ -158,8 +225,8 @@ fn suite(bug: Bug) -> Suite {
     let storage: Arc<Mutex<Storage>> = Arc::default();
     let (make, read, files) = (Arc::clone(&storage), Arc::clone(&storage), storage);
     let make = move || {
-        let (storage, seen, unwritten) = (Arc::clone(&make), Mutex::default(), Mutex::default());
-        InMemory { bug, storage, seen, unwritten }
+        let (seen, unwritten, is_busy) = Default::default();
+        InMemory { bug, storage: Arc::clone(&make), seen, unwritten, is_busy }
     };
     let read = move |table: TablePath| {
         let table = match bug {
@@ -182,7 +249,8 @@ fn suite(bug: Bug) -> Suite {
 #[track_caller]
 fn finds(bug: Bug, said: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let failures = runtime.block_on(suite(bug).run());
+    let suite = suite(bug).time_limit(Duration::from_secs(1));
+    let failures = runtime.block_on(suite.run());
     let texts: Vec<String> = failures.iter().map(Failure::to_string).collect();
     assert!(texts.iter().any(|text| text.contains(said)), "{texts:#?}");
 }
@@ -240,6 +308,43 @@ fn finds_rows_that_are_written_when_the_backend_is_dropped() {
 #[test]
 fn finds_values_that_are_changed() {
     finds(Bug::NanIsNull, r#"column "x" is read back as null"#);
+}
+
+#[test]
+fn finds_rows_that_are_told_apart_by_their_content() {
+    finds(Bug::DedupeByContent, "1 of 5 rows with the same content are stored");
+}
+
+#[test]
+fn finds_columns_of_the_kind_of_their_first_value() {
+    finds(Bug::FirstValueDecides, r#"column "mixed" is read back as 2 instead of 2.5"#);
+}
+
+#[test]
+fn finds_columns_whose_case_is_ignored() {
+    finds(Bug::IgnoreCase, r#"column "ms" is read back as 2 instead of 1"#);
+}
+
+#[test]
+fn finds_a_limit_of_the_rows_of_a_call() {
+    finds(Bug::FewRows, "a_large_append: row 500 is not stored although `append` of");
+}
+
+#[test]
+fn finds_calls_that_fail_after_a_dropped_one() {
+    finds(
+        Bug::BusyAfterDrop,
+        "a_call_that_was_dropped: row 3 is not accepted after 30 attempts; the last one failed: \
+         another call is running",
+    );
+}
+
+#[test]
+fn finds_calls_that_wait_for_a_dropped_one() {
+    finds(
+        Bug::HangsAfterDrop,
+        "a_call_that_was_dropped: not done within 1s, because a call of the backend does not return",
+    );
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Writer {
         backend: &dyn Backend,
         rows: std::ops::Range<usize>,
     ) -> Check {
-        let mut start = rows.start;
+        let (mut start, mut last_error) = (rows.start, "it covered no row".to_owned());
         for _ in 0..MAX_ATTEMPTS {
             if start == rows.end {
                 return Ok(());
@@ -76,14 +76,17 @@ impl Writer {
             match call.catch_unwind().await {
                 Ok(Ok(appended)) => start = self.settled(start..rows.end, &appended)?,
                 // The caller's process survives, or another one continues with the spool.
-                Err(_) | Ok(Err(AppendError::Transient { .. })) => {}
+                Err(_) => last_error = "it panicked".to_owned(),
+                Ok(Err(AppendError::Transient { message, .. })) => last_error = message,
                 Ok(Err(error)) => {
                     let (first, last) = (start, rows.end - 1);
                     return Err(format!("`append` of rows {first} to {last} failed: {error}"));
                 }
             }
         }
-        Err(format!("row {start} is not accepted after {MAX_ATTEMPTS} attempts"))
+        Err(format!(
+            "row {start} is not accepted after {MAX_ATTEMPTS} attempts; the last one failed: {last_error}"
+        ))
     }
 
     /// Appends rows with faults.

@@ -25,7 +25,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let reader = Reader::from_env()?;
 //!
-//!     let sql = "select path, max(ms) as ms from me.shop.requests group by path order by ms desc";
+//!     let sql = "select path, max(ms) as ms from me.shop.requests group by path";
 //!     for Slowest { path, ms } in reader.query(sql).rows().await?.all().await? {
 //!         println!("{path}: {ms} ms");
 //!     }
@@ -52,7 +52,14 @@
 //! | media | a struct with `_type`, `path`, `format` and others |
 //! | null | `Option` |
 //! | any | [`Value`](crate::Value), in which times are strings |
+//!
+//! A program without an async runtime calls `rows_blocking` instead of `rows`, and gets an iterator:
+//! [`Items`]. With the feature `arrow-59`, `Query::batches` returns the result of a query as record
+//! batches of Arrow, column by column.
 
+#[cfg(feature = "arrow-59")]
+mod arrow;
+mod blocking;
 mod cells;
 mod error;
 mod lines;
@@ -61,6 +68,11 @@ mod rows;
 mod server;
 mod table;
 
+#[cfg(feature = "arrow-59")]
+pub use arrow::Batches;
+#[cfg(feature = "arrow-59")]
+pub use arrow_array;
+pub use blocking::Items;
 pub use cells::{CellError, CellProblem};
 pub use error::ReadError;
 pub use query::Query;

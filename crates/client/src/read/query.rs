@@ -13,7 +13,7 @@ use streamtable_wire::api::{QUERY_PATH, ROWS_TYPE};
 
 use super::lines::Lines;
 use super::server::Server;
-use super::{ReadError, Rows};
+use super::{Items, ReadError, Rows};
 use crate::Settings;
 
 /// How much longer than a query may take its response is awaited.
@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 #[must_use = "a query is sent by `rows`"]
 pub struct Query {
-    server: Server,
+    pub(super) server: Server,
     sql: String,
     home: Option<(String, String)>,
     timeout: Duration,
@@ -63,20 +63,38 @@ impl Query {
         self
     }
 
+    /// Sends the query, waits, and returns an iterator over its rows, for programs without an async
+    /// runtime.
+    pub fn rows_blocking<T>(self) -> Result<Items<Rows<T>>, ReadError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        Items::open(self.server.clone(), self.rows())
+    }
+
     /// Sends the query, and returns its rows as they are found.
     pub async fn rows<T: DeserializeOwned>(self) -> Result<Rows<T>, ReadError> {
-        let Self { server, sql, home, timeout } = self;
-        let home = home.as_ref().map(|(entity, project)| Home { entity, project });
-        let body = Sql { sql: &sql, timeout: timeout.as_secs_f64(), home };
-        let body = serde_json::to_vec(&body).unwrap_or_default();
-        let request = server.request(Method::POST, QUERY_PATH, ROWS_TYPE, body)?;
-        let body = server.send(request, timeout.saturating_add(GRACE)).await?.into_body();
+        let (server, body) = self.send(ROWS_TYPE).await?;
         let result =
             Answer { server, body, lines: Lines::default(), found: VecDeque::new(), rows: 0 };
         let rows = stream::try_unfold(result, |mut result| async {
             Ok(result.next().await?.map(|row| (row, result)))
         });
         Ok(Rows::new(Box::pin(rows)))
+    }
+
+    /// Sends the query, and returns the body of a response of the content type `accept`.
+    pub(super) async fn send(
+        self,
+        accept: &'static str,
+    ) -> Result<(Server, Box<dyn Body>), ReadError> {
+        let Self { server, sql, home, timeout } = self;
+        let home = home.as_ref().map(|(entity, project)| Home { entity, project });
+        let body = Sql { sql: &sql, timeout: timeout.as_secs_f64(), home };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let request = server.request(Method::POST, QUERY_PATH, accept, body)?;
+        let body = server.send(request, timeout.saturating_add(GRACE)).await?.into_body();
+        Ok((server, body))
     }
 }
 

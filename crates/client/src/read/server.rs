@@ -15,6 +15,7 @@ use streamtable_wire::graphql::{self, WhoAmI};
 use streamtable_wire::{GRAPHQL_PATH, json};
 
 use super::ReadError;
+use super::blocking::SharedThread;
 use crate::{OpenError, Settings};
 
 /// Timeout of requests whose response is short.
@@ -31,6 +32,8 @@ pub(super) struct Server {
     /// The server's host and port, for messages.
     host: Arc<str>,
     settings: Arc<Settings>,
+    /// For callers without a runtime.
+    pub(super) thread: SharedThread,
 }
 
 impl Server {
@@ -46,7 +49,13 @@ impl Server {
         let agent = HeaderValue::from_static(concat!("streamtable/", env!("CARGO_PKG_VERSION")));
         let headers = HeaderMap::from_iter([(USER_AGENT, agent)]);
         let transport = transport.with_headers(headers).with_auth(origin, key).traced().erased();
-        Ok(Self { transport, base, host: host.into(), settings: Arc::new(settings) })
+        Ok(Self {
+            transport,
+            base,
+            host: host.into(),
+            settings: Arc::new(settings),
+            thread: SharedThread::default(),
+        })
     }
 
     pub(super) fn settings(&self) -> &Settings {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::lines::Lines;
 use super::server::Server;
-use super::{ReadError, Rows};
+use super::{Items, ReadError, Rows};
 
 /// Number of rows per request.
 const PAGE_ROWS: u64 = 1000;
@@ -83,6 +83,14 @@ impl Scan {
         self
     }
 
+    /// Waits, and returns an iterator over the rows, for programs without an async runtime.
+    pub fn rows_blocking<T>(self) -> Result<Items<Rows<T>>, ReadError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        Items::open(self.server.clone(), self.rows())
+    }
+
     /// Returns the rows, oldest first, up to the last one at the time when it is reached.
     pub async fn rows<T: DeserializeOwned>(self) -> Result<Rows<T>, ReadError> {
         let Self { server, name, start, limit, reconnect } = self;
@@ -125,6 +133,15 @@ impl Tail {
     pub fn reconnect_timeout(mut self, timeout: Duration) -> Self {
         self.reconnect = timeout;
         self
+    }
+
+    /// Returns an iterator over the rows, for programs without an async runtime. It waits for new
+    /// rows without end; see [`Items::is_ready_within`].
+    pub fn rows_blocking<T>(self) -> Result<Items<Rows<T>>, ReadError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        Items::open(self.server.clone(), self.rows())
     }
 
     /// Returns the rows, and waits for new ones without end. A table that does not exist yet is

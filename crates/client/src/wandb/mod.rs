@@ -149,10 +149,7 @@ impl WandbBackend {
         timeout: Duration,
         columns: ColumnPolicy,
     ) -> Result<Posted, AppendError> {
-        let columns = HeaderValue::from_static(match columns {
-            ColumnPolicy::Strict => "strict",
-            ColumnPolicy::Evolve => "evolve",
-        });
+        let columns = HeaderValue::from_static(columns.as_str());
         let request = format!("{}-{}", self.id, self.requests.fetch_add(1, Ordering::Relaxed));
         let add_headers = |sent: &mut Request<Bytes>| {
             let headers = sent.headers_mut();

@@ -16,7 +16,7 @@ use streamtable_wire::{
     RowSink, SentPost, SentUpload, StreamTableArtifact, file_stream_path, history_body, write_row,
 };
 
-use super::compare::same_row;
+use super::compare::check_rows;
 use super::{Check, Target, ensure};
 
 /// Maximum number of rows in one response.
@@ -218,15 +218,16 @@ impl Client {
 
     /// Checks that the table has exactly these rows, in this order.
     pub(super) async fn expect<L: AsRef<str> + Sync>(&self, lines: &[L]) -> Check {
+        let sent = lines.iter().map(|line| HistoryLine::parse(line.as_ref()).map(|line| line.row));
+        let sent: Vec<Row> = sent.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        check_rows(&sent, &self.read(0, ALL, ALL).await?)?;
         let last_step = self.history_keys().await?.last_step;
         let expected = lines.len() as i64 - 1;
-        ensure!(last_step == expected, "lastStep is {last_step} instead of {expected}");
-        let rows = self.read(0, ALL, ALL).await?;
-        ensure!(rows.len() == lines.len(), "{} rows instead of {}", rows.len(), lines.len());
-        for (i, (row, line)) in rows.iter().zip(lines).enumerate() {
-            let line = HistoryLine::parse(line.as_ref()).map_err(|error| error.to_string())?;
-            ensure!(same_row(&line.row, row), "row {i} is {row:?} instead of {:?}", line.row);
-        }
+        ensure!(
+            last_step == expected,
+            "{} rows are stored, but historyKeys.lastStep is {last_step} instead of {expected}",
+            lines.len()
+        );
         Ok(())
     }
 }

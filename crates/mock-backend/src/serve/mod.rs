@@ -76,6 +76,20 @@ impl MockBackend {
         };
         Ok(Served { address, shared, acceptor: Some(acceptor) })
     }
+
+    /// Serves the mock on a free port of this machine.
+    ///
+    /// ```
+    /// use streamtable_mock_backend::MockBackend;
+    ///
+    /// let served = MockBackend::default().serve_local()?;
+    /// assert!(served.address().ip().is_loopback());
+    /// println!("a client's base URL is {}", served.base_url());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn serve_local(&self) -> io::Result<Served> {
+        self.serve((Ipv4Addr::LOCALHOST, 0))
+    }
 }
 
 impl Served {

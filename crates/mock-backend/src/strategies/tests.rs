@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use streamtable_schema::{
     ColumnPolicy, Media, MediaError, Schema, SchemaError, StoredFile, TableName, Timestamp, Type,
@@ -5,7 +7,7 @@ use streamtable_schema::{
 use streamtable_wire::{HistoryLine, Logged, RowSink, write_row};
 
 use super::*;
-use crate::FaultPlan;
+use crate::{Fault, FaultPlan};
 
 struct NoBytes;
 
@@ -23,6 +25,15 @@ proptest! {
     #[test]
     fn values_are_of_their_type((ty, value) in types().prop_flat_map(|ty| (Just(ty.clone()), value_of(&ty)))) {
         prop_assert!(ty.accepts(&value), "{ty} does not take {value:?}");
+    }
+
+    /// A client that waits as long as it is asked is done before it gives up, even in real time.
+    #[test]
+    fn passing_faults_take_less_than_a_second(fault in passing_fault(true)) {
+        let (Fault::Delay(delay) | Fault::Status { retry_after: Some(delay), .. }) = fault else {
+            return Ok(());
+        };
+        prop_assert!(delay < Duration::from_secs(1), "{fault}");
     }
 
     #[test]

@@ -144,6 +144,56 @@ fn a_duplicating_backend_fails() {
     );
 }
 
+/// Checks that the suite finds a broken server, and that one of the failures says so in these words.
+#[track_caller]
+fn check_said(config: MockConfig, request: fn(&mut Request<Bytes>), said: &str) {
+    let mock = MockBackend::new(config).unwrap();
+    let base_url = mock.base_url().to_owned();
+    let broken = Broken { mock, request, answer: |_| {} };
+    let failures = ready(conformance::run_all(&target(broken, &base_url)));
+    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    assert!(texts.iter().any(|text| text.contains(said)), "{texts:#?}");
+}
+
+/// Changes the lines of a post of rows.
+fn change_lines(request: &mut Request<Bytes>, change: fn(&mut Vec<String>)) {
+    let Ok(mut body) = serde_json::from_slice::<serde_json::Value>(request.body()) else { return };
+    let Some(content) = body.pointer_mut("/files/wandb-history.jsonl/content") else { return };
+    let Ok(mut lines) = serde_json::from_value(content.take()) else { return };
+    change(&mut lines);
+    *content = lines.into();
+    *request.body_mut() = body.to_string().into();
+}
+
+/// The failures say what happened to which row.
+#[test]
+fn failures_name_the_row() {
+    let unchanged = |_: &mut Request<Bytes>| {};
+    let double = MockConfig { dedupe: false, ..strict_config() };
+    let said = r#"stores_nothing_twice: row 0 was stored 3 times, not 1: {"i": 0, "by": "w""#;
+    check_said(double, unchanged, said);
+    check_said(
+        strict_config(),
+        |request| change_lines(request, |lines| lines.reverse()),
+        "rows_come_back_in_order: rows are stored in the order 99, 98,",
+    );
+    // A server whose answers state what they cover would contradict itself.
+    check_said(
+        MockConfig { acks: false, ..strict_config() },
+        |request| change_lines(request, |lines| drop(lines.pop())),
+        "rows_come_back_in_order: row 99 is not stored",
+    );
+    check_said(
+        strict_config(),
+        |request| {
+            change_lines(request, |lines| {
+                lines.iter_mut().for_each(|line| *line = line.replace("naïve", "na?ve"))
+            })
+        },
+        "every_kind_of_value_comes_back: row 0 is read back as",
+    );
+}
+
 #[test]
 fn a_backend_without_authentication_fails() {
     let mock = MockBackend::new(MockConfig { keys: None, ..strict_config() }).unwrap();
