@@ -160,8 +160,15 @@ impl From<Remedy> for LostCatalog {
     }
 }
 
+/// Parses the server's own URL. Pages name their parts and links from the root of their host.
 fn parse_url(text: &str) -> Result<BaseUrl, String> {
-    text.parse().map_err(|error| format!("{error}"))
+    let url = text.parse().map_err(|error| format!("{error}"))?;
+    match text.trim_end_matches('/').parse::<Origin>() {
+        Ok(_) => Ok(url),
+        Err(_) => {
+            Err("the server needs a host name or a port of its own, without a path".to_owned())
+        }
+    }
 }
 
 /// Parses an origin. It becomes part of a `Content-Security-Policy` header, where a space or a
