@@ -294,3 +294,22 @@ fn the_time_of_a_row_is_no_column() {
     let found = home.run(&["query", "--format", "csv", sql]).ok();
     assert_eq!(found, "timestamp,n\n2026-09-09T16:23:06.000000Z,2\n");
 }
+
+/// Two instants that differ by less than a microsecond become equal only with a word about it.
+#[test]
+fn instants_finer_than_a_microsecond() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    let times = ["2026-03-04T05:06:07.000001250Z", "2026-03-04T05:06:07.000001750Z"];
+    let of_type = |time| format!("select arrow_cast('{time}', 'Timestamp(ns, \"UTC\")') as at");
+    let sql = times.map(of_type).join(" union all ");
+    home.run(&["query", &sql, "-o", "fine.parquet"]).ok();
+    let logged = home.run(&["log", "me/shop/parquet", "fine.parquet"]);
+    assert!(logged.err.contains("at: instants finer than a microsecond"), "{}", logged.err);
+    assert!(logged.ok().contains("2 logged, 2 acked"));
+
+    home.write("fine.csv", &format!("at,n\n{},1\n{},2\n", times[0], times[1]));
+    home.run(&["log", "me/shop/csv", "fine.csv"]).ok();
+    let rows = home.run(&["query", "--format", "csv", "select at from me.shop.csv order by n"]);
+    assert_eq!(rows.ok().lines().skip(1).collect::<Vec<_>>(), times);
+}
