@@ -276,6 +276,7 @@ impl Evaluator {
             entities: Some(vec![table.entity().to_owned()]),
             timeout: QUERY_TIMEOUT,
             positions,
+            nested: false,
             owner: Some(format!("monitors of {}", table.entity())),
         };
         let batches = match self.store.query(query).await {
