@@ -33,17 +33,11 @@ impl Model {
         }
         let mut columns = self.columns.clone();
         for (name, value) in row.cells() {
-            let Ok(ty) = Type::of(value) else {
-                blamed.push(name.to_owned());
-                continue;
-            };
+            let ty = Type::of(value);
             match self.columns.get(name) {
                 None if !self.columns.is_empty() => blamed.push(name.to_owned()),
                 None => drop(columns.insert(name.to_owned(), ty)),
-                Some(held) => match held.unite(&ty) {
-                    Ok(wider) => drop(columns.insert(name.to_owned(), wider)),
-                    Err(_) => blamed.push(name.to_owned()),
-                },
+                Some(held) => drop(columns.insert(name.to_owned(), held.unite(&ty))),
             }
         }
         blamed.extend(self.columns.keys().filter(|name| row.get(name).is_none()).cloned());

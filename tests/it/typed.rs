@@ -161,18 +161,11 @@ fn types_of_enums_include_all_variants() {
         One(u8),
         Many(Vec<u8>),
     }
-    let mut schema = Schema::new(ColumnPolicy::Strict);
-    let error = schema.admit_columns(Cells::<Vec<Fits>>::columns()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        r#"column "cell" holds int at [], this row has list<int>"#,
-        "one column cannot hold both {:?}",
-        [serde_json::to_string(&[Fits::One(1), Fits::Many(vec![1])]).unwrap()],
+    check_cell("int | list<int>", vec![Fits::One(1), Fits::Many(vec![1])]);
+    check_cell(
+        "struct{c: int | struct{a: bool} | null, t: string}",
+        vec![Adjacent::One(1), Adjacent::Two { a: true }, Adjacent::Nothing],
     );
-    let error = schema.admit_columns(Cells::<Adjacent>::columns()).unwrap_err();
-    assert_eq!(error.column(), Some("cell"), "`c` is an integer and a struct");
-    let adjacent = [Adjacent::One(1), Adjacent::Two { a: true }, Adjacent::Nothing];
-    assert_eq!(serde_json::to_string(&adjacent[0]).unwrap(), r#"{"t":"One","c":1}"#);
 }
 
 #[derive(Serialize, Columns)]
@@ -209,9 +202,9 @@ async fn columns_are_known_before_the_first_row() {
     let table = builder(&mock()).open_typed::<Request>().await.unwrap();
     assert_eq!(table.untyped().schema().to_string(), "path: string, user: int?");
     table.log(&Request { path: "/", user: None }).await.unwrap();
-    let error = table.untyped().log(row! { "path" => "/", "user" => [1] }).await.unwrap_err();
-    let expected = r#"the row was refused: column "user" holds int?, this row has list<int>"#;
-    assert_eq!(error.to_string(), expected);
+    let error = table.untyped().log(row! { "path" => "/", "id" => 1 }).await.unwrap_err();
+    let expected = r#"the row was refused: column "id" is not one of the table's"#;
+    assert!(error.to_string().starts_with(expected), "{error}");
     table.log_all(&[Request { path: "/", user: Some(7) }]).await.unwrap();
     table.clone().try_log(&Request { path: "/", user: Some(8) }).unwrap();
     assert_eq!(table.finish().await.unwrap().acked, 3);

@@ -7,6 +7,7 @@ mod growth;
 mod history;
 mod ingest;
 mod live;
+mod nested;
 mod outage;
 mod peers;
 mod queries;
@@ -35,6 +36,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     live::SECTION,
     growth::SECTION,
     queries::SECTION,
+    nested::SECTION,
     history::SECTION,
     versions::SECTION,
 ];

@@ -5,19 +5,17 @@ use std::fmt::Display;
 use std::time::Instant;
 
 use serde::Serialize;
-use streamtable_schema::{Row, SchemaError, Timestamp, Value};
+use streamtable_schema::{Row, Timestamp, Value};
 
 use crate::shared::now;
-use crate::{LogError, Refusal, StreamTable, blocking};
+use crate::{LogError, StreamTable, blocking};
 
 /// Logs calls as rows.
 ///
 /// Each row has the columns `name`, `start`, `end`, `latency` in seconds, `inputs`, `output` and
-/// `exception`, followed by the columns added with [`Record::add`]. If a value does not match the
-/// type of its column, for example a list in a column of numbers, the column is null and the value
-/// is stored as JSON in the column `misfit`. Both require that the table's columns
-/// [evolve](crate::ColumnPolicy::Evolve). Monitoring never waits: a row that does not fit into the
-/// buffer is refused.
+/// `exception`, followed by the columns added with [`Record::add`]. Adding columns requires that the
+/// table's columns [evolve](crate::ColumnPolicy::Evolve). Monitoring never waits: a row that does not fit
+/// into the buffer is refused.
 ///
 /// ```no_run
 /// use streamtable::blocking::StreamTable;
@@ -177,7 +175,7 @@ impl Record {
             .with("output", take(&mut self.output))
             .with("exception", take(&mut self.exception));
         row.extend(std::mem::take(&mut self.data));
-        log_fitting(&table, row)
+        table.offer(row).map(drop).inspect_err(|_| table.count_refused())
     }
 }
 
@@ -189,43 +187,6 @@ impl Drop for Record {
         if let Err(error) = self.log() {
             tracing::warn!(%error, "a record was not logged");
         }
-    }
-}
-
-/// The column for values that do not match the types of their columns.
-const MISFIT: &str = "misfit";
-
-/// Logs a row. Values that do not match the types of their columns are moved to the `misfit`
-/// column.
-fn log_fitting(table: &StreamTable, row: Row) -> Result<(), LogError> {
-    let result = offer_fitting(table, row);
-    if result.is_err() {
-        table.count_refused();
-    }
-    result
-}
-
-fn offer_fitting(table: &StreamTable, mut row: Row) -> Result<(), LogError> {
-    let mut misfits = Row::new();
-    loop {
-        let Err(mut error) = table.offer(row) else { return Ok(()) };
-        let column = match error.refused.first().map(|refused| &refused.reason) {
-            Some(Refusal::Schema(SchemaError::Mismatch { column, .. })) if column != MISFIT => {
-                column.clone()
-            }
-            _ => return Err(error),
-        };
-        let Some(back) = error.refused[0].row.take() else { return Err(error) };
-        row = Row::new();
-        for (name, value) in back {
-            if name == column {
-                misfits.push(name.clone(), value);
-                row.push(name, Value::Null);
-            } else if name != MISFIT {
-                row.push(name, value);
-            }
-        }
-        row.push(MISFIT, serde_json::to_string(&misfits).unwrap_or_default());
     }
 }
 

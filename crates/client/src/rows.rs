@@ -39,11 +39,10 @@ use streamtable_wire::{TakeRow, for_each_row};
 /// | `SystemTime`, `Duration` | `SystemTime::now()` | `struct{secs_since_epoch, …}`, `struct{secs, nanos}` |
 /// | times of `jiff`, `chrono` and `time`; `Uuid` | `Uuid::nil()` | `string` |
 ///
-/// Numbers and strings unite in one column, and so do all other kinds except lists and structs: a list
-/// or a struct in a column of another kind is refused. Therefore an enum with unit variants *and* other
-/// variants does not fit one column: give it `#[serde(tag = "kind")]`, or serialize it as a string. A
-/// tagged enum as a whole row needs [`ColumnPolicy::Evolve`](crate::ColumnPolicy), because its variants
-/// have different fields.
+/// Values of all kinds unite in one column. A column of one kind is easier to query: give an enum with unit
+/// variants *and* other variants `#[serde(tag = "kind")]`, or serialize it as a string. A tagged enum as a
+/// whole row needs [`ColumnPolicy::Evolve`](crate::ColumnPolicy), because its variants have different
+/// fields.
 ///
 /// To log a `SystemTime` of a derived struct as a timestamp, write
 /// `#[serde(with = "streamtable::timestamp")]` above the field.

@@ -12,7 +12,7 @@ use arrow_array::types::{
     Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, TimeUnit};
 use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -47,7 +47,7 @@ impl Serialize for ArrowRow<'_> {
         let schema = batch.schema_ref();
         let columns = schema.fields().iter().zip(batch.columns());
         for (field, column) in columns.filter(|(field, _)| is_column(field)) {
-            let cell = Cell { array: column.as_ref(), row, naive };
+            let cell = Cell { array: column.as_ref(), row, naive, nulls_are_absent: false };
             match MarkedCell::of(field, cell) {
                 Some(cell) => map.serialize_entry(field.name(), &cell)?,
                 None => map.serialize_entry(field.name(), &cell)?,
@@ -141,12 +141,14 @@ pub(crate) struct Cell<'a> {
     pub(crate) array: &'a dyn Array,
     pub(crate) row: usize,
     pub(crate) naive: &'a NaiveTimes,
+    /// Whether structs do not have the fields that are null.
+    pub(crate) nulls_are_absent: bool,
 }
 
 impl Cell<'_> {
     /// Returns a cell of a nested array.
     fn nested<'b>(&'b self, array: &'b dyn Array, row: usize) -> Cell<'b> {
-        Cell { array, row, naive: self.naive }
+        Cell { array, row, ..*self }
     }
 
     /// Serializes all elements of a nested array.
@@ -302,8 +304,12 @@ impl Serialize for Cell<'_> {
                 }
             }
             DataType::Struct(fields) => {
-                let mut map = serializer.serialize_map(Some(fields.len()))?;
-                for (field, column) in fields.iter().zip(array.as_struct().columns()) {
+                let is_there = |column: &&ArrayRef| !self.nulls_are_absent || column.is_valid(row);
+                let columns = array.as_struct().columns();
+                let count = columns.iter().filter(is_there).count();
+                let mut map = serializer.serialize_map(Some(count))?;
+                let columns = fields.iter().zip(columns);
+                for (field, column) in columns.filter(|(_, column)| is_there(column)) {
                     map.serialize_entry(field.name(), &self.nested(column.as_ref(), row))?;
                 }
                 map.end()

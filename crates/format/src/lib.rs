@@ -29,3 +29,4 @@ pub use files::*;
 pub use naive::{NaiveTimes, UnknownZone};
 pub use note::Note;
 pub use streamtable_schema::{MediaSource, row_time_of_text};
+pub use streamtable_wire::CellMark;

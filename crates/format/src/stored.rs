@@ -32,6 +32,9 @@ impl Serialize for MarkedCell<'_> {
         let value = match mark {
             CellMark::Json => json(cell),
             CellMark::Media => media(cell).map(Into::into),
+            CellMark::Nested => {
+                return Cell { nulls_are_absent: true, ..*cell }.serialize(serializer);
+            }
             CellMark::Mixed => match part(cell) {
                 Some((CellMark::Mixed, part)) => return part.serialize(serializer),
                 Some((mark, cell)) => return MarkedCell { cell, mark }.serialize(serializer),

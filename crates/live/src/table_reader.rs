@@ -116,6 +116,7 @@ impl TableReader {
             entities: Some(vec![entity]),
             timeout: TIMEOUT,
             positions: true,
+            nested: false,
             owner,
         }
     }

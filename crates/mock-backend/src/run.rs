@@ -93,7 +93,7 @@ impl Run {
         }
         if self.schema.admit(row).is_err() {
             let old = self.schema.columns().iter().map(|c| (c.name.to_string(), c.ty.clone()));
-            let new = row.cells().map(|(name, value)| (name.to_owned(), Type::of_any(value)));
+            let new = row.cells().map(|(name, value)| (name.to_owned(), Type::of(value)));
             self.schema = Schema::with_columns(ColumnPolicy::Evolve, old.chain(new));
         }
     }

@@ -13,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use streamtable::Value;
-use streamtable_format::{ArrowRow, NaiveTimes};
+use streamtable_format::{ArrowRow, CellMark, NaiveTimes};
 
 use crate::value::to_python;
 use crate::views;
@@ -105,7 +105,9 @@ fn loads(py: Python<'_>, text: impl AsRef<str>) -> PyResult<Bound<'_, PyAny>> {
 /// one non-null field.
 fn cell<'py>(py: Python<'py>, value: Value, field: &Field) -> PyResult<Bound<'py, PyAny>> {
     const KINDS: [&str; 6] = ["n", "s", "b", "t", "media", "json"];
+    let is_nested = CellMark::of_metadata(field.metadata()) == Some(CellMark::Nested);
     let is_mixed = match field.data_type() {
+        _ if is_nested => false,
         DataType::Struct(fields) => {
             fields.len() >= 2 && fields.iter().all(|field| KINDS.contains(&field.name().as_str()))
         }

@@ -223,7 +223,7 @@ def test_calls_of_a_client_are_children_of_a_function(server: Server, table: Str
     assert answer() == "Hello"
     client.close()
     call, root = rows(server, table)
-    assert (call["parent_id"], call["trace_id"], root["output_value"]) == (
+    assert (call["parent_id"], call["trace_id"], root["output"]) == (
         root["id"],
         root["trace_id"],
         "Hello",

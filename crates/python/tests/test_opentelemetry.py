@@ -169,7 +169,7 @@ def test_secrets_and_odd_values(table: StreamTable, tracer: Tracer) -> None:
     assert first["attributes"] == {"api_key": "[redacted]", "tags": ["a", "b"], "n": 1}
     assert first["exception"] == "timeout"
     assert second["name"] == "b"
-    shown = second["attributes"] or json.loads(second.get("misfit") or "{}").get("attributes") or second["attributes_dict"]
+    shown = second["attributes"]
     assert (shown["tags"], shown["n"]) == ("none", "one")
 
 

@@ -1,6 +1,5 @@
 //! Errors for rows that do not fit their table.
 
-use crate::types::at;
 use crate::{MAX_DEPTH, MediaError, Type};
 
 /// The reason why a row was refused: the column and the problem.
@@ -46,16 +45,15 @@ pub enum SchemaError {
     /// The row has no cells, and the table has no columns yet.
     #[error("the first row of a table has no cells; it must have at least one column")]
     EmptyRow,
-    /// A list or a struct cannot be combined with another kind.
-    #[error("column {column:?} holds {held}{}, this row has {came}", at(path))]
+    /// The column has the times of the rows, the row has another value there, and the table's columns
+    /// are strict.
+    #[error("column {column:?} holds {held}, this row has {came}")]
     Mismatch {
         /// The column.
         column: String,
-        /// The path inside the cell, such as `.a[].b`; empty for the cell itself.
-        path: String,
-        /// The type that the column has at this path.
+        /// The type of the column.
         held: Type,
-        /// The type that the row has at this path.
+        /// The type of the row's value.
         came: Type,
     },
     /// The value cannot be stored in a table.

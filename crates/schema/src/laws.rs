@@ -26,7 +26,7 @@ fn singleton_type() -> impl Strategy<Value = Type> {
     ])
 }
 
-/// Generates any type, including unions that mix lists and structs with other kinds.
+/// Generates any type.
 fn ty() -> impl Strategy<Value = Type> {
     singleton_type().prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -37,21 +37,8 @@ fn ty() -> impl Strategy<Value = Type> {
     })
 }
 
-/// Generates any type that rows can produce: lists and structs are not mixed with other kinds.
-fn unmixed_type() -> impl Strategy<Value = Type> {
-    let singletons = vec(singleton_type(), 1..3).prop_map(|members| union(&members));
-    singletons.prop_recursive(2, 8, 2, |inner| {
-        prop_oneof![
-            inner.clone(),
-            inner.clone().prop_map(Type::list),
-            vec((name(), inner.clone()), 0..3).prop_map(Type::fields),
-            inner.prop_map(|inner| inner.unite_any(&Type::Null)),
-        ]
-    })
-}
-
 fn union(members: &[Type]) -> Type {
-    members.iter().fold(Type::Unknown, |all, member| all.unite_any(member))
+    members.iter().fold(Type::Unknown, |all, member| all.unite(member))
 }
 
 fn singleton() -> impl Strategy<Value = Value> {
@@ -126,11 +113,6 @@ fn is_of(ty: &Type, value: &Value) -> bool {
     }
 }
 
-/// Unites types one after the other by the strict rule.
-fn unite_all(types: &[Type]) -> Option<Type> {
-    types.iter().try_fold(Type::Unknown, |all, ty| all.unite(ty).ok())
-}
-
 /// Reference implementation: returns whether a cell can be stored in a table.
 fn has_meaning(value: &Value) -> bool {
     match value {
@@ -151,9 +133,8 @@ fn faults(schema: &Schema, row: &Row) -> BTreeSet<String> {
     let missing = schema.columns().iter().map(|column| &*column.name);
     let missing = missing.filter(|name| is_closed && count(name) == 0);
     let bad = row.cells().filter(|(name, value)| {
-        let held = schema.column(name).map(|column| &column.ty);
-        let unites = Type::of(value).is_ok_and(|ty| held.unwrap_or(&ty).unite(&ty).is_ok());
-        count(name) > 1 || (is_closed && held.is_none()) || !has_meaning(value) || !unites
+        let is_new = schema.column(name).is_none();
+        count(name) > 1 || (is_closed && is_new) || !has_meaning(value)
     });
     missing.chain(bad.map(|(name, _)| name)).map(str::to_owned).collect()
 }
@@ -171,12 +152,12 @@ proptest! {
 
     #[test]
     fn types_form_a_lattice(a in ty(), b in ty(), c in ty()) {
-        let both = a.unite_any(&b);
-        prop_assert_eq!(&both, &b.unite_any(&a));
-        prop_assert_eq!(both.unite_any(&c), a.unite_any(&b.unite_any(&c)));
-        prop_assert_eq!(&a.unite_any(&a), &a);
-        prop_assert_eq!(&a.unite_any(&both), &both);
-        prop_assert_eq!(&a.unite_any(&Type::Unknown), &a);
+        let both = a.unite(&b);
+        prop_assert_eq!(&both, &b.unite(&a));
+        prop_assert_eq!(both.unite(&c), a.unite(&b.unite(&c)));
+        prop_assert_eq!(&a.unite(&a), &a);
+        prop_assert_eq!(&a.unite(&both), &both);
+        prop_assert_eq!(&a.unite(&Type::Unknown), &a);
 
         // The union includes both types, and every type that includes both includes the union.
         prop_assert!(both.includes(&a) && both.includes(&b));
@@ -187,8 +168,8 @@ proptest! {
     fn inclusion_is_a_partial_order(a in ty(), b in ty(), c in ty()) {
         prop_assert!(a.includes(&a));
         prop_assert!(a.includes(&Type::Unknown));
-        for (a, b) in [(&a, &b), (&a, &a.unite_any(&b)), (&a.unite_any(&b), &b)] {
-            prop_assert_eq!(a.includes(b), a.unite_any(b) == *a);
+        for (a, b) in [(&a, &b), (&a, &a.unite(&b)), (&a.unite(&b), &b)] {
+            prop_assert_eq!(a.includes(b), a.unite(b) == *a);
             prop_assert_eq!(a.includes(b) && b.includes(a), a == b);
         }
         if a.includes(&b) && b.includes(&c) {
@@ -198,46 +179,14 @@ proptest! {
 
     #[test]
     fn a_type_accepts_its_own_values(a in ty(), b in ty(), v in value()) {
-        let of_value = Type::of_any(&v);
-        for ty in [&a, &of_value, &of_value.unite_any(&a), &Type::list(a.clone())] {
+        let of_value = Type::of(&v);
+        for ty in [&a, &of_value, &of_value.unite(&a), &Type::list(a.clone())] {
             prop_assert_eq!(ty.accepts(&v), is_of(ty, &v), "{} and {:?}", ty, &v);
             if ty.accepts(&v) {
-                prop_assert!(ty.unite_any(&b).accepts(&v));
+                prop_assert!(ty.unite(&b).accepts(&v));
             }
         }
         prop_assert!(of_value.accepts(&v));
-        if let Ok(ty) = Type::of(&v) {
-            prop_assert_eq!(ty, of_value);
-        }
-    }
-
-    #[test]
-    fn strict_and_mixed_unions_agree_when_types_unite(a in ty(), b in ty()) {
-        prop_assert_eq!(a.unite(&Type::Unknown), Ok(a.clone()));
-        prop_assert_eq!(a.unite(&a), Ok(a.clone()));
-        match a.unite(&b) {
-            Ok(both) => {
-                prop_assert_eq!(&both, &a.unite_any(&b));
-                prop_assert_eq!(b.unite(&a), Ok(both));
-            }
-            Err(clash) => {
-                prop_assert!(!a.includes(&b));
-                let back = b.unite(&a).unwrap_err();
-                prop_assert!(back.held != Type::Unknown && clash.held != Type::Unknown);
-            }
-        }
-    }
-
-    #[test]
-    fn types_clash_in_any_order(
-        (types, shuffled) in vec(unmixed_type(), 1..5)
-            .prop_flat_map(|types| (Just(types.clone()), Just(types).prop_shuffle())),
-    ) {
-        let all = unite_all(&types);
-        prop_assert_eq!(&all, &unite_all(&shuffled));
-        if let Some(all) = all {
-            prop_assert_eq!(all, union(&types));
-        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub use row::{Cells, Row};
 pub use row_time::{TIMESTAMP_COLUMN, is_row_time, row_time_of_text};
 pub use schema::{Change, Column, ColumnPolicy, MAX_COLUMNS, RowCheck, Schema, check_row_time};
 pub use time::{NotATimestamp, Timestamp, nanoseconds, timestamp};
-pub use types::{Clash, Fields, Type, Union};
+pub use types::{Fields, Type, Union};
 pub use value::{MAX_DEPTH, Value};
 
 pub use streamtable_name::{NameError, NamePart, TableName, TablePath};

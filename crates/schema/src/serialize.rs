@@ -48,7 +48,7 @@ pub fn row_to_hand_back<T: Serialize + ?Sized>(value: &T) -> Option<Row> {
 fn row_within<T: Serialize + ?Sized>(value: &T, depth: usize) -> Result<Row, SchemaError> {
     match value.serialize(ToValue { room: depth + 1 }) {
         Ok(Value::Struct(row)) => Ok(row),
-        Ok(other) => Err(SchemaError::NotARow { found: Type::of_any(&other) }),
+        Ok(other) => Err(SchemaError::NotARow { found: Type::of(&other) }),
         Err(Failure { column, error }) => {
             Err(SchemaError::Value { column: column.unwrap_or_default(), error })
         }

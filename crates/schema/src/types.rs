@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::{MediaKind, Value};
-use gather::{Containers, of, unite};
+use gather::{of, unite};
 
 /// Maximum number of struct fields that are shown when a type is printed.
 const SHOWN_FIELDS: usize = 20;
@@ -24,14 +24,12 @@ const SHOWN_FIELDS: usize = 20;
 /// use streamtable_schema::{Type, row};
 ///
 /// let int = Type::Int;
-/// assert_eq!(int.unite(&Type::Float)?, Type::Float);
-/// assert_eq!(int.unite(&Type::String)?.to_string(), "int | string");
-/// assert_eq!(int.unite(&Type::Null)?.to_string(), "int?");
+/// assert_eq!(int.unite(&Type::Float), Type::Float);
+/// assert_eq!(int.unite(&Type::String).to_string(), "int | string");
+/// assert_eq!(int.unite(&Type::Null).to_string(), "int?");
 ///
-/// let scores = Type::of(&row! { "cat" => 0.9, "dog" => 1 }.into())?;
-/// let clash = scores.unite(&int).unwrap_err();
-/// assert_eq!(clash.held, scores);
-/// # Ok::<(), streamtable_schema::Clash>(())
+/// let scores = Type::of(&row! { "cat" => 0.9, "dog" => 1 }.into());
+/// assert_eq!(scores.unite(&int).to_string(), "int | struct{cat: float, dog: int}");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Type {
@@ -74,55 +72,23 @@ pub struct Union {
     members: Vec<Type>,
 }
 
-/// Two types that cannot be united: a list or a struct, and another kind.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{held} and {came} do not mix{}", at(path))]
-pub struct Clash {
-    /// The path inside the value, such as `.a[].b`; empty for the value itself.
-    pub path: String,
-    /// The existing type at this path.
-    pub held: Type,
-    /// The new type at this path.
-    pub came: Type,
-}
-
-pub(crate) fn at(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!(" at {path}") }
-}
-
 impl Type {
     /// Returns the type of a value.
     ///
-    /// Fails if a list inside it holds elements that cannot be united. Values that nest deeper than
-    /// a row may ([`MAX_DEPTH`](crate::MAX_DEPTH)) are ignored;
+    /// Values that nest deeper than a row may ([`MAX_DEPTH`](crate::MAX_DEPTH)) are ignored;
     /// [`Schema::admit`](crate::Schema::admit) refuses them.
-    pub fn of(value: &Value) -> Result<Self, Clash> {
-        of(value, Containers::Apart)
-    }
-
-    /// Returns the type of a value whose lists may mix any kinds.
-    ///
-    /// Ignores the same nesting levels as [`of`](Self::of).
-    pub fn of_any(value: &Value) -> Self {
-        of(value, Containers::Mixed).unwrap_or(Self::Unknown)
+    pub fn of(value: &Value) -> Self {
+        of(value)
     }
 
     /// Returns the narrowest type that includes both.
     ///
-    /// Scalar types unite with one another and with null; int and float give float. A list unites
-    /// with a list, element by element. A struct unites with a struct, field by field; a field that
-    /// one side lacks becomes optional. A list or a struct does not unite with another kind, unless
-    /// one of the two types already mixes those kinds (see [`unite_any`](Self::unite_any)).
-    pub fn unite(&self, other: &Self) -> Result<Self, Clash> {
-        unite(self, other, Containers::Apart)
-    }
-
-    /// Returns the narrowest type that includes both, and lets lists and structs mix with other
-    /// kinds.
-    ///
-    /// Used for rows that cannot be refused, such as rows of foreign clients.
-    pub fn unite_any(&self, other: &Self) -> Self {
-        unite(self, other, Containers::Mixed).unwrap_or(Self::Unknown)
+    /// Int and float give float. A list unites with a list, element by element. A struct unites with a
+    /// struct, field by field; a field that one side lacks becomes optional. All other types form a
+    /// union.
+    #[must_use]
+    pub fn unite(&self, other: &Self) -> Self {
+        unite(self, other)
     }
 
     /// Returns whether every value of the other type is also of this type.
@@ -140,22 +106,7 @@ impl Type {
 
     /// Returns whether a value is of this type, down to the depth that [`of`](Self::of) checks.
     pub fn accepts(&self, value: &Value) -> bool {
-        self.includes(&Self::of_any(value))
-    }
-
-    /// Fails if a list or a struct is mixed with another kind anywhere in the type.
-    pub(crate) fn check_apart(&self) -> Result<(), Clash> {
-        self.members().iter().try_fold(Self::Unknown, |all, member| {
-            match member {
-                Self::List(element) => element.check_apart().map_err(|clash| clash.inside("[]"))?,
-                Self::Struct(fields) => fields.iter().try_for_each(|(name, ty)| {
-                    ty.check_apart().map_err(|clash| clash.inside(&format!(".{name}")))
-                })?,
-                _ => {}
-            }
-            all.unite(member)
-        })?;
-        Ok(())
+        self.includes(&Self::of(value))
     }
 
     /// Returns whether null is one of the type's values.
@@ -179,7 +130,7 @@ impl Type {
         for (name, ty) in fields {
             let name = name.into();
             let ty = match by_name.get(&name) {
-                Some(held) => held.unite_any(&ty),
+                Some(held) => held.unite(&ty),
                 None => ty,
             };
             by_name.insert(name, ty);
@@ -224,15 +175,6 @@ impl Union {
     /// Returns the members in their order.
     pub fn members(&self) -> &[Type] {
         &self.members
-    }
-}
-
-impl Clash {
-    /// Returns the clash with its path extended by a step of an outer value: `.name` of a struct,
-    /// `[]` of a list.
-    #[must_use]
-    pub fn inside(self, step: &str) -> Self {
-        Self { path: format!("{step}{}", self.path), ..self }
     }
 }
 

@@ -27,6 +27,9 @@ pub struct SqlQuery {
     /// Whether each table has an additional last column with the row's position, named by
     /// [`TableInfo::position_column`](crate::TableInfo::position_column).
     pub positions: bool,
+    /// Whether columns of lists or structs of one shape are returned as such. Otherwise, and if the lists or
+    /// structs of a column are stored in several ways, they are JSON text.
+    pub nested: bool,
     /// The owner on whose behalf the query runs. Only a few queries of one owner run at a time, and
     /// the others wait. Queries without an owner are not limited.
     pub owner: Option<String>,

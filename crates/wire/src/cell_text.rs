@@ -62,7 +62,7 @@ pub fn write_cell(out: &mut Vec<u8>, value: &Value) {
 /// The key of the metadata of an Arrow field whose value is the name of a [`CellMark`].
 pub const CELL_MARK: &str = "streamtable.cell";
 
-/// The encoding of values without an Arrow type in the cells of an Arrow column.
+/// The encoding of values in the cells of an Arrow column, where its type does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellMark {
     /// A text that [`write_cell`] wrote: a list or a struct.
@@ -71,6 +71,8 @@ pub enum CellMark {
     Media,
     /// A struct with a part for each kind of value, of which one is not null.
     Mixed,
+    /// A list or struct as such. A struct does not have the fields that are null.
+    Nested,
 }
 
 impl CellMark {
@@ -80,6 +82,7 @@ impl CellMark {
             Self::Json => "json",
             Self::Media => "media",
             Self::Mixed => "mixed",
+            Self::Nested => "nested",
         }
     }
 
@@ -90,7 +93,8 @@ impl CellMark {
 
     /// Returns the mark with a name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Json, Self::Media, Self::Mixed].into_iter().find(|mark| mark.name() == name)
+        let all = [Self::Json, Self::Media, Self::Mixed, Self::Nested];
+        all.into_iter().find(|mark| mark.name() == name)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use streamtable_schema::{Media, MediaKind, MediaSource, Row, StoredFile, Timestamp, Type, Value};
+use streamtable_schema::{Media, MediaKind, MediaSource, Row, StoredFile, Timestamp, Value};
 
 use crate::{RESERVED_COLUMNS, media_file};
 
@@ -57,7 +57,7 @@ pub(crate) fn name() -> impl Strategy<Value = String> {
 pub(crate) fn value() -> impl Strategy<Value = Value> {
     singleton().prop_recursive(4, 24, 5, |inner| {
         prop_oneof![
-            vec(inner.clone(), 0..5).prop_map(uniting),
+            vec(inner.clone(), 0..5).prop_map(Value::List),
             vec((name(), inner), 0..5).prop_map(|fields| distinct(fields).into()),
         ]
     })
@@ -155,18 +155,6 @@ pub(crate) fn place(media: &Media) -> (Media, StoredFile) {
         None => placed,
     };
     (placed, file)
-}
-
-/// Makes a list of those items that unite with the previous ones.
-fn uniting(items: Vec<Value>) -> Value {
-    let mut kept = Vec::new();
-    for item in items {
-        kept.push(item);
-        if Type::of(&Value::List(kept.clone())).is_err() {
-            kept.pop();
-        }
-    }
-    Value::List(kept)
 }
 
 fn distinct(cells: Vec<(String, Value)>) -> Row {

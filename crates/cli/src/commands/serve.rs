@@ -167,8 +167,15 @@ impl From<Remedy> for LostCatalog {
     }
 }
 
+/// Parses the server's own URL. Pages name their parts and links from the root of their host.
 fn parse_url(text: &str) -> Result<BaseUrl, String> {
-    text.parse().map_err(|error| format!("{error}"))
+    let url: BaseUrl = text.parse().map_err(|error| format!("{error}"))?;
+    let shown = url.to_string();
+    let (_, host) = shown.split_once("://").unwrap_or_default();
+    match host.trim_end_matches('/').contains('/') {
+        true => Err("the server needs a host name or a port of its own, without a path".to_owned()),
+        false => Ok(url),
+    }
 }
 
 /// Parses an origin. It becomes part of a `Content-Security-Policy` header, where a space or a

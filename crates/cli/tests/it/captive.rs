@@ -381,6 +381,22 @@ fn signals_end_the_wait_for_a_silent_server() {
     }
 }
 
+/// Every exit prints the tally, also one before the table is open.
+#[test]
+fn a_signal_ends_the_opening_of_a_table() {
+    let mut home = Home::new();
+    let _server = home.serve(&[]);
+    let portal = Portal::start(&mut home, Way::Silent);
+    home.write("rows.jsonl", &rows(0..3));
+    for name in ["INT", "TERM"] {
+        let caught = portal.caught();
+        let log = home.command(&["log", TABLE, "rows.jsonl"]).spawn().unwrap();
+        until("the table is being opened", || portal.caught() > caught);
+        signal(&log, name);
+        says(&finish(log), 130, "me/shop/requests: 0 logged, 0 acked, 0 pending", &[]);
+    }
+}
+
 /// A page is not the confirmation that a key is revoked.
 #[test]
 fn a_page_revokes_no_key() {

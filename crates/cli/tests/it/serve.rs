@@ -136,3 +136,16 @@ fn the_log_can_be_json() {
     assert_eq!((&slow["rows"], &slow["sql"]), (&1.into(), &"select a from me.p.t".into()));
     assert_eq!(slow["spans"][0]["id"].as_str().map(str::len), Some(32), "{slow}");
 }
+
+/// Pages would be blank below a path of a host.
+#[test]
+fn the_public_url_has_no_path() {
+    let mut home = Home::new();
+    for url in ["https://example.org/tables", "http://127.0.0.1:9000/a/b/"] {
+        let refused = home.run(&["serve", "--addr", "127.0.0.1:0", "--public-url", url]);
+        assert_eq!(refused.code, Some(2), "{}", refused.err);
+        assert!(refused.err.contains("of its own, without a path"), "{}", refused.err);
+    }
+    let server = home.serve(&["--public-url", "https://example.org/"]);
+    assert_eq!(server.stop().code, Some(0));
+}

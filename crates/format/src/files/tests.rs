@@ -314,7 +314,12 @@ fn marked_columns_hold_what_they_stand_for() {
         part("json", &texts(&[None, None, Some("[NaN]"), None])),
     ]));
     let json = texts(&[Some("{\"a\":[1]}"), Some("no JSON"), None, Some("[]")]);
-    let columns = [("mixed", "mixed", mixed.clone()), ("json", "json", json), ("own", "", mixed)];
+    let columns = [
+        ("mixed", "mixed", mixed.clone()),
+        ("json", "json", json),
+        ("nested", "nested", mixed.clone()),
+        ("own", "", mixed),
+    ];
     let fields = columns.iter().map(|(name, mark, array)| {
         let field = Field::new(*name, array.data_type().clone(), true);
         field.with_metadata([(CELL_MARK.to_owned(), (*mark).to_owned())].into())
@@ -333,6 +338,11 @@ fn marked_columns_hold_what_they_stand_for() {
     };
     assert_eq!(cells("mixed"), ["0.5", "\"[1]\"", "[NaN]", "null"]);
     assert_eq!(cells("json"), ["{\"a\": [1]}", "\"no JSON\"", "null", "[]"]);
+    // A list or struct as such: the fields that are null are absent.
+    assert_eq!(
+        cells("nested"),
+        ["{\"n\": 0.5}", "{\"s\": \"[1]\"}", "{\"json\": \"[NaN]\"}", "{}"]
+    );
     assert_eq!(cells("own")[0], "{\"n\": 0.5, \"s\": null, \"json\": null}");
 }
 

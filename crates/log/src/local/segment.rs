@@ -24,6 +24,9 @@ impl SegmentId {
 /// Numbers from this one on are not used, so that every number has a successor.
 const END: u64 = 1 << 62;
 
+/// The least space that a file is made smaller for.
+const MIN_ROOM: u64 = 1 << 20;
+
 /// The content of the log's folder.
 #[derive(Debug, Default)]
 pub struct Listed {
@@ -93,6 +96,8 @@ pub fn read_bytes(path: &Path) -> io::Result<ReadBytes> {
 pub(super) struct Segment {
     file: File,
     pub(super) id: SegmentId,
+    /// The space that was allocated. Longer files are closed.
+    pub(super) room: u64,
     /// The offset of the next frame.
     pub(super) length: u64,
     /// How many bytes are known to be on disk.
@@ -100,18 +105,24 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Creates a file with room for `bytes` bytes.
+    /// Creates a file with room for `bytes` bytes, or for less if the disk has not enough space.
     pub(super) fn create(folder: &Path, id: SegmentId, bytes: u64) -> io::Result<Self> {
         let path = id.path(folder);
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.map_err(named(&path))?;
-        let ready = file.allocate(bytes).and_then(|()| file.sync_all());
-        if let Err(error) = ready.and_then(|()| sync_folder(folder)) {
-            // A file without frames is useless, and leaving it would hide the reason.
-            let _ = fs::remove_file(&path);
-            return Err(error);
+        let ready = allocated(bytes, |bytes| {
+            // A failed attempt may have taken the rest of the space.
+            file.set_len(0).and_then(|()| file.allocate(bytes))
+        });
+        let ready = ready.and_then(|room| file.sync_all().map(|()| room));
+        match ready.and_then(|room| sync_folder(folder).map(|()| room)) {
+            Ok(room) => Ok(Self { file, id, room, length: 0, synced: 0 }),
+            Err(error) => {
+                // A file without frames is useless, and leaving it would hide the reason.
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
         }
-        Ok(Self { file, id, length: 0, synced: 0 })
     }
 
     /// Appends a frame. It is not durable yet.
@@ -142,5 +153,45 @@ impl Segment {
             // The zeros after the last frame are ignored by readers.
             tracing::warn!(segment = self.id.0, %error, "a log file could not be cut to its length");
         }
+    }
+}
+
+/// Allocates `bytes` bytes, or half of it as often as the disk has not enough space for that. Returns how many
+/// were allocated.
+fn allocated(bytes: u64, mut allocate: impl FnMut(u64) -> io::Result<()>) -> io::Result<u64> {
+    let mut room = bytes;
+    loop {
+        match allocate(room) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && room / 2 >= MIN_ROOM => {
+                room /= 2;
+            }
+            result => return result.map(|()| room),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: u64, free: u64, expected: Result<u64, io::ErrorKind>) {
+        let allocate = |bytes| match bytes {
+            bytes if bytes > free => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        };
+        assert_eq!(allocated(bytes, allocate).map_err(|error| error.kind()), expected);
+    }
+
+    #[test]
+    fn a_file_takes_less_space_on_a_nearly_full_disk() {
+        check(64 << 20, 100 << 20, Ok(64 << 20));
+        check(64 << 20, 40 << 20, Ok(32 << 20));
+        check(64 << 20, MIN_ROOM, Ok(MIN_ROOM));
+        check(64 << 20, MIN_ROOM - 1, Err(io::ErrorKind::StorageFull));
+        check(1, 1, Ok(1));
+        check(1, 0, Err(io::ErrorKind::StorageFull));
+        let denied = allocated(64 << 20, |_| Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(denied.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 }

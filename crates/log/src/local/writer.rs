@@ -313,7 +313,7 @@ impl Writer {
         for (_, done) in group {
             done(outcome.clone());
         }
-        if self.segment.as_ref().is_some_and(|it| it.length >= self.config.segment_bytes) {
+        if self.segment.as_ref().is_some_and(|it| it.length >= it.room) {
             self.seal(shared);
         }
     }
@@ -387,7 +387,7 @@ impl Writer {
         segment.sync()?;
         shared.syncs.add(start);
         if is_new {
-            let opened = shared.marker.lock().opened(segment.id, first, self.config.segment_bytes);
+            let opened = shared.marker.lock().opened(segment.id, first, segment.room);
             if let Err(error) = opened {
                 // The rows are durable anyway.
                 tracing::warn!(%error, "the extent of the log could not be written down");

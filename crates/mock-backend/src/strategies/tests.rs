@@ -66,7 +66,6 @@ proptest! {
             Mutation::Missing => matches!(error, SchemaError::MissingColumn { .. }),
             Mutation::Extra => matches!(error, SchemaError::ExtraColumn { .. }),
             Mutation::Duplicate => matches!(error, SchemaError::DuplicateColumn { .. }),
-            Mutation::Clash => matches!(error, SchemaError::Mismatch { .. }),
         };
         prop_assert!(is_as_told, "{:?} gives {error}", case.mutation);
     }

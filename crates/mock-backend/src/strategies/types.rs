@@ -16,7 +16,7 @@ pub fn singleton_type() -> impl Strategy<Value = Type> {
     prop_oneof![
         4 => one.boxed(),
         1 => some.prop_map(|kinds| {
-            kinds.iter().fold(Type::Unknown, |all, kind| all.unite_any(kind))
+            kinds.iter().fold(Type::Unknown, |all, kind| all.unite(kind))
         }).boxed(),
     ]
 }
@@ -28,7 +28,7 @@ pub fn types() -> impl Strategy<Value = Type> {
         let list = list.prop_map(Type::list);
         let fields = prop::collection::btree_map(column_name(), inner, 0..4).prop_map(Type::fields);
         (prop_oneof![list, fields], any::<bool>()).prop_map(|(container, may_be_null)| {
-            if may_be_null { container.unite_any(&Type::Null) } else { container }
+            if may_be_null { container.unite(&Type::Null) } else { container }
         })
     })
 }

@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
-from ._fitting import log_fitting
 from ._follow import AsyncItems, Items, Managed, follow_stream, is_manager, is_stream
 from ._llm import Prices, cost_of, facts_of
 from ._loggable import SECRETS, Redact, as_repr, loggable, redactor
@@ -47,9 +46,7 @@ class monitor:
     all calls of a block. A new thread begins a new trace, unless it runs in a copy of the context.
 
     A value that cannot be stored in a table is logged as its ``repr``. One table can serve many
-    functions: a value that cannot share a column with earlier ones, such as a list and a number, is in
-    the column ``output_list``, ``output_dict`` or ``output_value`` instead, and likewise for others. If
-    it does not fit there either, it is JSON in the column ``misfit``.
+    functions: a column may have values of several kinds.
 
     If the environment variable ``STREAMTABLE_MONITOR`` is ``off``, nothing is logged.
 
@@ -123,7 +120,7 @@ class monitor:
     ) -> None:
         if not isinstance(table, (str, StreamTable)):
             raise TypeError("call monitor with a table or its name: @monitor('me/shop/calls')")
-        self._outbox = Outbox(table, log_fitting)
+        self._outbox = Outbox(table, StreamTable._log_now)
         self._name = name
         self._inputs = input_preprocessor
         self._output = output_postprocessor

@@ -2,33 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::{Clash, Fields, Type, Union};
+use super::{Fields, Type, Union};
 use crate::{MAX_DEPTH, Value};
 
-/// Whether a union may mix lists and structs with other kinds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Containers {
-    Apart,
-    Mixed,
-}
-
 /// Returns the type of a value.
-pub(super) fn of(value: &Value, rule: Containers) -> Result<Type, Clash> {
+pub(super) fn of(value: &Value) -> Type {
     if let Some(ty) = singleton(value) {
-        return Ok(ty);
+        return ty;
     }
     let mut all = Gathered::default();
     // A row is itself a struct around its cells.
-    all.value(value, MAX_DEPTH + 1, rule)?;
-    Ok(all.finish())
+    all.value(value, MAX_DEPTH + 1);
+    all.finish()
 }
 
 /// Returns the narrowest type that includes both.
-pub(super) fn unite(a: &Type, b: &Type, rule: Containers) -> Result<Type, Clash> {
+pub(super) fn unite(a: &Type, b: &Type) -> Type {
     let mut all = Gathered::default();
-    all.ty(a, Containers::Mixed)?;
-    all.ty(b, rule)?;
-    Ok(all.finish())
+    all.ty(a);
+    all.ty(b);
+    all.finish()
 }
 
 /// The union of some values and types, accumulated one by one.
@@ -59,21 +52,6 @@ struct GatheredField<'a> {
     last: usize,
 }
 
-/// Bit flags for the kinds that do not mix. Null has none.
-const SINGLETON: u8 = 1;
-const LIST: u8 = 2;
-const STRUCT: u8 = 4;
-
-fn kinds(ty: &Type) -> u8 {
-    match ty {
-        Type::Unknown | Type::Null => 0,
-        Type::List(_) => LIST,
-        Type::Struct(_) => STRUCT,
-        Type::Union(union) => union.members.iter().fold(0, |all, member| all | kinds(member)),
-        _ => SINGLETON,
-    }
-}
-
 /// Returns the type of a value that is neither a list nor a struct.
 fn singleton(value: &Value) -> Option<Type> {
     Some(match value {
@@ -92,85 +70,48 @@ fn singleton(value: &Value) -> Option<Type> {
 
 impl<'a> Gathered<'a> {
     /// Adds a value, and its content down to `room` levels.
-    fn value(&mut self, value: &'a Value, room: usize, rule: Containers) -> Result<(), Clash> {
+    fn value(&mut self, value: &'a Value, room: usize) {
         match value {
             Value::List(items) => {
-                self.meet(LIST, rule, || Type::of_any(value))?;
                 let all = self.element.get_or_insert_default();
-                let Some(room) = room.checked_sub(1) else { return Ok(()) };
+                let Some(room) = room.checked_sub(1) else { return };
                 for item in items {
-                    all.value(item, room, rule).map_err(|clash| clash.inside("[]"))?;
+                    all.value(item, room);
                 }
             }
             Value::Struct(row) => {
-                self.meet(STRUCT, rule, || Type::of_any(value))?;
                 let all = self.fields.get_or_insert_default();
                 all.structs += 1;
-                let Some(room) = room.checked_sub(1) else { return Ok(()) };
+                let Some(room) = room.checked_sub(1) else { return };
                 for (name, value) in row.cells() {
-                    let field = all.field(name).value(value, room, rule);
-                    field.map_err(|clash| clash.inside(&format!(".{name}")))?;
+                    all.field(name).value(value, room);
                 }
             }
-            _ => {
-                let ty = singleton(value).unwrap_or(Type::Unknown);
-                self.meet(kinds(&ty), rule, || ty.clone())?;
-                self.singleton(ty);
-            }
+            _ => self.singleton(singleton(value).unwrap_or(Type::Unknown)),
         }
-        Ok(())
     }
 
     /// Adds another type.
-    fn ty(&mut self, ty: &'a Type, rule: Containers) -> Result<(), Clash> {
-        self.meet(kinds(ty), rule, || ty.clone())?;
+    fn ty(&mut self, ty: &'a Type) {
         for member in ty.members() {
             match member {
-                Type::List(element) => {
-                    let all = self.element.get_or_insert_default();
-                    all.ty(element, rule).map_err(|clash| clash.inside("[]"))?;
-                }
+                Type::List(element) => self.element.get_or_insert_default().ty(element),
                 Type::Struct(fields) => {
                     let all = self.fields.get_or_insert_default();
                     all.structs += 1;
                     for (name, ty) in fields.iter() {
-                        let field = all.field(name).ty(ty, rule);
-                        field.map_err(|clash| clash.inside(&format!(".{name}")))?;
+                        all.field(name).ty(ty);
                     }
                 }
                 singleton => self.singleton(singleton.clone()),
             }
         }
-        Ok(())
     }
 
     fn singleton(&mut self, ty: Type) {
         if !self.singletons.contains(&ty) {
             self.singletons.push(ty);
         }
-    }
-
-    /// Fails if this would mix kinds that neither side already mixes.
-    fn meet(
-        &mut self,
-        coming: u8,
-        rule: Containers,
-        came: impl FnOnce() -> Type,
-    ) -> Result<(), Clash> {
-        let held = self.kinds();
-        let both = held | coming;
-        let is_new = both.count_ones() > 1 && both != held && both != coming;
-        if rule == Containers::Apart && is_new {
-            let held = std::mem::take(self).finish();
-            return Err(Clash { path: String::new(), held, came: came() });
-        }
-        Ok(())
-    }
-
-    fn kinds(&self) -> u8 {
-        let list = if self.element.is_some() { LIST } else { 0 };
-        let fields = if self.fields.is_some() { STRUCT } else { 0 };
-        self.singletons.iter().fold(list | fields, |all, ty| all | kinds(ty))
     }
 
     fn finish(self) -> Type {

@@ -77,7 +77,7 @@ impl<'de> de::Visitor<'de> for Visitor {
             // United again, so that the members are flat, sorted and distinct.
             "union" => {
                 let members: Vec<Type> = map.next_value()?;
-                members.iter().fold(Type::Unknown, |united, member| united.unite_any(member))
+                members.iter().fold(Type::Unknown, |united, member| united.unite(member))
             }
             other => {
                 return Err(de::Error::unknown_field(other, &["media", "list", "struct", "union"]));

@@ -283,6 +283,7 @@ impl Evaluator {
             entities: Some(vec![table.entity().to_owned()]),
             timeout: QUERY_TIMEOUT,
             positions,
+            nested: false,
             owner: Some(format!("monitors of {}", table.entity())),
         };
         let turn = self.queries.acquire().await;

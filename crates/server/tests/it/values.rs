@@ -189,6 +189,46 @@ async fn all_paths_and_readers_agree_on_all_kinds_of_values() {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), lines.join("\n"));
 }
 
+/// Each column gets numbers, texts, lists and structs, each row through another path.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_paths_mix_lists_and_structs_with_other_kinds() {
+    let all: Vec<Kind> = serde_json::from_str(KINDS).unwrap();
+    let names = ["int", "list_of_ints", "text", "struct", "true", "structs_in_list"];
+    let kinds = names.map(|name| all.iter().find(|kind| kind.kind == name).unwrap().clone());
+    let server = Running::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut matrix = Matrix { server, kinds: Vec::new(), folder };
+    let mut faults = Vec::new();
+    for first in PATHS {
+        for policy in [ColumnPolicy::Strict, ColumnPolicy::Evolve] {
+            let table = format!("{first:?}{policy:?}").to_lowercase();
+            let mut order = vec![first];
+            order.extend(PATHS.into_iter().filter(|path| *path != first));
+            matrix.server.make_run("me", "v", &table).await;
+            for (place, path) in order.iter().enumerate() {
+                matrix.kinds = turned(&kinds, place);
+                for fault in matrix.write(*path, &table, policy, place).await {
+                    faults.push(format!("{table}: {path:?}: {fault}"));
+                }
+            }
+            let turned: Vec<_> = (0..order.len()).map(|place| turned(&kinds, place)).collect();
+            let rows: Vec<_> =
+                order.iter().copied().zip(turned.iter().map(Vec::as_slice)).collect();
+            faults.extend(matrix.compare_rows(&table, &rows).await.1);
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Returns kinds of values for the same columns, each time in another order.
+fn turned(kinds: &[Kind], by: usize) -> Vec<Kind> {
+    let column = |i: usize| {
+        let kind = kinds[(i + by) % kinds.len()].clone();
+        Kind { kind: format!("c{i}"), ..kind }
+    };
+    (0..kinds.len()).map(column).collect()
+}
+
 impl Matrix {
     /// Writes a row of all kinds to a place in a table, and returns why it was refused.
     async fn write(
@@ -337,14 +377,20 @@ impl Matrix {
     /// Compares the output of each reader with the rows that were written by some paths. Returns
     /// how many cells it compared, and which differ.
     async fn compare(&self, table: &str, order: &[Path]) -> (usize, Vec<String>) {
+        let rows: Vec<_> = order.iter().map(|path| (*path, &*self.kinds)).collect();
+        self.compare_rows(table, &rows).await
+    }
+
+    /// Does the same for rows of different kinds of values.
+    async fn compare_rows(&self, table: &str, order: &[(Path, &[Kind])]) -> (usize, Vec<String>) {
         let (mut cells, mut faults) = (0, Vec::new());
         for reader in READERS {
             let rows = self.read(reader, table).await;
             if rows.len() < order.len() {
                 faults.push(format!("{table}: {reader} shows {} rows", rows.len()));
             }
-            for (path, row) in order.iter().zip(&rows) {
-                for kind in &self.kinds {
+            for ((path, kinds), row) in order.iter().zip(&rows) {
+                for kind in *kinds {
                     cells += 1;
                     let found = row.get(&kind.kind).map_or("null", String::as_str);
                     let expected = match path.has(kind) {
@@ -460,8 +506,8 @@ impl Matrix {
             .map(|it| (it["name"].as_str().unwrap(), it["type"].as_str().unwrap()))
             .collect();
         let wrong = self.kinds.iter().filter_map(|kind| {
-            let ty = Type::of(&kind.value()).unwrap();
-            let optional = ty.unite_any(&Type::Null);
+            let ty = Type::of(&kind.value());
+            let optional = ty.unite(&Type::Null);
             let found = types.get(kind.kind.as_str()).copied().unwrap_or("nothing");
             let is_right = [ty.to_string(), optional.to_string()].contains(&found.to_owned());
             (!is_right).then(|| format!("{table}: {} is {found}, not {ty}", kind.kind))

@@ -1,8 +1,8 @@
 //! Checks whether a row fits its table.
 
 use streamtable_schema::{
-    Clash, ColumnPolicy, MAX_COLUMNS, Row, SchemaError, TIMESTAMP_COLUMN, Type, Value,
-    check_row_time, is_row_time,
+    ColumnPolicy, MAX_COLUMNS, Row, SchemaError, TIMESTAMP_COLUMN, Type, Value, check_row_time,
+    is_row_time,
 };
 
 use super::slot::is_exact;
@@ -44,11 +44,7 @@ impl Columns {
         let is_strict = policy == ColumnPolicy::Strict;
         let mut next = 0;
         for (name, value) in row.cells() {
-            let ty = if is_strict {
-                Type::of(value).map_err(|clash| mismatch(name, clash))?
-            } else {
-                Type::of_any(value)
-            };
+            let ty = Type::of(value);
             let Some(i) = self.find(name, next) else {
                 let place = self.len() + fit.added.len();
                 fit.places.push(place);
@@ -68,12 +64,10 @@ impl Columns {
             }
             let held = &self.columns[i].ty;
             if !held.includes(&ty) {
-                let wider = if is_strict {
+                if is_strict {
                     check_row_time(name, held, &ty)?;
-                    held.unite(&ty).map_err(|clash| mismatch(name, clash))?
-                } else {
-                    held.unite_any(&ty)
-                };
+                }
+                let wider = held.unite(&ty);
                 if parts(&wider) <= MAX_TYPE_PARTS || parts(&wider) <= parts(held) {
                     fit.widened.push((i, wider));
                 }
@@ -157,10 +151,6 @@ impl ColumnMatch {
 
 fn is_inexact(value: &Value) -> bool {
     matches!(value, Value::Int(n) if !is_exact(*n))
-}
-
-fn mismatch(column: &str, Clash { path, held, came }: Clash) -> SchemaError {
-    SchemaError::Mismatch { column: column.to_owned(), path, held, came }
 }
 
 /// Returns the number of types that a type consists of.

@@ -60,7 +60,7 @@ impl Columns {
         if own.slots.is_empty() {
             self.add_slot(column, Kind::Time, None);
         }
-        ty.unite_any(&Type::Timestamp)
+        ty.unite(&Type::Timestamp)
     }
 }
 

@@ -168,7 +168,7 @@ impl Engine {
                 let home = query.home.as_ref();
                 let session = session(&library, &resources, visible, home, threads, &running)?;
                 Handle::current()
-                    .block_on(run(session, tokens, &of_tables))
+                    .block_on(run(session, tokens, &of_tables, query.nested))
                     .map_err(|error| explain(error, &query.sql, &of_tables))
             });
             let mut rows = match planned.await {
@@ -359,11 +359,12 @@ impl Drop for Running {
     }
 }
 
-/// Plans a query and starts it.
+/// Plans a query and starts it; `nested` is that of [`SqlQuery`].
 pub(super) async fn run(
     mut state: SessionState,
     tokens: Vec<TokenWithSpan>,
     known: &Arc<KnownColumns>,
+    nested: bool,
 ) -> Result<SendableRecordBatchStream, StoreError> {
     let depth = state.config().options().sql_parser.recursion_limit.get();
     let statement = parse(tokens, depth)?;
@@ -375,7 +376,7 @@ pub(super) async fn run(
     let plan = if accepts {
         let mut planner = state.clone();
         mixed::accept(&mut planner, known).map_err(failed)?;
-        planner.statement_to_plan(statement).await.map_err(failed)?
+        planner.statement_to_plan(mixed::with_lists(statement)).await.map_err(failed)?
     } else {
         planned.map_err(failed)?
     };
@@ -388,7 +389,7 @@ pub(super) async fn run(
         .verify_plan(&plan)
         .map_err(failed)?;
     let plan = match known.has_mixed() || known.has_nested() {
-        true => mixed::resolve(plan, known).map_err(failed)?,
+        true => mixed::resolve(plan, known, nested).map_err(failed)?,
         false => plan,
     };
     if is_plain(&plan) {

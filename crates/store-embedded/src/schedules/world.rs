@@ -228,6 +228,7 @@ impl World {
             entities: None,
             timeout: Duration::from_secs(30),
             positions: false,
+            nested: false,
             owner: None,
         };
         let batches: Vec<_> =

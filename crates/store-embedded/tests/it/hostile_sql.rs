@@ -21,6 +21,7 @@ fn query(sql: &str) -> SqlQuery {
         entities: None,
         timeout: TIMEOUT,
         positions: false,
+        nested: false,
         owner: None,
     }
 }

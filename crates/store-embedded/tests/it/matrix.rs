@@ -237,6 +237,7 @@ async fn lines(store: &EmbeddedStore, table: &str) -> BTreeSet<u64> {
         entities: None,
         timeout: std::time::Duration::from_secs(60),
         positions: false,
+        nested: false,
     };
     match store.query(query).await {
         Ok(rows) => {

@@ -1,28 +1,54 @@
 //! Columns with values of several kinds: later rows do not break earlier queries, and each use of a
 //! mixed cell takes the part that fits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, FieldRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures_util::TryStreamExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use streamtable_store::{Append as _, Batch, Query as _, SqlQuery, Store as _, StoreError};
 use streamtable_store_embedded::EmbeddedStore;
+use streamtable_wire::CELL_MARK;
 
 use crate::support::{Folder, batch};
 
-async fn outcome(store: &EmbeddedStore, sql: &str) -> Result<Vec<RecordBatch>, StoreError> {
-    let query = SqlQuery {
+fn query(sql: &str) -> SqlQuery {
+    SqlQuery {
         sql: sql.to_owned(),
         home: Some(("me".to_owned(), "shop".to_owned())),
         entities: None,
         timeout: Duration::from_secs(30),
         positions: false,
+        nested: false,
         owner: None,
+    }
+}
+
+async fn outcome(store: &EmbeddedStore, sql: &str) -> Result<Vec<RecordBatch>, StoreError> {
+    store.query(query(sql)).await?.batches.try_collect().await
+}
+
+/// Returns the types and marks of the columns of a result that has lists and structs as such.
+pub(crate) async fn types(store: &EmbeddedStore, sql: &str) -> String {
+    let rows = store.query(SqlQuery { nested: true, ..query(sql) }).await.unwrap();
+    let schema = Arc::clone(&rows.schema);
+    let batches: Vec<RecordBatch> = rows.batches.try_collect().await.unwrap();
+    assert!(batches.iter().all(|it| it.schema().fields() == schema.fields()), "{schema}");
+    let type_of = |field: &FieldRef| {
+        let mark = field.metadata().get(CELL_MARK).map_or("", String::as_str);
+        let ty = match field.data_type() {
+            DataType::List(_) => "list",
+            DataType::Struct(_) => "struct",
+            DataType::Utf8View => "text",
+            _ => "other",
+        };
+        format!("{}:{ty}:{mark}", field.name())
     };
-    store.query(query).await?.batches.try_collect().await
+    schema.fields().iter().map(type_of).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the rows of an answer: cells are separated by spaces, null is `-`, and a mixed cell is

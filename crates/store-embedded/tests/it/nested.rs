@@ -11,7 +11,7 @@ use streamtable_schema::{Timestamp, Value};
 use streamtable_store::{Append as _, Store as _};
 use streamtable_wire::write_cell;
 
-use crate::mixed::{check, log};
+use crate::mixed::{check, log, types};
 use crate::support::{Folder, batch, rows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,6 +48,101 @@ async fn lists_and_fields_are_read_in_place() {
     )
     .await;
     assert_eq!(folder.files("spill", "").len(), 0);
+}
+
+/// Fields, lists of structs and whole columns have their types, also after a value that does not fit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_values_do_not_change_how_lists_and_structs_are_named() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let rows = [
+        r#"{"k":1,"meta":{"layer":"a","lr":0.5,"net":{"sizes":[8,4],"on":true}},"tags":["x","y"],"steps":[{"tool":"read","ms":5},{"tool":"write"}]}"#,
+        r#"{"k":2,"meta":{"layer":"b"},"tags":[],"steps":[{"tool":"stop","ms":7}]}"#,
+        r#"{"k":3}"#,
+    ];
+    let checks = [
+        ("select meta.layer, t.meta.lr from t where k < 4 order by k", "a 0.5, b -, - -"),
+        ("select meta.net.on, t.meta.net.sizes[2] from t where k = 1", "true 4"),
+        ("select array_length(meta.net.sizes), array_length(steps) from t where k = 1", "2 2"),
+        ("select meta['net']['sizes'][1], meta['net']['on'] from t where k = 1", "8 true"),
+        (
+            "select count(*), sum(meta.lr) from t where meta.layer = 'a' group by meta.layer",
+            "1 0.5",
+        ),
+        ("select k from t where k < 4 order by meta.layer desc nulls last, k", "2, 1, 3"),
+        ("select steps[2]['tool'], steps[1]['ms'] from t where k < 3 order by k", "write 5, - 7"),
+        (
+            "select s['tool'], s['ms'] from (select unnest(steps) s from t where k < 4) x",
+            "read 5, write -, stop 7",
+        ),
+        ("select unnest(tags), k from t where k < 4", "x 1, y 1"),
+        ("select unnest(t.tags) from t where k = 1", "x, y"),
+        ("select k from t where tags = ['x', 'y']", "1"),
+        (
+            "select a.k from t a join t b on a.meta.layer = b.tags[1] or a.meta.lr = b.meta.lr where a.k < 4",
+            "1",
+        ),
+        (
+            "select arrow_typeof(tags) like 'List(%', arrow_typeof(meta) like 'Struct(%' from t where k = 1",
+            "true true",
+        ),
+    ];
+    log(&store, "me/shop/t", "w", &rows).await;
+    check(&store, &checks).await;
+    let all = "select meta, tags, steps, meta.net as net from t";
+    assert_eq!(
+        types(&store, all).await,
+        "meta:struct:nested tags:list:nested steps:list:nested net:struct:"
+    );
+    let odd = [
+        r#"{"k":4,"meta":{"layer":"odd","a b":1},"tags":["x",1],"steps":[{"tool":"x","ms":null}]}"#,
+    ];
+    log(&store, "me/shop/t", "v", &odd).await;
+    check(&store, &checks[..checks.len() - 1]).await;
+    let types = types(&store, all).await;
+    assert_eq!(types, "meta:text:json tags:text:json steps:text:json net:struct:");
+}
+
+/// A number or text among lists and structs changes neither elements nor fields.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fields_and_elements_of_mixed_columns() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let checks = [
+        ("select sum(s.a), max(s['a']) from t", "1 1"),
+        ("select s.b[2], array_length(s.b), t.s.o.p from t where k = 1", "2 2 x"),
+        ("select v[1], array_length(v) from t where k = 1", "1 2"),
+        ("select unnest(v) from t", "1, 2"),
+        ("select k from t where v = [1, 2]", "1"),
+        ("select k from t where s.a = 1 and v[2] = 2", "1"),
+        ("select l2_distance(v, [1.0, 2.0]) from t where k = 1", "0.0"),
+    ];
+    let rows = [r#"{"k":1,"s":{"a":1,"b":[1,2],"o":{"p":"x"}},"v":[1,2]}"#];
+    log(&store, "me/shop/t", "w", &rows).await;
+    check(&store, &checks).await;
+    let odd = [r#"{"k":2,"s":5,"v":"x"}"#, r#"{"k":3,"s":[1],"v":{"a":1}}"#, r#"{"k":4}"#];
+    log(&store, "me/shop/t", "v", &odd).await;
+    check(&store, &checks).await;
+    check(&store, &[("select s + 1, s.n, v.s from t where k = 2", "6 5 x")]).await;
+}
+
+/// A struct with the names of the parts of mixed cells is a struct.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn structs_that_look_like_mixed_cells() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let rows = [r#"{"k":1,"v":{"n":1,"s":"x"},"l":[{"n":1,"s":"x"}],"o":{"i":{"n":1,"s":"x"}}}"#];
+    log(&store, "me/shop/t", "w", &rows).await;
+    check(
+        &store,
+        &[
+            ("select v.n, v.s, v from t", "1 x {\"n\":1,\"s\":\"x\"}"),
+            ("select o.i from t", "{\"n\":1,\"s\":\"x\"}"),
+            ("select l -> 0 ->> 's', l from t", "x [{\"n\":1,\"s\":\"x\"}]"),
+        ],
+    )
+    .await;
+    assert_eq!(types(&store, "select v, l from t").await, "v:struct:nested l:list:nested");
 }
 
 /// Queries that use lists at each place of a query, and need their text at others.

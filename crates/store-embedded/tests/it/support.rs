@@ -154,6 +154,7 @@ pub(crate) async fn ask(store: &EmbeddedStore, sql: &str) -> Vec<RecordBatch> {
         entities: None,
         timeout: Duration::from_secs(30),
         positions: false,
+        nested: false,
         owner: None,
     };
     store.query(query).await.unwrap().batches.try_collect().await.unwrap()

@@ -125,6 +125,7 @@ impl Places<'_> {
             entities: Some(vec![self.table.entity().to_owned()]),
             timeout: TIMEOUT,
             positions: true,
+            nested: false,
             owner: Some(self.request.principal.owner()),
         };
         let mut batches = self.request.state.store.query(query).await?.batches;

@@ -63,7 +63,7 @@ pub(super) struct ListWriter<'a, S> {
 impl<'a, S: RowSink> ListWriter<'a, S> {
     pub(super) fn new(to: ToBytes<'a, S>, variant: Option<&'static str>) -> Result<Self, Failure> {
         let open = Open::new(to, b'[', variant)?;
-        Ok(Self { open, element: Uniting::new(Type::unite), is_empty: true })
+        Ok(Self { open, element: Uniting::default(), is_empty: true })
     }
 
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
@@ -71,19 +71,12 @@ impl<'a, S: RowSink> ListWriter<'a, S> {
             self.open.out.push(b',');
         }
         self.is_empty = false;
-        let ty = self.open.value(value).map_err(|failure| self.inside(failure))?;
-        self.element.push(ty).map_err(|clash| self.inside(Failure::Clash(clash)))
+        self.element.push(self.open.value(value)?);
+        Ok(())
     }
 
-    fn done(self) -> Result<Type, Failure> {
-        let variant = self.open.variant;
-        let element = self.element.finish();
-        let element = element.map_err(|clash| Failure::Clash(clash).inside("[]", variant))?;
-        Ok(self.open.close(b']', Type::list(element)))
-    }
-
-    fn inside(&self, failure: Failure) -> Failure {
-        failure.inside("[]", self.open.variant)
+    fn done(self) -> Type {
+        self.open.close(b']', Type::list(self.element.finish()))
     }
 }
 
@@ -126,8 +119,7 @@ impl<'a, S: RowSink> StructWriter<'a, S> {
         write_str(self.open.out, &name);
         self.open.out.push(b':');
         let start = self.open.out.len();
-        let ty = self.open.value(value);
-        let ty = ty.map_err(|e| e.inside(&format!(".{name}"), self.open.variant))?;
+        let ty = self.open.value(value)?;
         if name == "_type" {
             refuse_reserved_type(&self.open.out[start..])?;
         }
@@ -170,7 +162,7 @@ impl<S: RowSink> ser::SerializeSeq for ListWriter<'_, S> {
     }
 
     fn end(self) -> Result<Type, Failure> {
-        self.done()
+        Ok(self.done())
     }
 }
 
@@ -183,7 +175,7 @@ impl<S: RowSink> ser::SerializeTuple for ListWriter<'_, S> {
     }
 
     fn end(self) -> Result<Type, Failure> {
-        self.done()
+        Ok(self.done())
     }
 }
 
@@ -196,7 +188,7 @@ impl<S: RowSink> ser::SerializeTupleStruct for ListWriter<'_, S> {
     }
 
     fn end(self) -> Result<Type, Failure> {
-        self.done()
+        Ok(self.done())
     }
 }
 
@@ -209,7 +201,7 @@ impl<S: RowSink> ser::SerializeTupleVariant for ListWriter<'_, S> {
     }
 
     fn end(self) -> Result<Type, Failure> {
-        self.done()
+        Ok(self.done())
     }
 }
 

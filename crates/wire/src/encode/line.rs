@@ -158,16 +158,10 @@ impl<S: RowSink> CellWriter<'_, S> {
         write_str(out, column);
         out.push(b':');
         let start = out.len();
-        let ty = value.serialize(ToBytes::cell(&mut *out, &mut *sink)).map_err(|failure| {
-            let column = column.to_owned();
-            RowFailure::Schema(match failure {
-                Failure::Value(error) => SchemaError::Value { column, error },
-                Failure::Clash(clash) => {
-                    let streamtable_schema::Clash { path, held, came } = clash;
-                    SchemaError::Mismatch { column, path, held, came }
-                }
-            })
-        })?;
+        let ty =
+            value.serialize(ToBytes::cell(&mut *out, &mut *sink)).map_err(|Failure(error)| {
+                RowFailure::Schema(SchemaError::Value { column: column.to_owned(), error })
+            })?;
         let is_time =
             column == TIMESTAMP_COLUMN && ty == Type::String && is_row_time(&out[start..]);
         out.push(b',');

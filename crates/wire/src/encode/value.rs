@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::ser;
-use streamtable_schema::{Clash, MAX_DEPTH, MediaSource, Type, ValueError, token};
+use streamtable_schema::{MAX_DEPTH, MediaSource, Type, ValueError, token};
 
 use super::RowSink;
 use super::container::{ListWriter, StructWriter};
@@ -13,36 +13,17 @@ use crate::json::{write_f64, write_i64, write_str};
 
 /// The reason why a value could not be written.
 #[derive(Debug)]
-pub(super) enum Failure {
-    Value(ValueError),
-    Clash(Clash),
-}
-
-impl Failure {
-    /// Adds a step of the container, and the enum variant that contains the container, to the path.
-    pub(super) fn inside(self, step: &str, variant: Option<&str>) -> Self {
-        match (self, variant) {
-            (Self::Clash(clash), None) => Self::Clash(clash.inside(step)),
-            (Self::Clash(clash), Some(variant)) => {
-                Self::Clash(clash.inside(step).inside(&format!(".{variant}")))
-            }
-            (value, _) => value,
-        }
-    }
-}
+pub(super) struct Failure(pub(super) ValueError);
 
 impl From<ValueError> for Failure {
     fn from(error: ValueError) -> Self {
-        Self::Value(error)
+        Self(error)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(error) => error.fmt(f),
-            Self::Clash(clash) => clash.fmt(f),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -50,7 +31,7 @@ impl std::error::Error for Failure {}
 
 impl ser::Error for Failure {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        ValueError::Unsupported { what: message.to_string() }.into()
+        Self(ValueError::Unsupported { what: message.to_string() })
     }
 }
 

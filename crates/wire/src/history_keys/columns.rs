@@ -80,7 +80,7 @@ impl Branch {
 
 /// Merges the fields of two structs into one.
 fn merge_fields(a: &Type, b: &Type) -> Type {
-    let (Type::Struct(x), Type::Struct(y)) = (a, b) else { return a.unite_any(b) };
+    let (Type::Struct(x), Type::Struct(y)) = (a, b) else { return a.unite(b) };
     let all = x.iter().chain(y.iter().filter(|(name, _)| x.get(name).is_none()));
     Type::fields(all.map(|(name, ty)| match y.get(name) {
         Some(other) if x.get(name).is_some() => (name, merge_fields(ty, other)),

@@ -107,7 +107,7 @@ impl WeaveType {
                 for (name, ty) in properties {
                     let ty = ty.to_type()?;
                     let may_lack = not_required.contains(name.as_str());
-                    fields.push((name, if may_lack { ty.unite_any(&Type::Null) } else { ty }));
+                    fields.push((name, if may_lack { ty.unite(&Type::Null) } else { ty }));
                 }
                 Type::fields(fields)
             }

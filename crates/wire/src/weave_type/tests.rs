@@ -145,7 +145,7 @@ fn numbers_keep_their_kind() {
 
 #[test]
 fn types_of_tables() {
-    let union = |types: &[Type]| types.iter().fold(Type::Unknown, |all, ty| all.unite_any(ty));
+    let union = |types: &[Type]| types.iter().fold(Type::Unknown, |all, ty| all.unite(ty));
     prints(&Type::Unknown, r#""unknown""#);
     prints(&Type::Null, r#""none""#);
     prints(&Type::Timestamp, r#"{"type": "timestamp"}"#);

@@ -116,10 +116,23 @@ impl Log {
     pub(crate) async fn run(self, global: &Global) -> Result<(), Failure> {
         let sources = self.sources()?;
         let options = self.input.options()?;
-        let inputs = inspect(sources.clone(), options.clone()).await?;
         let rejected: Arc<Mutex<Vec<Rejected>>> = Arc::default();
-        let table = self.open(global, &rejected).await?;
-        let loaded = self.loaded(global, &sources, &table).await?;
+        let mut signals = Signals::new().map_err(Failure::failed)?;
+        let opening = async {
+            let inputs = inspect(sources.clone(), options.clone()).await?;
+            let table = self.open(global, &rejected).await?;
+            let loaded = self.loaded(global, &sources, &table).await?;
+            Ok::<_, Failure>((inputs, table, loaded))
+        };
+        let (inputs, table, loaded) = tokio::select! {
+            opened = opening => opened?,
+            () = signals.next() => {
+                if !self.quiet {
+                    print(format!("{}: {}", self.table, Stats::default()))?;
+                }
+                return Err(Failure::Interrupted);
+            }
+        };
         let known = sources.iter().map(|source| loaded.known(&source.to_string()));
         let inputs = inputs.into_iter().zip(known).collect();
         let total = sources.iter().map(Source::size).sum::<Option<u64>>();
@@ -146,7 +159,6 @@ impl Log {
             is_offline: self.offline,
             quiet: self.quiet,
         };
-        let mut signals = Signals::new().map_err(Failure::failed)?;
         let (interrupt, interrupted) = watch::channel(false);
         let done = {
             let work = session.work(items, interrupted);

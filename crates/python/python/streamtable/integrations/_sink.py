@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._errors import StreamTableError
-from .._fitting import log_fitting
 from .._loggable import SECRETS, Redact, loggable, redactor
 from .._outbox import Outbox
 from .._process import warn
@@ -16,14 +15,11 @@ from .._table import StreamTable
 
 
 class Sink:
-    """Logs rows to a table, or to a table of a name that is opened in the background.
-
-    A value that does not fit its column is in a column of its kind, as with ``monitor``.
-    """
+    """Logs rows to a table, or to a table of a name that is opened in the background."""
 
     def __init__(self, table: StreamTable | str, redact: Redact = SECRETS):
         self._given = (table, redact)
-        self._outbox = Outbox(table, log_fitting)
+        self._outbox = Outbox(table, StreamTable._log_now)
         self._hide = redactor(redact)
         self._busy = threading.local()
 

@@ -39,6 +39,11 @@ impl Format {
     pub(super) const ALL: [Self; 5] =
         [Self::Json, Self::Ndjson, Self::Csv, Self::Arrow, Self::Parquet];
 
+    /// Returns whether lists and structs are written as such, and not as their JSON.
+    pub(crate) fn has_lists(self) -> bool {
+        matches!(self, Self::Arrow | Self::Parquet)
+    }
+
     /// Returns the media type.
     pub(super) fn content_type(self) -> &'static str {
         match self {

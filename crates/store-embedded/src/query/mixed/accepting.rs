@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Column, Result, exec_err};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionParams};
 use datafusion::logical_expr::function::AccumulatorArgs;
@@ -21,7 +21,8 @@ use datafusion::logical_expr::{
 
 use super::KnownColumns;
 use super::functions::{self, Use};
-use super::part::{Part, parts};
+use super::part::parts;
+use super::planning::json_of;
 use super::rules::{self, Operand, Taken};
 use crate::query::forward::{compare_by_function, forward_names};
 
@@ -123,9 +124,10 @@ impl ScalarUDFImpl for Accepting<ScalarUDF> {
             return Ok(Arc::new(Field::new(name, first.ty(&values[0]), true)));
         }
         let uses = |i| functions::scalar(name, i).unwrap_or(Use::Whole);
-        let list = |field: &FieldRef| match Part::of(field.data_type()) {
-            Some(Part::Text) if functions::takes_lists(name) => self.known.list(field.name()),
-            _ => None,
+        let list = |field: &FieldRef| {
+            let column = Column::from_name(field.name());
+            json_of(&column, field.data_type()).filter(|_| functions::takes_lists(name))?;
+            self.known.native(field.name())
         };
         let given = args.arg_fields.iter().map(|field| match list(field) {
             Some(list) => Arc::new(field.as_ref().clone().with_data_type(list)),

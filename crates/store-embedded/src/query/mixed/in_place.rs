@@ -8,7 +8,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema as _, Result};
@@ -19,12 +19,15 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Expr, JoinConstraint, LogicalPlan, LogicalPlanBuilder, Projection, ScalarUDF, cast,
 };
+use streamtable_wire::{CELL_MARK, CellMark};
 
-use super::nested::{IN_PLACE, JsonText, ToList, field_type, json_text};
+use super::nested::{JsonText, ToList, field_type, has_slots, json_text};
 
-/// Leaves out conversions of lists to JSON text and back.
-pub(super) fn in_place(plan: LogicalPlan) -> Result<LogicalPlan> {
-    if !is_useful(&plan)? {
+/// Leaves out conversions of lists and structs to JSON text and back. Those of the result are left out if
+/// `nested`.
+pub(super) fn in_place(plan: LogicalPlan, nested: bool) -> Result<LogicalPlan> {
+    let uses = Uses::of(&plan)?;
+    if uses.has_outer || !(nested || uses.has_lists) {
         return Ok(plan);
     }
     let plan = plan.transform_up(|node| match node {
@@ -47,23 +50,33 @@ pub(super) fn in_place(plan: LogicalPlan) -> Result<LogicalPlan> {
             Ok(Transformed::yes(node.recompute_schema()?))
         }
     })?;
-    as_text(plan.data)
+    text_of(plan.data, |ty| !nested || has_slots(ty))
 }
 
-/// Returns whether a query uses columns as lists or structs. Subqueries that refer to columns of outer queries need
-/// them with the types that they were planned with.
-fn is_useful(plan: &LogicalPlan) -> Result<bool> {
-    let (mut uses_lists, mut has_outer) = (false, false);
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                has_outer |= matches!(expr, Expr::OuterReferenceColumn(..));
-                uses_lists |= column_as_list(expr).is_some() || field_of(expr).is_some();
-                Ok(TreeNodeRecursion::Continue)
+/// What a query uses.
+#[derive(Debug, Default)]
+struct Uses {
+    /// Columns as lists or structs.
+    has_lists: bool,
+    /// Subqueries that refer to columns of outer queries. They need them with the types that they were planned
+    /// with.
+    has_outer: bool,
+}
+
+impl Uses {
+    fn of(plan: &LogicalPlan) -> Result<Self> {
+        let mut uses = Self::default();
+        plan.apply_with_subqueries(|node| {
+            node.apply_expressions(|expr| {
+                expr.apply(|expr| {
+                    uses.has_outer |= matches!(expr, Expr::OuterReferenceColumn(..));
+                    uses.has_lists |= column_as_list(expr).is_some() || field_of(expr).is_some();
+                    Ok(TreeNodeRecursion::Continue)
+                })
             })
-        })
-    })?;
-    Ok(uses_lists && !has_outer)
+        })?;
+        Ok(uses)
+    }
 }
 
 fn is<T: Any>(function: &ScalarUDF) -> bool {
@@ -81,14 +94,27 @@ fn column_as_list(expr: &Expr) -> Option<&Column> {
     }
 }
 
-/// Returns the column and the field that an expression reads of a struct, with the type that it has.
-fn field_of(expr: &Expr) -> Option<(&Column, &str, DataType)> {
+/// Returns the column and the path of the field that an expression reads of a struct, with the type that
+/// it has.
+fn field_of(expr: &Expr) -> Option<(&Column, Vec<&str>, DataType)> {
     let Expr::ScalarFunction(call) = expr else { return None };
+    if is::<ToList>(&call.func) {
+        let [Expr::ScalarFunction(read)] = &call.args[..] else { return None };
+        let ty = call.func.return_type(&[]).ok()?;
+        return path_of(read).map(|(column, path)| (column, path, ty));
+    }
     let ty = field_type(call.name())?;
-    match &call.args[..] {
-        [Expr::Column(column), Expr::Literal(field, _)] => {
-            Some((column, field.try_as_str().flatten()?, ty))
-        }
+    path_of(call).map(|(column, path)| (column, path, ty))
+}
+
+fn path_of(call: &ScalarFunction) -> Option<(&Column, Vec<&str>)> {
+    let (Expr::Column(column), path) = call.args.split_first()? else { return None };
+    Some((column, path.iter().map(text).collect::<Option<_>>()?))
+}
+
+fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(text, _) => text.try_as_str().flatten(),
         _ => None,
     }
 }
@@ -96,12 +122,15 @@ fn field_of(expr: &Expr) -> Option<(&Column, &str, DataType)> {
 /// Returns a field of a column that holds structs now, if it is stored with the type that the expression
 /// has.
 fn stored_field(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let (column, name, ty) = field_of(expr)?;
-    let stored = schema.field_from_column(column).ok()?;
-    let DataType::Struct(fields) = stored.data_type() else { return None };
-    let (_, field) = fields.find(name).filter(|_| is_list(schema, column))?;
-    let read = get_field(Expr::Column(column.clone()), name);
-    match (field.data_type(), &ty) {
+    let (column, path, ty) = field_of(expr)?;
+    let field = schema.field_from_column(column).ok().filter(|_| is_list(schema, column))?;
+    let (mut stored, mut read) = (field.data_type(), Expr::Column(column.clone()));
+    for name in path {
+        let DataType::Struct(fields) = stored else { return None };
+        stored = fields.find(name)?.1.data_type();
+        read = get_field(read, name);
+    }
+    match (stored, &ty) {
         (stored, ty) if stored == ty => Some(read),
         (DataType::Utf8View, DataType::Utf8) => Some(cast(read, ty)),
         _ => None,
@@ -109,13 +138,17 @@ fn stored_field(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
 }
 
 fn has_lists(schema: &DFSchema) -> bool {
-    schema.fields().iter().any(|field| field.metadata().contains_key(IN_PLACE))
+    schema.fields().iter().any(|field| is_marked(field))
+}
+
+fn is_marked(field: &Field) -> bool {
+    CellMark::of_metadata(field.metadata()) == Some(CellMark::Nested)
 }
 
 /// Returns whether a column of a node's inputs holds lists now.
 fn is_list(schema: &DFSchema, column: &Column) -> bool {
     let field = schema.field_from_column(column);
-    field.is_ok_and(|field| field.metadata().contains_key(IN_PLACE))
+    field.is_ok_and(|field| is_marked(field))
 }
 
 /// Passes on columns of lists as they are.
@@ -157,7 +190,8 @@ fn stored(expr: Expr) -> std::result::Result<Expr, Expr> {
 
 fn marked(metadata: Option<FieldMetadata>) -> FieldMetadata {
     let mut metadata = metadata.unwrap_or_default();
-    metadata.extend(BTreeMap::from([(IN_PLACE.to_owned(), String::new())]).into());
+    let mark = (CELL_MARK.to_owned(), CellMark::Nested.name().to_owned());
+    metadata.extend(BTreeMap::from([mark]).into());
     metadata
 }
 
@@ -217,14 +251,23 @@ fn has_type_of(call: &ScalarFunction, schema: &DFSchema, column: &Column) -> boo
     stored.is_ok_and(|it| call.func.return_type(&[]).is_ok_and(|ty| ty == *it.data_type()))
 }
 
-/// Makes JSON text of the columns that hold lists.
+/// Makes JSON text of the columns that hold lists or structs.
 fn as_text(plan: LogicalPlan) -> Result<LogicalPlan> {
+    text_of(plan, |_| true)
+}
+
+/// Makes JSON text of those of the columns that hold lists or structs.
+fn text_of(plan: LogicalPlan, is_text: impl Fn(&DataType) -> bool) -> Result<LogicalPlan> {
     let schema = Arc::clone(plan.schema());
-    if !has_lists(&schema) {
+    let becomes_text = |column: &Column| {
+        let field = schema.field_from_column(column);
+        field.is_ok_and(|it| is_marked(it) && is_text(it.data_type()))
+    };
+    if !schema.columns().iter().any(becomes_text) {
         return Ok(plan);
     }
     let columns = schema.columns().into_iter().map(|column| {
-        if !is_list(&schema, &column) {
+        if !becomes_text(&column) {
             return Expr::Column(column);
         }
         let (relation, name) = (column.relation.clone(), column.name.clone());

@@ -13,6 +13,7 @@ mod part;
 mod planning;
 mod resolve;
 mod rules;
+mod unnest;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -24,12 +25,13 @@ use datafusion::execution::session_state::SessionState;
 use parking_lot::Mutex;
 use streamtable_schema::{TablePath, Type};
 
-use crate::columns::Columns;
+use crate::columns::{Column, Columns};
 
 pub(super) use nested::json_text;
 pub(super) use part::Part;
 pub(super) use planning::Operands;
 pub(super) use resolve::resolve;
+pub(super) use unnest::with_lists;
 
 /// Facts about the columns of the tables that a query uses.
 #[derive(Debug, Default)]
@@ -39,12 +41,13 @@ pub(super) struct KnownColumns {
     nested: Mutex<HashMap<String, Option<NestedColumn>>>,
 }
 
-/// A column of lists and structs.
+/// A column of lists and structs, and maybe of other values.
 #[derive(Debug, PartialEq, Eq)]
 struct NestedColumn {
+    /// The type of its lists and structs.
     ty: Type,
-    /// The SQL type of its lists.
-    list: Option<DataType>,
+    /// The Arrow type of its lists or structs.
+    native: Option<DataType>,
 }
 
 /// A mixed column.
@@ -57,15 +60,22 @@ pub(super) struct MixedColumn {
     since: Option<u64>,
 }
 
+impl NestedColumn {
+    fn of(column: &Column) -> Self {
+        let ty = nested::containers(&column.ty);
+        let native = nested::native_type_of(&ty, &column.slots);
+        Self { ty, native }
+    }
+}
+
 impl KnownColumns {
     /// Adds the columns of a table.
     pub(super) fn add(&self, table: &TablePath, columns: &Columns) {
         let (mut all, mut nested) = (self.mixed.lock(), self.nested.lock());
         for column in columns.iter() {
             let parts = Part::of_column(column);
-            if parts == [Part::Json] {
-                let (ty, list) = (column.ty.clone(), nested::list_type_of(column));
-                let own = NestedColumn { ty, list };
+            if parts.contains(&Part::Json) {
+                let own = NestedColumn::of(column);
                 match nested.entry(column.name.to_string()) {
                     Entry::Vacant(new) => {
                         new.insert(Some(own));
@@ -102,14 +112,14 @@ impl KnownColumns {
         !self.nested.lock().is_empty()
     }
 
-    /// Returns the SQL type of a column of lists.
-    fn list(&self, column: &str) -> Option<DataType> {
-        self.nested.lock().get(column)?.as_ref()?.list.clone()
+    /// Returns the Arrow type of a column of lists or structs.
+    fn native(&self, column: &str) -> Option<DataType> {
+        self.nested.lock().get(column)?.as_ref()?.native.clone()
     }
 
-    /// Returns the function that reads a field of a column of structs.
-    fn field_reader(&self, column: &str, field: &str) -> Option<&'static str> {
-        self.nested.lock().get(column)?.as_ref().and_then(|it| nested::field_reader(&it.ty, field))
+    /// Returns the type of the field at a path in a column of structs.
+    fn type_at(&self, column: &str, path: &[&str]) -> Option<Type> {
+        nested::type_at(&self.nested.lock().get(column)?.as_ref()?.ty, path)
     }
 
     /// Returns a description of each mixed column whose name is in a text.

@@ -11,37 +11,48 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use streamtable_schema::{Type, Value};
-use streamtable_wire::{read_cell, write_cell};
+use streamtable_schema::{Row, Type, Value};
+use streamtable_wire::{CELL_MARK, CellMark, read_cell, write_cell};
 
 use super::cells::on_array;
-use crate::columns::{Column, Kind, nested_value, timestamp_type, value};
+use super::part::{Part, parts};
+use crate::columns::{Kind, Slot, nested_value, timestamp_type, value};
 
-/// Returns the SQL type of a column's lists: the one that all of its values have, otherwise the one
-/// that most are stored as.
-pub(super) fn list_type_of(column: &Column) -> Option<DataType> {
-    let stored = |kind: &Kind| column.slots.iter().any(|slot| slot.kind == *kind);
-    let first = || column.slots.iter().map(|slot| slot.kind).find(|it| it.element().is_some());
-    list_type(&column.ty)
-        .or_else(|| Some(Some(Kind::Floats).filter(stored).or_else(first)?.arrow_type()))
+/// Returns the type of the lists and structs among the values of a type.
+pub(super) fn containers(ty: &Type) -> Type {
+    let is_container = |ty: &&Type| matches!(ty, Type::List(_) | Type::Struct(_));
+    match ty.members() {
+        [one] if is_container(&one) => one.clone(),
+        members => members.iter().filter(is_container).fold(Type::Unknown, |all, ty| all.unite(ty)),
+    }
 }
 
-/// Returns the SQL type of lists of a type; `None` if it is not a list, or if its elements are of
-/// several kinds or structs.
-fn list_type(ty: &Type) -> Option<DataType> {
-    let mut members = ty.members().iter().filter(|member| **member != Type::Null);
-    let (Some(Type::List(element)), None) = (members.next(), members.next()) else { return None };
-    Some(DataType::new_list(element_type(element)?, true))
+/// Returns the Arrow type of the lists or structs of a column with some slots: the one that all of them have,
+/// otherwise the type of lists that most are stored as.
+pub(super) fn native_type_of(ty: &Type, slots: &[Slot]) -> Option<DataType> {
+    let stored = |kind: &Kind| slots.iter().any(|slot| slot.kind == *kind);
+    let first = || slots.iter().map(|slot| slot.kind).find(|it| it.element().is_some());
+    let of_values = native_type(ty).map(|ty| {
+        let mut stored = slots.iter().filter(|it| it.is_native()).map(Slot::arrow_type);
+        stored.find(|it| sorted(it) == ty).unwrap_or(ty)
+    });
+    of_values.or_else(|| Some(Some(Kind::Floats).filter(stored).or_else(first)?.arrow_type()))
 }
 
-fn element_type(ty: &Type) -> Option<DataType> {
+/// Returns the Arrow type of lists or structs of a type, with fields in the order of their names; `None`
+/// if it is neither, or if values in it are of several kinds.
+pub(super) fn native_type(ty: &Type) -> Option<DataType> {
+    value_type(ty).filter(DataType::is_nested)
+}
+
+fn value_type(ty: &Type) -> Option<DataType> {
     let mut members = ty.members().iter().filter(|member| **member != Type::Null);
     let member = members.next();
     if members.next().is_some() {
@@ -55,26 +66,61 @@ fn element_type(ty: &Type) -> Option<DataType> {
         Some(Type::Float) => DataType::Float64,
         Some(Type::String) => DataType::Utf8View,
         Some(Type::Timestamp) => timestamp_type(),
-        Some(list @ Type::List(_)) => list_type(list)?,
+        Some(Type::List(element)) => DataType::new_list(value_type(element)?, true),
+        Some(Type::Struct(fields)) => {
+            let field = |(name, ty): (&str, &Type)| Some(Field::new(name, value_type(ty)?, true));
+            let fields: Fields = fields.iter().map(field).collect::<Option<_>>()?;
+            // Queries and readers would take other structs for mixed cells or media.
+            let is_empty = fields.is_empty();
+            let ty = DataType::Struct(fields);
+            if is_empty || parts(&ty).is_some() || Part::of(&ty).is_some() {
+                return None;
+            }
+            ty
+        }
         Some(_) => return None,
     })
 }
 
-/// Returns the function of JSON text that reads a field of structs of a type.
-pub(super) fn field_reader(ty: &Type, field: &str) -> Option<&'static str> {
+/// Returns a type with the fields of structs in the order of their names.
+fn sorted(ty: &DataType) -> DataType {
+    match ty {
+        DataType::List(element) => DataType::new_list(sorted(element.data_type()), true),
+        DataType::Struct(fields) => {
+            let mut fields: Vec<Field> = fields
+                .iter()
+                .map(|it| Field::new(it.name(), sorted(it.data_type()), true))
+                .collect();
+            fields.sort_by(|a, b| a.name().cmp(b.name()));
+            DataType::Struct(fields.into())
+        }
+        ty => ty.clone(),
+    }
+}
+
+/// Returns the type of the field at a path in the structs of a type; unknown for a field that no struct has.
+/// `None` if there are no structs.
+pub(super) fn type_at(ty: &Type, path: &[&str]) -> Option<Type> {
+    let Some((field, rest)) = path.split_first() else { return Some(ty.clone()) };
+    let fields = ty.members().iter().find_map(|member| match member {
+        Type::Struct(fields) => Some(fields),
+        _ => None,
+    });
+    fields?.get(field).map_or(Some(Type::Unknown), |ty| type_at(ty, rest))
+}
+
+/// Returns the function of JSON text that reads values of a type.
+pub(super) fn reader_of(ty: &Type) -> &'static str {
     let mut members = ty.members().iter().filter(|member| **member != Type::Null);
-    let (Some(Type::Struct(fields)), None) = (members.next(), members.next()) else { return None };
-    let ty = fields.iter().find(|(name, _)| *name == field).map(|(_, ty)| ty);
-    let mut members = ty.map(Type::members).unwrap_or_default().iter();
-    let member = members.find(|member| **member != Type::Null);
-    Some(match (member, members.next()) {
+    let member = members.next();
+    match (member, members.next()) {
         (Some(Type::Bool), None) => "json_get_bool",
         (Some(Type::Int), None) => "json_get_int",
         (Some(Type::Float), None) => "json_get_float",
         (Some(Type::String), None) => "json_get_str",
         (Some(Type::List(_) | Type::Struct(_)), None) => "json_get_json",
         _ => "json_as_text",
-    })
+    }
 }
 
 /// Returns the type of the fields that a function of JSON text reads, if it is the type of stored ones.
@@ -88,7 +134,7 @@ pub(super) fn field_type(function: &str) -> Option<DataType> {
     })
 }
 
-/// Converts a column of lists to lists of one type: JSON text, or what [`JsonText`] takes.
+/// Converts lists or structs to one type: JSON text, or what [`JsonText`] takes.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToList {
     to: DataType,
@@ -148,7 +194,15 @@ fn same_lists(array: &ArrayRef, ty: &DataType) -> Option<ArrayRef> {
 /// Returns the slots of a column that has several. Their names have parentheses, which names of
 /// stored fields do not have.
 fn slots_of(array: &ArrayRef) -> Option<&StructArray> {
-    array.as_struct_opt().filter(|it| it.fields().iter().all(|it| it.name().starts_with('(')))
+    array.as_struct_opt().filter(|it| has_slots(it.data_type()))
+}
+
+/// Returns whether a type is that of a column that has several slots.
+pub(super) fn has_slots(ty: &DataType) -> bool {
+    match ty {
+        DataType::Struct(fields) => fields.iter().all(|it| it.name().starts_with('(')),
+        _ => false,
+    }
 }
 
 /// Converts lists and structs to JSON text: a column of them, or a struct of such columns and one of JSON text, of
@@ -164,9 +218,6 @@ pub(in crate::query) fn json_text(lists: Expr) -> Expr {
     ScalarUDF::from(JsonText { signature }).call(vec![lists])
 }
 
-/// The key of the metadata of columns that hold lists, and are JSON text in SQL.
-pub(super) const IN_PLACE: &str = "streamtable.in_place";
-
 impl ScalarUDFImpl for JsonText {
     fn name(&self) -> &'static str {
         "json_of_list"
@@ -180,11 +231,13 @@ impl ScalarUDFImpl for JsonText {
         Ok(DataType::Utf8View)
     }
 
-    /// Keeps the mark of the column.
+    /// Keeps the metadata of the column. The mark is that of the text.
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let mut metadata =
             args.arg_fields.first().map(|field| field.metadata().clone()).unwrap_or_default();
-        metadata.remove(IN_PLACE);
+        if let Some(mark) = metadata.get_mut(CELL_MARK) {
+            CellMark::Json.name().clone_into(mark);
+        }
         Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, true).with_metadata(metadata)))
     }
 
@@ -304,6 +357,16 @@ fn column(values: &[Option<&Value>], ty: &DataType) -> Result<ArrayRef> {
             let field = Arc::new(Field::clone(field));
             Arc::new(ListArray::try_new(field, offsets, elements, Some(nulls))?)
         }
+        DataType::Struct(fields) => {
+            let structs: Vec<_> = values_of().map(struct_of).collect();
+            let field = |field: &FieldRef| {
+                let values = structs.iter().map(|it| it.and_then(|row| row.get(field.name())));
+                column(&values.collect::<Vec<_>>(), field.data_type())
+            };
+            let columns = fields.iter().map(field).collect::<Result<Vec<_>>>()?;
+            let nulls: NullBuffer = structs.iter().map(Option::is_some).collect();
+            Arc::new(StructArray::try_new(fields.clone(), columns, Some(nulls))?)
+        }
         ty => return exec_err!("no list of {ty}"),
     })
 }
@@ -311,6 +374,13 @@ fn column(values: &[Option<&Value>], ty: &DataType) -> Result<ArrayRef> {
 fn text_of(value: Option<&Value>) -> Option<&str> {
     match value {
         Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn struct_of(value: Option<&Value>) -> Option<&Row> {
+    match value {
+        Some(Value::Struct(row)) => Some(row),
         _ => None,
     }
 }

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Column, DFSchema, ExprSchema as _, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, ExprSchema as _, Result, ScalarValue, TableReference};
+use datafusion::functions::core::expr_fn::get_field;
 use datafusion::functions::core::overlay;
 use datafusion::functions::datetime::date_part;
 use datafusion::functions::unicode::{strpos, substr};
@@ -21,14 +22,15 @@ use datafusion_functions_json::udfs;
 
 use super::KnownColumns;
 use super::accepting::accepting;
-use super::part::{Part, parts};
+use super::nested;
+use super::part::{Part, parts, type_of};
 use super::rules::{Operand, Operators, Taken};
 
 /// The key in the metadata of the casts that mark operands.
 const MARK: &str = "streamtable.operand";
 
-/// The value under it for columns of lists.
-const LIST: &str = "list";
+/// The value under it for lists and structs.
+const NATIVE: &str = "native";
 
 /// Marks the operands of operators on mixed cells, so that they can be planned.
 #[derive(Debug)]
@@ -39,6 +41,52 @@ pub(in crate::query) struct Operands {
 impl Operands {
     pub(in crate::query) fn new(known: Arc<KnownColumns>) -> Self {
         Self { known }
+    }
+
+    /// Makes lists of columns that are compared with lists.
+    fn with_lists(&self, expr: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+        let RawBinaryExpr { op, left, right } = expr;
+        if Operators::of_sql(&op) != Some(Operators::Equality) || !self.known.has_nested() {
+            return RawBinaryExpr { op, left, right };
+        }
+        let is_list = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::List(_)));
+        let native = |expr: &Expr| match expr {
+            Expr::Column(column) => self.native(column, &expr.get_type(schema).ok()?),
+            _ => None,
+        };
+        if is_list(&right)
+            && let Some(left) = native(&left)
+        {
+            return RawBinaryExpr { op, left, right };
+        }
+        match native(&right).filter(|_| is_list(&left)) {
+            Some(right) => RawBinaryExpr { op, left, right },
+            None => RawBinaryExpr { op, left, right },
+        }
+    }
+
+    /// Reads a column, which is JSON text or has it as a part, as lists or structs.
+    fn native(&self, column: &Column, ty: &DataType) -> Option<Expr> {
+        let text = json_of(column, ty)?;
+        Some(marked(text, self.known.native(&column.name)?, NATIVE))
+    }
+
+    /// Reads a field of the structs of a column, which is JSON text or has it as a part: as its own type, if its
+    /// values have one.
+    fn field(&self, column: &Column, ty: &DataType, path: &[&str]) -> Option<Expr> {
+        let mut args = vec![json_of(column, ty)?];
+        if parts(ty).and_then(|parts| parts.find(path.first()?)).is_some() {
+            return None;
+        }
+        let ty = self.known.type_at(&column.name, path)?;
+        args.extend(path.iter().map(|field| lit(*field)));
+        let read = json_function(nested::reader_of(&ty)).call(args);
+        let read = match nested::native_type(&ty) {
+            Some(native) => marked(read, native, NATIVE),
+            None => read,
+        };
+        let fields: String = path.iter().map(|field| format!("[{field}]")).collect();
+        Some(read.alias(format!("{}{fields}", column.quoted_flat_name())))
     }
 
     fn call(&self, function: Arc<ScalarUDF>, args: Vec<Expr>) -> PlannerResult<Vec<Expr>> {
@@ -56,7 +104,7 @@ impl ExprPlanner for Operands {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let RawBinaryExpr { op, left, right } = expr;
+        let RawBinaryExpr { op, left, right } = self.with_lists(expr, schema);
         let may_be = self.known.has_mixed() && (may_be_mixed(&left) || may_be_mixed(&right));
         let operators = Operators::of_sql(&op).filter(|_| may_be);
         let original = |left, right| Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
@@ -86,30 +134,34 @@ impl ExprPlanner for Operands {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         let RawFieldAccessExpr { field_access, expr } = expr;
-        let column = match &expr {
-            Expr::Column(column) => Some(column),
-            _ => None,
+        let Expr::Column(column) = &expr else {
+            return Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }));
         };
-        let is_text = |column: &Column| {
-            schema
-                .field_from_column(column)
-                .is_ok_and(|it| Part::of(it.data_type()) == Some(Part::Text))
-        };
-        let Some(column) = column.filter(|column| is_text(column)) else {
+        let Ok(ty) = schema.field_from_column(column).map(|it| it.data_type().clone()) else {
             return Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }));
         };
         if let GetFieldAccess::NamedStructField { name } = &field_access {
             let field = name.try_as_str().flatten().unwrap_or_default();
-            if let Some(reader) = self.known.field_reader(&column.name, field) {
-                let title = format!("{}[{field}]", column.quoted_flat_name());
-                let read = json_function(reader).call(vec![expr, lit(field)]);
-                return Ok(PlannerResult::Planned(read.alias(title)));
+            if let Some(read) = self.field(column, &ty, &[field]) {
+                return Ok(PlannerResult::Planned(read));
             }
-        } else if let Some(list) = self.known.list(&column.name) {
-            let expr = marked(expr, list, LIST);
+        } else if let Some(expr) = self.native(column, &ty) {
             return Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }));
         }
         Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr }))
+    }
+
+    /// Plans `column.field.field`.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let path: Vec<&str> = names.iter().map(String::as_str).collect();
+        let column = Column::new(qualifier.cloned(), field.name());
+        let read = self.field(&column, field.data_type(), &path);
+        Ok(read.map_or_else(|| PlannerResult::Original(Vec::new()), PlannerResult::Planned))
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
@@ -126,6 +178,15 @@ impl ExprPlanner for Operands {
 
     fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(self.call(overlay(), args))
+    }
+}
+
+/// Returns the JSON text of the lists and structs of a column.
+pub(super) fn json_of(column: &Column, ty: &DataType) -> Option<Expr> {
+    let column = Expr::Column(column.clone());
+    match Part::of(ty) {
+        Some(Part::Text) => Some(column),
+        _ => type_of(parts(ty)?, Part::Json).map(|_| get_field(column, Part::Json.name())),
     }
 }
 
@@ -183,12 +244,12 @@ fn marked(expr: Expr, ty: DataType, what: &str) -> Expr {
 pub(super) enum Mark {
     /// An operand of an operator.
     Operand,
-    /// A column of lists of the type of the cast.
-    List,
+    /// Lists or structs of the type of the cast.
+    Native,
 }
 
 /// Returns what a cast marks; `None` if it is a cast.
 pub(super) fn mark_of(cast: &Cast) -> Option<Mark> {
     let what = cast.field.metadata().get(MARK)?;
-    Some(if what == LIST { Mark::List } else { Mark::Operand })
+    Some(if what == NATIVE { Mark::Native } else { Mark::Operand })
 }

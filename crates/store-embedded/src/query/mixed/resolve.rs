@@ -24,12 +24,17 @@ use super::cells::NullIf;
 use super::functions::{self, Use};
 use super::in_place::in_place;
 use super::nested::ToList;
-use super::part::{Part, parts};
-use super::planning::{Mark, literal, mark_of, may_be_mixed};
+use super::part::parts;
+use super::planning::{Mark, json_of, literal, mark_of, may_be_mixed};
 use super::rules::{self, Operand, Operators, Taken, Unfit};
 
-/// Applies the rules to a plan, and to its subqueries.
-pub(in crate::query) fn resolve(plan: LogicalPlan, known: &KnownColumns) -> Result<LogicalPlan> {
+/// Applies the rules to a plan, and to its subqueries. The result has lists and structs if `nested`, otherwise
+/// their JSON text.
+pub(in crate::query) fn resolve(
+    plan: LogicalPlan,
+    known: &KnownColumns,
+    nested: bool,
+) -> Result<LogicalPlan> {
     let resolved = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
         let resolver = Resolver { schema: &schema, known };
@@ -58,7 +63,7 @@ pub(in crate::query) fn resolve(plan: LogicalPlan, known: &KnownColumns) -> Resu
         };
         Ok(Transformed::yes(node.recompute_schema()?))
     });
-    in_place(resolved?.data)
+    in_place(resolved?.data, nested)
 }
 
 /// Applies the rules to the expressions of one node.
@@ -76,7 +81,7 @@ impl Resolver<'_> {
     fn one(&self, expr: Expr) -> Result<Expr> {
         Ok(match expr {
             Expr::Cast(cast) if mark_of(&cast).is_some() => match mark_of(&cast) {
-                Some(Mark::List) => {
+                Some(Mark::Native) => {
                     let to_list = ToList::new(cast.field.data_type().clone());
                     ScalarUDF::from(to_list).call(vec![*cast.expr])
                 }
@@ -266,22 +271,26 @@ impl Resolver<'_> {
         }
         let uses = |i| functions::scalar(&name, i).unwrap_or(Use::Whole);
         let mut args = take_args(uses, args, &types)?;
-        if functions::takes_lists(&name) {
-            args = args.into_iter().zip(types).map(|(it, ty)| self.as_list(it, &ty)).collect();
+        if functions::takes_lists(&name) || name == "arrow_typeof" {
+            // The type of a mixed cell is that of all its parts.
+            let is_list = |ty: &DataType| functions::takes_lists(&name) || parts(ty).is_none();
+            let as_list = |(arg, ty): (Expr, &DataType)| match is_list(ty) {
+                true => self.as_list(arg, ty),
+                false => arg,
+            };
+            args = args.into_iter().zip(&types).map(as_list).collect();
         }
         Ok(Expr::ScalarFunction(ScalarFunction { func, args }))
     }
 
-    /// Converts a column of lists, which is JSON text.
+    /// Converts a column of lists or structs, which is JSON text or has it as a part.
     fn as_list(&self, expr: Expr, ty: &DataType) -> Expr {
-        let list = match &expr {
-            Expr::Column(column) if Part::of(ty) == Some(Part::Text) => {
-                self.known.list(&column.name)
-            }
+        let list = |expr: &Expr| match expr {
+            Expr::Column(column) => json_of(column, ty).zip(self.known.native(&column.name)),
             _ => None,
         };
-        match list {
-            Some(list) => ScalarUDF::from(ToList::new(list)).call(vec![expr]),
+        match list(&expr) {
+            Some((text, list)) => ScalarUDF::from(ToList::new(list)).call(vec![text]),
             None => expr,
         }
     }
