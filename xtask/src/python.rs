@@ -19,6 +19,20 @@ const SERVER: &str = "STREAMTABLE_BIN";
 /// The test of a table in JupyterLab, in its own environment.
 const IN_JUPYTER: &str = "tests/test_jupyter.py";
 
+/// The older versions of pandas, Polars and PyArrow with which values are tested.
+const GENERATIONS: [&str; 2] = ["oldest", "middle"];
+
+/// The tests of values: those that use pandas, Polars and PyArrow.
+const OF_VALUES: [&str; 4] = [
+    "tests/test_value_table.py",
+    "tests/test_values.py",
+    "tests/test_reading.py",
+    "tests/test_matrix.py",
+];
+
+/// The tests of trainers.
+const OF_TRAINERS: &str = "tests/test_trainers.py";
+
 /// The real client with which the package is compared: the first version with StreamTable.
 const COMPARED: &str = "weave-0.24";
 
@@ -41,6 +55,10 @@ Options:
       --jupyter     also install JupyterLab, and test a table in it with the
                     system's Chromium; screenshots are in target/python/screenshots
       --clients     also install the real weave client, and compare with it
+      --generations also test values with two older generations of pandas, Polars
+                    and PyArrow
+      --nightly     also test trainings with PyTorch: Transformers and Lightning.
+                    For root on Debian, installs python3-torch if it is missing
   -h, --help        print this
 
 Needs python3, 3.10 or later, with its venv module; pip installs the rest. For root on
@@ -56,6 +74,8 @@ struct Request {
     only_wheel: bool,
     with_clients: bool,
     with_jupyter: bool,
+    with_generations: bool,
+    with_trainers: bool,
     pytest: Vec<String>,
 }
 
@@ -67,6 +87,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
             Long("wheel") => request.only_wheel = true,
             Long("jupyter") => request.with_jupyter = true,
             Long("clients") => request.with_clients = true,
+            Long("generations") => request.with_generations = true,
+            Long("nightly") => request.with_trainers = true,
             Value(first) => request.pytest = crate::rest(first, &mut parser)?,
             _ => return Err(arg.unexpected().into()),
         }
@@ -131,7 +153,31 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), String> {
         let chromium = browser::provide_chromium()?;
         process::run(jupyter.pytest().arg(IN_JUPYTER).env("CHROMIUM", chromium))?;
     }
+    if request.with_generations {
+        for name in GENERATIONS {
+            let generation = Environment::new(name);
+            generation.provide(&format!("requirements-{name}"))?;
+            generation.install(&wheel)?;
+            process::run(generation.pytest().args(OF_VALUES))?;
+        }
+    }
+    if request.with_trainers {
+        let trainers = Environment::new("trainers");
+        clients::provide_torch()?;
+        venv::provide_with(
+            &clients::SYSTEM,
+            &requirements("requirements-trainers"),
+            &trainers.folder,
+        )?;
+        trainers.install(&wheel)?;
+        process::run(trainers.pytest().arg(OF_TRAINERS))?;
+    }
     Ok(())
+}
+
+/// Returns the path of a requirements file of the package.
+fn requirements(set: &str) -> PathBuf {
+    cargo::root().join(FOLDER).join(set).with_extension("txt")
 }
 
 /// Makes an environment with only the optimised package.
@@ -255,8 +301,7 @@ impl Environment {
 
     /// Installs the packages of a requirements file of the package.
     fn provide(&self, set: &str) -> Result<(), String> {
-        let set = cargo::root().join(FOLDER).join(set).with_extension("txt");
-        venv::provide(&set, &self.folder)
+        venv::provide(&requirements(set), &self.folder)
     }
 
     /// Returns the environment's Python, in the package's folder.
@@ -311,6 +356,8 @@ mod tests {
             "--clients -- -k fork",
             Ok(Request { with_clients: true, pytest, ..Request::default() }),
         );
+        let both = Request { with_generations: true, with_trainers: true, ..Request::default() };
+        check("--generations --nightly", Ok(both));
         check("--fast", Err("invalid option '--fast'"));
     }
 
