@@ -120,6 +120,35 @@ def test_boards(server: Server, filled: StreamTable, name: str) -> None:
         client.first_board(name, "monitoring")
 
 
+def test_monitors(server: Server, filled: StreamTable, name: str) -> None:
+    client = Client(project="p")
+    own = f"m{name.split('/')[2]}"
+    monitor = {
+        "format": 1,
+        "title": "Slow",
+        "table": name,
+        "window": {"last": "5m"},
+        "condition": {"kind": "threshold", "value": "avg(ms)", "above": 1},
+    }
+    found = client.try_monitor(monitor)
+    assert found and own not in [listed["name"] for listed in client.monitors()]
+    url = client.save_monitor(own, monitor)
+    assert url == f"{client.base_url}/me/p/monitors/{own}" and server.get(f"/me/p/monitors/{own}").startswith(b"<!")
+    assert client.monitor(f"me/p/{own}")["condition"]["above"] == 1
+    (listed,) = [listed for listed in client.monitors("me/p") if listed["name"] == own]
+    assert (listed["title"], listed["version"]) == ("Slow", 1)
+    client.silence_monitor(own, "2h", "new release")
+    state = client.monitor_state(own)
+    assert [silence["reason"] for silence in state["silences"]] == ["new release"]
+    client.save_target(f"me/p/{own}", {"kind": "webhook", "url": "http://127.0.0.1:9/"})
+    client.delete_target(f"me/p/{own}")
+    client.delete_monitor(own)
+    with pytest.raises(streamtable.ReadError, match="no monitor"):
+        client.monitor(own)
+    with pytest.raises(streamtable.ReadError):
+        client.save_monitor(own, {"format": 1})
+
+
 def test_a_panel(filled: StreamTable, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
