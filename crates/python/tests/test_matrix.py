@@ -51,6 +51,13 @@ def log(path: str, table: StreamTable, server: Server) -> None:
     table.flush()
 
 
+def shape(value: Any) -> str:
+    """Return the text of a value. Older versions of PyArrow sort the fields of structs."""
+    if isinstance(value, dict) and int(pa.__version__.split(".")[0]) < 20:
+        value = dict(sorted(value.items()))
+    return repr(value)
+
+
 def series(cells: list[Any]) -> pl.Series:
     try:
         return pl.Series(cells)
@@ -83,7 +90,7 @@ def test_python_agrees_with_all_paths(open_table: Open, server: Server, first: s
                 faults.append(f"{name} by {path} is {found!r} in JSON, not {expected!r}")
             stored = json.loads(kind["value"], object_hook=_revive)
             for reader, row in (("rows", rows[place]), ("tail", tailed[place])):
-                if repr(row.get(name)) != repr(stored):
+                if shape(row.get(name)) != shape(stored):
                     faults.append(f"{name} by {path} is {row.get(name)!r} in {reader}, not {stored!r}")
     assert not faults, "\n".join(faults)
     print(f"{len(PATHS)} paths × {len(PYTHON)} kinds × 3 readers")
