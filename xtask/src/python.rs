@@ -193,19 +193,26 @@ pub(crate) fn provide(folder: PathBuf) -> Result<(), String> {
 fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, String> {
     // A server that `cargo xtask dist` has left would make the wheel large.
     include(None)?;
-    built(tools, is_release)
+    built(tools, if is_release { &["--release"] } else { &[] })
 }
 
-fn built(tools: &Environment, is_release: bool) -> Result<PathBuf, String> {
+/// Builds the command for an older C library.
+fn server_with_zig(zig: &Environment) -> Result<PathBuf, String> {
+    let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let target = format!("{triple}.{GLIBC}");
+    let mut build = Process::new(zig.folder.join("bin/cargo-zigbuild"));
+    build.args(["zigbuild", "--release", "--package", "streamtable-cli", "--target", &target]);
+    process::run(zig.on_path(&mut build).current_dir(cargo::root()))?;
+    Ok(cargo::target().join(triple).join("release/streamtable"))
+}
+
+fn built(tools: &Environment, arguments: &[&str]) -> Result<PathBuf, String> {
     let folder = folder().join("wheels");
     // Remove wheels of other versions.
     let _ = fs::remove_dir_all(&folder);
     let mut maturin = tools.python();
-    maturin.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(&folder);
-    if is_release {
-        maturin.arg("--release");
-    }
-    process::run(&mut maturin)?;
+    maturin.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(&folder).args(arguments);
+    process::run(tools.on_path(&mut maturin))?;
     let wheels = fs::read_dir(&folder).map_err(|error| error.to_string())?;
     let mut wheels = wheels.filter_map(|entry| Some(entry.ok()?.path()));
     wheels.next().ok_or_else(|| "maturin built no wheel".to_owned())
@@ -223,39 +230,61 @@ Usage: cargo xtask dist [OPTIONS]
 
 Options:
       --server FILE   put this program into the wheel, instead of building it
+      --zig           on Linux, build for the C library of 2018 (manylinux_2_28) and
+                      later ones, with the compiler of the package ziglang
   -h, --help          print this
 
-The wheel works with the C library of this system and later ones; build it in a
-manylinux container, or with maturin's option --zig, for earlier ones.
+Without --zig, the wheel works with the C library of this system and later ones.
+.github/workflows/wheels.yml builds the wheels of other systems.
 ",
     run: |parser| Ok(dist(parse_dist(parser)?)?),
 };
 
-/// Parses the arguments to the path of the server, if there is one.
-fn parse_dist(mut parser: lexopt::Parser) -> Result<Option<PathBuf>, Failure> {
-    let mut server = None;
+/// The parsed arguments of `dist`.
+#[derive(Debug, Default, PartialEq)]
+struct Distribution {
+    server: Option<PathBuf>,
+    with_zig: bool,
+}
+
+fn parse_dist(mut parser: lexopt::Parser) -> Result<Distribution, Failure> {
+    let mut request = Distribution::default();
     while let Some(arg) = parser.next()? {
         match arg {
-            Long("server") => server = Some(parser.value()?.into()),
+            Long("server") => request.server = Some(parser.value()?.into()),
+            Long("zig") => request.with_zig = true,
             _ => return Err(arg.unexpected().into()),
         }
     }
-    Ok(server)
+    Ok(request)
 }
 
-fn dist(server: Option<PathBuf>) -> Result<(), String> {
-    let server = match server {
+/// The oldest C library that `--zig` builds for.
+const GLIBC: &str = "2.28";
+
+/// The arguments of maturin that build for it.
+const WITH_ZIG: [&str; 3] = ["--zig", "--compatibility", "manylinux_2_28"];
+
+fn dist(request: Distribution) -> Result<(), String> {
+    let tools = Environment::new("tools");
+    tools.provide("requirements")?;
+    let zig = Environment::new("zig");
+    if request.with_zig {
+        zig.provide("requirements-zig")?;
+    }
+    let builder = if request.with_zig { &zig } else { &tools };
+    let server = match request.server {
         Some(file) => file,
+        None if request.with_zig => server_with_zig(&zig)?,
         None => {
             let build = ["build", "--release", "--package", "streamtable-cli"];
             process::run(cargo::command().args(build).current_dir(cargo::root()))?;
             cargo::target().join("release/streamtable")
         }
     };
-    let tools = Environment::new("tools");
-    tools.provide("requirements")?;
     include(Some(&server))?;
-    let wheel = built(&tools, true);
+    let more: &[&str] = if request.with_zig { &WITH_ZIG } else { &[] };
+    let wheel = built(builder, &[&["--release"], more].concat());
     include(None)?;
     let wheel = wheel?;
     process::run(tools.python().args(["-m", "abi3audit", "--strict"]).arg(&wheel))?;
@@ -312,6 +341,16 @@ impl Environment {
         python
     }
 
+    /// Lets a command find the environment's programs.
+    fn on_path<'a>(&self, command: &'a mut Process) -> &'a mut Process {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = [self.folder.join("bin")].into_iter().chain(env::split_paths(&path));
+        match env::join_paths(folders) {
+            Ok(path) => command.env("PATH", path),
+            Err(_) => command,
+        }
+    }
+
     /// Returns the environment's pytest, with the server binary that was built.
     fn pytest(&self) -> Process {
         let mut python = self.python();
@@ -363,8 +402,9 @@ mod tests {
 
     #[test]
     fn arguments_of_dist() {
-        crate::check_arguments(parse_dist, "", Ok(None));
-        crate::check_arguments(parse_dist, "--server=s", Ok(Some("s".into())));
-        crate::check_arguments(parse_dist, "s", Err("unexpected argument \"s\""));
+        let check = |args, expected| crate::check_arguments(parse_dist, args, expected);
+        check("", Ok(Distribution::default()));
+        check("--server=s --zig", Ok(Distribution { server: Some("s".into()), with_zig: true }));
+        check("s", Err("unexpected argument \"s\""));
     }
 }

@@ -193,6 +193,7 @@ class Client:
 
         >>> client.save_monitor("me/shop/slow", {                       # doctest: +SKIP
         ...     "format": 1,
+        ...     "title": "Slow requests",
         ...     "table": "me/shop/requests",
         ...     "window": {"last": "5m"},
         ...     "condition": {"kind": "threshold", "value": "avg(ms)", "above": 500},
