@@ -201,6 +201,7 @@ fn server_with_zig(zig: &Environment) -> Result<PathBuf, String> {
     let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let target = format!("{triple}.{GLIBC}");
     let mut build = Process::new(zig.folder.join("bin/cargo-zigbuild"));
+    cargo::forget_xtask(&mut build);
     build.args(["zigbuild", "--release", "--package", "streamtable-cli", "--target", &target]);
     process::run(zig.on_path(&mut build).current_dir(cargo::root()))?;
     Ok(cargo::target().join(triple).join("release/streamtable"))
