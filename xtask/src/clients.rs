@@ -30,6 +30,10 @@ const TOOLS: &str = "nextest run --workspace --all-features --no-fail-fast --run
 /// The system's Python, which finds the system's torch.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
+/// The interpreter of environments with the system's torch.
+pub(crate) const SYSTEM: venv::Python<'_> =
+    venv::Python { program: SYSTEM_PYTHON, with_its_packages: true };
+
 pub(crate) const COMMAND: Command = Command {
     name: "clients",
     about: "test the real Python clients with the server",
@@ -90,13 +94,12 @@ fn test(is_nightly: bool) -> Result<(), String> {
 fn provide_tools() -> Result<(), String> {
     let tools = cargo::root().join(FOLDER).join(NIGHTLY);
     provide_torch()?;
-    let system = venv::Python { program: SYSTEM_PYTHON, with_its_packages: true };
-    venv::provide_with(&system, &tools.join("trainers.txt"), &folder().join("trainers"))
+    venv::provide_with(&SYSTEM, &tools.join("trainers.txt"), &folder().join("trainers"))
         .and_then(|()| venv::provide(&tools.join("keras.txt"), &folder().join("keras")))
 }
 
 /// Installs torch for the system's Python, if it is missing and this is root on Debian.
-fn provide_torch() -> Result<(), String> {
+pub(crate) fn provide_torch() -> Result<(), String> {
     let has_torch = || {
         let mut import = Process::new(SYSTEM_PYTHON);
         import.args(["-c", "import torch"]).stdout(Stdio::null()).stderr(Stdio::null());

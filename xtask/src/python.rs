@@ -19,6 +19,20 @@ const SERVER: &str = "STREAMTABLE_BIN";
 /// The test of a table in JupyterLab, in its own environment.
 const IN_JUPYTER: &str = "tests/test_jupyter.py";
 
+/// The older versions of pandas, Polars and PyArrow with which values are tested.
+const GENERATIONS: [&str; 2] = ["oldest", "middle"];
+
+/// The tests of values: those that use pandas, Polars and PyArrow.
+const OF_VALUES: [&str; 4] = [
+    "tests/test_value_table.py",
+    "tests/test_values.py",
+    "tests/test_reading.py",
+    "tests/test_matrix.py",
+];
+
+/// The tests of trainers.
+const OF_TRAINERS: &str = "tests/test_trainers.py";
+
 /// The real client with which the package is compared: the first version with StreamTable.
 const COMPARED: &str = "weave-0.24";
 
@@ -41,6 +55,10 @@ Options:
       --jupyter     also install JupyterLab, and test a table in it with the
                     system's Chromium; screenshots are in target/python/screenshots
       --clients     also install the real weave client, and compare with it
+      --generations also test values with two older generations of pandas, Polars
+                    and PyArrow
+      --nightly     also test trainings with PyTorch: Transformers and Lightning.
+                    For root on Debian, installs python3-torch if it is missing
   -h, --help        print this
 
 Needs python3, 3.10 or later, with its venv module; pip installs the rest. For root on
@@ -56,6 +74,8 @@ struct Request {
     only_wheel: bool,
     with_clients: bool,
     with_jupyter: bool,
+    with_generations: bool,
+    with_trainers: bool,
     pytest: Vec<String>,
 }
 
@@ -67,6 +87,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
             Long("wheel") => request.only_wheel = true,
             Long("jupyter") => request.with_jupyter = true,
             Long("clients") => request.with_clients = true,
+            Long("generations") => request.with_generations = true,
+            Long("nightly") => request.with_trainers = true,
             Value(first) => request.pytest = crate::rest(first, &mut parser)?,
             _ => return Err(arg.unexpected().into()),
         }
@@ -131,7 +153,31 @@ fn test(request: &Request, build_server: &[&str]) -> Result<(), String> {
         let chromium = browser::provide_chromium()?;
         process::run(jupyter.pytest().arg(IN_JUPYTER).env("CHROMIUM", chromium))?;
     }
+    if request.with_generations {
+        for name in GENERATIONS {
+            let generation = Environment::new(name);
+            generation.provide(&format!("requirements-{name}"))?;
+            generation.install(&wheel)?;
+            process::run(generation.pytest().args(OF_VALUES))?;
+        }
+    }
+    if request.with_trainers {
+        let trainers = Environment::new("trainers");
+        clients::provide_torch()?;
+        venv::provide_with(
+            &clients::SYSTEM,
+            &requirements("requirements-trainers"),
+            &trainers.folder,
+        )?;
+        trainers.install(&wheel)?;
+        process::run(trainers.pytest().arg(OF_TRAINERS))?;
+    }
     Ok(())
+}
+
+/// Returns the path of a requirements file of the package.
+fn requirements(set: &str) -> PathBuf {
+    cargo::root().join(FOLDER).join(set).with_extension("txt")
 }
 
 /// Makes an environment with only the optimised package.
@@ -147,19 +193,27 @@ pub(crate) fn provide(folder: PathBuf) -> Result<(), String> {
 fn wheel(tools: &Environment, is_release: bool) -> Result<PathBuf, String> {
     // A server that `cargo xtask dist` has left would make the wheel large.
     include(None)?;
-    built(tools, is_release)
+    built(tools, if is_release { &["--release"] } else { &[] })
 }
 
-fn built(tools: &Environment, is_release: bool) -> Result<PathBuf, String> {
+/// Builds the command for an older C library.
+fn server_with_zig(zig: &Environment) -> Result<PathBuf, String> {
+    let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let target = format!("{triple}.{GLIBC}");
+    let mut build = Process::new(zig.folder.join("bin/cargo-zigbuild"));
+    cargo::forget_xtask(&mut build);
+    build.args(["zigbuild", "--release", "--package", "streamtable-cli", "--target", &target]);
+    process::run(zig.on_path(&mut build).current_dir(cargo::root()))?;
+    Ok(cargo::target().join(triple).join("release/streamtable"))
+}
+
+fn built(tools: &Environment, arguments: &[&str]) -> Result<PathBuf, String> {
     let folder = folder().join("wheels");
     // Remove wheels of other versions.
     let _ = fs::remove_dir_all(&folder);
     let mut maturin = tools.python();
-    maturin.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(&folder);
-    if is_release {
-        maturin.arg("--release");
-    }
-    process::run(&mut maturin)?;
+    maturin.args(["-m", "maturin", "build", "--quiet", "--out"]).arg(&folder).args(arguments);
+    process::run(tools.on_path(&mut maturin))?;
     let wheels = fs::read_dir(&folder).map_err(|error| error.to_string())?;
     let mut wheels = wheels.filter_map(|entry| Some(entry.ok()?.path()));
     wheels.next().ok_or_else(|| "maturin built no wheel".to_owned())
@@ -177,39 +231,61 @@ Usage: cargo xtask dist [OPTIONS]
 
 Options:
       --server FILE   put this program into the wheel, instead of building it
+      --zig           on Linux, build for the C library of 2018 (manylinux_2_28) and
+                      later ones, with the compiler of the package ziglang
   -h, --help          print this
 
-The wheel works with the C library of this system and later ones; build it in a
-manylinux container, or with maturin's option --zig, for earlier ones.
+Without --zig, the wheel works with the C library of this system and later ones.
+.github/workflows/wheels.yml builds the wheels of other systems.
 ",
     run: |parser| Ok(dist(parse_dist(parser)?)?),
 };
 
-/// Parses the arguments to the path of the server, if there is one.
-fn parse_dist(mut parser: lexopt::Parser) -> Result<Option<PathBuf>, Failure> {
-    let mut server = None;
+/// The parsed arguments of `dist`.
+#[derive(Debug, Default, PartialEq)]
+struct Distribution {
+    server: Option<PathBuf>,
+    with_zig: bool,
+}
+
+fn parse_dist(mut parser: lexopt::Parser) -> Result<Distribution, Failure> {
+    let mut request = Distribution::default();
     while let Some(arg) = parser.next()? {
         match arg {
-            Long("server") => server = Some(parser.value()?.into()),
+            Long("server") => request.server = Some(parser.value()?.into()),
+            Long("zig") => request.with_zig = true,
             _ => return Err(arg.unexpected().into()),
         }
     }
-    Ok(server)
+    Ok(request)
 }
 
-fn dist(server: Option<PathBuf>) -> Result<(), String> {
-    let server = match server {
+/// The oldest C library that `--zig` builds for.
+const GLIBC: &str = "2.28";
+
+/// The arguments of maturin that build for it.
+const WITH_ZIG: [&str; 3] = ["--zig", "--compatibility", "manylinux_2_28"];
+
+fn dist(request: Distribution) -> Result<(), String> {
+    let tools = Environment::new("tools");
+    tools.provide("requirements")?;
+    let zig = Environment::new("zig");
+    if request.with_zig {
+        zig.provide("requirements-zig")?;
+    }
+    let builder = if request.with_zig { &zig } else { &tools };
+    let server = match request.server {
         Some(file) => file,
+        None if request.with_zig => server_with_zig(&zig)?,
         None => {
             let build = ["build", "--release", "--package", "streamtable-cli"];
             process::run(cargo::command().args(build).current_dir(cargo::root()))?;
             cargo::target().join("release/streamtable")
         }
     };
-    let tools = Environment::new("tools");
-    tools.provide("requirements")?;
     include(Some(&server))?;
-    let wheel = built(&tools, true);
+    let more: &[&str] = if request.with_zig { &WITH_ZIG } else { &[] };
+    let wheel = built(builder, &[&["--release"], more].concat());
     include(None)?;
     let wheel = wheel?;
     process::run(tools.python().args(["-m", "abi3audit", "--strict"]).arg(&wheel))?;
@@ -255,8 +331,7 @@ impl Environment {
 
     /// Installs the packages of a requirements file of the package.
     fn provide(&self, set: &str) -> Result<(), String> {
-        let set = cargo::root().join(FOLDER).join(set).with_extension("txt");
-        venv::provide(&set, &self.folder)
+        venv::provide(&requirements(set), &self.folder)
     }
 
     /// Returns the environment's Python, in the package's folder.
@@ -265,6 +340,16 @@ impl Environment {
         cargo::forget_xtask(&mut python);
         python.current_dir(cargo::root().join(FOLDER)).env("VIRTUAL_ENV", &self.folder);
         python
+    }
+
+    /// Lets a command find the environment's programs.
+    fn on_path<'a>(&self, command: &'a mut Process) -> &'a mut Process {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = [self.folder.join("bin")].into_iter().chain(env::split_paths(&path));
+        match env::join_paths(folders) {
+            Ok(path) => command.env("PATH", path),
+            Err(_) => command,
+        }
     }
 
     /// Returns the environment's pytest, with the server binary that was built.
@@ -311,13 +396,16 @@ mod tests {
             "--clients -- -k fork",
             Ok(Request { with_clients: true, pytest, ..Request::default() }),
         );
+        let both = Request { with_generations: true, with_trainers: true, ..Request::default() };
+        check("--generations --nightly", Ok(both));
         check("--fast", Err("invalid option '--fast'"));
     }
 
     #[test]
     fn arguments_of_dist() {
-        crate::check_arguments(parse_dist, "", Ok(None));
-        crate::check_arguments(parse_dist, "--server=s", Ok(Some("s".into())));
-        crate::check_arguments(parse_dist, "s", Err("unexpected argument \"s\""));
+        let check = |args, expected| crate::check_arguments(parse_dist, args, expected);
+        check("", Ok(Distribution::default()));
+        check("--server=s --zig", Ok(Distribution { server: Some("s".into()), with_zig: true }));
+        check("s", Err("unexpected argument \"s\""));
     }
 }

@@ -156,7 +156,8 @@ impl<'a, 'py> Call<'a, 'py> {
         if rows_of.is_none() {
             return self.rows(0, std::slice::from_ref(rows));
         }
-        match Batches::of(rows) {
+        // Not of `rows`: a frame whose cells are other values in Arrow is read by rows.
+        match Batches::of(&rows_of) {
             Ok(Some(batches)) => self.batches(batches, rows),
             // The rows of an iterator may come slowly, so each is logged when it comes.
             Ok(None) => self.each(&rows_of, 0, 1, None),

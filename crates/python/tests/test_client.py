@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import glob
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,41 @@ def test_boards(server: Server, filled: StreamTable, name: str) -> None:
         client.board(f"me/p/{own}2")
     with pytest.raises(streamtable.ReadError):
         client.first_board(name, "monitoring")
+
+
+def test_monitors(server: Server, filled: StreamTable, name: str) -> None:
+    client = Client(project="p")
+    own = f"m{name.split('/')[2]}"
+    monitor = {
+        "format": 1,
+        "title": "Slow",
+        "table": name,
+        "window": {"last": "5m"},
+        "condition": {"kind": "threshold", "value": "avg(ms)", "above": 1},
+    }
+    found = client.try_monitor(monitor)
+    assert found and own not in [listed["name"] for listed in client.monitors()]
+    url = client.save_monitor(own, monitor)
+    assert url == f"{client.base_url}/me/p/monitors/{own}" and server.get(f"/me/p/monitors/{own}").startswith(b"<!")
+    assert client.monitor(f"me/p/{own}")["condition"]["above"] == 1
+    (listed,) = [listed for listed in client.monitors("me/p") if listed["name"] == own]
+    assert (listed["title"], listed["version"]) == ("Slow", 1)
+    client.silence_monitor(own, "2h", "new release")
+    until = time.monotonic() + 30
+    while True:
+        # The server takes up a changed monitor in the background.
+        with suppress(streamtable.ReadError):
+            if [silence["reason"] for silence in client.monitor_state(own)["silences"]] == ["new release"]:
+                break
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    client.save_target(f"me/p/{own}", {"kind": "webhook", "url": "http://127.0.0.1:9/"})
+    client.delete_target(f"me/p/{own}")
+    client.delete_monitor(own)
+    with pytest.raises(streamtable.ReadError, match="no monitor"):
+        client.monitor(own)
+    with pytest.raises(streamtable.ReadError):
+        client.save_monitor(own, {"format": 1})
 
 
 def test_a_panel(filled: StreamTable, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

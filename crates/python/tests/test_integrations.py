@@ -178,3 +178,41 @@ def test_a_name_is_enough(server: Server, name: str) -> None:
     assert isinstance(handler.table, streamtable.StreamTable)
     handler.table.finish()
     assert [row["message"] for row in server.rows(name)] == ["hi"]
+
+
+def test_scikit_learn(server: Server, table: StreamTable) -> None:
+    import numpy as np
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GridSearchCV, cross_validate
+
+    from streamtable.integrations.sklearn import TableScorer
+
+    x = np.arange(30.0)[:, None]
+    y = 2 * x[:, 0] + np.sin(x[:, 0])
+    search = GridSearchCV(Ridge(), {"alpha": [0.1, 10.0]}, scoring=TableScorer(table, "r2", extra={"run": 7}), cv=3)
+    search.fit(x, y)
+    found = rows(server, table)
+    assert [(row["run"], row["model"], row["samples"], row["params"]["alpha"]) for row in found] == [
+        (7, "Ridge", 10, alpha) for alpha in (0.1, 10.0) for _ in range(3)
+    ]
+    scores = [search.cv_results_[f"split{fold}_test_score"][place] for place in range(2) for fold in range(3)]
+    assert [row["score"] for row in found] == scores
+    scored = cross_validate(Ridge(), x, y, scoring=TableScorer(table, ["r2", "neg_max_error"]), cv=2)
+    last = rows(server, table)[-2:]
+    assert [row["neg_max_error"] for row in last] == list(scored["test_neg_max_error"])
+
+
+def test_a_search_of_scikit_learn_in_processes(server: Server, name: str) -> None:
+    import numpy as np
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GridSearchCV
+
+    from streamtable.integrations.sklearn import TableScorer
+
+    x = np.arange(30.0)[:, None]
+    GridSearchCV(Ridge(), {"alpha": [0.1, 10.0]}, scoring=TableScorer(name), cv=3, n_jobs=2).fit(x, x[:, 0])
+    from joblib.externals.loky import get_reusable_executor
+
+    # The tables of the processes are finished with them.
+    get_reusable_executor().shutdown(wait=True)
+    assert len(StreamTable(name, quiet=True).rows()) == 6

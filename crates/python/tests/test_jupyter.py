@@ -32,8 +32,9 @@ SWITCHES = [
 ]
 
 OPEN = """\
+import os
 from streamtable import StreamTable
-table = StreamTable("me/vision/training", quiet=True)
+table = StreamTable(os.environ["TRAINING"], quiet=True)
 """
 ROWS = """\
 def row(step):
@@ -51,16 +52,24 @@ CELLS = [OPEN, ROWS + "\ntable.log([row(step) for step in range(300)]);", "table
 NOTIFICATIONS = {"fetchNews": "false", "checkForUpdates": False}
 
 
+# The server's links name 127.0.0.1; JupyterLab by itself opens localhost.
 # JupyterLab closes its sockets only at exit.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_the_panel_shows_new_rows(
-    machine: Path, program: Callable[..., subprocess.CompletedProcess[str]]
+    machine: Path,
+    program: Callable[..., subprocess.CompletedProcess[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
 ) -> None:
-    with jupyterlab(machine) as url, sync_playwright() as playwright:
+    monkeypatch.setenv("TRAINING", f"me/vision/training-{host.replace('.', '-')}")
+    with jupyterlab(machine) as port, sync_playwright() as playwright:
         chromium = os.environ["CHROMIUM"]
         browser = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
-        page = browser.new_page(viewport={"width": 1200, "height": 950})
-        page.goto(f"{url}/lab/tree/training.ipynb")
+        context = browser.new_context(viewport={"width": 1200, "height": 950})
+        page = context.new_page()
+        notebook = f"http://{host}:{port}/lab/tree/training.ipynb"
+        page.goto(notebook)
         page.locator(".jp-Notebook .jp-CodeCell").nth(2).wait_for(timeout=60_000)
         page.locator('[title*="Idle"], [data-status="idle"]').first.wait_for(timeout=60_000)
         run_all(page)
@@ -73,8 +82,24 @@ def test_the_panel_shows_new_rows(
         program(OPEN + ROWS + "table.log([row(step) for step in range(300, 900)])\ntable.finish()")
         panel.get_by_text("900 rows").wait_for(timeout=30_000)
         page.wait_for_timeout(500)
-        page.screenshot(path=str(screenshots() / "jupyterlab.png"))
+        page.screenshot(path=str(screenshots() / f"jupyterlab-{host}.png"))
+        # The saved file shows the panel again: after a reload, and in a second tab.
+        page.locator(".jp-Notebook").click(position={"x": 5, "y": 5})
+        page.keyboard.press("Control+s")
+        wait_until(lambda: "iframe" in (machine / "notebooks/training.ipynb").read_text())
+        page.reload()
+        second = context.new_page()
+        second.goto(notebook)
+        for tab in (page, second):
+            tab.frame_locator(".jp-OutputArea iframe").get_by_text("900 rows").wait_for(timeout=60_000)
         browser.close()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def run_all(page: Page) -> None:
@@ -92,8 +117,8 @@ def run_all(page: Page) -> None:
 
 
 @contextmanager
-def jupyterlab(machine: Path) -> Iterator[str]:
-    """Start JupyterLab in a folder with one notebook; yield its URL."""
+def jupyterlab(machine: Path) -> Iterator[int]:
+    """Start JupyterLab in a folder with one notebook; yield its port."""
     cells = [
         {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {}, "outputs": [], "source": cell.strip()}
         for i, cell in enumerate(CELLS)
@@ -128,10 +153,14 @@ def jupyterlab(machine: Path) -> Iterator[str]:
             except OSError:
                 assert lab.poll() is None and time.monotonic() < until, said.read_text()
                 time.sleep(0.2)
-        yield url
+        yield port
     finally:
         lab.terminate()
-        lab.wait(30)
+        try:
+            lab.wait(60)
+        except subprocess.TimeoutExpired:
+            lab.kill()
+            lab.wait(30)
 
 
 def screenshots() -> Path:

@@ -46,9 +46,24 @@ def log(path: str, table: StreamTable, server: Server) -> None:
     row = {kind["kind"]: value(kind) for kind in PYTHON}
     columns = {name: [cell] for name, cell in row.items()}
     rows = {"dict": lambda: row, "pandas": lambda: pd.DataFrame(columns)}
-    rows |= {"polars": lambda: pl.DataFrame(columns), "pyarrow": lambda: pa.table(columns)}
+    rows |= {"polars": lambda: pl.DataFrame({name: series(cells) for name, cells in columns.items()}), "pyarrow": lambda: pa.table(columns)}
     table.log(rows[path]())
     table.flush()
+
+
+def shape(value: Any) -> str:
+    """Return the text of a value. Older versions of PyArrow sort the fields of structs."""
+    if isinstance(value, dict) and int(pa.__version__.split(".")[0]) < 20:
+        value = dict(sorted(value.items()))
+    return repr(value)
+
+
+def series(cells: list[Any]) -> pl.Series:
+    try:
+        return pl.Series(cells)
+    except ValueError:
+        # Before version 2, Polars has no half floats.
+        return pl.Series([cell.item() for cell in cells])
 
 
 @pytest.mark.parametrize("evolving", [False, True], ids=["strict", "evolving"])
@@ -64,6 +79,9 @@ def test_python_agrees_with_all_paths(open_table: Open, server: Server, first: s
     for place, path in enumerate(order):
         for kind in PYTHON:
             name = kind["kind"]
+            if path == "polars" and kind["python"] == "{}" and pl.Series([{}]).to_list() != [{}]:
+                # Before version 2, Polars has no structs without fields.
+                continue
             if path == "pandas" and "pandas" in kind:
                 # In pandas, NaN is a missing value.
                 kind = {"value": kind["pandas"], "shown": kind.get("pandas_shown", kind["pandas"])}
@@ -72,7 +90,7 @@ def test_python_agrees_with_all_paths(open_table: Open, server: Server, first: s
                 faults.append(f"{name} by {path} is {found!r} in JSON, not {expected!r}")
             stored = json.loads(kind["value"], object_hook=_revive)
             for reader, row in (("rows", rows[place]), ("tail", tailed[place])):
-                if repr(row.get(name)) != repr(stored):
+                if shape(row.get(name)) != shape(stored):
                     faults.append(f"{name} by {path} is {row.get(name)!r} in {reader}, not {stored!r}")
     assert not faults, "\n".join(faults)
     print(f"{len(PATHS)} paths × {len(PYTHON)} kinds × 3 readers")

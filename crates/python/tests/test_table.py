@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import asyncio
+import io
+import math
 import pickle
+import sys
 import threading
-import uuid
 import time
+import urllib.request
+import uuid
 from collections import OrderedDict, UserDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +18,9 @@ from datetime import datetime, timezone
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import pandas
 import pyarrow
 import pytest
 from lab import Proxy, Server
@@ -43,7 +48,8 @@ def test_log_returns_the_panel_url_once(
     assert url is not None and url.startswith(server.url + "/?exp=get%28%0A++++%22wandb-artifact")
     assert table.log({"a": 2}) is None
     table.finish()
-    assert capsys.readouterr().err == f"View data at: {url}\n"
+    # A line before says that a busy server is awaited.
+    assert capsys.readouterr().err.endswith(f"View data at: {url}\n")
     assert table.rows_url == f"{server.url}/me/p/runs/{name.split('/')[2]}"
 
 
@@ -594,3 +600,88 @@ def test_the_interpreter_shows_the_link_once(program: Program, name: str) -> Non
     ended = program(code, name)
     assert "View data at" not in ended.stderr
     assert ended.stdout.count("http") == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_link_on_a_terminal_logs_in(
+    server: Server, open_table: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    table = open_table(quiet=False)
+    url = table.log({"n": 0})
+    printed = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    link = printed.removeprefix("View data at: ").strip()
+    assert link.startswith(f"{server.url}/login?token=") and url == table.url != link
+    # It changes nothing before its button is pressed.
+    with urllib.request.urlopen(link, timeout=30) as answer:
+        assert "Log in" in answer.read().decode()
+    token = dict(parse_qsl(urlsplit(link).query))
+    form = urllib.request.Request(
+        f"{server.url}/login", urlencode(token).encode(), {"sec-fetch-site": "same-origin", "origin": server.url}
+    )
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(form, timeout=30) as panel:
+        assert panel.status == 200 and urlsplit(panel.url).query == urlsplit(url).query
+
+
+def test_the_link_in_a_log_file_does_not_log_in(
+    open_table: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = open_table(quiet=False)
+    table.log({"n": 0})
+    assert capsys.readouterr().err == f"View data at: {table.url}\n"
+
+
+def test_the_interpreter_shows_a_link_that_logs_in(
+    server: Server, open_table: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    table = open_table(quiet=False)
+    shell: dict[str, Any] = {"table": table}
+    exec(compile("url = table.log({'n': 0})", "<stdin>", "single"), shell)
+    assert sys.stderr.getvalue() == "" and shell["url"] == table.url  # type: ignore[attr-defined]
+    assert repr(shell["url"]).startswith(f"'{server.url}/login?token=")
+
+
+class Odd:
+    def __repr__(self) -> str:
+        return "an odd value"
+
+
+def test_a_default_converts_what_no_column_holds(open_table: Open) -> None:
+    table = open_table(default=lambda value: {"odd": str(value)})
+    table.log({"a": 1, "b": Odd(), "c": [Odd(), 2**70], "d": b"ab"})
+    table.log({"a": 2, "b": {"odd": "x"}, "c": [], "d": 1j})
+    first, second = table.rows(columns=["a", "b", "c", "d"], format="dicts")
+    assert first["b"] == {"odd": "an odd value"}
+    assert first["c"] == [{"odd": "an odd value"}, {"odd": str(2**70)}]
+    assert first["d"] == {"odd": "b'ab'"} and second["d"] == {"odd": "1j"}
+
+
+def test_a_default_converts_the_cells_of_frames(open_table: Open) -> None:
+    table = open_table(default=repr)
+    table.log(pandas.DataFrame({"n": [1, 2], "odd": [Odd(), None]}))
+    table.log([{"n": 3, "odd": Odd()}])
+    assert [row["odd"] for row in table.rows()] == ["an odd value", None, "an odd value"]
+
+
+def test_a_default_that_fails_refuses_the_row_alone(open_table: Open) -> None:
+    def default(value: object) -> object:
+        raise RuntimeError("not this one")
+
+    table = open_table(default=default)
+    with pytest.raises(streamtable.RowTypeError, match="default cannot convert a value of type Odd: .*not this one") as raised:
+        table.log([{"n": 1}, {"n": Odd()}, {"n": 3}])
+    assert [(row.index, row.column) for row in raised.value.refused] == [(1, "n")]
+    assert [row["n"] for row in table.rows()] == [1, 3]
+    # One that always returns another odd value ends.
+    endless = open_table(table.path, default=lambda value: value)
+    with pytest.raises(streamtable.RowTypeError, match="default cannot convert"):
+        endless.log({"n": Odd()})
+    with pytest.raises(TypeError, match="default must be a function, not str"):
+        open_table(default="x")

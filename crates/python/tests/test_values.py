@@ -788,7 +788,7 @@ def test_registered_conversions(
 ) -> None:
     monkeypatch.setattr(_convert, "_registered", {})
     table = open_table(columns="evolve")
-    with pytest.raises(TypeError, match="register a conversion with streamtable.register"):
+    with pytest.raises(TypeError, match="convert it with the option default or streamtable.register"):
         table.log({"v": Money(5)})
     streamtable.register(Money, lambda money: {"cents": money.cents})
     streamtable.register(object, repr)

@@ -1,4 +1,4 @@
-"""Code that mypy must accept or reject. Never run."""
+"""Code that mypy and pyright must accept or reject. Never run."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ assert_type(table.finish().media.uploaded, int)
 assert_type(table.rows(format="dicts"), "list[dict[str, Any]]")
 assert_type(DropIn("t", "p", "e").url, "str | None")
 
+StreamTable("me/p/t", default=repr, extra={"run": 7})
 StreamTable("me/p/t", columns="loose")  # type: ignore[arg-type]
 StreamTable(7)  # type: ignore[arg-type]
 table.log(7)  # type: ignore[arg-type]
@@ -86,6 +87,7 @@ register(complex, lambda value: value.real)
 client = Client(project="p")
 assert_type(client.table("t").rows(), Rows)
 assert_type(client.query("select 1"), Rows)
+assert_type(client.save_monitor("m", {"format": 1}), str)
 client.table("t").log({"a": 1})  # type: ignore[attr-defined]
 
 assert_type(spool.ls()[0].table, str | None)

@@ -1,4 +1,4 @@
-"""Tables and boards of a server, without logging to them."""
+"""Tables, boards and monitors of a server, without logging to them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIMESTAMP = {"type": "timestamp"}
 
 
 class Client:
-    """A server's tables, queries and boards. Nothing is created on the server until a board is saved.
+    """A server's tables, queries, boards and monitors. Reading creates nothing on the server.
 
     >>> client = streamtable.Client()                                   # doctest: +SKIP
     >>> [table["name"] for table in client.tables()]                    # doctest: +SKIP
@@ -169,6 +169,93 @@ class Client:
         >>> client.delete_board("me/shop/draft")                        # doctest: +SKIP
         """
         self._all._ask("DELETE", self._board_path(name))
+
+    def monitors(self, project: str | None = None) -> list[dict[str, Any]]:
+        """List the monitors of a project, ``project`` or ``entity/project``, with their states.
+
+        >>> [found["name"] for found in client.monitors() if found["state"] == "firing"]    # doctest: +SKIP
+        ['slow']
+        """
+        found: list[dict[str, Any]] = json.loads(self._all._ask("GET", self._monitors_path(project)))
+        return found
+
+    def monitor(self, name: str) -> dict[str, Any]:
+        """Return a monitor's document.
+
+        >>> client.monitor("me/shop/slow")["condition"]                 # doctest: +SKIP
+        {'kind': 'threshold', 'value': 'avg(ms)', 'above': 500}
+        """
+        monitor: dict[str, Any] = json.loads(self._all._ask("GET", self._monitor_path(name)))
+        return monitor
+
+    def save_monitor(self, name: str, monitor: Mapping[str, Any]) -> str:
+        """Save a monitor, as a new version if it exists. Returns its URL.
+
+        >>> client.save_monitor("me/shop/slow", {                       # doctest: +SKIP
+        ...     "format": 1,
+        ...     "title": "Slow requests",
+        ...     "table": "me/shop/requests",
+        ...     "window": {"last": "5m"},
+        ...     "condition": {"kind": "threshold", "value": "avg(ms)", "above": 500},
+        ... })
+        """
+        self._all._ask("PUT", self._monitor_path(name), json.dumps(monitor).encode())
+        entity, project, own = self._parts(name)
+        return self.base_url + _path("", entity, project, "monitors", own)
+
+    def try_monitor(self, monitor: Mapping[str, Any], project: str | None = None) -> dict[str, Any]:
+        """Return what a monitor would find now. It is not saved, and sends nothing.
+
+        >>> client.try_monitor(client.monitor("me/shop/slow"))          # doctest: +SKIP
+        """
+        body = json.dumps(monitor).encode()
+        found: dict[str, Any] = json.loads(self._all._ask("POST", self._monitors_path(project), body))
+        return found
+
+    def monitor_state(self, name: str) -> dict[str, Any]:
+        """Return a monitor's state, with its groups and silences.
+
+        >>> client.monitor_state("me/shop/slow")["state"]               # doctest: +SKIP
+        'firing'
+        """
+        state: dict[str, Any] = json.loads(self._all._ask("GET", self._monitor_path(name) + "/state"))
+        return state
+
+    def silence_monitor(self, name: str, span: str, reason: str = "") -> None:
+        """Send no messages of a monitor for a time such as ``30m`` or ``2h``.
+
+        >>> client.silence_monitor("me/shop/slow", "2h", "new release") # doctest: +SKIP
+        """
+        body = json.dumps({"for": span, "reason": reason}).encode()
+        self._all._ask("POST", self._monitor_path(name) + "/silence", body)
+
+    def delete_monitor(self, name: str) -> None:
+        """Delete a monitor and its versions.
+
+        >>> client.delete_monitor("me/shop/slow")                       # doctest: +SKIP
+        """
+        self._all._ask("DELETE", self._monitor_path(name))
+
+    def save_target(self, name: str, target: Mapping[str, Any]) -> None:
+        """Save where the messages of monitors go. The target ``default`` gets those of all in its project.
+
+        >>> client.save_target("me/shop/default", {"kind": "webhook", "url": url})  # doctest: +SKIP
+        """
+        self._all._ask("PUT", _path("/api/targets", *self._parts(name)), json.dumps(target).encode())
+
+    def delete_target(self, name: str) -> None:
+        """Delete a target.
+
+        >>> client.delete_target("me/shop/default")                     # doctest: +SKIP
+        """
+        self._all._ask("DELETE", _path("/api/targets", *self._parts(name)))
+
+    def _monitors_path(self, project: str | None) -> str:
+        *entity, own = (project or self.project).split("/")
+        return _path("/api/monitors", *(entity or [self.entity]), own)
+
+    def _monitor_path(self, name: str) -> str:
+        return _path("/api/monitors", *self._parts(name))
 
     def _board_path(self, name: str) -> str:
         return _path("/api/boards", *self._parts(name))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from ._convert import Instant, as_row, frame_rows, is_frame, rows_of, simplify
-
+from ._convert import Instant, as_row, frame_rows, is_frame, rows_of, simplify, with_default
 from ._errors import TimestampWarning
 
 if TYPE_CHECKING:
@@ -42,26 +41,31 @@ def added(table: StreamTable, columns: _Columns) -> Iterator[None]:
 
 
 def with_constants(table: StreamTable, rows: Any) -> Any:
-    """Return rows with the columns of the table and of the current context. A row's own value wins.
+    """Return rows with the columns of the table and of the current context, and with the values of ``default``.
 
-    Called by the native module in the first call of ``log``, and in all calls once ``extra`` or
-    ``context`` has been used.
+    A row's own value wins. Called by the native module in the first call of ``log``, and in all calls
+    once ``extra``, ``context`` or ``default`` has been used.
     """
     if not table._is_checked:
         table._is_checked = True
         _check_time(rows)
         with _lock:
-            if not table._extra and not table._has_context:
+            if not table._extra and not table._has_context and table._default is None:
                 table._have_constants(False)
     columns = {**table._extra, **(_added.get() or {}).get(id(table), {})}
-    if not columns:
+    if not columns and table._default is None:
         return rows
     each = rows_of(rows)
     if each is None:
-        return {**columns, **as_row(rows)}
+        return _complete(rows, columns, table._default)
     if hasattr(each, "__arrow_c_stream__") or hasattr(each, "__arrow_c_array__"):
         each = frame_rows(each, 0) or each
-    return _each(each, columns)
+    return _each(each, columns, table._default)
+
+
+def _complete(row: Any, columns: _Columns, default: Callable[[Any], object] | None) -> dict[Any, Any]:
+    row = {**columns, **as_row(row)}
+    return row if default is None else with_default(row, default)  # type: ignore[no-any-return]
 
 
 def _check_time(rows: Any) -> None:
@@ -105,10 +109,10 @@ def _first_of(rows: Any) -> Any:
     return None
 
 
-def _each(rows: Any, columns: _Columns) -> Iterator[Any]:
+def _each(rows: Any, columns: _Columns, default: Callable[[Any], object] | None) -> Iterator[Any]:
     for row in rows:
         try:
-            row = {**columns, **as_row(row)}
+            row = _complete(row, columns, default)
         except TypeError:
             # The native module refuses it, with the better error.
             pass

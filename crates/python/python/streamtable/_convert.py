@@ -29,6 +29,9 @@ _EXACT_DIGITS = 15
 _MAX_EXPONENT = 400
 """Exponent of a decimal number above which its digits are not written out."""
 
+_MAX_DEFAULTS = 8
+"""Maximum number of times that ``default`` converts its own result."""
+
 MAX_ARRAY = 65_536
 """Maximum number of elements of an array in a cell."""
 
@@ -53,6 +56,8 @@ def simplify(value: Any) -> object:
     """
     if type(value) in _PLAIN or isinstance(value, (Media, Instant)):
         return value
+    if isinstance(value, _Failed):
+        raise TypeError(value.reason)
     if _registered:
         convert = _registered_for(type(value))
         if convert is not None:
@@ -111,7 +116,7 @@ def simplify(value: Any) -> object:
     kind = type(value).__qualname__
     raise TypeError(
         f"a value of type {kind} cannot be stored in a table; convert it to a number, a string, a list, "
-        "a dict or media, or register a conversion with streamtable.register"
+        "a dict or media, or convert it with the option default or streamtable.register"
     )
 
 
@@ -159,6 +164,43 @@ def _registered_for(kind: type) -> Callable[[Any], object] | None:
     return next((_registered[base] for base in kind.__mro__[:-1] if base in _registered), None)
 
 
+class _Failed:
+    """Stands for a value that ``default`` could not convert; its row is refused."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, value: Any, why: object):
+        self.reason = f"default cannot convert a value of type {type(value).__qualname__}: {why}"
+
+
+def with_default(value: Any, default: Callable[[Any], object], depth: int = 0) -> Any:
+    """Convert the parts of a value that no table accepts by a function, as ``json.dumps`` does."""
+    kind = type(value)
+    if kind is dict:
+        return {name: with_default(cell, default, depth) for name, cell in value.items()}
+    if kind is list or kind is tuple:
+        return [with_default(item, default, depth) for item in value]
+    try:
+        simple = simplify(value)
+    except Exception as error:
+        return _by_default(value, default, depth, error)
+    if type(simple) is int and simple.bit_length() > 63 and simple != -(2**63):
+        return _by_default(value, default, depth, "more than 64 bits")
+    if isinstance(simple, (dict, list, tuple)):
+        return with_default(simple, default, depth)
+    # A point in time is converted when the row is logged.
+    return value if isinstance(simple, Instant) else simple
+
+
+def _by_default(value: Any, default: Callable[[Any], object], depth: int, why: object) -> Any:
+    if depth == _MAX_DEFAULTS:
+        return _Failed(value, why)
+    try:
+        return with_default(default(value), default, depth + 1)
+    except Exception as error:
+        return _Failed(value, repr(error))
+
+
 def as_row(row: Any) -> dict[Any, Any]:
     """Convert a row to a dict."""
     if isinstance(row, Mapping):
@@ -176,6 +218,54 @@ def _rows_without_arrow(frame: Any) -> Iterator[object] | None:
         return frame_rows(frame, 0)
     except TypeError as error:
         raise RowTypeError(str(error)) from None
+
+
+def _types(table: Any) -> set[str]:
+    """Return the names of the types of a PyArrow table's columns."""
+    return {str(kind) for kind in getattr(getattr(table, "schema", None), "types", ())}
+
+
+def _differs_in_arrow(frame: Any) -> bool:
+    """Return whether Arrow has other values for the cells of a column than they are alone."""
+    if _is_of(frame, "polars", "DataFrame"):
+        objects = sys.modules["polars"].Object
+        return any(dtype == objects for dtype in frame.dtypes)
+    pandas = sys.modules["pandas"]
+    columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+    index = frame.index
+    columns += [index.get_level_values(n) for n, name in enumerate(index.names) if name is not None]
+    return any(_column_differs(column, pandas) for column in columns)
+
+
+def _column_differs(column: Any, pandas: Any) -> bool:
+    dtype = column.dtype
+    categories = getattr(dtype, "categories", None)
+    if categories is not None:
+        # Their values.
+        column, dtype = categories, categories.dtype
+    if isinstance(dtype, (pandas.PeriodDtype, pandas.IntervalDtype)):
+        return True
+    if dtype != object:
+        return False
+    first = next((cell for cell in column if not _is_missing(cell, pandas)), None)
+    # Arrow refuses a column of several kinds, which is then read by rows.
+    return not _is_same_in_arrow(first)
+
+
+def _is_missing(cell: Any, pandas: Any) -> bool:
+    return cell is None or cell is pandas.NA or cell is pandas.NaT or (type(cell) is float and cell != cell)
+
+
+def _is_same_in_arrow(cell: Any) -> bool:
+    if _registered and _registered_for(type(cell)) is not None:
+        return False
+    if isinstance(cell, (list, tuple, dict)) or getattr(getattr(cell, "dtype", None), "kind", "") == "f":
+        # PyArrow makes null of NaN in them in some versions, and adds fields to dicts.
+        return getattr(cell, "ndim", 1) == 0
+    if type(cell) in _PLAIN or isinstance(cell, (date, time, timedelta)):
+        return True
+    module = type(cell).__module__.split(".")[0]
+    return module in ("numpy", "pandas", "pyarrow", "polars") or _is_of(cell, "decimal", "Decimal")
 
 
 def is_frame(value: Any) -> bool:
@@ -203,11 +293,14 @@ def rows_of(rows: Any) -> Iterable[object] | None:
         return None
     if _is_of(rows, "pandas", "DataFrame") or _is_of(rows, "polars", "DataFrame"):
         # Old versions export no Arrow data.
-        return rows if hasattr(rows, "__arrow_c_stream__") else _rows_without_arrow(rows)
+        usable = hasattr(rows, "__arrow_c_stream__") and not _differs_in_arrow(rows)
+        return rows if usable else _rows_without_arrow(rows)
     if _row_fields(rows) is not None:
         return None
     if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
-        return rows  # type: ignore[no-any-return]
+        # Columns of UUIDs are bytes in Arrow.
+        has_uuids = callable(getattr(rows, "to_pylist", None)) and "extension<arrow.uuid>" in _types(rows)
+        return _rows_without_arrow(rows) if has_uuids else rows
     if isinstance(rows, Iterable) and not isinstance(
         rows, (str, bytes, bytearray, memoryview)
     ):

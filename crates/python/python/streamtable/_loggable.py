@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Union
 
 from ._convert import Instant, as_name, simplify
@@ -18,6 +19,8 @@ SECRETS = (
 """Names whose values are not logged, unless the caller chooses others."""
 
 REDACTED = "[redacted]"
+
+_UNCHANGED = frozenset((type(None), bool, float))
 
 
 def redactor(redact: Redact) -> Callable[[str, Any], Any]:
@@ -42,12 +45,20 @@ def redactor(redact: Redact) -> Callable[[str, Any], Any]:
     return hide
 
 
+@lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
 def loggable(value: Any, hide: Callable[[str, Any], Any] | None = None, depth: int = 0) -> Any:
     """Convert any value to one that a table accepts. ``hide`` redacts the values of names."""
+    kind = type(value)
+    if kind in _UNCHANGED:
+        return value
+    if kind is str:
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if kind is int:
+        return value if -(2**63) <= value < 2**63 else str(value)
     if depth > 20:
         return as_repr(value)
     try:
@@ -60,19 +71,17 @@ def loggable(value: Any, hide: Callable[[str, Any], Any] | None = None, depth: i
         fields = {}
         # A copy, because another thread may change the dict.
         for name, field in list(value.items()):
-            try:
-                name = as_name(name)
-            except TypeError:
-                name = as_repr(name)
+            if type(name) is not str:
+                try:
+                    name = as_name(name)
+                except TypeError:
+                    name = as_repr(name)
             fields[name] = loggable(field if hide is None else hide(name, field), hide, depth + 1)
         return fields
     if isinstance(value, (list, tuple)):
         return _alike([loggable(item, hide, depth + 1) for item in value])
-    if type(value) is int and value.bit_length() > 63:
-        return str(value)
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return value
+    # Of an enum, or of a class such as `numpy.str_`.
+    return loggable(value, hide, depth + 1) if type(value) in (int, str) else value
 
 
 def _alike(items: list[Any]) -> list[Any]:

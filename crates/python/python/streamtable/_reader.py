@@ -389,9 +389,9 @@ class Reader:
         webbrowser.open(link)
         return link
 
-    def _login_link(self, place: str) -> str:
+    def _login_link(self, place: str, timeout: float = 5.0) -> str:
         """Return a link that logs a browser in once, and continues at a place on the server."""
-        answer = json.loads(self._ask("POST", "/api/login-links", b"{}", timeout=5.0))
+        answer = json.loads(self._ask("POST", "/api/login-links", b"{}", timeout=timeout))
         return f"{answer['url']}&next={quote(place, safe='')}"
 
     def _repr_mimebundle_(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from . import _native
 from ._context import added
 from ._errors import FlushTimeoutError, TableNameError
+from ._link import ask_for_login
 from ._process import print_line
 from ._reader import Reader
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-_OWN = ("_arguments", "_extra", "_has_context", "_is_checked")
+_OWN = ("_arguments", "_default", "_extra", "_has_context", "_is_checked")
 """The attributes that the constructor sets."""
 
 
@@ -94,6 +95,8 @@ class StreamTable(_native.StreamTable, Reader):
         on_reject: Called with each row that the server rejects after ``log`` accepted it, and the
             reason. It is called on another thread and must not wait for the table.
         extra: Columns that are added to each row, such as ``{"run": 7}``.
+        default: Called with each value that no column can hold, such as one of another class; returns the
+            value to log. ``default=repr`` logs everything. :func:`register` sets it for all tables.
         quiet: Do not print the URL of the table.
 
     Raises:
@@ -125,6 +128,7 @@ class StreamTable(_native.StreamTable, Reader):
         exit_timeout: float = 5.0,
         on_reject: Callable[[dict[str, Any], str], object] | None = None,
         extra: Mapping[str, Any] | None = None,
+        default: Callable[[Any], object] | None = None,
         quiet: bool = False,
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -137,6 +141,9 @@ class StreamTable(_native.StreamTable, Reader):
             if value is not None and parts >= first:
                 raise TableNameError(f"Cannot specify {name}: {table_name!r} already contains it")
         self._arguments = arguments
+        if default is not None and not callable(default):
+            raise TypeError(f"default must be a function, not {type(default).__qualname__}")
+        self._default = default
         self._extra = dict(extra or {})
         self._has_context = False
         self._is_checked = False
@@ -162,6 +169,8 @@ class StreamTable(_native.StreamTable, Reader):
             on_reject=on_reject,
             quiet=quiet,
         )
+        if not (quiet or offline):
+            ask_for_login(self)
         # For the first call of `log`, which checks its first row.
         self._have_constants(True)
 

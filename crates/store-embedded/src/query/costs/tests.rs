@@ -301,7 +301,7 @@ fn plain() -> SessionContext {
 /// Runs a query in both sessions, and returns how the results differ.
 async fn difference(sql: &str) -> Option<String> {
     let bounded = async {
-        let rows = engine::run(bounded(), tokens(sql), &Arc::<KnownColumns>::default())
+        let rows = engine::run(bounded(), tokens(sql), &Arc::<KnownColumns>::default(), false)
             .await
             .map_err(|error| error.to_string())?;
         let rows: Vec<_> = rows.try_collect().await.map_err(|error| error.to_string())?;
@@ -387,7 +387,7 @@ async fn operators_with_small_constant_patterns_are_not_wrapped() {
                 "explain select n from (select n, arrow_cast(s, '{ty}') s from ({ROWS})) \
                  where s {operator} '%w%o%'"
             );
-            let rows = engine::run(bounded(), tokens(&sql), &Arc::<KnownColumns>::default())
+            let rows = engine::run(bounded(), tokens(&sql), &Arc::<KnownColumns>::default(), false)
                 .await
                 .unwrap();
             let rows: Vec<_> = rows.try_collect().await.unwrap();
