@@ -31,7 +31,7 @@ impl Request {
 
 /// Rows or files that wait for a backend, and the state machine that decides when to send them.
 pub(crate) trait Source {
-    /// What the source needs of a request when the answer arrives.
+    /// The part of a request that the source needs when the answer arrives.
     type Sent: Send + 'static;
 
     /// Returns the request to send now, or when to call again: `None` if no request follows unless

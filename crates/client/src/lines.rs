@@ -77,7 +77,7 @@ impl Lines {
         self.parts.is_empty()
     }
 
-    /// Returns a line, or an empty one if there are not so many.
+    /// Returns a line; an empty one if the index is out of range.
     pub(crate) fn get(&self, index: u64) -> &[u8] {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         self.iter().nth(index).unwrap_or_default()

@@ -131,7 +131,7 @@ mod tests {
             let table = backend.builder().open().await.unwrap();
             let publishing = tokio::spawn(table.publish_metrics());
             table.log(vec![row! { "n" => 1 }, row! { "n" => 2 }]).await.unwrap();
-            table.try_log(row! { "n" => [1] }).unwrap_err();
+            table.try_log(row! { "m" => 1 }).unwrap_err();
             table.finish().await.unwrap();
             publishing.await.unwrap();
         }

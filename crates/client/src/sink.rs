@@ -180,7 +180,7 @@ mod tests {
         let table = Scripted::new([]).builder().open().await.unwrap();
         let mut sink = table.sink();
         sink.send(row! { "n" => 1 }).await.unwrap();
-        sink.send(row! { "n" => [1] }).await.unwrap_err();
+        sink.send(row! { "m" => 1 }).await.unwrap_err();
         sink.send(row! { "n" => 2 }).await.unwrap();
         assert_eq!((table.stats().acked, table.stats().refused), (2, 1));
     }

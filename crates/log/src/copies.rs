@@ -29,7 +29,7 @@ pub trait CopyFolder {
     fn path_of_copy(&self, name: &str) -> PathBuf;
 }
 
-/// What a folder has under a name.
+/// The result of reading a name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadCopy {
     /// A file with these bytes.

@@ -41,7 +41,7 @@ enum Bug {
     FirstValueDecides,
     /// Names of columns are compared as by SQL.
     IgnoreCase,
-    /// A statement takes so many rows; those after it are forgotten.
+    /// A statement takes this number of rows; later ones are lost.
     FewRows,
     /// A mark that a call is running, which a dropped call leaves behind: the next ones fail.
     BusyAfterDrop,

@@ -119,7 +119,7 @@ struct Answer {
     server: Server,
     body: Box<dyn Body>,
     decoder: StreamDecoder,
-    /// What is not decoded yet.
+    /// Bytes that are not decoded yet.
     chunk: Buffer,
     /// Bytes received since the last batch.
     waiting: usize,

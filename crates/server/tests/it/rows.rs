@@ -151,3 +151,20 @@ async fn arrow_streams_are_stored_once() {
         assert!((400..500).contains(&answer.status), "{}: {reason}", answer.text());
     }
 }
+
+/// The type of `->` is one that no format has.
+#[tokio::test]
+async fn parts_of_json_come_in_every_format() {
+    let server = Running::start().await;
+    server.append("me/p/t", r#"{"o":{"deep":[1,2],"n":3,"s":"x"}}"#).await;
+    let sql = "select o -> 'deep' deep, o -> 'n' n, o ->> 's' s from me.p.t where o ->> 's' = 'x'";
+    let auth = basic(&server.key);
+    for format in ["json", "ndjson", "csv", "arrow", "parquet"] {
+        let url = format!("{}/api/query?format={format}", server.url);
+        let answer = send("POST", &url, &[("authorization", &auth)], sql.to_owned()).await;
+        assert_eq!(answer.status, 200, "{format}: {}", answer.text());
+        if format == "ndjson" {
+            assert_eq!(answer.json(), json!({ "deep": [1, 2], "n": "3", "s": "x" }));
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub(crate) struct Entry {
     pub(crate) found: io::Result<Meta>,
 }
 
-/// What is known of a file or folder without reading it.
+/// Metadata of a file or folder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meta {
     pub(crate) is_folder: bool,

@@ -19,9 +19,9 @@ const RACES: usize = 3;
 /// The result of a race.
 enum Race {
     Fair,
-    /// So many writers were told that they created the object.
+    /// This number of writers were told that they created the object.
     Winners(usize),
-    /// The one that was told so did not.
+    /// The writer that was told so did not create it.
     WrongWinner,
     /// The store refuses conditional writes.
     Refused,

@@ -44,7 +44,7 @@ use super::running::{RunningQueries, RunningQuery, too_long, watch};
 use super::steps::FirstSteps;
 use super::table_scan::{self, TableScan};
 use super::types::{BoundLiterals, check_type};
-use super::{nesting, sql_limits};
+use super::{json_operators, nesting, sql_limits};
 use crate::columns::{fixed, read_rows};
 use crate::embedded::{Snapshot, StoreConfig};
 use crate::memtable::rows_before;
@@ -367,7 +367,8 @@ pub(super) async fn run(
     nested: bool,
 ) -> Result<SendableRecordBatchStream, StoreError> {
     let depth = state.config().options().sql_parser.recursion_limit.get();
-    let statement = parse(tokens, depth)?;
+    let mut statement = parse(tokens, depth)?;
+    json_operators::bind_tightly(&mut statement);
     sql_limits::check_selects(&statement)?;
     nesting::check(&statement)?;
     let planned = state.statement_to_plan(statement.clone()).await;
@@ -392,6 +393,7 @@ pub(super) async fn run(
         true => mixed::resolve(plan, known, nested).map_err(failed)?,
         false => plan,
     };
+    let plan = json_operators::results_as_text(plan).map_err(failed)?;
     if is_plain(&plan) {
         // Rows that are neither sorted nor aggregated are returned oldest first.
         *state.config_mut() = state.config().clone().with_target_partitions(1);

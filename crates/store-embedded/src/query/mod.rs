@@ -11,6 +11,7 @@ mod growth;
 mod icontains;
 mod in_order;
 mod interrupt;
+mod json_operators;
 mod library;
 mod messages;
 mod mixed;

@@ -1,8 +1,8 @@
 //! The rows of a body, in the format that its content type names.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use memchr::memmem;
 use streamtable_format::json::{Piece, Splitter};
 use streamtable_format::{ARROW_STREAM_TYPE, ArrowBodyError, ArrowRows, Note};
@@ -79,7 +79,10 @@ impl Source {
                 out.extend(pieces.drain(..).map(Line::json));
                 Ok(())
             }
-            Self::Binary(splitter) => binary_lines(splitter, out).map_err(invalid),
+            Self::Binary(splitter) => binary_lines(splitter, out).map_err(|error| match error {
+                binary::SplitError::Repetition => too_large(error),
+                error => invalid(error),
+            }),
             Self::Arrow(rows) => {
                 let Some(mut stream) = rows.take() else { return Ok(()) };
                 // On a thread of its own: a batch takes long, and the reader may panic on bytes that no
@@ -94,9 +97,7 @@ impl Source {
                 out.extend(lines);
                 *rows = Some(stream);
                 result.map_err(|error| match error {
-                    ArrowBodyError::TooLarge => {
-                        ApiError::new(http::StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
-                    }
+                    ArrowBodyError::TooLarge | ArrowBodyError::TooManyValues => too_large(error),
                     error => invalid(error),
                 })
             }
@@ -114,6 +115,10 @@ impl Source {
 
 fn invalid(error: impl ToString) -> ApiError {
     ApiError::bad_request(error.to_string())
+}
+
+fn too_large(error: impl ToString) -> ApiError {
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
 }
 
 fn too_long() -> String {

@@ -53,7 +53,7 @@ pub(super) fn in_place(plan: LogicalPlan, nested: bool) -> Result<LogicalPlan> {
     text_of(plan.data, |ty| !nested || has_slots(ty))
 }
 
-/// What a query uses.
+/// The columns and operations that a query uses.
 #[derive(Debug, Default)]
 struct Uses {
     /// Columns as lists or structs.
