@@ -1,17 +1,17 @@
 // Written by `cargo xtask board`.
 [
     Asset {
+        path: "app-177f430821.js",
+        content_type: "text/javascript; charset=utf-8",
+        brotli: include_bytes!("app.js.br"),
+        etag: "\"177f43082196e4b32d80f0169fc20a89\"",
+        is_immutable: true,
+    },
+    Asset {
         path: "app-56adf48977.css",
         content_type: "text/css; charset=utf-8",
         brotli: include_bytes!("app.css.br"),
         etag: "\"56adf48977c10c29375a39d59bc33317\"",
-        is_immutable: true,
-    },
-    Asset {
-        path: "app-ee9c5c66ff.js",
-        content_type: "text/javascript; charset=utf-8",
-        brotli: include_bytes!("app.js.br"),
-        etag: "\"ee9c5c66ff256fcd96124f3b984a4098\"",
         is_immutable: true,
     },
     Asset {
@@ -29,10 +29,10 @@
         is_immutable: false,
     },
     Asset {
-        path: "later-50117bb05c.js",
+        path: "later-b9ac21db9a.js",
         content_type: "text/javascript; charset=utf-8",
         brotli: include_bytes!("later.js.br"),
-        etag: "\"50117bb05c6b8bb5729309f2a5b33362\"",
+        etag: "\"b9ac21db9a5d716d5ebed445dc6c8929\"",
         is_immutable: true,
     },
     Asset {

@@ -53,6 +53,13 @@ export function MonitorEditor({ place, name, first, etag: firstTag, onSaved, onC
   useEffect(() => {
     shapesOfTable(document.table).then(setShapes, () => setShapes(new Map()));
   }, [document.table]);
+  const isChanged = document !== first;
+  useEffect(() => {
+    if (!isChanged) return;
+    const onLeave = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener("beforeunload", onLeave);
+    return () => removeEventListener("beforeunload", onLeave);
+  }, [isChanged]);
   const set = (changes: Partial<MonitorDocument>) => {
     setDocument({ ...document, ...changes });
     setRefusal(null);
