@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
 use futures_util::{StreamExt, stream};
-use streamtable_store::{Rows, SqlQuery};
+use streamtable_store::{ResultTypes, Rows, SqlQuery};
 
 use crate::config::{ViewConfig, ViewJson};
 use crate::error::LiveError;
@@ -18,18 +18,18 @@ use crate::window::Window;
 /// Timeout of a download.
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Returns all rows of a view. `key` is the name of the reader's key; `nested` is that of
+/// Returns all rows of a view. `key` is the name of the reader's key; `types` is that of
 /// [`SqlQuery`].
 pub async fn export(
     cache: &ViewCache,
     key: &str,
     reader: &TableReader,
     config: ViewJson,
-    nested: bool,
+    types: ResultTypes,
 ) -> Result<Rows, LiveError> {
     let view = cache.view(key, reader, ViewConfig::try_from(config)?).await?;
     if let Some(sql) = view.export_sql().await? {
-        let query = SqlQuery { timeout: TIMEOUT, nested, ..reader.query(sql) };
+        let query = SqlQuery { timeout: TIMEOUT, types, ..reader.query(sql) };
         return Ok(reader.access.store.query(query).await?);
     }
     let now = view.snapshot().await?;

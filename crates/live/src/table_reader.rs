@@ -8,7 +8,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use futures_util::TryStreamExt;
 use streamtable_schema::TablePath;
-use streamtable_store::{SqlQuery, Store, StoreError, TableInfo};
+use streamtable_store::{ResultTypes, SqlQuery, Store, StoreError, TableInfo};
 
 use crate::config::ViewConfig;
 use crate::error::LiveError;
@@ -116,7 +116,7 @@ impl TableReader {
             entities: Some(vec![entity]),
             timeout: TIMEOUT,
             positions: true,
-            nested: false,
+            types: ResultTypes::Flat,
             owner,
         }
     }

@@ -22,7 +22,8 @@ use streamtable_wire::HistoryLine;
 use streamtable_wire::binary::write_line;
 
 use crate::{
-    Appended, Batch, LineNumber, OnDuplicate, ReadRow, SqlQuery, Store, StoreError, TableInfo,
+    Appended, Batch, LineNumber, OnDuplicate, ReadRow, ResultTypes, SqlQuery, Store, StoreError,
+    TableInfo,
 };
 
 /// The result of a case: success, or a sentence that describes the failure.
@@ -139,7 +140,7 @@ impl<'a> Table<'a> {
             // Not a speed limit: the machine may be busy.
             timeout: Duration::from_secs(120),
             positions: false,
-            nested: false,
+            types: ResultTypes::Flat,
             owner: None,
         }
     }

@@ -35,7 +35,7 @@ pub use files::{FileStore, StoredObject};
 pub use health::{Health, Problem, ProblemKind};
 pub use memory::MemoryCeiling;
 pub use permits::OwnerPermits;
-pub use query::{Rows, SqlQuery};
+pub use query::{ResultTypes, Rows, SqlQuery};
 pub use stats::{StoreStats, Work};
 pub use store::{Append, Query, Read, Store};
 pub use table::{ColumnInfo, ReadRow, TableInfo, TableSummary, TypeSeen};

@@ -9,6 +9,19 @@ use futures_util::stream::BoxStream;
 
 use crate::StoreError;
 
+/// The types of a result's columns whose values not all formats have as such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResultTypes {
+    /// Lists and structs of tables, and results of functions for JSON, are JSON text.
+    #[default]
+    Flat,
+    /// Lists and structs of tables are such if those of a column have one shape. Results of functions for
+    /// JSON are text.
+    Nested,
+    /// As [`Nested`](Self::Nested), and results of functions for JSON are unions.
+    All,
+}
+
 /// An SQL query.
 ///
 /// A table is named `entity.project.table`, each part quoted if SQL requires it. A name with fewer
@@ -27,9 +40,8 @@ pub struct SqlQuery {
     /// Whether each table has an additional last column with the row's position, named by
     /// [`TableInfo::position_column`](crate::TableInfo::position_column).
     pub positions: bool,
-    /// Whether columns of lists or structs of one shape are returned as such. Otherwise, and if the lists or
-    /// structs of a column are stored in several ways, they are JSON text.
-    pub nested: bool,
+    /// The types that columns of the result may have.
+    pub types: ResultTypes,
     /// The owner on whose behalf the query runs. Only a few queries of one owner run at a time, and
     /// the others wait. Queries without an owner are not limited.
     pub owner: Option<String>,

@@ -65,7 +65,7 @@ pub(super) async fn query(
         entities: principal.entities(),
         timeout: timeout(options.timeout)?,
         positions: false,
-        nested: format.has_lists(),
+        types: format.types(),
         owner: Some(principal.owner()),
     };
     let rows = state.store.query(query).await?;

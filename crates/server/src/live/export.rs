@@ -44,8 +44,8 @@ pub(crate) async fn export(
     let reader = reader(&state, &principal, &entity, &project, &table).await?;
     let form = format_named(&format)
         .ok_or_else(|| ApiError::bad_request(format!("unknown file format {format:?}")))?;
-    let nested = form.has_lists();
-    let rows = streamtable_live::export(&state.cache, &principal.name, &reader, config, nested)
+    let types = form.types();
+    let rows = streamtable_live::export(&state.cache, &principal.name, &reader, config, types)
         .await
         .map_err(to_api_error)?;
     let mut response = answer(rows, form).await?;

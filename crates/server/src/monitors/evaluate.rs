@@ -13,7 +13,7 @@ use streamtable_monitor::{
     Against, Condition, DriftMethod, Measure, Monitor, Outcome, Reading, Window, drift,
 };
 use streamtable_schema::TablePath;
-use streamtable_store::{SqlQuery, Store, StoreError};
+use streamtable_store::{ResultTypes, SqlQuery, Store, StoreError};
 use tokio::sync::Semaphore;
 
 use super::sql::{MAX_FOUND, MAX_SAMPLES, RowRange, Scope, share_of_matches};
@@ -283,7 +283,7 @@ impl Evaluator {
             entities: Some(vec![table.entity().to_owned()]),
             timeout: QUERY_TIMEOUT,
             positions,
-            nested: false,
+            types: ResultTypes::Flat,
             owner: Some(format!("monitors of {}", table.entity())),
         };
         let turn = self.queries.acquire().await;

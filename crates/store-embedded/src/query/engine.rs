@@ -25,7 +25,7 @@ use futures_util::{Stream, StreamExt as _};
 use object_store::ObjectStore;
 #[cfg(test)]
 use streamtable_schema::TablePath;
-use streamtable_store::{MemoryCeiling, ReadRow, Rows, SqlQuery, StoreError};
+use streamtable_store::{MemoryCeiling, ReadRow, ResultTypes, Rows, SqlQuery, StoreError};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -168,7 +168,7 @@ impl Engine {
                 let home = query.home.as_ref();
                 let session = session(&library, &resources, visible, home, threads, &running)?;
                 Handle::current()
-                    .block_on(run(session, tokens, &of_tables, query.nested))
+                    .block_on(run(session, tokens, &of_tables, query.types))
                     .map_err(|error| explain(error, &query.sql, &of_tables))
             });
             let mut rows = match planned.await {
@@ -359,12 +359,12 @@ impl Drop for Running {
     }
 }
 
-/// Plans a query and starts it; `nested` is that of [`SqlQuery`].
+/// Plans a query and starts it; `types` is that of [`SqlQuery`].
 pub(super) async fn run(
     mut state: SessionState,
     tokens: Vec<TokenWithSpan>,
     known: &Arc<KnownColumns>,
-    nested: bool,
+    types: ResultTypes,
 ) -> Result<SendableRecordBatchStream, StoreError> {
     let depth = state.config().options().sql_parser.recursion_limit.get();
     let mut statement = parse(tokens, depth)?;
@@ -390,10 +390,13 @@ pub(super) async fn run(
         .verify_plan(&plan)
         .map_err(failed)?;
     let plan = match known.has_mixed() || known.has_nested() {
-        true => mixed::resolve(plan, known, nested).map_err(failed)?,
+        true => mixed::resolve(plan, known, types != ResultTypes::Flat).map_err(failed)?,
         false => plan,
     };
-    let plan = json_operators::results_as_text(plan).map_err(failed)?;
+    let plan = match types {
+        ResultTypes::All => plan,
+        _ => json_operators::results_as_text(plan).map_err(failed)?,
+    };
     if is_plain(&plan) {
         // Rows that are neither sorted nor aggregated are returned oldest first.
         *state.config_mut() = state.config().clone().with_target_partitions(1);

@@ -112,8 +112,8 @@ fn last_operand(expr: &mut SqlExpr) -> Option<&mut SqlExpr> {
     }
 }
 
-/// Makes JSON text of the columns of a result that are unions, the type of `->` and `json_get`: no
-/// format of results has it.
+/// Makes JSON text of the columns of a result that are unions, the type of `->` and `json_get`. Of the
+/// formats of results, only Arrow has it.
 pub(super) fn results_as_text(plan: LogicalPlan) -> Result<LogicalPlan> {
     let schema = plan.schema();
     if !schema.fields().iter().any(|field| *field.data_type() == *JSON_UNION_DATA_TYPE) {

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp, Value};
 use streamtable_store::{
-    Append as _, Batch, LineNumber, OnDuplicate, Query as _, Read as _, ReadRow, SqlQuery,
-    Store as _, StoreError,
+    Append as _, Batch, LineNumber, OnDuplicate, Query as _, Read as _, ReadRow, ResultTypes,
+    SqlQuery, Store as _, StoreError,
 };
 use tempfile::TempDir;
 
@@ -228,7 +228,7 @@ impl World {
             entities: None,
             timeout: Duration::from_secs(30),
             positions: false,
-            nested: false,
+            types: ResultTypes::Flat,
             owner: None,
         };
         let batches: Vec<_> =

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use futures_util::TryStreamExt as _;
-use streamtable_store::{Append as _, MemoryCeiling, Query as _, SqlQuery, Store as _, StoreError};
+use streamtable_store::{
+    Append as _, MemoryCeiling, Query as _, ResultTypes, SqlQuery, Store as _, StoreError,
+};
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig, row_expression};
 
 use crate::support::{Folder, ask, batch, log, number};
@@ -21,7 +23,7 @@ fn query(sql: &str) -> SqlQuery {
         entities: None,
         timeout: TIMEOUT,
         positions: false,
-        nested: false,
+        types: ResultTypes::Flat,
         owner: None,
     }
 }

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 use streamtable_schema::TablePath;
-use streamtable_store::{Append as _, Batch, Health, Query as _, Read as _, SqlQuery, Store as _};
+use streamtable_store::{
+    Append as _, Batch, Health, Query as _, Read as _, ResultTypes, SqlQuery, Store as _,
+};
 use streamtable_store_embedded::EmbeddedStore;
 
 use crate::support::{Folder, batch};
@@ -237,7 +239,7 @@ async fn lines(store: &EmbeddedStore, table: &str) -> BTreeSet<u64> {
         entities: None,
         timeout: std::time::Duration::from_secs(60),
         positions: false,
-        nested: false,
+        types: ResultTypes::Flat,
     };
     match store.query(query).await {
         Ok(rows) => {

@@ -10,7 +10,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures_util::TryStreamExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use streamtable_store::{Append as _, Batch, Query as _, SqlQuery, Store as _, StoreError};
+use streamtable_store::{
+    Append as _, Batch, Query as _, ResultTypes, SqlQuery, Store as _, StoreError,
+};
 use streamtable_store_embedded::EmbeddedStore;
 use streamtable_wire::CELL_MARK;
 
@@ -23,7 +25,7 @@ fn query(sql: &str) -> SqlQuery {
         entities: None,
         timeout: Duration::from_secs(30),
         positions: false,
-        nested: false,
+        types: ResultTypes::Flat,
         owner: None,
     }
 }
@@ -34,7 +36,7 @@ async fn outcome(store: &EmbeddedStore, sql: &str) -> Result<Vec<RecordBatch>, S
 
 /// Returns the types and marks of the columns of a result that has lists and structs as such.
 pub(crate) async fn types(store: &EmbeddedStore, sql: &str) -> String {
-    let rows = store.query(SqlQuery { nested: true, ..query(sql) }).await.unwrap();
+    let rows = store.query(SqlQuery { types: ResultTypes::Nested, ..query(sql) }).await.unwrap();
     let schema = Arc::clone(&rows.schema);
     let batches: Vec<RecordBatch> = rows.batches.try_collect().await.unwrap();
     assert!(batches.iter().all(|it| it.schema().fields() == schema.fields()), "{schema}");

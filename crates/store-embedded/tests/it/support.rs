@@ -10,7 +10,7 @@ use futures_util::TryStreamExt as _;
 use streamtable_schema::{ColumnPolicy, TablePath, Timestamp};
 use streamtable_store::{
     Append as _, Appended, Batch, LineNumber, OnDuplicate, Query as _, Read as _, ReadRow,
-    SqlQuery, StoreError,
+    ResultTypes, SqlQuery, StoreError,
 };
 use streamtable_store_embedded::{EmbeddedStore, StoreConfig};
 
@@ -154,7 +154,7 @@ pub(crate) async fn ask(store: &EmbeddedStore, sql: &str) -> Vec<RecordBatch> {
         entities: None,
         timeout: Duration::from_secs(30),
         positions: false,
-        nested: false,
+        types: ResultTypes::Flat,
         owner: None,
     };
     store.query(query).await.unwrap().batches.try_collect().await.unwrap()

@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use futures_util::TryStreamExt;
 use streamtable_schema::TablePath;
-use streamtable_store::{ReadRow, SqlQuery, TableInfo};
+use streamtable_store::{ReadRow, ResultTypes, SqlQuery, TableInfo};
 
 use streamtable_server_core::ApiError;
 
@@ -125,7 +125,7 @@ impl Places<'_> {
             entities: Some(vec![self.table.entity().to_owned()]),
             timeout: TIMEOUT,
             positions: true,
-            nested: false,
+            types: ResultTypes::Flat,
             owner: Some(self.request.principal.owner()),
         };
         let mut batches = self.request.state.store.query(query).await?.batches;

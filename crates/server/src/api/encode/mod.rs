@@ -14,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 use self::shared_buffer::SharedBuffer;
 use streamtable_format::ARROW_STREAM_TYPE;
 use streamtable_live::json::Columns;
+use streamtable_store::ResultTypes;
 
 /// Buffered bytes above which a Parquet row group is flushed.
 const ROW_GROUP_BYTES: usize = 32 << 20;
@@ -39,9 +40,13 @@ impl Format {
     pub(super) const ALL: [Self; 5] =
         [Self::Json, Self::Ndjson, Self::Csv, Self::Arrow, Self::Parquet];
 
-    /// Returns whether lists and structs are written as such, and not as their JSON.
-    pub(crate) fn has_lists(self) -> bool {
-        matches!(self, Self::Arrow | Self::Parquet)
+    /// Returns the types that the format has.
+    pub(crate) fn types(self) -> ResultTypes {
+        match self {
+            Self::Json | Self::Ndjson | Self::Csv => ResultTypes::Flat,
+            Self::Parquet => ResultTypes::Nested,
+            Self::Arrow => ResultTypes::All,
+        }
     }
 
     /// Returns the media type.

@@ -11,6 +11,7 @@ use datafusion::logical_expr::registry::FunctionRegistry as _;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use futures_util::TryStreamExt as _;
+use streamtable_store::ResultTypes;
 
 use super::*;
 use crate::query::catalog::Visible;
@@ -301,9 +302,10 @@ fn plain() -> SessionContext {
 /// Runs a query in both sessions, and returns how the results differ.
 async fn difference(sql: &str) -> Option<String> {
     let bounded = async {
-        let rows = engine::run(bounded(), tokens(sql), &Arc::<KnownColumns>::default(), false)
-            .await
-            .map_err(|error| error.to_string())?;
+        let rows =
+            engine::run(bounded(), tokens(sql), &Arc::<KnownColumns>::default(), ResultTypes::All)
+                .await
+                .map_err(|error| error.to_string())?;
         let rows: Vec<_> = rows.try_collect().await.map_err(|error| error.to_string())?;
         Ok::<_, String>(pretty_format_batches(&rows).unwrap().to_string())
     };
@@ -387,9 +389,14 @@ async fn operators_with_small_constant_patterns_are_not_wrapped() {
                 "explain select n from (select n, arrow_cast(s, '{ty}') s from ({ROWS})) \
                  where s {operator} '%w%o%'"
             );
-            let rows = engine::run(bounded(), tokens(&sql), &Arc::<KnownColumns>::default(), false)
-                .await
-                .unwrap();
+            let rows = engine::run(
+                bounded(),
+                tokens(&sql),
+                &Arc::<KnownColumns>::default(),
+                ResultTypes::All,
+            )
+            .await
+            .unwrap();
             let rows: Vec<_> = rows.try_collect().await.unwrap();
             let plan = pretty_format_batches(&rows).unwrap().to_string();
             assert!(plan.contains(&format!(" {shown} ")), "{ty}: {plan}");
