@@ -117,16 +117,22 @@ export const menuOf = (page, name) => grid(page).getByLabel(`Menu of ${name}`, {
 /** Chooses an item in the menu of a column, by keys alone. */
 export async function choose(page, name, item) {
   const wanted = page.getByRole("menuitem", { name: item }).or(page.getByRole("menuitemradio", { name: item }));
-  // A change of the columns may still be drawn, which takes the focus away.
-  await until(`${item} is offered`, async () => {
+  // A change of the columns may still be drawn, which takes the focus away and closes the menu.
+  await until(`${item} is chosen`, async () => {
     await menuOf(page, name).focus();
     await page.keyboard.press("Enter");
-    return wanted.waitFor({ timeout: 1_000 }).then(() => true, () => false);
+    const isOffered = await wanted.waitFor({ timeout: 1_000 }).then(() => true, () => false);
+    if (!isOffered) return false;
+    const isFocused = () => wanted.evaluate((it) => it === document.activeElement, undefined, { timeout: 1_000 });
+    try {
+      for (let i = 0; i < 40 && !(await isFocused()); i++) await page.keyboard.press("ArrowDown");
+      if (!(await isFocused())) return false;
+      await wanted.press("Enter", { timeout: 1_000 });
+      return true;
+    } catch {
+      return false;
+    }
   }, 40_000);
-  for (let i = 0; i < 40 && !(await wanted.evaluate((it) => it === document.activeElement)); i++) {
-    await page.keyboard.press("ArrowDown");
-  }
-  await page.keyboard.press("Enter");
 }
 
 /** Waits until the page's grid shows rows. */
