@@ -13,6 +13,7 @@ mod ci;
 mod clients;
 mod crash;
 mod demo;
+mod evcxr;
 mod hostile;
 mod layers;
 mod metadata;
@@ -39,6 +40,7 @@ const COMMANDS: &[Command] = &[
     clients::COMMAND,
     crash::COMMAND,
     demo::COMMAND,
+    evcxr::COMMAND,
     python::DIST,
     hostile::COMMAND,
     layers::COMMAND,
