@@ -53,7 +53,7 @@ impl Query {
             Ok(answer.next().await?.map(|batch| (batch, answer)))
         });
         let first = stream::iter(first.map(Ok));
-        Ok(Batches { schema, source: Box::pin(first.chain(rest)), is_over: false })
+        Ok(Batches { schema, source: Box::pin(first.chain(rest)) })
     }
 
     /// Sends the query, waits, and returns an iterator over its record batches, for programs without
@@ -70,7 +70,6 @@ impl Query {
 pub struct Batches {
     schema: SchemaRef,
     source: Pin<Box<dyn Stream<Item = Result<RecordBatch, ReadError>> + Send>>,
-    is_over: bool,
 }
 
 impl Batches {
@@ -98,13 +97,8 @@ impl Stream for Batches {
     type Item = Result<RecordBatch, ReadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.is_over {
-            return Poll::Ready(None);
-        }
-        self.source.poll_next_unpin(context).map(|next| {
-            self.is_over = !matches!(next, Some(Ok(_)));
-            next
-        })
+        // The source ends after an error.
+        self.source.poll_next_unpin(context)
     }
 }
 

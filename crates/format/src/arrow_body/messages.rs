@@ -64,7 +64,7 @@ impl Messages {
         loop {
             match &mut self.state {
                 State::Head => {
-                    if !self.collect(rest, PREFIX_BYTES)? {
+                    if !self.collect(rest, PREFIX_BYTES) {
                         return Ok(None);
                     }
                     let (marker, length) = self.part[..PREFIX_BYTES].split_at(4);
@@ -79,7 +79,7 @@ impl Messages {
                     if length > MAX_METADATA_BYTES {
                         return Err(invalid("the description of a message is too long"));
                     }
-                    if !self.collect(rest, PREFIX_BYTES + length)? {
+                    if !self.collect(rest, PREFIX_BYTES + length) {
                         return Ok(None);
                     }
                     let head = self.take();
@@ -88,7 +88,7 @@ impl Messages {
                 }
                 State::Body { length, .. } => {
                     let length = *length;
-                    if !self.collect(rest, length)? {
+                    if !self.collect(rest, length) {
                         return Ok(None);
                     }
                     let body = self.take();
@@ -114,12 +114,12 @@ impl Messages {
     }
 
     /// Moves bytes to the part until it has `length` bytes. Returns whether it has.
-    fn collect(&mut self, rest: &mut Bytes, length: usize) -> Result<bool, ArrowBodyError> {
+    fn collect(&mut self, rest: &mut Bytes, length: usize) -> bool {
         let more = length.saturating_sub(self.part.len()).min(rest.len());
         self.part.extend_from_slice(&rest[..more]);
         rest.advance(more);
         self.received += more as u64;
-        Ok(self.part.len() >= length)
+        self.part.len() >= length
     }
 
     fn take(&mut self) -> Buffer {

@@ -70,14 +70,16 @@ fn descend(
     Some(place)
 }
 
+fn binds_less_tightly(op: &BinaryOperator) -> bool {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq, StringConcat};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | StringConcat)
+}
+
 /// Returns the first operand of a comparison, or of another operation that binds less tightly.
 fn first_operand(expr: &mut SqlExpr) -> Option<&mut SqlExpr> {
-    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq, StringConcat};
     match expr {
-        SqlExpr::BinaryOp {
-            left, op: Eq | NotEq | Lt | LtEq | Gt | GtEq | StringConcat, ..
-        }
-        | SqlExpr::IsDistinctFrom(left, _)
+        SqlExpr::BinaryOp { left, op, .. } if binds_less_tightly(op) => Some(left),
+        SqlExpr::IsDistinctFrom(left, _)
         | SqlExpr::IsNotDistinctFrom(left, _)
         | SqlExpr::IsNull(left)
         | SqlExpr::IsNotNull(left)
@@ -97,12 +99,9 @@ fn first_operand(expr: &mut SqlExpr) -> Option<&mut SqlExpr> {
 
 /// Returns the last operand of such an operation.
 fn last_operand(expr: &mut SqlExpr) -> Option<&mut SqlExpr> {
-    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq, StringConcat};
     match expr {
-        SqlExpr::BinaryOp {
-            right, op: Eq | NotEq | Lt | LtEq | Gt | GtEq | StringConcat, ..
-        }
-        | SqlExpr::IsDistinctFrom(_, right)
+        SqlExpr::BinaryOp { right, op, .. } if binds_less_tightly(op) => Some(right),
+        SqlExpr::IsDistinctFrom(_, right)
         | SqlExpr::IsNotDistinctFrom(_, right)
         | SqlExpr::Between { high: right, .. }
         | SqlExpr::Like { pattern: right, .. }
