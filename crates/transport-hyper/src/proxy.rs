@@ -37,7 +37,7 @@ impl Proxies {
     }
 }
 
-/// Asks the proxy `via`, to which `io` is connected, for a connection to the server of `uri`.
+/// Sends `CONNECT` for the server of `uri` over `io`, a connection to the proxy `via`.
 pub(crate) async fn tunnel<T>(
     proxy: &Intercept,
     via: &Origin,

@@ -35,7 +35,7 @@ enum Bug {
     WriteOnDrop,
     /// NaN is stored as null, as by JSON.
     NanIsNull,
-    /// Rows are told apart by their content.
+    /// Rows with the same content count as one.
     DedupeByContent,
     /// A column is of the kind of its first value, and others are converted.
     FirstValueDecides,

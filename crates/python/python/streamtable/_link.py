@@ -45,7 +45,7 @@ class _Displayed(str):
 
 
 def ask_for_login(table: Reader) -> None:
-    """Ask the server for a link that logs a browser in, if a person sees the link that is printed.
+    """Request a link that logs a browser in, if standard error is a terminal or a notebook.
 
     A log file must not contain such a link.
     """

@@ -19,9 +19,9 @@ const RACES: usize = 3;
 /// The result of a race.
 enum Race {
     Fair,
-    /// This number of writers were told that they created the object.
+    /// The store confirmed this number of creations of one object.
     Winners(usize),
-    /// The writer that was told so did not create it.
+    /// The store confirmed a creation, and the object has the content of another writer.
     WrongWinner,
     /// The store refuses conditional writes.
     Refused,

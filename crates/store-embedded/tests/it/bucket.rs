@@ -29,9 +29,9 @@ enum Fault {
     Nothing,
     /// Each request fails.
     Away,
-    /// Each object is stored, and the answer is lost: the client's retry is told that it exists.
+    /// Each object is stored, and the answer is lost: the client's retry gets the error that it exists.
     LostAnswers,
-    /// A request meets another one: the client is told that the object exists, and it does not.
+    /// Two requests meet: the client gets the error that the object exists, although it does not.
     Conflict,
     /// Two writers may both create an object.
     Racy,

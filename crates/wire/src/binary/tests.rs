@@ -212,7 +212,7 @@ fn split(body: &[u8], step: usize) -> (Vec<Piece>, Result<(), SplitError>) {
     (pieces, result)
 }
 
-/// Each line gets a copy of its shape, so a short body could stand for many bytes.
+/// Each line gets a copy of its shape, so a short body can expand to many bytes.
 #[test]
 fn short_rows_of_a_long_shape_are_few() {
     let row: Row =
